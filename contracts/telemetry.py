@@ -1,0 +1,100 @@
+"""Shape of a log line and of a trace, and their set-up for every process.
+
+A trace crosses process borders as a W3C `traceparent`: in HTTP headers, in outbox rows and in message headers.
+Does not belong here: what is logged (each module says that itself).
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+SECRET_FIELDS = frozenset(
+    {"password", "token", "secret", "authorization", "cookie", "code", "code_verifier", "access_token", "id_token"}
+)
+
+
+def current_traceparent() -> str | None:
+    """The W3C traceparent of the work under way, or None outside any trace."""
+    return _traceparent.get()
+
+
+def new_traceparent(parent: str | None = None) -> str:
+    """A child of `parent` (same trace id, new span id), or a new trace where `parent` is absent or malformed."""
+    trace_id = parent.split("-")[1] if parent and _TRACEPARENT.match(parent) else os.urandom(16).hex()
+    return f"00-{trace_id}-{os.urandom(8).hex()}-01"
+
+
+@contextmanager
+def trace(parent: str | None = None) -> Iterator[str]:
+    """Run a block inside a span: logs of the block carry its ids, and events it publishes carry it onwards."""
+    value = new_traceparent(parent)
+    token = _traceparent.set(value)
+    try:
+        yield value
+    finally:
+        _traceparent.reset(token)
+
+
+def _add_trace(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    value = _traceparent.get()
+    if value:
+        _, line["trace_id"], line["span_id"], _ = value.split("-")
+    return line
+
+
+def _hide_secrets(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for key in line.keys() & SECRET_FIELDS:
+        line[key] = "[hidden]"
+    return line
+
+
+def configure(service: str, *, level: str = "INFO") -> None:
+    """One JSON object a line on standard error, for our own logs and for libraries' alike.
+
+    Args:
+        service: Name of the process, on every line as `service`.
+        level: Lowest level that is written.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _add_trace,
+        _hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(level)
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module; call with an event name and keyword facts, never with a formatted sentence."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

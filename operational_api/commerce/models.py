@@ -1,0 +1,272 @@
+"""Tables of the schema `commerce`.
+
+Amounts are integer minor units beside a currency; the ledger lines of one journal sum to 0.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from operational_api.core.database import AmountMinor, Base, Currency, Id, RequiredTime, ServerTime
+
+SCHEMA = {"schema": "commerce"}
+
+
+class Plan(Base):
+    """A membership, billed each `interval_months`, or a pack of `sessions_included` credits, paid once"""
+
+    __tablename__ = "plans"
+    __table_args__ = (CheckConstraint("kind in ('membership', 'pack')", name="kind"), SCHEMA)
+    id: Mapped[Id]
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    description: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(20))
+    interval_months: Mapped[int | None] = mapped_column(SmallInteger)
+    sessions_included: Mapped[int | None] = mapped_column(SmallInteger)  # a month, or in the pack; null: unlimited
+    trial_days: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    validity_days: Mapped[int | None] = mapped_column(SmallInteger)  # packs only
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    sort_order: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    created_at: Mapped[ServerTime]
+
+
+class PlanPrice(Base):
+    """The price of a plan in one currency from `valid_from` until `valid_to` (null: today's)."""
+
+    __tablename__ = "plan_prices"
+    __table_args__ = (
+        CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
+        Index("uq_plan_prices_current", "plan_id", "currency", unique=True, postgresql_where=text("valid_to is null")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
+    currency: Mapped[Currency]
+    amount_minor: Mapped[AmountMinor]
+    tax_rate_bp: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # basis points, included in the price
+    valid_from: Mapped[RequiredTime]
+    valid_to: Mapped[datetime | None]
+    stripe_price_id: Mapped[str | None]
+
+
+class Customer(Base):
+    """An account as a payer."""
+
+    __tablename__ = "customers"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    currency: Mapped[Currency]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[ServerTime]
+
+
+class Subscription(Base):
+    """A customer's membership. `amount_minor` is the contracted price per interval, tax included.
+
+    `status`: incomplete, trialing, active, paused, past_due, cancelled. `cancel_kind`: voluntary or involuntary.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('incomplete', 'trialing', 'active', 'paused', 'past_due', 'cancelled')", name="status"
+        ),
+        CheckConstraint("(status = 'cancelled') = (ended_at is not null)", name="ended_when_cancelled"),
+        Index(
+            "uq_subscriptions_one_live",
+            "customer_id",
+            unique=True,
+            postgresql_where=text("status not in ('cancelled', 'incomplete')"),
+        ),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
+    price_id: Mapped[UUID] = mapped_column(ForeignKey(PlanPrice.id))
+    status: Mapped[str] = mapped_column(String(20))
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    interval_months: Mapped[int] = mapped_column(SmallInteger)
+    started_at: Mapped[datetime | None]
+    trial_ends_at: Mapped[datetime | None]
+    current_period_start: Mapped[datetime | None]
+    current_period_end: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    cancel_at: Mapped[datetime | None]
+    cancel_kind: Mapped[str | None] = mapped_column(String(20))
+    cancel_reason: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+    stripe_subscription_id: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[ServerTime]
+
+
+class SubscriptionChange(Base):
+    """One step in a subscription's life, append-only: what its monthly recurring revenue was and became.
+
+    `kind`: trial_started, started, paused, resumed, price_changed, plan_changed, ended. MRR is excluding tax.
+    """
+
+    __tablename__ = "subscription_changes"
+    __table_args__ = (Index("ix_subscription_changes_changed_at", "changed_at"), SCHEMA)
+    id: Mapped[Id]
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
+    customer_id: Mapped[UUID]
+    plan_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(String(20))
+    mrr_before_minor: Mapped[AmountMinor]
+    mrr_after_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    changed_at: Mapped[RequiredTime]
+
+
+class SessionPack(Base):
+    """Prepaid sessions. `sessions_used` never passes `sessions_total`."""
+
+    __tablename__ = "session_packs"
+    __table_args__ = (
+        CheckConstraint("sessions_used between 0 and sessions_total", name="used_within_total"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
+    sessions_total: Mapped[int] = mapped_column(SmallInteger)
+    sessions_used: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    purchased_at: Mapped[RequiredTime]
+    expires_at: Mapped[RequiredTime]
+
+
+class Invoice(Base):
+    """A demand for money. `status`: open, paid, void, uncollectible. `total = subtotal + tax`."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        CheckConstraint("total_minor = subtotal_minor + tax_minor", name="total_is_sum"),
+        CheckConstraint("subtotal_minor >= 0 and tax_minor >= 0", name="not_negative"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(unique=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    subscription_id: Mapped[UUID | None] = mapped_column(ForeignKey(Subscription.id), index=True)
+    session_pack_id: Mapped[UUID | None] = mapped_column(ForeignKey(SessionPack.id))
+    status: Mapped[str] = mapped_column(String(20))
+    currency: Mapped[Currency]
+    subtotal_minor: Mapped[AmountMinor]
+    tax_minor: Mapped[AmountMinor]
+    total_minor: Mapped[AmountMinor]
+    period_start: Mapped[datetime | None]
+    period_end: Mapped[datetime | None]
+    issued_at: Mapped[RequiredTime]
+    due_at: Mapped[RequiredTime]
+    paid_at: Mapped[datetime | None]
+    stripe_invoice_id: Mapped[str | None] = mapped_column(unique=True)
+
+
+class Payment(Base):
+    """One attempt to collect an invoice. `status`: pending, captured, failed, unknown."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("(status = 'captured') = (captured_at is not null)", name="captured_has_time"),
+        UniqueConstraint("provider", "provider_payment_id", "attempt"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id), index=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    provider: Mapped[str] = mapped_column(String(20))
+    provider_payment_id: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    status: Mapped[str] = mapped_column(String(20))
+    amount_minor: Mapped[AmountMinor]
+    fee_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
+    currency: Mapped[Currency]
+    failure_code: Mapped[str | None]
+    attempted_at: Mapped[RequiredTime]
+    captured_at: Mapped[datetime | None]
+
+
+class Refund(Base):
+    """Money given back. `status`: pending, succeeded, failed."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"), SCHEMA)
+    id: Mapped[Id]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
+    customer_id: Mapped[UUID]
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20))
+    provider_refund_id: Mapped[str | None] = mapped_column(unique=True)
+    refunded_at: Mapped[RequiredTime]
+
+
+class Dispute(Base):
+    """A payment contested at the bank. `status`: needs_response, won, lost."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
+    customer_id: Mapped[UUID]
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20))
+    provider_dispute_id: Mapped[str | None] = mapped_column(unique=True)
+    opened_at: Mapped[RequiredTime]
+    closed_at: Mapped[datetime | None]
+
+
+class LedgerJournal(Base):
+    """One business fact in the double-entry ledger. `(source_type, source_id, kind)` is posted once."""
+
+    __tablename__ = "ledger_journals"
+    __table_args__ = (UniqueConstraint("source_type", "source_id", "kind"), SCHEMA)
+    id: Mapped[Id]
+    kind: Mapped[str]  # invoice_issued, payment_captured, refund_paid, dispute_opened, dispute_won, written_off
+    source_type: Mapped[str]
+    source_id: Mapped[UUID]
+    posted_at: Mapped[RequiredTime]
+
+
+class LedgerLine(Base):
+    """One side of a journal: debit positive, credit negative. All lines of a journal are inserted by one statement,
+    and a trigger refuses a statement after which any journal it touched does not sum to 0 per currency.
+
+    `account`: receivable, stripe_balance, membership_revenue, pack_revenue, tax_payable, payment_fees, refunds,
+    disputes, bad_debt.
+    """
+
+    __tablename__ = "ledger_lines"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    journal_id: Mapped[UUID] = mapped_column(ForeignKey(LedgerJournal.id), index=True)
+    account: Mapped[str] = mapped_column(String(30))
+    customer_id: Mapped[UUID | None]
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+
+
+class CheckoutSession(Base):
+    """A customer on the way through the provider's payment page, kept so that return and webhook meet."""
+
+    __tablename__ = "checkout_sessions"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
+    price_id: Mapped[UUID] = mapped_column(ForeignKey(PlanPrice.id))
+    provider_session_id: Mapped[str | None] = mapped_column(unique=True)
+    url: Mapped[str | None]
+    status: Mapped[str] = mapped_column(String(20))  # open, complete, expired
+    created_at: Mapped[ServerTime]
+    completed_at: Mapped[datetime | None]
+    retries: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -1,0 +1,76 @@
+"""Engine, declarative base, column types and the request's session. No tables of a context, no queries."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, String, create_engine, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+from contracts.ids import new_id
+
+SCHEMAS = ("platform", "identity", "commerce", "training", "scheduling", "engagement", "automation")
+"""One PostgreSQL schema per context, and `platform` for outbox, inbox and idempotency keys."""
+
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Times are timestamptz; text without a length is `text`."""
+
+    metadata = MetaData(naming_convention=CONVENTION)
+    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, str: String}
+
+
+Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
+"""A UUIDv7 primary key."""
+
+AmountMinor = Annotated[int, mapped_column(BigInteger)]
+"""Integer minor units; the row's `currency` says of what."""
+
+Currency = Annotated[str, mapped_column(String(3))]
+"""ISO 4217, upper case."""
+
+RequiredTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+ServerTime = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=text("now()"))]
+
+
+def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engine:
+    """An engine on psycopg 3.
+
+    Args:
+        url: `postgresql+psycopg://…`.
+        application_name: Shown in `pg_stat_activity`.
+        pool_size: Connections kept open; up to as many again under load.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"application_name": application_name, "options": "-c timezone=UTC -c statement_timeout=30s"},
+    )
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Sessions that keep loaded values after commit, so a response can be built from them."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def transaction(request: Request) -> Iterator[Session]:
+    """One transaction around one request: committed when the endpoint returns, rolled back when it raises."""
+    with request.app.state.sessions.begin() as session:
+        yield session
+
+
+# Commits before the response leaves. With the default scope a client gets 201 for a commit that failed.
+DbSession = Annotated[Session, Depends(transaction, scope="function")]

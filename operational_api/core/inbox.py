@@ -1,0 +1,34 @@
+"""Receiving a message once: stored first, handled later, marked. Used for webhooks and for consumers of our events."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.telemetry import current_traceparent
+from operational_api.core.models import InboxMessage
+
+
+def receive(
+    session: Session, *, source: str, message_id: str, kind: str, payload: dict[str, Any], now: datetime
+) -> bool:
+    """Store a message unless it is already here.
+
+    Returns:
+        True when it is new, False when this `(source, message_id)` was received before.
+    """
+    statement = (
+        insert(InboxMessage)
+        .values(
+            source=source,
+            message_id=message_id,
+            kind=kind,
+            payload=payload,
+            received_at=now,
+            traceparent=current_traceparent(),
+        )
+        .on_conflict_do_nothing()
+        .returning(InboxMessage.message_id)
+    )
+    return session.execute(statement).first() is not None

@@ -1,0 +1,80 @@
+"""Tables of the schema `platform`: events going out, messages coming in, requests already answered, who did what."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from operational_api.core.database import Base, Id, RequiredTime, ServerTime
+
+
+class OutboxEvent(Base):
+    """One fact, written in the transaction that made it true. Append-only: a trigger refuses every other change
+    than setting `relayed_at` once. `position` orders the events of one aggregate."""
+
+    __tablename__ = "outbox_events"
+    __table_args__ = (
+        Index("ix_outbox_events_unrelayed", "position", postgresql_where=text("relayed_at is null")),
+        Index("ix_outbox_events_aggregate", "aggregate_id", "position"),
+        {"schema": "platform"},
+    )
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=False), unique=True)
+    type: Mapped[str]
+    version: Mapped[int] = mapped_column(SmallInteger)
+    aggregate_id: Mapped[UUID]
+    occurred_at: Mapped[RequiredTime]
+    payload: Mapped[dict[str, Any]]
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    relayed_at: Mapped[datetime | None]
+
+
+class InboxMessage(Base):
+    """A message received once, from a provider's webhook or for one of our own consumers; handled once."""
+
+    __tablename__ = "inbox_messages"
+    __table_args__ = (
+        Index("ix_inbox_messages_unhandled", "source", "received_at", postgresql_where=text("handled_at is null")),
+        {"schema": "platform"},
+    )
+    source: Mapped[str] = mapped_column(primary_key=True)
+    message_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    received_at: Mapped[ServerTime]
+    handled_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_attempt_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST, returned again to whoever repeats it with the same key."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = ({"schema": "platform"},)
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    headers: Mapped[dict[str, Any] | None]
+    body: Mapped[str | None]
+    created_at: Mapped[ServerTime]
+
+
+class AuditEntry(Base):
+    """Who did what to which object, and why. Append-only by trigger."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_object", "object_type", "object_id"), {"schema": "platform"})
+    id: Mapped[Id]
+    actor_id: Mapped[UUID | None]
+    action: Mapped[str]
+    object_type: Mapped[str]
+    object_id: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    occurred_at: Mapped[ServerTime]
