@@ -21,17 +21,13 @@ class TestLedgerLines:
         session.add(journal)
         session.flush()
         session.execute(
-            insert(LedgerLine),
-            [
-                {
-                    "id": new_id(),
-                    "journal_id": journal.id,
-                    "account": "receivable",
-                    "amount_minor": a,
-                    "currency": "EUR",
-                }
-                for a in amounts
-            ],
+            insert(LedgerLine).values(
+                [
+                    {"id": new_id(), "journal_id": journal.id, "account": "receivable", "amount_minor": amount}
+                    | {"currency": "EUR"}
+                    for amount in amounts
+                ]
+            )
         )
 
     def test_accepts_a_journal_that_sums_to_zero(self, session: Session) -> None:
