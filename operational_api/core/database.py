@@ -67,8 +67,13 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
 
 
 def transaction(request: Request) -> Iterator[Session]:
-    """One transaction around one request: committed when the endpoint returns, rolled back when it raises."""
+    """One transaction around one request: committed when the endpoint returns, rolled back when it raises.
+
+    A request that carries an Idempotency-Key claims it here, in the same transaction as its effect.
+    """
     with request.app.state.sessions.begin() as session:
+        if claim := getattr(request.state, "claim", None):
+            claim(session)
         yield session
 
 

@@ -1,0 +1,108 @@
+"""What every HTTP answer has in common: problem+json, trace ids, security headers, a log line."""
+
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from contracts.telemetry import current_traceparent, get_logger, trace
+from operational_api.core.errors import DomainError, Unavailable
+
+log = get_logger(__name__)
+ProblemPage = Callable[[Request, dict[str, Any]], Response]
+
+
+def problem(status: int, code: str, detail: str, **extra: object) -> dict[str, Any]:
+    """A problem document (RFC 9457). `code` is stable; `trace_id` finds the request in the logs."""
+    traceparent = current_traceparent()
+    return {
+        "type": f"urn:plyo:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "trace_id": traceparent.split("-")[1] if traceparent else None,
+    } | extra
+
+
+def _answer(request: Request, document: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    page: ProblemPage | None = getattr(request.app.state, "problem_page", None)
+    if (
+        page is not None
+        and "text/html" in request.headers.get("accept", "")
+        and not request.url.path.startswith("/api")
+    ):
+        return page(request, document)
+    return JSONResponse(
+        jsonable_encoder(document),
+        status_code=document["status"],
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    return _answer(request, problem(error.status, error.code(), error.detail, **error.extra), headers)
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = [{"field": ".".join(str(part) for part in e["loc"][1:]), "message": e["msg"]} for e in error.errors()]
+    told = "; ".join(f"{f['field'] or 'body'}: {f['message']}" for f in fields)
+    return _answer(request, problem(422, "core.invalid_request", told, errors=fields))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return _answer(
+        request,
+        problem(error.status_code, f"core.http_{error.status_code}", str(error.detail)),
+        dict(error.headers or {}),
+    )
+
+
+def _database_down(request: Request, error: Exception) -> Response:
+    log.error("database_unavailable", error=str(error).splitlines()[0])
+    return _answer(request, problem(503, Unavailable.code(), Unavailable().detail), {"Retry-After": "5"})
+
+
+async def _around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    began = time.perf_counter()
+    with trace(request.headers.get("traceparent")) as traceparent:
+        try:
+            response = await call_next(request)
+        except Exception:
+            log.exception("request_crashed", method=request.method, path=request.url.path)
+            response = _answer(
+                request,
+                problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
+            )
+        response.headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        if request.url.path.startswith("/api"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        log.info(
+            "request", method=request.method, path=request.url.path, status=response.status_code,
+            milliseconds=round((time.perf_counter() - began) * 1000, 1),
+        )  # fmt: skip
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Give an app the error documents, trace ids and security headers of the house."""
+    app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OperationalError, _database_down)
+    app.middleware("http")(_around)

@@ -1,0 +1,92 @@
+"""POST requests that carry `Idempotency-Key` take effect once: a repeat gets the first answer again.
+
+Key and answer are written in the transaction that makes the effect: a crash leaves all of it or nothing, and a refusal
+leaves the key free. Requests without the header pass through untouched.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from operational_api.core.errors import DomainError, Invalid
+from operational_api.core.models import IdempotencyKey
+from operational_api.core.principal import maybe_principal
+
+HEADER = "idempotency-key"
+
+
+class KeyInUse(DomainError):
+    """Another request with this Idempotency-Key was just answered. Ask again with the same key to get its answer."""
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key was used for a different request. Use a new key for a new request."""
+
+
+class IdempotentRoute(APIRoute):
+    """Route class for routers with POSTs: `APIRouter(route_class=IdempotentRoute)`."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+
+        async def once(request: Request) -> Response:
+            key = request.headers.get(HEADER)
+            if request.method != "POST" or key is None:
+                return await handle(request)
+            if not 1 <= len(key) <= 255:
+                raise Invalid("Idempotency-Key must be 1 to 255 characters.")
+            found = maybe_principal(request)
+            principal = found.key if found else f"guest:{request.client.host if request.client else ''}"
+            digest = hashlib.sha256(request.url.path.encode() + b"\0" + await request.body()).hexdigest()
+            sessions = request.app.state.sessions
+            with sessions() as session:
+                known = session.get(IdempotencyKey, (principal, key))
+            if known is not None:
+                return _replay(known, digest)
+            claim = request.state.claim = _Claim(principal, key, digest)
+            response = await handle(request)
+            claim.answer(response)  # the request's transaction is still open: FastAPI closes it after the route returns
+            return response
+
+        return once
+
+
+@dataclass
+class _Claim:
+    """Called by `core.database.transaction` with the request's session; answered before that session commits."""
+
+    principal: str
+    key: str
+    digest: str
+    session: Session | None = None
+
+    def __call__(self, session: Session) -> None:
+        # A second request with the key waits here for the first one's transaction, then finds the row.
+        statement = insert(IdempotencyKey).values(principal=self.principal, key=self.key, request_hash=self.digest)
+        if session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first() is None:
+            raise KeyInUse
+        self.session = session
+
+    def answer(self, response: Response) -> None:
+        if self.session is None:  # the endpoint used no transaction: nothing to repeat
+            return
+        row = self.session.get_one(IdempotencyKey, (self.principal, self.key))
+        row.status = response.status_code
+        row.body = bytes(response.body).decode()
+        row.headers = {name: value for name, value in response.headers.items() if name in ("content-type", "location")}
+
+
+def _replay(known: IdempotencyKey, digest: str) -> Response:
+    if known.request_hash != digest:
+        raise KeyReused
+    return Response(
+        content=known.body or "",
+        status_code=known.status or 200,
+        headers=dict(known.headers or {}) | {"Idempotency-Replayed": "true"},
+    )

@@ -1,0 +1,74 @@
+"""Verifying access tokens: signature against the issuer's published keys, issuer, audience, expiry. Identity issues."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import httpx
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from operational_api.core.errors import Unauthenticated
+
+AUDIENCE = "plyo-api"
+ALGORITHMS = ["RS256"]
+KeySource = Callable[[bool], KeySet]
+
+
+def keys_from_url(url: str, *, ttl_seconds: float = 300) -> KeySource:
+    """Keys fetched from a JWKS address, kept for `ttl_seconds`, fetched anew when a token names an unknown key."""
+    lock = Lock()
+    cached: list[tuple[float, KeySet]] = []
+
+    def keys(refresh: bool) -> KeySet:
+        with lock:
+            age = time.monotonic() - cached[0][0] if cached else float("inf")
+            if age > (5 if refresh else ttl_seconds):
+                answer = httpx.get(url, timeout=5)
+                answer.raise_for_status()
+                cached[:] = [(time.monotonic(), KeySet.import_key_set(answer.json()))]
+            return cached[0][1]
+
+    return keys
+
+
+class TokenVerifier:
+    """Turns a bearer token into its claims, or refuses it.
+
+    Args:
+        keys: Returns the issuer's public keys; called with True when a token names a key that was not among them.
+        issuer: The one accepted `iss`.
+    """
+
+    def __init__(self, keys: KeySource, *, issuer: str) -> None:
+        self._keys = keys
+        self._claims = jwt.JWTClaimsRegistry(
+            leeway=5,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": AUDIENCE},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a valid access token.
+
+        Raises:
+            Unauthenticated: signature, algorithm, type, issuer, audience or expiry is wrong.
+        """
+        for refresh in (False, True):
+            try:
+                decoded = jwt.decode(token, self._keys(refresh), algorithms=ALGORITHMS)
+                self._claims.validate(decoded.claims)
+            except ValueError as error:  # joserfc: no key of the set has the token's kid
+                if refresh:
+                    raise Unauthenticated("This token was signed by a key we do not know.") from error
+                continue
+            except JoseError as error:
+                raise Unauthenticated("This token is expired or not valid here. Sign in again.") from error
+            if decoded.header.get("typ") != "at+jwt":
+                raise Unauthenticated("This is not an access token.")
+            return decoded.claims
+        raise AssertionError("unreachable")

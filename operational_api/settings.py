@@ -1,0 +1,35 @@
+"""What the API and the worker are told by their environment. The analytics process has settings of its own."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ApiSettings(BaseSettings):
+    """Environment of the API process and the worker, prefix `PLYO_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+
+    public_url: str = "http://127.0.0.1:8400"
+    """The gateway's origin: issuer of tokens, base of every link in an e-mail. No trailing slash."""
+    database_url: SecretStr
+    """`postgresql+psycopg://…/plyo` as the role `plyo_api`, or as one context's role."""
+    signing_key_file: Path
+    """PEM of the RSA private key that signs tokens."""
+    session_secret: SecretStr
+    """Signs cookies and CSRF tokens."""
+    api_url: str = "http://127.0.0.1:8401"
+    """Where this API is reached from the machine itself, for the web shell as an OIDC client."""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 1025
+    mail_from: str = "Plyo <hello@plyo.test>"
+    stripe_api_base: str = "https://api.stripe.com"
+    stripe_secret_key: SecretStr = SecretStr("")
+    stripe_webhook_secrets: SecretStr = SecretStr("")
+    """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether people reach Plyo by https; cookies are then marked Secure."""
+        return self.public_url.startswith("https://")
