@@ -182,7 +182,7 @@ _ALL = (
         "utilisation", "Coach utilisation",
         "Hours of sessions delivered divided by the hours coaches were available.",
         "ratio", "scheduling.fct_coach_weeks", "sum(delivered_hours) / nullif(sum(available_hours), 0)",
-        "week_starts_on", exclusions="Holidays and sick days are not available hours. A slot counts once, however full.",
+        "week_starts_on", exclusions="Holidays and sick days are not available. A slot counts once, however full.",
         owner="operations", grains=("week", "month"),
     ),
     Metric(
@@ -200,7 +200,7 @@ _ALL = (
         exclusions="Sets without a weight.", owner="coaching",
     ),
     Metric(
-        "adherence", "Adherence", "Planned workouts done divided by workouts planned, in the week they were planned for.",
+        "adherence", "Adherence", "Planned workouts done divided by workouts planned, in the planned week.",
         "ratio", "training.fct_adherence_weeks", "sum(completed) / nullif(sum(planned), 0)", "week_starts_on",
         exclusions="Workouts outside a programme; days still to come.", owner="coaching", grains=("week", "month"),
     ),
