@@ -1,0 +1,191 @@
+"""Rows that are fine in every way a test does not mention. One function per noun; each flushes and returns the row.
+
+Every factory takes the session first and overrides by keyword; what it needs and was not given, it makes.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.models import Customer, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.core.database import Base
+from operational_api.identity.models import Account
+from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, Slot
+from operational_api.training.models import Client, CoachAssignment, Exercise, PlannedExercise, Programme, Workout
+
+LONG_AGO = datetime(2025, 1, 6, 9, tzinfo=UTC)
+Row = TypeVar("Row", bound=Base)
+
+
+def _save(session: Session, row: Row) -> Row:
+    session.add(row)
+    session.flush()
+    return row
+
+
+def make_account(session: Session, *, role: str = "customer", **given: Any) -> Account:
+    """A verified account without a password."""
+    id_ = given.pop("id", new_id())
+    values = {
+        "email": f"{id_.hex}@plyo.test", "display_name": role.title(), "time_zone": "Europe/Berlin",
+        "email_verified_at": LONG_AGO, "created_at": LONG_AGO,
+    }  # fmt: skip
+    return _save(session, Account(id=id_, role=role, **values | given))
+
+
+def make_location(session: Session, **given: Any) -> Location:
+    """The Berlin studio."""
+    values = {
+        "name": "Plyo Kreuzberg", "city": "Berlin", "country_code": "DE",
+        "time_zone": "Europe/Berlin", "currency": "EUR",
+    }  # fmt: skip
+    return _save(session, Location(**values | given))
+
+
+def make_coach(session: Session, *, location: Location | None = None, **given: Any) -> Coach:
+    """A coach at a location, with an account of the same id."""
+    account = make_account(session, role="coach", **{"id": given.pop("id")} if "id" in given else {})
+    values = {
+        "display_name": account.display_name, "specialities": ["strength"], "client_capacity": 30,
+        "hired_on": date(2024, 1, 1), "location_id": (location or make_location(session)).id,
+    }  # fmt: skip
+    return _save(session, Coach(id=account.id, **values | given))
+
+
+def make_client(session: Session, *, coach: Coach | None = None, **given: Any) -> Client:
+    """A customer who trains, with an account of the same id; assigned to `coach` where given."""
+    account = make_account(session, **{"id": given.pop("id")} if "id" in given else {})
+    values = {"display_name": "Mia Maier", "time_zone": "Europe/Berlin", "joined_at": LONG_AGO}
+    client = _save(session, Client(id=account.id, coach_id=coach.id if coach else None, **values | given))
+    if coach:
+        _save(session, CoachAssignment(customer_id=client.id, coach_id=coach.id, assigned_at=LONG_AGO))
+    return client
+
+
+def account_of(session: Session, person: Client | Coach) -> Account:
+    """The account behind a client or coach, to sign in with."""
+    return session.get_one(Account, person.id)
+
+
+def make_plan(session: Session, *, price: int | None = 9900, currency: str = "EUR", **given: Any) -> Plan:
+    """A monthly unlimited membership priced today in one currency; a pack where `kind="pack"`."""
+    id_ = new_id()
+    is_pack = given.get("kind") == "pack"
+    values = {
+        "code": f"plan-{id_.hex[-8:]}", "name": "Unlimited", "description": "Train as often as you like.",
+        "kind": "membership", "interval_months": None if is_pack else 1, "sessions_included": 10 if is_pack else None,
+        "validity_days": 180 if is_pack else None,
+    }  # fmt: skip
+    plan = _save(session, Plan(id=id_, **values | given))
+    if price is not None:
+        _save(session, PlanPrice(plan_id=id_, currency=currency, amount_minor=price, valid_from=LONG_AGO))
+    return plan
+
+
+def make_customer(session: Session, *, id: UUID | None = None, **given: Any) -> Customer:  # noqa: A002
+    """A payer in euros; the id is an account's where given."""
+    return _save(session, Customer(**{"id": id or new_id(), "currency": "EUR"} | given))
+
+
+def _payer(session: Session, customer_id: UUID) -> None:
+    if session.get(Customer, customer_id) is None:
+        make_customer(session, id=customer_id)
+
+
+def make_subscription(
+    session: Session, *, customer_id: UUID, plan: Plan | None = None, now: datetime | None = None, **given: Any
+) -> Subscription:
+    """An active membership in the middle of its period around `now`."""
+    now = now or datetime.now(UTC)
+    plan = plan or make_plan(session, price=None)
+    _payer(session, customer_id)
+    price = PlanPrice(plan_id=plan.id, currency="EUR", amount_minor=9900, valid_from=LONG_AGO, valid_to=LONG_AGO)
+    _save(session, price)
+    values = {
+        "status": "active", "amount_minor": 9900, "currency": "EUR", "interval_months": 1,
+        "started_at": LONG_AGO, "current_period_start": now - timedelta(days=10),
+        "current_period_end": now + timedelta(days=20),
+    }  # fmt: skip
+    return _save(session, Subscription(customer_id=customer_id, plan_id=plan.id, price_id=price.id, **values | given))
+
+
+def make_pack(session: Session, *, customer_id: UUID, now: datetime | None = None, **given: Any) -> SessionPack:
+    """Ten prepaid sessions, none used, valid for half a year around `now`."""
+    now = now or datetime.now(UTC)
+    _payer(session, customer_id)
+    values = {
+        "plan_id": given.get("plan_id") or make_plan(session, kind="pack").id, "sessions_total": 10,
+        "purchased_at": now - timedelta(days=1), "expires_at": now + timedelta(days=180),
+    }  # fmt: skip
+    return _save(session, SessionPack(customer_id=customer_id, **values | given))
+
+
+def make_slot(session: Session, *, coach: Coach | None = None, **given: Any) -> Slot:
+    """An open hour of a coach, two days ahead unless `starts_at` is given. `capacity` above 1 makes it a group."""
+    coach = coach or make_coach(session)
+    starts_at = given.pop("starts_at", None) or (datetime.now(UTC) + timedelta(days=2)).replace(
+        minute=0, second=0, microsecond=0
+    )
+    is_group = given.get("capacity", 1) > 1
+    values = {
+        "coach_id": coach.id, "location_id": coach.location_id, "kind": "group" if is_group else "one_to_one",
+        "title": "Small group" if is_group else "Personal training", "ends_at": starts_at + timedelta(hours=1),
+    }  # fmt: skip
+    return _save(session, Slot(starts_at=starts_at, **values | given))
+
+
+def make_booking(session: Session, *, slot: Slot | None = None, **given: Any) -> Booking:
+    """Seat 1 of a slot, booked."""
+    slot = slot or make_slot(session)
+    values = {
+        "slot_id": slot.id, "customer_id": new_id(), "coach_id": slot.coach_id, "seat": 1,
+        "starts_at": slot.starts_at, "ends_at": slot.ends_at, "booked_at": slot.starts_at - timedelta(days=3),
+    }  # fmt: skip
+    return _save(session, Booking(**values | given))
+
+
+def make_availability(session: Session, *, coach: Coach, **given: Any) -> AvailabilityRule:
+    """Mondays 9 to 12, local time of the coach's location."""
+    values = {"weekday": 0, "starts_at": time(9), "ends_at": time(12), "valid_from": date(2025, 1, 1)}
+    return _save(session, AvailabilityRule(coach_id=coach.id, **values | given))
+
+
+def make_exercise(session: Session, **given: Any) -> Exercise:
+    """A loaded movement with a name of its own."""
+    mark = new_id().hex[-8:]
+    values = {
+        "slug": f"back-squat-{mark}", "name": f"Back squat {mark}", "pattern": "squat",
+        "primary_muscle": "quadriceps", "equipment": "barbell",
+    }  # fmt: skip
+    return _save(session, Exercise(**values | given))
+
+
+def make_programme(
+    session: Session, *, client: Client, exercises: list[Exercise] | None = None, **given: Any
+) -> Programme:
+    """Four weeks, twice a week; day 1 is three sets of five of each exercise at 60 kg."""
+    values = {
+        "coach_id": client.coach_id or new_id(), "name": "Base strength", "goal": "strength",
+        "starts_on": date(2026, 3, 2), "weeks": 4, "sessions_per_week": 2,
+    }  # fmt: skip
+    programme = _save(session, Programme(customer_id=client.id, **values | given))
+    for position, exercise in enumerate(exercises or [make_exercise(session)], start=1):
+        line = {"sets": 3, "reps": 5, "weight_kg": Decimal(60), "target_rpe": 7.5}
+        session.add(
+            PlannedExercise(programme_id=programme.id, day=1, position=position, exercise_id=exercise.id, **line)
+        )
+    session.flush()
+    return programme
+
+
+def make_workout(session: Session, *, client: Client, programme: Programme | None = None, **given: Any) -> Workout:
+    """A workout planned for day 1 of the programme; nothing logged yet."""
+    values = {
+        "programme_id": programme.id if programme else None, "programme_day": 1 if programme else None,
+        "title": "Lower body", "scheduled_on": date(2026, 3, 2),
+    }  # fmt: skip
+    return _save(session, Workout(customer_id=client.id, **values | given))
