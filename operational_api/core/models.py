@@ -78,3 +78,15 @@ class AuditEntry(Base):
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     traceparent: Mapped[str | None] = mapped_column(String(55))
     occurred_at: Mapped[ServerTime]
+
+
+class BulkLoad(Base):
+    """A load of many transactions. One without `finished_at` was interrupted: its rows are half of something."""
+
+    __tablename__ = "bulk_loads"
+    __table_args__ = ({"schema": "platform"},)
+    id: Mapped[Id]
+    name: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    started_at: Mapped[RequiredTime]
+    finished_at: Mapped[datetime | None]
