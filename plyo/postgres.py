@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,23 +108,23 @@ class PostgresServer:
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self) -> None:
-        """Make the cluster unless it is there. A half-made one (killed in initdb) is made anew."""
-        if (self.folder / "PLYO_READY").exists():
-            return
+        """Make the cluster unless it is there. It gets its name only when it is whole, so a killed initdb leaves none."""
         if self.folder.exists():
-            subprocess.run(["rm", "-rf", str(self.folder)], check=True)  # noqa: S607
+            return
+        fresh = self.folder.with_name(self.folder.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         secret = self.folder.with_name(self.folder.name + ".pw")
+        secret.touch(mode=0o600)
         secret.write_text(self.password)
-        secret.chmod(0o600)
         try:
             run_tool(
-                "initdb", "-D", str(self.folder), "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={secret}",
+                "initdb", "-D", str(fresh), "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={secret}",
                 "--encoding=UTF8", "--locale=C.UTF-8", *([] if self.durable else ["--no-sync"]),
             )  # fmt: skip
         finally:
             secret.unlink()
-        (self.folder / "PLYO_READY").touch()
+        fresh.rename(self.folder)
 
     def start(self, *, timeout_seconds: float = 60) -> None:
         """Start and wait until it answers. A stale lock left by a killed server is PostgreSQL's own to clear.

@@ -1,0 +1,53 @@
+# Two commands do it all: `make run` and `make test`. Needs git, make and Python 3.11 or newer.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := api,data,consoles,ml,embedded
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test install check lint types imports sql coverage demo bench clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: install ## everything, live, behind one address (ARGS=--detach returns once it is ready)
+	@$(BIN)/plyo up $(ARGS)
+
+test: install check ## everything the project can check, on real components
+	@$(BIN)/python -m pytest $(ARGS)
+
+install: $(STAMP) ## make the environment, or finish a half-made one
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Plyo needs Python 3.11 or newer: install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e ".[$(EXTRAS),dev]" \
+		|| $(BIN)/python -m pip install -c constraints.txt -e ".[$(EXTRAS),dev]"
+	@touch $(STAMP)
+
+check: lint types imports sql ## what a commit must pass, without the tests
+
+lint: install ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: install ## mypy --strict
+	@$(BIN)/mypy
+
+imports: install ## who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+sql: install ## sqlfluff on the dbt project
+	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+coverage: install ## the tests with a coverage report
+	@$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report
+
+bench: install ## every benchmark, each a ratio measured in one run
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+clean: ## remove the environment (data stays: `plyo reset` deletes that)
+	rm -rf $(VENV)

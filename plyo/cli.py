@@ -1,0 +1,212 @@
+"""The command line: up, down, status, doctor, demo, reset. Says what happens; the work is in the modules beside it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.prompt import Confirm
+
+from plyo import demo as business
+from plyo import doctor as examination
+from plyo import processes, progress, status
+from plyo.home import BrokenHome, Home, checkout
+from plyo.services import STACK_MARK
+
+app = typer.Typer(
+    help="Plyo on this machine: real PostgreSQL, lake, API, consoles and pipelines behind one address.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once all is ready; it goes on running.")
+    ] = False,
+    customers: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Demo customers for an empty database; 0: none.")
+    ] = business.DEFAULT_CUSTOMERS,
+    months: Annotated[
+        int, typer.Option(min=2, max=60, help="Months of history of the demo business.")
+    ] = business.DEFAULT_MONTHS,
+    seed: Annotated[int, typer.Option(help="Same seed, same business.")] = 7,
+) -> None:
+    """Start everything; an empty database gets the demo business and its first pipeline run. Print what runs where."""
+    home = _home()
+    if status.is_running(home):
+        console.print("Plyo is already running here.")
+        status.show(status.read(home), console)
+        return
+    fatal = [finding for finding in examination.examine(home) if not finding.is_fine and finding.is_fatal]
+    if fatal:
+        for finding in fatal:
+            console.print(f"[red]✗ {finding.what}[/red]: {finding.advice}")
+        raise typer.Exit(1)
+    home.prepare()
+    home.events.unlink(missing_ok=True)
+    supervisor = _spawn_supervisor(home, [str(customers), str(months), str(seed)])
+    try:
+        last = progress.follow(home.events, ended=lambda: supervisor.poll() is not None, console=console)
+        if last is None or last["kind"] != "ready":
+            _explain(last, home)
+            raise typer.Exit(1)
+        state = status.read(home)
+        status.show_steps(state["steps"], console)
+        status.show(state, console)
+        if detach:
+            console.print("It goes on running. Stop it with [bold]plyo down[/bold].")
+            return
+        console.print("Press Ctrl-C to stop everything.")
+        supervisor.wait()
+    except KeyboardInterrupt:
+        console.print("\nStopping every process ...")
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait(90)
+        console.print("Stopped. Your data stays: the next [bold]plyo up[/bold] continues from here.")
+
+
+@app.command()
+def down() -> None:
+    """Stop every process of this copy; data stays."""
+    home = _home()
+    state = status.read(home)
+    with console.status("Stopping every process ..."):
+        if state["state"] != "stopped":
+            supervisor = psutil.Process(state["pid"])
+            processes.end([supervisor], patience_seconds=60)
+        leftovers = processes.end_all(home)
+        home.state.unlink(missing_ok=True)
+    stopped = "Stopped." if state["state"] != "stopped" or leftovers else "Nothing was running."
+    console.print(f"{stopped} Your data stays in {home.path}.")
+
+
+@app.command(name="status")
+def show_status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what runs where, memory, and the demo logins."""
+    state = status.read(_home())
+    if as_json:
+        sys.stdout.write(json.dumps(state, indent=2) + "\n")
+    else:
+        status.show(state, console)
+    raise typer.Exit(0 if state["state"] in ("ready", "starting") else 3)
+
+
+@app.command()
+def doctor() -> None:
+    """Look for what would keep Plyo from running, and say what to do."""
+    findings = examination.examine(_home(check=False))
+    for finding in findings:
+        mark = "[green]✓[/green]" if finding.is_fine else "[red]✗[/red]" if finding.is_fatal else "[yellow]![/yellow]"
+        console.print(f"{mark} {finding.what}" + ("" if finding.is_fine else f"\n    {finding.advice}"))
+    raise typer.Exit(1 if any(finding.is_fatal and not finding.is_fine for finding in findings) else 0)
+
+
+@app.command()
+def demo(
+    customers: Annotated[int, typer.Option(min=10, max=100_000)] = business.DEFAULT_CUSTOMERS,
+    months: Annotated[int, typer.Option(min=2, max=60)] = business.DEFAULT_MONTHS,
+    seed: Annotated[int, typer.Option()] = 7,
+    url: Annotated[str | None, typer.Option(help="A migrated, empty PostgreSQL; default: this copy's own.")] = None,
+) -> None:
+    """Simulate a personal-training business and load it into an empty database."""
+    home = _home()
+    if url is None:
+        url = _own_database(home)
+    bars = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console)
+    with bars:
+        task = bars.add_task("Simulate and load", total=None)
+
+        def told(done: float, total: float, detail: str = "") -> None:
+            bars.update(task, completed=done, total=total, description=detail or "Simulate and load")
+
+        began = time.monotonic()
+        try:
+            business.load(
+                url, customers=customers, months=months, seed=seed, until=datetime.now(UTC), state_folder=home.path,
+                progress=told,
+            )  # fmt: skip
+        except business.NotEmpty as error:
+            console.print(f"[red]✗[/red] {error}")
+            raise typer.Exit(1) from error
+    console.print(f"Loaded {customers} customers over {months} months in {time.monotonic() - began:.1f} s.")
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop everything and delete all data of this copy."""
+    home = Home.find()
+    if not home.path.exists():
+        console.print(f"There is nothing at {home.path}.")
+        return
+    if not yes and not Confirm.ask(f"Delete everything in {home.path}?", default=False, console=console):
+        raise typer.Exit(1)
+    processes.end_all(home)
+    home.remove()
+    console.print(f"Deleted {home.path}.")
+
+
+def _home(*, check: bool = True) -> Home:
+    home = Home.find()
+    try:
+        status.is_running(home)
+    except BrokenHome as error:
+        if check:
+            console.print(f"[red]✗[/red] {error}")
+            raise typer.Exit(1) from error
+    return home
+
+
+def _own_database(home: Home) -> str:
+    state = status.read(home)
+    if state["state"] == "stopped":
+        console.print("Plyo is not running: start it with `plyo up --customers 0`, or name a database with --url.")
+        raise typer.Exit(1)
+    return f"postgresql://plyo_owner:{home.secrets()['plyo_owner']}@127.0.0.1:{home.ports_in_use()['postgres']}/plyo"
+
+
+def _spawn_supervisor(home: Home, arguments: list[str]) -> subprocess.Popen[bytes]:
+    with (home.logs / "supervisor.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "plyo.supervisor", *arguments],
+            cwd=checkout(),
+            env=os.environ | {"PLYO_HOME": str(home.path), STACK_MARK: home.stack_id},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _explain(last: dict[str, Any] | None, home: Home) -> None:
+    if last is None:
+        console.print(
+            f"[red]The supervisor was killed.[/red] Run `plyo up` again. Its log: {home.logs / 'supervisor.log'}"
+        )
+    else:
+        console.print(f"[red]✗ Not started.[/red] {last.get('error') or 'It was stopped.'}")
+        console.print("`plyo doctor` looks for causes; nothing that was saved is lost.")
+
+
+def main() -> None:
+    """Entry point of the `plyo` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

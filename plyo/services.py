@@ -1,0 +1,149 @@
+"""Every process of the stack: its command, its environment, how to know that it is ready. Starting is `plyo.supervisor`."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plyo import gateway
+from plyo.home import Home, checkout
+
+STACK_MARK = "PLYO_STACK_ID"
+"""Environment variable that every process of a copy carries, children of children included."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process.
+
+    Args:
+        name: What people call it.
+        command: Arguments, the first an absolute path.
+        environment: Its own settings; nothing of another process's secrets.
+        ready: Loopback address that answers 2xx or 3xx once it can work; None: running is enough.
+        url: Where people open it; None: nobody does.
+        what: One line for the table.
+    """
+
+    name: str
+    command: list[str]
+    what: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    url: str | None = None
+
+
+def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str]) -> list[Service]:
+    """The processes of the stack in the order in which they start."""
+    public = public_url(ports)
+    local = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    python, scripts = sys.executable, Path(sysconfig.get_path("scripts"))
+
+    def database(role: str, name: str, scheme: str = "postgresql") -> str:
+        return f"{scheme}://{role}:{secrets[role]}@127.0.0.1:{ports['postgres']}/{name}"
+
+    def uvicorn(factory: str, port: int) -> list[str]:
+        return [
+            python, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port), "--no-access-log",
+            "--proxy-headers", "--timeout-graceful-shutdown", "5", "--timeout-keep-alive", "75", "--log-level", "warning",
+        ]  # fmt: skip
+
+    operational = {
+        "PLYO_PUBLIC_URL": public,
+        "PLYO_API_URL": local["api"],
+        "PLYO_DATABASE_URL": database("plyo_api", "plyo", "postgresql+psycopg"),
+        "PLYO_SIGNING_KEY_FILE": str(home.signing_key),
+        "PLYO_SESSION_SECRET": secrets["session"],
+        "PLYO_APP_CLIENT_SECRET": secrets["app_client"],
+        "PLYO_SMTP_HOST": "127.0.0.1",
+        "PLYO_SMTP_PORT": str(ports["smtp"]),
+        "PLYO_STRIPE_API_BASE": local["stripe"],
+        "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
+        "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
+    }
+    lake = {"PLYO_LAKE_PATH": str(home.lake)}
+    reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
+    data = lake | {
+        "PLYO_LAKE_CATALOG_URL": database("lake_writer", "lake"),
+        "PLYO_CDC_URL": database("plyo_cdc", "plyo"),
+        "PLYO_ML_PATH": str(home.path / "ml"),
+        "PLYO_PUBLIC_URL": public,
+        "PLYO_API_URL": local["api"],
+        "PLYO_ACTIVATION_CLIENT_ID": "plyo-activation",
+        "PLYO_ACTIVATION_CLIENT_SECRET": secrets["activation_client"],
+        "PLYO_DAGSTER_URL": database("dagster", "dagster"),
+        "DAGSTER_HOME": str(home.path / "dagster"),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DBT_TARGET_PATH": str(home.path / "dbt" / "target"),
+        "DBT_LOG_PATH": str(home.logs / "dbt"),
+        "NUMBA_CACHE_DIR": str(home.path / "cache" / "numba"),
+    }
+    console = {
+        "PLYO_PUBLIC_URL": public,
+        "PLYO_API_URL": local["api"],
+        "PLYO_ANALYTICS_URL": local["analytics"],
+    }
+    stripe = {
+        "STRIPE_FAKE_PUBLIC_URL": local["stripe"],
+        "STRIPE_FAKE_SECRET_KEY": secrets["stripe_key"],
+        "STRIPE_FAKE_WEBHOOK_URL": f"{local['api']}/webhooks/stripe",
+        "STRIPE_FAKE_WEBHOOK_SECRET": secrets["stripe_webhook"],
+        "STRIPE_FAKE_STATE": str(home.path / "stripe" / "state.json"),
+    }
+    mailbox = {
+        "PLYO_MAILBOX_SMTP_PORT": str(ports["smtp"]),
+        "PLYO_MAILBOX_PORT": str(ports["mailbox"]),
+        "PLYO_MAILBOX_FOLDER": str(home.path / "mailbox"),
+    }
+    workspace = str(home.path / "dagster" / "workspace.yaml")
+    return [
+        Service("gateway", gateway.configure(home.path / "gateway", ports), "one address for everything", url=public,
+                ready=f"{public}/live"),
+        Service("stripe", uvicorn("tests.fakes.stripe.app:serve", ports["stripe"]), "payments, a faithful local Stripe",
+                stripe, ready=f"{local['stripe']}/live", url=local["stripe"]),
+        Service("mailbox", [python, "-m", "plyo.mailbox"], "every e-mail that was sent", mailbox,
+                ready=f"{local['mailbox']}/mailbox/", url=f"{public}/mailbox/"),
+        Service("api", uvicorn("operational_api.app:serve", ports["api"]), "customer app and API", operational,
+                ready=f"{local['api']}/ready", url=public),
+        Service("worker", [python, "-m", "operational_api.worker"], "events, e-mails, webhooks", operational),
+        Service("dagster-code", [python, "-m", "dagster", "code-server", "start", "-m", "orchestration.definitions",
+                "-h", "127.0.0.1", "-p", str(ports["dagster_code"]), "-d", str(checkout())], "the data platform's code",
+                data, ready=f"tcp://127.0.0.1:{ports['dagster_code']}"),
+        Service("dagster-webserver", [str(scripts / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p",
+                str(ports["dagster"]), "--path-prefix", "/dagster", "--log-level", "warning"], "data pipelines", data,
+                ready=f"{local['dagster']}/dagster/server_info", url=f"{public}/dagster/"),
+        Service("dagster-daemon", [str(scripts / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
+                "sensors and schedules", data),
+        Service("analytics", uvicorn("operational_api.analytics.app:serve", ports["analytics"]), "every number", reader | {
+                "PLYO_PUBLIC_URL": public, "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
+                "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json")},
+                ready=f"{local['analytics']}/api/analytics/live"),
+        Service("coach", [str(scripts / "streamlit"), "run", "consoles/coach/app.py", "--server.port", str(ports["coach"]),
+                "--server.address", "127.0.0.1", "--server.baseUrlPath", "coach", "--server.headless", "true",
+                "--browser.gatherUsageStats", "false"], "coach console", console | {
+                "PLYO_CONSOLE_CLIENT_ID": "plyo-coach", "PLYO_CONSOLE_CLIENT_SECRET": secrets["coach_client"],
+                "PLYO_CONSOLE_COOKIE_SECRET": secrets["coach_cookie"]},
+                ready=f"{local['coach']}/coach/_stcore/health", url=f"{public}/coach/"),
+        Service("admin", [python, "-m", "consoles.admin.app"], "admin console", console | {
+                "PLYO_CONSOLE_CLIENT_ID": "plyo-admin", "PLYO_CONSOLE_CLIENT_SECRET": secrets["admin_client"],
+                "PLYO_CONSOLE_COOKIE_SECRET": secrets["admin_cookie"], "PLYO_CONSOLE_PORT": str(ports["admin"])},
+                ready=f"{local['admin']}/admin", url=f"{public}/admin/"),
+    ]  # fmt: skip
+
+
+def public_url(ports: Mapping[str, int]) -> str:
+    """The gateway's origin: what people type and who issues tokens."""
+    return f"http://127.0.0.1:{ports['gateway']}"
+
+
+def environment_of(service: Service, home: Home) -> dict[str, str]:
+    """The machine's environment without anybody's Plyo settings, then the service's own and the copy's mark."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PLYO_", "DAGSTER_", "DBT_"))
+    }
+    return inherited | dict(service.environment) | {
+        STACK_MARK: home.stack_id, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2", "TZ": "UTC",
+        "MALLOC_ARENA_MAX": "2",
+    }  # fmt: skip
