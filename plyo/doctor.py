@@ -51,7 +51,8 @@ def _environment(_home: Home) -> Iterator[Finding]:
         if wanted.get(name) not in (None, version):
             missing.append(f"{name} is {version}, pinned is {wanted[name]}")
     yield Finding(
-        "Installed packages", not missing, f"{'; '.join(missing)}. Run `make install`, or delete .venv and run it again.",
+        "Installed packages", not missing,
+        f"{'; '.join(missing)}. Run `make install`; if that fails, delete .venv first.",
         is_fatal=True,
     )  # fmt: skip
 

@@ -8,7 +8,9 @@ import httpx
 
 _LAUNCH = """
 mutation Launch($job: String!, $location: String!, $repository: String!) {
-  launchRun(executionParams: {selector: {jobName: $job, repositoryLocationName: $location, repositoryName: $repository}}) {
+  launchRun(executionParams: {
+    selector: {jobName: $job, repositoryLocationName: $location, repositoryName: $repository}
+  }) {
     __typename
     ... on LaunchRunSuccess { run { runId } }
     ... on PythonError { message }

@@ -108,7 +108,7 @@ class PostgresServer:
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def create(self) -> None:
-        """Make the cluster unless it is there. It gets its name only when it is whole, so a killed initdb leaves none."""
+        """Make the cluster unless it is there. It gets its name when it is whole: a killed initdb leaves none."""
         if self.folder.exists():
             return
         fresh = self.folder.with_name(self.folder.name + ".new")

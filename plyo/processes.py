@@ -98,7 +98,7 @@ def _send(process: psutil.Process, how: signal.Signals) -> None:
 
 
 def end_all(home: Home) -> int:
-    """End every process of the copy: people's surfaces first, PostgreSQL last and cleanly. Returns how many there were."""
+    """End every process of the copy: people's surfaces first, PostgreSQL last and cleanly. Returns how many."""
     count = end(ours(home))
     server = postmaster(home)
     return count + (end([server], how=signal.SIGINT, patience_seconds=20) if server else 0)

@@ -1,4 +1,4 @@
-"""Every process of the stack: its command, its environment, how to know that it is ready. Starting is `plyo.supervisor`."""
+"""Every process of the stack: its command, its environment, how to know that it is ready."""
 
 import os
 import sys
@@ -46,9 +46,24 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
 
     def uvicorn(factory: str, port: int) -> list[str]:
         return [
-            python, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port), "--no-access-log",
-            "--proxy-headers", "--timeout-graceful-shutdown", "5", "--timeout-keep-alive", "75", "--log-level", "warning",
-        ]  # fmt: skip
+            python,
+            "-m",
+            "uvicorn",
+            "--factory",
+            factory,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--no-access-log",
+            "--proxy-headers",
+            "--timeout-graceful-shutdown",
+            "5",
+            "--timeout-keep-alive",
+            "75",
+            "--log-level",
+            "warning",
+        ]
 
     operational = {
         "PLYO_PUBLIC_URL": public,
@@ -99,38 +114,139 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
     }
     workspace = str(home.path / "dagster" / "workspace.yaml")
     return [
-        Service("gateway", gateway.configure(home.path / "gateway", ports), "one address for everything", url=public,
-                ready=f"{public}/live"),
-        Service("stripe", uvicorn("tests.fakes.stripe.app:serve", ports["stripe"]), "payments, a faithful local Stripe",
-                stripe, ready=f"{local['stripe']}/live", url=local["stripe"]),
-        Service("mailbox", [python, "-m", "plyo.mailbox"], "every e-mail that was sent", mailbox,
-                ready=f"{local['mailbox']}/mailbox/", url=f"{public}/mailbox/"),
-        Service("api", uvicorn("operational_api.app:serve", ports["api"]), "customer app and API", operational,
-                ready=f"{local['api']}/ready", url=public),
+        Service(
+            "gateway",
+            gateway.configure(home.path / "gateway", ports),
+            "one address for everything",
+            url=public,
+            ready=f"{public}/live",
+        ),
+        Service(
+            "stripe",
+            uvicorn("tests.fakes.stripe.app:serve", ports["stripe"]),
+            "payments, a faithful local Stripe",
+            stripe,
+            ready=f"{local['stripe']}/live",
+            url=local["stripe"],
+        ),
+        Service(
+            "mailbox",
+            [python, "-m", "plyo.mailbox"],
+            "every e-mail that was sent",
+            mailbox,
+            ready=f"{local['mailbox']}/mailbox/",
+            url=f"{public}/mailbox/",
+        ),
+        Service(
+            "api",
+            uvicorn("operational_api.app:serve", ports["api"]),
+            "customer app and API",
+            operational,
+            ready=f"{local['api']}/ready",
+            url=public,
+        ),
         Service("worker", [python, "-m", "operational_api.worker"], "events, e-mails, webhooks", operational),
-        Service("dagster-code", [python, "-m", "dagster", "code-server", "start", "-m", "orchestration.definitions",
-                "-h", "127.0.0.1", "-p", str(ports["dagster_code"]), "-d", str(checkout())], "the data platform's code",
-                data, ready=f"tcp://127.0.0.1:{ports['dagster_code']}"),
-        Service("dagster-webserver", [str(scripts / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p",
-                str(ports["dagster"]), "--path-prefix", "/dagster", "--log-level", "warning"], "data pipelines", data,
-                ready=f"{local['dagster']}/dagster/server_info", url=f"{public}/dagster/"),
-        Service("dagster-daemon", [str(scripts / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
-                "sensors and schedules", data),
-        Service("analytics", uvicorn("operational_api.analytics.app:serve", ports["analytics"]), "every number", reader | {
-                "PLYO_PUBLIC_URL": public, "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
-                "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json")},
-                ready=f"{local['analytics']}/api/analytics/live"),
-        Service("coach", [str(scripts / "streamlit"), "run", "consoles/coach/app.py", "--server.port", str(ports["coach"]),
-                "--server.address", "127.0.0.1", "--server.baseUrlPath", "coach", "--server.headless", "true",
-                "--browser.gatherUsageStats", "false"], "coach console", console | {
-                "PLYO_CONSOLE_CLIENT_ID": "plyo-coach", "PLYO_CONSOLE_CLIENT_SECRET": secrets["coach_client"],
-                "PLYO_CONSOLE_COOKIE_SECRET": secrets["coach_cookie"]},
-                ready=f"{local['coach']}/coach/_stcore/health", url=f"{public}/coach/"),
-        Service("admin", [python, "-m", "consoles.admin.app"], "admin console", console | {
-                "PLYO_CONSOLE_CLIENT_ID": "plyo-admin", "PLYO_CONSOLE_CLIENT_SECRET": secrets["admin_client"],
-                "PLYO_CONSOLE_COOKIE_SECRET": secrets["admin_cookie"], "PLYO_CONSOLE_PORT": str(ports["admin"])},
-                ready=f"{local['admin']}/admin", url=f"{public}/admin/"),
-    ]  # fmt: skip
+        Service(
+            "dagster-code",
+            [
+                python,
+                "-m",
+                "dagster",
+                "code-server",
+                "start",
+                "-m",
+                "orchestration.definitions",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(ports["dagster_code"]),
+                "-d",
+                str(checkout()),
+            ],
+            "the data platform's code",
+            data,
+            ready=f"tcp://127.0.0.1:{ports['dagster_code']}",
+        ),
+        Service(
+            "dagster-webserver",
+            [
+                str(scripts / "dagster-webserver"),
+                "-w",
+                workspace,
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(ports["dagster"]),
+                "--path-prefix",
+                "/dagster",
+                "--log-level",
+                "warning",
+            ],
+            "data pipelines",
+            data,
+            ready=f"{local['dagster']}/dagster/server_info",
+            url=f"{public}/dagster/",
+        ),
+        Service(
+            "dagster-daemon",
+            [str(scripts / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
+            "sensors and schedules",
+            data,
+        ),
+        Service(
+            "analytics",
+            uvicorn("operational_api.analytics.app:serve", ports["analytics"]),
+            "every number",
+            reader
+            | {
+                "PLYO_PUBLIC_URL": public,
+                "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
+                "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json"),
+            },
+            ready=f"{local['analytics']}/api/analytics/live",
+        ),
+        Service(
+            "coach",
+            [
+                str(scripts / "streamlit"),
+                "run",
+                "consoles/coach/app.py",
+                "--server.port",
+                str(ports["coach"]),
+                "--server.address",
+                "127.0.0.1",
+                "--server.baseUrlPath",
+                "coach",
+                "--server.headless",
+                "true",
+                "--browser.gatherUsageStats",
+                "false",
+            ],
+            "coach console",
+            console
+            | {
+                "PLYO_CONSOLE_CLIENT_ID": "plyo-coach",
+                "PLYO_CONSOLE_CLIENT_SECRET": secrets["coach_client"],
+                "PLYO_CONSOLE_COOKIE_SECRET": secrets["coach_cookie"],
+            },
+            ready=f"{local['coach']}/coach/_stcore/health",
+            url=f"{public}/coach/",
+        ),
+        Service(
+            "admin",
+            [python, "-m", "consoles.admin.app"],
+            "admin console",
+            console
+            | {
+                "PLYO_CONSOLE_CLIENT_ID": "plyo-admin",
+                "PLYO_CONSOLE_CLIENT_SECRET": secrets["admin_client"],
+                "PLYO_CONSOLE_COOKIE_SECRET": secrets["admin_cookie"],
+                "PLYO_CONSOLE_PORT": str(ports["admin"]),
+            },
+            ready=f"{local['admin']}/admin",
+            url=f"{public}/admin/",
+        ),
+    ]
 
 
 def public_url(ports: Mapping[str, int]) -> str:

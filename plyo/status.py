@@ -21,8 +21,8 @@ def read(home: Home) -> dict[str, Any]:
     """The copy's state.
 
     Returns:
-        state (stopped, starting, ready, stopping), gateway, services {name: {url, state, pid, rss_mib, restarts, what}},
-        rss_mib of the whole, logins, steps {label: seconds}.
+        state (stopped, starting, ready, stopping), gateway, services {name: {url, state, pid, rss_mib, restarts,
+        what}}, rss_mib of the whole, logins, steps {label: seconds}.
     """
     state = read_json(home.state)
     if not state or not psutil.pid_exists(state["pid"]):

@@ -1,6 +1,6 @@
 """Ends every process of the copy when the supervisor is gone, however it went.
 
-It holds the read end of a pipe whose write end only the supervisor has: end of file means that it died, even by kill -9.
+It holds the read end of a pipe whose write end only the supervisor has: end of file means that it died.
 """
 
 import os
