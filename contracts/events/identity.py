@@ -12,6 +12,7 @@ class AccountRegistered(Event):
     account_id: UUID
     role: str
     display_name: str
+    time_zone: str = "UTC"
 
 
 class EmailVerified(Event):

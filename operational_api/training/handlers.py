@@ -1,0 +1,45 @@
+"""What training does when something happened elsewhere. Run by the worker, once per event and function."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from contracts.events.envelope import Event
+from contracts.events.identity import AccountRegistered
+from contracts.events.scheduling import SessionBooked
+from operational_api.training.service import clients
+
+
+def make_new_customers_clients(session: Session, event: Event) -> None:
+    """A customer who signs up is a client from that moment."""
+    if isinstance(event, AccountRegistered) and event.role == "customer":
+        clients.ensure_client(
+            session,
+            event.account_id,
+            display_name=event.display_name,
+            time_zone=event.time_zone,
+            now=event.occurred_at,
+        )
+
+
+def give_first_coach(session: Session, event: Event) -> None:
+    """A client without a coach gets the one they book first."""
+    if isinstance(event, SessionBooked):
+        # The booking may be handled before the registration; the name then comes with the registration's own rows.
+        clients.ensure_client(session, event.customer_id, display_name="", now=event.occurred_at)
+        if clients.coach_of(session, event.customer_id) is None:
+            clients.assign_coach(
+                session,
+                customer_id=event.customer_id,
+                coach_id=event.coach_id,
+                now=event.occurred_at,
+                reason="first booking",
+            )
+
+
+HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
+    AccountRegistered.type: [make_new_customers_clients],
+    SessionBooked.type: [give_first_coach],
+}
+PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []

@@ -1,0 +1,62 @@
+"""The only door to training for other contexts: ids and plain values in and out."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from operational_api.training.models import Client
+from operational_api.training.service import clients
+
+
+def coach_of(session: Session, customer_id: UUID) -> UUID | None:
+    """Today's coach of a customer; None without one, or when the account is no client yet."""
+    return clients.coach_of(session, customer_id)
+
+
+def clients_of(session: Session, coach_id: UUID) -> list[UUID]:
+    """Customers whose coach this is today."""
+    return clients.clients_of(session, coach_id)
+
+
+def client_name(session: Session, customer_id: UUID) -> str | None:
+    """Display name of a customer, or None when the account is no client."""
+    return clients.client_names(session, [customer_id]).get(customer_id)
+
+
+def client_names(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Display names of many customers in one query. Who is no client is not in the answer."""
+    return clients.client_names(session, customer_ids)
+
+
+def client_time_zone(session: Session, customer_id: UUID) -> str | None:
+    """IANA zone a customer lives in, or None when the account is no client."""
+    client = session.get(Client, customer_id)
+    return client.time_zone if client else None
+
+
+def ensure_client(
+    session: Session,
+    account_id: UUID,
+    *,
+    display_name: str,
+    now: datetime,
+    time_zone: str = "UTC",
+    location_id: UUID | None = None,
+) -> None:
+    """Make the account a client unless it is one; what is known of an existing client stays."""
+    clients.ensure_client(
+        session, account_id, display_name=display_name, now=now, time_zone=time_zone, location_id=location_id
+    )
+
+
+def assign_coach(
+    session: Session, *, customer_id: UUID, coach_id: UUID, now: datetime, reason: str | None = None
+) -> None:
+    """Make a coach responsible for a client from now on, and announce it. Today's coach again changes nothing.
+
+    Raises:
+        ClientNotFound: the account is no client.
+    """
+    clients.assign_coach(session, customer_id=customer_id, coach_id=coach_id, now=now, reason=reason)
