@@ -67,8 +67,8 @@ def _one_of_each(running: LocalStripe) -> dict[str, dict[str, Any]]:
 
 
 KINDS = [
-    "customer", "product", "price", "payment_method", "subscription", "subscription_item", "plan", "invoice", "line_item",
-    "invoice_payment", "payment_intent", "charge", "balance_transaction", "refund", "dispute", "event",
+    "customer", "product", "price", "payment_method", "subscription", "subscription_item", "plan", "invoice",
+    "line_item", "invoice_payment", "payment_intent", "charge", "balance_transaction", "refund", "dispute", "event",
     "checkout.session",
 ]  # fmt: skip
 
