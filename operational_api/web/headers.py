@@ -1,0 +1,59 @@
+"""Security headers of every answer: a content policy with a nonce per page, no framing, no sniffing, HSTS by https."""
+
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from operational_api.settings import ApiSettings
+
+PAYMENT_PAGES = ("https://checkout.stripe.com", "https://billing.stripe.com")
+
+NOT_A_PAGE = "default-src 'none'; frame-ancestors 'none'"
+
+
+def content_policy(settings: ApiSettings, nonce: str) -> str:
+    """The policy of a page: our own files, inline scripts and styles only with the nonce.
+
+    A form may lead to Stripe's pages: Chromium applies `form-action` to the redirect that follows a post.
+    """
+    payment = urlsplit(settings.stripe_api_base)
+    forms = " ".join(("'self'", *PAYMENT_PAGES, f"{payment.scheme}://{payment.netloc}"))
+    return (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
+        f"img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}"
+    )
+
+
+class HeadersMiddleware:
+    """Gives the request a nonce (`request.state.csp_nonce`) and the answer its headers."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        nonce = scope.setdefault("state", {})["csp_nonce"] = secrets.token_urlsafe(16)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                is_page = headers.get("content-type", "").startswith("text/html")
+                policy = (
+                    content_policy(self.settings, nonce) if is_page else "default-src 'none'; frame-ancestors 'none'"
+                )
+                headers.setdefault("Content-Security-Policy", policy)
+                headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                if is_page:
+                    headers.setdefault("Cache-Control", "no-store")
+                if self.settings.has_tls:
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+            await send(message)
+
+        await self.app(scope, receive, with_headers)

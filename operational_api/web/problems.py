@@ -1,0 +1,50 @@
+"""A refusal as a person sees it: back to the form with a message, off to sign-in, or a page that says what to do."""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request, Response
+
+from operational_api.web.rendering import person, redirect, render, safe_return_path
+
+HEADLINES = {
+    403: "This is not yours to open",
+    404: "There is nothing here",
+    409: "That did not work",
+    413: "That is too large",
+    422: "Something in there is not right",
+    429: "Too many tries",
+    503: "We are catching our breath",
+}
+
+
+def _came_from(request: Request) -> str | None:
+    referer = urlsplit(request.headers.get("referer", ""))
+    if not referer.path or referer.netloc != request.headers.get("host"):
+        return None
+    return safe_return_path(referer.path + (f"?{referer.query}" if referer.query else ""), "/")
+
+
+def problem_page(request: Request, document: dict[str, Any]) -> Response:
+    """Answer a browser's request that was refused.
+
+    - Not signed in: to the sign-in page, and from there back to what they wanted.
+    - A form refused by a rule (409, 422): back to the page it was on, with the reason at the top.
+    - Everything else: a page with the reason, a way on, and the trace id for support.
+    """
+    status = document["status"]
+    came_from = _came_from(request)
+    if status == 401 and person(request) is None:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = path if request.method == "GET" else (came_from or "/")
+        return redirect(request, f"/auth/login?return_to={quote(wanted, safe='')}")
+    if request.method == "POST" and status in (409, 422) and came_from:
+        return redirect(request, came_from, flash=document["detail"], tone="bad")
+    return render(
+        request,
+        "web/problem.html",
+        status_code=status,
+        problem=document,
+        headline=HEADLINES.get(status, "Something went wrong"),
+        back=came_from or ("/home" if person(request) else "/"),
+    )

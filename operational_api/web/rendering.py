@@ -1,0 +1,177 @@
+"""Rendering pages: one Jinja environment over the templates of all contexts, and what every template may use.
+
+In every template: `principal` (None for guests), `nav`, `tz` (reader's time zone), `now` (UTC), `csrf_token`,
+`csp_nonce`, `flashes`, `static(name)`, `path`. Components: `{% import "web/components.html" as ui with context %}`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from contracts.telemetry import get_logger
+from operational_api.core.errors import DomainError
+from operational_api.core.principal import Principal, maybe_principal
+from operational_api.web import csrf, filters
+from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.navigation import NavItem
+
+log = get_logger(__name__)
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True, slots=True)
+class NavLink:
+    """A menu entry as one person sees it now."""
+
+    item: NavItem
+    is_current: bool
+    count: int
+
+
+def make_environment(packages: list[str]) -> Environment:
+    """The templates of the shell and of `packages` (those that have a folder `templates`)."""
+    folders = []
+    for package in ["operational_api.web", *packages]:
+        spec = find_spec(package)
+        if spec is not None and spec.origin is not None and (folder := Path(spec.origin).parent / "templates").is_dir():
+            folders.append(FileSystemLoader(folder))
+    environment = Environment(
+        loader=ChoiceLoader(folders),
+        autoescape=select_autoescape(("html", "svg"), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters.install(environment)
+    environment.globals["static"] = static
+    return environment
+
+
+@cache
+def static(name: str) -> str:
+    """Address of a file in `static/`, with its content's hash: it may be cached for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+def person(request: Request) -> Principal | None:
+    """The principal for a page. A bad credential makes a guest: a page is not the place to refuse it."""
+    try:
+        return maybe_principal(request)
+    except DomainError:
+        return None
+
+
+def time_zone(request: Request) -> str:
+    """The reader's time zone, from their sign-in; UTC for guests."""
+    return getattr(request.state, "time_zone", None) or "UTC"
+
+
+def _nav(request: Request, principal: Principal | None, *, counts: bool) -> list[NavLink]:
+    role, path = principal.role if principal else "guest", request.url.path
+    items: list[NavItem] = [item for item in request.app.state.nav if role in item.roles]
+    above = (item.href for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/"))
+    here = max(above, key=len, default="")
+    return [NavLink(item, item.href == here, _count(request, item, principal) if counts else 0) for item in items]
+
+
+def _count(request: Request, item: NavItem, principal: Principal | None) -> int:
+    if item.badge is None or principal is None or principal.account_id is None:
+        return 0
+    try:
+        with request.app.state.sessions() as session:
+            return item.badge(session, principal.account_id)
+    except Exception:  # a menu without its number is better than no page
+        log.exception("badge_failed", href=item.href)
+        return 0
+
+
+def render(
+    request: Request,
+    template: str,
+    *,
+    status_code: int = 200,
+    is_offline_ready: bool = False,
+    **context: Any,
+) -> HTMLResponse:
+    """A page.
+
+    Args:
+        template: Name below any context's `templates/`, e.g. `commerce/plans.html`.
+        is_offline_ready: The service worker may keep this page to show it without a network; a signed-in person's
+            page is kept for that person only and deleted at sign-out.
+        context: For the template, besides what the module docstring lists.
+    """
+    principal = person(request)
+    context = {
+        "request": request,
+        "path": request.url.path,
+        "principal": principal,
+        "nav": _nav(request, principal, counts=status_code < 500),
+        "tz": time_zone(request),
+        "now": datetime.now(UTC),
+        "csrf_token": csrf.token(request),
+        "csp_nonce": request.state.csp_nonce,
+        "flashes": _flashes(request),
+    } | context
+    environment: Environment = request.app.state.templates
+    response = HTMLResponse(environment.get_template(template).render(context), status_code)
+    csrf.keep(request, response)
+    if read_cookie(request, "flash"):
+        set_cookie(request, response, "flash", "", max_age=0)
+    if principal is not None:
+        key = f"{principal.key}{principal.session_id}"
+        response.headers["X-Plyo-Person"] = hashlib.sha256(key.encode()).hexdigest()[:16]
+    if is_offline_ready:
+        response.headers["X-Plyo-Offline"] = "keep"
+    return response
+
+
+def redirect(request: Request, to: str, *, flash: str | None = None, tone: str = "good") -> RedirectResponse:
+    """Answer a post with 303, and say what happened on the page that follows.
+
+    Args:
+        to: Path on this site, or the address of a payment page.
+        flash: Shown once, at the top of the next page.
+        tone: good, info, warn or bad.
+    """
+    response = RedirectResponse(to, status_code=303)
+    if flash:
+        set_cookie(request, response, "flash", _signer(request).dumps([tone, flash]), max_age=120)
+    return response
+
+
+def _signer(request: Request) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="flash")
+
+
+def _flashes(request: Request) -> list[tuple[str, str]]:
+    value = read_cookie(request, "flash")
+    if not value:
+        return []
+    try:
+        tone, text = _signer(request).loads(value, max_age=120)
+    except (BadSignature, ValueError):
+        return []
+    return [(tone, text)]
+
+
+def safe_return_path(value: str | None, default: str) -> str:
+    """`value` where it is a path on this site, else `default`: never an address elsewhere (open redirect).
+
+    Paths only: no scheme, no host, no backslash, no control character, and not `//host`.
+    """
+    if not value or not value.startswith("/") or value.startswith(("//", "/\\")):
+        return default
+    if "\\" in value or any(ord(character) < 32 for character in value):
+        return default
+    return value

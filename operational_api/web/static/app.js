@@ -1,0 +1,88 @@
+// Progressive enhancement only: every page and form works without this file.
+"use strict";
+
+const root = document.documentElement;
+
+// A theme the person chose wins over the system's.
+const themes = ["auto", "light", "dark"];
+function applyTheme(theme) {
+  if (theme === "auto") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+}
+function storedTheme() {
+  try { return localStorage.getItem("theme") ?? "auto"; } catch { return "auto"; }
+}
+applyTheme(storedTheme());
+
+document.addEventListener("click", (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  if (!target) return;
+  if (target.closest("[data-theme-toggle]")) {
+    const next = themes[(themes.indexOf(storedTheme()) + 1) % themes.length];
+    try { localStorage.setItem("theme", next); } catch { /* private mode: lasts for this page */ }
+    applyTheme(next);
+    document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = next; });
+  }
+  target.closest("[data-dismiss]")?.closest(".flash")?.remove();
+  const reveal = target.closest("[data-reveal]");
+  if (reveal) {
+    const input = document.getElementById(reveal.dataset.reveal);
+    input.type = input.type === "password" ? "text" : "password";
+    reveal.textContent = input.type === "password" ? "Show" : "Hide";
+    reveal.setAttribute("aria-pressed", String(input.type === "text"));
+  }
+  document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
+});
+
+// One press sends a form once. The page coming back from the browser's cache is usable again.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
+  if (question && !window.confirm(question)) { event.preventDefault(); return; }
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  if (form.method === "post") {
+    form.dataset.sent = "true";
+    event.submitter?.classList.add("is-busy");
+  }
+});
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+  document.querySelectorAll(".is-busy").forEach((button) => { button.classList.remove("is-busy"); });
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target instanceof Element && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});
+
+document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = storedTheme(); });
+document.querySelectorAll("[data-needs-script]").forEach((part) => { part.hidden = false; });
+document.querySelectorAll("[data-time-zone]").forEach((input) => {
+  input.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+});
+
+const note = document.querySelector("[data-offline-note]");
+function showConnection() { if (note) note.hidden = navigator.onLine; }
+window.addEventListener("online", showConnection);
+window.addEventListener("offline", showConnection);
+showConnection();
+
+let installPrompt = null;
+window.addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  installPrompt = event;
+  document.querySelectorAll("[data-install]").forEach((button) => { button.hidden = false; });
+});
+document.querySelectorAll("[data-install]").forEach((button) => button.addEventListener("click", () => installPrompt?.prompt()));
+
+// For pages' own scripts: fetch with the token that proves the request comes from our own page.
+window.plyo = {
+  post(url, body) {
+    return fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": document.querySelector("meta[name=csrf-token]").content },
+      body: JSON.stringify(body ?? {}),
+    });
+  },
+};
+
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js");
