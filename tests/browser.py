@@ -16,7 +16,7 @@ class Browser(TestClient):
         base_url: Origin it believes to be at; must be the host of the app's `public_url`.
     """
 
-    def __init__(self, app: FastAPI, base_url: str = "http://127.0.0.1:8400") -> None:
+    def __init__(self, app: FastAPI, base_url: str = "http://testserver") -> None:
         super().__init__(app, base_url=base_url, headers={"Accept": "text/html,*/*"}, raise_server_exceptions=False)
         self.csrf_token = ""
 

@@ -1,43 +1,117 @@
-"""Fixtures for tests that drive the API as a whole, over HTTP, on a database of their own."""
+"""The real API under test: the app as it is deployed, a generated signing key, real signed access tokens.
 
+`api` is a guest. `sign_in(account)` is the same app with that person's bearer token. Both see what the test's
+`session` has flushed and are rolled back with it; `serve_app` is for tests that need real commits and real races.
+"""
+
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from joserfc import jwt
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
+from sqlalchemy.orm import Session, sessionmaker
 
+from contracts.ids import new_id
 from operational_api.app import create_app
+from operational_api.core.tokens import AUDIENCE
+from operational_api.identity.models import Account
 from operational_api.settings import ApiSettings
 from tests.conftest import sqlalchemy_url
 
-ORIGIN = "http://127.0.0.1:8400"
+ISSUER = "http://testserver"
+
+SignIn = Callable[[Account], TestClient]
 
 
 @pytest.fixture(scope="session")
 def signing_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A signing key of the test run."""
-    path = tmp_path_factory.mktemp("keys") / "signing.pem"
-    path.write_bytes(RSAKey.generate_key(2048).as_pem(private=True))
-    return path
+    """PEM of an RSA private key made for this run."""
+    file = tmp_path_factory.mktemp("keys") / "signing.pem"
+    file.write_bytes(RSAKey.generate_key(2048).as_pem(private=True))
+    return file
+
+
+def access_token(app: FastAPI, account: Account, *, expires_in: int = 600, session_id: UUID | None = None) -> str:
+    """A token as the provider issues it: RS256, `at+jwt`, our audience.
+
+    Args:
+        session_id: The login session it belongs to; a new random one unless given.
+    """
+    key = app.state.signing_key
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(account.id),
+        "role": account.role,
+        "client_id": "tests",
+        "sid": str(session_id or new_id()),
+        "name": account.display_name,
+        "iat": now,
+        "exp": now + expires_in,
+    }
+    return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
+
+
+def service_token(app: FastAPI, client_id: str) -> str:
+    """A token of a service client, as the client_credentials grant issues it."""
+    key = app.state.signing_key
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": client_id, "role": "service", "client_id": client_id}
+    return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims | {"iat": now, "exp": now + 600}, key)
 
 
 @pytest.fixture
-def api_settings(fresh_database: Callable[[], str], signing_key_file: Path) -> ApiSettings:
-    """Settings of an API on a migrated database of this test's own; commits are real."""
-    return ApiSettings(
-        public_url=ORIGIN,
-        database_url=SecretStr(sqlalchemy_url(fresh_database())),
-        signing_key_file=signing_key_file,
-        session_secret=SecretStr("a secret for tests that is long enough"),
-        stripe_api_base="http://127.0.0.1:12111",
+def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
+    """Makes the API on a database of its own: `serve_app(fresh_database())`."""
+
+    def make(libpq_url: str) -> FastAPI:
+        return create_app(
+            ApiSettings(
+                public_url=ISSUER,
+                database_url=SecretStr(sqlalchemy_url(libpq_url)),
+                signing_key_file=signing_key_file,
+                session_secret=SecretStr("test-session-secret-of-32-characters!"),
+            )
+        )
+
+    return make
+
+
+@pytest.fixture
+def app(session: Session, serve_app: Callable[[str], FastAPI]) -> FastAPI:
+    """The API whose requests join the test's transaction."""
+    app = serve_app(session.get_bind().engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    app.state.sessions = sessionmaker(
+        session.connection(), join_transaction_mode="create_savepoint", expire_on_commit=False
     )
+    return app
 
 
 @pytest.fixture
-def app(api_settings: ApiSettings) -> Iterator[FastAPI]:
-    """The whole API. Pages: `tests.browser.Browser(app)`."""
-    app = create_app(api_settings)
-    yield app
-    app.state.sessions.kw["bind"].dispose()
+def api(app: FastAPI) -> Iterator[TestClient]:
+    """A guest's client. A crash answers 500 as in production, it does not raise into the test."""
+    with TestClient(app, base_url=ISSUER, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def sign_in(app: FastAPI) -> SignIn:
+    """A person's client: `sign_in(make_account(session, role="coach")).get("/api/…")`."""
+
+    def client(account: Account) -> TestClient:
+        return TestClient(
+            app,
+            base_url=ISSUER,
+            raise_server_exceptions=False,
+            follow_redirects=False,
+            headers={"Authorization": f"Bearer {access_token(app, account)}"},
+        )
+
+    return client

@@ -1,6 +1,7 @@
 """What every page has, whichever context it belongs to: headers, CSRF, menu by role, refusals that say what to do."""
 
 import re
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -8,10 +9,8 @@ from fastapi import APIRouter, FastAPI, Form, Request, Response
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.settings import ApiSettings
 from operational_api.web import shell
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render, safe_return_path
@@ -47,8 +46,8 @@ def private(request: Request, principal: CurrentPrincipal) -> Response:
 
 
 @pytest.fixture
-def app(api_settings: ApiSettings) -> FastAPI:
-    app = create_app(api_settings, contexts=())
+def app(serve_app: Callable[[str], FastAPI], fresh_database: Callable[[], str]) -> FastAPI:
+    app = serve_app(fresh_database())
     app.include_router(router)
     app.state.nav = [
         NavItem("Things", "/things", ("customer", "guest"), order=1, icon="star"),
@@ -166,7 +165,7 @@ class TestRefusals:
     def test_a_refused_form_returns_to_its_page_with_the_reason(self, app: FastAPI) -> None:
         browser = Browser(app)
         browser.get("/things")
-        page = browser.submit("/things", {"what": "full"}, headers={"Referer": "http://127.0.0.1:8400/things"})
+        page = browser.submit("/things", {"what": "full"}, headers={"Referer": "http://testserver/things"})
         assert page.url.path == "/things"
         assert "That class is full." in page.text
 
