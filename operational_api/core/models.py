@@ -32,11 +32,28 @@ class OutboxEvent(Base):
 
 
 class InboxMessage(Base):
-    """A message received once, from a provider's webhook or for one of our own consumers; handled once."""
+    """A message received once, from a provider's webhook or for one of our own consumers; handled once.
+
+    `aggregate_id` and `position` are the event's, null for webhooks: of one aggregate, one source handles in order.
+    `parked_at`: given up after too many failed attempts; a person decides (`core.consumers.redrive`).
+    """
 
     __tablename__ = "inbox_messages"
     __table_args__ = (
         Index("ix_inbox_messages_unhandled", "source", "received_at", postgresql_where=text("handled_at is null")),
+        Index(
+            "ix_inbox_messages_due",
+            "received_at",
+            "position",
+            postgresql_where=text("handled_at is null and parked_at is null"),
+        ),
+        Index(
+            "ix_inbox_messages_aggregate",
+            "source",
+            "aggregate_id",
+            "position",
+            postgresql_where=text("handled_at is null and parked_at is null"),
+        ),
         {"schema": "platform"},
     )
     source: Mapped[str] = mapped_column(primary_key=True)
@@ -49,6 +66,9 @@ class InboxMessage(Base):
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_attempt_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    aggregate_id: Mapped[UUID | None]
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    parked_at: Mapped[datetime | None]
 
 
 class IdempotencyKey(Base):

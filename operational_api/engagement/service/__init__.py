@@ -1,0 +1,1 @@
+"""Rules of engagement, one module per noun: messages, preferences, leads, emails, contacts."""

@@ -1,0 +1,112 @@
+"""The worker process: relays events, runs their handlers and webhooks', sends e-mail, runs recurring jobs.
+
+`python -m operational_api.worker`, as many as wanted. Only the assembly is here; each loop's work is `core` or a
+context's own. Alive means: `plyo-worker-listen` is seen in `pg_stat_activity`.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from threading import Event
+from types import FrameType, ModuleType
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import telemetry
+from operational_api.core import failpoints, supervisor
+from operational_api.core.consumers import handle_next
+from operational_api.core.database import make_engine, session_factory
+from operational_api.core.periodic import PeriodicJobs
+from operational_api.core.relay import Routes, relay_due
+from operational_api.core.retries import RetryPolicy
+from operational_api.core.supervisor import Loop
+from operational_api.engagement.channels.email import Mailer, SmtpSecurity, SmtpSettings
+
+log = telemetry.get_logger(__name__)
+CONTEXTS = ("identity", "commerce", "training", "scheduling", "engagement", "automation", "gateway")
+
+
+class WorkerSettings(BaseSettings):
+    """Environment of the worker, prefix `PLYO_`. What a context's handlers need beyond it, that context reads."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+
+    public_url: str = "http://127.0.0.1:8400"
+    """The gateway's origin, base of every link in an e-mail."""
+    database_url: SecretStr
+    """`postgresql+psycopg://…/plyo` as the role `plyo_api`."""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 1025
+    smtp_security: SmtpSecurity = "plain"
+    """plain, starttls or tls."""
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str = "Plyo <hello@plyo.test>"
+    worker_threads: int = 2
+    """Handlers that run at the same time in this process."""
+    handler_attempts: int = 8
+    """Tries of one message before it is parked: 8 span about two minutes."""
+    retry_first_seconds: float = 1
+    failpoint: str = ""
+    """For tests: where to die (`core.failpoints`)."""
+
+
+def handler_modules(contexts: Sequence[str] = CONTEXTS) -> list[ModuleType]:
+    """`handlers` of every context that has one."""
+    names = [f"operational_api.{context}.handlers" for context in contexts]
+    return [import_module(name) for name in names if find_spec(name)]
+
+
+def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) -> bool:
+    """Work until `stop` is set.
+
+    Args:
+        modules: Each may have `HANDLERS`, `WEBHOOKS` and `PERIODIC`.
+
+    Returns:
+        Whether every loop finished what it had in hand.
+    """
+    failpoints.arm(settings.failpoint)
+    url = settings.database_url.get_secret_value()
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 4)
+    sessions = session_factory(engine)
+    routes = Routes(modules)
+    retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
+    mailer = Mailer(sessions, SmtpSettings.model_validate(settings, from_attributes=True))
+    jobs = PeriodicJobs(engine, sessions, modules)
+    loops = [
+        Loop("relay", lambda: relay_due(sessions, routes), wakes_on="outbox"),
+        Loop("email", mailer.send_due, wakes_on="emails"),
+        Loop("periodic", jobs.run_due),
+        *(
+            Loop(f"handlers-{n}", lambda: handle_next(sessions, routes.consumers, retry=retry), wakes_on="inbox")
+            for n in range(settings.worker_threads)
+        ),
+    ]
+    log.info("worker_started", consumers=sorted(routes.consumers))
+    is_clean = supervisor.run(loops, url=url.replace("+psycopg", ""), stop=stop)
+    jobs.resign()
+    engine.dispose()
+    log.info("worker_stopped", clean=is_clean)
+    return is_clean
+
+
+def main() -> int:
+    """Until SIGTERM or SIGINT."""
+    telemetry.configure("worker")
+    stop = Event()
+
+    def end(number: int, _: FrameType | None) -> None:
+        log.info("signal_received", signal=signal.Signals(number).name)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    return 0 if run(WorkerSettings(), handler_modules(), stop) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
