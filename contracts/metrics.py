@@ -147,7 +147,7 @@ _ALL = (
     ),
     Metric(
         "net_revenue", "Net revenue",
-        "Money captured, less what was later refunded or lost in a dispute, on the day it was captured.",
+        "Money captured, less what was refunded or is disputed and not won, on the day it was captured.",
         "money", "finance.fct_payments", "sum(amount_minor - refunded_minor - disputed_minor)", "captured_on",
         where="status = 'captured'", exclusions="Provider fees are not subtracted. Tax is included.",
     ),
@@ -157,7 +157,12 @@ _ALL = (
         where="status in ('captured', 'failed')", exclusions="Attempts still pending or of unknown fate.",
     ),
     Metric(
-        "sessions_delivered", "Sessions delivered", "Seats that were attended.",
+        "sessions_delivered", "Sessions delivered", "Sessions that at least one customer attended.",
+        "count", "scheduling.fct_slots", "count(*)", "local_day", where="seats_attended > 0",
+        exclusions="A group session counts once, however full.", owner="operations",
+    ),
+    Metric(
+        "attendances", "Attendances", "Seats that were attended.",
         "count", _BOOKINGS, "count(*)", "local_day", where="status = 'attended'", owner="operations",
     ),
     Metric(

@@ -130,6 +130,35 @@ def writing(settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def connection_config(settings: WarehouseSettings) -> dict[str, str | bool | int | float | list[str]]:
+    """What `duckdb.connect` must be told, for programs that open DuckDB themselves (dbt)."""
+    _check_extensions()
+    return {
+        "allow_unsigned_extensions": "true",
+        "autoinstall_known_extensions": "false",
+        "memory_limit": settings.lake_memory_limit,
+        "threads": str(settings.lake_threads),
+        "temp_directory": str(Path(tempfile.gettempdir()) / f"plyo-duckdb-{os.getpid()}"),
+    }
+
+
+def lend(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings) -> None:
+    """Attach both lakes to a connection that a builder of marts opened with `connection_config`.
+
+    `marts` is writable. `raw` stays as it is now however long the connection lives: models built one after the other
+    then agree with each other, although the stream goes on appending.
+
+    Raises:
+        LakeMissing: no lake is in the catalog yet.
+    """
+    _furnish(connection, settings)
+    _attach(connection, "raw", ["read_only", "create_if_not_exists false"])
+    newest = snapshot_id(connection, "raw")
+    connection.execute("detach raw")
+    _attach(connection, "raw", [*_moment("raw", {"raw": newest}), "read_only", "create_if_not_exists false"])
+    _attach(connection, "marts", ["create_if_not_exists false"])
+
+
 def set_up(settings: WarehouseSettings, *, reader_role: str = "lake_reader") -> None:
     """Make both lakes unless they are there, and let the reader role see what is and what will be in them.
 
@@ -208,29 +237,22 @@ def _check_extensions() -> None:
 
 
 def _open(settings: WarehouseSettings) -> duckdb.DuckDBPyConnection:
-    _check_extensions()
-    connection = duckdb.connect(
-        config={
-            "allow_unsigned_extensions": "true",
-            "autoinstall_known_extensions": "false",
-            "memory_limit": settings.lake_memory_limit,
-            "threads": str(settings.lake_threads),
-            "temp_directory": str(Path(tempfile.gettempdir()) / f"plyo-duckdb-{os.getpid()}"),
-        }
-    )
+    connection = duckdb.connect(config=connection_config(settings))
     try:
-        for name in _EXTENSIONS:
-            connection.execute(f"load '{extension_file(name)}'")
-        connection.execute(
-            "set timezone = 'UTC'; set enable_progress_bar = false; set python_enable_replacements = false"
-        )
-        for setting, value in _RETRIES.items():
-            connection.execute(f"set {setting} = {value}")
-        connection.execute(f"create secret lake_catalog ({_secret(settings.lake_catalog_url.get_secret_value())})")
+        _furnish(connection, settings)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _furnish(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings) -> None:
+    for name in _EXTENSIONS:
+        connection.execute(f"load '{extension_file(name)}'")
+    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false; set python_enable_replacements = false")
+    for setting, value in _RETRIES.items():
+        connection.execute(f"set {setting} = {value}")
+    connection.execute(f"create secret lake_catalog ({_secret(settings.lake_catalog_url.get_secret_value())})")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, lake: Lake, options: list[str]) -> None:

@@ -1,0 +1,111 @@
+-- What became known about a customer on a day, from every domain: the sparse material of point-in-time features.
+-- A fact counts on the day it was known, not on the day it was about: an outcome when marked, a workout when done.
+with bookings as (
+    select
+        booking.*,
+        {{ local_date('booking.booked_at', 'customer.time_zone') }} as booked_on,
+        {{ local_date('booking.cancelled_at', 'customer.time_zone') }} as cancelled_on,
+        {{ local_date('coalesce(booking.outcome_at, booking.starts_at)', 'customer.time_zone') }} as outcome_on
+    from {{ ref('fct_bookings') }} as booking
+    inner join {{ ref('int_customers') }} as customer on booking.customer_id = customer.customer_id
+),
+
+assignments as (
+    select
+        assignment.customer_id,
+        {{ local_date('assignment.assigned_at', 'customer.time_zone') }} as assigned_on,
+        row_number() over (partition by assignment.customer_id order by assignment.assigned_at) as place
+    from {{ ref('stg_training__coach_assignments') }} as assignment
+    inner join {{ ref('int_customers') }} as customer on assignment.customer_id = customer.customer_id
+),
+
+facts as (
+    select customer_id, local_day as day, 'booked' as fact, 1.0 as amount
+    from bookings
+    where status <> 'cancelled' and starts_at <= {{ now() }}
+    union all
+    select customer_id, outcome_on, status, 1.0
+    from bookings
+    where status in ('attended', 'no_show')
+    union all
+    select customer_id, cancelled_on, 'late_cancelled', 1.0
+    from bookings
+    where status = 'late_cancelled'
+    union all
+    select customer_id, booked_on, 'seats_ahead', 1.0
+    from bookings
+    union all
+    select customer_id, coalesce(cancelled_on, local_day), 'seats_ahead', -1.0
+    from bookings
+    union all
+    select customer_id, scheduled_on, 'planned', 1.0
+    from {{ ref('fct_workouts') }}
+    where programme_id is not null
+    union all
+    select customer_id, completed_on, 'planned_done', 1.0
+    from {{ ref('fct_workouts') }}
+    where programme_id is not null and status = 'completed'
+    union all
+    select customer_id, completed_on, 'workouts', 1.0
+    from {{ ref('fct_workouts') }}
+    where status = 'completed'
+    union all
+    select customer_id, completed_on, 'volume_kg', volume_kg
+    from {{ ref('fct_workouts') }}
+    where status = 'completed'
+    union all
+    select customer_id, completed_on, 'session_rpe', session_rpe
+    from {{ ref('fct_workouts') }}
+    where status = 'completed' and session_rpe is not null
+    union all
+    select customer_id, attempted_on, 'failed_payments', 1.0
+    from {{ ref('fct_payments') }}
+    where status = 'failed'
+    union all
+    select
+        customer_id,
+        sent_on,
+        case when is_from_customer then 'messages_sent' else 'messages_received' end,
+        1.0
+    from {{ ref('fct_messages') }}
+    where kind <> 'system'
+    union all
+    select customer_id, assigned_on, 'coach_changes', 1.0
+    from assignments
+    where place > 1
+    union all
+    select customer_id, changed_on, 'price_increase', amount_minor * 1.0 / nullif(mrr_after_minor - amount_minor, 0)
+    from {{ ref('int_membership_changes') }}
+    where step = 'price_changed' and movement = 'expansion'
+    union all
+    select customer_id, occurred_on, 'open_injuries', 1.0
+    from {{ ref('stg_training__injuries') }}
+    union all
+    select customer_id, resolved_on, 'open_injuries', -1.0
+    from {{ ref('stg_training__injuries') }}
+    where resolved_on is not null
+    union all
+    select customer_id, day, 'sleep_minutes', sleep_minutes
+    from {{ ref('fct_wearable_days') }}
+    where sleep_minutes is not null
+    union all
+    select customer_id, day, 'hrv_rmssd_ms', hrv_rmssd_ms
+    from {{ ref('fct_wearable_days') }}
+    where hrv_rmssd_ms is not null
+)
+
+select
+    customer_id,
+    day,
+    {% for fact in [
+        'booked', 'attended', 'no_show', 'late_cancelled', 'seats_ahead', 'planned', 'planned_done', 'workouts',
+        'failed_payments', 'messages_sent', 'messages_received', 'coach_changes', 'open_injuries'
+    ] -%}
+        cast(sum(case when fact = '{{ fact }}' then amount else 0 end) as integer) as {{ fact }},
+    {% endfor -%}
+    {% for fact in ['volume_kg', 'price_increase', 'session_rpe', 'sleep_minutes', 'hrv_rmssd_ms'] -%}
+        cast(sum(case when fact = '{{ fact }}' then amount end) as double precision) as {{ fact }},
+    {% endfor -%}
+    cast(count(case when fact = 'session_rpe' then 1 end) as integer) as rpes_told
+from facts
+group by customer_id, day

@@ -1,0 +1,42 @@
+-- Each member who was active (not on trial, not paused) before a date: every Monday, and today.
+-- `cutoff_on` is the first day that features must not see: the date itself, or tomorrow where the date is today.
+with mondays as (
+    select series.day
+    from {{ dates(
+        "(select " ~ monday('min(started_on)') ~ " from " ~ ref('int_memberships') ~ ")", today(), '7 days'
+    ) }} as series
+),
+
+dated as (
+    select
+        customer.customer_id,
+        mondays.day as as_of,
+        mondays.day as cutoff_on
+    from {{ ref('int_customers') }} as customer
+    inner join mondays on mondays.day < {{ today('customer.time_zone') }}
+    union all
+    select
+        customer_id,
+        {{ today('time_zone') }} as as_of,
+        {{ add_days(today('time_zone'), 1) }} as cutoff_on
+    from {{ ref('int_customers') }}
+)
+
+select
+    dated.customer_id,
+    dated.as_of,
+    dated.cutoff_on,
+    step.subscription_id,
+    step.plan_id,
+    step.currency,
+    step.mrr_after_minor as mrr_minor,
+    membership.started_on,
+    membership.ended_on
+from dated
+inner join {{ ref('int_membership_changes') }} as step
+    on
+        dated.customer_id = step.customer_id
+        and step.changed_on < dated.cutoff_on
+        and (step.next_changed_on is null or step.next_changed_on >= dated.cutoff_on)
+        and step.state_after = 'active'
+inner join {{ ref('int_memberships') }} as membership on step.subscription_id = membership.subscription_id

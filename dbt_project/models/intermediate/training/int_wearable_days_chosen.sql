@@ -1,0 +1,35 @@
+-- Of the devices that reported a day, the one that counts: the most complete, then the one worn most so far.
+with reported as (
+    select
+        *,
+        (case when sleep_minutes is null then 0 else 1 end)
+        + (case when hrv_rmssd_ms is null then 0 else 1 end)
+        + (case when resting_heart_rate_bpm is null then 0 else 1 end)
+        + (case when steps is null then 0 else 1 end) as values_told,
+        count(*) over (partition by customer_id, day) as devices_seen,
+        count(*) over (
+            partition by customer_id, device order by day rows between unbounded preceding and current row
+        ) as days_worn
+    from {{ ref('stg_training__wearable_days') }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by customer_id, day order by values_told desc, days_worn desc, device
+        ) as place
+    from reported
+)
+
+select
+    customer_id,
+    day,
+    device,
+    cast(devices_seen as integer) as devices_seen,
+    sleep_minutes,
+    hrv_rmssd_ms,
+    resting_heart_rate_bpm,
+    steps
+from ranked
+where place = 1

@@ -1,0 +1,11 @@
+-- What one exercise amounted to in one workout. The only model that reads all sets.
+select
+    workout_id,
+    exercise_id,
+    cast(count(*) as integer) as sets,
+    cast(sum(reps) as integer) as reps,
+    sum(coalesce(weight_kg, 0) * reps) as volume_kg,
+    max(weight_kg) as top_weight_kg,
+    max({{ epley_e1rm('weight_kg', 'reps') }}) as best_e1rm_kg
+from {{ ref('stg_training__workout_sets') }}
+group by workout_id, exercise_id

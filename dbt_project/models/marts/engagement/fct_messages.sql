@@ -1,0 +1,14 @@
+select
+    message.message_id,
+    message.customer_id,
+    message.sender_id,
+    message.recipient_id,
+    message.kind,
+    message.sender_id = message.customer_id as is_from_customer,
+    message.automation_run_id,
+    message.sent_at,
+    {{ local_date('message.sent_at', "coalesce(customer.time_zone, 'UTC')") }} as sent_on,
+    message.read_at,
+    cast({{ hours_between('message.sent_at', 'message.read_at') }} as double precision) as hours_to_read
+from {{ ref('stg_engagement__messages') }} as message
+left join {{ ref('int_customers') }} as customer on message.customer_id = customer.customer_id

@@ -1,0 +1,41 @@
+with refunds as (
+    select
+        payment_id,
+        sum(amount_minor) as refunded_minor
+    from {{ ref('stg_commerce__refunds') }}
+    where status = 'succeeded'
+    group by payment_id
+),
+
+disputes as (
+    select
+        payment_id,
+        sum(amount_minor) as disputed_minor
+    from {{ ref('stg_commerce__disputes') }}
+    where status <> 'won'
+    group by payment_id
+)
+
+select
+    payment.payment_id,
+    payment.invoice_id,
+    payment.customer_id,
+    case when invoice.subscription_id is null then 'pack' else 'membership' end as kind,
+    payment.provider,
+    payment.status,
+    payment.amount_minor,
+    payment.fee_minor,
+    cast(coalesce(refunds.refunded_minor, 0) as bigint) as refunded_minor,
+    cast(coalesce(disputes.disputed_minor, 0) as bigint) as disputed_minor,
+    payment.currency,
+    payment.attempt,
+    payment.failure_code,
+    payment.attempted_at,
+    {{ local_date('payment.attempted_at', "coalesce(customer.time_zone, 'UTC')") }} as attempted_on,
+    payment.captured_at,
+    {{ local_date('payment.captured_at', "coalesce(customer.time_zone, 'UTC')") }} as captured_on
+from {{ ref('stg_commerce__payments') }} as payment
+left join {{ ref('stg_commerce__invoices') }} as invoice on payment.invoice_id = invoice.invoice_id
+left join {{ ref('int_customers') }} as customer on payment.customer_id = customer.customer_id
+left join refunds on payment.payment_id = refunds.payment_id
+left join disputes on payment.payment_id = disputes.payment_id

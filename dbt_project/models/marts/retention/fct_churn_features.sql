@@ -1,0 +1,129 @@
+-- Windows over the days before each date. Rows of activity and rows of dates lie in one sequence, so every feature is a
+-- frame that ends on the day before the cutoff: nothing later can reach it.
+with sequence as (
+    select
+        customer_id,
+        cutoff_on as day,
+        as_of,
+        null as booked, null as attended, null as no_show, null as late_cancelled, null as seats_ahead,
+        null as planned, null as planned_done, null as workouts, null as volume_kg, null as session_rpe,
+        null as rpes_told, null as failed_payments, null as messages_sent, null as messages_received,
+        null as coach_changes, null as price_increase, null as open_injuries, null as sleep_minutes,
+        null as hrv_rmssd_ms
+    from {{ ref('int_member_dates') }}
+    union all
+    select
+        customer_id,
+        day,
+        null as as_of,
+        booked, attended, no_show, late_cancelled, seats_ahead, planned, planned_done, workouts, volume_kg,
+        session_rpe, rpes_told, failed_payments, messages_sent, messages_received, coach_changes, price_increase,
+        open_injuries, sleep_minutes, hrv_rmssd_ms
+    from {{ ref('int_customer_activity') }}
+),
+
+windowed as (
+    select
+        customer_id,
+        as_of,
+        day as cutoff_on,
+        {% for days in [7, 28, 90] -%}
+            {{ seen('sum(booked)', days) }} as sessions_booked_{{ days }}d,
+            {{ seen('sum(attended)', days) }} as sessions_attended_{{ days }}d,
+        {% endfor -%}
+        {{ seen('sum(attended)', 56, 29) }} as attended_before,
+        {{ seen('sum(no_show)', 90) }} as no_shows_90d,
+        {{ seen('sum(late_cancelled)', 90) }} as late_cancels_90d,
+        {{ ever('max(case when attended > 0 then day end)') }} as last_attended_on,
+        {{ ever('sum(seats_ahead)') }} as seats_ahead,
+        {{ seen('sum(planned)', 28) }} as planned_28d,
+        {{ seen('sum(planned_done)', 28) }} as planned_done_28d,
+        {{ seen('sum(planned)', 84, 29) }} as planned_before,
+        {{ seen('sum(planned_done)', 84, 29) }} as planned_done_before,
+        {{ seen('sum(workouts)', 28) }} as workouts_28d,
+        {{ ever('max(case when workouts > 0 then day end)') }} as last_workout_on,
+        {{ seen('sum(volume_kg)', 28) }} as volume_28d_kg,
+        {{ seen('sum(volume_kg)', 56, 29) }} as volume_before_kg,
+        {{ seen('sum(session_rpe)', 28) }} as rpe_28d,
+        {{ seen('sum(rpes_told)', 28) }} as rpes_told_28d,
+        {{ seen('sum(coach_changes)', 90) }} as coach_changes_90d,
+        {{ seen('max(price_increase)', 90) }} as price_increase_90d,
+        {{ seen('sum(failed_payments)', 90) }} as failed_payments_90d,
+        {{ seen('sum(messages_sent)', 28) }} as messages_sent_28d,
+        {{ seen('sum(messages_received)', 28) }} as messages_received_28d,
+        {{ ever('max(case when messages_sent + messages_received > 0 then day end)') }} as last_message_on,
+        {{ ever('sum(open_injuries)') }} as open_injuries,
+        {{ seen('avg(sleep_minutes)', 7) }} as sleep_7d,
+        {{ seen('avg(sleep_minutes)', 28) }} as sleep_28d,
+        {{ seen('avg(hrv_rmssd_ms)', 7) }} as hrv_7d,
+        {{ seen('avg(hrv_rmssd_ms)', 28) }} as hrv_28d
+    from sequence
+    window of_customer as (partition by customer_id order by day)
+),
+
+dated as (
+    select *
+    from windowed
+    where as_of is not null
+)
+
+select
+    dated.customer_id,
+    dated.as_of,
+    assignment.coach_id,
+    member.currency,
+    plan.plan_code,
+    plan.interval_months,
+    member.mrr_minor,
+    {{ days_between('member.started_on', 'dated.cutoff_on') }} as tenure_days,
+    {% for days in [7, 28, 90] -%}
+        cast(coalesce(dated.sessions_booked_{{ days }}d, 0) as integer) as sessions_booked_{{ days }}d,
+    {% endfor -%}
+    {% for days in [7, 28, 90] -%}
+        cast(coalesce(dated.sessions_attended_{{ days }}d, 0) as integer) as sessions_attended_{{ days }}d,
+    {% endfor -%}
+    cast(
+        coalesce(dated.sessions_attended_28d, 0) * 1.0 / nullif(dated.attended_before, 0) as double precision
+    ) as attendance_trend,
+    cast(coalesce(dated.no_shows_90d, 0) as integer) as no_shows_90d,
+    cast(coalesce(dated.late_cancels_90d, 0) as integer) as late_cancels_90d,
+    {{ days_between('dated.last_attended_on', 'dated.cutoff_on') }} as days_since_last_session,
+    coalesce(dated.seats_ahead, 0) > 0 as has_next_booking,
+    cast(
+        least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
+    ) as adherence_28d,
+    cast(
+        least(1.0, coalesce(dated.planned_done_before, 0) * 1.0 / nullif(dated.planned_before, 0))
+        - least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
+    ) as adherence_drop,
+    cast(coalesce(dated.workouts_28d, 0) as integer) as workouts_28d,
+    {{ days_between('dated.last_workout_on', 'dated.cutoff_on') }} as days_since_last_workout,
+    cast(coalesce(dated.volume_28d_kg, 0) as double precision) as volume_28d_kg,
+    cast(
+        coalesce(dated.volume_28d_kg, 0) / nullif(dated.volume_before_kg, 0) as double precision
+    ) as volume_trend,
+    cast(dated.rpe_28d / nullif(dated.rpes_told_28d, 0) as double precision) as session_rpe_28d,
+    cast(coalesce(dated.coach_changes_90d, 0) as integer) as coach_changes_90d,
+    cast(coalesce(dated.price_increase_90d, 0) as double precision) as price_increase_90d,
+    cast(coalesce(dated.failed_payments_90d, 0) as integer) as failed_payments_90d,
+    cast(coalesce(dated.messages_sent_28d, 0) as integer) as messages_sent_28d,
+    cast(coalesce(dated.messages_received_28d, 0) as integer) as messages_received_28d,
+    {{ days_between('dated.last_message_on', 'dated.cutoff_on') }} as days_since_last_message,
+    coalesce(dated.open_injuries, 0) > 0 as has_open_injury,
+    customer.home_distance_km,
+    cast(dated.sleep_7d / nullif(dated.sleep_28d, 0) as double precision) as sleep_trend,
+    cast(dated.hrv_7d / nullif(dated.hrv_28d, 0) as double precision) as hrv_trend,
+    cast(extract(month from dated.as_of) as integer) as month_of_year
+from dated
+inner join {{ ref('int_member_dates') }} as member
+    on dated.customer_id = member.customer_id and dated.as_of = member.as_of
+inner join {{ ref('int_customers') }} as customer on dated.customer_id = customer.customer_id
+left join {{ ref('stg_commerce__plans') }} as plan on member.plan_id = plan.plan_id
+left join {{ ref('stg_training__coach_assignments') }} as assignment
+    on
+        dated.customer_id = assignment.customer_id
+        and {{ local_date('assignment.assigned_at', 'customer.time_zone') }} < dated.cutoff_on
+        and (
+            assignment.ended_at is null
+            or {{ local_date('assignment.ended_at', 'customer.time_zone') }} >= dated.cutoff_on
+        )

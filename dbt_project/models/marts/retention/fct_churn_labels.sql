@@ -1,0 +1,11 @@
+-- Unknown until the 30 days are over, for those who left too: known only for leavers, it would teach that all leave.
+select
+    customer_id,
+    as_of,
+    case
+        when {{ add_days('cutoff_on', 30) }} <= {{ today() }}
+            then coalesce(ended_on >= cutoff_on and ended_on < {{ add_days('cutoff_on', 30) }}, false)
+    end as is_churned_30d,
+    case when ended_on >= cutoff_on and ended_on < {{ add_days('cutoff_on', 30) }} then ended_on end as churned_on,
+    {{ add_days('cutoff_on', 30) }} as outcome_known_on
+from {{ ref('int_member_dates') }}

@@ -1,0 +1,22 @@
+select
+    booking.booking_id,
+    booking.slot_id,
+    booking.customer_id,
+    booking.coach_id,
+    slot.location_id,
+    slot.kind,
+    slot.title,
+    booking.starts_at,
+    booking.ends_at,
+    {{ local_date('booking.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_day,
+    {{ local_hour('booking.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_hour,
+    cast({{ hours_between('booking.starts_at', 'booking.ends_at') }} as double precision) as duration_hours,
+    booking.status,
+    booking.session_pack_id is not null as is_pack_session,
+    booking.booked_at,
+    booking.cancelled_at,
+    booking.outcome_at,
+    cast({{ hours_between('booking.booked_at', 'booking.starts_at') }} as double precision) as lead_time_hours
+from {{ ref('stg_scheduling__bookings') }} as booking
+left join {{ ref('stg_scheduling__slots') }} as slot on booking.slot_id = slot.slot_id
+left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id

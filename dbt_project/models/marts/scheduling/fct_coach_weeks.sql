@@ -1,0 +1,54 @@
+with slots as (
+    select
+        coach_id,
+        {{ monday('local_day') }} as week_starts_on,
+        sum(case when seats_held > 0 then duration_hours else 0 end) as booked_hours,
+        sum(case when seats_attended > 0 then duration_hours else 0 end) as delivered_hours,
+        count(case when seats_attended > 0 then 1 end) as sessions_delivered,
+        sum(no_shows) as no_shows,
+        sum(late_cancels) as late_cancels
+    from {{ ref('fct_slots') }}
+    where starts_at <= {{ now() }}
+    group by coach_id, {{ monday('local_day') }}
+),
+
+clients as (
+    select
+        coach_id,
+        {{ monday('local_day') }} as week_starts_on,
+        count(distinct customer_id) as clients_seen
+    from {{ ref('fct_bookings') }}
+    where status = 'attended'
+    group by coach_id, {{ monday('local_day') }}
+),
+
+weeks as (
+    select
+        coach_id,
+        week_starts_on
+    from slots
+    union
+    select
+        coach_id,
+        week_starts_on
+    from {{ ref('int_availability_weeks') }}
+)
+
+select
+    weeks.coach_id,
+    coach.location_id,
+    weeks.week_starts_on,
+    coalesce(available.available_hours, 0) as available_hours,
+    coalesce(slots.booked_hours, 0) as booked_hours,
+    coalesce(slots.delivered_hours, 0) as delivered_hours,
+    coalesce(slots.delivered_hours, 0) / nullif(available.available_hours, 0) as utilisation,
+    cast(coalesce(slots.sessions_delivered, 0) as integer) as sessions_delivered,
+    cast(coalesce(clients.clients_seen, 0) as integer) as clients_seen,
+    cast(coalesce(slots.no_shows, 0) as integer) as no_shows,
+    cast(coalesce(slots.late_cancels, 0) as integer) as late_cancels
+from weeks
+left join {{ ref('stg_scheduling__coaches') }} as coach on weeks.coach_id = coach.coach_id
+left join {{ ref('int_availability_weeks') }} as available
+    on weeks.coach_id = available.coach_id and weeks.week_starts_on = available.week_starts_on
+left join slots on weeks.coach_id = slots.coach_id and weeks.week_starts_on = slots.week_starts_on
+left join clients on weeks.coach_id = clients.coach_id and weeks.week_starts_on = clients.week_starts_on

@@ -1,0 +1,40 @@
+with seats as (
+    select
+        slot_id,
+        count(case when status in ('booked', 'attended', 'no_show') then 1 end) as seats_held,
+        count(case when status = 'attended' then 1 end) as seats_attended,
+        count(case when status = 'no_show' then 1 end) as no_shows,
+        count(case when status = 'late_cancelled' then 1 end) as late_cancels
+    from {{ ref('stg_scheduling__bookings') }}
+    group by slot_id
+),
+
+waiting as (
+    select
+        slot_id,
+        count(*) as waitlisted
+    from {{ ref('stg_scheduling__waitlist_entries') }}
+    group by slot_id
+)
+
+select
+    slot.slot_id,
+    slot.coach_id,
+    slot.location_id,
+    slot.kind,
+    slot.title,
+    slot.starts_at,
+    slot.ends_at,
+    {{ local_date('slot.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_day,
+    cast({{ hours_between('slot.starts_at', 'slot.ends_at') }} as double precision) as duration_hours,
+    slot.status,
+    slot.capacity,
+    cast(coalesce(seats.seats_held, 0) as integer) as seats_held,
+    cast(coalesce(seats.seats_attended, 0) as integer) as seats_attended,
+    cast(coalesce(seats.no_shows, 0) as integer) as no_shows,
+    cast(coalesce(seats.late_cancels, 0) as integer) as late_cancels,
+    cast(coalesce(waiting.waitlisted, 0) as integer) as waitlisted
+from {{ ref('stg_scheduling__slots') }} as slot
+left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id
+left join seats on slot.slot_id = seats.slot_id
+left join waiting on slot.slot_id = waiting.slot_id

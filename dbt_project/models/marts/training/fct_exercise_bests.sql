@@ -1,0 +1,41 @@
+with days as (
+    select
+        workout.customer_id,
+        done.exercise_id,
+        workout.completed_on as performed_on,
+        max(done.best_e1rm_kg) as best_e1rm_kg,
+        max(done.top_weight_kg) as top_weight_kg,
+        sum(done.volume_kg) as volume_kg,
+        sum(done.sets) as sets,
+        sum(done.reps) as reps
+    from {{ ref('int_workout_exercises') }} as done
+    inner join {{ ref('fct_workouts') }} as workout on done.workout_id = workout.workout_id
+    where workout.status = 'completed'
+    group by workout.customer_id, done.exercise_id, workout.completed_on
+),
+
+compared as (
+    select
+        *,
+        max(best_e1rm_kg) over (
+            partition by customer_id, exercise_id
+            order by performed_on
+            rows between unbounded preceding and 1 preceding
+        ) as best_before_kg
+    from days
+)
+
+select
+    compared.customer_id,
+    compared.exercise_id,
+    exercise.exercise_name,
+    exercise.pattern,
+    compared.performed_on,
+    compared.best_e1rm_kg,
+    compared.top_weight_kg,
+    compared.volume_kg,
+    cast(compared.sets as integer) as sets,
+    cast(compared.reps as integer) as reps,
+    coalesce(compared.best_e1rm_kg > compared.best_before_kg, false) as is_record
+from compared
+left join {{ ref('stg_training__exercises') }} as exercise on compared.exercise_id = exercise.exercise_id

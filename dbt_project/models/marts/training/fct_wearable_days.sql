@@ -1,0 +1,31 @@
+-- Readiness: today's ln RMSSD against the client's own last 28 days; 50 is usual, 25 points are one deviation.
+with compared as (
+    select
+        *,
+        avg(ln(hrv_rmssd_ms)) over before_today as usual,
+        stddev_samp(ln(hrv_rmssd_ms)) over before_today as deviation,
+        count(hrv_rmssd_ms) over before_today as days_known
+    from {{ ref('int_wearable_days_chosen') }}
+    window
+        before_today as (
+            partition by customer_id
+            order by day
+            range between interval '28' day preceding and interval '1' day preceding
+        )
+)
+
+select
+    customer_id,
+    day,
+    device,
+    devices_seen,
+    sleep_minutes,
+    hrv_rmssd_ms,
+    resting_heart_rate_bpm,
+    steps,
+    case when days_known >= 7 then exp(usual) end as hrv_baseline_ms,
+    case
+        when days_known >= 7
+            then least(100.0, greatest(0.0, 50 + 25 * (ln(hrv_rmssd_ms) - usual) / nullif(deviation, 0)))
+    end as readiness
+from compared

@@ -1,0 +1,41 @@
+with sets as (
+    select
+        workout_id,
+        sum(sets) as set_count,
+        count(*) as exercise_count,
+        sum(volume_kg) as volume_kg
+    from {{ ref('int_workout_exercises') }}
+    group by workout_id
+)
+
+select
+    workout.workout_id,
+    workout.customer_id,
+    assignment.coach_id,
+    workout.programme_id,
+    workout.booking_id,
+    workout.scheduled_on,
+    workout.started_at,
+    workout.completed_at,
+    {{ local_date('workout.completed_at', "coalesce(customer.time_zone, 'UTC')") }} as completed_on,
+    workout.status,
+    workout.title,
+    workout.duration_minutes,
+    workout.session_rpe,
+    workout.session_rpe * workout.duration_minutes as session_load,
+    cast(coalesce(sets.set_count, 0) as integer) as set_count,
+    cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
+    cast(coalesce(sets.volume_kg, 0) as double precision) as volume_kg
+from {{ ref('stg_training__workouts') }} as workout
+left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
+left join {{ ref('stg_training__coach_assignments') }} as assignment
+    on
+        workout.customer_id = assignment.customer_id
+        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        >= assignment.assigned_at
+        and (
+            assignment.ended_at is null
+            or coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+            < assignment.ended_at
+        )
+left join sets on workout.workout_id = sets.workout_id

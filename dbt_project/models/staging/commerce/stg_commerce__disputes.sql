@@ -1,0 +1,10 @@
+select
+    id as dispute_id,
+    payment_id,
+    customer_id,
+    amount_minor,
+    currency,
+    status,
+    opened_at,
+    closed_at
+from {{ latest_rows('commerce__disputes') }} as latest

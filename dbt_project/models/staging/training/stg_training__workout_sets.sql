@@ -1,0 +1,8 @@
+select
+    workout_id,
+    cast(position as integer) as position,
+    exercise_id,
+    cast(reps as integer) as reps,
+    cast(weight_kg as double precision) as weight_kg,
+    cast(rpe as double precision) as rpe
+from {{ latest_rows('training__workout_sets', key=['workout_id', 'position']) }} as latest

@@ -1,0 +1,13 @@
+select
+    id as workout_id,
+    customer_id,
+    programme_id,
+    booking_id,
+    title,
+    scheduled_on,
+    status,
+    started_at,
+    completed_at,
+    cast(duration_minutes as integer) as duration_minutes,
+    cast(session_rpe as double precision) as session_rpe
+from {{ latest_rows('training__workouts') }} as latest

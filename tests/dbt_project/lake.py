@@ -1,0 +1,88 @@
+"""A lake for tests of what stands on it: raw change logs of a small business, snapshotted from a real PostgreSQL.
+
+Change capture has tests of its own; here DuckDB's scanner takes its place, in the shape that capture lands.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import psycopg
+
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "dbt_project"
+NOW = "2026-06-17 12:00:00+00"
+"""The Wednesday on which the business of `business.sql` is looked at."""
+
+SNAPSHOT_LSN = 1000
+_LOADER = (
+    "'r' as _op, 1000::ubigint as _lsn, row_number() over () as _seq, 0::ubigint as _xid, "
+    f"timestamptz '{NOW}' as _committed_at, timestamptz '{NOW}' as _landed_at"
+)
+_TABLES = """
+    select table_schema, table_name from information_schema.tables
+    where table_type = 'BASE TABLE' and table_schema in
+        ('platform', 'identity', 'commerce', 'training', 'scheduling', 'engagement', 'automation')
+"""
+
+
+def snapshot(database_url: str, settings: WarehouseSettings) -> None:
+    """Land every table of a migrated database in `raw` as a first snapshot would, and a watermark with it."""
+    with psycopg.connect(database_url) as postgres:
+        tables = postgres.execute(_TABLES).fetchall()
+    with warehouse.writing(settings) as lake, warehouse.transaction(lake):
+        lake.execute(f"attach '{database_url}' as source (type postgres, read_only)")
+        for schema, table in tables:
+            lake.execute(
+                f"create or replace table raw.{schema}__{table} as "  # noqa: S608
+                f"select *, {_LOADER} from source.{schema}.{table}"
+            )
+        lake.execute("create table if not exists raw._cdc_watermarks (slot varchar, lsn ubigint, "
+                     "committed_at timestamptz, landed_at timestamptz, changes bigint)")  # fmt: skip
+        watermark(lake, SNAPSHOT_LSN)
+
+
+def watermark(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str = NOW) -> None:
+    """Say that the change log holds everything up to `lsn`."""
+    lake.execute("insert into raw._cdc_watermarks values ('plyo', ?, ?, ?, 0)", [lsn, at, at])
+
+
+def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, *, lsn: int, where: str, **values: str) -> None:
+    """Append a change of the rows that `where` picks: a copy of them with other values, an operation and a place.
+
+    Args:
+        table: `<context>__<plural>`.
+        operation: u or d.
+        values: Column to SQL expression.
+    """
+    columns = [row[0] for row in lake.execute(f"describe raw.{table}").fetchall()]
+    given = {"_op": f"'{operation}'", "_lsn": str(lsn), "_seq": "row_number() over ()"} | values
+    picked = ", ".join(f"{given[column]} as {column}" if column in given else column for column in columns)
+    lake.execute(f"insert into raw.{table} select {picked} from raw.{table} where {where}")  # noqa: S608
+
+
+def environment(settings: WarehouseSettings, target: Path) -> dict[str, str]:
+    """What a dbt process needs, and nothing else of ours."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(ROOT),
+        "PLYO_LAKE_CATALOG_URL": settings.lake_catalog_url.get_secret_value(),
+        "PLYO_LAKE_PATH": settings.lake_path,
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target / "logs"),
+    }
+
+
+def dbt(*arguments: str, settings: WarehouseSettings, target: Path, now: str = NOW) -> subprocess.CompletedProcess[str]:
+    """Run one dbt command on the lake, at the tests' own time."""
+    return subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", *arguments,
+         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
+        env=environment(settings, target), cwd=ROOT, text=True, capture_output=True, check=False, timeout=300,
+    )  # fmt: skip
