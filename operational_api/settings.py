@@ -19,6 +19,8 @@ class ApiSettings(BaseSettings):
     """PEM of the RSA private key that signs tokens."""
     session_secret: SecretStr
     """Signs cookies and CSRF tokens."""
+    app_client_secret: SecretStr = SecretStr("")
+    """Of `plyo-app`, the web shell as an OIDC client."""
     api_url: str = "http://127.0.0.1:8401"
     """Where this API is reached from the machine itself, for the web shell as an OIDC client."""
     smtp_host: str = "127.0.0.1"

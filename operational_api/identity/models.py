@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, func, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, String, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -59,7 +59,10 @@ class LoginSession(Base):
 
 
 class OAuthClient(Base):
-    """An application that people sign in to: the app, the coach console, the admin console, Dagster's gate."""
+    """An application that people sign in to, or a service that acts on its own.
+
+    Without a secret it is public (PKCE is then all it has); `allowed_roles` of a service is `service` alone.
+    """
 
     __tablename__ = "oauth_clients"
     __table_args__ = (SCHEMA,)
@@ -68,6 +71,8 @@ class OAuthClient(Base):
     secret_hash: Mapped[str | None]
     redirect_uris: Mapped[list[str]] = mapped_column(ARRAY(String))
     allowed_roles: Mapped[list[str]] = mapped_column(ARRAY(String))
+    post_logout_redirect_uris: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    access_token_seconds: Mapped[int] = mapped_column(Integer, server_default="900")
     created_at: Mapped[ServerTime]
 
 
@@ -104,3 +109,13 @@ class RefreshToken(Base):
     expires_at: Mapped[RequiredTime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class FailedAttempt(Base):
+    """One wrong guess. `bucket` names what guesses are counted for, without naming anybody: see `service.throttle`."""
+
+    __tablename__ = "failed_attempts"
+    __table_args__ = (Index("ix_failed_attempts_bucket_at", "bucket", "attempted_at"), SCHEMA)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    bucket: Mapped[str] = mapped_column(String(80))
+    attempted_at: Mapped[RequiredTime]

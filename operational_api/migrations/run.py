@@ -12,6 +12,7 @@ CONTEXTS = ("identity", "commerce", "training", "scheduling", "engagement", "aut
 def import_models() -> None:
     """Load every context's tables into `Base.metadata`."""
     import_module("operational_api.core.models")
+    import_module("operational_api.web.models")
     for name in CONTEXTS:
         import_module(f"operational_api.{name}.models")
 
