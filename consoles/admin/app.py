@@ -1,0 +1,85 @@
+"""Serves the admin console: `python -m consoles.admin.app`. Sign-in by code and PKCE, one page of tabs per session."""
+
+import html
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import panel as pn
+
+from consoles.admin import session, style
+from consoles.admin.views import automations, coaches, retention
+from consoles.admin.views.data import Data
+from consoles.admin.views.overview import Overview
+from consoles.admin.views.revenue import Revenue
+from consoles.admin.views.states import guarded
+from consoles.client import Plyo
+from consoles.settings import ConsoleSettings
+
+
+def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
+    """What draws the console for whoever opened a session."""
+
+    def draw() -> pn.viewable.Viewable:
+        plyo = session.connection(settings)
+        bar = pn.pane.HTML(
+            f'<div class="plyo-bar"><b>Plyo<span class="spark">.</span></b> Admin'
+            f'<span class="right">{html.escape(session.name_of_person())} · '
+            '<a href="./logout">sign out</a></span></div>',
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        return pn.Column(bar, guarded(lambda: tabs(plyo, settings.public_url)), sizing_mode="stretch_width", margin=0)
+
+    return draw
+
+
+def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
+    """All pages; each is drawn when it is first opened."""
+    days = plyo.dataset("mrr_daily")
+    latest = days.filter(days["day"] == days["day"].max()).sort("active_members", descending=True)
+    currencies = latest["currency"].to_list() or ["EUR"]
+    return pn.Tabs(
+        ("Overview", Overview(plyo, currencies)),
+        ("Revenue", Revenue(plyo, currencies)),
+        ("Retention", pn.panel(lambda: retention.page(plyo), loading_indicator=True)),
+        ("Automations", pn.panel(lambda: automations.page(plyo), loading_indicator=True)),
+        ("Coaches", pn.panel(lambda: coaches.page(plyo), loading_indicator=True)),
+        ("Data", pn.panel(lambda: Data(plyo, public_url), loading_indicator=True)),
+        dynamic=True,
+        stylesheets=[style.TABS],
+        sizing_mode="stretch_width",
+        margin=(0, 8),
+    )
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    settings = ConsoleSettings()
+    pn.extension("plotly", "tabulator", raw_css=[style.css()], sizing_mode="stretch_width", notifications=False)
+    public = settings.public_url
+    pn.serve(
+        {"": page(settings)},
+        title="Plyo admin",
+        prefix="/admin",
+        address="127.0.0.1",
+        port=settings.console_port,
+        websocket_origin=[urlsplit(public).netloc],
+        show=False,
+        oauth_provider="auth_code",
+        oauth_key=settings.console_client_id,
+        oauth_redirect_uri=f"{public}/admin/login",
+        oauth_extra_params={
+            "AUTHORIZE_URL": f"{public}/oidc/authorize",
+            "TOKEN_URL": f"{public}/oidc/token",
+            "USER_URL": f"{public}/oidc/userinfo",
+            "LOGOUT_URL": f"{public}/oidc/logout",
+        },
+        oauth_jwt_user="email",
+        oauth_refresh_tokens=True,
+        cookie_secret=settings.console_cookie_secret.get_secret_value(),
+        cookie_path="/admin",
+    )
+
+
+if __name__ == "__main__":
+    main()

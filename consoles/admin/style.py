@@ -1,0 +1,32 @@
+"""The admin console's style rules, in the house's tokens."""
+
+from consoles.theme import colour
+
+
+def css() -> str:
+    """Rules for the whole page."""
+    return f"""
+    :root {{ --design-primary-color: {colour("brand")}; }}
+    body {{ background: {colour("canvas")}; color: {colour("ink")};
+        font-family: "Segoe UI Variable Text", "Segoe UI", "Noto Sans", system-ui, sans-serif; margin: 0; }}
+    .plyo-bar {{ background: {colour("rail")}; color: {colour("on-rail")}; padding: .65rem 1.2rem; display: flex;
+        gap: 1rem; align-items: center; width: 100%; box-sizing: border-box; }}
+    .plyo-bar b {{ font-size: 1.15rem; letter-spacing: -.01em; }}
+    .plyo-bar .spark {{ color: {colour("spark")}; }}
+    .plyo-bar span.right {{ margin-left: auto; opacity: .85; }}
+    .plyo-bar a {{ color: inherit; }}
+    """
+
+
+TABS = f"""
+:host {{ --tab-ink: {colour("ink-soft")}; }}
+.bk-tab {{ font-size: 1rem; padding: .65rem 1rem; border: 0 !important; color: {colour("ink-soft")}; }}
+.bk-tab.bk-active {{ color: {colour("brand")} !important; font-weight: 650;
+    border-bottom: 3px solid {colour("brand")} !important; background: transparent !important; }}
+.bk-header {{ border-bottom: 1px solid {colour("line")}; overflow-x: auto; }}
+"""
+
+CARD = f"""
+:host {{ background: {colour("surface")}; border: 1px solid {colour("line")}; border-radius: 14px; padding: 14px 16px;
+    box-sizing: border-box; }}
+"""

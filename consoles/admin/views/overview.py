@@ -1,0 +1,98 @@
+"""The business at a look: each KPI with its definition, change and freshness."""
+
+from datetime import UTC, date, datetime
+
+import panel as pn
+import param
+
+from consoles import charts
+from consoles.admin.style import CARD
+from consoles.admin.tiles import tile
+from consoles.admin.views.states import guarded, heading
+from consoles.client import Plyo
+
+TILES = (
+    "mrr",
+    "active_members",
+    "attrition",
+    "arpm",
+    "payments_captured",
+    "sessions_delivered",
+    "utilisation",
+    "no_show_rate",
+    "adherence",
+    "payment_failure_rate",
+    "lead_conversion",
+    "net_member_movement",
+)
+STOCKS = frozenset({"mrr", "active_members"})
+
+
+class Overview(pn.viewable.Viewer):
+    """KPI tiles for one currency.
+
+    Args:
+        plyo: Asks for the metrics.
+        currencies: Those the business earns in, largest first.
+    """
+
+    currency = param.Selector(objects=["EUR"])
+    months = param.Selector(objects={"6 months": 6, "12 months": 12, "24 months": 24}, default=12)
+
+    def __init__(self, plyo: Plyo, currencies: list[str]) -> None:
+        super().__init__()
+        self._plyo = plyo
+        self.param.currency.objects = currencies
+        self.currency = currencies[0]
+
+    @param.depends("currency", "months")
+    def tiles(self) -> pn.viewable.Viewable:
+        """Every tile."""
+        return guarded(self._tiles)
+
+    def _tiles(self) -> pn.viewable.Viewable:
+        since = _months_back(self.months)
+        drawn = []
+        for name in TILES:
+            answer = self._plyo.metric(name, grain="month", since=since)
+            drawn.append(tile(answer, currency=self.currency, is_running=name not in STOCKS))
+        return pn.GridBox(
+            *drawn,
+            ncols=None,
+            sizing_mode="stretch_width",
+            styles={"display": "grid", "grid-template-columns": "repeat(auto-fill, minmax(245px, 1fr))"},
+        )
+
+    @param.depends("months")
+    def stages(self) -> pn.viewable.Viewable:
+        """Customers by lifecycle stage over time."""
+        return guarded(self._stages)
+
+    def _stages(self) -> pn.viewable.Viewable:
+        frame = self._plyo.dataset("stages_daily").sort("day")
+        frame = frame.filter((frame["day"] >= _months_back(self.months)) & ~frame["stage"].is_in(["lead", "churned"]))
+        figure = charts.groups(frame, x="day", y="customers", by="stage", y_title="customers")
+        return pn.Column(
+            heading("Customers by stage", "Stage is derived from facts, at the end of each day."),
+            pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+            stylesheets=[CARD],
+            sizing_mode="stretch_width",
+            margin=6,
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(
+            pn.Row(
+                pn.widgets.RadioButtonGroup.from_param(self.param.currency, button_type="light"),
+                pn.widgets.Select.from_param(self.param.months, name="", width=130),
+            ),
+            self.tiles,
+            self.stages,
+            sizing_mode="stretch_width",
+        )
+
+
+def _months_back(months: int) -> date:
+    today = datetime.now(UTC).date()
+    index = today.year * 12 + today.month - 1 - months
+    return date(index // 12, index % 12 + 1, 1)

@@ -1,0 +1,108 @@
+"""Churn: who is at risk and why, how good the model is, how cohorts last."""
+
+import json
+from typing import Any
+
+import panel as pn
+import polars as pl
+
+from consoles import charts
+from consoles.admin.style import CARD
+from consoles.admin.views.states import guarded, heading, nothing
+from consoles.client import Plyo
+
+
+def page(plyo: Plyo) -> pn.viewable.Viewable:
+    """The page."""
+    return pn.Column(
+        guarded(lambda: _watchlist(plyo)),
+        guarded(lambda: _model(plyo)),
+        guarded(lambda: _cohorts(plyo)),
+        sizing_mode="stretch_width",
+    )
+
+
+def _watchlist(plyo: Plyo) -> pn.viewable.Viewable:
+    scores = plyo.dataset("watchlist").sort("probability", descending=True, nulls_last=True)
+    if scores.is_empty():
+        return nothing("Nobody is scored yet. Scores come with the first pipeline run, and daily after that.")
+    why = pl.col("reasons").map_elements(_top_reasons, return_dtype=pl.String)
+    table = scores.head(200).select(
+        pl.col("display_name").alias("Customer"),
+        pl.col("coach_name").alias("Coach"),
+        (pl.col("probability") * 100).round(1).alias("Risk %"),
+        why.alias("Why"),
+        pl.col("plan_name").alias("Plan"),
+    )
+    shown = pn.widgets.Tabulator(
+        table.to_pandas(),
+        show_index=False,
+        pagination="local",
+        page_size=12,
+        disabled=True,
+        sizing_mode="stretch_width",
+        layout="fit_data_stretch",
+        formatters={"Risk %": {"type": "progress", "max": 100, "legend": True}},
+        header_filters={
+            "Customer": {"type": "input", "placeholder": "search"},
+            "Coach": {"type": "input", "placeholder": "search"},
+        },
+    )
+    return _card(
+        heading("Who may leave within 30 days", "Riskiest first, with the facts that push the score up."), shown
+    )
+
+
+def _top_reasons(found: str | list[dict[str, Any]]) -> str:
+    reasons = json.loads(found) if isinstance(found, str) else found
+    return " · ".join(reason["label"] for reason in reasons if reason.get("contribution", 0) > 0)[:160]
+
+
+def _model(plyo: Plyo) -> pn.viewable.Viewable:
+    models = plyo.dataset("churn_model_card")
+    if models.is_empty():
+        return nothing("No model is trained yet.")
+    current = models.filter(pl.col("is_current"))
+    row = (current if not current.is_empty() else models).row(0, named=True)
+    found = row["metrics"]
+    metrics = json.loads(found) if isinstance(found, str) else found
+    facts = pn.pane.Markdown(_card_text(row, metrics), sizing_mode="stretch_width")
+    parts: list[Any] = [facts]
+    bins = metrics.get("calibration") or metrics.get("calibration_bins")
+    if bins:
+        figure = charts.calibration(pl.DataFrame(bins))
+        parts.append(pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"))
+    return _card(heading("How good the model is", "Measured on months it had never seen."), pn.FlexBox(*parts))
+
+
+def _card_text(row: dict[str, Any], metrics: dict[str, Any]) -> str:
+    def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+        found: list[tuple[str, float]] = []
+        for name, value in values.items():
+            if isinstance(value, dict):
+                found += flat(value, f"{prefix}{name} ")
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                found.append((f"{prefix}{name}".replace("_", " "), float(value)))
+        return found
+
+    lines = "\n".join(f"| {name} | {value:.4g} |" for name, value in flat(metrics)[:24])
+    head = f"`{row['model_id'][:16]}` · {row['algorithm']} · trained {row['trained_at']:%d %b %Y, %H:%M} UTC"
+    return f"{head}\n\n| measure | value |\n|---|---|\n{lines}"
+
+
+def _cohorts(plyo: Plyo) -> pn.viewable.Viewable:
+    cohorts = plyo.dataset("cohort_retention").sort("cohort_month", "months_since")
+    if cohorts.is_empty():
+        return nothing("No cohort is a month old yet.")
+    shown = cohorts.filter(pl.col("months_since") <= 12).with_columns(
+        pl.col("cohort_month").cast(pl.String).str.slice(0, 7), pl.col("months_since").cast(pl.String)
+    )
+    figure = charts.heat(shown, x="months_since", y="cohort_month", value="retention", height=420)
+    return _card(
+        heading("How long members stay", "Share of each month's new members who still are members."),
+        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+    )
+
+
+def _card(title: pn.viewable.Viewable, body: pn.viewable.Viewable) -> pn.viewable.Viewable:
+    return pn.Column(title, body, stylesheets=[CARD], sizing_mode="stretch_width", margin=6)

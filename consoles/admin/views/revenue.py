@@ -1,0 +1,114 @@
+"""Money: how recurring revenue moved, what was collected, and that the books agree."""
+
+import panel as pn
+import param
+import polars as pl
+
+from consoles import charts
+from consoles.admin.style import CARD
+from consoles.admin.views.states import guarded, heading, nothing
+from consoles.client import Plyo
+from consoles.theme import money
+from contracts.money import exponent
+
+
+class Revenue(pn.viewable.Viewer):
+    """MRR and payments of one currency.
+
+    Args:
+        plyo: Asks for the datasets.
+        currencies: Those the business earns in, largest first.
+    """
+
+    currency = param.Selector(objects=["EUR"])
+
+    def __init__(self, plyo: Plyo, currencies: list[str]) -> None:
+        super().__init__()
+        self._plyo = plyo
+        self.param.currency.objects = currencies
+        self.currency = currencies[0]
+
+    @param.depends("currency")
+    def body(self) -> pn.viewable.Viewable:
+        """Charts and tables."""
+        return guarded(self._body)
+
+    def _body(self) -> pn.viewable.Viewable:
+        days = self._plyo.dataset("mrr_daily").filter(pl.col("currency") == self.currency).sort("day")
+        if days.is_empty():
+            return nothing("No membership has ever been sold in this currency.")
+        return pn.Column(self._recurring(days), self._moves(days), self._payments(), sizing_mode="stretch_width")
+
+    def _recurring(self, days: pl.DataFrame) -> pn.viewable.Viewable:
+        frame = days.with_columns(pl.col("mrr_minor").map_elements(self._major, return_dtype=pl.Float64))
+        now = money(days["mrr_minor"][-1], self.currency)
+        figure = charts.lines(frame, x="day", series={"mrr_minor": "MRR"}, y_title=self.currency)
+        return _card(heading("Monthly recurring revenue", f"{now} today, tax excluded."), figure)
+
+    def _moves(self, days: pl.DataFrame) -> pn.viewable.Viewable:
+        kinds = {
+            "new_minor": "new",
+            "expansion_minor": "expansion",
+            "reactivation_minor": "won back",
+            "contraction_minor": "contraction",
+            "churn_minor": "churn",
+        }
+        months = days.group_by(pl.col("day").dt.truncate("1mo").alias("month")).agg(
+            pl.col(name).sum() for name in kinds
+        )
+        months = months.sort("month").with_columns(
+            pl.col(name).map_elements(self._major, return_dtype=pl.Float64) for name in kinds
+        )
+        figure = charts.bars(
+            months, x="month", series=kinds, y_title=self.currency, tokens=("good", "chart-3", "spark", "warn", "bad")
+        )
+        return _card(
+            heading("What moved it", "New, expansion and won back above the line; contraction and churn below."), figure
+        )
+
+    def _payments(self) -> pn.viewable.Viewable:
+        days = self._plyo.dataset("payments_daily").filter(pl.col("currency") == self.currency).sort("day")
+        if days.is_empty():
+            return nothing("No payment yet.")
+        amounts = {name: label for name, label in PAYMENTS.items() if name in days.columns}
+        weeks = days.group_by(pl.col("day").dt.truncate("1w").alias("week")).agg(pl.col(name).sum() for name in amounts)
+        weeks = weeks.sort("week").with_columns(
+            pl.col(name).map_elements(self._major, return_dtype=pl.Float64) for name in amounts
+        )
+        figure = charts.bars(
+            weeks,
+            x="week",
+            series=amounts,
+            stacked=False,
+            y_title=self.currency,
+            tokens=("chart-1", "bad", "warn", "chart-5"),
+        )
+        return _card(heading("Collected, failed, given back", "By week of the attempt; tax included."), figure)
+
+    def _major(self, minor: int) -> float:
+        return minor / float(10 ** exponent(self.currency))
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(
+            pn.widgets.RadioButtonGroup.from_param(self.param.currency, button_type="light"),
+            self.body,
+            sizing_mode="stretch_width",
+        )
+
+
+PAYMENTS = {
+    "captured_minor": "collected",
+    "failed_minor": "failed attempts",
+    "refunded_minor": "refunded",
+    "disputed_minor": "disputed",
+}
+
+
+def _card(title: pn.viewable.Viewable, figure: object) -> pn.viewable.Viewable:
+    return pn.Column(
+        title,
+        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        stylesheets=[CARD],
+        sizing_mode="stretch_width",
+        margin=6,
+    )

@@ -1,0 +1,190 @@
+"""Asking the analytics service and acting through the operational API, as the person signed in.
+
+Every call carries that person's token, so the servers decide what they may see and do. No console rule lives here.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import polars as pl
+import pyarrow as pa
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Refused(Exception):
+    """The server said no, and why: `str(error)` is for the person, `code` for programs."""
+
+    def __init__(self, detail: str, code: str = "", status: int = 0) -> None:
+        super().__init__(detail)
+        self.code, self.status = code, status
+
+
+class SignedOut(Refused):
+    """The token is over: sign in again."""
+
+
+class Unreachable(Refused):
+    """The service does not answer, or has nothing built yet. Trying again in a while is right."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old the data behind an answer is. `state` is fresh, late or stale; `data_as_of` an ISO instant."""
+
+    state: str = "unknown"
+    age_seconds: float | None = None
+    data_as_of: str | None = None
+    snapshot_id: int | None = None
+
+    @property
+    def words(self) -> str:
+        """`fresh, 12 s old`, for a tile."""
+        if self.age_seconds is None:
+            return self.state
+        seconds = int(self.age_seconds)
+        age = f"{seconds} s" if seconds < 90 else f"{seconds // 60} min" if seconds < 5400 else f"{seconds // 3600} h"
+        return f"{self.state}, {age} old"
+
+
+@dataclass(frozen=True)
+class MetricAnswer:
+    """A metric's series with everything needed to trust it.
+
+    `points` has at (Date), value (Float64) and, where the metric has one, currency (String).
+    """
+
+    name: str
+    label: str
+    definition: str
+    unit: str
+    relation: str
+    sql: str
+    freshness: Freshness
+    points: pl.DataFrame = field(repr=False)
+
+
+class Plyo:
+    """One person's connection to Plyo's services.
+
+    Args:
+        api_url: Base address of the operational API.
+        analytics_url: Base address of the analytics service.
+        token: The person's access token.
+        transport: Tests may give their own.
+    """
+
+    def __init__(
+        self, *, api_url: str, analytics_url: str, token: str, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._api = httpx.Client(base_url=api_url, headers=headers, timeout=15, transport=transport)
+        self._analytics = httpx.Client(base_url=analytics_url, headers=headers, timeout=30, transport=transport)
+
+    def metric(
+        self,
+        name: str,
+        *,
+        grain: str = "month",
+        since: date | None = None,
+        until: date | None = None,
+        **filters: object,
+    ) -> MetricAnswer:
+        """One metric over time.
+
+        Raises:
+            Refused: unknown metric or filter; the message lists what is allowed.
+        """
+        found = self._json(
+            self._analytics, "GET", f"/api/analytics/metrics/{name}",
+            params=_present({"grain": grain, "from": since, "to": until} | filters),
+        )  # fmt: skip
+        points = pl.DataFrame(found["points"], infer_schema_length=None)
+        if points.is_empty():
+            points = pl.DataFrame(schema={"at": pl.Date, "value": pl.Float64, "currency": pl.String})
+        else:
+            points = points.with_columns(
+                pl.col("at").cast(pl.String).str.slice(0, 10).str.to_date(), pl.col("value").cast(pl.Float64)
+            )
+        return MetricAnswer(
+            name=name, label=found.get("label", name), definition=found["definition"], unit=found["unit"],
+            relation=found["relation"], sql=found["sql"], freshness=_freshness(found["freshness"]), points=points,
+        )  # fmt: skip
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metric dictionary."""
+        found = self._json(self._analytics, "GET", "/api/analytics/metrics")
+        items: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
+        return items
+
+    def dataset(self, name: str, **filters: object) -> pl.DataFrame:
+        """Rows of a dataset as the server allows this person to see them, over Arrow."""
+        answer = self._send(
+            self._analytics,
+            "GET",
+            f"/api/analytics/datasets/{name}",
+            params=_present(filters),
+            headers={"Accept": ARROW},
+        )
+        with pa.ipc.open_stream(answer.content) as stream:
+            frame = pl.from_arrow(stream.read_all())
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table, never a column
+        return frame
+
+    def freshness(self) -> dict[str, Any]:
+        """How old each part of the lake is."""
+        found: dict[str, Any] = self._json(self._analytics, "GET", "/api/analytics/freshness")
+        return found
+
+    def lineage(self, relation: str) -> dict[str, Any]:
+        """From a mart back to the source tables, with SQL."""
+        found: dict[str, Any] = self._json(self._analytics, "GET", f"/api/analytics/lineage/{relation}")
+        return found
+
+    def get(self, path: str, **params: object) -> Any:
+        """An answer of the operational API."""
+        return self._json(self._api, "GET", path, params=_present(params))
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Act once: the request carries an Idempotency-Key, and is repeated with it when the answer got lost."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        try:
+            return self._json(self._api, "POST", path, json=body or {}, headers=headers)
+        except Unreachable:
+            return self._json(self._api, "POST", path, json=body or {}, headers=headers)
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """PUT, PATCH or DELETE on the operational API."""
+        return self._json(self._api, method, path, json=body)
+
+    def _json(self, client: httpx.Client, method: str, path: str, **options: Any) -> Any:
+        answer = self._send(client, method, path, **options)
+        return answer.json() if answer.content else None
+
+    def _send(self, client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise Unreachable("Plyo does not answer right now. Nothing was lost; try again in a moment.") from error
+        if answer.is_success:
+            return answer
+        is_problem = "json" in answer.headers.get("content-type", "")
+        problem = answer.json() if is_problem else {}
+        kind = {401: SignedOut, 502: Unreachable, 503: Unreachable, 504: Unreachable}.get(answer.status_code, Refused)
+        raise kind(problem.get("detail") or answer.reason_phrase, problem.get("code", ""), answer.status_code)
+
+
+def _present(values: dict[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _freshness(found: dict[str, Any]) -> Freshness:
+    return Freshness(
+        state=found.get("state", "unknown"),
+        age_seconds=found.get("age_seconds"),
+        data_as_of=found.get("data_as_of"),
+        snapshot_id=found.get("snapshot_id"),
+    )

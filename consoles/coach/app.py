@@ -1,0 +1,48 @@
+"""Entry page of the coach console: sign in, one look, navigation. Pages are in `views/`."""
+
+from functools import partial
+
+import streamlit as st
+
+from consoles.client import SignedOut, Unreachable
+from consoles.coach import session, style
+from consoles.coach.views import calendar, client, clients, messages, today
+
+
+def main() -> None:
+    """Draw the console for the coach signed in."""
+    st.set_page_config(page_title="Plyo coach", page_icon=":material/sports_score:", layout="wide")
+    style.apply()
+    plyo, person = session.require_person()
+    pages = [
+        st.Page(
+            partial(today.page, plyo, person), title="Today", icon=":material/today:", url_path="today", default=True
+        ),
+        st.Page(partial(clients.page, plyo, person), title="Clients", icon=":material/group:", url_path="clients"),
+        st.Page(partial(client.page, plyo, person), title="Client", icon=":material/monitoring:", url_path="client"),
+        st.Page(
+            partial(calendar.page, plyo, person),
+            title="Calendar",
+            icon=":material/calendar_month:",
+            url_path="calendar",
+        ),
+        st.Page(partial(messages.page, plyo, person), title="Messages", icon=":material/chat:", url_path="messages"),
+    ]
+    st.session_state["pages"] = {page.url_path or "today": page for page in pages}
+    chosen = st.navigation(pages, position="top")
+    with st.sidebar:
+        st.markdown(f"**{person.name}**")
+        st.caption("Coach console")
+        if st.button("Sign out", icon=":material/logout:"):
+            st.logout()
+    try:
+        chosen.run()
+    except SignedOut:
+        st.login()
+    except Unreachable as error:
+        st.error(f"{error}", icon=":material/cloud_off:")
+        if st.button("Try again", icon=":material/refresh:"):
+            st.rerun()
+
+
+main()

@@ -1,0 +1,46 @@
+"""Who sits in front of the coach console, and their connection to Plyo. Sign-in is identity's OIDC provider."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from consoles.client import Plyo, SignedOut
+from consoles.settings import ConsoleSettings
+
+
+@dataclass(frozen=True)
+class Person:
+    """The coach signed in. `time_zone` is an IANA name."""
+
+    id: str
+    name: str
+    time_zone: str
+
+    @property
+    def first_name(self) -> str:
+        return self.name.split()[0] if self.name else "coach"
+
+
+@st.cache_resource
+def settings() -> ConsoleSettings:
+    """The process's settings, read once."""
+    return ConsoleSettings()
+
+
+def require_person() -> tuple[Plyo, Person]:
+    """The connection and the person; sends whoever is not signed in, or no longer, to the sign-in page and stops."""
+    if not st.user.is_logged_in:
+        st.login()
+        st.stop()
+    plyo = Plyo(
+        api_url=settings().api_url, analytics_url=settings().analytics_url, token=st.user.tokens["access"] or ""
+    )
+    try:
+        me = plyo.get("/api/identity/me")
+    except SignedOut:
+        st.login()
+        st.stop()
+    person = Person(
+        id=me.get("account_id") or me["id"], name=me.get("display_name") or "", time_zone=me.get("time_zone") or "UTC"
+    )
+    return plyo, person

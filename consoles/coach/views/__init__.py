@@ -1,0 +1,1 @@
+"""One module per page; each asks and acts through `Plyo`. Four states: loading, empty, wrong, right."""

@@ -1,0 +1,167 @@
+"""One client: where they stand, how training goes, how they recover, why they may leave, what was said."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from consoles import charts
+from consoles.client import Plyo
+from consoles.coach.session import Person
+from consoles.coach.style import badge
+from consoles.coach.views import thread
+from consoles.theme import ago, percent, risk_band
+
+
+def page(plyo: Plyo, person: Person) -> None:
+    """Draw the page of the client in `st.session_state["customer_id"]`, or let the coach choose one."""
+    roster = plyo.dataset("coach_clients").sort("display_name")
+    if roster.is_empty():
+        st.info("You have no clients yet.", icon=":material/group_add:")
+        return
+    ids = [str(found) for found in roster["customer_id"].to_list()]
+    names = dict(zip(ids, roster["display_name"].to_list(), strict=True))
+    wanted = st.session_state.get("customer_id")
+    customer_id = st.selectbox(
+        "Client",
+        ids,
+        index=ids.index(wanted) if wanted in ids else 0,
+        format_func=names.__getitem__,
+    )
+    st.session_state["customer_id"] = customer_id
+    row = roster.row(ids.index(customer_id), named=True)
+    _headline(row)
+    progress, recovery, risk, talk = st.tabs(["Progress", "Recovery", "Risk", "Messages"])
+    with progress:
+        _progress(plyo, customer_id)
+    with recovery:
+        _recovery(plyo, customer_id)
+    with risk:
+        _risk(row)
+    with talk:
+        thread.draw(plyo, person, customer_id, names[customer_id])
+
+
+def _headline(row: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    word, token = risk_band(row.get("probability"))
+    st.html(
+        badge(f"{word} risk · {percent(row.get('probability'))}", token)
+        + " "
+        + badge(str(row["stage"]).replace("_", " "), "info")
+        + (" " + badge("injured", "warn") if row.get("has_open_injury") else "")
+    )
+    tiles = st.columns(4)
+    tiles[0].metric("Adherence, 30 days", percent(row.get("adherence_30d")))
+    tiles[1].metric("Sessions, 30 days", row.get("sessions_last_30d") or 0)
+    tiles[2].metric("Last session", ago(row.get("last_session_at"), now))
+    tiles[3].metric("Next session", ago(row["next_session_at"], now) if row.get("next_session_at") else "none booked")
+
+
+def _progress(plyo: Plyo, customer_id: str) -> None:
+    days = plyo.dataset("client_training_days", customer_id=customer_id).sort("day").tail(180)
+    if days.is_empty():
+        st.info(
+            "No workout is logged yet. Once one is, load and strength appear here.", icon=":material/fitness_center:"
+        )
+        return
+    st.subheader("Training load")
+    st.plotly_chart(
+        charts.lines(
+            days,
+            x="day",
+            series={"acute_load_7d": "last 7 days", "chronic_load_28d": "last 28 days"},
+            y_title="load a day",
+        ),
+        use_container_width=True,
+        config={"displayModeBar": False},
+    )
+    spike = days["acwr"].drop_nulls()
+    if len(spike) and spike[-1] > 1.5:
+        st.warning(
+            f"This week's load is {spike[-1]:.1f} times the usual: a spike. Ease the next session.",
+            icon=":material/trending_up:",
+        )
+    bests = plyo.dataset("client_progress", customer_id=customer_id).sort("performed_on")
+    if not bests.is_empty():
+        st.subheader("Strength, estimated one-repetition maximum")
+        often = (
+            bests.drop_nulls("best_e1rm_kg")
+            .group_by("exercise_name")
+            .len()
+            .sort("len", descending=True)["exercise_name"]
+            .to_list()
+        )
+        chosen = st.multiselect("Exercises", often, default=often[:3], max_selections=6)
+        st.plotly_chart(
+            charts.groups(
+                bests.filter(pl.col("exercise_name").is_in(chosen)),
+                x="performed_on",
+                y="best_e1rm_kg",
+                by="exercise_name",
+                y_title="kg",
+            ),
+            use_container_width=True,
+            config={"displayModeBar": False},
+        )
+    workouts = plyo.dataset("client_workouts", customer_id=customer_id).sort("scheduled_on", descending=True)
+    st.subheader("Workouts")
+    st.dataframe(
+        workouts.head(60).select(
+            pl.col("scheduled_on").alias("Day"),
+            pl.col("title").alias("Workout"),
+            pl.col("status").alias("State"),
+            pl.col("duration_minutes").alias("Minutes"),
+            pl.col("session_rpe").alias("RPE"),
+            pl.col("set_count").alias("Sets"),
+            pl.col("volume_kg").round(0).alias("Volume kg"),
+        ),
+        hide_index=True,
+        use_container_width=True,
+        height=320,
+    )
+
+
+def _recovery(plyo: Plyo, customer_id: str) -> None:
+    days = plyo.dataset("client_wearables", customer_id=customer_id).sort("day").tail(120)
+    if days.is_empty():
+        st.info("No wearable is connected.", icon=":material/watch:")
+        return
+    st.subheader("Heart-rate variability against own baseline")
+    st.plotly_chart(
+        charts.lines(days, x="day", series={"hrv_rmssd_ms": "RMSSD", "hrv_baseline_ms": "baseline"}, y_title="ms"),
+        use_container_width=True,
+        config={"displayModeBar": False},
+    )
+    st.subheader("Sleep")
+    st.plotly_chart(
+        charts.bars(
+            days.with_columns(pl.col("sleep_minutes") / 60), x="day", series={"sleep_minutes": "hours"}, y_title="hours"
+        ),
+        use_container_width=True,
+        config={"displayModeBar": False},
+    )
+    doubled = days.filter(pl.col("devices_seen") > 1)
+    if not doubled.is_empty():
+        st.caption(
+            f"On {len(doubled)} of these days more than one device reported; {doubled['device'][-1]} counted last."
+        )
+
+
+def _risk(row: dict[str, Any]) -> None:
+    probability = row.get("probability")
+    if probability is None:
+        st.info(
+            "No score yet: this client is no paying member, or joined after the last scoring.", icon=":material/help:"
+        )
+        return
+    st.markdown(f"**{percent(probability, 1)}** chance that the membership ends within 30 days.")
+    found = row.get("reasons") or "[]"
+    reasons = json.loads(found) if isinstance(found, str) else found
+    if reasons:
+        st.plotly_chart(charts.reasons(reasons), use_container_width=True, config={"displayModeBar": False})
+    st.caption(
+        "Each bar is one fact's push in the model's own scale; together with the base rate they add up to the score."
+    )

@@ -1,0 +1,29 @@
+"""All conversations, newest first, with what is unread on top."""
+
+import streamlit as st
+
+from consoles.client import Plyo
+from consoles.coach.session import Person
+from consoles.coach.views import thread
+
+
+def page(plyo: Plyo, person: Person) -> None:
+    """Draw the list of conversations and the chosen one."""
+    st.title("Messages")
+    threads = plyo.get("/api/engagement/threads", limit=200)["items"]
+    if not threads:
+        st.info("No conversation yet. Open a client and write the first message.", icon=":material/chat:")
+        return
+    names = {item["customer_id"]: item.get("customer_name") or "Client" for item in threads}
+    unread = {item["customer_id"]: item.get("unread_count") or 0 for item in threads}
+
+    def label(customer_id: str) -> str:
+        return names[customer_id] + (f"  ({unread[customer_id]} new)" if unread[customer_id] else "")
+
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        ordered = sorted(names, key=lambda one: -unread[one])
+        chosen = st.radio("Conversation", ordered, format_func=label, label_visibility="collapsed")
+    with right:
+        st.subheader(names[chosen])
+        thread.draw(plyo, person, chosen, names[chosen])

@@ -1,0 +1,70 @@
+"""Bookings as a coach sees them, drawn the same on Today and in the calendar, with buttons for the outcome."""
+
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from consoles.client import Plyo, Refused
+from consoles.coach.session import Person
+from consoles.coach.style import badge
+from consoles.theme import when
+
+WORDS = {
+    "booked": ("booked", "info"),
+    "attended": ("attended", "good"),
+    "no_show": ("no-show", "bad"),
+    "cancelled": ("cancelled", "ink-soft"),
+    "late_cancelled": ("late cancel", "warn"),
+}
+
+
+def upcoming(plyo: Plyo, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """The coach's bookings between two instants, soonest first, all pages of them."""
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        answer = plyo.get(
+            "/api/scheduling/bookings",
+            **{"from": since.isoformat(), "to": until.isoformat(), "limit": 200, "cursor": cursor},
+        )
+        found += answer["items"]
+        cursor = answer.get("next_cursor")
+        if cursor is None:
+            return sorted(found, key=starts)
+
+
+def starts(booking: dict[str, Any]) -> datetime:
+    """When a booking's session starts."""
+    return datetime.fromisoformat(booking["starts_at"])
+
+
+def agenda(plyo: Plyo, bookings: list[dict[str, Any]], person: Person, now: datetime) -> None:
+    """A list of sessions; those that have started can be marked."""
+    held = [booking for booking in bookings if booking["status"] in ("booked", "attended", "no_show")]
+    if not held:
+        st.info("No sessions in the next two days.", icon=":material/event_available:")
+    for booking in held[:14]:
+        with st.container(border=True):
+            what, state = st.columns([4, 2], vertical_alignment="center")
+            who = f"{booking.get('customer_name') or 'Client'} · {booking.get('title') or 'Session'}"
+            what.markdown(f"**{when(starts(booking), person.time_zone)}**  \n{who}")
+            word, token = WORDS.get(booking["status"], (booking["status"], "ink-soft"))
+            state.html(badge(word, token))
+            if booking["status"] == "booked" and starts(booking) <= now:
+                came, missed = st.columns(2)
+                if came.button("Attended", key=f"came-{booking['id']}", type="primary", use_container_width=True):
+                    mark(plyo, booking["id"], "attended")
+                if missed.button("No-show", key=f"missed-{booking['id']}", use_container_width=True):
+                    mark(plyo, booking["id"], "no_show")
+
+
+def mark(plyo: Plyo, booking_id: str, outcome: str) -> None:
+    """Record whether the client came."""
+    try:
+        plyo.post(f"/api/scheduling/bookings/{booking_id}/outcome", {"outcome": outcome})
+    except Refused as error:
+        st.error(str(error), icon=":material/block:")
+        return
+    st.toast("Saved.", icon=":material/check:")
+    st.rerun()
