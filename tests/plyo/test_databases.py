@@ -1,0 +1,76 @@
+"""Roles: each context reaches its own schema and `platform`, change capture only reads, nobody else gets in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from plyo import databases
+from plyo.home import SECRET_NAMES
+from plyo.postgres import PostgresServer, free_port
+from plyo.schema import is_empty, migrate
+
+PASSWORDS = {name: f"{name}-password" for name in SECRET_NAMES}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    folder: Path = tmp_path_factory.mktemp("roles") / "data"
+    server = PostgresServer(folder, free_port(), "superuser", durable=False, dies_with_parent=True)
+    server.create()
+    server.start()
+    for _ in range(2):  # the second time must change nothing
+        databases.create(server, PASSWORDS)
+        migrate(server, PASSWORDS)
+    yield server
+    server.stop()
+
+
+def connect(server: PostgresServer, role: str, database: str = "plyo") -> psycopg.Connection:
+    return psycopg.connect(server.url(database, user=role, password=PASSWORDS[role]), autocommit=True)
+
+
+class TestContextRoles:
+    @pytest.mark.parametrize("schema", databases.CONTEXT_SCHEMAS)
+    def test_reach_their_own_schema_and_platform_only(self, server: PostgresServer, schema: str) -> None:
+        tables = {
+            "identity": "accounts", "commerce": "plans", "training": "clients", "scheduling": "slots",
+            "engagement": "messages", "automation": "rules", "platform": "outbox_events",
+        }  # fmt: skip
+        with connect(server, f"ctx_{schema}") as connection:
+            for other, table in tables.items():
+                query = f"select count(*) from {other}.{table}"
+                if other in (schema, "platform"):
+                    assert connection.execute(query).fetchone() == (0,)
+                else:
+                    with pytest.raises(InsufficientPrivilege):
+                        connection.execute(query)
+
+    def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
+        with connect(server, "plyo_api") as connection:
+            connection.execute("select 1 from identity.accounts, commerce.plans, automation.rules")
+
+    def test_nobody_but_the_owner_changes_the_schema(self, server: PostgresServer) -> None:
+        with connect(server, "plyo_api") as connection, pytest.raises(InsufficientPrivilege):
+            connection.execute("alter table identity.accounts add column x int")
+
+
+class TestCdcRole:
+    def test_reads_and_does_not_write(self, server: PostgresServer) -> None:
+        with connect(server, "plyo_cdc") as connection:
+            connection.execute("select 1 from commerce.payments")
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute("delete from commerce.payments")
+
+
+class TestDatabases:
+    def test_are_closed_to_each_others_roles(self, server: PostgresServer) -> None:
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            connect(server, "plyo_api", "lake")
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            connect(server, "lake_reader", "plyo")
+
+    def test_a_fresh_one_is_empty(self, server: PostgresServer) -> None:
+        assert is_empty(server)
