@@ -39,8 +39,7 @@ def snapshot(database_url: str, settings: WarehouseSettings) -> None:
         lake.execute(f"attach '{database_url}' as source (type postgres, read_only)")
         for schema, table in tables:
             lake.execute(
-                f"create or replace table raw.{schema}__{table} as "  # noqa: S608
-                f"select *, {_LOADER} from source.{schema}.{table}"
+                f"create or replace table raw.{schema}__{table} as select *, {_LOADER} from source.{schema}.{table}"
             )
         lake.execute("create table if not exists raw._cdc_watermarks (slot varchar, lsn ubigint, "
                      "committed_at timestamptz, landed_at timestamptz, changes bigint)")  # fmt: skip
@@ -63,7 +62,7 @@ def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, *, lsn: 
     columns = [row[0] for row in lake.execute(f"describe raw.{table}").fetchall()]
     given = {"_op": f"'{operation}'", "_lsn": str(lsn), "_seq": "row_number() over ()"} | values
     picked = ", ".join(f"{given[column]} as {column}" if column in given else column for column in columns)
-    lake.execute(f"insert into raw.{table} select {picked} from raw.{table} where {where}")  # noqa: S608
+    lake.execute(f"insert into raw.{table} select {picked} from raw.{table} where {where}")
 
 
 def environment(settings: WarehouseSettings, target: Path) -> dict[str, str]:
