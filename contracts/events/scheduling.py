@@ -1,5 +1,6 @@
 """Facts about sessions in the calendar."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -15,14 +16,19 @@ class _BookingEvent(Event):
 
 
 class SessionBooked(_BookingEvent):
-    """Emitted once per booking; a cancellation is a fact of its own."""
+    """Emitted once per booking; a cancellation is a fact of its own. `moved_from_id` is the booking it replaces."""
 
     type: ClassVar[str] = "scheduling.session_booked"
+    starts_at: datetime | None = None
+    is_from_waitlist: bool = False
+    moved_from_id: UUID | None = None
 
 
 class SessionCancelled(_BookingEvent):
     type: ClassVar[str] = "scheduling.session_cancelled"
     is_late: bool = False
+    starts_at: datetime | None = None
+    is_by_coach: bool = False
 
 
 class SessionAttended(_BookingEvent):

@@ -15,6 +15,17 @@ class WorkoutLogged(Event):
     volume_kg: float
 
 
+class WorkoutCorrected(Event):
+    """What was logged was changed on the same day; the numbers replace those of `WorkoutLogged`."""
+
+    type: ClassVar[str] = "training.workout_corrected"
+    aggregate: ClassVar[str] = "workout_id"
+    workout_id: UUID
+    customer_id: UUID
+    set_count: int
+    volume_kg: float
+
+
 class CoachAssigned(Event):
     type: ClassVar[str] = "training.coach_assigned"
     aggregate: ClassVar[str] = "customer_id"

@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -44,12 +44,12 @@ def cut(rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[object]])
     if len(rows) <= limit:
         return list(rows), None
     page = list(rows[:limit])
-    values = [value.isoformat() if isinstance(value, datetime) else value for value in key(page[-1])]
+    values = [value.isoformat() if isinstance(value, date) else value for value in key(page[-1])]
     return page, base64.urlsafe_b64encode(json.dumps(values, default=str).encode()).decode()
 
 
 def after(cursor: str, *types: type) -> tuple[object, ...]:
-    """The sort key inside a cursor, each part as its type (datetime, UUID, str, int).
+    """The sort key inside a cursor, each part as its type (datetime, date, UUID, str, int).
 
     Raises:
         InvalidCursor: it was made by another list, or by nobody.
@@ -67,4 +67,6 @@ def _read(kind: type, value: str) -> object:
         if moment.tzinfo is None:
             raise ValueError("a time without a zone")
         return moment
+    if kind is date:
+        return date.fromisoformat(value)
     return UUID(value) if kind is UUID else kind(value)

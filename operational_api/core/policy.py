@@ -49,12 +49,7 @@ def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:
         attributes["kind"] = resource.kind
     who, what = {"type": "Principal", "id": principal.key}, {"type": resource.type, "id": str(resource.id)}
     answer = cedarpy.is_authorized(
-        {
-            "principal": {"__entity": who},
-            "action": {"__entity": {"type": "Action", "id": action}},
-            "resource": {"__entity": what},
-            "context": {},
-        },
+        {"principal": who, "action": {"type": "Action", "id": action}, "resource": what, "context": {}},
         _policies(),
         [
             {"uid": who, "attrs": {"role": principal.role, "account": principal.key}, "parents": []},
@@ -68,11 +63,14 @@ def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:
     return bool(answer.allowed)
 
 
-def require(principal: Principal, action: str, resource: Resource) -> None:
+def require(principal: Principal, action: str, resource: Resource, *, missing: type[NotFound] = NotFound) -> None:
     """Let the principal pass or answer as if the object did not exist.
+
+    Args:
+        missing: What the context raises for an object that is not there, so that both answers are the same.
 
     Raises:
         NotFound: the decision is no. Saying Forbidden would tell that the object exists.
     """
     if not is_allowed(principal, action, resource):
-        raise NotFound
+        raise missing

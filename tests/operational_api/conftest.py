@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from joserfc import jwt
@@ -27,6 +28,10 @@ from tests.conftest import sqlalchemy_url
 ISSUER = "http://testserver"
 
 SignIn = Callable[[Account], TestClient]
+
+
+# The default renders every local of every frame of a crash, which takes half a minute.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Rules of training as plain functions, one module per noun. No HTTP, no commits: the caller's transaction decides."""
+"""Rules of training as plain functions, one module per noun. No HTTP and no commits here."""

@@ -1,0 +1,200 @@
+"""HTTP to the services of training and back, under /api/training."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.principal import CurrentPrincipal
+from operational_api.training import access
+from operational_api.training.schemas import (
+    ClientDetail,
+    ClientRead,
+    ExerciseRead,
+    InjuryCreate,
+    InjuryRead,
+    LinesReplace,
+    ProgrammeCreate,
+    ProgrammeRead,
+    ProgressRead,
+    WorkoutCreate,
+    WorkoutIn,
+    WorkoutRead,
+    WorkoutSummaryRead,
+)
+from operational_api.training.service import clients, exercises, injuries, programmes, progress, workouts
+
+router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
+
+Search = Annotated[str, Query(max_length=80)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@router.get("/clients")
+def list_clients(
+    principal: CurrentPrincipal, session: DbSession, q: Search = "", limit: Limit = 50, cursor: Cursor = None
+) -> Page[ClientRead]:
+    """A coach's own clients, or everybody's for an admin, by name."""
+    rows, next_cursor = clients.list_clients(
+        session, coach_id=access.whose_clients(principal), search=q, limit=limit, cursor=cursor
+    )
+    return Page(items=[ClientRead.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/clients/{customer_id}")
+def read_client(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ClientDetail:
+    """One client and their active programme."""
+    client = access.reach_client(session, principal, customer_id, "training.read_client", now=_now())
+    active = (one for one in programmes.programmes_of(session, client.id) if one.programme.status == "active")
+    return ClientDetail.from_client(client, next(active, None))
+
+
+@router.get("/clients/{customer_id}/progress")
+def read_progress(
+    customer_id: UUID, principal: CurrentPrincipal, session: DbSession, weeks: Annotated[int, Query(ge=1, le=104)] = 12
+) -> ProgressRead:
+    """Strength, volume and adherence of one client, as of now."""
+    now = _now()
+    client = access.reach_client(session, principal, customer_id, "training.read_progress", now=now)
+    series = progress.strength_series(session, client, since=now.date() - timedelta(weeks=weeks))
+    return ProgressRead.of(series, progress.weeks_of(session, client, now=now, weeks=weeks))
+
+
+@router.get("/clients/{customer_id}/injuries")
+def list_injuries(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> list[InjuryRead]:
+    """What hurts and what did. Not for admins."""
+    client = access.reach_client(session, principal, customer_id, "training.read_injuries", now=_now(), kind="health")
+    return InjuryRead.all_of(list(injuries.injuries_of(session, client.id)))
+
+
+@router.post("/clients/{customer_id}/injuries", status_code=201)
+def report_injury(customer_id: UUID, body: InjuryCreate, principal: CurrentPrincipal, session: DbSession) -> InjuryRead:
+    """Note an injury of one's own, or of one's client."""
+    now = _now()
+    client = access.reach_client(session, principal, customer_id, "training.report_injury", now=now, kind="health")
+    return InjuryRead.model_validate(injuries.report_injury(session, client=client, now=now, **body.model_dump()))
+
+
+@router.post("/injuries/{injury_id}/resolution")
+def resolve_injury(injury_id: UUID, principal: CurrentPrincipal, session: DbSession) -> InjuryRead:
+    """It does not hurt any more."""
+    injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
+    return InjuryRead.model_validate(injuries.resolve_injury(session, injury=injury, client=client, now=_now()))
+
+
+@router.get("/exercises")
+def list_exercises(
+    _: CurrentPrincipal,
+    session: DbSession,
+    q: Search = "",
+    pattern: Annotated[str | None, Query(max_length=20)] = None,
+    limit: Limit = 50,
+) -> Page[ExerciseRead]:
+    """Movements by name, muscle or kit, best matches first. The catalogue is small: there is no second page."""
+    rows = exercises.search_exercises(session, text=q, pattern=pattern, limit=limit)
+    return Page(items=[ExerciseRead.model_validate(row) for row in rows])
+
+
+@router.get("/workouts")
+def list_workouts(
+    principal: CurrentPrincipal,
+    session: DbSession,
+    customer_id: UUID | None = None,
+    status: Literal["planned", "completed", "skipped"] | None = None,
+    from_: Annotated[date | None, Query(alias="from")] = None,
+    to: date | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[WorkoutSummaryRead]:
+    """A client's workouts, the latest day first. A customer's own without `customer_id`."""
+    client = access.reach_client(session, principal, customer_id, "training.read_workouts", now=_now())
+    rows, next_cursor = workouts.list_workouts(
+        session, customer_id=client.id, status=status, scheduled_from=from_, scheduled_to=to, limit=limit, cursor=cursor
+    )
+    return Page(items=[WorkoutSummaryRead.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.post("/workouts", status_code=201)
+def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
+    """Log a workout that was done. The caller makes the id, so sending it again stores nothing twice."""
+    now = _now()
+    client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
+    workout = workouts.log_workout(
+        session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
+    )
+    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+
+
+@router.get("/workouts/{workout_id}")
+def read_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
+    """One workout with its sets and best estimates."""
+    workout, _ = access.reach_workout(session, principal, workout_id, "training.read_workouts")
+    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+
+
+@router.put("/workouts/{workout_id}")
+def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
+    """Replace what was logged, until midnight of the day it was logged on."""
+    _, client = access.reach_workout(session, principal, workout_id, "training.log_workout")
+    workout = workouts.correct_workout(
+        session,
+        workout_id=workout_id,
+        client=client,
+        log=body.log(),
+        logged_by=access.acting_account(principal),
+        now=_now(),
+    )
+    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+
+
+@router.post("/workouts/{workout_id}/skip")
+def skip_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutSummaryRead:
+    """Mark a planned workout as not done."""
+    access.reach_workout(session, principal, workout_id, "training.log_workout")
+    return WorkoutSummaryRead.model_validate(workouts.skip_workout(session, workout_id=workout_id))
+
+
+@router.get("/programmes")
+def list_programmes(
+    principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None
+) -> Page[ProgrammeRead]:
+    """A client's programmes, the newest first. A customer's own without `customer_id`."""
+    client = access.reach_client(session, principal, customer_id, "training.read_programmes", now=_now())
+    return Page(items=[ProgrammeRead.of(one) for one in programmes.programmes_of(session, client.id)])
+
+
+@router.post("/programmes", status_code=201)
+def assign_programme(body: ProgrammeCreate, principal: CurrentPrincipal, session: DbSession) -> ProgrammeRead:
+    """Give a client a programme; the active one ends."""
+    now = _now()
+    client = access.reach_client(
+        session, principal, body.customer_id, "training.assign_programme", now=now, kind="business"
+    )
+    programme = programmes.assign_programme(
+        session,
+        client=client,
+        coach_id=access.acting_account(principal),
+        lines=[one.line() for one in body.lines],
+        now=now,
+        **body.model_dump(exclude={"customer_id", "lines"}),
+    )
+    return ProgrammeRead.of(programmes.detail_of(session, programme))
+
+
+@router.put("/programmes/{programme_id}/lines")
+def change_programme(
+    programme_id: UUID, body: LinesReplace, principal: CurrentPrincipal, session: DbSession
+) -> ProgrammeRead:
+    """Replace the lines of a programme: what is to come follows, what was logged stays."""
+    access.reach_programme(session, principal, programme_id, "training.assign_programme")
+    programme = programmes.change_programme(
+        session, programme_id=programme_id, lines=[one.line() for one in body.lines]
+    )
+    return ProgrammeRead.of(programmes.detail_of(session, programme))

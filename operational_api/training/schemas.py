@@ -1,0 +1,294 @@
+"""What crosses HTTP: shapes and ranges. Weights in kg, RPE 0-10, days on the client's own calendar."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from operational_api.training.models import Client, Exercise, Injury, PlannedExercise, Programme
+from operational_api.training.service.clients import ClientSummary
+from operational_api.training.service.programmes import Line, ProgrammeDetail
+from operational_api.training.service.progress import Best, Series, Week
+from operational_api.training.service.workouts import Log, SetDone, WorkoutDetail, WorkoutSummary
+
+Reps = Annotated[int, Field(ge=0, le=200)]
+WeightKg = Annotated[float, Field(ge=0, le=700, allow_inf_nan=False)]
+Rpe = Annotated[float, Field(ge=0, le=10, multiple_of=0.5)]
+Text = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ClientRead(_Read):
+    """A client as the coach's list shows them."""
+
+    id: UUID
+    display_name: str
+    coach_id: UUID | None
+    goal: str
+    level: str
+    time_zone: str
+    joined_at: datetime
+    last_workout_at: datetime | None = None
+    programme_name: str | None = None
+
+    @classmethod
+    def of(cls, summary: ClientSummary) -> "ClientRead":
+        """From a row of the list."""
+        read = cls.model_validate(summary.client)
+        return read.model_copy(
+            update={"last_workout_at": summary.last_workout_at, "programme_name": summary.programme_name}
+        )
+
+
+class ExerciseRead(_Read):
+    id: int
+    slug: str
+    name: str
+    pattern: str
+    primary_muscle: str
+    equipment: str
+    is_loaded: bool
+
+
+class SetIn(BaseModel):
+    exercise_id: int = Field(ge=1, le=2_147_483_647)
+    reps: Reps
+    weight_kg: WeightKg | None = None
+    rpe: Rpe | None = None
+
+
+class WorkoutIn(BaseModel):
+    """What was done. Sets are stored in the order given, counted from 1."""
+
+    sets: list[SetIn] = Field(min_length=1, max_length=100)
+    title: Text | None = None
+    completed_at: AwareDatetime | None = None
+    duration_minutes: int | None = Field(None, ge=1, le=600)
+    session_rpe: Rpe | None = None
+    note: str | None = Field(None, max_length=2000)
+    booking_id: UUID | None = None
+
+    def log(self) -> Log:
+        """The same for the service."""
+        fields = self.model_dump(exclude={"sets", "id", "customer_id"})
+        return Log(sets=[SetDone(**one.model_dump()) for one in self.sets], **fields)
+
+
+class WorkoutCreate(WorkoutIn):
+    """`id`: of the planned workout, or a UUID made by the caller; sending it again stores nothing twice."""
+
+    id: UUID
+    customer_id: UUID | None = None
+
+
+class SetRead(_Read):
+    position: int
+    exercise_id: int
+    exercise_name: str
+    reps: int
+    weight_kg: float | None
+    rpe: float | None
+
+
+class BestRead(_Read):
+    """Best estimated 1RM (Epley, up to ten repetitions) of a movement in this workout."""
+
+    exercise_id: int
+    exercise_name: str
+    e1rm_kg: float
+    previous_kg: float | None
+    is_record: bool
+
+
+class WorkoutSummaryRead(_Read):
+    id: UUID
+    customer_id: UUID
+    programme_id: UUID | None
+    programme_day: int | None
+    booking_id: UUID | None
+    title: str
+    scheduled_on: date
+    status: str
+    completed_at: datetime | None
+    duration_minutes: int | None
+    session_rpe: float | None
+    set_count: int = 0
+    volume_kg: float = 0
+
+    @classmethod
+    def of(cls, summary: WorkoutSummary) -> "WorkoutSummaryRead":
+        """From a row of the list."""
+        read = cls.model_validate(summary.workout)
+        return read.model_copy(update={"set_count": summary.set_count, "volume_kg": round(summary.volume_kg, 2)})
+
+
+class WorkoutRead(WorkoutSummaryRead):
+    note: str | None
+    sets: list[SetRead] = []
+    bests: list[BestRead] = []
+
+    @classmethod
+    def from_detail(cls, detail: WorkoutDetail, bests: list[Best]) -> "WorkoutRead":
+        """From the workout with its sets."""
+        sets = [
+            SetRead(
+                position=one.position, exercise_id=one.exercise_id, reps=one.reps, weight_kg=one.weight_kg, rpe=one.rpe,
+                exercise_name=detail.exercises[one.exercise_id].name,
+            )
+            for one in detail.sets
+        ]  # fmt: skip
+        volume = sum((one.weight_kg or 0) * one.reps for one in sets)
+        return cls.model_validate(detail.workout).model_copy(
+            update={
+                "sets": sets,
+                "set_count": len(sets),
+                "volume_kg": round(volume, 2),
+                "bests": [BestRead.model_validate(best) for best in bests],
+            }
+        )
+
+
+class LineIn(BaseModel):
+    day: int = Field(ge=1, le=7)
+    exercise_id: int = Field(ge=1, le=2_147_483_647)
+    sets: int = Field(ge=1, le=20)
+    reps: int = Field(ge=1, le=100)
+    weight_kg: Decimal | None = Field(None, ge=0, le=700, max_digits=6, decimal_places=2)
+    target_rpe: Rpe | None = None
+
+    def line(self) -> Line:
+        """The same for the service."""
+        return Line(**self.model_dump())
+
+
+Lines = Annotated[list[LineIn], Field(min_length=1, max_length=100)]
+
+
+class ProgrammeCreate(BaseModel):
+    customer_id: UUID
+    name: Text
+    goal: Literal["strength", "muscle", "fat_loss", "endurance", "mobility", "general_fitness", "rehab"]
+    starts_on: date
+    weeks: int = Field(ge=1, le=26)
+    sessions_per_week: int = Field(ge=1, le=7)
+    lines: Lines
+
+
+class LinesReplace(BaseModel):
+    lines: Lines
+
+
+class LineRead(_Read):
+    day: int
+    position: int
+    exercise_id: int
+    exercise_name: str
+    sets: int
+    reps: int
+    weight_kg: float | None
+    target_rpe: float | None
+
+    @classmethod
+    def of(cls, line: PlannedExercise, exercise: Exercise) -> "LineRead":
+        """From a planned line and its movement."""
+        return cls(
+            day=line.day, position=line.position, exercise_id=exercise.id, exercise_name=exercise.name, sets=line.sets,
+            reps=line.reps, weight_kg=float(line.weight_kg) if line.weight_kg is not None else None,
+            target_rpe=line.target_rpe,
+        )  # fmt: skip
+
+
+class ProgrammeRead(_Read):
+    id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    name: str
+    goal: str
+    starts_on: date
+    weeks: int
+    sessions_per_week: int
+    status: str
+    lines: list[LineRead] = []
+
+    @classmethod
+    def of(cls, detail: ProgrammeDetail) -> "ProgrammeRead":
+        """From the programme with its lines."""
+        programme: Programme = detail.programme
+        return cls.model_validate(programme).model_copy(
+            update={"lines": [LineRead.of(line, exercise) for line, exercise in detail.lines]}
+        )
+
+
+class InjuryCreate(BaseModel):
+    body_part: str = Field(min_length=1, max_length=30, pattern=r"\S")
+    severity: int = Field(ge=1, le=3, description="1 noticeable, 2 limits training, 3 stops it")
+    occurred_on: date
+
+
+class InjuryRead(_Read):
+    id: UUID
+    customer_id: UUID
+    body_part: str
+    severity: int
+    occurred_on: date
+    resolved_on: date | None
+
+    @classmethod
+    def all_of(cls, rows: "list[Injury]") -> "list[InjuryRead]":
+        """From rows."""
+        return [cls.model_validate(row) for row in rows]
+
+
+class ClientDetail(ClientRead):
+    """A client with what is planned. Injuries have an address of their own: not everybody may see them."""
+
+    programme: ProgrammeRead | None = None
+
+    @classmethod
+    def from_client(cls, client: Client, programme: ProgrammeDetail | None) -> "ClientDetail":
+        """From the client and their active programme."""
+        read = ProgrammeRead.of(programme) if programme else None
+        return cls.model_validate(client).model_copy(
+            update={"programme": read, "programme_name": read.name if read else None}
+        )
+
+
+class SeriesRead(BaseModel):
+    exercise_id: int
+    exercise_name: str
+    points: list[tuple[date, float]]
+
+
+class WeekRead(_Read):
+    starts_on: date
+    volume_kg: float
+    workouts: int
+    planned: int
+    completed: int
+
+
+class ProgressRead(BaseModel):
+    """Estimated 1RM per movement and day, volume and adherence per week."""
+
+    strength: list[SeriesRead]
+    weeks: list[WeekRead]
+
+    @classmethod
+    def of(cls, strength: list[Series], weeks: list[Week]) -> "ProgressRead":
+        """From the service's answers."""
+        return cls(
+            strength=[
+                SeriesRead(
+                    exercise_id=one.exercise_id,
+                    exercise_name=one.exercise_name,
+                    points=[(day, round(kg, 2)) for day, kg in one.points],
+                )
+                for one in strength
+            ],
+            weeks=[WeekRead.model_validate(week) for week in weeks],
+        )

@@ -1,0 +1,254 @@
+"""Workouts: what is planned for a day, logging what was done, and history that stays as it was.
+
+The id of a workout comes from whoever logs it, so a phone that was offline may send the same workout again: each set
+is stored once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, true, tuple_
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from contracts.events.training import WorkoutCorrected, WorkoutLogged
+from operational_api.core.outbox import publish
+from operational_api.core.paging import after, cut
+from operational_api.training.errors import (
+    InvalidDates,
+    WorkoutClosed,
+    WorkoutInTheFuture,
+    WorkoutNotFound,
+    WorkoutSkipped,
+)
+from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
+from operational_api.training.service.clients import local_today
+from operational_api.training.service.exercises import known_exercises
+from operational_api.training.strength import volume_column
+
+CLOCK_SKEW = timedelta(minutes=5)
+LATEST_LOG = timedelta(days=31)
+"""A workout may be logged this long after it was done: phones do come back from holidays."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetDone:
+    """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left."""
+
+    exercise_id: int
+    reps: int
+    weight_kg: float | None = None
+    rpe: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What was done, as the person who logs it says."""
+
+    sets: Sequence[SetDone]
+    title: str | None = None
+    completed_at: datetime | None = None
+    duration_minutes: int | None = None
+    session_rpe: float | None = None
+    note: str | None = None
+    booking_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkoutSummary:
+    """A workout as lists show it."""
+
+    workout: Workout
+    set_count: int
+    volume_kg: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkoutDetail:
+    """A workout with its sets in order and the movements they name."""
+
+    workout: Workout
+    sets: Sequence[WorkoutSet]
+    exercises: dict[int, Exercise] = field(default_factory=dict)
+
+
+def log_workout(
+    session: Session, *, workout_id: UUID, client: Client, log: Log, logged_by: UUID, now: datetime
+) -> Workout:
+    """Store a workout that was done, planned before or not, and announce it.
+
+    A workout that is already logged is left as it is: a repeat changes nothing.
+
+    Args:
+        workout_id: Of the planned workout, or a new id made by the caller.
+
+    Raises:
+        WorkoutNotFound: the id is another client's.
+        WorkoutSkipped: it was skipped before.
+        WorkoutInTheFuture, InvalidDates: it was not done yet, or too long ago.
+        UnknownExercise: a movement is not in the catalogue.
+    """
+    completed_at = log.completed_at or now
+    if completed_at > now + CLOCK_SKEW:
+        raise WorkoutInTheFuture
+    if completed_at < now - LATEST_LOG:
+        raise InvalidDates("A workout can be logged until 31 days after it was done.")
+    exercises = known_exercises(session, (one.exercise_id for one in log.sets))
+    session.execute(
+        pg_insert(Workout)
+        .values(
+            id=workout_id,
+            customer_id=client.id,
+            title=log.title or _title(log, exercises),
+            scheduled_on=local_today(client, completed_at),
+        )
+        .on_conflict_do_nothing()
+    )
+    workout = get_workout(session, workout_id, lock=True)
+    if workout.customer_id != client.id:
+        raise WorkoutNotFound
+    if workout.status == "completed":
+        return workout
+    if workout.status == "skipped":
+        raise WorkoutSkipped
+    workout.status = "completed"
+    workout.completed_at = min(completed_at, now)
+    _describe(workout, log, logged_by=logged_by)
+    _store_sets(session, workout.id, log.sets)
+    publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
+    return workout
+
+
+def correct_workout(
+    session: Session, *, workout_id: UUID, client: Client, log: Log, logged_by: UUID, now: datetime
+) -> Workout:
+    """Replace what was logged, on the same day of the client's calendar, and announce it.
+
+    Raises:
+        WorkoutNotFound: there is none.
+        WorkoutClosed: it is not logged yet, or not from today any more.
+        UnknownExercise: a movement is not in the catalogue.
+    """
+    workout = get_workout(session, workout_id, lock=True)
+    if not is_correctable(workout, client, now):
+        raise WorkoutClosed
+    known_exercises(session, (one.exercise_id for one in log.sets))
+    if log.title:
+        workout.title = log.title
+    _describe(workout, log, logged_by=logged_by)
+    session.execute(delete(WorkoutSet).where(WorkoutSet.workout_id == workout_id))
+    _store_sets(session, workout_id, log.sets)
+    publish(session, WorkoutCorrected(occurred_at=now, **_facts(workout, log.sets)))
+    return workout
+
+
+def is_correctable(workout: Workout, client: Client, now: datetime) -> bool:
+    """Whether a logged workout may still be changed: until midnight where the client lives."""
+    return workout.completed_at is not None and local_today(client, workout.completed_at) == local_today(client, now)
+
+
+def skip_workout(session: Session, *, workout_id: UUID) -> Workout:
+    """Mark a planned workout as not done. Skipping it again changes nothing.
+
+    Raises:
+        WorkoutNotFound: there is none.
+        WorkoutClosed: it was done.
+    """
+    workout = get_workout(session, workout_id, lock=True)
+    if workout.status == "completed":
+        raise WorkoutClosed("This workout is already logged as done.")
+    workout.status = "skipped"
+    session.flush()
+    return workout
+
+
+def get_workout(session: Session, workout_id: UUID, *, lock: bool = False) -> Workout:
+    """The workout.
+
+    Raises:
+        WorkoutNotFound: there is none.
+    """
+    query = select(Workout).where(Workout.id == workout_id).execution_options(populate_existing=True)
+    workout = session.scalar(query.with_for_update(key_share=True) if lock else query)
+    if workout is None:
+        raise WorkoutNotFound
+    return workout
+
+
+def detail_of(session: Session, workout: Workout) -> WorkoutDetail:
+    """The workout with everything in it."""
+    query = select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
+    sets = session.scalars(query.execution_options(populate_existing=True)).all()
+    return WorkoutDetail(workout, sets, known_exercises(session, {one.exercise_id for one in sets}))
+
+
+def list_workouts(
+    session: Session,
+    *,
+    customer_id: UUID,
+    status: str | None = None,
+    scheduled_from: date | None = None,
+    scheduled_to: date | None = None,
+    limit: int,
+    cursor: str | None = None,
+    oldest_first: bool = False,
+) -> tuple[list[WorkoutSummary], str | None]:
+    """A client's workouts by day, the latest first unless `oldest_first`, a page at a time. Both dates are included."""
+    key = tuple_(Workout.scheduled_on, Workout.id)
+    sums = (
+        select(func.count(WorkoutSet.position).label("sets"), volume_column().label("volume"))
+        .where(WorkoutSet.workout_id == Workout.id)
+        .correlate(Workout)
+        .lateral()
+    )
+    query = select(Workout, sums.c.sets, sums.c.volume).join(sums, onclause=true())
+    query = query.where(Workout.customer_id == customer_id)
+    if status:
+        query = query.where(Workout.status == status)
+    if scheduled_from:
+        query = query.where(Workout.scheduled_on >= scheduled_from)
+    if scheduled_to:
+        query = query.where(Workout.scheduled_on <= scheduled_to)
+    if cursor:
+        last = tuple_(*after(cursor, date, UUID))  # type: ignore[arg-type]
+        query = query.where(key > last if oldest_first else key < last)
+    order = (Workout.scheduled_on, Workout.id)
+    query = query.order_by(*(order if oldest_first else [column.desc() for column in order])).limit(limit + 1)
+    rows = [WorkoutSummary(*row) for row in session.execute(query)]
+    return cut(rows, limit, lambda row: (row.workout.scheduled_on, row.workout.id))
+
+
+def _describe(workout: Workout, log: Log, *, logged_by: UUID) -> None:
+    workout.duration_minutes, workout.session_rpe = log.duration_minutes, log.session_rpe
+    workout.note, workout.logged_by = log.note, logged_by
+    workout.booking_id = log.booking_id or workout.booking_id
+    if workout.completed_at is not None and log.duration_minutes:
+        workout.started_at = workout.completed_at - timedelta(minutes=log.duration_minutes)
+
+
+def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> None:
+    session.flush()
+    rows = [
+        {"workout_id": workout_id, "position": position, "exercise_id": one.exercise_id, "reps": one.reps}
+        | {"weight_kg": one.weight_kg, "rpe": one.rpe}
+        for position, one in enumerate(sets, start=1)
+    ]
+    if rows:
+        session.execute(insert(WorkoutSet), rows)
+
+
+def _title(log: Log, exercises: dict[int, Exercise]) -> str:
+    names = [exercises[id_].name for id_ in dict.fromkeys(one.exercise_id for one in log.sets)]
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "") or "Workout"
+
+
+def _facts(workout: Workout, sets: Sequence[SetDone]) -> dict[str, object]:
+    volume = sum((one.weight_kg or 0) * one.reps for one in sets)
+    return {
+        "workout_id": workout.id,
+        "customer_id": workout.customer_id,
+        "set_count": len(sets),
+        "volume_kg": round(volume, 2),
+    }
