@@ -1,0 +1,363 @@
+"""Capturing the operational database into raw: made ready, run once, or streamed. Plain functions for an orchestrator.
+
+The order that makes every change land exactly once, whatever is killed when: rows and watermark in ONE lake
+transaction; the anchor slot moves after it, and never past the watermark; a new start reads from the lake's watermark.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import pyarrow as pa
+
+from contracts import warehouse
+from contracts.telemetry import get_logger
+from ingestion.postgres_cdc import progress, slot, snapshot
+from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
+from ingestion.postgres_cdc.land import RawTables
+from ingestion.postgres_cdc.progress import TableState
+from ingestion.postgres_cdc.relation import Relation, TableStopped
+from ingestion.postgres_cdc.source import Source
+from ingestion.settings import CdcSettings
+
+_CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
+_ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
+_FLUSH_SECONDS = 600.0
+_LOCK_WAIT = "30s"  # the session of a killed capture can take a moment to end
+
+log = get_logger(__name__)
+
+
+class AlreadyRunning(RuntimeError):
+    """Another process captures this database; two would land every change twice."""
+
+
+class SourceWentBack(RuntimeError):
+    """The lake is ahead of the source, which was restored or replaced: give the lake a new folder and catalog."""
+
+
+@dataclass
+class Landed:
+    """What one lake commit, or several together, brought.
+
+    Args:
+        rows: Changes appended, by raw table; rows of snapshots are not among them.
+        snapshots: Rows copied as a whole table, by raw table.
+        blocked: Why a table's changes are not landed, for every table that is blocked now.
+        batches: Lake commits that brought changes.
+        lsn: Everything in the source before it is in the lake.
+        lag_bytes: Log of the source after that, when it was last looked at.
+        lag_seconds: Age of the newest change that was landed, when it was landed; 0 when there was none.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    snapshots: dict[str, int] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    batches: int = 0
+    lsn: int = 0
+    lag_bytes: int = 0
+    lag_seconds: float = 0.0
+
+    def add(self, other: "Landed") -> None:
+        """Count what came after this too."""
+        for mine, more in ((self.rows, other.rows), (self.snapshots, other.snapshots)):
+            for table, rows in more.items():
+                mine[table] = mine.get(table, 0) + rows
+        self.batches += other.batches
+        self.blocked, self.lsn = other.blocked, other.lsn
+        self.lag_bytes, self.lag_seconds = other.lag_bytes, other.lag_seconds
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def ensure_ready(settings: CdcSettings) -> Landed:
+    """Make the slot and the first snapshot unless they are there; a lost slot is answered by a new snapshot.
+
+    Raises:
+        AlreadyRunning: another process captures this database.
+        SourceWentBack: the lake holds changes that the source never made.
+    """
+    with Capture(settings) as capture:
+        return capture.get_ready()
+
+
+def run_once(settings: CdcSettings) -> Landed:
+    """Bring everything that is committed now into the lake, and say what it was. Raises as `ensure_ready`."""
+    with Capture(settings) as capture:
+        landed = capture.get_ready()
+        for batch in capture.batches():
+            landed.add(batch)
+        capture.advance_anchor()
+        return landed
+
+
+def stream(settings: CdcSettings, stop: Callable[[], bool], on_batch: Callable[[Landed], None] = _ignore) -> None:
+    """Bring changes into the lake as they are committed, until told to stop. Raises as `ensure_ready`.
+
+    Args:
+        stop: Asked a few times a second.
+        on_batch: Told of every lake commit that brought rows.
+    """
+    with Capture(settings) as capture:
+        first = capture.get_ready()
+        if first.snapshots:
+            on_batch(first)
+        while not stop():
+            started = monotonic()
+            for landed in capture.batches():
+                on_batch(landed)
+                if stop():
+                    break
+            capture.keep_up()
+            while not stop() and monotonic() - started < settings.cdc_period_seconds:
+                sleep(min(0.1, settings.cdc_period_seconds))
+        capture.advance_anchor()
+
+
+def resume(settings: CdcSettings, raw_table: str) -> Landed:
+    """Take up a blocked table again, with a new snapshot that keeps its history.
+
+    Args:
+        raw_table: Like `training__workouts`.
+    """
+    with Capture(settings) as capture:
+        capture.call_due(raw_table, "resumed by hand")
+        landed = capture.get_ready()
+        for batch in capture.batches():
+            landed.add(batch)
+        return landed
+
+
+class Capture:
+    """One capture under way: the lake for writing, the source, and the lock that keeps others out. A context manager.
+
+    After an exception it must be closed: what it read may not be what it landed.
+    """
+
+    def __init__(self, settings: CdcSettings, step: Callable[[str], None] = _ignore) -> None:
+        """Keep settings; nothing is opened yet.
+
+        Args:
+            step: Told the name of each step just before it happens, so that drills can end the process there.
+        """
+        self._settings = settings
+        self._step = step
+        self._url = settings.cdc_url.get_secret_value()
+        self._slot = settings.cdc_slot
+        self._reader: slot.ChangeReader | None = None
+        self._caught_up_to = 0
+        self._advanced_at = self._flushed_at = monotonic()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            self._control = opened.enter_context(
+                psycopg.connect(self._url, autocommit=True, application_name="plyo-cdc")
+            )
+            self._lock()
+            self._lake = opened.enter_context(warehouse.writing(self._settings))
+            progress.create_tables(self._lake)
+            self._source = Source(self._control, self._settings.cdc_publication)
+            self._raw = RawTables(self._lake, self._source)
+            self._states = dict(progress.table_states(self._lake, self._slot))
+            self._mark = progress.watermark(self._lake, self._slot)
+            opened.callback(self._close_reader)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def get_ready(self) -> Landed:
+        """See `ensure_ready`."""
+        anchor = slot.state(self._control, self._slot)
+        if self._mark and self._mark.lsn > slot.current_lsn(self._control):
+            raise SourceWentBack(f"the lake is at {slot.lsn_text(self._mark.lsn)}, which the source has not reached")
+        problem = _problem_of(anchor, self._mark)
+        if problem is None:
+            return Landed(blocked=self._blocked(), lsn=self._mark.lsn if self._mark else 0)
+        log.info("cdc.snapshot_of_everything", reason=problem)
+        self._close_reader()
+        slot.drop(self._control, self._slot)
+        with slot.exported_snapshot(self._url, self._slot, kind="persistent") as exported:
+            self._step("anchor made")
+            return self._take_snapshot(exported, list(self._source.relations().values()), is_first=True)
+
+    def batches(self) -> Iterator[Landed]:
+        """Land what is committed now, batch by batch, and snapshots of tables that are due for one."""
+        until = slot.current_lsn(self._control)
+        due = self._due()
+        if due:
+            with slot.exported_snapshot(
+                self._url, f"{self._slot}_snapshot_{self._control.info.backend_pid}"
+            ) as exported:
+                yield self._take_snapshot(exported, due)
+        while True:
+            try:
+                landed = self._land_batch(until)
+            except TableStopped as stopped:
+                self._stop_table(stopped)
+                continue
+            if landed is None:
+                break
+            yield landed
+        self._caught_up_to = until
+
+    def keep_up(self) -> None:
+        """Between batches: note a quiet source, move the anchor, flush small batches to files; each in its time."""
+        if self._mark is None:
+            return
+        if (datetime.now(UTC) - self._mark.landed_at).total_seconds() > self._settings.cdc_heartbeat_seconds:
+            with warehouse.transaction(self._lake):
+                self._move_mark(max(self._caught_up_to, self._mark.lsn), datetime.now(UTC), 0)
+        if monotonic() - self._advanced_at > _ADVANCE_SECONDS:
+            self.advance_anchor()
+        if monotonic() - self._flushed_at > _FLUSH_SECONDS:
+            self._lake.execute("call ducklake_flush_inlined_data('raw')")
+            self._flushed_at = monotonic()
+
+    def advance_anchor(self) -> None:
+        """Let PostgreSQL drop the log that the lake no longer needs."""
+        if self._mark:
+            self._step("advance")
+            slot.advance(self._control, self._slot, self._mark.lsn)
+        self._advanced_at = monotonic()
+
+    def call_due(self, raw_table: str, reason: str) -> None:
+        """Have a new snapshot of a table taken before its next changes."""
+        with warehouse.transaction(self._lake):
+            self._set_state(raw_table, TableState("due", self._mark.lsn if self._mark else 0, 0, reason))
+
+    def _lock(self) -> None:
+        self._control.execute(f"set lock_timeout = '{_LOCK_WAIT}'")
+        try:
+            self._control.execute("select pg_advisory_lock(hashtext(%s))", [f"plyo.cdc.{self._slot}"])
+        except psycopg.errors.LockNotAvailable as error:
+            raise AlreadyRunning(f"another process captures this database through slot {self._slot}") from error
+
+    def _due(self) -> list[Relation]:
+        def is_due(relation: Relation) -> bool:
+            state = self._states.get(relation.raw_table)
+            return state is None or state.state == "due" or (state.state == "live" and state.oid != relation.oid)
+
+        return [relation for relation in self._source.relations().values() if is_due(relation)]
+
+    def _wanted_from(self, relation: Relation) -> int | None:
+        # Changes of a table without a snapshot wait for it: it will hold them.
+        state = self._states.get(relation.raw_table)
+        return state.lsn if state and state.state == "live" and state.oid == relation.oid else None
+
+    def _take_snapshot(
+        self, exported: slot.ExportedSnapshot, relations: list[Relation], *, is_first: bool = False
+    ) -> Landed:
+        taken_at = datetime.now(UTC)
+        while True:
+            try:
+                with snapshot.source_attached(self._lake, self._url), warehouse.transaction(self._lake):
+                    copied = snapshot.copy_tables(
+                        self._lake, self._raw, relations, exported, slot=self._slot, taken_at=taken_at
+                    )
+                    if is_first:
+                        self._move_mark(exported.lsn, taken_at, 0)
+                    self._step("snapshot commit")
+                break
+            except TableStopped as stopped:
+                self._stop_table(stopped)
+                relations = [relation for relation in relations if relation != stopped.relation]
+        self._states = dict(progress.table_states(self._lake, self._slot))
+        log.info("cdc.snapshot", tables=len(copied), rows=sum(copied.values()), lsn=exported.lsn)
+        return Landed(snapshots=copied, blocked=self._blocked(), lsn=exported.lsn)
+
+    def _land_batch(self, until: int) -> Landed | None:
+        reader = self._reader = self._reader or self._open_reader()
+        pieces = reader.batch(self._settings.cdc_batch_changes, until)
+        first = next((batch for batch in pieces if batch.num_rows), None)
+        if first is None:
+            return None
+        rows: dict[str, int] = {}
+        decoder = Decoder(self._source.completed, self._wanted_from)
+        with warehouse.transaction(self._lake):
+            for messages in _in_chunks(chain([first], pieces)):
+                for piece in decoder.decode(messages):
+                    landed = self._land(piece)
+                    rows[piece.relation.raw_table] = rows.get(piece.relation.raw_table, 0) + landed
+                    self._step("landed")
+            self._move_mark(decoder.end_lsn, decoder.committed_at.as_py(), sum(rows.values()))
+            self._control.execute("select 1")  # raises when the lock is gone with its session
+            self._step("commit")
+        self._step("committed")
+        age = datetime.now(UTC) - decoder.committed_at.as_py()
+        lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)
+        return Landed(
+            rows, {}, self._blocked(), 1, decoder.end_lsn, lag_bytes, max(age.total_seconds(), 0.0)
+        )  # fmt: skip
+
+    def _land(self, piece: Piece) -> int:
+        if isinstance(piece, Rows):
+            self._raw.prepare(piece.relation)
+            return self._raw.append(piece)
+        return self._raw.remove_all(piece)
+
+    def _stop_table(self, stopped: TableStopped) -> None:
+        log.error("cdc.table_stopped", table=stopped.relation.name, state=stopped.state, reason=stopped.reason)
+        self._raw.refresh()
+        self._close_reader()  # it is past the batch that was given up
+        self._mark = progress.watermark(self._lake, self._slot)
+        state = TableState(stopped.state, self._mark.lsn if self._mark else 0, stopped.relation.oid, stopped.reason)
+        with warehouse.transaction(self._lake):
+            self._set_state(stopped.relation.raw_table, state)
+
+    def _set_state(self, raw_table: str, state: TableState) -> None:
+        progress.set_state(self._lake, self._slot, raw_table, state)
+        self._states[raw_table] = state
+
+    def _move_mark(self, lsn: int, committed_at: datetime, changes: int) -> None:
+        self._mark = progress.move_watermark(
+            self._lake, self._slot, lsn=lsn, committed_at=committed_at, changes=changes
+        )  # fmt: skip
+
+    def _blocked(self) -> dict[str, str]:
+        return {table: state.reason or "" for table, state in self._states.items() if state.state == "blocked"}
+
+    def _open_reader(self) -> slot.ChangeReader:
+        from_lsn = self._mark.lsn if self._mark else 0
+        return slot.ChangeReader(self._url, self._slot, self._settings.cdc_publication, from_lsn)
+
+    def _close_reader(self) -> None:
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+
+
+def _problem_of(anchor: slot.SlotState | None, mark: progress.Watermark | None) -> str | None:
+    if mark is None:
+        return "nothing was captured yet"
+    if anchor is None:
+        return "the slot is gone"
+    if anchor.is_lost:
+        return "the slot was given up: the log it held grew too large"
+    if anchor.confirmed_lsn > mark.lsn:
+        return "the slot is ahead of the lake"
+    return None
+
+
+def _in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:
+    held: list[pa.BinaryArray] = []
+    size = 0
+    for batch in batches:
+        held.append(batch.column(0))
+        size += batch.nbytes
+        if size >= _CHUNK_BYTES:
+            yield held[0] if len(held) == 1 else pa.concat_arrays(held)
+            held, size = [], 0
+    if held:
+        yield held[0] if len(held) == 1 else pa.concat_arrays(held)

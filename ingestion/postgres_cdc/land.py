@@ -1,0 +1,195 @@
+"""Raw tables in the lake: their shape, and appending changes to them. Opens and commits no transaction.
+
+A raw table has the source's columns by name and six of our own. It is only ever appended to: the newest row of a key by
+(`_lsn`, `_seq`) whose `_op` is not `d` is the row as it is in the source today.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ingestion.postgres_cdc.columns import Unsupported
+from ingestion.postgres_cdc.decode import Gap, Rows, Truncated
+from ingestion.postgres_cdc.relation import Relation, TableStopped
+from ingestion.postgres_cdc.source import Source
+
+OWN_COLUMNS = {
+    "_op": "VARCHAR",
+    "_lsn": "UBIGINT",
+    "_seq": "BIGINT",
+    "_xid": "UBIGINT",
+    "_committed_at": "TIMESTAMP WITH TIME ZONE",
+    "_landed_at": "TIMESTAMP WITH TIME ZONE",
+}
+
+# What PostgreSQL's and DuckLake's own changes of type leave as the same values.
+_WIDER = {"SMALLINT": ("INTEGER", "BIGINT"), "INTEGER": ("BIGINT",), "FLOAT": ("DOUBLE",)}
+_DECIMAL = re.compile(r"DECIMAL\((?P<precision>\d+),(?P<scale>\d+)\)")
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class RawTables:
+    """The raw tables, through a writing connection."""
+
+    def __init__(self, lake: duckdb.DuckDBPyConnection, source: Source) -> None:
+        self._lake = lake
+        self._source = source
+        self._shapes: dict[str, dict[str, str]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget the shapes learned, after a transaction that was rolled back."""
+        self._shapes = {}
+        for table, column, kind in self._lake.execute(
+            """select table_name, column_name, data_type from duckdb_columns()
+               where database_name = 'raw' and schema_name = 'main'"""
+        ).fetchall():
+            self._shapes.setdefault(table, {})[column] = kind
+
+    def prepare(self, relation: Relation, *, for_snapshot: bool = False) -> bool:
+        """Give a raw table every column that a relation has, of its type; columns are only ever added or widened.
+
+        Args:
+            for_snapshot: The rows that follow are all rows there are: columns may have gone, and old rows need no
+                value for new columns.
+
+        Returns:
+            Whether the table was there before.
+
+        Raises:
+            TableStopped: the lake cannot follow: a column went, changed its type, or has a type without a counterpart;
+                or it can, but old rows got values that never passed through the log.
+        """
+        # Everything is judged before it is done: a statement that fails aborts the whole lake transaction.
+        wanted = _shape(relation)
+        shape = self._shapes.get(relation.raw_table)
+        if shape is None:
+            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in (wanted | OWN_COLUMNS).items())
+            self._lake.execute(f"create table {self._target(relation)} ({columns})")
+            self._shapes[relation.raw_table] = wanted | OWN_COLUMNS
+            return False
+        gone = shape.keys() - wanted.keys() - OWN_COLUMNS.keys()
+        if gone and not for_snapshot:
+            raise TableStopped(relation, f"columns {sorted(gone)} were dropped or renamed in the source")
+        for name, kind in wanted.items():
+            if name not in shape:
+                self._add(relation, name, kind, for_snapshot=for_snapshot)
+            elif shape[name] != kind:
+                self._widen(relation, name, shape[name], kind)
+        self._shapes[relation.raw_table] = shape | wanted
+        return True
+
+    def append(self, rows: Rows) -> int:
+        """Append changes, with their gaps filled from earlier images. Returns how many."""
+        table = rows.table
+        for gap in rows.gaps:
+            table = self._filled(rows.relation, table, gap)
+        with _registered(self._lake, table) as name:
+            self._lake.execute(
+                f"""insert into {self._target(rows.relation)} by name
+                    select *, current_timestamp as _landed_at from {name}"""
+            )
+        return int(table.num_rows)
+
+    def remove_all(self, truncated: Truncated) -> int:
+        """Append a delete for every row that is there now: what a truncate means. Returns how many."""
+        relation = truncated.relation
+        keys = ", ".join(quoted(column.name) for column in relation.key)
+        counted = self._lake.execute(
+            f"""insert into {self._target(relation)} by name
+                select {keys}, 'd' as _op, ?::ubigint as _lsn, ?::bigint as _seq, ?::ubigint as _xid,
+                       ?::timestamptz as _committed_at, current_timestamp as _landed_at
+                from ({self.today(relation)})""",
+            [truncated.lsn, truncated.seq, truncated.xid, truncated.committed_at.as_py()],
+        ).fetchone()
+        return int(counted[0]) if counted else 0
+
+    def today(self, relation: Relation) -> str:
+        """SQL of the rows of a raw table as they are today."""
+        keys = ", ".join(quoted(column.name) for column in relation.key)
+        return (
+            f"select * from {self._target(relation)} "
+            f"qualify row_number() over (partition by {keys} order by _lsn desc, _seq desc) = 1 and _op <> 'd'"
+        )
+
+    def _filled(self, relation: Relation, table: pa.Table, gap: Gap) -> pa.Table:
+        column, keys = quoted(gap.column), [quoted(key.name) for key in relation.key]
+        with _registered(self._lake, gap.keys) as name:
+            # A copy, because DuckDB cannot push a join's filter on uuids into an Arrow scan.
+            self._lake.execute(f"create or replace temp table _gap as from {name}")
+        found = self._lake.execute(
+            f"""select _gap._row, image.{column} as value from _gap join {self._target(relation)} image
+                on {" and ".join(f"image.{key} is not distinct from _gap.{key}" for key in keys)}
+                where image._op <> 'd'
+                qualify row_number() over (partition by _gap._row order by image._lsn desc, image._seq desc) = 1"""
+        ).to_arrow_table()
+        self._lake.execute("drop table _gap")
+        if found.num_rows != gap.keys.num_rows or found["value"].null_count:
+            missing = gap.keys.num_rows - found.num_rows + found["value"].null_count
+            reason = f"{missing} unchanged values of {gap.column} have no earlier image in the lake"
+            raise TableStopped(relation, reason, state="due")
+        numbered = table.append_column("_row", pa.array(np.arange(table.num_rows)))
+        with _registered(self._lake, numbered) as rows, _registered(self._lake, found) as images:
+            return self._lake.execute(
+                f"""select changes.* exclude (_row) replace (
+                        case when images._row is null then changes.{column} else images.value end as {column})
+                    from {rows} changes left join {images} images using (_row) order by changes._row"""
+            ).to_arrow_table()
+
+    def _add(self, relation: Relation, name: str, kind: str, *, for_snapshot: bool) -> None:
+        constant, is_uncertain = (None, False) if for_snapshot else self._source.value_of_old_rows(relation, name)
+        default = "" if constant is None else " default '" + constant.replace("'", "''") + "'"
+        if is_uncertain or (default and not self._is_literal(constant, kind)):
+            raise TableStopped(relation, f"new column {name} came with values for old rows", state="due")
+        self._lake.execute(f"alter table {self._target(relation)} add column {quoted(name)} {kind}{default}")
+
+    def _is_literal(self, text: str | None, kind: str) -> bool:
+        if kind.endswith("[]") or kind == "BLOB":
+            return False
+        return self._lake.execute(f"select try_cast(? as {kind}) is not null", [text]).fetchone() == (True,)
+
+    def _widen(self, relation: Relation, name: str, have: str, want: str) -> None:
+        if not _is_wider(have, want):
+            raise TableStopped(relation, f"column {name} changed its type from {have} to {want}")
+        self._lake.execute(f"alter table {self._target(relation)} alter column {quoted(name)} set data type {want}")
+
+    def _target(self, relation: Relation) -> str:
+        return f"raw.main.{quoted(relation.raw_table)}"
+
+
+@contextmanager
+def _registered(lake: duckdb.DuckDBPyConnection, table: pa.Table) -> Iterator[str]:
+    # A name under which DuckDB sees an Arrow table.
+    name = f"_arrow_{id(table)}"
+    lake.register(name, table)
+    try:
+        yield name
+    finally:
+        lake.unregister(name)
+
+
+def _shape(relation: Relation) -> dict[str, str]:
+    shape = {}
+    for column in relation.columns:
+        if column.name in OWN_COLUMNS:
+            raise TableStopped(relation, f"column {column.name} has the name of one of our own")
+        try:
+            shape[column.name] = column.lake_type.name
+        except Unsupported as reason:
+            raise TableStopped(relation, str(reason)) from reason
+    return shape
+
+
+def _is_wider(have: str, want: str) -> bool:
+    if want in _WIDER.get(have, ()):
+        return True
+    old, new = _DECIMAL.fullmatch(have), _DECIMAL.fullmatch(want)
+    return bool(old and new and old["scale"] == new["scale"] and int(new["precision"]) > int(old["precision"]))

@@ -1,0 +1,95 @@
+"""What the lake knows of the capture: how far it is, and how each table stands. Two append-only tables of `raw`.
+
+They are written in the same lake transaction as the rows they speak of, so they cannot disagree with them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import duckdb
+
+State = Literal["live", "due", "blocked"]
+
+WATERMARKS = "raw.main._cdc_watermarks"
+TABLES = "raw.main._cdc_tables"
+
+
+@dataclass(frozen=True)
+class TableState:
+    """How one raw table stands.
+
+    Args:
+        state: `live`: it holds a snapshot and every change from `lsn` on. `due`: a new snapshot is to come; changes
+            wait for it. `blocked`: its changes cannot be landed, and are not, until somebody resumes it.
+        lsn: Where the state began.
+        oid: Of the table in the source; another table of the same name needs a snapshot of its own.
+        reason: Why it is due or blocked.
+    """
+
+    state: State
+    lsn: int
+    oid: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Everything that committed in the source before `lsn` is in the lake; the last of it at `committed_at`."""
+
+    lsn: int
+    committed_at: datetime
+    landed_at: datetime
+
+
+def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
+    """Make the two tables unless they are there."""
+    lake.execute(
+        f"""create table if not exists {WATERMARKS} (slot varchar, lsn ubigint, committed_at timestamptz,
+                landed_at timestamptz, changes bigint);
+            create table if not exists {TABLES} (slot varchar, raw_table varchar, state varchar, lsn ubigint,
+                oid bigint, reason varchar, rows bigint, noted_at timestamptz)"""
+    )
+
+
+def watermark(lake: duckdb.DuckDBPyConnection, slot: str) -> Watermark | None:
+    """The newest watermark of a slot, None before its first snapshot."""
+    row = lake.execute(
+        f"""select lsn, committed_at, landed_at from {WATERMARKS} where slot = ?
+            order by lsn desc, landed_at desc limit 1""",
+        [slot],
+    ).fetchone()
+    return Watermark(*row) if row else None
+
+
+def move_watermark(
+    lake: duckdb.DuckDBPyConnection, slot: str, *, lsn: int, committed_at: datetime, changes: int
+) -> Watermark:
+    """Note that everything before `lsn` is in the lake once this transaction commits."""
+    moved = Watermark(lsn, committed_at, datetime.now(UTC))
+    lake.execute(
+        f"insert into {WATERMARKS} values (?, ?, ?, ?, ?)",
+        [slot, moved.lsn, moved.committed_at, moved.landed_at, changes],
+    )
+    return moved
+
+
+def table_states(lake: duckdb.DuckDBPyConnection, slot: str) -> Mapping[str, TableState]:
+    """State of every table that had one, by raw name."""
+    found = lake.execute(
+        f"""select raw_table, state, lsn, oid, reason from {TABLES} where slot = ?
+            qualify row_number() over (partition by raw_table order by noted_at desc) = 1""",
+        [slot],
+    ).fetchall()
+    return {raw_table: TableState(*state) for raw_table, *state in found}
+
+
+def set_state(
+    lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, state: TableState, *, rows: int | None = None
+) -> None:
+    """Note a table's new state; `rows` of the snapshot that made it live."""
+    lake.execute(
+        f"insert into {TABLES} values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [slot, raw_table, state.state, state.lsn, state.oid, state.reason, rows, datetime.now(UTC)],
+    )

@@ -1,0 +1,121 @@
+"""What may leave the operational database: the publication `plyo_cdc`, its tables and their columns.
+
+Run by the superuser at set-up, after the migrations, and again whenever the rules below change; both `create` calls are
+the same. From then on PostgreSQL itself publishes every new table of a context in the transaction that creates it (an
+event trigger), and every new column of a published table, unless the table publishes chosen columns only.
+
+The change stream and the snapshot read nothing but this publication, so a secret left out here cannot reach the lake.
+"""
+
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+NAME = "plyo_cdc"
+
+SCHEMAS = ("platform", "identity", "commerce", "training", "scheduling", "engagement", "automation")
+
+# Of identity, which holds secrets, a table is published only if it is named here.
+IDENTITY_TABLES = ("accounts",)
+
+WITHHELD_TABLES = ("platform.alembic_version", "platform.idempotency_keys")
+
+# outgoing_emails.context holds links with tokens in them.
+WITHHELD_COLUMNS = {"identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",)}
+
+_TABLES: LiteralString = """
+    select n.nspname || '.' || t.relname, n.nspname::text, t.relname::text,
+           exists (select from pg_constraint c where c.conrelid = t.oid and c.contype = 'p') as has_key,
+           t.relreplident = 'd' as is_default_identity,
+           (select array_agg(a.attname::text order by a.attnum) from pg_attribute a
+            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped) as columns
+    from pg_class t join pg_namespace n on n.oid = t.relnamespace
+    where n.nspname = any(%s) and t.relkind = 'r' and t.relpersistence = 'p' and not t.relispartition order by 1"""
+
+_PUBLISH_NEW_TABLES: LiteralString = """
+    create or replace function {function}() returns event_trigger
+    language plpgsql security definer set search_path = pg_catalog as $$
+    declare made record;
+    begin
+        for made in
+            select c.oid, ddl.object_identity,
+                   exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p') as has_key
+            from pg_event_trigger_ddl_commands() ddl join pg_class c on c.oid = ddl.objid
+            where ddl.object_type = 'table' and c.relkind = 'r' and c.relpersistence = 'p' and not c.relispartition
+              and ddl.schema_name = any({schemas}) and ddl.schema_name <> 'identity'
+              and not ddl.object_identity = any({withheld})
+              and exists (select from pg_publication where pubname = {name})
+              and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+                              where p.pubname = {name} and r.prrelid = c.oid)
+        loop
+            if not made.has_key then
+                -- Without an identity its updates and deletes would be refused once it is published.
+                execute format('alter table %s replica identity full', made.object_identity);
+            end if;
+            execute format('alter publication {publication} add table %s', made.object_identity);
+        end loop;
+    end $$"""
+
+
+def create(connection: psycopg.Connection[Any]) -> list[str]:
+    """Make the publication say exactly what this module says; harmless when it does already.
+
+    Args:
+        connection: To the operational database, as superuser (an event trigger needs one). Not in autocommit: all of
+            it happens in one transaction, which is committed here.
+
+    Returns:
+        The published tables, as `schema.table`.
+    """
+    with connection.transaction():
+        wanted = _wanted(connection)
+        tables = sql.SQL(", ").join(wanted.values())
+        if connection.execute("select from pg_publication where pubname = %s", [NAME]).fetchone() is not None:
+            connection.execute(sql.SQL("alter publication {} set table {}").format(sql.Identifier(NAME), tables))
+        else:
+            connection.execute(
+                sql.SQL("create publication {} for table {} with (publish_generated_columns = stored)").format(
+                    sql.Identifier(NAME), tables
+                )
+            )
+        _publish_new_tables(connection)
+    connection.commit()
+    return list(wanted)
+
+
+def _wanted(connection: psycopg.Connection[Any]) -> dict[str, sql.Composable]:
+    wanted: dict[str, sql.Composable] = {}
+    for name, schema, table, has_key, is_default_identity, columns in connection.execute(_TABLES, [list(SCHEMAS)]):
+        if name in WITHHELD_TABLES or (schema == "identity" and table not in IDENTITY_TABLES):
+            continue
+        target = sql.Identifier(schema, table)
+        if not has_key and is_default_identity:
+            connection.execute(sql.SQL("alter table {} replica identity full").format(target))
+        withheld = WITHHELD_COLUMNS.get(name)
+        if withheld:
+            chosen = sql.SQL(", ").join(sql.Identifier(column) for column in columns if column not in withheld)
+            wanted[name] = sql.SQL("{} ({})").format(target, chosen)
+        else:
+            wanted[name] = target
+    return wanted
+
+
+def _publish_new_tables(connection: psycopg.Connection[Any]) -> None:
+    function = sql.Identifier("public", "plyo_publish_new_tables")
+    connection.execute(
+        sql.SQL(_PUBLISH_NEW_TABLES).format(
+            function=function,
+            schemas=sql.Literal(list(SCHEMAS)),
+            withheld=sql.Literal(list(WITHHELD_TABLES)),
+            name=sql.Literal(NAME),
+            publication=sql.Identifier(NAME),
+        )
+    )
+    connection.execute("drop event trigger if exists plyo_publish_new_tables")
+    connection.execute(
+        sql.SQL(
+            "create event trigger plyo_publish_new_tables on ddl_command_end "
+            "when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') execute function {}()"
+        ).format(function)
+    )

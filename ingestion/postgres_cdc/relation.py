@@ -1,0 +1,104 @@
+"""A table as the change stream or the catalog describes it: names, types, key. Independent of any row."""
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+from ingestion.postgres_cdc.columns import LakeType, Unsupported, lake_type
+
+_FULL_IDENTITY = "f"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One published column.
+
+    Args:
+        name: In the source, and in raw.
+        oid: Type, with enums as text and domains as their base.
+        modifier: PostgreSQL's atttypmod, -1 for none.
+        is_key: Whether it is part of what identifies a row.
+        is_plain: Whether its type was PostgreSQL's own, neither an enum nor a domain.
+    """
+
+    name: str
+    oid: int
+    modifier: int
+    is_key: bool
+    is_plain: bool = True
+
+    @property
+    def lake_type(self) -> LakeType:
+        """How it is landed.
+
+        Raises:
+            Unsupported: the lake has nothing for it.
+        """
+        try:
+            return lake_type(self.oid, self.modifier)
+        except Unsupported as reason:
+            raise Unsupported(f"column {self.name}: {reason}") from reason
+
+
+class TableStopped(Exception):
+    """One table cannot go on as it is; the others can.
+
+    Args:
+        relation: The table.
+        reason: What people should know.
+        state: `blocked` until somebody resumes it, or `due` for a new snapshot, which comes by itself.
+    """
+
+    def __init__(self, relation: "Relation", reason: str, *, state: Literal["blocked", "due"] = "blocked") -> None:
+        super().__init__(f"{relation.name}: {reason}")
+        self.relation = relation
+        self.reason = reason
+        self.state = state
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One published table, in one of the shapes it had over time."""
+
+    oid: int
+    schema: str
+    table: str
+    columns: tuple[Column, ...]
+    has_full_identity: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in the source: `schema.table`."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def raw_table(self) -> str:
+        """As in the lake raw: `schema__table`."""
+        return f"{self.schema}__{self.table}"
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """The columns that identify a row; all of them where the table has no key."""
+        return tuple(column for column in self.columns if column.is_key) or self.columns
+
+
+def parse(message: bytes) -> Relation:
+    """The relation that a pgoutput relation message (protocol version 1) describes; types are as PostgreSQL's own."""
+    (oid,) = struct.unpack_from(">I", message, 1)
+    schema, at = _text(message, 5)
+    table, at = _text(message, at)
+    identity, count = chr(message[at]), struct.unpack_from(">H", message, at + 1)[0]
+    at += 3
+    columns = []
+    for _ in range(count):
+        is_key = bool(message[at] & 1)
+        name, at = _text(message, at + 1)
+        type_oid, modifier = struct.unpack_from(">Ii", message, at)
+        at += 8
+        columns.append(Column(name, type_oid, modifier, is_key))
+    return Relation(oid, schema or "pg_catalog", table, tuple(columns), identity == _FULL_IDENTITY)
+
+
+def _text(message: bytes, at: int) -> tuple[str, int]:
+    end = message.index(b"\0", at)
+    return message[at:end].decode(), end + 1

@@ -1,0 +1,173 @@
+"""Replication slots: the anchor that holds the log for us, exported snapshots, and reading changes.
+
+The anchor is persistent and moved only after the lake has committed. Changes are read from a temporary copy of it that
+lives in our session, moved at once to where the lake is: reading and advancing it is one pass, and after kill -9 it is
+gone and the next copy starts at the lake's own mark again.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+from psycopg import pq
+
+
+class SlotLost(RuntimeError):
+    """PostgreSQL gave up the slot because the log it held grew past `max_slot_wal_keep_size`."""
+
+
+@dataclass(frozen=True)
+class ExportedSnapshot:
+    """A moment in the source: transactions that committed before `lsn` are in the snapshot, all others are not."""
+
+    lsn: int
+    name: str
+
+
+@dataclass(frozen=True)
+class SlotState:
+    """What PostgreSQL says of a slot.
+
+    Args:
+        confirmed_lsn: The log before it is no longer needed.
+        is_lost: It can no longer be read.
+        retained_bytes: Log that PostgreSQL keeps because of it.
+        safe_bytes: Log that may still be written before it is lost; None without a limit.
+    """
+
+    confirmed_lsn: int
+    is_lost: bool
+    retained_bytes: int
+    safe_bytes: int | None
+
+
+def lsn_number(text: str) -> int:
+    """An LSN like `1/6C936E0` as a number."""
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def lsn_text(number: int) -> str:
+    """An LSN as PostgreSQL writes it."""
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
+
+
+def state(connection: psycopg.Connection[Any], slot: str) -> SlotState | None:
+    """The slot as it is now, or None where there is none."""
+    row = connection.execute(
+        """select coalesce(confirmed_flush_lsn, '0/0') - '0/0'::pg_lsn,
+                  wal_status = 'lost' or invalidation_reason is not null,
+                  pg_current_wal_lsn() - coalesce(restart_lsn, pg_current_wal_lsn()), safe_wal_size
+           from pg_replication_slots where slot_name = %s and database = current_database()""",
+        [slot],
+    ).fetchone()
+    return SlotState(int(row[0]), bool(row[1]), int(row[2]), row[3]) if row else None
+
+
+def drop(connection: psycopg.Connection[Any], slot: str) -> None:
+    """Remove a slot if it is there."""
+    connection.execute(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", [slot]
+    )
+
+
+def advance(connection: psycopg.Connection[Any], slot: str, lsn: int) -> None:
+    """Tell PostgreSQL that the log before `lsn` is no longer needed."""
+    connection.execute("select pg_replication_slot_advance(%s, %s::pg_lsn)", [slot, lsn_text(lsn)])
+
+
+def current_lsn(connection: psycopg.Connection[Any]) -> int:
+    """Where the source's log ends now."""
+    row = connection.execute("select pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchone()
+    if row is None:
+        raise AssertionError("unreachable")
+    return int(row[0])
+
+
+@contextmanager
+def exported_snapshot(
+    url: str, slot: str, *, kind: Literal["persistent", "temporary"] = "temporary"
+) -> Iterator[ExportedSnapshot]:
+    """Make a slot and hold open the snapshot of the source as of the very point where the slot starts.
+
+    PostgreSQL waits here for transactions under way that have written something.
+
+    Args:
+        url: libpq URL of a role that may replicate.
+        slot: Name of the slot. A temporary one ends with the block, a persistent one stays.
+    """
+    connection = pq.PGconn.connect(_with_query(url, "replication=database").encode())
+    try:
+        word = "TEMPORARY " if kind == "temporary" else ""
+        done = connection.exec_(
+            f"CREATE_REPLICATION_SLOT \"{slot}\" {word}LOGICAL pgoutput (SNAPSHOT 'export')".encode()
+        )
+        if done.status != pq.ExecStatus.TUPLES_OK:
+            message = (connection.error_message or b"no connection").decode(errors="replace").strip()
+            raise psycopg.OperationalError(f"cannot make replication slot {slot}: {message}")
+        lsn, name = done.get_value(0, 1), done.get_value(0, 2)
+        yield ExportedSnapshot(lsn_number((lsn or b"").decode()), (name or b"").decode())
+    finally:
+        connection.finish()
+
+
+class ChangeReader:
+    """Reads changes in the order of their commits through a temporary copy of the anchor."""
+
+    def __init__(self, url: str, anchor: str, publication: str, from_lsn: int) -> None:
+        """Copy the anchor and move the copy to `from_lsn`, the end of what the lake holds.
+
+        Raises:
+            SlotLost: the anchor can no longer be read.
+        """
+        self._slot = f"{anchor}_{os.getpid()}_{id(self)}"
+        self._publication = publication
+        self._connection = adbc.connect(_with_query(url, "application_name=plyo-cdc-reader"), autocommit=True)
+        try:
+            self._run("select pg_copy_logical_replication_slot($1, $2, true)::text", anchor, self._slot)
+            self._run(
+                """select pg_replication_slot_advance(slot_name, $2::text::pg_lsn)::text from pg_replication_slots
+                   where slot_name = $1 and confirmed_flush_lsn < $2::text::pg_lsn""",
+                self._slot,
+                lsn_text(from_lsn),
+            )
+        except adbc.Error as error:
+            self.close()
+            if "can no longer" in str(error) or "invalidated" in str(error) or "cannot copy" in str(error):
+                raise SlotLost(str(error)) from error
+            raise
+
+    def batch(self, changes: int, until_lsn: int) -> Iterator[pa.RecordBatch]:
+        """Messages of the next transactions, in pieces of some 16 MiB; the slot moves past them.
+
+        Args:
+            changes: Stop at the end of the transaction in which so many messages are reached.
+            until_lsn: Read no transaction that ended after it.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                f"""select data from pg_logical_slot_get_binary_changes(
+                        '{self._slot}', '{lsn_text(until_lsn)}', {changes},
+                        'proto_version', '1', 'publication_names', '{self._publication}', 'binary', 'true')"""
+            )
+            yield from cursor.fetch_record_batch()
+
+    def close(self) -> None:
+        """End the session, and with it the temporary slot."""
+        self._connection.close()
+
+    def _run(self, statement: str, *values: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            cursor.fetchall()
+
+
+def _with_query(url: str, option: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
