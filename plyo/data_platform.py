@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 
 import psycopg
-from ingestion.postgres_cdc import publication
 
 from contracts import warehouse
+from ingestion.postgres_cdc import publication
 from plyo.home import Home, checkout, read_json, write_json
 from plyo.postgres import PostgresServer
 from plyo.processes import environment_of
