@@ -31,10 +31,15 @@ class Location(Base):
 
 
 class Coach(Base):
-    """A coach's working life; the id is the account's."""
+    """A coach's working life; the id is the account's. Sessions last `session_minutes`, `buffer_minutes` apart."""
 
     __tablename__ = "coaches"
-    __table_args__ = (SCHEMA,)
+    __table_args__ = (
+        CheckConstraint(
+            "session_minutes between 15 and 240 and buffer_minutes between 0 and 120", name="session_length"
+        ),
+        SCHEMA,
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     display_name: Mapped[str]
     bio: Mapped[str] = mapped_column(server_default="")
@@ -43,6 +48,8 @@ class Coach(Base):
     client_capacity: Mapped[int] = mapped_column(SmallInteger)
     hired_on: Mapped[date]
     left_on: Mapped[date | None]
+    session_minutes: Mapped[int] = mapped_column(SmallInteger, server_default="60")
+    buffer_minutes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[ServerTime]
 
 

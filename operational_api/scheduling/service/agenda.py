@@ -1,0 +1,85 @@
+"""Bookings as lists: a customer's own, a coach's calendar. Rows are chosen in SQL by who asks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from operational_api.core.paging import after, cut
+from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.training import public as training
+
+
+@dataclass(frozen=True, slots=True)
+class BookingView:
+    """A booking with the words people know it by."""
+
+    booking: Booking
+    slot: Slot
+    coach_name: str
+    location: Location
+    customer_name: str
+
+
+def list_bookings(
+    session: Session,
+    *,
+    customer_id: UUID | None = None,
+    coach_id: UUID | None = None,
+    starts_from: datetime | None = None,
+    starts_before: datetime | None = None,
+    status: str | None = None,
+    order: Literal["asc", "desc"] = "asc",
+    limit: int,
+    cursor: str | None = None,
+) -> tuple[list[BookingView], str | None]:
+    """Bookings by start, a page at a time.
+
+    Args:
+        customer_id: Only this customer's; the caller decides who may ask.
+        coach_id: Only with this coach.
+        order: `desc` shows the latest first.
+    """
+    key = tuple_(Booking.starts_at, Booking.id)
+    query = (
+        select(Booking, Slot, Coach.display_name, Location)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .join(Coach, Coach.id == Booking.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+    )
+    if customer_id is not None:
+        query = query.where(Booking.customer_id == customer_id)
+    if coach_id is not None:
+        query = query.where(Booking.coach_id == coach_id)
+    if starts_from is not None:
+        query = query.where(Booking.starts_at >= starts_from)
+    if starts_before is not None:
+        query = query.where(Booking.starts_at < starts_before)
+    if status is not None:
+        query = query.where(Booking.status == status)
+    if cursor:
+        last = tuple_(*after(cursor, datetime, UUID))  # type: ignore[arg-type]
+        query = query.where(key > last if order == "asc" else key < last)
+    by = (Booking.starts_at, Booking.id) if order == "asc" else (Booking.starts_at.desc(), Booking.id.desc())
+    rows = session.execute(query.order_by(*by).limit(limit + 1)).tuples().all()
+    names = training.client_names(session, {row[0].customer_id for row in rows})
+    views = [
+        BookingView(booking, slot, coach, location, names.get(booking.customer_id, "New client"))
+        for booking, slot, coach, location in rows
+    ]
+    return cut(views, limit, lambda view: (view.booking.starts_at, view.booking.id))
+
+
+def view_of(session: Session, booking: Booking) -> BookingView:
+    """One booking with its words."""
+    slot, coach_name, location = session.execute(
+        select(Slot, Coach.display_name, Location)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .where(Slot.id == booking.slot_id)
+    ).one()
+    name = training.client_name(session, booking.customer_id) or "New client"
+    return BookingView(booking, slot, coach_name, location, name)

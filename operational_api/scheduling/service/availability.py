@@ -1,0 +1,155 @@
+"""A coach's working hours and days away, edited by the coach. Slots follow: see `calendar`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Date, cast, delete, exists, func, select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
+from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, TimeOff
+from operational_api.scheduling.service import calendar
+
+FAR = date(9999, 12, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Weekly hours in local time; `weekday` 0 is Monday. `valid_to` included; None is open-ended."""
+
+    weekday: int
+    starts_at: time
+    ends_at: time
+    valid_from: date
+    valid_to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Whole days away, both included. `kind` is holiday or sick."""
+
+    starts_on: date
+    ends_on: date
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Everything a coach may edit about their calendar, and the clients already booked on days away."""
+
+    coach: Coach
+    time_zone: str
+    rules: Sequence[AvailabilityRule]
+    time_off: Sequence[TimeOff]
+    affected_booking_ids: Sequence[UUID]
+
+
+def get_availability(session: Session, *, coach_id: UUID, now: datetime) -> Availability:
+    """Working hours that are not over, days away that are not past.
+
+    Raises:
+        CoachNotFound: the account is no coach.
+    """
+    coach, zone = _coach(session, coach_id)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    rules = session.scalars(
+        select(AvailabilityRule)
+        .where(AvailabilityRule.coach_id == coach_id)
+        .where(AvailabilityRule.valid_to.is_(None) | (AvailabilityRule.valid_to >= today))
+        .order_by(AvailabilityRule.weekday, AvailabilityRule.starts_at)
+    ).all()
+    away = session.scalars(
+        select(TimeOff).where(TimeOff.coach_id == coach_id, TimeOff.ends_on >= today).order_by(TimeOff.starts_on)
+    ).all()
+    local_day = cast(func.timezone(zone, Booking.starts_at), Date)
+    affected = session.scalars(
+        select(Booking.id)
+        .where(Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at > now)
+        .where(exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on)))
+        .order_by(Booking.starts_at)
+    ).all()
+    return Availability(coach, zone, rules, away, affected)
+
+
+def replace_availability(
+    session: Session,
+    *,
+    coach_id: UUID,
+    hours: Sequence[Hours],
+    away: Sequence[Away],
+    session_minutes: int,
+    buffer_minutes: int,
+    now: datetime,
+) -> Availability:
+    """Replace a coach's hours and coming days away, and bring the calendar in line.
+
+    Empty slots outside the new hours disappear, missing ones appear. Booked sessions stay: the answer names those that
+    fall on days away, and calling them off is the coach's own decision.
+
+    Raises:
+        CoachNotFound: the account is no coach.
+        InvalidAvailability: hours of one weekday overlap, an end comes before its beginning, or nothing fits in.
+    """
+    coach, zone = _coach(session, coach_id, lock=True)
+    _check(hours, away, session_minutes)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
+    session.execute(
+        delete(AvailabilityRule).where(
+            AvailabilityRule.coach_id == coach_id,
+            AvailabilityRule.valid_to.is_(None) | (AvailabilityRule.valid_to >= today),
+        )
+    )
+    session.execute(delete(TimeOff).where(TimeOff.coach_id == coach_id, TimeOff.ends_on >= today))
+    session.add_all(
+        AvailabilityRule(
+            id=new_id(), coach_id=coach_id, weekday=one.weekday, starts_at=one.starts_at, ends_at=one.ends_at,
+            valid_from=one.valid_from, valid_to=one.valid_to,
+        )
+        for one in hours
+    )  # fmt: skip
+    session.add_all(
+        TimeOff(coach_id=coach_id, starts_on=one.starts_on, ends_on=one.ends_on, kind=one.kind) for one in away
+    )
+    session.flush()
+    calendar.withdraw_empty_slots(session, coach_id=coach_id, first=today, last=FAR, now=now)
+    calendar.materialise_slots(session, now + calendar.HORIZON, now, coach_id=coach_id)
+    return get_availability(session, coach_id=coach_id, now=now)
+
+
+def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -> None:
+    for one in hours:
+        if one.ends_at <= one.starts_at:
+            raise InvalidAvailability(f"{_day(one)}: the end must come after the beginning.")
+        if one.valid_to is not None and one.valid_to < one.valid_from:
+            raise InvalidAvailability(f"{_day(one)}: the last day must not come before the first.")
+        length = datetime.combine(date.min, one.ends_at) - datetime.combine(date.min, one.starts_at)
+        if length < timedelta(minutes=session_minutes):
+            raise InvalidAvailability(f"{_day(one)}: a session of {session_minutes} minutes does not fit.")
+    ordered = sorted(hours, key=lambda one: (one.weekday, one.starts_at))
+    for index, one in enumerate(ordered):
+        for other in ordered[index + 1 :]:
+            if other.weekday != one.weekday or other.starts_at >= one.ends_at:
+                break
+            if one.valid_from <= (other.valid_to or FAR) and other.valid_from <= (one.valid_to or FAR):
+                raise InvalidAvailability(f"{_day(one)} and {_day(other)} overlap.")
+    for period in away:
+        if period.ends_on < period.starts_on:
+            raise InvalidAvailability("The last day away must not come before the first.")
+
+
+def _day(one: Hours) -> str:
+    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    return f"{names[one.weekday]} {one.starts_at:%H:%M}-{one.ends_at:%H:%M}"
+
+
+def _coach(session: Session, coach_id: UUID, *, lock: bool = False) -> tuple[Coach, str]:
+    query = select(Coach, Location.time_zone).join(Location).where(Coach.id == coach_id)
+    row = session.execute(query.with_for_update(of=Coach, key_share=True) if lock else query).one_or_none()
+    if row is None:
+        raise CoachNotFound
+    return row.Coach, row.time_zone

@@ -1,0 +1,145 @@
+"""What can be booked: slots with their free seats, as lists and pages show them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ScalarSelect, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from operational_api.core.paging import after, cut
+from operational_api.scheduling.errors import SlotNotFound
+from operational_api.scheduling.lifecycle import HOLDING, MINIMUM_NOTICE
+from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """A slot as one viewer sees it.
+
+    Attributes:
+        seats_left: Free seats, 0 when full.
+        booking_id: The viewer's own booking, if any.
+        is_waiting: Whether the viewer is on its waitlist.
+    """
+
+    slot: Slot
+    coach_name: str
+    location: Location
+    seats_left: int
+    booking_id: UUID | None
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFilter:
+    """Which slots are wanted; None leaves that open."""
+
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+    coach_id: UUID | None = None
+    location_id: UUID | None = None
+    kind: str | None = None
+    only_free: bool = False
+
+
+def list_slots(
+    session: Session,
+    wanted: SlotFilter,
+    *,
+    viewer_id: UUID | None,
+    now: datetime,
+    limit: int,
+    cursor: str | None = None,
+) -> tuple[list[SlotView], str | None]:
+    """Slots that can still be booked or waited for, by start, a page at a time."""
+    query = _views(viewer_id).where(Slot.status == "open", Slot.starts_at >= now + MINIMUM_NOTICE)
+    if wanted.starts_from is not None:
+        query = query.where(Slot.starts_at >= wanted.starts_from)
+    if wanted.starts_before is not None:
+        query = query.where(Slot.starts_at < wanted.starts_before)
+    if wanted.coach_id is not None:
+        query = query.where(Slot.coach_id == wanted.coach_id)
+    if wanted.location_id is not None:
+        query = query.where(Slot.location_id == wanted.location_id)
+    if wanted.kind is not None:
+        query = query.where(Slot.kind == wanted.kind)
+    if wanted.only_free:
+        query = query.where(Slot.capacity > _seats_held())
+    if cursor:
+        query = query.where(tuple_(Slot.starts_at, Slot.id) > tuple_(*after(cursor, datetime, UUID)))  # type: ignore[arg-type]
+    rows = session.execute(query.order_by(Slot.starts_at, Slot.id).limit(limit + 1)).all()
+    return cut([SlotView(*row) for row in rows], limit, lambda view: (view.slot.starts_at, view.slot.id))
+
+
+def get_slot(session: Session, slot_id: UUID, *, viewer_id: UUID | None) -> SlotView:
+    """One slot, whatever its state.
+
+    Raises:
+        SlotNotFound: there is none.
+    """
+    row = session.execute(_views(viewer_id).where(Slot.id == slot_id)).one_or_none()
+    if row is None:
+        raise SlotNotFound
+    return SlotView(*row)
+
+
+def coach_slots(session: Session, *, coach_id: UUID, starts_from: datetime, starts_before: datetime) -> list[SlotView]:
+    """A coach's own calendar between two moments: open slots with the seats still free."""
+    query = _views(None).where(
+        Slot.coach_id == coach_id,
+        Slot.status == "open",
+        Slot.starts_at >= starts_from,
+        Slot.starts_at < starts_before,
+    )
+    return [SlotView(*row) for row in session.execute(query.order_by(Slot.starts_at)).all()]
+
+
+def list_coaches(session: Session) -> Sequence[tuple[UUID, str, str]]:
+    """Coaches who work here today: id, name, city."""
+    query = (
+        select(Coach.id, Coach.display_name, Location.city)
+        .join(Location, Location.id == Coach.location_id)
+        .where(Coach.left_on.is_(None))
+    )
+    return [tuple(row) for row in session.execute(query.order_by(Coach.display_name, Coach.id)).all()]
+
+
+def list_locations(session: Session) -> Sequence[Location]:
+    """Every studio, by name."""
+    return session.scalars(select(Location).order_by(Location.name)).all()
+
+
+def _seats_held() -> ScalarSelect[int]:
+    return (
+        select(func.count())
+        .select_from(Booking)
+        .where(Booking.slot_id == Slot.id, Booking.status.in_(HOLDING))
+        .correlate(Slot)
+        .scalar_subquery()
+    )
+
+
+def _views(viewer_id: UUID | None) -> Select[tuple[Slot, str, Location, int, UUID, bool]]:
+    own = (
+        select(Booking.id)
+        .where(Booking.slot_id == Slot.id, Booking.customer_id == viewer_id, Booking.status.in_(HOLDING))
+        .correlate(Slot)
+        .scalar_subquery()
+    )
+    waiting = (
+        select(WaitlistEntry.id)
+        .where(
+            WaitlistEntry.slot_id == Slot.id,
+            WaitlistEntry.customer_id == viewer_id,
+            WaitlistEntry.status == "waiting",
+        )
+        .correlate(Slot)
+        .exists()
+    )
+    return (
+        select(Slot, Coach.display_name, Location, Slot.capacity - _seats_held(), own, waiting)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+    )
