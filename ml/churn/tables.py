@@ -1,0 +1,30 @@
+"""The two tables that ml writes into the lake's schema `marts.ml`: trained models and scores."""
+
+import duckdb
+
+MODELS = "marts.ml.churn_models"
+SCORES = "marts.ml.churn_scores"
+
+_COLUMNS = {
+    MODELS: """model_id varchar, trained_at timestamptz, is_current boolean, algorithm varchar, metrics json,
+        decision varchar, seed integer, labelled_rows bigint, leavers bigint, trained_through date,
+        marts_snapshot_id bigint, data_hash varchar""",
+    SCORES: """customer_id uuid, as_of date, scored_at timestamptz, model_id varchar, probability double,
+        probability_low double, probability_high double, base_value double, reasons json, contributions json,
+        inputs json""",
+}
+
+
+def ensure(lake: duckdb.DuckDBPyConnection) -> None:
+    """Make the schema and both tables unless they are there. Commits nothing when they are."""
+    there = {
+        row[0]
+        for row in lake.execute(
+            "select database_name || '.' || schema_name || '.' || table_name from duckdb_tables() "
+            "where database_name = 'marts' and schema_name = 'ml'"
+        ).fetchall()
+    }
+    if missing := [name for name in _COLUMNS if name not in there]:
+        lake.execute("create schema if not exists marts.ml")
+        for name in missing:
+            lake.execute(f"create table if not exists {name} ({_COLUMNS[name]})")
