@@ -12,8 +12,7 @@ from contracts import warehouse
 from ingestion.postgres_cdc import publication
 from plyo.home import Home, checkout, read_json, write_json
 from plyo.postgres import PostgresServer
-from plyo.processes import environment_of
-from plyo.services import Service
+from plyo.services import Service, environment_of
 
 
 class DbtParseFailed(RuntimeError):

@@ -9,7 +9,7 @@ from importlib import metadata
 
 import psutil
 
-from plyo import processes
+from plyo import processes, status
 from plyo.home import BrokenHome, Home, checkout, read_json
 
 MINIMUM_FREE_GIB = 1.0
@@ -29,7 +29,13 @@ class Finding:
 
 def examine(home: Home) -> list[Finding]:
     """Every check's findings, in the order in which to read them."""
-    return [finding for check in CHECKS for finding in check(home)]
+    findings: list[Finding] = []
+    for check in CHECKS:
+        try:
+            findings += check(home)
+        except BrokenHome:  # `_folder` has named the file; what else the check would say depends on it
+            continue
+    return findings
 
 
 def _python(_home: Home) -> Iterator[Finding]:
@@ -98,8 +104,7 @@ def _folder(home: Home) -> Iterator[Finding]:
 
 
 def _leftovers(home: Home) -> Iterator[Finding]:
-    state = read_json(home.state) if home.state.exists() else None
-    lives = bool(state) and psutil.pid_exists(state["pid"])
+    lives = status.is_running(home)
     strays = [] if lives else processes.ours(home)
     yield Finding(
         "Processes left by an earlier run", not strays,
@@ -115,8 +120,7 @@ def _leftovers(home: Home) -> Iterator[Finding]:
 
 def _ports(home: Home) -> Iterator[Finding]:
     ports = read_json(home.path / "ports.json") or {}
-    state = read_json(home.state) if home.state.exists() else None
-    if state and psutil.pid_exists(state["pid"]):
+    if status.is_running(home):
         return
     taken = {name: port for name, port in ports.items() if _listens(port)}
     listed = ", ".join(f"{port} ({name})" for name, port in taken.items())

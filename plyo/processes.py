@@ -64,6 +64,14 @@ def ours(home: Home) -> list[psutil.Process]:
     return found
 
 
+def is_ours(pid: int, home: Home) -> bool:
+    """Whether a process of this number lives and belongs to this copy: numbers are used again, marks are not."""
+    try:
+        return bool(psutil.Process(pid).environ().get(STACK_MARK) == home.stack_id)
+    except (psutil.Error, OSError):
+        return False
+
+
 def postmaster(home: Home) -> psutil.Process | None:
     """The PostgreSQL server of this copy if one runs. Found by its data folder: it overwrites its environment."""
     for process in psutil.process_iter():

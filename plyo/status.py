@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +13,7 @@ from plyo.people import LOGINS, PASSWORD
 def is_running(home: Home) -> bool:
     """Whether a supervisor of this copy lives."""
     state = read_json(home.state)
-    return bool(state) and psutil.pid_exists(state["pid"])
+    return bool(state) and processes.is_ours(state["pid"], home)
 
 
 def read(home: Home) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def read(home: Home) -> dict[str, Any]:
         what}}, rss_mib of the whole, logins, steps {label: seconds}.
     """
     state = read_json(home.state)
-    if not state or not psutil.pid_exists(state["pid"]):
+    if not state or not processes.is_ours(state["pid"], home):
         return {"state": "stopped", "gateway": None, "services": {}, "rss_mib": 0, "logins": {}, "steps": {}}
     for service in state["services"].values():
         service["rss_mib"] = round(processes.resident_mib(service["pid"]), 1)

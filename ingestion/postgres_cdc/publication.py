@@ -19,7 +19,8 @@ SCHEMAS = ("platform", "identity", "commerce", "training", "scheduling", "engage
 # Of identity, which holds secrets, a table is published only if it is named here.
 IDENTITY_TABLES = ("accounts",)
 
-WITHHELD_TABLES = ("platform.alembic_version", "platform.idempotency_keys")
+# web_sessions holds people's tokens.
+WITHHELD_TABLES = ("platform.alembic_version", "platform.idempotency_keys", "platform.web_sessions")
 
 # outgoing_emails.context holds links with tokens in them.
 WITHHELD_COLUMNS = {"identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",)}

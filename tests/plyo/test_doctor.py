@@ -25,10 +25,10 @@ class TestExamine:
     def test_finds_nothing_fatal_in_a_fresh_folder(self, home: Home) -> None:
         assert broken(home) == {}
 
-    def test_names_a_corrupt_file(self, home: Home) -> None:
-        home.secrets()
-        (home.path / "secrets" / "secrets.json").write_text("garbage")
-        assert "plyo reset" in broken(home)["secrets.json"]
+    @pytest.mark.parametrize("file", ["secrets/secrets.json", "ports.json", "run/state.json"])
+    def test_names_a_corrupt_file(self, home: Home, file: str) -> None:
+        (home.path / file).write_text("garbage")
+        assert "plyo reset" in broken(home)[Path(file).name]
 
     def test_names_a_data_folder_that_is_no_cluster(self, home: Home) -> None:
         home.postgres.mkdir(parents=True)
