@@ -12,13 +12,6 @@ from plyo.home import Home
 from plyo.postgres import PostgresServer
 from plyo.schema import is_empty
 
-LOGINS = {
-    "customer": "mia.customer@plyo.test",
-    "coach": "coach@plyo.test",
-    "admin": "admin@plyo.test",
-}
-PASSWORD = "plyo-demo-2026"  # noqa: S105 - of the demo business only, printed for whoever runs it
-
 
 def ensure_business(
     home: Home,

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from plyo import processes
 from plyo.home import Home, read_json
-from plyo.people import LOGINS, PASSWORD
+from plyo.logins import LOGINS, PASSWORD
 
 
 def is_running(home: Home) -> bool:
