@@ -1,0 +1,29 @@
+"""What commerce does in the worker: follow up stored webhooks, and end what nobody else ends."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from contracts.events.envelope import Event
+from operational_api.commerce import providers
+from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import subscriptions, webhooks
+from operational_api.core.models import InboxMessage
+
+
+def on_stripe(session: Session, message: InboxMessage, provider: PaymentProvider | None = None) -> None:
+    """Follow up one stored Stripe event; the provider is the environment's unless given."""
+    webhooks.follow_up(session, provider or providers.configured(), message, now=datetime.now(UTC))
+
+
+def end_due_memberships(session: Session, now: datetime) -> None:
+    """End memberships without a provider whose last day has come."""
+    subscriptions.end_due(session, now=now)
+
+
+HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
+WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {webhooks.SOURCE: on_stripe}
+PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
+    ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships)
+]

@@ -1,0 +1,129 @@
+"""The double-entry ledger: which accounts each business fact moves, and writing it down once.
+
+Pure functions make the lines, `post` stores them. Debit is positive, credit negative; a journal sums to 0 per currency,
+here by construction and in the database by trigger.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.models import LedgerJournal, LedgerLine
+
+RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_payable"
+MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
+PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One side of a journal."""
+
+    account: str
+    amount_minor: int
+
+
+def invoice_issued(*, subtotal_minor: int, tax_minor: int, revenue: str) -> list[Line]:
+    """A customer owes us: receivable against revenue and tax."""
+    return _balanced(
+        Line(RECEIVABLE, subtotal_minor + tax_minor), Line(revenue, -subtotal_minor), Line(TAX_PAYABLE, -tax_minor)
+    )
+
+
+def invoice_voided(*, subtotal_minor: int, tax_minor: int, revenue: str) -> list[Line]:
+    """The demand was a mistake: everything `invoice_issued` did is taken back."""
+    issued = invoice_issued(subtotal_minor=subtotal_minor, tax_minor=tax_minor, revenue=revenue)
+    return [Line(line.account, -line.amount_minor) for line in issued]
+
+
+def written_off(*, subtotal_minor: int, tax_minor: int) -> list[Line]:
+    """Nobody will pay: the loss is ours, the tax is not due."""
+    return _balanced(
+        Line(BAD_DEBT, subtotal_minor), Line(TAX_PAYABLE, tax_minor), Line(RECEIVABLE, -subtotal_minor - tax_minor)
+    )
+
+
+def payment_captured(*, amount_minor: int, fee_minor: int) -> list[Line]:
+    """Money arrived at Stripe, less its fee."""
+    return _balanced(
+        Line(STRIPE_BALANCE, amount_minor - fee_minor), Line(PAYMENT_FEES, fee_minor), Line(RECEIVABLE, -amount_minor)
+    )
+
+
+def refund_paid(*, amount_minor: int, tax_minor: int) -> list[Line]:
+    """Money given back, with the tax in it."""
+    return _balanced(
+        Line(REFUNDS, amount_minor - tax_minor), Line(TAX_PAYABLE, tax_minor), Line(STRIPE_BALANCE, -amount_minor)
+    )
+
+
+def dispute_opened(*, amount_minor: int, fee_minor: int) -> list[Line]:
+    """The bank took the money back, and a fee."""
+    return _balanced(
+        Line(DISPUTES, amount_minor), Line(PAYMENT_FEES, fee_minor), Line(STRIPE_BALANCE, -amount_minor - fee_minor)
+    )
+
+
+def dispute_won(*, amount_minor: int) -> list[Line]:
+    """The bank gave the money back; it keeps the fee."""
+    return _balanced(Line(STRIPE_BALANCE, amount_minor), Line(DISPUTES, -amount_minor))
+
+
+def _balanced(*lines: Line) -> list[Line]:
+    if sum(line.amount_minor for line in lines) != 0:
+        raise ValueError(f"journal does not sum to zero: {lines}")
+    return [line for line in lines if line.amount_minor]
+
+
+def post(
+    session: Session,
+    *,
+    kind: str,
+    source_type: str,
+    source_id: UUID,
+    customer_id: UUID,
+    currency: str,
+    lines: Iterable[Line],
+    posted_at: datetime,
+) -> bool:
+    """Write a journal unless this fact is written already.
+
+    Returns:
+        True when it is new.
+    """
+    journal = session.scalar(
+        upsert(LedgerJournal)
+        .values(id=new_id(), kind=kind, source_type=source_type, source_id=source_id, posted_at=posted_at)
+        .on_conflict_do_nothing()
+        .returning(LedgerJournal.id)
+    )
+    if journal is None:
+        return False
+    rows = [
+        {
+            "id": new_id(),
+            "journal_id": journal,
+            "account": line.account,
+            "customer_id": customer_id,
+            "amount_minor": line.amount_minor,
+            "currency": currency,
+        }
+        for line in lines
+    ]
+    if rows:
+        session.execute(insert(LedgerLine).values(rows))
+    return True
+
+
+def balances(session: Session) -> dict[tuple[str, str], int]:
+    """Balance of every account and currency; each currency's balances sum to 0."""
+    query = select(LedgerLine.account, LedgerLine.currency, func.sum(LedgerLine.amount_minor)).group_by(
+        LedgerLine.account, LedgerLine.currency
+    )
+    return {(account, currency): int(total) for account, currency, total in session.execute(query)}

@@ -1,0 +1,176 @@
+"""What commerce asks of a payment provider, and what it gets back: plain values in our words and units.
+
+Adapters translate; they hold no rule of ours. Times are aware UTC, money is minor units with an upper-case currency.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PriceToSell:
+    """A price as the provider must know it. `interval_months` is None for what is paid once."""
+
+    key: str
+    product_key: str
+    product_name: str
+    amount_minor: int
+    currency: str
+    interval_months: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutOrder:
+    """A payment page to open. `reference` is our checkout's id, kept in the metadata of all that it creates."""
+
+    reference: str
+    customer_id: str
+    price_id: str
+    our_customer_id: str
+    our_price_id: str
+    is_recurring: bool
+    trial_days: int
+    success_url: str
+    cancel_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCheckout:
+    """A payment page. `status`: open, complete, expired."""
+
+    id: str
+    status: str
+    url: str | None
+    reference: str | None
+    subscription_id: str | None
+    invoice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSubscription:
+    """A subscription now. `status` is one of ours; `has_started` once a first paid period began. A trial began where
+    `trial_ends_at` is set."""
+
+    id: str
+    status: str
+    our_customer_id: str | None
+    our_price_id: str | None
+    amount_minor: int
+    currency: str
+    interval_months: int
+    has_started: bool
+    started_at: datetime
+    trial_ends_at: datetime | None
+    period_start: datetime
+    period_end: datetime
+    cancel_at: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_comment: str | None
+    ended_for: str | None
+    ended_at: datetime | None
+    latest_invoice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAttempt:
+    """One attempt to collect an invoice: a charge. `status`: captured, failed, pending."""
+
+    payment_id: str
+    attempt: int
+    status: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    failure_code: str | None
+    attempted_at: datetime
+    is_refunded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInvoice:
+    """An invoice now, with every attempt to collect it in order. `status`: draft, open, paid, void, uncollectible."""
+
+    id: str
+    number: str | None
+    status: str
+    subscription_id: str | None
+    checkout_reference: str | None
+    total_minor: int
+    currency: str
+    period_start: datetime | None
+    period_end: datetime | None
+    issued_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+    attempts: Sequence[ProviderAttempt] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRefund:
+    """A refund now. `status`: pending, succeeded, failed."""
+
+    id: str
+    payment_id: str
+    amount_minor: int
+    currency: str
+    reason: str
+    status: str
+    refunded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDispute:
+    """A dispute now. `status`: needs_response, won, lost. `fee_minor` is what the provider charged for it."""
+
+    id: str
+    payment_id: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    reason: str
+    status: str
+    opened_at: datetime
+
+
+class PaymentProvider(Protocol):
+    """The port. Every call may raise ProviderUnavailable (ask again) or ProviderRefused (asking again is no use)."""
+
+    name: str
+
+    def ensure_price(self, price: PriceToSell) -> str:
+        """The provider's id of the price, made with its product when it is not there yet."""
+
+    def create_customer(self, our_customer_id: str, name: str) -> str:
+        """The provider's id of a customer; the same customer gives the same id."""
+
+    def open_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
+        """Open a payment page; the same `reference` opens it once."""
+
+    def checkout(self, checkout_id: str) -> ProviderCheckout | None:
+        """A payment page, None when unknown."""
+
+    def expire_checkout(self, checkout_id: str) -> ProviderCheckout:
+        """Close a page nobody paid; one that was completed meanwhile is returned as it is."""
+
+    def subscription(self, subscription_id: str) -> ProviderSubscription:
+        """A subscription."""
+
+    def plan_cancellation(self, subscription_id: str, *, reason: str | None) -> ProviderSubscription:
+        """End it at the period's end for a reason, or go on when `reason` is None."""
+
+    def invoice(self, invoice_id: str) -> ProviderInvoice:
+        """An invoice with its attempts."""
+
+    def invoice_of_payment(self, payment_id: str) -> str | None:
+        """The invoice that a payment pays."""
+
+    def refund(self, payment_id: str, *, amount_minor: int, reason: str, key: str) -> ProviderRefund:
+        """Give money back; the same `key` does it once."""
+
+    def refunds_of(self, payment_id: str) -> list[ProviderRefund]:
+        """Every refund of a payment, oldest first."""
+
+    def dispute(self, dispute_id: str) -> ProviderDispute:
+        """A dispute."""

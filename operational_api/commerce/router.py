@@ -1,0 +1,156 @@
+"""HTTP to service and back: plans, checkout, membership, invoices, refunds, and Stripe's webhooks."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+
+from operational_api.commerce.models import CheckoutSession, Refund
+from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.stripe import StripeProvider
+from operational_api.commerce.schemas import (
+    CancellationCreate,
+    CheckoutCreate,
+    CheckoutRead,
+    CurrencyCode,
+    InvoiceRead,
+    PlanList,
+    PlanRead,
+    RefundCreate,
+    RefundRead,
+    SubscriptionRead,
+    WebhookRead,
+)
+from operational_api.commerce.service import checkout, invoices, plans, refunds, subscriptions, webhooks
+from operational_api.commerce.settings import StripeSettings
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import CurrentAdmin, CurrentCustomer, CurrentPrincipal
+
+router = APIRouter()
+api = APIRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
+
+
+def stripe_settings(request: Request) -> StripeSettings:
+    """Stripe's settings out of the API's."""
+    settings = request.app.state.settings
+    return StripeSettings(
+        api_base=settings.stripe_api_base,
+        secret_key=settings.stripe_secret_key,
+        webhook_secrets=settings.stripe_webhook_secrets,
+    )
+
+
+def payment_provider(request: Request) -> PaymentProvider:
+    """The app's payment provider, made on first use and kept with its connections."""
+    state = request.app.state
+    if not hasattr(state, "payment_provider"):
+        state.payment_provider = StripeProvider(stripe_settings(request))
+    provider: PaymentProvider = state.payment_provider
+    return provider
+
+
+Provider = Annotated[PaymentProvider, Depends(payment_provider)]
+
+
+async def raw_body(request: Request) -> bytes:
+    """The body as it came over the wire, which is what was signed."""
+    return await request.body()
+
+
+@api.get("/plans")
+def list_plans(session: DbSession, currency: CurrencyCode = plans.DEFAULT_CURRENCY) -> PlanList:
+    """Plans for sale, with today's price in one currency, tax included."""
+    found = plans.offers(session, currency=currency, now=datetime.now(UTC))
+    return PlanList(items=[PlanRead.of(sold) for sold in found])
+
+
+@api.post("/checkout-sessions", response_model=CheckoutRead, status_code=201)
+def create_checkout(
+    body: CheckoutCreate,
+    customer_id: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    provider: Provider,
+    request: Request,
+) -> CheckoutSession:
+    """Open a payment page at Stripe; send the customer to `url`."""
+    return checkout.begin_checkout(
+        session,
+        provider,
+        customer_id=customer_id,
+        display_name=principal.display_name,
+        plan_code=body.plan_code,
+        currency=body.currency,
+        public_url=request.app.state.settings.public_url,
+        now=datetime.now(UTC),
+    )
+
+
+@api.get("/subscription")
+def read_subscription(customer_id: CurrentCustomer, session: DbSession) -> SubscriptionRead:
+    """The customer's membership."""
+    return SubscriptionRead.of(subscriptions.membership(session, customer_id))
+
+
+@api.post("/subscription/cancellation")
+def create_cancellation(
+    body: CancellationCreate, customer_id: CurrentCustomer, session: DbSession, provider: Provider
+) -> SubscriptionRead:
+    """End the membership when the paid period ends."""
+    return SubscriptionRead.of(
+        subscriptions.request_cancellation(
+            session, provider, customer_id=customer_id, reason=body.reason, now=datetime.now(UTC)
+        )
+    )
+
+
+@api.delete("/subscription/cancellation")
+def delete_cancellation(customer_id: CurrentCustomer, session: DbSession, provider: Provider) -> SubscriptionRead:
+    """Keep the membership after all."""
+    return SubscriptionRead.of(
+        subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
+    )
+
+
+@api.get("/invoices")
+def list_invoices(
+    customer_id: CurrentCustomer, session: DbSession, limit: Limit = 20, cursor: Cursor = None
+) -> Page[InvoiceRead]:
+    """The customer's invoices, newest first."""
+    rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=limit, cursor=cursor)
+    return Page(items=[InvoiceRead.of(row) for row in rows], next_cursor=following)
+
+
+@api.post("/refunds", response_model=RefundRead, status_code=201)
+def create_refund(
+    body: RefundCreate, _: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, provider: Provider
+) -> Refund:
+    """Give a customer's money back."""
+    require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
+    return refunds.refund_payment(
+        session, provider, payment_id=body.payment_id, amount_minor=body.amount_minor, reason=body.reason
+    )
+
+
+@router.post("/webhooks/stripe", tags=["webhooks"])
+def receive_stripe_webhook(
+    body: Annotated[bytes, Depends(raw_body)],
+    session: DbSession,
+    settings: Annotated[StripeSettings, Depends(stripe_settings)],
+    stripe_signature: Annotated[str | None, Header()] = None,
+) -> WebhookRead:
+    """Store an event of Stripe's; the worker follows it up. Answered 200 also when it came before."""
+    is_new = webhooks.receive(
+        session,
+        body=body,
+        signature_header=stripe_signature,
+        secrets=settings.signing_secrets,
+        now=datetime.now(UTC),
+    )
+    return WebhookRead(is_new=is_new)
+
+
+router.include_router(api)

@@ -1,0 +1,162 @@
+"""What crosses HTTP. Amounts are integer minor units beside a currency."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from operational_api.commerce.models import Invoice
+from operational_api.commerce.service.plans import Offer
+from operational_api.commerce.service.subscriptions import Membership
+
+CurrencyCode = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class PlanRead(BaseModel):
+    """A plan that is for sale, tax included."""
+
+    code: str
+    name: str
+    description: str
+    kind: str
+    interval_months: int | None
+    sessions_included: int | None
+    trial_days: int
+    validity_days: int | None
+    amount_minor: int
+    currency: str
+    tax_rate_bp: int
+
+    @classmethod
+    def of(cls, sold: Offer) -> "PlanRead":
+        """An offer as the API shows it."""
+        plan, price = sold.plan, sold.price
+        return cls(
+            code=plan.code,
+            name=plan.name,
+            description=plan.description,
+            kind=plan.kind,
+            interval_months=plan.interval_months,
+            sessions_included=plan.sessions_included,
+            trial_days=plan.trial_days,
+            validity_days=plan.validity_days,
+            amount_minor=price.amount_minor,
+            currency=price.currency,
+            tax_rate_bp=price.tax_rate_bp,
+        )
+
+
+class PlanList(BaseModel):
+    """Every plan sold in a currency; there are few, so no pages."""
+
+    items: list[PlanRead]
+
+
+class CheckoutCreate(BaseModel):
+    """What to buy. Without a currency: the customer's own."""
+
+    plan_code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    currency: CurrencyCode | None = None
+
+
+class CheckoutRead(BaseModel):
+    """Where to pay."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    url: str
+
+
+class SubscriptionRead(BaseModel):
+    """A customer's membership."""
+
+    id: UUID
+    plan_code: str
+    plan_name: str
+    status: str
+    amount_minor: int
+    currency: str
+    interval_months: int
+    sessions_included: int | None
+    started_at: datetime | None
+    trial_ends_at: datetime | None
+    current_period_end: datetime | None
+    cancel_at: datetime | None
+    cancel_reason: str | None
+
+    @classmethod
+    def of(cls, found: Membership) -> "SubscriptionRead":
+        """A membership as the API shows it."""
+        row = found.subscription
+        return cls(
+            id=row.id,
+            plan_code=found.plan.code,
+            plan_name=found.plan.name,
+            status=row.status,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            interval_months=row.interval_months,
+            sessions_included=found.plan.sessions_included,
+            started_at=row.started_at,
+            trial_ends_at=row.trial_ends_at,
+            current_period_end=row.current_period_end,
+            cancel_at=row.cancel_at,
+            cancel_reason=row.cancel_reason,
+        )
+
+
+class CancellationCreate(BaseModel):
+    """Why a membership should end."""
+
+    reason: Reason
+
+
+class InvoiceRead(BaseModel):
+    """An invoice of the customer."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    number: str
+    status: str
+    currency: str
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    period_start: datetime | None
+    period_end: datetime | None
+    issued_at: datetime
+    paid_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Invoice) -> "InvoiceRead":
+        """A row as the API shows it."""
+        return cls.model_validate(row)
+
+
+class RefundCreate(BaseModel):
+    """How much of which payment to give back; all that is left unless an amount is named."""
+
+    payment_id: UUID
+    amount_minor: int | None = Field(None, gt=0)
+    reason: Reason
+
+
+class RefundRead(BaseModel):
+    """Money given back."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    payment_id: UUID
+    amount_minor: int
+    currency: str
+    status: str
+    reason: str
+    refunded_at: datetime
+
+
+class WebhookRead(BaseModel):
+    """What became of a webhook. `is_new` is false for one that came before."""
+
+    is_new: bool

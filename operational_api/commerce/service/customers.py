@@ -1,0 +1,50 @@
+"""Payers: an account becomes one on first need. Their row is the lock under which their money changes."""
+
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.errors import WrongCurrency
+from operational_api.commerce.models import Customer, Invoice, Subscription
+from operational_api.commerce.providers.port import PaymentProvider
+
+
+def ensure_customer(session: Session, *, account_id: UUID, currency: str) -> Customer:
+    """The payer of an account, made with this currency unless it is there; what is known stays."""
+    session.execute(insert(Customer).values(id=account_id, currency=currency).on_conflict_do_nothing())
+    return session.get_one(Customer, account_id)
+
+
+def locked_customer(session: Session, customer_id: UUID) -> Customer | None:
+    """The payer, with its row locked until the transaction ends."""
+    return session.scalar(
+        select(Customer).where(Customer.id == customer_id).with_for_update().execution_options(populate_existing=True)
+    )
+
+
+def settle_currency(session: Session, customer: Customer, currency: str | None) -> str:
+    """The currency of a customer's next purchase: their own, or the one asked for while they have bought nothing.
+
+    Raises:
+        WrongCurrency: they have paid, or subscribed, in another one.
+    """
+    if currency is None or currency == customer.currency:
+        return customer.currency
+    bought = session.scalar(
+        select(
+            exists().where(Invoice.customer_id == customer.id) | exists().where(Subscription.customer_id == customer.id)
+        )
+    )
+    if bought:
+        raise WrongCurrency(f"You pay in {customer.currency}, and an account keeps one currency.")
+    customer.currency = currency
+    return currency
+
+
+def ensure_at_provider(provider: PaymentProvider, customer: Customer, *, name: str) -> str:
+    """The provider's id of a payer, made there on first need."""
+    if customer.stripe_customer_id is None:
+        customer.stripe_customer_id = provider.create_customer(str(customer.id), name)
+    return customer.stripe_customer_id

@@ -1,0 +1,89 @@
+"""What is for sale: plans with today's price in one currency, and the same prices at the provider."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.errors import PlanNotFound, PlanNotSold
+from operational_api.commerce.models import Plan, PlanPrice
+from operational_api.commerce.providers.port import PaymentProvider, PriceToSell
+
+DEFAULT_CURRENCY = "EUR"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan at its price of today."""
+
+    plan: Plan
+    price: PlanPrice
+
+
+def offers(session: Session, *, currency: str, now: datetime) -> list[Offer]:
+    """Every plan sold in this currency today, in the order they are shown."""
+    query = (
+        select(Plan, PlanPrice)
+        .join(PlanPrice, PlanPrice.plan_id == Plan.id)
+        .where(Plan.is_active, PlanPrice.currency == currency, _valid_at(now))
+        .order_by(Plan.sort_order, PlanPrice.amount_minor, Plan.code)
+    )
+    return [Offer(plan, price) for plan, price in session.execute(query)]
+
+
+def currencies(session: Session, *, now: datetime) -> list[str]:
+    """Currencies in which anything is sold today, alphabetically."""
+    query = select(PlanPrice.currency).join(Plan).where(Plan.is_active, _valid_at(now)).distinct()
+    return sorted(session.scalars(query))
+
+
+def offer(session: Session, *, code: str, currency: str, now: datetime) -> Offer:
+    """One plan that is for sale.
+
+    Raises:
+        PlanNotFound: unknown, or no longer sold.
+        PlanNotSold: sold, but not in this currency.
+    """
+    plan = session.scalar(select(Plan).where(Plan.code == code, Plan.is_active))
+    if plan is None:
+        raise PlanNotFound
+    price = session.scalar(
+        select(PlanPrice).where(PlanPrice.plan_id == plan.id, PlanPrice.currency == currency, _valid_at(now))
+    )
+    if price is None:
+        raise PlanNotSold(f"{plan.name} has no price in {currency}.", currency=currency)
+    return Offer(plan, price)
+
+
+def _valid_at(now: datetime) -> ColumnElement[bool]:
+    return and_(PlanPrice.valid_from <= now, or_(PlanPrice.valid_to.is_(None), PlanPrice.valid_to > now))
+
+
+def sync_price(provider: PaymentProvider, sold: Offer) -> str:
+    """The provider's id of a price, made there on first need. Our price id is its lookup key, so it is made once."""
+    if sold.price.stripe_price_id is None:
+        sold.price.stripe_price_id = provider.ensure_price(
+            PriceToSell(
+                key=str(sold.price.id),
+                product_key=f"plyo_{sold.plan.id.hex}",
+                product_name=sold.plan.name,
+                amount_minor=sold.price.amount_minor,
+                currency=sold.price.currency,
+                interval_months=sold.plan.interval_months if sold.plan.kind == "membership" else None,
+            )
+        )
+    return sold.price.stripe_price_id
+
+
+def sync_prices(session: Session, provider: PaymentProvider, *, now: datetime) -> int:
+    """Make every price that is for sale known at the provider; returns how many were looked up."""
+    missing = [
+        sold
+        for currency in currencies(session, now=now)
+        for sold in offers(session, currency=currency, now=now)
+        if sold.price.stripe_price_id is None
+    ]
+    for sold in missing:
+        sync_price(provider, sold)
+    return len(missing)

@@ -1,0 +1,136 @@
+"""Refunds: an admin gives money back, or the provider tells that somebody did."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import PaymentRefunded
+from operational_api.commerce import ledger, prices
+from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
+from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
+from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
+from operational_api.commerce.service.customers import locked_customer
+from operational_api.core.outbox import publish
+
+
+def refund_payment(
+    session: Session,
+    provider: PaymentProvider,
+    *,
+    payment_id: UUID,
+    amount_minor: int | None,
+    reason: str,
+) -> Refund:
+    """Give back some or all of what is left of a captured payment.
+
+    The key sent to the provider says which part of which payment this is: a repeat after a crash gives back nothing
+    more.
+
+    Args:
+        amount_minor: None for all that is left.
+
+    Raises:
+        PaymentNotFound: no such payment.
+        PaymentNotRefundable: not captured by the provider, disputed, or given back already.
+        RefundTooLarge: more than is left.
+    """
+    customer_id = session.scalar(select(Payment.customer_id).where(Payment.id == payment_id))
+    if customer_id is None:
+        raise PaymentNotFound
+    locked_customer(session, customer_id)
+    payment = session.get_one(Payment, payment_id)
+    invoice = session.get_one(Invoice, payment.invoice_id)
+    if payment.status != "captured" or payment.provider != provider.name or payment.provider_payment_id is None:
+        raise PaymentNotRefundable
+    if session.scalar(select(exists().where(Dispute.payment_id == payment.id, Dispute.status != "won"))):
+        raise PaymentNotRefundable("This payment is disputed: the bank decides who gets the money.")
+    sync_refunds(session, provider, payment=payment, invoice=invoice)
+    before = refunded_minor(session, payment.id)
+    left = payment.amount_minor - before
+    amount = left if amount_minor is None else amount_minor
+    if left == 0:
+        raise PaymentNotRefundable("All of this payment was given back already.")
+    if amount > left:
+        raise RefundTooLarge(left_minor=left, currency=payment.currency)
+    key = f"refund-{payment.id}-{before}-{amount}"
+    seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
+    return _store(session, seen, payment, invoice)
+
+
+def sync_refunds(session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice) -> None:
+    """Bring the refunds of a payment up to the provider's; the customer's row is locked."""
+    if payment.provider_payment_id is None:
+        return
+    for seen in provider.refunds_of(payment.provider_payment_id):
+        _store(session, seen, payment, invoice)
+
+
+def refunded_minor(session: Session, payment_id: UUID) -> int:
+    """How much of a payment was given back or is on its way."""
+    total = session.scalar(
+        select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+            Refund.payment_id == payment_id, Refund.status != "failed"
+        )
+    )
+    return int(total or 0)
+
+
+def _store(session: Session, seen: ProviderRefund, payment: Payment, invoice: Invoice) -> Refund:
+    row = session.scalar(select(Refund).where(Refund.provider_refund_id == seen.id))
+    if row is None:
+        row = Refund(
+            payment_id=payment.id,
+            customer_id=payment.customer_id,
+            amount_minor=seen.amount_minor,
+            currency=seen.currency,
+            reason=seen.reason,
+            status="pending",
+            provider_refund_id=seen.id,
+            refunded_at=seen.refunded_at,
+        )
+        session.add(row)
+    if row.status == "pending" and seen.status != "pending":
+        row.status = seen.status
+        session.flush()
+        if seen.status == "succeeded":
+            _succeed(session, row, invoice)
+    session.flush()
+    return row
+
+
+def _succeed(session: Session, row: Refund, invoice: Invoice) -> None:
+    before = session.scalar(
+        select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+            Refund.payment_id == row.payment_id, Refund.status == "succeeded", Refund.id != row.id
+        )
+    )
+    tax = prices.tax_part(
+        row.amount_minor,
+        before_minor=int(before or 0),
+        total_minor=invoice.total_minor,
+        tax_minor=invoice.tax_minor,
+    )
+    posted_at: datetime = row.refunded_at
+    ledger.post(
+        session,
+        kind="refund_paid",
+        source_type="refund",
+        source_id=row.id,
+        customer_id=row.customer_id,
+        currency=row.currency,
+        lines=ledger.refund_paid(amount_minor=row.amount_minor, tax_minor=tax),
+        posted_at=posted_at,
+    )
+    publish(
+        session,
+        PaymentRefunded(
+            occurred_at=posted_at,
+            payment_id=row.payment_id,
+            refund_id=row.id,
+            customer_id=row.customer_id,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+        ),
+    )

@@ -1,0 +1,21 @@
+"""Where Stripe is and how it knows us. Read by the API and by the worker, which share the environment."""
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StripeSettings(BaseSettings):
+    """Environment with the prefix `PLYO_STRIPE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_STRIPE_", extra="ignore")
+
+    api_base: str = "https://api.stripe.com"
+    secret_key: SecretStr = SecretStr("")
+    webhook_secrets: SecretStr = SecretStr("")
+    """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
+    timeout_seconds: float = 10
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """The webhook secrets that are valid now."""
+        return [secret.strip() for secret in self.webhook_secrets.get_secret_value().split(",") if secret.strip()]
