@@ -69,3 +69,9 @@ def return_pack_session(session: Session, pack_id: UUID) -> None:
 def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
     """Make the account a payer in this currency unless it is one; what is known of an existing payer stays."""
     customers.ensure_customer(session, account_id=account_id, currency=currency)
+
+
+def pack_sessions_left(session: Session, customer_id: UUID, now: datetime) -> int:
+    """Prepaid sessions a customer can still use at `now`, over all packs."""
+    found = packs.usable_packs(session, customer_id=customer_id, now=now)
+    return sum(pack.sessions_total - pack.sessions_used for pack, _ in found)

@@ -1,6 +1,7 @@
 """The only door to training for other contexts: ids and plain values in and out."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -60,3 +61,21 @@ def assign_coach(
         ClientNotFound: the account is no client.
     """
     clients.assign_coach(session, customer_id=customer_id, coach_id=coach_id, now=now, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """A client in plain values."""
+
+    display_name: str
+    coach_id: UUID | None
+    location_id: UUID | None
+    time_zone: str
+
+
+def client_facts(session: Session, customer_id: UUID) -> ClientFacts | None:
+    """What other contexts may know about a client, or None when the account is none."""
+    client = session.get(Client, customer_id)
+    if client is None:
+        return None
+    return ClientFacts(client.display_name, client.coach_id, client.location_id, client.time_zone)

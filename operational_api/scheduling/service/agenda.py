@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.paging import after, cut
-from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
 from operational_api.training import public as training
 
 
@@ -71,6 +71,41 @@ def list_bookings(
         for booking, slot, coach, location in rows
     ]
     return cut(views, limit, lambda view: (view.booking.starts_at, view.booking.id))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitView:
+    """A place on a waitlist with the words of its slot. `place` 1 is next."""
+
+    slot: Slot
+    coach_name: str
+    location: Location
+    place: int
+
+
+def list_waits(session: Session, *, customer_id: UUID, now: datetime) -> list[WaitView]:
+    """What a customer waits for and may still get, by start."""
+    ahead = aliased(WaitlistEntry)
+    place = (
+        select(func.count())
+        .select_from(ahead)
+        .where(
+            ahead.slot_id == WaitlistEntry.slot_id,
+            ahead.status == "waiting",
+            tuple_(ahead.joined_at, ahead.id) <= tuple_(WaitlistEntry.joined_at, WaitlistEntry.id),
+        )
+        .correlate(WaitlistEntry)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Slot, Coach.display_name, Location, place)
+        .join(WaitlistEntry, WaitlistEntry.slot_id == Slot.id)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .where(WaitlistEntry.customer_id == customer_id, WaitlistEntry.status == "waiting", Slot.starts_at > now)
+        .order_by(Slot.starts_at)
+    ).tuples()
+    return [WaitView(*row) for row in rows]
 
 
 def view_of(session: Session, booking: Booking) -> BookingView:

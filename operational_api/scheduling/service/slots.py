@@ -66,7 +66,7 @@ def list_slots(
     if wanted.kind is not None:
         query = query.where(Slot.kind == wanted.kind)
     if wanted.only_free:
-        query = query.where(Slot.capacity > _seats_held())
+        query = query.where(Slot.capacity > seats_held())
     if cursor:
         query = query.where(tuple_(Slot.starts_at, Slot.id) > tuple_(*after(cursor, datetime, UUID)))  # type: ignore[arg-type]
     rows = session.execute(query.order_by(Slot.starts_at, Slot.id).limit(limit + 1)).all()
@@ -111,7 +111,8 @@ def list_locations(session: Session) -> Sequence[Location]:
     return session.scalars(select(Location).order_by(Location.name)).all()
 
 
-def _seats_held() -> ScalarSelect[int]:
+def seats_held() -> ScalarSelect[int]:
+    """How many seats of `Slot` are held, inside a query over slots."""
     return (
         select(func.count())
         .select_from(Booking)
@@ -139,7 +140,7 @@ def _views(viewer_id: UUID | None) -> Select[tuple[Slot, str, Location, int, UUI
         .exists()
     )
     return (
-        select(Slot, Coach.display_name, Location, Slot.capacity - _seats_held(), own, waiting)
+        select(Slot, Coach.display_name, Location, Slot.capacity - seats_held(), own, waiting)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
     )

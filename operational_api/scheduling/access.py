@@ -1,0 +1,72 @@
+"""Whose calendar a request is about, and whether the principal may reach it. Used by the router and the pages."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from operational_api.core.errors import Forbidden
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
+from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
+from operational_api.scheduling.models import Booking, Slot
+from operational_api.scheduling.service import bookings
+from operational_api.training import public as training
+
+
+def reach_booking(
+    session: Session, principal: Principal, booking_id: UUID, action: str, *, kind: str | None = None
+) -> Booking:
+    """A booking, where the policy lets the principal; else as if it did not exist."""
+    booking = bookings.get_booking(session, booking_id)
+    require(principal, action, bookings.resource_of(booking, kind=kind), missing=BookingNotFound)
+    return booking
+
+
+def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: str) -> Slot:
+    """A slot of the coach who asks, or any for an admin."""
+    slot = session.get(Slot, slot_id)
+    if slot is None:
+        raise SlotNotFound
+    resource = Resource("Slot", slot.id, coach_id=slot.coach_id, kind="business")
+    require(principal, action, resource, missing=SlotNotFound)
+    return slot
+
+
+def reach_calendar(principal: Principal, coach_id: UUID | None, action: str) -> UUID:
+    """The coach whose working hours are meant: the one named, or the coach who asks."""
+    wanted = coach_id or principal.account_id
+    if wanted is None:
+        raise Forbidden
+    require(principal, action, Resource("Calendar", wanted, coach_id=wanted, kind="business"), missing=CoachNotFound)
+    return wanted
+
+
+def whose_bookings(
+    principal: Principal, customer_id: UUID | None, coach_id: UUID | None
+) -> tuple[UUID | None, UUID | None]:
+    """The (customer, coach) a list of bookings is kept to: customers see their own, coaches their calendar.
+
+    Raises:
+        Forbidden: a service asks.
+    """
+    if principal.role == "customer":
+        return principal.account_id, coach_id
+    if principal.role == "coach":
+        return customer_id, principal.account_id
+    if principal.role == "admin":
+        return customer_id, coach_id
+    raise Forbidden
+
+
+def reader_zone(session: Session, principal: Principal | None, asked: str | None) -> str | None:
+    """The zone times are told in: the one asked for, a customer's own, or None for the studio's."""
+    if asked or principal is None or principal.account_id is None or principal.role != "customer":
+        return asked
+    return training.client_time_zone(session, principal.account_id)
+
+
+def know_customer(session: Session, principal: Principal, now: datetime) -> None:
+    """Make a customer who just signed up a client, so that their coach sees a name before the event is handled."""
+    if principal.role == "customer" and principal.account_id is not None:
+        training.ensure_client(session, principal.account_id, display_name=principal.display_name, now=now)

@@ -1,0 +1,58 @@
+"""The only door to scheduling for other contexts: ids and plain values in and out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from operational_api.scheduling.models import Booking, Coach, Location, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """A booked session in words, for messages and reminders. `time_zone` is the studio's."""
+
+    booking_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    coach_name: str
+    title: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    status: str
+
+
+def _facts() -> Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str]]:
+    return (
+        select(
+            Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
+            Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
+        )
+        .join(Slot, Slot.id == Booking.slot_id)
+        .join(Coach, Coach.id == Booking.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+    )  # fmt: skip
+
+
+def session_facts(session: Session, booking_id: UUID) -> SessionFacts | None:
+    """One booking in words, or None."""
+    row = session.execute(_facts().where(Booking.id == booking_id)).one_or_none()
+    return SessionFacts(*row) if row else None
+
+
+def next_session(session: Session, customer_id: UUID, now: datetime) -> SessionFacts | None:
+    """The customer's next booked session, or None."""
+    query = _facts().where(Booking.customer_id == customer_id, Booking.status == "booked", Booking.starts_at > now)
+    row = session.execute(query.order_by(Booking.starts_at).limit(1)).one_or_none()
+    return SessionFacts(*row) if row else None
+
+
+def coach_names(session: Session, coach_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Display names of many coaches in one query."""
+    rows = session.execute(select(Coach.id, Coach.display_name).where(Coach.id.in_(list(coach_ids))))
+    return {row.id: row.display_name for row in rows}

@@ -1,0 +1,193 @@
+"""HTTP to the services of scheduling and back, under /api/scheduling."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
+from operational_api.scheduling import access
+from operational_api.scheduling.schemas import (
+    AvailabilityRead,
+    AvailabilityReplace,
+    BookingCreate,
+    BookingRead,
+    CoachRead,
+    Kind,
+    OutcomeCreate,
+    SlotRead,
+    WaitlistRead,
+    Zone,
+)
+from operational_api.scheduling.service import agenda, availability, bookings, slots, waitlist
+
+router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
+
+From = Annotated[AwareDatetime | None, Query(alias="from", description="With an offset, e.g. 2026-03-02T00:00:00Z.")]
+TimeZone = Annotated[Zone | None, Query(description="IANA zone of the times told; by default the reader's.")]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@router.get("/coaches")
+def list_coaches(session: DbSession) -> Page[CoachRead]:
+    """Coaches who work here today."""
+    rows = slots.list_coaches(session)
+    return Page(items=[CoachRead(id=id_, display_name=name, city=city) for id_, name, city in rows])
+
+
+@router.get("/slots")
+def list_slots(
+    principal: MaybePrincipal,
+    session: DbSession,
+    from_: From = None,
+    to: AwareDatetime | None = None,
+    coach_id: UUID | None = None,
+    location_id: UUID | None = None,
+    kind: Kind | None = None,
+    only_free: bool = False,
+    time_zone: TimeZone = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[SlotRead]:
+    """Sessions that can still be booked, full ones too unless `only_free`; open to guests."""
+    wanted = slots.SlotFilter(
+        starts_from=from_, starts_before=to, coach_id=coach_id, location_id=location_id, kind=kind, only_free=only_free
+    )
+    viewer = principal.account_id if principal else None
+    rows, next_cursor = slots.list_slots(session, wanted, viewer_id=viewer, now=_now(), limit=limit, cursor=cursor)
+    zone = access.reader_zone(session, principal, time_zone)
+    return Page(items=[SlotRead.of(row, zone) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/slots/{slot_id}")
+def read_slot(slot_id: UUID, principal: MaybePrincipal, session: DbSession, time_zone: TimeZone = None) -> SlotRead:
+    """One session."""
+    view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None)
+    return SlotRead.of(view, access.reader_zone(session, principal, time_zone))
+
+
+@router.post("/slots/{slot_id}/cancellation")
+def cancel_slot(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> SlotRead:
+    """The coach calls a session off; every booking gets its credit back."""
+    access.reach_slot(session, principal, slot_id, "scheduling.cancel_slot")
+    bookings.cancel_slot(session, slot_id=slot_id, now=_now())
+    return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None), None)
+
+
+@router.post("/slots/{slot_id}/waitlist", status_code=201)
+def join_waitlist(slot_id: UUID, customer_id: CurrentCustomer, session: DbSession) -> WaitlistRead:
+    """Wait for a seat of a full session. Whoever is promoted is booked."""
+    entry = waitlist.join_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
+    return WaitlistRead.of(entry, waitlist.place_in_line(session, entry))
+
+
+@router.delete("/slots/{slot_id}/waitlist", status_code=204)
+def leave_waitlist(slot_id: UUID, customer_id: CurrentCustomer, session: DbSession) -> None:
+    """Wait no longer."""
+    waitlist.leave_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
+
+
+@router.get("/bookings")
+def list_bookings(
+    principal: CurrentPrincipal,
+    session: DbSession,
+    from_: From = None,
+    to: AwareDatetime | None = None,
+    customer_id: UUID | None = None,
+    coach_id: UUID | None = None,
+    status: Literal["booked", "attended", "no_show", "cancelled", "late_cancelled"] | None = None,
+    order: Literal["asc", "desc"] = "asc",
+    time_zone: TimeZone = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[BookingRead]:
+    """A customer's own bookings, a coach's own calendar, everybody's for an admin, by start."""
+    whose_customer, whose_coach = access.whose_bookings(principal, customer_id, coach_id)
+    rows, next_cursor = agenda.list_bookings(
+        session, customer_id=whose_customer, coach_id=whose_coach, starts_from=from_, starts_before=to, status=status,
+        order=order, limit=limit, cursor=cursor,
+    )  # fmt: skip
+    zone, now = access.reader_zone(session, principal, time_zone), _now()
+    return Page(items=[BookingRead.of(row, zone, now) for row in rows], next_cursor=next_cursor)
+
+
+@router.post("/bookings", status_code=201)
+def create_booking(
+    body: BookingCreate, customer_id: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+) -> BookingRead:
+    """Book a seat. Of two who race for the last one, one wins."""
+    now = _now()
+    access.know_customer(session, principal, now)
+    booking = bookings.book_session(session, customer_id=customer_id, slot_id=body.slot_id, now=now)
+    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@router.get("/bookings/{booking_id}")
+def read_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """One booking."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
+    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), _now())
+
+
+@router.post("/bookings/{booking_id}/cancellation")
+def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """Cancel: the credit comes back until twelve hours before the start, and always when the coach cancels."""
+    now = _now()
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
+    bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=principal.role != "customer")
+    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@router.post("/bookings/{booking_id}/rescheduling", status_code=201)
+def reschedule_booking(
+    booking_id: UUID, body: BookingCreate, principal: CurrentPrincipal, session: DbSession
+) -> BookingRead:
+    """Move a booking to another session in one step. The answer is the new booking."""
+    now = _now()
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.reschedule_booking")
+    moved = bookings.reschedule_booking(session, booking_id=booking.id, slot_id=body.slot_id, now=now)
+    return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
+
+
+@router.post("/bookings/{booking_id}/outcome")
+def mark_outcome(booking_id: UUID, body: OutcomeCreate, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """Whether the customer came: marked by the coach of the session once it has started."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
+    now = _now()
+    bookings.mark_outcome(session, booking_id=booking.id, outcome=body.outcome, now=now)
+    return BookingRead.of(agenda.view_of(session, booking), None, now)
+
+
+@router.get("/availability")
+def read_availability(
+    principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
+) -> AvailabilityRead:
+    """A coach's working hours and days away; one's own without `coach_id`."""
+    whose = access.reach_calendar(principal, coach_id, "scheduling.read_availability")
+    return AvailabilityRead.of(availability.get_availability(session, coach_id=whose, now=_now()))
+
+
+@router.put("/availability")
+def replace_availability(
+    body: AvailabilityReplace, principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
+) -> AvailabilityRead:
+    """Replace working hours and days away. Free slots follow at once; booked sessions stay and are named."""
+    whose = access.reach_calendar(principal, coach_id, "scheduling.replace_availability")
+    changed = availability.replace_availability(
+        session,
+        coach_id=whose,
+        hours=[one.hours() for one in body.rules],
+        away=[one.away() for one in body.time_off],
+        session_minutes=body.session_minutes,
+        buffer_minutes=body.buffer_minutes,
+        now=_now(),
+    )
+    return AvailabilityRead.of(changed)

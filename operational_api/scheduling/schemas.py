@@ -1,0 +1,206 @@
+"""What crosses HTTP. Moments are UTC; `*_local` is the same moment with the offset of the zone named beside it."""
+
+from datetime import date, datetime, time
+from typing import Annotated, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
+from operational_api.scheduling.models import WaitlistEntry
+from operational_api.scheduling.service.agenda import BookingView
+from operational_api.scheduling.service.availability import Availability, Away, Hours
+from operational_api.scheduling.service.slots import SlotView
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("not an IANA time zone") from error
+    return name
+
+
+Zone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+Kind = Literal["one_to_one", "group"]
+
+
+class SlotRead(BaseModel):
+    """A session that can be booked or waited for."""
+
+    id: UUID
+    coach_id: UUID
+    coach_name: str
+    location_id: UUID
+    location_name: str
+    city: str
+    kind: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    starts_at_local: datetime
+    ends_at_local: datetime
+    time_zone: str
+    capacity: int
+    seats_left: int
+    status: str
+    booking_id: UUID | None = Field(description="The reader's own booking.")
+    is_waiting: bool
+
+    @classmethod
+    def of(cls, view: SlotView, zone: str | None) -> "SlotRead":
+        """From a slot as its reader sees it.
+
+        Args:
+            zone: The reader's zone; None for the studio's own.
+        """
+        slot, name = view.slot, zone or view.location.time_zone
+        here = ZoneInfo(name)
+        return cls(
+            id=slot.id, coach_id=slot.coach_id, coach_name=view.coach_name, location_id=slot.location_id,
+            location_name=view.location.name, city=view.location.city, kind=slot.kind, title=slot.title,
+            starts_at=slot.starts_at, ends_at=slot.ends_at, starts_at_local=slot.starts_at.astimezone(here),
+            ends_at_local=slot.ends_at.astimezone(here), time_zone=name, capacity=slot.capacity,
+            seats_left=view.seats_left, status=slot.status, booking_id=view.booking_id, is_waiting=view.is_waiting,
+        )  # fmt: skip
+
+
+class BookingCreate(BaseModel):
+    slot_id: UUID
+
+
+class OutcomeCreate(BaseModel):
+    outcome: Literal["attended", "no_show"]
+
+
+class BookingRead(BaseModel):
+    """A seat held, or once held. `free_until`: cancelling by then gives the credit back."""
+
+    id: UUID
+    slot_id: UUID
+    customer_id: UUID
+    customer_name: str
+    coach_id: UUID
+    coach_name: str
+    location_name: str
+    city: str
+    kind: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    starts_at_local: datetime
+    time_zone: str
+    seat: int
+    status: str
+    is_paid_by_pack: bool
+    free_until: datetime
+    is_free_to_cancel: bool
+    booked_at: datetime
+    cancelled_at: datetime | None
+    outcome_at: datetime | None
+
+    @classmethod
+    def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
+        """From a booking with its words; `zone` is the reader's, None for the studio's own."""
+        booking, name = view.booking, zone or view.location.time_zone
+        life = BookingLife(booking.status, booking.starts_at)
+        return cls(
+            id=booking.id, slot_id=booking.slot_id, customer_id=booking.customer_id, customer_name=view.customer_name,
+            coach_id=booking.coach_id, coach_name=view.coach_name, location_name=view.location.name,
+            city=view.location.city, kind=view.slot.kind, title=view.slot.title, starts_at=booking.starts_at,
+            ends_at=booking.ends_at, starts_at_local=booking.starts_at.astimezone(ZoneInfo(name)), time_zone=name,
+            seat=booking.seat, status=booking.status, is_paid_by_pack=booking.session_pack_id is not None,
+            free_until=booking.starts_at - CANCELLATION_WINDOW,
+            is_free_to_cancel=booking.status == "booked" and life.is_free_to_cancel(now),
+            booked_at=booking.booked_at, cancelled_at=booking.cancelled_at, outcome_at=booking.outcome_at,
+        )  # fmt: skip
+
+
+class WaitlistRead(BaseModel):
+    """A place in line: 1 is next."""
+
+    id: UUID
+    slot_id: UUID
+    status: str
+    joined_at: datetime
+    place: int
+
+    @classmethod
+    def of(cls, entry: WaitlistEntry, place: int) -> "WaitlistRead":
+        """From the entry."""
+        return cls(id=entry.id, slot_id=entry.slot_id, status=entry.status, joined_at=entry.joined_at, place=place)
+
+
+class HoursBody(BaseModel):
+    """Weekly hours on the studio's clock; `weekday` 0 is Monday. Days are included; no `valid_to` is for good."""
+
+    model_config = ConfigDict(from_attributes=True)
+    weekday: int = Field(ge=0, le=6)
+    starts_at: time
+    ends_at: time
+    valid_from: date
+    valid_to: date | None = None
+
+    def hours(self) -> Hours:
+        """The same for the service, without a zone: the studio's clock."""
+        return Hours(
+            self.weekday,
+            self.starts_at.replace(tzinfo=None),
+            self.ends_at.replace(tzinfo=None),
+            self.valid_from,
+            self.valid_to,
+        )
+
+
+class AwayBody(BaseModel):
+    """Whole days away, both included."""
+
+    model_config = ConfigDict(from_attributes=True)
+    starts_on: date
+    ends_on: date
+    kind: Literal["holiday", "sick"]
+
+    def away(self) -> Away:
+        """The same for the service."""
+        return Away(self.starts_on, self.ends_on, self.kind)
+
+
+class AvailabilityReplace(BaseModel):
+    """All of a coach's working hours and coming days away; what is not named is gone."""
+
+    rules: list[HoursBody] = Field(max_length=70)
+    time_off: list[AwayBody] = Field(default=[], max_length=100)
+    session_minutes: int = Field(60, ge=15, le=240)
+    buffer_minutes: int = Field(0, ge=0, le=120)
+
+
+class AvailabilityRead(BaseModel):
+    """A coach's calendar rules. `affected_booking_ids`: clients still booked on days away."""
+
+    coach_id: UUID
+    time_zone: str
+    session_minutes: int
+    buffer_minutes: int
+    rules: list[HoursBody]
+    time_off: list[AwayBody]
+    affected_booking_ids: list[UUID]
+
+    @classmethod
+    def of(cls, availability: Availability) -> "AvailabilityRead":
+        """From the service's answer."""
+        return cls(
+            coach_id=availability.coach.id,
+            time_zone=availability.time_zone,
+            session_minutes=availability.coach.session_minutes,
+            buffer_minutes=availability.coach.buffer_minutes,
+            rules=[HoursBody.model_validate(rule) for rule in availability.rules],
+            time_off=[AwayBody.model_validate(period) for period in availability.time_off],
+            affected_booking_ids=list(availability.affected_booking_ids),
+        )
+
+
+class CoachRead(BaseModel):
+    id: UUID
+    display_name: str
+    city: str

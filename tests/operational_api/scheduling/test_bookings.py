@@ -1,0 +1,376 @@
+"""Booking, cancelling, moving, waiting and outcomes, with the real constraints underneath."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.models import SessionPack
+from operational_api.core.database import session_factory
+from operational_api.core.errors import DomainError
+from operational_api.core.models import OutboxEvent
+from operational_api.scheduling.errors import (
+    AllowanceUsed,
+    AlreadyBooked,
+    BookingClosed,
+    PlanRequired,
+    SeatsLeft,
+    SessionNotStarted,
+    SessionStarted,
+    SlotClosed,
+    SlotNotFound,
+    SlotTaken,
+    TooLate,
+    TooLateToReschedule,
+)
+from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.service import bookings, waitlist
+from tests.conftest import sqlalchemy_url
+from tests.factories import make_coach, make_pack, make_plan, make_slot, make_subscription
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+IN_TWO_DAYS = NOW + timedelta(days=2)
+
+
+def member(session: Session) -> UUID:
+    """A customer whose membership pays for everything."""
+    customer_id = new_id()
+    make_subscription(session, customer_id=customer_id, now=NOW)
+    return customer_id
+
+
+def credits_used(session: Session, customer_id: UUID) -> int:
+    """Sessions used of the customer's packs, from the table."""
+    return (
+        session.scalar(select(func.sum(SessionPack.sessions_used)).where(SessionPack.customer_id == customer_id)) or 0
+    )
+
+
+def events(session: Session, booking: Booking) -> list[str]:
+    """Types of the events about a booking, in order."""
+    session.flush()
+    query = select(OutboxEvent.type).where(OutboxEvent.aggregate_id == booking.id).order_by(OutboxEvent.position)
+    return [type_.removeprefix("scheduling.session_") for type_ in session.scalars(query)]
+
+
+class TestBookSession:
+    def test_holds_the_seat_and_announces_once(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        booking = bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        assert (booking.seat, booking.status, booking.session_pack_id) == (1, "booked", None)
+        assert events(session, booking) == ["booked"]
+
+    def test_fills_the_lowest_free_seat(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS, capacity=3)
+        held = [bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW) for _ in "123"]
+        bookings.cancel_booking(session, booking_id=held[1].id, now=NOW)
+        assert bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW).seat == 2
+
+    def test_refuses_a_full_slot(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        with pytest.raises(SlotTaken):
+            bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_refuses_two_sessions_at_a_time(self, session: Session) -> None:
+        customer_id = member(session)
+        first = make_slot(session, starts_at=IN_TWO_DAYS)
+        other = make_slot(session, starts_at=IN_TWO_DAYS + timedelta(minutes=30))
+        bookings.book_session(session, customer_id=customer_id, slot_id=first.id, now=NOW)
+        with pytest.raises(AlreadyBooked):
+            bookings.book_session(session, customer_id=customer_id, slot_id=other.id, now=NOW)
+
+    @pytest.mark.parametrize(
+        ("starts_at", "refusal"),
+        [
+            (NOW - timedelta(hours=1), SlotClosed),
+            (NOW, SlotClosed),
+            (NOW + timedelta(minutes=119), TooLate),
+        ],
+    )
+    def test_refuses_the_past_and_short_notice(
+        self, session: Session, starts_at: datetime, refusal: type[DomainError]
+    ) -> None:
+        slot = make_slot(session, starts_at=starts_at)
+        with pytest.raises(refusal):
+            bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_refuses_what_does_not_exist_or_was_called_off(self, session: Session) -> None:
+        with pytest.raises(SlotNotFound):
+            bookings.book_session(session, customer_id=member(session), slot_id=new_id(), now=NOW)
+        slot = make_slot(session, starts_at=IN_TWO_DAYS, status="cancelled")
+        with pytest.raises(SlotClosed):
+            bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_asks_for_a_plan(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        with pytest.raises(PlanRequired):
+            bookings.book_session(session, customer_id=new_id(), slot_id=slot.id, now=NOW)
+
+    def test_uses_a_credit_of_the_pack(self, session: Session) -> None:
+        customer_id = new_id()
+        pack = make_pack(session, customer_id=customer_id, sessions_total=1, now=NOW)
+        slot, other = (make_slot(session, starts_at=IN_TWO_DAYS + timedelta(hours=n)) for n in (0, 4))
+        booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+        assert booking.session_pack_id == pack.id
+        with pytest.raises(PlanRequired):
+            bookings.book_session(session, customer_id=customer_id, slot_id=other.id, now=NOW)
+
+    def test_stops_at_the_monthly_allowance_then_takes_the_pack(self, session: Session) -> None:
+        customer_id = new_id()
+        plan = make_plan(session, sessions_included=2)
+        make_subscription(session, customer_id=customer_id, plan=plan, now=NOW)
+        coach = make_coach(session)
+
+        def book(starts_at: datetime) -> Booking:
+            slot = make_slot(session, coach=coach, starts_at=starts_at)
+            return bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+
+        book(IN_TWO_DAYS)
+        # 31 March 22:30 UTC is already April in Berlin: the studio's calendar counts.
+        book(datetime(2026, 3, 31, 22, 30, tzinfo=UTC))
+        book(IN_TWO_DAYS + timedelta(days=1))
+        with pytest.raises(AllowanceUsed):
+            book(IN_TWO_DAYS + timedelta(days=2))
+        make_pack(session, customer_id=customer_id, now=NOW)
+        assert book(IN_TWO_DAYS + timedelta(days=3)).session_pack_id is not None
+
+
+class TestRaces:
+    def test_of_200_for_one_seat_exactly_one_wins(self, fresh_database: Callable[[], str]) -> None:
+        engine = create_engine(sqlalchemy_url(fresh_database()), pool_size=20, max_overflow=0, pool_timeout=120)
+        sessions = session_factory(engine)
+        with sessions.begin() as session:
+            slot_id = make_slot(session, starts_at=IN_TWO_DAYS).id
+            customers = [member(session) for _ in range(200)]
+
+        def book(customer_id: UUID) -> str:
+            try:
+                with sessions.begin() as session:
+                    bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=NOW)
+            except DomainError as refusal:
+                return refusal.code()
+            return "won"
+
+        with ThreadPoolExecutor(40) as pool:
+            answers = list(pool.map(book, customers))
+        assert sorted(answers) == ["scheduling.slot_taken"] * 199 + ["won"]
+        with sessions() as session:
+            assert session.scalar(select(func.count()).select_from(Booking)) == 1
+            assert session.scalar(select(func.count()).select_from(OutboxEvent)) == 1
+        engine.dispose()
+
+    def test_of_200_for_eight_seats_eight_win(self, fresh_database: Callable[[], str]) -> None:
+        engine = create_engine(sqlalchemy_url(fresh_database()), pool_size=20, max_overflow=0, pool_timeout=120)
+        sessions = session_factory(engine)
+        with sessions.begin() as session:
+            slot_id = make_slot(session, starts_at=IN_TWO_DAYS, capacity=8).id
+            customers = [member(session) for _ in range(200)]
+
+        def book(customer_id: UUID) -> str:
+            try:
+                with sessions.begin() as session:
+                    bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=NOW)
+            except DomainError as refusal:
+                return refusal.code()
+            return "won"
+
+        with ThreadPoolExecutor(40) as pool:
+            answers = list(pool.map(book, customers))
+        assert answers.count("won") == 8
+        with sessions() as session:
+            assert sorted(session.scalars(select(Booking.seat))) == list(range(1, 9))
+        engine.dispose()
+
+    def test_one_customer_in_two_places_wins_one(self, fresh_database: Callable[[], str]) -> None:
+        """Different slots share no lock: only the exclusion constraint stands between them."""
+        engine = create_engine(sqlalchemy_url(fresh_database()))
+        sessions = session_factory(engine)
+        with sessions.begin() as session:
+            customer_id = member(session)
+            slots = [make_slot(session, starts_at=IN_TWO_DAYS).id for _ in range(8)]
+
+        def book(slot_id: UUID) -> str:
+            try:
+                with sessions.begin() as session:
+                    bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=NOW)
+            except DomainError as refusal:
+                return refusal.code()
+            return "won"
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(book, slots))
+        assert sorted(answers) == ["scheduling.already_booked"] * 7 + ["won"]
+        engine.dispose()
+
+    def test_crossing_moves_do_not_deadlock(self, fresh_database: Callable[[], str]) -> None:
+        engine = create_engine(sqlalchemy_url(fresh_database()))
+        sessions = session_factory(engine)
+        with sessions.begin() as session:
+            slots = [make_slot(session, starts_at=IN_TWO_DAYS + timedelta(hours=2 * n), capacity=9).id for n in (0, 1)]
+            held = [
+                (bookings.book_session(session, customer_id=member(session), slot_id=slots[n % 2], now=NOW).id, n)
+                for n in range(8)
+            ]
+
+        def move(one: tuple[UUID, int]) -> None:
+            with sessions.begin() as session:
+                bookings.reschedule_booking(session, booking_id=one[0], slot_id=slots[1 - one[1] % 2], now=NOW)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(move, held))
+        with sessions() as session:
+            booked = session.scalar(select(func.count()).select_from(Booking).where(Booking.status == "booked"))
+            assert booked == 8
+        engine.dispose()
+
+
+class TestCancelBooking:
+    def test_in_time_gives_the_credit_back(self, session: Session) -> None:
+        customer_id = new_id()
+        make_pack(session, customer_id=customer_id, now=NOW)
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+        assert credits_used(session, customer_id) == 1
+        bookings.cancel_booking(session, booking_id=booking.id, now=NOW)
+        assert booking.status == "cancelled"
+        assert credits_used(session, customer_id) == 0
+        assert events(session, booking) == ["booked", "cancelled"]
+
+    def test_late_keeps_it_used(self, session: Session) -> None:
+        customer_id = new_id()
+        make_pack(session, customer_id=customer_id, now=NOW)
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+        bookings.cancel_booking(session, booking_id=booking.id, now=IN_TWO_DAYS - timedelta(hours=11))
+        assert booking.status == "late_cancelled"
+        assert credits_used(session, customer_id) == 1
+
+    def test_refuses_twice_and_after_the_start(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        booking = bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        with pytest.raises(SessionStarted):
+            bookings.cancel_booking(session, booking_id=booking.id, now=IN_TWO_DAYS)
+        bookings.cancel_booking(session, booking_id=booking.id, now=NOW)
+        with pytest.raises(BookingClosed):
+            bookings.cancel_booking(session, booking_id=booking.id, now=NOW)
+
+
+class TestWaitlist:
+    def full_slot(self, session: Session) -> tuple[Slot, Booking]:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        return slot, bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_promotes_who_waits_longest_and_can_come(self, session: Session) -> None:
+        slot, held = self.full_slot(session)
+        busy, broke, first, second = member(session), new_id(), member(session), member(session)
+        elsewhere = make_slot(session, starts_at=IN_TWO_DAYS)
+        bookings.book_session(session, customer_id=busy, slot_id=elsewhere.id, now=NOW)
+        for minute, customer_id in enumerate((busy, broke, first, second)):
+            waitlist.join_waitlist(
+                session, customer_id=customer_id, slot_id=slot.id, now=NOW + timedelta(minutes=minute)
+            )
+        bookings.cancel_booking(session, booking_id=held.id, now=NOW + timedelta(hours=1))
+        booking = session.scalars(select(Booking).where(Booking.slot_id == slot.id, Booking.status == "booked")).one()
+        assert booking.customer_id == first
+        assert events(session, booking) == ["booked"]
+        rows = session.execute(
+            select(WaitlistEntry.status).where(WaitlistEntry.slot_id == slot.id).order_by(WaitlistEntry.joined_at)
+        ).scalars()
+        assert list(rows) == ["waiting", "waiting", "promoted", "waiting"]
+
+    def test_promotes_nobody_when_the_session_is_too_near(self, session: Session) -> None:
+        slot, held = self.full_slot(session)
+        waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        bookings.cancel_booking(session, booking_id=held.id, now=IN_TWO_DAYS - timedelta(hours=1))
+        assert (
+            session.scalars(select(Booking).where(Booking.slot_id == slot.id, Booking.status == "booked")).all() == []
+        )
+
+    def test_is_only_for_full_slots(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        with pytest.raises(SeatsLeft):
+            waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_keeps_the_place_of_who_joins_twice_and_not_of_who_left(self, session: Session) -> None:
+        slot, held = self.full_slot(session)
+        first, second = member(session), member(session)
+        entry = waitlist.join_waitlist(session, customer_id=first, slot_id=slot.id, now=NOW)
+        waitlist.join_waitlist(session, customer_id=second, slot_id=slot.id, now=NOW + timedelta(minutes=1))
+        again = waitlist.join_waitlist(session, customer_id=first, slot_id=slot.id, now=NOW + timedelta(minutes=2))
+        assert (again.id, waitlist.place_in_line(session, again)) == (entry.id, 1)
+        waitlist.leave_waitlist(session, customer_id=first, slot_id=slot.id, now=NOW + timedelta(minutes=3))
+        back = waitlist.join_waitlist(session, customer_id=first, slot_id=slot.id, now=NOW + timedelta(minutes=4))
+        assert waitlist.place_in_line(session, back) == 2
+        with pytest.raises(AlreadyBooked):
+            waitlist.join_waitlist(session, customer_id=held.customer_id, slot_id=slot.id, now=NOW)
+
+    def test_ends_with_the_session(self, session: Session) -> None:
+        slot, _ = self.full_slot(session)
+        waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        waitlist.expire_started(session, IN_TWO_DAYS)
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
+
+
+class TestRescheduleBooking:
+    def test_moves_and_keeps_history(self, session: Session) -> None:
+        customer_id = new_id()
+        make_pack(session, customer_id=customer_id, now=NOW)
+        old_slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        new_slot = make_slot(session, starts_at=IN_TWO_DAYS + timedelta(minutes=30))  # overlaps the old one
+        old = bookings.book_session(session, customer_id=customer_id, slot_id=old_slot.id, now=NOW)
+        new = bookings.reschedule_booking(session, booking_id=old.id, slot_id=new_slot.id, now=NOW)
+        assert (old.status, new.status) == ("cancelled", "booked")
+        assert credits_used(session, customer_id) == 1
+        assert events(session, old) == ["booked", "cancelled"]
+        moved = session.scalars(select(OutboxEvent).where(OutboxEvent.aggregate_id == new.id)).one()
+        assert moved.payload["moved_from_id"] == str(old.id)
+
+    def test_holds_the_old_seat_when_the_new_one_is_gone(self, session: Session) -> None:
+        old_slot, full = (make_slot(session, starts_at=IN_TWO_DAYS + timedelta(hours=n)) for n in (0, 4))
+        bookings.book_session(session, customer_id=member(session), slot_id=full.id, now=NOW)
+        old = bookings.book_session(session, customer_id=member(session), slot_id=old_slot.id, now=NOW)
+        with pytest.raises(SlotTaken), session.begin_nested():
+            bookings.reschedule_booking(session, booking_id=old.id, slot_id=full.id, now=NOW)
+        session.refresh(old)
+        assert old.status == "booked"
+
+    def test_refuses_inside_the_window(self, session: Session) -> None:
+        slots = [make_slot(session, starts_at=IN_TWO_DAYS + timedelta(hours=n)) for n in (0, 4)]
+        old = bookings.book_session(session, customer_id=member(session), slot_id=slots[0].id, now=NOW)
+        with pytest.raises(TooLateToReschedule):
+            bookings.reschedule_booking(
+                session, booking_id=old.id, slot_id=slots[1].id, now=IN_TWO_DAYS - timedelta(hours=3)
+            )
+
+
+class TestMarkOutcome:
+    def test_is_for_sessions_that_have_started(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        booking = bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        with pytest.raises(SessionNotStarted):
+            bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=NOW)
+        for _ in range(2):
+            bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=IN_TWO_DAYS)
+        assert events(session, booking) == ["booked", "attended"]
+        bookings.mark_outcome(session, booking_id=booking.id, outcome="no_show", now=IN_TWO_DAYS)
+        assert events(session, booking) == ["booked", "attended", "missed"]
+
+
+class TestCancelSlot:
+    def test_gives_everybody_their_credit_back(self, session: Session) -> None:
+        customer_id = new_id()
+        make_pack(session, customer_id=customer_id, now=NOW)
+        slot = make_slot(session, starts_at=IN_TWO_DAYS, capacity=2)
+        mine = bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+        other = bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+        bookings.cancel_slot(session, slot_id=slot.id, now=IN_TWO_DAYS - timedelta(hours=1))
+        assert {mine.status, other.status} == {"cancelled"}
+        assert credits_used(session, customer_id) == 0
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
