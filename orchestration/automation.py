@@ -1,0 +1,111 @@
+"""When things run: sensors and schedules, each with the reason for its condition. What runs is `jobs`."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import duckdb
+
+from contracts.warehouse import LakeMissing
+from orchestration.jobs import first_pipeline, refresh_marts, retrain, stream_changes
+from orchestration.resources import Lake
+
+UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+SILENCE = timedelta(minutes=3)
+"""The stream notes even a quiet source every 30 seconds: so long without a note, it is dead, whatever its run says."""
+
+
+def changes_since_build(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
+    """How much landed after the marts were built: (changes, newest LSN). None before the first build."""
+    try:
+        row = connection.execute(
+            """
+            select coalesce(sum(mark.changes), 0), max(mark.lsn)
+            from raw._cdc_watermarks as mark, marts.core.fct_builds as build where mark.lsn > build.lsn
+            """
+        ).fetchone()
+    except duckdb.CatalogException:
+        return None
+    return (int(row[0]), int(row[1] or 0)) if row else None
+
+
+def last_note(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When capture last wrote to the lake; None when it never has."""
+    try:
+        row = connection.execute("select max(landed_at) from raw._cdc_watermarks").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return row[0] if row else None
+
+
+def _under_way(context: dg.SensorEvaluationContext, *names: str) -> list[dg.RunRecord]:
+    return [
+        record
+        for name in names
+        for record in context.instance.get_run_records(dg.RunsFilter(job_name=name, statuses=UNDER_WAY), limit=5)
+    ]
+
+
+@dg.sensor(job=stream_changes, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def keep_streaming(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SensorResult | dg.SkipReason:
+    """Start the stream whenever none is alive, once the first pipeline has taken the first snapshot.
+
+    A run whose machine was killed stays `STARTED` for ever. The lake tells the truth: a stream that has written nothing
+    for three minutes is dead, its run is called failed, and the next tick starts another. The first pipeline captures
+    by itself, and two captures refuse each other, so the stream waits for it.
+    """
+    if _under_way(context, first_pipeline.name):
+        return dg.SkipReason("the first pipeline captures by itself")
+    runs = _under_way(context, stream_changes.name)
+    try:
+        with lake.reading() as connection:
+            note = last_note(connection)
+    except LakeMissing:
+        note = None
+    if note is None:
+        return dg.SkipReason("nothing was captured yet: run first_pipeline")
+    now = datetime.now(UTC)
+    if not runs:
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"stream {now.isoformat()}")])
+    if now - max(note, *(record.create_timestamp for record in runs)) < SILENCE:
+        return dg.SkipReason(f"the stream is alive: it wrote to the lake at {note:%H:%M:%S}")
+    for record in runs:
+        context.instance.report_run_failed(record.dagster_run, "The stream fell silent; its process is gone.")
+    return dg.SkipReason("a silent stream was given up; the next tick starts another")
+
+
+@dg.sensor(job=refresh_marts, minimum_interval_seconds=20, default_status=dg.DefaultSensorStatus.RUNNING)
+def new_changes(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SensorResult | dg.SkipReason:
+    """Build the marts again when changes have landed since the last build, never two builds at once.
+
+    Heartbeats of a quiet source carry no changes and build nothing. The run key is the newest LSN, so a build that
+    failed is not tried again on the same data; the next change does that.
+    """
+    if busy := _under_way(context, refresh_marts.name, first_pipeline.name, retrain.name):
+        return dg.SkipReason(f"{busy[0].dagster_run.job_name} is writing the marts")
+    try:
+        with lake.reading() as connection:
+            since = changes_since_build(connection)
+    except LakeMissing:
+        since = None
+    if since is None:
+        return dg.SkipReason("the marts were never built: run first_pipeline")
+    changes, lsn = since
+    if not changes:
+        return dg.SkipReason("nothing changed since the marts were built")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"lsn {lsn}", tags={"plyo/changes": str(changes)})])
+
+
+@dg.schedule(job=retrain, cron_schedule="30 3 * * 1", default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_training() -> dg.RunRequest:
+    """Train on Mondays before work: labels come by the week, so more often would learn nothing."""
+    return dg.RunRequest()
+
+
+SENSORS = [keep_streaming, new_changes]
+SCHEDULES = [weekly_training]

@@ -1,0 +1,19 @@
+"""Dagster's way in (`workspace.yaml`): merges what `defs/` defines. Loads with an empty environment.
+
+Nothing is computed here, and no sensor, condition or check is defined here.
+"""
+
+import dagster as dg
+
+from orchestration import automation, jobs, resources
+from orchestration.defs import activation, churn, dbt, postgres_cdc
+
+defs = dg.Definitions(
+    assets=[*postgres_cdc.SOURCES, postgres_cdc.raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores],
+    jobs=jobs.JOBS,
+    sensors=automation.SENSORS,
+    schedules=automation.SCHEDULES,
+    resources=resources.RESOURCES,
+    # A process per step would import dbt, DuckDB and LightGBM anew for each: seconds of CPU, for nothing.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,120 @@
+"""The dbt project's models as assets and its data tests as checks; one dbt process builds all that is selected.
+
+A check that fails blocks what is downstream of it and nothing else. Inside the dbt process dbt sees to that. For what
+comes after it (training, scoring, activation) `released` holds a model back until its own checks have passed.
+"""
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from orchestration.failures import judged
+from orchestration.resources import DBT_PROJECT, Lake
+
+Event = dg.Output[Any] | dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult | dg.AssetCheckEvaluation
+
+
+class Translator(DagsterDbtTranslator):
+    """Names groups after layers and domains, and checks so that the step outlives a failed one."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """`staging`, `intermediate`, or the domain of a mart."""
+        folders = dbt_resource_props.get("fqn", [])[1:]
+        return folders[1] if folders[:1] == ["marts"] else next(iter(folders), None)
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """The data test, not `blocking` in Dagster's sense: that fails the step, and with it what is not downstream."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(blocking=False)
+
+
+@dbt_assets(
+    manifest=DBT_PROJECT.manifest_path, project=DBT_PROJECT, dagster_dbt_translator=Translator(), name="dbt_marts"
+)
+def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
+    """Build every selected model and run its data tests. Unit tests belong to development, not to every build."""
+    with judged():
+        command = ["build", "--exclude-resource-type", "unit_test"]
+        invocation = dbt.cli(command, context=context, raise_on_error=False)
+        with lake.reading() as connection:
+            counted = (_with_row_count(event, context, connection) for event in invocation.stream())
+            failed_checks = yield from released(counted, context)
+    broken = _broken_models(invocation.get_artifact("run_results.json"))
+    if broken or (not invocation.is_successful() and not failed_checks):
+        raise dg.Failure(f"dbt could not build {', '.join(broken) or 'anything'}", allow_retries=False)
+
+
+def released(events: Iterable[Event], context: dg.AssetExecutionContext) -> Generator[Event, None, list[str]]:
+    """Pass dbt's events on, each model only after its own checks, and not at all when one of them failed.
+
+    A model that is held back for good is still recorded as built, with the checks that hold it; steps that need it are
+    skipped by Dagster because its output never comes. Models come in the order of the graph, as Dagster asks, so what
+    lies downstream of a waiting model waits with it.
+
+    Returns:
+        Names of the checks that failed.
+    """
+    upstream = context.assets_def.asset_deps
+    waiting: dict[dg.AssetKey, set[str]] = defaultdict(set)
+    for check in context.selected_asset_check_keys:
+        waiting[check.asset_key].add(check.name)
+    held: dict[dg.AssetKey, dg.Output[Any]] = {}
+    failed: dict[dg.AssetKey, list[str]] = {}
+
+    def settled() -> Iterator[Event]:
+        for key in list(held):
+            if waiting[key] or upstream[key] & held.keys():
+                continue
+            output = held.pop(key)
+            reasons = failed.get(key) or sorted({name for dep in upstream[key] for name in failed.get(dep, [])})
+            if reasons:
+                failed[key] = reasons
+                metadata: dict[str, Any] = {**output.metadata, "blocked_by": ", ".join(reasons)}
+                yield dg.AssetMaterialization(asset_key=key, metadata=metadata)
+            else:
+                yield output
+
+    for event in events:
+        if isinstance(event, dg.Output):
+            held[context.asset_key_for_output(event.output_name)] = event
+        else:
+            yield event
+        if isinstance(event, dg.AssetCheckResult) and event.asset_key is not None and event.check_name is not None:
+            waiting[event.asset_key].discard(event.check_name)
+            if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR:
+                failed.setdefault(event.asset_key, []).append(event.check_name)
+        yield from settled()
+    waiting.clear()  # what dbt skipped will not be told
+    yield from settled()
+    return sorted({name for names in failed.values() for name in names})
+
+
+def _with_row_count(event: Event, context: dg.AssetExecutionContext, connection: Any) -> Event:
+    if not isinstance(event, dg.Output):
+        return event
+    schema, table = _relation_of(context.asset_key_for_output(event.output_name))
+    if schema == "staging":
+        return event
+    rows = connection.execute(f'select count(*) from marts."{schema}"."{table}"').fetchone()[0]  # noqa: S608
+    return event.with_metadata({**event.metadata, "dagster/row_count": rows})
+
+
+def _relation_of(key: dg.AssetKey) -> tuple[str, str]:
+    return key.path[-2], key.path[-1]
+
+
+def _broken_models(results: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{result['unique_id'].split('.')[2]} ({result['message']})"
+        for result in results["results"]
+        if result["status"] == "error"
+    ]

@@ -1,0 +1,45 @@
+"""What can be run as a whole, by hand, by the first start or by a sensor. When it is run: `automation`."""
+
+from typing import Any
+
+import dagster as dg
+
+from orchestration.defs import activation, churn, dbt
+from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
+
+MARTS_WRITER = {"plyo/writes": "marts"}
+"""Tag of runs that write marts; `dagster.yaml` lets one of them run at a time."""
+
+first_pipeline = dg.define_asset_job(
+    "first_pipeline",
+    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores),
+    tags=MARTS_WRITER,
+    description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
+)
+
+refresh_marts = dg.define_asset_job(
+    "refresh_marts",
+    selection=dg.AssetSelection.assets(dbt.marts, churn.churn_scores, activation.churn_scores),
+    tags=MARTS_WRITER,
+    description="Marts and scores of what has landed since; the model stays.",
+)
+
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.assets(*churn.ASSETS, activation.churn_scores),
+    tags=MARTS_WRITER,
+    description="Train on all outcomes known by now, promote if better, score and tell operations.",
+)
+
+
+@dg.job(
+    name="stream_changes",
+    executor_def=dg.in_process_executor,
+    description="Follow the write-ahead log continuously: changes are in the lake within seconds.",
+)
+def stream_changes() -> None:
+    """One op that goes on until it is told to stop."""
+    follow_changes()
+
+
+JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes]

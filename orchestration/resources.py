@@ -1,0 +1,103 @@
+"""What assets ask for by name: the lake, the operational API, dbt. Settings are read when used, never at import.
+
+Asset logic does not belong here.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import dagster as dg
+import duckdb
+import httpx
+import orjson
+from dagster_dbt import DbtCliResource, DbtProject
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import warehouse
+from contracts.telemetry import new_traceparent
+from contracts.warehouse import WarehouseSettings
+
+PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
+
+
+class DbtSettings(BaseSettings):
+    """Where dbt keeps its manifest: DBT_TARGET_PATH, or the project's own folder."""
+
+    model_config = SettingsConfigDict(env_prefix="DBT_", extra="ignore")
+    target_path: Path = PROJECT_DIR / "target"
+
+
+class ActivationSettings(BaseSettings):
+    """How the platform signs in to the operational API as itself (PLYO_API_URL, PLYO_ACTIVATION_*)."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+    api_url: str
+    activation_client_id: str
+    activation_client_secret: SecretStr
+
+
+class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Connections to both lakes."""
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Read-only; closed at the end of the block."""
+        with warehouse.reading(WarehouseSettings()) as connection:
+            yield connection
+
+
+class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The product's HTTP API, entered with the platform's own client credentials."""
+
+    def post_churn_scores(self, *, model_id: str, scored_at: str, scores: list[dict[str, Any]]) -> None:
+        """Tell operations about scores. Telling the same twice changes nothing there.
+
+        Raises:
+            httpx.HTTPStatusError: refused; 4xx will be refused again.
+            httpx.TransportError: the API could not be reached.
+        """
+        settings = ActivationSettings()
+        body = orjson.dumps({"model_id": model_id, "scored_at": scored_at, "scores": scores})
+        headers = {
+            "content-type": "application/json",
+            "idempotency-key": str(uuid5(NAMESPACE_URL, body.decode())),
+            "traceparent": new_traceparent(),
+        }
+        with httpx.Client(base_url=settings.api_url, timeout=30) as client:
+            headers["authorization"] = f"Bearer {self._token(client, settings)}"
+            client.post("/api/automation/churn-scores", content=body, headers=headers).raise_for_status()
+
+    def _token(self, client: httpx.Client, settings: ActivationSettings) -> str:
+        answer = client.post(
+            "/oidc/token",
+            data={"grant_type": "client_credentials"},
+            auth=(settings.activation_client_id, settings.activation_client_secret.get_secret_value()),
+        )
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+
+def dbt_project() -> DbtProject:
+    """The dbt project with its manifest; a missing manifest is made by `dbt parse`, which reads no environment."""
+    project = DbtProject(project_dir=PROJECT_DIR, target_path=DbtSettings().target_path, profiles_dir=PROJECT_DIR)
+    if not project.manifest_path.exists():
+        project.preparer.prepare(project)
+    return project
+
+
+DBT_PROJECT = dbt_project()
+
+RESOURCES = {
+    "lake": Lake(),
+    "api": OperationalApi(),
+    "dbt": DbtCliResource(
+        project_dir=DBT_PROJECT,
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        global_config_flags=["--no-use-colors", "--log-level-file", "warn"],
+    ),
+}
