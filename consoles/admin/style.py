@@ -6,7 +6,7 @@ from consoles.theme import colour
 def css() -> str:
     """Rules for the whole page."""
     return f"""
-    :root {{ --design-primary-color: {colour("brand")}; }}
+    :root {{ --design-primary-color: {colour("brand")}; --font-size: 15px; --base-font-size: 15px; }}
     body {{ background: {colour("canvas")}; color: {colour("ink")};
         font-family: "Segoe UI Variable Text", "Segoe UI", "Noto Sans", system-ui, sans-serif; margin: 0; }}
     .plyo-bar {{ background: {colour("rail")}; color: {colour("on-rail")}; padding: .65rem 1.2rem; display: flex;

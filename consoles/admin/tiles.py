@@ -59,6 +59,7 @@ def tile(answer: MetricAnswer, *, currency: str, is_running: bool) -> pn.Column:
         ),
         stylesheets=[CARD],
         sizing_mode="stretch_width",
+        styles={"flex": "1 1 245px", "max-width": "420px"},
         min_width=240,
         margin=6,
     )

@@ -30,7 +30,7 @@ def _effects(plyo: Plyo) -> pn.viewable.Viewable:
         return _card(
             heading("What they change", words), nothing("No outcome is known yet: each run is judged after its window.")
         )
-    labelled = known.with_columns((pl.col("rule_name") + ", " + pl.col("outcome")).alias("label"))
+    labelled = known.with_columns((pl.col("rule_name") + "<br>" + pl.col("outcome")).alias("label"))
     figure = charts.intervals(
         labelled, label="label", middle="lift", low="lift_low", high="lift_high", height=140 + 50 * len(known)
     )
@@ -70,7 +70,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
         name="Held out, %", start=0, end=90, step=5, value=rule["holdout_percent"], width=220
     )
     active = pn.widgets.Switch(name="Active", value=rule["is_active"])
-    save = pn.widgets.Button(name="Save", button_type="primary")
+    save = pn.widgets.Button(name="Save", color="primary")
     told = pn.pane.Markdown("")
 
     def store(_event: object) -> None:

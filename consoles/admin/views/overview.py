@@ -56,12 +56,7 @@ class Overview(pn.viewable.Viewer):
         for name in TILES:
             answer = self._plyo.metric(name, grain="month", since=since)
             drawn.append(tile(answer, currency=self.currency, is_running=name not in STOCKS))
-        return pn.GridBox(
-            *drawn,
-            ncols=None,
-            sizing_mode="stretch_width",
-            styles={"display": "grid", "grid-template-columns": "repeat(auto-fill, minmax(245px, 1fr))"},
-        )
+        return pn.FlexBox(*drawn, sizing_mode="stretch_width", gap="4px")
 
     @param.depends("months")
     def stages(self) -> pn.viewable.Viewable:
@@ -83,7 +78,7 @@ class Overview(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(
             pn.Row(
-                pn.widgets.RadioButtonGroup.from_param(self.param.currency, button_type="light"),
+                pn.widgets.RadioButtonGroup.from_param(self.param.currency, color="light"),
                 pn.widgets.Select.from_param(self.param.months, name="", width=130),
             ),
             self.tiles,

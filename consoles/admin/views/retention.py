@@ -10,6 +10,7 @@ from consoles import charts
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
+from consoles.theme import colour
 
 
 def page(plyo: Plyo) -> pn.viewable.Viewable:
@@ -42,7 +43,14 @@ def _watchlist(plyo: Plyo) -> pn.viewable.Viewable:
         disabled=True,
         sizing_mode="stretch_width",
         layout="fit_data_stretch",
-        formatters={"Risk %": {"type": "progress", "max": 100, "legend": True}},
+        formatters={
+            "Risk %": {
+                "type": "progress",
+                "max": 100,
+                "legend": True,
+                "color": [colour("good-soft"), colour("warn-soft"), colour("bad-soft")],
+            }
+        },
         header_filters={
             "Customer": {"type": "input", "placeholder": "search"},
             "Coach": {"type": "input", "placeholder": "search"},

@@ -90,7 +90,7 @@ class Revenue(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(
-            pn.widgets.RadioButtonGroup.from_param(self.param.currency, button_type="light"),
+            pn.widgets.RadioButtonGroup.from_param(self.param.currency, color="light"),
             self.body,
             sizing_mode="stretch_width",
         )

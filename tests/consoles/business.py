@@ -1,0 +1,109 @@
+"""A small business as the analytics service would tell it: every dataset and metric that the admin console asks for."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+TODAY = datetime.now(UTC).date()
+DAYS = pl.date_range(TODAY - timedelta(days=200), TODAY, eager=True)
+N = len(DAYS)
+CURRENCIES = ("EUR", "USD", "VND")
+
+
+def datasets() -> dict[str, pl.DataFrame]:
+    """Frames by dataset name, in the columns of `contracts.relations`."""
+    steps = pl.Series(range(N))
+    daily = [
+        pl.DataFrame(
+            {
+                "day": DAYS,
+                "currency": currency,
+                "mrr_minor": 900_000 + steps * 900 * scale,
+                "active_members": 80 + steps // (4 * scale),
+                "new_minor": (steps % 5 == 0).cast(pl.Int64) * 9_900,
+                "expansion_minor": (steps % 30 == 0).cast(pl.Int64) * 3_000,
+                "contraction_minor": (steps % 45 == 0).cast(pl.Int64) * -4_000,
+                "churn_minor": (steps % 9 == 0).cast(pl.Int64) * -9_900,
+                "reactivation_minor": (steps % 50 == 0).cast(pl.Int64) * 9_900,
+            }
+        )
+        for scale, currency in enumerate(CURRENCIES, 1)
+    ]
+    scores = pl.DataFrame(
+        {
+            "customer_id": [f"c{n}" for n in range(30)], "display_name": [f"Customer {n}" for n in range(30)],
+            "coach_name": ["Cara Coach"] * 30, "probability": [0.9 - n * 0.03 for n in range(30)],
+            "plan_name": ["Twice a week"] * 30,
+            "reasons": [json.dumps([{"label": "No session in 19 days", "contribution": 0.8}])] * 30,
+        }
+    )  # fmt: skip
+    card = {
+        "auc": 0.81, "brier": 0.06, "ece": 0.021,
+        "calibration": [{"predicted": p / 20, "observed": p / 20 + 0.01, "count": 40} for p in range(1, 10)],
+    }  # fmt: skip
+    weeks = pl.date_range(TODAY - timedelta(weeks=12), TODAY, "1w", eager=True)
+    return {
+        "mrr_daily": pl.concat(daily),
+        "payments_daily": pl.concat(daily).select(
+            "day", "currency", captured_minor=pl.col("new_minor") * 3, failed_minor=pl.col("new_minor") // 3,
+            refunded_minor=pl.col("expansion_minor"), disputed_minor=pl.lit(0),
+        ),
+        "stages_daily": pl.concat(
+            pl.DataFrame({"day": DAYS, "stage": stage, "customers": steps // 3 + base})
+            for stage, base in (("trial", 5), ("active", 80), ("paused", 6), ("won_back", 2), ("churned", 40))
+        ),
+        "watchlist": scores,
+        "churn_model_card": pl.DataFrame(
+            {"model_id": ["abcdef0123456789"], "algorithm": ["lightgbm"], "is_current": [True],
+             "trained_at": [datetime.now(UTC)], "metrics": [json.dumps(card)]}
+        ),
+        "cohort_retention": pl.DataFrame(
+            [{"cohort_month": date(2026, m, 1), "months_since": k, "members": 20, "retention": 1 - k / 20}
+             for m in range(1, 7) for k in range(8 - m)]
+        ),
+        "automation_effects": pl.DataFrame(
+            {"rule_name": ["Churn check-in"] * 2, "outcome": ["attended", "retained"], "lift": [0.12, 0.05],
+             "lift_low": [0.02, -0.03], "lift_high": [0.22, 0.13], "treated": [120, 120], "held_out": [30, 30],
+             "treated_rate": [0.62, 0.91], "holdout_rate": [0.5, 0.86], "outcomes_pending": [7, 7]}
+        ),
+        "automation_runs": pl.DataFrame(
+            {"started_at": [datetime.now(UTC)] * 3, "rule_name": ["Churn check-in"] * 3, "arm": ["treatment"] * 3,
+             "status": ["open", "acted", "dismissed"], "probability": [0.5, 0.6, 0.7]}
+        ),
+        "coach_utilisation": pl.concat(
+            pl.DataFrame({"coach_id": coach, "coach_name": coach, "week_starts_on": weeks, "available_hours": 30.0,
+                          "delivered_hours": hours, "sessions_delivered": 20, "no_shows": 1})
+            for coach, hours in (("Cara Coach", 21.0), ("Ben Mentor", 14.0))
+        ),
+    }  # fmt: skip
+
+
+def metric(name: str) -> dict[str, Any]:
+    """An answer of the metric endpoint with eight months of points."""
+    months = pl.date_range(TODAY - timedelta(days=220), TODAY, "1mo", eager=True).to_list()
+    is_money = name in ("mrr", "arpm", "payments_captured")
+    is_ratio = name in (
+        "attrition", "utilisation", "no_show_rate", "adherence", "payment_failure_rate", "lead_conversion"
+    )  # fmt: skip
+    base = 1_000_000 if is_money else 0.1 if is_ratio else 100
+    points = [
+        {"at": month.isoformat(), "value": base * (1 + n / 20)} | ({"currency": currency} if is_money else {})
+        for currency in (CURRENCIES if is_money else ("",))
+        for n, month in enumerate(months)
+    ]
+    return {
+        "name": name, "label": name.replace("_", " ").capitalize(), "definition": f"What {name} means.",
+        "unit": "money" if is_money else "ratio" if is_ratio else "count", "relation": "finance.fct_mrr_daily",
+        "sql": "select 1", "points": points, "exclusions": "None.", "owner": "finance",
+        "freshness": {"state": "fresh", "age_seconds": 20, "data_as_of": None, "snapshot_id": 1},
+    }  # fmt: skip
+
+
+def rule() -> dict[str, Any]:
+    """The one automation rule."""
+    return {
+        "id": "rule1", "code": "churn-check-in", "name": "Churn check-in", "condition": {"probability_at_least": 0.35},
+        "holdout_percent": 20, "is_active": True, "message_template": "Hi {first_name}, all well?",
+    }  # fmt: skip

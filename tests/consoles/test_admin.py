@@ -1,0 +1,88 @@
+"""The admin console's pages, built by Panel against a server that speaks the real API."""
+
+from dataclasses import replace
+
+import panel as pn
+import pytest
+
+from consoles.admin.app import tabs
+from consoles.admin.tiles import tile
+from consoles.admin.views import automations, coaches, retention
+from consoles.admin.views.data import Data
+from consoles.admin.views.overview import TILES, Overview
+from consoles.admin.views.revenue import Revenue
+from consoles.theme import colour
+from tests.consoles import business
+from tests.consoles.conftest import PlyoServer
+
+
+@pytest.fixture
+def server(plyo_server: PlyoServer) -> PlyoServer:
+    plyo_server.datasets |= business.datasets()
+    names = {*TILES, "mrr"}
+    plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
+    plyo_server.answers |= {
+        "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
+        "api/analytics/freshness": {"state": "fresh"},
+        "api/analytics/lineage/finance.fct_mrr_daily": {"name": "finance.fct_mrr_daily", "parents": []},
+        "api/automation/rules": {"items": [business.rule()]},
+    }
+    return plyo_server
+
+
+def words(page: pn.viewable.Viewable) -> str:
+    """Everything a page says, as HTML and Markdown sources."""
+    return " ".join(str(pane.object) for pane in page.select(pn.pane.PaneBase) if isinstance(pane.object, str))
+
+
+class TestOverview:
+    def test_draws_every_tile_with_its_freshness(self, server: PlyoServer) -> None:
+        page = Overview(server.client(), ["EUR", "USD"]).tiles()
+        assert len(page.objects) == len(TILES)
+        assert words(page).count("fresh, 20 s old") == len(TILES)
+
+    def test_shows_the_chosen_currency(self, server: PlyoServer) -> None:
+        overview = Overview(server.client(), ["EUR", "VND"])
+        overview.currency = "VND"
+        assert "₫" in words(overview.tiles())
+
+    def test_says_what_is_wrong_when_analytics_is_down(self, server: PlyoServer) -> None:
+        server.refusals["api/analytics/metrics/mrr"] = (503, {"detail": "The marts are not built yet."})
+        assert "not built yet" in words(Overview(server.client(), ["EUR"]).tiles())
+
+
+class TestTile:
+    def test_a_fall_in_attrition_is_good(self, server: PlyoServer) -> None:
+        answer = server.client().metric("attrition")
+        falling = replace(answer, points=answer.points.with_columns(value=answer.points["value"].reverse()))
+        drawn = words(tile(falling, currency="EUR", is_running=False))
+        assert "▼" in drawn
+        assert colour("good") in drawn
+
+
+class TestPages:
+    def test_revenue(self, server: PlyoServer) -> None:
+        assert "Monthly recurring revenue" in words(Revenue(server.client(), ["EUR"]).body())
+
+    def test_retention(self, server: PlyoServer) -> None:
+        page = words(retention.page(server.client()))
+        assert "Who may leave within 30 days" in page
+        assert "How long members stay" in page
+
+    def test_automations_save_a_rule(self, server: PlyoServer) -> None:
+        page = automations.page(server.client())
+        button = next(widget for widget in page.select(pn.widgets.Button) if widget.name == "Save")
+        button.clicks += 1
+        method, path, body, _ = server.acted[-1]
+        assert (method, path) == ("PATCH", "api/automation/rules/rule1")
+        assert body["holdout_percent"] == 20
+
+    def test_coaches(self, server: PlyoServer) -> None:
+        assert "Coach utilisation" in words(coaches.page(server.client()))
+
+    def test_data(self, server: PlyoServer) -> None:
+        page = Data(server.client(), "http://x")
+        assert "What mrr means." in words(page.definition())
+
+    def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
+        assert len(tabs(server.client(), "http://x").objects) == 6
