@@ -145,6 +145,8 @@ def _arrow_type(column: types.TypeEngine[Any]) -> Any:
             return pa.time64("us")
         case types.String():
             return pa.large_string()
+        case types.LargeBinary():
+            return pa.large_binary()
     raise TypeError(f"no Arrow type for {column!r}")
 
 
