@@ -15,11 +15,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 from starlette.types import Scope
 
-from operational_api.web import rendering
+from operational_api.web import rendering, signin
 from operational_api.web.csrf import CsrfMiddleware
 from operational_api.web.headers import HeadersMiddleware
 from operational_api.web.navigation import NavItem
 from operational_api.web.problems import problem_page
+from operational_api.web.sessions import cookie_authenticator
 
 __all__ = ["NavItem", "mount"]
 OFFLINE_FILES = ("tokens.css", "app.css", "components.css", "app.js", "icons.svg", "mark.svg")
@@ -44,6 +45,8 @@ def mount(app: FastAPI, pages: Sequence[ModuleType]) -> None:
     app.state.problem_page = problem_page
     app.mount("/static", _Files(directory=rendering.STATIC), name="static")
     app.include_router(router)
+    app.include_router(signin.router)
+    app.state.authenticators.append(cookie_authenticator)
     for page in pages:
         if hasattr(page, "router"):
             app.include_router(page.router, include_in_schema=False)

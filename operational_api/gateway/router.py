@@ -1,0 +1,29 @@
+"""Answers the gateway's question before it lets a browser into a tool that has no sign-in of its own (forwardAuth)."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+
+from operational_api.core.errors import Forbidden
+from operational_api.core.principal import MaybePrincipal
+from operational_api.web.rendering import redirect, safe_return_path
+
+router = APIRouter(tags=["gateway"], include_in_schema=False)
+
+
+@router.get("/gateway/authorize")
+def authorize(request: Request, principal: MaybePrincipal, roles: Annotated[str, Query(max_length=100)]) -> Response:
+    """204 lets the request pass; a guest is sent to sign in and then back; another role gets a page that says no.
+
+    Args:
+        roles: Who may pass, comma separated.
+    """
+    if principal is None:
+        wanted = safe_return_path(request.headers.get("x-forwarded-uri"), "/")
+        return redirect(request, f"/auth/login?return_to={quote(wanted, safe='')}")
+    if principal.role not in roles.split(","):
+        allowed = " and ".join(f"{role}s" for role in roles.split(","))
+        raise Forbidden(f"This part of Plyo is for {allowed}. You are signed in as a {principal.role}.")
+    headers = {"X-Plyo-Principal": principal.key, "X-Plyo-Role": principal.role}
+    return Response(status_code=204, headers=headers)

@@ -1,0 +1,89 @@
+"""The OAuth clients of Plyo's own surfaces. `python -m operational_api.identity.clients` registers them by hand.
+
+| client          | who               | kind                                   |
+| plyo-app        | everybody         | confidential, code + PKCE, refresh     |
+| plyo-coach      | coaches           | confidential (Streamlit's st.login)    |
+| plyo-admin      | admins            | public, PKCE (Panel's auth_code)       |
+| plyo-activation | itself            | client_credentials                     |
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from operational_api.core.database import make_engine, session_factory
+from operational_api.identity.service.clients import register
+from operational_api.settings import ApiSettings
+
+CONSOLE_TOKEN_SECONDS = 3600
+
+
+def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, str]) -> None:
+    """Register every surface, or bring it to these addresses and secrets. Safe to repeat.
+
+    Args:
+        public_url: The gateway's origin, no trailing slash.
+        secrets: By client id: plyo-app, plyo-coach, plyo-activation; others are ignored.
+    """
+    root = public_url.rstrip("/")
+    register(
+        session,
+        client_id="plyo-app",
+        name="Plyo",
+        allowed_roles=("customer", "coach", "admin"),
+        redirect_uris=[f"{root}/auth/callback"],
+        post_logout_redirect_uris=[root, f"{root}/"],
+        secret=secrets["plyo-app"],
+    )
+    register(
+        session,
+        client_id="plyo-coach",
+        name="Plyo for coaches",
+        allowed_roles=("coach",),
+        redirect_uris=[f"{root}/coach/oauth2callback"],
+        post_logout_redirect_uris=[f"{root}/coach", f"{root}/coach/", f"{root}/coach/oauth2callback"],
+        secret=secrets["plyo-coach"],
+        access_token_seconds=CONSOLE_TOKEN_SECONDS,
+    )
+    register(
+        session,
+        client_id="plyo-admin",
+        name="Plyo for admins",
+        allowed_roles=("admin",),
+        redirect_uris=[f"{root}/admin/login", f"{root}/admin/", f"{root}/admin"],
+        post_logout_redirect_uris=[f"{root}/admin", f"{root}/admin/"],
+        access_token_seconds=CONSOLE_TOKEN_SECONDS,
+    )
+    register(
+        session,
+        client_id="plyo-activation",
+        name="Activation of scores",
+        allowed_roles=("service",),
+        secret=secrets["plyo-activation"],
+    )
+
+
+def main() -> None:
+    """Register the clients in the database of `PLYO_DATABASE_URL`; secrets are read from standard input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m operational_api.identity.clients",
+        description="Register Plyo's surfaces as OAuth clients. Standard input: one `client_id secret` a line, for "
+        "plyo-app, plyo-coach and plyo-activation.",
+    )
+    parser.add_argument("--public-url", help="the gateway's origin; PLYO_PUBLIC_URL by default")
+    arguments = parser.parse_args()
+    settings = ApiSettings()
+    secrets = dict(line.split(maxsplit=1) for line in sys.stdin.read().splitlines() if line.strip())
+    missing = {"plyo-app", "plyo-coach", "plyo-activation"} - secrets.keys()
+    if missing:
+        parser.error(f"no secret given for {', '.join(sorted(missing))}")
+    engine = make_engine(settings.database_url.get_secret_value(), application_name="plyo-clients", pool_size=1)
+    with session_factory(engine).begin() as session:
+        ensure_clients(session, public_url=arguments.public_url or settings.public_url, secrets=secrets)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What a browser tells about itself: who it signed in before (for the throttle), and a name for the list of devices."""
+
+import hashlib
+import secrets
+
+from fastapi import Request, Response
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from operational_api.identity.service.login import Browser
+from operational_api.web.cookies import read_cookie, set_cookie
+
+_MOST_ACCOUNTS = 5
+_SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Mac OS X", "Mac"), ("Windows", "Windows"),
+    ("CrOS", "Chromebook"), ("Linux", "Linux"),
+)  # fmt: skip
+_PROGRAMS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("SamsungBrowser/", "Samsung Internet"),
+    ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+
+
+def _signer(request: Request) -> URLSafeSerializer:
+    return URLSafeSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="device")
+
+
+def _account_key(email: str) -> str:
+    return hashlib.sha256(email.strip().lower().encode()).hexdigest()[:20]
+
+
+def _known(request: Request) -> tuple[str, list[str]]:
+    try:
+        device, accounts = _signer(request).loads(read_cookie(request, "device") or "")
+    except (BadSignature, ValueError):
+        return secrets.token_urlsafe(12), []
+    return device, accounts
+
+
+def browser_of(request: Request, email: str) -> Browser:
+    """The browser that tries to sign in to `email`."""
+    device, accounts = _known(request)
+    return Browser(
+        address=request.client.host if request.client else "",
+        user_agent=request.headers.get("user-agent", ""),
+        device=device if _account_key(email) in accounts else None,
+    )
+
+
+def remember(request: Request, response: Response, email: str) -> None:
+    """Note in the browser that this account signed in with it."""
+    device, accounts = _known(request)
+    kept = [_account_key(email), *(one for one in accounts if one != _account_key(email))][:_MOST_ACCOUNTS]
+    set_cookie(request, response, "device", _signer(request).dumps([device, kept]), max_age=400 * 86400)
+
+
+def device_name(user_agent: str | None) -> str:
+    """'Chrome on Android', as far as the user agent can be believed."""
+    text = user_agent or ""
+    program = next((name for mark, name in _PROGRAMS if mark in text), "A browser")
+    system = next((name for mark, name in _SYSTEMS if mark in text), None)
+    return f"{program} on {system}" if system else program

@@ -1,0 +1,102 @@
+"""What tokens say, and signing them: access tokens (RFC 9068) for our APIs, id_tokens for clients."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from contracts.ids import new_id
+from operational_api.core.tokens import AUDIENCE
+from operational_api.identity.models import Account, LoginSession, OAuthClient
+
+ALGORITHM = "RS256"
+SCOPES = ("openid", "profile", "email", "offline_access")
+ID_TOKEN_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs.
+
+    Args:
+        url: `iss`, the public origin.
+        key: RSA private key with a `kid`.
+    """
+
+    url: str
+    key: RSAKey
+
+    def sign(self, claims: dict[str, Any], *, type_: str) -> str:
+        """A JWT of these claims; `type_` is its header `typ`, which keeps one kind from passing for another."""
+        header = {"alg": ALGORITHM, "typ": type_, "kid": self.key.kid}
+        return jwt.encode(header, claims, self.key, algorithms=[ALGORITHM])
+
+
+def access_token(
+    issuer: Issuer,
+    client: OAuthClient,
+    *,
+    scope: str,
+    now: datetime,
+    account: Account | None = None,
+    login: LoginSession | None = None,
+) -> str:
+    """An access token of a person, or without account and login of a service client itself."""
+    at = int(now.timestamp())
+    claims: dict[str, Any] = {
+        "iss": issuer.url,
+        "aud": AUDIENCE,
+        "sub": str(account.id) if account else client.client_id,
+        "client_id": client.client_id,
+        "role": account.role if account else "service",
+        "scope": scope,
+        "iat": at,
+        "exp": at + client.access_token_seconds,
+        "jti": str(new_id()),
+    }
+    if account is not None and login is not None:
+        claims |= {"name": account.display_name, "sid": str(login.id)}
+    return issuer.sign(claims, type_="at+jwt")
+
+
+def person_claims(account: Account, scope: str) -> dict[str, Any]:
+    """What the scopes granted tell about a person. The role goes to every client: it decides what they may see."""
+    granted = scope.split()
+    claims: dict[str, Any] = {"sub": str(account.id), "role": account.role, "roles": [account.role]}
+    if "email" in granted:
+        claims |= {"email": account.email, "email_verified": account.email_verified_at is not None}
+    if "profile" in granted:
+        claims |= {"name": account.display_name, "zoneinfo": account.time_zone, "locale": account.locale}
+    return claims
+
+
+def id_token(
+    issuer: Issuer,
+    client: OAuthClient,
+    account: Account,
+    login: LoginSession,
+    *,
+    scope: str,
+    nonce: str | None,
+    access: str,
+    now: datetime,
+) -> str:
+    """An id_token with `at_hash` over the access token issued beside it."""
+    at = int(now.timestamp())
+    left_half = hashlib.sha256(access.encode()).digest()[:16]
+    claims = person_claims(account, scope) | {
+        "iss": issuer.url,
+        "aud": client.client_id,
+        "iat": at,
+        "exp": at + ID_TOKEN_SECONDS,
+        "auth_time": int(login.created_at.timestamp()),
+        "sid": str(login.id),
+        "at_hash": base64.urlsafe_b64encode(left_half).rstrip(b"=").decode(),
+    }
+    if nonce is not None:
+        claims["nonce"] = nonce
+    return issuer.sign(claims, type_="JWT")

@@ -1,0 +1,58 @@
+"""Passwords: what we accept and how they are kept. Length and commonness count; composition rules do not exist.
+
+`common_passwords.txt`: the passwords of 8 and more characters among the 30,000 most common, from zxcvbn's frequency
+list (MIT licence, built from leaked passwords).
+"""
+
+from functools import cache
+from importlib.resources import files
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from operational_api.identity.errors import BadPassword
+
+SHORTEST, LONGEST = 8, 128
+_hasher = PasswordHash((Argon2Hasher(),))
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(files(__package__).joinpath("common_passwords.txt").read_text().split())
+
+
+@cache
+def _nobody() -> str:
+    return _hasher.hash("nobody has this password")
+
+
+def check(password: str, *, email: str) -> None:
+    """Refuse a password that is guessed early.
+
+    Raises:
+        BadPassword: shorter than 8 or longer than 128 characters, common, one repeated character, or the person's
+            own address.
+    """
+    if len(password) < SHORTEST:
+        raise BadPassword(f"Use at least {SHORTEST} characters. A few words in a row are easy to remember.")
+    if len(password) > LONGEST:
+        raise BadPassword(f"Use at most {LONGEST} characters.")
+    low = password.lower()
+    if low in _common() or len(set(low)) < 3:
+        raise BadPassword("That password is one of the first that anybody tries. Choose another.")
+    if low in (email.lower(), email.lower().partition("@")[0]):
+        raise BadPassword("Your e-mail address is not a secret. Choose another password.")
+
+
+def hashed(password: str) -> str:
+    """Argon2id, with its parameters and salt in the string."""
+    return _hasher.hash(password)
+
+
+def verify(password: str, known: str | None) -> tuple[bool, str | None]:
+    """Whether the password is right, and a better hash to keep when the known one has outdated parameters.
+
+    Takes as long for `known=None`, so that time does not tell who has an account.
+    """
+    is_right, better = _hasher.verify_and_update(password[:LONGEST], known or _nobody())
+    return is_right and known is not None, better

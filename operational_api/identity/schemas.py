@@ -1,0 +1,79 @@
+"""What crosses HTTP."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AccountCreate(BaseModel):
+    """Signing up."""
+
+    email: str = Field(max_length=254)
+    password: str = Field(max_length=1024)
+    display_name: str = Field(max_length=200)
+    time_zone: str = "UTC"
+
+
+class TokenGiven(BaseModel):
+    """The secret out of a link."""
+
+    token: str = Field(max_length=200)
+
+
+class AddressGiven(BaseModel):
+    """An e-mail address to write to."""
+
+    email: str = Field(max_length=254)
+
+
+class PasswordGiven(BaseModel):
+    """A new password."""
+
+    password: str = Field(max_length=1024)
+
+
+class ProfileUpdate(BaseModel):
+    """What people change about themselves."""
+
+    display_name: str = Field(max_length=200)
+    time_zone: str = Field(max_length=60)
+
+
+class Accepted(BaseModel):
+    """The same for every address: what happens next happens by e-mail."""
+
+    detail: str
+
+
+class AccountRead(BaseModel):
+    """One's own account."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    email: str
+    display_name: str
+    role: str
+    time_zone: str
+    locale: str
+    email_verified_at: datetime | None
+    created_at: datetime
+
+
+class SessionRead(BaseModel):
+    """One signed-in browser."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    user_agent: str | None
+    ip_address: str | None
+    is_current: bool = False
+
+
+class SessionList(BaseModel):
+    """All of one's signed-in browsers."""
+
+    items: list[SessionRead]
+    next_cursor: None = None

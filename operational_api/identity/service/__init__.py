@@ -1,0 +1,1 @@
+"""Rules of identity as plain functions: `accounts`, `links`, `login`, `sessions`, `clients`, `throttle`."""

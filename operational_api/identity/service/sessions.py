@@ -1,0 +1,117 @@
+"""Sessions at the provider: one per signed-in browser. Ending one ends everything that came from it, at once."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from operational_api.identity.errors import SessionNotFound
+from operational_api.identity.models import Account, LoginSession, RefreshToken
+from operational_api.identity.service.links import digest
+from operational_api.web import sessions as web_sessions
+
+LONGEST = timedelta(days=30)
+IDLE = timedelta(days=14)
+_SEEN_EVERY = timedelta(minutes=5)
+
+
+def create(
+    session: Session, *, account_id: UUID, user_agent: str, address: str, now: datetime
+) -> tuple[LoginSession, str]:
+    """A new session and the secret that its browser keeps."""
+    secret = secrets.token_urlsafe(32)
+    row = LoginSession(
+        token_hash=digest(secret), account_id=account_id, created_at=now, last_seen_at=now, expires_at=now + LONGEST,
+        user_agent=user_agent[:300] or None, ip_address=address or None,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    return row, secret
+
+
+def is_live(row: LoginSession, now: datetime) -> bool:
+    """Not revoked, not too old, not unused for too long."""
+    return row.revoked_at is None and row.expires_at > now and row.last_seen_at > now - IDLE
+
+
+def find(session: Session, *, secret: str | None, now: datetime) -> tuple[LoginSession, Account] | None:
+    """The live session of a cookie and its account; None when there is none, or the account is closed."""
+    if not secret:
+        return None
+    found = session.execute(
+        select(LoginSession, Account)
+        .join(Account, Account.id == LoginSession.account_id)
+        .where(LoginSession.token_hash == digest(secret))
+    ).first()
+    if found is None or not is_live(found[0], now) or found[1].disabled_at is not None:
+        return None
+    touch(found[0], now)
+    return found[0], found[1]
+
+
+def touch(row: LoginSession, now: datetime) -> None:
+    """Note that the session is in use; written at most every few minutes."""
+    if now - row.last_seen_at > _SEEN_EVERY:
+        row.last_seen_at = now
+
+
+def listed(session: Session, *, account_id: UUID, now: datetime) -> Sequence[LoginSession]:
+    """Live sessions of an account, newest use first."""
+    return session.scalars(
+        select(LoginSession)
+        .where(
+            LoginSession.account_id == account_id,
+            LoginSession.revoked_at.is_(None),
+            LoginSession.expires_at > now,
+            LoginSession.last_seen_at > now - IDLE,
+        )
+        .order_by(LoginSession.last_seen_at.desc())
+    ).all()
+
+
+def revoke(session: Session, *, account_id: UUID, session_id: UUID, now: datetime) -> None:
+    """Sign one browser out: no refresh, no page, from this commit on.
+
+    Raises:
+        SessionNotFound: not one of this account's live sessions.
+    """
+    row = session.scalar(
+        select(LoginSession).where(
+            LoginSession.id == session_id, LoginSession.account_id == account_id, LoginSession.revoked_at.is_(None)
+        )
+    )
+    if row is None:
+        raise SessionNotFound
+    _end(session, [row.id], now)
+
+
+def end_if_live(session: Session, *, session_id: UUID, now: datetime) -> None:
+    """Sign a browser out by its session's id alone; nothing happens where it is signed out already."""
+    row = session.get(LoginSession, session_id)
+    if row is not None and row.revoked_at is None:
+        _end(session, [row.id], now)
+
+
+def revoke_all(session: Session, *, account_id: UUID, now: datetime, keep: UUID | None = None) -> int:
+    """Sign every browser of an account out, but the session `keep`. Returns how many there were."""
+    ids = session.scalars(
+        select(LoginSession.id).where(LoginSession.account_id == account_id, LoginSession.revoked_at.is_(None))
+    ).all()
+    ended = [one for one in ids if one != keep]
+    _end(session, ended, now)
+    return len(ended)
+
+
+def _end(session: Session, ids: Sequence[UUID], now: datetime) -> None:
+    if not ids:
+        return
+    session.execute(update(LoginSession).where(LoginSession.id.in_(ids)).values(revoked_at=now))
+    session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.session_id.in_(ids), RefreshToken.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    web_sessions.end_for_logins(session, ids)

@@ -1,0 +1,149 @@
+"""The web app as a client of the OIDC provider: authorization code with PKCE, tokens kept on the server."""
+
+import base64
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from contracts.telemetry import get_logger
+from operational_api.core.database import DbSession
+from operational_api.core.errors import DomainError
+from operational_api.settings import ApiSettings
+from operational_api.web import sessions
+from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.rendering import person, redirect, safe_return_path
+
+log = get_logger(__name__)
+router = APIRouter(include_in_schema=False)
+LANDING = {"customer": "/home", "coach": "/coach/", "admin": "/admin/"}
+FLOW_SECONDS = 1800
+
+
+class SignInInterrupted(DomainError):
+    """Signing in was interrupted or took too long. Please try again."""
+
+    status = 400
+
+
+def _signer(request: Request) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="sign-in")
+
+
+def landing(role: str) -> str:
+    """Where somebody of that role starts."""
+    return LANDING.get(role, "/")
+
+
+@router.get("/auth/login")
+def login(request: Request, return_to: str | None = None) -> Response:
+    """Begin: remember what this flow is about in a signed cookie, and go to the provider."""
+    settings: ApiSettings = request.app.state.settings
+    wanted = safe_return_path(return_to, "")
+    if (known := person(request)) is not None:
+        return redirect(request, wanted or landing(known.role))
+    flow = {
+        "state": secrets.token_urlsafe(16),
+        "nonce": secrets.token_urlsafe(16),
+        "verifier": secrets.token_urlsafe(48),
+        "return_to": wanted,
+    }
+    challenge = hashlib.sha256(flow["verifier"].encode()).digest()
+    query = urlencode(
+        {
+            "response_type": "code",
+            "client_id": sessions.CLIENT_ID,
+            "redirect_uri": f"{settings.public_url}/auth/callback",
+            "scope": "openid profile email offline_access",
+            "state": flow["state"],
+            "nonce": flow["nonce"],
+            "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+    )
+    response = RedirectResponse(f"/oidc/authorize?{query}", status_code=303)
+    set_cookie(request, response, "flow", _signer(request).dumps(flow), max_age=FLOW_SECONDS)
+    return response
+
+
+@router.get("/auth/callback")
+def callback(
+    request: Request,
+    session: DbSession,
+    state: str = "",
+    code: str = "",
+    iss: str = "",
+    error: str = "",
+    error_description: str = "",
+) -> Response:
+    """End: check that this answer belongs to the flow begun here, trade the code for tokens, keep them."""
+    settings: ApiSettings = request.app.state.settings
+    try:
+        flow: dict[str, str] = _signer(request).loads(read_cookie(request, "flow") or "", max_age=FLOW_SECONDS)
+    except BadSignature:
+        if person(request) is not None:  # the same answer twice: pressed back, or reloaded
+            return redirect(request, "/auth/login")
+        raise SignInInterrupted from None
+    if not secrets.compare_digest(flow["state"].encode(), state.encode()) or iss != settings.public_url:
+        raise SignInInterrupted
+    if error:
+        raise SignInInterrupted(error_description or None)
+    tokens = sessions.ask_for_tokens(
+        request,
+        {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": f"{settings.public_url}/auth/callback",
+            "code_verifier": flow["verifier"],
+        },
+    )
+    if tokens is None:
+        raise SignInInterrupted
+    claims = _identity(request, tokens["id_token"], nonce=flow["nonce"])
+    old = sessions.find(session, secret=read_cookie(request, "session"), now=datetime.now(UTC))
+    if old is not None:
+        sessions.end(session, old)
+    secret = sessions.start(session, settings, tokens=tokens, claims=claims, now=datetime.now(UTC))
+    response = redirect(request, flow["return_to"] or landing(claims["role"]))
+    set_cookie(request, response, "session", secret, max_age=int(sessions.LONGEST.total_seconds()))
+    set_cookie(request, response, "flow", "", max_age=0)
+    return response
+
+
+def _identity(request: Request, id_token: str, *, nonce: str) -> dict[str, Any]:
+    settings: ApiSettings = request.app.state.settings
+    registry = jwt.JWTClaimsRegistry(
+        leeway=5,
+        iss={"essential": True, "value": settings.public_url},
+        aud={"essential": True, "value": sessions.CLIENT_ID},
+        exp={"essential": True},
+        nonce={"essential": True, "value": nonce},
+    )
+    try:
+        token = jwt.decode(id_token, request.app.state.signing_key, algorithms=["RS256"])
+        registry.validate(token.claims)
+    except (JoseError, ValueError) as error:
+        log.warning("id_token_refused", error=str(error))
+        raise SignInInterrupted from error
+    return token.claims
+
+
+@router.post("/auth/logout")
+def logout(request: Request, session: DbSession) -> Response:
+    """End the session here, then at the provider; the service worker deletes what it kept for the person."""
+    settings: ApiSettings = request.app.state.settings
+    row = sessions.find(session, secret=read_cookie(request, "session"), now=datetime.now(UTC))
+    query = {"post_logout_redirect_uri": f"{settings.public_url}/", "client_id": sessions.CLIENT_ID}
+    if row is not None:
+        query["id_token_hint"] = sessions.tokens_of(settings, row)["id_token"]
+        sessions.end(session, row)
+    response = redirect(request, f"/oidc/logout?{urlencode(query)}", flash="You are signed out.")
+    set_cookie(request, response, "session", "", max_age=0)
+    return response

@@ -1,0 +1,384 @@
+"""Conformance of the OpenID Connect provider: what it issues, and every way in which it must not."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+from sqlalchemy import text
+
+from operational_api.identity.models import Account
+from tests.operational_api.conftest import ISSUER
+from tests.operational_api.identity.conftest import CHALLENGE, PASSWORD, SECRETS, VERIFIER, Relying, log_in
+
+MakeAccount = Callable[..., Account]
+
+
+class TestDiscovery:
+    def test_names_endpoints_that_exist(self, app: FastAPI) -> None:
+        client = TestClient(app, base_url=ISSUER)
+        told = client.get("/.well-known/openid-configuration").json()
+        assert told["issuer"] == ISSUER
+        assert told["code_challenge_methods_supported"] == ["S256"]
+        for name, address in told.items():
+            if name.endswith(("_endpoint", "_uri")):
+                assert client.get(address, follow_redirects=False).status_code not in (404, 500), name
+
+    def test_publishes_only_public_keys(self, app: FastAPI) -> None:
+        (key,) = TestClient(app, base_url=ISSUER).get("/oidc/jwks").json()["keys"]
+        assert key.keys() <= {"kty", "n", "e", "kid", "use", "alg"}
+
+
+class TestTokens:
+    def test_id_token_carries_what_clients_check(self, admin_console: Relying) -> None:
+        answer = admin_console.answer()
+        assert (answer["state"], answer["iss"]) == ("s-1", ISSUER)
+        tokens = admin_console.trade(answer["code"]).json()
+        keys = KeySet.import_key_set(TestClient(admin_console.app).get("/oidc/jwks").json())
+        id_token = jwt.decode(tokens["id_token"], keys, algorithms=["RS256"]).claims
+        assert id_token["iss"] == ISSUER
+        assert id_token["aud"] == "plyo-admin"
+        assert id_token["nonce"] == "n-1"
+        assert (id_token["role"], id_token["roles"]) == ("admin", ["admin"])
+        assert id_token["name"] == "Ada Admin"
+        assert id_token["zoneinfo"] == "Europe/Berlin"
+        assert abs(id_token["auth_time"] - time.time()) < 60
+        half = hashlib.sha256(tokens["access_token"].encode()).digest()[:16]
+        assert id_token["at_hash"] == base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+
+    def test_access_token_opens_our_api_and_userinfo(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        assert tokens["expires_in"] == 3600
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        client = TestClient(admin_console.app, base_url=ISSUER)
+        assert client.get("/api/identity/me", headers=bearer).json()["role"] == "admin"
+        assert client.get("/oidc/userinfo", headers=bearer).json()["roles"] == ["admin"]
+
+    def test_scopes_decide_what_is_told(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer(scope="openid")["code"]).json()
+        assert "refresh_token" not in tokens
+        told = jwt.decode(tokens["id_token"], admin_console.app.state.signing_key, algorithms=["RS256"]).claims
+        assert not {"email", "name"} & told.keys()
+
+    def test_an_id_token_is_no_access_token(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        bearer = {"Authorization": f"Bearer {tokens['id_token']}"}
+        assert TestClient(admin_console.app, base_url=ISSUER).get("/api/identity/me", headers=bearer).status_code == 401
+
+
+def b64(value: bytes) -> bytes:
+    return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+
+def mutated(app: FastAPI, good: dict[str, Any], change: str) -> str:
+    """A token that is wrong in one way."""
+    key: RSAKey = app.state.signing_key
+    header: dict[str, Any] = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
+    if change in ("alg none", "hs256 with the public key"):
+        head = {"alg": "none" if change == "alg none" else "HS256", "typ": "at+jwt", "kid": key.kid}
+        signed = b".".join(b64(json.dumps(part).encode()) for part in (head, good))
+        signature = hmac.digest(key.as_pem(private=False), signed, "sha256") if head["alg"] == "HS256" else b""
+        return (signed + b"." + b64(signature)).decode()
+    if change == "another key":
+        other = RSAKey.generate_key(2048)
+        return jwt.encode(header, good, other, algorithms=["RS256"])
+    if change == "another key with its own kid":
+        other = RSAKey.generate_key(2048)
+        return jwt.encode(header | {"kid": "other"}, good, other, algorithms=["RS256"])
+    if change == "typ":
+        header["typ"] = "JWT"
+    claims = good | {
+        "aud": {"aud": "plyo-app"}, "iss": {"iss": "https://evil.test"}, "exp": {"exp": int(time.time()) - 60},
+        "role": {"role": "root"},
+    }.get(change, {})  # fmt: skip
+    claims.pop({"no aud": "aud", "no exp": "exp", "no sub": "sub"}.get(change, ""), None)
+    return jwt.encode(header, claims, key, algorithms=["RS256"])
+
+
+MUTATIONS = [
+    "alg none", "hs256 with the public key", "another key", "another key with its own kid", "typ", "aud", "iss", "exp",
+    "role", "no aud", "no exp", "no sub",
+]  # fmt: skip
+
+
+class TestAccessTokenMutations:
+    @pytest.mark.parametrize(
+        "change",
+        MUTATIONS,
+    )
+    def test_none_is_accepted(self, admin_console: Relying, change: str) -> None:
+        app = admin_console.app
+        token = admin_console.trade(admin_console.answer()["code"]).json()["access_token"]
+        good = jwt.decode(token, app.state.signing_key, algorithms=["RS256"]).claims
+        client = TestClient(app, base_url=ISSUER, raise_server_exceptions=False)
+        assert client.get("/api/identity/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        bad = {"Authorization": f"Bearer {mutated(app, good, change)}"}
+        assert client.get("/api/identity/me", headers=bad).status_code == 401
+
+
+class TestAuthorize:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"client_id": "nobody"},
+            {"client_id": "plyo-activation"},
+            {"redirect_uri": "https://evil.test/admin/login"},
+            {"redirect_uri": f"{ISSUER}/admin/login/"},
+            {"redirect_uri": f"{ISSUER}/admin/login?x=1"},
+            {"redirect_uri": f"{ISSUER}/admin/LOGIN"},
+            {"redirect_uri": None},
+        ],
+    )
+    def test_never_redirects_to_an_address_that_is_not_registered(self, admin_console: Relying, changes: Any) -> None:
+        response = admin_console.authorize(**changes)
+        assert response.status_code == 400
+        assert "location" not in response.headers
+        assert "not registered" in response.text
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"response_type": "token"}, "unsupported_response_type"),
+            ({"response_type": "code id_token"}, "unsupported_response_type"),
+            ({"response_mode": "fragment"}, "invalid_request"),
+            ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge_method": "plain"}, "invalid_request"),
+            ({"code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge": "short"}, "invalid_request"),
+            ({"scope": "everything"}, "invalid_scope"),
+            ({"prompt": "none login"}, "invalid_request"),
+            ({"max_age": "soon"}, "invalid_request"),
+            ({"request": "eyJ"}, "request_not_supported"),
+            ({"request_uri": "https://evil.test/r"}, "request_uri_not_supported"),
+        ],
+    )
+    def test_tells_the_client_what_is_wrong(self, admin_console: Relying, changes: Any, error: str) -> None:
+        answer = admin_console.answer(**changes)
+        assert answer["error"] == error
+        assert "code" not in answer
+        assert (answer["state"], answer["iss"]) == ("s-1", ISSUER)
+
+    def test_refuses_a_parameter_sent_twice(self, admin_console: Relying) -> None:
+        url = admin_console.authorize().request.url
+        again = admin_console.browser.get(f"{url}&scope=openid", follow_redirects=False)
+        assert "error=invalid_request" in again.headers["location"]
+
+    def test_asks_a_guest_to_sign_in_and_comes_back(self, app: FastAPI, make_account: MakeAccount) -> None:
+        client, account = Relying(app), make_account(role="admin")
+        to_login = client.authorize().headers["location"]
+        assert to_login.startswith("/login?return_to=%2Foidc%2Fauthorize")
+        onward = client.browser.get(to_login).text.split('name="return_to" value="')[1].split('"')[0]
+        data = {"email": account.email, "password": PASSWORD, "return_to": onward.replace("&amp;", "&")}
+        back = client.browser.submit("/login", data, follow_redirects=False)
+        assert back.headers["location"].startswith("/oidc/authorize?")
+        done = client.browser.get(back.headers["location"], follow_redirects=False)
+        assert done.headers["location"].startswith(f"{ISSUER}/admin/login?code=")
+
+    def test_prompt_none_asks_nothing(self, app: FastAPI, admin_console: Relying) -> None:
+        assert "code" in admin_console.answer(prompt="none")
+        assert Relying(app).answer(prompt="none")["error"] == "login_required"
+
+    def test_select_account_shows_who_one_would_be(self, admin_console: Relying) -> None:
+        page = admin_console.authorize(prompt="select_account")
+        assert page.status_code == 200
+        assert "Continue as Ada Admin" in page.text
+        onward = page.text.split('href="/oidc/authorize')[1].split('"')[0].replace("&amp;", "&")
+        done = admin_console.browser.get(f"/oidc/authorize{onward}", follow_redirects=False)
+        assert "code=" in done.headers["location"]
+
+    def test_prompt_login_and_max_age_ask_again(self, admin_console: Relying) -> None:
+        assert admin_console.authorize(prompt="login").headers["location"].startswith("/login")
+        assert "code" in admin_console.answer(max_age="3600")
+        with admin_console.app.state.sessions.begin() as session:
+            session.execute(text("update identity.login_sessions set created_at = now() - interval '2 hours'"))
+        again = admin_console.authorize(max_age="3600").headers["location"]
+        assert again.startswith("/login")
+        assert "max_age" not in again
+        assert admin_console.answer(max_age="3600", prompt="none")["error"] == "login_required"
+
+    def test_a_wrong_role_reads_why(self, app: FastAPI, make_account: MakeAccount) -> None:
+        client = Relying(app)
+        client.sign_in(make_account(role="customer"))
+        page = client.authorize()
+        assert page.status_code == 403
+        assert "Plyo for admins is not for this account" in page.text
+
+
+class TestCodes:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"code_verifier": "wrong-verifier-that-is-long-enough-for-the-rfc"},
+            {"code_verifier": None},
+            {"code_verifier": CHALLENGE},
+            {"redirect_uri": f"{ISSUER}/admin/"},
+            {"redirect_uri": None},
+            {"code": "made-up"},
+        ],
+    )
+    def test_a_wrong_trade_gives_nothing_and_burns_the_code(self, admin_console: Relying, changes: Any) -> None:
+        code = admin_console.answer()["code"]
+        refused = admin_console.trade(**{"code": code} | changes)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        if "code" not in changes:
+            assert admin_console.trade(code).status_code == 400
+
+    def test_a_replay_revokes_what_the_code_gave(self, admin_console: Relying) -> None:
+        code = admin_console.answer()["code"]
+        tokens = admin_console.trade(code).json()
+        assert admin_console.trade(code).json()["error"] == "invalid_grant"
+        refreshed = admin_console.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+        assert refreshed.json()["error"] == "invalid_grant"
+
+    def test_of_many_at_once_one_succeeds(self, admin_console: Relying) -> None:
+        code = admin_console.answer()["code"]
+        with ThreadPoolExecutor(4) as pool:
+            statuses = sorted(pool.map(lambda _: admin_console.trade(code).status_code, range(4)))
+        assert statuses == [200, 400, 400, 400]
+
+    def test_a_code_lasts_a_minute(self, admin_console: Relying) -> None:
+        code = admin_console.answer()["code"]
+        with admin_console.app.state.sessions.begin() as session:
+            session.execute(text("update identity.authorization_codes set expires_at = now() - interval '1 second'"))
+        assert admin_console.trade(code).json()["error"] == "invalid_grant"
+
+    def test_a_code_is_for_the_client_it_was_given_to(self, admin_console: Relying) -> None:
+        code = admin_console.answer()["code"]
+        other = Relying(admin_console.app, client_id="plyo-app", secret=SECRETS["plyo-app"])
+        assert other.trade(code).json()["error"] == "invalid_grant"
+        assert admin_console.trade(code).status_code == 200
+
+    def test_a_confidential_client_may_go_without_pkce(self, app: FastAPI, make_account: MakeAccount) -> None:
+        client = Relying(app, "plyo-coach", f"{ISSUER}/coach/oauth2callback", SECRETS["plyo-coach"])
+        client.sign_in(make_account(role="coach"))
+        code = client.answer(code_challenge=None, code_challenge_method=None)["code"]
+        assert client.trade(code, code_verifier=None).status_code == 200
+
+
+class TestClientAuthentication:
+    @pytest.mark.parametrize("secret", ["wrong", ""])
+    def test_a_confidential_client_needs_its_secret(self, app: FastAPI, secret: str) -> None:
+        client = TestClient(app, base_url=ISSUER)
+        refused = client.post("/oidc/token", data={"grant_type": "client_credentials"}, auth=("plyo-app", secret))
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+        assert refused.headers["www-authenticate"].startswith("Basic")
+        form = {"grant_type": "authorization_code", "client_id": "plyo-app", "code": "x"}
+        assert client.post("/oidc/token", data=form).json()["error"] == "invalid_client"
+
+    @pytest.mark.parametrize("header", ["Basic !!!", "Basic YQ==", "Bearer x", "Basic " + "A" * 9])
+    def test_a_malformed_header_is_refused(self, app: FastAPI, header: str) -> None:
+        client = TestClient(app, base_url=ISSUER)
+        data = {"grant_type": "client_credentials"}
+        assert client.post("/oidc/token", data=data, headers={"Authorization": header}).status_code == 401
+
+    def test_a_service_gets_a_token_for_itself_only(self, app: FastAPI) -> None:
+        service = Relying(app, client_id="plyo-activation", secret=SECRETS["plyo-activation"])
+        answer = service.token(grant_type="client_credentials").json()
+        claims = jwt.decode(answer["access_token"], app.state.signing_key, algorithms=["RS256"]).claims
+        assert (claims["role"], claims["sub"], claims["client_id"]) == ("service", "plyo-activation", "plyo-activation")
+        assert "refresh_token" not in answer
+        bearer = {"Authorization": f"Bearer {answer['access_token']}"}
+        assert TestClient(app, base_url=ISSUER).get("/api/identity/me", headers=bearer).status_code == 403
+        assert service.token(grant_type="authorization_code", code="x").json()["error"] == "unauthorized_client"
+
+    def test_people_clients_get_none_for_themselves(self, app: FastAPI) -> None:
+        client = Relying(app, client_id="plyo-app", secret=SECRETS["plyo-app"])
+        assert client.token(grant_type="client_credentials").json()["error"] == "unauthorized_client"
+        assert client.token(grant_type="password").json()["error"] == "unsupported_grant_type"
+
+
+class TestRefresh:
+    def refresh(self, client: Relying, token: str, **form: str) -> Any:
+        return client.token(grant_type="refresh_token", refresh_token=token, **form)
+
+    def test_rotates(self, admin_console: Relying) -> None:
+        first = admin_console.trade(admin_console.answer()["code"]).json()["refresh_token"]
+        second = self.refresh(admin_console, first).json()
+        assert second["refresh_token"] != first
+        assert self.refresh(admin_console, second["refresh_token"]).status_code == 200
+
+    def test_reuse_kills_the_family(self, admin_console: Relying) -> None:
+        first = admin_console.trade(admin_console.answer()["code"]).json()["refresh_token"]
+        second = self.refresh(admin_console, first).json()["refresh_token"]
+        assert self.refresh(admin_console, first).json()["error"] == "invalid_grant"
+        assert self.refresh(admin_console, second).json()["error"] == "invalid_grant"
+
+    def test_of_many_at_once_one_succeeds(self, admin_console: Relying) -> None:
+        first = admin_console.trade(admin_console.answer()["code"]).json()["refresh_token"]
+        with ThreadPoolExecutor(4) as pool:
+            statuses = sorted(pool.map(lambda _: self.refresh(admin_console, first).status_code, range(4)))
+        assert statuses == [200, 400, 400, 400]
+
+    def test_cannot_widen_the_scope(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer(scope="openid offline_access")["code"]).json()
+        assert self.refresh(admin_console, tokens["refresh_token"], scope="openid email").json()["error"] == (
+            "invalid_scope"
+        )
+
+    def test_ends_with_the_session(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        admin_console.browser.get("/oidc/logout", params={"id_token_hint": tokens["id_token"]})
+        assert self.refresh(admin_console, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+    def test_revocation_ends_the_family_and_never_complains(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        client = TestClient(admin_console.app, base_url=ISSUER)
+        for token in ("unknown", tokens["refresh_token"], tokens["refresh_token"]):
+            assert client.post("/oidc/revoke", data={"client_id": "plyo-admin", "token": token}).status_code == 200
+        assert self.refresh(admin_console, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+    def test_tokens_are_stored_as_hashes(self, admin_console: Relying) -> None:
+        code = admin_console.answer()["code"]
+        tokens = admin_console.trade(code).json()
+        with admin_console.app.state.sessions() as session:
+            stored = session.execute(text("select r::text from identity.refresh_tokens r")).scalars().all()
+            stored += session.execute(text("select c::text from identity.authorization_codes c")).scalars().all()
+        assert not any(secret in "".join(stored) for secret in (code, tokens["refresh_token"], VERIFIER))
+
+
+class TestUserinfo:
+    def test_stops_with_the_session(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        client = TestClient(admin_console.app, base_url=ISSUER)
+        admin_console.browser.get("/oidc/logout", params={"id_token_hint": tokens["id_token"]})
+        refused = client.get("/oidc/userinfo", headers=bearer)
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
+        assert client.get("/oidc/userinfo").status_code == 401
+
+
+class TestLogout:
+    def test_with_a_hint_it_goes_where_the_client_may_send(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": f"{ISSUER}/admin/", "state": "z"}
+        done = admin_console.browser.get("/oidc/logout", params=parameters, follow_redirects=False)
+        assert done.headers["location"] == f"{ISSUER}/admin/?state=z"
+        assert admin_console.answer(prompt="none")["error"] == "login_required"
+
+    def test_never_leads_elsewhere(self, admin_console: Relying) -> None:
+        tokens = admin_console.trade(admin_console.answer()["code"]).json()
+        parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://evil.test/"}
+        done = admin_console.browser.get("/oidc/logout", params=parameters, follow_redirects=False)
+        assert done.headers["location"] == "/"
+
+    def test_without_a_hint_the_person_is_asked(self, admin_console: Relying) -> None:
+        page = admin_console.browser.get("/oidc/logout")
+        assert "Sign out of Plyo?" in page.text
+        assert "code" in admin_console.answer(prompt="none")
+        admin_console.browser.submit("/oidc/logout")
+        assert admin_console.answer(prompt="none")["error"] == "login_required"
+
+
+def test_login_page_never_leads_elsewhere(app: FastAPI, make_account: MakeAccount) -> None:
+    client, account = Relying(app), make_account()
+    answer = log_in(client.browser, account.email, return_to="https://evil.test/")
+    assert answer.headers["location"] == "/auth/login"
