@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import types
+from sqlalchemy import Table, types
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, REAL
 
 from operational_api.core.database import Base
@@ -101,18 +101,20 @@ def _fixed_text(text: NDArray[np.bytes_], known: Bools | None) -> pa.Array:
 
 
 @cache
-def _kinds() -> Mapping[str, dict[str, Any]]:
+def _tables() -> Mapping[str, Table]:
     import_models()
-    return {
-        table.fullname: {column.name: _arrow_type(column.type) for column in table.columns}
-        for table in Base.metadata.sorted_tables
-    }
+    return {table.fullname: table for table in Base.metadata.sorted_tables}
 
 
 @cache
 def insert_order() -> dict[str, int]:
     """Position of each table in an order that meets every foreign key."""
-    return {name: position for position, name in enumerate(_kinds())}
+    return {name: position for position, name in enumerate(_tables())}
+
+
+@cache
+def _kind(table: str, column: str) -> Any:
+    return _arrow_type(_tables()[table].columns[column].type)
 
 
 def _arrow_type(column: types.TypeEngine[Any]) -> Any:
@@ -161,9 +163,8 @@ def arrow_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
     Raises:
         KeyError: the table or a column does not exist.
     """
-    kinds = _kinds()[name]
     count = next(_length(value) for value in columns.values() if _length(value) is not None)
-    return pa.table({column: _array(kinds[column], value, count or 0) for column, value in columns.items()})
+    return pa.table({column: _array(_kind(name, column), value, count or 0) for column, value in columns.items()})
 
 
 def _length(value: Any) -> int | None:

@@ -52,7 +52,8 @@ def train(
     booking = np.where(has_booking, bookings.status[np.maximum(row, 0)], -1)
     today = clock.local_day(studio, np.full(len(studio), clock.until))
     done = np.where(has_booking, booking == ATTENDED, (outcome == DONE) & ~with_coach) & (done_at <= clock.until)
-    ahead = np.where(has_booking, booking == BOOKED, (day > today) | ((day == today) & (done_at > clock.until)))
+    still_today = (day == today) & (done_at > clock.until)
+    ahead = (day > today) | np.where(has_booking, booking == BOOKED, still_today)
     status = np.select([done, ahead], [COMPLETED, PLANNED], WAS_SKIPPED)
     lives, _ = alive(journey, customer, start)
     # A session that was to be with the coach but never reached the calendar before the contract began is no workout.
