@@ -277,7 +277,7 @@ def _plan_cancellation(
     if row.current_period_end is None:
         raise NotCancellable
     had_cancellation = row.cancel_at is not None
-    row.cancel_at = row.current_period_end if reason is not None else None
+    row.cancel_at = max(row.current_period_end, now) if reason is not None else None
     row.cancel_requested_at = now if reason is not None else None
     row.cancel_kind, row.cancel_reason = ("voluntary", reason) if reason is not None else (None, None)
     session.flush()

@@ -1,0 +1,159 @@
+"""Pages of commerce: plans, the way to the payment page and back, the membership. They work without JavaScript."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from operational_api.commerce.errors import CheckoutNotPaid, ProviderUnavailable
+from operational_api.commerce.models import Customer
+from operational_api.commerce.router import Provider
+from operational_api.commerce.service import checkout, invoices, packs, plans, subscriptions
+from operational_api.core.database import DbSession
+from operational_api.core.errors import Invalid
+from operational_api.core.paging import Cursor
+from operational_api.core.principal import CurrentCustomer, CurrentPrincipal
+from operational_api.web.navigation import NavItem
+from operational_api.web.rendering import person, redirect, render
+
+router = APIRouter()
+NAV = [
+    NavItem("Plans", "/plans", roles=("guest",), order=10, icon="tag"),
+    NavItem("Membership", "/membership", roles=("customer",), order=60, icon="card"),
+]
+REASONS = (
+    "It costs too much",
+    "I train too rarely",
+    "I am moving away",
+    "I am injured or unwell",
+    "I was not happy with my coach",
+    "I found something else",
+)
+"""What a leaving customer may tick; `Something else` opens their own words."""
+INVOICES_SHOWN = 12
+
+
+@router.get("/plans", response_class=HTMLResponse)
+def show_plans(
+    request: Request,
+    session: DbSession,
+    currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$")] = None,
+) -> Response:
+    """What we sell, in one currency: the one asked for, else the customer's own, else euros."""
+    now = datetime.now(UTC)
+    who = person(request)
+    customer_id = who.account_id if who and who.role == "customer" else None
+    payer = session.get(Customer, customer_id) if customer_id else None
+    sold_in = plans.currencies(session, now=now)
+    shown = currency or (payer.currency if payer else plans.DEFAULT_CURRENCY)
+    if shown not in sold_in and sold_in:
+        shown = plans.DEFAULT_CURRENCY if plans.DEFAULT_CURRENCY in sold_in else sold_in[0]
+    found = plans.offers(session, currency=shown, now=now)
+    here = "/plans?" + urlencode({"currency": shown})
+    return render(
+        request,
+        "commerce/plans.html",
+        memberships=[sold for sold in found if sold.plan.kind == "membership"],
+        packs=[sold for sold in found if sold.plan.kind == "pack"],
+        currency=shown,
+        currencies=sold_in,
+        member=subscriptions.live_membership(session, customer_id) if customer_id else None,
+        can_buy=customer_id is not None,
+        signup=f"/signup?next={quote(here, safe='')}",
+    )
+
+
+@router.post("/checkout")
+def go_to_payment(
+    request: Request,
+    customer_id: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    provider: Provider,
+    plan_code: Annotated[str, Form()],
+    currency: Annotated[str | None, Form(pattern="^[A-Z]{3}$")] = None,
+) -> Response:
+    """Send the customer to Stripe's page; pressing twice leads to the same one."""
+    page = checkout.begin_checkout(
+        session,
+        provider,
+        customer_id=customer_id,
+        display_name=principal.display_name,
+        plan_code=plan_code,
+        currency=currency,
+        public_url=request.app.state.settings.public_url,
+        now=datetime.now(UTC),
+    )
+    return redirect(request, str(page.url))
+
+
+@router.get("/checkout/return", response_class=HTMLResponse)
+def come_back(
+    request: Request,
+    customer_id: CurrentCustomer,
+    session: DbSession,
+    provider: Provider,
+    session_id: Annotated[str, Query(max_length=255)] = "",
+) -> Response:
+    """Say what came of the payment page. Loading it again changes nothing."""
+    try:
+        bought = checkout.confirm_checkout(
+            session, provider, provider_session_id=session_id, customer_id=customer_id, now=datetime.now(UTC)
+        )
+    except CheckoutNotPaid:
+        return render(request, "commerce/checkout_open.html", status_code=409)
+    except ProviderUnavailable:
+        return render(request, "commerce/checkout_waiting.html", status_code=503)
+    own = subscriptions.live_membership(session, customer_id) if bought.plan.kind == "membership" else None
+    return render(request, "commerce/checkout_done.html", bought=bought, member=own)
+
+
+@router.get("/membership", response_class=HTMLResponse)
+def show_membership(
+    request: Request, customer_id: CurrentCustomer, session: DbSession, cursor: Cursor = None
+) -> Response:
+    """The customer's membership, packs and invoices."""
+    rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=INVOICES_SHOWN, cursor=cursor)
+    return render(
+        request,
+        "commerce/membership.html",
+        member=subscriptions.live_membership(session, customer_id),
+        packs=packs.usable_packs(session, customer_id=customer_id, now=datetime.now(UTC)),
+        invoices=rows,
+        older=following,
+        is_first=cursor is None,
+    )
+
+
+@router.get("/membership/cancel", response_class=HTMLResponse)
+def ask_why(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+    """What ending the membership means, and why the customer wants it."""
+    own = subscriptions.membership(session, customer_id)
+    return render(request, "commerce/cancel.html", member=own, reasons=REASONS)
+
+
+@router.post("/membership/cancellation")
+def cancel(
+    request: Request,
+    customer_id: CurrentCustomer,
+    session: DbSession,
+    provider: Provider,
+    reason: Annotated[str, Form(max_length=100)] = "",
+    words: Annotated[str, Form(max_length=400)] = "",
+) -> Response:
+    """End the membership at the end of what is paid."""
+    said = ": ".join(part for part in (reason.strip(), words.strip()) if part)
+    if not said:
+        raise Invalid("Tell us why, please: one click is enough.")
+    now = datetime.now(UTC)
+    subscriptions.request_cancellation(session, provider, customer_id=customer_id, reason=said, now=now)
+    return redirect(request, "/membership", flash="Your membership will end. You can change your mind until then.")
+
+
+@router.post("/membership/cancellation/undo")
+def keep(request: Request, customer_id: CurrentCustomer, session: DbSession, provider: Provider) -> Response:
+    """Keep the membership after all."""
+    subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
+    return redirect(request, "/membership", flash="Good to have you: your membership goes on.")
