@@ -43,3 +43,21 @@ class RunDismissed(Event):
     run_id: UUID
     customer_id: UUID
     reason: str | None = None
+
+
+class RunReopened(Event):
+    """A dismissal was taken back within its minute of grace."""
+
+    type: ClassVar[str] = "automation.run_reopened"
+    aggregate: ClassVar[str] = "run_id"
+    run_id: UUID
+    customer_id: UUID
+
+
+class RunExpired(Event):
+    """Nobody acted on a run while it was worth acting on."""
+
+    type: ClassVar[str] = "automation.run_expired"
+    aggregate: ClassVar[str] = "run_id"
+    run_id: UUID
+    customer_id: UUID

@@ -7,10 +7,13 @@ DomainError
 |  |- TooManyNudges           they had enough of them lately
 |- NoCoachYet           409   a customer without a coach writes to nobody
 |- MessageRejected      422   empty or too long
+|- HalfQuiet            422   a start of quiet hours without an end
+|- InvalidEmail         422   an address that cannot be one
+|- ThreadNotFound       404   no such thread, or not yours
 |- UnknownTemplate      422   an e-mail that does not exist, or that lacks a value
 """
 
-from operational_api.core.errors import DomainError, Invalid
+from operational_api.core.errors import DomainError, Invalid, NotFound
 
 
 class NudgeRefused(DomainError):
@@ -39,3 +42,15 @@ class MessageRejected(Invalid):
 
 class UnknownTemplate(Invalid):
     """No e-mail has this name."""
+
+
+class HalfQuiet(Invalid):
+    """Quiet hours need a start and an end."""
+
+
+class InvalidEmail(Invalid):
+    """That does not look like an e-mail address."""
+
+
+class ThreadNotFound(NotFound):
+    """There is no such conversation, or it is not yours."""

@@ -1,5 +1,6 @@
 """The only door to engagement for other contexts: ids and plain values in and out."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -8,8 +9,11 @@ from sqlalchemy.orm import Session
 from operational_api.engagement.service import messages, preferences
 from operational_api.engagement.service.emails import queue_email
 from operational_api.engagement.service.messages import unread_count
+from operational_api.engagement.service.preferences import customers_without_nudges
 
-__all__ = ["may_nudge", "queue_email", "send_message", "unread_count"]
+__all__ = [
+    "customers_without_nudges", "may_nudge", "nudge_refusals", "queue_email", "send_message", "unread_count",
+]  # fmt: skip
 
 
 def send_message(
@@ -38,3 +42,9 @@ def send_message(
 def may_nudge(session: Session, customer_id: UUID, now: datetime) -> bool:
     """Whether a nudge sent at `now` would be accepted."""
     return preferences.nudge_refusal(session, customer_id=customer_id, now=now) is None
+
+
+def nudge_refusals(session: Session, customer_ids: Iterable[UUID], now: datetime) -> dict[UUID, str]:
+    """Why these customers are not to be nudged at `now`, in words; who may be is not in the answer."""
+    refusals = preferences.nudge_refusals(session, customer_ids, now=now)
+    return {customer_id: refusal.detail for customer_id, refusal in refusals.items()}

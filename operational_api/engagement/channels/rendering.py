@@ -51,12 +51,14 @@ def _environment(kind: str) -> Environment:
 
 
 def render(template: str, context: dict[str, Any], *, public_url: str) -> Rendered:
-    """The e-mail `template` with its values.
+    """The e-mail `template` with its values. `name` may be a full name: people are called by the first.
 
     Args:
         public_url: Base of links, without a trailing slash.
     """
     values = {**context, "public_url": public_url}
+    if words := str(values.get("name", "")).split():
+        values["name"] = words[0]
     text = _environment("txt").get_template(f"{template}.jinja").render(values)
     subject, _, body = text.strip().partition("\n")
     html = _environment("html").get_template(f"{template}.jinja").render(values)

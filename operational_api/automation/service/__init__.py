@@ -1,0 +1,1 @@
+"""Rules of automation, one module per noun: scores, arms, runs, queue, rules, wording."""

@@ -1,0 +1,128 @@
+"""What engagement says to people on other contexts' events. Each e-mail is named by its reason, so a repeat is one.
+
+News goes stale: an event that waited longer than a day (a restored backup, a long outage) is not written about.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from contracts.events import commerce, engagement, identity, scheduling
+from contracts.events.envelope import Event
+from operational_api.engagement.models import Message
+from operational_api.engagement.service import leads
+from operational_api.engagement.service.contacts import Contact, contact, contacts
+from operational_api.engagement.service.emails import queue_email
+from operational_api.scheduling import public as scheduling_public
+
+STALE_AFTER = timedelta(days=1)
+
+
+def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
+    if to is None or datetime.now(UTC) - event.occurred_at > STALE_AFTER:
+        return
+    queue_email(
+        session, dedupe_key=f"{template}:{key}", recipient=to.email, template=template,
+        context={"name": to.first_name, **context}, now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _session_facts(session: Session, booking_id: UUID) -> tuple[Contact | None, dict[str, Any]]:
+    facts = scheduling_public.session_facts(session, booking_id)
+    if facts is None:
+        return None, {}
+    return contact(session, facts.customer_id), {
+        "booking_id": str(booking_id),
+        "title": facts.title,
+        "coach": facts.coach_name,
+        "location": facts.location_name,
+        "starts_at": facts.starts_at.isoformat(),
+        "ends_at": facts.ends_at.isoformat(),
+        "time_zone": facts.time_zone,
+    }
+
+
+def confirm_booking(session: Session, event: Event) -> None:
+    """The customer's confirmation, or the good news that the waitlist moved."""
+    assert isinstance(event, scheduling.SessionBooked)  # noqa: S101 - by the table below
+    customer, facts = _session_facts(session, event.booking_id)
+    template = "waitlist_promoted" if event.is_from_waitlist else "booking_confirmed"
+    _mail(session, event, customer, template, event.booking_id, **facts)
+
+
+def confirm_cancellation(session: Session, event: Event) -> None:
+    """The customer's proof that the session is off, and what became of the credit."""
+    assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
+    customer, facts = _session_facts(session, event.booking_id)
+    told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach}
+    _mail(session, event, customer, "booking_cancelled", event.booking_id, **facts, **told)
+
+
+def send_receipt(session: Session, event: Event) -> None:
+    assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
+    money = {"amount_minor": event.amount_minor, "currency": event.currency}
+    _mail(session, event, contact(session, event.customer_id), "payment_receipt", event.payment_id, **money)
+
+
+def tell_of_failed_payment(session: Session, event: Event) -> None:
+    assert isinstance(event, commerce.PaymentFailed)  # noqa: S101
+    money = {"amount_minor": event.amount_minor, "currency": event.currency}
+    _mail(session, event, contact(session, event.customer_id), "payment_failed", event.payment_id, **money)
+
+
+def tell_of_refund(session: Session, event: Event) -> None:
+    assert isinstance(event, commerce.PaymentRefunded)  # noqa: S101
+    money = {"amount_minor": event.amount_minor, "currency": event.currency}
+    _mail(session, event, contact(session, event.customer_id), "payment_refunded", event.refund_id, **money)
+
+
+def welcome_member(session: Session, event: Event) -> None:
+    assert isinstance(event, commerce.SubscriptionStarted)  # noqa: S101
+    to = contact(session, event.customer_id)
+    _mail(session, event, to, "subscription_started", event.subscription_id, is_trial=event.is_trial)
+
+
+def confirm_end_of_membership(session: Session, event: Event) -> None:
+    """For members who cancelled themselves; who lost it to failed payments was written to about those."""
+    assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
+    if event.is_voluntary:
+        to = contact(session, event.customer_id)
+        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}")
+
+
+def announce_message(session: Session, event: Event) -> None:
+    """An e-mail for an unread message; not more than one an hour to a person."""
+    assert isinstance(event, engagement.MessageSent)  # noqa: S101
+    message = session.get(Message, event.message_id)
+    if message is None or message.read_at is not None or message.kind == "system":
+        return
+    people = contacts(session, [event.sender_id, event.recipient_id])
+    recipient, sender = people.get(event.recipient_id), people.get(event.sender_id)
+    is_customer = event.recipient_id == event.customer_id
+    _mail(
+        session, event, recipient, "new_message", f"{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}",
+        sender=sender.first_name if sender else "Plyo", body=message.body,
+        path="/messages" if is_customer else f"/coach/messages?customer={event.customer_id}",
+    )  # fmt: skip
+
+
+def convert_lead(session: Session, event: Event) -> None:
+    """Somebody who once left their address has an account now."""
+    assert isinstance(event, identity.EmailVerified)  # noqa: S101
+    if person := contact(session, event.account_id):
+        leads.convert_leads(session, email=person.email, customer_id=event.account_id, now=event.occurred_at)
+
+
+HANDLERS = {
+    scheduling.SessionBooked.type: [confirm_booking],
+    scheduling.SessionCancelled.type: [confirm_cancellation],
+    commerce.PaymentCaptured.type: [send_receipt],
+    commerce.PaymentFailed.type: [tell_of_failed_payment],
+    commerce.PaymentRefunded.type: [tell_of_refund],
+    commerce.SubscriptionStarted.type: [welcome_member],
+    commerce.SubscriptionCancelled.type: [confirm_end_of_membership],
+    engagement.MessageSent.type: [announce_message],
+    identity.EmailVerified.type: [convert_lead],
+}

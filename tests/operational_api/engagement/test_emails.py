@@ -1,0 +1,69 @@
+"""What e-mails say, and that each reason is one e-mail."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.engagement.channels.rendering import calendar_entry, local_time, render
+from operational_api.engagement.errors import UnknownTemplate
+from operational_api.engagement.models import OutgoingEmail
+from operational_api.engagement.public import queue_email
+from operational_api.engagement.service.emails import TEMPLATES
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+VALUES: dict[str, Any] = {
+    "name": "Mia <b> Maier", "path": "/verify-email?token=abc&x=1", "booking_id": "b1", "title": "Personal, training",
+    "coach": "Ana Ruiz", "location": "Plyo Kreuzberg", "starts_at": "2026-03-29T08:00:00+00:00",
+    "ends_at": "2026-03-29T09:00:00+00:00", "time_zone": "Europe/Berlin", "is_late": True, "is_by_coach": False,
+    "amount_minor": 990000, "currency": "VND", "is_trial": True, "sender": "Ana", "body": "Hi <script>\nSecond line",
+}  # fmt: skip
+URL = "https://plyo.example"
+
+
+class TestQueueEmail:
+    def test_is_one_for_one_reason(self, session: Session) -> None:
+        given = {"recipient": "mia@plyo.test", "template": "password_changed", "context": {"name": "Mia"}, "now": NOON}
+        assert queue_email(session, dedupe_key="k", **given) is True
+        assert queue_email(session, dedupe_key="k", **given) is False
+        assert len(session.scalars(select(OutgoingEmail)).all()) == 1
+
+    def test_refuses_unknown_templates_and_missing_values(self, session: Session) -> None:
+        given = {"dedupe_key": "k", "recipient": "mia@plyo.test", "now": NOON}
+        with pytest.raises(UnknownTemplate, match="No e-mail is called 'spam'"):
+            queue_email(session, template="spam", context={}, **given)
+        with pytest.raises(UnknownTemplate, match="needs path"):
+            queue_email(session, template="verify_email", context={"name": "Mia"}, **given)
+
+
+class TestRender:
+    @pytest.mark.parametrize("template", sorted(TEMPLATES))
+    def test_every_template_says_the_same_in_both_parts_and_escapes(self, template: str) -> None:
+        needed = {key: VALUES[key] for key in TEMPLATES[template]}
+        mail = render(template, needed, public_url=URL)
+        assert mail.subject
+        assert "\n" not in mail.subject
+        assert "<script>" not in mail.html
+        assert "<b>" not in mail.html
+        assert mail.html.startswith("<!doctype html>")
+        assert f'href="{URL}' in mail.html
+        assert f"{URL}" in mail.text
+        assert all(len(line) < 200 for line in mail.text.splitlines())
+
+    def test_links_start_at_the_public_address(self) -> None:
+        mail = render("verify_email", VALUES, public_url=URL)
+        assert f"{URL}/verify-email?token=abc&x=1" in mail.text
+        assert f'href="{URL}/verify-email?token=abc&amp;x=1"' in mail.html
+
+    def test_shows_money_and_local_time(self) -> None:
+        assert "990,000 ₫" in render("payment_receipt", VALUES, public_url=URL).subject
+        assert local_time("2026-03-29T08:00:00+00:00", "Europe/Berlin") == "Sunday 29 March, 10:00 (Berlin time)"
+
+    def test_attaches_the_session_for_the_calendar(self) -> None:
+        [(name, kind, entry)] = render("booking_confirmed", VALUES, public_url=URL).attachments
+        assert (name, kind) == ("session.ics", "text/calendar")
+        assert entry == calendar_entry(VALUES)
+        assert "DTSTART:20260329T080000Z\r\n" in entry
+        assert "SUMMARY:Personal\\, training with Ana Ruiz\r\n" in entry

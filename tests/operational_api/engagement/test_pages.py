@@ -1,0 +1,96 @@
+"""The page /messages, as a browser without JavaScript sees it."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.core.principal import Principal
+from operational_api.engagement.models import ContactPreference, Message
+from operational_api.engagement.public import send_message, unread_count
+from operational_api.training.models import Client
+from tests.factories import make_client, make_coach
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def mia(session: Session) -> Client:
+    return make_client(session, coach=make_coach(session))
+
+
+@pytest.fixture
+def browser(app: FastAPI, mia: Client, api: TestClient) -> TestClient:
+    """Mia's browser: signed in, without a bearer token, so that forms need their CSRF token."""
+    app.state.authenticators = [lambda _: Principal("customer", "app", mia.id, display_name="Mia Maier")]
+    api.headers.update(HTML)
+    return api
+
+
+def csrf(browser: TestClient) -> str:
+    found = re.search(r'name="csrf_token" value="(\w+)"', browser.get("/messages").text)
+    assert found
+    return found[1]
+
+
+class TestMessagesPage:
+    def test_shows_a_check_in_and_reads_it(self, session: Session, browser: TestClient, mia: Client) -> None:
+        assert mia.coach_id
+        send_message(
+            session, customer_id=mia.id, sender_id=mia.coach_id, recipient_id=mia.id, kind="nudge",
+            body="Hi <i>Mia</i>", now=datetime.now(UTC),
+        )  # fmt: skip
+        page = browser.get("/messages").text
+        assert "is checking in" in page
+        assert "Hi &lt;i&gt;Mia&lt;/i&gt;" in page
+        assert "<style nonce=" in page
+        assert unread_count(session, mia.id) == 0
+
+    def test_sends_by_a_plain_form(self, session: Session, browser: TestClient, mia: Client) -> None:
+        answer = browser.post("/messages", data={"body": "Thank you", "csrf_token": csrf(browser)})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/messages#write")
+        assert session.scalars(select(Message.body)).all() == ["Thank you"]
+        assert "Thank you" in browser.get("/messages").text
+        assert browser.post("/messages", data={"body": "forged"}).status_code == 403
+
+    def test_brings_an_empty_message_back_with_the_reason(self, browser: TestClient) -> None:
+        data = {"body": "  ", "csrf_token": csrf(browser)}
+        answer = browser.post("/messages", data=data, headers={"Referer": "http://testserver/messages"})
+        assert answer.status_code == 303
+        assert "1 to 4000 characters" in browser.get("/messages").text
+
+    def test_keeps_preferences(self, session: Session, browser: TestClient, mia: Client) -> None:
+        token = csrf(browser)
+        browser.post("/messages/preferences", data={"csrf_token": token, "quiet_from": "22:00", "quiet_until": "07:00"})
+        kept = session.get_one(ContactPreference, mia.id, populate_existing=True)
+        assert (kept.allows_nudges, str(kept.quiet_from), str(kept.quiet_until)) == (False, "22:00:00", "07:00:00")
+        half = {"csrf_token": token, "quiet_from": "9 pm", "allows_nudges": "on"}
+        assert browser.post("/messages/preferences", data=half).status_code == 422
+
+    def test_says_what_to_do_without_a_coach(self, session: Session, browser: TestClient, mia: Client) -> None:
+        mia.coach_id = None
+        session.flush()
+        assert "No coach yet" in browser.get("/messages").text
+
+    def test_pages_back(self, session: Session, browser: TestClient, mia: Client) -> None:
+        assert mia.coach_id
+        for n in range(45):
+            send_message(
+                session, customer_id=mia.id, sender_id=mia.id, recipient_id=mia.coach_id, kind="chat",
+                body=f"message {n:02}", now=datetime.now(UTC),
+            )  # fmt: skip
+        page = browser.get("/messages").text
+        assert "message 44" in page
+        assert "message 04" not in page
+        older = re.search(r'href="(/messages\?before=[^"]+)"', page)
+        assert older
+        assert "message 04" in browser.get(older[1]).text
+
+    def test_answers_the_script_with_the_list_alone(self, browser: TestClient) -> None:
+        fragment = browser.get("/messages/latest").text
+        assert 'id="bubbles"' in fragment
+        assert "<html" not in fragment
