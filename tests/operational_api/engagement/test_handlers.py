@@ -1,0 +1,125 @@
+"""What people are told by e-mail when something happens, once for each reason."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.events import commerce, engagement, scheduling
+from contracts.events.envelope import Event
+from contracts.ids import new_id
+from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.handlers import HANDLERS
+from operational_api.engagement.models import OutgoingEmail
+from operational_api.engagement.public import send_message
+from operational_api.scheduling.models import Booking
+from operational_api.training.models import Client
+from tests.factories import account_of, make_booking, make_client, make_coach, make_location, make_slot
+
+NOW = datetime.now(UTC)
+
+
+def told(session: Session, *events: Event) -> list[OutgoingEmail]:
+    """The e-mails after these events, each handled twice as after a crash."""
+    for event in events:
+        for handler in HANDLERS[event.type] * 2:
+            handler(session, event)
+    session.flush()
+    return list(session.scalars(select(OutgoingEmail).order_by(OutgoingEmail.id)))
+
+
+@pytest.fixture
+def mia(session: Session) -> Client:
+    return make_client(session, coach=make_coach(session))
+
+
+@pytest.fixture
+def booking(session: Session, mia: Client) -> Booking:
+    hanoi = make_location(session, name="Plyo Thao Dien", time_zone="Asia/Ho_Chi_Minh", currency="VND")
+    coach = make_coach(session, location=hanoi, display_name="Linh Tran")
+    starts_at = datetime(2026, 12, 1, 2, tzinfo=UTC)
+    return make_booking(session, slot=make_slot(session, coach=coach, starts_at=starts_at), customer_id=mia.id)
+
+
+def about(booking: Booking) -> dict[str, Any]:
+    return {
+        "occurred_at": NOW, "booking_id": booking.id, "slot_id": booking.slot_id, "customer_id": booking.customer_id,
+        "coach_id": booking.coach_id,
+    }  # fmt: skip
+
+
+class TestSessions:
+    def test_a_booking_is_confirmed_in_the_studios_time(self, session: Session, mia: Client, booking: Booking) -> None:
+        [email] = told(session, scheduling.SessionBooked(**about(booking)))
+        assert (email.template, email.recipient) == ("booking_confirmed", account_of(session, mia).email)
+        mail = render(email.template, email.context, public_url="http://plyo")
+        assert mail.subject == "Booked: Personal training, Tuesday 1 December, 09:00 (Ho Chi Minh time)"
+        assert "Plyo Thao Dien" in mail.text
+        assert mail.attachments
+
+    def test_the_waitlist_moves(self, session: Session, booking: Booking) -> None:
+        [email] = told(session, scheduling.SessionBooked(**about(booking), is_from_waitlist=True))
+        assert email.template == "waitlist_promoted"
+
+    @pytest.mark.parametrize(
+        ("how", "words"),
+        [({}, "cancelled in time"), ({"is_late": True}, "late cancellation"), ({"is_by_coach": True}, "coach had to")],
+    )
+    def test_a_cancellation_says_what_became_of_the_credit(
+        self, session: Session, booking: Booking, how: dict[str, bool], words: str
+    ) -> None:
+        [email] = told(session, scheduling.SessionCancelled(**about(booking), **how))
+        assert words in render(email.template, email.context, public_url="http://plyo").text
+
+    def test_old_news_is_not_written_about(self, session: Session, booking: Booking) -> None:
+        late = about(booking) | {"occurred_at": NOW - timedelta(days=2)}
+        assert told(session, scheduling.SessionBooked(**late)) == []
+
+
+class TestMoney:
+    def test_each_fact_is_one_e_mail(self, session: Session, mia: Client) -> None:
+        money = {"occurred_at": NOW, "customer_id": mia.id, "amount_minor": 9900, "currency": "EUR"}
+        plan = {"occurred_at": NOW, "customer_id": mia.id, "subscription_id": new_id()}
+        emails = told(
+            session,
+            commerce.PaymentCaptured(payment_id=new_id(), **money),
+            commerce.PaymentFailed(payment_id=new_id(), **money),
+            commerce.PaymentRefunded(payment_id=new_id(), refund_id=new_id(), **money),
+            commerce.SubscriptionStarted(plan_id=new_id(), amount_minor=9900, currency="EUR", **plan),
+            commerce.SubscriptionCancelled(**plan),
+            commerce.SubscriptionCancelled(**plan | {"subscription_id": new_id()}, is_voluntary=False),
+        )
+        assert [email.template for email in emails] == [
+            "payment_receipt", "payment_failed", "payment_refunded", "subscription_started", "subscription_cancelled",
+        ]  # fmt: skip
+        for email in emails:
+            assert render(email.template, email.context, public_url="http://plyo").subject
+
+    def test_nobody_is_told_about_an_unknown_account(self, session: Session) -> None:
+        event = commerce.PaymentCaptured(
+            occurred_at=NOW, payment_id=new_id(), customer_id=new_id(), amount_minor=1, currency="EUR"
+        )
+        assert told(session, event) == []
+
+
+class TestMessages:
+    def sent(self, session: Session, mia: Client, *, to_coach: bool = False) -> engagement.MessageSent:
+        assert mia.coach_id
+        ends = (mia.id, mia.coach_id) if to_coach else (mia.coach_id, mia.id)
+        message_id = send_message(
+            session, customer_id=mia.id, sender_id=ends[0], recipient_id=ends[1], kind="chat", body="Hello", now=NOW
+        )
+        return engagement.MessageSent(
+            occurred_at=NOW, message_id=message_id, customer_id=mia.id, sender_id=ends[0], recipient_id=ends[1],
+            kind="chat",
+        )  # fmt: skip
+
+    def test_one_e_mail_an_hour(self, session: Session, mia: Client) -> None:
+        [email] = told(session, self.sent(session, mia), self.sent(session, mia))
+        assert (email.template, email.context["path"]) == ("new_message", "/messages")
+
+    def test_the_coachs_leads_to_the_console(self, session: Session, mia: Client) -> None:
+        [email] = told(session, self.sent(session, mia, to_coach=True))
+        assert email.context["path"].startswith("/coach/")
