@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from operational_api.training.models import Client
-from operational_api.training.service import clients
+from operational_api.training.service import clients, workouts
+from operational_api.training.service.progress import strength_series, weeks_of
 
 
 def coach_of(session: Session, customer_id: UUID) -> UUID | None:
@@ -79,3 +80,51 @@ def client_facts(session: Session, customer_id: UUID) -> ClientFacts | None:
     if client is None:
         return None
     return ClientFacts(client.display_name, client.coach_id, client.location_id, client.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWorkout:
+    """A workout that the programme has for a client, not done yet."""
+
+    workout_id: UUID
+    title: str
+    scheduled_on: date
+
+
+def next_workout(session: Session, customer_id: UUID, now: datetime) -> PlannedWorkout | None:
+    """Today's planned workout where the client lives, else the next one; None without a programme."""
+    client = session.get(Client, customer_id)
+    if client is None:
+        return None
+    found, _ = workouts.list_workouts(
+        session, customer_id=customer_id, status="planned", scheduled_from=clients.local_today(client, now), limit=1,
+        oldest_first=True,
+    )  # fmt: skip
+    return PlannedWorkout(found[0].workout.id, found[0].workout.title, found[0].workout.scheduled_on) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How training goes: the movement trained most and its best estimated 1RM per day (kg, oldest first); workouts of
+    this week, done and planned so far."""
+
+    exercise_name: str | None
+    best_kg: list[float]
+    completed_this_week: int
+    planned_this_week: int
+
+
+def progress(session: Session, customer_id: UUID, now: datetime) -> Progress:
+    """A client's last twelve weeks in a few numbers."""
+    client = session.get(Client, customer_id)
+    if client is None:
+        return Progress(exercise_name=None, best_kg=[], completed_this_week=0, planned_this_week=0)
+    since = clients.local_today(client, now) - timedelta(weeks=12)
+    series = strength_series(session, client, since=since, exercises=1)
+    week = weeks_of(session, client, now=now, weeks=1)[-1]
+    return Progress(
+        exercise_name=series[0].exercise_name if series else None,
+        best_kg=[value for _, value in series[0].points] if series else [],
+        completed_this_week=week.completed,
+        planned_this_week=week.planned,
+    )

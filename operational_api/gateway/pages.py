@@ -1,0 +1,44 @@
+"""The front page, and each role's first page: the customer's home, and the ways into the consoles."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+
+from operational_api.core.errors import NotFound
+from operational_api.core.principal import CurrentPrincipal
+from operational_api.gateway.home import compose
+from operational_api.web.filters import zone
+from operational_api.web.navigation import NavItem
+from operational_api.web.rendering import person, redirect, render, time_zone
+from operational_api.web.signin import landing
+
+router = APIRouter()
+NAV = [
+    NavItem("Home", "/home", ("customer",), order=0, icon="home"),
+    NavItem("Coach console", "/coach/", ("coach",), order=0, icon="users"),
+    NavItem("Admin console", "/admin/", ("admin",), order=0, icon="chart"),
+    NavItem("Pipelines", "/dagster/", ("admin",), order=10, icon="pipeline"),
+]
+
+
+@router.get("/")
+def front(request: Request) -> Response:
+    """Who we are, for guests; people who are signed in go where they work."""
+    known = person(request)
+    if known is not None and known.role != "service":
+        return redirect(request, landing(known.role))
+    return render(request, "gateway/front.html", is_offline_ready=True)
+
+
+@router.get("/home")
+def home(request: Request, principal: CurrentPrincipal) -> Response:
+    """The customer's home."""
+    if principal.role in ("coach", "admin"):
+        return redirect(request, landing(principal.role))
+    if principal.account_id is None:
+        raise NotFound
+    now = datetime.now(UTC)
+    found = compose(request.app.state.sessions, principal.account_id, now=now)
+    hour = now.astimezone(zone(time_zone(request))).hour
+    greeting = "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
+    return render(request, "gateway/home.html", is_offline_ready=True, home=found, greeting=greeting, **found.parts)
