@@ -1,0 +1,99 @@
+"""The gate in front of internal tools, the front page, and a home that survives a part being down."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.orm import Session, sessionmaker
+
+from contracts.ids import new_id
+from operational_api.core.principal import Principal
+from operational_api.gateway.home import PARTS, compose
+from tests.browser import Browser
+
+
+def sign_in(app: FastAPI, role: str) -> Principal:
+    found = Principal(role=role, client_id="plyo-app", account_id=new_id(), display_name="Mia Santos")
+    app.state.authenticators.append(lambda _: found)
+    return found
+
+
+class TestAuthorize:
+    def ask(self, app: FastAPI, **headers: str) -> Any:
+        return Browser(app).get(
+            "/gateway/authorize?roles=admin", headers={"X-Forwarded-Uri": "/dagster/runs"} | headers,
+            follow_redirects=False,
+        )  # fmt: skip
+
+    def test_sends_a_guest_to_sign_in_and_back(self, app: FastAPI) -> None:
+        answer = self.ask(app)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/auth/login?return_to=%2Fdagster%2Fruns"
+
+    def test_sends_nobody_elsewhere(self, app: FastAPI) -> None:
+        answer = self.ask(app, **{"X-Forwarded-Uri": "//evil.test"})
+        assert answer.headers["location"] == "/auth/login?return_to=%2F"
+
+    @pytest.mark.parametrize("role", ["customer", "coach"])
+    def test_tells_other_roles_no(self, app: FastAPI, role: str) -> None:
+        sign_in(app, role)
+        answer = self.ask(app)
+        assert answer.status_code == 403
+        assert "for admins" in answer.text
+
+    def test_lets_an_admin_pass(self, app: FastAPI) -> None:
+        known = sign_in(app, "admin")
+        answer = self.ask(app)
+        assert answer.status_code == 204
+        assert answer.headers["x-plyo-principal"] == str(known.account_id)
+
+
+class TestFrontPage:
+    def test_sells_and_leads_on(self, app: FastAPI) -> None:
+        page = Browser(app).get("/")
+        assert page.status_code == 200
+        assert 'href="/plans"' in page.text
+        assert 'href="/signup"' in page.text
+
+
+class TestHome:
+    def test_greets_somebody_who_is_new(self, app: FastAPI) -> None:
+        sign_in(app, "customer")
+        page = Browser(app).get("/home")
+        assert page.status_code == 200
+        assert re.search(r"Good (morning|afternoon|evening), Mia", page.text)
+        assert "Nothing booked yet" in page.text
+        assert "not available right now" not in page.text
+
+    def test_a_part_that_fails_leaves_a_gap_and_no_more(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(session: Session, customer_id: object, now: datetime) -> object:
+            raise RuntimeError("down")
+
+        monkeypatch.setitem(PARTS, "membership", broken)
+        sign_in(app, "customer")
+        page = Browser(app).get("/home")
+        assert page.status_code == 200
+        assert "Some of this page is not available" in page.text
+        assert "Membership</h2>" not in page.text
+        assert "Nothing booked yet" in page.text
+
+    def test_every_part_has_an_answer_for_a_stranger(self, app: FastAPI) -> None:
+        found = compose(app.state.sessions, new_id(), now=datetime.now(UTC))
+        assert found.missing == []
+        assert found.parts.keys() == PARTS.keys()
+
+    def test_each_part_has_a_transaction_of_its_own(self, app: FastAPI) -> None:
+        seen: list[Session] = []
+        factory: sessionmaker[Session] = app.state.sessions
+
+        def note(session: Session, customer_id: object, now: datetime) -> None:
+            seen.append(session)
+
+        compose(factory, new_id(), now=datetime.now(UTC), parts={"a": note, "b": note})
+        assert seen[0] is not seen[1]
+
+    def test_consoles_people_are_sent_to_their_console(self, app: FastAPI) -> None:
+        sign_in(app, "coach")
+        assert Browser(app).get("/home", follow_redirects=False).headers["location"] == "/coach/"
