@@ -126,12 +126,18 @@ def list_invoices(
 
 @api.post("/refunds", response_model=RefundRead, status_code=201)
 def create_refund(
-    body: RefundCreate, _: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, provider: Provider
+    body: RefundCreate, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, provider: Provider
 ) -> Refund:
     """Give a customer's money back."""
     require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
     return refunds.refund_payment(
-        session, provider, payment_id=body.payment_id, amount_minor=body.amount_minor, reason=body.reason
+        session,
+        provider,
+        payment_id=body.payment_id,
+        amount_minor=body.amount_minor,
+        reason=body.reason,
+        actor_id=admin_id,
+        now=datetime.now(UTC),
     )
 
 

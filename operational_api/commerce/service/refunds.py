@@ -12,6 +12,7 @@ from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundabl
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
 from operational_api.commerce.service.customers import locked_customer
+from operational_api.core.models import AuditEntry
 from operational_api.core.outbox import publish
 
 
@@ -22,6 +23,8 @@ def refund_payment(
     payment_id: UUID,
     amount_minor: int | None,
     reason: str,
+    actor_id: UUID | None = None,
+    now: datetime,
 ) -> Refund:
     """Give back some or all of what is left of a captured payment.
 
@@ -30,6 +33,7 @@ def refund_payment(
 
     Args:
         amount_minor: None for all that is left.
+        actor_id: The admin who decided it, for the audit trail.
 
     Raises:
         PaymentNotFound: no such payment.
@@ -56,7 +60,18 @@ def refund_payment(
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
     key = f"refund-{payment.id}-{before}-{amount}"
     seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
-    return _store(session, seen, payment, invoice)
+    row = _store(session, seen, payment, invoice)
+    session.add(
+        AuditEntry(
+            actor_id=actor_id,
+            action="commerce.create_refund",
+            object_type="Payment",
+            object_id=str(payment.id),
+            details={"refund_id": str(row.id), "amount_minor": amount, "currency": row.currency, "reason": reason},
+            occurred_at=now,
+        )
+    )
+    return row
 
 
 def sync_refunds(session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice) -> None:

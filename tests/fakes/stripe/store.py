@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.fakes.stripe.errors import missing
@@ -43,6 +44,8 @@ class Store:
         self.clock_offset = 0
         self._dirty: set[str] = set()
         self._dirty_replies: set[str] = set()
+        if path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._file = sqlite3.connect(path, check_same_thread=False) if path else None
         if self._file:
             self._load(self._file)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from contracts.ids import new_id
 from operational_api.commerce import handlers, public
 from operational_api.commerce.models import Customer, Invoice, LedgerLine, Payment, PlanPrice, Subscription
 from operational_api.core.consumers import handle_next
-from operational_api.core.models import InboxMessage, OutboxEvent
+from operational_api.core.models import AuditEntry, InboxMessage, OutboxEvent
 from operational_api.core.retries import RetryPolicy
 from operational_api.identity.models import Account
 from tests.factories import LONG_AGO, make_account, make_pack, make_plan, make_subscription
@@ -179,6 +180,8 @@ class TestRefunds:
         admin = sign_in(make_account(session, role="admin"))
         done = admin.post("/api/commerce/refunds", json=body)
         assert (done.status_code, done.json()["status"]) == (201, "succeeded")
+        [entry] = session.scalars(select(AuditEntry).where(AuditEntry.object_id == str(payment.id)))
+        assert entry.details["reason"] == "Coach was ill"
         too_much = admin.post("/api/commerce/refunds", json=body | {"amount_minor": 3901})
         assert (too_much.status_code, too_much.json()["left_minor"]) == (422, 3900)
 
@@ -279,7 +282,7 @@ class TestMembershipWithoutProvider:
 class TestStory:
     """Real commits, a real server, webhooks over real HTTP, the worker's own loop."""
 
-    def test_two_clicks_two_returns_and_all_webhooks_make_one_membership(
+    def test_many_clicks_two_returns_and_all_webhooks_at_once_make_one_membership(
         self, serve_app: Callable[[str], FastAPI], fresh_database: Callable[[], str]
     ) -> None:
         app = serve_app(fresh_database())
@@ -295,16 +298,26 @@ class TestStory:
                 mia, code = make_account(session), only_plan(session)
             headers = {"Authorization": f"Bearer {access_token(app, mia)}"}
             with httpx.Client(base_url=at.url, headers=headers, timeout=30) as browser:
-                urls = {
-                    browser.post("/api/commerce/checkout-sessions", json={"plan_code": code}).json()["url"]
-                    for _ in range(2)
-                }
-                [url] = urls
-                back = httpx.URL(stripe.pay(url).headers["location"])
-                assert browser.get(back.raw_path.decode(), headers=HTML).status_code == 200
-                assert stripe.deliverer.settle(20)
-                assert {one["status"] for one in stripe.deliverer.log} == {200}
+
+                def press(_: int) -> str:
+                    answer = browser.post("/api/commerce/checkout-sessions", json={"plan_code": code})
+                    return str(answer.json()["url"])
+
+                def come_back(_: int) -> int:
+                    return browser.get(path, headers=HTML).status_code
+
+                with ThreadPoolExecutor(4) as hands:
+                    [url] = set(hands.map(press, range(4)))
+                    assert len(stripe.store.all("checkout.session")) == 1
+                    path = httpx.URL(stripe.pay(url).headers["location"]).raw_path.decode()
+                    returns = hands.map(come_back, range(2))
+                    workers = [hands.submit(_work, app, stripe) for _ in range(2)]
+                    assert set(returns) == {200}
+                    assert stripe.deliverer.settle(20)
+                    for worker in workers:
+                        worker.result()
                 _work(app, stripe)
+                assert {one["status"] for one in stripe.deliverer.log} == {200}
                 assert browser.get("/api/commerce/subscription").json()["status"] == "active"
             with app.state.sessions() as session:
                 for model in (Subscription, Invoice, Payment, Customer):

@@ -1,5 +1,7 @@
 """Refunds and disputes, to the cent and to the provider's own books."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy.orm import Session
 
@@ -9,11 +11,13 @@ from operational_api.commerce.models import Dispute, Payment, Refund
 from operational_api.commerce.service import refunds
 from tests.operational_api.commerce.conftest import Shop
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
 
 def give_back(shop: Shop, amount: int | None = None) -> Refund:
     payment = shop.one(Payment)
     return refunds.refund_payment(
-        shop.session, shop.provider, payment_id=payment.id, amount_minor=amount, reason="Coach was ill"
+        shop.session, shop.provider, payment_id=payment.id, amount_minor=amount, reason="Coach was ill", now=NOON
     )
 
 
@@ -69,7 +73,9 @@ class TestRefundPayment:
 
     def test_refuses_a_payment_nobody_made(self, shop: Shop) -> None:
         with pytest.raises(PaymentNotFound):
-            refunds.refund_payment(shop.session, shop.provider, payment_id=new_id(), amount_minor=1, reason="x")
+            refunds.refund_payment(
+                shop.session, shop.provider, payment_id=new_id(), amount_minor=1, reason="x", now=NOON
+            )
 
 
 class TestDispute:
