@@ -1,0 +1,190 @@
+"""Pages of scheduling: the timetable, one session, a customer's bookings. They act through the same services as HTTP.
+
+Sending a form twice is harmless: a seat held is held, a booking cancelled is cancelled, and both say so.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from operational_api.core.database import DbSession
+from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
+from operational_api.scheduling import access
+from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
+from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
+from operational_api.scheduling.service import agenda, bookings, payment, slots, timetable, waitlist
+from operational_api.training import public as training
+from operational_api.web.rendering import redirect, render, time_zone
+from operational_api.web.shell import NavItem
+
+router = APIRouter()
+NAV = [
+    NavItem("Book", "/book", roles=("guest", "customer"), order=20, icon="calendar-plus"),
+    NavItem("Bookings", "/bookings", roles=("customer",), order=30, icon="calendar"),
+]
+PAST = 12
+"""Past bookings on the page; older ones are in the API."""
+
+Choice = Annotated[str, Query(max_length=40)]
+
+
+@router.get("/book", response_class=HTMLResponse)
+def book(
+    request: Request,
+    principal: MaybePrincipal,
+    session: DbSession,
+    day: date | None = None,
+    coach: Choice = "",
+    place: Choice = "",
+    kind: Literal["", "one_to_one", "group"] = "",
+    move: UUID | None = None,
+) -> Response:
+    """The timetable of one day, by coach. A customer starts at their own studio."""
+    now = datetime.now(UTC)
+    customer_id = principal.account_id if principal and principal.role == "customer" else None
+    client = training.client_facts(session, customer_id) if customer_id else None
+    places = slots.list_locations(session)
+    if not place and client is not None and client.location_id is not None:
+        place = str(client.location_id)
+    chosen = next((one for one in places if str(one.id) == place), None)
+    zone = _zone(request, client, chosen.time_zone if chosen else None)
+    coaches = slots.list_coaches(session)
+    wanted = slots.SlotFilter(
+        coach_id=next((id_ for id_, _, _ in coaches if str(id_) == coach), None),
+        location_id=chosen.id if chosen else None,
+        kind=kind or None,
+    )
+    days = timetable.free_days(session, wanted, zone=zone, now=now)
+    on = day or next((one.on for one in days if one.free), days[0].on)
+    moving = access.reach_booking(session, principal, move, "scheduling.read_booking") if move and principal else None
+    kept = {"coach": coach, "place": place, "kind": kind, "move": str(move) if move else ""}
+    return render(
+        request,
+        "scheduling/book.html",
+        tz=zone,
+        days=days,
+        on=on,
+        coach_days=timetable.slots_on(session, wanted, on=on, zone=zone, viewer_id=customer_id, now=now),
+        own_coach_id=client.coach_id if client else None,
+        coach_options=[("", "Any coach"), *((id_, f"{name}, {city}") for id_, name, city in coaches)],
+        place_options=[("any", "All studios"), *((one.id, f"{one.name}, {one.city}") for one in places)],
+        chosen=kept,
+        link=lambda **changes: "/book?" + urlencode({k: v for k, v in (kept | changes).items() if v}),
+        means=payment.means_of(session, customer_id=customer_id, now=now) if customer_id else None,
+        moving=agenda.view_of(session, moving) if moving else None,
+    )
+
+
+@router.get("/book/{slot_id}", response_class=HTMLResponse)
+def confirm(
+    request: Request, slot_id: UUID, principal: MaybePrincipal, session: DbSession, move: UUID | None = None
+) -> Response:
+    """One session: what it is, what pays for it, until when it can be cancelled; and the button."""
+    now = datetime.now(UTC)
+    customer_id = principal.account_id if principal and principal.role == "customer" else None
+    view = slots.get_slot(session, slot_id, viewer_id=customer_id)
+    client = training.client_facts(session, customer_id) if customer_id else None
+    moving = access.reach_booking(session, principal, move, "scheduling.read_booking") if move and principal else None
+    return render(
+        request,
+        "scheduling/slot.html",
+        tz=_zone(request, client, view.location.time_zone),
+        view=view,
+        free_until=view.slot.starts_at - CANCELLATION_WINDOW,
+        is_open=view.slot.status == "open" and view.slot.starts_at > now,
+        means=payment.means_of(session, customer_id=customer_id, now=now) if customer_id else None,
+        moving=agenda.view_of(session, moving) if moving else None,
+    )
+
+
+@router.post("/book/{slot_id}")
+def book_slot(
+    request: Request,
+    slot_id: UUID,
+    customer_id: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    move: Annotated[UUID | None, Form()] = None,
+) -> Response:
+    """Book a seat, or move a booking here."""
+    now = datetime.now(UTC)
+    access.know_customer(session, principal, now)
+    if slots.get_slot(session, slot_id, viewer_id=customer_id).booking_id is not None:
+        return redirect(request, "/bookings", flash="You have this session.")
+    try:
+        with session.begin_nested():
+            if move:
+                old = access.reach_booking(session, principal, move, "scheduling.reschedule_booking")
+                bookings.reschedule_booking(session, booking_id=old.id, slot_id=slot_id, now=now)
+                return redirect(request, "/bookings", flash="Moved. Your coach sees the new time at once.")
+            bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
+    except PlanRequired as refusal:
+        return redirect(request, "/plans", flash=refusal.detail, tone="info")
+    return redirect(request, "/bookings", flash="Booked. See you there.")
+
+
+@router.post("/book/{slot_id}/waitlist")
+def wait(
+    request: Request,
+    slot_id: UUID,
+    customer_id: CurrentCustomer,
+    session: DbSession,
+    action: Annotated[Literal["join", "leave"], Form()] = "join",
+) -> Response:
+    """Join or leave the waitlist of a full session."""
+    now = datetime.now(UTC)
+    if action == "leave":
+        waitlist.leave_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=now)
+        return redirect(request, "/bookings", flash="You are off the waitlist.")
+    try:
+        entry = waitlist.join_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=now)
+    except AlreadyBooked as refusal:
+        return redirect(request, "/bookings", flash=refusal.detail, tone="info")
+    place = waitlist.place_in_line(session, entry)
+    told = "You are next in line." if place == 1 else f"You are number {place} in line."
+    return redirect(request, "/bookings", flash=f"{told} We book you the moment a seat is free.")
+
+
+@router.get("/bookings", response_class=HTMLResponse)
+def my_bookings(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+    """What is coming, what the customer waits for, what was."""
+    now = datetime.now(UTC)
+    coming, _ = agenda.list_bookings(session, customer_id=customer_id, starts_from=now, status="booked", limit=100)
+    past, _ = agenda.list_bookings(session, customer_id=customer_id, order="desc", limit=PAST + len(coming))
+    shown = {view.booking.id for view in coming}
+    client = training.client_facts(session, customer_id)
+    return render(
+        request,
+        "scheduling/bookings.html",
+        is_offline_ready=True,
+        tz=_zone(request, client, coming[0].location.time_zone if coming else None),
+        coming=[(view, BookingLife(view.booking.status, view.booking.starts_at)) for view in coming],
+        window=CANCELLATION_WINDOW,
+        waits=agenda.list_waits(session, customer_id=customer_id, now=now),
+        past=[view for view in past if view.booking.id not in shown][:PAST],
+    )
+
+
+@router.post("/bookings/{booking_id}/cancel")
+def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """Cancel a booking and say what it cost."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
+    now = datetime.now(UTC)
+    try:
+        bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=principal.role != "customer")
+    except BookingClosed as refusal:
+        if booking.status not in ("cancelled", "late_cancelled"):
+            return redirect(request, "/bookings", flash=refusal.detail, tone="bad")
+    if booking.status == "late_cancelled":
+        return redirect(request, "/bookings", flash="Cancelled late: the session counts as used.", tone="warn")
+    return redirect(request, "/bookings", flash="Cancelled. Nothing was used.")
+
+
+def _zone(request: Request, client: training.ClientFacts | None, place: str | None) -> str:
+    """The zone times are told in: the customer's own, the sign-in's, or the studio's for who has none."""
+    own = client.time_zone if client else time_zone(request)
+    return place if place and own == "UTC" else own

@@ -1,0 +1,271 @@
+"""Pages of training: today and the programme, logging on a phone, one workout, progress. For customers.
+
+The hidden id of a workout makes sending a log twice harmless. Logging works without JavaScript: adding a set or a
+movement is then a round trip that keeps what was typed.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.core.database import DbSession
+from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, Principal
+from operational_api.training import access, charts, forms
+from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
+from operational_api.training.models import Client
+from operational_api.training.service import exercises, injuries, programmes, progress, workouts
+from operational_api.training.service.clients import local_today
+from operational_api.web.rendering import redirect, render
+from operational_api.web.shell import NavItem
+
+router = APIRouter()
+NAV = [
+    NavItem("Training", "/training", roles=("customer",), order=10, icon="dumbbell"),
+    NavItem("Progress", "/progress", roles=("customer",), order=40, icon="chart"),
+]
+HISTORY = 15
+BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
+Texts = Annotated[Sequence[str], Form(max_length=forms.MOST_ROWS)]
+Text = Annotated[str, Form(max_length=2100)]
+
+
+def _client(session: Session, principal: Principal, now: datetime) -> Client:
+    return access.reach_client(session, principal, None, "training.read_client", now=now)
+
+
+@router.get("/training", response_class=HTMLResponse)
+def training(request: Request, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """What is planned now, the programme, what was done, what hurts."""
+    now = datetime.now(UTC)
+    client = _client(session, principal, now)
+    today = local_today(client, now)
+    week_ago = today - timedelta(days=6)
+    planned, _next = workouts.list_workouts(
+        session, customer_id=client.id, status="planned", scheduled_from=week_ago, limit=20, oldest_first=True
+    )
+    history, _next = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=HISTORY)
+    due = [row.workout for row in planned if row.workout.scheduled_on <= today]
+    active = next((p for p in programmes.programmes_of(session, client.id) if p.programme.status == "active"), None)
+    weeks = progress.weeks_of(session, client, now=now)
+    current = due[-1] if due else None
+    return render(
+        request,
+        "training/training.html",
+        is_offline_ready=True,
+        tz=client.time_zone,
+        today=today,
+        current=current,
+        plan=forms.planned_blocks(session, current) if current else [],
+        missed=due[:-1],
+        coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
+        done_today=next((row for row in history if row.workout.scheduled_on == today), None),
+        programme=active,
+        programme_week=min((today - active.programme.starts_on).days // 7 + 1, active.programme.weeks) if active else 0,
+        history=history,
+        weeks=weeks,
+        volume=[week.volume_kg for week in weeks],
+        injuries=injuries.injuries_of(session, client.id),
+        body_parts=[(part, part.capitalize()) for part in BODY_PARTS],
+    )
+
+
+@router.get("/training/log", response_class=HTMLResponse)
+def log_form(
+    request: Request,
+    _: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    workout: UUID | None = None,
+    exercise: Annotated[list[int] | None, Query(max_length=20)] = None,
+) -> Response:
+    """The logging form: of a planned workout, of one logged today (to correct it), or an empty one."""
+    now = datetime.now(UTC)
+    client = _client(session, principal, now)
+    draft = forms.Draft(workout or new_id())
+    if workout is not None:
+        row, client = access.reach_workout(session, principal, workout, "training.log_workout")
+        draft.title = row.title
+        if row.status == "completed":
+            if not workouts.is_correctable(row, client, now):
+                raise WorkoutClosed
+            draft.mode, draft.blocks = "edit", forms.logged_blocks(session, row)
+            draft.duration_minutes, draft.session_rpe = (
+                forms.number(row.duration_minutes),
+                forms.number(row.session_rpe),
+            )
+            draft.note = row.note or ""
+        else:
+            draft.blocks = forms.planned_blocks(session, row)
+    for one in exercises.known_exercises(session, exercise or []).values():
+        draft.blocks.append(forms.new_block(session, one, client.id))
+    return _form(request, session, client, draft)
+
+
+@router.post("/training/log")
+def log(
+    request: Request,
+    _: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    workout_id: Annotated[UUID, Form()],
+    exercise_id: Annotated[list[int] | None, Form(max_length=forms.MOST_ROWS)] = None,
+    weight_kg: Texts = (),
+    reps: Texts = (),
+    rpe: Texts = (),
+    mode: Annotated[Literal["log", "edit"], Form()] = "log",
+    title: Annotated[str, Form(max_length=120)] = "Log a workout",
+    action: Annotated[str, Form(max_length=40)] = "save",
+    new_exercise: Annotated[str, Form(max_length=12)] = "",
+    duration_minutes: Text = "",
+    session_rpe: Text = "",
+    note: Text = "",
+) -> Response:
+    """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed."""
+    now = datetime.now(UTC)
+    client = access.reach_client(session, principal, None, "training.log_workout", now=now)
+    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe)
+    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note)
+    if action.startswith("add_set:"):
+        block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
+        if block is not None:
+            block.rows.append(forms.Row(block.rows[-1].weight_kg, block.rows[-1].reps))
+        return _form(request, session, client, draft)
+    if action == "add_exercise":
+        if new_exercise.isdecimal():
+            found = exercises.known_exercises(session, [int(new_exercise)])
+            draft.blocks += [forms.new_block(session, one, client.id) for one in found.values()]
+        return _form(request, session, client, draft)
+    read = draft.read()
+    if read is None:
+        return _form(request, session, client, draft, status_code=422)
+    save = workouts.correct_workout if mode == "edit" else workouts.log_workout
+    if mode == "edit":
+        access.reach_workout(session, principal, workout_id, "training.log_workout")
+    done = save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
+    return redirect(
+        request, f"/training/workouts/{done.id}", flash="Changed." if mode == "edit" else "Logged. Well done."
+    )
+
+
+@router.get("/training/workouts/{workout_id}", response_class=HTMLResponse)
+def workout_page(
+    request: Request, workout_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+) -> Response:
+    """One logged workout: what was done, and what it was a best of."""
+    row, client = access.reach_workout(session, principal, workout_id, "training.read_workouts")
+    if row.status != "completed":
+        raise WorkoutNotFound
+    blocks = forms.logged_blocks(session, row)
+    sets = workouts.detail_of(session, row).sets
+    return render(
+        request,
+        "training/workout.html",
+        tz=client.time_zone,
+        workout=row,
+        blocks=blocks,
+        set_count=len(sets),
+        volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
+        bests=progress.bests_of(session, row),
+        is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
+    )
+
+
+@router.post("/training/workouts/{workout_id}/skip")
+def skip(
+    request: Request, workout_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+) -> Response:
+    """A planned workout that will not be done."""
+    access.reach_workout(session, principal, workout_id, "training.log_workout")
+    workouts.skip_workout(session, workout_id=workout_id)
+    return redirect(request, "/training", flash="Skipped. On to the next one.", tone="info")
+
+
+@router.post("/training/injuries")
+def report_injury(
+    request: Request,
+    _: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    body_part: Annotated[str, Form(min_length=1, max_length=30)],
+    severity: Annotated[int, Form(ge=1, le=3)],
+    occurred_on: Annotated[date, Form()],
+) -> Response:
+    """Note that something hurts."""
+    now = datetime.now(UTC)
+    client = access.reach_client(session, principal, None, "training.report_injury", now=now, kind="health")
+    known = injuries.injuries_of(session, client.id)
+    if any((one.body_part, one.occurred_on, one.resolved_on) == (body_part, occurred_on, None) for one in known):
+        return redirect(request, "/training#injuries", flash="Already noted.", tone="info")
+    try:
+        injuries.report_injury(
+            session, client=client, body_part=body_part, severity=severity, occurred_on=occurred_on, now=now
+        )
+    except InvalidDates as refusal:
+        return redirect(request, "/training#injuries", flash=refusal.detail, tone="bad")
+    return redirect(request, "/training#injuries", flash="Noted. Only you and your coach can see it.", tone="info")
+
+
+@router.post("/training/injuries/{injury_id}/resolve")
+def resolve_injury(
+    request: Request, injury_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+) -> Response:
+    """It does not hurt any more."""
+    injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
+    injuries.resolve_injury(session, injury=injury, client=client, now=datetime.now(UTC))
+    return redirect(request, "/training#injuries", flash="Good to hear.")
+
+
+@router.get("/progress", response_class=HTMLResponse)
+def progress_page(
+    request: Request,
+    _: CurrentCustomer,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    weeks: Annotated[int, Query(ge=4, le=52)] = 12,
+) -> Response:
+    """Strength per movement, volume and adherence per week."""
+    now = datetime.now(UTC)
+    client = _client(session, principal, now)
+    since = local_today(client, now) - timedelta(weeks=weeks)
+    series = progress.strength_series(session, client, since=since)
+    rows = progress.weeks_of(session, client, now=now, weeks=weeks)
+    planned, completed = sum(row.planned for row in rows), sum(row.completed for row in rows)
+    return render(
+        request,
+        "training/progress.html",
+        is_offline_ready=True,
+        tz=client.time_zone,
+        span=weeks,
+        strength=[(one, charts.line(one.points, unit="kg")) for one in series],
+        volume=charts.bars([(row.starts_on, row.volume_kg) for row in rows], told="{:,.0f} kg"),
+        adherence=charts.bars(
+            [(row.starts_on, 100 * row.completed / row.planned if row.planned else None) for row in rows],
+            top=100,
+            told="{:.0f} %",
+        ),
+        has_any=any(row.workouts for row in rows),
+        workouts=sum(row.workouts for row in rows),
+        volume_kg=sum(row.volume_kg for row in rows),
+        planned=planned,
+        completed=completed,
+    )
+
+
+def _form(
+    request: Request, session: Session, client: Client, draft: forms.Draft, *, status_code: int = 200
+) -> Response:
+    catalogue = exercises.search_exercises(session, limit=1000)
+    return render(
+        request,
+        "training/log.html",
+        status_code=status_code,
+        tz=client.time_zone,
+        draft=draft,
+        catalogue=sorted(catalogue, key=lambda one: (one.pattern, one.name)),
+    )

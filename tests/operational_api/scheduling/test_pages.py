@@ -1,0 +1,143 @@
+"""The booking pages as a browser without JavaScript uses them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.scheduling.models import Booking, Coach, WaitlistEntry
+from operational_api.training.models import Client
+from tests.factories import (
+    account_of,
+    make_account,
+    make_booking,
+    make_client,
+    make_coach,
+    make_slot,
+    make_subscription,
+)
+from tests.operational_api.conftest import SignIn
+
+SOON = (datetime.now(UTC) + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
+DAY = SOON.date().isoformat()
+
+
+@pytest.fixture
+def coach(session: Session) -> Coach:
+    """A coach in Berlin."""
+    return make_coach(session, display_name="Ana Keller")
+
+
+@pytest.fixture
+def mia(session: Session, coach: Coach) -> Client:
+    """A member."""
+    client = make_client(session, coach=coach)
+    make_subscription(session, customer_id=client.id)
+    return client
+
+
+@pytest.fixture
+def browser(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
+    """Mia's browser."""
+    return sign_in(account_of(session, mia))
+
+
+class TestBook:
+    def test_shows_the_day_by_coach(self, session: Session, browser: TestClient, coach: Coach) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        page = browser.get(f"/book?day={DAY}").text
+        assert f'href="/book/{slot.id}"' in page
+        assert "Ana Keller" in page
+        assert "Your coach" in page
+
+    def test_guests_may_look_and_are_asked_to_sign_in(self, session: Session, api: TestClient, coach: Coach) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        assert str(slot.id) in api.get(f"/book?day={DAY}").text
+        assert f"/auth/login?return_to=/book/{slot.id}" in api.get(f"/book/{slot.id}").text
+
+    def test_an_empty_day_says_when_there_is_more(self, session: Session, browser: TestClient, coach: Coach) -> None:
+        make_slot(session, coach=coach, starts_at=SOON)
+        other = (SOON + timedelta(days=1)).date().isoformat()
+        assert "No sessions on this day" in browser.get(f"/book?day={other}").text
+        assert "Nothing free in the next two weeks" in browser.get(f"/book?day={DAY}&kind=group").text
+
+    @pytest.mark.parametrize("query", ["coach=nonsense&place=nonsense", "day=1999-01-01", "day=9999-12-30"])
+    def test_survives_odd_filters(self, browser: TestClient, query: str) -> None:
+        assert browser.get(f"/book?{query}").status_code == 200
+
+    def test_without_a_plan_points_to_the_plans(self, session: Session, coach: Coach, sign_in: SignIn) -> None:
+        poor = sign_in(make_account(session))
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        assert 'href="/plans"' in poor.get(f"/book?day={DAY}").text
+        assert 'href="/plans"' in poor.get(f"/book/{slot.id}").text
+        answer = poor.post(f"/book/{slot.id}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/plans")
+
+
+class TestBookSlot:
+    def test_sent_twice_it_books_once(self, session: Session, browser: TestClient, coach: Coach) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        assert "Book this session" in browser.get(f"/book/{slot.id}").text
+        for _ in range(2):
+            answer = browser.post(f"/book/{slot.id}")
+            assert (answer.status_code, answer.headers["location"]) == (303, "/bookings")
+        assert len(session.scalars(select(Booking).where(Booking.slot_id == slot.id)).all()) == 1
+        assert "Ana Keller" in browser.get("/bookings").text
+
+    def test_the_loser_of_a_race_is_told_on_the_page_they_were_on(
+        self, session: Session, browser: TestClient, coach: Coach
+    ) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        make_booking(session, slot=slot)
+        came_from = {"Referer": f"http://testserver/book/{slot.id}", "Accept": "text/html"}
+        answer = browser.post(f"/book/{slot.id}", headers=came_from)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/book/{slot.id}")
+        page = browser.get(f"/book/{slot.id}").text
+        assert "Someone else booked the last seat first" in page
+        assert "Join the waitlist" in page
+
+    def test_waits_and_leaves(self, session: Session, browser: TestClient, coach: Coach) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        make_booking(session, slot=slot)
+        browser.post(f"/book/{slot.id}/waitlist", data={"action": "join"})
+        assert "you are next" in browser.get("/bookings").text
+        browser.post(f"/book/{slot.id}/waitlist", data={"action": "leave"})
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["left"]
+
+
+class TestBookings:
+    def test_cancels_and_says_what_it_cost(
+        self, session: Session, browser: TestClient, mia: Client, coach: Coach
+    ) -> None:
+        free = make_booking(session, slot=make_slot(session, coach=coach, starts_at=SOON), customer_id=mia.id)
+        near = datetime.now(UTC) + timedelta(hours=3)
+        late = make_booking(session, slot=make_slot(session, coach=coach, starts_at=near), customer_id=mia.id)
+        page = browser.get("/bookings").text
+        assert "Nothing is used." in page
+        assert "counts as used" in page
+        for booking in (free, late, late):
+            assert browser.post(f"/bookings/{booking.id}/cancel").status_code == 303
+        session.expire_all()
+        assert (free.status, late.status) == ("cancelled", "late_cancelled")
+        assert "Cancelled late" in browser.get("/bookings").text
+
+    def test_moves_to_another_time(self, session: Session, browser: TestClient, mia: Client, coach: Coach) -> None:
+        old = make_booking(session, slot=make_slot(session, coach=coach, starts_at=SOON), customer_id=mia.id)
+        other = make_slot(session, coach=coach, starts_at=SOON + timedelta(hours=2))
+        listed = browser.get(f"/book?move={old.id}&day={DAY}").text
+        assert f"/book/{other.id}?move={old.id}" in listed
+        form = browser.get(f"/book/{other.id}?move={old.id}").text
+        assert "Move to this time" in form
+        assert re.search(rf'name="move" value="{old.id}"', form)
+        browser.post(f"/book/{other.id}", data={"move": str(old.id)})
+        session.expire_all()
+        assert old.status == "cancelled"
+
+    def test_shows_nothing_of_others(self, session: Session, browser: TestClient) -> None:
+        theirs = make_booking(session)
+        assert "Nothing booked" in browser.get("/bookings").text
+        assert browser.post(f"/bookings/{theirs.id}/cancel").status_code == 404
+        assert browser.get(f"/book?move={theirs.id}").status_code == 404
