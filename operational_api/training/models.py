@@ -126,7 +126,8 @@ class Workout(Base):
 class WorkoutSet(Base):
     """One set done. `rpe` is set RPE: 10 means no repetition left in reserve.
 
-    `exercise_id` names a row of `exercises`: a trigger checks each statement's exercises at once (migration 0009).
+    Both foreign keys are declared and not enforced row by row: triggers check each statement's workouts and exercises
+    at once (migrations 0009 and 0013).
     """
 
     __tablename__ = "workout_sets"
@@ -138,7 +139,7 @@ class WorkoutSet(Base):
     )
     workout_id: Mapped[UUID] = mapped_column(ForeignKey(Workout.id, ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    exercise_id: Mapped[int]
+    exercise_id: Mapped[int] = mapped_column(ForeignKey(Exercise.id))
     reps: Mapped[int] = mapped_column(SmallInteger)
     weight_kg: Mapped[float | None] = mapped_column(REAL)
     rpe: Mapped[float | None] = mapped_column(REAL)

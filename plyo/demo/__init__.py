@@ -5,7 +5,7 @@ them while we load) and the command line around it (`plyo.cli`).
 """
 
 from plyo.demo.foundation import ADMIN_EMAIL, COACH_EMAIL, CUSTOMER_EMAIL, PASSWORD
-from plyo.demo.load import (
+from plyo.demo.loading import (
     DEFAULT_CUSTOMERS,
     DEFAULT_MONTHS,
     DEFAULT_SEED,

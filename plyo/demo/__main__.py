@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from plyo.demo.load import (
+from plyo.demo.loading import (
     DEFAULT_CUSTOMERS,
     DEFAULT_MONTHS,
     DEFAULT_SEED,

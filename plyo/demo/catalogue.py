@@ -51,7 +51,7 @@ class Offer:
 OFFERS = (
     Offer(
         "group", "Group training", "Small classes of up to eight, as many as you like, and a programme for the rest.",
-        "membership", None, 14, None, 0, 2, 2, (8900, 12900, 1_390_000), 0.20,
+        "membership", None, 14, None, 0, 2, 3, (8900, 12900, 1_390_000), 0.20,
     ),
     Offer(
         "coach-1", "Coaching, once a week",
@@ -61,7 +61,7 @@ OFFERS = (
     Offer(
         "coach-2", "Coaching, twice a week",
         "Two sessions a week with your own coach: the plan most people progress on.",
-        "membership", 10, 14, None, 2, 0, 1, (34900, 49900, 5_200_000), 0.26,
+        "membership", 10, 14, None, 2, 0, 2, (34900, 49900, 5_200_000), 0.26,
     ),
     Offer(
         "unlimited", "Unlimited", "Two sessions a week with your coach and every class in the timetable.",
