@@ -1,0 +1,229 @@
+"""The numbers of a business small enough to know them by heart (`business.sql`), as the marts tell them."""
+
+from datetime import date
+from hashlib import md5
+from uuid import UUID
+
+import pytest
+
+
+def who(name: str) -> UUID:
+    """The id that `business.sql` gives to a name."""
+    return UUID(md5(name.encode(), usedforsecurity=False).hexdigest())
+
+
+def rows(marts, query: str, *parameters: object) -> list[tuple]:
+    return marts.execute(query, list(parameters)).fetchall()
+
+
+class TestStages:
+    def test_everybody_is_where_their_life_led_them(self, marts):
+        found = dict(rows(marts, "select display_name, stage from marts.core.dim_customers"))
+        assert found == {
+            "Ana": "active", "Ben": "churned", "Cem": "won_back", "Dao": "active", "Eva": "trial", "Fay": "lead",
+            "Gus": "lead",
+        }  # fmt: skip
+
+    def test_a_day_in_march_knows_the_pause_and_the_loss(self, marts):
+        found = dict(
+            rows(
+                marts,
+                "select stage, customers from marts.core.fct_stages_daily where day = '2026-03-15' and customers > 0",
+            )
+        )
+        assert found == {"active": 2, "paused": 1, "churned": 1}
+
+
+class TestRevenue:
+    def test_mrr_is_kept_apart_by_currency(self, marts):
+        found = rows(
+            marts,
+            "select currency, mrr_minor, active_members from marts.finance.fct_mrr_daily "
+            "where day = '2026-06-17' order by currency",
+        )
+        assert found == [("EUR", 4538 + 4538, 2), ("VND", 900000, 1)]
+
+    def test_the_movements_are_named_for_what_they_are(self, marts):
+        found = rows(
+            marts,
+            """select display_name, kind, amount_minor, changed_on, cancel_kind from marts.finance.fct_mrr_movements
+            inner join marts.core.dim_customers using (customer_id) order by changed_at""",
+        )
+        assert found == [
+            ("Ana", "new", 4118, date(2026, 1, 17), None),
+            ("Cem", "new", 4118, date(2026, 1, 20), None),
+            ("Ben", "new", 4118, date(2026, 2, 1), None),
+            ("Dao", "new", 900000, date(2026, 3, 1), None),  # 18:30 UTC is next morning in Saigon
+            ("Cem", "churn", -4118, date(2026, 3, 5), "involuntary"),
+            ("Ben", "contraction", -4118, date(2026, 3, 10), None),
+            ("Ana", "expansion", 420, date(2026, 4, 1), None),
+            ("Ben", "expansion", 4118, date(2026, 4, 10), None),
+            ("Cem", "reactivation", 4538, date(2026, 5, 2), None),
+            ("Ben", "churn", -4118, date(2026, 6, 1), "voluntary"),
+        ]
+
+    def test_a_pause_is_no_attrition_and_an_end_is(self, marts):
+        found = rows(
+            marts,
+            """select month, members_at_start, members_lost, members_at_end from marts.finance.fct_membership_months
+            where currency = 'EUR' and month >= '2026-03-01' order by month""",
+        )
+        assert found == [
+            (date(2026, 3, 1), 3, 1, 2),
+            (date(2026, 4, 1), 2, 0, 2),
+            (date(2026, 5, 1), 2, 0, 3),
+            (date(2026, 6, 1), 3, 1, 2),
+        ]
+
+    def test_a_payment_knows_its_attempts_and_refund(self, marts):
+        found = rows(
+            marts,
+            "select attempt, status, amount_minor, refunded_minor, fee_minor, kind, failure_code "
+            "from marts.finance.fct_payments order by attempt",
+        )
+        assert found == [
+            (1, "failed", 5400, 0, 0, "membership", "card_declined"),
+            (2, "captured", 5400, 540, 106, "membership", None),
+        ]
+
+    def test_the_ledger_tells_what_is_owed_and_earned(self, marts):
+        found = dict(rows(marts, "select account, balance_minor from marts.finance.fct_ledger_balances"))
+        assert found == {
+            "receivable": 0, "membership_revenue": -4538, "tax_payable": -862, "stripe_balance": 4754,
+            "payment_fees": 106, "refunds": 540,
+        }  # fmt: skip
+
+
+class TestScheduling:
+    def test_a_session_after_midnight_is_on_the_studios_day(self, marts):
+        found = rows(marts, "select local_day, local_hour from marts.scheduling.fct_bookings where title = 'Late'")
+        assert found == [(date(2026, 6, 15), 0)]
+
+    def test_utilisation_is_delivered_over_available_and_a_holiday_is_not_available(self, marts):
+        found = rows(
+            marts,
+            """select week_starts_on, available_hours, delivered_hours, utilisation, no_shows, late_cancels
+            from marts.scheduling.fct_coach_weeks where coach_id = ? and week_starts_on >= '2026-05-25'
+            order by week_starts_on""",
+            who("kim"),
+        )
+        assert found == [
+            (date(2026, 5, 25), 4.0, 1.0, 0.25, 0, 0),
+            (date(2026, 6, 1), 4.0, 1.0, 0.25, 1, 1),
+            (date(2026, 6, 15), 4.0, 1.0, 0.25, 0, 0),
+        ]
+
+    def test_a_group_slot_counts_its_seats(self, marts):
+        found = rows(
+            marts,
+            "select capacity, seats_held, seats_attended, no_shows, late_cancels from marts.scheduling.fct_slots "
+            "where title = 'Circle'",
+        )
+        assert found == [(4, 2, 1, 1, 1)]
+
+
+class TestTraining:
+    def test_the_coach_of_a_workout_is_who_it_was_then(self, marts):
+        found = rows(
+            marts,
+            """select scheduled_on, coach.display_name from marts.training.fct_workouts
+            inner join marts.core.dim_coaches as coach using (coach_id)
+            where scheduled_on in ('2026-05-18', '2026-05-25') order by 1""",
+        )
+        assert found == [(date(2026, 5, 18), "Linh"), (date(2026, 5, 25), "Kim")]
+
+    def test_bests_and_records_of_an_exercise(self, marts):
+        found = rows(
+            marts,
+            """select performed_on, round(best_e1rm_kg, 2), top_weight_kg, volume_kg, is_record
+            from marts.training.fct_exercise_bests order by performed_on""",
+        )
+        assert found == [
+            (date(2026, 5, 4), 116.67, 100.0, 1460.0, False),
+            (date(2026, 5, 11), 115.5, 105.0, 315.0, False),
+            (date(2026, 5, 25), 122.5, 105.0, 525.0, True),
+            (date(2026, 6, 8), 110.0, 110.0, 110.0, False),
+        ]
+
+    def test_adherence_waits_until_a_workout_is_due(self, marts):
+        found = rows(
+            marts, "select week_starts_on, planned, completed from marts.training.fct_adherence_weeks order by 1"
+        )
+        assert found[-3:] == [(date(2026, 6, 1), 1, 0), (date(2026, 6, 8), 1, 1), (date(2026, 6, 15), 1, 0)]
+
+    def test_the_ring_counts_and_readiness_compares_with_the_clients_own(self, marts):
+        found = rows(
+            marts,
+            """select device, devices_seen, hrv_rmssd_ms, round(hrv_baseline_ms, 1), readiness
+            from marts.training.fct_wearable_days where day = '2026-06-16'""",
+        )
+        assert found[0][:3] == ("ring", 2, 50.0)
+        assert 50 < found[0][3] < 55
+        assert 0 < found[0][4] < 50
+
+
+class TestRetention:
+    def test_features_say_what_was_known_on_the_day(self, marts):
+        found = rows(
+            marts,
+            """select as_of, sessions_attended_28d, no_shows_90d, workouts_28d, adherence_28d, coach_changes_90d,
+                round(price_increase_90d, 3), failed_payments_90d, has_next_booking, has_open_injury,
+                messages_sent_28d, messages_received_28d, days_since_last_session, tenure_days
+            from marts.retention.fct_churn_features where customer_id = ? and as_of >= '2026-06-08' order by as_of""",
+            who("ana"),
+        )
+        assert found == [
+            (date(2026, 6, 8), 2, 0, 3, 0.75, 1, 0.102, 1, False, False, 0, 0, 7, 142),
+            # On the 15th the session and the workout of that day are still to come.
+            (date(2026, 6, 15), 2, 0, 3, 0.75, 1, 0.102, 1, True, True, 1, 1, 14, 149),
+            # Today, the 17th, counts up to now.
+            (date(2026, 6, 17), 3, 0, 2, 0.5, 1, 0.102, 1, True, True, 1, 1, 3, 152),
+        ]
+
+    def test_nobody_is_asked_about_who_is_on_trial_paused_or_gone(self, marts):
+        found = {
+            name
+            for (name,) in rows(
+                marts,
+                """select display_name from marts.retention.fct_churn_features
+                inner join marts.core.dim_customers using (customer_id) where as_of = '2026-03-16'""",
+            )
+        }
+        assert found == {"Ana", "Dao"}  # Ben paused, Cem gone
+
+    def test_a_label_is_unknown_until_thirty_days_are_over(self, marts):
+        found = rows(
+            marts,
+            """select as_of, is_churned_30d, churned_on from marts.retention.fct_churn_labels
+            where customer_id = ? and as_of >= '2026-04-27' order by as_of""",
+            who("ben"),
+        )
+        assert found == [
+            (date(2026, 4, 27), False, None),
+            (date(2026, 5, 4), True, date(2026, 6, 1)),
+            (date(2026, 5, 11), True, date(2026, 6, 1)),
+            (date(2026, 5, 18), True, date(2026, 6, 1)),
+            (date(2026, 5, 25), None, date(2026, 6, 1)),
+            (date(2026, 6, 1), None, date(2026, 6, 1)),
+        ]
+
+    def test_a_cohort_keeps_who_came_back(self, marts):
+        found = rows(
+            marts,
+            "select months_since, members, retained from marts.retention.fct_cohort_retention "
+            "where cohort_month = '2026-01-01' order by 1",
+        )
+        assert found == [(0, 2, 2), (1, 2, 2), (2, 2, 2), (3, 2, 1), (4, 2, 1), (5, 2, 2)]
+
+    @pytest.mark.parametrize(
+        ("outcome", "expected"),
+        [("attended", (3, 1, 1, 1, 1.0, 0.0, 1.0)), ("retained", (3, 1, 1, 1, 1.0, 0.0, 1.0))],
+    )
+    def test_effects_count_known_outcomes_only(self, marts, outcome, expected):
+        found = rows(
+            marts,
+            """select runs, outcomes_pending, treated, held_out, treated_rate, holdout_rate, lift
+            from marts.retention.fct_automation_effects where rule_code = 'check-in-test' and outcome = ?""",
+            outcome,
+        )
+        assert found == [expected]

@@ -1,0 +1,88 @@
+"""What others may rely on: marts as `contracts.relations` names them, metrics that compute, nothing undescribed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from contracts.metrics import METRICS
+from contracts.relations import RELATIONS
+from tests.dbt_project.lake import ROOT
+
+
+@pytest.fixture(scope="module")
+def manifest(built_lake, target: Path) -> dict:
+    """The manifest of the build."""
+    return json.loads((target / "manifest.json").read_text())
+
+
+def models(manifest: dict) -> list[dict]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+class TestRelations:
+    def test_every_mart_is_promised_and_every_promise_is_a_mart(self, manifest):
+        marts = {f"{node['schema']}.{node['name']}" for node in models(manifest) if node["fqn"][1] == "marts"}
+        assert marts == {name for name in RELATIONS if not name.startswith("ml.")}
+
+    def test_contracts_say_the_same_columns_and_types_in_the_same_order(self, manifest):
+        for node in models(manifest):
+            if node["fqn"][1] != "marts":
+                continue
+            relation = RELATIONS[f"{node['schema']}.{node['name']}"]
+            assert node["config"]["contract"]["enforced"], relation.name
+            said = [(column["name"], column["data_type"]) for column in node["columns"].values()]
+            assert said == list(relation.columns.items()), relation.name
+            assert node["description"] == relation.grain
+
+    def test_the_lake_holds_what_was_promised(self, marts):
+        for relation in RELATIONS.values():
+            if relation.schema == "ml":
+                continue
+            found = {row[0]: row[1].lower() for row in marts.execute(f"describe {relation.path}").fetchall()}
+            assert found == relation.columns, relation.name
+
+    def test_keys_identify_rows(self, marts):
+        for relation in RELATIONS.values():
+            if relation.schema == "ml":
+                continue
+            key = ", ".join(relation.key)
+            twice = f"select {key} from {relation.path} group by all having count(*) > 1"
+            assert marts.execute(twice).fetchall() == [], relation.name
+
+
+class TestDescriptions:
+    def test_every_model_says_its_grain_and_every_column_what_it_is(self, manifest, marts):
+        silent = [node["name"] for node in models(manifest) if "One row" not in node["description"]]
+        assert silent == []
+        for node in models(manifest):
+            actual = {row[0] for row in marts.execute(f"describe {node['relation_name']}").fetchall()}
+            described = {name for name, column in node["columns"].items() if column["description"].strip(" ?")}
+            assert described == actual, node["name"]
+
+    def test_every_exposure_stands_on_a_mart(self, manifest):
+        for exposure in manifest["exposures"].values():
+            parents = [manifest["nodes"][name] for name in exposure["depends_on"]["nodes"]]
+            assert parents, exposure["name"]
+            assert all(parent["fqn"][1] == "marts" for parent in parents), exposure["name"]
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_a_metric_can_be_computed_from_its_own_words(self, marts, metric):
+        where = f"where {metric.where}" if metric.where else ""
+        query = f"select {metric.at}, {metric.expression} as value from {RELATIONS[metric.relation].path} {where} group by 1"  # noqa: E501
+        assert marts.execute(query).fetchall()
+
+    def test_money_is_never_summed_across_currencies(self):
+        assert all("currency" in metric.columns for metric in METRICS.values() if metric.unit == "money")
+
+    def test_the_page_of_metrics_defines_each_with_the_same_words_and_sql(self):
+        page = re.sub(r"\s+", " ", (ROOT / "docs" / "metrics.md").read_text())
+        missing = [
+            metric.name
+            for metric in METRICS.values()
+            if f"`{metric.name}`" not in page or metric.definition not in page or metric.expression not in page
+        ]
+        assert missing == []
