@@ -258,8 +258,8 @@ _ALL = (
         "ml.churn_scores",
         "One row per customer, date and model: the probability that the membership ends within 30 days.",
         "customer_id as_of model_id",
-        """customer_id uuid, as_of date, scored_at time, model_id text, probability float, base_value float,
-        reasons json""",
+        """customer_id uuid, as_of date, scored_at time, model_id text, probability float, probability_low float,
+        probability_high float, base_value float, reasons json""",
     ),
 )
 

@@ -70,7 +70,7 @@ def measure(probability: Matrix, y: Matrix) -> dict[str, Any]:
         "log_loss": float(-np.mean(y * np.log(clipped) + (1 - y) * np.log(1 - clipped))),
         "brier": float(np.mean((probability - y) ** 2)),
         "ece": float(
-            sum(one["rows"] * abs(one["predicted"] - one["observed"]) for one in reliability(probability, y)) / len(y)
+            sum(one["count"] * abs(one["predicted"] - one["observed"]) for one in reliability(probability, y)) / len(y)
         ),
     }
     has_both = 0 < y.sum() < len(y)
@@ -87,7 +87,7 @@ def reliability(probability: Matrix, y: Matrix) -> list[dict[str, Any]]:
     place = np.clip((probability * BINS).astype(int), 0, BINS - 1)
     return [
         {
-            "from": one / BINS, "to": (one + 1) / BINS, "rows": int((place == one).sum()),
+            "from": one / BINS, "to": (one + 1) / BINS, "count": int((place == one).sum()),
             "predicted": float(probability[place == one].mean()), "observed": float(y[place == one].mean()),
         }
         for one in range(BINS) if (place == one).any()

@@ -21,10 +21,11 @@ def _times(count: float, one: str, many: str, none: str) -> str:
     return none if count < 0.5 else f"{count:.0f} {one if round(count) == 1 else many}"
 
 
-def _trend(value: float, what: str) -> str:
-    if abs(value) < 0.05:
+def _trend(ratio: float, what: str) -> str:
+    """Of a ratio to the time before: 1 is as usual."""
+    if abs(ratio - 1) < 0.05:
         return f"{what} as usual"
-    return f"{what} {'up' if value > 0 else 'down'} {abs(value) * 100:.0f} %"
+    return f"{what} {'up' if ratio > 1 else 'down'} {abs(ratio - 1) * 100:.0f} %"
 
 
 def _tenure(days: float) -> str:
@@ -46,11 +47,7 @@ _WORDS: dict[str, tuple[Callable[[float], str], str]] = {
     "sessions_attended_90d": (
         lambda v: _times(v, "session", "sessions", "No session") + " attended in 3 months", "Attendance unknown",
     ),
-    "attendance_trend": (
-        lambda v: "Comes as often as usual" if abs(v) < 0.05
-        else f"Comes {'more' if v > 0 else 'less'} often than usual",
-        "Too new for a trend in attendance",
-    ),
+    "attendance_trend": (lambda v: _trend(v, "Attendance"), "No sessions two months ago to compare with"),
     "no_shows_90d": (
         lambda v: _times(v, "missed session", "missed sessions", "No missed session") + " in 3 months", "No bookings",
     ),
@@ -78,7 +75,7 @@ _WORDS: dict[str, tuple[Callable[[float], str], str]] = {
         else ("Logged a workout today" if v < 1 else f"Last workout {_days(v)} ago"),
         "No workout logged yet",
     ),
-    "volume_trend": (lambda v: _trend(v, "Training volume"), "Too few workouts for a trend in volume"),
+    "volume_trend": (lambda v: _trend(v, "Training volume"), "No workouts two months ago to compare with"),
     "session_rpe_28d": (lambda v: f"Sessions felt like {v:.1f} out of 10", "No effort ratings"),
     "coach_changes_90d": (
         lambda v: "Coach changed in the last 3 months" if v >= 1 else "Same coach for 3 months or more", "No coach",
@@ -100,8 +97,8 @@ _WORDS: dict[str, tuple[Callable[[float], str], str]] = {
     "home_distance_km": (
         lambda v: f"Lives {v:.0f} km away" if v >= 1 else "Lives around the corner", "Address unknown",
     ),
-    "sleep_trend": (lambda v: _trend(v, "Sleep"), "No sleep data"),
-    "hrv_trend": (lambda v: _trend(v, "Heart-rate variability"), "No heart-rate data"),
+    "sleep_trend": (lambda v: _trend(v, "Sleep this week"), "No sleep data"),
+    "hrv_trend": (lambda v: _trend(v, "Heart-rate variability this week"), "No heart-rate data"),
 }  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def rewritten(lake: duckdb.DuckDBPyConnection, *, since_snapshot: int, names: Se
     )
     counts = ", ".join(f"count(*) filter (now.{name} is distinct from before.{name}) as {name}" for name in names)
     differing = lake.execute(
-        f"select {counts} from (from {then}) as before inner join (from {now}) as now using (customer_id, as_of)"  # noqa: S608
+        f"select {counts} from (from {then}) as before inner join (from {now}) as now using (customer_id, as_of)"
     ).pl()
     return {name: count for name, count in differing.row(0, named=True).items() if count}
 

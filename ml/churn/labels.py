@@ -18,5 +18,5 @@ LABELLED = f"""
     where labels.{TARGET} is not null and as_of + {HORIZON.days} <= (
         select max(as_of) from marts.retention.fct_churn_features
     )
-"""  # noqa: S608 - our own constants
+"""
 """Every row whose 30 days are over."""

@@ -91,7 +91,7 @@ def latest(settings: ChurnSettings) -> list[dict[str, Any]]:
                 from {tables.SCORES} as scores
                 left join marts.retention.fct_churn_features as members using (customer_id, as_of)
                 where model_id = $id and as_of = (select max(as_of) from {tables.SCORES} where model_id = $id)
-                order by probability desc, customer_id""",  # noqa: S608 - names of our own tables
+                order by probability desc, customer_id""",
                 {"id": model_id},
             ).pl()
         except duckdb.CatalogException:
@@ -113,7 +113,7 @@ def rewritten_since_served(lake: duckdb.DuckDBPyConnection) -> dict[str, int]:
     )
     counts = lake.execute(
         f"""select {differing} from (select customer_id, as_of, {served} from {tables.SCORES}) as served
-        inner join marts.retention.fct_churn_features as now using (customer_id, as_of)"""  # noqa: S608
+        inner join marts.retention.fct_churn_features as now using (customer_id, as_of)"""
     ).pl()
     return {name: count for name, count in counts.row(0, named=True).items() if count}
 
@@ -137,7 +137,7 @@ def _last_known(lake: duckdb.DuckDBPyConnection, *, before_or_on: date) -> pl.Da
     return lake.execute(
         f"""select cast(customer_id as varchar) as customer_id,
             arg_max(probability, (as_of, scored_at)) as last_probability
-        from {tables.SCORES} where as_of <= ? group by all""",  # noqa: S608 - name of our own table
+        from {tables.SCORES} where as_of <= ? group by all""",
         [before_or_on],
     ).pl()
 
@@ -147,7 +147,7 @@ def _write(lake: duckdb.DuckDBPyConnection, frame: pl.DataFrame, model_id: str, 
     columns = ["probability", "probability_low", "probability_high", "base_value", "reasons", "inputs"]
     there = lake.execute(
         f"""select cast(customer_id as varchar) as customer_id, {", ".join(columns)}
-        from {tables.SCORES} where as_of = ? and model_id = ?""",  # noqa: S608
+        from {tables.SCORES} where as_of = ? and model_id = ?""",
         [day, model_id],
     ).pl()
     fresh = frame.join(there, on=["customer_id", *columns], how="anti", nulls_equal=True)
@@ -159,10 +159,10 @@ def _write(lake: duckdb.DuckDBPyConnection, frame: pl.DataFrame, model_id: str, 
         if not gone.is_empty():
             lake.execute(
                 f"""delete from {tables.SCORES} where as_of = ? and model_id = ?
-                and customer_id in (select cast(unnest(?) as uuid))""",  # noqa: S608
+                and customer_id in (select cast(unnest(?) as uuid))""",
                 [day, model_id, gone["customer_id"].to_list()],
             )
-        lake.execute(f"insert into {tables.SCORES} by name select * exclude (coach_id) from fresh_scores")  # noqa: S608
+        lake.execute(f"insert into {tables.SCORES} by name select * exclude (coach_id) from fresh_scores")
 
     lake.register("fresh_scores", fresh.to_arrow())
     try:

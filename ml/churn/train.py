@@ -148,6 +148,9 @@ def _fit(rows: Rows, *, seed: int) -> tuple[ChurnModel, pl.DataFrame]:
     tests = {name: evaluate.backtest(rows, blocks, _fits(seed, BACKTEST_MEMBERS)[name]) for name in able}
     metrics = evaluate.report(rows, blocks, tests)
     algorithm, chosen = _choose(metrics["test"], rows, able)
+    best_first = sorted(metrics["test"], key=lambda name: name != algorithm)
+    metrics["test"] = {name: metrics["test"][name] for name in best_first}
+    metrics["calibration"] = metrics["reliability"][algorithm]
     model = _fits(seed, boosting.MEMBERS)[algorithm](rows)
     own = tests[algorithm]
     calibration = Calibration.fit(own.log_odds, rows.target) if model.is_calibrated else Calibration()
@@ -239,7 +242,7 @@ def _record(
             select ? as model_id, cast(? as timestamptz) as trained_at, false as is_current, ? as algorithm,
                 cast(? as json) as metrics, ? as decision, ? as seed, ? as labelled_rows, ? as leavers,
                 cast(? as date) as trained_through, ? as marts_snapshot_id, ? as data_hash
-            where ? not in (select model_id from {tables.MODELS})""",  # noqa: S608 - names of our own tables
+            where ? not in (select model_id from {tables.MODELS})""",
             [
                 model_id, facts["trained_at"], algorithm, metrics, decision, facts["seed"], facts["labelled_rows"],
                 facts["leavers"], facts["trained_through"], facts["marts_snapshot_id"], facts["data_hash"], model_id,
@@ -252,6 +255,6 @@ def _record(
 
 def _mark_current(lake: duckdb.DuckDBPyConnection, model_id: str) -> None:
     lake.execute(
-        f"update {tables.MODELS} set is_current = (model_id = $id) where is_current <> (model_id = $id)",  # noqa: S608
+        f"update {tables.MODELS} set is_current = (model_id = $id) where is_current <> (model_id = $id)",
         {"id": model_id},
     )

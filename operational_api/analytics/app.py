@@ -1,0 +1,83 @@
+"""The analytics process: its own app with the house's error documents, tokens and health. No endpoint of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from contracts import telemetry
+from operational_api.analytics import router
+from operational_api.analytics.errors import LakeDown, NotBuilt
+from operational_api.analytics.freshness import Clock
+from operational_api.analytics.lake import Lake
+from operational_api.analytics.lineage import Manifest
+from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.core import http
+from operational_api.core.errors import Unavailable
+from operational_api.core.principal import bearer
+from operational_api.core.tokens import KeySource, TokenVerifier, keys_from_url
+
+health = APIRouter(tags=["health"])
+
+
+@health.get("/live")
+@health.get("/api/analytics/live", include_in_schema=False)
+def live() -> dict[str, str]:
+    """The process runs."""
+    return {"state": "live"}
+
+
+@health.get("/ready")
+@health.get("/api/analytics/ready", include_in_schema=False)
+def ready(request: Request, response: Response) -> dict[str, object]:
+    """Whether questions can be answered. `marts` says when the first build is still to come: that is no failure."""
+    lake: Lake = request.app.state.lake
+    parts = {"lake": "up", "marts": "built"}
+    try:
+        lake.snapshot_id()
+        if not request.app.state.clock.is_built():
+            parts["marts"] = "not built yet"
+    except NotBuilt:
+        parts["marts"] = "not built yet"
+    except LakeDown:
+        parts = {"lake": "down", "marts": "unknown"}
+    except Unavailable:
+        parts["lake"] = "busy"
+    response.status_code = 503 if parts["lake"] == "down" else 200
+    return {"state": "not ready" if parts["lake"] == "down" else "ready", "parts": parts}
+
+
+def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) -> FastAPI:
+    """The analytics app.
+
+    Args:
+        settings: Environment of the process.
+        keys: Where to get the issuer's public keys, instead of `jwks_url`.
+    """
+    lake = Lake(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        lake.close()
+
+    app = FastAPI(
+        title="Plyo analytics", version="1", lifespan=lifespan,
+        docs_url="/api/analytics/docs", openapi_url="/api/analytics/openapi.json",
+    )  # fmt: skip
+    app.state.settings = settings
+    app.state.lake = lake
+    app.state.clock = Clock(lake, settings)
+    app.state.manifest = Manifest(settings.dbt_manifest)
+    verifier = TokenVerifier(keys or keys_from_url(settings.jwks_url), issuer=settings.public_url)
+    app.state.authenticators = [bearer(verifier)]
+    http.install(app)
+    app.include_router(health)
+    app.include_router(router.router)
+    return app
+
+
+def serve() -> FastAPI:
+    """Entry point: `uvicorn --factory operational_api.analytics.app:serve`."""
+    telemetry.configure("analytics")
+    return create_app(AnalyticsSettings())

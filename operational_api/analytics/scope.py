@@ -1,0 +1,70 @@
+"""Whose rows a principal sees: the one place where the row policy of analytics is decided.
+
+admin      everything
+coach      rows that carry their coach_id, or rows of customers who are their clients now; nothing about money
+customer   rows about themself
+Whether one client's page may be opened at all is the Cedar policy's decision (`operational_api.core.policy`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from operational_api.analytics.errors import NotForServices, WholeBusiness
+from operational_api.analytics.query import Value
+from operational_api.core.principal import Principal
+
+OWN_CLIENTS = "customer_id in (select customer_id from @core.dim_customers where coach_id = $principal)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A condition that every row must meet; `condition` is empty for those who may see all."""
+
+    condition: str
+    parameters: dict[str, Value]
+
+
+def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_client_history: bool = False) -> Scope:
+    """The rows of something with these columns that the principal may see.
+
+    Args:
+        principal: Who asks.
+        columns: Columns of the rows.
+        schema: Schema of the mart: coaches see nothing of `finance`, not even their clients' part.
+        is_client_history: Rows belong to the client wherever they came from: the coach of today sees what was done
+            with the coach before.
+
+    Raises:
+        WholeBusiness: the rows cannot be told apart by this principal.
+        NotForServices: it is no person.
+    """
+    account = _account(principal)
+    if principal.role == "admin":
+        return Scope("", {})
+    if principal.role == "coach" and schema != "finance":
+        if "coach_id" in columns and not is_client_history:
+            return Scope("coach_id = $principal", {"principal": account})
+        if "customer_id" in columns:
+            return Scope(OWN_CLIENTS, {"principal": account})
+    if principal.role == "customer" and "customer_id" in columns:
+        return Scope("customer_id = $principal", {"principal": account})
+    raise WholeBusiness
+
+
+def require_staff(principal: Principal) -> None:
+    """Let coaches and admins pass.
+
+    Raises:
+        WholeBusiness: the principal is a customer.
+        NotForServices: the principal is no person.
+    """
+    _account(principal)
+    if principal.role not in ("coach", "admin"):
+        raise WholeBusiness
+
+
+def _account(principal: Principal) -> UUID:
+    if principal.account_id is None:
+        raise NotForServices
+    return principal.account_id

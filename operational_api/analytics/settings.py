@@ -1,0 +1,32 @@
+"""What the analytics process is told by its environment: where the lake is, whose tokens count, what fresh means."""
+
+from pathlib import Path
+
+from contracts.warehouse import WarehouseSettings
+
+
+class AnalyticsSettings(WarehouseSettings):
+    """Environment of the analytics process, prefix `PLYO_`; the lake as `lake_reader`."""
+
+    public_url: str = "http://127.0.0.1:8400"
+    """The gateway's origin: the one accepted issuer of tokens."""
+    jwks_url: str = "http://127.0.0.1:8401/oidc/jwks"
+    """Where the issuer publishes its keys; inside the stack the API's own address."""
+    dbt_manifest: Path = Path("dbt_project/target/manifest.json")
+    """Written by dbt: what every mart is made of."""
+    lake_memory_limit: str = "512MB"
+    analytics_cursors: int = 4
+    """Queries that run at once; more wait for their turn."""
+    analytics_cache_mib: int = 64
+    analytics_query_seconds: float = 15.0
+    """A query that runs longer is stopped."""
+    analytics_max_rows: int = 200_000
+    """Rows of one answer; who wants more is asked to narrow it."""
+    marts_late_seconds: float = 600
+    """Marts that miss a change older than this are late."""
+    marts_stale_seconds: float = 3600
+    scores_late_seconds: float = 36 * 3600
+    """Scores are of a date, so at the end of their day they are a day old."""
+    scores_stale_seconds: float = 72 * 3600
+    models_late_seconds: float = 8 * 86400
+    models_stale_seconds: float = 30 * 86400

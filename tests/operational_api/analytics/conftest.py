@@ -1,0 +1,246 @@
+"""A real lake with every promised mart, small enough to count by hand, and the analytics app in front of it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from contracts import warehouse
+from contracts.ids import new_id
+from contracts.relations import RELATIONS
+from operational_api.analytics.app import create_app
+from operational_api.analytics.settings import AnalyticsSettings
+from plyo.postgres import PostgresServer
+
+ISSUER = "http://testserver"
+KEY = RSAKey.generate_key(2048)
+KEY.ensure_kid()
+ANNA, BORIS = UUID(int=0xA1), UUID(int=0xB2)  # coaches
+MIA, NOAH, OLGA = UUID(int=1), UUID(int=2), UUID(int=3)  # Mia and Noah train with Anna, Olga with Boris
+LOCATION = UUID(int=0xF0)
+Ask = Callable[..., TestClient]
+
+
+def make_marts(lake: duckdb.DuckDBPyConnection, *, with_ml: bool = True) -> None:
+    """Every promised mart, empty."""
+    for relation in RELATIONS.values():
+        if relation.schema != "ml" or with_ml:
+            lake.execute(f"create schema if not exists marts.{relation.schema}")
+            columns = ", ".join(f"{name} {kind}" for name, kind in relation.columns.items())
+            lake.execute(f"create table {relation.path} ({columns})")
+    lake.execute(
+        """create table raw.main._cdc_watermarks (slot varchar, lsn ubigint, committed_at timestamptz,
+        landed_at timestamptz, changes bigint)"""
+    )
+
+
+def insert(lake: duckdb.DuckDBPyConnection, name: str, *rows: dict[str, object]) -> None:
+    """Rows by column name; columns left out are null."""
+    for row in rows:
+        marks = ", ".join(f"${column} as {column}" for column in row)
+        lake.execute(f"insert into {RELATIONS[name].path} by name select {marks}", row)
+
+
+def stream(lake: duckdb.DuckDBPyConnection, lsn: int, at: datetime, *, changes: int) -> None:
+    lake.execute("insert into raw.main._cdc_watermarks values ('plyo', ?, ?, ?, ?)", [lsn, at, at, changes])
+
+
+def build(lake: duckdb.DuckDBPyConnection, lsn: int, at: datetime) -> None:
+    """What dbt notes at the end of a build."""
+    lake.execute(
+        """create or replace table marts.core.fct_builds as select ?::timestamptz as built_at,
+        ?::timestamptz as data_as_of, ?::timestamptz as landed_at, ?::bigint as lsn, 1::bigint as raw_snapshot_id""",
+        [at, at, at, lsn],
+    )
+
+
+def fill(lake: duckdb.DuckDBPyConnection) -> None:
+    """Three customers, two coaches, three months of numbers in two currencies."""
+    now = datetime.now(UTC)
+    stream(lake, 100, now, changes=10)
+    build(lake, 100, now)
+    for customer, name, coach, currency in (
+        (MIA, "Mia", ANNA, "EUR"), (NOAH, "Noah", ANNA, "USD"), (OLGA, "Olga", BORIS, "EUR"),
+    ):  # fmt: skip
+        insert(lake, "core.dim_customers", {
+            "customer_id": customer, "display_name": name, "coach_id": coach, "currency": currency, "stage": "active",
+            "coach_name": "Anna" if coach == ANNA else "Boris", "mrr_minor": 9900,
+        })  # fmt: skip
+    insert(
+        lake,
+        "core.dim_coaches",
+        {"coach_id": ANNA, "display_name": "Anna"},
+        {"coach_id": BORIS, "display_name": "Boris"},
+    )
+    lake.execute(
+        """insert into marts.finance.fct_mrr_daily by name
+        select day::date as day, currency, (100000 + 37 * i * (case currency when 'EUR' then 1 else 2 end))::bigint
+            as mrr_minor, 10 + i // 10 as active_members, 500 as new_minor, -120 as churn_minor, 1 as members_started,
+            0 as members_ended
+        from range(90) as days(i), unnest(['EUR', 'USD']) as currencies(currency),
+            lateral (select date '2026-08-01' + i::integer as day)"""
+    )
+    lake.execute(
+        """insert into marts.finance.fct_payments by name
+        select uuid() as payment_id,
+            (case i % 3 when 0 then $mia when 1 then $noah else $olga end)::uuid as customer_id,
+            case when i % 5 = 0 then 'failed' else 'captured' end as status, 9900 + i as amount_minor, 100 as fee_minor,
+            case when i % 7 = 0 then 500 else 0 end as refunded_minor, 0 as disputed_minor,
+            case when i % 3 = 1 then 'USD' else 'EUR' end as currency, date '2026-08-01' + i::integer as attempted_on,
+            case when i % 5 > 0 then date '2026-08-01' + i::integer end as captured_on
+        from range(60) as r(i)""",
+        {"mia": str(MIA), "noah": str(NOAH), "olga": str(OLGA)},
+    )
+    lake.execute(
+        """insert into marts.scheduling.fct_bookings by name
+        select uuid() as booking_id, customer_id::uuid as customer_id, coach_id::uuid as coach_id,
+            $place::uuid as location_id, date '2026-09-01' + (i // 3)::integer as local_day,
+            ['attended', 'attended', 'no_show', 'cancelled', 'late_cancelled', 'booked'][1 + (i // 3) % 6] as status
+        from range(1, 121) as r(i), lateral (
+            select case i % 3 when 0 then $mia when 1 then $noah else $olga end as customer_id,
+                case when i % 3 < 2 then $anna else $boris end as coach_id)""",
+        {
+            "mia": str(MIA),
+            "noah": str(NOAH),
+            "olga": str(OLGA),
+            "anna": str(ANNA),
+            "boris": str(BORIS),
+            "place": str(LOCATION),
+        },
+    )
+    lake.execute(
+        """insert into marts.scheduling.fct_coach_weeks by name
+        select coach_id::uuid as coach_id, date '2026-09-07' + (7 * i)::integer as week_starts_on,
+            30.0 as available_hours, (10 + i)::double as delivered_hours, (10 + i) / 30.0 as utilisation,
+            10 + i as sessions_delivered, 1 as no_shows
+        from range(6) as r(i), unnest([$anna, $boris]) as c(coach_id)""",
+        {"anna": str(ANNA), "boris": str(BORIS)},
+    )
+    for customer in (MIA, NOAH, OLGA):
+        for week in ("2026-09-07", "2026-09-14"):
+            insert(lake, "training.fct_adherence_weeks", {
+                "customer_id": customer, "week_starts_on": week, "planned": 4, "completed": 3, "adherence": 0.75,
+            })  # fmt: skip
+        insert(
+            lake,
+            "training.fct_training_days",
+            {"customer_id": customer, "day": "2026-09-07", "load": 300.0, "workouts": 1},
+        )
+        insert(lake, "training.fct_wearable_days", {"customer_id": customer, "day": "2026-09-07", "sleep_minutes": 420})
+        insert(lake, "training.fct_workouts", {
+            "workout_id": new_id(), "customer_id": customer, "coach_id": BORIS, "scheduled_on": "2026-09-07",
+            "completed_on": "2026-09-07", "status": "completed", "volume_kg": 1234.5,
+        })  # fmt: skip
+        insert(lake, "training.fct_exercise_bests", {
+            "customer_id": customer, "exercise_id": 1, "exercise_name": "Squat", "performed_on": "2026-09-07",
+            "best_e1rm_kg": 116.67,
+        })  # fmt: skip
+        insert(lake, "ml.churn_scores", {
+            "customer_id": customer, "as_of": now.date(), "scored_at": now, "model_id": "churn-1",
+            "probability": 0.1 * (1 + customer.int), "base_value": -2.0, "reasons": json.dumps([{"feature": "x"}]),
+        })  # fmt: skip
+    insert(lake, "ml.churn_models", {
+        "model_id": "churn-1", "trained_at": now, "is_current": True, "algorithm": "lightgbm", "metrics": "{}",
+    })  # fmt: skip
+    insert(
+        lake, "finance.fct_mrr_movements", {"change_id": new_id(), "customer_id": MIA, "currency": "EUR", "kind": "new"}
+    )
+    insert(lake, "core.fct_stages_daily", {"day": "2026-09-07", "stage": "active", "customers": 3})
+    insert(
+        lake,
+        "retention.fct_automation_runs",
+        {"run_id": new_id(), "customer_id": MIA, "coach_id": ANNA, "arm": "treatment"},
+    )
+    insert(
+        lake,
+        "retention.fct_automation_effects",
+        {"rule_name": "Nudge", "outcome": "attended", "treated": 1, "held_out": 0},
+    )
+    insert(
+        lake,
+        "retention.fct_cohort_retention",
+        {"cohort_month": "2026-08-01", "months_since": 1, "members": 3, "retained": 3},
+    )
+
+
+def new_lake(postgres: PostgresServer, folder: Path) -> AnalyticsSettings:
+    name = f"lake_{new_id().hex}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    settings = AnalyticsSettings(
+        lake_catalog_url=postgres.url(name), lake_path=str(folder / "lake"), public_url=ISSUER,
+        dbt_manifest=folder / "manifest.json",
+    )  # fmt: skip
+    warehouse.set_up(settings)
+    return settings
+
+
+@pytest.fixture
+def empty_settings(postgres: PostgresServer, tmp_path: Path) -> AnalyticsSettings:
+    """A lake that was set up and never built."""
+    return new_lake(postgres, tmp_path)
+
+
+@pytest.fixture(scope="package")
+def settings(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AnalyticsSettings:
+    """A filled lake that no test changes."""
+    settings = new_lake(postgres, tmp_path_factory.mktemp("analytics"))
+    with warehouse.writing(settings) as lake:
+        make_marts(lake)
+        fill(lake)
+    return settings
+
+
+def serve(settings: AnalyticsSettings) -> FastAPI:
+    return create_app(settings, keys=lambda _refresh: KeySet([RSAKey.import_key(KEY.as_dict(private=False))]))
+
+
+def person(app: FastAPI, role: str, account: UUID | None = None, **options: object) -> TestClient:
+    """A client with the token of a person (or service) of that role."""
+    claims = {
+        "iss": ISSUER, "aud": "plyo-api", "sub": str(account or new_id()), "role": role, "client_id": "tests",
+        "sid": str(new_id()), "exp": int(time.time()) + 600,
+    }  # fmt: skip
+    token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
+    return TestClient(
+        app, base_url=ISSUER, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"}, **options
+    )
+
+
+@pytest.fixture(scope="package")
+def app(settings: AnalyticsSettings) -> Iterator[FastAPI]:
+    app = serve(settings)
+    yield app
+    app.state.lake.close()
+
+
+@pytest.fixture
+def admin(app: FastAPI) -> TestClient:
+    return person(app, "admin")
+
+
+@pytest.fixture
+def anna(app: FastAPI) -> TestClient:
+    return person(app, "coach", ANNA)
+
+
+@pytest.fixture
+def mia(app: FastAPI) -> TestClient:
+    return person(app, "customer", MIA)
+
+
+@pytest.fixture(scope="package")
+def by_hand(settings: AnalyticsSettings) -> Iterator[Callable[[str], list[tuple]]]:
+    """Runs SQL in a connection of the test's own, as a person with the lake would."""
+    with warehouse.reading(settings) as lake:
+        yield lambda sql: lake.execute(sql).fetchall()

@@ -1,0 +1,125 @@
+"""As known on a date, restated since, and how fresh: on lakes that change under the test."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts import warehouse
+from operational_api.analytics import lake as lakes
+from tests.operational_api.analytics.conftest import build, fill, make_marts, person, serve, stream
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch):
+    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 0)
+
+
+@pytest.fixture
+def writer(empty_settings):
+    with warehouse.writing(empty_settings) as writer:
+        make_marts(writer)
+        fill(writer)
+        yield writer
+
+
+@pytest.fixture
+def admin(writer, empty_settings):
+    app = serve(empty_settings)
+    yield person(app, "admin")
+    app.state.lake.close()
+
+
+class TestAsOf:
+    def test_a_metric_is_told_as_it_was_known(self, admin, writer):
+        published = admin.get("/api/analytics/metrics/mrr?grain=month").json()
+        then = datetime.now(UTC).isoformat()
+        writer.execute("update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor * 2 where currency = 'EUR'")
+        now = admin.get("/api/analytics/metrics/mrr?grain=month").json()
+        known = admin.get("/api/analytics/metrics/mrr", params={"grain": "month", "as_of": then}).json()
+        assert now["points"] != published["points"]
+        assert known["points"] == published["points"]
+        assert writer.execute(known["sql"]).fetchall() == writer.execute(published["sql"]).fetchall()
+        rows = admin.get("/api/analytics/datasets/mrr_daily", params={"as_of": then, "currency": "EUR"}).json()["items"]
+        assert rows[0]["mrr_minor"] == 100000
+
+    def test_before_the_first_build_there_is_nothing_to_know(self, admin):
+        answer = admin.get("/api/analytics/metrics/mrr", params={"as_of": "2020-01-01"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_that_long_ago")
+        assert answer.json()["oldest"]
+
+
+class TestRestatements:
+    def test_lists_points_that_changed_and_the_rows_that_caused_it(self, admin, writer):
+        then = datetime.now(UTC).isoformat()
+        writer.execute(
+            """update marts.finance.fct_payments set refunded_minor = refunded_minor + 100
+            where currency = 'USD' and status = 'captured' and captured_on between '2026-08-01' and '2026-08-10'"""
+        )
+        writer.execute(
+            """insert into marts.finance.fct_payments by name
+            select uuid() as payment_id, 'captured' as status, 7 as amount_minor, 0 as refunded_minor,
+                0 as disputed_minor, 'EUR' as currency, date '2026-09-02' as captured_on"""
+        )
+        told = admin.get(
+            "/api/analytics/metrics/net_revenue/restatements", params={"grain": "month", "since": then}
+        ).json()
+        assert [
+            (
+                one["at"],
+                one["currency"],
+                one["now"] - one["then"],
+                one["rows_added"],
+                one["rows_removed"],
+                one["rows_changed"],
+            )
+            for one in told["items"]
+        ] == [("2026-08-01", "USD", -300, 0, 0, 3), ("2026-09-01", "EUR", 7, 1, 0, 0)]
+
+    def test_nothing_changed_is_nothing_restated(self, admin):
+        since = datetime.now(UTC).isoformat()
+        assert admin.get("/api/analytics/metrics/mrr/restatements", params={"since": since}).json()["items"] == []
+
+
+class TestFreshness:
+    def state(self, admin, name: str) -> str:
+        return admin.get(f"/api/analytics/metrics/{name}").json()["freshness"]["state"]
+
+    def test_marts_with_a_quiet_stream_are_fresh(self, admin, writer):
+        ago = datetime.now(UTC) - timedelta(hours=5)
+        build(writer, 100, ago)
+        writer.execute("delete from raw.main._cdc_watermarks")
+        stream(writer, 100, ago, changes=10)
+        stream(writer, 120, datetime.now(UTC), changes=0)
+        assert self.state(admin, "mrr") == "fresh"
+
+    def test_a_change_that_waits_makes_them_late_then_stale(self, admin, writer):
+        for minutes, expected in ((5, "fresh"), (20, "late"), (120, "stale")):
+            writer.execute("delete from raw.main._cdc_watermarks")
+            build(writer, 100, datetime.now(UTC) - timedelta(hours=5))
+            stream(writer, 110, datetime.now(UTC) - timedelta(minutes=minutes), changes=1)
+            stream(writer, 120, datetime.now(UTC), changes=5)
+            assert self.state(admin, "mrr") == expected
+
+    def test_a_dead_stream_makes_them_late(self, admin, writer):
+        writer.execute("delete from raw.main._cdc_watermarks")
+        ago = datetime.now(UTC) - timedelta(minutes=30)
+        stream(writer, 100, ago, changes=1)
+        build(writer, 100, ago)
+        assert self.state(admin, "mrr") == "late"
+
+    def test_scores_that_stop_touch_what_shows_scores_and_only_that(self, admin, writer):
+        writer.execute("update marts.ml.churn_scores set as_of = current_date - 5")
+        told = {
+            name: admin.get(f"/api/analytics/datasets/{name}").json()["freshness"]["state"]
+            for name in ("watchlist", "coach_clients", "mrr_daily", "coach_utilisation", "churn_model_card")
+        }
+        assert told == {
+            "watchlist": "stale", "coach_clients": "stale", "mrr_daily": "fresh", "coach_utilisation": "fresh",
+            "churn_model_card": "fresh",
+        }  # fmt: skip
+
+    def test_the_overview_names_every_relation(self, admin):
+        told = admin.get("/api/analytics/freshness").json()
+        states = {one["relation"]: one["state"] for one in told["relations"]}
+        assert states["finance.fct_mrr_daily"] == states["ml.churn_scores"] == told["state"] == "fresh"
+        assert told["build"]["lsn"] == told["stream"]["lsn"] == 100
