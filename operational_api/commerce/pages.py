@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from operational_api.commerce.errors import CheckoutNotPaid, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import Provider
+from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import checkout, invoices, packs, plans, subscriptions
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
@@ -72,7 +73,7 @@ def go_to_payment(
     principal: CurrentPrincipal,
     session: DbSession,
     provider: Provider,
-    plan_code: Annotated[str, Form()],
+    plan_code: Annotated[str, Form(max_length=100, pattern=NO_NUL)],
     currency: Annotated[str | None, Form(pattern="^[A-Z]{3}$")] = None,
 ) -> Response:
     """Send the customer to Stripe's page; pressing twice leads to the same one."""
@@ -95,7 +96,7 @@ def come_back(
     customer_id: CurrentCustomer,
     session: DbSession,
     provider: Provider,
-    session_id: Annotated[str, Query(max_length=255)] = "",
+    session_id: Annotated[str, Query(max_length=255, pattern=NO_NUL)] = "",
 ) -> Response:
     """Say what came of the payment page. Loading it again changes nothing."""
     try:
@@ -140,8 +141,8 @@ def cancel(
     customer_id: CurrentCustomer,
     session: DbSession,
     provider: Provider,
-    reason: Annotated[str, Form(max_length=100)] = "",
-    words: Annotated[str, Form(max_length=400)] = "",
+    reason: Annotated[str, Form(max_length=100, pattern=NO_NUL)] = "",
+    words: Annotated[str, Form(max_length=400, pattern=NO_NUL)] = "",
 ) -> Response:
     """End the membership at the end of what is paid."""
     said = ": ".join(part for part in (reason.strip(), words.strip()) if part)

@@ -10,8 +10,11 @@ from operational_api.commerce.models import Invoice
 from operational_api.commerce.service.plans import Offer
 from operational_api.commerce.service.subscriptions import Membership
 
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL's text cannot hold a NUL character."""
 CurrencyCode = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+PlanCode = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_NUL)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=NO_NUL)]
 
 
 class PlanRead(BaseModel):
@@ -57,7 +60,7 @@ class PlanList(BaseModel):
 class CheckoutCreate(BaseModel):
     """What to buy. Without a currency: the customer's own."""
 
-    plan_code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    plan_code: PlanCode
     currency: CurrencyCode | None = None
 
 

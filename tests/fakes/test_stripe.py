@@ -38,6 +38,12 @@ class TestAuthentication:
         with pytest.raises(stripe.AuthenticationError, match="Invalid API Key provided"):
             stranger.v1.customers.list()
 
+    def test_takes_the_key_as_curl_sends_it(self, shared_stripe: LocalStripe) -> None:
+        url = f"{shared_stripe.url}/v1/customers"
+        assert httpx.get(url, auth=(shared_stripe.secret_key, "")).status_code == 200
+        assert httpx.get(url, auth=("sk_test_wrong", "")).status_code == 401
+        assert httpx.get(url).status_code == 401
+
 
 class TestCustomers:
     def test_keeps_what_it_is_given(self, client: stripe.StripeClient) -> None:

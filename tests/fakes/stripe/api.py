@@ -1,5 +1,6 @@
 """The road of a request: key check, form decoding, idempotency, dispatch, expansion, pagination, error bodies."""
 
+import base64
 import copy
 import hashlib
 import json
@@ -111,7 +112,11 @@ class Api:
 
     def _check_key(self, headers: dict[str, str]) -> None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
+        if scheme.lower() == "basic":
+            key = _basic_user(key)
+        elif scheme.lower() != "bearer":
+            key = ""
+        if not key:
             raise invalid(
                 "You did not provide an API key. You need to provide your API key in the Authorization header, "
                 "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
@@ -188,6 +193,13 @@ class Api:
                 return _error_answer(error, request_id, headers)
             finally:
                 self.store.request = {"id": None, "idempotency_key": None}
+
+
+def _basic_user(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode().partition(":")[0]
+    except ValueError:
+        return ""
 
 
 def _route(method: str, path: str, params: dict[str, Any]) -> tuple[Handler, tuple[str, ...]]:

@@ -119,6 +119,11 @@ class TestCheckout:
         assert (answer.status_code, answer.json()["code"]) == (404, "commerce.plan_not_found")
         assert "See the plans page" in answer.json()["detail"]
 
+    def test_a_nul_character_is_refused_not_a_crash(self, client: TestClient) -> None:
+        assert client.post("/api/commerce/checkout-sessions", json={"plan_code": "a\0"}).status_code == 422
+        assert client.get("/checkout/return?session_id=%00", headers=HTML).status_code == 422
+        assert client.post("/checkout", data={"plan_code": "a\0"}, headers=HTML).status_code == 422
+
     def test_a_repeated_post_with_its_key_opens_one_page(
         self, client: TestClient, session: Session, stripe_server: LocalStripe
     ) -> None:
@@ -146,7 +151,7 @@ class TestCheckout:
         types = session.scalars(select(OutboxEvent.type).order_by(OutboxEvent.position)).all()
         assert types[-2:] == ["commerce.subscription_cancelled", "commerce.subscription_changed"]
 
-    @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
+    @pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "a\0b"])
     def test_a_cancellation_needs_a_reason(self, client: TestClient, reason: str) -> None:
         answer = client.post("/api/commerce/subscription/cancellation", json={"reason": reason})
         assert answer.status_code == 422

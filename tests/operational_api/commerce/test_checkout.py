@@ -1,10 +1,13 @@
 """From "subscribe" to the ledger: the real SDK, a real Stripe-shaped server, real PostgreSQL."""
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 from sqlalchemy import func, select
 
 from contracts.ids import new_id
+from operational_api.commerce import providers
 from operational_api.commerce.errors import (
     AlreadySubscribed,
     CheckoutNotFound,
@@ -27,6 +30,7 @@ from operational_api.commerce.models import (
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.service import plans
 from operational_api.commerce.settings import StripeSettings
+from tests.fakes.stripe.testing import LocalStripe
 from tests.operational_api.commerce.conftest import Shop
 
 
@@ -176,10 +180,20 @@ class TestRefusals:
         assert len(own_shop.stripe.store.all("customer")) == 1
 
 
+class TestConfigured:
+    def test_the_worker_finds_stripe_by_its_environment(
+        self, stripe_server: LocalStripe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PLYO_STRIPE_API_BASE", stripe_server.url)
+        monkeypatch.setenv("PLYO_STRIPE_SECRET_KEY", stripe_server.secret_key)
+        providers.configured.cache_clear()
+        assert providers.configured().checkout("cs_test_unknown") is None
+        assert providers.configured() is providers.configured()
+        providers.configured.cache_clear()
+
+
 class TestSyncPrices:
     def test_makes_each_price_once(self, own_shop: Shop) -> None:
-        from datetime import UTC, datetime
-
         for plan in (own_shop.plan(), own_shop.plan(kind="pack"), own_shop.plan(price=5000, currency="USD")):
             assert plan.id
         now = datetime.now(UTC)
