@@ -83,7 +83,7 @@ def write_message(
     """Send a message to the coach."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
     threads.write(session, thread=thread, sender_id=customer_id, body=body, now=datetime.now(UTC))
-    return redirect(request, "/messages#write")
+    return redirect(request, "/messages")
 
 
 @router.post("/messages/preferences")

@@ -52,7 +52,7 @@ class TestMessagesPage:
 
     def test_sends_by_a_plain_form(self, session: Session, browser: TestClient, mia: Client) -> None:
         answer = browser.post("/messages", data={"body": "Thank you", "csrf_token": csrf(browser)})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/messages#write")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/messages")
         assert session.scalars(select(Message.body)).all() == ["Thank you"]
         assert "Thank you" in browser.get("/messages").text
         assert browser.post("/messages", data={"body": "forged"}).status_code == 403
