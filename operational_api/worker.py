@@ -50,6 +50,8 @@ class WorkerSettings(BaseSettings):
     handler_attempts: int = 8
     """Tries of one message before it is parked: 8 span about two minutes."""
     retry_first_seconds: float = 1
+    idle_seconds: float = 1
+    """How often each loop looks for what comes due by time; new work wakes it at once."""
     failpoint: str = ""
     """For tests: where to die (`core.failpoints`)."""
 
@@ -86,6 +88,8 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
             for n in range(settings.worker_threads)
         ),
     ]
+    for loop in loops:
+        loop.idle_seconds = settings.idle_seconds
     log.info("worker_started", consumers=sorted(routes.consumers))
     is_clean = supervisor.run(loops, url=url.replace("+psycopg", ""), stop=stop)
     jobs.resign()

@@ -1,9 +1,10 @@
-"""A worker process under test: the real one, with handlers that write down what happened. Run as a subprocess.
+"""A worker process under test: the real one, with handlers that write down what happened. `main` runs in a process.
 
 `failing` fails for events whose `reason` is "poison"; `flaky` fails the first time for "flaky" (counted in a table that
 its own transaction does not roll back); `record` always works.
 """
 
+import os
 import signal
 import sys
 from datetime import timedelta
@@ -94,7 +95,9 @@ def probe() -> ModuleType:
     return module
 
 
-if __name__ == "__main__":
+def main(environment: dict[str, str]) -> None:
+    """Work until SIGTERM."""
+    os.environ.update(environment)
     telemetry.configure("worker")
     stop = Flag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
