@@ -130,8 +130,8 @@ def demo(
     with bars:
         task = bars.add_task("Simulate and load", total=None)
 
-        def told(done: float, total: float, detail: str = "") -> None:
-            bars.update(task, completed=done, total=total, description=detail or "Simulate and load")
+        def told(label: str, done: float, total: float) -> None:
+            bars.update(task, completed=done, total=total, description=label)
 
         began = time.monotonic()
         try:

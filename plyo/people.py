@@ -29,7 +29,7 @@ def ensure_business(
     demo.load(
         server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"]),
         customers=customers, months=months, seed=seed, until=datetime.now(UTC), state_folder=home.path,
-        progress=progress,
+        progress=lambda label, done, total: progress(done, total, label),
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "STRIPE_FAKE_SECRET_KEY": secrets["stripe_key"],
         "STRIPE_FAKE_WEBHOOK_URL": f"{local['api']}/webhooks/stripe",
         "STRIPE_FAKE_WEBHOOK_SECRET": secrets["stripe_webhook"],
-        "STRIPE_FAKE_STATE": str(home.path / "stripe" / "state.json"),
+        "STRIPE_FAKE_STATE": str(home.path / "stripe" / "state.sqlite"),
     }
     mailbox = {
         "PLYO_MAILBOX_SMTP_PORT": str(ports["smtp"]),

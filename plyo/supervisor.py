@@ -83,8 +83,7 @@ class Supervisor:
             with self.steps.step("Stop every process"):
                 processes.end(process for process in processes.ours(self.home) if process.pid != guard.pid)
                 self.server.stop()
-            os.close(pipe)
-            guard.wait(30)
+            warden.dismiss(guard, pipe)
             self.home.state.unlink(missing_ok=True)
 
     def _start(self) -> None:
