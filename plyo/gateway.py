@@ -32,17 +32,17 @@ def configure(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "analytics": {"rule": "PathPrefix(`/api/analytics`)", "service": "analytics", "entryPoints": ["web"]},
     }
     for name, prefix in PREFIXES.items():
-        router: dict[str, object] = {
-            "rule": f"Path(`{prefix}`) || PathPrefix(`{prefix}/`)", "service": name, "entryPoints": ["web"],
-        }  # fmt: skip
+        slash = {"rule": f"Path(`{prefix}`)", "service": name, "entryPoints": ["web"], "middlewares": ["slash"]}
+        router: dict[str, object] = {"rule": f"PathPrefix(`{prefix}/`)", "service": name, "entryPoints": ["web"]}
         if name in INTERNAL:
             router["middlewares"] = ["admins"]
-        routers[name] = router
+        routers |= {name: router, f"{name}-slash": slash}
     services = {
         name: {"loadBalancer": {"servers": [{"url": address[name]}], "passHostHeader": True}}
         for name in ("api", "analytics", *PREFIXES)
     }
     middlewares = {
+        "slash": {"redirectRegex": {"regex": "^([^?]*[^/?])([?].*)?$", "replacement": "${1}/${2}"}},
         "admins": {
             "forwardAuth": {"address": f"{address['api']}/gateway/authorize?roles=admin", "trustForwardHeader": True}
         }

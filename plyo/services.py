@@ -230,7 +230,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
                 "PLYO_CONSOLE_COOKIE_SECRET": secrets["admin_cookie"],
                 "PLYO_CONSOLE_PORT": str(ports["admin"]),
             },
-            ready=f"{local['admin']}/admin",
+            ready=f"{local['admin']}/admin/liveness",
             url=f"{public}/admin/",
         ),
     ]

@@ -65,6 +65,7 @@ def main() -> None:
         port=settings.console_port,
         websocket_origin=[urlsplit(public).netloc],
         show=False,
+        liveness=True,
         oauth_provider="auth_code",
         oauth_key=settings.console_client_id,
         oauth_redirect_uri=f"{public}/admin/login",
