@@ -45,7 +45,7 @@ def configure(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "slash": {"redirectRegex": {"regex": "^([^?]*[^/?])([?].*)?$", "replacement": "${1}/${2}"}},
         "admins": {
             "forwardAuth": {"address": f"{address['api']}/gateway/authorize?roles=admin", "trustForwardHeader": True}
-        }
+        },
     }
     dynamic = {"http": {"routers": routers, "services": services, "middlewares": middlewares}}
     static = {

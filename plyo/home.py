@@ -83,7 +83,14 @@ class Home:
     def prepare(self) -> None:
         """Make the folder and its parts; a fresh one gets its own secrets."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for folder in (self.logs, self.run, self.lake / "raw", self.lake / "marts", self.path / "ml", self.path / "stripe"):
+        for folder in (
+            self.logs,
+            self.run,
+            self.lake / "raw",
+            self.lake / "marts",
+            self.path / "ml",
+            self.path / "stripe",
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         (self.path / "secrets").mkdir(mode=0o700, exist_ok=True)
         if not self.signing_key.exists():
