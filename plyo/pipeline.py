@@ -70,12 +70,19 @@ def run_job(url: str, job: str, *, on_step: Callable[[float, float, str], None],
     raise PipelineFailed(f"{job} is not done after {timeout_seconds:.0f} s. See {url}/runs/{run}")
 
 
-def _find(client: httpx.Client, job: str) -> tuple[str, str]:
-    answer = _ask(client, _WHERE)["repositoriesOrError"]
-    for node in answer.get("nodes", []):
-        if job in {known["name"] for known in node["jobs"]}:
-            return node["location"]["name"], node["name"]
-    raise PipelineFailed(f"Dagster knows no job {job}: its code did not load. {answer.get('message', '')}".strip())
+def _find(client: httpx.Client, job: str, *, patience_seconds: float = 120) -> tuple[str, str]:
+    # The webserver learns of the code server's assets a while after both answer.
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        answer = _ask(client, _WHERE)["repositoriesOrError"]
+        for node in answer.get("nodes", []):
+            if job in {known["name"] for known in node["jobs"]}:
+                return node["location"]["name"], node["name"]
+        if time.monotonic() > deadline:
+            raise PipelineFailed(
+                f"Dagster knows no job {job}: its code did not load. {answer.get('message', '')}".strip()
+            )
+        time.sleep(0.5)
 
 
 def _ask(client: httpx.Client, query: str, **variables: object) -> dict[str, Any]:

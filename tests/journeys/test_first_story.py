@@ -250,7 +250,8 @@ def _every_step_is_an_event(stack: Stack, customer_id: UUID) -> None:
             kind
             for (kind,) in stack.sql(
                 "select type from platform.outbox_events"
-                " where (payload->>'customer_id' = %s or payload->>'account_id' = %s) and relayed_at is not null order by position",
+                " where (payload->>'customer_id' = %s or payload->>'account_id' = %s)"
+                " and relayed_at is not null order by position",
                 str(customer_id),
                 str(customer_id),
             )
