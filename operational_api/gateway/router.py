@@ -21,7 +21,9 @@ def authorize(request: Request, principal: MaybePrincipal, roles: Annotated[str,
     """
     if principal is None:
         wanted = safe_return_path(request.headers.get("x-forwarded-uri"), "/")
-        return redirect(request, f"/auth/login?return_to={quote(wanted, safe='')}")
+        # In full: Traefik reads a path as one of the address it asked, which is not where people are.
+        root = request.app.state.settings.public_url
+        return redirect(request, f"{root}/auth/login?return_to={quote(wanted, safe='')}")
     if principal.role not in roles.split(","):
         allowed = " and ".join(f"{role}s" for role in roles.split(","))
         raise Forbidden(f"This part of Plyo is for {allowed}. You are signed in as a {principal.role}.")

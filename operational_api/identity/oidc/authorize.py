@@ -15,6 +15,8 @@ from operational_api.identity.service.clients import is_service
 from operational_api.identity.service.links import digest
 
 CODE_LIFETIME = timedelta(seconds=60)
+JUST_CHOSEN = timedelta(minutes=2)
+"""Who typed their password this recently has chosen their account."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 

@@ -64,13 +64,15 @@ def access_token(
 
 
 def person_claims(account: Account, scope: str) -> dict[str, Any]:
-    """What the scopes granted tell about a person. The role goes to every client: it decides what they may see."""
+    """What the scopes granted tell about a person. Name and role go to every client: all are surfaces of ours, and
+    the role decides what they may show."""
     granted = scope.split()
-    claims: dict[str, Any] = {"sub": str(account.id), "role": account.role, "roles": [account.role]}
+    claims: dict[str, Any] = {"sub": str(account.id), "name": account.display_name}
+    claims |= {"role": account.role, "roles": [account.role]}
     if "email" in granted:
         claims |= {"email": account.email, "email_verified": account.email_verified_at is not None}
     if "profile" in granted:
-        claims |= {"name": account.display_name, "zoneinfo": account.time_zone, "locale": account.locale}
+        claims |= {"zoneinfo": account.time_zone, "locale": account.locale}
     return claims
 
 

@@ -103,7 +103,7 @@ def _ask_or_answer(
             raise OAuthError("login_required", "Nobody is signed in, or too long ago.")
         return RedirectResponse(f"/login?return_to={quote(_answered(parameters), safe='')}", 303)
     login, account = found
-    if "select_account" in asked.prompt:
+    if "select_account" in asked.prompt and now - login.created_at > authorize.JUST_CHOSEN:
         onward = _answered(parameters)
         return render(request, "identity/choose_account.html", client=asked.client, account=account, onward=onward)
     code = authorize.issue_code(session, asked, account, login, now=now)

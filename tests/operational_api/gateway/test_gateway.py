@@ -30,11 +30,11 @@ class TestAuthorize:
     def test_sends_a_guest_to_sign_in_and_back(self, app: FastAPI) -> None:
         answer = self.ask(app)
         assert answer.status_code == 303
-        assert answer.headers["location"] == "/auth/login?return_to=%2Fdagster%2Fruns"
+        assert answer.headers["location"] == "http://testserver/auth/login?return_to=%2Fdagster%2Fruns"
 
     def test_sends_nobody_elsewhere(self, app: FastAPI) -> None:
         answer = self.ask(app, **{"X-Forwarded-Uri": "//evil.test"})
-        assert answer.headers["location"] == "/auth/login?return_to=%2F"
+        assert answer.headers["location"] == "http://testserver/auth/login?return_to=%2F"
 
     @pytest.mark.parametrize("role", ["customer", "coach"])
     def test_tells_other_roles_no(self, app: FastAPI, role: str) -> None:

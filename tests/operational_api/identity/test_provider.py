@@ -67,7 +67,8 @@ class TestTokens:
         tokens = admin_console.trade(admin_console.answer(scope="openid")["code"]).json()
         assert "refresh_token" not in tokens
         told = jwt.decode(tokens["id_token"], admin_console.app.state.signing_key, algorithms=["RS256"]).claims
-        assert not {"email", "name"} & told.keys()
+        assert not {"email", "zoneinfo"} & told.keys()
+        assert told["role"] == "admin"
 
     def test_an_id_token_is_no_access_token(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer()["code"]).json()
@@ -188,6 +189,9 @@ class TestAuthorize:
         assert Relying(app).answer(prompt="none")["error"] == "login_required"
 
     def test_select_account_shows_who_one_would_be(self, admin_console: Relying) -> None:
+        assert "code" in admin_console.answer(prompt="select_account")  # chosen a moment ago, by signing in
+        with admin_console.app.state.sessions.begin() as session:
+            session.execute(text("update identity.login_sessions set created_at = now() - interval '5 minutes'"))
         page = admin_console.authorize(prompt="select_account")
         assert page.status_code == 200
         assert "Continue as Ada Admin" in page.text
