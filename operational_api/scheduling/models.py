@@ -136,6 +136,7 @@ class Booking(Base):
             where=text("status in ('booked', 'attended', 'no_show')"),
             name="ex_bookings_customer_overlap",
         ),
+        Index("ix_bookings_slot_id", "slot_id"),
         Index("ix_bookings_coach_id_starts_at", "coach_id", "starts_at"),
         Index("ix_bookings_customer_id_starts_at", "customer_id", "starts_at"),
         SCHEMA,
@@ -158,7 +159,11 @@ class WaitlistEntry(Base):
     """A customer waiting for a seat of a full slot. `status`: waiting, promoted, left, expired."""
 
     __tablename__ = "waitlist_entries"
-    __table_args__ = (UniqueConstraint("slot_id", "customer_id"), SCHEMA)
+    __table_args__ = (
+        UniqueConstraint("slot_id", "customer_id"),
+        Index("ix_waitlist_entries_customer_waiting", "customer_id", postgresql_where=text("status = 'waiting'")),
+        SCHEMA,
+    )
     id: Mapped[Id]
     slot_id: Mapped[UUID] = mapped_column(ForeignKey(Slot.id), index=True)
     customer_id: Mapped[UUID]

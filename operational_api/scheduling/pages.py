@@ -3,6 +3,7 @@
 Sending a form twice is harmless: a seat held is held, a booking cancelled is cancelled, and both say so.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, Ma
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
+from operational_api.scheduling.models import Location
 from operational_api.scheduling.service import agenda, bookings, payment, slots, timetable, waitlist
 from operational_api.training import public as training
 from operational_api.web.rendering import redirect, render, time_zone
@@ -48,8 +50,8 @@ def book(
     customer_id = principal.account_id if principal and principal.role == "customer" else None
     client = training.client_facts(session, customer_id) if customer_id else None
     places = slots.list_locations(session)
-    if not place and client is not None and client.location_id is not None:
-        place = str(client.location_id)
+    if not place:
+        place = _own_place(request, client, places)
     chosen = next((one for one in places if str(one.id) == place), None)
     zone = _zone(request, client, chosen.time_zone if chosen else None)
     coaches = slots.list_coaches(session)
@@ -66,6 +68,7 @@ def book(
         request,
         "scheduling/book.html",
         tz=zone,
+        is_own_zone=zone == _own_zone(request, client),
         days=days,
         on=on,
         coach_days=timetable.slots_on(session, wanted, on=on, zone=zone, viewer_id=customer_id, now=now),
@@ -186,5 +189,17 @@ def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, sess
 
 def _zone(request: Request, client: training.ClientFacts | None, place: str | None) -> str:
     """The zone times are told in: the customer's own, the sign-in's, or the studio's for who has none."""
-    own = client.time_zone if client else time_zone(request)
+    own = _own_zone(request, client)
     return place if place and own == "UTC" else own
+
+
+def _own_zone(request: Request, client: training.ClientFacts | None) -> str:
+    return client.time_zone if client else time_zone(request)
+
+
+def _own_place(request: Request, client: training.ClientFacts | None, places: Sequence[Location]) -> str:
+    """Where a reader most likely wants to train: their studio, else one in their time zone, else the first."""
+    if client is not None and client.location_id is not None:
+        return str(client.location_id)
+    near = [one for one in places if one.time_zone == _own_zone(request, client)]
+    return str((near or list(places))[0].id) if places else ""
