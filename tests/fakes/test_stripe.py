@@ -340,6 +340,15 @@ class TestCheckout:
         shared_stripe.pay(session.url, "4000002500003155")
         assert httpx.post(session.url, data={"challenge": "complete"}).status_code == 303
 
+    def test_a_card_authenticated_for_a_trial_can_be_charged_after_it(self) -> None:
+        with local_stripe() as running:
+            session = self.open(running.client(), subscription_data={"trial_period_days": 7})
+            running.pay(str(session.url), "4000002500003155")
+            assert httpx.post(str(session.url), data={"challenge": "complete"}).status_code == 303
+            running.advance(days=8)
+            [subscription] = running.client().v1.subscriptions.list().data
+            assert subscription.status == "active"
+
     def test_one_payment_with_an_invoice(self, shared_stripe: LocalStripe) -> None:
         client = shared_stripe.client()
         product = client.v1.products.create({"name": "Ten sessions"})

@@ -277,6 +277,7 @@ def _subscribe(store: Store, session: Object, customer: Object, method: Object, 
     trial_days = forms.integer(data, "trial_period_days", 0)
     if trial_days:
         customers.attach(store, method, customer)
+        store.put(method, is_authenticated=is_authenticated)
     if "subscription" in secret:  # an earlier card was declined
         subscription = store.objects[secret["subscription"]]
         invoice = store.objects[subscription["latest_invoice"]]

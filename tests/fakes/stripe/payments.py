@@ -120,7 +120,9 @@ def collect(store: Store, intent: Object, method: Object, *, is_authenticated: b
     """
     card = customers.card_of(store, method)
     reason = card.on_charge
-    if card.needs_authentication and not is_authenticated:
+    if is_authenticated:
+        store.put(method, is_authenticated=True)  # from now on it may be charged off-session
+    if card.needs_authentication and not store.secret(method["id"]).get("is_authenticated"):
         reason = AUTHENTICATION
     charge = _new_charge(store, intent, method, reason)
     if reason:
