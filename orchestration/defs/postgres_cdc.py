@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ingestion.settings import CdcSettings
 
 CAPTURED = {
-    "platform": ("outbox_events", "inbox_messages", "audit_entries"),
+    "platform": ("audit_entries", "bulk_loads", "inbox_messages", "outbox_events"),
     "identity": ("accounts",),
     "commerce": (
         "checkout_sessions", "customers", "disputes", "invoices", "ledger_journals", "ledger_lines", "payments",

@@ -1,0 +1,76 @@
+"""When things run: sensors read the lake, and never start what is already under way."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from contracts import warehouse
+from orchestration import automation
+from orchestration.jobs import refresh_marts, stream_changes
+from orchestration.resources import Lake
+
+
+@pytest.fixture
+def lake(lake_environment):
+    """The business lake with a build that has read everything, and nothing else."""
+    with warehouse.writing(lake_environment) as connection:
+        connection.execute("create schema if not exists marts.core")
+        connection.execute(
+            "create or replace table marts.core.fct_builds as select now() as built_at, cast(5000 as bigint) as lsn"
+        )
+    return lake_environment
+
+
+def landed(lake, *, lsn: int, changes: int, at: datetime | None = None) -> None:
+    with warehouse.writing(lake) as connection:
+        at = at or datetime.now(UTC)
+        connection.execute("insert into raw._cdc_watermarks values ('plyo', ?, ?, ?, ?)", [lsn, at, at, changes])
+
+
+def tick(sensor, instance: dg.DagsterInstance):
+    return sensor(dg.build_sensor_context(instance=instance, resources={"lake": Lake()}))
+
+
+class TestNewChanges:
+    def test_a_heartbeat_builds_nothing_and_a_change_builds_once(self, lake):
+        with dg.DagsterInstance.ephemeral() as instance:
+            landed(lake, lsn=5001, changes=0)
+            assert isinstance(tick(automation.new_changes, instance), dg.SkipReason)
+            landed(lake, lsn=5002, changes=3)
+            first = tick(automation.new_changes, instance)
+            again = tick(automation.new_changes, instance)
+            assert first.run_requests[0].run_key == again.run_requests[0].run_key == "lsn 5002"
+
+    def test_never_two_builds_at_once(self, lake):
+        landed(lake, lsn=5003, changes=1)
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_run(dg.DagsterRun(refresh_marts.name, run_id=dg_run_id(), status=dg.DagsterRunStatus.STARTED))
+            assert "is writing the marts" in str(tick(automation.new_changes, instance).skip_message)
+
+
+class TestKeepStreaming:
+    def test_starts_a_stream_when_none_runs(self, lake):
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert tick(automation.keep_streaming, instance).run_requests
+
+    def test_leaves_a_stream_alone_that_writes(self, lake):
+        landed(lake, lsn=5004, changes=0)
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_run(dg.DagsterRun(stream_changes.name, run_id=dg_run_id(), status=dg.DagsterRunStatus.STARTED))
+            assert "alive" in str(tick(automation.keep_streaming, instance).skip_message)
+
+    def test_gives_up_a_stream_that_fell_silent(self, lake, monkeypatch):
+        monkeypatch.setattr(automation, "SILENCE", timedelta(0))
+        with dg.DagsterInstance.ephemeral() as instance:
+            run = dg.DagsterRun(stream_changes.name, run_id=dg_run_id(), status=dg.DagsterRunStatus.STARTED)
+            instance.add_run(run)
+            assert "given up" in str(tick(automation.keep_streaming, instance).skip_message)
+            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+            assert tick(automation.keep_streaming, instance).run_requests
+
+
+def dg_run_id() -> str:
+    from uuid import uuid4
+
+    return str(uuid4())

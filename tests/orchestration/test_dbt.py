@@ -1,0 +1,78 @@
+"""dbt in Dagster: built twice it says the same, and a failed check blocks what is downstream of it and only that."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
+from orchestration.defs import dbt
+from orchestration.resources import RESOURCES
+
+
+@dg.asset(deps=[dg.AssetKey(["retention", "fct_automation_effects"])])
+def needs_effects() -> None:
+    """Stands for a step after dbt that reads one mart."""
+
+
+@dg.asset(deps=[dg.AssetKey(["finance", "fct_ledger_balances"])])
+def needs_ledger() -> None:
+    """Stands for a step after dbt that reads another."""
+
+
+def build() -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [dbt.marts, needs_effects, needs_ledger],
+        resources=RESOURCES,
+        selection=dg.AssetSelection.assets(needs_effects, needs_ledger).upstream(),
+        raise_on_error=False,
+    )
+
+
+def built(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
+    """Asset to the metadata it was recorded with."""
+    return {
+        event.asset_key.path[-1]: dict(event.step_materialization_data.materialization.metadata)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+
+
+@pytest.fixture
+def unbalanced(lake_environment: WarehouseSettings) -> Iterator[None]:
+    """A ledger that does not sum to zero: one line lost its way."""
+    with warehouse.writing(lake_environment) as lake:
+        lake.execute(
+            "insert into raw.commerce__ledger_lines by name select * replace (999 as amount_minor, uuid() as id) "
+            "from raw.commerce__ledger_lines where account = 'refunds'"
+        )
+    yield
+    with warehouse.writing(lake_environment) as lake:
+        lake.execute("delete from raw.commerce__ledger_lines where amount_minor = 999")
+
+
+@pytest.mark.usefixtures("lake_environment")
+class TestMarts:
+    def test_built_twice_the_marts_say_the_same(self, lake_environment):
+        def told() -> list[tuple]:
+            with warehouse.reading(lake_environment) as lake:
+                return lake.execute("from marts.finance.fct_ledger_balances order by all").fetchall()
+
+        first = build()
+        assert first.success
+        before = told()
+        assert build().success
+        assert told() == before
+        assert built(first)["fct_ledger_balances"]["dagster/row_count"].value == 6
+
+    @pytest.mark.usefixtures("unbalanced")
+    def test_a_failed_check_blocks_what_is_downstream_of_it_and_only_that(self):
+        result = build()
+        failed = [evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+        assert failed == ["ledger_sums_to_zero"]
+        done = built(result)
+        assert "needs_effects" in done
+        assert "needs_ledger" not in done
+        assert done["fct_ledger_balances"]["blocked_by"].value == "ledger_sums_to_zero"
+        assert "blocked_by" not in done["fct_automation_effects"]
