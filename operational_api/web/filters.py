@@ -24,7 +24,7 @@ def zone(name: str | None) -> ZoneInfo:
     """The time zone of that name; UTC where the name is unknown, so that a page never fails for it."""
     try:
         return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, such as America
         return ZoneInfo("UTC")
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -72,8 +73,9 @@ def person(request: Request) -> Principal | None:
 
 
 def time_zone(request: Request) -> str:
-    """The reader's time zone, from their sign-in; UTC for guests."""
-    return getattr(request.state, "time_zone", None) or "UTC"
+    """The reader's time zone: of their profile; of a guest, what their browser said; else UTC."""
+    known: str | None = getattr(request.state, "time_zone", None)
+    return known or str(filters.zone(unquote(request.cookies.get("plyo_tz", "UTC"))))
 
 
 def _nav(request: Request, principal: Principal | None, *, counts: bool) -> list[NavLink]:

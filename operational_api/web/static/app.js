@@ -60,6 +60,9 @@ document.querySelectorAll("[data-time-zone]").forEach((input) => {
   input.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 });
 
+// Guests read times in their own zone from the second page on; people who are signed in have theirs in the profile.
+document.cookie = `plyo_tz=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC")}; path=/; max-age=31536000; samesite=lax`;
+
 const note = document.querySelector("[data-offline-note]");
 function showConnection() { if (note) note.hidden = navigator.onLine; }
 window.addEventListener("online", showConnection);

@@ -13,7 +13,7 @@ from operational_api.core.errors import DomainError
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.web import shell
 from operational_api.web.navigation import NavItem
-from operational_api.web.rendering import redirect, render, safe_return_path
+from operational_api.web.rendering import redirect, render, safe_return_path, time_zone
 from tests.browser import Browser
 
 
@@ -215,3 +215,19 @@ class TestOffline:
 
 def test_shell_exports_what_page_modules_use() -> None:
     assert shell.NavItem is NavItem
+
+
+class TestTimeZone:
+    @pytest.mark.parametrize(
+        ("cookie", "zone"),
+        [
+            ("Asia%2FHo_Chi_Minh", "Asia/Ho_Chi_Minh"),
+            ("../etc/passwd", "UTC"),
+            ("<script>", "UTC"),
+            ("America", "UTC"),
+            ("", "UTC"),
+        ],
+    )
+    def test_a_guest_reads_times_in_their_own(self, cookie: str, zone: str) -> None:
+        request = Request({"type": "http", "headers": [(b"cookie", f"plyo_tz={cookie}".encode())]})
+        assert time_zone(request) == zone
