@@ -108,7 +108,7 @@ class SubscriptionLife(RuleBasedStateMachine):
 
 
 TestSubscriptionLife = SubscriptionLife.TestCase
-TestSubscriptionLife.settings = settings(max_examples=200, stateful_step_count=20, deadline=None)
+TestSubscriptionLife.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
 
 
 class LedgerLife(RuleBasedStateMachine):
@@ -191,4 +191,4 @@ class LedgerLife(RuleBasedStateMachine):
 
 
 TestLedgerLife = LedgerLife.TestCase
-TestLedgerLife.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestLedgerLife.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
