@@ -26,8 +26,9 @@ Lake = Literal["raw", "marts"]
 LAKES: tuple[Lake, ...] = ("raw", "marts")
 
 # Writes of at most so many rows stay in the catalog until they are flushed: the change stream commits every second and
-# would otherwise leave a Parquet file per table and commit. dbt replaces whole tables, which gain nothing from it.
-_INLINED_ROWS: dict[Lake, int] = {"raw": 1000, "marts": 0}
+# would otherwise leave a Parquet file per table and commit. Not more, because inlining writes about a megabyte a
+# second, a file a hundred times that. dbt replaces whole tables, which gain nothing from it.
+_INLINED_ROWS: dict[Lake, int] = {"raw": 100, "marts": 0}
 
 # The two extensions come as wheels: nothing is downloaded when the program runs.
 _EXTENSIONS = ("ducklake", "postgres_scanner")
@@ -232,6 +233,7 @@ def _check_extensions() -> None:
     # DuckDB checks an extension's signature in every database that loads it, which takes half a second. Once in a
     # process is enough for files that don't change under it.
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("set enable_progress_bar = false")
         for name in _EXTENSIONS:
             connection.execute(f"load '{extension_file(name)}'")
 
@@ -247,9 +249,10 @@ def _open(settings: WarehouseSettings) -> duckdb.DuckDBPyConnection:
 
 
 def _furnish(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings) -> None:
+    connection.execute("set enable_progress_bar = false")
     for name in _EXTENSIONS:
         connection.execute(f"load '{extension_file(name)}'")
-    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false; set python_enable_replacements = false")
+    connection.execute("set timezone = 'UTC'; set python_enable_replacements = false")
     for setting, value in _RETRIES.items():
         connection.execute(f"set {setting} = {value}")
     connection.execute(f"create secret lake_catalog ({_secret(settings.lake_catalog_url.get_secret_value())})")

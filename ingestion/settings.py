@@ -22,4 +22,4 @@ class CdcSettings(WarehouseSettings):
     cdc_publication: str = "plyo_cdc"
     cdc_batch_changes: int = 250_000
     cdc_period_seconds: float = 1.0
-    cdc_heartbeat_seconds: float = 30.0
+    cdc_heartbeat_seconds: float = 10.0

@@ -29,7 +29,7 @@ from ingestion.settings import CdcSettings
 _CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
 _FLUSH_SECONDS = 600.0
-_LOCK_WAIT = "30s"  # the session of a killed capture can take a moment to end
+_LOCK_WAIT = "10s"  # the session of a killed capture can take a moment to end
 
 log = get_logger(__name__)
 
@@ -153,7 +153,7 @@ class Capture:
         self._url = settings.cdc_url.get_secret_value()
         self._slot = settings.cdc_slot
         self._reader: slot.ChangeReader | None = None
-        self._caught_up_to = 0
+        self._caught_up: tuple[int, datetime] | None = None
         self._advanced_at = self._flushed_at = monotonic()
 
     def __enter__(self) -> Self:
@@ -194,7 +194,7 @@ class Capture:
 
     def batches(self) -> Iterator[Landed]:
         """Land what is committed now, batch by batch, and snapshots of tables that are due for one."""
-        until = slot.current_lsn(self._control)
+        looked_at, until = datetime.now(UTC), slot.current_lsn(self._control)
         due = self._due()
         if due:
             with slot.exported_snapshot(
@@ -210,19 +210,21 @@ class Capture:
             if landed is None:
                 break
             yield landed
-        self._caught_up_to = until
+        self._caught_up = (until, looked_at)
 
     def keep_up(self) -> None:
-        """Between batches: note a quiet source, move the anchor, flush small batches to files; each in its time."""
-        if self._mark is None:
+        """Between batches: note a quiet source, move the anchor, gather small batches in files; each in its time."""
+        if self._mark is None or self._caught_up is None:
             return
-        if (datetime.now(UTC) - self._mark.landed_at).total_seconds() > self._settings.cdc_heartbeat_seconds:
+        lsn, at = self._caught_up
+        if (at - self._mark.landed_at).total_seconds() > self._settings.cdc_heartbeat_seconds:
             with warehouse.transaction(self._lake):
-                self._move_mark(max(self._caught_up_to, self._mark.lsn), datetime.now(UTC), 0)
+                self._move_mark(max(lsn, self._mark.lsn), at, 0)
         if monotonic() - self._advanced_at > _ADVANCE_SECONDS:
             self.advance_anchor()
         if monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self._lake.execute("call ducklake_flush_inlined_data('raw')")
+            self._lake.execute("call ducklake_merge_adjacent_files('raw')")
             self._flushed_at = monotonic()
 
     def advance_anchor(self) -> None:

@@ -96,6 +96,10 @@ def _strings(kind: pa.DataType, skipped: int = 0) -> Build:
     return build
 
 
+def _padded(data: Bytes, positions: Positions, lengths: Lengths) -> pa.Array:
+    return _TEXT.build(data, positions, values.without_padding(data, positions, lengths))
+
+
 def _uuid(data: Bytes, positions: Positions, lengths: Lengths) -> pa.Array:
     storage = _array(pa.binary(16), lengths, values.blocks(data, positions, lengths, 16))
     return pa.ExtensionArray.from_storage(pa.uuid(), storage)
@@ -137,7 +141,7 @@ _SCALARS: dict[int, LakeType] = {
     114: LakeType("JSON", _strings(pa.large_string())),
     700: LakeType("FLOAT", _fixed(pa.float32(), values.words32)),
     701: LakeType("DOUBLE", _fixed(pa.float64(), values.words64)),
-    1042: _TEXT,
+    1042: LakeType("VARCHAR", _padded),
     1043: _TEXT,
     1082: LakeType("DATE", _fixed(pa.date32(), values.dates, _EPOCH_DAYS)),
     1083: LakeType("TIME", _fixed(pa.time64("us"), values.words64)),

@@ -53,8 +53,16 @@ def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _is_begun(lake: duckdb.DuckDBPyConnection) -> bool:
+    return bool(
+        lake.execute("from duckdb_tables() where database_name = 'raw' and table_name = '_cdc_tables'").fetchall()
+    )
+
+
 def watermark(lake: duckdb.DuckDBPyConnection, slot: str) -> Watermark | None:
     """The newest watermark of a slot, None before its first snapshot."""
+    if not _is_begun(lake):
+        return None
     row = lake.execute(
         f"""select lsn, committed_at, landed_at from {WATERMARKS} where slot = ?
             order by lsn desc, landed_at desc limit 1""",
@@ -77,6 +85,8 @@ def move_watermark(
 
 def table_states(lake: duckdb.DuckDBPyConnection, slot: str) -> Mapping[str, TableState]:
     """State of every table that had one, by raw name."""
+    if not _is_begun(lake):
+        return {}
     found = lake.execute(
         f"""select raw_table, state, lsn, oid, reason from {TABLES} where slot = ?
             qualify row_number() over (partition by raw_table order by noted_at desc) = 1""",

@@ -71,15 +71,11 @@ def create(connection: psycopg.Connection[Any]) -> list[str]:
     """
     with connection.transaction():
         wanted = _wanted(connection)
-        tables = sql.SQL(", ").join(wanted.values())
-        if connection.execute("select from pg_publication where pubname = %s", [NAME]).fetchone() is not None:
-            connection.execute(sql.SQL("alter publication {} set table {}").format(sql.Identifier(NAME), tables))
-        else:
-            connection.execute(
-                sql.SQL("create publication {} for table {} with (publish_generated_columns = stored)").format(
-                    sql.Identifier(NAME), tables
-                )
-            )
+        name, tables = sql.Identifier(NAME), sql.SQL(", ").join(wanted.values())
+        if connection.execute("select from pg_publication where pubname = %s", [NAME]).fetchone() is None:
+            connection.execute(sql.SQL("create publication {} with (publish_generated_columns = stored)").format(name))
+        if wanted:
+            connection.execute(sql.SQL("alter publication {} set table {}").format(name, tables))
         _publish_new_tables(connection)
     connection.commit()
     return list(wanted)

@@ -13,63 +13,58 @@ from ingestion.postgres_cdc import publication
 from ingestion.settings import CdcSettings
 from plyo.postgres import PostgresServer
 
+pytest.register_assert_rewrite("tests.ingestion.histories")
+
 
 @dataclass
-class Published:
-    """A migrated, empty operational database with its publication.
+class Captured:
+    """A database to capture, and the settings to do it; nothing is captured yet.
 
     Args:
         source: Superuser's connection in autocommit.
-        owner_url: The same, to connect anew.
-        cdc_url: As `plyo_cdc`.
     """
 
     source: psycopg.Connection
-    owner_url: str
-    cdc_url: str
-
-
-@dataclass
-class Captured(Published):
-    """The same, with a lake to land in and settings to capture it; nothing is captured yet."""
-
     settings: CdcSettings
 
 
 @pytest.fixture
-def published(postgres: PostgresServer, fresh_database: Callable[[], str]) -> Iterator[Published]:
-    """A source ready to be captured. Its replication slots are dropped after the test."""
+def published(fresh_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
+    """Superuser's connection (autocommit) to a migrated database with its publication."""
     url = fresh_database()
     with psycopg.connect(url, autocommit=True) as source:
-        if source.execute("select from pg_roles where rolname = 'plyo_cdc'").fetchone() is None:
-            source.execute("create role plyo_cdc login replication password 'captures'")
-        for schema in publication.SCHEMAS:
-            source.execute(f"grant usage on schema {schema} to plyo_cdc")
-            source.execute(f"grant select on all tables in schema {schema} to plyo_cdc")
-            source.execute(f"alter default privileges in schema {schema} grant select on tables to plyo_cdc")
-        with psycopg.connect(url) as owner:
-            publication.create(owner)
-        yield Published(source, url, postgres.url(source.info.dbname, user="plyo_cdc", password="captures"))
-        # A slot keeps its database from being dropped; a killed capture's session may need a moment to let go.
-        mine = "from pg_replication_slots where database = current_database()"
-        source.execute(f"select pg_terminate_backend(active_pid, 5000) {mine} and active_pid is not null")
-        source.execute(f"select pg_drop_replication_slot(slot_name) {mine}")
+        publication.create(source)
+        yield source
 
 
 @pytest.fixture
-def captured(published: Published, postgres: PostgresServer, tmp_path: Path) -> Iterator[Captured]:
-    """A source ready to be captured and a lake that was set up."""
-    name = f"lake_{new_id().hex}"
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(f"create database {name}")
+def captured(postgres: PostgresServer, tmp_path: Path) -> Iterator[Captured]:
+    """A source with the schemas of the contexts and a publication, but no table yet, and a lake that was set up."""
+    name = new_id().hex
+    with psycopg.connect(postgres.url(), autocommit=True) as server:
+        server.execute(f"create database source_{name}")
+        server.execute(f"create database lake_{name}")
+        if server.execute("select from pg_roles where rolname = 'plyo_cdc'").fetchone() is None:
+            server.execute("create role plyo_cdc login replication password 'captures'")
+        server.execute("alter role plyo_cdc password 'captures'")
     settings = CdcSettings(
-        cdc_url=published.cdc_url,
-        cdc_slot=f"test_{new_id().hex}",
-        lake_catalog_url=postgres.url(name),
+        cdc_url=postgres.url(f"source_{name}", user="plyo_cdc", password="captures"),
+        cdc_slot=f"test_{name}",
+        lake_catalog_url=postgres.url(f"lake_{name}"),
         lake_path=str(tmp_path / "lake"),
         cdc_period_seconds=0.2,
     )
     warehouse.set_up(settings)
-    yield Captured(published.source, published.owner_url, published.cdc_url, settings)
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+    with psycopg.connect(postgres.url(f"source_{name}"), autocommit=True) as source:
+        for schema in publication.SCHEMAS:
+            source.execute(f"create schema {schema}; grant usage on schema {schema} to plyo_cdc")
+            source.execute(f"alter default privileges in schema {schema} grant select on tables to plyo_cdc")
+        publication.create(source)
+        yield Captured(source, settings)
+        # A slot keeps its database from being dropped; a killed capture's session may need a moment to let go.
+        mine = "from pg_replication_slots where database = current_database()"
+        source.execute(f"select pg_terminate_backend(active_pid, 5000) {mine} and active_pid is not null")
+        source.execute(f"select pg_drop_replication_slot(slot_name) {mine}")
+    with psycopg.connect(postgres.url(), autocommit=True) as server:
+        server.execute(f"drop database source_{name} with (force)")
+        server.execute(f"drop database lake_{name} with (force)")

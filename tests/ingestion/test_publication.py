@@ -17,31 +17,30 @@ def published_tables(source: psycopg.Connection) -> dict[str, list[str]]:
 
 class TestCreate:
     def test_every_table_of_a_context_but_secrets(self, published):
-        tables = published_tables(published.source)
+        tables = published_tables(published)
         assert not SECRETS & tables.keys()
         assert {"commerce.subscriptions", "platform.outbox_events", "training.workout_sets"} <= tables.keys()
 
     def test_no_hash_of_a_password_and_no_link_with_a_token(self, published):
-        tables = published_tables(published.source)
+        tables = published_tables(published)
         assert "email" in tables["identity.accounts"]
         assert "password_hash" not in tables["identity.accounts"]
         assert "context" not in tables["engagement.outgoing_emails"]
 
     def test_is_harmless_when_repeated(self, published):
-        before = published_tables(published.source)
-        with psycopg.connect(published.owner_url) as owner:
-            publication.create(owner)
-        assert published_tables(published.source) == before
+        before = published_tables(published)
+        publication.create(published)
+        assert published_tables(published) == before
 
     def test_a_new_table_is_published_by_the_transaction_that_makes_it(self, published):
-        published.source.execute("create table training.habits (id int primary key)")
-        assert "training.habits" in published_tables(published.source)
+        published.execute("create table training.habits (id int primary key)")
+        assert "training.habits" in published_tables(published)
 
     def test_a_new_table_of_identity_is_not(self, published):
-        published.source.execute("create table identity.totp_secrets (id int primary key, secret text)")
-        assert "identity.totp_secrets" not in published_tables(published.source)
+        published.execute("create table identity.totp_secrets (id int primary key, secret text)")
+        assert "identity.totp_secrets" not in published_tables(published)
 
     def test_a_new_table_without_a_key_can_still_be_updated(self, published):
-        published.source.execute("create table training.notes (body text); insert into training.notes values ('a')")
-        published.source.execute("update training.notes set body = 'b'")
-        assert "training.notes" in published_tables(published.source)
+        published.execute("create table training.notes (body text); insert into training.notes values ('a')")
+        published.execute("update training.notes set body = 'b'")
+        assert "training.notes" in published_tables(published)

@@ -127,6 +127,16 @@ def strings(data: Bytes, positions: Positions, lengths: Lengths, skipped: int) -
 
 
 @compiled
+def without_padding(data: Bytes, positions: Positions, lengths: Lengths) -> Any:
+    """Lengths of char(n) values without the spaces that fill them up, which PostgreSQL does not count as theirs."""
+    trimmed = lengths.copy()
+    for i in range(lengths.shape[0]):
+        while trimmed[i] > 0 and data[positions[i] + trimmed[i] - 1] == 32:
+            trimmed[i] -= 1
+    return trimmed
+
+
+@compiled
 def array_items(data: Bytes, positions: Positions, lengths: Lengths) -> Any:
     """Items of one-dimensional arrays, as a column of their own.
 
