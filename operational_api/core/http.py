@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from contracts.telemetry import current_traceparent, get_logger, trace
@@ -70,6 +70,12 @@ def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
+def _impossible_value(request: Request, error: Exception) -> Response:
+    """A NUL in a text or a number beyond its column: well-formed, and no value PostgreSQL can hold."""
+    log.info("value_refused_by_database", error=str(error).splitlines()[0])
+    return _answer(request, problem(422, "core.invalid_request", "One of the values cannot be stored or compared."))
+
+
 def _database_down(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error).splitlines()[0])
     return _answer(request, problem(503, Unavailable.code(), Unavailable().detail), {"Retry-After": "5"})
@@ -105,4 +111,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, _database_down)
+    app.add_exception_handler(DataError, _impossible_value)
     app.middleware("http")(_around)

@@ -7,7 +7,6 @@ DomainError
 |  |- CoachNotFound
 |- Invalid
 |  |- InvalidAvailability
-|  |- InvalidPeriod
 |- PlanRequired        402
 |- AllowanceUsed
 |- SlotTaken           somebody else has the last seat
@@ -19,7 +18,6 @@ DomainError
 |- SessionNotStarted
 |- TooLateToReschedule
 |- SeatsLeft           nothing to wait for
-|- SlotOverlaps        the coach's own calendar
 """
 
 from http import HTTPStatus
@@ -41,10 +39,6 @@ class CoachNotFound(NotFound):
 
 class InvalidAvailability(Invalid):
     """Those working hours do not fit together."""
-
-
-class InvalidPeriod(Invalid):
-    """The end must come after the beginning, and a period is at most 92 days long."""
 
 
 class PlanRequired(DomainError):
@@ -91,7 +85,3 @@ class TooLateToReschedule(DomainError):
 
 class SeatsLeft(DomainError):
     """There is a free seat: book it instead of waiting."""
-
-
-class SlotOverlaps(DomainError):
-    """You already have a session in your calendar at that time."""

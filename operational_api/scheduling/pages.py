@@ -4,7 +4,7 @@ Sending a form twice is harmless: a seat held is held, a booking cancelled is ca
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -28,6 +28,7 @@ NAV = [
     NavItem("Book", "/book", roles=("guest", "customer"), order=20, icon="calendar-plus"),
     NavItem("Bookings", "/bookings", roles=("customer",), order=30, icon="calendar"),
 ]
+FARTHEST = timedelta(days=366)
 PAST = 12
 """Past bookings on the page; older ones are in the API."""
 
@@ -61,7 +62,9 @@ def book(
         kind=kind or None,
     )
     days = timetable.free_days(session, wanted, zone=zone, now=now)
-    on = day or next((one.on for one in days if one.free), days[0].on)
+    on = next((one.on for one in days if one.free), days[0].on)
+    if day is not None and days[0].on <= day <= days[0].on + FARTHEST:
+        on = day
     moving = access.reach_booking(session, principal, move, "scheduling.read_booking") if move and principal else None
     kept = {"coach": coach, "place": place, "kind": kind, "move": str(move) if move else ""}
     return render(

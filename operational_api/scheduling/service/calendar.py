@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 HORIZON = timedelta(days=28)
 """How far ahead slots can be booked."""
 
+# The two questions about known slots are asked apart, so that each is answered by an index of its own.
 # Local wall times are laid out first and converted after. A wall time that the spring change skips does not survive
 # the way there and back and is left out; of an hour that autumn repeats, PostgreSQL takes the second.
 _MATERIALISE = text(
@@ -50,12 +51,12 @@ _MATERIALISE = text(
     where starts_at > :now and starts_at <= :until
         and not exists (
             select from scheduling.slots as known
-            where known.coach_id = candidates.coach_id
-                and (
-                    known.starts_at = candidates.starts_at
-                    or known.status = 'open'
-                    and tstzrange(known.starts_at, known.ends_at) && tstzrange(candidates.starts_at, candidates.ends_at)
-                )
+            where known.coach_id = candidates.coach_id and known.starts_at = candidates.starts_at
+        )
+        and not exists (
+            select from scheduling.slots as known
+            where known.coach_id = candidates.coach_id and known.status = 'open'
+                and tstzrange(known.starts_at, known.ends_at) && tstzrange(candidates.starts_at, candidates.ends_at)
         )
     order by starts_at
     on conflict do nothing

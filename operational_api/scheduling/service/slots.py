@@ -85,17 +85,6 @@ def get_slot(session: Session, slot_id: UUID, *, viewer_id: UUID | None) -> Slot
     return SlotView(*row)
 
 
-def coach_slots(session: Session, *, coach_id: UUID, starts_from: datetime, starts_before: datetime) -> list[SlotView]:
-    """A coach's own calendar between two moments: open slots with the seats still free."""
-    query = _views(None).where(
-        Slot.coach_id == coach_id,
-        Slot.status == "open",
-        Slot.starts_at >= starts_from,
-        Slot.starts_at < starts_before,
-    )
-    return [SlotView(*row) for row in session.execute(query.order_by(Slot.starts_at)).all()]
-
-
 def list_coaches(session: Session) -> Sequence[tuple[UUID, str, str]]:
     """Coaches who work here today: id, name, city."""
     query = (

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -31,7 +32,7 @@ from operational_api.scheduling.errors import (
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
 from operational_api.scheduling.service import bookings, waitlist
 from tests.conftest import sqlalchemy_url
-from tests.factories import make_coach, make_pack, make_plan, make_slot, make_subscription
+from tests.factories import make_booking, make_coach, make_pack, make_plan, make_slot, make_subscription
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 IN_TWO_DAYS = NOW + timedelta(days=2)
@@ -139,6 +140,30 @@ class TestBookSession:
             book(IN_TWO_DAYS + timedelta(days=2))
         make_pack(session, customer_id=customer_id, now=NOW)
         assert book(IN_TWO_DAYS + timedelta(days=3)).session_pack_id is not None
+
+
+class TestConstraints:
+    """What stands behind the code: these rows are written past it."""
+
+    def test_no_seat_is_sold_twice(self, session: Session) -> None:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS, capacity=4)
+        make_booking(session, slot=slot)
+        make_booking(session, slot=slot, status="cancelled")
+        with pytest.raises(IntegrityError, match="uq_bookings_seat"):
+            make_booking(session, slot=slot)
+
+    def test_no_customer_is_in_two_places(self, session: Session) -> None:
+        customer_id = new_id()
+        make_booking(session, slot=make_slot(session, starts_at=IN_TWO_DAYS), customer_id=customer_id)
+        with pytest.raises(IntegrityError, match="ex_bookings_customer_overlap"):
+            make_booking(session, slot=make_slot(session, starts_at=IN_TWO_DAYS), customer_id=customer_id)
+
+    def test_no_coach_is_in_two_places(self, session: Session) -> None:
+        coach = make_coach(session)
+        make_slot(session, coach=coach, starts_at=IN_TWO_DAYS)
+        make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(hours=1))
+        with pytest.raises(IntegrityError, match="ex_slots_coach_overlap"):
+            make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(minutes=30))
 
 
 class TestRaces:

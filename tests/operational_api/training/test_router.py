@@ -237,6 +237,10 @@ class TestLists:
         answer = phone.get("/api/training/workouts?cursor=nonsense")
         assert (answer.status_code, answer.json()["code"]) == (422, "core.invalid_cursor")
 
+    @pytest.mark.parametrize("query", ["exercises?q=%00", "workouts?from=0001-01-01&to=9999-12-31", "clients/x"])
+    def test_refuses_or_answers_odd_values_and_never_breaks(self, phone: TestClient, query: str) -> None:
+        assert phone.get(f"/api/training/{query}").status_code in (200, 422)
+
     def test_exercises_are_found_by_any_word(self, session: Session, phone: TestClient) -> None:
         make_exercise(session, name="Zercher Squat", equipment="barbell")
         found = phone.get("/api/training/exercises?q=barbell zerch").json()["items"]
