@@ -33,9 +33,11 @@ Ask = Callable[..., TestClient]
 
 def make_marts(lake: duckdb.DuckDBPyConnection, *, with_ml: bool = True) -> None:
     """Every promised mart, empty."""
-    for relation in RELATIONS.values():
-        if relation.schema != "ml" or with_ml:
-            lake.execute(f"create schema if not exists marts.{relation.schema}")
+    made = [relation for relation in RELATIONS.values() if relation.schema != "ml" or with_ml]
+    with warehouse.transaction(lake):
+        for schema in {relation.schema for relation in made}:
+            lake.execute(f"create schema marts.{schema}")
+        for relation in made:
             columns = ", ".join(f"{name} {kind}" for name, kind in relation.columns.items())
             lake.execute(f"create table {relation.path} ({columns})")
     lake.execute(
@@ -68,6 +70,11 @@ def fill(lake: duckdb.DuckDBPyConnection) -> None:
     """Three customers, two coaches, three months of numbers in two currencies."""
     now = datetime.now(UTC)
     stream(lake, 100, now, changes=10)
+    with warehouse.transaction(lake):
+        _fill(lake, now)
+
+
+def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
     build(lake, 100, now)
     for customer, name, coach, currency in (
         (MIA, "Mia", ANNA, "EUR"), (NOAH, "Noah", ANNA, "USD"), (OLGA, "Olga", BORIS, "EUR"),

@@ -55,7 +55,7 @@ class TestLineage:
         ]
         assert told["edges"][0] == {"from": "finance.fct_mrr_daily", "to": "mrr"}
         assert told["nodes"][1]["sql"] == "select 1"
-        assert told["nodes"][1]["tests"] == [{"name": "unique_day", "description": None, "status": "pass"}]
+        assert told["nodes"][1]["tests"] == [{"name": "unique_day", "description": "", "status": "pass"}]
 
     def test_a_new_build_is_noticed(self, manifest):
         reader = Manifest(manifest)

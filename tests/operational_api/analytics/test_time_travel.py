@@ -6,7 +6,7 @@ import pytest
 
 from contracts import warehouse
 from operational_api.analytics import lake as lakes
-from tests.operational_api.analytics.conftest import build, fill, make_marts, person, serve, stream
+from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, person, serve, stream
 
 
 @pytest.fixture(autouse=True)
@@ -14,19 +14,26 @@ def always_look(monkeypatch):
     monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 0)
 
 
-@pytest.fixture
-def writer(empty_settings):
-    with warehouse.writing(empty_settings) as writer:
+@pytest.fixture(scope="module")
+def changing(postgres, tmp_path_factory):
+    """A lake of this page's own; each test changes it and compares with what it read itself before."""
+    settings = new_lake(postgres, tmp_path_factory.mktemp("changing"))
+    with warehouse.writing(settings) as writer:
         make_marts(writer)
         fill(writer)
-        yield writer
+        app = serve(settings)
+        yield writer, app
+        app.state.lake.close()
 
 
 @pytest.fixture
-def admin(writer, empty_settings):
-    app = serve(empty_settings)
-    yield person(app, "admin")
-    app.state.lake.close()
+def writer(changing):
+    return changing[0]
+
+
+@pytest.fixture
+def admin(changing):
+    return person(changing[1], "admin")
 
 
 class TestAsOf:
@@ -107,7 +114,13 @@ class TestFreshness:
         build(writer, 100, ago)
         assert self.state(admin, "mrr") == "late"
 
-    def test_scores_that_stop_touch_what_shows_scores_and_only_that(self, admin, writer):
+    @pytest.fixture
+    def all_well(self, writer):
+        writer.execute("delete from raw.main._cdc_watermarks")
+        stream(writer, 100, datetime.now(UTC), changes=1)
+        build(writer, 100, datetime.now(UTC))
+
+    def test_scores_that_stop_touch_what_shows_scores_and_only_that(self, admin, writer, all_well):
         writer.execute("update marts.ml.churn_scores set as_of = current_date - 5")
         told = {
             name: admin.get(f"/api/analytics/datasets/{name}").json()["freshness"]["state"]
@@ -118,7 +131,8 @@ class TestFreshness:
             "churn_model_card": "fresh",
         }  # fmt: skip
 
-    def test_the_overview_names_every_relation(self, admin):
+    def test_the_overview_names_every_relation(self, admin, writer, all_well):
+        writer.execute("update marts.ml.churn_scores set as_of = current_date")
         told = admin.get("/api/analytics/freshness").json()
         states = {one["relation"]: one["state"] for one in told["relations"]}
         assert states["finance.fct_mrr_daily"] == states["ml.churn_scores"] == told["state"] == "fresh"
