@@ -20,5 +20,13 @@ def expire_runs(session: Session, now: datetime) -> None:
     runs.expire_runs(session, now)
 
 
+def meet_newest(session: Session, now: datetime) -> None:
+    """Let the rules meet whom no new score brought to them."""
+    runs.meet_newest(session, now)
+
+
 HANDLERS = {CoachAssigned.type: [hand_over_runs]}
-PERIODIC = [("automation.expire_runs", timedelta(minutes=15), expire_runs)]
+PERIODIC = [
+    ("automation.expire_runs", timedelta(minutes=15), expire_runs),
+    ("automation.meet_newest", timedelta(minutes=15), meet_newest),
+]

@@ -24,6 +24,8 @@ from operational_api.engagement import public as engagement
 from operational_api.training import public as training
 
 OPEN_FOR = timedelta(days=7)
+FRESH_FOR = timedelta(days=7)
+"""An older score may be of somebody who has left meanwhile."""
 UNDO_WITHIN = timedelta(minutes=1)
 _EVALUATION_LOCK = 0x706C796F10
 
@@ -41,6 +43,21 @@ def start_runs(session: Session, *, score_ids: Sequence[UUID], now: datetime) ->
     session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _EVALUATION_LOCK})
     rules = session.scalars(select(Rule).where(Rule.is_active, Rule.trigger == "churn_score").order_by(Rule.code))
     return [run for rule in rules for run in _meet(session, rule, score_ids, now)]
+
+
+def meet_newest(session: Session, now: datetime) -> list[Run]:
+    """Let the rules meet everybody by their newest score, if it is of this week.
+
+    Scores are posted only when they change: somebody whose risk stays high, whose cooldown ends, or who is reached by
+    a changed rule is met here.
+    """
+    newest = (
+        select(ChurnScore.id)
+        .distinct(ChurnScore.customer_id)
+        .where(ChurnScore.scored_at > now - FRESH_FOR)
+        .order_by(ChurnScore.customer_id, ChurnScore.scored_at.desc())
+    )
+    return start_runs(session, score_ids=session.scalars(newest).all(), now=now)
 
 
 def _meet(session: Session, rule: Rule, score_ids: Sequence[UUID], now: datetime) -> list[Run]:

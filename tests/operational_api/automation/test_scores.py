@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.automation.handlers import meet_newest
 from operational_api.automation.models import ChurnScore, Rule, Run
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement.models import ContactPreference
@@ -125,3 +126,18 @@ class TestReceiveScores:
         assert (
             sign_in(account_of(session, coach)).post("/api/automation/churn-scores", json=body).status_code == 403
         )  # fmt: skip
+
+
+class TestMeetNewest:
+    def test_meets_whom_a_new_or_changed_rule_reaches_by_the_newest_score_of_the_week(
+        self, session: Session, post_scores: Post, coach: Coach
+    ) -> None:
+        risky, calmed, gone = (make_client(session, coach=coach) for _ in range(3))
+        post_scores([score(risky), score(calmed)], scored_at=EARLIER)
+        post_scores([score(calmed, 0.1)])
+        post_scores([score(gone)], scored_at=EARLIER - timedelta(days=7))
+        assert session.scalars(select(Run)).all() == []
+        make_rule(session)
+        for _ in range(2):
+            meet_newest(session, datetime.now(UTC))
+        assert session.scalars(select(Run.customer_id)).all() == [risky.id]
