@@ -39,7 +39,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         yield
         engine.dispose()
 
-    app = FastAPI(title="Plyo", version="1", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
     key = RSAKey.import_key(settings.signing_key_file.read_bytes())
     key.ensure_kid()
     app.state.settings = settings

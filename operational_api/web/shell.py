@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
@@ -91,6 +92,17 @@ def favicon() -> FileResponse:
 def offline(request: Request) -> Response:
     """Shown by the service worker when there is no network and no kept page. The same for everybody."""
     return rendering.render(request, "web/offline.html", principal=None, nav=[])
+
+
+@router.get("/api/docs", response_class=HTMLResponse)
+def api_docs(request: Request) -> Response:
+    """Every operation of the HTTP API by subject, drawn here: the usual viewers load scripts from elsewhere."""
+    groups: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, operations in request.app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            subject = (operation.get("tags") or ["other"])[0]
+            groups.setdefault(subject, []).append((method.upper(), path, operation))
+    return rendering.render(request, "web/api_docs.html", groups=sorted(groups.items()))
 
 
 @router.get("/design", response_class=HTMLResponse)
