@@ -10,10 +10,10 @@ from plyo.demo import billing, foundation, rules, sessions, subscriptions, words
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import CURRENCIES, GOALS, LEVELS, ZONES
 from plyo.demo.clock import DAY, HOUR, MINUTE, Clock
-from plyo.demo.columns import Coded, Times, has_id
+from plyo.demo.columns import Coded, Ints, Times, has_id
 from plyo.demo.conversation import Conversation, Occasions, write_leads, write_preferences
 from plyo.demo.journey import LEAVING, TRIAL, Journey, simulate
-from plyo.demo.people import Coaches, Customers, enrol, hire
+from plyo.demo.people import DEMO_COACH, DEMO_CUSTOMER, Coaches, Customers, enrol, hire
 from plyo.demo.programmes import plan
 from plyo.demo.wearables import wear
 
@@ -75,18 +75,19 @@ def live(
     hurt = workouts.write_injuries(batch, customers=customers, journey=journey, clock=clock)
     wear(batch, customers=customers, journey=journey, clock=clock)
     talk = Conversation(batch, customers, coaches, journey, clock, base.desk[0])
-    _talk(talk, customers, journey, moves, hurt, members, base, clock)
+    _talk(talk, customers, journey, moves, hurt, members, base, clock, number == 0)
     rules.write_runs(batch, talk, base.rule, customers=customers, coaches=coaches, journey=journey, clock=clock)
     return Block(batch, customers, journey)
 
 
-def _peak(journey: Journey, coaches: int) -> np.ndarray:
+def _peak(journey: Journey, coaches: int) -> Ints:
     """Most clients each coach has in any week."""
     live_weeks = (journey.state >= TRIAL) & (journey.state <= LEAVING)
     _, week = np.nonzero(live_weeks)
     load = np.zeros((coaches, journey.state.shape[1]), int)
     np.add.at(load, (journey.coach[live_weeks], week), 1)
-    return load.max(axis=1)
+    peak: Ints = load.max(axis=1)
+    return peak
 
 
 def _write_people(
@@ -149,15 +150,23 @@ def _talk(
     customers: Customers,
     journey: Journey,
     moves: Occasions,
-    hurt: tuple[np.ndarray, Times, np.ndarray],
+    hurt: tuple[Ints, Times, Ints],
     members: subscriptions.Memberships,
     base: foundation.Foundation,
     clock: Clock,
+    is_first: bool,
 ) -> None:
     everyone = np.arange(len(customers))
     first_coach = journey.coach[everyone, np.minimum(customers.joined_week, clock.current)].astype(int)
     talk.exchange(words.WELCOME, Occasions(everyone, first_coach, customers.joined_at + 3 * HOUR))
     talk.weekly()
+    if is_first:
+        # The demo customer has written lately, and waits for one answer.
+        mia, coach = np.array([DEMO_CUSTOMER]), np.array([DEMO_COACH])
+        for exchange, days in ((words.CHECK_IN, 9), (words.PRAISE, 4), (words.QUESTION, 2)):
+            talk.exchange(exchange, Occasions(mia, coach, np.array([clock.until - days * DAY - 3 * HOUR])))
+        waits = np.array([clock.until - 95 * MINUTE])
+        talk.ask("Could we move Friday's session half an hour later?", Occasions(mia, coach, waits))
     talk.exchange(words.HANDOVER, moves)
     who, at, part = hurt
     talk.exchange(words.HURT, Occasions(who, _coach_at(journey, who, at, clock), at + 2 * HOUR, part))
@@ -175,6 +184,7 @@ def _talk(
     talk.announce_to_all(words.PAYMENT_FAILED, Occasions(who, _coach_at(journey, who, at, clock), at))
 
 
-def _coach_at(journey: Journey, who: np.ndarray, at: Times, clock: Clock) -> np.ndarray:
+def _coach_at(journey: Journey, who: Ints, at: Times, clock: Clock) -> Ints:
     week = np.clip(clock.week_of(at), 0, clock.weeks - 1)
-    return journey.coach[who, week].astype(int)
+    coach: Ints = journey.coach[who, week].astype(int)
+    return coach

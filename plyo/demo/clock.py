@@ -62,26 +62,31 @@ class Clock:
 
     @property
     def start(self) -> np.datetime64:
-        return self.monday.astype("datetime64[us]")
+        first: np.datetime64 = self.monday.astype("datetime64[us]")
+        return first
 
     def day(self, week: Ints, weekday: Ints) -> Times:
         """The date of a weekday (0 is Monday) of a week."""
-        return self.monday + (week.astype(np.int64) * 7 + weekday).astype("timedelta64[D]")
+        days: Times = self.monday + (week.astype(np.int64) * 7 + weekday).astype("timedelta64[D]")
+        return days
 
     def utc(self, zone: Ints, day: Times, minute: Ints) -> Times:
         """Local minutes after midnight of a date, as UTC."""
         index = np.clip((day - self.monday).astype(np.int64), 0, self.offsets.shape[1] - 1)
         minutes = minute.astype(np.int64) - self.offsets[zone, index]
-        return day.astype("datetime64[us]") + minutes.astype("timedelta64[m]")
+        at: Times = day.astype("datetime64[us]") + minutes.astype("timedelta64[m]")
+        return at
 
     def local_day(self, zone: Ints, at: Times) -> Times:
         """The local date of instants."""
         index = np.clip((at.astype("datetime64[D]") - self.monday).astype(np.int64), 0, self.offsets.shape[1] - 1)
-        return (at + self.offsets[zone, index].astype("timedelta64[m]")).astype("datetime64[D]")
+        day: Times = (at + self.offsets[zone, index].astype("timedelta64[m]")).astype("datetime64[D]")
+        return day
 
     def week_of(self, at: Times) -> Ints:
         """The week that holds each instant (UTC days)."""
-        return (at.astype("datetime64[D]") - self.monday).astype(np.int64) // 7
+        week: Ints = (at.astype("datetime64[D]") - self.monday).astype(np.int64) // 7
+        return week
 
 
 def _offset_minutes(day: date, zone: ZoneInfo) -> int:
@@ -97,10 +102,12 @@ def add_months(at: Times, months: Ints) -> Times:
     target = month + months.astype("timedelta64[M]")
     length = ((target + 1).astype("datetime64[D]") - target.astype("datetime64[D]")).astype(np.int64)
     date = target.astype("datetime64[D]") + np.minimum(day, length - 1).astype("timedelta64[D]")
-    return date.astype("datetime64[us]") + (at - at.astype("datetime64[D]").astype("datetime64[us]"))
+    moved: Times = date.astype("datetime64[us]") + (at - at.astype("datetime64[D]").astype("datetime64[us]"))
+    return moved
 
 
 def periods_between(start: Times, at: Times) -> Ints:
     """Whole monthly periods from `start` that have begun by `at`, less one: the index of the period that holds it."""
     guess = (at.astype("datetime64[M]") - start.astype("datetime64[M]")).astype(np.int64)
-    return np.where(add_months(start, guess) > at, guess - 1, guess)
+    index: Ints = np.where(add_months(start, guess) > at, guess - 1, guess)
+    return index

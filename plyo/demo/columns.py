@@ -59,7 +59,7 @@ def no_ids(count: int) -> Ids:
 
 def has_id(ids: Ids) -> Bools:
     """Which ids are not null."""
-    known: Bools = ids.view(np.uint64).reshape(-1, 2).any(axis=1)
+    known: Bools = np.any(np.ascontiguousarray(ids).view(np.uint64).reshape(-1, 2) != 0, axis=1)
     return known
 
 

@@ -73,7 +73,8 @@ class Conversation:
         lives, _ = alive(self._journey, occasions.customer, occasions.at)
         occasions = occasions.where(lives & (occasions.at <= self._clock.until) & (occasions.coach >= 0))
         random, n = self._batch.random, len(occasions.at)
-        chosen = random.integers(0, len(exchange.openings), n)
+        # Nobody reads the same sentence twice in a month.
+        chosen = (occasions.customer * 5 + self._clock.week_of(occasions.at)) % len(exchange.openings)
         self._send(exchange.openings, chosen, occasions, by_coach=exchange.starts_with_coach)
         if not exchange.answers:
             return
@@ -85,6 +86,12 @@ class Conversation:
         )  # fmt: skip
         answers = Occasions(occasions.customer, occasions.coach, later, occasions.part).where(answered)
         self._send(exchange.answers, reply[answered], answers, by_coach=not exchange.starts_with_coach)
+
+    def ask(self, text: str, occasions: Occasions) -> None:
+        """A question of customers that nobody has answered or read yet."""
+        n = len(occasions.at)
+        body = pa.repeat(text, n).cast(pa.large_string())
+        self.write(occasions, self._customers.ids[occasions.customer], body, kind=0, is_read=False)
 
     def announce_to_all(self, exchange: words.Exchange, occasions: Occasions, *, month: str = "") -> None:
         """A system message without answer."""
@@ -104,7 +111,16 @@ class Conversation:
         senders = self._coaches.ids[occasions.coach] if by_coach else self._customers.ids[occasions.customer]
         self.write(occasions, senders, body, kind=0)
 
-    def write(self, occasions: Occasions, senders: Ids, body: pa.Array, *, kind: int, runs: Ids | None = None) -> Ids:
+    def write(
+        self,
+        occasions: Occasions,
+        senders: Ids,
+        body: pa.Array,
+        *,
+        kind: int,
+        runs: Ids | None = None,
+        is_read: bool = True,
+    ) -> Ids:
         """Messages and their events into the batch; those of a customer go to their coach, others to the customer.
 
         Returns:
@@ -116,6 +132,7 @@ class Conversation:
         ids = self._batch.ids(occasions.at)
         read = occasions.at + (random.exponential(4.5 * 60, n) + 2).astype(int) * MINUTE
         read = np.where((read <= until) & (random.random(n) < 0.97), read, _NAT)
+        read = read if is_read else np.full(n, _NAT)
         old = occasions.at < until - 12 * DAY
         read = np.where(np.isnat(read) & old, occasions.at + 2 * DAY, read)
         self._batch.add(

@@ -43,8 +43,12 @@ class Spells:
 
     @classmethod
     def none(cls, count: int) -> "Spells":
-        nat = [np.full((count, 2), _NAT) for _ in range(6)]
-        return cls(*nat, np.zeros((count, 2), bool), np.zeros((count, 2), bool), np.full((count, 2), -1))
+        start, paid, requested, end, pause_from, pause_to = (np.full((count, 2), _NAT) for _ in range(6))
+        return cls(
+            start=start, paid_from=paid, requested=requested, end=end, pause_from=pause_from, pause_to=pause_to,
+            is_involuntary=np.zeros((count, 2), bool), is_trial_only=np.zeros((count, 2), bool),
+            cause=np.full((count, 2), -1),
+        )  # fmt: skip
 
 
 @dataclass
@@ -135,7 +139,8 @@ class _Simulation:
         """A random instant of the week for each, before now."""
         monday = self.clock.start + week * 7 * DAY
         length = max(min(7 * DAY, self.clock.until - monday - HOUR), 0 * DAY)
-        return monday + (self.random.random(count) * length.astype(np.int64)).astype("timedelta64[us]")
+        moments: Times = monday + (self.random.random(count) * length.astype(np.int64)).astype("timedelta64[us]")
+        return moments
 
     def begin(self, who: Ints, start: Times, week: int, *, is_return: bool) -> None:
         """Start a spell for customers: the first with a trial for some, a return without."""
@@ -212,7 +217,7 @@ class _Simulation:
         self.release(np.flatnonzero(gone))
         self.state[gone] = GONE
         away = week - self.clock.week_of(np.where(np.isnat(ends), self.clock.start, ends))
-        chance = np.where(away >= 5, 0.011 * np.exp(-away / 25), 0)
+        chance = np.where(away >= 5, 0.016 * np.exp(-away / 25), 0)
         back = np.flatnonzero((self.state == GONE) & ~self.returned & (random.random(self.n) < chance))
         back = back[~spells.is_trial_only[back, 0]]
         if len(back) and week < self.clock.current:
@@ -243,7 +248,7 @@ class _Simulation:
         day = (self.clock.monday + week * 7).astype("datetime64[D]")
         holidays = np.datetime64(f"{str(day)[:4]}-12-19") <= day
         season = -0.22 if holidays else (0.03, 0, 0, 0, 0, -0.02, -0.07, -0.07, 0.02, 0, 0, 0)[month]
-        starts = (random.random(self.n) < 0.0075) & ~self.who.protected | (self.who.fades_week == week)
+        starts = (random.random(self.n) < 0.011) & ~self.who.protected | (self.who.fades_week == week)
         stops = random.random(self.n) < 0.05
         self.fading = (self.fading | (starts & live)) & ~(stops & (self.who.fades_week > week))
         self.fade = np.where(self.fading, np.maximum(self.fade - 0.09, -0.6), self.fade * 0.75)
@@ -297,13 +302,13 @@ class _Simulation:
         since_coach, since_rise = week - self.changed_coach, week - self.saw_rise
         causes = np.stack(
             [
-                np.full(self.n, 0.0022),
-                0.055 * np.clip((0.6 - seen) / 0.6, 0, 1) ** 1.3,
-                np.where(since_coach < 12, 0.030 * np.exp(-since_coach.clip(0, 12) / 4), 0),
+                np.full(self.n, 0.0028),
+                0.13 * np.clip((0.62 - seen) / 0.62, 0, 1) ** 1.2,
+                np.where(since_coach < 12, 0.055 * np.exp(-since_coach.clip(0, 12) / 4), 0),
                 np.where(since_rise < 10, 0.040 * who.price_sensitivity * np.exp(-since_rise.clip(0, 10) / 4), 0),
-                0.009 * missed,
-                0.0035 * np.clip((who.distance_km - 6) / 6, 0, 3),
-                0.010 * self.severity,
+                0.014 * missed,
+                0.006 * np.clip((who.distance_km - 6) / 6, 0, 3),
+                0.018 * self.severity,
             ],
             axis=1,
         )
@@ -341,17 +346,17 @@ class _Simulation:
         self.state[fails] = LEAVING
 
     def pause(self, week: int) -> None:
-        """Some rest from next Monday on for three to six weeks."""
+        """Some rest from next Monday on for three to eight weeks."""
         if week >= self.clock.current:
             return
         spells, turn = self.journey.spells, np.maximum(self.spell, 0)
         everyone = np.arange(self.n)
         settled = spells.paid_from[everyone, turn] < self.clock.start + (week - 8) * 7 * DAY
-        chance = 0.003 + 0.02 * (self.severity == 3)
+        chance = 0.0045 + 0.02 * (self.severity == 3)
         asks = (self.state == ACTIVE) & settled & np.isnat(spells.pause_from[everyone, turn])
         asks &= (self.who.offer != PACK) & (self.journey.protected_from > week)
         who = np.flatnonzero(asks & (self.random.random(self.n) < chance))
-        length = self.random.integers(3, 7, len(who))
+        length = self.random.integers(3, 9, len(who))
         begins = self.clock.start + (week + 1) * 7 * DAY + 9 * HOUR
         spells.pause_from[who, turn[who]] = begins
         spells.pause_to[who, turn[who]] = begins + length * 7 * DAY

@@ -101,7 +101,8 @@ class _Pool:
         self.plain = np.array([_plain(name) for name in self.names], object)
 
     def draw(self, studio: Ints, random: np.random.Generator) -> Ints:
-        return self.starts[studio] + (random.random(len(studio)) * self.sizes[studio]).astype(np.int64)
+        chosen: Ints = self.starts[studio] + (random.random(len(studio)) * self.sizes[studio]).astype(np.int64)
+        return chosen
 
 
 _FIRST, _LAST = _Pool(words.FIRST_NAMES), _Pool(words.LAST_NAMES)
@@ -129,15 +130,19 @@ def hire(*, customers: int, block: int, clock: Clock, random: np.random.Generato
     weeks = clock.current + 1
     hired = np.where(random.random(count) < 0.75, -1, random.integers(0, max(1, round(weeks * 0.5)), count))
     hired = np.where(anchor, -1, hired)
-    left = np.where(random.random(count) < 0.28, hired + random.integers(20, max(21, weeks), count), NEVER)
-    left = np.where(anchor | (left >= weeks - 2), NEVER, left)
+    # Where there are three or more, some leave; of the first block's, one in the first studio always does.
+    team = np.array(sizes)[where]
+    left = np.where(random.random(count) < 0.3, hired + random.integers(20, max(21, weeks), count), NEVER)
+    if block == 0 and weeks > 16 and sizes[0] > 2:
+        left[sizes[0] - 1] = max(hired[sizes[0] - 1] + 8, round(weeks * 0.6))
+    left = np.where(anchor | (team < 3) | (left >= weeks - 2), NEVER, left)
     created = clock.start + (hired * 7 - 30).astype("timedelta64[D]").astype("timedelta64[us]") + 10 * HOUR
     first, names, emails = name_people(where, random, suffix=".coach", offset=block * 1000)
     if block == 0:
         names[DEMO_COACH], first[DEMO_COACH], emails[DEMO_COACH] = "Katja Vogel", "Katja", "coach@plyo.test"
     picks = np.argsort(random.random((count, len(SPECIALITIES))), axis=1)[:, :3]
     specialities = [[SPECIALITIES[each] for each in row] for row in picks]
-    style = random.integers(0, len(words.BIOS), count)
+    style = (random.integers(0, len(words.BIOS)) + np.arange(count)) % len(words.BIOS)
     years = random.integers(4, 16, count)
     bios = [
         words.BIOS[kind].format(years=year, first=known[0], second=known[1])
@@ -161,7 +166,8 @@ def hire(*, customers: int, block: int, clock: Clock, random: np.random.Generato
 
 def shifts(kind: int) -> NDArray[np.int64]:
     """Start and end hours of both stretches of a weekday."""
-    return _SHIFTS[kind]
+    hours: NDArray[np.int64] = _SHIFTS[kind]
+    return hours
 
 
 def _cells(shift: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
@@ -178,13 +184,14 @@ def _cells(shift: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
 def enrol(*, count: int, offset: int, is_first: bool, clock: Clock, random: np.random.Generator) -> Customers:
     """One block's customers.
 
-    A quarter were there when the story begins; the others join with the seasons: many in January, few in summer.
+    More than a third were there when the story begins; the others join with the seasons: many in January, few in
+    summer.
 
     Args:
         offset: Customers in the blocks before.
         is_first: Whether the demo customer is among them.
     """
-    studio = random.choice(len(STUDIOS), count, p=[place.share for place in STUDIOS])
+    studio = _spread(count, np.array([place.share for place in STUDIOS]), random)
     week = _joining_weeks(count, clock, random)
     if is_first:
         studio[DEMO_CUSTOMER] = 0
@@ -198,7 +205,7 @@ def enrol(*, count: int, offset: int, is_first: bool, clock: Clock, random: np.r
     male = random.random(count) < 0.48
     weight = np.where(male, random.normal(82, 11, count), random.normal(66, 10, count)).clip(46, 125)
     strength = np.array([0.62, 0.82, 1.05])[level] * np.where(male, 1.0, 0.72) * random.normal(1, 0.10, count)
-    offer = random.choice(len(OFFERS), count, p=[offer.share for offer in OFFERS])
+    offer = _spread(count, np.array([offer.share for offer in OFFERS]), random)
     trial = (random.random(count) < 0.7) & np.array([each.trial_days > 0 for each in OFFERS])[offer]
     customers = Customers(
         ids=ids_at(joined.astype("datetime64[ms]").astype(np.int64), random), studio=studio, names=names, first=first,
@@ -221,16 +228,24 @@ def _joining_weeks(count: int, clock: Clock, random: np.random.Generator) -> Int
     season = np.array([1.9, 1.35, 1.1, 1.0, 0.95, 0.8, 0.6, 0.65, 1.25, 1.1, 0.9, 0.6])[month]
     weight = season * np.linspace(0.85, 1.15, len(season))
     weight[-1] *= 0.5
-    founding = random.random(count) < 0.3
+    founding = random.random(count) < 0.38
     early = random.integers(0, min(4, clock.current + 1), count)
-    return np.where(founding, early, random.choice(len(weight), count, p=weight / weight.sum()))
+    return np.where(founding, early, _spread(count, weight, random))
+
+
+def _spread(count: int, weight: Floats, random: np.random.Generator) -> Ints:
+    """Choices in the proportions of `weight`, evenly drawn so that small businesses have them too, shuffled."""
+    edges = np.cumsum(weight) / np.sum(weight)
+    points = (np.arange(count) + random.random(count)) / count
+    chosen: Ints = np.minimum(np.searchsorted(edges, random.permutation(points)), len(weight) - 1)
+    return chosen
 
 
 def _cast_demo_customer(customers: Customers, who: int) -> None:
     customers.names[who], customers.first[who] = "Mia Sommer", "Mia"
     customers.emails[who] = "mia.customer@plyo.test"
     customers.offer[who] = [offer.code for offer in OFFERS].index("coach-2")
-    customers.motivation[who], customers.strength[who], customers.weight_kg[who] = 0.9, 0.66, 64.0
+    customers.motivation[who], customers.strength[who], customers.weight_kg[who] = 0.9, 0.74, 64.0
     customers.goal[who], customers.level[who], customers.birth_year[who] = 0, 1, 1993
     customers.distance_km[who], customers.has_trial[who] = 2.4, True
     customers.has_wearable[who] = customers.protected[who] = True

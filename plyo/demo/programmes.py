@@ -15,7 +15,7 @@ from plyo.demo.people import Coaches, Customers
 
 WEEKS = 8
 DAYS, POSITIONS = 4, 6
-SETS = np.array([4, 4, 3, 3, 3, 3])
+SETS = np.array([4, 4, 4, 3, 3, 3])
 DELOAD_SETS = 2
 WAVE_RPE = np.array([7.0, 7.5, 8.5, 6.0])
 """Target effort of the first set through a wave of four weeks; the fourth is a deload."""
@@ -59,13 +59,15 @@ def in_training(journey: Journey) -> NDArray[np.bool_]:
 
 def positions(customers: Customers) -> Ints:
     """Exercises a day: five for beginners, six for others."""
-    return np.where(customers.level == 0, POSITIONS - 1, POSITIONS)
+    count: Ints = np.where(customers.level == 0, POSITIONS - 1, POSITIONS)
+    return count
 
 
 def target_reps(customers: Customers, customer: Ints, position: Ints) -> Ints:
     """Repetitions a set: the goal's on main lifts, three more on the rest."""
-    reps = np.array(GOAL_REPS)[customers.goal[customer]]
-    return np.minimum(reps + np.where(position < 2, 0, 3), 15)
+    reps: Ints = np.array(GOAL_REPS)[customers.goal[customer]]
+    reps = np.minimum(reps + np.where(position < 2, 0, 3), 15)
+    return reps
 
 
 def fraction_of_max(reps: Ints, rpe: Floats) -> Floats:
@@ -94,7 +96,7 @@ def _capacity(customers: Customers, journey: Journey, random: np.random.Generato
     stalled = ((np.arange(weeks) >= starts[:, :, None]) & (np.arange(weeks) < starts[:, :, None] + 5)).any(axis=1)
     gained = journey.adherence * trains * ~stalled - 0.35 * (journey.state == PAUSED)
     work = np.maximum(np.cumsum(gained, axis=1), 0)
-    ceiling = np.array([0.55, 0.28, 0.15])[customers.level] * random.normal(1, 0.15, n).clip(0.6, 1.4)
+    ceiling = np.array([0.55, 0.28, 0.15])[customers.level] * np.clip(random.normal(1, 0.15, n), 0.6, 1.4)
     grown = 1 + ceiling[:, None] * (1 - np.exp(-work / 32))
     return np.asarray(grown * (1 - 0.12 * journey.severity))
 

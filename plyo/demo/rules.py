@@ -50,8 +50,8 @@ def write_runs(
     clock: Clock,
 ) -> None:
     """Scores, runs, the nudges that coaches sent, and the events of all of them."""
-    who, week, probability, seen, missed, since, held, fate, coach = journey.runs.columns(9)
-    who, week, fate, coach = who.astype(int), week.astype(int), fate.astype(int), coach.astype(int)
+    who, week, probability, seen, missed, since, held, fated, coached = journey.runs.columns(9)
+    who, week, fate, coach = (column.astype(int) for column in (who, week, fated, coached))
     random, n = batch.random, len(who)
     if n == 0:
         return

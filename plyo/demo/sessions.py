@@ -145,7 +145,8 @@ def _one_to_one(
 def leads(coaches: Coaches) -> Bools:
     """Which coaches hold classes: every second one of a studio, beginning with the one who never leaves."""
     rank = np.arange(len(coaches)) - np.searchsorted(coaches.studio, coaches.studio)
-    return rank % 2 == 0
+    is_lead: Bools = rank % 2 == 0
+    return is_lead
 
 
 def works(coaches: Coaches, clock: Clock) -> Bools:

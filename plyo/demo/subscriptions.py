@@ -194,7 +194,8 @@ def _write_changes(
     after = np.concatenate([np.broadcast_to(part[3], part[0].shape) for part in parts]).astype(np.int64)
     plan = np.concatenate([part[4] if part[4] is not None else np.full(len(part[0]), -1) for part in parts])
     order = np.lexsort((kind, at, row))
-    row, kind, at, after, plan = (column[order] for column in (row, kind, at, after, plan))
+    row, kind, after, plan = (column[order] for column in (row, kind, after, plan))
+    at = at[order]
     opens = np.r_[True, row[1:] != row[:-1]]
     before = np.where(opens, 0, np.r_[0, after[:-1]])
     plan = np.where(plan < 0, np.r_[0, plan[:-1]], plan)

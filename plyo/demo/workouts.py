@@ -16,6 +16,8 @@ from plyo.demo.sessions import ATTENDED, BOOKED, Bookings, alive
 
 PLANNED, COMPLETED, WAS_SKIPPED = range(3)
 _NAT = np.datetime64("NaT", "us")
+_OWN_DAYS = np.array([2, 4, 6, 1, 3, 5])
+"""Days after the first session with the coach on which people train alone, in the order they are taken."""
 _NOTES = (
     "Felt strong today.", "Slept badly, kept it easy.", "Grip gave up first.", "New best on the last set!",
     "Gym was packed, swapped the order.", "Lower back a little tight.", "Short on time, no conditioning.",
@@ -120,7 +122,10 @@ def _weekday(
     held = journey.cell[customer, 0, week]
     coach = journey.coach[customer, week]
     anchor = np.where(held >= 0, coaches.cell_weekday[coach, np.maximum(held, 0)], habit)
-    own = (anchor + 2 + 2 * (turn - ONE_TO_ONE[customers.offer[customer]])) % 7
+    second = np.maximum(journey.cell[customer, 1, week], 0)
+    taken = np.where(journey.cell[customer, 1, week] >= 0, coaches.cell_weekday[coach, second] - anchor, 0) % 7
+    rank = np.maximum(turn - ONE_TO_ONE[customers.offer[customer]], 0)
+    own = (anchor + _OWN_DAYS[rank + (_OWN_DAYS.argsort()[taken - 1] <= rank) * (taken > 0)]) % 7
     return np.where(cell >= 0, coaches.cell_weekday[coach, np.maximum(cell, 0)], own)
 
 
@@ -153,7 +158,7 @@ def _write_sets(
     """All sets; returns how many each workout has and the kilograms moved in it."""
     random = batch.random
     shape = (plans.positions(customers)[customer] == POSITIONS) * 2 + deload
-    count = _COUNTS[shape]
+    count: Ints = _COUNTS[shape]
     row = np.repeat(np.arange(len(count)), count)
     position = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     at, number = _EXERCISES[shape[row], position], _NUMBERS[shape[row], position]
@@ -173,7 +178,7 @@ def _write_sets(
         "training.workout_sets", workout_id=workout_ids[row], position=position + 1, exercise_id=exercise + 1,
         reps=done, weight_kg=load, rpe=rpe,
     )  # fmt: skip
-    moved = np.bincount(row, weights=np.nan_to_num(load) * done, minlength=len(count))
+    moved = np.bincount(row, weights=np.nan_to_num(load) * done, minlength=len(count)).astype(np.float64)
     return count, moved
 
 

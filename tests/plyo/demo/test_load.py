@@ -56,11 +56,15 @@ class TestLoad:
         assert fingerprint(one)["training.workout_sets"] != fingerprint(two)["training.workout_sets"]
 
     def test_refuses_a_business_that_is_there(self, business: Business, tmp_path: Path) -> None:
-        before = fingerprint(business.url)["identity.accounts"]
+        before = self.accounts(business.url)
         with pytest.raises(demo.BusinessExists, match="plyo reset"):
             demo.load(business.url, state_folder=tmp_path, **SMALL)
-        assert fingerprint(business.url)["identity.accounts"] == before
+        assert self.accounts(business.url) == before
         assert demo.state(business.url) == "loaded"
+
+    def accounts(self, url: str) -> list[tuple[str, ...]]:
+        with psycopg.connect(url) as connection:
+            return connection.execute("select * from identity.accounts order by id").fetchall()
 
     def test_refuses_a_real_account(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url = fresh_database()
@@ -89,7 +93,7 @@ class TestLoad:
 
     def test_killed_half_way_loads_anew(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url, whole = fresh_database(), fresh_database()
-        sizes = ["--customers", "900", "--months", "6", "--seed", "5", "--until", UNTIL.isoformat()]
+        sizes = ["--customers", "900", "--months", "2", "--seed", "5", "--until", UNTIL.isoformat()]
         process = subprocess.Popen(
             [sys.executable, "-m", "plyo.demo", "--url", url, "--state-folder", str(tmp_path / "state"), *sizes],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": "."},
@@ -126,7 +130,7 @@ class TestLoad:
 
     def test_many_blocks_keep_every_rule(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url = fresh_database()
-        report = demo.load(url, state_folder=tmp_path, **(SMALL | {"customers": 900}))
+        report = demo.load(url, state_folder=tmp_path, **(SMALL | {"customers": 900, "months": 2}))
         assert report.rows["commerce.customers"] == 900
         with psycopg.connect(url) as connection:
             rows = connection.execute(
@@ -191,7 +195,7 @@ class TestContent:
     @pytest.mark.parametrize(
         ("column", "expected"),
         [
-            ("status from commerce.subscriptions", {"trialing", "active", "paused", "cancelled"}),
+            ("status from commerce.subscriptions", {"active", "paused", "cancelled"}),
             ("cancel_kind from commerce.subscriptions where cancel_kind is not null", {"voluntary", "involuntary"}),
             ("kind from commerce.subscription_changes", {"trial_started", "started", "paused", "resumed",
                                                          "price_changed", "plan_changed", "ended"}),
@@ -274,12 +278,9 @@ class TestTruth:
         rows = database.execute("select distinct customer_id::text from commerce.session_packs").fetchall()
         return {row[0] for row in rows}
 
-    def test_adherence_falls_before_people_leave(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
-        url = fresh_database()
-        demo.load(url, state_folder=tmp_path, customers=400, months=14, seed=11, until=UNTIL)
-        with psycopg.connect(url) as connection:
-            row = connection.execute(
-                """
+    def test_adherence_falls_before_people_leave(self, database: psycopg.Connection) -> None:
+        row = database.execute(
+            """
                 with weeks as (
                     select members.customer_id, cancel_requested_at,
                         avg((workouts.status = 'completed')::int) filter (
@@ -292,5 +293,5 @@ class TestTruth:
                     group by members.customer_id, cancel_requested_at)
                 select avg(earlier) - avg(before) from weeks where before is not null and earlier is not null
                 """
-            ).fetchone()
+        ).fetchone()
         assert row[0] > 0.07
