@@ -1,6 +1,7 @@
 """Loops in threads that outlive their own errors, wake when PostgreSQL notifies them, and end cleanly on a signal."""
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
@@ -76,17 +77,22 @@ def run(loops: Sequence[Loop], *, url: str, stop: Event, grace_seconds: float = 
     Returns:
         Whether all ended within the grace.
     """
-    threads = [Thread(target=loop.run, args=(stop,), name=loop.name, daemon=True) for loop in loops]
-    threads.append(Thread(target=listen, args=(url, loops, stop), name="listen", daemon=True))
-    for thread in threads:
-        thread.start()
+
+    def thread(name: str, work: Callable[..., None], *arguments: object) -> Thread:
+        # A thread starts without the context in which the process put its name for the logs.
+        return Thread(target=copy_context().run, args=(work, *arguments), name=name, daemon=True)
+
+    threads = [thread(loop.name, loop.run, stop) for loop in loops]
+    threads.append(thread("listen", listen, url, loops, stop))
+    for one in threads:
+        one.start()
     stop.wait()
     for loop in loops:
         loop.wake.set()
     deadline = monotonic() + grace_seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - monotonic()))
-    late = [thread.name for thread in threads if thread.is_alive()]
+    for one in threads:
+        one.join(max(0.0, deadline - monotonic()))
+    late = [one.name for one in threads if one.is_alive()]
     if late:
         log.error("loops_cut_off", loops=late)
     return not late
