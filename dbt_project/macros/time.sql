@@ -54,6 +54,21 @@
     (extract(epoch from {{ second }}) - extract(epoch from {{ first }})) / 3600.0
 {%- endmacro %}
 
+{# A date some months later: the last day of a shorter month where the day does not exist. #}
+{% macro add_months(day, months) -%}
+    cast({{ dbt.dateadd('month', months, day) }} as date)
+{%- endmacro %}
+
+{# Months from one date's month to another's. #}
+{% macro months_between(first, second) -%}
+    {{ dbt.datediff(first, second, 'month') }}
+{%- endmacro %}
+
+{# An instant some whole days of 24 hours later. #}
+{% macro days_after(instant, days) -%}
+    {{ dbt.dateadd('day', days, instant) }}
+{%- endmacro %}
+
 {# A date some days later (or earlier). #}
 {% macro add_days(day, days) -%}
     cast({{ day }} + {{ days }} as date)

@@ -83,5 +83,5 @@ def dbt(*arguments: str, settings: WarehouseSettings, target: Path, now: str = N
     return subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", *arguments,
          "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
-        env=environment(settings, target), cwd=ROOT, text=True, capture_output=True, check=False, timeout=300,
+        env=environment(settings, target), cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip

@@ -33,16 +33,16 @@ def later_lake(built_lake, postgres, target, tmp_path_factory) -> WarehouseSetti
         lakes.change(lake, "engagement__leads", "i", lsn=2004, where=f"id = '{who('lead-zoe')}'")
         lakes.change(
             lake, "scheduling__bookings", "u", lsn=2005, where=f"id = '{who('ana@0622')}'",
-            status="'attended'", outcome_at="timestamptz '2026-06-22 09:00Z'",
+            status="'attended'", outcome_at="timestamptz '2026-06-22 09:00:00+00'",
         )  # fmt: skip
         lakes.change(
             lake, "commerce__subscriptions", "u", lsn=2006, where=cem, status="'cancelled'",
-            cancel_kind="'voluntary'", ended_at="timestamptz '2026-07-01 08:00Z'",
+            cancel_kind="'voluntary'", ended_at="timestamptz '2026-07-01 08:00:00+00'",
         )  # fmt: skip
         lakes.change(
             lake, "commerce__subscription_changes", "i", lsn=2007, where=f"subscription_id = '{who('cem-2')}'",
             id="uuid()", kind="'ended'", mrr_before_minor="4538", mrr_after_minor="0",
-            changed_at="timestamptz '2026-07-01 08:00Z'",
+            changed_at="timestamptz '2026-07-01 08:00:00+00'",
         )  # fmt: skip
         lakes.watermark(lake, 2007, at=LATER)
     done = lakes.dbt(

@@ -1,8 +1,8 @@
 with months as (
     select
         series.day as month,
-        cast({{ dbt.dateadd('month', 1, 'series.day') }} as date) as next_month,
-        least(cast({{ dbt.dateadd('month', 1, 'series.day') }} as date), {{ add_days(today(), 1) }}) as until_day
+        {{ add_months('series.day', 1) }} as next_month,
+        least({{ add_months('series.day', 1) }}, {{ add_days(today(), 1) }}) as until_day
     from {{ dates(
         "(select " ~ first_of_month('min(started_on)') ~ " from " ~ ref('int_memberships') ~ ")",
         today(),
@@ -27,8 +27,8 @@ members as (
     from months
     inner join {{ ref('int_memberships') }} as membership
         on
-            membership.started_on < months.until_day
-            and (membership.ended_on is null or membership.ended_on >= months.month)
+            months.until_day > membership.started_on
+            and (membership.ended_on is null or months.month <= membership.ended_on)
     group by months.month, months.next_month, membership.currency, membership.customer_id
 ),
 

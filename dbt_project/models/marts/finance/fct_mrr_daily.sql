@@ -23,12 +23,17 @@ bounds as (
     from moved
 ),
 
+currencies as (
+    select distinct currency
+    from moved
+),
+
 spine as (
     select
         dates.day,
         currencies.currency
     from {{ dates('(select first_day from bounds)', '(select last_day from bounds)') }} as dates
-    cross join (select distinct moved.currency from moved) as currencies
+    cross join currencies
 )
 
 select

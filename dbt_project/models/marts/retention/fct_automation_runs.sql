@@ -4,7 +4,7 @@ with runs as (
         rule.rule_code,
         rule.rule_name,
         score.probability,
-        {{ dbt.dateadd('day', 'rule.outcome_days', 'run.started_at') }} as outcome_ends_at
+        {{ days_after('run.started_at', 'rule.outcome_days') }} as outcome_ends_at
     from {{ ref('stg_automation__runs') }} as run
     inner join {{ ref('stg_automation__rules') }} as rule on run.rule_id = rule.rule_id
     left join {{ ref('stg_automation__churn_scores') }} as score on run.score_id = score.score_id
@@ -17,8 +17,8 @@ attended as (
         on
             runs.customer_id = booking.customer_id
             and booking.status = 'attended'
-            and booking.starts_at > runs.started_at
-            and booking.starts_at <= runs.outcome_ends_at
+            and runs.started_at < booking.starts_at
+            and runs.outcome_ends_at >= booking.starts_at
 ),
 
 lost as (
@@ -27,8 +27,8 @@ lost as (
     inner join {{ ref('int_memberships') }} as membership
         on
             runs.customer_id = membership.customer_id
-            and membership.ended_at > runs.started_at
-            and membership.ended_at <= runs.outcome_ends_at
+            and runs.started_at < membership.ended_at
+            and runs.outcome_ends_at >= membership.ended_at
 )
 
 select

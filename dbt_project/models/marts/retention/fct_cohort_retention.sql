@@ -15,7 +15,7 @@ still as (
     select
         members.cohort_month,
         members.customer_id,
-        {{ dbt.datediff('members.cohort_month', 'months.month', 'month') }} as months_since,
+        {{ months_between('members.cohort_month', 'months.month') }} as months_since,
         months.month = members.cohort_month
         or exists (
             select 1
