@@ -46,7 +46,7 @@ def later_lake(built_lake, postgres, target, tmp_path_factory) -> WarehouseSetti
         )  # fmt: skip
         lakes.watermark(lake, 2007, at=LATER)
     done = lakes.dbt(
-        "run", "--select", "+fct_churn_features", "+fct_churn_labels", "+dim_customers", "fct_leads",
+        "run", "--select", "+fct_churn_features", "+fct_churn_labels", "+dim_customers", "+fct_leads",
         settings=settings, target=target.with_name("later"), now=LATER,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
