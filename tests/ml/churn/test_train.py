@@ -1,6 +1,7 @@
 """Training on a real lake: what is kept, what is promoted, what stands in."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -44,7 +45,9 @@ class TestRun:
         assert set(trained.metrics["folds"][0]) >= {"from", "to", "base_rate", "recency", "logistic", "lightgbm"}
 
     def test_is_quick_at_the_size_of_the_default_demo(self, built):
-        assert train.run(built).seconds < 10
+        began = time.process_time()  # of this process: the machine may be busy with others
+        train.run(built)
+        assert time.process_time() - began < 10
 
     def test_the_same_code_data_and_seed_are_the_same_model(self, built, tmp_path):
         first = train.run(built)
