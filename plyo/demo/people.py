@@ -184,7 +184,7 @@ def _cells(shift: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
 def enrol(*, count: int, offset: int, is_first: bool, clock: Clock, random: np.random.Generator) -> Customers:
     """One block's customers.
 
-    More than a third were there when the story begins; the others join with the seasons: many in January, few in
+    Four in nine were there when the story begins; the others join with the seasons: many in January, few in
     summer.
 
     Args:
@@ -228,7 +228,7 @@ def _joining_weeks(count: int, clock: Clock, random: np.random.Generator) -> Int
     season = np.array([1.9, 1.35, 1.1, 1.0, 0.95, 0.8, 0.6, 0.65, 1.25, 1.1, 0.9, 0.6])[month]
     weight = season * np.linspace(0.85, 1.15, len(season))
     weight[-1] *= 0.5
-    founding = random.random(count) < 0.38
+    founding = random.random(count) < 0.44
     early = random.integers(0, min(4, clock.current + 1), count)
     return np.where(founding, early, _spread(count, weight, random))
 

@@ -268,7 +268,7 @@ def write(
 
 def _write_slots(batch: Batch, bookings: Bookings, coaches: Coaches, locations: Ids, clock: Clock) -> NDArray[np.void]:
     """Every booked hour and class, a part of the hours nobody took, all hours ahead. Ids by coach, week, cell."""
-    offered = batch.random.random((len(coaches), clock.weeks, CELLS + GROUP_CELLS)) < 0.15
+    offered = batch.random.random((len(coaches), clock.weeks, CELLS + GROUP_CELLS)) < 0.05
     offered[:, clock.current :, :] = True
     offered[:, :, CELLS:] = leads(coaches)[:, None, None]
     offered &= works(coaches, clock)[:, :, None]
