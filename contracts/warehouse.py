@@ -86,7 +86,8 @@ def install_extensions() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
             for name in _EXTENSIONS:
-                connection.execute(f"install '{extension_file(name)}'")
+                if not _is_installed(connection, name):
+                    connection.execute(f"force install '{extension_file(name)}'")
 
 
 def connect(
@@ -226,6 +227,16 @@ def in_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[], T],
                 raise
             sleep(0.05 * 2**attempt)
     raise AssertionError("unreachable")
+
+
+def _is_installed(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    query = "select install_path from duckdb_extensions() where extension_name = ? and installed"
+    row = connection.execute(query, [name]).fetchone()
+    return (
+        row is not None
+        and Path(row[0]).is_file()
+        and Path(row[0]).stat().st_size == extension_file(name).stat().st_size
+    )
 
 
 @cache

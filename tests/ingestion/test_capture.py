@@ -1,8 +1,13 @@
 """The lake becomes the source, whatever happens there."""
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 
-from ingestion.postgres_cdc import capture
+from contracts import warehouse
+from ingestion.postgres_cdc import capture, progress
+from ingestion.postgres_cdc.lag import lag
 from tests.ingestion.histories import TABLES, History, Witness, assert_equal, assert_exactly_once
 
 
@@ -27,3 +32,38 @@ class TestRunOnce:
                 assert_equal(captured.source, captured.settings, table)
         for table in ("kinds", "pairs", "loose"):
             assert_exactly_once(captured.settings, witness, table)
+
+
+class TestStream:
+    def test_lands_changes_as_they_come_and_notes_a_quiet_source(self, captured):
+        captured.source.execute("create table training.steps (id int primary key)")
+        settings = captured.settings.model_copy(update={"cdc_heartbeat_seconds": 0.5})
+        landed: list[capture.Landed] = []
+        deadline = time.monotonic() + 60
+
+        def change_and_stop() -> bool:
+            if len(landed) < 4:
+                captured.source.execute("insert into training.steps values (%s)", [int(time.monotonic() * 1000)])
+            return time.monotonic() > deadline or len(landed) >= 4
+
+        capture.stream(settings, stop=change_and_stop, on_batch=landed.append)
+        assert landed[0].snapshots == {"training__steps": 0}
+        assert sum(batch.rows["training__steps"] for batch in landed[1:]) > 0
+        capture.run_once(settings)
+        quiet_since, asked_at = datetime.now(UTC), []
+
+        def stop_when_quiet_for_long() -> bool:
+            asked_at.append(time.monotonic())
+            return asked_at[-1] > asked_at[0] + 2
+
+        capture.stream(settings, stop=stop_when_quiet_for_long)
+        with warehouse.reading(settings) as lake:
+            noted = progress.watermark(lake, settings.cdc_slot)
+        assert noted.landed_at > quiet_since
+        assert noted.committed_at > quiet_since
+        now = lag(settings)
+        assert (now.is_slot_lost, now.is_slot_in_danger, now.blocked) == (False, False, {})
+
+    def test_a_source_never_captured_has_no_age(self, captured):
+        assert lag(captured.settings).seconds is None
+        assert lag(captured.settings).is_slot_lost
