@@ -19,6 +19,7 @@ from plyo import demo as business
 from plyo import doctor as examination
 from plyo import processes, progress, status
 from plyo.home import BrokenHome, Home, checkout
+from plyo.postgres import end_with_parent
 from plyo.services import STACK_MARK
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ def up(
         raise typer.Exit(1)
     home.prepare()
     home.events.unlink(missing_ok=True)
-    supervisor = _spawn_supervisor(home, [str(customers), str(months), str(seed)])
+    supervisor = _spawn_supervisor(home, [str(customers), str(months), str(seed)], outlives_us=detach)
     try:
         last = progress.follow(home.events, ended=lambda: supervisor.poll() is not None, console=console)
         if last is None or last["kind"] != "ready":
@@ -180,7 +181,7 @@ def _own_database(home: Home) -> str:
     return f"postgresql://plyo_owner:{home.secrets()['plyo_owner']}@127.0.0.1:{home.ports_in_use()['postgres']}/plyo"
 
 
-def _spawn_supervisor(home: Home, arguments: list[str]) -> subprocess.Popen[bytes]:
+def _spawn_supervisor(home: Home, arguments: list[str], *, outlives_us: bool) -> subprocess.Popen[bytes]:
     with (home.logs / "supervisor.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "plyo.supervisor", *arguments],
@@ -190,6 +191,7 @@ def _spawn_supervisor(home: Home, arguments: list[str]) -> subprocess.Popen[byte
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=None if outlives_us else end_with_parent,
         )
 
 

@@ -80,6 +80,12 @@ def run_tool(name: str, *arguments: str, environment: dict[str, str] | None = No
     return done.stdout
 
 
+def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
+    """For `preexec_fn`: the child gets a signal when the thread that started it ends, even by kill -9. Linux only."""
+    if hasattr(_libc, "prctl"):
+        _libc.prctl(_PR_SET_PDEATHSIG, how)
+
+
 @dataclass
 class PostgresServer:
     """One cluster on disk and, while it runs, its postmaster.
@@ -147,7 +153,7 @@ class PostgresServer:
             if enter:
                 enter()
             if self.dies_with_parent:
-                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+                end_with_parent(signal.SIGINT)
 
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
