@@ -106,7 +106,13 @@ def plyo(home: Path, *arguments: str, timeout: float = 420) -> subprocess.Comple
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A small living business: started as people start it, stopped at the end."""
+    """A small living business: started as people start it, stopped at the end.
+
+    While writing a journey, `PLYO_JOURNEY_HOME` names the state folder of a copy that runs already; it is left running.
+    """
+    if running := os.environ.get("PLYO_JOURNEY_HOME"):
+        yield Stack(Path(running), json.loads(plyo(Path(running), "status", "--json").stdout))
+        return
     home = tmp_path_factory.mktemp("stack") / "home"
     started = plyo(home, "up", "--detach", "--customers", "60", "--months", "7")
     try:
