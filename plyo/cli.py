@@ -140,7 +140,7 @@ def demo(
                 url, customers=customers, months=months, seed=seed, until=datetime.now(UTC), state_folder=home.path,
                 progress=told,
             )  # fmt: skip
-        except business.NotEmpty as error:
+        except (business.BusinessExists, business.LoadRunning) as error:
             console.print(f"[red]✗[/red] {error}")
             raise typer.Exit(1) from error
     console.print(f"Loaded {customers} customers over {months} months in {time.monotonic() - began:.1f} s.")

@@ -10,7 +10,6 @@ from operational_api.identity import clients
 from plyo import demo
 from plyo.home import Home
 from plyo.postgres import PostgresServer
-from plyo.schema import is_empty
 
 
 def ensure_business(
@@ -23,8 +22,11 @@ def ensure_business(
     *,
     progress: Callable[[float, float, str], None],
 ) -> None:
-    """Load the demo business unless somebody is there already, or `customers` is 0."""
-    if customers == 0 or not is_empty(server):
+    """Load the demo business unless somebody is there already, or `customers` is 0.
+
+    A load that was killed half way is not somebody: it is taken away and done again.
+    """
+    if customers == 0 or demo.state(server.url("plyo")) not in ("empty", "unfinished"):
         return
     demo.load(
         server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"]),

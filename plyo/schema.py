@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import psycopg
-
 from operational_api.migrations import run as migrations
 from plyo import databases
 from plyo.postgres import PostgresServer
@@ -14,10 +12,3 @@ def migrate(server: PostgresServer, secrets: Mapping[str, str]) -> None:
     url = server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"])
     migrations.upgrade(url.replace("postgresql://", "postgresql+psycopg://", 1))
     databases.grant(server)
-
-
-def is_empty(server: PostgresServer) -> bool:
-    """Whether no account exists yet."""
-    with psycopg.connect(server.url("plyo")) as connection:
-        found = connection.execute("select not exists (select 1 from identity.accounts)").fetchone()
-    return bool(found and found[0])

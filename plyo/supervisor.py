@@ -96,7 +96,7 @@ class Supervisor:
         services = all_services(self.home, self.ports, secrets)
         data = next(one for one in services if one.name == "dagster-code")
         prepare_dagster(self.home, self.ports)
-        early = {"gateway", "stripe", "mailbox", "api", "worker", "coach", "admin"}
+        early = {"gateway", "stripe", "mailbox", "coach", "admin"}  # those that touch no table: a load may empty them
         for service in services:
             if service.name in early:
                 self._launch(service)

@@ -11,7 +11,9 @@ from consoles.coach.views import calendar, client, clients, messages, today
 
 def main() -> None:
     """Draw the console for the coach signed in."""
-    st.set_page_config(page_title="Plyo coach", page_icon=":material/sports_score:", layout="wide")
+    st.set_page_config(
+        page_title="Plyo coach", page_icon=":material/sports_score:", layout="wide", initial_sidebar_state="collapsed"
+    )
     style.apply()
     plyo, person = session.require_person()
     pages = [

@@ -10,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from plyo import databases
 from plyo.home import SECRET_NAMES
 from plyo.postgres import PostgresServer, free_port
-from plyo.schema import is_empty, migrate
+from plyo.schema import migrate
 
 PASSWORDS = {name: f"{name}-password" for name in SECRET_NAMES}
 
@@ -71,6 +71,3 @@ class TestDatabases:
             connect(server, "plyo_api", "lake")
         with pytest.raises(psycopg.OperationalError, match="permission denied"):
             connect(server, "lake_reader", "plyo")
-
-    def test_a_fresh_one_is_empty(self, server: PostgresServer) -> None:
-        assert is_empty(server)

@@ -40,11 +40,21 @@ def starts(booking: dict[str, Any]) -> datetime:
 
 
 def agenda(plyo: Plyo, bookings: list[dict[str, Any]], person: Person, now: datetime) -> None:
-    """A list of sessions; those that have started can be marked."""
-    held = [booking for booking in bookings if booking["status"] in ("booked", "attended", "no_show")]
-    if not held:
+    """Sessions to mark first, then those to come; what is marked already waits folded below."""
+    open_ones = [booking for booking in bookings if booking["status"] == "booked"]
+    if not open_ones:
         st.info("No sessions in the next two days.", icon=":material/event_available:")
-    for booking in held[:14]:
+    _cards(plyo, open_ones[:14], person, now)
+    if len(open_ones) > 14:
+        st.caption(f"{len(open_ones) - 14} more in the calendar.")
+    marked = [booking for booking in bookings if booking["status"] in ("attended", "no_show")]
+    if marked:
+        with st.expander(f"{len(marked)} marked already"):
+            _cards(plyo, marked, person, now)
+
+
+def _cards(plyo: Plyo, bookings: list[dict[str, Any]], person: Person, now: datetime) -> None:
+    for booking in bookings:
         with st.container(border=True):
             what, state = st.columns([4, 2], vertical_alignment="center")
             who = f"{booking.get('customer_name') or 'Client'} · {booking.get('title') or 'Session'}"
