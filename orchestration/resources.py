@@ -3,6 +3,7 @@
 Asset logic does not belong here.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,15 +83,42 @@ class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         return str(answer.json()["access_token"])
 
 
-def dbt_project() -> DbtProject:
-    """The dbt project with its manifest; a missing manifest is made by `dbt parse`, which reads no environment."""
-    project = DbtProject(project_dir=PROJECT_DIR, target_path=DbtSettings().target_path, profiles_dir=PROJECT_DIR)
-    if not project.manifest_path.exists():
-        project.preparer.prepare(project)
+class DbtParseFailed(RuntimeError):
+    """The dbt project cannot be parsed; the message is dbt's own."""
+
+
+def dbt_project(target_path: Path) -> DbtProject:
+    """The dbt project with a manifest that is as new as its files.
+
+    A missing or older manifest is made by `dbt parse`, which reads no environment. A deployment brings its own, made
+    when it was built, and is not kept waiting.
+
+    Raises:
+        DbtParseFailed: a model or its YAML is wrong.
+    """
+    project = DbtProject(project_dir=PROJECT_DIR, target_path=target_path, profiles_dir=PROJECT_DIR)
+    manifest = Path(project.manifest_path)
+    files = [file for folder in ("models", "macros", "tests") for file in (PROJECT_DIR / folder).rglob("*.*")]
+    newest = max(file.stat().st_mtime for file in [*files, PROJECT_DIR / "dbt_project.yml"])
+    if not manifest.exists() or manifest.stat().st_mtime < newest:
+        folders = [
+            "--project-dir",
+            str(PROJECT_DIR),
+            "--profiles-dir",
+            str(PROJECT_DIR),
+            "--target-path",
+            str(target_path),
+        ]
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "dbt.cli.main", "parse", *folders],
+            cwd=PROJECT_DIR.parent, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise DbtParseFailed(done.stdout[-2000:] or done.stderr[-2000:])
     return project
 
 
-DBT_PROJECT = dbt_project()
+DBT_PROJECT = dbt_project(DbtSettings().target_path)
 
 RESOURCES = {
     "lake": Lake(),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from orchestration.defs.postgres_cdc import CAPTURED
+from orchestration.resources import dbt_project
 from tests.dbt_project.lake import ROOT
 
 _LOAD = """
@@ -17,10 +18,13 @@ print(len(found.defs.resolve_asset_graph().get_all_asset_keys()))
 class TestDefinitions:
     def test_load_with_an_empty_environment(self):
         done = subprocess.run(
-            [sys.executable, "-c", _LOAD], cwd=ROOT, env={}, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", _LOAD], cwd=ROOT, env={}, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert int(done.stdout.split()[-1]) > 140
+
+    def test_a_missing_manifest_is_made(self, tmp_path):
+        assert dbt_project(tmp_path / "target").manifest_path.exists()
 
     def test_every_published_table_has_a_source_and_a_change_log(self, fresh_database):
         import psycopg
