@@ -32,7 +32,7 @@ def write_rule(batch: Batch, clock: Clock) -> Ids:
     ids = batch.ids(at)
     batch.add(
         "automation.rules", id=ids, code=["churn-check-in"], name="Check in before somebody leaves",
-        trigger="churn_score", condition=[json.dumps({"probability_at_least": 0.35})], action="suggest_nudge",
+        trigger="churn_score", condition=[json.dumps({"probability_at_least": 0.1})], action="suggest_nudge",
         message_template=words.NUDGE, holdout_percent=20, cooldown_days=30, outcome_days=14, is_active=True,
         created_at=at,
     )  # fmt: skip

@@ -36,7 +36,7 @@ class TestWords:
     def test_when_is_in_the_persons_zone(self) -> None:
         assert theme.when(datetime(2026, 3, 2, 23, tzinfo=UTC), "Europe/Berlin") == "Tue 3 Mar, 00:00"
 
-    @pytest.mark.parametrize(("p", "band"), [(0.7, "high"), (0.3, "medium"), (0.1, "low"), (None, "unknown")])
+    @pytest.mark.parametrize(("p", "band"), [(0.7, "high"), (0.1, "medium"), (0.04, "low"), (None, "unknown")])
     def test_risk_band(self, p: float | None, band: str) -> None:
         assert theme.risk_band(p)[0] == band
 

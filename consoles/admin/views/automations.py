@@ -60,9 +60,9 @@ def _rules(plyo: Plyo) -> pn.viewable.Viewable:
 def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
     threshold = pn.widgets.FloatSlider(
         name="Act from churn probability",
-        start=0.05,
+        start=0.01,
         end=0.95,
-        step=0.05,
+        step=0.01,
         value=float(rule["condition"].get("probability_at_least", 0.5)),
         width=260,
     )

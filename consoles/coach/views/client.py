@@ -162,6 +162,4 @@ def _risk(row: dict[str, Any]) -> None:
     reasons = json.loads(found) if isinstance(found, str) else found
     if reasons:
         st.plotly_chart(charts.reasons(reasons), use_container_width=True, config={"displayModeBar": False})
-    st.caption(
-        "Each bar is one fact's push in the model's own scale; together with the base rate they add up to the score."
-    )
+    st.caption("Each bar is one fact's push in the model's own scale; the smaller ones are left out.")
