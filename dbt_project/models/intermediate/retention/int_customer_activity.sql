@@ -20,76 +20,144 @@ assignments as (
 ),
 
 facts as (
-    select customer_id, local_day as day, 'booked' as fact, 1.0 as amount
+    select
+        customer_id,
+        local_day as day,
+        'booked' as fact,
+        1.0 as amount
     from bookings
     where status <> 'cancelled' and starts_at <= {{ now() }}
     union all
-    select customer_id, outcome_on, status, 1.0
+    select
+        customer_id,
+        outcome_on as day,
+        status as fact,
+        1.0 as amount
     from bookings
     where status in ('attended', 'no_show')
     union all
-    select customer_id, cancelled_on, 'late_cancelled', 1.0
+    select
+        customer_id,
+        cancelled_on as day,
+        'late_cancelled' as fact,
+        1.0 as amount
     from bookings
     where status = 'late_cancelled'
     union all
-    select customer_id, booked_on, 'seats_ahead', 1.0
+    select
+        customer_id,
+        booked_on as day,
+        'seats_ahead' as fact,
+        1.0 as amount
     from bookings
     union all
-    select customer_id, coalesce(cancelled_on, local_day), 'seats_ahead', -1.0
+    select
+        customer_id,
+        coalesce(cancelled_on, local_day) as day,
+        'seats_ahead' as fact,
+        -1.0 as amount
     from bookings
     union all
-    select customer_id, scheduled_on, 'planned', 1.0
+    select
+        customer_id,
+        scheduled_on as day,
+        'planned' as fact,
+        1.0 as amount
     from {{ ref('fct_workouts') }}
     where programme_id is not null
     union all
-    select customer_id, completed_on, 'planned_done', 1.0
+    select
+        customer_id,
+        completed_on as day,
+        'planned_done' as fact,
+        1.0 as amount
     from {{ ref('fct_workouts') }}
     where programme_id is not null and status = 'completed'
     union all
-    select customer_id, completed_on, 'workouts', 1.0
+    select
+        customer_id,
+        completed_on as day,
+        'workouts' as fact,
+        1.0 as amount
     from {{ ref('fct_workouts') }}
     where status = 'completed'
     union all
-    select customer_id, completed_on, 'volume_kg', volume_kg
+    select
+        customer_id,
+        completed_on as day,
+        'volume_kg' as fact,
+        volume_kg as amount
     from {{ ref('fct_workouts') }}
     where status = 'completed'
     union all
-    select customer_id, completed_on, 'session_rpe', session_rpe
+    select
+        customer_id,
+        completed_on as day,
+        'session_rpe' as fact,
+        session_rpe as amount
     from {{ ref('fct_workouts') }}
     where status = 'completed' and session_rpe is not null
     union all
-    select customer_id, attempted_on, 'failed_payments', 1.0
+    select
+        customer_id,
+        attempted_on as day,
+        'failed_payments' as fact,
+        1.0 as amount
     from {{ ref('fct_payments') }}
     where status = 'failed'
     union all
     select
         customer_id,
-        sent_on,
-        case when is_from_customer then 'messages_sent' else 'messages_received' end,
-        1.0
+        sent_on as day,
+        case when is_from_customer then 'messages_sent' else 'messages_received' end as fact,
+        1.0 as amount
     from {{ ref('fct_messages') }}
     where kind <> 'system'
     union all
-    select customer_id, assigned_on, 'coach_changes', 1.0
+    select
+        customer_id,
+        assigned_on as day,
+        'coach_changes' as fact,
+        1.0 as amount
     from assignments
     where place > 1
     union all
-    select customer_id, changed_on, 'price_increase', amount_minor * 1.0 / nullif(mrr_after_minor - amount_minor, 0)
+    select
+        customer_id,
+        changed_on as day,
+        'price_increase' as fact,
+        amount_minor * 1.0 / nullif(mrr_after_minor - amount_minor, 0) as amount
     from {{ ref('int_membership_changes') }}
     where step = 'price_changed' and movement = 'expansion'
     union all
-    select customer_id, occurred_on, 'open_injuries', 1.0
+    select
+        customer_id,
+        occurred_on as day,
+        'open_injuries' as fact,
+        1.0 as amount
     from {{ ref('stg_training__injuries') }}
     union all
-    select customer_id, resolved_on, 'open_injuries', -1.0
+    select
+        customer_id,
+        resolved_on as day,
+        'open_injuries' as fact,
+        -1.0 as amount
     from {{ ref('stg_training__injuries') }}
     where resolved_on is not null
     union all
-    select customer_id, day, 'sleep_minutes', sleep_minutes
+    select
+        customer_id,
+        day,
+        'sleep_minutes' as fact,
+        sleep_minutes as amount
     from {{ ref('fct_wearable_days') }}
     where sleep_minutes is not null
     union all
-    select customer_id, day, 'hrv_rmssd_ms', hrv_rmssd_ms
+    select
+        customer_id,
+        day,
+        'hrv_rmssd_ms' as fact,
+        hrv_rmssd_ms as amount
     from {{ ref('fct_wearable_days') }}
     where hrv_rmssd_ms is not null
 )

@@ -17,7 +17,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by customer_id, day order by values_told desc, days_worn desc, device
+            partition by customer_id, day order by values_told desc, days_worn desc, device asc
         ) as place
     from reported
 )
