@@ -8,26 +8,34 @@ import psycopg
 import pytest
 
 from contracts import warehouse
+from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from plyo.postgres import PostgresServer
 from tests.dbt_project import lake as lakes
 
 
 @pytest.fixture(scope="session")
+def business_database(postgres: PostgresServer, template_database: str) -> str:
+    """URL of a database with the business of seven customers. Named anew: other folders make their own."""
+    name = f"business_{new_id().hex}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template_database}")
+    with psycopg.connect(postgres.url(name)) as connection:
+        connection.execute((Path(__file__).parent / "business.sql").read_text())
+    return postgres.url(name)
+
+
+@pytest.fixture(scope="session")
 def business_lake(
-    postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer, business_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> WarehouseSettings:
     """A lake whose raw half holds the business of seven customers; nothing is built yet."""
+    name = f"lake_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(f"create database plyo_business template {template_database}")
-        connection.execute("create database business_lake")
-    with psycopg.connect(postgres.url("plyo_business")) as connection:
-        connection.execute((Path(__file__).parent / "business.sql").read_text())
-    settings = WarehouseSettings(
-        lake_catalog_url=postgres.url("business_lake"), lake_path=str(tmp_path_factory.mktemp("lake"))
-    )
+        connection.execute(f"create database {name}")
+    settings = WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=str(tmp_path_factory.mktemp("lake")))
     warehouse.set_up(settings)
-    lakes.snapshot(postgres.url("plyo_business"), settings)
+    lakes.snapshot(business_database, settings)
     return settings
 
 

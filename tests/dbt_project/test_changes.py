@@ -13,7 +13,7 @@ LATER = "2026-07-25 12:00:00+00"
 
 
 @pytest.fixture(scope="module")
-def later_lake(built_lake, postgres, target, tmp_path_factory) -> WarehouseSettings:
+def later_lake(built_lake, business_database, postgres, target, tmp_path_factory) -> WarehouseSettings:
     """The same business five weeks later: a name corrected, a message erased, a list emptied, a session and a loss."""
     import psycopg
 
@@ -23,7 +23,7 @@ def later_lake(built_lake, postgres, target, tmp_path_factory) -> WarehouseSetti
         lake_catalog_url=postgres.url("later_lake"), lake_path=str(tmp_path_factory.mktemp("later"))
     )
     warehouse.set_up(settings)
-    lakes.snapshot(postgres.url("plyo_business"), settings)
+    lakes.snapshot(business_database, settings)
     ana, cem = f"id = '{who('ana')}'", f"id = '{who('cem-2')}'"
     with warehouse.writing(settings) as lake, warehouse.transaction(lake):
         lakes.change(lake, "training__clients", "u", lsn=2000, where=ana, display_name="'Anna'")

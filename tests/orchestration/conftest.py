@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from contracts.warehouse import WarehouseSettings
-from tests.dbt_project.conftest import business_lake
+from tests.dbt_project.conftest import business_database, business_lake
 from tests.dbt_project.lake import environment
 
-__all__ = ["business_lake"]
+__all__ = ["business_database", "business_lake"]
 
 
 @pytest.fixture
