@@ -9,14 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from contracts.ids import new_id
 from plyo.logins import LOGINS, PASSWORD
 from tests.journeys.conftest import Person, Stack, eventually
 
 pytestmark = pytest.mark.journey
-EMAIL, SECRET = "nora.new@example.test", "violet-anchor-thirty"
+EMAIL, SECRET = f"nora.{new_id().hex[-6:]}@example.test", "violet-anchor-thirty"
 STORY = [
     "identity.account_registered",
     "identity.email_verified",
@@ -157,8 +159,6 @@ def _only_one_of_two_gets_a_slot(nora: Person, rival: Person, taken: UUID) -> No
     tokens = [person.page.locator('meta[name="csrf-token"]').get_attribute("content") for person in people]
 
     def book(who: int) -> str:
-        import httpx
-
         answer = httpx.post(
             f"{nora.stack.url}/book/{slot_id}", data={"csrf_token": tokens[who] or ""}, cookies=cookies[who],
             headers={"Origin": nora.stack.url}, follow_redirects=False, timeout=30,
@@ -174,16 +174,23 @@ def _only_one_of_two_gets_a_slot(nora: Person, rival: Person, taken: UUID) -> No
 
 
 def _marks_attended(coach: Person, customer_id: UUID) -> str:
-    # The clock cannot be waited for: the session is moved to an hour ago.
+    # The clock cannot be waited for: the session is moved to the last hour in which its coach had none.
+    [(at,)] = coach.stack.sql(
+        "select max(hour) from scheduling.bookings b join scheduling.slots mine on mine.id = b.slot_id,"
+        " generate_series(now() - interval '11 hours', now() - interval '61 minutes', interval '10 minutes') as hour"
+        " where b.customer_id = %s and not exists (select 1 from scheduling.slots s where s.coach_id = mine.coach_id"
+        " and s.status = 'open' and tstzrange(s.starts_at, s.ends_at) && tstzrange(hour, hour + interval '1 hour'))",
+        customer_id,
+    )
     coach.stack.sql(
         "with moved as (select b.id, b.slot_id from scheduling.bookings b where customer_id = %s"
         " order by starts_at limit 1),"
-        " slot as (update scheduling.slots s set starts_at = now() - interval '70 min',"
-        " ends_at = now() - interval '10 min' from moved where s.id = moved.slot_id returning s.id)"
-        " update scheduling.bookings b set starts_at = now() - interval '70 min', ends_at = now() - interval '10 min'"
+        " slot as (update scheduling.slots s set starts_at = %s, ends_at = %s + interval '1 hour'"
+        " from moved where s.id = moved.slot_id returning s.id)"
+        " update scheduling.bookings b set starts_at = %s, ends_at = %s + interval '1 hour'"
         " from moved where b.id = moved.id returning b.id",
-        customer_id,
-    )
+        customer_id, at, at, at, at,
+    )  # fmt: skip
     [(email,)] = coach.stack.sql(
         "select a.email from scheduling.bookings b join identity.accounts a on a.id = b.coach_id"
         " where b.customer_id = %s order by b.starts_at limit 1",
@@ -194,10 +201,10 @@ def _marks_attended(coach: Person, customer_id: UUID) -> str:
     page = coach.page
     expect(page.get_by_role("heading", name=re.compile("^Hello"))).to_be_visible(timeout=60_000)
     coach.picture("08-coach-today", settle_ms=1500)
-    card = page.locator('[data-testid="stVerticalBlockBorderWrapper"], [data-testid="stVerticalBlock"]').filter(
-        has_text="Nora New"
+    [(booking_id,)] = coach.stack.sql(
+        "select id from scheduling.bookings where customer_id = %s order by starts_at limit 1", customer_id
     )
-    card.last.get_by_role("button", name="Attended").click()
+    page.locator(f".st-key-came-{booking_id} button").click()
     eventually(
         lambda: coach.stack.sql(
             "select 1 from scheduling.bookings where customer_id = %s and status = 'attended'", customer_id
