@@ -17,7 +17,7 @@ run: install ## everything, live, behind one address (ARGS=--detach returns once
 	@$(BIN)/plyo up $(ARGS)
 
 test: install check ## everything the project can check, on real components
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 
