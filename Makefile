@@ -8,7 +8,7 @@ EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install check lint types imports sql coverage demo bench clean
+.PHONY: help run test journey install check lint types imports sql coverage demo bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,10 @@ run: install ## everything, live, behind one address (ARGS=--detach returns once
 	@$(BIN)/plyo up $(ARGS)
 
 test: install check ## everything the project can check, on real components
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey" $(ARGS)
+
+journey: install ## the first story by real processes and Chromium, with pictures of each surface
+	@$(BIN)/python -m pytest tests/journeys $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 

@@ -154,7 +154,7 @@ class TestIdempotencyKeys:
         assert client.v1.products.create({"name": "A"}, {"idempotency_key": "forgot-name"}).name == "A"
 
     def test_an_overlapping_request_is_a_conflict(self) -> None:
-        with local_stripe(latency_seconds=0.4) as slow:
+        with local_stripe(latency_seconds=3) as slow:  # longer than a busy machine needs to send the second
             statuses = []
 
             def create() -> None:
