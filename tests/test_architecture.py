@@ -12,7 +12,7 @@ PACKAGES = ("contracts", "operational_api", "ingestion", "orchestration", "ml", 
 PLANTED = [
     ("consoles/client.py", "import duckdb", "Consoles hold no database"),
     ("consoles/theme.py", "import operational_api.settings", "Worlds meet only in contracts"),
-    ("ingestion/landing.py", "import dagster", "Only orchestration knows Dagster"),
+    ("ingestion/settings.py", "import dagster", "Only orchestration knows Dagster"),
     ("ml/registry.py", "import orchestration.resources", "Worlds meet only in contracts"),
     ("operational_api/training/service/clients.py", "import duckdb", "In the API only analytics reads the lake"),
     (
