@@ -104,6 +104,6 @@ def metric(name: str) -> dict[str, Any]:
 def rule() -> dict[str, Any]:
     """The one automation rule."""
     return {
-        "id": "rule1", "code": "churn-check-in", "name": "Churn check-in", "condition": {"probability_at_least": 0.35},
+        "id": "rule1", "code": "churn-check-in", "name": "Churn check-in", "probability_at_least": 0.1,
         "holdout_percent": 20, "is_active": True, "message_template": "Hi {first_name}, all well?",
     }  # fmt: skip

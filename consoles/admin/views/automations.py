@@ -63,7 +63,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
         start=0.01,
         end=0.95,
         step=0.01,
-        value=float(rule["condition"].get("probability_at_least", 0.5)),
+        value=float(rule["probability_at_least"]),
         width=260,
     )
     holdout = pn.widgets.IntSlider(
@@ -75,7 +75,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
 
     def store(_event: object) -> None:
         body = {
-            "condition": {"probability_at_least": threshold.value},
+            "probability_at_least": threshold.value,
             "holdout_percent": holdout.value,
             "is_active": active.value,
         }
