@@ -32,11 +32,11 @@ def tile(answer: MetricAnswer, *, currency: str, is_running: bool) -> pn.Column:
 
     Args:
         answer: Its series, one row per period.
-        currency: Which of its currencies, for money.
+        currency: Which of its currencies, where the metric is told by currency.
         is_running: Whether the last period is not over, so that a change against it would mislead.
     """
     points = answer.points.sort("at")
-    if "currency" in points.columns and answer.unit == "money":
+    if "currency" in points.columns and points["currency"].null_count() < len(points):
         points = points.filter(pl.col("currency") == currency)
     values = points["value"].to_list()
     shown = values[-1] if values else None

@@ -86,3 +86,16 @@ class TestPages:
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
         assert len(tabs(server.client(), "http://x").objects) == 6
+
+
+class TestTileByCurrency:
+    def test_counts_told_by_currency_show_the_chosen_one(self, server: PlyoServer) -> None:
+        members = business.metric("active_members")
+        members["points"] = [
+            point | {"currency": currency, "value": value}
+            for point in members["points"]
+            for currency, value in (("EUR", 64), ("USD", 49))
+        ]
+        server.answers["api/analytics/metrics/active_members"] = members
+        drawn = tile(server.client().metric("active_members"), currency="EUR", is_running=False)
+        assert ">64<" in words(drawn)
