@@ -36,14 +36,14 @@ class TestRunOnce:
 
 class TestStream:
     def test_lands_changes_as_they_come_and_notes_a_quiet_source(self, captured):
-        captured.source.execute("create table training.steps (id int primary key)")
+        captured.source.execute("create table training.steps (id int primary key generated always as identity)")
         settings = captured.settings.model_copy(update={"cdc_heartbeat_seconds": 0.5})
         landed: list[capture.Landed] = []
         deadline = time.monotonic() + 60
 
         def change_and_stop() -> bool:
             if len(landed) < 4:
-                captured.source.execute("insert into training.steps values (%s)", [int(time.monotonic() * 1000)])
+                captured.source.execute("insert into training.steps default values")
             return time.monotonic() > deadline or len(landed) >= 4
 
         capture.stream(settings, stop=change_and_stop, on_batch=landed.append)
