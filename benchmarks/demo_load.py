@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from operational_api.migrations import run as migrations
-from plyo import demo
+from plyo.demo.loading import load
 from plyo.postgres import PostgresServer, free_port
 
 LIMIT_SECONDS, LIMIT_MIB = 300.0, 4096.0
@@ -68,7 +68,7 @@ def main() -> int:
             waited = os.getloadavg()[0]
             with MemoryWatch() as memory:
                 began = time.monotonic()
-                report = demo.load(
+                report = load(
                     server.url("plyo"), customers=chosen.customers, months=chosen.months, seed=chosen.seed,
                     state_folder=Path(folder),
                     progress=lambda step, done, total: print(f"\r{step}: {done}/{total}", end="", file=sys.stderr),

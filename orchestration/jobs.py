@@ -35,6 +35,7 @@ retrain = dg.define_asset_job(
 @dg.job(
     name="stream_changes",
     executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "0"},  # `keep_streaming` starts another; a retry would be a second one
     description="Follow the write-ahead log continuously: changes are in the lake within seconds.",
 )
 def stream_changes() -> None:

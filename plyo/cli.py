@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
-from plyo import demo as business
 from plyo import doctor as examination
 from plyo import processes, progress, status
+from plyo.demo import presence
 from plyo.home import BrokenHome, Home, checkout
 from plyo.postgres import end_with_parent
 from plyo.services import STACK_MARK
@@ -38,10 +38,10 @@ def up(
     ] = False,
     customers: Annotated[
         int, typer.Option(min=0, max=100_000, help="Demo customers for an empty database; 0: none.")
-    ] = business.DEFAULT_CUSTOMERS,
+    ] = presence.DEFAULT_CUSTOMERS,
     months: Annotated[
         int, typer.Option(min=2, max=60, help="Months of history of the demo business.")
-    ] = business.DEFAULT_MONTHS,
+    ] = presence.DEFAULT_MONTHS,
     seed: Annotated[int, typer.Option(help="Same seed, same business.")] = 7,
 ) -> None:
     """Start everything; an empty database gets the demo business and its first pipeline run. Print what runs where."""
@@ -64,7 +64,7 @@ def up(
             _explain(last, home)
             raise typer.Exit(1)
         state = status.read(home)
-        status.show_steps(state["steps"], console)
+        status.show_steps(state["steps"], state["seconds"], console)
         status.show(state, console)
         if detach:
             console.print("It goes on running. Stop it with [bold]plyo down[/bold].")
@@ -118,12 +118,15 @@ def doctor() -> None:
 
 @app.command()
 def demo(
-    customers: Annotated[int, typer.Option(min=10, max=100_000)] = business.DEFAULT_CUSTOMERS,
-    months: Annotated[int, typer.Option(min=2, max=60)] = business.DEFAULT_MONTHS,
+    customers: Annotated[int, typer.Option(min=10, max=100_000)] = presence.DEFAULT_CUSTOMERS,
+    months: Annotated[int, typer.Option(min=2, max=60)] = presence.DEFAULT_MONTHS,
     seed: Annotated[int, typer.Option()] = 7,
     url: Annotated[str | None, typer.Option(help="A migrated, empty PostgreSQL; default: this copy's own.")] = None,
 ) -> None:
     """Simulate a personal-training business and load it into an empty database."""
+    # Polars, Arrow and pandas take seconds to import; only this command needs them.
+    from plyo.demo import loading
+
     home = _home()
     if url is None:
         url = _own_database(home)
@@ -136,11 +139,11 @@ def demo(
 
         began = time.monotonic()
         try:
-            business.load(
+            loading.load(
                 url, customers=customers, months=months, seed=seed, until=datetime.now(UTC), state_folder=home.path,
                 progress=told,
             )  # fmt: skip
-        except (business.BusinessExists, business.LoadRunning) as error:
+        except (presence.BusinessExists, presence.LoadRunning) as error:
             console.print(f"[red]✗[/red] {error}")
             raise typer.Exit(1) from error
     console.print(f"Loaded {customers} customers over {months} months in {time.monotonic() - began:.1f} s.")

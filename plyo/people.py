@@ -1,15 +1,18 @@
 """Who is in a local copy: the demo business for an empty database, and the OAuth clients of its surfaces."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
-from sqlalchemy import create_engine
-from sqlalchemy.orm import Session
-
-from operational_api.identity import clients
-from plyo import demo
-from plyo.home import Home
+from plyo.demo import presence
+from plyo.home import Home, checkout
 from plyo.postgres import PostgresServer
+from plyo.services import STACK_MARK
+
+
+class LoadFailed(RuntimeError):
+    """The demo business could not be loaded; the message carries what the loader said last."""
 
 
 def ensure_business(
@@ -24,19 +27,39 @@ def ensure_business(
 ) -> None:
     """Load the demo business unless somebody is there already, or `customers` is 0.
 
-    A load that was killed half way is not somebody: it is taken away and done again.
+    A load that was killed half way is not somebody: it is taken away and done again. The loader is a process of its
+    own, so what it needs of memory and imports ends with it.
+
+    Raises:
+        LoadFailed: with the loader's last words.
     """
-    if customers == 0 or demo.state(server.url("plyo")) not in ("empty", "unfinished"):
+    if customers == 0 or presence.state(server.url("plyo")) not in ("empty", "unfinished"):
         return
-    demo.load(
-        server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"]),
-        customers=customers, months=months, seed=seed, until=datetime.now(UTC), state_folder=home.path,
-        progress=lambda label, done, total: progress(done, total, label),
-    )  # fmt: skip
+    url = server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"])
+    wanted = {"customers": customers, "months": months, "seed": seed, "state-folder": home.path}
+    last: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "plyo.demo", *(f"--{name}={value}" for name, value in wanted.items())],
+        cwd=checkout(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {presence.URL_VARIABLE: url, STACK_MARK: home.stack_id},
+    ) as loader:  # fmt: skip
+        for line in loader.stderr or ():
+            label, *counts = line.rstrip("\n").split("\t")
+            if len(counts) == 2:
+                progress(float(counts[0]), float(counts[1]), label)
+            else:
+                last = [*last[-20:], label]
+    if loader.returncode != 0:
+        raise LoadFailed("The demo business was not loaded: " + ("\n".join(last) or f"exit {loader.returncode}"))
 
 
 def ensure_oauth_clients(server: PostgresServer, secrets: Mapping[str, str], public_url: str) -> None:
     """Register every surface with its redirect addresses at identity's OIDC provider, as they are now."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+
+    from operational_api.identity import clients
+
     url = server.url("plyo", user="plyo_api", password=secrets["plyo_api"])
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     with Session(engine) as session, session.begin():

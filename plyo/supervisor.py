@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -20,9 +20,16 @@ from typing import Any
 import psycopg
 
 from plyo import databases, pipeline, processes, warden
-from plyo.data_platform import first_pipeline_is_done, mark_first_pipeline, prepare_dagster, prepare_dbt, prepare_lake
+from plyo.data_platform import (
+    DbtParseFailed,
+    first_pipeline_is_done,
+    mark_first_pipeline,
+    prepare_dagster,
+    prepare_dbt,
+    prepare_lake,
+)
 from plyo.home import BrokenHome, Home, checkout, write_json
-from plyo.people import ensure_business, ensure_oauth_clients
+from plyo.people import LoadFailed, ensure_business, ensure_oauth_clients
 from plyo.postgres import PostgresFailed, PostgresServer
 from plyo.progress import Steps
 from plyo.schema import migrate
@@ -63,6 +70,7 @@ class Supervisor:
         self.stopping = False
         self.is_ready = False
         self.began_at = datetime.now(UTC)
+        self.ready_at: datetime | None = None
         self._writing = Lock()
 
     def run(self) -> None:
@@ -92,22 +100,22 @@ class Supervisor:
     def _start(self) -> None:
         secrets, self.ports = self.home.secrets(), self.home.ports()
         self.server = PostgresServer(self.home.postgres, self.ports["postgres"], secrets["postgres"])
-        self._step("Start PostgreSQL", self._start_postgres)
-        self._step("Make databases and roles", lambda: databases.create(self.server, secrets))
-        self._step("Migrate the schemas", lambda: migrate(self.server, secrets))
-        self._step("Set up the lake", lambda: prepare_lake(self.home, self.server, secrets))
         services = all_services(self.home, self.ports, secrets)
         data = next(one for one in services if one.name == "dagster-code")
         prepare_dagster(self.home, self.ports)
-        self._launch(services, "gateway", "stripe", "mailbox", "coach", "admin")
         with ThreadPoolExecutor(1) as beside:
-            # The data platform gets ready while the business is loaded: two cores, two kinds of work.
-            platform = beside.submit(self._start_data_platform, services, data)
+            # The longest road of the start is dbt, Dagster, first pipeline: it begins first, the rest goes beside it.
+            parsed = beside.submit(self._step, "Parse the dbt project", lambda: prepare_dbt(data, self.home))
+            self._step("Start PostgreSQL", self._start_postgres)
+            self._step("Make databases and roles", lambda: databases.create(self.server, secrets))
+            platform = beside.submit(self._start_data_platform, services, parsed)
+            self._step("Migrate the schemas", lambda: migrate(self.server, secrets))
+            self._step("Set up the lake", lambda: prepare_lake(self.home, self.server, secrets))
             with self.steps.step("Load the demo business") as advance:
                 ensure_business(self.home, self.server, secrets, *self.demo, progress=advance)
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
-            self._launch(services, "api", "worker", "analytics")
+            self._launch(services, "gateway", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics")
             platform.result()
         with self.steps.step("Wait for every process") as advance:
             self._wait_for_all(advance)
@@ -115,7 +123,7 @@ class Supervisor:
             with self.steps.step("Run the first pipeline") as advance:
                 pipeline.run_job(f"http://127.0.0.1:{self.ports['dagster']}/dagster", "first_pipeline", on_step=advance)
             mark_first_pipeline(self.home)
-        self.is_ready = True
+        self.is_ready, self.ready_at = True, datetime.now(UTC)
         self._write_state("ready")
         self.steps.write(kind="ready", gateway=public_url(self.ports), taken=self.steps.taken)
 
@@ -128,8 +136,8 @@ class Supervisor:
         self.server.create()
         self.server.start()
 
-    def _start_data_platform(self, services: Sequence[Service], data: Service) -> None:
-        self._step("Parse the dbt project", lambda: prepare_dbt(data, self.home))
+    def _start_data_platform(self, services: Sequence[Service], parsed: Future[None]) -> None:
+        parsed.result()
         self._launch(services, "dagster-code", "dagster-webserver", "dagster-daemon")
 
     def _launch(self, services: Sequence[Service], *names: str) -> None:
@@ -208,6 +216,7 @@ class Supervisor:
                 "gateway": public_url(self.ports),
                 "began_at": self.began_at.isoformat(),
                 "steps": self.steps.taken,
+                "seconds": ((self.ready_at or datetime.now(UTC)) - self.began_at).total_seconds(),
                 "services": services,
             },
         )
@@ -229,7 +238,7 @@ def main() -> None:
         supervisor.run()
     except KeyboardInterrupt:
         supervisor.steps.write(kind="stopped", error=None)
-    except (StartFailed, BrokenHome, PostgresFailed, pipeline.PipelineFailed) as error:
+    except (StartFailed, BrokenHome, PostgresFailed, LoadFailed, DbtParseFailed, pipeline.PipelineFailed) as error:
         supervisor.steps.write(kind="stopped", error=str(error))
         raise SystemExit(1) from error
     except psycopg.OperationalError as error:

@@ -15,9 +15,8 @@ from plyo.demo.columns import Coded, Ids, Ints, Times
 from plyo.demo.people import CLASS_DAYS, CLASS_HOUR, NEVER, Coaches, Texts, shifts
 from plyo.demo.prices import Prices, write_prices
 from plyo.demo.rules import write_rule
+from plyo.logins import LOGINS, PASSWORD
 
-PASSWORD = "plyo-demo-2026"  # noqa: S105 the demo's public password
-ADMIN_EMAIL, COACH_EMAIL, CUSTOMER_EMAIL = "admin@plyo.test", "coach@plyo.test", "mia.customer@plyo.test"
 _HOUR = 3600 * 10**6
 _TIME_ZONES = tuple(place.time_zone for place in STUDIOS)
 _ROLES = ("customer", "coach", "admin")
@@ -76,7 +75,7 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
     )  # fmt: skip
     desk = batch.ids(np.array([opening]))
     write_accounts(
-        batch, desk, np.array(["Noor Haddad"], object), np.array([ADMIN_EMAIL], object), 2, np.zeros(1, int),
+        batch, desk, np.array(["Noor Haddad"], object), np.array([LOGINS["admin"]], object), 2, np.zeros(1, int),
         np.array([opening]),
     )  # fmt: skip
     return Foundation(locations=locations, prices=write_prices(batch, clock), rule=write_rule(batch, clock), desk=desk)

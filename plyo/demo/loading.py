@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
@@ -28,24 +27,23 @@ from plyo.demo.catalogue import ZONES
 from plyo.demo.clock import Clock
 from plyo.demo.columns import insert_order
 from plyo.demo.foundation import Foundation, lay
+from plyo.demo.presence import (
+    DEFAULT_CUSTOMERS,
+    DEFAULT_MONTHS,
+    DEFAULT_SEED,
+    NAME,
+    BusinessExists,
+    LoadRunning,
+    libpq,
+    state_of,
+)
 from plyo.demo.truth import Truth
 
-DEFAULT_CUSTOMERS, DEFAULT_MONTHS, DEFAULT_SEED = 240, 12, 7
 BLOCK_SIZE = 400
 WRITERS = 2
-NAME = "demo"
 Progress = Callable[[str, int, int], None]
-State = Literal["empty", "unfinished", "loaded", "in use"]
 _LOCK = 0x504C594F
 _KEPT = frozenset({"platform.bulk_loads", "identity.oauth_clients"})
-
-
-class BusinessExists(RuntimeError):
-    """The database holds a business already; the demo is loaded only into an empty one."""
-
-
-class LoadRunning(RuntimeError):
-    """Another process is loading the demo into this database now."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,6 @@ class LoadReport:
     rows: dict[str, int]
     until: datetime
     seconds: float
-
-
-def state(url: str) -> State:
-    """Whether a database is empty, half loaded by a demo that was cut off, loaded with the demo, or in other use."""
-    with psycopg.connect(_libpq(url)) as connection:
-        return _state(connection)
 
 
 def load(
@@ -100,31 +92,10 @@ def load(
     clock = Clock.make(until, months, ZONES)
     parameters = {"customers": customers, "months": months, "seed": seed, "until": until.isoformat()}
     tell = progress or (lambda _step, _done, _total: None)
-    url = _libpq(url)
+    url = libpq(url)
     with _marked(url, parameters), Truth(state_folder / "demo", clock) as truth:
         rows = _fill(url, customers, seed, clock, truth, tell)
     return LoadReport(rows=dict(rows), until=until, seconds=time.monotonic() - began)
-
-
-def _libpq(url: str) -> str:
-    return url.replace("postgresql+psycopg://", "postgresql://", 1)
-
-
-def _state(connection: psycopg.Connection) -> State:
-    marker = connection.execute(
-        "select finished_at is not null from platform.bulk_loads where name = %s order by started_at desc limit 1",
-        [NAME],
-    ).fetchone()
-    if marker is not None:
-        return "loaded" if marker[0] else "unfinished"
-    used = connection.execute(
-        """
-        select exists (select from identity.accounts) or exists (select from commerce.plans)
-            or exists (select from training.clients) or exists (select from scheduling.locations)
-            or exists (select from platform.outbox_events)
-        """
-    ).fetchone()
-    return "in use" if used and used[0] else "empty"
 
 
 @contextmanager
@@ -134,7 +105,7 @@ def _marked(url: str, parameters: dict[str, object]) -> Iterator[None]:
         locked = connection.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
         if locked != (True,):
             raise LoadRunning("Another process is loading the demo business into this database.")
-        found = _state(connection)
+        found = state_of(connection)
         if found in ("loaded", "in use"):
             what = "The demo is loaded already." if found == "loaded" else "There is data of a business."
             raise BusinessExists(f"{what} Run `plyo reset` first, or choose another database.")

@@ -11,6 +11,7 @@ from plyo.demo import words
 from plyo.demo.catalogue import OFFERS, SPECIALITIES, STUDIOS
 from plyo.demo.clock import HOUR, MINUTE, Clock
 from plyo.demo.columns import Bools, Floats, Ids, Ints, Times
+from plyo.logins import LOGINS
 
 CLIENTS_PER_COACH = 15
 CELLS = 40
@@ -139,7 +140,7 @@ def hire(*, customers: int, block: int, clock: Clock, random: np.random.Generato
     created = clock.start + (hired * 7 - 30).astype("timedelta64[D]").astype("timedelta64[us]") + 10 * HOUR
     first, names, emails = name_people(where, random, suffix=".coach", offset=block * 1000)
     if block == 0:
-        names[DEMO_COACH], first[DEMO_COACH], emails[DEMO_COACH] = "Katja Vogel", "Katja", "coach@plyo.test"
+        names[DEMO_COACH], first[DEMO_COACH], emails[DEMO_COACH] = "Katja Vogel", "Katja", LOGINS["coach"]
     picks = np.argsort(random.random((count, len(SPECIALITIES))), axis=1)[:, :3]
     specialities = [[SPECIALITIES[each] for each in row] for row in picks]
     style = (random.integers(0, len(words.BIOS)) + np.arange(count)) % len(words.BIOS)
@@ -243,7 +244,7 @@ def _spread(count: int, weight: Floats, random: np.random.Generator) -> Ints:
 
 def _cast_demo_customer(customers: Customers, who: int) -> None:
     customers.names[who], customers.first[who] = "Mia Sommer", "Mia"
-    customers.emails[who] = "mia.customer@plyo.test"
+    customers.emails[who] = LOGINS["customer"]
     customers.offer[who] = [offer.code for offer in OFFERS].index("coach-2")
     customers.motivation[who], customers.strength[who], customers.weight_kg[who] = 0.9, 0.74, 64.0
     customers.goal[who], customers.level[who], customers.birth_year[who] = 0, 1, 1993

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from plyo import demo
+from plyo.demo.loading import LoadReport, load
 from plyo.postgres import PostgresServer
 
 UNTIL = datetime(2026, 3, 30, 10, 17, tzinfo=UTC)
@@ -22,7 +22,7 @@ class Business:
 
     url: str
     state_folder: Path
-    report: demo.LoadReport
+    report: LoadReport
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def business(postgres: PostgresServer, template_database: str, tmp_path_factory:
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database plyo_demo template {template_database}")
     url, folder = postgres.url("plyo_demo"), tmp_path_factory.mktemp("demo")
-    return Business(url, folder, demo.load(url, until=UNTIL, state_folder=folder, **SIZE))
+    return Business(url, folder, load(url, until=UNTIL, state_folder=folder, **SIZE))
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from pwdlib import PasswordHash
 
-from plyo import demo
+from plyo.demo import presence
 from plyo.demo.journey import CAUSES
+from plyo.demo.loading import load
+from plyo.logins import LOGINS, PASSWORD
 from tests.plyo.demo.conftest import SIZE, UNTIL, Business
 
 SMALL = {"customers": 30, "months": 3, "seed": 5, "until": UNTIL}
@@ -42,8 +44,8 @@ def fingerprint(url: str) -> dict[str, str]:
 class TestLoad:
     def test_same_seed_and_now_give_the_same_rows(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         one, two = fresh_database(), fresh_database()
-        demo.load(one, state_folder=tmp_path / "one", **SMALL)
-        demo.load(two, state_folder=tmp_path / "two", **SMALL)
+        load(one, state_folder=tmp_path / "one", **SMALL)
+        load(two, state_folder=tmp_path / "two", **SMALL)
         assert fingerprint(one) == fingerprint(two)
         for name in ("truth.parquet", "truth_customers.parquet"):
             first, second = tmp_path / "one/demo" / name, tmp_path / "two/demo" / name
@@ -51,16 +53,16 @@ class TestLoad:
 
     def test_another_seed_gives_another_business(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         one, two = fresh_database(), fresh_database()
-        demo.load(one, state_folder=tmp_path, **SMALL)
-        demo.load(two, state_folder=tmp_path, **(SMALL | {"seed": 6}))
+        load(one, state_folder=tmp_path, **SMALL)
+        load(two, state_folder=tmp_path, **(SMALL | {"seed": 6}))
         assert fingerprint(one)["training.workout_sets"] != fingerprint(two)["training.workout_sets"]
 
     def test_refuses_a_business_that_is_there(self, business: Business, tmp_path: Path) -> None:
         before = self.accounts(business.url)
-        with pytest.raises(demo.BusinessExists, match="plyo reset"):
-            demo.load(business.url, state_folder=tmp_path, **SMALL)
+        with pytest.raises(presence.BusinessExists, match="plyo reset"):
+            load(business.url, state_folder=tmp_path, **SMALL)
         assert self.accounts(business.url) == before
-        assert demo.state(business.url) == "loaded"
+        assert presence.state(business.url) == "loaded"
 
     def accounts(self, url: str) -> list[tuple[str, ...]]:
         with psycopg.connect(url) as connection:
@@ -75,21 +77,21 @@ class TestLoad:
                 values (gen_random_uuid(), 'real@example.test', 'Real', 'customer')
                 """
             )
-        assert demo.state(url) == "in use"
-        with pytest.raises(demo.BusinessExists, match="data of a business"):
-            demo.load(url, state_folder=tmp_path, **SMALL)
+        assert presence.state(url) == "in use"
+        with pytest.raises(presence.BusinessExists, match="data of a business"):
+            load(url, state_folder=tmp_path, **SMALL)
 
     @pytest.mark.parametrize("wrong", [{"customers": 3}, {"months": 0}, {"seed": -1}])
     def test_refuses_sizes_out_of_range(self, wrong: dict[str, int], tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="must"):
-            demo.load("postgresql://nowhere/", state_folder=tmp_path, **(SMALL | wrong))
+            load("postgresql://nowhere/", state_folder=tmp_path, **(SMALL | wrong))
 
     def test_refuses_while_another_load_runs(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url = fresh_database()
         with psycopg.connect(url) as other:
             other.execute("select pg_advisory_lock(%s)", [0x504C594F])
-            with pytest.raises(demo.LoadRunning):
-                demo.load(url, state_folder=tmp_path, **SMALL)
+            with pytest.raises(presence.LoadRunning):
+                load(url, state_folder=tmp_path, **SMALL)
 
     def test_killed_half_way_loads_anew(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url, whole = fresh_database(), fresh_database()
@@ -108,12 +110,12 @@ class TestLoad:
             process.send_signal(signal.SIGKILL)
             process.wait()
         assert process.returncode == -signal.SIGKILL
-        assert demo.state(url) == "unfinished"
+        assert presence.state(url) == "unfinished"
         assert not (tmp_path / "state/demo/truth.parquet").exists()
         self.wait_until_unlocked(url)
-        demo.load(url, state_folder=tmp_path / "state", **SMALL)
-        demo.load(whole, state_folder=tmp_path / "whole", **SMALL)
-        assert demo.state(url) == "loaded"
+        load(url, state_folder=tmp_path / "state", **SMALL)
+        load(whole, state_folder=tmp_path / "whole", **SMALL)
+        assert presence.state(url) == "loaded"
         assert fingerprint(url) == fingerprint(whole)
 
     def wait_until_unlocked(self, url: str) -> None:
@@ -130,7 +132,7 @@ class TestLoad:
 
     def test_many_blocks_keep_every_rule(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url = fresh_database()
-        report = demo.load(url, state_folder=tmp_path, **(SMALL | {"customers": 900, "months": 2}))
+        report = load(url, state_folder=tmp_path, **(SMALL | {"customers": 900, "months": 2}))
         assert report.rows["commerce.customers"] == 900
         with psycopg.connect(url) as connection:
             rows = connection.execute(
@@ -144,7 +146,7 @@ class TestLoad:
          datetime(2026, 3, 29, 1, 0, tzinfo=UTC), datetime(2026, 6, 1, 0, 0, tzinfo=UTC)],
     )  # fmt: skip
     def test_any_moment_can_be_now(self, fresh_database: Callable[[], str], tmp_path: Path, until: datetime) -> None:
-        report = demo.load(fresh_database(), state_folder=tmp_path, **(SMALL | {"until": until}))
+        report = load(fresh_database(), state_folder=tmp_path, **(SMALL | {"until": until}))
         assert report.rows["scheduling.bookings"] > 100
 
 
@@ -154,12 +156,12 @@ class TestContent:
     def test_demo_logins_work(self, database: psycopg.Connection) -> None:
         rows = database.execute(
             "select email, role, password_hash from identity.accounts where email = any(%s)",
-            [[demo.ADMIN_EMAIL, demo.COACH_EMAIL, demo.CUSTOMER_EMAIL]],
+            [[LOGINS["admin"], LOGINS["coach"], LOGINS["customer"]]],
         ).fetchall()
         assert {(row[0], row[1]) for row in rows} == {
-            (demo.ADMIN_EMAIL, "admin"), (demo.COACH_EMAIL, "coach"), (demo.CUSTOMER_EMAIL, "customer"),
+            (LOGINS["admin"], "admin"), (LOGINS["coach"], "coach"), (LOGINS["customer"], "customer"),
         }  # fmt: skip
-        assert PasswordHash.recommended().verify(demo.PASSWORD, rows[0][2])
+        assert PasswordHash.recommended().verify(PASSWORD, rows[0][2])
 
     def test_mia_trains_with_the_demo_coach_and_comes_back_soon(self, database: psycopg.Connection) -> None:
         row = database.execute(
@@ -173,9 +175,9 @@ class TestContent:
                 (select count(*) > 8 from engagement.messages where customer_id = mia.id)
             from identity.accounts as mia join training.clients on clients.id = mia.id where mia.email = %(email)s
             """,
-            {"until": UNTIL, "email": demo.CUSTOMER_EMAIL},
+            {"until": UNTIL, "email": LOGINS["customer"]},
         ).fetchone()
-        assert row == ("active", demo.COACH_EMAIL, True, True, True, True)
+        assert row == ("active", LOGINS["coach"], True, True, True, True)
 
     def test_the_demo_coach_has_clients_who_fade(self, database: psycopg.Connection) -> None:
         row = database.execute(
@@ -188,7 +190,7 @@ class TestContent:
                 group by clients.id)
             select count(*) >= 8, count(*) filter (where adherence < 0.45) >= 2 from recent
             """,
-            [demo.COACH_EMAIL, UNTIL - timedelta(days=28), UNTIL],
+            [LOGINS["coach"], UNTIL - timedelta(days=28), UNTIL],
         ).fetchone()
         assert row == (True, True)
 
