@@ -8,7 +8,7 @@ EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey install check lint types imports sql coverage demo bench clean
+.PHONY: help run test journey fuzz install check lint types imports sql coverage demo bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: install check ## everything the project can check, on real components
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest tests/journeys $(ARGS)
+
+fuzz: install ## the API against hundreds of generated requests an operation and role
+	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 

@@ -40,8 +40,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         engine.dispose()
 
     app = FastAPI(
-        title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
-    )
+        title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        responses=http.REFUSALS,
+    )  # fmt: skip
     key = RSAKey.import_key(settings.signing_key_file.read_bytes())
     key.ensure_kid()
     app.state.settings = settings

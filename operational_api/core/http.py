@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
@@ -30,6 +31,27 @@ def problem(status: int, code: str, detail: str, **extra: object) -> dict[str, A
         "code": code,
         "trace_id": traceparent.split("-")[1] if traceparent else None,
     } | extra
+
+
+class Problem(BaseModel):
+    """What every refusal looks like (RFC 9457); a refusal may add members of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    trace_id: str | None
+
+
+_PROBLEM = {"content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused; `code` says why and stays the same, `detail` is for people."} | _PROBLEM,
+    "503": {"description": "A part of Plyo or a provider is down; trying again is right."} | _PROBLEM,
+}
+"""Answers that any route may give, for an app's description of itself."""
 
 
 def _answer(request: Request, document: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

@@ -12,6 +12,7 @@ import secrets
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from operational_api.core.http import problem
@@ -74,7 +75,11 @@ class CsrfMiddleware:
             if body is None:
                 await _refuse(request, 413, "core.too_large", "That is more than a form may carry.", scope, send)
                 return
-            form = await Request(scope, _replay(body, receive)).form()
+            try:
+                form = await Request(scope, _replay(body, receive)).form()
+            except HTTPException as error:  # nobody above a middleware turns it into an answer
+                await _refuse(request, error.status_code, "core.malformed_form", error.detail, scope, send)
+                return
             sent = str(form.get(FIELD, ""))
             receive = _replay(body, receive)
         if not hmac.compare_digest(sent.encode(), token(request).encode()):

@@ -1,5 +1,7 @@
 """OAuth's errors, in the shape that its clients expect (RFC 6749, section 5.2)."""
 
+from typing import Any
+
 from fastapi.responses import JSONResponse
 
 
@@ -32,3 +34,20 @@ def invalid_client() -> OAuthError:
 def invalid_grant(description: str) -> OAuthError:
     """The code or refresh token does not serve any more, or never did."""
     return OAuthError("invalid_grant", description)
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "Refused in the protocol's own words (RFC 6749, 5.2); a call without a token gets none.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": ["object", "null"],
+                    "required": ["error"],
+                    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+"""What the protocol's endpoints answer instead of the house's problem documents, for the API's description."""

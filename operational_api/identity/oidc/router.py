@@ -18,7 +18,7 @@ from operational_api.core.errors import Unauthenticated
 from operational_api.core.tokens import TokenVerifier
 from operational_api.identity.models import Account, LoginSession, OAuthClient
 from operational_api.identity.oidc import authorize, claims, grants
-from operational_api.identity.oidc.errors import OAuthError, invalid_client
+from operational_api.identity.oidc.errors import REFUSALS, OAuthError, invalid_client
 from operational_api.identity.service import sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import render
@@ -157,7 +157,7 @@ async def protocol_form(request: Request) -> dict[str, str] | OAuthError:
 ProtocolForm = Annotated[dict[str, str] | OAuthError, Depends(protocol_form)]
 
 
-@router.post("/oidc/token")
+@router.post("/oidc/token", responses=REFUSALS)
 def token(request: Request, form: ProtocolForm, session: DbSession) -> Response:
     """Trade a code, a refresh token or a service's secret for tokens."""
     try:
@@ -170,7 +170,7 @@ def token(request: Request, form: ProtocolForm, session: DbSession) -> Response:
     return JSONResponse(answer, headers=NO_STORE)
 
 
-@router.post("/oidc/revoke")
+@router.post("/oidc/revoke", responses=REFUSALS)
 def revoke(request: Request, form: ProtocolForm, session: DbSession) -> Response:
     """Revoke a refresh token and everything it could still become (RFC 7009)."""
     try:
@@ -183,7 +183,7 @@ def revoke(request: Request, form: ProtocolForm, session: DbSession) -> Response
     return Response(status_code=200, headers=NO_STORE)
 
 
-@router.get("/oidc/userinfo")
+@router.get("/oidc/userinfo", responses=REFUSALS)
 @router.post("/oidc/userinfo", include_in_schema=False)
 def userinfo(request: Request, session: DbSession) -> Response:
     """Who the bearer of an access token is, as far as its scopes go."""
