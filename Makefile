@@ -8,7 +8,7 @@ EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey fuzz install check lint types imports sql coverage demo bench clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql coverage demo bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,10 +17,13 @@ run: install ## everything, live, behind one address (ARGS=--detach returns once
 	@$(BIN)/plyo up $(ARGS)
 
 test: install check ## everything the project can check, on real components
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey and not drill" $(ARGS)
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest tests/journeys $(ARGS)
+
+drill: install ## starts that are killed or run out of disk, and are taken up again
+	@$(BIN)/python -m pytest tests/drills $(ARGS)
 
 fuzz: install ## the API against hundreds of generated requests an operation and role
 	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py $(ARGS)

@@ -200,12 +200,13 @@ def _spawn_supervisor(home: Home, arguments: list[str], *, outlives_us: bool) ->
 
 def _explain(last: dict[str, Any] | None, home: Home) -> None:
     if last is None:
-        console.print(
-            f"[red]The supervisor was killed.[/red] Run `plyo up` again. Its log: {home.logs / 'supervisor.log'}"
-        )
+        console.print(f"[red]The supervisor ended without a word.[/red] Its log: {home.logs / 'supervisor.log'}")
     else:
         console.print(f"[red]✗ Not started.[/red] {last.get('error') or 'It was stopped.'}")
-        console.print("`plyo doctor` looks for causes; nothing that was saved is lost.")
+    causes = [finding for finding in examination.examine(home) if not finding.is_fine]
+    for cause in causes:
+        console.print(f"[yellow]![/yellow] {cause.what}: {cause.advice}")
+    console.print("Nothing that was saved is lost: when the cause is mended, run `plyo up` again.")
 
 
 def main() -> None:
