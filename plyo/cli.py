@@ -45,6 +45,8 @@ def up(
     seed: Annotated[int, typer.Option(help="Same seed, same business.")] = 7,
 ) -> None:
     """Start everything; an empty database gets the demo business and its first pipeline run. Print what runs where."""
+    if 0 < customers < presence.SMALLEST:
+        raise typer.BadParameter(f"0, or at least {presence.SMALLEST}", param_hint="--customers")
     home = _home()
     if status.is_running(home):
         console.print("Plyo is already running here.")
@@ -118,7 +120,7 @@ def doctor() -> None:
 
 @app.command()
 def demo(
-    customers: Annotated[int, typer.Option(min=10, max=100_000)] = presence.DEFAULT_CUSTOMERS,
+    customers: Annotated[int, typer.Option(min=presence.SMALLEST, max=100_000)] = presence.DEFAULT_CUSTOMERS,
     months: Annotated[int, typer.Option(min=2, max=60)] = presence.DEFAULT_MONTHS,
     seed: Annotated[int, typer.Option()] = 7,
     url: Annotated[str | None, typer.Option(help="A migrated, empty PostgreSQL; default: this copy's own.")] = None,

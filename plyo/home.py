@@ -149,9 +149,13 @@ def read_json(file: Path) -> Any:
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BrokenHome(
-            f"{file} cannot be read ({error}). Put it back from a backup, or start over with `plyo reset`."
-        ) from error
+        # Only the secrets cannot be made anew: the databases know them. Nobody should reset a business for the rest.
+        advice = (
+            "Put it back from a backup, or start over with `plyo reset`."
+            if file.parent.name == "secrets"
+            else "Delete it: it is made anew and nothing is lost."
+        )
+        raise BrokenHome(f"{file} cannot be read ({error}). {advice}") from error
 
 
 def write_json(file: Path, value: object) -> None:

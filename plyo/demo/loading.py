@@ -32,6 +32,7 @@ from plyo.demo.presence import (
     DEFAULT_MONTHS,
     DEFAULT_SEED,
     NAME,
+    SMALLEST,
     BusinessExists,
     LoadRunning,
     libpq,
@@ -81,8 +82,8 @@ def load(
         LoadRunning: another load is under way.
         ValueError: a size outside its range.
     """
-    if not 20 <= customers <= 200_000:
-        raise ValueError("customers must be between 20 and 200000")
+    if not SMALLEST <= customers <= 200_000:
+        raise ValueError(f"customers must be between {SMALLEST} and 200000")
     if not 2 <= months <= 60:
         raise ValueError("months must be between 2 and 60")
     if seed < 0:

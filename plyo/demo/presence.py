@@ -8,6 +8,8 @@ from typing import Literal
 import psycopg
 
 DEFAULT_CUSTOMERS, DEFAULT_MONTHS, DEFAULT_SEED = 240, 12, 7
+SMALLEST = 20
+"""Customers of the smallest business that still has every kind of them."""
 NAME = "demo"
 URL_VARIABLE = "PLYO_DEMO_URL"
 """Names the database to `python -m plyo.demo`, so that its password is not in the list of processes."""

@@ -75,3 +75,8 @@ class TestWriteJson:
 
     def test_nothing_there_is_none(self, tmp_path: Path) -> None:
         assert read_json(tmp_path / "missing.json") is None
+
+    def test_nobody_is_told_to_reset_for_a_file_that_can_be_made_anew(self, home: Home) -> None:
+        home.state.write_text("{half a fi")
+        with pytest.raises(BrokenHome, match=r"state\.json.*Delete it: it is made anew"):
+            read_json(home.state)
