@@ -4,6 +4,7 @@ A figure has one message, direct labels where they fit, and no decoration. Fetch
 """
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,6 +13,7 @@ import polars as pl
 from consoles.theme import SERIES, colour
 
 HEIGHT = 280
+WEEK = timedelta(days=7)
 
 
 def _figure(*, height: int = HEIGHT, y_title: str = "", y_format: str = "") -> go.Figure:
@@ -24,12 +26,25 @@ def _figure(*, height: int = HEIGHT, y_title: str = "", y_format: str = "") -> g
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13, "color": colour("ink")},
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.12, "x": 0},
-        xaxis=axis | {"showgrid": False, "automargin": True},
+        # Below, where it pushes the edge down; above, a narrow screen stacks it over the picture.
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        xaxis=axis | {"showgrid": False, "automargin": True, "nticks": 4, "tickangle": 0},
         yaxis=axis | {"title": y_title, "tickformat": y_format, "automargin": True, "rangemode": "tozero"},
         dragmode=False,
     )
     return figure
+
+
+def _mode(frame: pl.DataFrame) -> str:
+    """A line through one point is nothing to see."""
+    return "lines+markers" if len(frame) < 3 else "lines"
+
+
+def _show_days(figure: go.Figure, at: pl.Series) -> None:
+    """Give a history of a few days a week's room: by itself its axis would count milliseconds."""
+    first, last = at.min(), at.max()
+    if isinstance(first, date) and isinstance(last, date) and last - first < WEEK:
+        figure.update_xaxes(range=[last - WEEK, last + timedelta(days=1)])
 
 
 def lines(
@@ -51,11 +66,12 @@ def lines(
             x=frame[x].to_list(),
             y=frame[column].to_list(),
             name=label,
-            mode="lines",
+            mode=_mode(frame),
             connectgaps=False,
             line={"color": colour(token), "width": 2.5},
         )
     figure.update_layout(showlegend=len(series) > 1)
+    _show_days(figure, frame[x])
     return figure
 
 
@@ -71,9 +87,10 @@ def groups(
             x=part[x].to_list(),
             y=part[y].to_list(),
             name=str(key[0]),
-            mode="lines",
+            mode=_mode(part),
             line={"color": colour(token), "width": 2.5},
         )
+    _show_days(figure, frame[x])
     return figure
 
 
@@ -192,7 +209,7 @@ def heat(frame: pl.DataFrame, *, x: str, y: str, value: str, height: int = 360) 
         ygap=2,
     )
     figure.update_layout(
-        xaxis={"title": "months since joining"},
+        xaxis={"title": "months since joining", "nticks": 24},
         yaxis={"autorange": "reversed", "type": "category"},
         hovermode="closest",
     )

@@ -31,6 +31,12 @@ class Unreachable(Refused):
     """The service does not answer, or has nothing built yet. Trying again in a while is right."""
 
 
+def length(seconds: float) -> str:
+    """A length of time in the unit that tells it best: `12 s`, `5 min`, `3 h`."""
+    whole = int(seconds)
+    return f"{whole} s" if whole < 90 else f"{whole // 60} min" if whole < 5400 else f"{whole // 3600} h"
+
+
 @dataclass(frozen=True)
 class Freshness:
     """How old the data behind an answer is. `state` is fresh, late or stale; `data_as_of` an ISO instant."""
@@ -45,9 +51,7 @@ class Freshness:
         """`fresh, 12 s old`, for a tile."""
         if self.age_seconds is None:
             return self.state
-        seconds = int(self.age_seconds)
-        age = f"{seconds} s" if seconds < 90 else f"{seconds // 60} min" if seconds < 5400 else f"{seconds // 3600} h"
-        return f"{self.state}, {age} old"
+        return f"{self.state}, {length(self.age_seconds)} old"
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,11 @@ def money(amount_minor: int | None, currency: str) -> str:
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """A ratio as a percentage; a dash when it is unknown."""
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    """A ratio as a percentage; a dash when it is unknown, and little where it would round to nothing."""
+    if value is None:
+        return "–"
+    written = f"{value * 100:.{digits}f}"
+    return f"under {10**-digits:g} %" if value > 0 and float(written) == 0 else f"{written} %"
 
 
 def when(value: datetime | None, zone: str) -> str:

@@ -30,3 +30,10 @@ CARD = f"""
 :host {{ background: {colour("surface")}; border: 1px solid {colour("line")}; border-radius: 14px; padding: 14px 16px;
     box-sizing: border-box; }}
 """
+
+QUIET = """
+:host, .card-header { border: 0; outline: 0; box-shadow: none; }
+.card-header { padding: 0; }
+.card-header:focus-visible { outline: 2px solid currentColor; }
+"""
+"""A card to unfold that does not shout."""

@@ -6,7 +6,7 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
-from consoles.admin.style import CARD
+from consoles.admin.style import CARD, QUIET
 from consoles.client import MetricAnswer
 from consoles.theme import colour, money, percent
 
@@ -45,17 +45,17 @@ def tile(answer: MetricAnswer, *, currency: str, is_running: bool) -> pn.Column:
         pn.pane.Plotly(
             _spark(points), config={"displayModeBar": False, "staticPlot": True}, height=56, sizing_mode="stretch_width"
         ),
-        pn.layout.Accordion(
-            (
-                "How it is made",
-                pn.pane.Markdown(
-                    f"{answer.definition}\n\nFrom `{answer.relation}`\n\n```sql\n{answer.sql}\n```",
-                    sizing_mode="stretch_width",
-                ),
+        pn.Card(
+            pn.pane.Markdown(
+                f"{answer.definition}\n\nFrom `{answer.relation}`\n\n```sql\n{answer.sql}\n```",
+                sizing_mode="stretch_width",
             ),
-            sizing_mode="stretch_width",
-            active=[],
+            header=pn.pane.HTML(f'<span style="color:{colour("ink-soft")};font-size:.85rem">How it is made</span>'),
+            collapsed=True,
             header_background="transparent",
+            stylesheets=[QUIET],
+            sizing_mode="stretch_width",
+            margin=0,
         ),
         stylesheets=[CARD],
         sizing_mode="stretch_width",

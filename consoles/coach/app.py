@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 
-from consoles.client import SignedOut, Unreachable
 from consoles.coach import session, style
 from consoles.coach.views import calendar, client, clients, messages, today
 
@@ -37,14 +36,7 @@ def main() -> None:
         st.caption("Coach console")
         if st.button("Sign out", icon=":material/logout:"):
             st.logout()
-    try:
-        chosen.run()
-    except SignedOut:
-        st.login()
-    except Unreachable as error:
-        st.error(f"{error}", icon=":material/cloud_off:")
-        if st.button("Try again", icon=":material/refresh:"):
-            st.rerun()
+    session.guarded(chosen.run)
 
 
 main()

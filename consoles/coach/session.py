@@ -1,10 +1,11 @@
 """Who sits in front of the coach console, and their connection to Plyo. Sign-in is identity's OIDC provider."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
 
-from consoles.client import Plyo, SignedOut
+from consoles.client import Plyo, SignedOut, Unreachable
 from consoles.settings import ConsoleSettings
 
 
@@ -44,3 +45,15 @@ def require_person() -> tuple[Plyo, Person]:
         id=me.get("account_id") or me["id"], name=me.get("display_name") or "", time_zone=me.get("time_zone") or "UTC"
     )
     return plyo, person
+
+
+def guarded(draw: Callable[[], object]) -> None:
+    """Draw, or say what is wrong in words a person can act on. For a page, and for a part that redraws by itself."""
+    try:
+        draw()
+    except SignedOut:
+        st.login()
+    except Unreachable as error:
+        st.error(str(error), icon=":material/cloud_off:")
+        if st.button("Try again", icon=":material/refresh:"):
+            st.rerun()

@@ -16,9 +16,25 @@ def apply() -> None:
         .plyo-risk {{ display: inline-block; border-radius: 999px; padding: .1rem .65rem; font-weight: 650;
             font-size: .86rem; }}
         .plyo-why {{ color: {colour("ink-soft")}; margin: .15rem 0 .4rem; }}
+        @media (max-width: 640px) {{
+            .st-key-tiles [data-testid="stHorizontalBlock"] {{ flex-wrap: wrap; gap: .6rem; }}
+            .st-key-tiles [data-testid="stMetricValue"] {{ font-size: 1.35rem; }}
+            .st-key-tiles [data-testid="stColumn"] {{ min-width: calc(50% - .3rem); flex: 1 1 calc(50% - .3rem); }}
+        }}
         @media (max-width: 640px) {{ .block-container {{ padding-left: .8rem; padding-right: .8rem; }} }}
         </style>"""
     )
+
+
+def tiles(*values: tuple[str, str | int]) -> None:
+    """Numbers side by side, two in a row on a phone. Once a page.
+
+    Args:
+        values: Label and value of each.
+    """
+    with st.container(key="tiles"):
+        for column, (label, value) in zip(st.columns(len(values)), values, strict=True):
+            column.metric(label, value)
 
 
 def badge(text: str, token: str) -> str:

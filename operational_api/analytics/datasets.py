@@ -61,8 +61,13 @@ class Dataset:
 _SCORES = """(
         select * from @ml.churn_scores
         where as_of = (select max(as_of) from @ml.churn_scores)
-        qualify row_number() over (partition by customer_id order by scored_at desc) = 1
+        qualify row_number() over (
+            partition by customer_id
+            order by model_id in (select model_id from @ml.churn_models where is_current) desc, scored_at desc
+        ) = 1
     )"""
+"""One score a customer: of the newest date, by the model in use where it has scored them. A model taken back into use
+keeps the time of its scores, so the newest time alone would tell the other's."""
 _RISK = ("probability", "probability_low", "probability_high", "base_value", "reasons", "scored_for", "model_id")
 _CUSTOMERS = f"""select customer.*, score.probability, score.probability_low, score.probability_high, score.base_value,
         score.reasons, score.as_of as scored_for, score.model_id

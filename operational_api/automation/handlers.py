@@ -10,9 +10,9 @@ from operational_api.automation.service import runs
 
 
 def hand_over_runs(session: Session, event: Event) -> None:
-    """A client's open suggestions follow them to a new coach."""
+    """A client's open suggestions follow them to a new coach; a first coach is told of the score there is."""
     assert isinstance(event, CoachAssigned)  # noqa: S101 - by the table below
-    runs.hand_over(session, customer_id=event.customer_id, coach_id=event.coach_id)
+    runs.hand_over(session, customer_id=event.customer_id, coach_id=event.coach_id, now=event.occurred_at)
 
 
 def expire_runs(session: Session, now: datetime) -> None:

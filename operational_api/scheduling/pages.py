@@ -118,7 +118,7 @@ def book_slot(
 ) -> Response:
     """Book a seat, or move a booking here."""
     now = datetime.now(UTC)
-    access.know_customer(session, principal, now)
+    access.know_customer(session, principal, now, time_zone=time_zone(request))
     if slots.get_slot(session, slot_id, viewer_id=customer_id).booking_id is not None:
         return redirect(request, "/bookings", flash="You have this session.")
     try:

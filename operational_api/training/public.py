@@ -17,6 +17,11 @@ def coach_of(session: Session, customer_id: UUID) -> UUID | None:
     return clients.coach_of(session, customer_id)
 
 
+def coaches_of(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Today's coaches of many customers in one query. Who has none is not in the answer."""
+    return clients.coaches_of(session, customer_ids)
+
+
 def clients_of(session: Session, coach_id: UUID) -> list[UUID]:
     """Customers whose coach this is today."""
     return clients.clients_of(session, coach_id)

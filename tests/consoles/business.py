@@ -70,7 +70,9 @@ def datasets() -> dict[str, pl.DataFrame]:
         ),
         "automation_runs": pl.DataFrame(
             {"started_at": [datetime.now(UTC)] * 3, "rule_name": ["Churn check-in"] * 3, "arm": ["treatment"] * 3,
-             "status": ["open", "acted", "dismissed"], "probability": [0.5, 0.6, 0.7]}
+             "status": ["open", "acted", "held_out"], "probability": [0.5, 0.6, 0.7],
+             "customer_name": ["Customer 1"] * 3, "has_attended": [None, True, False],
+             "is_retained": [None, True, True]}
         ),
         "coach_utilisation": pl.concat(
             pl.DataFrame({"coach_id": coach, "coach_name": coach, "week_starts_on": weeks, "available_hours": 30.0,
@@ -98,6 +100,16 @@ def metric(name: str) -> dict[str, Any]:
         "unit": "money" if is_money else "ratio" if is_ratio else "count", "relation": "finance.fct_mrr_daily",
         "sql": "select 1", "points": points, "exclusions": "None.", "owner": "finance",
         "freshness": {"state": "fresh", "age_seconds": 20, "data_as_of": None, "snapshot_id": 1},
+    }  # fmt: skip
+
+
+def freshness() -> dict[str, Any]:
+    """How old everything is."""
+    return {
+        "state": "fresh", "stream": {"silent_seconds": 6.4},
+        "relations": [
+            {"relation": "finance.fct_mrr_daily", "state": "fresh", "age_seconds": 20.2, "late_after_seconds": 600}
+        ],
     }  # fmt: skip
 
 

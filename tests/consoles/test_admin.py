@@ -23,7 +23,7 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
     plyo_server.answers |= {
         "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
-        "api/analytics/freshness": {"state": "fresh"},
+        "api/analytics/freshness": business.freshness(),
         "api/analytics/lineage/finance.fct_mrr_daily": {"name": "finance.fct_mrr_daily", "parents": []},
         "api/automation/rules": {"items": [business.rule()]},
     }
@@ -77,12 +77,21 @@ class TestPages:
         assert (method, path) == ("PATCH", "api/automation/rules/rule1")
         assert body["holdout_percent"] == 20
 
+    def test_automations_say_what_came_of_each_run(self, server: PlyoServer) -> None:
+        [table] = automations.page(server.client()).select(pn.widgets.Tabulator)
+        assert table.value["Came"].to_list() == ["–", "yes", "no"]
+        assert table.value["State"].to_list() == ["open", "acted", "held out"]
+        assert table.value["Risk %"].to_list() == [50.0, 60.0, 70.0]
+
     def test_coaches(self, server: PlyoServer) -> None:
         assert "Coach utilisation" in words(coaches.page(server.client()))
 
     def test_data(self, server: PlyoServer) -> None:
         page = Data(server.client(), "http://x")
         assert "What mrr means." in words(page.definition())
+        assert "The change stream wrote 6 s ago." in words(page.freshness())
+        [table] = page.freshness().select(pn.widgets.Tabulator)
+        assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
         assert len(tabs(server.client(), "http://x").objects) == 6

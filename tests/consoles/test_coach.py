@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -21,6 +22,14 @@ def clients(url: str) -> None:
     from consoles.client import Plyo
     from consoles.coach.session import Person
     from consoles.coach.views import clients as view
+
+    view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
+
+
+def client(url: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach.session import Person
+    from consoles.coach.views import client as view
 
     view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
 
@@ -63,6 +72,38 @@ class TestToday:
         assert page.error[0].value == "It is night where Mia is."
         assert page.text_area(key="text-r1").value == "Hi Mia, shall we find a slot?"
 
+    def test_says_why_a_message_cannot_go_out_now(self, plyo_server: PlyoServer) -> None:
+        [item] = plyo_server.answers["api/automation/queue"]["items"]
+        item["refusal"] = "It is 02:10 where this customer lives, quiet until 07:00."
+        page = draw(today, plyo_server)
+        assert page.button(key="send-r1").disabled
+        assert item["refusal"] in page.caption[0].value
+
+    def test_shows_what_came_in_since_it_was_opened(self, plyo_server: PlyoServer) -> None:
+        [item] = plyo_server.answers["api/automation/queue"]["items"]
+        plyo_server.answers["api/automation/queue"] = {"items": []}
+        page = draw(today, plyo_server)
+        assert {metric.label: metric.value for metric in page.metric}["To reach out to"] == "0"
+        plyo_server.answers["api/automation/queue"] = {"items": [item]}
+        page.run()
+        assert {metric.label: metric.value for metric in page.metric}["To reach out to"] == "1"
+
+    def test_shows_the_riskiest_first_and_the_others_when_asked(self, plyo_server: PlyoServer) -> None:
+        [item] = plyo_server.answers["api/automation/queue"]["items"]
+        many = [item | {"run_id": f"r{number}"} for number in range(10)]
+        plyo_server.answers["api/automation/queue"] = {"items": many}
+        page = draw(today, plyo_server)
+        assert len(page.text_area) == 8
+        assert page.caption[-1].value == "2 more wait after these."
+        page.button(key="whole-queue").click().run()
+        assert len(page.text_area) == 10
+
+    def test_an_error_is_no_empty_queue(self, plyo_server: PlyoServer) -> None:
+        plyo_server.refusals["api/automation/queue"] = (503, {"detail": "Busy, try again.", "code": "core.busy"})
+        page = draw(today, plyo_server)
+        assert page.error[0].value == "Busy, try again."
+        assert not page.metric
+
     def test_is_calm_when_nobody_drifts_away(self, plyo_server: PlyoServer) -> None:
         plyo_server.answers["api/automation/queue"] = {"items": []}
         assert "Nobody is drifting away" in draw(today, plyo_server).info[0].value
@@ -83,3 +124,52 @@ class TestClients:
     def test_has_an_empty_state(self, plyo_server: PlyoServer) -> None:
         plyo_server.datasets["coach_clients"] = plyo_server.datasets["coach_clients"].clear()
         assert "no clients yet" in draw(clients, plyo_server).info[0].value
+
+    def test_the_base_rate_is_nobodys_own_risk(self, plyo_server: PlyoServer) -> None:
+        found = draw(clients, plyo_server).dataframe[0].value
+        risks = dict(zip(found["Name"], found["Churn risk"], strict=True))
+        assert risks["Mia Berg"] == pytest.approx(61)
+        assert risks["Tom Fox"] != risks["Tom Fox"]  # NaN: no reasons, so no score of his own
+
+
+class TestClient:
+    @pytest.fixture
+    def empty_histories(self, plyo_server: PlyoServer) -> PlyoServer:
+        for name in ("client_training_days", "client_wearables"):
+            plyo_server.datasets[name] = pl.DataFrame(schema={"day": pl.Date})
+        for each in plyo_server.datasets["coach_clients"]["customer_id"]:
+            plyo_server.answers[f"api/engagement/threads/{each}/messages"] = {"items": []}
+        return plyo_server
+
+    def test_shows_the_score_with_its_reasons(self, empty_histories: PlyoServer) -> None:
+        page = draw(client, empty_histories)
+        assert not page.exception
+        assert any("high risk · 61 %" in part.proto.body for part in page.get("html"))
+        assert any("61.0 %" in part.value for part in page.markdown)
+
+    def test_a_base_rate_is_not_called_low_risk(self, empty_histories: PlyoServer) -> None:
+        roster = empty_histories.datasets["coach_clients"]
+        empty_histories.datasets["coach_clients"] = roster.with_columns(
+            probability=pl.lit(0.0007), reasons=pl.lit("[]")
+        )
+        page = draw(client, empty_histories)
+        assert any("risk not known yet" in part.proto.body for part in page.get("html"))
+        assert not any("low risk" in part.proto.body for part in page.get("html"))
+        assert any("Too few members have left" in told.value for told in page.info)
+
+    def test_somebody_who_is_not_in_the_numbers_yet_is_not_taken_for_another(self, empty_histories: PlyoServer) -> None:
+        page = AppTest.from_function(client, args=(empty_histories.url,), default_timeout=30)
+        page.query_params["customer"] = "01900000-0000-7000-8000-0000000000ff"
+        page.run()
+        assert "not in your numbers yet" in page.info[0].value
+        assert page.selectbox[0].value is None
+        assert not page.metric
+
+    def test_the_address_names_the_client_so_that_a_reload_shows_the_same(self, empty_histories: PlyoServer) -> None:
+        tom = empty_histories.datasets["coach_clients"]["customer_id"][1]
+        page = AppTest.from_function(client, args=(empty_histories.url,), default_timeout=30)
+        page.query_params["customer"] = tom
+        page.run()
+        assert page.selectbox[0].value == tom
+        page.selectbox[0].set_value(empty_histories.datasets["coach_clients"]["customer_id"][0]).run()
+        assert page.query_params["customer"] == page.selectbox[0].value != tom

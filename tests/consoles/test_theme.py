@@ -33,6 +33,13 @@ class TestWords:
     def test_ago(self, day: date | None, words: str) -> None:
         assert theme.ago(day, datetime(2026, 3, 2, 12, tzinfo=UTC)) == words
 
+    @pytest.mark.parametrize(
+        ("value", "digits", "words"),
+        [(0.25, 0, "25 %"), (0.0007, 0, "under 1 %"), (0.0007, 1, "0.1 %"), (0.0, 0, "0 %"), (None, 0, "–")],
+    )
+    def test_a_little_is_not_nothing(self, value: float | None, digits: int, words: str) -> None:
+        assert theme.percent(value, digits) == words
+
     def test_when_is_in_the_persons_zone(self) -> None:
         assert theme.when(datetime(2026, 3, 2, 23, tzinfo=UTC), "Europe/Berlin") == "Tue 3 Mar, 00:00"
 
@@ -50,3 +57,9 @@ class TestCharts:
     def test_groups_draw_a_line_for_each_value(self) -> None:
         frame = pl.DataFrame({"day": [1, 2, 1, 2], "kg": [50, 52, 80, 85], "lift": ["row", "row", "squat", "squat"]})
         assert [line.name for line in charts.groups(frame, x="day", y="kg", by="lift").data] == ["row", "squat"]
+
+    def test_a_history_of_one_day_is_a_point_in_a_week(self) -> None:
+        frame = pl.DataFrame({"day": [date(2026, 3, 2)], "kg": [80]})
+        figure = charts.lines(frame, x="day", series={"kg": "weight"})
+        assert figure.data[0].mode == "lines+markers"
+        assert figure.layout.xaxis.range == (date(2026, 2, 23), date(2026, 3, 3))

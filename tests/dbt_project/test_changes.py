@@ -9,7 +9,8 @@ from contracts.warehouse import WarehouseSettings
 from tests.dbt_project import lake as lakes
 from tests.dbt_project.test_marts import who
 
-LATER = "2026-07-25 12:00:00+00"
+LATER = "2026-07-25 18:30:00+00"
+"""In Ho Chi Minh City it is the 26th already."""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,21 @@ class TestPointInTime:
             now = lake.execute(query).fetchall()
         assert len(then) > 20
         assert now == then
+
+    def test_every_active_member_has_a_row_of_the_newest_date_wherever_midnight_was(self, later_lake):
+        with warehouse.reading(later_lake) as lake:
+            newest = lake.execute(
+                """select as_of, list(display_name order by display_name) from marts.retention.fct_churn_features
+                inner join marts.core.dim_customers using (customer_id) group by as_of order by as_of desc limit 1"""
+            ).fetchone()
+            active = lake.execute(
+                """select list(display_name order by display_name) from marts.core.dim_customers
+                where stage in ('active', 'won_back')"""
+            ).fetchone()
+        assert active is not None
+        assert newest == (date(2026, 7, 25), active[0])
+        assert "Dao" in active[0]  # who lives where it is the 26th
+        assert len(active[0]) > 1
 
     def test_a_label_becomes_known_when_its_days_are_over(self, later_lake):
         with warehouse.reading(later_lake) as lake:

@@ -16,15 +16,22 @@ import duckdb
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from contracts import warehouse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+LONGEST_PICTURE_PX = 3000
+_WHOLE_HEIGHT = """() => Math.max(document.documentElement.scrollHeight,
+    document.querySelector("[data-testid=stMain]")?.scrollHeight ?? 0)"""
+GATEWAY_PORT = 9400
+CUSTOMERS, MONTHS = "120", "9"
+"""Enough people who left: of 60 customers in 7 months there may be none, and then every client is scored alike."""
 T = TypeVar("T")
+expect.set_options(timeout=60_000)
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,13 @@ class Stack:
 
     Args:
         home: Its state folder.
-        state: What `plyo status --json` said once it was ready.
     """
 
     home: Path
-    state: dict[str, Any]
 
     @property
     def url(self) -> str:
-        return str(self.state["gateway"])
+        return f"http://127.0.0.1:{GATEWAY_PORT}"
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -99,7 +104,7 @@ def plyo(home: Path, *arguments: str, timeout: float = 420) -> subprocess.Comple
     """Run the command line on a state folder."""
     return subprocess.run(
         [sys.executable, "-m", "plyo.cli", *arguments],
-        cwd=ROOT, env=os.environ | {"PLYO_HOME": str(home), "PLYO_PORT": "9400", "COLUMNS": "140"},
+        cwd=ROOT, env=os.environ | {"PLYO_HOME": str(home), "PLYO_PORT": str(GATEWAY_PORT), "COLUMNS": "140"},
         capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
 
@@ -111,13 +116,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     While writing a journey, `PLYO_JOURNEY_HOME` names the state folder of a copy that runs already; it is left running.
     """
     if running := os.environ.get("PLYO_JOURNEY_HOME"):
-        yield Stack(Path(running), json.loads(plyo(Path(running), "status", "--json").stdout))
+        yield Stack(Path(running))
         return
     home = tmp_path_factory.mktemp("stack") / "home"
-    started = plyo(home, "up", "--detach", "--customers", "60", "--months", "7")
+    started = plyo(home, "up", "--detach", "--customers", CUSTOMERS, "--months", MONTHS)
     try:
         assert started.returncode == 0, started.stdout + started.stderr
-        yield Stack(home, json.loads(plyo(home, "status", "--json").stdout))
+        yield Stack(home)
     finally:
         stopped = plyo(home, "down")
     assert stopped.returncode == 0, stopped.stdout
@@ -158,18 +163,33 @@ class Person:
         self.page.goto(self.stack.url + path)
         return self.page
 
-    def picture(self, name: str, *, settle_ms: int = 300) -> None:
-        """Save the page as it is at phone and at desktop width."""
+    def picture(self, name: str) -> None:
+        """Save the page as it is at phone and at desktop width, whole, once nothing moves on it any more."""
         for label, size in (("phone", PHONE), ("desktop", DESKTOP)):
             self.page.set_viewport_size(size)
-            self.page.wait_for_timeout(settle_ms)
-            self.page.screenshot(path=self.screenshots / f"{name}-{label}.png", full_page=True)
+            self._still()
+            # Streamlit scrolls a part of the page, which a picture of the whole page does not see.
+            height = min(int(self.page.evaluate(_WHOLE_HEIGHT)), LONGEST_PICTURE_PX)
+            self.page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+            (self.screenshots / f"{name}-{label}.png").write_bytes(self._still())
+        self.page.set_viewport_size(DESKTOP)
+
+    def _still(self) -> bytes:
+        """A picture of the page that equals the one before it; the last of many where something always moves."""
+        before = b""
+        for _ in range(20):
+            now = self.page.screenshot()
+            if now == before:
+                break
+            before = now
+        return now
 
     def sign_in(self, email: str, password: str) -> None:
         """Fill identity's sign-in page."""
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("button", name=re.compile("sign in|log in", re.I)).click()
+        # Not waited for here: a console draws its whole first page before it answers.
+        self.page.get_by_role("button", name=re.compile("sign in|log in", re.I)).click(no_wait_after=True)
 
 
 @pytest.fixture
@@ -181,7 +201,7 @@ def somebody(stack: Stack, chromium: Browser, screenshots: Path) -> Iterator[Cal
     def make() -> Person:
         context = chromium.new_context(viewport=DESKTOP, base_url=stack.url, timezone_id="Europe/Berlin")
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         # Chromium reports a page transition that a redirect cut short; nobody sees it.
         page.on("pageerror", lambda error: None if "Transition was" in str(error) else errors.append(str(error)))
         people.append(Person(context, page, stack, screenshots))

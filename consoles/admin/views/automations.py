@@ -30,10 +30,12 @@ def _effects(plyo: Plyo) -> pn.viewable.Viewable:
         return _card(
             heading("What they change", words), nothing("No outcome is known yet: each run is judged after its window.")
         )
-    labelled = known.with_columns((pl.col("rule_name") + "<br>" + pl.col("outcome")).alias("label"))
+    # The rule's name stands in the lines below: on a phone it would leave the picture no room.
+    name = pl.col("rule_name") + "<br>" if known["rule_name"].n_unique() > 1 else pl.lit("")
     figure = charts.intervals(
-        labelled, label="label", middle="lift", low="lift_low", high="lift_high", height=140 + 50 * len(known)
-    )
+        known.with_columns((name + pl.col("outcome")).alias("label")),
+        label="label", middle="lift", low="lift_low", high="lift_high", height=100 + 40 * len(known),
+    )  # fmt: skip
     lines = "\n".join(
         f"- **{row['rule_name']}**, {row['outcome']}: {percent(row['treated_rate'], 1)} of {row['treated']} treated "
         f"against {percent(row['holdout_rate'], 1)} of {row['held_out']} held out; "
@@ -70,7 +72,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
         name="Held out, %", start=0, end=90, step=5, value=rule["holdout_percent"], width=220
     )
     active = pn.widgets.Switch(name="Active", value=rule["is_active"])
-    save = pn.widgets.Button(name="Save", color="primary")
+    save = pn.widgets.Button(name="Save", color="primary", width=120)
     told = pn.pane.Markdown("")
 
     def store(_event: object) -> None:
@@ -89,7 +91,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
     save.on_click(store)
     return pn.Column(
         pn.pane.Markdown(f"**{rule['name']}** `{rule['code']}`  \n{rule['message_template']}"),
-        pn.FlexBox(threshold, holdout, pn.Row("Active", active), save, told),
+        pn.FlexBox(threshold, holdout, active, save, told),
     )
 
 
@@ -97,31 +99,34 @@ def _runs(plyo: Plyo) -> pn.viewable.Viewable:
     runs = plyo.dataset("automation_runs").sort("started_at", descending=True)
     if runs.is_empty():
         return nothing("No rule has met a customer yet.")
-    columns = [
-        name
-        for name in (
-            "started_at",
-            "rule_name",
-            "customer_name",
-            "arm",
-            "status",
-            "probability",
-            "has_attended",
-            "is_retained",
-        )
-        if name in runs.columns
-    ]
     table = pn.widgets.Tabulator(
-        runs.head(500).select(columns).to_pandas(),
+        runs.head(500)
+        .select(
+            pl.col("customer_name").alias("Customer"),
+            pl.col("started_at").dt.strftime("%d %b %Y, %H:%M").alias("Met, UTC"),
+            pl.col("arm").alias("Arm"),
+            pl.col("status").str.replace("_", " ").alias("State"),
+            (pl.col("probability") * 100).round(1).alias("Risk %"),
+            _yes_or_no("has_attended").alias("Came"),
+            _yes_or_no("is_retained").alias("Stayed"),
+            pl.col("rule_name").alias("Rule"),
+        )
+        .to_pandas(),
         show_index=False,
         pagination="local",
         page_size=12,
         disabled=True,
         sizing_mode="stretch_width",
         layout="fit_data_stretch",
-        titles={name: name.replace("_", " ") for name in columns},
     )
-    return _card(heading("Runs", "One row each time a rule met a customer."), table)
+    return _card(
+        heading("Runs", "One row each time a rule met a customer. Came and stayed are known when the window is over."),
+        table,
+    )
+
+
+def _yes_or_no(column: str) -> pl.Expr:
+    return pl.when(pl.col(column)).then(pl.lit("yes")).when(~pl.col(column)).then(pl.lit("no")).otherwise(pl.lit("–"))
 
 
 def _card(*parts: pn.viewable.Viewable) -> pn.viewable.Viewable:

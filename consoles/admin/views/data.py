@@ -5,10 +5,11 @@ from typing import Any
 
 import panel as pn
 import param
+import polars as pl
 
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading
-from consoles.client import Plyo
+from consoles.client import Plyo, length
 
 
 class Data(pn.viewable.Viewer):
@@ -29,9 +30,36 @@ class Data(pn.viewable.Viewer):
         self.metric = next(iter(self._metrics))
 
     def freshness(self) -> pn.viewable.Viewable:
-        """How old the change stream and the marts are."""
-        return guarded(
-            lambda: pn.pane.JSON(self._plyo.freshness(), depth=3, theme="light", sizing_mode="stretch_width")
+        """How old the change stream and each mart are."""
+        return guarded(self._freshness)
+
+    def _freshness(self) -> pn.viewable.Viewable:
+        told = self._plyo.freshness()
+        silent = (told.get("stream") or {}).get("silent_seconds")
+        stream = "The change stream has not written yet." if silent is None else (
+            f"The change stream wrote {length(silent)} ago."
+        )  # fmt: skip
+        table = pn.widgets.Tabulator(
+            pl.DataFrame(
+                [
+                    (
+                        one["relation"],
+                        one["state"],
+                        "–" if one["age_seconds"] is None else length(one["age_seconds"]),
+                        length(one["late_after_seconds"]),
+                    )
+                    for one in told.get("relations", [])
+                ],
+                schema=["What", "State", "Age", "Late after"],
+                orient="row",
+            ).to_pandas(),
+            show_index=False, disabled=True, sizing_mode="stretch_width", layout="fit_data_stretch", page_size=10,
+            pagination="local",
+        )  # fmt: skip
+        return pn.Column(
+            pn.pane.Markdown(f"Overall **{told['state']}**. {stream}", sizing_mode="stretch_width"),
+            table,
+            sizing_mode="stretch_width",
         )
 
     @param.depends("metric")
@@ -49,7 +77,9 @@ class Data(pn.viewable.Viewer):
                 f"*Owner:* {one.get('owner', '')} · *From:* `{one['relation']}`",
                 sizing_mode="stretch_width",
             ),
-            pn.pane.JSON(json.dumps(lineage), depth=2, theme="light", sizing_mode="stretch_width"),
+            pn.pane.JSON(
+                json.dumps(lineage), depth=2, theme="light", sizing_mode="stretch_width", styles={"overflow-x": "auto"}
+            ),
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -66,6 +66,7 @@ class Overview(pn.viewable.Viewer):
     def _stages(self) -> pn.viewable.Viewable:
         frame = self._plyo.dataset("stages_daily").sort("day")
         frame = frame.filter((frame["day"] >= _months_back(self.months)) & ~frame["stage"].is_in(["lead", "churned"]))
+        frame = frame.with_columns(frame["stage"].str.replace("_", " "))
         figure = charts.groups(frame, x="day", y="customers", by="stage", y_title="customers")
         return pn.Column(
             heading("Customers by stage", "Stage is derived from facts, at the end of each day."),

@@ -80,22 +80,29 @@ def _model(plyo: Plyo) -> pn.viewable.Viewable:
     if bins:
         figure = charts.calibration(pl.DataFrame(bins))
         parts.append(pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"))
-    return _card(heading("How good the model is", "Measured on months it had never seen."), pn.FlexBox(*parts))
+    return _card(heading("How good the model is", "Measured on months it had never seen."), pn.Column(*parts))
+
+
+MEASURES = {
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "ece": "calibration error",
+    "lift_at_10_percent": "lift, top 10 %",
+}
 
 
 def _card_text(row: dict[str, Any], metrics: dict[str, Any]) -> str:
-    def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
-        found: list[tuple[str, float]] = []
-        for name, value in values.items():
-            if isinstance(value, dict):
-                found += flat(value, f"{prefix}{name} ")
-            elif isinstance(value, (int, float)) and not isinstance(value, bool):
-                found.append((f"{prefix}{name}".replace("_", " "), float(value)))
-        return found
-
-    lines = "\n".join(f"| {name} | {value:.4g} |" for name, value in flat(metrics)[:24])
+    """The model and, in a table, what it and its baselines measured on the same rows."""
+    tested = metrics.get("test") or {row["algorithm"]: metrics}
+    measures = {name: label for name, label in MEASURES.items() if any(name in told for told in tested.values())}
+    lines = [
+        f"| {name.replace('_', ' ')} | " + " | ".join(f"{told[m]:.3g}" if m in told else "–" for m in measures) + " |"
+        for name, told in tested.items()
+    ]
     head = f"`{row['model_id'][:16]}` · {row['algorithm']} · trained {row['trained_at']:%d %b %Y, %H:%M} UTC"
-    return f"{head}\n\n| measure | value |\n|---|---|\n{lines}"
+    titles = "| model | " + " | ".join(measures.values()) + " |\n|" + "---|" * (len(measures) + 1)
+    return f"{head}\n\n{titles}\n" + "\n".join(lines)
 
 
 def _cohorts(plyo: Plyo) -> pn.viewable.Viewable:

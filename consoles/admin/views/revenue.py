@@ -71,19 +71,21 @@ class Revenue(pn.viewable.Viewer):
         if days.is_empty():
             return nothing("No payment yet.")
         amounts = {name: label for name, label in PAYMENTS.items() if name in days.columns}
-        weeks = days.group_by(pl.col("day").dt.truncate("1w").alias("week")).agg(pl.col(name).sum() for name in amounts)
-        weeks = weeks.sort("week").with_columns(
+        months = days.group_by(pl.col("day").dt.truncate("1mo").alias("month")).agg(
+            pl.col(name).sum() for name in amounts
+        )
+        months = months.sort("month").with_columns(
             pl.col(name).map_elements(self._major, return_dtype=pl.Float64) for name in amounts
         )
         figure = charts.bars(
-            weeks,
-            x="week",
+            months,
+            x="month",
             series=amounts,
             stacked=False,
             y_title=self.currency,
             tokens=("chart-1", "bad", "warn", "chart-5"),
         )
-        return _card(heading("Collected, failed, given back", "By week of the attempt; tax included."), figure)
+        return _card(heading("Collected, failed, given back", "By month; tax included."), figure)
 
     def _major(self, minor: int) -> float:
         return minor / float(10 ** exponent(self.currency))

@@ -1,6 +1,5 @@
 """One client: where they stand, how training goes, how they recover, why they may leave, what was said."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,36 +8,48 @@ import streamlit as st
 
 from consoles import charts
 from consoles.client import Plyo
+from consoles.coach import risk
 from consoles.coach.session import Person
-from consoles.coach.style import badge
+from consoles.coach.style import badge, tiles
 from consoles.coach.views import thread
-from consoles.theme import ago, percent, risk_band
+from consoles.theme import ago, percent
 
 
 def page(plyo: Plyo, person: Person) -> None:
-    """Draw the page of the client in `st.session_state["customer_id"]`, or let the coach choose one."""
+    """Draw the page of the client chosen on another page or named in the address, or let the coach choose one.
+
+    The address names the client, so that reloading the page or sending its link shows the same one.
+    """
     roster = plyo.dataset("coach_clients").sort("display_name")
     if roster.is_empty():
         st.info("You have no clients yet.", icon=":material/group_add:")
         return
     ids = [str(found) for found in roster["customer_id"].to_list()]
     names = dict(zip(ids, roster["display_name"].to_list(), strict=True))
-    wanted = st.session_state.get("customer_id")
+    wanted = st.session_state.get("customer_id") or st.query_params.get("customer")
+    if wanted and wanted not in ids:
+        st.info(
+            "This client is not in your numbers yet: they follow within minutes of joining.",
+            icon=":material/hourglass_top:",
+        )
     customer_id = st.selectbox(
         "Client",
         ids,
-        index=ids.index(wanted) if wanted in ids else 0,
+        index=ids.index(wanted) if wanted in ids else None if wanted else 0,
         format_func=names.__getitem__,
+        placeholder="Choose a client",
     )
-    st.session_state["customer_id"] = customer_id
+    if customer_id is None:
+        return
+    st.session_state["customer_id"] = st.query_params["customer"] = customer_id
     row = roster.row(ids.index(customer_id), named=True)
     _headline(row)
-    progress, recovery, risk, talk = st.tabs(["Progress", "Recovery", "Risk", "Messages"])
+    progress, recovery, leaving, talk = st.tabs(["Progress", "Recovery", "Risk", "Messages"])
     with progress:
         _progress(plyo, customer_id)
     with recovery:
         _recovery(plyo, customer_id)
-    with risk:
+    with leaving:
         _risk(row)
     with talk:
         thread.draw(plyo, person, customer_id, names[customer_id])
@@ -46,18 +57,18 @@ def page(plyo: Plyo, person: Person) -> None:
 
 def _headline(row: dict[str, Any]) -> None:
     now = datetime.now(UTC)
-    word, token = risk_band(row.get("probability"))
     st.html(
-        badge(f"{word} risk · {percent(row.get('probability'))}", token)
+        risk.pill(risk.probability(row))
         + " "
         + badge(str(row["stage"]).replace("_", " "), "info")
         + (" " + badge("injured", "warn") if row.get("has_open_injury") else "")
     )
-    tiles = st.columns(4)
-    tiles[0].metric("Adherence, 30 days", percent(row.get("adherence_30d")))
-    tiles[1].metric("Sessions, 30 days", row.get("sessions_last_30d") or 0)
-    tiles[2].metric("Last session", ago(row.get("last_session_at"), now))
-    tiles[3].metric("Next session", ago(row["next_session_at"], now) if row.get("next_session_at") else "none booked")
+    tiles(
+        ("Adherence, 30 days", percent(row.get("adherence_30d"))),
+        ("Sessions, 30 days", row.get("sessions_last_30d") or 0),
+        ("Last session", ago(row.get("last_session_at"), now)),
+        ("Next session", ago(row["next_session_at"], now) if row.get("next_session_at") else "none booked"),
+    )
 
 
 def _progress(plyo: Plyo, customer_id: str) -> None:
@@ -120,7 +131,8 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
         ),
         hide_index=True,
         use_container_width=True,
-        height=320,
+        height=min(320, 38 + 35 * len(workouts)),
+        column_config={"Day": st.column_config.DateColumn(format="ddd D MMM YYYY")},
     )
 
 
@@ -151,15 +163,19 @@ def _recovery(plyo: Plyo, customer_id: str) -> None:
 
 
 def _risk(row: dict[str, Any]) -> None:
-    probability = row.get("probability")
-    if probability is None:
+    if row.get("probability") is None:
         st.info(
             "No score yet: this client is no paying member, or joined after the last scoring.", icon=":material/help:"
         )
         return
+    probability = risk.probability(row)
+    if probability is None:
+        st.info(
+            f"Too few members have left so far to tell who might. Of all of them, {percent(row['probability'], 1)} "
+            "are expected to leave within 30 days.",
+            icon=":material/help:",
+        )
+        return
     st.markdown(f"**{percent(probability, 1)}** chance that the membership ends within 30 days.")
-    found = row.get("reasons") or "[]"
-    reasons = json.loads(found) if isinstance(found, str) else found
-    if reasons:
-        st.plotly_chart(charts.reasons(reasons), use_container_width=True, config={"displayModeBar": False})
+    st.plotly_chart(charts.reasons(risk.reasons(row)), use_container_width=True, config={"displayModeBar": False})
     st.caption("Each bar is one fact's push in the model's own scale; the smaller ones are left out.")

@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from consoles.client import Plyo
+from consoles.coach import risk
 from consoles.coach.session import Person
 from consoles.theme import ago
 
@@ -33,6 +34,9 @@ def page(plyo: Plyo, _person: Person) -> None:
             "You have no clients yet. They appear here as soon as one is assigned to you.", icon=":material/group_add:"
         )
         return
+    everyone = everyone.with_columns(
+        pl.Series("probability", [risk.probability(row) for row in everyone.iter_rows(named=True)], dtype=pl.Float64)
+    )
     search, stage = st.columns([3, 2])
     words = search.text_input("Search", placeholder="Name", icon=":material/search:")
     present = [name for name in STAGES if name in everyone["stage"].unique().to_list()]

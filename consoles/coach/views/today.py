@@ -1,15 +1,23 @@
 """Today: who comes, who drifts away, what to say. The page a coach opens between two sessions."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from consoles.client import Plyo, Refused
-from consoles.coach.session import Person
-from consoles.coach.style import badge
+from consoles.coach import risk
+from consoles.coach.session import Person, guarded
+from consoles.coach.style import tiles
 from consoles.coach.views import sessions
-from consoles.theme import percent, risk_band, when
+from consoles.theme import when
+
+AT_ONCE = 8
+"""Suggestions shown before the coach asks for more: about what fits between two sessions."""
+REDRAWN_EVERY = timedelta(seconds=20)
+"""The page stays open between two clients, while scores, bookings and messages come in."""
 
 
 def page(plyo: Plyo, person: Person) -> None:
@@ -19,22 +27,39 @@ def page(plyo: Plyo, person: Person) -> None:
         plyo: Asks for the queue, the day's bookings and open threads; sends nudges.
         person: The coach.
     """
-    now = datetime.now(UTC)
     st.title(f"Hello, {person.first_name}")
-    with st.spinner("Looking up your day …"):
+    _day(plyo, person)
+
+
+@st.fragment(run_every=REDRAWN_EVERY)
+def _day(plyo: Plyo, person: Person) -> None:
+    guarded(partial(_draw_day, plyo, person))
+
+
+def _draw_day(plyo: Plyo, person: Person) -> None:
+    now = datetime.now(UTC)
+    # Only the first look is waited for: a spinner every few seconds would push the page about.
+    is_first = not st.session_state.get("has_seen_day")
+    with st.spinner("Looking up your day …") if is_first else nullcontext():
         queue = plyo.get("/api/automation/queue")["items"]
         bookings = sessions.upcoming(plyo, since=now - timedelta(hours=12), until=now + timedelta(days=2))
         threads = plyo.get("/api/engagement/threads")["items"]
+    st.session_state["has_seen_day"] = True
     _headline(queue, bookings, threads, person, now)
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Reach out")
         if not queue:
             st.info("Nobody is drifting away. Enjoy the coffee.", icon=":material/local_cafe:")
-        for item in queue[:8]:
+        shown = len(queue) if st.session_state.get("shows_whole_queue") else AT_ONCE
+        for item in queue[:shown]:
             _suggestion(plyo, item)
-        if len(queue) > 8:
-            st.caption(f"{len(queue) - 8} more wait after these.")
+        if len(queue) > shown:
+            st.caption(f"{len(queue) - shown} more wait after these.")
+            # No number on the button: it would be another button when the number changes, and a click on it lost.
+            if st.button("Show all", key="whole-queue", icon=":material/expand_more:"):
+                st.session_state["shows_whole_queue"] = True
+                st.rerun()
     with right:
         st.subheader("Next sessions")
         sessions.agenda(plyo, bookings, person, now)
@@ -49,21 +74,20 @@ def _headline(
 ) -> None:
     ahead = [booking for booking in bookings if sessions.starts(booking) > now and booking["status"] == "booked"]
     unread = sum(thread.get("unread_count") or 0 for thread in threads)
-    tiles = st.columns(4)
-    tiles[0].metric("Next session", when(sessions.starts(ahead[0]), person.time_zone).split(", ")[-1] if ahead else "–")
-    tiles[1].metric("Sessions in 48 h", len(ahead))
-    tiles[2].metric("To reach out to", len(queue))
-    tiles[3].metric("Unread messages", unread)
+    tiles(
+        ("Next session", when(sessions.starts(ahead[0]), person.time_zone).split(", ")[-1] if ahead else "–"),
+        ("Sessions in 48 h", len(ahead)),
+        ("To reach out to", len(queue)),
+        ("Unread messages", unread),
+    )
 
 
 def _suggestion(plyo: Plyo, item: dict[str, Any]) -> None:
-    probability = item.get("probability")
-    word, token = risk_band(probability)
     run_id = item.get("run_id") or item["id"]
     with st.container(border=True):
-        name, risk = st.columns([3, 2], vertical_alignment="center")
+        name, level = st.columns([3, 2], vertical_alignment="center")
         name.markdown(f"**{item['customer_name']}**")
-        risk.html(badge(f"{word} risk · {percent(probability)}", token))
+        level.html(risk.pill(item.get("probability")))
         why = [reason["label"] for reason in item.get("reasons") or [] if reason.get("contribution", 1) > 0][:3]
         if why:
             st.html('<div class="plyo-why">' + " · ".join(_plain(label) for label in why) + "</div>")
@@ -74,14 +98,22 @@ def _suggestion(plyo: Plyo, item: dict[str, Any]) -> None:
             height=96,
             label_visibility="collapsed",
         )
+        if refusal := item.get("refusal"):
+            st.caption(f":material/schedule: {refusal}")
         send, skip, look = st.columns([2, 2, 2])
-        if send.button("Send", key=f"send-{run_id}", type="primary", icon=":material/send:", use_container_width=True):
+        if send.button(
+            "Send",
+            key=f"send-{run_id}",
+            type="primary",
+            icon=":material/send:",
+            use_container_width=True,
+            disabled=bool(refusal),
+        ):
             _act(plyo, f"/api/automation/runs/{run_id}/send", {"body": text}, f"Sent to {item['customer_name']}.")
         if skip.button("Not now", key=f"skip-{run_id}", use_container_width=True):
             _act(plyo, f"/api/automation/runs/{run_id}/dismiss", {"reason": "not_now"}, "Set aside.")
         if look.button("Look", key=f"look-{run_id}", icon=":material/monitoring:", use_container_width=True):
             st.session_state["customer_id"] = item["customer_id"]
-            st.query_params["customer"] = item["customer_id"]
             st.switch_page(st.session_state["pages"]["client"])
 
 

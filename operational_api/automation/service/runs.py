@@ -180,11 +180,24 @@ def expire_runs(session: Session, now: datetime) -> int:
     return len(expired)
 
 
-def hand_over(session: Session, *, customer_id: UUID, coach_id: UUID) -> None:
-    """Give a customer's open suggestions to their new coach."""
+def hand_over(session: Session, *, customer_id: UUID, coach_id: UUID, now: datetime) -> None:
+    """Give a customer's open suggestions to their new coach; who was scored before having one is met now.
+
+    The warehouse posts a score again only when it has moved, so nobody else would meet them.
+    """
     session.execute(
         update(Run).where(Run.customer_id == customer_id, Run.status == "open").values(coach_id=coach_id)
     )  # fmt: skip
+    newest = session.scalar(
+        select(ChurnScore)
+        .where(ChurnScore.customer_id == customer_id, ChurnScore.scored_at > now - FRESH_FOR)
+        .order_by(ChurnScore.scored_at.desc(), ChurnScore.id.desc())
+        .limit(1)
+    )
+    if newest is not None and newest.coach_id is None:
+        newest.coach_id = coach_id
+        session.flush()
+        start_runs(session, score_ids=[newest.id], now=now)
 
 
 def _own_run(session: Session, run_id: UUID, coach_id: UUID) -> Run:

@@ -14,6 +14,7 @@ from contracts.events.automation import ChurnScored
 from operational_api.automation.errors import InvalidScores
 from operational_api.automation.service import runs
 from operational_api.core.outbox import publish
+from operational_api.training import public as training
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -60,7 +61,8 @@ def receive_scores(
     Repeating a batch changes nothing: a score is known by customer, model and time.
 
     Args:
-        scores: JSON-ready {customer_id, coach_id, probability, reasons}, one a customer.
+        scores: JSON-ready {customer_id, coach_id, probability, reasons}, one a customer. The coach is the one known
+            when the marts were built; today's, where there is one, takes their place.
 
     Raises:
         InvalidScores: scored in the future, or a customer twice.
@@ -70,8 +72,10 @@ def receive_scores(
     customers = [score["customer_id"] for score in scores]
     if len(set(customers)) < len(customers):
         raise InvalidScores("A customer is in this batch twice.")
+    today = {str(client): str(coach) for client, coach in training.coaches_of(session, map(UUID, customers)).items()}
+    given = [score | {"coach_id": today.get(score["customer_id"], score["coach_id"])} for score in scores]
     stored = session.execute(
-        _STORE, {"scores": json.dumps(scores), "model_id": model_id, "scored_at": scored_at, "now": now}
+        _STORE, {"scores": json.dumps(given), "model_id": model_id, "scored_at": scored_at, "now": now}
     ).all()
     changed = [row for row in stored if row.is_changed]
     for row in changed:

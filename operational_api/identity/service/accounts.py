@@ -98,7 +98,13 @@ def register(
     if inserted is not None:
         publish(
             session,
-            AccountRegistered(occurred_at=now, account_id=account_id, role="customer", display_name=display_name),
+            AccountRegistered(
+                occurred_at=now,
+                account_id=account_id,
+                role="customer",
+                display_name=display_name,
+                time_zone=account.time_zone,
+            ),
         )
     elif account.email_verified_at is not None:
         queue_email(

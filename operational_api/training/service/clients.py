@@ -108,6 +108,14 @@ def coach_of(session: Session, customer_id: UUID) -> UUID | None:
     return session.scalar(select(Client.coach_id).where(Client.id == customer_id))
 
 
+def coaches_of(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Today's coaches of many customers in one query. Who has none is not in the answer."""
+    rows = session.execute(
+        select(Client.id, Client.coach_id).where(Client.id.in_(list(customer_ids)), Client.coach_id.is_not(None))
+    )
+    return {row.id: row.coach_id for row in rows}
+
+
 def clients_of(session: Session, coach_id: UUID) -> list[UUID]:
     """Customers whose coach this is today."""
     return list(session.scalars(select(Client.id).where(Client.coach_id == coach_id).order_by(Client.id)))

@@ -32,7 +32,7 @@ class TestFormats:
     def test_the_list_names_parameters(self, mia):
         items = {one["name"]: one for one in mia.get("/api/analytics/datasets").json()["items"]}
         assert items["client_progress"]["parameters"] == ["customer_id", "exercise_id", "from", "to"]
-        assert items["watchlist"]["relations"] == ["ml.churn_scores", "core.dim_customers"]
+        assert items["watchlist"]["relations"] == ["ml.churn_scores", "ml.churn_models", "core.dim_customers"]
 
     def test_parameters_narrow(self, admin):
         rows = admin.get("/api/analytics/datasets/mrr_daily?currency=EUR&from=2026-08-02&to=2026-08-03").json()["items"]

@@ -137,3 +137,21 @@ class TestFreshness:
         states = {one["relation"]: one["state"] for one in told["relations"]}
         assert states["finance.fct_mrr_daily"] == states["ml.churn_scores"] == told["state"] == "fresh"
         assert told["build"]["lsn"] == told["stream"]["lsn"] == 100
+
+
+class TestScores:
+    def test_a_model_taken_back_into_use_is_the_one_that_counts(self, admin, writer):
+        def told() -> set[str]:
+            rows = admin.get("/api/analytics/datasets/watchlist").json()["items"]
+            return {row["model_id"] for row in rows}
+
+        writer.execute(
+            """insert into marts.ml.churn_scores by name
+            select * replace ('churn-2' as model_id, scored_at + interval '1 hour' as scored_at)
+            from marts.ml.churn_scores where model_id = 'churn-1'"""
+        )
+        writer.execute("insert into marts.ml.churn_models by name select 'churn-2' as model_id, true as is_current")
+        writer.execute("update marts.ml.churn_models set is_current = model_id = 'churn-2'")
+        assert told() == {"churn-2"}
+        writer.execute("update marts.ml.churn_models set is_current = model_id = 'churn-1'")
+        assert told() == {"churn-1"}

@@ -154,3 +154,13 @@ class TestByTheClockAndEvents:
         hand_over_runs(session, CoachAssigned(occurred_at=datetime.now(UTC), customer_id=mia.id, coach_id=other.id))
         assert queue(cara) == []
         assert len(queue(sign_in(account_of(session, other)))) == 1
+
+    def test_a_first_coach_meets_whom_a_rule_could_not_meet_without_one(
+        self, session: Session, cara: TestClient, coach: Coach, rule: Rule, post_scores: Post
+    ) -> None:
+        noah = make_client(session)
+        assert post_scores([score(noah, coach_id=None)]).json()["treatment"] == 0
+        told = CoachAssigned(occurred_at=datetime.now(UTC), customer_id=noah.id, coach_id=coach.id)
+        hand_over_runs(session, told)
+        hand_over_runs(session, told)
+        assert [item["customer_id"] for item in queue(cara)] == [str(noah.id)]

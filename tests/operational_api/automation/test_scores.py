@@ -37,6 +37,13 @@ class TestReceiveScores:
         assert run.suggested_message == "Hi Mia, it's been 3 weeks since we trained. Train this week?"
         assert (events(session, "automation.churn_scored"), events(session, "automation.run_started")) == (2, 1)
 
+    def test_a_coach_assigned_after_the_marts_were_built_gets_the_run(
+        self, session: Session, post_scores: Post, rule: Rule, coach: Coach
+    ) -> None:
+        mia = make_client(session, coach=coach)
+        assert post_scores([score(mia, coach_id=None)]).json()["treatment"] == 1
+        assert session.scalars(select(Run)).one().coach_id == coach.id
+
     def test_a_repeat_changes_nothing(self, session: Session, post_scores: Post, rule: Rule, coach: Coach) -> None:
         batch = [score(make_client(session, coach=coach))]
         post_scores(batch, scored_at=EARLIER)

@@ -55,6 +55,15 @@ class TestRegister:
         assert log_in(Browser(app), email).status_code == 403
         assert [mail.template for mail in mailbox.sent(email)] == ["verify_email"]
 
+    def test_announces_the_zone_the_customer_lives_in(self, app: FastAPI) -> None:
+        email = address()
+        register(app, email)
+        with app.state.sessions() as session:
+            [told] = session.scalars(
+                select(OutboxEvent.payload).where(OutboxEvent.aggregate_id == account_of(app, email).id)
+            )
+        assert told["time_zone"] == "Asia/Ho_Chi_Minh"
+
     def test_answers_the_same_for_a_known_address(
         self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
     ) -> None:

@@ -107,6 +107,18 @@ class TestBookSlot:
         browser.post(f"/book/{slot.id}/waitlist", data={"action": "leave"})
         assert session.scalars(select(WaitlistEntry.status)).all() == ["left"]
 
+    def test_a_new_customer_is_known_with_their_time_zone_before_the_event_is_handled(
+        self, session: Session, sign_in: SignIn, coach: Coach
+    ) -> None:
+        account = make_account(session, role="customer", display_name="Nora")
+        make_subscription(session, customer_id=account.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        browser = sign_in(account)
+        browser.cookies.set("plyo_tz", "Asia/Ho_Chi_Minh")
+        assert browser.post(f"/book/{slot.id}").status_code == 303
+        client = session.get_one(Client, account.id)
+        assert (client.display_name, client.time_zone) == ("Nora", "Asia/Ho_Chi_Minh")
+
 
 class TestBookings:
     def test_cancels_and_says_what_it_cost(

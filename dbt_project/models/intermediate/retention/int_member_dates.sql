@@ -1,5 +1,6 @@
 -- Each member who was active (not on trial, not paused) before a date: every Monday, and today.
--- `cutoff_on` is the first day that features must not see: the date itself, or tomorrow where the date is today.
+-- Today is UTC's for everybody: of the newest date there is, each active member has a row, wherever midnight is now.
+-- `cutoff_on` is the first day that features must not see: the date itself, or the customer's tomorrow where it is today.
 with mondays as (
     select series.day
     from {{ dates(
@@ -13,11 +14,11 @@ dated as (
         mondays.day as as_of,
         mondays.day as cutoff_on
     from {{ ref('int_customers') }} as customer
-    inner join mondays on mondays.day < {{ today('customer.time_zone') }}
+    inner join mondays on mondays.day < least({{ today('customer.time_zone') }}, {{ today() }})
     union all
     select
         customer_id,
-        {{ today('time_zone') }} as as_of,
+        {{ today() }} as as_of,
         {{ add_days(today('time_zone'), 1) }} as cutoff_on
     from {{ ref('int_customers') }}
 )
