@@ -27,7 +27,7 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 LONGEST_PICTURE_PX = 3000
 _WHOLE_HEIGHT = """() => Math.max(document.documentElement.scrollHeight,
     document.querySelector("[data-testid=stMain]")?.scrollHeight ?? 0)"""
-GATEWAY_PORT = 9400
+FIRST_PORT = "9400"
 CUSTOMERS, MONTHS = "120", "9"
 """Enough people who left: of 60 customers in 7 months there may be none, and then every client is scored alike."""
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{GATEWAY_PORT}"
+        return f"http://127.0.0.1:{self.ports['gateway']}"
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -104,7 +104,7 @@ def plyo(home: Path, *arguments: str, timeout: float = 420) -> subprocess.Comple
     """Run the command line on a state folder."""
     return subprocess.run(
         [sys.executable, "-m", "plyo.cli", *arguments],
-        cwd=ROOT, env=os.environ | {"PLYO_HOME": str(home), "PLYO_PORT": str(GATEWAY_PORT), "COLUMNS": "140"},
+        cwd=ROOT, env=os.environ | {"PLYO_HOME": str(home), "PLYO_PORT": FIRST_PORT, "COLUMNS": "140"},
         capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
 
