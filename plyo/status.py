@@ -78,8 +78,8 @@ def show_steps(steps: dict[str, float], seconds: float, console: Console) -> Non
     table = Table(title="How long it took", title_style="bold")
     table.add_column("step")
     table.add_column("seconds", justify="right")
-    for label, seconds in steps.items():
-        table.add_row(label, f"{seconds:.1f}")
+    for label, taken in steps.items():
+        table.add_row(label, f"{taken:.1f}")
     table.add_section()
     table.add_row("[bold]from start to ready[/bold]", f"[bold]{seconds:.1f}[/bold]")
     console.print(table)
