@@ -3,6 +3,7 @@
 A figure has one message, direct labels where they fit, and no decoration. Fetching the data is the page's.
 """
 
+import textwrap
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -128,7 +129,7 @@ def reasons(found: list[dict[str, Any]], *, height: int = 220) -> go.Figure:
     figure = _figure(height=height)
     figure.add_bar(
         x=[reason["contribution"] for reason in shown],
-        y=[reason["label"] for reason in shown],
+        y=["<br>".join(textwrap.wrap(reason["label"], 24)) for reason in shown],
         orientation="h",
         marker_color=[colour("bad" if reason["contribution"] > 0 else "good") for reason in shown],
         hovertemplate="%{y}<extra></extra>",

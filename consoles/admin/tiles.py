@@ -83,6 +83,8 @@ def _change(answer: MetricAnswer, values: list[float | None], is_running: bool) 
         return f'<span style="color:{colour("ink-soft")}">so far this month</span>'
     is_ratio = answer.unit == "ratio"
     change = values[-1] - values[-2] if is_ratio else values[-1] / values[-2] - 1
+    if abs(change) < 0.0005:
+        return f'<span style="color:{colour("ink-soft")}">as the month before</span>'
     is_good = (change > 0) != (answer.name in LESS_IS_BETTER)
     unit = "points" if is_ratio else "%"
     arrow = "▲" if change > 0 else "▼"

@@ -59,6 +59,11 @@ class TestTile:
         assert "▼" in drawn
         assert colour("good") in drawn
 
+    def test_no_change_is_neither_good_nor_bad(self, server: PlyoServer) -> None:
+        answer = server.client().metric("active_members")
+        level = replace(answer, points=answer.points.with_columns(value=30.0))
+        assert "as the month before" in words(tile(level, currency="EUR", is_running=False))
+
 
 class TestPages:
     def test_revenue(self, server: PlyoServer) -> None:
