@@ -17,7 +17,7 @@ run: install ## everything, live, behind one address (ARGS=--detach returns once
 	@$(BIN)/plyo up $(ARGS)
 
 test: install check ## everything the project can check, on real components
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey and not drill" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not drill" $(ARGS)
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest tests/journeys $(ARGS)

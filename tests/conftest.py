@@ -17,6 +17,23 @@ from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 
 
+TOGETHER = {"tests/journeys": "journey", "tests/dbt_project": "lake", "tests/orchestration": "lake"}
+"""Folders whose tests share something that takes long to make: one worker makes it once for all of them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each file, or each of the folders above, to one worker; the longest of them begin first."""
+    order = list(dict.fromkeys(TOGETHER.values()))
+
+    def group(item: pytest.Item) -> str:
+        file = item.path.relative_to(config.rootpath).as_posix()
+        return next((name for folder, name in TOGETHER.items() if file.startswith(folder)), file)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: order.index(group(item)) if group(item) in order else len(order))
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """One PostgreSQL 18 for the whole run, without fsync; it dies with us even if we are killed."""
