@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
+# Three workers on two cores: tests wait for processes of their own a third of the time.
+TESTS := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not drill"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test journey drill fuzz install check lint types imports sql coverage demo bench clean
@@ -17,7 +19,7 @@ run: install ## everything, live, behind one address (ARGS=--detach returns once
 	@$(BIN)/plyo up $(ARGS)
 
 test: install check ## everything the project can check, on real components
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not drill" $(ARGS)
+	@$(TESTS) $(ARGS)
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest tests/journeys $(ARGS)
@@ -55,7 +57,7 @@ sql: install ## sqlfluff on the dbt project
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
 
 coverage: install ## the tests with a coverage report
-	@$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report
+	@$(TESTS) --cov --cov-report=term $(ARGS)
 
 bench: install ## every benchmark, each a ratio measured in one run
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
