@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
-# Three workers on two cores: tests wait for processes of their own a third of the time.
-TESTS := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not journey and not drill"
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not journey and not drill"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test journey drill fuzz install check lint types imports sql coverage demo bench clean

@@ -1,5 +1,6 @@
 """A server that answers like Plyo's services, so that the real client and the real pages speak real HTTP to it."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -76,6 +77,14 @@ def roster() -> pl.DataFrame:
             "has_open_injury": [False, False],
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Streamlit's AppTest leaves its page as `__main__`, which every process started later would try to run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ class TestKill:
             child.join()
         finally:
             over.set()
-            writer.join()
+            if writer.is_alive():
+                writer.join()
         history.add_column()
         history.transaction()
         capture.run_once(settings)
