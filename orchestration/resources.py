@@ -3,11 +3,13 @@
 Asset logic does not belong here.
 """
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -90,32 +92,45 @@ class DbtParseFailed(RuntimeError):
 def dbt_project(target_path: Path) -> DbtProject:
     """The dbt project with a manifest that is as new as its files.
 
-    A missing or older manifest is made by `dbt parse`, which reads no environment. A deployment brings its own, made
-    when it was built, and is not kept waiting.
+    A missing or older manifest is made by `dbt parse`, which reads no environment; processes that start at once take
+    turns, so that one makes it and the others find it whole. A deployment brings its own, made when it was built, and
+    is not kept waiting.
 
     Raises:
         DbtParseFailed: a model or its YAML is wrong.
     """
     project = DbtProject(project_dir=PROJECT_DIR, target_path=target_path, profiles_dir=PROJECT_DIR)
+    if _is_current(project):
+        return project
+    target_path.mkdir(parents=True, exist_ok=True)
+    with (target_path / "parsing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_current(project):
+            _parse(target_path)
+    return project
+
+
+def _is_current(project: DbtProject) -> bool:
     manifest = Path(project.manifest_path)
     files = [file for folder in ("models", "macros", "tests") for file in (PROJECT_DIR / folder).rglob("*.*")]
     newest = max(file.stat().st_mtime for file in [*files, PROJECT_DIR / "dbt_project.yml"])
-    if not manifest.exists() or manifest.stat().st_mtime < newest:
-        folders = [
-            "--project-dir",
-            str(PROJECT_DIR),
-            "--profiles-dir",
-            str(PROJECT_DIR),
-            "--target-path",
-            str(target_path),
-        ]
+    return manifest.exists() and manifest.stat().st_mtime >= newest
+
+
+def _parse(target_path: Path) -> None:
+    # Into a folder of its own: whoever looks meanwhile sees the old manifest or the new one, never a part of it.
+    with TemporaryDirectory(dir=target_path) as fresh:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "dbt.cli.main", "parse", *folders],
+            [
+                sys.executable, "-m", "dbt.cli.main", "parse", "--project-dir", str(PROJECT_DIR),
+                "--profiles-dir", str(PROJECT_DIR), "--target-path", fresh,
+            ],
             cwd=PROJECT_DIR.parent, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise DbtParseFailed(done.stdout[-2000:] or done.stderr[-2000:])
-    return project
+        for name in ("partial_parse.msgpack", "manifest.json"):
+            (Path(fresh) / name).replace(target_path / name)
 
 
 DBT_PROJECT = dbt_project(DbtSettings().target_path)
