@@ -97,7 +97,8 @@ class TestMailbox:
     def test_keeps_them_over_a_restart_and_only_the_newest(self, mailbox: Mailbox) -> None:
         mailbox.send(*(mail(subject=str(n)) for n in range(5)))
         assert mailbox.subjects() == ["4", "3", "2"]
-        assert mailbox.stop() == -signal.SIGTERM  # uvicorn ends cleanly, then hands the signal on
+        # uvicorn ends cleanly, then hands the signal on, which the interpreter's own end may overtake.
+        assert mailbox.stop() in (0, -signal.SIGTERM)
         mailbox.start()
         assert mailbox.subjects() == ["4", "3", "2"]
 
