@@ -71,9 +71,7 @@ class TestKill:
             if writer.is_alive():
                 writer.join()
         history.add_column()
-        for _ in range(
-            20
-        ):  # the column arrives with the first row that has it; one transaction may touch no such table
+        for _ in range(20):  # the column arrives with its first row, and one transaction may touch another table
             history.transaction()
         capture.run_once(settings)
         for table in KEYS:
