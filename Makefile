@@ -38,6 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e ".[$(EXTRAS),dev]" \
 		|| $(BIN)/python -m pip install -c constraints.txt -e ".[$(EXTRAS),dev]"
 	@echo "Compiling what was installed, so that every process starts in seconds ..."
+	@# Some packages ship templates that are no Python; nobody imports those, so their errors say nothing.
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib >/dev/null || true
 	@touch $(STAMP)
 

@@ -16,7 +16,7 @@ from contracts.ids import new_id
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 
-TOGETHER = {"tests/journeys": "journey", "tests/dbt_project": "lake", "tests/orchestration": "lake"}
+TOGETHER = {"tests/dbt_project": "lake", "tests/orchestration": "lake"}
 """Folders whose tests share something that takes long to make: one worker makes it once for all of them."""
 
 
