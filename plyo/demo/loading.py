@@ -40,7 +40,7 @@ from plyo.demo.presence import (
 )
 from plyo.demo.truth import Truth
 
-BLOCK_SIZE = 400
+SMALLEST_BLOCK, LARGEST_BLOCK = 400, 1000
 WRITERS = 2
 Progress = Callable[[str, int, int], None]
 _LOCK = 0x504C594F
@@ -136,7 +136,10 @@ def _empty(connection: psycopg.Connection) -> None:
 
 
 def _fill(url: str, customers: int, seed: int, clock: Clock, truth: Truth, tell: Progress) -> Counter[str]:
-    count = max(1, round(customers / BLOCK_SIZE))
+    # Each block writes into every page of the same years of each index, and PostgreSQL logs the page anew: large blocks
+    # are fast. Small ones show progress, and keep both writers at work.
+    size = min(max(customers // 4, SMALLEST_BLOCK), LARGEST_BLOCK)
+    count = max(1, round(customers / size))
     edges = np.linspace(0, customers, count + 1).round().astype(int)
     base, batch = _foundation(seed, clock)
     with _Writers(url, min(WRITERS, count), lambda done: tell("Loading the demo business", done, customers)) as writers:
