@@ -143,9 +143,9 @@ class Plyo:
         found: dict[str, Any] = self._json(self._analytics, "GET", "/api/analytics/freshness")
         return found
 
-    def lineage(self, relation: str) -> dict[str, Any]:
-        """From a mart back to the source tables, with SQL."""
-        found: dict[str, Any] = self._json(self._analytics, "GET", f"/api/analytics/lineage/{relation}")
+    def lineage(self, name: str) -> dict[str, Any]:
+        """From a metric, dataset or mart back to the source tables, with SQL and checks."""
+        found: dict[str, Any] = self._json(self._analytics, "GET", f"/api/analytics/lineage/{name}")
         return found
 
     def get(self, path: str, **params: object) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -111,6 +112,26 @@ def freshness() -> dict[str, Any]:
             {"relation": "finance.fct_mrr_daily", "state": "fresh", "age_seconds": 20.2, "late_after_seconds": 600}
         ],
     }  # fmt: skip
+
+
+def lineage() -> dict[str, Any]:
+    """MRR back to the product's subscriptions; a check of the mart fails."""
+
+    def node(name: str, kind: str, **told: object) -> dict[str, Any]:
+        return {"id": name, "name": name, "kind": kind, "description": "", "sql": None, "tests": []} | told
+
+    names = ("mrr", "finance.fct_mrr_daily", "raw.main.commerce__subscriptions", "postgresql:commerce.subscriptions")
+    failing = [{"name": "one_row_a_day", "status": "fail"}, {"name": "not_null", "status": "pass"}]
+    return {
+        "name": "mrr",
+        "nodes": [
+            node(names[0], "metric", sql="sum(mrr_minor)"),
+            node(names[1], "mart", sql="select 1 where 1 < 2", description="MRR <of> a day.", tests=failing),
+            node(names[2], "raw"),
+            node(names[3], "source"),
+        ],
+        "edges": [{"from": parent, "to": child} for child, parent in pairwise(names)],
+    }
 
 
 def rule() -> dict[str, Any]:

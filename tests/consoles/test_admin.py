@@ -24,7 +24,7 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     plyo_server.answers |= {
         "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
         "api/analytics/freshness": business.freshness(),
-        "api/analytics/lineage/finance.fct_mrr_daily": {"name": "finance.fct_mrr_daily", "parents": []},
+        "api/analytics/lineage/mrr": business.lineage(),
         "api/automation/rules": {"items": [business.rule()]},
     }
     return plyo_server
@@ -94,6 +94,7 @@ class TestPages:
     def test_data(self, server: PlyoServer) -> None:
         page = Data(server.client(), "http://x")
         assert "What mrr means." in words(page.definition())
+        assert "<summary>commerce.<wbr>subscriptions</summary>" in words(page.definition())
         assert "The change stream wrote 6 s ago." in words(page.freshness())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]

@@ -34,6 +34,14 @@ def client(url: str) -> None:
     view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
 
 
+def messages(url: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach.session import Person
+    from consoles.coach.views import messages as view
+
+    view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
+
+
 def draw(page: Callable[[str], None], server: PlyoServer) -> AppTest:
     return AppTest.from_function(page, args=(server.url,), default_timeout=30).run()
 
@@ -173,3 +181,24 @@ class TestClient:
         assert page.selectbox[0].value == tom
         page.selectbox[0].set_value(empty_histories.datasets["coach_clients"]["customer_id"][0]).run()
         assert page.query_params["customer"] == page.selectbox[0].value != tom
+
+
+class TestMessages:
+    def test_unread_conversations_come_first(self, plyo_server: PlyoServer) -> None:
+        mia, tom = plyo_server.datasets["coach_clients"]["customer_id"].to_list()[:2]
+        plyo_server.answers["api/engagement/threads"] = {
+            "items": [
+                {"customer_id": tom, "customer_name": "Tom Fox", "unread_count": 0},
+                {"customer_id": mia, "customer_name": "Mia Berg", "unread_count": 2},
+            ]
+        }
+        for each in (mia, tom):
+            plyo_server.answers[f"api/engagement/threads/{each}/messages"] = {"items": []}
+        page = draw(messages, plyo_server)
+        assert not page.exception
+        assert page.selectbox[0].options == ["Mia Berg  (2 new)", "Tom Fox"]
+        assert "No messages with Mia Berg yet" in page.info[0].value
+
+    def test_nobody_wrote_yet(self, plyo_server: PlyoServer) -> None:
+        plyo_server.answers["api/engagement/threads"] = {"items": []}
+        assert "No conversation yet" in draw(messages, plyo_server).info[0].value

@@ -1,12 +1,12 @@
 """The data itself: how fresh each part is, what every metric means, and where a number comes from."""
 
-import json
 from typing import Any
 
 import panel as pn
 import param
 import polars as pl
 
+from consoles.admin.lineage import STYLE, picture
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading
 from consoles.client import Plyo, length
@@ -69,7 +69,7 @@ class Data(pn.viewable.Viewer):
 
     def _definition(self) -> pn.viewable.Viewable:
         one = self._metrics[self.metric]
-        lineage = self._plyo.lineage(one["relation"])
+        lineage = self._plyo.lineage(one["name"])
         return pn.Column(
             pn.pane.Markdown(
                 f"**{one['label']}** ({one['unit']})  \n{one['definition']}\n\n"
@@ -77,9 +77,8 @@ class Data(pn.viewable.Viewer):
                 f"*Owner:* {one.get('owner', '')} · *From:* `{one['relation']}`",
                 sizing_mode="stretch_width",
             ),
-            pn.pane.JSON(
-                json.dumps(lineage), depth=2, theme="light", sizing_mode="stretch_width", styles={"overflow-x": "auto"}
-            ),
+            pn.pane.HTML(picture(lineage), stylesheets=[STYLE], sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

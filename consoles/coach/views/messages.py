@@ -20,10 +20,7 @@ def page(plyo: Plyo, person: Person) -> None:
     def label(customer_id: str) -> str:
         return names[customer_id] + (f"  ({unread[customer_id]} new)" if unread[customer_id] else "")
 
-    left, right = st.columns([1, 2], gap="large")
-    with left:
-        ordered = sorted(names, key=lambda one: -unread[one])
-        chosen = st.radio("Conversation", ordered, format_func=label, label_visibility="collapsed")
-    with right:
-        st.subheader(names[chosen])
-        thread.draw(plyo, person, chosen, names[chosen])
+    # One control for both widths: a list of everybody would push the conversation off a phone.
+    ordered = sorted(names, key=lambda one: -unread[one])
+    chosen = st.selectbox("Conversation", ordered, format_func=label, help="Type a name. Unread ones come first.")
+    thread.draw(plyo, person, chosen, names[chosen])
