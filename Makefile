@@ -9,7 +9,7 @@ ARGS ?=
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not journey and not drill"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql coverage demo bench clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-freshness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,7 +60,13 @@ coverage: install ## the tests with a coverage report
 	@$(TESTS) --cov --cov-report=term $(ARGS)
 
 bench: install ## every benchmark, each a ratio measured in one run
-	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python -m benchmarks.$$(basename $$b .py) || exit 1; done
+
+bench-cdc: install ## change capture against PostgreSQL's own decoding, client and COPY
+	@$(BIN)/python -m benchmarks.cdc $(ARGS)
+
+bench-freshness: install ## from commit to visible in the lake, at 100, 1,000 and 10,000 changes a second
+	@$(BIN)/python -m benchmarks.cdc_freshness $(ARGS)
 
 clean: ## remove the environment (data stays: `plyo reset` deletes that)
 	rm -rf $(VENV)

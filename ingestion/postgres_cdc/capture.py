@@ -4,14 +4,14 @@ The order that makes every change land exactly once, whatever is killed when: ro
 transaction; the anchor slot moves after it, and never past the watermark; a new start reads from the lake's watermark.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import psycopg
 import pyarrow as pa
@@ -29,8 +29,10 @@ from ingestion.settings import CdcSettings
 _CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
 _FLUSH_SECONDS = 600.0
+PHASES = ("read", "decode", "land", "commit")
 _LOCK_WAIT = "10s"  # the session of a killed capture can take a moment to end
 
+T = TypeVar("T")
 log = get_logger(__name__)
 
 
@@ -50,6 +52,7 @@ class Landed:
         rows: Changes appended, by raw table; rows of snapshots are not among them.
         snapshots: Rows copied as a whole table, by raw table.
         blocked: Why a table's changes are not landed, for every table that is blocked now.
+        seconds: Time of each phase: `read` (waiting for PostgreSQL), `decode`, `land`, `commit`. Snapshots: none.
         batches: Lake commits that brought changes.
         lsn: Everything in the source before it is in the lake.
         lag_bytes: Log of the source after that, when it was last looked at.
@@ -59,6 +62,7 @@ class Landed:
     rows: dict[str, int] = field(default_factory=dict)
     snapshots: dict[str, int] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     batches: int = 0
     lsn: int = 0
     lag_bytes: int = 0
@@ -69,6 +73,8 @@ class Landed:
         for mine, more in ((self.rows, other.rows), (self.snapshots, other.snapshots)):
             for table, rows in more.items():
                 mine[table] = mine.get(table, 0) + rows
+        for phase, spent in other.seconds.items():
+            self.seconds[phase] += spent
         self.batches += other.batches
         self.blocked, self.lsn = other.blocked, other.lsn
         self.lag_bytes, self.lag_seconds = other.lag_bytes, other.lag_seconds
@@ -112,7 +118,7 @@ def stream(settings: CdcSettings, stop: Callable[[], bool], on_batch: Callable[[
             on_batch(first)
         while not stop():
             started = monotonic()
-            for landed in capture.batches():
+            for landed in capture.batches() if capture.has_news() else ():
                 on_batch(landed)
                 if stop():
                     break
@@ -192,6 +198,14 @@ class Capture:
             self._step("anchor made")
             return self._take_snapshot(exported, list(self._source.relations().values()), is_first=True)
 
+    def has_news(self) -> bool:
+        """Whether there may be something to land: one question to the source, where `batches` asks a dozen."""
+        looked_at, lsn = datetime.now(UTC), slot.current_lsn(self._control)
+        if self._caught_up is None or self._caught_up[0] != lsn or self._is_due():
+            return True
+        self._caught_up = lsn, looked_at
+        return False
+
     def batches(self) -> Iterator[Landed]:
         """Land what is committed now, batch by batch, and snapshots of tables that are due for one."""
         looked_at, until = datetime.now(UTC), slot.current_lsn(self._control)
@@ -232,6 +246,7 @@ class Capture:
         if self._mark:
             self._step("advance")
             slot.advance(self._control, self._slot, self._mark.lsn)
+            self._step("advanced")
         self._advanced_at = monotonic()
 
     def call_due(self, raw_table: str, reason: str) -> None:
@@ -245,6 +260,9 @@ class Capture:
             self._control.execute("select pg_advisory_lock(hashtext(%s))", [f"plyo.cdc.{self._slot}"])
         except psycopg.errors.LockNotAvailable as error:
             raise AlreadyRunning(f"another process captures this database through slot {self._slot}") from error
+
+    def _is_due(self) -> bool:
+        return any(state.state == "due" for state in self._states.values())
 
     def _due(self) -> list[Relation]:
         def is_due(relation: Relation) -> bool:
@@ -271,6 +289,7 @@ class Capture:
                     if is_first:
                         self._move_mark(exported.lsn, taken_at, 0)
                     self._step("snapshot commit")
+                self._step("snapshot committed")
                 break
             except TableStopped as stopped:
                 self._stop_table(stopped)
@@ -281,27 +300,34 @@ class Capture:
 
     def _land_batch(self, until: int) -> Landed | None:
         reader = self._reader = self._reader or self._open_reader()
+        started = monotonic()
         pieces = reader.batch(self._settings.cdc_batch_changes, until)
         first = next((batch for batch in pieces if batch.num_rows), None)
         if first is None:
             return None
-        rows: dict[str, int] = {}
+        waited = monotonic() - started
+        landed = Landed(batches=1)
+        landed.seconds["read"] = waited
         decoder = Decoder(self._source.completed, self._wanted_from)
         with warehouse.transaction(self._lake):
-            for messages in _in_chunks(chain([first], pieces)):
-                for piece in decoder.decode(messages):
-                    landed = self._land(piece)
-                    rows[piece.relation.raw_table] = rows.get(piece.relation.raw_table, 0) + landed
+            for messages in _in_chunks(_timed(chain([first], pieces), landed, "read")):
+                for piece in _timed(decoder.decode(messages), landed, "decode"):
+                    started = monotonic()
+                    table, rows = piece.relation.raw_table, self._land(piece)
+                    landed.rows[table] = landed.rows.get(table, 0) + rows
+                    landed.seconds["land"] += monotonic() - started
                     self._step("landed")
-            self._move_mark(decoder.end_lsn, decoder.committed_at.as_py(), sum(rows.values()))
+            self._move_mark(decoder.end_lsn, decoder.committed_at.as_py(), sum(landed.rows.values()))
             self._control.execute("select 1")  # raises when the lock is gone with its session
             self._step("commit")
+            started = monotonic()
+        landed.seconds["commit"] += monotonic() - started
         self._step("committed")
         age = datetime.now(UTC) - decoder.committed_at.as_py()
-        lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)
-        return Landed(
-            rows, {}, self._blocked(), 1, decoder.end_lsn, lag_bytes, max(age.total_seconds(), 0.0)
-        )  # fmt: skip
+        landed.blocked, landed.lsn = self._blocked(), decoder.end_lsn
+        landed.lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)
+        landed.lag_seconds = max(age.total_seconds(), 0.0)
+        return landed
 
     def _land(self, piece: Piece) -> int:
         if isinstance(piece, Rows):
@@ -350,6 +376,20 @@ def _problem_of(anchor: slot.SlotState | None, mark: progress.Watermark | None) 
     if anchor.confirmed_lsn > mark.lsn:
         return "the slot is ahead of the lake"
     return None
+
+
+def _timed(items: Iterable[T], landed: Landed, phase: str) -> Iterator[T]:
+    # The items, with the time it takes to get each counted as time of a phase.
+    iterator = iter(items)
+    while True:
+        started = monotonic()
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            landed.seconds[phase] += monotonic() - started
+        yield item
 
 
 def _in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:

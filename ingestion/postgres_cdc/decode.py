@@ -109,6 +109,7 @@ class Decoder:
         """
         _, offset_buffer, data_buffer = messages.buffers()
         data = np.frombuffer(data_buffer, np.uint8)
+        data.flags.writeable = False  # as PostgreSQL's pieces are; else Numba compiles every kernel a second time
         starts_and_end = slice(messages.offset, messages.offset + len(messages) + 1)
         offsets = np.frombuffer(offset_buffer, np.int32)[starts_and_end].astype(np.int64)
         *arrays, relation_at = scan.scan(data, offsets, self._oids, self._layouts, self._state)

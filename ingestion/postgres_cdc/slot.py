@@ -6,9 +6,11 @@ gone and the next copy starts at the lake's own mark again.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -118,7 +120,10 @@ def exported_snapshot(
 
 
 class ChangeReader:
-    """Reads changes in the order of their commits through a temporary copy of the anchor."""
+    """Reads changes in the order of their commits through a temporary copy of the anchor.
+
+    The next batch is read while the caller is busy with the last: PostgreSQL decodes it whole before it sends a row.
+    """
 
     def __init__(self, url: str, anchor: str, publication: str, from_lsn: int) -> None:
         """Copy the anchor and move the copy to `from_lsn`, the end of what the lake holds.
@@ -128,6 +133,7 @@ class ChangeReader:
         """
         self._slot = f"{anchor}_{os.getpid()}_{id(self)}"
         self._publication = publication
+        self._ahead: _Ahead | None = None
         self._connection = adbc.connect(_with_query(url, "application_name=plyo-cdc-reader"), autocommit=True)
         try:
             self._run("select pg_copy_logical_replication_slot($1, $2, true)::text", anchor, self._slot)
@@ -144,23 +150,41 @@ class ChangeReader:
             raise
 
     def batch(self, changes: int, until_lsn: int) -> Iterator[pa.RecordBatch]:
-        """Messages of the next transactions, in pieces of some 16 MiB; the slot moves past them.
+        """Messages of the next transactions, in pieces of some 16 MiB; none when there are no more.
+
+        To be read to its end. The slot moves past what was read, and past the batch after it.
 
         Args:
             changes: Stop at the end of the transaction in which so many messages are reached.
-            until_lsn: Read no transaction that ended after it.
+            until_lsn: Read no transaction that ended after it; a batch that was begun for an earlier call may end
+                before.
         """
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                f"""select data from pg_logical_slot_get_binary_changes(
-                        '{self._slot}', '{lsn_text(until_lsn)}', {changes},
-                        'proto_version', '1', 'publication_names', '{self._publication}', 'binary', 'true')"""
-            )
-            yield from cursor.fetch_record_batch()
+        batch = self._ahead or self._begin(changes, until_lsn)
+        self._ahead = None
+        is_empty = True
+        for piece in batch:
+            is_empty = is_empty and not piece.num_rows
+            yield piece
+        if not is_empty:
+            self._ahead = self._begin(changes, until_lsn)
 
     def close(self) -> None:
         """End the session, and with it the temporary slot."""
+        if self._ahead:
+            self._ahead.give_up()
         self._connection.close()
+
+    def _begin(self, changes: int, until_lsn: int) -> "_Ahead":
+        def read() -> Iterator[pa.RecordBatch]:
+            with self._connection.cursor() as cursor:
+                cursor.execute(
+                    f"""select data from pg_logical_slot_get_binary_changes(
+                            '{self._slot}', '{lsn_text(until_lsn)}', {changes},
+                            'proto_version', '1', 'publication_names', '{self._publication}', 'binary', 'true')"""
+                )
+                yield from cursor.fetch_record_batch()
+
+        return _Ahead(read)
 
     def _run(self, statement: str, *values: str) -> None:
         with self._connection.cursor() as cursor:
@@ -171,3 +195,48 @@ class ChangeReader:
 def _with_query(url: str, option: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
+
+
+class _Ahead:
+    """What an iterator yields, fetched by a thread before it is asked for, a few pieces at most. To be read once."""
+
+    _END = object()
+
+    def __init__(self, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        self._read = read
+        self._pieces: Queue[Any] = Queue(maxsize=4)
+        self._is_given_up = Event()
+        self._thread = Thread(target=self._work, name="cdc-read-ahead", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            while (piece := self._pieces.get()) is not self._END:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Read nothing more, and wait until the thread has ended."""
+        self._is_given_up.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            for piece in self._read():
+                if not self._put(piece):
+                    return
+            self._put(self._END)
+        except BaseException as error:  # noqa: BLE001 handed to the thread that reads
+            self._put(error)
+
+    def _put(self, piece: object) -> bool:
+        while not self._is_given_up.is_set():
+            try:
+                self._pieces.put(piece, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False

@@ -6,6 +6,7 @@ number of changes with what a second replication slot saw.
 
 import json
 import random
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +145,35 @@ class History:
             "share": f"{pick.randint(0, 10_000) / 100:.2f}", "bytes": pick.randbytes(pick.randint(0, 20)),
         }  # fmt: skip
         return {name: None if pick.random() < 0.15 else value for name, value in values.items()}
+
+
+class Writer:
+    """A thread that goes on with a history during a block.
+
+    Args:
+        every_seconds: Between two transactions.
+        columns_every: A new column after so many transactions; 0: never.
+    """
+
+    def __init__(self, history: History, *, every_seconds: float, columns_every: int = 0) -> None:
+        self._history, self._pause, self._columns_every = history, every_seconds, columns_every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        done = 0
+        while not self._over.wait(self._pause):
+            self._history.transaction()
+            done += 1
+            if self._columns_every and done % self._columns_every == 0:
+                self._history.add_column()
 
 
 def assert_equal(source: psycopg.Connection, settings: CdcSettings, table: str) -> int:
