@@ -53,13 +53,18 @@ class TableStopped(Exception):
 
 @dataclass(frozen=True)
 class Relation:
-    """One published table, in one of the shapes it had over time."""
+    """One published table, in one of the shapes it had over time.
+
+    Args:
+        has_heirs: Whether other tables inherit from it, whose rows a plain select would add; the catalog says.
+    """
 
     oid: int
     schema: str
     table: str
     columns: tuple[Column, ...]
     has_full_identity: bool = False
+    has_heirs: bool = False
 
     @property
     def name(self) -> str:

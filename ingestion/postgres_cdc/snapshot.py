@@ -99,11 +99,16 @@ def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: Exporte
 
 
 def _rows_of(relation: Relation) -> str:
-    if all(column.is_plain and column.lake_type.is_natural for column in relation.columns):
+    is_plain = all(column.is_plain and column.lake_type.is_natural for column in relation.columns)
+    if is_plain and not relation.has_heirs:
         return f"{_SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
     columns = ", ".join(_cast(column) for column in relation.columns)
-    query = f"select {columns} from {quoted(relation.schema)}.{quoted(relation.table)}"
+    query = f"select {columns} from {_table(relation)}"
     return f"postgres_query('{_SOURCE}', {_literal(query)})"
+
+
+def _table(relation: Relation) -> str:
+    return f"{'only ' if relation.has_heirs else ''}{quoted(relation.schema)}.{quoted(relation.table)}"
 
 
 def _cast(column: Column) -> str:
@@ -131,7 +136,7 @@ def _refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relatio
     counted = ", ".join(
         f"count(*) filter (where {condition}) as doubt_{n}" for n, (_, condition, _) in enumerate(found)
     )
-    query = f"select {counted} from {quoted(relation.schema)}.{quoted(relation.table)}"
+    query = f"select {counted} from {_table(relation)}"
     counts = lake.execute(f"from postgres_query('{_SOURCE}', {_literal(query)})").fetchone() or ()
     for (column, _, complaint), rows in zip(found, counts, strict=True):
         if rows:

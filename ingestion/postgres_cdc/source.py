@@ -17,7 +17,7 @@ TEXT_OPTIONS = " ".join(
 )  # fmt: skip
 
 _PUBLISHED: LiteralString = """
-    select n.nspname::text, c.relname::text, c.oid::bigint, c.relreplident = 'f',
+    select n.nspname::text, c.relname::text, c.oid::bigint, c.relreplident = 'f', c.relkind = 'r' and c.relhassubclass,
            array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid::bigint order by a.attnum),
            array_agg(a.atttypmod order by a.attnum),
            array_agg(coalesce(a.attnum = any((k.indkey::int2[])[0:k.indnkeyatts - 1]), false) order by a.attnum)
@@ -27,7 +27,7 @@ _PUBLISHED: LiteralString = """
     join pg_attribute a on a.attrelid = c.oid and a.attnum = any(p.attrs)
     left join pg_index k on k.indrelid = c.oid
         and case when c.relreplident = 'i' then k.indisreplident else k.indisprimary end
-    group by 1, 2, 3, 4 order by 1, 2"""
+    group by 1, 2, 3, 4, 5 order by 1, 2"""
 
 _BASE_TYPE: LiteralString = """
     with recursive base(oid, kind, base, item, send) as (
@@ -55,11 +55,12 @@ class Source:
     def relations(self) -> dict[str, Relation]:
         """Every published table by its raw name, in today's shape, with its published columns only."""
         found = {}
-        for schema, table, oid, is_full, names, types, modifiers, keys in self._connection.execute(
+        for schema, table, oid, is_full, has_heirs, names, types, modifiers, keys in self._connection.execute(
             _PUBLISHED, [self._publication]
         ):
-            columns = (Column(*column) for column in zip(names, types, modifiers, keys, strict=True))
-            relation = Relation(oid, schema, table, tuple(self._with_base_type(column) for column in columns), is_full)
+            found_columns = map(Column, names, types, modifiers, keys)
+            columns = tuple(self._with_base_type(column) for column in found_columns)
+            relation = Relation(oid, schema, table, columns, is_full, has_heirs)
             found[relation.raw_table] = relation
         return found
 

@@ -27,6 +27,8 @@ TABLES = """
     alter table training.moved alter body set storage external;
     create table training.addressed (address inet primary key, bits bit varying, note text);
     alter table training.addressed alter bits set storage external;
+    create table training.parents (id int primary key);
+    create table training.children (primary key (id)) inherits (training.parents);
     create table training.prepared (id int primary key);
     create table training.nested (id int primary key, note text);
 """
@@ -44,6 +46,7 @@ def _write(captured: Captured, tag: int) -> None:
             insert into training.whole values ({tag}, '{LONG}', 'first');
             insert into training.keyless values ({tag}, 'twin'), ({tag}, 'twin'), (null, null);
             insert into training.moved values ({tag}, '{LONG}');
+            insert into training.parents values ({tag}); insert into training.children values ({tag} + 10);
             insert into training.addressed values ('10.0.0.{tag}', '{BITS}', 'first');"""
     )
 
@@ -136,6 +139,12 @@ class TestPartitionedTables:
         )
         publication.create(captured.source)
         captured.source.execute("insert into training.logs values (1); update training.logs set at = 2")
+
+
+class TestInheritance:
+    def test_each_table_has_its_own_rows(self, landed):
+        assert changes(landed, "parents", "id") == [("r", 1), ("i", 2)]
+        assert changes(landed, "children", "id") == [("r", 11), ("i", 12)]
 
 
 class TestIdentities:
