@@ -143,7 +143,8 @@ class PostgresServer:
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
             "wal_level": "logical", "max_connections": 120, "shared_buffers": "256MB",
-            "max_replication_slots": 10, "max_wal_senders": 10, "max_slot_wal_keep_size": "8GB",
+            "max_replication_slots": 10, "max_wal_senders": 10, "max_prepared_transactions": 10,
+            "max_slot_wal_keep_size": "8GB",
             "timezone": "UTC", "log_timezone": "UTC", "max_wal_size": "4GB",
             "work_mem": "32MB", "maintenance_work_mem": "256MB", "random_page_cost": 1.1, "jit": "off",
         }  # fmt: skip

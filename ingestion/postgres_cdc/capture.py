@@ -5,7 +5,7 @@ transaction; the anchor slot moves after it, and never past the watermark; a new
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,7 +23,8 @@ from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
 from ingestion.postgres_cdc.progress import TableState
 from ingestion.postgres_cdc.relation import Relation, TableStopped
-from ingestion.postgres_cdc.source import Source
+from ingestion.postgres_cdc.source import TEXT_OPTIONS, Source
+from ingestion.postgres_cdc.texts import SourceTexts
 from ingestion.settings import CdcSettings
 
 _CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
@@ -165,7 +166,7 @@ class Capture:
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             self._control = opened.enter_context(
-                psycopg.connect(self._url, autocommit=True, application_name="plyo-cdc")
+                psycopg.connect(self._url, autocommit=True, application_name="plyo-cdc", options=TEXT_OPTIONS)
             )
             self._lock()
             self._lake = opened.enter_context(warehouse.writing(self._settings))
@@ -174,6 +175,7 @@ class Capture:
             self._raw = RawTables(self._lake, self._source)
             self._states = dict(progress.table_states(self._lake, self._slot))
             self._mark = progress.watermark(self._lake, self._slot)
+            self._texts = opened.enter_context(closing(SourceTexts(self._url)))
             opened.callback(self._close_reader)
             self._opened = opened.pop_all()
         return self
@@ -305,10 +307,9 @@ class Capture:
         first = next((batch for batch in pieces if batch.num_rows), None)
         if first is None:
             return None
-        waited = monotonic() - started
         landed = Landed(batches=1)
-        landed.seconds["read"] = waited
-        decoder = Decoder(self._source.completed, self._wanted_from)
+        landed.seconds["read"] = monotonic() - started
+        decoder = Decoder(self._source.completed, self._wanted_from, self._texts.column)
         with warehouse.transaction(self._lake):
             for messages in _in_chunks(_timed(chain([first], pieces), landed, "read")):
                 for piece in _timed(decoder.decode(messages), landed, "decode"):

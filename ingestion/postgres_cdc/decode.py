@@ -1,4 +1,4 @@
-"""From the messages of a batch to Arrow tables of changes, in order. Knows no lake, asks no database."""
+"""From the messages of a batch to Arrow tables of changes, in order. Knows no lake; asks no database but by `texts`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,15 +70,22 @@ class _Chunk:
 class Decoder:
     """Decodes one batch, given in chunks. A new batch needs a new decoder: PostgreSQL describes its relations anew."""
 
-    def __init__(self, complete: Callable[[Relation], Relation], wanted_from: Callable[[Relation], int | None]) -> None:
+    def __init__(
+        self,
+        complete: Callable[[Relation], Relation],
+        wanted_from: Callable[[Relation], int | None],
+        texts: Callable[[int, Bytes, Positions, Lengths], pa.Array],
+    ) -> None:
         """Start before the first message of a batch.
 
         Args:
             complete: Adds to a streamed relation what only the catalog knows (`Source.completed`).
             wanted_from: LSN from which a relation's changes are wanted; None: not at all.
+            texts: Values of a type that only the source can read, as text (`SourceTexts.column`).
         """
         self._complete = complete
         self._wanted_from = wanted_from
+        self._texts = texts
         self._oids = np.full(scan.SLOTS, -1, np.int64)
         self._layouts = np.zeros(scan.SLOTS, np.int64)
         self._state = np.zeros(_STATE, np.int64)
@@ -145,9 +152,68 @@ class Decoder:
                 changes = run[1:]
             if len(changes):
                 try:
-                    yield _rows(relation, chunk, changes)
+                    yield self._rows(relation, chunk, changes)
                 except Unsupported as reason:
                     raise TableStopped(relation, str(reason)) from reason
+
+    def _rows(self, relation: Relation, chunk: _Chunk, changes: NDArray[np.int64]) -> Rows:
+        key = np.flatnonzero([column in relation.key for column in relation.columns]).astype(np.int64)
+        change, tuple_at, removes = rows.expand(chunk.data, changes, chunk.operation, chunk.new, chunk.old, key)
+        positions, lengths, unchanged = rows.explode(chunk.data, tuple_at, len(relation.columns))
+        gaps: list[Gap] = []
+        if unchanged:
+            earliest = rows.fill_unchanged(
+                chunk.data, change, tuple_at, removes, chunk.old, key, positions, lengths
+            )  # fmt: skip
+            gaps = self._gaps(relation, chunk.data, tuple_at, earliest, key, lengths)
+        arrays = {
+            column.name: self._build(relation, number, chunk.data, positions[number], lengths[number])
+            for number, column in enumerate(relation.columns)
+        }
+        # The even place below a change's own is for the removal of the row that the change moved to another key.
+        is_moved_away = (removes == 1) & (chunk.operation[change] == scan.UPDATE)
+        transaction = chunk.transaction[change]
+        operation = np.where(removes == 1, scan.DELETE, chunk.operation[change])
+        arrays |= {
+            "_op": pa.DictionaryArray.from_arrays(pa.array(operation.astype(np.int8)), _OPERATIONS),
+            "_lsn": pa.array(chunk.lsn[transaction].astype(np.uint64)),
+            "_seq": pa.array(chunk.place[change] - is_moved_away),
+            "_xid": pa.array(chunk.xid[transaction].astype(np.uint64)),
+            "_committed_at": commit_times(chunk.committed[transaction]),
+        }
+        return Rows(relation, pa.table(arrays), gaps)
+
+    def _build(self, relation: Relation, number: int, data: Bytes, positions: Positions, lengths: Lengths) -> pa.Array:
+        column = relation.columns[number]
+        kind = column.lake_type
+        try:
+            if kind.build is None:
+                return self._texts(column.oid, data, positions, lengths)
+            return kind.build(data, positions, lengths)
+        except Unsupported as reason:
+            raise Unsupported(f"column {column.name}: {reason}") from reason
+
+    def _gaps(
+        self,
+        relation: Relation,
+        data: Bytes,
+        tuple_at: Positions,
+        earliest: NDArray[np.int64],
+        key: NDArray[np.int64],
+        lengths: Lengths,
+    ) -> list[Gap]:
+        gaps = []
+        for number, column in enumerate(relation.columns):
+            unfilled = np.flatnonzero(lengths[number] == rows.IS_UNCHANGED)
+            if len(unfilled):
+                at, length = rows.locate_all(data, tuple_at[earliest[unfilled]], key)
+                columns = {"_row": pa.array(unfilled)}
+                columns |= {
+                    relation.columns[k].name: self._build(relation, k, data, at[i], length[i])
+                    for i, k in enumerate(key)
+                }
+                gaps.append(Gap(column.name, pa.table(columns)))
+        return gaps
 
 
 def _truncated(relation: Relation, chunk: _Chunk, change: int) -> Truncated:
@@ -159,61 +225,3 @@ def _truncated(relation: Relation, chunk: _Chunk, change: int) -> Truncated:
         int(chunk.xid[transaction]),
         commit_times(chunk.committed[transaction : transaction + 1])[0],
     )
-
-
-def _rows(relation: Relation, chunk: _Chunk, changes: NDArray[np.int64]) -> Rows:
-    key = np.flatnonzero([column in relation.key for column in relation.columns]).astype(np.int64)
-    change, tuple_at, removes = rows.expand(chunk.data, changes, chunk.operation, chunk.new, chunk.old, key)
-    positions, lengths, unchanged = rows.explode(chunk.data, tuple_at, len(relation.columns))
-    gaps: list[Gap] = []
-    if unchanged:
-        earliest = rows.fill_unchanged(
-            chunk.data, change, tuple_at, removes, chunk.old, key, positions, lengths
-        )  # fmt: skip
-        gaps = _gaps(relation, chunk.data, tuple_at, earliest, key, lengths)
-    arrays = {
-        column.name: _build(relation, number, chunk.data, positions[number], lengths[number])
-        for number, column in enumerate(relation.columns)
-    }
-    # The even place below a change's own is for the removal of the row that the change moved to another key.
-    is_moved_away = (removes == 1) & (chunk.operation[change] == scan.UPDATE)
-    transaction = chunk.transaction[change]
-    operation = np.where(removes == 1, scan.DELETE, chunk.operation[change])
-    arrays |= {
-        "_op": pa.DictionaryArray.from_arrays(pa.array(operation.astype(np.int8)), _OPERATIONS),
-        "_lsn": pa.array(chunk.lsn[transaction].astype(np.uint64)),
-        "_seq": pa.array(chunk.place[change] - is_moved_away),
-        "_xid": pa.array(chunk.xid[transaction].astype(np.uint64)),
-        "_committed_at": commit_times(chunk.committed[transaction]),
-    }
-    return Rows(relation, pa.table(arrays), gaps)
-
-
-def _build(relation: Relation, number: int, data: Bytes, positions: Positions, lengths: Lengths) -> pa.Array:
-    column = relation.columns[number]
-    kind = column.lake_type
-    try:
-        return kind.build(data, positions, lengths)
-    except Unsupported as reason:
-        raise Unsupported(f"column {column.name}: {reason}") from reason
-
-
-def _gaps(
-    relation: Relation,
-    data: Bytes,
-    tuple_at: Positions,
-    earliest: NDArray[np.int64],
-    key: NDArray[np.int64],
-    lengths: Lengths,
-) -> list[Gap]:
-    gaps = []
-    for number, column in enumerate(relation.columns):
-        unfilled = np.flatnonzero(lengths[number] == rows.IS_UNCHANGED)
-        if len(unfilled):
-            at, length = rows.locate_all(data, tuple_at[earliest[unfilled]], key)
-            columns = {"_row": pa.array(unfilled)}
-            columns |= {
-                relation.columns[k].name: _build(relation, k, data, at[i], length[i]) for i, k in enumerate(key)
-            }
-            gaps.append(Gap(column.name, pa.table(columns)))
-    return gaps

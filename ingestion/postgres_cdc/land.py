@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ingestion.postgres_cdc.columns import Unsupported
+from ingestion.postgres_cdc.columns import REMEDY
 from ingestion.postgres_cdc.decode import Gap, Rows, Truncated
 from ingestion.postgres_cdc.relation import Relation, TableStopped
 from ingestion.postgres_cdc.source import Source
@@ -34,6 +34,11 @@ _DECIMAL = re.compile(r"DECIMAL\((?P<precision>\d+),(?P<scale>\d+)\)")
 def quoted(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def first_line(error: Exception) -> str:
+    """What an error of DuckDB says, without the statement that it quotes."""
+    return str(error).splitlines()[0]
 
 
 class RawTables:
@@ -65,8 +70,8 @@ class RawTables:
             Whether the table was there before.
 
         Raises:
-            TableStopped: the lake cannot follow: a column went, changed its type, or has a type without a counterpart;
-                or it can, but old rows got values that never passed through the log.
+            TableStopped: the lake cannot follow: a column went or changed its type; or it can, but old rows got values
+                that never passed through the log.
         """
         # Everything is judged before it is done: a statement that fails aborts the whole lake transaction.
         wanted = _shape(relation)
@@ -88,15 +93,22 @@ class RawTables:
         return True
 
     def append(self, rows: Rows) -> int:
-        """Append changes, with their gaps filled from earlier images. Returns how many."""
+        """Append changes, with their gaps filled from earlier images. Returns how many.
+
+        Raises:
+            TableStopped: DuckDB refuses a value (JSON that only PostgreSQL takes for such), or a gap cannot be filled.
+        """
         table = rows.table
         for gap in rows.gaps:
             table = self._filled(rows.relation, table, gap)
         with _registered(self._lake, table) as name:
-            self._lake.execute(
-                f"""insert into {self._target(rows.relation)} by name
-                    select *, current_timestamp as _landed_at from {name}"""
-            )
+            try:
+                self._lake.execute(
+                    f"""insert into {self._target(rows.relation)} by name
+                        select *, current_timestamp as _landed_at from {name}"""
+                )
+            except duckdb.ConversionException as error:
+                raise TableStopped(rows.relation, f"{first_line(error)}: {REMEDY}") from error
         return int(table.num_rows)
 
     def remove_all(self, truncated: Truncated) -> int:
@@ -181,10 +193,7 @@ def _shape(relation: Relation) -> dict[str, str]:
     for column in relation.columns:
         if column.name in OWN_COLUMNS:
             raise TableStopped(relation, f"column {column.name} has the name of one of our own")
-        try:
-            shape[column.name] = column.lake_type.name
-        except Unsupported as reason:
-            raise TableStopped(relation, str(reason)) from reason
+        shape[column.name] = column.lake_type.name
     return shape
 
 

@@ -30,9 +30,10 @@ _TABLES: LiteralString = """
            exists (select from pg_constraint c where c.conrelid = t.oid and c.contype = 'p') as has_key,
            t.relreplident = 'd' as is_default_identity,
            (select array_agg(a.attname::text order by a.attnum) from pg_attribute a
-            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped) as columns
+            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v') as columns
     from pg_class t join pg_namespace n on n.oid = t.relnamespace
-    where n.nspname = any(%s) and t.relkind = 'r' and t.relpersistence = 'p' and not t.relispartition order by 1"""
+    where n.nspname = any(%s) and t.relkind in ('r', 'p') and t.relpersistence = 'p' and not t.relispartition
+    order by 1"""
 
 _PUBLISH_NEW_TABLES: LiteralString = """
     create or replace function {function}() returns event_trigger
@@ -40,21 +41,26 @@ _PUBLISH_NEW_TABLES: LiteralString = """
     declare made record;
     begin
         for made in
-            select c.oid, ddl.object_identity,
+            select c.oid, ddl.object_identity, c.relispartition as is_partition,
                    exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p') as has_key
             from pg_event_trigger_ddl_commands() ddl join pg_class c on c.oid = ddl.objid
-            where ddl.object_type = 'table' and c.relkind = 'r' and c.relpersistence = 'p' and not c.relispartition
-              and ddl.schema_name = any({schemas}) and ddl.schema_name <> 'identity'
-              and not ddl.object_identity = any({withheld})
+            where ddl.object_type = 'table' and c.relkind in ('r', 'p') and c.relpersistence = 'p'
               and exists (select from pg_publication where pubname = {name})
-              and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
-                              where p.pubname = {name} and r.prrelid = c.oid)
+              and (c.relispartition or (
+                  ddl.schema_name = any({schemas}) and ddl.schema_name <> 'identity'
+                  and not ddl.object_identity = any({withheld})))
+              -- Partitions are published through their root, other new tables not yet.
+              and c.relispartition = exists (
+                  select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+                  where p.pubname = {name} and r.prrelid = coalesce(pg_partition_root(c.oid)::oid, c.oid))
         loop
             if not made.has_key then
                 -- Without an identity its updates and deletes would be refused once it is published.
                 execute format('alter table %s replica identity full', made.object_identity);
             end if;
-            execute format('alter publication {publication} add table %s', made.object_identity);
+            if not made.is_partition then
+                execute format('alter publication {publication} add table %s', made.object_identity);
+            end if;
         end loop;
     end $$"""
 
@@ -73,7 +79,13 @@ def create(connection: psycopg.Connection[Any]) -> list[str]:
         wanted = _wanted(connection)
         name, tables = sql.Identifier(NAME), sql.SQL(", ").join(wanted.values())
         if connection.execute("select from pg_publication where pubname = %s", [NAME]).fetchone() is None:
-            connection.execute(sql.SQL("create publication {} with (publish_generated_columns = stored)").format(name))
+            connection.execute(sql.SQL("create publication {}").format(name))
+        # A partitioned table is one table to readers, however its rows are spread.
+        connection.execute(
+            sql.SQL(
+                "alter publication {} set (publish_generated_columns = stored, publish_via_partition_root = true)"
+            ).format(name)
+        )
         if wanted:
             connection.execute(sql.SQL("alter publication {} set table {}").format(name, tables))
         _publish_new_tables(connection)
@@ -88,7 +100,7 @@ def _wanted(connection: psycopg.Connection[Any]) -> dict[str, sql.Composable]:
             continue
         target = sql.Identifier(schema, table)
         if not has_key and is_default_identity:
-            connection.execute(sql.SQL("alter table {} replica identity full").format(target))
+            _identify_by_all(connection, target)
         withheld = WITHHELD_COLUMNS.get(name)
         if withheld:
             chosen = sql.SQL(", ").join(sql.Identifier(column) for column in columns if column not in withheld)
@@ -96,6 +108,19 @@ def _wanted(connection: psycopg.Connection[Any]) -> dict[str, sql.Composable]:
         else:
             wanted[name] = target
     return wanted
+
+
+def _identify_by_all(connection: psycopg.Connection[Any], target: sql.Composable) -> None:
+    # Without an identity updates and deletes would be refused; partitions do not inherit it.
+    connection.execute(sql.SQL("alter table {} replica identity full").format(target))
+    for schema, table in connection.execute(
+        """select n.nspname::text, c.relname::text from pg_partition_tree(%s::regclass) p
+           join pg_class c on c.oid = p.relid join pg_namespace n on n.oid = c.relnamespace
+           where p.level > 0 and c.relreplident = 'd'
+             and not exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p')""",
+        [target.as_string(connection)],
+    ).fetchall():
+        connection.execute(sql.SQL("alter table {} replica identity full").format(sql.Identifier(schema, table)))
 
 
 def _publish_new_tables(connection: psycopg.Connection[Any]) -> None:

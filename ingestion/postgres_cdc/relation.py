@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from ingestion.postgres_cdc.columns import LakeType, Unsupported, lake_type
+from ingestion.postgres_cdc.columns import LakeType, lake_type
 
 _FULL_IDENTITY = "f"
 
@@ -15,10 +15,11 @@ class Column:
 
     Args:
         name: In the source, and in raw.
-        oid: Type, with enums as text and domains as their base.
+        oid: Type, with enums and types without a binary form as text, and domains as their base.
         modifier: PostgreSQL's atttypmod, -1 for none.
         is_key: Whether it is part of what identifies a row.
-        is_plain: Whether its type was PostgreSQL's own, neither an enum nor a domain.
+        is_plain: Whether its type is `oid` itself, not an enum, a domain or a type without a binary form.
+        type_name: What `oid` and `modifier` are called in SQL; empty until the catalog was asked.
     """
 
     name: str
@@ -26,18 +27,12 @@ class Column:
     modifier: int
     is_key: bool
     is_plain: bool = True
+    type_name: str = ""
 
     @property
     def lake_type(self) -> LakeType:
-        """How it is landed.
-
-        Raises:
-            Unsupported: the lake has nothing for it.
-        """
-        try:
-            return lake_type(self.oid, self.modifier)
-        except Unsupported as reason:
-            raise Unsupported(f"column {self.name}: {reason}") from reason
+        """How it is landed."""
+        return lake_type(self.oid, self.modifier)
 
 
 class TableStopped(Exception):
@@ -58,13 +53,18 @@ class TableStopped(Exception):
 
 @dataclass(frozen=True)
 class Relation:
-    """One published table, in one of the shapes it had over time."""
+    """One published table, in one of the shapes it had over time.
+
+    Args:
+        has_heirs: Whether other tables inherit from it, whose rows a plain select would add; the catalog says.
+    """
 
     oid: int
     schema: str
     table: str
     columns: tuple[Column, ...]
     has_full_identity: bool = False
+    has_heirs: bool = False
 
     @property
     def name(self) -> str:

@@ -12,12 +12,16 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 
-from ingestion.postgres_cdc.land import RawTables, quoted
+from ingestion.postgres_cdc.columns import NOT_A_NUMBER, REMEDY, SHAPELESS, TOO_LATE
+from ingestion.postgres_cdc.land import RawTables, first_line, quoted
 from ingestion.postgres_cdc.progress import TableState, set_state
 from ingestion.postgres_cdc.relation import Column, Relation, TableStopped
 from ingestion.postgres_cdc.slot import ExportedSnapshot
+from ingestion.postgres_cdc.source import TEXT_OPTIONS
+from ingestion.postgres_cdc.texts import text_of
 
 _SOURCE = "cdc_source"
+_LAST_TIME = "294247-01-10 04:00:54.775806"  # that DuckDB can say
 
 
 @contextmanager
@@ -33,7 +37,8 @@ def source_attached(lake: duckdb.DuckDBPyConnection, url: str) -> Iterator[None]
     }
     options = ", ".join(f"{name} {_literal(value)}" for name, value in given.items() if value)
     lake.execute(f"create or replace secret {_SOURCE} (type postgres, {options})")
-    lake.execute(f"attach '' as {_SOURCE} (type postgres, secret {_SOURCE}, read_only)")
+    session = _literal(f"options={_literal(TEXT_OPTIONS)}")
+    lake.execute(f"attach {session} as {_SOURCE} (type postgres, secret {_SOURCE}, read_only)")
     try:
         yield
     finally:
@@ -68,11 +73,12 @@ def copy_tables(
     copied = {}
     for relation in relations:
         had_rows = raw.prepare(relation, for_snapshot=True)
-        _refuse_not_a_number(lake, relation)
+        _refuse_what_does_not_fit(lake, relation)
         try:
             rows = _copy(lake, relation, snapshot, taken_at)
         except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
-            raise TableStopped(relation, str(error)) from error
+            raise TableStopped(relation, f"{first_line(error)}: {REMEDY}") from error
+        _refuse_what_wrapped(lake, relation, snapshot.lsn)
         if had_rows:
             _remove_vanished(lake, raw, relation, snapshot, taken_at)
         set_state(lake, slot, relation.raw_table, TableState("live", snapshot.lsn, relation.oid), rows=rows)
@@ -83,7 +89,7 @@ def copy_tables(
 def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: ExportedSnapshot, taken_at: datetime) -> int:
     counted = lake.execute(
         f"""insert into raw.main.{quoted(relation.raw_table)} by name
-            select {", ".join(quoted(column.name) for column in relation.columns)},
+            select {", ".join(_received(column) for column in relation.columns)},
                    'r' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
                    current_timestamp as _landed_at
             from {_rows_of(relation)}""",
@@ -93,29 +99,75 @@ def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: Exporte
 
 
 def _rows_of(relation: Relation) -> str:
-    if all(column.is_plain and column.lake_type.is_natural for column in relation.columns):
+    is_plain = all(column.is_plain and column.lake_type.is_natural for column in relation.columns)
+    if is_plain and not relation.has_heirs:
         return f"{_SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
     columns = ", ".join(_cast(column) for column in relation.columns)
-    query = f"select {columns} from {quoted(relation.schema)}.{quoted(relation.table)}"
+    query = f"select {columns} from {_table(relation)}"
     return f"postgres_query('{_SOURCE}', {_literal(query)})"
 
 
+def _table(relation: Relation) -> str:
+    return f"{'only ' if relation.has_heirs else ''}{quoted(relation.schema)}.{quoted(relation.table)}"
+
+
 def _cast(column: Column) -> str:
-    if column.is_plain and column.lake_type.is_natural:
-        return quoted(column.name)
+    name = quoted(column.name)
+    if column.lake_type.build is None:
+        return f"{text_of(name)} as {name}"
+    if column.lake_type.is_natural:
+        return name if column.is_plain else f"{name}::{column.type_name} as {name}"
     array = "[]" if column.lake_type.name.endswith("[]") else ""
-    return f"{quoted(column.name)}::text{array}"
+    return f"{name}::text{array} as {name}"
 
 
-def _refuse_not_a_number(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    # The scanner reads NaN in a decimal as 0.00, without a word.
-    kinds = {quoted(column.name): column.lake_type.name for column in relation.columns}
-    decimals = [name for name, kind in kinds.items() if kind.startswith("DECIMAL(") and not kind.endswith("[]")]
-    if decimals:
-        has_nan = " or ".join(f"{column} = 'NaN'" for column in decimals)
-        query = f"select 1 from {quoted(relation.schema)}.{quoted(relation.table)} where {has_nan} limit 1"
-        if lake.execute(f"from postgres_query('{_SOURCE}', {_literal(query)})").fetchone():
-            raise TableStopped(relation, f"NaN does not fit a decimal, in one of {', '.join(decimals)}")
+def _received(column: Column) -> str:
+    name = quoted(column.name)
+    if column.lake_type.name == "BLOB[]":
+        return f"list_transform({name}, lambda item: unhex(substr(item, 3))) as {name}"
+    return name
+
+
+def _refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    # The scanner reads NaN in a decimal as 0.00 and forgets where an array starts, without a word.
+    found = [(column, *doubt) for column in relation.columns for doubt in _doubts(column)]
+    if not found:
+        return
+    counted = ", ".join(
+        f"count(*) filter (where {condition}) as doubt_{n}" for n, (_, condition, _) in enumerate(found)
+    )
+    query = f"select {counted} from {_table(relation)}"
+    counts = lake.execute(f"from postgres_query('{_SOURCE}', {_literal(query)})").fetchone() or ()
+    for (column, _, complaint), rows in zip(found, counts, strict=True):
+        if rows:
+            raise TableStopped(relation, f"column {column.name}: {complaint} ({rows} rows): {REMEDY}")
+
+
+def _doubts(column: Column) -> Iterator[tuple[str, str]]:
+    # Conditions of the source for values that do not fit, and what is wrong with them.
+    name, kind = quoted(column.name), column.lake_type.name
+    if kind.endswith("[]"):
+        yield f"array_ndims({name}) > 1 or array_lower({name}, 1) <> 1", SHAPELESS
+    if kind.startswith("DECIMAL("):
+        yield (f"'NaN' = any({name})" if kind.endswith("[]") else f"{name} = 'NaN'"), NOT_A_NUMBER
+    if kind.startswith("TIMESTAMP") and kind.endswith("[]"):
+        item = f"item > '{_LAST_TIME}' and isfinite(item)"
+        yield f"exists (select from unnest({name}) item where {item})", TOO_LATE
+
+
+def _refuse_what_wrapped(lake: duckdb.DuckDBPyConnection, relation: Relation, lsn: int) -> None:
+    # Too late a time comes out of the scanner as one long before PostgreSQL's first, 4713 BC. Asked of the lake, which
+    # is quick, because most tables have times and almost none has such a one.
+    for column in relation.columns:
+        if column.lake_type.name.startswith("TIMESTAMP") and not column.lake_type.name.endswith("[]"):
+            name = quoted(column.name)
+            wrapped = lake.execute(
+                f"""from raw.main.{quoted(relation.raw_table)} where _lsn = ? and _op = 'r'
+                    and {name} < '5000-01-01 (BC)' and isfinite({name}) limit 1""",
+                [lsn],
+            ).fetchone()
+            if wrapped:
+                raise TableStopped(relation, f"column {column.name}: {TOO_LATE}: {REMEDY}")
 
 
 def _remove_vanished(

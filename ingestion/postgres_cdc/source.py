@@ -7,28 +7,39 @@ import psycopg
 
 from ingestion.postgres_cdc.relation import Column, Relation
 
+# What shapes PostgreSQL's text of a value: the same in every session that asks for text.
+TEXT_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "datestyle": "ISO", "intervalstyle": "postgres", "timezone": "UTC", "extra_float_digits": "1",
+        "bytea_output": "hex", "lc_monetary": "C",
+    }.items()
+)  # fmt: skip
+
 _PUBLISHED: LiteralString = """
-    select n.nspname::text, c.relname::text, c.oid::bigint, c.relreplident = 'f',
+    select n.nspname::text, c.relname::text, c.oid::bigint, c.relreplident = 'f', c.relkind = 'r' and c.relhassubclass,
            array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid::bigint order by a.attnum),
            array_agg(a.atttypmod order by a.attnum),
-           array_agg(coalesce(a.attnum = any(k.conkey), false) order by a.attnum)
+           array_agg(coalesce(a.attnum = any((k.indkey::int2[])[0:k.indnkeyatts - 1]), false) order by a.attnum)
     from pg_get_publication_tables(%s) p
     join pg_class c on c.oid = p.relid
     join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum = any(p.attrs)
-    left join pg_constraint k on k.conrelid = c.oid and k.contype = 'p'
-    group by 1, 2, 3, 4 order by 1, 2"""
+    left join pg_index k on k.indrelid = c.oid
+        and case when c.relreplident = 'i' then k.indisreplident else k.indisprimary end
+    group by 1, 2, 3, 4, 5 order by 1, 2"""
 
 _BASE_TYPE: LiteralString = """
-    with recursive base(oid, kind, base, item) as (
-        select oid, typtype, typbasetype, typelem from pg_type where oid = %s
-        union all select t.oid, t.typtype, t.typbasetype, t.typelem from pg_type t join base b on b.base = t.oid
-        where b.kind = 'd')
-    select case when kind = 'e' then 25 else oid::bigint end,
+    with recursive base(oid, kind, base, item, send) as (
+        select oid, typtype, typbasetype, typelem, typsend::oid from pg_type where oid = %s
+        union all select t.oid, t.typtype, t.typbasetype, t.typelem, t.typsend::oid
+        from pg_type t join base b on b.base = t.oid where b.kind = 'd')
+    select case when kind = 'e' or send = 0 then 25 else oid::bigint end,
            (select i.typtype from pg_type i where i.oid = item) = 'e'
     from base where kind <> 'd'"""
 
 _MODIFIER: LiteralString = "select typtypmod from pg_type where oid = %s and typtype = 'd'"
+_NAME: LiteralString = "select format_type(%s, %s)"
 
 _ENUM_ARRAY, _TEXT_ARRAY = True, 1009
 
@@ -39,16 +50,17 @@ class Source:
     def __init__(self, connection: psycopg.Connection[Any], publication: str) -> None:
         self._connection = connection
         self._publication = publication
-        self._types: dict[tuple[int, int], tuple[int, int]] = {}
+        self._types: dict[tuple[int, int], tuple[int, int, str]] = {}
 
     def relations(self) -> dict[str, Relation]:
         """Every published table by its raw name, in today's shape, with its published columns only."""
         found = {}
-        for schema, table, oid, is_full, names, types, modifiers, keys in self._connection.execute(
+        for schema, table, oid, is_full, has_heirs, names, types, modifiers, keys in self._connection.execute(
             _PUBLISHED, [self._publication]
         ):
-            columns = (Column(*column) for column in zip(names, types, modifiers, keys, strict=True))
-            relation = Relation(oid, schema, table, tuple(self._with_base_type(column) for column in columns), is_full)
+            found_columns = map(Column, names, types, modifiers, keys)
+            columns = tuple(self._with_base_type(column) for column in found_columns)
+            relation = Relation(oid, schema, table, columns, is_full, has_heirs)
             found[relation.raw_table] = relation
         return found
 
@@ -82,14 +94,17 @@ class Source:
         known = self._types.get((column.oid, column.modifier))
         if known is None:
             known = self._types[column.oid, column.modifier] = self._base(column.oid, column.modifier)
-        return replace(column, oid=known[0], modifier=known[1], is_plain=known[0] == column.oid)
+        oid, modifier, name = known
+        return replace(column, oid=oid, modifier=modifier, is_plain=oid == column.oid, type_name=name)
 
-    def _base(self, oid: int, modifier: int) -> tuple[int, int]:
+    def _base(self, oid: int, modifier: int) -> tuple[int, int, str]:
         row = self._connection.execute(_BASE_TYPE, [oid]).fetchone()
         if row is None:
-            return oid, modifier
+            return oid, modifier, ""  # dropped meanwhile
         domain = self._connection.execute(_MODIFIER, [oid]).fetchone()
-        return (_TEXT_ARRAY if row[1] is _ENUM_ARRAY else row[0]), (domain[0] if domain else modifier)
+        base, modifier = (_TEXT_ARRAY if row[1] is _ENUM_ARRAY else row[0]), (domain[0] if domain else modifier)
+        name = self._connection.execute(_NAME, [base, modifier]).fetchone()
+        return base, modifier, name[0] if name else ""
 
     def _primary_key(self, oid: int) -> set[str]:
         rows = self._connection.execute(

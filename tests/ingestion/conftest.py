@@ -1,6 +1,7 @@
 """A source to capture and a lake to land in, both of the test's own, with the roles they have in the product."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def published(fresh_database: Callable[[], str]) -> Iterator[psycopg.Connection]
 @pytest.fixture
 def captured(postgres: PostgresServer, tmp_path: Path) -> Iterator[Captured]:
     """A source with the schemas of the contexts and a publication, but no table yet, and a lake that was set up."""
+    with source_and_lake(postgres, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def captured_once(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captured]:
+    """The same for a whole module, whose tests look at what one capture brought."""
+    with source_and_lake(postgres, tmp_path_factory.mktemp("captured")) as made:
+        yield made
+
+
+@contextmanager
+def source_and_lake(postgres: PostgresServer, folder: Path) -> Iterator[Captured]:
+    """What `captured` says; both end with the block."""
     name = new_id().hex
     with psycopg.connect(postgres.url(), autocommit=True) as server:
         server.execute(f"create database source_{name}")
@@ -51,7 +66,7 @@ def captured(postgres: PostgresServer, tmp_path: Path) -> Iterator[Captured]:
         cdc_url=postgres.url(f"source_{name}", user="plyo_cdc", password="captures"),
         cdc_slot=f"test_{name}",
         lake_catalog_url=postgres.url(f"lake_{name}"),
-        lake_path=str(tmp_path / "lake"),
+        lake_path=str(folder / "lake"),
         cdc_period_seconds=0.2,
     )
     warehouse.set_up(settings)

@@ -9,6 +9,7 @@ from ingestion.postgres_cdc.kernels import Bytes, compiled
 NULL = 110  # 'n'
 UNCHANGED = 117  # 'u': a TOAST value the statement did not touch; its bytes are not in the log
 BINARY = 98  # 'b'; NULL and UNCHANGED carry no bytes
+TEXT = 116  # 't': a value of a type that has no binary form in PostgreSQL
 
 
 @compiled
@@ -51,7 +52,7 @@ def signed64(data: Bytes, at: int) -> Any:
 @compiled
 def after_value(data: Bytes, at: int) -> Any:
     """Where the next value of a tuple starts, given where one does."""
-    return at + 5 + unsigned32(data, at + 1) if data[at] == BINARY else at + 1
+    return at + 5 + unsigned32(data, at + 1) if data[at] == BINARY or data[at] == TEXT else at + 1
 
 
 @compiled

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestion.postgres_cdc.kernels import Bytes, Lengths, Positions, compiled
-from ingestion.postgres_cdc.kernels.read import BINARY, NULL, UNCHANGED, after_value, signed64, unsigned32
+from ingestion.postgres_cdc.kernels.read import BINARY, NULL, TEXT, UNCHANGED, after_value, signed64, unsigned32
 from ingestion.postgres_cdc.kernels.scan import DELETE, UPDATE
 
 IS_NULL, IS_UNCHANGED = -1, -2  # lengths that stand for no bytes
@@ -20,7 +20,7 @@ def locate(data: Bytes, tuple_at: int, columns: NDArray[np.int64], positions: Po
         while column < columns[k]:
             at = after_value(data, at)
             column += 1
-        if data[at] == BINARY:
+        if data[at] == BINARY or data[at] == TEXT:
             positions[k], lengths[k] = at + 5, unsigned32(data, at + 1)
         else:
             positions[k], lengths[k] = 0, IS_NULL if data[at] == NULL else IS_UNCHANGED
@@ -95,7 +95,7 @@ def explode(data: Bytes, tuple_at: Positions, columns: int) -> Any:
         at = tuple_at[row] + 2
         for column in range(columns):
             kind = data[at]
-            if kind == BINARY:
+            if kind in (BINARY, TEXT):
                 positions[column, row], lengths[column, row] = at + 5, unsigned32(data, at + 1)
             elif kind == NULL:
                 lengths[column, row] = IS_NULL
@@ -103,7 +103,7 @@ def explode(data: Bytes, tuple_at: Positions, columns: int) -> Any:
                 lengths[column, row] = IS_UNCHANGED
                 unchanged += 1
             else:
-                raise ValueError("a value came as text, not binary")
+                raise ValueError("a value of a kind that pgoutput does not have")
             at = after_value(data, at)
     return positions, lengths, unchanged
 

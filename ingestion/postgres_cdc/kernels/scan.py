@@ -30,7 +30,7 @@ def scan(
     layouts: NDArray[np.int64],
     state: NDArray[np.int64],
 ) -> Any:
-    """Find every row change in a chunk of pgoutput messages (protocol version 1).
+    """Find every row change in a chunk of pgoutput messages, protocol version 1.
 
     Args:
         data: The bytes of all messages.

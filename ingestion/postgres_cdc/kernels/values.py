@@ -137,6 +137,49 @@ def without_padding(data: Bytes, positions: Positions, lengths: Lengths) -> Any:
 
 
 @compiled
+def _write32(data: Bytes, at: int, value: int) -> None:
+    for j in range(4):
+        data[at + j] = (value >> (24 - 8 * j)) & 0xFF
+
+
+@compiled
+def array_bytes(data: Bytes, positions: Positions, lengths: Lengths, item_oid: int, boxed_oid: int) -> Any:
+    """Values as one PostgreSQL array in binary form, nulls among them.
+
+    Args:
+        item_oid: Type of the array's items.
+        boxed_oid: 0, or the type of the values where each is to be the only column of a composite `item_oid`.
+    """
+    box = 12 if boxed_oid else 0
+    size = 20
+    for i in range(lengths.shape[0]):
+        size += 4 + (box + lengths[i] if lengths[i] >= 0 else 0)
+    array = np.empty(size, np.uint8)
+    _write32(array, 0, 1)  # dimensions
+    _write32(array, 4, 1)  # may hold nulls
+    _write32(array, 8, item_oid)
+    _write32(array, 12, lengths.shape[0])
+    _write32(array, 16, 1)  # lower bound
+    at = 20
+    for i in range(lengths.shape[0]):
+        if lengths[i] < 0:
+            _write32(array, at, -1)
+            at += 4
+            continue
+        _write32(array, at, box + lengths[i])
+        at += 4
+        if box:
+            _write32(array, at, 1)
+            _write32(array, at + 4, boxed_oid)
+            _write32(array, at + 8, lengths[i])
+            at += box
+        for j in range(lengths[i]):
+            array[at + j] = data[positions[i] + j]
+        at += lengths[i]
+    return array
+
+
+@compiled
 def array_items(data: Bytes, positions: Positions, lengths: Lengths) -> Any:
     """Items of one-dimensional arrays, as a column of their own.
 
