@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.defs import activation, churn, dbt
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
+from orchestration.defs.resumption import resume
 
 MARTS_WRITER = {"plyo/writes": "marts"}
 """Tag of runs that write marts; `dagster.yaml` lets one of them run at a time."""
@@ -43,4 +44,10 @@ def stream_changes() -> None:
     follow_changes()
 
 
-JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes]
+@dg.job(description="Take up a table that was blocked: say what its new shape means, or nothing for a new snapshot.")
+def resume_table() -> None:
+    """One op; the launchpad asks for the table."""
+    resume()
+
+
+JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, resume_table]

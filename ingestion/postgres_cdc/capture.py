@@ -6,7 +6,7 @@ transaction; the anchor slot moves after it, and never past the watermark; a new
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic, sleep
@@ -18,11 +18,12 @@ import pyarrow as pa
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ingestion.postgres_cdc import progress, slot, snapshot
+from ingestion.postgres_cdc import parked, progress, slot, snapshot
 from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
+from ingestion.postgres_cdc.parked import Parking
 from ingestion.postgres_cdc.progress import TableState
-from ingestion.postgres_cdc.relation import Relation, TableStopped
+from ingestion.postgres_cdc.relation import Relation, Reshape, TableStopped
 from ingestion.postgres_cdc.source import TEXT_OPTIONS, Source
 from ingestion.postgres_cdc.texts import SourceTexts
 from ingestion.settings import CdcSettings
@@ -30,6 +31,7 @@ from ingestion.settings import CdcSettings
 _CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
 _FLUSH_SECONDS = 600.0
+_REQUESTS_SECONDS = 5.0
 PHASES = ("read", "decode", "land", "commit")
 _LOCK_WAIT = "10s"  # the session of a killed capture can take a moment to end
 
@@ -39,6 +41,10 @@ log = get_logger(__name__)
 
 class AlreadyRunning(RuntimeError):
     """Another process captures this database; two would land every change twice."""
+
+
+class UnknownTable(ValueError):
+    """Not a table that was captured; the message names it."""
 
 
 class SourceWentBack(RuntimeError):
@@ -100,8 +106,12 @@ def run_once(settings: CdcSettings) -> Landed:
     """Bring everything that is committed now into the lake, and say what it was. Raises as `ensure_ready`."""
     with Capture(settings) as capture:
         landed = capture.get_ready()
-        for batch in capture.batches():
-            landed.add(batch)
+        # Requests come second: then all that a blocked table has missed is put aside.
+        for _ in range(2 if capture.is_asked() else 1):
+            for batch in capture.batches():
+                landed.add(batch)
+            capture.answer_requests()
+        landed.blocked = capture.blocked()
         capture.advance_anchor()
         return landed
 
@@ -129,18 +139,23 @@ def stream(settings: CdcSettings, stop: Callable[[], bool], on_batch: Callable[[
         capture.advance_anchor()
 
 
-def resume(settings: CdcSettings, raw_table: str) -> Landed:
-    """Take up a blocked table again, with a new snapshot that keeps its history.
+def resume(settings: CdcSettings, raw_table: str, reshape: Reshape | None = None) -> Landed:
+    """Take up a blocked table again: with a new snapshot that keeps its history, or with all changes put aside.
 
     Args:
         raw_table: Like `training__workouts`.
+        reshape: What the new shape means; then no snapshot is needed.
+
+    Raises:
+        AlreadyRunning: a stream captures this database; it takes the table up within seconds.
+        UnknownTable: there is no such table in raw.
     """
-    with Capture(settings) as capture:
-        capture.call_due(raw_table, "resumed by hand")
-        landed = capture.get_ready()
-        for batch in capture.batches():
-            landed.add(batch)
-        return landed
+    with warehouse.writing(settings) as lake:
+        progress.create_tables(lake)
+        if raw_table not in progress.table_states(lake, settings.cdc_slot):
+            raise UnknownTable(f"raw has no table {raw_table}, or nothing was captured yet")
+        progress.ask(lake, settings.cdc_slot, raw_table, reshape)
+    return run_once(settings)
 
 
 class Capture:
@@ -161,7 +176,7 @@ class Capture:
         self._slot = settings.cdc_slot
         self._reader: slot.ChangeReader | None = None
         self._caught_up: tuple[int, datetime] | None = None
-        self._advanced_at = self._flushed_at = monotonic()
+        self._advanced_at = self._flushed_at = self._asked_at = monotonic()
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -171,9 +186,10 @@ class Capture:
             self._lock()
             self._lake = opened.enter_context(warehouse.writing(self._settings))
             progress.create_tables(self._lake)
+            parked.create_table(self._lake)
             self._source = Source(self._control, self._settings.cdc_publication)
             self._raw = RawTables(self._lake, self._source)
-            self._states = dict(progress.table_states(self._lake, self._slot))
+            self._take_states()
             self._mark = progress.watermark(self._lake, self._slot)
             self._texts = opened.enter_context(closing(SourceTexts(self._url)))
             opened.callback(self._close_reader)
@@ -192,7 +208,7 @@ class Capture:
             raise SourceWentBack(f"the lake is at {slot.lsn_text(self._mark.lsn)}, which the source has not reached")
         problem = _problem_of(anchor, self._mark)
         if problem is None:
-            return Landed(blocked=self._blocked(), lsn=self._mark.lsn if self._mark else 0)
+            return Landed(blocked=self.blocked(), lsn=self._mark.lsn if self._mark else 0)
         log.info("cdc.snapshot_of_everything", reason=problem)
         self._close_reader()
         slot.drop(self._control, self._slot)
@@ -238,6 +254,8 @@ class Capture:
                 self._move_mark(max(lsn, self._mark.lsn), at, 0)
         if monotonic() - self._advanced_at > _ADVANCE_SECONDS:
             self.advance_anchor()
+        if monotonic() - self._asked_at > _REQUESTS_SECONDS:
+            self.answer_requests()
         if monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self._lake.execute("call ducklake_flush_inlined_data('raw')")
             self._lake.execute("call ducklake_merge_adjacent_files('raw')")
@@ -254,7 +272,60 @@ class Capture:
     def call_due(self, raw_table: str, reason: str) -> None:
         """Have a new snapshot of a table taken before its next changes."""
         with warehouse.transaction(self._lake):
-            self._set_state(raw_table, TableState("due", self._mark.lsn if self._mark else 0, 0, reason))
+            self._set_due(raw_table, reason)
+
+    def is_asked(self) -> bool:
+        """Whether people asked for a table to be taken up."""
+        return bool(progress.asked(self._lake, self._slot))
+
+    def answer_requests(self) -> None:
+        """Take up the tables that people asked for: call a snapshot due, or land what was put aside."""
+        for request, raw_table, reshape in progress.asked(self._lake, self._slot):
+            state = self._states.get(raw_table)
+            if reshape is None or state is None or state.state != "blocked":
+                with warehouse.transaction(self._lake):
+                    if reshape is None:
+                        self._set_due(raw_table, "resumed by hand")
+                    progress.answered(self._lake, request)
+                continue
+            try:
+                with warehouse.transaction(self._lake):
+                    self._land_parked(raw_table, state, reshape)
+                    progress.answered(self._lake, request)
+                log.info("cdc.table_resumed", table=raw_table)
+            except TableStopped as stopped:
+                self._raw.refresh()
+                with warehouse.transaction(self._lake):
+                    self._set_state(raw_table, replace(state, reason=stopped.reason))
+                    progress.answered(self._lake, request)
+            finally:
+                self._raw.told.pop(raw_table, None)
+            self._take_states()
+        self._asked_at = monotonic()
+
+    def _land_parked(self, raw_table: str, state: TableState, reshape: Reshape) -> None:
+        if not state.lsn:
+            schema, table = raw_table.split("__", 1)
+            reason = "its changes are not all there, so it needs a snapshot: resume it without saying how"
+            raise TableStopped(Relation(state.oid, schema, table, ()), reason)
+        self._raw.told[raw_table] = reshape
+        decoder = Decoder(
+            self._source.completed,
+            lambda relation: state.lsn if relation.oid == state.oid else None,
+            self._texts.column,
+        )
+        for messages in parked.messages(self._lake, self._slot, raw_table):
+            for piece in decoder.decode(messages):
+                self._land(piece)
+        parked.forget(self._lake, self._slot, raw_table)
+        self._set_state(raw_table, TableState("live", state.lsn, state.oid, gone=self._gone(raw_table)))
+
+    def _gone(self, raw_table: str) -> tuple[str, ...]:
+        return tuple(sorted(self._raw.gone.get(raw_table, ())))
+
+    def _take_states(self) -> None:
+        self._states = dict(progress.table_states(self._lake, self._slot))
+        self._raw.gone = {raw_table: set(state.gone) for raw_table, state in self._states.items()}
 
     def _lock(self) -> None:
         self._control.execute(f"set lock_timeout = '{_LOCK_WAIT}'")
@@ -296,9 +367,9 @@ class Capture:
             except TableStopped as stopped:
                 self._stop_table(stopped)
                 relations = [relation for relation in relations if relation != stopped.relation]
-        self._states = dict(progress.table_states(self._lake, self._slot))
+        self._take_states()
         log.info("cdc.snapshot", tables=len(copied), rows=sum(copied.values()), lsn=exported.lsn)
-        return Landed(snapshots=copied, blocked=self._blocked(), lsn=exported.lsn)
+        return Landed(snapshots=copied, blocked=self.blocked(), lsn=exported.lsn)
 
     def _land_batch(self, until: int) -> Landed | None:
         reader = self._reader = self._reader or self._open_reader()
@@ -310,8 +381,12 @@ class Capture:
         landed = Landed(batches=1)
         landed.seconds["read"] = monotonic() - started
         decoder = Decoder(self._source.completed, self._wanted_from, self._texts.column)
+        blocked = {state.oid: table for table, state in self._states.items() if state.state == "blocked" and state.lsn}
+        parking = Parking(blocked)
         with warehouse.transaction(self._lake):
             for messages in _in_chunks(_timed(chain([first], pieces), landed, "read")):
+                for table, picked in parking.pick(messages):
+                    parked.park(self._lake, self._slot, table, picked)
                 for piece in _timed(decoder.decode(messages), landed, "decode"):
                     started = monotonic()
                     table, rows = piece.relation.raw_table, self._land(piece)
@@ -325,7 +400,7 @@ class Capture:
         landed.seconds["commit"] += monotonic() - started
         self._step("committed")
         age = datetime.now(UTC) - decoder.committed_at.as_py()
-        landed.blocked, landed.lsn = self._blocked(), decoder.end_lsn
+        landed.blocked, landed.lsn = self.blocked(), decoder.end_lsn
         landed.lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)
         landed.lag_seconds = max(age.total_seconds(), 0.0)
         return landed
@@ -341,9 +416,18 @@ class Capture:
         self._raw.refresh()
         self._close_reader()  # it is past the batch that was given up
         self._mark = progress.watermark(self._lake, self._slot)
-        state = TableState(stopped.state, self._mark.lsn if self._mark else 0, stopped.relation.oid, stopped.reason)
+        raw_table, lsn = stopped.relation.raw_table, self._mark.lsn if self._mark else 0
+        known = self._states.get(raw_table)
+        if known is None or known.state != "live":
+            lsn = 0
+        gone = known.gone if known else ()
+        state = TableState(stopped.state, lsn, stopped.relation.oid, stopped.reason, gone)
         with warehouse.transaction(self._lake):
-            self._set_state(stopped.relation.raw_table, state)
+            self._set_state(raw_table, state)
+        self._take_states()
+
+    def _set_due(self, raw_table: str, reason: str) -> None:
+        self._set_state(raw_table, TableState("due", self._mark.lsn if self._mark else 0, 0, reason))
 
     def _set_state(self, raw_table: str, state: TableState) -> None:
         progress.set_state(self._lake, self._slot, raw_table, state)
@@ -354,7 +438,8 @@ class Capture:
             self._lake, self._slot, lsn=lsn, committed_at=committed_at, changes=changes
         )  # fmt: skip
 
-    def _blocked(self) -> dict[str, str]:
+    def blocked(self) -> dict[str, str]:
+        """Why a table's changes are not landed, for every table that is blocked now."""
         return {table: state.reason or "" for table, state in self._states.items() if state.state == "blocked"}
 
     def _open_reader(self) -> slot.ChangeReader:

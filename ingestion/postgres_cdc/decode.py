@@ -15,6 +15,15 @@ _OPERATIONS = pa.array(["i", "u", "d"])
 _STATE = 8  # numbers of state that `scan` carries from chunk to chunk
 
 
+def bytes_of(messages: pa.BinaryArray) -> tuple[Bytes, Positions]:
+    """The bytes of all messages, and where each starts; shape (messages + 1,)."""
+    _, offset_buffer, data_buffer = messages.buffers()
+    data = np.frombuffer(data_buffer, np.uint8)
+    data.flags.writeable = False  # as PostgreSQL's pieces are; else Numba compiles every kernel a second time
+    starts_and_end = slice(messages.offset, messages.offset + len(messages) + 1)
+    return data, np.frombuffer(offset_buffer, np.int32)[starts_and_end].astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Gap:
     """Values of one column that are not in the log because their statement did not touch them (unchanged TOAST).
@@ -114,11 +123,7 @@ class Decoder:
         Raises:
             TableStopped: a type or a value cannot be landed.
         """
-        _, offset_buffer, data_buffer = messages.buffers()
-        data = np.frombuffer(data_buffer, np.uint8)
-        data.flags.writeable = False  # as PostgreSQL's pieces are; else Numba compiles every kernel a second time
-        starts_and_end = slice(messages.offset, messages.offset + len(messages) + 1)
-        offsets = np.frombuffer(offset_buffer, np.int32)[starts_and_end].astype(np.int64)
+        data, offsets = bytes_of(messages)
         *arrays, relation_at = scan.scan(data, offsets, self._oids, self._layouts, self._state)
         for message in relation_at:
             self._learn(data[offsets[message] : offsets[message + 1]].tobytes())

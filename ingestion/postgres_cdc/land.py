@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ingestion.postgres_cdc.columns import REMEDY
 from ingestion.postgres_cdc.decode import Gap, Rows, Truncated
-from ingestion.postgres_cdc.relation import Relation, TableStopped
+from ingestion.postgres_cdc.relation import Relation, Reshape, TableStopped
 from ingestion.postgres_cdc.source import Source
 
 OWN_COLUMNS = {
@@ -42,12 +42,19 @@ def first_line(error: Exception) -> str:
 
 
 class RawTables:
-    """The raw tables, through a writing connection."""
+    """The raw tables, through a writing connection.
+
+    Attributes:
+        gone: By raw table, columns that the source no longer has, which is no surprise.
+        told: By raw table, how to follow changes of its shape while they are landed.
+    """
 
     def __init__(self, lake: duckdb.DuckDBPyConnection, source: Source) -> None:
         self._lake = lake
         self._source = source
         self._shapes: dict[str, dict[str, str]] = {}
+        self.gone: dict[str, set[str]] = {}
+        self.told: dict[str, Reshape] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -81,12 +88,20 @@ class RawTables:
             self._lake.execute(f"create table {self._target(relation)} ({columns})")
             self._shapes[relation.raw_table] = wanted | OWN_COLUMNS
             return False
+        told = self.told.get(relation.raw_table, Reshape())
+        shape = self._renamed(relation, shape, wanted, told)
+        known = self.gone.setdefault(relation.raw_table, set())
         gone = shape.keys() - wanted.keys() - OWN_COLUMNS.keys()
-        if gone and not for_snapshot:
-            raise TableStopped(relation, f"columns {sorted(gone)} were dropped or renamed in the source")
+        unexpected = gone - known - set(told.dropped)
+        if unexpected and not for_snapshot:
+            raise TableStopped(relation, f"columns {sorted(unexpected)} were dropped or renamed in the source")
+        known.clear()
+        known.update(gone)
         for name, kind in wanted.items():
             if name not in shape:
                 self._add(relation, name, kind, for_snapshot=for_snapshot)
+            elif shape[name] != kind and name in told.retyped:
+                self._retype(relation, name, kind, told.retyped[name])
             elif shape[name] != kind:
                 self._widen(relation, name, shape[name], kind)
         self._shapes[relation.raw_table] = shape | wanted
@@ -167,6 +182,27 @@ class RawTables:
         if kind.endswith("[]") or kind == "BLOB":
             return False
         return self._lake.execute(f"select try_cast(? as {kind}) is not null", [text]).fetchone() == (True,)
+
+    def _renamed(
+        self, relation: Relation, shape: dict[str, str], wanted: dict[str, str], told: Reshape
+    ) -> dict[str, str]:
+        for old, new in told.renamed.items():
+            if old in shape and old not in wanted and new in wanted and new not in shape:
+                self._lake.execute(f"alter table {self._target(relation)} rename {quoted(old)} to {quoted(new)}")
+                shape = {new if name == old else name: kind for name, kind in shape.items()}
+        return shape
+
+    def _retype(self, relation: Relation, name: str, kind: str, expression: str) -> None:
+        target, column, was = self._target(relation), quoted(name), quoted(f"{name} before")
+        self._lake.execute(f"alter table {target} rename {column} to {was}")
+        self._lake.execute(f"alter table {target} add column {column} {kind}")
+        try:
+            self._lake.execute(
+                f"update {target} set {column} = (select ({expression})::{kind} from (select {was} as old))"
+            )
+        except duckdb.Error as error:
+            raise TableStopped(relation, f"column {name} cannot be rewritten: {first_line(error)}") from error
+        self._lake.execute(f"alter table {target} drop column {was}")
 
     def _widen(self, relation: Relation, name: str, have: str, want: str) -> None:
         if not _is_wider(have, want):

@@ -1,19 +1,25 @@
-"""What the lake knows of the capture: how far it is, and how each table stands. Two append-only tables of `raw`.
+"""What the lake knows of the capture: how far it is, how each table stands, what people asked for.
 
-They are written in the same lake transaction as the rows they speak of, so they cannot disagree with them.
+Watermarks and states are written in the same lake transaction as the rows they speak of, so they cannot disagree.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import UUID
 
 import duckdb
+
+from contracts.ids import new_id
+from ingestion.postgres_cdc.relation import Reshape
 
 State = Literal["live", "due", "blocked"]
 
 WATERMARKS = "raw.main._cdc_watermarks"
 TABLES = "raw.main._cdc_tables"
+REQUESTS = "raw.main._cdc_requests"
 
 
 @dataclass(frozen=True)
@@ -22,16 +28,18 @@ class TableState:
 
     Args:
         state: `live`: it holds a snapshot and every change from `lsn` on. `due`: a new snapshot is to come; changes
-            wait for it. `blocked`: its changes cannot be landed, and are not, until somebody resumes it.
-        lsn: Where the state began.
+            wait for it. `blocked`: its changes cannot be landed; they are put aside until somebody resumes it.
+        lsn: Where the state began; 0 for a blocked table whose changes are not all there, so that it needs a snapshot.
         oid: Of the table in the source; another table of the same name needs a snapshot of its own.
         reason: Why it is due or blocked.
+        gone: Columns that the source no longer has, which people know.
     """
 
     state: State
     lsn: int
     oid: int
     reason: str | None = None
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,20 @@ class Watermark:
 
 
 def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the two tables unless they are there."""
+    """Make the tables unless they are there."""
     lake.execute(
         f"""create table if not exists {WATERMARKS} (slot varchar, lsn ubigint, committed_at timestamptz,
                 landed_at timestamptz, changes bigint);
             create table if not exists {TABLES} (slot varchar, raw_table varchar, state varchar, lsn ubigint,
-                oid bigint, reason varchar, rows bigint, noted_at timestamptz)"""
+                oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[]);
+            create table if not exists {REQUESTS} (slot varchar, id uuid, raw_table varchar, reshape json)"""
     )
+    known = lake.execute(
+        """select column_name from duckdb_columns()
+           where database_name = 'raw' and schema_name = 'main' and table_name = '_cdc_tables'"""
+    ).fetchall()
+    if ("gone",) not in known:  # a lake made before the column
+        lake.execute(f"alter table {TABLES} add column gone varchar[]")
 
 
 def _is_begun(lake: duckdb.DuckDBPyConnection) -> bool:
@@ -88,11 +103,14 @@ def table_states(lake: duckdb.DuckDBPyConnection, slot: str) -> Mapping[str, Tab
     if not _is_begun(lake):
         return {}
     found = lake.execute(
-        f"""select raw_table, state, lsn, oid, reason from {TABLES} where slot = ?
+        f"""select raw_table, state, lsn, oid, reason, coalesce(gone, []) from {TABLES} where slot = ?
             qualify row_number() over (partition by raw_table order by noted_at desc) = 1""",
         [slot],
     ).fetchall()
-    return {raw_table: TableState(*state) for raw_table, *state in found}
+    return {
+        raw_table: TableState(state, lsn, oid, reason, tuple(gone))
+        for raw_table, state, lsn, oid, reason, gone in found
+    }
 
 
 def set_state(
@@ -100,6 +118,33 @@ def set_state(
 ) -> None:
     """Note a table's new state; `rows` of the snapshot that made it live."""
     lake.execute(
-        f"insert into {TABLES} values (?, ?, ?, ?, ?, ?, ?, ?)",
-        [slot, raw_table, state.state, state.lsn, state.oid, state.reason, rows, datetime.now(UTC)],
+        f"insert into {TABLES} values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            slot,
+            raw_table,
+            state.state,
+            state.lsn,
+            state.oid,
+            state.reason,
+            rows,
+            datetime.now(UTC),
+            list(state.gone),
+        ],
     )
+
+
+def ask(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, reshape: Reshape | None) -> None:
+    """Ask whoever captures to take a table up again; None: with a new snapshot."""
+    told = None if reshape is None else json.dumps(asdict(reshape))
+    lake.execute(f"insert into {REQUESTS} values (?, ?, ?, ?)", [slot, new_id(), raw_table, told])
+
+
+def asked(lake: duckdb.DuckDBPyConnection, slot: str) -> list[tuple[UUID, str, Reshape | None]]:
+    """What was asked and is not answered, oldest first: its id, the raw table, how to follow its new shape."""
+    found = lake.execute(f"select id, raw_table, reshape from {REQUESTS} where slot = ? order by id", [slot]).fetchall()
+    return [(one, raw_table, Reshape(**json.loads(told)) if told else None) for one, raw_table, told in found]
+
+
+def answered(lake: duckdb.DuckDBPyConnection, request: UUID) -> None:
+    """Note that a request was dealt with."""
+    lake.execute(f"delete from {REQUESTS} where id = ?", [request])

@@ -1,7 +1,8 @@
 """A table as the change stream or the catalog describes it: names, types, key. Independent of any row."""
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ingestion.postgres_cdc.columns import LakeType, lake_type
@@ -80,6 +81,22 @@ class Relation:
     def key(self) -> tuple[Column, ...]:
         """The columns that identify a row; all of them where the table has no key."""
         return tuple(column for column in self.columns if column.is_key) or self.columns
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """What people say a table's new shape means, so that its changes can be landed without a new snapshot.
+
+    Args:
+        dropped: Columns that are gone. Raw keeps their history.
+        renamed: New name by old; raw's column is renamed with all its history.
+        retyped: DuckDB expression of the new value by column, in which `old` is the old value, as in
+            `round(old * 100)::bigint`. All history is rewritten with it.
+    """
+
+    dropped: Sequence[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    retyped: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(message: bytes) -> Relation:

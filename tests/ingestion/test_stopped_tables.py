@@ -1,5 +1,6 @@
 """What cannot be landed stops one table, loudly; the others go on, and it can be taken up again."""
 
+import time
 from collections.abc import Iterable
 
 import psycopg
@@ -7,6 +8,7 @@ import pytest
 
 from contracts import warehouse
 from ingestion.postgres_cdc import capture
+from ingestion.postgres_cdc.relation import Reshape
 from tests.ingestion.conftest import Captured
 
 
@@ -138,7 +140,9 @@ class TestStoppedTables:
         landed = capture.run_once(captured.settings)
         assert "note" in landed.blocked["training__steps"]
         assert capture.resume(captured.settings, "training__steps").blocked == {}
-        assert today(captured.settings, "steps", "id, note") == [(1, None), (2, None)]
+        source.execute("insert into training.steps values (3, 83)")
+        assert capture.run_once(captured.settings).blocked == {}
+        assert today(captured.settings, "steps", "id, note") == [(1, None), (2, None), (3, None)]
 
     def test_widened_types_flow(self, source, captured):
         source.execute("alter table training.others alter id type bigint; insert into training.others values (2^40)")
@@ -161,6 +165,92 @@ class TestStoppedTables:
         source.execute("insert into training.others values (5)")
         capture.run_once(captured.settings)
         assert today(captured.settings, "others", "id") == [(5,)]
+
+
+def history(settings, columns: str) -> list:
+    with warehouse.reading(settings) as lake:
+        return lake.execute(f"select _op, {columns} from raw.training__steps order by _lsn, _seq").fetchall()
+
+
+class TestResumedWithoutASnapshot:
+    """Changes of a blocked table are put aside; once people say what its new shape means, each of them lands."""
+
+    @pytest.fixture
+    def blocked(self, source, captured):
+        source.execute("insert into training.steps values (2, 81, 'before')")
+        source.execute("alter table training.steps rename note to remark")
+        with source.transaction():
+            source.execute("insert into training.others values (7); insert into training.steps values (3, 82, 'a')")
+            source.execute(
+                "update training.steps set remark = 'b' where id = 3; insert into training.others values (8)"
+            )
+        assert "note" in capture.run_once(captured.settings).blocked["training__steps"]
+        source.execute("delete from training.steps where id = 1")
+        capture.run_once(captured.settings)
+        return source
+
+    def test_a_renamed_column_keeps_its_history(self, blocked, captured):
+        assert history(captured.settings, "id, note") == [("r", 1, "first")]
+        landed = capture.resume(captured.settings, "training__steps", Reshape(renamed={"note": "remark"}))
+        assert (landed.blocked, landed.snapshots) == ({}, {})
+        told = [("r", 1, "first"), ("i", 2, "before"), ("i", 3, "a"), ("u", 3, "b"), ("d", 1, None)]
+        assert history(captured.settings, "id, remark") == told
+        blocked.execute("insert into training.steps values (4, 83, 'after')")
+        assert capture.run_once(captured.settings).rows == {"training__steps": 1}
+        assert today(captured.settings, "steps", "id, remark") == [(2, "before"), (3, "b"), (4, "after")]
+
+    def test_a_dropped_column_stays_gone(self, blocked, captured):
+        told = Reshape(renamed={"note": "remark"}, dropped=["weight"])
+        blocked.execute("alter table training.steps drop column weight; insert into training.steps values (5, 'light')")
+        capture.run_once(captured.settings)
+        assert capture.resume(captured.settings, "training__steps", told).blocked == {}
+        blocked.execute("insert into training.steps values (6, 'lighter')")
+        assert capture.run_once(captured.settings).blocked == {}
+        assert history(captured.settings, "id, weight::int")[-3:] == [("d", 1, None), ("i", 5, None), ("i", 6, None)]
+
+    def test_a_retyped_column_is_rewritten(self, blocked, captured):
+        blocked.execute("alter table training.steps alter weight type bigint using weight * 100")
+        blocked.execute("insert into training.steps values (6, 9050, 'in hundredths')")
+        told = Reshape(renamed={"note": "remark"}, retyped={"weight": "round(old * 100)::bigint"})
+        assert capture.resume(captured.settings, "training__steps", told).blocked == {}
+        assert today(captured.settings, "steps", "id, weight") == [(2, 8100), (3, 8200), (6, 9050)]
+        assert history(captured.settings, "id, weight")[0] == ("r", 1, 8050)
+
+    def test_what_does_not_explain_the_shape_changes_nothing(self, blocked, captured):
+        landed = capture.resume(captured.settings, "training__steps", Reshape(dropped=["weight"]))
+        assert "note" in landed.blocked["training__steps"]
+        assert history(captured.settings, "id, note") == [("r", 1, "first")]
+        landed = capture.resume(captured.settings, "training__steps", Reshape(renamed={"note": "remark"}))
+        assert landed.blocked == {}
+        assert len(history(captured.settings, "id")) == 5
+
+    def test_a_truncate_among_them(self, blocked, captured):
+        blocked.execute("truncate training.others, training.steps; insert into training.steps values (9, 1, 'new')")
+        capture.run_once(captured.settings)
+        capture.resume(captured.settings, "training__steps", Reshape(renamed={"note": "remark"}))
+        assert today(captured.settings, "steps", "id, remark") == [(9, "new")]
+        assert today(captured.settings, "others", "id") == []
+
+    def test_a_running_stream_takes_it_up(self, blocked, captured, monkeypatch):
+        monkeypatch.setattr(capture, "_LOCK_WAIT", "100ms")
+        monkeypatch.setattr(capture, "_REQUESTS_SECONDS", 0.2)
+        deadline, refused = time.monotonic() + 60, []
+
+        def ask_and_wait() -> bool:
+            if not refused:
+                with pytest.raises(capture.AlreadyRunning) as stopped:
+                    capture.resume(captured.settings, "training__steps", Reshape(renamed={"note": "remark"}))
+                refused.append(stopped)
+            with warehouse.reading(captured.settings) as lake:
+                done = lake.execute("select count(*) from raw.training__steps").fetchone() == (5,)
+            return done or time.monotonic() > deadline
+
+        capture.stream(captured.settings, stop=ask_and_wait)
+        assert len(history(captured.settings, "id, remark")) == 5
+
+    def test_a_table_that_was_never_captured(self, source, captured):
+        with pytest.raises(capture.UnknownTable):
+            capture.resume(captured.settings, "training__nothing")
 
 
 class TestLostSlot:

@@ -11,6 +11,7 @@ from ingestion.postgres_cdc.kernels.read import after_tuple, signed64, unsigned3
 INSERT, UPDATE, DELETE, TRUNCATE = 0, 1, 2, 3
 SLOTS = 8192  # of the open-addressing table from relation oid to the number of its newest relation message
 MAXIMUM_RELATIONS = 4096
+CARRIED = 2  # numbers that `of_relation` carries from chunk to chunk
 
 
 @compiled
@@ -112,3 +113,44 @@ def scan(
                 operation[row], transaction[row], place[row] = TRUNCATE, current, 2 * state[3] + 1
                 row += 1
     return layout, operation, new, old, transaction, place, lsn, committed, xid, relation_at
+
+
+@compiled
+def of_relation(data: Bytes, offsets: Positions, oid: int, carried: NDArray[np.int64]) -> Any:
+    """Which messages of a chunk make the stream of one relation: its own, and the ends of its transactions.
+
+    Args:
+        data, offsets: As for `scan`.
+        carried: LSN of the open transaction, and whether its beginning was kept. Updated here.
+
+    Returns:
+        For each message whether it is kept, and the LSN of its transaction. The beginning of a transaction that goes
+        on in the next chunk is kept in any case.
+    """
+    messages = offsets.shape[0] - 1
+    kept = np.zeros(messages, np.uint8)
+    lsn = np.empty(messages, np.int64)
+    begin = -1
+    for i in range(messages):
+        at = offsets[i]
+        kind = data[at]
+        is_its = False
+        if kind == 66:  # B
+            carried[0], carried[1], begin = signed64(data, at + 1), 0, i
+        elif kind == 73 or kind == 85 or kind == 68 or kind == 82:  # I U D R
+            is_its = unsigned32(data, at + 1) == oid
+        elif kind == 84:  # T
+            for j in range(unsigned32(data, at + 1)):
+                is_its = is_its or unsigned32(data, at + 6 + 4 * j) == oid
+        elif kind == 67:  # C
+            kept[i] = carried[1]
+            begin = -1
+        lsn[i] = carried[0]
+        if is_its:
+            kept[i] = 1
+            carried[1] = 1
+            if begin >= 0:
+                kept[begin] = 1
+    if begin >= 0:
+        kept[begin], carried[1] = 1, 1
+    return kept, lsn
