@@ -17,7 +17,7 @@ from ingestion.postgres_cdc.progress import TableState, set_state
 from ingestion.postgres_cdc.relation import Column, Relation, TableStopped
 from ingestion.postgres_cdc.slot import ExportedSnapshot
 
-_SOURCE = "cdc_source"
+SOURCE = "cdc_source"
 
 
 @contextmanager
@@ -32,12 +32,12 @@ def source_attached(lake: duckdb.DuckDBPyConnection, url: str) -> Iterator[None]
         "password": unquote(parts.password or ""),
     }
     options = ", ".join(f"{name} {_literal(value)}" for name, value in given.items() if value)
-    lake.execute(f"create or replace secret {_SOURCE} (type postgres, {options})")
-    lake.execute(f"attach '' as {_SOURCE} (type postgres, secret {_SOURCE}, read_only)")
+    lake.execute(f"create or replace secret {SOURCE} (type postgres, {options})")
+    lake.execute(f"attach '' as {SOURCE} (type postgres, secret {SOURCE}, read_only)")
     try:
         yield
     finally:
-        lake.execute(f"detach {_SOURCE}")
+        lake.execute(f"detach {SOURCE}")
 
 
 def copy_tables(
@@ -63,12 +63,11 @@ def copy_tables(
     Raises:
         TableStopped: a table has a type or a value that cannot be landed.
     """
-    adopt = f"set transaction snapshot {_literal(snapshot.name)}"
-    lake.execute(f"call postgres_execute('{_SOURCE}', {_literal(adopt)})")
+    adopt(lake, snapshot)
     copied = {}
     for relation in relations:
         had_rows = raw.prepare(relation, for_snapshot=True)
-        _refuse_not_a_number(lake, relation)
+        refuse_not_a_number(lake, relation)
         try:
             rows = _copy(lake, relation, snapshot, taken_at)
         except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
@@ -80,24 +79,31 @@ def copy_tables(
     return copied
 
 
+def adopt(lake: duckdb.DuckDBPyConnection, snapshot: ExportedSnapshot) -> None:
+    """Have the attached source read as of a snapshot, to the end of the lake's transaction; before any other read."""
+    statement = f"set transaction snapshot {_literal(snapshot.name)}"
+    lake.execute(f"call postgres_execute('{SOURCE}', {_literal(statement)})")
+
+
 def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: ExportedSnapshot, taken_at: datetime) -> int:
     counted = lake.execute(
         f"""insert into raw.main.{quoted(relation.raw_table)} by name
             select {", ".join(quoted(column.name) for column in relation.columns)},
                    'r' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
                    current_timestamp as _landed_at
-            from {_rows_of(relation)}""",
+            from {rows_of(relation)}""",
         [snapshot.lsn, taken_at],
     ).fetchone()
     return int(counted[0]) if counted else 0
 
 
-def _rows_of(relation: Relation) -> str:
+def rows_of(relation: Relation) -> str:
+    """SQL of the attached source's rows of a table, its published columns as themselves or as text to be cast."""
     if all(column.is_plain and column.lake_type.is_natural for column in relation.columns):
-        return f"{_SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
+        return f"{SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
     columns = ", ".join(_cast(column) for column in relation.columns)
     query = f"select {columns} from {quoted(relation.schema)}.{quoted(relation.table)}"
-    return f"postgres_query('{_SOURCE}', {_literal(query)})"
+    return f"postgres_query('{SOURCE}', {_literal(query)})"
 
 
 def _cast(column: Column) -> str:
@@ -107,14 +113,15 @@ def _cast(column: Column) -> str:
     return f"{quoted(column.name)}::text{array}"
 
 
-def _refuse_not_a_number(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+def refuse_not_a_number(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Raise TableStopped where the attached source's table has NaN in a decimal, which the lake cannot hold."""
     # The scanner reads NaN in a decimal as 0.00, without a word.
     kinds = {quoted(column.name): column.lake_type.name for column in relation.columns}
     decimals = [name for name, kind in kinds.items() if kind.startswith("DECIMAL(") and not kind.endswith("[]")]
     if decimals:
         has_nan = " or ".join(f"{column} = 'NaN'" for column in decimals)
         query = f"select 1 from {quoted(relation.schema)}.{quoted(relation.table)} where {has_nan} limit 1"
-        if lake.execute(f"from postgres_query('{_SOURCE}', {_literal(query)})").fetchone():
+        if lake.execute(f"from postgres_query('{SOURCE}', {_literal(query)})").fetchone():
             raise TableStopped(relation, f"NaN does not fit a decimal, in one of {', '.join(decimals)}")
 
 
