@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import activation, churn, dbt
+from orchestration.defs import activation, churn, dbt, watch
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 
 MARTS_WRITER = {"plyo/writes": "marts"}
@@ -43,4 +43,10 @@ def stream_changes() -> None:
     follow_changes()
 
 
-JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes]
+compare_lake = dg.define_asset_job(
+    "compare_lake",
+    selection=dg.AssetSelection.assets(watch.comparison_with_source),
+    description="Compare every row and value of raw with the operational database; changes nothing.",
+)
+
+JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, compare_lake]

@@ -145,7 +145,9 @@ def _compare_table(
     return Compared(
         source_rows=sum(rows for rows, _ in there.values()),
         lake_rows=sum(rows for rows, _ in here.values()),
-        **found,
+        missing=found["missing"],
+        extra=found["extra"],
+        different=found["different"],
         examples={kind: tuple(keys) for kind, keys in examples.items() if keys},
         awaited_columns=sides.awaited,
     )

@@ -1,8 +1,6 @@
 """The comparison finds what differs, exactly, and nothing where nothing does; beside a stream that goes on."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,29 +9,7 @@ from contracts import warehouse
 from ingestion.postgres_cdc import capture, compare
 from ingestion.settings import CdcSettings
 from tests.ingestion.histories import TABLES, History
-
-
-@contextmanager
-def streaming(settings: CdcSettings) -> Iterator[CdcSettings]:
-    """A stream in a thread, with a heartbeat quick enough to wait for. What stopped it is raised at the end."""
-    settings = settings.model_copy(update={"cdc_heartbeat_seconds": 0.3})
-    over, raised = threading.Event(), []
-
-    def run() -> None:
-        try:
-            capture.stream(settings, stop=over.is_set)
-        except BaseException as error:  # noqa: BLE001
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield settings
-    finally:
-        over.set()
-        thread.join()
-    if raised:
-        raise raised[0]
+from tests.ingestion.streams import streaming
 
 
 def compared(settings: CdcSettings) -> compare.Comparison:
