@@ -7,7 +7,7 @@ import duckdb
 
 from contracts.warehouse import LakeMissing
 from orchestration.defs import watch
-from orchestration.jobs import compare_lake, first_pipeline, refresh_marts, retrain, stream_changes
+from orchestration.jobs import compare_lake, first_pipeline, maintain_lake, refresh_marts, retrain, stream_changes
 from orchestration.resources import Lake
 
 UNDER_WAY = [
@@ -117,6 +117,12 @@ def nightly_comparison() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=maintain_lake, cron_schedule="40 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_maintenance() -> dg.RunRequest:
+    """Maintain at night, after the comparison: builds wait for it."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=retrain, cron_schedule="30 3 * * 1", default_status=dg.DefaultScheduleStatus.RUNNING)
 def weekly_training() -> dg.RunRequest:
     """Train on Mondays before work: labels come by the week, so more often would learn nothing."""
@@ -124,4 +130,4 @@ def weekly_training() -> dg.RunRequest:
 
 
 SENSORS = [keep_streaming, new_changes, watch_lag]
-SCHEDULES = [nightly_comparison, weekly_training]
+SCHEDULES = [nightly_comparison, nightly_maintenance, weekly_training]

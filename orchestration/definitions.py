@@ -6,13 +6,14 @@ Nothing is computed here, and no sensor, condition or check is defined here.
 import dagster as dg
 
 from orchestration import automation, jobs, resources
-from orchestration.defs import activation, churn, dbt, postgres_cdc, watch
+from orchestration.defs import activation, churn, dbt, maintenance, postgres_cdc, watch
 
 defs = dg.Definitions(
     assets=[
         *postgres_cdc.SOURCES,
         postgres_cdc.raw_change_logs,
         watch.comparison_with_source,
+        maintenance.lake_files,
         dbt.marts,
         *churn.ASSETS,
         activation.churn_scores,

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import activation, churn, dbt, watch
+from orchestration.defs import activation, churn, dbt, maintenance, watch
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 
 MARTS_WRITER = {"plyo/writes": "marts"}
@@ -49,4 +49,11 @@ compare_lake = dg.define_asset_job(
     description="Compare every row and value of raw with the operational database; changes nothing.",
 )
 
-JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, compare_lake]
+maintain_lake = dg.define_asset_job(
+    "maintain_lake",
+    selection=dg.AssetSelection.assets(maintenance.lake_files),
+    tags=MARTS_WRITER,  # not beside a build: of two that change a table, one would have to begin again
+    description="Gather small files, forget snapshots past their days, delete files that nothing needs.",
+)
+
+JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, compare_lake, maintain_lake]

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
+import duckdb
 import psycopg
 import pyarrow as pa
 
@@ -223,9 +224,7 @@ class Capture:
         if monotonic() - self._advanced_at > _ADVANCE_SECONDS:
             self.advance_anchor()
         if monotonic() - self._flushed_at > _FLUSH_SECONDS:
-            self._lake.execute("call ducklake_flush_inlined_data('raw')")
-            self._lake.execute("call ducklake_merge_adjacent_files('raw')")
-            self._flushed_at = monotonic()
+            self._gather()
 
     def advance_anchor(self) -> None:
         """Let PostgreSQL drop the log that the lake no longer needs."""
@@ -238,6 +237,14 @@ class Capture:
         """Have a new snapshot of a table taken before its next changes."""
         with warehouse.transaction(self._lake):
             self._set_state(raw_table, TableState("due", self._mark.lsn if self._mark else 0, 0, reason))
+
+    def _gather(self) -> None:
+        self._flushed_at = monotonic()
+        try:
+            self._lake.execute("call ducklake_flush_inlined_data('raw')")
+            self._lake.execute("call ducklake_merge_adjacent_files('raw')")
+        except duckdb.TransactionException as error:
+            log.info("cdc.gathering_left_out", reason=str(error))  # maintenance was at the same files
 
     def _lock(self) -> None:
         self._control.execute(f"set lock_timeout = '{_LOCK_WAIT}'")

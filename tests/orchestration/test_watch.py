@@ -3,29 +3,11 @@
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from contracts import warehouse
-from ingestion.postgres_cdc import capture
 from orchestration import automation
 from orchestration.defs import watch
-from tests.ingestion.conftest import Captured, captured
 from tests.ingestion.streams import streaming
-
-__all__ = ["captured"]
-
-
-@pytest.fixture
-def source(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> Captured:
-    """A captured table of three rows, and the environment of a data process."""
-    for name, value in captured.settings.model_dump().items():
-        told = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        monkeypatch.setenv(f"PLYO_{name.upper()}", told)
-    captured.source.execute(
-        "create table training.steps (id int primary key, note text); insert into training.steps values (1), (2), (3)"
-    )
-    capture.ensure_ready(captured.settings)
-    return captured
 
 
 def checked(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
@@ -33,13 +15,13 @@ def checked(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 
 
 class TestComparison:
-    def test_fails_its_check_and_nothing_else_when_a_row_differs(self, source):
+    def test_fails_its_check_and_nothing_else_when_a_row_differs(self, captured_environment):
         def run() -> dg.ExecuteInProcessResult:
-            with streaming(source.settings):
+            with streaming(captured_environment.settings):
                 return dg.materialize([watch.comparison_with_source])
 
         assert checked(run()) == {"lake_agrees_with_source": True}
-        with warehouse.writing(source.settings) as lake:
+        with warehouse.writing(captured_environment.settings) as lake:
             lake.execute("update raw.training__steps set note = 'wrong' where id = 2")
         result = run()
         assert result.success
@@ -49,7 +31,7 @@ class TestComparison:
 
 
 class TestLag:
-    def test_the_sensor_tells_what_the_checks_tell(self, source, monkeypatch):
+    def test_the_sensor_tells_what_the_checks_tell(self, captured_environment, monkeypatch):
         def told() -> dict[str, tuple[bool, dg.AssetCheckSeverity]]:
             tick: Any = automation.watch_lag(dg.build_sensor_context())
             return {event.check_name: (event.passed, event.severity) for event in tick.asset_events}
@@ -58,5 +40,5 @@ class TestLag:
         checks = dg.Definitions(asset_checks=[watch.lag_checks]).resolve_implicit_global_asset_job_def()
         assert set(checked(checks.execute_in_process())) == set(told())
         monkeypatch.setenv("PLYO_CDC_OBJECTIVE_SECONDS", "0.001")
-        source.source.execute("insert into training.steps select n from generate_series(10, 20) n")
+        captured_environment.source.execute("insert into training.steps select n from generate_series(10, 20) n")
         assert told()["lake_is_fresh"] == (False, dg.AssetCheckSeverity.ERROR)
