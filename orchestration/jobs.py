@@ -12,7 +12,8 @@ MARTS_WRITER = {"plyo/writes": "marts"}
 
 first_pipeline = dg.define_asset_job(
     "first_pipeline",
-    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores),
+    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores)
+    - dg.AssetSelection.checks(watch.lag_checks),  # `watch_lag` tells them
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
 )

@@ -1,4 +1,4 @@
-"""A capture that streams beside a test."""
+"""What goes on beside a test, in threads: a capture that streams, a history that is written."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from ingestion.postgres_cdc import capture
 from ingestion.settings import CdcSettings
+from tests.ingestion.histories import History
 
 
 @contextmanager
@@ -29,3 +30,21 @@ def streaming(settings: CdcSettings) -> Iterator[CdcSettings]:
         thread.join()
     if raised:
         raise raised[0]
+
+
+@contextmanager
+def written(history: History) -> Iterator[None]:
+    """Transaction after transaction, to the end of the block."""
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.05):
+            history.transaction()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()

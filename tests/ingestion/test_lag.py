@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingestion.postgres_cdc import capture
-from ingestion.postgres_cdc.lag import Lag, judge, lag
+from ingestion.postgres_cdc.lag import Lag, judge
 
 FINE = Lag(bytes=0, seconds=5.0, retained_bytes=1_000, safe_bytes=9_000, is_slot_lost=False, blocked={})
 
@@ -32,15 +31,3 @@ class TestJudge:
     )
     def test_tells_what_is_wrong_and_how_urgent_it_is(self, figures, told):
         assert problems(replace(FINE, **figures)) == told
-
-
-class TestLag:
-    def test_counts_what_landed_lately(self, captured):
-        captured.source.execute("create table training.steps (id int primary key)")
-        capture.ensure_ready(captured.settings)
-        for number in range(2):
-            captured.source.execute("insert into training.steps values (%s), (%s)", [number, -1 - number])
-            capture.run_once(captured.settings)
-        now = lag(captured.settings)
-        assert (now.changes_lately, now.batches_lately) == (4, 2)
-        assert problems(now) == {}
