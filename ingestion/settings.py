@@ -6,7 +6,7 @@ from contracts.warehouse import WarehouseSettings
 
 
 class CdcSettings(WarehouseSettings):
-    """What change capture needs: the source, and the lake as `lake_writer`.
+    """What change capture and its watch need: the source, and the lake as `lake_writer`.
 
     Args:
         cdc_url: libpq URL of the operational database as `plyo_cdc`, which may replicate and select.
@@ -15,6 +15,7 @@ class CdcSettings(WarehouseSettings):
         cdc_batch_changes: Changes asked for at once; a batch always ends with a transaction, so it may be larger.
         cdc_period_seconds: How often the stream looks for changes when it has caught up.
         cdc_heartbeat_seconds: A quiet source is noted in the lake this often, so that quiet is not taken for stale.
+        cdc_objective_seconds: The lake is to hold everything that is older; ten times as old is an error.
     """
 
     cdc_url: SecretStr
@@ -23,3 +24,4 @@ class CdcSettings(WarehouseSettings):
     cdc_batch_changes: int = 250_000
     cdc_period_seconds: float = 1.0
     cdc_heartbeat_seconds: float = 10.0
+    cdc_objective_seconds: float = 60.0

@@ -6,7 +6,8 @@ import dagster as dg
 import duckdb
 
 from contracts.warehouse import LakeMissing
-from orchestration.jobs import first_pipeline, refresh_marts, retrain, stream_changes
+from orchestration.defs import watch
+from orchestration.jobs import compare_lake, first_pipeline, maintain_lake, refresh_marts, retrain, stream_changes
 from orchestration.resources import Lake
 
 UNDER_WAY = [
@@ -101,11 +102,32 @@ def new_changes(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SensorRes
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"lsn {lsn}", tags={"plyo/changes": str(changes)})])
 
 
+@dg.sensor(minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
+def watch_lag() -> dg.SensorResult | dg.SkipReason:
+    """Report the alarms of the capture every two minutes, without a run: a run costs seconds, the figures none."""
+    try:
+        return dg.SensorResult(asset_events=watch.evaluations())
+    except LakeMissing:
+        return dg.SkipReason("there is no lake yet")
+
+
+@dg.schedule(job=compare_lake, cron_schedule="10 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_comparison() -> dg.RunRequest:
+    """Compare at night: every row of the source is read once, and its snapshot holds back vacuum meanwhile."""
+    return dg.RunRequest()
+
+
+@dg.schedule(job=maintain_lake, cron_schedule="40 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_maintenance() -> dg.RunRequest:
+    """Maintain at night, after the comparison: builds wait for it."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=retrain, cron_schedule="30 3 * * 1", default_status=dg.DefaultScheduleStatus.RUNNING)
 def weekly_training() -> dg.RunRequest:
     """Train on Mondays before work: labels come by the week, so more often would learn nothing."""
     return dg.RunRequest()
 
 
-SENSORS = [keep_streaming, new_changes]
-SCHEDULES = [weekly_training]
+SENSORS = [keep_streaming, new_changes, watch_lag]
+SCHEDULES = [nightly_comparison, nightly_maintenance, weekly_training]

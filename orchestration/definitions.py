@@ -6,10 +6,19 @@ Nothing is computed here, and no sensor, condition or check is defined here.
 import dagster as dg
 
 from orchestration import automation, jobs, resources
-from orchestration.defs import activation, churn, dbt, postgres_cdc
+from orchestration.defs import activation, churn, dbt, maintenance, postgres_cdc, watch
 
 defs = dg.Definitions(
-    assets=[*postgres_cdc.SOURCES, postgres_cdc.raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores],
+    assets=[
+        *postgres_cdc.SOURCES,
+        postgres_cdc.raw_change_logs,
+        watch.comparison_with_source,
+        maintenance.lake_files,
+        dbt.marts,
+        *churn.ASSETS,
+        activation.churn_scores,
+    ],
+    asset_checks=[watch.lag_checks],
     jobs=jobs.JOBS,
     sensors=automation.SENSORS,
     schedules=automation.SCHEDULES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import activation, churn, dbt
+from orchestration.defs import activation, churn, dbt, maintenance, watch
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
 
@@ -13,7 +13,8 @@ MARTS_WRITER = {"plyo/writes": "marts"}
 
 first_pipeline = dg.define_asset_job(
     "first_pipeline",
-    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores),
+    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores)
+    - dg.AssetSelection.checks(watch.lag_checks),  # `watch_lag` tells them
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
 )
@@ -50,4 +51,17 @@ def resume_table() -> None:
     resume()
 
 
-JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, resume_table]
+compare_lake = dg.define_asset_job(
+    "compare_lake",
+    selection=dg.AssetSelection.assets(watch.comparison_with_source),
+    description="Compare every row and value of raw with the operational database; changes nothing.",
+)
+
+maintain_lake = dg.define_asset_job(
+    "maintain_lake",
+    selection=dg.AssetSelection.assets(maintenance.lake_files),
+    tags=MARTS_WRITER,  # not beside a build: of two that change a table, one would have to begin again
+    description="Gather small files, forget snapshots past their days, delete files that nothing needs.",
+)
+
+JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, resume_table, compare_lake, maintain_lake]

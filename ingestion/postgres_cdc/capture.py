@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Self, TypeVar
 
+import duckdb
 import psycopg
 import pyarrow as pa
 
@@ -257,9 +258,7 @@ class Capture:
         if monotonic() - self._asked_at > _REQUESTS_SECONDS:
             self.answer_requests()
         if monotonic() - self._flushed_at > _FLUSH_SECONDS:
-            self._lake.execute("call ducklake_flush_inlined_data('raw')")
-            self._lake.execute("call ducklake_merge_adjacent_files('raw')")
-            self._flushed_at = monotonic()
+            self._gather()
 
     def advance_anchor(self) -> None:
         """Let PostgreSQL drop the log that the lake no longer needs."""
@@ -326,6 +325,14 @@ class Capture:
     def _take_states(self) -> None:
         self._states = dict(progress.table_states(self._lake, self._slot))
         self._raw.gone = {raw_table: set(state.gone) for raw_table, state in self._states.items()}
+
+    def _gather(self) -> None:
+        self._flushed_at = monotonic()
+        try:
+            self._lake.execute("call ducklake_flush_inlined_data('raw')")
+            self._lake.execute("call ducklake_merge_adjacent_files('raw')")
+        except duckdb.TransactionException as error:
+            log.info("cdc.gathering_left_out", reason=str(error))  # maintenance was at the same files
 
     def _lock(self) -> None:
         self._control.execute(f"set lock_timeout = '{_LOCK_WAIT}'")

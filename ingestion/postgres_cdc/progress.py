@@ -98,6 +98,18 @@ def move_watermark(
     return moved
 
 
+def landed_since(lake: duckdb.DuckDBPyConnection, slot: str, at: datetime) -> tuple[int, int]:
+    """Changes landed since a time, and the lake commits that brought them."""
+    if not _is_begun(lake):
+        return 0, 0
+    row = lake.execute(
+        f"select coalesce(sum(changes), 0)::bigint, count(*) from {WATERMARKS} "
+        "where slot = ? and landed_at >= ? and changes > 0",
+        [slot, at],
+    ).fetchone()
+    return row if row else (0, 0)
+
+
 def table_states(lake: duckdb.DuckDBPyConnection, slot: str) -> Mapping[str, TableState]:
     """State of every table that had one, by raw name."""
     if not _is_begun(lake):

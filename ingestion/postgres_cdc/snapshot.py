@@ -21,7 +21,7 @@ from ingestion.postgres_cdc.slot import ExportedSnapshot
 from ingestion.postgres_cdc.source import TEXT_OPTIONS
 from ingestion.postgres_cdc.texts import text_of
 
-_SOURCE = "cdc_source"
+SOURCE = "cdc_source"
 _LAST_TIME = "294247-01-10 04:00:54.775806"  # that DuckDB can say
 
 
@@ -37,13 +37,13 @@ def source_attached(lake: duckdb.DuckDBPyConnection, url: str) -> Iterator[None]
         "password": unquote(parts.password or ""),
     }
     options = ", ".join(f"{name} {_literal(value)}" for name, value in given.items() if value)
-    lake.execute(f"create or replace secret {_SOURCE} (type postgres, {options})")
+    lake.execute(f"create or replace secret {SOURCE} (type postgres, {options})")
     session = _literal(f"options={_literal(TEXT_OPTIONS)}")
-    lake.execute(f"attach {session} as {_SOURCE} (type postgres, secret {_SOURCE}, read_only)")
+    lake.execute(f"attach {session} as {SOURCE} (type postgres, secret {SOURCE}, read_only)")
     try:
         yield
     finally:
-        lake.execute(f"detach {_SOURCE}")
+        lake.execute(f"detach {SOURCE}")
 
 
 def copy_tables(
@@ -69,12 +69,11 @@ def copy_tables(
     Raises:
         TableStopped: a table has a type or a value that cannot be landed.
     """
-    adopt = f"set transaction snapshot {_literal(snapshot.name)}"
-    lake.execute(f"call postgres_execute('{_SOURCE}', {_literal(adopt)})")
+    adopt(lake, snapshot)
     copied = {}
     for relation in relations:
         had_rows = raw.prepare(relation, for_snapshot=True)
-        _refuse_what_does_not_fit(lake, relation)
+        refuse_what_does_not_fit(lake, relation)
         try:
             rows = _copy(lake, relation, snapshot, taken_at)
         except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
@@ -89,25 +88,32 @@ def copy_tables(
     return copied
 
 
+def adopt(lake: duckdb.DuckDBPyConnection, snapshot: ExportedSnapshot) -> None:
+    """Have the attached source read as of a snapshot, to the end of the lake's transaction; before any other read."""
+    statement = f"set transaction snapshot {_literal(snapshot.name)}"
+    lake.execute(f"call postgres_execute('{SOURCE}', {_literal(statement)})")
+
+
 def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: ExportedSnapshot, taken_at: datetime) -> int:
     counted = lake.execute(
         f"""insert into raw.main.{quoted(relation.raw_table)} by name
-            select {", ".join(_received(column) for column in relation.columns)},
+            select {", ".join(received(column) for column in relation.columns)},
                    'r' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
                    current_timestamp as _landed_at
-            from {_rows_of(relation)}""",
+            from {rows_of(relation)}""",
         [snapshot.lsn, taken_at],
     ).fetchone()
     return int(counted[0]) if counted else 0
 
 
-def _rows_of(relation: Relation) -> str:
+def rows_of(relation: Relation) -> str:
+    """SQL of the attached source's rows of a table: published columns, to be taken as `received` says."""
     is_plain = all(column.is_plain and column.lake_type.is_natural for column in relation.columns)
     if is_plain and not relation.has_heirs:
-        return f"{_SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
+        return f"{SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
     columns = ", ".join(_cast(column) for column in relation.columns)
     query = f"select {columns} from {_table(relation)}"
-    return f"postgres_query('{_SOURCE}', {_literal(query)})"
+    return f"postgres_query('{SOURCE}', {_literal(query)})"
 
 
 def _table(relation: Relation) -> str:
@@ -124,14 +130,16 @@ def _cast(column: Column) -> str:
     return f"{name}::text{array} as {name}"
 
 
-def _received(column: Column) -> str:
+def received(column: Column) -> str:
+    """SQL of a column of `rows_of` as raw has it, but for its type where that was sent as text."""
     name = quoted(column.name)
     if column.lake_type.name == "BLOB[]":
         return f"list_transform({name}, lambda item: unhex(substr(item, 3))) as {name}"
     return name
 
 
-def _refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+def refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Raise TableStopped where the attached source's table has values that the lake cannot hold."""
     # The scanner reads NaN in a decimal as 0.00 and forgets where an array starts, without a word.
     found = [(column, *doubt) for column in relation.columns for doubt in _doubts(column)]
     if not found:
@@ -140,7 +148,7 @@ def _refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relatio
         f"count(*) filter (where {condition}) as doubt_{n}" for n, (_, condition, _) in enumerate(found)
     )
     query = f"select {counted} from {_table(relation)}"
-    counts = lake.execute(f"from postgres_query('{_SOURCE}', {_literal(query)})").fetchone() or ()
+    counts = lake.execute(f"from postgres_query('{SOURCE}', {_literal(query)})").fetchone() or ()
     for (column, _, complaint), rows in zip(found, counts, strict=True):
         if rows:
             raise TableStopped(relation, f"column {column.name}: {complaint} ({rows} rows): {REMEDY}")

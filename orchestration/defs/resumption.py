@@ -1,4 +1,4 @@
-"""Taking up a table whose changes could not be landed, once a person says how. Run by hand, as the job `resume_table`."""
+"""Taking up a table whose changes could not be landed, once a person says how: the job `resume_table`, run by hand."""
 
 import time
 from typing import TYPE_CHECKING

@@ -63,6 +63,7 @@ class TestStream:
         assert noted.committed_at > quiet_since
         now = lag(settings)
         assert (now.is_slot_lost, now.is_slot_in_danger, now.blocked) == (False, False, {})
+        assert now.changes_lately >= now.batches_lately >= len(landed) - 1
 
     def test_a_source_never_captured_has_no_age(self, captured):
         assert lag(captured.settings).seconds is None

@@ -1,14 +1,16 @@
-"""The business lake of the dbt tests, and Dagster runs on it in this process."""
+"""The business lake of the dbt tests, a captured source, and Dagster runs on it in this process."""
 
 from pathlib import Path
 
 import pytest
 
 from contracts.warehouse import WarehouseSettings
+from ingestion.postgres_cdc import capture
 from tests.dbt_project.conftest import business_database, business_lake
 from tests.dbt_project.lake import environment
+from tests.ingestion.conftest import Captured, captured
 
-__all__ = ["business_database", "business_lake"]
+__all__ = ["business_database", "business_lake", "captured"]
 
 
 @pytest.fixture
@@ -19,3 +21,16 @@ def lake_environment(
     for name, value in environment(business_lake, tmp_path / "target").items():
         monkeypatch.setenv(name, value)
     return business_lake
+
+
+@pytest.fixture
+def captured_environment(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> Captured:
+    """A captured table of three rows, and the environment of a data process."""
+    for name, value in captured.settings.model_dump().items():
+        told = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        monkeypatch.setenv(f"PLYO_{name.upper()}", told)
+    captured.source.execute(
+        "create table training.steps (id int primary key, note text); insert into training.steps values (1), (2), (3)"
+    )
+    capture.ensure_ready(captured.settings)
+    return captured
