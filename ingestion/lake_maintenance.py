@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from contracts import warehouse
 from contracts.telemetry import get_logger
 from contracts.warehouse import LAKES, Lake, WarehouseSettings
+from ingestion.postgres_cdc import parked
 from ingestion.postgres_cdc.capture import Capture
 from ingestion.postgres_cdc.land import quoted
 from ingestion.settings import CdcSettings
@@ -43,6 +44,10 @@ class MaintenanceSettings(WarehouseSettings):
 
 class Busy(RuntimeError):
     """Maintenance or an erasure is under way already; one would delete the files that the other is writing."""
+
+
+class TableBlocked(RuntimeError):
+    """A table has changes that were put aside; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +108,17 @@ def erase(settings: CdcSettings, rows: Mapping[str, Mapping[str, Sequence[Any]]]
     Raises:
         ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
         Busy: maintenance is under way.
+        TableBlocked: a table's changes are not all landed, so it cannot be told what is the person's.
         duckdb.BinderException: a column is not in its table; nothing was erased.
     """
-    with Capture(settings), _alone(settings), warehouse.writing(settings) as lake:
+    with Capture(settings) as capture, _alone(settings), warehouse.writing(settings) as lake:
+        if blocked := sorted(rows.keys() & capture.blocked().keys()):
+            raise TableBlocked(f"{', '.join(blocked)}: changes were put aside and not landed; resume it first")
         with warehouse.transaction(lake):
             counted = {table: _delete(lake, table, wanted) for table, wanted in rows.items()}
-        for table in rows:
+            for table in rows:
+                lake.execute(f"delete from {parked.TABLE} where raw_table = ?", [table])
+        for table in (*rows, parked.TABLE.rsplit(".", 1)[-1]):
             lake.execute("call ducklake_flush_inlined_data('raw', schema_name => 'main', table_name => ?)", [table])
             lake.execute("call ducklake_rewrite_data_files('raw', ?, schema => 'main', delete_threshold => 0)", [table])
         erased = Erased(counted, *_forget(lake, "raw"))

@@ -285,18 +285,18 @@ class Capture:
                 with warehouse.transaction(self._lake):
                     if reshape is None:
                         self._set_due(raw_table, "resumed by hand")
-                    progress.answered(self._lake, request)
+                    progress.answered(self._lake, self._slot, request)
                 continue
             try:
                 with warehouse.transaction(self._lake):
                     self._land_parked(raw_table, state, reshape)
-                    progress.answered(self._lake, request)
+                    progress.answered(self._lake, self._slot, request)
                 log.info("cdc.table_resumed", table=raw_table)
             except TableStopped as stopped:
                 self._raw.refresh()
                 with warehouse.transaction(self._lake):
                     self._set_state(raw_table, replace(state, reason=stopped.reason))
-                    progress.answered(self._lake, request)
+                    progress.answered(self._lake, self._slot, request)
             finally:
                 self._raw.told.pop(raw_table, None)
             self._take_states()
@@ -313,10 +313,9 @@ class Capture:
             lambda relation: state.lsn if relation.oid == state.oid else None,
             self._texts.column,
         )
-        for messages in parked.messages(self._lake, self._slot, raw_table):
+        for messages in parked.messages(self._lake, self._slot, raw_table, since_lsn=state.lsn):
             for piece in decoder.decode(messages):
                 self._land(piece)
-        parked.forget(self._lake, self._slot, raw_table)
         self._set_state(raw_table, TableState("live", state.lsn, state.oid, gone=self._gone(raw_table)))
 
     def _gone(self, raw_table: str) -> tuple[str, ...]:

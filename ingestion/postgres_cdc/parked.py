@@ -67,9 +67,12 @@ def park(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, picked: pa.
     lake.unregister("_picked")
 
 
-def messages(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str) -> Iterator[pa.BinaryArray]:
-    """What was put aside of a table, in order, in chunks. The connection may be used between them."""
-    begin = (0, -1)
+def messages(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, *, since_lsn: int) -> Iterator[pa.BinaryArray]:
+    """What was put aside of a table since it was blocked, in order, in chunks; it stays there.
+
+    The connection may be used between chunks.
+    """
+    begin = (since_lsn, -1)
     while True:
         chunk = lake.execute(
             f"""select lsn, place, message from {TABLE} where slot = ? and raw_table = ? and (lsn, place) > (?, ?)
@@ -80,8 +83,3 @@ def messages(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str) -> Iter
             return
         begin = (chunk["lsn"][-1].as_py(), chunk["place"][-1].as_py())
         yield chunk["message"].combine_chunks().cast(pa.binary())
-
-
-def forget(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str) -> None:
-    """Drop what was put aside of a table: it has been landed, or a snapshot holds it."""
-    lake.execute(f"delete from {TABLE} where slot = ? and raw_table = ?", [slot, raw_table])

@@ -58,7 +58,8 @@ def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
                 landed_at timestamptz, changes bigint);
             create table if not exists {TABLES} (slot varchar, raw_table varchar, state varchar, lsn ubigint,
                 oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[]);
-            create table if not exists {REQUESTS} (slot varchar, id uuid, raw_table varchar, reshape json)"""
+            create table if not exists {REQUESTS} (slot varchar, id uuid, raw_table varchar, reshape json,
+                is_answered boolean)"""
     )
     known = lake.execute(
         """select column_name from duckdb_columns()
@@ -148,15 +149,19 @@ def set_state(
 def ask(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, reshape: Reshape | None) -> None:
     """Ask whoever captures to take a table up again; None: with a new snapshot."""
     told = None if reshape is None else json.dumps(asdict(reshape))
-    lake.execute(f"insert into {REQUESTS} values (?, ?, ?, ?)", [slot, new_id(), raw_table, told])
+    lake.execute(f"insert into {REQUESTS} values (?, ?, ?, ?, false)", [slot, new_id(), raw_table, told])
 
 
 def asked(lake: duckdb.DuckDBPyConnection, slot: str) -> list[tuple[UUID, str, Reshape | None]]:
     """What was asked and is not answered, oldest first: its id, the raw table, how to follow its new shape."""
-    found = lake.execute(f"select id, raw_table, reshape from {REQUESTS} where slot = ? order by id", [slot]).fetchall()
+    found = lake.execute(
+        f"""select id, any_value(raw_table), any_value(reshape) from {REQUESTS} where slot = ?
+            group by id having not bool_or(is_answered) order by id""",
+        [slot],
+    ).fetchall()
     return [(one, raw_table, Reshape(**json.loads(told)) if told else None) for one, raw_table, told in found]
 
 
-def answered(lake: duckdb.DuckDBPyConnection, request: UUID) -> None:
-    """Note that a request was dealt with."""
-    lake.execute(f"delete from {REQUESTS} where id = ?", [request])
+def answered(lake: duckdb.DuckDBPyConnection, slot: str, request: UUID) -> None:
+    """Note that a request was dealt with: by one more row, because a delete and somebody's insert refuse each other."""
+    lake.execute(f"insert into {REQUESTS} (slot, id, is_answered) values (?, ?, true)", [slot, request])

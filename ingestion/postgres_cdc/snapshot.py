@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 
-from ingestion.postgres_cdc import parked
 from ingestion.postgres_cdc.columns import NOT_A_NUMBER, REMEDY, SHAPELESS, TOO_LATE
 from ingestion.postgres_cdc.land import RawTables, first_line, quoted
 from ingestion.postgres_cdc.progress import TableState, set_state
@@ -83,7 +82,6 @@ def copy_tables(
             _remove_vanished(lake, raw, relation, snapshot, taken_at)
         live = TableState("live", snapshot.lsn, relation.oid, gone=tuple(sorted(raw.gone.get(relation.raw_table, ()))))
         set_state(lake, slot, relation.raw_table, live, rows=rows)
-        parked.forget(lake, slot, relation.raw_table)
         copied[relation.raw_table] = rows
     return copied
 

@@ -215,6 +215,9 @@ class TestResumedWithoutASnapshot:
         assert capture.resume(captured.settings, "training__steps", told).blocked == {}
         assert today(captured.settings, "steps", "id, weight") == [(2, 8100), (3, 8200), (6, 9050)]
         assert history(captured.settings, "id, weight")[0] == ("r", 1, 8050)
+        with warehouse.writing(captured.settings) as lake:
+            lake.execute("call ducklake_flush_inlined_data('raw'); call ducklake_merge_adjacent_files('raw')")
+        assert history(captured.settings, "id, weight")[0] == ("r", 1, 8050)
 
     def test_what_does_not_explain_the_shape_changes_nothing(self, blocked, captured):
         landed = capture.resume(captured.settings, "training__steps", Reshape(dropped=["weight"]))
