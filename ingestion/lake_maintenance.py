@@ -39,7 +39,7 @@ class MaintenanceSettings(WarehouseSettings):
         lake_keep_days: The lake can be seen as it was at any time in so many days.
     """
 
-    lake_keep_days: int = 30
+    lake_keep_days: float = 30
 
 
 class Busy(RuntimeError):

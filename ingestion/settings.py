@@ -22,6 +22,6 @@ class CdcSettings(WarehouseSettings):
     cdc_slot: str = "plyo_cdc"
     cdc_publication: str = "plyo_cdc"
     cdc_batch_changes: int = 250_000
-    cdc_period_seconds: float = 1.0
+    cdc_period_seconds: float = 0.15
     cdc_heartbeat_seconds: float = 10.0
     cdc_objective_seconds: float = 60.0

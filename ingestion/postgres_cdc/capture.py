@@ -135,8 +135,8 @@ def stream(settings: CdcSettings, stop: Callable[[], bool], on_batch: Callable[[
                 if stop():
                     break
             capture.keep_up()
-            while not stop() and monotonic() - started < settings.cdc_period_seconds:
-                sleep(min(0.1, settings.cdc_period_seconds))
+            while not stop() and (rest := started + settings.cdc_period_seconds - monotonic()) > 0:
+                sleep(min(rest, 0.1))
         capture.advance_anchor()
 
 

@@ -30,7 +30,7 @@ class TestMaintain:
         history = History(captured.source, 3)
         with streaming(captured.settings) as settings:
             with written(history):
-                done = [maintain(maintenance(settings, lake_keep_days=0))["raw"] for _ in range(8)]
+                done = [maintain(maintenance(settings, lake_keep_days=3 / 86_400))["raw"] for _ in range(8)]
             assert compare.compare(settings).differing == {}
         assert sum(one.expired_snapshots for one in done) > 0
         for table in KEYS:
