@@ -7,7 +7,7 @@ message lets the ones behind it pass.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy import CursorResult, exists, or_, select, text, update
 from sqlalchemy.orm import Session, aliased, sessionmaker
 
 from contracts.telemetry import get_logger, trace
@@ -26,25 +26,37 @@ def handle_next(sessions: sessionmaker[Session], consumers: Mapping[str, Consume
         False when there is none.
     """
     key: tuple[str, str] | None = None
-    traceparent = None
+    attempts, traceparent = 0, None
     try:
         with sessions.begin() as session:
             message = _next_due(session, list(consumers), datetime.now(UTC))
             if message is None:
                 return False
-            key, traceparent = (message.source, message.message_id), message.traceparent  # a rollback empties the row
-            with trace(traceparent):
-                consumers[message.source](session, message)
-                failpoints.hit("consumer.before_commit")
+            # A rollback empties the row.
+            key, attempts, traceparent = (message.source, message.message_id), message.attempts, message.traceparent
+            try:
+                with trace(traceparent), session.begin_nested():
+                    consumers[message.source](session, message)
+                    failpoints.hit("consumer.before_commit")
+            except Exception as error:
+                # In the same transaction: the row is locked until everybody can see when its next try is due.
+                session.execute(text("select"))  # raises where the connection is gone too
+                with trace(traceparent):
+                    log.exception("message_failed", source=key[0], message_id=key[1])
+                    _put_back(message, error, retry)
+                return True
             message.handled_at = datetime.now(UTC)
             message.attempts += 1
             message.next_attempt_at = message.last_error = None
     except Exception as error:
         if key is None:  # the database, not the message
             raise
-        with trace(traceparent):
+        with trace(traceparent), sessions.begin() as session:
             log.exception("message_failed", source=key[0], message_id=key[1])
-            _put_back(sessions, key, error, retry)
+            message = session.get(InboxMessage, key, with_for_update={"skip_locked": True})
+            # Otherwise another worker has it, or has tried it since.
+            if message is not None and message.handled_at is None and message.attempts == attempts:
+                _put_back(message, error, retry)
         return True
     failpoints.hit("consumer.after_commit")
     return True
@@ -84,15 +96,13 @@ def _next_due(session: Session, sources: list[str], now: datetime) -> InboxMessa
     )
 
 
-def _put_back(sessions: sessionmaker[Session], key: tuple[str, str], error: Exception, retry: RetryPolicy) -> None:
+def _put_back(message: InboxMessage, error: Exception, retry: RetryPolicy) -> None:
     now = datetime.now(UTC)
-    with sessions.begin() as session:
-        message = session.get(InboxMessage, key, with_for_update={"skip_locked": True})
-        if message is None or message.handled_at is not None:  # another worker has it already
-            return
-        message.attempts += 1
-        message.last_error = told(error)
-        message.next_attempt_at = now + retry.delay(message.attempts)
-        if retry.is_last(message.attempts):
-            message.next_attempt_at, message.parked_at = None, now
-            log.error("message_parked", source=key[0], message_id=key[1], attempts=message.attempts)
+    message.attempts += 1
+    message.last_error = told(error)
+    message.next_attempt_at = now + retry.delay(message.attempts)
+    if retry.is_last(message.attempts):
+        message.next_attempt_at, message.parked_at = None, now
+        log.error(
+            "message_parked", source=message.source, message_id=message.message_id, attempts=message.attempts
+        )  # fmt: skip

@@ -183,6 +183,15 @@ class TestRetries:
         assert parked == [(str(poison), 4, "RuntimeError: poison", None)]
         assert world.value("select count(*) from public.effects where reason = 'poison'") == 1  # `record` was fine
 
+    def test_no_try_comes_before_its_time_however_many_workers_there_are(self, world: World) -> None:
+        for _ in range(3):
+            world.start()
+        for _ in range(20):
+            world.publish("poison")
+        world.wait("select count(*) from platform.inbox_messages where parked_at is not null", 20)
+        tried = world.rows("select distinct attempts from platform.inbox_messages where parked_at is not null")
+        assert tried == [(4,)]
+
     def test_a_parked_message_can_be_driven_again(self, world: World) -> None:
         world.start()
         world.publish("poison")
