@@ -74,7 +74,8 @@ class TestReceive:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["code"] == "commerce.forged_webhook"
 
-    @pytest.mark.parametrize(("shift", "verdict"), [(-299, 200), (-301, 401), (299, 200), (302, 401)])
+    # Half a minute of room where the time that the test itself takes would change the verdict.
+    @pytest.mark.parametrize(("shift", "verdict"), [(-270, 200), (-301, 401), (299, 200), (330, 401)])
     def test_takes_no_old_message_and_none_of_tomorrow(self, hook: Any, shift: int, verdict: int) -> None:
         assert hook(BODY, signed(BODY, at=time.time() + shift)).status_code == verdict
 
