@@ -26,6 +26,7 @@ import psycopg
 
 from contracts import warehouse
 from ingestion.postgres_cdc import capture, publication
+from ingestion.postgres_cdc.landed import Landed
 from ingestion.settings import CdcSettings
 from plyo.postgres import BINARIES, PostgresServer, free_port
 
@@ -110,7 +111,7 @@ def _capture(settings: CdcSettings, line: Connection) -> None:
         running.get_ready()
         while line.recv():
             started = time.perf_counter()
-            landed = capture.Landed()
+            landed = Landed()
             for batch in running.batches():
                 landed.add(batch)
             took = time.perf_counter() - started

@@ -4,14 +4,14 @@ The order that makes every change land exactly once, whatever is killed when: ro
 transaction; the anchor slot moves after it, and never past the watermark; a new start reads from the lake's watermark.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import duckdb
 import psycopg
@@ -19,9 +19,10 @@ import pyarrow as pa
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ingestion.postgres_cdc import parked, progress, slot, snapshot
+from ingestion.postgres_cdc import parked, progress, requests, slot, snapshot
 from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
+from ingestion.postgres_cdc.landed import Landed
 from ingestion.postgres_cdc.parked import Parking
 from ingestion.postgres_cdc.progress import TableState
 from ingestion.postgres_cdc.relation import Relation, Reshape, TableStopped
@@ -33,10 +34,8 @@ _CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the siz
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
 _FLUSH_SECONDS = 600.0
 _REQUESTS_SECONDS = 5.0
-PHASES = ("read", "decode", "land", "commit")
 _LOCK_WAIT = "10s"  # the session of a killed capture can take a moment to end
 
-T = TypeVar("T")
 log = get_logger(__name__)
 
 
@@ -50,42 +49,6 @@ class UnknownTable(ValueError):
 
 class SourceWentBack(RuntimeError):
     """The lake is ahead of the source, which was restored or replaced: give the lake a new folder and catalog."""
-
-
-@dataclass
-class Landed:
-    """What one lake commit, or several together, brought.
-
-    Args:
-        rows: Changes appended, by raw table; rows of snapshots are not among them.
-        snapshots: Rows copied as a whole table, by raw table.
-        blocked: Why a table's changes are not landed, for every table that is blocked now.
-        seconds: Time of each phase: `read` (waiting for PostgreSQL), `decode`, `land`, `commit`. Snapshots: none.
-        batches: Lake commits that brought changes.
-        lsn: Everything in the source before it is in the lake.
-        lag_bytes: Log of the source after that, when it was last looked at.
-        lag_seconds: Age of the newest change that was landed, when it was landed; 0 when there was none.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    snapshots: dict[str, int] = field(default_factory=dict)
-    blocked: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    batches: int = 0
-    lsn: int = 0
-    lag_bytes: int = 0
-    lag_seconds: float = 0.0
-
-    def add(self, other: "Landed") -> None:
-        """Count what came after this too."""
-        for mine, more in ((self.rows, other.rows), (self.snapshots, other.snapshots)):
-            for table, rows in more.items():
-                mine[table] = mine.get(table, 0) + rows
-        for phase, spent in other.seconds.items():
-            self.seconds[phase] += spent
-        self.batches += other.batches
-        self.blocked, self.lsn = other.blocked, other.lsn
-        self.lag_bytes, self.lag_seconds = other.lag_bytes, other.lag_seconds
 
 
 def _ignore(_: object) -> None:
@@ -107,11 +70,12 @@ def run_once(settings: CdcSettings) -> Landed:
     """Bring everything that is committed now into the lake, and say what it was. Raises as `ensure_ready`."""
     with Capture(settings) as capture:
         landed = capture.get_ready()
-        # Requests come second: then all that a blocked table has missed is put aside.
-        for _ in range(2 if capture.is_asked() else 1):
+        for batch in capture.batches():
+            landed.add(batch)
+        # Only now is all that a blocked table has missed put aside.
+        if capture.answer_requests():
             for batch in capture.batches():
                 landed.add(batch)
-            capture.answer_requests()
         landed.blocked = capture.blocked()
         capture.advance_anchor()
         return landed
@@ -153,9 +117,10 @@ def resume(settings: CdcSettings, raw_table: str, reshape: Reshape | None = None
     """
     with warehouse.writing(settings) as lake:
         progress.create_tables(lake)
+        requests.create_table(lake)
         if raw_table not in progress.table_states(lake, settings.cdc_slot):
             raise UnknownTable(f"raw has no table {raw_table}, or nothing was captured yet")
-        progress.ask(lake, settings.cdc_slot, raw_table, reshape)
+        requests.ask(lake, settings.cdc_slot, raw_table, reshape)
     return run_once(settings)
 
 
@@ -188,6 +153,7 @@ class Capture:
             self._lake = opened.enter_context(warehouse.writing(self._settings))
             progress.create_tables(self._lake)
             parked.create_table(self._lake)
+            requests.create_table(self._lake)
             self._source = Source(self._control, self._settings.cdc_publication)
             self._raw = RawTables(self._lake, self._source)
             self._take_states()
@@ -268,39 +234,37 @@ class Capture:
             self._step("advanced")
         self._advanced_at = monotonic()
 
-    def call_due(self, raw_table: str, reason: str) -> None:
-        """Have a new snapshot of a table taken before its next changes."""
-        with warehouse.transaction(self._lake):
-            self._set_due(raw_table, reason)
+    def answer_requests(self) -> bool:
+        """Take up the tables that people asked for: call a snapshot due, or land what was put aside.
 
-    def is_asked(self) -> bool:
-        """Whether people asked for a table to be taken up."""
-        return bool(progress.asked(self._lake, self._slot))
-
-    def answer_requests(self) -> None:
-        """Take up the tables that people asked for: call a snapshot due, or land what was put aside."""
-        for request, raw_table, reshape in progress.asked(self._lake, self._slot):
+        Returns:
+            Whether anybody had asked.
+        """
+        asked = requests.asked(self._lake, self._slot)
+        for request, raw_table, reshape in asked:
             state = self._states.get(raw_table)
             if reshape is None or state is None or state.state != "blocked":
                 with warehouse.transaction(self._lake):
                     if reshape is None:
-                        self._set_due(raw_table, "resumed by hand")
-                    progress.answered(self._lake, self._slot, request)
+                        lsn = self._mark.lsn if self._mark else 0
+                        self._set_state(raw_table, TableState("due", lsn, 0, "resumed by hand"))
+                    requests.answered(self._lake, self._slot, request)
                 continue
             try:
                 with warehouse.transaction(self._lake):
                     self._land_parked(raw_table, state, reshape)
-                    progress.answered(self._lake, self._slot, request)
+                    requests.answered(self._lake, self._slot, request)
                 log.info("cdc.table_resumed", table=raw_table)
             except TableStopped as stopped:
                 self._raw.refresh()
                 with warehouse.transaction(self._lake):
                     self._set_state(raw_table, replace(state, reason=stopped.reason))
-                    progress.answered(self._lake, self._slot, request)
+                    requests.answered(self._lake, self._slot, request)
             finally:
                 self._raw.told.pop(raw_table, None)
             self._take_states()
         self._asked_at = monotonic()
+        return bool(asked)
 
     def _land_parked(self, raw_table: str, state: TableState, reshape: Reshape) -> None:
         if not state.lsn:
@@ -316,10 +280,7 @@ class Capture:
         for messages in parked.messages(self._lake, self._slot, raw_table, since_lsn=state.lsn):
             for piece in decoder.decode(messages):
                 self._land(piece)
-        self._set_state(raw_table, TableState("live", state.lsn, state.oid, gone=self._gone(raw_table)))
-
-    def _gone(self, raw_table: str) -> tuple[str, ...]:
-        return tuple(sorted(self._raw.gone.get(raw_table, ())))
+        self._set_state(raw_table, TableState("live", state.lsn, state.oid, gone=self._raw.gone_of(raw_table)))
 
     def _take_states(self) -> None:
         self._states = dict(progress.table_states(self._lake, self._slot))
@@ -390,10 +351,10 @@ class Capture:
         blocked = {state.oid: table for table, state in self._states.items() if state.state == "blocked" and state.lsn}
         parking = Parking(blocked)
         with warehouse.transaction(self._lake):
-            for messages in _in_chunks(_timed(chain([first], pieces), landed, "read")):
+            for messages in _in_chunks(landed.timed(chain([first], pieces), "read")):
                 for table, picked in parking.pick(messages):
                     parked.park(self._lake, self._slot, table, picked)
-                for piece in _timed(decoder.decode(messages), landed, "decode"):
+                for piece in landed.timed(decoder.decode(messages), "decode"):
                     started = monotonic()
                     table, rows = piece.relation.raw_table, self._land(piece)
                     landed.rows[table] = landed.rows.get(table, 0) + rows
@@ -432,9 +393,6 @@ class Capture:
             self._set_state(raw_table, state)
         self._take_states()
 
-    def _set_due(self, raw_table: str, reason: str) -> None:
-        self._set_state(raw_table, TableState("due", self._mark.lsn if self._mark else 0, 0, reason))
-
     def _set_state(self, raw_table: str, state: TableState) -> None:
         progress.set_state(self._lake, self._slot, raw_table, state)
         self._states[raw_table] = state
@@ -468,20 +426,6 @@ def _problem_of(anchor: slot.SlotState | None, mark: progress.Watermark | None) 
     if anchor.confirmed_lsn > mark.lsn:
         return "the slot is ahead of the lake"
     return None
-
-
-def _timed(items: Iterable[T], landed: Landed, phase: str) -> Iterator[T]:
-    # The items, with the time it takes to get each counted as time of a phase.
-    iterator = iter(items)
-    while True:
-        started = monotonic()
-        try:
-            item = next(iterator)
-        except StopIteration:
-            return
-        finally:
-            landed.seconds[phase] += monotonic() - started
-        yield item
 
 
 def _in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:

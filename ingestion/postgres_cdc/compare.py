@@ -10,7 +10,6 @@ rows. Only chunks that disagree are looked at row by row, one at a time.
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from time import monotonic, sleep
 from typing import Any
 
 import duckdb
@@ -28,10 +27,6 @@ _CHUNK_ROWS = 500_000
 _EXAMPLES = 10
 _WAIT_SECONDS = 120.0
 _REWRITTEN = "it was truncated or rewritten while it was compared"
-
-
-class LakeBehind(RuntimeError):
-    """The lake did not reach the point of the comparison in time: nobody captures, or the capture is far behind."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def compare(settings: CdcSettings, *, wait_seconds: float = _WAIT_SECONDS) -> Co
             with the stream's next heartbeat.
 
     Raises:
-        LakeBehind: it took longer.
+        ingestion.postgres_cdc.progress.LakeBehind: it took longer.
         contracts.warehouse.LakeMissing: the lake was never set up.
     """
     url = settings.cdc_url.get_secret_value()
@@ -98,7 +93,7 @@ def compare(settings: CdcSettings, *, wait_seconds: float = _WAIT_SECONDS) -> Co
         snapshot.source_attached(lake, url),
     ):
         relations = Source(control, settings.cdc_publication).relations()
-        _await(lake, settings.cdc_slot, exported.lsn, wait_seconds)
+        progress.await_watermark(lake, settings.cdc_slot, exported.lsn, seconds=wait_seconds)
         tables = {}
         for name, relation in relations.items():
             with warehouse.transaction(lake):  # of its own: the scanner's lock on a table lasts as long
@@ -106,15 +101,6 @@ def compare(settings: CdcSettings, *, wait_seconds: float = _WAIT_SECONDS) -> Co
                 state = progress.table_states(lake, settings.cdc_slot).get(name)
                 tables[name] = _compare_table(lake, control, relation, exported.lsn, state)
     return Comparison(exported.lsn, tables)
-
-
-def _await(lake: duckdb.DuckDBPyConnection, slot_name: str, lsn: int, seconds: float) -> None:
-    until = monotonic() + seconds
-    while (mark := progress.watermark(lake, slot_name)) is None or mark.lsn < lsn:
-        if monotonic() > until:
-            held = slot.lsn_text(mark.lsn) if mark else "nothing"
-            raise LakeBehind(f"the lake has not reached {slot.lsn_text(lsn)} in {seconds:.0f} s; it holds {held}")
-        sleep(0.2)
 
 
 def _compare_table(

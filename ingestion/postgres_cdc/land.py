@@ -57,6 +57,10 @@ class RawTables:
         self.told: dict[str, Reshape] = {}
         self.refresh()
 
+    def gone_of(self, raw_table: str) -> tuple[str, ...]:
+        """Columns of a raw table that the source no longer has, sorted."""
+        return tuple(sorted(self.gone.get(raw_table, ())))
+
     def refresh(self) -> None:
         """Forget the shapes learned, after a transaction that was rolled back."""
         self._shapes = {}

@@ -1,25 +1,26 @@
-"""What the lake knows of the capture: how far it is, how each table stands, what people asked for.
+"""What the lake knows of the capture: how far it is, and how each table stands. Two append-only tables of `raw`.
 
-Watermarks and states are written in the same lake transaction as the rows they speak of, so they cannot disagree.
+They are written in the same lake transaction as the rows they speak of, so they cannot disagree with them.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Literal
-from uuid import UUID
 
 import duckdb
 
-from contracts.ids import new_id
-from ingestion.postgres_cdc.relation import Reshape
+from ingestion.postgres_cdc.slot import lsn_text
 
 State = Literal["live", "due", "blocked"]
 
 WATERMARKS = "raw.main._cdc_watermarks"
 TABLES = "raw.main._cdc_tables"
-REQUESTS = "raw.main._cdc_requests"
+
+
+class LakeBehind(TimeoutError):
+    """The lake did not reach a point of the log in time: nobody captures, or the capture is far behind."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
         f"""create table if not exists {WATERMARKS} (slot varchar, lsn ubigint, committed_at timestamptz,
                 landed_at timestamptz, changes bigint);
             create table if not exists {TABLES} (slot varchar, raw_table varchar, state varchar, lsn ubigint,
-                oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[]);
-            create table if not exists {REQUESTS} (slot varchar, id uuid, raw_table varchar, reshape json,
-                is_answered boolean)"""
+                oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[])"""
     )
     known = lake.execute(
         """select column_name from duckdb_columns()
@@ -85,6 +84,21 @@ def watermark(lake: duckdb.DuckDBPyConnection, slot: str) -> Watermark | None:
         [slot],
     ).fetchone()
     return Watermark(*row) if row else None
+
+
+def await_watermark(lake: duckdb.DuckDBPyConnection, slot: str, lsn: int, *, seconds: float) -> Watermark:
+    """The watermark once it is at `lsn`, to which somebody else brings it.
+
+    Raises:
+        LakeBehind: it was not there in so many seconds.
+    """
+    until = monotonic() + seconds
+    while (mark := watermark(lake, slot)) is None or mark.lsn < lsn:
+        if monotonic() > until:
+            held = lsn_text(mark.lsn) if mark else "nothing"
+            raise LakeBehind(f"the lake has not reached {lsn_text(lsn)} in {seconds:.0f} s; it holds {held}")
+        sleep(0.2)
+    return mark
 
 
 def move_watermark(
@@ -144,24 +158,3 @@ def set_state(
             list(state.gone),
         ],
     )
-
-
-def ask(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, reshape: Reshape | None) -> None:
-    """Ask whoever captures to take a table up again; None: with a new snapshot."""
-    told = None if reshape is None else json.dumps(asdict(reshape))
-    lake.execute(f"insert into {REQUESTS} values (?, ?, ?, ?, false)", [slot, new_id(), raw_table, told])
-
-
-def asked(lake: duckdb.DuckDBPyConnection, slot: str) -> list[tuple[UUID, str, Reshape | None]]:
-    """What was asked and is not answered, oldest first: its id, the raw table, how to follow its new shape."""
-    found = lake.execute(
-        f"""select id, any_value(raw_table), any_value(reshape) from {REQUESTS} where slot = ?
-            group by id having not bool_or(is_answered) order by id""",
-        [slot],
-    ).fetchall()
-    return [(one, raw_table, Reshape(**json.loads(told)) if told else None) for one, raw_table, told in found]
-
-
-def answered(lake: duckdb.DuckDBPyConnection, slot: str, request: UUID) -> None:
-    """Note that a request was dealt with: by one more row, because a delete and somebody's insert refuse each other."""
-    lake.execute(f"insert into {REQUESTS} (slot, id, is_answered) values (?, ?, true)", [slot, request])

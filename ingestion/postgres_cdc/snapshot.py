@@ -80,7 +80,7 @@ def copy_tables(
         _refuse_what_wrapped(lake, relation, snapshot.lsn)
         if had_rows:
             _remove_vanished(lake, raw, relation, snapshot, taken_at)
-        live = TableState("live", snapshot.lsn, relation.oid, gone=tuple(sorted(raw.gone.get(relation.raw_table, ()))))
+        live = TableState("live", snapshot.lsn, relation.oid, gone=raw.gone_of(relation.raw_table))
         set_state(lake, slot, relation.raw_table, live, rows=rows)
         copied[relation.raw_table] = rows
     return copied

@@ -12,7 +12,7 @@ import dagster as dg
 from orchestration.failures import TRY_AGAIN, judged
 
 if TYPE_CHECKING:
-    from ingestion.postgres_cdc.capture import Landed
+    from ingestion.postgres_cdc.landed import Landed
     from ingestion.settings import CdcSettings
 
 CAPTURED = {
@@ -117,17 +117,14 @@ def _await_stream(settings: "CdcSettings") -> "Landed":
     import psycopg
 
     from contracts import warehouse
-    from ingestion.postgres_cdc import capture, progress, slot
+    from ingestion.postgres_cdc import progress, slot
+    from ingestion.postgres_cdc.landed import Landed
 
     with psycopg.connect(settings.cdc_url.get_secret_value(), autocommit=True) as source:
         wanted = slot.current_lsn(source)
-    deadline = time.monotonic() + STREAM_WAIT_SECONDS
     with warehouse.reading(settings) as lake:
-        while (mark := progress.watermark(lake, settings.cdc_slot)) is None or mark.lsn < wanted:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the stream has not reached {wanted} in {STREAM_WAIT_SECONDS} seconds")
-            time.sleep(1)
-    return capture.Landed(lsn=mark.lsn)
+        mark = progress.await_watermark(lake, settings.cdc_slot, wanted, seconds=STREAM_WAIT_SECONDS)
+    return Landed(lsn=mark.lsn)
 
 
 class Report:

@@ -50,11 +50,11 @@ def resume(context: dg.OpExecutionContext, config: ResumeTable) -> None:
 
 def _await_answer(settings: "CdcSettings", raw_table: str) -> dict[str, str]:
     from contracts import warehouse
-    from ingestion.postgres_cdc import progress
+    from ingestion.postgres_cdc import progress, requests
 
     deadline = time.monotonic() + WAIT_SECONDS
     with warehouse.reading(settings) as lake:
-        while any(asked == raw_table for _, asked, _ in progress.asked(lake, settings.cdc_slot)):
+        while any(asked == raw_table for _, asked, _ in requests.asked(lake, settings.cdc_slot)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nobody has taken up {raw_table} in {WAIT_SECONDS} seconds")
             time.sleep(1)

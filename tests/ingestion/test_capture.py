@@ -8,6 +8,7 @@ import pytest
 from contracts import warehouse
 from ingestion.postgres_cdc import capture, progress
 from ingestion.postgres_cdc.lag import lag
+from ingestion.postgres_cdc.landed import Landed
 from tests.ingestion.histories import TABLES, History, Witness, assert_equal, assert_exactly_once
 
 
@@ -38,7 +39,7 @@ class TestStream:
     def test_lands_changes_as_they_come_and_notes_a_quiet_source(self, captured):
         captured.source.execute("create table training.steps (id int primary key generated always as identity)")
         settings = captured.settings.model_copy(update={"cdc_heartbeat_seconds": 0.5})
-        landed: list[capture.Landed] = []
+        landed: list[Landed] = []
         deadline = time.monotonic() + 60
 
         def change_and_stop() -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contracts import warehouse
-from ingestion.postgres_cdc import capture, compare
+from ingestion.postgres_cdc import capture, compare, progress
 from ingestion.settings import CdcSettings
 from tests.ingestion.histories import TABLES, History
 from tests.ingestion.streams import streaming, written
@@ -50,13 +50,13 @@ class TestCompare:
         captured.source.execute("create table training.steps (id int primary key)")
         captured.source.execute("insert into training.steps values (1)")
         capture.ensure_ready(captured.settings)
-        await_lake = compare._await
+        await_lake = progress.await_watermark
 
-        def truncate_meanwhile(*of: Any) -> None:
-            await_lake(*of)
+        def truncate_meanwhile(*of: Any, seconds: float) -> None:
+            await_lake(*of, seconds=seconds)
             captured.source.execute("truncate training.steps")
 
-        monkeypatch.setattr(compare, "_await", truncate_meanwhile)
+        monkeypatch.setattr(progress, "await_watermark", truncate_meanwhile)
         steps = compared(captured.settings).tables["training__steps"]
         assert (steps.skipped, steps.is_equal) == (compare._REWRITTEN, True)
 
@@ -74,7 +74,7 @@ class TestCompare:
         captured.source.execute("update training.steps set note = 'new' where id = 6")
         captured.source.execute("insert into training.weights values (1, 'NaN')")
         capture.run_once(captured.settings)
-        with pytest.raises(compare.LakeBehind):  # nobody captures
+        with pytest.raises(progress.LakeBehind):  # nobody captures
             compare.compare(captured.settings, wait_seconds=0)
         fault(
             captured.settings,

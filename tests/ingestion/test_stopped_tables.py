@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from contracts import warehouse
-from ingestion.postgres_cdc import capture
+from ingestion.postgres_cdc import capture, requests
 from ingestion.postgres_cdc.relation import Reshape
 from tests.ingestion.conftest import Captured
 
@@ -33,10 +33,10 @@ MISFITS = {
 
 def resume(captured: Captured, tables: Iterable[str]) -> dict[str, str]:
     """What `capture.resume` does, for several tables at once; returns what is blocked then."""
-    with capture.Capture(captured.settings) as running:
+    with warehouse.writing(captured.settings) as lake:
         for table in tables:
-            running.call_due(f"training__{table}", "resumed by hand")
-        return {table: reason for landed in running.batches() for table, reason in landed.blocked.items()}
+            requests.ask(lake, captured.settings.cdc_slot, f"training__{table}", None)
+    return capture.run_once(captured.settings).blocked
 
 
 @pytest.fixture
