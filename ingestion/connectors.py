@@ -1,0 +1,129 @@
+"""What a connector to a source outside is, and pulling it. One module per provider in `payments/ wearables/ crm/`.
+
+Each stream of a connector is pulled by itself: one that fails says so in its outcome and holds back no other. When it
+is pulled, and telling operations of it, belongs to `orchestration`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from contracts.telemetry import get_logger
+from contracts.warehouse import WarehouseSettings
+from ingestion import landing
+from ingestion.batch import Batch
+
+log = get_logger(__name__)
+
+
+class Connector(Protocol):
+    """A source that is pulled.
+
+    Attributes:
+        name: One word, as the admin sees it and as raw tables begin.
+        streams: Kinds of objects, in the order in which they are pulled.
+    """
+
+    name: str
+    streams: Sequence[str]
+
+    def pull(self, stream: str, cursor: str | None) -> Iterator[Batch]:
+        """What is new in a stream since a cursor, in batches that each carry the cursor after them.
+
+        Args:
+            cursor: Of the last batch that was landed; None: from the beginning.
+        """
+        ...
+
+    def window(self, stream: str, start: datetime, end: datetime) -> Iterator[Batch]:
+        """What a stream holds of a span of time, for a backfill; batches carry no cursor."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one stream of a connector went.
+
+    Args:
+        rows: Appended to raw.
+        cursor: Where it goes on.
+        problem: Why it ended early; None: it did not.
+    """
+
+    stream: str
+    rows: int
+    cursor: str | None
+    problem: str | None = None
+
+
+def pull(
+    settings: WarehouseSettings,
+    connector: Connector,
+    *,
+    streams: Sequence[str] | None = None,
+    resync: bool = False,
+    on_batch: Callable[[str, int], None] = lambda _stream, _rows: None,
+) -> list[Outcome]:
+    """Bring what is new in a connector's streams into raw.
+
+    Args:
+        streams: Only these; None: all.
+        resync: From the beginning; what raw holds is not landed again.
+        on_batch: Told the stream and the rows of each batch.
+
+    Raises:
+        ingestion.landing.AlreadyPulling: another process pulls for this connector.
+    """
+
+    def batches(stream: str, cursor: str | None) -> Iterable[Batch]:
+        return connector.pull(stream, cursor)
+
+    return _each(settings, connector, streams, batches, resync=resync, on_batch=on_batch)
+
+
+def backfill(
+    settings: WarehouseSettings,
+    connector: Connector,
+    start: datetime,
+    end: datetime,
+    *,
+    streams: Sequence[str] | None = None,
+) -> list[Outcome]:
+    """Bring what a connector's streams hold of a span of time into raw; cursors stay, and a second time adds nothing.
+
+    Raises:
+        ingestion.landing.AlreadyPulling: another process pulls for this connector.
+    """
+
+    def batches(stream: str, _cursor: str | None) -> Iterable[Batch]:
+        return connector.window(stream, start, end)
+
+    return _each(settings, connector, streams, batches, resync=False, on_batch=lambda _stream, _rows: None)
+
+
+def _each(
+    settings: WarehouseSettings,
+    connector: Connector,
+    streams: Sequence[str] | None,
+    batches: Callable[[str, str | None], Iterable[Batch]],
+    *,
+    resync: bool,
+    on_batch: Callable[[str, int], None],
+) -> list[Outcome]:
+    outcomes = []
+    with landing.pulling(settings, connector.name) as lake:
+        for stream in connector.streams if streams is None else streams:
+            rows, problem = 0, None
+            try:
+                if resync:
+                    landing.rewind(lake, connector.name, stream)
+                for batch in batches(stream, landing.cursor_of(lake, connector.name, stream)):
+                    landed = landing.land(lake, connector.name, stream, batch)
+                    rows += landed
+                    on_batch(stream, landed)
+            except Exception as error:  # told in the outcome; the other streams go on
+                log.exception("pull.stream_failed", connector=connector.name, stream=stream)
+                problem = f"{type(error).__name__}: {error}"[:500]
+            outcomes.append(Outcome(stream, rows, landing.cursor_of(lake, connector.name, stream), problem))
+    return outcomes

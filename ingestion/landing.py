@@ -1,0 +1,142 @@
+"""Appending batches to raw, each row once, together with the cursor that says how far its source was read.
+
+Rows and cursor are ONE lake transaction: a pull that was killed goes on where it was, and what it brings a second time
+is recognised by its key. Change logs of PostgreSQL are landed by `postgres_cdc`; reading sources is the connectors'.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import duckdb
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from contracts import warehouse
+from contracts.ids import new_id
+from contracts.warehouse import WarehouseSettings
+from ingestion.batch import Batch
+from ingestion.postgres_cdc.land import quoted
+
+CURSORS = "raw.main._ingestion_cursors"
+_BATCH = "_arriving"
+
+
+class AlreadyPulling(RuntimeError):
+    """Another process pulls for this connector; both would land what the other has not committed yet."""
+
+
+class ColumnRetyped(RuntimeError):
+    """A batch has a column of another type than raw has; the message names it. Nothing was landed."""
+
+
+@contextmanager
+def pulling(settings: WarehouseSettings, connector: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The lake for writing what one connector brings; nobody else can meanwhile.
+
+    Raises:
+        AlreadyPulling: another process does.
+        LakeMissing: the lake was never set up.
+    """
+    url = make_conninfo(settings.lake_catalog_url.get_secret_value(), application_name=f"plyo-pull-{connector}")
+    with psycopg.connect(url, autocommit=True) as control:
+        lock = control.execute("select pg_try_advisory_lock(hashtext(%s))", [f"plyo.pull.{connector}"]).fetchone()
+        if lock != (True,):
+            raise AlreadyPulling(f"another process pulls for {connector}")
+        with warehouse.writing(settings) as lake:
+            lake.execute(
+                f"""create table if not exists {CURSORS} (connector varchar, stream varchar, cursor varchar,
+                        rows bigint, batch_id uuid, landed_at timestamptz)"""
+            )
+            yield lake
+
+
+def cursor_of(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> str | None:
+    """Where a stream goes on; None: at its beginning."""
+    row = lake.execute(
+        f"select cursor from {CURSORS} where connector = ? and stream = ? order by batch_id desc limit 1",
+        [connector, stream],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def rewind(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> None:
+    """Have a stream begin again; what raw holds already is recognised and not landed twice."""
+    lake.execute(
+        f"insert into {CURSORS} values (?, ?, null, 0, ?, ?)", [connector, stream, new_id(), datetime.now(UTC)]
+    )
+
+
+def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> int:
+    """Append what is new in a batch, and note the cursor, in one lake transaction.
+
+    Returns:
+        Rows appended.
+
+    Raises:
+        ColumnRetyped: see there. A new column is added by itself; a missing one is null.
+        duckdb.TransactionException: another writer changed the same table in every attempt.
+    """
+    lake.register(_BATCH, batch.rows)
+    try:
+        return warehouse.in_transaction(lake, lambda: _land(lake, connector, stream, batch))
+    finally:
+        lake.unregister(_BATCH)
+
+
+def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> int:
+    batch_id, now = new_id(), datetime.now(UTC)
+    appended = 0
+    if batch.rows.num_rows:
+        _prepare(lake, batch)
+        appended = _append(lake, batch, [batch_id, now])
+    cursor = batch.cursor if batch.cursor is not None else cursor_of(lake, connector, stream)
+    lake.execute(
+        f"insert into {CURSORS} values (?, ?, ?, ?, ?, ?)", [connector, stream, cursor, appended, batch_id, now]
+    )
+    return appended
+
+
+def _prepare(lake: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+    target = f"raw.main.{quoted(batch.table)}"
+    have = dict(
+        lake.execute(
+            """select column_name, data_type from duckdb_columns()
+               where database_name = 'raw' and schema_name = 'main' and table_name = ?""",
+            [batch.table],
+        ).fetchall()
+    )
+    wanted = {name: kind for name, kind, *_ in lake.execute(f"describe {_BATCH}").fetchall()}
+    if not have:
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in wanted.items())
+        lake.execute(f"create table {target} ({columns}, _batch_id uuid, _landed_at timestamptz)")
+        return
+    for name, kind in wanted.items():
+        if name not in have:
+            lake.execute(f"alter table {target} add column {quoted(name)} {kind}")
+        elif have[name] != kind:
+            raise ColumnRetyped(f"{batch.table}.{name} is {have[name]} in raw and arrives as {kind}")
+
+
+def _append(lake: duckdb.DuckDBPyConnection, batch: Batch, own: list[object]) -> int:
+    target = f"raw.main.{quoted(batch.table)}"
+    keys = ", ".join(quoted(name) for name in batch.key)
+    if batch.changes_only:
+        known = f"""not exists (
+            from (select {keys}, arg_max(_hash, (_batch_id, _landed_at)) as _hash from {target} group by {keys}) as held
+            where {_same("held", batch.key)} and held._hash = arriving._hash)"""
+    else:
+        known = f"not exists (from {target} as held where {_same('held', batch.key)})"
+    # The last of a key in the batch: pages of a source that is being written overlap.
+    arriving = f"""(select * exclude (_place) from (select *, row_number() over () as _place from {_BATCH})
+                    qualify row_number() over (partition by {keys} order by _place desc) = 1)"""
+    row = lake.execute(
+        f"""insert into {target} by name
+            select *, ?::uuid as _batch_id, ?::timestamptz as _landed_at from {arriving} as arriving where {known}""",
+        own,
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _same(held: str, key: tuple[str, ...]) -> str:
+    return " and ".join(f"{held}.{quoted(name)} is not distinct from arriving.{quoted(name)}" for name in key)
