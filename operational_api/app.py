@@ -16,7 +16,17 @@ from operational_api.core.principal import bearer
 from operational_api.core.tokens import TokenVerifier
 from operational_api.settings import ApiSettings
 
-CONTEXTS = ("identity", "commerce", "scheduling", "training", "engagement", "automation", "gateway")
+CONTEXTS = (
+    "identity",
+    "compliance",
+    "commerce",
+    "scheduling",
+    "training",
+    "engagement",
+    "automation",
+    "integrations",
+    "gateway",
+)
 """Every part that may be mounted; analytics is an app of its own."""
 
 

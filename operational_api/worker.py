@@ -26,7 +26,17 @@ from operational_api.core.supervisor import Loop
 from operational_api.engagement.channels.email import Mailer, SmtpSecurity, SmtpSettings
 
 log = telemetry.get_logger(__name__)
-CONTEXTS = ("identity", "commerce", "training", "scheduling", "engagement", "automation", "gateway")
+CONTEXTS = (
+    "identity",
+    "compliance",
+    "commerce",
+    "training",
+    "scheduling",
+    "engagement",
+    "automation",
+    "integrations",
+    "gateway",
+)
 
 
 class WorkerSettings(BaseSettings):

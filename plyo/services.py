@@ -77,6 +77,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_STRIPE_API_BASE": local["stripe"],
         "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
         "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
+        "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
@@ -94,6 +95,9 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "DBT_TARGET_PATH": str(home.path / "dbt" / "target"),
         "DBT_LOG_PATH": str(home.logs / "dbt"),
         "NUMBA_CACHE_DIR": str(home.path / "cache" / "numba"),
+        "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
+        "PLYO_STRIPE_API_BASE": local["stripe"],
+        "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
     }
     console = {
         "PLYO_PUBLIC_URL": public,

@@ -5,11 +5,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.events import automation, commerce, engagement, identity, scheduling, training
+from contracts.events import (
+    automation,
+    commerce,
+    compliance,
+    engagement,
+    identity,
+    integrations,
+    scheduling,
+    training,
+)
 from contracts.events.envelope import Event
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
-_MODULES = (automation, commerce, engagement, identity, scheduling, training)
+_MODULES = (automation, commerce, compliance, engagement, identity, integrations, scheduling, training)
 
 
 class UnknownEvent(LookupError):

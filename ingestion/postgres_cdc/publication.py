@@ -14,7 +14,10 @@ from psycopg import sql
 
 NAME = "plyo_cdc"
 
-SCHEMAS = ("platform", "identity", "commerce", "training", "scheduling", "engagement", "automation")
+SCHEMAS = (
+    "platform", "identity", "commerce", "training", "scheduling", "engagement", "automation", "compliance",
+    "integrations",
+)  # fmt: skip
 
 # Of identity, which holds secrets, a table is published only if it is named here.
 IDENTITY_TABLES = ("accounts",)

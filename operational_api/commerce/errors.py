@@ -5,12 +5,11 @@ DomainError
 |- RefundTooLarge (Invalid)                                                                                422
 |- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound (NotFound)                     404
 |- MalformedWebhook                                                                                        400
-|- ForgedWebhook (Unauthenticated)                                                                         401
 |- ProviderRefused                                                                                         502
 |- ProviderUnavailable (Unavailable)                                                                       503
 """
 
-from operational_api.core.errors import DomainError, Invalid, NotFound, Unauthenticated, Unavailable
+from operational_api.core.errors import DomainError, Invalid, NotFound, Unavailable
 
 
 class PlanNotFound(NotFound):
@@ -65,10 +64,6 @@ class MalformedWebhook(DomainError):
     """This is not a webhook of ours: the body must be a JSON event with an id and a type."""
 
     status = 400
-
-
-class ForgedWebhook(Unauthenticated):
-    """The signature of this webhook is missing, wrong or too old."""
 
 
 class ProviderRefused(DomainError):

@@ -12,7 +12,10 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from contracts.ids import new_id
 
-SCHEMAS = ("platform", "identity", "commerce", "training", "scheduling", "engagement", "automation")
+SCHEMAS = (
+    "platform", "identity", "commerce", "training", "scheduling", "engagement", "automation", "compliance",
+    "integrations",
+)  # fmt: skip
 """One PostgreSQL schema per context, and `platform` for outbox, inbox and idempotency keys."""
 
 CONVENTION = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-CONTEXTS = ("identity", "commerce", "training", "scheduling", "engagement", "automation")
+CONTEXTS = ("identity", "commerce", "training", "scheduling", "engagement", "automation", "compliance", "integrations")
 
 
 def import_models() -> None:

@@ -37,7 +37,8 @@ class TestContextRoles:
     def test_reach_their_own_schema_and_platform_only(self, server: PostgresServer, schema: str) -> None:
         tables = {
             "identity": "accounts", "commerce": "plans", "training": "clients", "scheduling": "slots",
-            "engagement": "messages", "automation": "rules", "platform": "outbox_events",
+            "engagement": "messages", "automation": "rules", "platform": "outbox_events", "compliance": "consents",
+            "integrations": "connectors",
         }  # fmt: skip
         with connect(server, f"ctx_{schema}") as connection:
             for other, table in tables.items():

@@ -9,11 +9,10 @@ from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, MalformedWebhook
-from operational_api.commerce.providers import signature
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import checkout, disputes, invoices, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
-from operational_api.core import inbox
+from operational_api.core import inbox, signatures
 from operational_api.core.models import InboxMessage
 
 log = get_logger(__name__)
@@ -32,7 +31,7 @@ def receive(
         ForgedWebhook: not signed with a secret of ours, or too long ago.
         MalformedWebhook: signed, but not an event.
     """
-    signature.verify(body, signature_header, secrets=secrets, now=now)
+    signatures.verify(body, signature_header, secrets=secrets, now=now)
     event = _event(body)
     is_new = inbox.receive(session, source=SOURCE, message_id=event["id"], kind=event["type"], payload=event, now=now)
     log.info("webhook_received", event_id=event["id"], event_type=event["type"], is_new=is_new)

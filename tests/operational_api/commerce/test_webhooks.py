@@ -72,7 +72,7 @@ class TestReceive:
         assert answer.status_code == verdict
         if verdict == 401:
             assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["code"] == "commerce.forged_webhook"
+            assert answer.json()["code"] == "core.forged_webhook"
 
     # Half a minute of room where the time that the test itself takes would change the verdict.
     @pytest.mark.parametrize(("shift", "verdict"), [(-270, 200), (-301, 401), (299, 200), (330, 401)])

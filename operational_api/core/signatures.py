@@ -1,13 +1,20 @@
-"""Stripe's webhook signature over the raw body: `t=<time>,v1=<HMAC-SHA256 of "<time>.<body>">`."""
+"""Signatures of webhooks over the raw body, as Stripe and Terra make them.
+
+A header `t=<time>,v1=<HMAC-SHA256 of "<time>.<body>">`.
+"""
 
 import hmac
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
-from operational_api.commerce.errors import ForgedWebhook
+from operational_api.core.errors import Unauthenticated
 
 TOLERANCE_SECONDS = 300
+
+
+class ForgedWebhook(Unauthenticated):
+    """The signature of this webhook is missing, wrong or too old."""
 
 
 def verify(body: bytes, header: str | None, *, secrets: Iterable[str], now: datetime) -> None:

@@ -1,0 +1,1 @@
+"""What integrations do; called by their routers, pages and handlers."""
