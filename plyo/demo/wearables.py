@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.events.compliance import ConsentChanged
+from operational_api.compliance.service.consents import POLICY_VERSION
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import DEVICES
 from plyo.demo.clock import DAY, MINUTE, Clock
@@ -59,6 +61,27 @@ def wear(batch: Batch, *, customers: Customers, journey: Journey, clock: Clock) 
     second = (main + 1 + random.integers(0, len(DEVICES) - 1, len(owners))) % len(DEVICES)
     _write(batch, who[twice], day[twice], week[twice], second[row[twice]],
            customers=customers, journey=journey, clock=clock, body=body)  # fmt: skip
+    _agree(batch, customers, owners)
+
+
+def _agree(batch: Batch, customers: Customers, owners: Ints) -> None:
+    # Whoever wears something said yes to it being kept on the day they came; some would not have it learned from.
+    n, kinds, purposes = len(owners), ("sleep", "daily"), ("coaching", "modelling")
+    learns = (batch.random.random(n) < 0.88) | customers.protected[owners]
+    who = np.repeat(owners, len(kinds) * len(purposes))
+    kind = np.tile(np.repeat(np.arange(len(kinds)), len(purposes)), n)
+    purpose = np.tile(np.arange(len(purposes)), n * len(kinds))
+    given = (purpose == 0) | np.repeat(learns, len(kinds) * len(purposes))
+    at, consent = customers.joined_at[who], batch.ids(customers.joined_at[who])
+    batch.add(
+        "compliance.consents", id=consent, customer_id=customers.ids[who], data_kind=Coded(kind, kinds),
+        purpose=Coded(purpose, purposes), is_given=given, policy_version=POLICY_VERSION, decided_at=at,
+        decided_by=customers.ids[who],
+    )  # fmt: skip
+    batch.announce(
+        ConsentChanged, at, consent_id=consent, customer_id=customers.ids[who], data_kind=Coded(kind, kinds),
+        purpose=Coded(purpose, purposes), is_given=given, policy_version=POLICY_VERSION,
+    )  # fmt: skip
 
 
 def _write(

@@ -177,6 +177,20 @@ from generate_series('2026-05-20Z'::timestamptz, '2026-06-16Z'::timestamptz, int
 insert into training.wearable_days (customer_id, day, device, steps, received_at) values
     (pg_temp.id('ana'), '2026-06-15', 'phone', 9000, '2026-06-15Z'), (pg_temp.id('ana'), '2026-06-16', 'phone', 9500, '2026-06-16Z');
 
+-- Cem's watch may be shown, not learned from; Ben's may be neither.
+insert into training.wearable_days (customer_id, day, device, sleep_minutes, hrv_rmssd_ms, steps, received_at)
+select pg_temp.id(who), cast(day as date), 'watch', 400, 60, 7000, day
+from generate_series('2026-05-20Z'::timestamptz, '2026-06-16Z'::timestamptz, interval '1 day') as day,
+    unnest(array['ben', 'cem']) as who;
+insert into compliance.consents (id, customer_id, data_kind, purpose, is_given, policy_version, decided_at, decided_by)
+select gen_random_uuid(), pg_temp.id(who), kind, purpose, is_given, 'test', cast(at as timestamptz), pg_temp.id(who)
+from (values
+    ('ana', 'coaching', true, '2026-05-01Z'), ('ana', 'modelling', true, '2026-05-01Z'),
+    ('cem', 'coaching', true, '2026-05-01Z'), ('cem', 'modelling', false, '2026-05-01Z'),
+    ('ben', 'coaching', true, '2026-05-01Z'), ('ben', 'modelling', true, '2026-05-01Z'),
+    ('ben', 'coaching', false, '2026-06-01Z'), ('ben', 'modelling', false, '2026-06-01Z')
+) as decided (who, purpose, is_given, at), unnest(array['sleep', 'daily']) as kind;
+
 insert into engagement.leads (id, name, email, source, location_id, customer_id, created_at, converted_at) values
     (pg_temp.id('lead-ana'), 'Ana', 'ana@plyo.test', 'instagram', pg_temp.id('berlin'), pg_temp.id('ana'), '2026-01-02Z', '2026-01-05Z'),
     (pg_temp.id('lead-zoe'), 'Zoe', 'zoe@plyo.test', 'walk_in', pg_temp.id('berlin'), null, '2026-06-10Z', null);

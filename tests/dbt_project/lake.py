@@ -27,7 +27,8 @@ _LOADER = (
 _TABLES = """
     select table_schema, table_name from information_schema.tables
     where table_type = 'BASE TABLE' and table_schema in
-        ('platform', 'identity', 'commerce', 'training', 'scheduling', 'engagement', 'automation')
+        ('platform', 'identity', 'commerce', 'training', 'scheduling', 'engagement', 'automation',
+         'compliance', 'integrations')
 """
 
 

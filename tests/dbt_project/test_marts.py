@@ -155,11 +155,22 @@ class TestTraining:
         found = rows(
             marts,
             """select device, devices_seen, hrv_rmssd_ms, round(hrv_baseline_ms, 1), readiness
-            from marts.training.fct_wearable_days where day = '2026-06-16'""",
+            from marts.training.fct_wearable_days where day = '2026-06-16' and customer_id = ?""",
+            who("ana"),
         )
         assert found[0][:3] == ("ring", 2, 50.0)
         assert 50 < found[0][3] < 55
         assert 0 < found[0][4] < 50
+
+    def test_what_a_customer_withdrew_is_shown_nowhere_and_what_may_not_be_learned_from_is_no_feature(self, marts):
+        shown = rows(marts, "select distinct customer_id from marts.training.fct_wearable_days")
+        assert {customer for (customer,) in shown} == {who("ana"), who("cem")}
+        learned = rows(
+            marts,
+            """select distinct customer_id from marts.intermediate.int_customer_activity
+            where sleep_minutes is not null or hrv_rmssd_ms is not null""",
+        )
+        assert learned == [(who("ana"),)]
 
 
 class TestRetention:

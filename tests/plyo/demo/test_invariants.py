@@ -185,6 +185,11 @@ TRAINING = {
         where before <> assigned_at or old = coach_id or ended_at <= assigned_at""",
     "one programme is active at most, and only of people who train": """
         select customer_id from training.programmes where status = 'active' group by customer_id having count(*) > 1""",
+    "nobody's health data is there without their consent": """
+        select customer_id from training.wearable_days as days where not exists (
+            select from compliance.consents as consents
+            where consents.customer_id = days.customer_id and purpose = 'coaching' and is_given
+                and consents.decided_at <= days.received_at)""",
     "a day without a device is no row, and nothing arrives before its day is over": """
         select customer_id from training.wearable_days
         where received_at < day + interval '6 hours' or received_at > %(until)s""",

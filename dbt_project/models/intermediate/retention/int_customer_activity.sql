@@ -146,20 +146,22 @@ facts as (
     where resolved_on is not null
     union all
     select
-        customer_id,
-        day,
+        reading.customer_id,
+        reading.day,
         'sleep_minutes' as fact,
-        sleep_minutes as amount
-    from {{ ref('fct_wearable_days') }}
-    where sleep_minutes is not null
+        reading.sleep_minutes as amount
+    from {{ ref('fct_wearable_days') }} as reading
+    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
+    where reading.sleep_minutes is not null and consent.models_sleep
     union all
     select
-        customer_id,
-        day,
+        reading.customer_id,
+        reading.day,
         'hrv_rmssd_ms' as fact,
-        hrv_rmssd_ms as amount
-    from {{ ref('fct_wearable_days') }}
-    where hrv_rmssd_ms is not null
+        reading.hrv_rmssd_ms as amount
+    from {{ ref('fct_wearable_days') }} as reading
+    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
+    where reading.hrv_rmssd_ms is not null and consent.models_daily
 )
 
 select

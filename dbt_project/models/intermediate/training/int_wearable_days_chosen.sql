@@ -1,5 +1,20 @@
--- Of the devices that reported a day, the one that counts: the most complete, then the one worn most so far.
-with reported as (
+-- Of the devices that reported a day, the one that counts: the most complete, then the one worn most so far. Only what
+-- the customer allows: sleep and the rest of a day are consented to apart.
+with allowed as (
+    select
+        reading.customer_id,
+        reading.day,
+        reading.device,
+        case when consent.allows_sleep then reading.sleep_minutes end as sleep_minutes,
+        case when consent.allows_daily then reading.hrv_rmssd_ms end as hrv_rmssd_ms,
+        case when consent.allows_daily then reading.resting_heart_rate_bpm end as resting_heart_rate_bpm,
+        case when consent.allows_daily then reading.steps end as steps
+    from {{ ref('stg_training__wearable_days') }} as reading
+    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
+    where consent.allows_daily or (consent.allows_sleep and reading.sleep_minutes is not null)
+),
+
+reported as (
     select
         *,
         (case when sleep_minutes is null then 0 else 1 end)
@@ -10,7 +25,7 @@ with reported as (
         count(*) over (
             partition by customer_id, device order by day rows between unbounded preceding and current row
         ) as days_worn
-    from {{ ref('stg_training__wearable_days') }}
+    from allowed
 ),
 
 ranked as (
