@@ -31,6 +31,9 @@ class ApiSettings(BaseSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
 
+    wearable_pages: str = "https://widget.tryterra.co"
+    """Origin of the page on which customers pick their device; forms of ours may lead there."""
+
     @property
     def has_tls(self) -> bool:
         """Whether people reach Plyo by https; cookies are then marked Secure."""

@@ -1,0 +1,73 @@
+"""The page /privacy: what a customer lets us do with each kind of their health data, and what they decided when."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from operational_api.compliance.service import consents
+from operational_api.core.database import DbSession
+from operational_api.core.principal import CurrentCustomer
+from operational_api.web.navigation import NavItem
+from operational_api.web.rendering import redirect, render
+
+router = APIRouter()
+NAV = [NavItem("Privacy", "/privacy", ("customer",), order=85, icon="lock", place="account")]
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    label: str
+    what: str
+    icon: str
+
+
+KINDS = (
+    _Kind("activity", "Workouts", "Runs, rides and sessions that your watch or a file tells us.", "dumbbell"),
+    _Kind("sleep", "Sleep", "When you slept, how long, and how well.", "clock"),
+    _Kind("daily", "Days", "Steps, resting heart rate and its variability: how ready you are to train.", "heart"),
+    _Kind("body", "Body", "Weight and other measurements of a connected scale.", "user"),
+)
+LABELS = {kind.name: kind.label for kind in KINDS}
+
+
+@router.get("/privacy")
+def privacy_page(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+    """Every choice as it stands, and the newest decisions."""
+    current = consents.current(session, customer_id)
+    given = {f"{kind}:{purpose}" for (kind, purpose), one in current.items() if one.is_given}
+    decisions, _ = consents.history(session, customer_id, limit=SHOWN, cursor=None)
+    return render(
+        request, "compliance/privacy.html", kinds=KINDS, given=given, decisions=decisions, labels=LABELS,
+        policy_version=consents.POLICY_VERSION,
+    )  # fmt: skip
+
+
+@router.post("/privacy")
+def write_privacy(
+    request: Request,
+    customer_id: CurrentCustomer,
+    session: DbSession,
+    choice: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """Take the whole form: what is not ticked is not given, and without keeping there is no predicting."""
+    ticked = set(choice or ())
+    decisions = {
+        (kind, purpose): f"{kind}:coaching" in ticked and f"{kind}:{purpose}" in ticked
+        for kind in consents.DATA_KINDS
+        for purpose in consents.PURPOSES
+    }
+    known = consents.current(session, customer_id)
+    # A box that was never ticked says nothing new; refusals are recorded of what was given before.
+    changed = {one: is_given for one, is_given in decisions.items() if is_given or one in known}
+    rows = consents.decide(
+        session, customer_id=customer_id, decisions=changed, decided_by=customer_id, now=datetime.now(UTC)
+    )
+    withdrawn = [row for row in rows if row.purpose == "coaching" and not row.is_given]
+    if withdrawn:
+        kinds = " and ".join(LABELS[row.data_kind].lower() for row in withdrawn)
+        return redirect(request, "/privacy", flash=f"Withdrawn. We are deleting what we were sent about your {kinds}.")
+    return redirect(request, "/privacy", flash="Saved." if rows else "Nothing changed.")
