@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import panel as pn
 
 from consoles.admin import session, style
-from consoles.admin.views import automations, coaches, retention
+from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import Overview
 from consoles.admin.views.revenue import Revenue
@@ -44,6 +44,7 @@ def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
         ("Retention", pn.panel(lambda: retention.page(plyo), defer_load=True, loading_indicator=True)),
         ("Automations", pn.panel(lambda: automations.page(plyo), defer_load=True, loading_indicator=True)),
         ("Coaches", pn.panel(lambda: coaches.page(plyo), defer_load=True, loading_indicator=True)),
+        ("Connectors", pn.panel(lambda: connectors.page(plyo), defer_load=True, loading_indicator=True)),
         ("Data", pn.panel(lambda: Data(plyo, public_url), defer_load=True, loading_indicator=True)),
         dynamic=True,
         stylesheets=[style.TABS],

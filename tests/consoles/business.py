@@ -140,3 +140,30 @@ def rule() -> dict[str, Any]:
         "id": "rule1", "code": "churn-check-in", "name": "Churn check-in", "probability_at_least": 0.1,
         "holdout_percent": 20, "is_active": True, "message_template": "Hi {first_name}, all well?",
     }  # fmt: skip
+
+
+def connectors() -> list[dict[str, Any]]:
+    """One that is healthy, one that is paused and failing, one that nobody connected."""
+    now = datetime.now(UTC)
+
+    def one(name: str, **told: Any) -> dict[str, Any]:
+        empty = dict.fromkeys(
+            ("problem", "connected_at", "tested_at", "test_problem", "last_run_at", "last_success_at", "failing_since")
+        )
+        return empty | {
+            "name": name, "label": name.capitalize(), "what": "What it brings", "every_minutes": 60,
+            "missing_settings": [], "state": "connected", "health": "healthy", "is_resync_due": False, "streams": [],
+        } | told  # fmt: skip
+
+    def stream(name: str, **told: Any) -> dict[str, Any]:
+        return {"stream": name, "rows": 3, "cursor": None, "problem": None, "at": now.isoformat()} | told
+
+    return [
+        one("stripe", streams=[stream("events", cursor="evt_9")], last_success_at=now.isoformat()),
+        one(
+            "hubspot", state="paused", health="failing", problem="deals: HTTP 500",
+            failing_since=(now - timedelta(hours=2, minutes=1)).isoformat(),
+            streams=[stream("deals", problem="HTTP 500")],
+        ),
+        one("terra", state="off", health="off", missing_settings=["PLYO_TERRA_API_KEY"]),
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from consoles.admin.app import tabs
 from consoles.admin.tiles import tile
-from consoles.admin.views import automations, coaches, retention
+from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
@@ -26,6 +26,7 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
         "api/analytics/freshness": business.freshness(),
         "api/analytics/lineage/mrr": business.lineage(),
         "api/automation/rules": {"items": [business.rule()]},
+        "api/integrations/connectors": {"items": business.connectors()},
     }
     return plyo_server
 
@@ -91,6 +92,36 @@ class TestPages:
     def test_coaches(self, server: PlyoServer) -> None:
         assert "Coach utilisation" in words(coaches.page(server.client()))
 
+    def test_connectors_tell_how_they_fare(self, server: PlyoServer) -> None:
+        page = connectors.page(server.client())
+        said = words(page)
+        assert "● healthy" in said
+        assert "Failing since 2 h ago: deals: HTTP 500" in said
+        assert "<code>PLYO_TERRA_API_KEY</code>" in said
+        [table, _] = page.select(pn.widgets.Tabulator)
+        assert table.value["Goes on after"].to_list() == ["evt_9"]
+        shown = [button.name for button in page.select(pn.widgets.Button)]
+        assert shown == ["Test", "Pause", "Resync", "Revoke", "Test", "Resume", "Revoke", "Connect"]
+
+    def test_connectors_are_acted_on_and_revoked_only_when_asked_twice(self, server: PlyoServer) -> None:
+        page = connectors.page(server.client())
+
+        def press(name: str) -> None:
+            next(button for button in page.select(pn.widgets.Button) if button.name == name).clicks += 1
+
+        press("Pause")
+        press("Revoke")
+        assert [path for _, path, _, _ in server.acted] == ["api/integrations/connectors/stripe/pause"]
+        press("Really end Stripe?")
+        assert server.acted[-1][1] == "api/integrations/connectors/stripe/revoke"
+
+    def test_connectors_say_why_something_was_not_done(self, server: PlyoServer) -> None:
+        path = "api/integrations/connectors/stripe/resync"
+        server.refusals[path] = (409, {"detail": "This connector is not connected."})
+        page = connectors.page(server.client())
+        next(button for button in page.select(pn.widgets.Button) if button.name == "Resync").clicks += 1
+        assert "Not done:** This connector is not connected." in words(page)
+
     def test_data(self, server: PlyoServer) -> None:
         page = Data(server.client(), "http://x")
         assert "What mrr means." in words(page.definition())
@@ -100,7 +131,7 @@ class TestPages:
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
-        assert len(tabs(server.client(), "http://x").objects) == 6
+        assert len(tabs(server.client(), "http://x").objects) == 7
 
 
 class TestTileByCurrency:
