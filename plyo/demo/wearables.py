@@ -66,7 +66,7 @@ def wear(batch: Batch, *, customers: Customers, journey: Journey, clock: Clock) 
 
 def _agree(batch: Batch, customers: Customers, owners: Ints) -> None:
     # Whoever wears something said yes to it being kept on the day they came; some would not have it learned from.
-    n, kinds, purposes = len(owners), ("sleep", "daily"), ("coaching", "modelling")
+    n, kinds, purposes = len(owners), ("activity", "sleep", "daily"), ("coaching", "modelling")
     learns = (batch.random.random(n) < 0.88) | customers.protected[owners]
     who = np.repeat(owners, len(kinds) * len(purposes))
     kind = np.tile(np.repeat(np.arange(len(kinds)), len(purposes)), n)
