@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import dagster as dg
 import duckdb
@@ -44,6 +46,15 @@ class ActivationSettings(BaseSettings):
     activation_client_secret: SecretStr
 
 
+@dataclass(frozen=True)
+class ConnectorOrders:
+    """What an admin wants done about a connector: pull it or not (`reason` says why not), from the beginning or not."""
+
+    pull: bool
+    resync: bool
+    reason: str | None
+
+
 class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Connections to both lakes."""
 
@@ -64,16 +75,60 @@ class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
             httpx.HTTPStatusError: refused; 4xx will be refused again.
             httpx.TransportError: the API could not be reached.
         """
+        body = {"model_id": model_id, "scored_at": scored_at, "scores": scores}
+        with self._client() as client:
+            self._post(client, "/api/automation/churn-scores", body)
+
+    def connector_orders(self, name: str) -> ConnectorOrders:
+        """What an admin wants done about a connector now. Raises as `post_churn_scores`."""
+        with self._client() as client:
+            answer = client.get(f"/api/integrations/connectors/{name}/orders").raise_for_status()
+        return ConnectorOrders(**answer.json())
+
+    def post_connector_run(
+        self,
+        name: str,
+        *,
+        run_id: UUID,
+        kind: str,
+        started_at: datetime,
+        finished_at: datetime,
+        streams: list[dict[str, Any]],
+    ) -> None:
+        """Tell how a pull went. Telling the same twice changes nothing there. Raises as `post_churn_scores`."""
+        body = {
+            "id": str(run_id), "kind": kind, "started_at": started_at, "finished_at": finished_at, "streams": streams,
+        }  # fmt: skip
+        with self._client() as client:
+            self._post(client, f"/api/integrations/connectors/{name}/runs", body)
+
+    def wearable_links(self) -> Iterator[dict[str, Any]]:
+        """Every wearable that is connected: `customer_id`, `external_user_id`, `provider`, `data_kinds` (what may be
+        kept). Raises as `post_churn_scores`."""
+        cursor: str | None = None
+        with self._client() as client:
+            while True:
+                page = client.get("/api/integrations/wearable-links", params={"cursor": cursor} if cursor else {})
+                found = page.raise_for_status().json()
+                yield from found["items"]
+                cursor = found["next_cursor"]
+                if cursor is None:
+                    return
+
+    @contextmanager
+    def _client(self) -> Iterator[httpx.Client]:
         settings = ActivationSettings()
-        body = orjson.dumps({"model_id": model_id, "scored_at": scored_at, "scores": scores})
+        with httpx.Client(base_url=settings.api_url, timeout=30, headers={"traceparent": new_traceparent()}) as client:
+            client.headers["authorization"] = f"Bearer {self._token(client, settings)}"
+            yield client
+
+    def _post(self, client: httpx.Client, path: str, body: dict[str, Any]) -> None:
+        content = orjson.dumps(body)
         headers = {
             "content-type": "application/json",
-            "idempotency-key": str(uuid5(NAMESPACE_URL, body.decode())),
-            "traceparent": new_traceparent(),
+            "idempotency-key": str(uuid5(NAMESPACE_URL, content.decode())),
         }
-        with httpx.Client(base_url=settings.api_url, timeout=30) as client:
-            headers["authorization"] = f"Bearer {self._token(client, settings)}"
-            client.post("/api/automation/churn-scores", content=body, headers=headers).raise_for_status()
+        client.post(path, content=content, headers=headers).raise_for_status()
 
     def _token(self, client: httpx.Client, settings: ActivationSettings) -> str:
         answer = client.post(
