@@ -195,6 +195,16 @@ _ALL = (
         resting_heart_rate_bpm int, steps int, hrv_baseline_ms float, readiness float""",
     ),
     _relation(
+        "training.fct_activities",
+        "One row per recording of a workout by a device or file; of two of the same workout one is counted.",
+        "activity_id",
+        """activity_id text, customer_id uuid, started_at time, ended_at time, local_day date, activity_type text,
+        activity_name text, source text, provider text, device text, is_manual bool, duration_minutes float,
+        distance_m float, active_energy_kcal float, average_heart_rate_bpm float, max_heart_rate_bpm float,
+        elevation_gain_m float, average_power_w float, trimp float, is_counted bool, counted_activity_id text,
+        decision text, payload_id uuid, received_at time""",
+    ),
+    _relation(
         "engagement.fct_messages",
         "One row per message between a client and a coach, without its words.",
         "message_id",

@@ -94,7 +94,11 @@ def maintain(settings: MaintenanceSettings) -> dict[Lake, Maintained]:
         return {name: _maintain(lake, name, timedelta(days=settings.lake_keep_days)) for name in LAKES}
 
 
-def erase(settings: CdcSettings, rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> Erased:
+def erase(
+    settings: CdcSettings,
+    rows: Mapping[str, Mapping[str, Sequence[Any]]],
+    only: Mapping[str, str] | None = None,
+) -> Erased:
     """Make raw forget rows, with all their history: no file and no row of the catalog holds their values afterwards.
 
     The source must have forgotten them first, and the capture be stopped: DuckLake lets no delete pass an insert. All
@@ -104,6 +108,7 @@ def erase(settings: CdcSettings, rows: Mapping[str, Mapping[str, Sequence[Any]]]
     Args:
         rows: Raw table to column to values: rows with one of the values in one of the columns. Deletes are landed with
             their key only, so name keys.
+        only: A further condition by raw table, as SQL of ours; rows that do not meet it stay.
 
     Raises:
         ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
@@ -115,7 +120,7 @@ def erase(settings: CdcSettings, rows: Mapping[str, Mapping[str, Sequence[Any]]]
         if blocked := sorted(rows.keys() & capture.blocked().keys()):
             raise TableBlocked(f"{', '.join(blocked)}: changes were put aside and not landed; resume it first")
         with warehouse.transaction(lake):
-            counted = {table: _delete(lake, table, wanted) for table, wanted in rows.items()}
+            counted = {table: _delete(lake, table, wanted, (only or {}).get(table)) for table, wanted in rows.items()}
             for table in rows:
                 lake.execute(f"delete from {parked.TABLE} where raw_table = ?", [table])
         for table in (*rows, parked.TABLE.rsplit(".", 1)[-1]):
@@ -191,10 +196,12 @@ def _size(lake: duckdb.DuckDBPyConnection, name: Lake) -> tuple[int, int]:
     return row if row else (0, 0)
 
 
-def _delete(lake: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[str, Sequence[Any]]) -> int:
+def _delete(lake: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[str, Sequence[Any]], only: str | None) -> int:
     condition = " or ".join(f"list_contains(?, {quoted(column)})" for column in wanted)
     values = [list(values) for values in wanted.values()]
-    row = lake.execute(f"delete from raw.main.{quoted(table)} where {condition}", values).fetchone()
+    row = lake.execute(
+        f"delete from raw.main.{quoted(table)} where ({condition}) and {only or 'true'}", values
+    ).fetchone()
     return int(row[0]) if row else 0
 
 

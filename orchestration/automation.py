@@ -7,7 +7,15 @@ import duckdb
 
 from contracts.warehouse import LakeMissing
 from orchestration.defs import watch
-from orchestration.jobs import compare_lake, first_pipeline, maintain_lake, refresh_marts, retrain, stream_changes
+from orchestration.jobs import (
+    compare_lake,
+    first_pipeline,
+    forget_withdrawn,
+    maintain_lake,
+    refresh_marts,
+    retrain,
+    stream_changes,
+)
 from orchestration.resources import Lake
 
 UNDER_WAY = [
@@ -117,6 +125,12 @@ def nightly_comparison() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=forget_withdrawn, cron_schedule="25 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_forgetting() -> dg.RunRequest:
+    """Forget at night: the stream stands still meanwhile, and nobody is shown an older state of the marts after it."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=maintain_lake, cron_schedule="40 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_maintenance() -> dg.RunRequest:
     """Maintain at night, after the comparison: builds wait for it."""
@@ -130,4 +144,4 @@ def weekly_training() -> dg.RunRequest:
 
 
 SENSORS = [keep_streaming, new_changes, watch_lag]
-SCHEDULES = [nightly_comparison, nightly_maintenance, weekly_training]
+SCHEDULES = [nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training]

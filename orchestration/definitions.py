@@ -6,12 +6,13 @@ Nothing is computed here, and no sensor, condition or check is defined here.
 import dagster as dg
 
 from orchestration import automation, jobs, resources
-from orchestration.defs import activation, churn, dbt, maintenance, postgres_cdc, watch
+from orchestration.defs import activation, churn, dbt, maintenance, postgres_cdc, watch, wearables
 
 defs = dg.Definitions(
     assets=[
         *postgres_cdc.SOURCES,
         postgres_cdc.raw_change_logs,
+        wearables.wearable_measurements,
         watch.comparison_with_source,
         maintenance.lake_files,
         dbt.marts,

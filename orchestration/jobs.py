@@ -4,16 +4,19 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import activation, churn, dbt, maintenance, watch
+from orchestration.defs import activation, churn, dbt, maintenance, watch, wearables
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
+from orchestration.defs.withdrawals import forget
 
 MARTS_WRITER = {"plyo/writes": "marts"}
 """Tag of runs that write marts; `dagster.yaml` lets one of them run at a time."""
 
 first_pipeline = dg.define_asset_job(
     "first_pipeline",
-    selection=dg.AssetSelection.assets(raw_change_logs, dbt.marts, *churn.ASSETS, activation.churn_scores)
+    selection=dg.AssetSelection.assets(
+        raw_change_logs, wearables.wearable_measurements, dbt.marts, *churn.ASSETS, activation.churn_scores
+    )
     - dg.AssetSelection.checks(watch.lag_checks),  # `watch_lag` tells them
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
@@ -21,7 +24,9 @@ first_pipeline = dg.define_asset_job(
 
 refresh_marts = dg.define_asset_job(
     "refresh_marts",
-    selection=dg.AssetSelection.assets(dbt.marts, churn.churn_scores, activation.churn_scores),
+    selection=dg.AssetSelection.assets(
+        wearables.wearable_measurements, dbt.marts, churn.churn_scores, activation.churn_scores
+    ),
     tags=MARTS_WRITER,
     description="Marts and scores of what has landed since; the model stays.",
 )
@@ -64,4 +69,24 @@ maintain_lake = dg.define_asset_job(
     description="Gather small files, forget snapshots past their days, delete files that nothing needs.",
 )
 
-JOBS: list[Any] = [first_pipeline, refresh_marts, retrain, stream_changes, resume_table, compare_lake, maintain_lake]
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=MARTS_WRITER,
+    description="Erase health data that customers no longer let us keep from raw, marts and their past.",
+)
+def forget_withdrawn() -> None:
+    """One op; it does nothing where nothing was withdrawn."""
+    forget()
+
+
+JOBS: list[Any] = [
+    first_pipeline,
+    refresh_marts,
+    retrain,
+    stream_changes,
+    resume_table,
+    compare_lake,
+    maintain_lake,
+    forget_withdrawn,
+]

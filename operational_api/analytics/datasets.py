@@ -110,6 +110,12 @@ _ALL = (
         "select * from @training.fct_wearable_days", "client", (), "day", "day", is_health=True,
     ),
     Dataset(
+        "client_activities",
+        "One row per recording of a workout by a device or file; of two of the same workout one is counted.",
+        "select * from @training.fct_activities", "client", (), "local_day", "started_at desc, activity_id",
+        is_health=True,
+    ),
+    Dataset(
         "client_workouts", "One row per workout, planned or done.",
         "select * from @training.fct_workouts", "client", (), "scheduled_on", "scheduled_on desc, workout_id",
     ),

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountRegistered
 from contracts.events.scheduling import SessionBooked
-from operational_api.training.service import clients
+from operational_api.compliance import public as compliance
+from operational_api.training.service import clients, wearables
 
 
 def make_new_customers_clients(session: Session, event: Event) -> None:
@@ -38,8 +40,17 @@ def give_first_coach(session: Session, event: Event) -> None:
             )
 
 
+def forget_withdrawn(session: Session, event: Event) -> None:
+    """What may no longer be kept of a client's wearables is emptied; given again meanwhile, it stays."""
+    if not isinstance(event, ConsentChanged) or event.purpose != "coaching":
+        return
+    if not compliance.may_store(session, event.customer_id, event.data_kind):
+        wearables.forget(session, customer_id=event.customer_id, data_kind=event.data_kind)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     AccountRegistered.type: [make_new_customers_clients],
     SessionBooked.type: [give_first_coach],
+    ConsentChanged.type: [forget_withdrawn],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []

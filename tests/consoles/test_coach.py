@@ -1,6 +1,7 @@
 """The coach console's pages, drawn by Streamlit itself against a server that speaks the real API."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
@@ -145,6 +146,7 @@ class TestClient:
     def empty_histories(self, plyo_server: PlyoServer) -> PlyoServer:
         for name in ("client_training_days", "client_wearables"):
             plyo_server.datasets[name] = pl.DataFrame(schema={"day": pl.Date})
+        plyo_server.datasets["client_activities"] = pl.DataFrame(schema={"started_at": pl.Datetime})
         for each in plyo_server.datasets["coach_clients"]["customer_id"]:
             plyo_server.answers[f"api/engagement/threads/{each}/messages"] = {"items": []}
         return plyo_server
@@ -164,6 +166,24 @@ class TestClient:
         assert any("risk not known yet" in part.proto.body for part in page.get("html"))
         assert not any("low risk" in part.proto.body for part in page.get("html"))
         assert any("Too few members have left" in told.value for told in page.info)
+
+    def test_a_workout_of_two_devices_is_told_with_the_decision(self, empty_histories: PlyoServer) -> None:
+        empty_histories.datasets["client_activities"] = pl.DataFrame(
+            {
+                "started_at": [datetime(2026, 11, 23, 7, tzinfo=UTC)] * 2, "local_day": [date(2026, 11, 23)] * 2,
+                "activity_name": ["Morning run", None], "activity_type": ["run", "run"],
+                "duration_minutes": [60.2, 61.0], "distance_m": [10_040.0, 9_800.0],
+                "average_heart_rate_bpm": [151.0, None], "device": ["Forerunner", None],
+                "provider": ["GARMIN", "APPLE"], "is_counted": [True, False],
+                "decision": ["counted", "left out: GARMIN tells more of the same time"],
+            }
+        )  # fmt: skip
+        page = draw(client, empty_histories)
+        assert not page.exception
+        [table] = [one.value for one in page.dataframe if "Decision" in one.value]
+        assert table["Device"].to_list() == ["Forerunner", "APPLE"]
+        assert table["km"].to_list() == [10.0, 9.8]
+        assert any("1 recorded twice" in said.value for said in page.caption)
 
     def test_somebody_who_is_not_in_the_numbers_yet_is_not_taken_for_another(self, empty_histories: PlyoServer) -> None:
         page = AppTest.from_function(client, args=(empty_histories.url,), default_timeout=30)

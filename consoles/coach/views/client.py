@@ -136,7 +136,34 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
     )
 
 
+def _activities(plyo: Plyo, customer_id: str) -> None:
+    found = plyo.dataset("client_activities", customer_id=customer_id)
+    if found.is_empty():
+        return
+    found = found.sort("started_at", descending=True)
+    left_out = found.filter(~pl.col("is_counted"))
+    st.subheader("Workouts from devices")
+    if not left_out.is_empty():
+        st.caption(f"{len(left_out)} recorded twice: each workout is counted once, the best recording stands for it.")
+    st.dataframe(
+        found.head(60).select(
+            pl.col("local_day").alias("Day"),
+            pl.coalesce("activity_name", "activity_type").alias("Workout"),
+            pl.col("duration_minutes").round(0).alias("Minutes"),
+            (pl.col("distance_m") / 1000).round(1).alias("km"),
+            pl.col("average_heart_rate_bpm").round(0).alias("Mean bpm"),
+            pl.coalesce("device", "provider").alias("Device"),
+            pl.col("decision").alias("Decision"),
+        ),
+        hide_index=True,
+        use_container_width=True,
+        height=min(320, 38 + 35 * len(found)),
+        column_config={"Day": st.column_config.DateColumn(format="ddd D MMM YYYY")},
+    )
+
+
 def _recovery(plyo: Plyo, customer_id: str) -> None:
+    _activities(plyo, customer_id)
     days = plyo.dataset("client_wearables", customer_id=customer_id).sort("day").tail(120)
     if days.is_empty():
         st.info("No wearable is connected.", icon=":material/watch:")

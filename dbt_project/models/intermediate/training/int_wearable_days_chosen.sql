@@ -9,7 +9,7 @@ with allowed as (
         case when consent.allows_daily then reading.hrv_rmssd_ms end as hrv_rmssd_ms,
         case when consent.allows_daily then reading.resting_heart_rate_bpm end as resting_heart_rate_bpm,
         case when consent.allows_daily then reading.steps end as steps
-    from {{ ref('stg_training__wearable_days') }} as reading
+    from {{ ref('int_wearable_readings') }} as reading
     inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
     where consent.allows_daily or (consent.allows_sleep and reading.sleep_minutes is not null)
 ),

@@ -1,0 +1,20 @@
+select
+    md5(concat(customer_id, source, provider, kind, identity)) as sleep_id,
+    payload_id,
+    customer_id,
+    source,
+    provider,
+    device,
+    started_at,
+    ended_at,
+    day,
+    coalesce(is_nap, false) as is_nap,
+    in_bed_seconds,
+    asleep_seconds,
+    efficiency as sleep_efficiency,
+    hrv_rmssd_ms,
+    resting_heart_rate_bpm,
+    newest_score as score,
+    ordering_at,
+    received_at
+from {{ newest_measurements('sleeps', scores=['score', 'readiness_score']) }} as newest

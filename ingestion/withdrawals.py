@@ -1,0 +1,122 @@
+"""What raw still holds of health data that its owners no longer let us keep, and forgetting it for good.
+
+Operations forget at once (`integrations.wearable_payloads` loses the body); raw keeps every version of every row, and
+what was made of it, until this is run. Who decided what, and when, stays: that is the record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from contracts import warehouse
+from contracts.telemetry import get_logger
+from ingestion.lake_maintenance import Erased, erase
+from ingestion.settings import CdcSettings
+
+PAYLOADS = "integrations__wearable_payloads"
+MEASURED = {
+    "activity": "wearables__activities",
+    "sleep": "wearables__sleeps",
+    "daily": "wearables__days",
+    "body": "wearables__bodies",
+}
+"""Raw table of what was made of each kind of data."""
+REJECTED = "wearables__rejections"
+DAYS = "training__wearable_days"
+DAY_COLUMNS = {"sleep": ("sleep_minutes",), "daily": ("hrv_rmssd_ms", "resting_heart_rate_bpm", "steps")}
+"""Of the days that operations hold, the columns of each kind; operations emptied them in the newest version."""
+
+_WITHDRAWN = """
+    select customer_id, data_kind from (
+        select customer_id, data_kind, arg_max(is_given, (decided_at, id)) as is_given
+        from raw.main.compliance__consents where purpose = 'coaching' and _op not in ('d', 't')
+        group by customer_id, data_kind)
+    where not is_given
+"""
+
+# Payloads with versions that have their body although the newest has none: those from before it was forgotten.
+_BODIES = f"""
+    select id from raw.main.{PAYLOADS} where _op <> 't'
+    group by id having arg_max(coalesce(octet_length(body), 0), (_lsn, _seq)) = 0 and bool_or(body is not null)
+"""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is to be forgotten.
+
+    Args:
+        rows: Raw table to column to values, as `lake_maintenance.erase` takes them.
+        only: A further condition by raw table.
+    """
+
+    rows: Mapping[str, Mapping[str, list[Any]]] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+
+
+def remains(lake: duckdb.DuckDBPyConnection) -> Remains:
+    """What raw still holds that may no longer be kept."""
+    held = {
+        row[0] for row in lake.execute("select table_name from duckdb_tables() where database_name = 'raw'").fetchall()
+    }
+    rows: dict[str, dict[str, list[Any]]] = {}
+    only: dict[str, str] = {}
+    if PAYLOADS in held and (bodies := _values(lake, _BODIES)):
+        rows[PAYLOADS], only[PAYLOADS] = {"id": bodies}, "body is not null"
+    if "compliance__consents" not in held:
+        return Remains(rows, only)
+    for kind, table in MEASURED.items():
+        query = f"""select distinct customer_id from raw.main.{table}
+                    where customer_id in (select customer_id from ({_WITHDRAWN}) where data_kind = '{kind}')"""
+        if table in held and (customers := _values(lake, query)):
+            rows[table] = {"customer_id": customers}
+    if DAYS in held:
+        told = [_told(lake, kind, columns) for kind, columns in DAY_COLUMNS.items()]
+        if customers := sorted({customer for found, _ in told for customer in found}):
+            rows[DAYS] = {"customer_id": customers}
+            only[DAYS] = f"({' or '.join(condition for found, condition in told if found)})"
+    if REJECTED in held:
+        query = f"""select distinct payload_id from raw.main.{REJECTED} as rejected
+                    semi join ({_WITHDRAWN}) as withdrawn
+                    on rejected.customer_id = withdrawn.customer_id and rejected.kind = withdrawn.data_kind"""
+        if payloads := _values(lake, query):
+            rows[REJECTED] = {"payload_id": payloads}
+    return Remains(rows, only)
+
+
+def forget(settings: CdcSettings) -> Erased | None:
+    """Erase what may no longer be kept from raw, and all of raw's snapshots before.
+
+    Marts still know: build them, then call `lake_maintenance.forget_past`.
+
+    Returns:
+        What was erased; None: there was nothing.
+
+    Raises:
+        ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
+        ingestion.lake_maintenance.Busy: maintenance is under way.
+    """
+    with warehouse.reading(settings) as lake:
+        found = remains(lake)
+    if not found.rows:
+        return None
+    log.info("withdrawals.forgetting", tables=sorted(found.rows))
+    return erase(settings, found.rows, found.only)
+
+
+def _told(lake: duckdb.DuckDBPyConnection, kind: str, columns: tuple[str, ...]) -> tuple[list[Any], str]:
+    # Customers with versions of a day that tell what they withdrew, and the condition of such versions.
+    tells = f"({' or '.join(f'{column} is not null' for column in columns)})"
+    query = f"""select distinct customer_id from raw.main.{DAYS}
+                where {tells} and customer_id in (select customer_id from ({_WITHDRAWN}) where data_kind = '{kind}')"""
+    found = _values(lake, query)
+    listed = ", ".join(f"'{customer}'" for customer in found)
+    return found, f"(customer_id in ({listed}) and {tells})"
+
+
+def _values(lake: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
+    return [row[0] for row in lake.execute(query).fetchall()]

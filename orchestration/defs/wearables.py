@@ -1,0 +1,55 @@
+"""What wearables measured, made of what they sent. Reading payloads is `ingestion.wearables`.
+
+The payloads come through change capture like every other row, so these assets lie between it and dbt: a refresh of
+the marts reads what has arrived since the last one.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import dagster as dg
+
+from orchestration.defs.postgres_cdc import raw_key
+from orchestration.failures import TRY_AGAIN, judged
+
+TABLES = {
+    "wearables__activities": "Workouts that a watch, an app or a file told of; one row per payload and workout.",
+    "wearables__sleeps": "Nights and naps; one row per payload and sleep.",
+    "wearables__days": "Sums and means of a day; one row per payload and day.",
+    "wearables__bodies": "Weight, blood pressure and the like; one row per payload and measurement.",
+    "wearables__rejections": "Values that are no measurement of a person, each with its reason.",
+}
+
+
+@dg.multi_asset(
+    name="wearable_measurements",
+    specs=[
+        dg.AssetSpec(
+            ["raw", table],
+            deps=[raw_key("integrations", "wearable_payloads")],
+            group_name="raw",
+            owners=["team:data"],
+            kinds={"ducklake"},
+            description=f"{what} Append-only.",
+        )
+        for table, what in TABLES.items()
+    ],
+    retry_policy=TRY_AGAIN,
+)
+def wearable_measurements(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    """Read the payloads that arrived since the last time. Running it again lands nothing twice."""
+    from contracts import warehouse
+    from contracts.warehouse import WarehouseSettings
+    from ingestion.connectors import pull
+    from ingestion.wearables.payloads import StoredPayloads
+    from ingestion.wearables.settings import HealthDataSettings
+
+    with judged():
+        settings = WarehouseSettings()
+        connector = StoredPayloads(partial(warehouse.reading, settings), HealthDataSettings().opener())
+        [outcome] = pull(settings, connector)
+    if outcome.problem:
+        raise dg.Failure(f"payloads after {outcome.cursor or 'the beginning'}: {outcome.problem}")
+    context.log.info(f"{outcome.rows} rows of wearables, up to payload {outcome.cursor}")
+    for table in TABLES:
+        yield dg.MaterializeResult(asset_key=["raw", table], metadata={"cursor": outcome.cursor or "none yet"})
