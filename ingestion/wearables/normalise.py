@@ -13,7 +13,7 @@ from ingestion.batch import Batch
 from ingestion.wearables import files, fitbit, garmin, terra
 from ingestion.wearables.fields import Mapping
 from ingestion.wearables.query import Query
-from ingestion.wearables.tables import KEY, REJECTIONS, REJECTIONS_KEY, REJECTIONS_SCHEMA, TABLES, VERSION
+from ingestion.wearables.tables import KEY, REJECTIONS, REJECTIONS_KEY, REJECTIONS_SCHEMA, SAME, TABLES, VERSION
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 PAYLOADS = pa.schema(
@@ -73,14 +73,17 @@ def normalise(payloads: pa.Table) -> dict[str, pa.Table]:
     return {name: pa.concat_tables(tables) for name, tables in found.items()} | {REJECTIONS: pa.concat_tables(rejected)}
 
 
-def batches(tables: dict[str, pa.Table], *, cursor: str | None = None) -> Iterator[Batch]:
+def batches(tables: dict[str, pa.Table], *, cursor: str | None = None, changes_only: bool = False) -> Iterator[Batch]:
     """What `normalise` gave, to be landed once per payload; the last batch, and only that, carries the cursor.
 
     A pull that is killed between them brings the group again, and what is there is recognised by its key.
+
+    Args:
+        changes_only: Land what differs from the newest row of the same thing, whichever payload told that.
     """
-    filled = [name for name in TABLES if tables[name].num_rows]
-    for name in filled:
-        yield Batch(name, tables[name], KEY)
+    for name in TABLES:
+        if tables[name].num_rows:
+            yield Batch(name, tables[name], SAME if changes_only else KEY, changes_only=changes_only)
     yield Batch(REJECTIONS, tables[REJECTIONS], REJECTIONS_KEY, cursor)
 
 

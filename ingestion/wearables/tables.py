@@ -207,6 +207,8 @@ BODIES = Table(
 
 TABLES = {one.name: one for one in (ACTIVITIES, SLEEPS, DAYS, BODIES)}
 KEY = ("payload_id", "position", "normaliser_version")
+SAME = ("customer_id", "source", "external_user_id", "kind", "identity")
+"""What rows about the same thing have in common."""
 
 REJECTIONS = "wearables__rejections"
 REJECTIONS_SCHEMA = pa.schema(

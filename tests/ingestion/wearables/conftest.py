@@ -11,8 +11,11 @@ from uuid import UUID, uuid5
 import pyarrow as pa
 import pytest
 
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
 from ingestion.wearables.normalise import PAYLOADS
 from ingestion.wearables.tables import REJECTIONS
+from tests.ingestion.conftest import Captured
 
 CUSTOMER = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 NOON = datetime(2026, 7, 2, 12, tzinfo=UTC)
@@ -58,6 +61,16 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 def reasons(tables: dict[str, pa.Table]) -> dict[tuple[str, str], str]:
     """Why values were kept out, by position and field."""
     return {(one["position"], one["field"]): one["reason"] for one in tables[REJECTIONS].to_pylist()}
+
+
+@pytest.fixture
+def empty_lake(captured_once: Captured) -> WarehouseSettings:
+    """A module's lake, without what its other tests landed."""
+    with warehouse.writing(captured_once.settings) as lake:
+        landed = "select table_name from duckdb_tables() where database_name = 'raw' and schema_name = 'main'"
+        for (table,) in lake.execute(landed).fetchall():
+            lake.execute(f"drop table raw.main.{table}")
+    return captured_once.settings
 
 
 def _shared_data() -> Path | None:
