@@ -22,12 +22,10 @@ log = get_logger(__name__)
 TABLE = "raw.main.integrations__wearable_payloads"
 _COLUMNS = ", ".join("id as payload_id" if name == "payload_id" else name for name in PAYLOADS.names)
 
-# The first condition lets whole files be skipped.
-_AFTER = "_lsn >= ?::ubigint and (_lsn, _seq) > (?::ubigint, ?::bigint)"
-
 # A payload that was deleted or emptied after it arrived is erased: its earlier image is still in the log.
-_ERASED = f"""exists (from {TABLE} as later where later.id = payload.id and (later._op = 'd' or later.body is null)
-                      and (later._lsn, later._seq) > (payload._lsn, payload._seq))"""
+_ERASED = """exists (from recent as later
+                     where later.id = payload.payload_id and (later._op = 'd' or later.body is null)
+                         and (later._lsn, later._seq) > (payload._lsn, payload._seq))"""
 
 
 class Opener(Protocol):
@@ -81,43 +79,47 @@ class StoredPayloads:
         Raises:
             KeysMissing: see there; the cursor stays before the group.
         """
-        lsn, seq = (int(part) for part in cursor.split(":")) if cursor else (0, -1)
-        with self._lake() as lake:
-            while (group := self._group(lake, _AFTER, [lsn, lsn, seq])).num_rows:
-                lsn, seq = group["_lsn"][-1].as_py(), group["_seq"][-1].as_py()
-                yield from batches(self._rows(group), cursor=f"{lsn}:{seq}")
+        first, _, second = (cursor or "0:-1").partition(":")
+        for group, lsn, seq in self._groups("true", [], int(first), int(second)):
+            yield from batches(self._rows(group), cursor=f"{lsn}:{seq}")
 
     def window(self, stream: str, start: datetime, end: datetime) -> Iterator[Batch]:  # noqa: ARG002
         """Rows of the payloads that were received in a span of time."""
-        lsn, seq = 0, -1
-        inside = f"received_at >= ? and received_at < ? and {_AFTER}"
-        with self._lake() as lake:
-            while (group := self._group(lake, inside, [start, end, lsn, lsn, seq])).num_rows:
-                lsn, seq = group["_lsn"][-1].as_py(), group["_seq"][-1].as_py()
-                yield from batches(self._rows(group))
+        for group, _, _ in self._groups("received_at >= ? and received_at < ?", [start, end], 0, -1):
+            yield from batches(self._rows(group))
 
-    def _group(self, lake: duckdb.DuckDBPyConnection, condition: str, parameters: list[object]) -> pa.Table:
-        known = lake.execute(
-            """select 1 from duckdb_tables() where database_name = 'raw' and schema_name = 'main'
-               and table_name = 'integrations__wearable_payloads'"""
-        ).fetchone()
-        if known is None:  # nobody has connected a device yet
-            return pa.table({"_lsn": [], "_seq": []})
-        lake.execute("set arrow_lossless_conversion = true")
-        found: pa.Table = lake.execute(
-            f"""with first as (
-                    select {_COLUMNS}, _lsn, _seq, {_ERASED} as is_erased from {TABLE} as payload
-                    where {condition} and _op <> 'd' order by _lsn, _seq limit {self._payloads}),
-                sized as (
-                    select * replace (case when not is_erased then body end as body),
-                           row_number() over in_order as place,
-                           sum(octet_length(body)) over in_order as bytes
-                    from first window in_order as (order by _lsn, _seq rows unbounded preceding))
-                select * exclude (is_erased, place, bytes) from sized
-                where place = 1 or coalesce(bytes, 0) <= {self._bytes} order by _lsn, _seq""",
-            parameters,
-        ).to_arrow_table()
-        return found
+    def _groups(
+        self, condition: str, parameters: Sequence[object], lsn: int, seq: int
+    ) -> Iterator[tuple[pa.Table, int, int]]:
+        """Payloads after a place in the log, each group with the place of its last."""
+        with self._lake() as lake:
+            known = lake.execute(
+                """select 1 from duckdb_tables() where database_name = 'raw' and schema_name = 'main'
+                   and table_name = 'integrations__wearable_payloads'"""
+            ).fetchone()
+            lake.execute("set arrow_lossless_conversion = true")
+            while known:  # else nobody has connected a device yet
+                found = lake.execute(self._query(condition), [lsn, *parameters, lsn, seq]).to_arrow_table()
+                if not found.num_rows:
+                    return
+                lsn, seq = found["_lsn"][-1].as_py(), found["_seq"][-1].as_py()
+                yield found, lsn, seq
+
+    def _query(self, condition: str) -> str:
+        # The first condition of all lets files that were read before be skipped.
+        return f"""
+            with recent as (from {TABLE} where _lsn >= ?::ubigint),
+            first as (
+                select {_COLUMNS}, _lsn, _seq from recent
+                where {condition} and _op <> 'd' and (_lsn, _seq) > (?::ubigint, ?::bigint)
+                order by _lsn, _seq limit {self._payloads}),
+            kept as (
+                select * replace (case when not {_ERASED} then body end as body) from first as payload),
+            sized as (
+                select *, row_number() over in_order as place, sum(octet_length(body)) over in_order as bytes
+                from kept window in_order as (order by _lsn, _seq rows unbounded preceding))
+            select * exclude (place, bytes) from sized
+            where place = 1 or coalesce(bytes, 0) <= {self._bytes} order by _lsn, _seq"""
 
     def _rows(self, group: pa.Table) -> dict[str, pa.Table]:
         opened: list[bytes | None] = []

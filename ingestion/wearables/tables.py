@@ -137,7 +137,7 @@ SLEEPS = Table(
     (
         Column("started_at", "instant"),
         Column("ended_at", "instant"),
-        Column("day", "day"),  # the local date it ends on
+        Column("day", "day"),  # the local date it ends on; the one in UTC where nobody tells the offset
         Column("is_nap", "flag"),
         Column("is_manual", "flag"),
         _seconds("in_bed_seconds"),
@@ -207,8 +207,8 @@ BODIES = Table(
 
 TABLES = {one.name: one for one in (ACTIVITIES, SLEEPS, DAYS, BODIES)}
 KEY = ("payload_id", "position", "normaliser_version")
-SAME = ("customer_id", "source", "external_user_id", "kind", "identity")
-"""What rows about the same thing have in common."""
+SAME = ("customer_id", "source", "provider", "kind", "identity")
+"""What rows about the same thing have in common. Not the source's user id: it changes when a person connects anew."""
 
 REJECTIONS = "wearables__rejections"
 REJECTIONS_SCHEMA = pa.schema(

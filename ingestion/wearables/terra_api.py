@@ -153,7 +153,7 @@ class TerraApi:
                     "start_date": start.isoformat(),
                     "end_date": end.isoformat(),
                     "to_webhook": "false",
-                    "with_samples": "false",
+                    "with_samples": "true" if kind == "body" else "false",  # of a body the samples are the data
                 },
                 headers={"dev-id": self._settings.dev_id, "x-api-key": self._settings.api_key.get_secret_value()},
             ).json()

@@ -73,6 +73,7 @@ class Deliverer:
     def __init__(self, settings: TerraFakeSettings) -> None:
         self.url = settings.webhook_url
         self.log: deque[dict[str, Any]] = deque(maxlen=1_000)
+        self.sent: deque[Event] = deque(maxlen=1_000)
         self._settings = settings
         self._queue: list[_Delivery] = []
         self._held: list[_Delivery] | None = None
@@ -95,6 +96,7 @@ class Deliverer:
 
     def send(self, event: Event, *, copies: int = 1) -> None:
         """Deliver an event, so many times, to the destination there is."""
+        self.sent.append(event)
         for _ in range(copies if self.url else 0):
             self._push(event)
 

@@ -40,9 +40,9 @@ def choose(request: Request, session_id: str, provider: Annotated[str, Form()] =
         del store.sessions[session_id]
     reference = session["reference_id"]
     if not provider:
-        cancelled = {"type": "auth", "status": "error", "reason": "user_cancelled", "reference_id": reference}
-        request.app.state.deliverer.send(Event.of(cancelled | {"widget_session_id": session_id}))
-        return _back(session["auth_failure_redirect_url"], {"reference_id": reference, "reason": "user_cancelled"})
+        cancelled = {"type": "auth_cancelled", "status": "error", "flow_id": session_id, "reason": "access_denied"}
+        request.app.state.deliverer.send(Event.of(cancelled | {"reference_id": reference}))
+        return _back(session["auth_failure_redirect_url"], {"reference_id": reference, "reason": "access_denied"})
     user = store.connect(provider, reference)
     success = {"type": "auth", "status": "success", "message": "User has successfully authenticated"}
     request.app.state.deliverer.send(Event.of(success | {"widget_session_id": session_id, "user": brief(user)}))

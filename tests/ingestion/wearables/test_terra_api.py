@@ -1,10 +1,12 @@
 """Asking Terra's API brings what its webhooks missed, once, and nothing that a person did not agree to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -132,6 +134,18 @@ class TestPull:
         pull(settings, api(terra, mia, at=NOW + timedelta(days=10)), streams=["sleep"])
         asked = [(query["start_date"], query["end_date"]) for _, query in terra.store.requests]
         assert asked == [("2026-06-29", "2026-07-03"), ("2026-06-29", "2026-07-13")]
+
+
+class TestReauth:
+    def test_a_person_who_connects_anew_is_the_same_person(
+        self, terra: LocalTerra, settings: WarehouseSettings
+    ) -> None:
+        mia = connected(terra)
+        terra.measure(mia.user_id, "sleep", night(), is_announced=False)
+        pull(settings, api(terra, mia), streams=["sleep"])
+        new = httpx.post(f"{terra.url}/_fake/users/{mia.user_id}/reauth").raise_for_status().json()["user_id"]
+        (outcome,) = pull(settings, api(terra, replace(mia, user_id=new)), streams=["sleep"])
+        assert (outcome.rows, outcome.problem) == (0, None)
 
 
 class TestWindow:
