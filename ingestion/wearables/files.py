@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, TreeBuilder
 
 import fitdecode
 import gpxpy
@@ -28,6 +28,9 @@ log = get_logger(__name__)
 
 LIMITS = {"fit": 10_000_000, "gpx": 20_000_000, "tcx": 20_000_000}
 """Bytes of the largest file that is read: a day of one-second records and then some."""
+
+_FIT_MESSAGES = 400_000  # decoding takes some 50 microseconds each
+_XML_DEPTH = 40  # parsers written in C recurse, and an overflow of their stack ends the process
 
 _ACTIVITY = (
     Field("device", "device"),
@@ -116,7 +119,9 @@ def _fit(data: bytes) -> list[dict[str, Any]]:
     checks = {"check_crc": fitdecode.CrcCheck.RAISE, "error_handling": fitdecode.ErrorHandling.RAISE}
     try:
         with fitdecode.FitReader(BytesIO(data), **checks) as reader:
-            for frame in reader:
+            for count, frame in enumerate(reader):
+                if count > _FIT_MESSAGES:
+                    raise UnreadableFile(f"more than {_FIT_MESSAGES} messages")
                 if isinstance(frame, fitdecode.FitDataMessage) and frame.name in ("session", "file_id", "activity"):
                     values = {one.name: one.value for one in frame.fields}
                     if frame.name == "session":
@@ -204,11 +209,33 @@ def _tcx(data: bytes) -> list[dict[str, Any]]:
 _READERS: dict[str, Callable[[bytes], list[dict[str, Any]]]] = {"fit": _fit, "gpx": _gpx, "tcx": _tcx}
 
 
+class _ShallowTree(TreeBuilder):
+    """A tree that refuses to become deeper than any workout's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > _XML_DEPTH:
+            raise UnreadableFile(f"XML deeper than {_XML_DEPTH} elements")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def _safe_xml(data: bytes, root_name: str) -> tuple[str, Element]:
     """The text that every later parser reads too, so that none of them can see another encoding than was checked."""
     try:
         text = data.decode("utf-8-sig").strip()
-        root: Element = SafeTree.fromstring(text, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+        parser = SafeTree.DefusedXMLParser(
+            target=_ShallowTree(), forbid_dtd=True, forbid_entities=True, forbid_external=True
+        )
+        parser.feed(text)
+        root: Element = parser.close()
     except UnicodeDecodeError as error:
         raise UnreadableFile("not UTF-8") from error
     except DefusedXmlException as error:

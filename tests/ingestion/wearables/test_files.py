@@ -43,6 +43,14 @@ LAUGHS = f'<?xml version="1.0"?><!DOCTYPE gpx [<!ENTITY a0 "ha">{ENTITIES}]><gpx
 OUTSIDE = '<?xml version="1.0"?><!DOCTYPE gpx [<!ENTITY x SYSTEM "file:///etc/hostname">]><gpx>&x;</gpx>'
 
 
+DEEP = GPX.format(
+    points='<trkpt lat="47" lon="8"><time>2026-07-01T06:00:00Z</time><extensions>'
+    + "<a>" * 200_000
+    + "</a>" * 200_000
+    + "</extensions></trkpt>"
+)
+
+
 def landed(kind: str, data: bytes) -> dict[str, Any]:
     """The only activity of a file."""
     tables = normalise(payloads(payload(data, kind, source="file")))
@@ -97,6 +105,7 @@ class TestRefusals:
             ("tcx", LAUGHS.encode(), "document type or entities"),
             ("gpx", OUTSIDE.encode(), "document type or entities"),
             ("gpx", LAUGHS.encode("utf-16"), "not UTF-8"),
+            ("gpx", DEEP.encode(), "XML deeper than 40"),  # it ended the process before it was looked for
             ("gpx", GPX_RUN.encode()[:-20], "not well-formed"),
             ("gpx", TCX_RIDE.encode(), "its root is not gpx"),
             ("gpx", GPX.format(points='<trkpt lat="47" lon="8"/>').encode(), "without times"),
@@ -120,6 +129,11 @@ class TestRefusals:
         data[-60] ^= 0x01
         with pytest.raises(UnreadableFile, match="the checksum is wrong"):
             read("fit", bytes(data))
+
+    def test_a_fit_file_of_more_messages_than_a_workout_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "_FIT_MESSAGES", 50)
+        with pytest.raises(UnreadableFile, match="more than 50 messages"):
+            read("fit", workout(START))
 
     def test_a_file_that_is_too_large_is_not_looked_at(self) -> None:
         with pytest.raises(UnreadableFile, match="larger than"):
