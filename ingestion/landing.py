@@ -7,7 +7,6 @@ is recognised by its key. Change logs of PostgreSQL are landed by `postgres_cdc`
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 
 import duckdb
 import psycopg
@@ -70,17 +69,20 @@ def rewind(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> None
 
 
 def ensure_tables(lake: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Schema]) -> None:
-    """Make raw tables that are not there yet, empty, so that what is built on them can be built before the first row.
+    """Make raw tables that are not there yet, empty: what is built on them can be built before the first row."""
+    held = {
+        row[0] for row in lake.execute("select table_name from duckdb_tables() where database_name = 'raw'").fetchall()
+    }
+    missing = {table: schema for table, schema in tables.items() if table not in held}
 
-    Raises:
-        ColumnRetyped: see there.
-    """
-    for table, schema in tables.items():
-        lake.register(_BATCH, schema.empty_table())
-        try:
-            warehouse.in_transaction(lake, partial(_prepare, lake, table))
-        finally:
-            lake.unregister(_BATCH)
+    def make() -> None:
+        for table, schema in missing.items():
+            lake.register(_BATCH, schema.empty_table())
+            _prepare(lake, table)
+
+    if missing:
+        warehouse.in_transaction(lake, make)
+        lake.unregister(_BATCH)
 
 
 def absent(lake: duckdb.DuckDBPyConnection, table: str, seen: Sequence[pa.ChunkedArray]) -> list[str]:
