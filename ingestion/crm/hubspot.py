@@ -10,10 +10,12 @@ the survivor's property `hs_merged_object_ids` names those that went into it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
+
+import pyarrow as pa
 
 from ingestion.batch import DOCUMENTS, Batch, Document, documents, in_pieces, snapshots
 from ingestion.crm.hubspot_api import HubSpotApi
@@ -47,7 +49,9 @@ class HubSpot:
 
     name = "hubspot"
     streams: Sequence[str] = ("owners", "pipelines", *OBJECTS)
-    tables = {f"hubspot__{stream}": DOCUMENTS for stream in ("owners", "pipelines", *OBJECTS, "associations")}
+    tables: Mapping[str, pa.Schema] = {
+        f"hubspot__{stream}": DOCUMENTS for stream in ("owners", "pipelines", *OBJECTS, "associations")
+    }
 
     def __init__(self, settings: HubSpotSettings) -> None:
         """Make the client; nothing is sent yet."""

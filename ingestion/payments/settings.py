@@ -3,6 +3,8 @@
 How the lake is reached does not belong here.
 """
 
+from typing import Any
+
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,3 +30,18 @@ class StripeSettings(BaseSettings):
     max_retries: int = 5
     overlap_seconds: int = 600
     objects_a_batch: int = 1_000
+
+
+class MomoSettings(BaseSettings):
+    """PLYO_MOMO_*.
+
+    Args:
+        settlements_url: Where MoMo's settlement files are put: a folder, or a bucket as fsspec knows it
+            (`s3://bucket/momo`, with its package installed). Files are to appear whole, not to grow.
+        storage_options: What fsspec needs to reach it, JSON.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_MOMO_", extra="ignore", env_ignore_empty=True)
+
+    settlements_url: str
+    storage_options: dict[str, Any] = {}

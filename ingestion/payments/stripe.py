@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import stripe
 
 from ingestion.batch import DOCUMENTS, Batch, Document, facts, in_pieces, snapshots
@@ -58,7 +59,7 @@ class Stripe:
 
     name = "stripe"
     streams: Sequence[str] = ("events", *OBJECTS)
-    tables = {f"stripe__{stream}": DOCUMENTS for stream in ("events", *OBJECTS)}
+    tables: Mapping[str, pa.Schema] = {f"stripe__{stream}": DOCUMENTS for stream in ("events", *OBJECTS)}
 
     def __init__(self, settings: StripeSettings) -> None:
         """Make the client; nothing is sent yet."""

@@ -16,6 +16,7 @@ from contracts.warehouse import WarehouseSettings
 from ingestion import landing
 from ingestion.batch import Document, documents, snapshots
 from ingestion.crm.hubspot import HubSpot
+from ingestion.payments.momo import Momo
 from ingestion.payments.stripe import Stripe
 from plyo.postgres import PostgresServer
 from tests.dbt_project import lake as lakes
@@ -38,7 +39,7 @@ def empty(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
     folder = str(tmp_path_factory.mktemp("connectors"))
     settings = WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=folder)
     warehouse.set_up(settings)
-    for connector in (Stripe, HubSpot):
+    for connector in (Stripe, Momo, HubSpot):
         with landing.pulling(settings, connector.name) as lake:
             landing.ensure_tables(lake, connector.tables)
     return settings
@@ -93,7 +94,7 @@ class TestWithoutAnyRow:
     ) -> None:
         nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
         models = [node for node in nodes if node["resource_type"] == "model" and "connectors" in node["tags"]]
-        assert len(models) == 20
+        assert len(models) == 21
         with warehouse.reading(built_empty) as lake:
             for node in models:
                 assert "One row" in node["description"], node["name"]
