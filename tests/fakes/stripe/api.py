@@ -104,6 +104,13 @@ class Api:
             self._check_key(headers)
             if self.faults:
                 raise self._fault(self.faults.pop(0), plain)
+            if path.split("/")[2] in self.store.forbidden:
+                raise invalid(
+                    "The provided key does not have the required permissions for this endpoint on this account. "
+                    "Having more permissions would allow this request to continue.",
+                    code="more_permissions_required_for_application",
+                    status=403,
+                )
             params = forms.decode(body if method == "POST" else query)
             if method == "POST" and key:
                 return self._answer_once(key, method, path, params, request_id, plain)
