@@ -16,6 +16,7 @@ from orchestration.jobs import (
     pull_momo,
     pull_stripe_events,
     reconcile_hubspot,
+    reconcile_momo,
     reconcile_stripe,
     refresh_marts,
     retrain,
@@ -154,6 +155,10 @@ CONNECTORS = [
     pull_schedule(
         pull_momo, "momo", "7 * * * *",
         "Every hour: files come once a day, at no promised time; looking costs a listing.",
+    ),
+    pull_schedule(
+        reconcile_momo, "momo", "15 1 * * *",
+        "At night: a file that was put in another's place is found, and models are built.", resync=True,
     ),
     pull_schedule(
         pull_hubspot, "hubspot", "*/15 * * * *",

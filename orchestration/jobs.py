@@ -82,9 +82,17 @@ reconcile_stripe = dg.define_asset_job(
 
 pull_momo = dg.define_asset_job(
     "pull_momo",
+    selection=dg.AssetSelection.assets(payments.momo_raw),
+    tags=connectors.tags("momo"),
+    description="Land the settlement files that MoMo has put there since the last pull.",
+)
+
+reconcile_momo = dg.define_asset_job(
+    "reconcile_momo",
     selection=dg.AssetSelection.assets(payments.momo_raw, payments.momo_staging),
     tags={**connectors.tags("momo"), **MARTS_WRITER},
-    description="Land and stage the settlement files that MoMo has put there.",
+    config={"ops": {"momo_raw": {"config": {"resync": True}}}},
+    description="Read every settlement file again, land what was missed, and stage it.",
 )
 
 pull_hubspot = dg.define_asset_job(
@@ -115,6 +123,7 @@ JOBS: list[Any] = [
     pull_stripe_events,
     reconcile_stripe,
     pull_momo,
+    reconcile_momo,
     pull_hubspot,
     reconcile_hubspot,
     *BACKFILLS,

@@ -93,15 +93,16 @@ class HubSpot:
 
     def _listed(self, stream: str) -> Iterator[dict[str, Any]]:
         if stream == "pipelines":
-            return self._api.listed("pipelines/deals")
-        return chain(self._api.listed("owners"), self._api.listed("owners", is_archived=True))
+            return self._api.pipelines("deals")
+        return chain(self._api.owners(is_archived=True), self._api.owners(is_archived=False))
 
     def _whole(self, stream: str, told: dict[str, str]) -> Iterator[Batch]:
         since = told.get("since") or self._api.now().isoformat()
         properties = self._api.properties(stream)
         for is_archived in (True, False):
             ids: list[str] = []
-            for page, after in self._api.ids(stream, is_archived=is_archived, after=self._place(told, is_archived)):
+            place = None if is_archived else told.get("after")
+            for page, after in self._api.ids(stream, is_archived=is_archived, after=place):
                 ids += page
                 if len(ids) >= self._settings.objects_a_batch or after is None:
                     yield from self._read(stream, ids, properties, is_archived=is_archived)
@@ -110,10 +111,6 @@ class HubSpot:
                         yield documents(f"hubspot__{stream}", [], cursor=where)
                     ids = []
         yield documents(f"hubspot__{stream}", [], cursor=json.dumps({"since": since}))
-
-    @staticmethod
-    def _place(told: dict[str, str], is_archived: bool) -> str | None:
-        return None if is_archived else told.get("after")
 
     def _changes(self, stream: str, start: datetime, end: datetime | None = None) -> Iterator[Batch]:
         properties = self._api.properties(stream)

@@ -56,10 +56,14 @@ class HubSpotApi:
         """Names of all properties of a kind of object; an answer holds only those that were asked for."""
         return [one["name"] for page in self._pages(f"crm/v3/properties/{kind}") for one in page]
 
-    def listed(self, path: str, *, is_archived: bool = False) -> Iterator[Object]:
-        """Everything a list holds: `owners`, `pipelines/deals`."""
-        params = {"archived": str(is_archived).lower()} | ({} if "pipelines" in path else {"limit": _LIST_PAGE})
-        for page in self._pages(f"crm/v3/{path}", params):
+    def owners(self, *, is_archived: bool) -> Iterator[Object]:
+        """Users who own objects, or those who left."""
+        for page in self._pages("crm/v3/owners", {"limit": _LIST_PAGE, "archived": str(is_archived).lower()}):
+            yield from page
+
+    def pipelines(self, kind: str) -> Iterator[Object]:
+        """Pipelines of a kind of objects with their stages."""
+        for page in self._pages(f"crm/v3/pipelines/{kind}"):
             yield from page
 
     def ids(self, kind: str, *, is_archived: bool, after: str | None = None) -> Iterator[tuple[list[str], str | None]]:

@@ -161,5 +161,5 @@ class TestSchedules:
             [request] = schedule.evaluate_tick(context).run_requests or []
         assert defs.resolve_job_def(schedule.job_name).name == schedule.job_name
         [(op, given)] = request.run_config["ops"].items()
-        assert given == {"config": {"resync": schedule.job_name == "reconcile_hubspot"}}
+        assert given == {"config": {"resync": schedule.job_name in ("reconcile_hubspot", "reconcile_momo")}}
         assert op in ("stripe_raw", "momo_raw", "hubspot_raw")
