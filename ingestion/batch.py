@@ -5,9 +5,10 @@ Values only; reading a source belongs to its connector, writing to `landing`.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +32,7 @@ class Document:
     Args:
         id: The source's id of it.
         body: As the source sent it.
-        version: When the source changed it last, where it says so.
+        version: When the source changed it last; None where it does not say: then the time of landing stands for it.
         deleted: The source no longer has it.
     """
 
@@ -66,9 +67,21 @@ def documents(table: str, found: Iterable[Document], *, cursor: str | None = Non
     return Batch(table, _rows(found), ("id", "_version", "_hash"), cursor)
 
 
+def facts(table: str, found: Iterable[Document], *, cursor: str | None = None) -> Batch:
+    """A batch of objects that happened once and never change: each id is landed once, as it was first seen."""
+    return Batch(table, _rows(found), ("id",), cursor)
+
+
 def snapshots(table: str, found: Iterable[Document], *, cursor: str | None = None) -> Batch:
     """A batch of objects that do not say when they changed: landed when they differ from what raw holds."""
     return Batch(table, _rows(found), ("id",), cursor, changes_only=True)
+
+
+def in_pieces(found: Iterable[Document], size: int) -> Iterator[list[Document]]:
+    """Objects in lists of at most `size`, made as they come."""
+    arriving = iter(found)
+    while piece := list(islice(arriving, size)):
+        yield piece
 
 
 def _rows(found: Iterable[Document]) -> pa.Table:

@@ -4,10 +4,13 @@ Each stream of a connector is pulled by itself: one that fails says so in its ou
 is pulled, and telling operations of it, belongs to `orchestration`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import duckdb
+import pyarrow as pa
 
 from contracts.telemetry import get_logger
 from contracts.warehouse import WarehouseSettings
@@ -23,10 +26,12 @@ class Connector(Protocol):
     Attributes:
         name: One word, as the admin sees it and as raw tables begin.
         streams: Kinds of objects, in the order in which they are pulled.
+        tables: Raw tables it lands in and their columns; made empty before the first pull.
     """
 
     name: str
     streams: Sequence[str]
+    tables: Mapping[str, pa.Schema]
 
     def pull(self, stream: str, cursor: str | None) -> Iterator[Batch]:
         """What is new in a stream since a cursor, in batches that each carry the cursor after them.
@@ -38,6 +43,19 @@ class Connector(Protocol):
 
     def window(self, stream: str, start: datetime, end: datetime) -> Iterator[Batch]:
         """What a stream holds of a span of time, for a backfill; batches carry no cursor."""
+        ...
+
+
+@runtime_checkable
+class Reconciled(Protocol):
+    """A connector that can tell which of the objects in `<name>__<stream>` its source no longer has."""
+
+    def is_whole(self, stream: str, cursor: str | None) -> bool:
+        """Whether `pull` from this cursor brings every object of the stream, so that one it does not bring is gone."""
+        ...
+
+    def vanished(self, stream: str, ids: Sequence[str]) -> Iterator[Batch]:
+        """Of objects that a whole pull did not bring, those that are gone for certain, as deleted documents."""
         ...
 
 
@@ -65,7 +83,7 @@ def pull(
     resync: bool = False,
     on_batch: Callable[[str, int], None] = lambda _stream, _rows: None,
 ) -> list[Outcome]:
-    """Bring what is new in a connector's streams into raw.
+    """Bring what is new in a connector's streams into raw, and where all was brought, note what is gone.
 
     Args:
         streams: Only these; None: all.
@@ -79,7 +97,7 @@ def pull(
     def batches(stream: str, cursor: str | None) -> Iterable[Batch]:
         return connector.pull(stream, cursor)
 
-    return _each(settings, connector, streams, batches, resync=resync, on_batch=on_batch)
+    return _each(settings, connector, streams, batches, resync=resync, on_batch=on_batch, reconciles=True)
 
 
 def backfill(
@@ -99,7 +117,10 @@ def backfill(
     def batches(stream: str, _cursor: str | None) -> Iterable[Batch]:
         return connector.window(stream, start, end)
 
-    return _each(settings, connector, streams, batches, resync=False, on_batch=lambda _stream, _rows: None)
+    def untold(_stream: str, _rows: int) -> None:
+        return
+
+    return _each(settings, connector, streams, batches, resync=False, on_batch=untold, reconciles=False)
 
 
 def _each(
@@ -110,15 +131,21 @@ def _each(
     *,
     resync: bool,
     on_batch: Callable[[str, int], None],
+    reconciles: bool,
 ) -> list[Outcome]:
     outcomes = []
     with landing.pulling(settings, connector.name) as lake:
+        landing.ensure_tables(lake, connector.tables)
         for stream in connector.streams if streams is None else streams:
             rows, problem = 0, None
             try:
                 if resync:
                     landing.rewind(lake, connector.name, stream)
-                for batch in batches(stream, landing.cursor_of(lake, connector.name, stream)):
+                cursor = landing.cursor_of(lake, connector.name, stream)
+                arriving = batches(stream, cursor)
+                if reconciles and isinstance(connector, Reconciled) and connector.is_whole(stream, cursor):
+                    arriving = _with_vanished(lake, connector, f"{connector.name}__{stream}", stream, arriving)
+                for batch in arriving:
                     landed = landing.land(lake, connector.name, stream, batch)
                     rows += landed
                     on_batch(stream, landed)
@@ -127,3 +154,15 @@ def _each(
                 problem = f"{type(error).__name__}: {error}"[:500]
             outcomes.append(Outcome(stream, rows, landing.cursor_of(lake, connector.name, stream), problem))
     return outcomes
+
+
+def _with_vanished(
+    lake: duckdb.DuckDBPyConnection, connector: Reconciled, table: str, stream: str, batches: Iterable[Batch]
+) -> Iterator[Batch]:
+    seen = []
+    for batch in batches:
+        if batch.table == table:
+            seen.append(batch.rows["id"])
+        yield batch
+    if missing := landing.absent(lake, table, seen):
+        yield from connector.vanished(stream, missing)

@@ -4,12 +4,13 @@ Rows and cursor are ONE lake transaction: a pull that was killed goes on where i
 is recognised by its key. Change logs of PostgreSQL are landed by `postgres_cdc`; reading sources is the connectors'.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import duckdb
 import psycopg
+import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from contracts import warehouse
@@ -67,6 +68,46 @@ def rewind(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> None
     )
 
 
+def ensure_tables(lake: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Schema]) -> None:
+    """Make raw tables that are not there yet, empty: what is built on them can be built before the first row."""
+    held = {
+        row[0] for row in lake.execute("select table_name from duckdb_tables() where database_name = 'raw'").fetchall()
+    }
+    missing = {table: schema for table, schema in tables.items() if table not in held}
+
+    def make() -> None:
+        for table, schema in missing.items():
+            lake.register(_BATCH, schema.empty_table())
+            _prepare(lake, table)
+
+    if missing:
+        warehouse.in_transaction(lake, make)
+        lake.unregister(_BATCH)
+
+
+def absent(lake: duckdb.DuckDBPyConnection, table: str, seen: Sequence[pa.ChunkedArray]) -> list[str]:
+    """Ids of documents that raw holds, not deleted, and that are not among those seen.
+
+    Args:
+        table: Of the documents; one that does not exist holds none.
+        seen: Ids, in pieces.
+    """
+    if not _columns(lake, table):
+        return []
+    chunks = [chunk for piece in seen for chunk in piece.chunks]
+    lake.register(_BATCH, pa.table({"id": pa.chunked_array(chunks, pa.string())}))
+    try:
+        rows = lake.execute(
+            f"""select id from (
+                    select id, arg_max(_deleted, (coalesce(_version, _landed_at), _batch_id)) as is_gone
+                    from raw.main.{quoted(table)} group by id)
+                where not is_gone and id not in (select id from {_BATCH}) order by id"""
+        ).fetchall()
+    finally:
+        lake.unregister(_BATCH)
+    return [row[0] for row in rows]
+
+
 def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> int:
     """Append what is new in a batch, and note the cursor, in one lake transaction.
 
@@ -88,7 +129,7 @@ def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: B
     batch_id, now = new_id(), datetime.now(UTC)
     appended = 0
     if batch.rows.num_rows:
-        _prepare(lake, batch)
+        _prepare(lake, batch.table)
         appended = _append(lake, batch, [batch_id, now])
     cursor = batch.cursor if batch.cursor is not None else cursor_of(lake, connector, stream)
     lake.execute(
@@ -97,15 +138,19 @@ def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: B
     return appended
 
 
-def _prepare(lake: duckdb.DuckDBPyConnection, batch: Batch) -> None:
-    target = f"raw.main.{quoted(batch.table)}"
-    have = dict(
+def _columns(lake: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    return dict(
         lake.execute(
             """select column_name, data_type from duckdb_columns()
                where database_name = 'raw' and schema_name = 'main' and table_name = ?""",
-            [batch.table],
+            [table],
         ).fetchall()
     )
+
+
+def _prepare(lake: duckdb.DuckDBPyConnection, table: str) -> None:
+    target = f"raw.main.{quoted(table)}"
+    have = _columns(lake, table)
     wanted = {name: kind for name, kind, *_ in lake.execute(f"describe {_BATCH}").fetchall()}
     if not have:
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in wanted.items())
@@ -115,7 +160,7 @@ def _prepare(lake: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         if name not in have:
             lake.execute(f"alter table {target} add column {quoted(name)} {kind}")
         elif have[name] != kind:
-            raise ColumnRetyped(f"{batch.table}.{name} is {have[name]} in raw and arrives as {kind}")
+            raise ColumnRetyped(f"{table}.{name} is {have[name]} in raw and arrives as {kind}")
 
 
 def _append(lake: duckdb.DuckDBPyConnection, batch: Batch, own: list[object]) -> int:

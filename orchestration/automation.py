@@ -6,12 +6,19 @@ import dagster as dg
 import duckdb
 
 from contracts.warehouse import LakeMissing
+from orchestration.connectors import pull_schedule
 from orchestration.defs import watch
 from orchestration.jobs import (
     compare_lake,
     first_pipeline,
     forget_withdrawn,
     maintain_lake,
+    pull_hubspot,
+    pull_momo,
+    pull_stripe_events,
+    reconcile_hubspot,
+    reconcile_momo,
+    reconcile_stripe,
     refresh_marts,
     retrain,
     stream_changes,
@@ -143,5 +150,33 @@ def weekly_training() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+CONNECTORS = [
+    pull_schedule(
+        pull_stripe_events, "stripe", "*/5 * * * *",
+        "Every five minutes: webhooks tell within seconds, this finds what they missed.",
+    ),
+    pull_schedule(
+        reconcile_stripe, "stripe", "20 1 * * *",
+        "At night: every object is read, and Stripe's limits are the day's customers' first.",
+    ),
+    pull_schedule(
+        pull_momo, "momo", "7 * * * *",
+        "Every hour: files come once a day, at no promised time; looking costs a listing.",
+    ),
+    pull_schedule(
+        reconcile_momo, "momo", "15 1 * * *",
+        "At night: a file that was put in another's place is found, and models are built.", resync=True,
+    ),
+    pull_schedule(
+        pull_hubspot, "hubspot", "*/15 * * * *",
+        "Every quarter of an hour: a search costs little, and a lead is fresh for about as long.",
+    ),
+    pull_schedule(
+        reconcile_hubspot, "hubspot", "45 1 * * *",
+        "At night: every object is read by the account's daily allowance, when nobody else uses it.", resync=True,
+    ),
+]  # fmt: skip
+"""Pulls of sources outside. One that is not configured is skipped, and says so."""
+
 SENSORS = [keep_streaming, new_changes, watch_lag]
-SCHEDULES = [nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training]
+SCHEDULES = [nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]

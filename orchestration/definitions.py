@@ -6,7 +6,7 @@ Nothing is computed here, and no sensor, condition or check is defined here.
 import dagster as dg
 
 from orchestration import automation, jobs, resources
-from orchestration.defs import activation, churn, dbt, maintenance, postgres_cdc, watch, wearables
+from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, postgres_cdc, watch, wearables
 
 defs = dg.Definitions(
     assets=[
@@ -18,6 +18,8 @@ defs = dg.Definitions(
         dbt.marts,
         *churn.ASSETS,
         activation.churn_scores,
+        *payments.ASSETS,
+        *crm.ASSETS,
     ],
     asset_checks=[watch.lag_checks],
     jobs=jobs.JOBS,

@@ -4,7 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import activation, churn, dbt, maintenance, watch, wearables
+from orchestration import connectors
+from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, watch, wearables
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
 from orchestration.defs.withdrawals import forget
@@ -80,6 +81,53 @@ def forget_withdrawn() -> None:
     forget()
 
 
+pull_stripe_events = dg.define_asset_job(
+    "pull_stripe_events",
+    selection=dg.AssetSelection.assets(["raw", payments.EVENTS]),
+    tags=connectors.tags("stripe"),
+    description="Land what happened at Stripe since the last pull.",
+)
+
+reconcile_stripe = dg.define_asset_job(
+    "reconcile_stripe",
+    selection=dg.AssetSelection.assets(*(["raw", table] for table in payments.OBJECTS))
+    | dg.AssetSelection.assets(payments.stripe_staging),
+    tags={**connectors.tags("stripe"), **MARTS_WRITER},
+    description="Compare every object of Stripe with raw, land what differs, mark what is gone, and stage it.",
+)
+
+pull_momo = dg.define_asset_job(
+    "pull_momo",
+    selection=dg.AssetSelection.assets(payments.momo_raw),
+    tags=connectors.tags("momo"),
+    description="Land the settlement files that MoMo has put there since the last pull.",
+)
+
+reconcile_momo = dg.define_asset_job(
+    "reconcile_momo",
+    selection=dg.AssetSelection.assets(payments.momo_raw, payments.momo_staging),
+    tags={**connectors.tags("momo"), **MARTS_WRITER},
+    config={"ops": {"momo_raw": {"config": {"resync": True}}}},
+    description="Read every settlement file again, land what was missed, and stage it.",
+)
+
+pull_hubspot = dg.define_asset_job(
+    "pull_hubspot",
+    selection=dg.AssetSelection.assets(crm.hubspot_raw),
+    tags=connectors.tags("hubspot"),
+    description="Land what changed in HubSpot since the last pull.",
+)
+
+reconcile_hubspot = dg.define_asset_job(
+    "reconcile_hubspot",
+    selection=dg.AssetSelection.assets(crm.hubspot_raw, crm.hubspot_staging),
+    tags={**connectors.tags("hubspot"), **MARTS_WRITER},
+    config={"ops": {"hubspot_raw": {"config": {"resync": True}}}},
+    description="Read all of HubSpot again, land what differs, mark what is gone or was merged, and stage it.",
+)
+
+BACKFILLS = [connectors.backfill_job(name) for name in ("stripe", "momo", "hubspot")]
+
 JOBS: list[Any] = [
     first_pipeline,
     refresh_marts,
@@ -89,4 +137,11 @@ JOBS: list[Any] = [
     compare_lake,
     maintain_lake,
     forget_withdrawn,
+    pull_stripe_events,
+    reconcile_stripe,
+    pull_momo,
+    reconcile_momo,
+    pull_hubspot,
+    reconcile_hubspot,
+    *BACKFILLS,
 ]

@@ -4,7 +4,7 @@ They arrive sealed in `raw.main.integrations__wearable_payloads`, through change
 they were stored; what has been erased since is not read. How a payload becomes rows belongs to `normalise`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +15,7 @@ import pyarrow as pa
 from contracts.telemetry import get_logger
 from ingestion.batch import Batch
 from ingestion.wearables.normalise import PAYLOADS, batches, normalise
-from ingestion.wearables.tables import REJECTIONS, REJECTIONS_SCHEMA, VERSION
+from ingestion.wearables.tables import REJECTIONS, REJECTIONS_SCHEMA, SCHEMAS, VERSION
 
 log = get_logger(__name__)
 
@@ -49,6 +49,7 @@ class StoredPayloads:
 
     name: str = "wearables"
     streams: Sequence[str] = ("payloads",)
+    tables: Mapping[str, pa.Schema] = SCHEMAS
 
     def __init__(
         self,

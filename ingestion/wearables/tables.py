@@ -226,4 +226,6 @@ REJECTIONS_SCHEMA = pa.schema(
         pa.field("received_at", _INSTANT),
     ]
 )
+SCHEMAS = {name: table.schema for name, table in TABLES.items()} | {REJECTIONS: REJECTIONS_SCHEMA}
+"""Every raw table of wearables and its columns."""
 REJECTIONS_KEY = ("payload_id", "position", "field", "normaliser_version")

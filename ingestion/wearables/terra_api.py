@@ -6,7 +6,7 @@ what the newest row of the same thing says lands nothing.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from contracts.telemetry import get_logger
 from ingestion.batch import Batch
 from ingestion.wearables.normalise import PAYLOADS, batches, normalise
 from ingestion.wearables.settings import TerraSettings
+from ingestion.wearables.tables import SCHEMAS
 
 log = get_logger(__name__)
 
@@ -55,6 +56,7 @@ class TerraApi:
 
     name: str = "terra"
     streams: Sequence[str] = KINDS
+    tables: Mapping[str, pa.Schema] = SCHEMAS
 
     def __init__(
         self,

@@ -19,8 +19,8 @@ class IntegrationSettings(BaseSettings):
     """One or two, comma separated: the old one stays valid while it is rotated out."""
     stripe_api_base: str = "https://api.stripe.com"
     stripe_secret_key: SecretStr = SecretStr("")
-    hubspot_base_url: str = "https://api.hubapi.com"
-    hubspot_token: SecretStr = SecretStr("")
+    hubspot_api_base: str = "https://api.hubapi.com"
+    hubspot_access_token: SecretStr = SecretStr("")
     momo_settlements_url: str = ""
     """Folder or bucket into which MoMo's settlement files are put, as fsspec names it."""
 

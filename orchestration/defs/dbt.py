@@ -14,6 +14,8 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from orchestration.failures import judged
 from orchestration.resources import DBT_PROJECT, Lake
 
+CONNECTORS = "connectors"
+"""Tag of the models of sources outside."""
 Event = dg.Output[Any] | dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult | dg.AssetCheckEvaluation
 
 
@@ -38,10 +40,38 @@ class Translator(DagsterDbtTranslator):
 
 
 @dbt_assets(
-    manifest=DBT_PROJECT.manifest_path, project=DBT_PROJECT, dagster_dbt_translator=Translator(), name="dbt_marts"
+    manifest=DBT_PROJECT.manifest_path,
+    project=DBT_PROJECT,
+    dagster_dbt_translator=Translator(),
+    name="dbt_marts",
+    exclude=f"tag:{CONNECTORS}",
 )
 def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
     """Build every selected model and run its data tests. Unit tests belong to development, not to every build."""
+    yield from _built(context, dbt, lake)
+
+
+def staging_of(connector: str) -> dg.AssetsDefinition:
+    """The staging models of a source outside, built with its raw tables and never with the marts.
+
+    Where the connector was never pulled its tables are missing, and its models would break a build of everything.
+    """
+
+    @dbt_assets(
+        manifest=DBT_PROJECT.manifest_path,
+        project=DBT_PROJECT,
+        dagster_dbt_translator=Translator(),
+        name=f"{connector}_staging",
+        select=f"tag:{connector}",
+    )
+    def staging(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
+        """Build the connector's staging models and run their data tests."""
+        yield from _built(context, dbt, lake)
+
+    return staging
+
+
+def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
     with judged():
         # A test between two models runs where both are there: part of the graph can be built into an empty lake.
         command = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import duckdb
 import psycopg
-import pyarrow as pa
 
 from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
-from ingestion.wearables.tables import REJECTIONS, REJECTIONS_SCHEMA, TABLES
+from ingestion.landing import ensure_tables
+from ingestion.wearables.tables import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -44,20 +44,11 @@ def snapshot(database_url: str, settings: WarehouseSettings) -> None:
             lake.execute(
                 f"create or replace table raw.{schema}__{table} as select *, {_LOADER} from source.{schema}.{table}"
             )
-        for name, schema in wearable_tables().items():
-            lake.register("columns_of", schema.empty_table())
-            lake.execute(
-                f"create or replace table raw.{name} as select *, null::uuid as _batch_id, "
-                "null::timestamptz as _landed_at from columns_of"
-            )
         lake.execute("create table if not exists raw._cdc_watermarks (slot varchar, lsn ubigint, "
                      "committed_at timestamptz, landed_at timestamptz, changes bigint)")  # fmt: skip
         watermark(lake, SNAPSHOT_LSN)
-
-
-def wearable_tables() -> dict[str, pa.Schema]:
-    """The raw tables that the connector of wearables makes before it reads anything."""
-    return {name: table.schema for name, table in TABLES.items()} | {REJECTIONS: REJECTIONS_SCHEMA}
+    with warehouse.writing(settings) as lake:
+        ensure_tables(lake, SCHEMAS)  # as their connector does before it reads anything
 
 
 def watermark(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str = NOW) -> None:

@@ -1,6 +1,7 @@
 """The local Stripe's objects have the fields and the types of Stripe's own published fixtures."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,11 @@ import pytest
 
 from tests.fakes.stripe.testing import LocalStripe, local_stripe
 
-_FIXTURES = next(
-    (
-        file
-        for folder in Path(__file__).resolve().parents
-        if (file := folder / "shared/data/stripe/fixtures3.json").exists()
-    ),
-    None,
-)
+_FOLDERS = [
+    Path(os.environ.get("PLYO_SHARED_DATA", "")),
+    *(folder / "shared/data" for folder in Path(__file__).resolve().parents),
+]
+_FIXTURES = next((file for folder in _FOLDERS if (file := folder / "stripe/fixtures3.json").exists()), None)
 pytestmark = pytest.mark.skipif(_FIXTURES is None, reason="Stripe's fixtures3.json is not beside this checkout")
 
 ON_REQUEST = {
@@ -54,10 +52,11 @@ def _one_of_each(running: LocalStripe) -> dict[str, dict[str, Any]]:
     running.pay(str(session.url))
     charge = running.store.all("charge")[0]
     client.v1.refunds.create({"charge": charge["id"], "amount": 100})
+    client.v1.payouts.create({"amount": 200, "currency": "eur"})
     running.dispute(charge["id"])
     kinds = (
         "customer product price payment_method subscription invoice invoice_payment payment_intent charge"
-        " balance_transaction refund dispute event checkout.session"
+        " balance_transaction refund dispute payout event checkout.session"
     )
     found = {kind: running.store.all(kind)[0] for kind in kinds.split()}
     found["subscription_item"] = found["subscription"]["items"]["data"][0]
@@ -68,8 +67,8 @@ def _one_of_each(running: LocalStripe) -> dict[str, dict[str, Any]]:
 
 KINDS = [
     "customer", "product", "price", "payment_method", "subscription", "subscription_item", "plan", "invoice",
-    "line_item", "invoice_payment", "payment_intent", "charge", "balance_transaction", "refund", "dispute", "event",
-    "checkout.session",
+    "line_item", "invoice_payment", "payment_intent", "charge", "balance_transaction", "refund", "dispute", "payout",
+    "event", "checkout.session",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A source to capture and a lake to land in, both of the test's own, with the roles they have in the product."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,16 @@ class Captured:
 
     source: psycopg.Connection
     settings: CdcSettings
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public data of other people that tests read and the repository does not hold: PLYO_SHARED_DATA, or beside it."""
+    told = os.environ.get("PLYO_SHARED_DATA")
+    folder = Path(told) if told else Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("there is no ../shared/data beside this checkout, and PLYO_SHARED_DATA names no folder")
+    return folder
 
 
 @pytest.fixture

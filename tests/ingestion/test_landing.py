@@ -1,6 +1,6 @@
 """Batches are landed once each, with their cursor, whatever is repeated, cut off or tried at the same time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
 from ingestion import landing
-from ingestion.batch import Batch, Document, documents, snapshots
+from ingestion.batch import DOCUMENTS, Batch, Document, documents, facts, snapshots
 from ingestion.connectors import Outcome, backfill, pull
 from tests.ingestion.conftest import Captured
 
@@ -53,6 +53,12 @@ def test_objects_without_a_time_are_landed_when_they_differ_from_the_newest(lake
     landed = [landing.land(lake, "shop", "orders", snapshots("shop__orders", [Document("o1", one)])) for one in states]
     assert landed == [1, 0, 1, 1]
     assert [total for _, total, _ in held(lake)] == ["1", "7", "1"]
+
+
+def test_what_happened_once_is_landed_as_it_was_first_seen(lake: duckdb.DuckDBPyConnection) -> None:
+    seen = [facts("shop__orders", [Document("o1", body(total), MONDAY)]) for total in (1, 2)]
+    assert [landing.land(lake, "shop", "orders", batch) for batch in seen] == [1, 0]
+    assert held(lake) == [("o1", "1", False)]
 
 
 def test_a_deletion_is_a_row_of_its_own(lake: duckdb.DuckDBPyConnection) -> None:
@@ -101,6 +107,7 @@ class Shop:
 
     name = "shop"
     streams = ("refunds", "orders")
+    tables = {"shop__orders": DOCUMENTS}
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -143,3 +150,37 @@ def test_a_backfill_fills_a_gap_once_and_keeps_the_cursor(settings: WarehouseSet
     week = MONDAY + timedelta(3), MONDAY + timedelta(10)
     for rows in (5, 0):
         assert backfill(settings, Shop(0), *week, streams=["orders"]) == [Outcome("orders", rows, "5")]
+
+
+class Register(Shop):
+    """The same shop, read whole each time; orders can be taken off its books, and one is only hidden."""
+
+    streams = ("orders",)
+
+    def pull(self, stream: str, cursor: str | None) -> Iterator[Batch]:
+        yield snapshots("shop__orders", [Document("o0", body(0))])
+        yield snapshots("shop__orders", [Document(f"o{n}", body(n)) for n in range(2, self.size)])
+
+    def is_whole(self, stream: str, cursor: str | None) -> bool:
+        return cursor is None
+
+    def vanished(self, stream: str, ids: Sequence[str]) -> Iterator[Batch]:
+        self.asked.extend(ids)
+        yield snapshots("shop__orders", [Document(one, {"id": one}, deleted=True) for one in ids if one != "o3"])
+
+
+def test_what_a_whole_pull_does_not_bring_is_gone_once_the_source_says_so(settings: WarehouseSettings) -> None:
+    pull(settings, Register(5))
+    again = Register(3)
+    assert pull(settings, again) == [Outcome("orders", 1, None)]
+    assert again.asked == ["o3", "o4"]
+    assert pull(settings, again) == [Outcome("orders", 0, None)]
+    assert again.asked[2:] == ["o3"]
+    with warehouse.reading(settings) as lake:
+        assert [id_ for id_, _, is_gone in held(lake) if is_gone] == ["o4"]
+
+
+def test_tables_are_there_before_their_first_row(settings: WarehouseSettings) -> None:
+    assert pull(settings, Shop(0), streams=["orders"]) == [Outcome("orders", 0, None)]
+    with warehouse.reading(settings) as lake:
+        assert held(lake) == []

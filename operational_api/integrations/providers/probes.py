@@ -18,8 +18,8 @@ def stripe(settings: IntegrationSettings) -> None:
 
 def hubspot(settings: IntegrationSettings) -> None:
     """Read one contact."""
-    url = f"{settings.hubspot_base_url}/crm/v3/objects/contacts"
-    _get(url, {"Authorization": _bearer(settings.hubspot_token)}, {"limit": "1"})
+    url = f"{settings.hubspot_api_base}/crm/v3/objects/contacts"
+    _get(url, {"Authorization": _bearer(settings.hubspot_access_token)}, {"limit": "1"})
 
 
 def terra(settings: IntegrationSettings) -> None:

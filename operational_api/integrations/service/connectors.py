@@ -65,7 +65,7 @@ KINDS: Mapping[str, Kind] = {
             "hubspot",
             "HubSpot",
             "Contacts, companies, deals and what was said to them",
-            ("hubspot_token",),
+            ("hubspot_access_token",),
             timedelta(hours=1),
         ),
         Kind(

@@ -89,6 +89,7 @@ class Api:
         self.store = store
         self.settings = settings
         self.faults: list[int] = []
+        self.retry_after: float | None = None
         self._running: set[str] = set()
         self._running_lock = threading.Lock()
 
@@ -102,13 +103,28 @@ class Api:
         try:
             self._check_key(headers)
             if self.faults:
-                raise StripeError(self.faults.pop(0), "api_error", "An unknown error occurred.")
+                raise self._fault(self.faults.pop(0), plain)
+            if path.split("/")[2] in self.store.forbidden:
+                raise invalid(
+                    "The provided key does not have the required permissions for this endpoint on this account. "
+                    "Having more permissions would allow this request to continue.",
+                    code="more_permissions_required_for_application",
+                    status=403,
+                )
             params = forms.decode(body if method == "POST" else query)
             if method == "POST" and key:
                 return self._answer_once(key, method, path, params, request_id, plain)
             return self._run(method, path, params, request_id, None, plain)
         except StripeError as error:
             return _error_answer(error, request_id, plain)
+
+    def _fault(self, status: int, headers: dict[str, str]) -> StripeError:
+        if status != 429:
+            return StripeError(status, "api_error", "An unknown error occurred.")
+        headers["Stripe-Rate-Limited-Reason"] = "global-rate"
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return invalid("Request rate limit exceeded.", code="rate_limit", status=429)
 
     def _check_key(self, headers: dict[str, str]) -> None:
         scheme, _, key = headers.get("authorization", "").partition(" ")

@@ -16,6 +16,7 @@ from tests.fakes.stripe import (  # noqa: F401  (importing registers the endpoin
     hosted,
     invoices,
     payments,
+    payouts,
     refunds,
     subscriptions,
 )

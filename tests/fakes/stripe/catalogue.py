@@ -66,6 +66,17 @@ def update_product(call: Call, id_: str) -> Object:
     return product
 
 
+@endpoint("DELETE", "products/:id")
+def delete_product(call: Call, id_: str) -> Object:
+    """DELETE /v1/products/:id, of one that never had a price."""
+    product = call.store.find("product", id_)
+    if any(one["product"] == id_ for one in call.store.all("price")):
+        raise invalid("This product cannot be deleted because it has one or more user-created prices.")
+    call.store.remove(id_)
+    call.store.record_event("product.deleted", product)
+    return {"id": id_, "object": "product", "deleted": True}
+
+
 @endpoint(
     "POST",
     "prices",

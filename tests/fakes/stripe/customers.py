@@ -11,6 +11,8 @@ from tests.fakes.stripe.store import Object, Store, make_id
 
 _FIELDS = "email name phone description metadata payment_method invoice_settings address preferred_locales balance"
 _CODES = {"4": "visa", "5": "mastercard", "3": "amex"}
+DELETED = "_deleted_customer"
+"""Kind of what is kept of a deleted customer: no list and no other endpoint finds it."""
 NO_ADDRESS = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
 
 
@@ -86,7 +88,10 @@ def index(call: Call) -> Object:
 
 @endpoint("GET", "customers/:id")
 def retrieve(call: Call, id_: str) -> Object:
-    """GET /v1/customers/:id."""
+    """GET /v1/customers/:id; of a deleted one only that it is deleted."""
+    found = call.store.objects.get(id_, {})
+    if found.get("object") == DELETED:
+        return {"id": id_, "object": "customer", "deleted": True}
     return call.store.find("customer", id_)
 
 
@@ -103,6 +108,7 @@ def delete(call: Call, id_: str) -> Object:
     """DELETE /v1/customers/:id."""
     customer = call.store.find("customer", id_)
     call.store.remove(id_)
+    call.store.put({"id": id_, "object": DELETED})
     call.store.record_event("customer.deleted", customer)
     return {"id": id_, "object": "customer", "deleted": True}
 

@@ -38,9 +38,10 @@ class Release(BaseModel):
 
 
 class Faults(BaseModel):
-    """HTTP statuses that the next API requests get instead of an answer."""
+    """HTTP statuses that the next API requests get instead of an answer, and how long a 429 asks to wait (seconds)."""
 
     statuses: list[int]
+    retry_after: float | None = None
 
 
 def do_all_due(store: Store) -> None:
@@ -102,4 +103,5 @@ def deliveries(request: Request) -> list[dict[str, Any]]:
 def set_faults(request: Request, body: Faults) -> dict[str, int]:
     """Fail the next requests with these statuses."""
     request.app.state.api.faults[:] = body.statuses
+    request.app.state.api.retry_after = body.retry_after
     return {"faults": len(body.statuses)}

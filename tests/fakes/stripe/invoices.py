@@ -7,6 +7,8 @@ from tests.fakes.stripe.api import EXPANDED_LISTS, Call, endpoint, listed, page
 from tests.fakes.stripe.errors import StripeError, invalid
 from tests.fakes.stripe.store import Object, Store, make_id
 
+_LINES_SHOWN = 10
+"""Lines inside an invoice; more are had from the list of lines."""
 RETRY_DAYS = (3, 5, 7)
 """Days after a failed renewal at which collection is tried again; then the subscription is cancelled."""
 
@@ -121,7 +123,7 @@ def new_invoice(
         "issuer": {"type": "self"},
         "last_finalization_error": None,
         "latest_revision": None,
-        "lines": listed(lines, f"/v1/invoices/{id_}/lines"),
+        "lines": listed(lines[:_LINES_SHOWN], f"/v1/invoices/{id_}/lines", has_more=len(lines) > _LINES_SHOWN),
         "livemode": False,
         "metadata": {},
         "next_payment_attempt": None,
@@ -161,7 +163,7 @@ def new_invoice(
         }
         subscription["latest_invoice"] = id_
         store.put(subscription)
-    store.put(invoice)
+    store.put(invoice, lines=lines)
     store.record_event("invoice.created", invoice)
     store.record_event("invoice.finalized", invoice)
     return invoice
@@ -314,6 +316,13 @@ def index(call: Call) -> Object:
             and (wanted is None or (subscription_of(call.store, one) or {}).get("id") == wanted)
         ],
     )
+
+
+@endpoint("GET", "invoices/:id/lines")
+def index_lines(call: Call, id_: str) -> Object:
+    """GET /v1/invoices/:id/lines: all of them, in the invoice's order."""
+    invoice = call.store.find("invoice", id_)
+    return page(call, call.store.secret(invoice["id"])["lines"][::-1])
 
 
 @endpoint("GET", "invoice_payments", accepts="invoice payment status")

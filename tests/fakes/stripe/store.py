@@ -27,6 +27,9 @@ def make_id(prefix: str, length: int = 24) -> str:
 class Store:
     """Objects by id in order of creation, private facts about them, saved answers and one clock.
 
+    Attributes:
+        forbidden: First words of paths that the key may not use, as a restricted key's `payouts`.
+
     All access happens inside `transaction()`, which saves what changed or, on an exception, leaves memory as it is
     and saves it too: a declined charge stays on record, as at Stripe.
     """
@@ -39,6 +42,7 @@ class Store:
         self.replies: dict[str, dict[str, Any]] = {}
         self.request: dict[str, str | None] = {"id": None, "idempotency_key": None}
         self.on_events: Callable[[list[str]], None] = lambda _ids: None
+        self.forbidden: set[str] = set()
         self._fresh_events: list[str] = []
         self._depth = 0
         self.clock_offset = 0

@@ -84,9 +84,10 @@ class LocalStripe:
         """Move its clock."""
         httpx.post(f"{self.url}/_fake/clock/advance", json={"seconds": days * 86_400}, timeout=60).raise_for_status()
 
-    def fail(self, *statuses: int) -> None:
-        """Make the next API requests fail with these statuses."""
-        httpx.post(f"{self.url}/_fake/faults", json={"statuses": list(statuses)}).raise_for_status()
+    def fail(self, *statuses: int, retry_after: float | None = None) -> None:
+        """Make the next API requests fail with these statuses; a 429 asks to wait so many seconds."""
+        body = {"statuses": list(statuses), "retry_after": retry_after}
+        httpx.post(f"{self.url}/_fake/faults", json=body).raise_for_status()
 
     def dispute(self, charge: str) -> dict[str, Any]:
         """Let the cardholder contest a charge."""

@@ -68,7 +68,7 @@ class TestAdmin:
         assert {one["name"]: (one["state"], one["health"], one["missing_settings"]) for one in items} == {
             "stripe": ("off", "off", ["PLYO_STRIPE_SECRET_KEY"]),
             "momo": ("off", "off", []),
-            "hubspot": ("off", "off", ["PLYO_HUBSPOT_TOKEN"]),
+            "hubspot": ("off", "off", ["PLYO_HUBSPOT_ACCESS_TOKEN"]),
             "terra": ("off", "off", ["PLYO_TERRA_DEV_ID", "PLYO_TERRA_API_KEY"]),
         }
 
@@ -95,7 +95,7 @@ class TestAdmin:
     def test_is_told_which_settings_are_missing(self, admin: TestClient) -> None:
         answer = ask(admin, "connect", "hubspot")
         assert (answer.status_code, answer.json()["code"]) == (409, "integrations.connector_not_configured")
-        assert "PLYO_HUBSPOT_TOKEN" in answer.json()["detail"]
+        assert "PLYO_HUBSPOT_ACCESS_TOKEN" in answer.json()["detail"]
 
     def test_is_told_what_the_source_says(self, admin: TestClient, settings: IntegrationSettings) -> None:
         settings.momo_settlements_url = "/nowhere/at/all"
@@ -105,7 +105,7 @@ class TestAdmin:
         assert momo(admin)["state"] == "off"
 
     def test_is_told_when_nobody_answers(self, admin: TestClient, settings: IntegrationSettings) -> None:
-        settings.hubspot_base_url, settings.hubspot_token = "http://127.0.0.1:9", SecretStr("pat")
+        settings.hubspot_api_base, settings.hubspot_access_token = "http://127.0.0.1:9", SecretStr("pat")
         assert "cannot be reached" in ask(admin, "test", "hubspot").json()["problem"]
 
     def test_knows_no_other_connector(self, admin: TestClient) -> None:

@@ -1,0 +1,169 @@
+"""Raw tables in a warehouse elsewhere, through dlt: PostgreSQL, Snowflake or BigQuery, by setting.
+
+Rows are copied once each, in the order of their place in the lake: raw is only appended to, and DuckLake numbers rows
+as they are committed. How far a table was copied is dlt's state, which is kept at the destination and is written after
+the rows; a copy that is killed repeats what it had not noted, and the merge inserts no number that is there already.
+Rows erased from the lake for a person are not erased there: `compliance` must be told of every destination.
+
+Values that the destinations have no common type for are copied as text (uuid, interval) or JSON (lists, structs).
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # dlt reads it when it is imported
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.destination import Destination
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
+from ingestion.postgres_cdc.land import quoted
+
+ROW = "_row_number"
+"""Column that the destination has besides the lake's: the row's number in its raw table, the key of the merge."""
+_ARROW_ROWS = 50_000
+_AS_TEXT = ("UUID", "INTERVAL", "ENUM", "TIME WITH TIME ZONE", "BIT", "HUGEINT", "UHUGEINT")
+_UNSIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "BIGINT"}
+
+
+class DestinationSettings(BaseSettings):
+    """PLYO_DESTINATION_*.
+
+    Args:
+        kind: What it is.
+        credentials: PostgreSQL or Snowflake: a URL. BigQuery: the service account's JSON.
+        dataset: Schema or dataset of the copies.
+        rows_a_load: Numbers of rows that are loaded and noted at once; a copy that is killed repeats at most so many.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_DESTINATION_", extra="ignore", env_ignore_empty=True)
+
+    kind: Literal["postgres", "snowflake", "bigquery"]
+    credentials: SecretStr
+    dataset: str = "raw"
+    rows_a_load: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is copied.
+
+    Args:
+        expression: SQL of its value.
+        hint: What dlt is to be told of it, which Arrow does not say.
+    """
+
+    name: str
+    expression: str
+    hint: dict[str, Any]
+
+
+def destination(settings: DestinationSettings) -> Destination[Any, Any]:
+    """The destination as dlt knows it; nobody is asked yet."""
+    factory = getattr(dlt.destinations, settings.kind)
+    made: Destination[Any, Any] = factory(credentials=settings.credentials.get_secret_value())
+    return made
+
+
+def copy(lake_settings: WarehouseSettings, settings: DestinationSettings, tables: Sequence[str]) -> dict[str, int]:
+    """Copy what is new in raw tables to the destination.
+
+    Returns:
+        By table, how many rows were read from the lake and sent; after a kill some of them were there already.
+
+    Raises:
+        dlt.pipeline.exceptions.PipelineStepFailed: the destination could not be reached or refused.
+        duckdb.CatalogException: a table is not in raw.
+    """
+    # A folder of its own for each run: what an earlier one left behind is not needed, the destination knows more.
+    with TemporaryDirectory(prefix="plyo-copy-") as folder, warehouse.reading(lake_settings) as lake:
+        return {table: _copied(lake, settings, table, Path(folder)) for table in tables}
+
+
+def _copied(lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, table: str, folder: Path) -> int:
+    pipeline = dlt.pipeline(
+        f"plyo_{table}",
+        pipelines_dir=str(folder),
+        destination=destination(settings),
+        dataset_name=settings.dataset,
+    )
+    pipeline.sync_destination()
+    columns = _columns(lake, table)
+    row = lake.execute(f"select max(rowid) from raw.main.{quoted(table)}").fetchone()
+    newest = -1 if row is None or row[0] is None else int(row[0])
+    sent = 0
+    while True:
+        done = _Progress()
+        pipeline.run(
+            _source(lake, table, columns, newest, settings.rows_a_load, done),
+            loader_file_format="parquet",
+            schema_contract={"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
+        )
+        sent += done.rows
+        if done.upto >= newest:
+            return sent
+
+
+@dataclass
+class _Progress:
+    rows: int = 0
+    upto: int = -1
+
+
+def _source(
+    lake: duckdb.DuckDBPyConnection, table: str, columns: list[Column], newest: int, rows_a_load: int, done: _Progress
+) -> Any:
+    hints: dict[str, Any] = {column.name: column.hint for column in columns if column.hint}
+    hints[ROW] = {"data_type": "bigint", "nullable": False}
+    selected = ", ".join(f"{column.expression} as {quoted(column.name)}" for column in columns)
+
+    @dlt.resource(
+        name=table,
+        table_name=table,
+        primary_key=ROW,
+        write_disposition={"disposition": "merge", "strategy": "insert-only"},
+        columns=hints,
+    )
+    def rows() -> Iterator[pa.Table]:
+        state = dlt.current.resource_state()
+        after = int(state.get("upto", -1))
+        done.upto = min(newest, after + rows_a_load)
+        found = lake.execute(
+            f"""select rowid as {ROW}, {selected} from raw.main.{quoted(table)} where rowid > ? and rowid <= ?""",
+            [after, done.upto],
+        )
+        for batch in found.to_arrow_reader(_ARROW_ROWS):
+            done.rows += batch.num_rows
+            yield pa.Table.from_batches([batch])
+        state["upto"] = done.upto
+
+    return rows
+
+
+def _columns(lake: duckdb.DuckDBPyConnection, table: str) -> list[Column]:
+    described = lake.execute(f"describe raw.main.{quoted(table)}").fetchall()
+    return [_column(name, kind) for name, kind, *_ in described]
+
+
+def _column(name: str, kind: str) -> Column:
+    json = {"data_type": "json"}
+    if kind == "JSON":
+        return Column(name, f"{quoted(name)}::varchar", json)
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return Column(name, f"to_json({quoted(name)})::varchar", json)
+    if kind.startswith(_AS_TEXT):
+        return Column(name, f"{quoted(name)}::varchar", {})
+    if kind in _UNSIGNED:
+        return Column(name, f"{quoted(name)}::{_UNSIGNED[kind]}", {})
+    if kind == "TIMESTAMP":
+        return Column(name, quoted(name), {"data_type": "timestamp", "timezone": False})
+    return Column(name, quoted(name), {})

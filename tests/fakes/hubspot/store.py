@@ -1,0 +1,165 @@
+"""Every object the local HubSpot knows, in memory, with HubSpot's rules for merging, archiving and indexing."""
+
+import copy
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Object = dict[str, Any]
+ENGAGEMENTS = ("calls", "emails", "meetings", "notes", "tasks", "communications")
+KINDS = ("contacts", "companies", "deals", *ENGAGEMENTS)
+MODIFIED = {"contacts": "lastmodifieddate"}
+_FIRST_ID = 501
+PROPERTIES = {
+    "contacts": ["createdate", "email", "firstname", "hs_merged_object_ids", "hs_object_id", "hubspot_owner_id",
+                 "lastmodifieddate", "lastname", "lifecyclestage", "phone"],
+    "companies": ["createdate", "domain", "hs_lastmodifieddate", "hs_merged_object_ids", "hs_object_id", "industry",
+                  "name"],
+    "deals": ["amount", "closedate", "createdate", "deal_currency_code", "dealname", "dealstage",
+              "hs_lastmodifieddate", "hs_merged_object_ids", "hs_object_id", "hubspot_owner_id", "pipeline"],
+    **{kind: ["hs_createdate", "hs_lastmodifieddate", "hs_object_id", "hs_timestamp", "hubspot_owner_id"]
+       for kind in ENGAGEMENTS},
+}  # fmt: skip
+TYPE_IDS = {("contacts", "companies"): 279, ("deals", "contacts"): 3, ("deals", "companies"): 341}
+
+
+class Store:
+    """Objects by kind and id. All access holds `lock`.
+
+    Attributes:
+        is_indexing: Whether a search sees a change at once; HubSpot's sees it some moments later. `index` catches up.
+        clock: The server's time; `tick` moves it, and so does every change, by a millisecond.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+        self.searchable: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+        self.merged: dict[tuple[str, str], str] = {}
+        self.associations: dict[tuple[str, str, str], list[str]] = {}
+        self.owners: dict[str, Object] = {}
+        self.pipelines: dict[str, Object] = {}
+        self.is_indexing = True
+        self._shift = timedelta(0)
+        self._next_id = _FIRST_ID
+
+    def clock(self) -> datetime:
+        """Now, and a millisecond later at the next call."""
+        self._shift += timedelta(milliseconds=1)
+        return datetime.now(UTC) + self._shift
+
+    def make(self, kind: str, **properties: str) -> Object:
+        """A new object."""
+        with self.lock:
+            id_, now = str(self._next_id), _text(self.clock())
+            self._next_id += 1
+            created = "createdate" if kind in ("contacts", "companies", "deals") else "hs_createdate"
+            body: Object = {
+                "id": id_,
+                "properties": {"hs_object_id": id_, created: now, **properties},
+                "createdAt": now,
+                "updatedAt": now,
+                "archived": False,
+            }
+            self.objects[kind][id_] = body
+            return self._touched(kind, body)
+
+    def change(self, kind: str, id_: str, **properties: str) -> Object:
+        """Other values of properties."""
+        with self.lock:
+            body = self.objects[kind][id_]
+            body["properties"] |= properties
+            return self._touched(kind, body)
+
+    def _touched(self, kind: str, body: Object) -> Object:
+        now = _text(self.clock())
+        body["updatedAt"] = now
+        body["properties"][MODIFIED.get(kind, "hs_lastmodifieddate")] = now
+        if self.is_indexing:
+            self.searchable[kind][body["id"]] = copy.deepcopy(body)
+        return body
+
+    def index(self) -> None:
+        """Let searches see everything."""
+        with self.lock:
+            for kind in KINDS:
+                living = {id_: one for id_, one in self.objects[kind].items() if not one["archived"]}
+                self.searchable[kind] = copy.deepcopy(living)
+
+    def archive(self, kind: str, id_: str) -> None:
+        """Put in the bin, where it stays for 90 days."""
+        with self.lock:
+            self.objects[kind][id_] |= {"archived": True, "archivedAt": _text(self.clock())}
+            self.searchable[kind].pop(id_, None)
+
+    def purge(self, kind: str, id_: str) -> None:
+        """Delete for good, as a request for erasure does."""
+        with self.lock:
+            del self.objects[kind][id_]
+            self.searchable[kind].pop(id_, None)
+
+    def merge(self, kind: str, survivor: str, other: str) -> None:
+        """The other's id is the survivor's from now on; values that the survivor lacks are taken over."""
+        with self.lock:
+            gone = self.objects[kind].pop(other)
+            self.searchable[kind].pop(other, None)
+            self.merged[kind, other] = survivor
+            body = self.objects[kind][survivor]
+            merged = [*filter(None, body["properties"].get("hs_merged_object_ids", "").split(";")), other]
+            body["properties"] = gone["properties"] | body["properties"] | {"hs_merged_object_ids": ";".join(merged)}
+            self._touched(kind, body)
+
+    def find(self, kind: str, id_: str) -> Object | None:
+        """An object, or the survivor of one that was merged."""
+        while (kind, id_) in self.merged:
+            id_ = self.merged[kind, id_]
+        return self.objects[kind].get(id_)
+
+    def associate(self, kind: str, id_: str, to_kind: str, *to_ids: str) -> None:
+        """Associate an object with exactly these of another kind; HubSpot does not always call that a change."""
+        with self.lock:
+            self.associations[kind, id_, to_kind] = list(to_ids)
+
+    def make_owner(self, **given: Any) -> Object:
+        """A user who owns objects."""
+        with self.lock:
+            id_, now = str(self._next_id), _text(self.clock())
+            self._next_id += 1
+            owner = {"id": id_, "email": f"owner{id_}@example.test", "firstName": "Ada", "lastName": "Owner",
+                     "userId": int(id_), "createdAt": now, "updatedAt": now, "archived": False} | given  # fmt: skip
+            self.owners[id_] = owner
+            return owner
+
+    def make_pipeline(self, id_: str, *stages: str) -> Object:
+        """A pipeline of deals; its last stage is won."""
+        with self.lock:
+            now = _text(self.clock())
+            pipeline = {
+                "id": id_,
+                "label": id_.title(),
+                "displayOrder": len(self.pipelines),
+                "createdAt": now,
+                "updatedAt": now,
+                "archived": False,
+                "stages": [
+                    {
+                        "id": stage,
+                        "label": stage.title(),
+                        "displayOrder": place,
+                        "metadata": {
+                            "isClosed": str(place == len(stages) - 1).lower(),
+                            "probability": "1.0" if place == len(stages) - 1 else "0.2",
+                        },
+                        "createdAt": now,
+                        "updatedAt": now,
+                        "archived": False,
+                    }
+                    for place, stage in enumerate(stages)
+                ],
+            }
+            self.pipelines[id_] = pipeline
+            return pipeline
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

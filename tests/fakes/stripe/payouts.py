@@ -1,0 +1,77 @@
+"""Payouts of the balance to a bank account. Simpler than Stripe: the money arrives at once and may be pending."""
+
+from tests.fakes.stripe import forms, payments
+from tests.fakes.stripe.api import Call, endpoint, page
+from tests.fakes.stripe.errors import invalid
+from tests.fakes.stripe.store import Object, make_id
+
+_BANK_ACCOUNT = "ba_1PlyoBankAccount0000000"
+
+
+@endpoint("POST", "payouts", accepts="description metadata method statement_descriptor", requires="amount currency")
+def create(call: Call) -> Object:
+    """POST /v1/payouts, at most what the balance of the currency holds."""
+    store = call.store
+    amount = forms.integer(call.params, "amount", at_least=1) or 0
+    currency = str(call.params["currency"]).lower()
+    if amount > sum(one["net"] for one in store.all("balance_transaction") if one["currency"] == currency):
+        raise invalid(
+            "You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient"
+        )
+    payout: Object = {
+        "id": make_id("po"),
+        "object": "payout",
+        "amount": amount,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": call.now,
+        "automatic": False,
+        "balance_transaction": None,
+        "created": call.now,
+        "currency": currency,
+        "description": call.params.get("description"),
+        "destination": _BANK_ACCOUNT,
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": forms.metadata({}, call.params),
+        "method": call.params.get("method", "standard"),
+        "original_payout": None,
+        "payout_method": None,
+        "reconciliation_status": "not_applicable",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": call.params.get("statement_descriptor"),
+        "status": "pending",
+        "trace_id": None,
+        "type": "bank_account",
+    }
+    movement = payments.balance_transaction(
+        store,
+        amount=-amount,
+        fee=0,
+        currency=currency,
+        source=payout["id"],
+        type_="payout",
+        category="payout",
+        description="STRIPE PAYOUT",
+    )
+    payout["balance_transaction"] = movement["id"]
+    store.record_event("payout.created", store.put(payout))
+    with store.changing(payout, "payout.paid"):
+        payout["status"] = "paid"
+    return payout
+
+
+@endpoint("GET", "payouts", accepts="arrival_date destination status")
+def index(call: Call) -> Object:
+    """GET /v1/payouts."""
+    wanted = {name: call.params[name] for name in ("destination", "status") if name in call.params}
+    return page(call, [one for one in call.store.all("payout") if all(one[key] == wanted[key] for key in wanted)])
+
+
+@endpoint("GET", "payouts/:id")
+def retrieve(call: Call, id_: str) -> Object:
+    """GET /v1/payouts/:id."""
+    return call.store.find("payout", id_)

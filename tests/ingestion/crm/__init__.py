@@ -1,0 +1,1 @@
+"""CRM connectors against a faithful local provider and real lakes."""

@@ -1,0 +1,1 @@
+"""Payment connectors against faithful local providers and real lakes."""
