@@ -20,7 +20,7 @@ import duckdb
 import httpx
 import orjson
 from dagster_dbt import DbtCliResource, DbtProject
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts import warehouse
@@ -48,11 +48,11 @@ class ActivationSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class ConnectorOrders:
-    """What an admin wants done about a connector: pull it or not (`reason` says why not), from the beginning or not."""
+    """What an admin wants done about a connector: pull it or not (and why not), and since when from the beginning."""
 
     pull: bool
-    resync: bool
-    reason: str | None
+    resync_asked_at: str | None = None
+    reason: str | None = None
 
 
 class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -78,6 +78,15 @@ class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         body = {"model_id": model_id, "scored_at": scored_at, "scores": scores}
         with self._client() as client:
             self._post(client, "/api/automation/churn-scores", body)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the environment says where operations are. A data platform without them is its own master."""
+        try:
+            ActivationSettings()
+        except ValidationError:
+            return False
+        return True
 
     def connector_orders(self, name: str) -> ConnectorOrders:
         """What an admin wants done about a connector now. Raises as `post_churn_scores`."""

@@ -61,7 +61,7 @@ class OrdersRead(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
     pull: bool
-    resync: bool
+    resync_asked_at: datetime | None
     reason: str | None
 
 

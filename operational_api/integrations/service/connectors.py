@@ -84,12 +84,12 @@ class Orders:
     """What the data platform is to do about a connector now.
 
     Args:
-        resync: Pull from the beginning.
+        resync_asked_at: Pull from the beginning, unless a pull that began later did; None: go on.
         reason: Why it is not to be pulled; None when it is.
     """
 
     pull: bool
-    resync: bool
+    resync_asked_at: datetime | None
     reason: str | None
 
 
@@ -218,10 +218,10 @@ def orders(session: Session, name: str) -> Orders:
     kind_of(name)
     row = session.get(Connector, name)
     if row is None or row.state == "revoked":
-        return Orders(False, False, "not connected")
+        return Orders(False, None, "not connected")
     if row.state == "paused":
-        return Orders(False, False, "paused")
-    return Orders(True, row.resync_asked_at is not None, None)
+        return Orders(False, None, "paused")
+    return Orders(True, row.resync_asked_at, None)
 
 
 def _connected(session: Session, name: str) -> Connector:

@@ -73,15 +73,15 @@ class TestAdmin:
         }
 
     def test_connects_pauses_resumes_and_revokes(self, admin: TestClient, platform: TestClient) -> None:
-        assert orders(platform) == {"pull": False, "resync": False, "reason": "not connected"}
+        assert orders(platform) == {"pull": False, "resync_asked_at": None, "reason": "not connected"}
         assert ask(admin, "connect").json()["health"] == "waiting"
-        assert orders(platform) == {"pull": True, "resync": False, "reason": None}
+        assert orders(platform) == {"pull": True, "resync_asked_at": None, "reason": None}
         assert ask(admin, "pause").json()["state"] == "paused"
         assert ask(admin, "pause").json()["health"] == "paused"
-        assert orders(platform) == {"pull": False, "resync": False, "reason": "paused"}
+        assert orders(platform) == {"pull": False, "resync_asked_at": None, "reason": "paused"}
         assert ask(admin, "resume").json()["state"] == "connected"
         assert ask(admin, "revoke").json()["state"] == "revoked"
-        assert orders(platform) == {"pull": False, "resync": False, "reason": "not connected"}
+        assert orders(platform) == {"pull": False, "resync_asked_at": None, "reason": "not connected"}
         assert ask(admin, "resume").json()["code"] == "integrations.connector_not_connected"
         assert ask(admin, "connect").json()["state"] == "connected"
 
@@ -171,9 +171,9 @@ class TestRuns:
         run(platform, started=before, kind="resync")
         run(platform, started=after, kind="pull")
         run(platform, started=after, kind="resync", refunds="HTTP 500")
-        assert orders(platform) == {"pull": True, "resync": True, "reason": None}
+        assert orders(platform)["resync_asked_at"] is not None
         run(platform, started=after, kind="resync")
-        assert orders(platform)["resync"] is False
+        assert orders(platform) == {"pull": True, "resync_asked_at": None, "reason": None}
 
     def test_are_listed_in_pages_newest_first(self, admin: TestClient, platform: TestClient) -> None:
         ask(admin, "connect")
