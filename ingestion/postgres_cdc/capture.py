@@ -18,7 +18,7 @@ import psycopg
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ingestion.postgres_cdc import parked, parts, progress, requests, slot, snapshot
+from ingestion.postgres_cdc import parked, parts, progress, publication, requests, slot, snapshot
 from ingestion.postgres_cdc.copying import Copying
 from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
@@ -293,8 +293,20 @@ class Capture:
             finally:
                 self._raw.told.pop(raw_table, None)
             self._standing.refresh()
+        self._note_refused()
         self._asked_at = monotonic()
         return bool(asked)
+
+    def _note_refused(self) -> None:
+        for name, (oid, reason) in publication.refused(self._control).items():
+            raw_table = name.replace(".", "__", 1)
+            known = self._standing.get(raw_table)
+            if known is None or known.state != "blocked":
+                log.error("cdc.table_stopped", table=name, state="blocked", reason=reason)
+                with warehouse.transaction(self._lake):
+                    self._standing.set(raw_table, TableState("blocked", 0, oid, f"it is not published: {reason}"))
+                if self._copying:
+                    self._copying.leave(raw_table)
 
     def _land_parked(self, raw_table: str, state: TableState, reshape: Reshape) -> None:
         self._raw.told[raw_table] = reshape
