@@ -28,9 +28,15 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 class InSmallParts(capture.Capture):
     """For a child, which the fixture above does not reach."""
 
+    part_bytes = PART
+
     def __enter__(self) -> "InSmallParts":
-        parts.PART_BYTES = PART
+        parts.PART_BYTES = self.part_bytes
         return super().__enter__()
+
+
+class InSingleBlocks(InSmallParts):
+    part_bytes = 8 << 10
 
 
 def ask(captured: Captured, query: str) -> list[tuple[Any, ...]]:
@@ -160,7 +166,7 @@ class TestKilledHalfWay:
             history.transaction()
         with Writer(history, every_seconds=0.05):
             for step in ("anchor made", "snapshot commit", "snapshot committed", "snapshot committed"):
-                kills.kill(captured.settings, step, times=1, kind=InSmallParts)
+                kills.kill(captured.settings, step, kind=InSingleBlocks)
             capture.run_once(captured.settings)
         capture.run_once(captured.settings)
         for table in KEYS:
