@@ -274,15 +274,29 @@ class RawTables:
         return f"raw.main.{quoted(relation.raw_table)}"
 
 
+class _Held:
+    # DuckDB keeps what was registered until its transaction ends; the rows must not stay as long.
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table: pa.Table | None = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self.table is None:
+            raise AssertionError("read after its block")
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
 @contextmanager
 def _registered(lake: duckdb.DuckDBPyConnection, table: pa.Table) -> Iterator[str]:
     # A name under which DuckDB sees an Arrow table.
-    name = f"_arrow_{id(table)}"
-    lake.register(name, table)
+    held = _Held(table)
+    name = f"_arrow_{id(held)}"
+    lake.register(name, held)
     try:
         yield name
     finally:
         lake.unregister(name)
+        held.table = None
 
 
 def _shape(relation: Relation) -> dict[str, str]:

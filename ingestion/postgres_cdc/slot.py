@@ -20,7 +20,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import pq
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 32 << 20
 
 
 class SlotLost(RuntimeError):
@@ -264,7 +264,7 @@ class ChangeReader:
 
 
 def in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:
-    """The messages of a batch in pieces of some 64 MiB, which bounds memory whatever the size of a transaction."""
+    """The messages of a batch in pieces of some 32 MiB, which bounds memory whatever the size of a transaction."""
     held: list[pa.BinaryArray] = []
     size = 0
     for batch in batches:
