@@ -9,7 +9,7 @@ ARGS ?=
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not journey and not drill"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-freshness clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: install ## every benchmark, each a ratio measured in one run
 
 bench-cdc: install ## change capture against PostgreSQL's own decoding, client and COPY
 	@$(BIN)/python -m benchmarks.cdc $(ARGS)
+
+bench-cdc-large: install ## memory of the capture while one transaction of 10,000,000 rows lands
+	@$(BIN)/python -m benchmarks.cdc_large $(ARGS)
 
 bench-freshness: install ## from commit to visible in the lake, at 100, 1,000 and 10,000 changes a second
 	@$(BIN)/python -m benchmarks.cdc_freshness $(ARGS)

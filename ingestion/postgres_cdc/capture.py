@@ -15,22 +15,23 @@ from typing import Self
 
 import duckdb
 import psycopg
-import pyarrow as pa
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ingestion.postgres_cdc import parked, progress, requests, slot, snapshot
+from ingestion.postgres_cdc import parked, parts, progress, publication, requests, slot, snapshot
+from ingestion.postgres_cdc.copying import Copying
 from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
 from ingestion.postgres_cdc.landed import Landed
+from ingestion.postgres_cdc.moment import Moment
 from ingestion.postgres_cdc.parked import Parking
 from ingestion.postgres_cdc.progress import TableState
-from ingestion.postgres_cdc.relation import Relation, Reshape, TableStopped
+from ingestion.postgres_cdc.relation import Reshape, TableStopped
 from ingestion.postgres_cdc.source import TEXT_OPTIONS, Source
+from ingestion.postgres_cdc.standing import Standing
 from ingestion.postgres_cdc.texts import SourceTexts
 from ingestion.settings import CdcSettings
 
-_CHUNK_BYTES = 64 << 20  # decoded at once, which bounds memory whatever the size of a transaction
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
 _FLUSH_SECONDS = 600.0
 _REQUESTS_SECONDS = 5.0
@@ -63,19 +64,21 @@ def ensure_ready(settings: CdcSettings) -> Landed:
         SourceWentBack: the lake holds changes that the source never made.
     """
     with Capture(settings) as capture:
-        return capture.get_ready()
+        landed = capture.get_ready()
+        if capture.has_snapshots_to_take:
+            capture.catch_up(landed)
+        landed.blocked = capture.blocked()
+        return landed
 
 
 def run_once(settings: CdcSettings) -> Landed:
     """Bring everything that is committed now into the lake, and say what it was. Raises as `ensure_ready`."""
     with Capture(settings) as capture:
         landed = capture.get_ready()
-        for batch in capture.batches():
-            landed.add(batch)
+        capture.catch_up(landed)
         # Only now is all that a blocked table has missed put aside.
         if capture.answer_requests():
-            for batch in capture.batches():
-                landed.add(batch)
+            capture.catch_up(landed)
         landed.blocked = capture.blocked()
         capture.advance_anchor()
         return landed
@@ -141,6 +144,8 @@ class Capture:
         self._url = settings.cdc_url.get_secret_value()
         self._slot = settings.cdc_slot
         self._reader: slot.ChangeReader | None = None
+        self._export: slot.SnapshotExport | None = None
+        self._copying: Copying | None = None
         self._caught_up: tuple[int, datetime] | None = None
         self._advanced_at = self._flushed_at = self._asked_at = monotonic()
 
@@ -154,12 +159,14 @@ class Capture:
             progress.create_tables(self._lake)
             parked.create_table(self._lake)
             requests.create_table(self._lake)
+            parts.create_table(self._lake)
             self._source = Source(self._control, self._settings.cdc_publication)
             self._raw = RawTables(self._lake, self._source)
-            self._take_states()
+            self._standing = Standing(self._lake, self._raw, self._slot)
             self._mark = progress.watermark(self._lake, self._slot)
             self._texts = opened.enter_context(closing(SourceTexts(self._url)))
             opened.callback(self._close_reader)
+            opened.callback(self._end_copying)
             self._opened = opened.pop_all()
         return self
 
@@ -173,33 +180,51 @@ class Capture:
         anchor = slot.state(self._control, self._slot)
         if self._mark and self._mark.lsn > slot.current_lsn(self._control):
             raise SourceWentBack(f"the lake is at {slot.lsn_text(self._mark.lsn)}, which the source has not reached")
-        problem = _problem_of(anchor, self._mark)
+        problem = progress.problem_of(anchor, self._mark)
         if problem is None:
+            if anchor and not anchor.is_on_standbys:
+                slot.let_standbys_have(self._url, self._slot)
             return Landed(blocked=self.blocked(), lsn=self._mark.lsn if self._mark else 0)
         log.info("cdc.snapshot_of_everything", reason=problem)
         self._close_reader()
         slot.drop(self._control, self._slot)
         with slot.exported_snapshot(self._url, self._slot, kind="persistent") as exported:
             self._step("anchor made")
-            return self._take_snapshot(exported, list(self._source.relations().values()), is_first=True)
+            self._end_copying()
+            self._copying = Copying(self._lake, self._raw, self._slot, Moment(self._url, exported))
+        self._copying.plan(list(self._source.relations().values()), [])
+        return self._copy_lot(is_first=True)
+
+    @property
+    def has_snapshots_to_take(self) -> bool:
+        """Whether a snapshot is under way, or to come: `batches` goes on with it each time."""
+        return self._copying is not None or self._export is not None or self._standing.is_any_due
+
+    def catch_up(self, landed: Landed) -> None:
+        """Land what is committed now, with all there is to be copied for it; adds to `landed`."""
+        while True:
+            for batch in self.batches():
+                landed.add(batch)
+            if self._export:
+                self._export.wait_until_ready()
+            elif self._copying is None:
+                return
 
     def has_news(self) -> bool:
         """Whether there may be something to land: one question to the source, where `batches` asks a dozen."""
-        looked_at, lsn = datetime.now(UTC), slot.current_lsn(self._control)
-        if self._caught_up is None or self._caught_up[0] != lsn or self._is_due():
+        looked_at, lsn = datetime.now(UTC), slot.readable_lsn(self._control)
+        if self._caught_up is None or self._caught_up[0] != lsn or self.has_snapshots_to_take:
             return True
         self._caught_up = lsn, looked_at
         return False
 
     def batches(self) -> Iterator[Landed]:
-        """Land what is committed now, batch by batch, and snapshots of tables that are due for one."""
-        looked_at, until = datetime.now(UTC), slot.current_lsn(self._control)
-        due = self._due()
-        if due:
-            with slot.exported_snapshot(
-                self._url, f"{self._slot}_snapshot_{self._control.info.backend_pid}"
-            ) as exported:
-                yield self._take_snapshot(exported, due)
+        """Land what is committed now, batch by batch, then go on with the snapshot of tables that need one.
+
+        After the changes one lot of the snapshot is copied, about two seconds' worth, and the caller should come back.
+        """
+        yield from self._begin_copying()
+        looked_at, until = datetime.now(UTC), slot.readable_lsn(self._control)
         while True:
             try:
                 landed = self._land_batch(until)
@@ -210,6 +235,9 @@ class Capture:
                 break
             yield landed
         self._caught_up = (until, looked_at)
+        # What is copied at a moment must not meet changes from before it, but for those of tables it starts.
+        if self._copying and until >= self._copying.lsn:
+            yield self._copy_lot()
 
     def keep_up(self) -> None:
         """Between batches: note a quiet source, move the anchor, gather small batches in files; each in its time."""
@@ -242,13 +270,15 @@ class Capture:
         """
         asked = requests.asked(self._lake, self._slot)
         for request, raw_table, reshape in asked:
-            state = self._states.get(raw_table)
+            state = self._standing.get(raw_table)
             if reshape is None or state is None or state.state != "blocked":
                 with warehouse.transaction(self._lake):
                     if reshape is None:
                         lsn = self._mark.lsn if self._mark else 0
-                        self._set_state(raw_table, TableState("due", lsn, 0, "resumed by hand"))
+                        self._standing.set(raw_table, TableState("due", lsn, 0, "resumed by hand"))
                     requests.answered(self._lake, self._slot, request)
+                if self._copying:
+                    self._copying.leave(raw_table)
                 continue
             try:
                 with warehouse.transaction(self._lake):
@@ -258,33 +288,32 @@ class Capture:
             except TableStopped as stopped:
                 self._raw.refresh()
                 with warehouse.transaction(self._lake):
-                    self._set_state(raw_table, replace(state, reason=stopped.reason))
+                    self._standing.set(raw_table, replace(state, reason=stopped.reason))
                     requests.answered(self._lake, self._slot, request)
             finally:
                 self._raw.told.pop(raw_table, None)
-            self._take_states()
+            self._standing.refresh()
+        self._note_refused()
         self._asked_at = monotonic()
         return bool(asked)
 
-    def _land_parked(self, raw_table: str, state: TableState, reshape: Reshape) -> None:
-        if not state.lsn:
-            schema, table = raw_table.split("__", 1)
-            reason = "its changes are not all there, so it needs a snapshot: resume it without saying how"
-            raise TableStopped(Relation(state.oid, schema, table, ()), reason)
-        self._raw.told[raw_table] = reshape
-        decoder = Decoder(
-            self._source.completed,
-            lambda relation: state.lsn if relation.oid == state.oid else None,
-            self._texts.column,
-        )
-        for messages in parked.messages(self._lake, self._slot, raw_table, since_lsn=state.lsn):
-            for piece in decoder.decode(messages):
-                self._land(piece)
-        self._set_state(raw_table, TableState("live", state.lsn, state.oid, gone=self._raw.gone_of(raw_table)))
+    def _note_refused(self) -> None:
+        for name, (oid, reason) in publication.refused(self._control).items():
+            raw_table = name.replace(".", "__", 1)
+            known = self._standing.get(raw_table)
+            if known is None or known.state != "blocked":
+                log.error("cdc.table_stopped", table=name, state="blocked", reason=reason)
+                with warehouse.transaction(self._lake):
+                    self._standing.set(raw_table, TableState("blocked", 0, oid, f"it is not published: {reason}"))
+                if self._copying:
+                    self._copying.leave(raw_table)
 
-    def _take_states(self) -> None:
-        self._states = dict(progress.table_states(self._lake, self._slot))
-        self._raw.gone = {raw_table: set(state.gone) for raw_table, state in self._states.items()}
+    def _land_parked(self, raw_table: str, state: TableState, reshape: Reshape) -> None:
+        self._raw.told[raw_table] = reshape
+        for piece in parked.pieces(self._lake, self._slot, raw_table, state, self._source, self._texts):
+            self._land(piece)
+        live = TableState("live", state.lsn, state.oid, gone=self._raw.gone_of(raw_table))
+        self._standing.set(raw_table, live)
 
     def _gather(self) -> None:
         self._flushed_at = monotonic()
@@ -301,42 +330,57 @@ class Capture:
         except psycopg.errors.LockNotAvailable as error:
             raise AlreadyRunning(f"another process captures this database through slot {self._slot}") from error
 
-    def _is_due(self) -> bool:
-        return any(state.state == "due" for state in self._states.values())
+    def _begin_copying(self) -> Iterator[Landed]:
+        # Ask for a moment of the source when tables need one, and begin with it once it is there.
+        relations = list(self._source.relations().values())
+        due, half = self._standing.due(relations), self._standing.half(relations)
+        is_ours = self._copying is not None and not self._copying.is_old
+        if self._export is None and (due or (half and not is_ours)):
+            self._export = slot.SnapshotExport(self._url, f"{self._slot}_snapshot_{self._control.info.backend_pid}")
+        if self._export is None:
+            return
+        # Changes of a table half copied may need what only a moment knows, so they cannot pass without.
+        if half and self._copying is None:
+            self._export.wait_until_ready()
+        exported = self._export.poll()
+        if exported is None:
+            return
+        moment = Moment(self._url, exported)
+        self._end_copying()
+        self._copying = Copying(self._lake, self._raw, self._slot, moment)
+        if self._copying.plan(due, half):
+            yield self._copy_lot()
 
-    def _due(self) -> list[Relation]:
-        def is_due(relation: Relation) -> bool:
-            state = self._states.get(relation.raw_table)
-            return state is None or state.state == "due" or (state.state == "live" and state.oid != relation.oid)
+    def _end_copying(self) -> None:
+        if self._copying:
+            self._copying.close()
+        if self._export:
+            self._export.close()
+        self._copying = self._export = None
 
-        return [relation for relation in self._source.relations().values() if is_due(relation)]
-
-    def _wanted_from(self, relation: Relation) -> int | None:
-        # Changes of a table without a snapshot wait for it: it will hold them.
-        state = self._states.get(relation.raw_table)
-        return state.lsn if state and state.state == "live" and state.oid == relation.oid else None
-
-    def _take_snapshot(
-        self, exported: slot.ExportedSnapshot, relations: list[Relation], *, is_first: bool = False
-    ) -> Landed:
-        taken_at = datetime.now(UTC)
+    def _copy_lot(self, *, is_first: bool = False) -> Landed:
+        copying = self._copying
+        if copying is None:
+            raise AssertionError("unreachable")
         while True:
             try:
                 with snapshot.source_attached(self._lake, self._url), warehouse.transaction(self._lake):
-                    copied = snapshot.copy_tables(
-                        self._lake, self._raw, relations, exported, slot=self._slot, taken_at=taken_at
-                    )
+                    copying.start()
+                    copied = copying.copy_lot(self._control, self._source.relations())
                     if is_first:
-                        self._move_mark(exported.lsn, taken_at, 0)
+                        self._move_mark(copying.lsn, datetime.now(UTC), 0)
                     self._step("snapshot commit")
                 self._step("snapshot committed")
                 break
             except TableStopped as stopped:
                 self._stop_table(stopped)
-                relations = [relation for relation in relations if relation != stopped.relation]
-        self._take_states()
-        log.info("cdc.snapshot", tables=len(copied), rows=sum(copied.values()), lsn=exported.lsn)
-        return Landed(snapshots=copied, blocked=self.blocked(), lsn=exported.lsn)
+        copying.lot_is_copied(copied)
+        self._standing.refresh()
+        log.info("cdc.snapshot", tables=len(copied), rows=sum(copied.values()), lsn=copying.lsn)
+        if copying.is_over:
+            copying.close()
+            self._copying = None
+        return Landed(snapshots=copied, blocked=self.blocked(), lsn=self._mark.lsn if self._mark else 0)
 
     def _land_batch(self, until: int) -> Landed | None:
         reader = self._reader = self._reader or self._open_reader()
@@ -347,11 +391,15 @@ class Capture:
             return None
         landed = Landed(batches=1)
         landed.seconds["read"] = monotonic() - started
-        decoder = Decoder(self._source.completed, self._wanted_from, self._texts.column)
-        blocked = {state.oid: table for table, state in self._states.items() if state.state == "blocked" and state.lsn}
-        parking = Parking(blocked)
-        with warehouse.transaction(self._lake):
-            for messages in _in_chunks(landed.timed(chain([first], pieces), "read")):
+        decoder = Decoder(self._source.completed, self._standing.wanted_from, self._texts.column)
+        parking = Parking(self._standing.parked())
+        with ExitStack() as opened:
+            if self._copying:
+                opened.enter_context(snapshot.source_attached(self._lake, self._url))
+            opened.enter_context(warehouse.transaction(self._lake))
+            if self._copying:
+                self._copying.adopt()
+            for messages in slot.in_chunks(landed.timed(chain([first], pieces), "read")):
                 for table, picked in parking.pick(messages):
                     parked.park(self._lake, self._slot, table, picked)
                 for piece in landed.timed(decoder.decode(messages), "decode"):
@@ -366,6 +414,8 @@ class Capture:
             started = monotonic()
         landed.seconds["commit"] += monotonic() - started
         self._step("committed")
+        if self._copying:
+            self._copying.settle(is_committed=True)
         age = datetime.now(UTC) - decoder.committed_at.as_py()
         landed.blocked, landed.lsn = self.blocked(), decoder.end_lsn
         landed.lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)
@@ -375,7 +425,8 @@ class Capture:
     def _land(self, piece: Piece) -> int:
         if isinstance(piece, Rows):
             self._raw.prepare(piece.relation)
-            return self._raw.append(piece)
+            unfinished = self._copying.unfinished(piece.relation.raw_table) if self._copying else None
+            return self._raw.append(piece, unfinished)
         return self._raw.remove_all(piece)
 
     def _stop_table(self, stopped: TableStopped) -> None:
@@ -384,18 +435,17 @@ class Capture:
         self._close_reader()  # it is past the batch that was given up
         self._mark = progress.watermark(self._lake, self._slot)
         raw_table, lsn = stopped.relation.raw_table, self._mark.lsn if self._mark else 0
-        known = self._states.get(raw_table)
+        known = self._standing.get(raw_table)
         if known is None or known.state != "live":
             lsn = 0
         gone = known.gone if known else ()
         state = TableState(stopped.state, lsn, stopped.relation.oid, stopped.reason, gone)
         with warehouse.transaction(self._lake):
-            self._set_state(raw_table, state)
-        self._take_states()
-
-    def _set_state(self, raw_table: str, state: TableState) -> None:
-        progress.set_state(self._lake, self._slot, raw_table, state)
-        self._states[raw_table] = state
+            self._standing.set(raw_table, state)
+        self._standing.refresh()
+        if self._copying:
+            self._copying.settle(is_committed=False)
+            self._copying.leave(raw_table)
 
     def _move_mark(self, lsn: int, committed_at: datetime, changes: int) -> None:
         self._mark = progress.move_watermark(
@@ -404,7 +454,7 @@ class Capture:
 
     def blocked(self) -> dict[str, str]:
         """Why a table's changes are not landed, for every table that is blocked now."""
-        return {table: state.reason or "" for table, state in self._states.items() if state.state == "blocked"}
+        return self._standing.blocked()
 
     def _open_reader(self) -> slot.ChangeReader:
         from_lsn = self._mark.lsn if self._mark else 0
@@ -414,28 +464,3 @@ class Capture:
         if self._reader:
             self._reader.close()
             self._reader = None
-
-
-def _problem_of(anchor: slot.SlotState | None, mark: progress.Watermark | None) -> str | None:
-    if mark is None:
-        return "nothing was captured yet"
-    if anchor is None:
-        return "the slot is gone"
-    if anchor.is_lost:
-        return "the slot was given up: the log it held grew too large"
-    if anchor.confirmed_lsn > mark.lsn:
-        return "the slot is ahead of the lake"
-    return None
-
-
-def _in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:
-    held: list[pa.BinaryArray] = []
-    size = 0
-    for batch in batches:
-        held.append(batch.column(0))
-        size += batch.nbytes
-        if size >= _CHUNK_BYTES:
-            yield held[0] if len(held) == 1 else pa.concat_arrays(held)
-            held, size = [], 0
-    if held:
-        yield held[0] if len(held) == 1 else pa.concat_arrays(held)

@@ -112,7 +112,7 @@ def _compare_table(
 ) -> Compared:
     if state and state.state == "blocked":
         return Compared(skipped=state.reason or "blocked", is_blocked=True)
-    if state is None or state.state == "due" or state.oid != relation.oid or state.lsn > lsn:
+    if state is None or state.state in ("due", "copying") or state.oid != relation.oid or state.lsn > lsn:
         return Compared(skipped="its snapshot comes, or came after the point of the comparison")
     try:
         snapshot.refuse_what_does_not_fit(lake, relation)

@@ -31,19 +31,26 @@ class Gap:
     Args:
         column: Its name.
         keys: Key columns of the row before the chunk, and `_row`, the index of the row in `Rows.table` to fill.
+        earliest: For each of `keys`, the index in `Rows.table` of a row that has this key.
     """
 
     column: str
     keys: pa.Table
+    earliest: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Changes of one relation in one shape, in order: its columns and our own, but for `_landed_at`."""
+    """Changes of one relation in one shape, in order: its columns and our own, but for `_landed_at`.
+
+    Args:
+        key_texts: For rows of `table`, by index: their key, a list of texts per column, as the source writes them.
+    """
 
     relation: Relation
     table: pa.Table
     gaps: list[Gap]
+    key_texts: Callable[[NDArray[np.int64]], list[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,15 @@ class Decoder:
             "_xid": pa.array(chunk.xid[transaction].astype(np.uint64)),
             "_committed_at": commit_times(chunk.committed[transaction]),
         }
-        return Rows(relation, pa.table(arrays), gaps)
+
+        def key_texts(chosen: NDArray[np.int64]) -> list[list[str]]:
+            at, length = rows.locate_all(chunk.data, tuple_at[chosen], key)
+            return [
+                self._texts(relation.columns[k].oid, chunk.data, at[i], length[i]).to_pylist()
+                for i, k in enumerate(key)
+            ]
+
+        return Rows(relation, pa.table(arrays), gaps, key_texts)
 
     def _build(self, relation: Relation, number: int, data: Bytes, positions: Positions, lengths: Lengths) -> pa.Array:
         column = relation.columns[number]
@@ -217,7 +232,7 @@ class Decoder:
                     relation.columns[k].name: self._build(relation, k, data, at[i], length[i])
                     for i, k in enumerate(key)
                 }
-                gaps.append(Gap(column.name, pa.table(columns)))
+                gaps.append(Gap(column.name, pa.table(columns), earliest[unfilled]))
         return gaps
 
 

@@ -7,6 +7,7 @@ A raw table has the source's columns by name and six of our own. It is only ever
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -39,6 +40,21 @@ def quoted(name: str) -> str:
 def first_line(error: Exception) -> str:
     """What an error of DuckDB says, without the statement that it quotes."""
     return str(error).splitlines()[0]
+
+
+class Unfinished(Protocol):
+    """A snapshot of one table that is under way."""
+
+    @property
+    def since_lsn(self) -> int:
+        """Its changes from there on are landed."""
+
+    @property
+    def lsn(self) -> int:
+        """What it brings is of this point."""
+
+    def bring(self, relation: Relation, key_texts: list[list[str]]) -> None:
+        """Append the rows of some keys as of `lsn`, as far as they are there, whether or not their turn has come."""
 
 
 class RawTables:
@@ -111,15 +127,21 @@ class RawTables:
         self._shapes[relation.raw_table] = shape | wanted
         return True
 
-    def append(self, rows: Rows) -> int:
+    def append(self, rows: Rows, unfinished: Unfinished | None = None) -> int:
         """Append changes, with their gaps filled from earlier images. Returns how many.
+
+        Args:
+            unfinished: The snapshot of the table that is under way.
 
         Raises:
             TableStopped: DuckDB refuses a value (JSON that only PostgreSQL takes for such), or a gap cannot be filled.
         """
-        table = rows.table
-        for gap in rows.gaps:
-            table = self._filled(rows.relation, table, gap)
+        table, gaps, since = rows.table, rows.gaps, 0
+        if unfinished and gaps:
+            since = unfinished.since_lsn
+            table, gaps = self._covered(rows, unfinished)
+        for gap in gaps:
+            table = self._filled(rows.relation, table, gap, since)
         with _registered(self._lake, table) as name:
             try:
                 self._lake.execute(
@@ -151,18 +173,53 @@ class RawTables:
             f"qualify row_number() over (partition by {keys} order by _lsn desc, _seq desc) = 1 and _op <> 'd'"
         )
 
-    def _filled(self, relation: Relation, table: pa.Table, gap: Gap) -> pa.Table:
+    def _covered(self, rows: Rows, unfinished: Unfinished) -> tuple[pa.Table, list[Gap]]:
+        # Rows that the snapshot has not come to yet have no image here. It brings them out of its turn. A change from
+        # before the snapshot is left out then: what it did is part of the row that was brought.
+        lsn = rows.table["_lsn"].to_numpy()
+        left_out = np.zeros(len(lsn), bool)
+        brought: set[int] = set()
+        for gap in rows.gaps:
+            at = gap.keys["_row"].to_numpy()
+            found = self._images(rows.relation, rows.table, gap, unfinished.since_lsn)
+            lacking = ~np.isin(at, found["_row"].to_numpy())
+            is_before = lsn[at] < unfinished.lsn
+            left_out[at[lacking & is_before]] = True
+            brought.update(at[lacking & is_before].tolist(), gap.earliest[lacking & ~is_before].tolist())
+        if brought:
+            unfinished.bring(rows.relation, rows.key_texts(np.array(sorted(brought), np.int64)))
+        if not left_out.any():
+            return rows.table, rows.gaps
+        moved = np.cumsum(~left_out) - 1
+        gaps = []
+        for gap in rows.gaps:
+            at = gap.keys["_row"].to_numpy()
+            kept = ~left_out[at]
+            keys = gap.keys.filter(pa.array(kept)).drop_columns("_row").append_column("_row", pa.array(moved[at[kept]]))
+            gaps.append(Gap(gap.column, keys, gap.earliest[kept]))
+        return rows.table.filter(pa.array(~left_out)), [gap for gap in gaps if gap.keys.num_rows]
+
+    def _images(self, relation: Relation, table: pa.Table, gap: Gap, since: int) -> pa.Table:
+        # The values that the gaps had before, as `_row` and `value`. While a snapshot is under way (`since`), an image
+        # from before it may be of another time, and one that the snapshot brought may be newer than the change.
         column, keys = quoted(gap.column), [quoted(key.name) for key in relation.key]
-        with _registered(self._lake, gap.keys) as name:
+        asked = gap.keys.append_column("_before", table["_lsn"].take(gap.keys["_row"])) if since else gap.keys
+        with _registered(self._lake, asked) as name:
             # A copy, because DuckDB cannot push a join's filter on uuids into an Arrow scan.
             self._lake.execute(f"create or replace temp table _gap as from {name}")
+        of_this_snapshot = f"image._lsn between {since:d} and _gap._before" if since else "image._op <> 'd'"
         found = self._lake.execute(
             f"""select _gap._row, image.{column} as value from _gap join {self._target(relation)} image
                 on {" and ".join(f"image.{key} is not distinct from _gap.{key}" for key in keys)}
-                where image._op <> 'd'
-                qualify row_number() over (partition by _gap._row order by image._lsn desc, image._seq desc) = 1"""
+                where {of_this_snapshot}
+                qualify row_number() over (partition by _gap._row order by image._lsn desc, image._seq desc) = 1
+                    and image._op <> 'd'"""
         ).to_arrow_table()
         self._lake.execute("drop table _gap")
+        return found
+
+    def _filled(self, relation: Relation, table: pa.Table, gap: Gap, since: int) -> pa.Table:
+        column, found = quoted(gap.column), self._images(relation, table, gap, since)
         if found.num_rows != gap.keys.num_rows or found["value"].null_count:
             missing = gap.keys.num_rows - found.num_rows + found["value"].null_count
             reason = f"{missing} unchanged values of {gap.column} have no earlier image in the lake"
@@ -217,15 +274,29 @@ class RawTables:
         return f"raw.main.{quoted(relation.raw_table)}"
 
 
+class _Held:
+    # DuckDB keeps what was registered until its transaction ends; the rows must not stay as long.
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table: pa.Table | None = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self.table is None:
+            raise AssertionError("read after its block")
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
 @contextmanager
 def _registered(lake: duckdb.DuckDBPyConnection, table: pa.Table) -> Iterator[str]:
     # A name under which DuckDB sees an Arrow table.
-    name = f"_arrow_{id(table)}"
-    lake.register(name, table)
+    held = _Held(table)
+    name = f"_arrow_{id(held)}"
+    lake.register(name, held)
     try:
         yield name
     finally:
         lake.unregister(name)
+        held.table = None
 
 
 def _shape(relation: Relation) -> dict[str, str]:

@@ -11,8 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.postgres_cdc.decode import bytes_of
+from ingestion.postgres_cdc.decode import Decoder, Piece, bytes_of
 from ingestion.postgres_cdc.kernels import scan
+from ingestion.postgres_cdc.progress import TableState
+from ingestion.postgres_cdc.relation import Relation, TableStopped
+from ingestion.postgres_cdc.source import Source
+from ingestion.postgres_cdc.texts import SourceTexts
 
 TABLE = "raw.main._cdc_parked"
 _CHUNK_MESSAGES = 200_000
@@ -83,3 +87,20 @@ def messages(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, *, sinc
             return
         begin = (chunk["lsn"][-1].as_py(), chunk["place"][-1].as_py())
         yield chunk["message"].combine_chunks().cast(pa.binary())
+
+
+def pieces(
+    lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, state: TableState, source: Source, texts: SourceTexts
+) -> Iterator[Piece]:
+    """What was put aside of a blocked table, decoded.
+
+    Raises:
+        TableStopped: not all of it was, or it cannot be landed.
+    """
+    if not state.lsn:
+        schema, table = raw_table.split("__", 1)
+        reason = "its changes are not all there, so it needs a snapshot: resume it without saying how"
+        raise TableStopped(Relation(state.oid, schema, table, ()), reason)
+    decoder = Decoder(source.completed, lambda relation: state.lsn if relation.oid == state.oid else None, texts.column)
+    for chunk in messages(lake, slot, raw_table, since_lsn=state.lsn):
+        yield from decoder.decode(chunk)

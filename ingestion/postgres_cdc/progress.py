@@ -11,9 +11,9 @@ from typing import Literal
 
 import duckdb
 
-from ingestion.postgres_cdc.slot import lsn_text
+from ingestion.postgres_cdc.slot import SlotState, lsn_text
 
-State = Literal["live", "due", "blocked"]
+State = Literal["live", "due", "copying", "blocked"]
 
 WATERMARKS = "raw.main._cdc_watermarks"
 TABLES = "raw.main._cdc_tables"
@@ -29,7 +29,8 @@ class TableState:
 
     Args:
         state: `live`: it holds a snapshot and every change from `lsn` on. `due`: a new snapshot is to come; changes
-            wait for it. `blocked`: its changes cannot be landed; they are put aside until somebody resumes it.
+            wait for it. `copying`: it holds every change from `lsn` on and a part of the snapshot. `blocked`: its
+            changes cannot be landed; they are put aside until somebody resumes it.
         lsn: Where the state began; 0 for a blocked table whose changes are not all there, so that it needs a snapshot.
         oid: Of the table in the source; another table of the same name needs a snapshot of its own.
         reason: Why it is due or blocked.
@@ -158,3 +159,16 @@ def set_state(
             list(state.gone),
         ],
     )
+
+
+def problem_of(anchor: SlotState | None, mark: Watermark | None) -> str | None:
+    """Why everything must be copied anew; None when changes can be read from where the lake is."""
+    if mark is None:
+        return "nothing was captured yet"
+    if anchor is None:
+        return "the slot is gone"
+    if anchor.is_lost:
+        return "the slot was given up: the log it held grew too large"
+    if anchor.confirmed_lsn > mark.lsn:
+        return "the slot is ahead of the lake"
+    return None

@@ -2,11 +2,13 @@
 
 Run by the superuser at set-up, after the migrations, and again whenever the rules below change; both `create` calls are
 the same. From then on PostgreSQL itself publishes every new table of a context in the transaction that creates it (an
-event trigger), and every new column of a published table, unless the table publishes chosen columns only.
+event trigger), and every new column of a published table, unless the table publishes chosen columns only. A table with
+a column that PostgreSQL cannot send is published no longer, because it would end the stream of all tables.
 
 The change stream and the snapshot read nothing but this publication, so a secret left out here cannot reach the lake.
 """
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -33,16 +35,43 @@ _TABLES: LiteralString = """
            exists (select from pg_constraint c where c.conrelid = t.oid and c.contype = 'p') as has_key,
            t.relreplident = 'd' as is_default_identity,
            (select array_agg(a.attname::text order by a.attnum) from pg_attribute a
-            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v') as columns
+            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v') as columns,
+           t.oid::bigint
     from pg_class t join pg_namespace n on n.oid = t.relnamespace
     where n.nspname = any(%s) and t.relkind in ('r', 'p') and t.relpersistence = 'p' and not t.relispartition
     order by 1"""
+
+# Columns of tables that PostgreSQL cannot send, and the type in them that is why: in binary form it ends the stream for
+# every table at an array, a composite or a range of a type that has a text form only. Alone that type is sent as text.
+_UNSENDABLE: LiteralString = """
+    with recursive inside(relid, name, type, is_inner) as (
+        select a.attrelid, a.attname::text, a.atttypid, false from pg_attribute a
+        where a.attrelid = any({tables}) and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
+        union
+        select i.relid, i.name, part.type, i.is_inner or t.typtype <> 'd' from inside i join pg_type t on t.oid = i.type
+        cross join lateral (
+            select t.typelem as type where t.typcategory = 'A' and t.typelem <> 0
+            union all select a.atttypid from pg_attribute a
+                      where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+            union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+            union all select t.typbasetype where t.typtype = 'd') part)
+    select i.relid as relid, min('column ' || i.name || ' holds values of type ' || format_type(i.type, null)
+                                 || ', which PostgreSQL sends as text only') as reason
+    from inside i join pg_type t on t.oid = i.type where i.is_inner and t.typsend = 0 group by 1"""
 
 _PUBLISH_NEW_TABLES: LiteralString = """
     create or replace function {function}() returns event_trigger
     language plpgsql security definer set search_path = pg_catalog as $$
     declare made record;
     begin
+        for made in
+            select r.prrelid::regclass::text as name, unsendable.reason
+            from pg_publication_rel r join pg_publication p on p.oid = r.prpubid and p.pubname = {name}
+            join ({unsendable}) unsendable on unsendable.relid = r.prrelid
+        loop
+            execute format('alter publication {publication} drop table %s', made.name);
+            raise warning 'table % is no longer captured: %', made.name, made.reason;
+        end loop;
         for made in
             select c.oid, ddl.object_identity, c.relispartition as is_partition,
                    exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p') as has_key
@@ -56,6 +85,8 @@ _PUBLISH_NEW_TABLES: LiteralString = """
               and c.relispartition = exists (
                   select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
                   where p.pubname = {name} and r.prrelid = coalesce(pg_partition_root(c.oid)::oid, c.oid))
+              and ddl.command_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+              and not exists ({unsendable_new})
         loop
             if not made.has_key then
                 -- Without an identity its updates and deletes would be refused once it is published.
@@ -96,10 +127,38 @@ def create(connection: psycopg.Connection[Any]) -> list[str]:
     return list(wanted)
 
 
+def refused(connection: psycopg.Connection[Any]) -> dict[str, tuple[int, str]]:
+    """The tables that would be published but for what PostgreSQL cannot send: oid and reason, by `schema.table`.
+
+    When they can be sent again, `create` publishes them, and `capture.resume` takes them up.
+    """
+    may_leave = {name: oid for name, schema, table, *_, oid in _tables(connection) if _may_leave(name, schema, table)}
+    found = dict(
+        connection.execute(
+            sql.SQL("select relid::bigint, reason from ({}) unsendable").format(_unsendable("%s::oid[]")),
+            [list(may_leave.values())],
+        ).fetchall()
+    )
+    return {name: (oid, found[oid]) for name, oid in may_leave.items() if oid in found}
+
+
+def _unsendable(tables: LiteralString) -> sql.Composable:
+    return sql.SQL(_UNSENDABLE).format(tables=sql.SQL(tables))
+
+
+def _tables(connection: psycopg.Connection[Any]) -> Sequence[tuple[Any, ...]]:
+    return connection.execute(_TABLES, [list(SCHEMAS)]).fetchall()
+
+
+def _may_leave(name: str, schema: str, table: str) -> bool:
+    return name not in WITHHELD_TABLES and (schema != "identity" or table in IDENTITY_TABLES)
+
+
 def _wanted(connection: psycopg.Connection[Any]) -> dict[str, sql.Composable]:
     wanted: dict[str, sql.Composable] = {}
-    for name, schema, table, has_key, is_default_identity, columns in connection.execute(_TABLES, [list(SCHEMAS)]):
-        if name in WITHHELD_TABLES or (schema == "identity" and table not in IDENTITY_TABLES):
+    unsendable = refused(connection)
+    for name, schema, table, has_key, is_default_identity, columns, _ in _tables(connection):
+        if not _may_leave(name, schema, table) or name in unsendable:
             continue
         target = sql.Identifier(schema, table)
         if not has_key and is_default_identity:
@@ -133,6 +192,8 @@ def _publish_new_tables(connection: psycopg.Connection[Any]) -> None:
             function=function,
             schemas=sql.Literal(list(SCHEMAS)),
             withheld=sql.Literal(list(WITHHELD_TABLES)),
+            unsendable=_unsendable("array(select prrelid from pg_publication_rel)"),
+            unsendable_new=_unsendable("array[c.oid]"),
             name=sql.Literal(NAME),
             publication=sql.Identifier(NAME),
         )
@@ -141,6 +202,7 @@ def _publish_new_tables(connection: psycopg.Connection[Any]) -> None:
     connection.execute(
         sql.SQL(
             "create event trigger plyo_publish_new_tables on ddl_command_end "
-            "when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') execute function {}()"
+            "when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'ALTER TYPE') "
+            "execute function {}()"
         ).format(function)
     )

@@ -7,17 +7,20 @@ gone and the next copy starts at the lake's own mark again.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from queue import Full, Queue
+from select import select
 from threading import Event, Thread
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 import pyarrow as pa
 from psycopg import pq
+
+_CHUNK_BYTES = 32 << 20
 
 
 class SlotLost(RuntimeError):
@@ -41,12 +44,14 @@ class SlotState:
         is_lost: It can no longer be read.
         retained_bytes: Log that PostgreSQL keeps because of it.
         safe_bytes: Log that may still be written before it is lost; None without a limit.
+        is_on_standbys: A standby that synchronises slots has it too, and can go on with it when promoted.
     """
 
     confirmed_lsn: int
     is_lost: bool
     retained_bytes: int
     safe_bytes: int | None
+    is_on_standbys: bool = True
 
 
 def lsn_number(text: str) -> int:
@@ -65,11 +70,12 @@ def state(connection: psycopg.Connection[Any], slot: str) -> SlotState | None:
     row = connection.execute(
         """select coalesce(confirmed_flush_lsn, '0/0') - '0/0'::pg_lsn,
                   wal_status = 'lost' or invalidation_reason is not null,
-                  pg_current_wal_lsn() - coalesce(restart_lsn, pg_current_wal_lsn()), safe_wal_size
+                  pg_current_wal_lsn() - coalesce(restart_lsn, pg_current_wal_lsn()), safe_wal_size,
+                  failover
            from pg_replication_slots where slot_name = %s and database = current_database()""",
         [slot],
     ).fetchone()
-    return SlotState(int(row[0]), bool(row[1]), int(row[2]), row[3]) if row else None
+    return SlotState(int(row[0]), bool(row[1]), int(row[2]), row[3], row[4]) if row else None
 
 
 def drop(connection: psycopg.Connection[Any], slot: str) -> None:
@@ -86,35 +92,100 @@ def advance(connection: psycopg.Connection[Any], slot: str, lsn: int) -> None:
 
 def current_lsn(connection: psycopg.Connection[Any]) -> int:
     """Where the source's log ends now."""
-    row = connection.execute("select pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchone()
+    return _lsn(connection, "select pg_current_wal_flush_lsn() - '0/0'::pg_lsn")
+
+
+def readable_lsn(connection: psycopg.Connection[Any]) -> int:
+    """Up to where the source's log may be landed: its end, or where the last of `synchronized_standby_slots` is.
+
+    PostgreSQL itself keeps from readers of a slot what a promoted standby would not have; we read a copy of the slot,
+    to which that does not apply.
+    """
+    return _lsn(
+        connection,
+        """select least(pg_current_wal_flush_lsn(), (
+               select min(coalesce(s.restart_lsn, '0/0'))
+               from unnest(string_to_array(replace(current_setting('synchronized_standby_slots'), ' ', ''), ',')) name
+               left join pg_replication_slots s on s.slot_name = name)) - '0/0'::pg_lsn""",
+    )
+
+
+def _lsn(connection: psycopg.Connection[Any], query: LiteralString) -> int:
+    row = connection.execute(query).fetchone()
     if row is None:
         raise AssertionError("unreachable")
     return int(row[0])
+
+
+class SnapshotExport:
+    """A slot being made, and the snapshot of the source as of the very point where it starts.
+
+    PostgreSQL waits for the transactions under way that have written something, so it can be asked whether it is done.
+    """
+
+    def __init__(self, url: str, slot: str, *, kind: Literal["persistent", "temporary"] = "temporary") -> None:
+        """Ask for it.
+
+        Args:
+            url: libpq URL of a role that may replicate.
+            slot: Name of the slot. A temporary one ends with `close`; a persistent one stays, and standbys have it too.
+        """
+        self._slot = slot
+        options = "(SNAPSHOT 'export', FAILOVER true)" if kind == "persistent" else "(SNAPSHOT 'export')"
+        word = "TEMPORARY " if kind == "temporary" else ""
+        self._connection = pq.PGconn.connect(_with_query(url, "replication=database").encode())
+        if self._connection.status != pq.ConnStatus.OK:
+            raise self._error()
+        self._connection.send_query(f'CREATE_REPLICATION_SLOT "{slot}" {word}LOGICAL pgoutput {options}'.encode())
+
+    def poll(self) -> ExportedSnapshot | None:
+        """The snapshot, good until `close`; None while PostgreSQL waits. Not to be asked again after that."""
+        self._connection.consume_input()
+        return None if self._connection.is_busy() else self._taken()
+
+    def wait(self) -> ExportedSnapshot:
+        """`poll` once PostgreSQL has it."""
+        self.wait_until_ready()
+        return self._taken()
+
+    def wait_until_ready(self) -> None:
+        """Return when `poll` has something to say."""
+        while self._connection.is_busy():
+            select([self._connection.socket], [], [])
+            self._connection.consume_input()
+
+    def _taken(self) -> ExportedSnapshot:
+        done = self._connection.get_result()
+        if done is None or done.status != pq.ExecStatus.TUPLES_OK:
+            raise self._error()
+        lsn, name = done.get_value(0, 1), done.get_value(0, 2)
+        return ExportedSnapshot(lsn_number((lsn or b"").decode()), (name or b"").decode())
+
+    def close(self) -> None:
+        """End the session, and with it the snapshot and a temporary slot."""
+        self._connection.finish()
+
+    def _error(self) -> psycopg.OperationalError:
+        message = (self._connection.error_message or b"no connection").decode(errors="replace").strip()
+        return psycopg.OperationalError(f"cannot make replication slot {self._slot}: {message}")
 
 
 @contextmanager
 def exported_snapshot(
     url: str, slot: str, *, kind: Literal["persistent", "temporary"] = "temporary"
 ) -> Iterator[ExportedSnapshot]:
-    """Make a slot and hold open the snapshot of the source as of the very point where the slot starts.
+    """`SnapshotExport` for the length of a block."""
+    with closing(SnapshotExport(url, slot, kind=kind)) as export:
+        yield export.wait()
 
-    PostgreSQL waits here for transactions under way that have written something.
 
-    Args:
-        url: libpq URL of a role that may replicate.
-        slot: Name of the slot. A temporary one ends with the block, a persistent one stays.
-    """
+def let_standbys_have(url: str, slot: str) -> None:
+    """Have standbys keep a slot that was made before they could (`failover`). Nobody may be reading it."""
     connection = pq.PGconn.connect(_with_query(url, "replication=database").encode())
     try:
-        word = "TEMPORARY " if kind == "temporary" else ""
-        done = connection.exec_(
-            f"CREATE_REPLICATION_SLOT \"{slot}\" {word}LOGICAL pgoutput (SNAPSHOT 'export')".encode()
-        )
-        if done.status != pq.ExecStatus.TUPLES_OK:
-            message = (connection.error_message or b"no connection").decode(errors="replace").strip()
-            raise psycopg.OperationalError(f"cannot make replication slot {slot}: {message}")
-        lsn, name = done.get_value(0, 1), done.get_value(0, 2)
-        yield ExportedSnapshot(lsn_number((lsn or b"").decode()), (name or b"").decode())
+        done = connection.exec_(f'ALTER_REPLICATION_SLOT "{slot}" (FAILOVER true)'.encode())
+        if done.status != pq.ExecStatus.COMMAND_OK:
+            raise psycopg.OperationalError((connection.error_message or b"").decode(errors="replace").strip())
     finally:
         connection.finish()
 
@@ -190,6 +261,20 @@ class ChangeReader:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values)
             cursor.fetchall()
+
+
+def in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.BinaryArray]:
+    """The messages of a batch in pieces of some 32 MiB, which bounds memory whatever the size of a transaction."""
+    held: list[pa.BinaryArray] = []
+    size = 0
+    for batch in batches:
+        held.append(batch.column(0))
+        size += batch.nbytes
+        if size >= _CHUNK_BYTES:
+            yield held[0] if len(held) == 1 else pa.concat_arrays(held)
+            held, size = [], 0
+    if held:
+        yield held[0] if len(held) == 1 else pa.concat_arrays(held)
 
 
 def _with_query(url: str, option: str) -> str:

@@ -1,20 +1,19 @@
-"""Copying whole tables into raw as of one exact point of the source's log.
+"""Copying rows of the source into raw as of one exact point of its log: the SQL of it, and what must be refused.
 
 PostgreSQL exports the snapshot that belongs to the point where a new slot starts; DuckDB's postgres scanner adopts it,
 on all its connections. So the rows copied are exactly those of transactions that committed before that point, and the
-stream continues from it: no gap, no overlap, nothing locked.
+stream continues from it: no gap, no overlap, nothing locked. Which rows are copied when is `copying`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
 import duckdb
 
 from ingestion.postgres_cdc.columns import NOT_A_NUMBER, REMEDY, SHAPELESS, TOO_LATE
 from ingestion.postgres_cdc.land import RawTables, first_line, quoted
-from ingestion.postgres_cdc.progress import TableState, set_state
+from ingestion.postgres_cdc.moment import Moment
 from ingestion.postgres_cdc.relation import Column, Relation, TableStopped
 from ingestion.postgres_cdc.slot import ExportedSnapshot
 from ingestion.postgres_cdc.source import TEXT_OPTIONS
@@ -45,45 +44,40 @@ def source_attached(lake: duckdb.DuckDBPyConnection, url: str) -> Iterator[None]
         lake.execute(f"detach {SOURCE}")
 
 
-def copy_tables(
+def copy_rows(
     lake: duckdb.DuckDBPyConnection,
-    raw: RawTables,
-    relations: Sequence[Relation],
-    snapshot: ExportedSnapshot,
+    relation: Relation,
+    moment: Moment,
     *,
-    slot: str,
-    taken_at: datetime,
-) -> dict[str, int]:
-    """Append every row of some tables to raw, as `_op` `r` at the snapshot's LSN, and call the tables live from there.
-
-    A table that had rows in raw keeps its history; rows that are no longer in the source get a delete. To be called in
-    a lake transaction, which is lost when it raises.
+    place: str = "",
+    condition: str = "",
+) -> int:
+    """Append rows of a table to raw, as `_op` `r` at the moment's LSN. To be called in a lake transaction of its.
 
     Args:
-        taken_at: Time of the snapshot, the rows' `_committed_at`.
+        place: SQL of a part of the table; the whole by default.
+        condition: SQL of which rows of it; all by default.
 
     Returns:
-        Rows copied, by raw table.
+        How many.
 
     Raises:
-        TableStopped: a table has a type or a value that cannot be landed.
+        TableStopped: the table has a value that cannot be landed.
     """
-    adopt(lake, snapshot)
-    copied = {}
-    for relation in relations:
-        had_rows = raw.prepare(relation, for_snapshot=True)
-        refuse_what_does_not_fit(lake, relation)
-        try:
-            rows = _copy(lake, relation, snapshot, taken_at)
-        except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
-            raise TableStopped(relation, f"{first_line(error)}: {REMEDY}") from error
-        _refuse_what_wrapped(lake, relation, snapshot.lsn)
-        if had_rows:
-            _remove_vanished(lake, raw, relation, snapshot, taken_at)
-        live = TableState("live", snapshot.lsn, relation.oid, gone=raw.gone_of(relation.raw_table))
-        set_state(lake, slot, relation.raw_table, live, rows=rows)
-        copied[relation.raw_table] = rows
-    return copied
+    refuse_what_does_not_fit(lake, relation, place=place, condition=condition)
+    try:
+        counted = lake.execute(
+            f"""insert into raw.main.{quoted(relation.raw_table)} by name
+                select {", ".join(received(column) for column in relation.columns)},
+                       'r' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
+                       current_timestamp as _landed_at
+                from {rows_of(relation, place=place, condition=condition)}""",
+            [moment.lsn, moment.taken_at],
+        ).fetchone()
+    except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
+        raise TableStopped(relation, f"{first_line(error)}: {REMEDY}") from error
+    _refuse_what_wrapped(lake, relation, moment.lsn)
+    return int(counted[0]) if counted else 0
 
 
 def adopt(lake: duckdb.DuckDBPyConnection, snapshot: ExportedSnapshot) -> None:
@@ -92,25 +86,13 @@ def adopt(lake: duckdb.DuckDBPyConnection, snapshot: ExportedSnapshot) -> None:
     lake.execute(f"call postgres_execute('{SOURCE}', {_literal(statement)})")
 
 
-def _copy(lake: duckdb.DuckDBPyConnection, relation: Relation, snapshot: ExportedSnapshot, taken_at: datetime) -> int:
-    counted = lake.execute(
-        f"""insert into raw.main.{quoted(relation.raw_table)} by name
-            select {", ".join(received(column) for column in relation.columns)},
-                   'r' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
-                   current_timestamp as _landed_at
-            from {rows_of(relation)}""",
-        [snapshot.lsn, taken_at],
-    ).fetchone()
-    return int(counted[0]) if counted else 0
-
-
-def rows_of(relation: Relation) -> str:
+def rows_of(relation: Relation, *, place: str = "", condition: str = "") -> str:
     """SQL of the attached source's rows of a table: published columns, to be taken as `received` says."""
     is_plain = all(column.is_plain and column.lake_type.is_natural for column in relation.columns)
-    if is_plain and not relation.has_heirs:
+    if is_plain and not (relation.has_heirs or place or condition):
         return f"{SOURCE}.{quoted(relation.schema)}.{quoted(relation.table)}"  # read in parallel
     columns = ", ".join(_cast(column) for column in relation.columns)
-    query = f"select {columns} from {_table(relation)}"
+    query = f"select {columns} from {place or _table(relation)} where {condition or 'true'}"
     return f"postgres_query('{SOURCE}', {_literal(query)})"
 
 
@@ -136,7 +118,9 @@ def received(column: Column) -> str:
     return name
 
 
-def refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+def refuse_what_does_not_fit(
+    lake: duckdb.DuckDBPyConnection, relation: Relation, *, place: str = "", condition: str = ""
+) -> None:
     """Raise TableStopped where the attached source's table has values that the lake cannot hold."""
     # The scanner reads NaN in a decimal as 0.00 and forgets where an array starts, without a word.
     found = [(column, *doubt) for column in relation.columns for doubt in _doubts(column)]
@@ -145,7 +129,7 @@ def refuse_what_does_not_fit(lake: duckdb.DuckDBPyConnection, relation: Relation
     counted = ", ".join(
         f"count(*) filter (where {condition}) as doubt_{n}" for n, (_, condition, _) in enumerate(found)
     )
-    query = f"select {counted} from {_table(relation)}"
+    query = f"select {counted} from {place or _table(relation)} where {condition or 'true'}"
     counts = lake.execute(f"from postgres_query('{SOURCE}', {_literal(query)})").fetchone() or ()
     for (column, _, complaint), rows in zip(found, counts, strict=True):
         if rows:
@@ -171,7 +155,8 @@ def _refuse_what_wrapped(lake: duckdb.DuckDBPyConnection, relation: Relation, ls
         if column.lake_type.name.startswith("TIMESTAMP") and not column.lake_type.name.endswith("[]"):
             name = quoted(column.name)
             wrapped = lake.execute(
-                f"""from raw.main.{quoted(relation.raw_table)} where _lsn = ? and _op = 'r'
+                f"""from raw.main.{quoted(relation.raw_table)}
+                    where _lsn = ? and _op = 'r' and _landed_at = current_timestamp
                     and {name} < '5000-01-01 (BC)' and isfinite({name}) limit 1""",
                 [lsn],
             ).fetchone()
@@ -179,20 +164,20 @@ def _refuse_what_wrapped(lake: duckdb.DuckDBPyConnection, relation: Relation, ls
                 raise TableStopped(relation, f"column {column.name}: {TOO_LATE}: {REMEDY}")
 
 
-def _remove_vanished(
-    lake: duckdb.DuckDBPyConnection,
-    raw: RawTables,
-    relation: Relation,
-    snapshot: ExportedSnapshot,
-    taken_at: datetime,
+def remove_vanished(
+    lake: duckdb.DuckDBPyConnection, raw: RawTables, relation: Relation, moment: Moment, since_lsn: int
 ) -> None:
+    """Append a delete of every row that was there before a snapshot and was not seen by it or by a change since."""
+    target = f"raw.main.{quoted(relation.raw_table)}"
+    if not lake.execute(f"select 1 from {target} where _lsn < ? limit 1", [since_lsn]).fetchone():
+        return
     keys = ", ".join(quoted(column.name) for column in relation.key)
     lake.execute(
-        f"""insert into raw.main.{quoted(relation.raw_table)} by name
+        f"""insert into {target} by name
             select {keys}, 'd' as _op, ?::ubigint as _lsn, 0 as _seq, 0 as _xid, ?::timestamptz as _committed_at,
                    current_timestamp as _landed_at
             from ({raw.today(relation)}) where _lsn < ?""",
-        [snapshot.lsn, taken_at, snapshot.lsn],
+        [since_lsn, moment.taken_at, since_lsn],
     )
 
 
