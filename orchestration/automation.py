@@ -6,9 +6,10 @@ import dagster as dg
 import duckdb
 
 from contracts.warehouse import LakeMissing
-from orchestration.connectors import pull_schedule
+from orchestration.connectors import pull_schedule, resync_sensor
 from orchestration.defs import watch
 from orchestration.jobs import (
+    RESYNCS,
     compare_lake,
     first_pipeline,
     forget_withdrawn,
@@ -19,6 +20,7 @@ from orchestration.jobs import (
     reconcile_hubspot,
     reconcile_momo,
     reconcile_stripe,
+    reconcile_terra,
     refresh_marts,
     retrain,
     stream_changes,
@@ -175,8 +177,17 @@ CONNECTORS = [
         reconcile_hubspot, "hubspot", "45 1 * * *",
         "At night: every object is read by the account's daily allowance, when nobody else uses it.", resync=True,
     ),
+    pull_schedule(
+        reconcile_terra, "terra", "50 */6 * * *",
+        "Every six hours: Terra tries a webhook again for a day, and gives the days of everybody to who asks.",
+        op="ask_terra",
+    ),
 ]  # fmt: skip
 """Pulls of sources outside. One that is not configured is skipped, and says so."""
 
-SENSORS = [keep_streaming, new_changes, watch_lag]
+RESYNC_SENSORS = [
+    resync_sensor(name, job, "ask_terra" if name == "terra" else f"{name}_raw") for name, job in RESYNCS.items()
+]
+
+SENSORS = [keep_streaming, new_changes, watch_lag, *RESYNC_SENSORS]
 SCHEDULES = [nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]

@@ -237,20 +237,22 @@ def backfill_job(connector: str) -> dg.JobDefinition:
 
 
 def pull_schedule(
-    job: "UnresolvedAssetJobDefinition",
+    job: "UnresolvedAssetJobDefinition | dg.JobDefinition",
     connector: str,
     cron: str,
     why: str,
     *,
+    op: str | None = None,
     resync: bool = False,
 ) -> dg.ScheduleDefinition:
     """A schedule that pulls where the connector is configured and wanted, and says so where it is not.
 
     Args:
         why: The reason for the times; the schedule's description.
+        op: That pulls; the connector's raw assets unless another is named.
         resync: Each run reads every stream from its beginning.
     """
-    config = {"ops": {f"{connector}_raw": {"config": {"resync": resync}}}}
+    config = {"ops": {op or f"{connector}_raw": {"config": {"resync": resync}}}}
 
     @dg.schedule(
         name=f"{job.name}_schedule",
@@ -277,3 +279,35 @@ def why_not(connector: str, api: OperationalApi) -> str | None:
     except httpx.HTTPError as error:
         return f"operations do not answer whether {connector} is wanted: {error}"
     return None if orders.pull else f"{connector} is {orders.reason}"
+
+
+def resync_sensor(
+    connector: str, job: "UnresolvedAssetJobDefinition | dg.JobDefinition", op: str
+) -> dg.SensorDefinition:
+    """A sensor that starts a resync when an admin has asked for one; asked for once, it is done once.
+
+    A run that fails leaves the wish standing with operations, and the next one that succeeds answers it.
+    """
+
+    @dg.sensor(
+        name=f"resync_{connector}_asked",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Reads all of {connector} again when an admin asks for it.",
+    )
+    def asked(api: OperationalApi) -> dg.RunRequest | dg.SkipReason:
+        from ingestion import registry
+
+        if not registry.configured(connector):
+            return dg.SkipReason(f"{connector} is not configured")
+        try:
+            orders = orders_for(connector, api)
+        except httpx.HTTPError as error:
+            return dg.SkipReason(f"operations do not answer: {error}")
+        if not orders.pull or orders.resync_asked_at is None:
+            return dg.SkipReason("nobody asks for a resync")
+        config = {"ops": {op: {"config": {"resync": True}}}}
+        return dg.RunRequest(run_key=f"resync {connector} {orders.resync_asked_at}", run_config=config)
+
+    return asked

@@ -126,7 +126,32 @@ reconcile_hubspot = dg.define_asset_job(
     description="Read all of HubSpot again, land what differs, mark what is gone or was merged, and stage it.",
 )
 
-BACKFILLS = [connectors.backfill_job(name) for name in ("stripe", "momo", "hubspot")]
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=connectors.tags("terra"),
+    description="Land what Terra's webhooks may have missed of everybody's last days.",
+)
+def reconcile_terra() -> None:
+    """One op."""
+    wearables.ask_terra()
+
+
+RESYNCS: dict[str, Any] = {
+    "stripe": dg.define_asset_job(
+        "resync_stripe",
+        selection=dg.AssetSelection.assets(payments.stripe_raw, payments.stripe_staging),
+        tags={**connectors.tags("stripe"), **MARTS_WRITER},
+        config={"ops": {"stripe_raw": {"config": {"resync": True}}}},
+        description="Read all of Stripe again, as an admin asked: nothing is landed twice.",
+    ),
+    "momo": reconcile_momo,
+    "hubspot": reconcile_hubspot,
+    "terra": reconcile_terra,
+}
+"""The job that reads all of a connector again, by connector."""
+
+BACKFILLS = [connectors.backfill_job(name) for name in ("stripe", "momo", "hubspot", "terra")]
 
 JOBS: list[Any] = [
     first_pipeline,
@@ -143,5 +168,7 @@ JOBS: list[Any] = [
     reconcile_momo,
     pull_hubspot,
     reconcile_hubspot,
+    reconcile_terra,
+    RESYNCS["stripe"],
     *BACKFILLS,
 ]

@@ -9,8 +9,10 @@ from functools import partial
 
 import dagster as dg
 
+from orchestration import connectors
 from orchestration.defs.postgres_cdc import raw_key
 from orchestration.failures import TRY_AGAIN, judged
+from orchestration.resources import OperationalApi
 
 TABLES = {
     "wearables__activities": "Workouts that a watch, an app or a file told of; one row per payload and workout.",
@@ -53,3 +55,32 @@ def wearable_measurements(context: dg.AssetExecutionContext) -> Iterator[dg.Mate
     context.log.info(f"{outcome.rows} rows of wearables, up to payload {outcome.cursor}")
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=["raw", table], metadata={"cursor": outcome.cursor or "none yet"})
+
+
+class Ask(dg.Config):
+    """How Terra is asked.
+
+    Args:
+        resync: From the beginning of what it gives, not from the last pull on.
+    """
+
+    resync: bool = False
+
+
+@dg.op(description="Asks Terra for what its webhooks may have missed.", retry_policy=TRY_AGAIN)
+def ask_terra(context: dg.OpExecutionContext, config: Ask, api: OperationalApi) -> None:
+    """Land the last days of everybody who is connected, as far as they allow; what is known already is not landed.
+
+    An op and not assets of its own: it lands in the tables that the payloads of webhooks become.
+    """
+    from ingestion.registry import NotConfigured
+
+    with judged(NotConfigured, connectors.NotWanted):
+        outcomes = connectors.run(
+            "terra", (), resync=config.resync and context.retry_number == 0, api=api,
+            run_id=connectors.run_id_of(context),
+        )  # fmt: skip
+    for outcome in outcomes:
+        if outcome.problem is None:
+            context.log.info(f"{outcome.stream}: {outcome.rows} rows")
+    connectors.fail_for(outcomes)

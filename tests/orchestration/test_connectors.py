@@ -21,7 +21,10 @@ from tests.fakes.hubspot.testing import TOKEN, local_hubspot
 from tests.fakes.stripe.testing import LocalStripe, local_stripe
 from tests.ingestion.conftest import Captured
 
-NAMES = ("PLYO_STRIPE_SECRET_KEY", "PLYO_MOMO_SETTLEMENTS_URL", "PLYO_HUBSPOT_ACCESS_TOKEN")
+NAMES = (
+    "PLYO_STRIPE_SECRET_KEY", "PLYO_MOMO_SETTLEMENTS_URL", "PLYO_HUBSPOT_ACCESS_TOKEN", "PLYO_TERRA_DEV_ID",
+    "PLYO_TERRA_API_KEY",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +156,9 @@ class TestSchedules:
         self, schedule: dg.ScheduleDefinition, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
+            context = dg.build_schedule_context(
+                instance=instance, scheduled_execution_time=datetime.now(UTC), resources=RESOURCES
+            )
             [skipped] = [schedule.evaluate_tick(context).skip_message]
             assert "is not configured" in str(skipped)
             for name in NAMES:
@@ -162,4 +167,4 @@ class TestSchedules:
         assert defs.resolve_job_def(schedule.job_name).name == schedule.job_name
         [(op, given)] = request.run_config["ops"].items()
         assert given == {"config": {"resync": schedule.job_name in ("reconcile_hubspot", "reconcile_momo")}}
-        assert op in ("stripe_raw", "momo_raw", "hubspot_raw")
+        assert op in ("stripe_raw", "momo_raw", "hubspot_raw", "ask_terra")
