@@ -66,15 +66,17 @@ class HubSpot:
         told = json.loads(cursor) if cursor else {}
         if told and "after" not in told:
             start = _parsed(told["since"]) - timedelta(seconds=self._settings.overlap_seconds)
-            since = self._api.now()
-            yield from self._changes(stream, start)
+            properties, since = self._api.described(stream)
+            yield from self._changes(stream, properties, start)
             yield documents(f"hubspot__{stream}", [], cursor=json.dumps({"since": since.isoformat()}))
         else:
             yield from self._whole(stream, told)
 
     def window(self, stream: str, start: datetime, end: datetime) -> Iterator[Batch]:
         """Objects whose last change lies in the span; of owners and pipelines, all. See `Connector`."""
-        return self._changes(stream, start, end) if stream in OBJECTS else self.pull(stream, None)
+        if stream not in OBJECTS:
+            return self.pull(stream, None)
+        return self._changes(stream, self._api.described(stream)[0], start, end)
 
     def is_whole(self, stream: str, cursor: str | None) -> bool:
         """See `Reconciled`."""
@@ -84,7 +86,7 @@ class HubSpot:
         """See `Reconciled`. Merged and purged ones; what is only missing in a list, because it moved, is read by id."""
         alive: dict[str, Document] = {}
         if stream in OBJECTS:
-            read = self._api.read(stream, ids, self._api.properties(stream), is_archived=False)
+            read = self._api.read(stream, ids, self._api.described(stream)[0], is_archived=False)
             alive = {one.id: one for one in map(document, read)}
         yield snapshots(
             f"hubspot__{stream}",
@@ -97,8 +99,8 @@ class HubSpot:
         return chain(self._api.owners(is_archived=True), self._api.owners(is_archived=False))
 
     def _whole(self, stream: str, told: dict[str, str]) -> Iterator[Batch]:
-        since = told.get("since") or self._api.now().isoformat()
-        properties = self._api.properties(stream)
+        properties, now = self._api.described(stream)
+        since = told.get("since") or now.isoformat()
         for is_archived in (True, False):
             ids: list[str] = []
             place = None if is_archived else told.get("after")
@@ -112,8 +114,9 @@ class HubSpot:
                     ids = []
         yield documents(f"hubspot__{stream}", [], cursor=json.dumps({"since": since}))
 
-    def _changes(self, stream: str, start: datetime, end: datetime | None = None) -> Iterator[Batch]:
-        properties = self._api.properties(stream)
+    def _changes(
+        self, stream: str, properties: Sequence[str], start: datetime, end: datetime | None = None
+    ) -> Iterator[Batch]:
         ids: list[str] = []
         for page in self._api.changed_ids(stream, start, end):
             ids += page

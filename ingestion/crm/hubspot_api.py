@@ -46,15 +46,14 @@ class HubSpotApi:
         )
         self._search_again_at = 0.0
 
-    def now(self) -> datetime:
-        """HubSpot's own clock, to the second: our clock may be another."""
-        answer = self._http.get("crm/v3/owners", params={"limit": 1})
-        answer.raise_for_status()
-        return parsedate_to_datetime(answer.headers["Date"])
+    def described(self, kind: str) -> tuple[list[str], datetime]:
+        """Names of all properties of a kind of object, and HubSpot's time, to the second: our clock may be another.
 
-    def properties(self, kind: str) -> list[str]:
-        """Names of all properties of a kind of object; an answer holds only those that were asked for."""
-        return [one["name"] for page in self._pages(f"crm/v3/properties/{kind}") for one in page]
+        An answer holds only those properties that were asked for.
+        """
+        answer = self._http.get(f"crm/v3/properties/{kind}")
+        answer.raise_for_status()
+        return [one["name"] for one in answer.json()["results"]], parsedate_to_datetime(answer.headers["Date"])
 
     def owners(self, *, is_archived: bool) -> Iterator[Object]:
         """Users who own objects, or those who left."""
