@@ -59,6 +59,7 @@ def _one_of_each(running: LocalStripe) -> dict[str, dict[str, Any]]:
         " balance_transaction refund dispute payout event checkout.session"
     )
     found = {kind: running.store.all(kind)[0] for kind in kinds.split()}
+    found["balance"] = client.v1.balance.retrieve().to_dict()
     found["subscription_item"] = found["subscription"]["items"]["data"][0]
     found["plan"] = found["subscription_item"]["plan"]
     found["line_item"] = found["invoice"]["lines"]["data"][0]
@@ -66,7 +67,7 @@ def _one_of_each(running: LocalStripe) -> dict[str, dict[str, Any]]:
 
 
 KINDS = [
-    "customer", "product", "price", "payment_method", "subscription", "subscription_item", "plan", "invoice",
+    "balance", "customer", "product", "price", "payment_method", "subscription", "subscription_item", "plan", "invoice",
     "line_item", "invoice_payment", "payment_intent", "charge", "balance_transaction", "refund", "dispute", "payout",
     "event", "checkout.session",
 ]  # fmt: skip

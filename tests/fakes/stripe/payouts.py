@@ -75,3 +75,21 @@ def index(call: Call) -> Object:
 def retrieve(call: Call, id_: str) -> Object:
     """GET /v1/payouts/:id."""
     return call.store.find("payout", id_)
+
+
+@endpoint("GET", "balance")
+def balance(call: Call) -> Object:
+    """GET /v1/balance: what is there in each currency; all of it is available at once."""
+    sums: dict[str, int] = {}
+    for one in call.store.all("balance_transaction"):
+        sums[one["currency"]] = sums.get(one["currency"], 0) + one["net"]
+    held = sorted(sums.items()) or [("usd", 0)]
+    return {
+        "available": [
+            {"amount": amount, "currency": currency, "source_types": {"card": amount}} for currency, amount in held
+        ],
+        "connect_reserved": [{"amount": 0, "currency": currency} for currency, _ in held],
+        "livemode": False,
+        "object": "balance",
+        "pending": [{"amount": 0, "currency": currency, "source_types": {"card": 0}} for currency, _ in held],
+    }
