@@ -61,6 +61,21 @@ def last_note(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     return row[0] if row else None
 
 
+def half_copied(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Raw tables of which a part is there: a model of one would be a number of half the rows."""
+    try:
+        rows = connection.execute(
+            """
+            select raw_table from raw._cdc_tables
+            qualify row_number() over (partition by slot, raw_table order by noted_at desc) = 1 and state = 'copying'
+            order by raw_table
+            """
+        ).fetchall()
+    except duckdb.CatalogException:
+        return []
+    return [row[0] for row in rows]
+
+
 def _under_way(context: dg.SensorEvaluationContext, *names: str) -> list[dg.RunRecord]:
     return [
         record
@@ -108,11 +123,13 @@ def new_changes(context: dg.SensorEvaluationContext, lake: Lake) -> dg.SensorRes
         return dg.SkipReason(f"{busy[0].dagster_run.job_name} is writing the marts")
     try:
         with lake.reading() as connection:
-            since = changes_since_build(connection)
+            since, halves = changes_since_build(connection), half_copied(connection)
     except LakeMissing:
-        since = None
+        since, halves = None, []
     if since is None:
         return dg.SkipReason("the marts were never built: run first_pipeline")
+    if halves:
+        return dg.SkipReason(f"still being copied: {', '.join(halves)}")
     changes, lsn = since
     if not changes:
         return dg.SkipReason("nothing changed since the marts were built")

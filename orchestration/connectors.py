@@ -133,7 +133,8 @@ def _told_of(
 
 def run_id_of(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> UUID:
     """An id of this attempt of this step."""
-    return uuid5(NAMESPACE_URL, f"{context.run_id} {context.op_handle} {context.retry_number}")
+    step = context.op_execution_context if isinstance(context, dg.AssetExecutionContext) else context
+    return uuid5(NAMESPACE_URL, f"{step.run_id} {step.op_handle} {step.retry_number}")
 
 
 def tags(connector: str) -> Mapping[str, str]:
