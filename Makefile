@@ -23,8 +23,8 @@ test: install check ## everything the project can check, on real components
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest tests/journeys $(ARGS)
 
-drill: install ## starts that are killed or run out of disk, and are taken up again
-	@$(BIN)/python -m pytest tests/drills $(ARGS)
+drill: install ## what is killed, cut off, starved or promoted, at length and alone on the machine
+	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 fuzz: install ## the API against hundreds of generated requests an operation and role
 	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py $(ARGS)

@@ -80,9 +80,15 @@ def remains(lake: duckdb.DuckDBPyConnection) -> Remains:
             rows[DAYS] = {"customer_id": customers}
             only[DAYS] = f"({' or '.join(condition for found, condition in told if found)})"
     if REJECTED in held:
+        # Makers have their own words for kinds; what Terra's API answered has no stored payload, and ours.
+        sent = f"select id, any_value(data_kind) as data_kind from raw.main.{PAYLOADS} group by id"
+        nothing = "select null::uuid as id, null::varchar as data_kind"
         query = f"""select distinct payload_id from raw.main.{REJECTED} as rejected
+                    left join ({sent if PAYLOADS in held else nothing}) as sent
+                    on sent.id::varchar = rejected.payload_id::varchar
                     semi join ({_WITHDRAWN}) as withdrawn
-                    on rejected.customer_id = withdrawn.customer_id and rejected.kind = withdrawn.data_kind"""
+                    on rejected.customer_id = withdrawn.customer_id
+                    and coalesce(sent.data_kind, rejected.kind) = withdrawn.data_kind"""
         if payloads := _values(lake, query):
             rows[REJECTED] = {"payload_id": payloads}
     return Remains(rows, only)

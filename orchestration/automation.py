@@ -7,10 +7,11 @@ import duckdb
 
 from contracts.warehouse import LakeMissing
 from orchestration.connectors import pull_schedule, resync_sensor
-from orchestration.defs import watch
+from orchestration.defs import destinations, watch
 from orchestration.jobs import (
     RESYNCS,
     compare_lake,
+    copy_to_warehouse,
     first_pipeline,
     forget_withdrawn,
     maintain_lake,
@@ -169,6 +170,12 @@ def weekly_training() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=copy_to_warehouse, cron_schedule="35 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def hourly_copy() -> dg.RunRequest | dg.SkipReason:
+    """Copy every hour where a warehouse is set up: each load costs it a merge, whatever it brings."""
+    return dg.RunRequest() if destinations.is_set_up() else dg.SkipReason("no warehouse is set up")
+
+
 CONNECTORS = [
     pull_schedule(
         pull_stripe_events, "stripe", "*/5 * * * *",
@@ -207,4 +214,4 @@ RESYNC_SENSORS = [
 ]
 
 SENSORS = [keep_streaming, new_changes, watch_lag, *RESYNC_SENSORS]
-SCHEDULES = [nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]
+SCHEDULES = [hourly_copy, nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration import connectors
 from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, watch, wearables
+from orchestration.defs.destinations import copy_raw
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
 from orchestration.defs.withdrawals import forget
@@ -137,6 +138,16 @@ def reconcile_terra() -> None:
     wearables.ask_terra()
 
 
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags={"plyo/copies": "raw"},
+    description="Copy what is new in raw to the PostgreSQL, Snowflake or BigQuery warehouse that is set up.",
+)
+def copy_to_warehouse() -> None:
+    """One op."""
+    copy_raw()
+
+
 RESYNCS: dict[str, Any] = {
     "stripe": dg.define_asset_job(
         "resync_stripe",
@@ -162,6 +173,7 @@ JOBS: list[Any] = [
     compare_lake,
     maintain_lake,
     forget_withdrawn,
+    copy_to_warehouse,
     pull_stripe_events,
     reconcile_stripe,
     pull_momo,

@@ -16,17 +16,18 @@ from contracts.ids import new_id
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 
-TOGETHER = {"tests/dbt_project": "lake", "tests/orchestration": "lake"}
-"""Folders whose tests share something that takes long to make: one worker makes it once for all of them."""
+TOGETHER = {"business_lake": "lake", "built_empty": "documents"}
+"""Fixtures that take long to make: one worker makes each once for all tests that ask for it."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each file, or each of the folders above, to one worker; the longest of them begin first."""
+    """Give each file, or all that share one of the fixtures above, to one worker; the longest of them begin first."""
     order = list(dict.fromkeys(TOGETHER.values()))
 
     def group(item: pytest.Item) -> str:
-        file = item.path.relative_to(config.rootpath).as_posix()
-        return next((name for folder, name in TOGETHER.items() if file.startswith(folder)), file)
+        asked = getattr(item, "fixturenames", ())
+        shared = next((name for fixture, name in TOGETHER.items() if fixture in asked), None)
+        return shared or item.path.relative_to(config.rootpath).as_posix()
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))

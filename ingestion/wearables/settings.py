@@ -19,7 +19,7 @@ class TerraSettings(BaseSettings):
         timeout_seconds: For one answer. Terra itself gives up after 30.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PLYO_TERRA_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PLYO_TERRA_", extra="ignore", env_ignore_empty=True)
 
     dev_id: str
     api_key: SecretStr
@@ -37,7 +37,7 @@ class HealthDataSettings(BaseSettings):
         health_data_keys: Comma separated; those that are being rotated out open what they sealed.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore", env_ignore_empty=True)
 
     health_data_keys: SecretStr = SecretStr("")
 

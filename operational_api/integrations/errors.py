@@ -9,6 +9,7 @@ DomainError
 |  |- ConnectorNotFound    404
 |  |- LinkNotFound         404   no such device of yours
 |- UnreadableFile          422   no workout file of a kind we read
+|- UnknownKind             422   a kind of payload that we do not read
 |- ConsentMissing          422   the customer did not allow us to keep this kind of data
 |- FileTooLarge            413
 |- TerraUnavailable        503   Terra did not answer
@@ -45,6 +46,10 @@ class LinkNotFound(NotFound):
 
 class UnreadableFile(Invalid):
     """This is not a workout file we can read. Send a FIT, GPX or TCX file, as your watch or app exports it."""
+
+
+class UnknownKind(Invalid):
+    """That kind of payload is not read."""
 
 
 class ConsentMissing(Invalid):

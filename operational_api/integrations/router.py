@@ -19,8 +19,11 @@ from operational_api.integrations.schemas import (
     AliveLink,
     ConnectorRead,
     FileRead,
+    LinkCreate,
     LinkRead,
     OrdersRead,
+    PayloadCreate,
+    PayloadReceipt,
     ProbeRead,
     RunCreate,
     RunRead,
@@ -28,7 +31,7 @@ from operational_api.integrations.schemas import (
     WebhookRead,
     WidgetRead,
 )
-from operational_api.integrations.service import connectors, files, links, runs, webhooks
+from operational_api.integrations.service import connectors, direct, files, links, runs, webhooks
 from operational_api.integrations.settings import IntegrationSettings
 
 router = APIRouter()
@@ -200,6 +203,30 @@ def list_alive_links(
         for link in found
     ]
     return Page(items=items, next_cursor=following)
+
+
+@api.post("/wearable-links", status_code=201)
+def create_direct_link(body: LinkCreate, _: CurrentService, session: DbSession) -> LinkRead:
+    """Note whose account at a maker it is that sends to us directly. Noting it again changes nothing."""
+    link = links.connect(
+        session,
+        customer_id=body.customer_id,
+        source=body.source,
+        external_user_id=body.external_user_id,
+        provider=body.source.upper(),
+        scopes=body.scopes,
+        at=_now(),
+    )
+    return LinkRead.model_validate(link)
+
+
+@api.post("/wearable-payloads", status_code=202)
+def create_direct_payload(
+    body: PayloadCreate, _: CurrentService, session: DbSession, sealer: MaybeSealer
+) -> PayloadReceipt:
+    """Hand in what Fitbit or Garmin sent."""
+    receipt = direct.keep(session, **dict(body), sealer=sealer, now=_now())
+    return PayloadReceipt.model_validate(receipt)
 
 
 @api.get("/wearables")

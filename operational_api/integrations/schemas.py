@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -145,6 +145,33 @@ class AliveLink(BaseModel):
     external_user_id: str
     provider: str
     data_kinds: list[str]
+
+
+class LinkCreate(BaseModel):
+    """An account at a maker that sends to us directly, and whose it is."""
+
+    source: Literal["fitbit", "garmin"]
+    external_user_id: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+    customer_id: UUID
+    scopes: Text = ""
+
+
+class PayloadCreate(BaseModel):
+    """What a maker sent, as it came. `ordering_at`: of two that speak of the same, the later one counts."""
+
+    source: Literal["fitbit", "garmin"]
+    kind: Annotated[str, Field(min_length=1, max_length=40, pattern=NO_NUL)]
+    external_user_id: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+    document: dict[str, Any]
+    ordering_at: AwareDatetime | None = None
+
+
+class PayloadReceipt(BaseModel):
+    """What became of a payload. `refusal`: why its body was not kept."""
+
+    model_config = ConfigDict(from_attributes=True)
+    is_new: bool
+    refusal: str | None
 
 
 class FileRead(BaseModel):

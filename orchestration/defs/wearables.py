@@ -51,7 +51,10 @@ def wearable_measurements(context: dg.AssetExecutionContext) -> Iterator[dg.Mate
         connector = StoredPayloads(partial(warehouse.reading, settings), HealthDataSettings().opener())
         [outcome] = pull(settings, connector)
     if outcome.problem:
-        raise dg.Failure(f"payloads after {outcome.cursor or 'the beginning'}: {outcome.problem}")
+        raise dg.Failure(
+            f"payloads after {outcome.cursor or 'the beginning'}: {outcome.problem}",
+            allow_retries="KeysMissing" not in outcome.problem,  # keys do not come by themselves
+        )
     context.log.info(f"{outcome.rows} rows of wearables, up to payload {outcome.cursor}")
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=["raw", table], metadata={"cursor": outcome.cursor or "none yet"})

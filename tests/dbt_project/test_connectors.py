@@ -88,6 +88,7 @@ def ask(built: WarehouseSettings) -> Iterator[Ask]:
         yield lambda query: lake.execute(query).fetchall()
 
 
+@pytest.mark.drill
 class TestWithoutAnyRow:
     def test_every_model_can_be_built_and_describes_each_of_its_columns(
         self, built_empty: WarehouseSettings, target: Path
@@ -196,6 +197,7 @@ class TestHubSpotSeeds:
         assert ask("select count(*) from marts.staging.stg_hubspot__associations") == [(expected,)]
 
 
+@pytest.mark.drill
 class TestMerges:
     def test_a_chain_of_merges_ends_at_the_last_survivor_also_in_associations(
         self, built_empty: WarehouseSettings

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 
 from contracts import warehouse
 from contracts.ids import new_id
+from contracts.warehouse import WarehouseSettings
 from ingestion.postgres_cdc import publication
 from ingestion.settings import CdcSettings
 from plyo.postgres import PostgresServer
@@ -63,13 +65,32 @@ def captured_once(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFac
         yield made
 
 
+def _lake_template(postgres: PostgresServer, server: psycopg.Connection) -> str:
+    """Name of a catalog that was set up once; a copy of it takes a tenth of the time."""
+    name = "lake_template"
+    if server.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
+        server.execute(f"create database {name}")
+        with TemporaryDirectory() as folder:
+            warehouse.set_up(WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=folder))
+    return name
+
+
+def _move(settings: WarehouseSettings) -> None:
+    """Give a copied catalog the folder of its own."""
+    with psycopg.connect(settings.lake_catalog_url.get_secret_value()) as catalog:
+        for lake in warehouse.LAKES:
+            folder = Path(settings.lake_path) / lake
+            folder.mkdir(parents=True, exist_ok=True)
+            catalog.execute(f"update {lake}.ducklake_metadata set value = %s where key = 'data_path'", [f"{folder}/"])
+
+
 @contextmanager
 def source_and_lake(postgres: PostgresServer, folder: Path) -> Iterator[Captured]:
     """What `captured` says; both end with the block."""
     name = new_id().hex
     with psycopg.connect(postgres.url(), autocommit=True) as server:
         server.execute(f"create database source_{name}")
-        server.execute(f"create database lake_{name}")
+        server.execute(f"create database lake_{name} template {_lake_template(postgres, server)}")
         if server.execute("select from pg_roles where rolname = 'plyo_cdc'").fetchone() is None:
             server.execute("create role plyo_cdc login replication password 'captures'")
         server.execute("alter role plyo_cdc password 'captures'")
@@ -80,7 +101,7 @@ def source_and_lake(postgres: PostgresServer, folder: Path) -> Iterator[Captured
         lake_path=str(folder / "lake"),
         cdc_period_seconds=0.2,
     )
-    warehouse.set_up(settings)
+    _move(settings)
     with psycopg.connect(postgres.url(f"source_{name}"), autocommit=True) as source:
         for schema in publication.SCHEMAS:
             source.execute(f"create schema {schema}; grant usage on schema {schema} to plyo_cdc")

@@ -125,6 +125,7 @@ def change_everywhere(source: psycopg.Connection) -> None:
     )
 
 
+@pytest.mark.drill
 class TestKilledHalfWay:
     def test_goes_on_where_it_was_while_everything_changes(self, kept_short: Captured) -> None:
         witness = Witness(kept_short.source, f"witness_{kept_short.settings.cdc_slot}")
@@ -200,6 +201,7 @@ class TestBesideTheStream:
         touched = ask(kept_short, "select count(*), count(body) from raw.training__steps where _op = 'u'")
         assert touched[0][0] == touched[0][1] > 300
 
+    @pytest.mark.drill
     def test_other_tables_land_between_two_parts(self, kept_short: Captured) -> None:
         source, seen = kept_short.source, []
         with capture.Capture(kept_short.settings) as running:
@@ -251,6 +253,7 @@ class TestAgain:
         capture.run_once(kept_short.settings)
         return kept_short
 
+    @pytest.mark.drill
     def test_a_lost_slot_keeps_history_and_writes_deletes(self, captured_before: Captured) -> None:
         source, slot = captured_before.source, captured_before.settings.cdc_slot
         source.execute("select pg_drop_replication_slot(%s)", [slot])
@@ -287,6 +290,7 @@ class TestAgain:
             "drop table training.steps; create table training.steps (id int primary key, number int, body text, n int)",
         ],
     )
+    @pytest.mark.drill
     def test_a_table_that_is_written_anew_meanwhile(self, kept_short: Captured, change: str) -> None:
         with capture.Capture(kept_short.settings) as running:
             running.get_ready()
@@ -303,6 +307,7 @@ class TestAgain:
                 kept_short, "select count(*) from raw.training__steps where extra is null and _lsn > 0 and id < 0"
             ) == [(0,)]
 
+    @pytest.mark.drill
     def test_a_value_that_does_not_fit_blocks_its_table_only(self, kept_short: Captured) -> None:
         kept_short.source.execute(
             """create table training.odd (id int primary key, weight numeric(6, 2), pad text);
@@ -317,6 +322,7 @@ class TestAgain:
         assert_same(kept_short)
 
 
+@pytest.mark.drill
 class TestFreshness:
     def test_of_other_tables_stays_while_a_stream_copies(
         self, kept_short: Captured, monkeypatch: pytest.MonkeyPatch

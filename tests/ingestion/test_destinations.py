@@ -112,6 +112,7 @@ class TestCopy:
         copy(lake, settings(elsewhere), ["shop__things"])
         assert held(elsewhere, "colour", "where colour is not null") == [("red",)]
 
+    @pytest.mark.drill
     def test_killed_at_any_time_nothing_is_lost_or_doubled(self, lake: WarehouseSettings, elsewhere: str) -> None:
         add(lake, 1000, 9_000)
         code = (

@@ -19,6 +19,9 @@ from tests.ingestion.streams import streaming
 STANDBY = "standby"
 
 
+pytestmark = pytest.mark.drill
+
+
 @dataclass
 class Pair:
     """A primary with its source, its standby, and a lake that is on neither."""

@@ -30,6 +30,7 @@ def witness(captured: Captured) -> Witness:
 
 
 class TestKill:
+    @pytest.mark.drill
     def test_at_every_step_while_changes_go_on(self, captured: Captured, witness: Witness) -> None:
         settings = captured.settings.model_copy(update={"cdc_batch_changes": 200})
         for step in FIRST:

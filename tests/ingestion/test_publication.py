@@ -54,7 +54,13 @@ class TestWhatCannotBeSent:
 
     @pytest.mark.parametrize(
         "kind",
-        ["aclitem[]", "public.seg[]", "training.holder", "training.holder[]", "training.deep", "training.shares"],
+        [
+            "aclitem[]",
+            *(
+                pytest.param(kind, marks=pytest.mark.drill)
+                for kind in ("public.seg[]", "training.holder", "training.holder[]", "training.deep", "training.shares")
+            ),
+        ],
     )
     def test_is_refused_with_its_table_only(self, captured: Captured, kind: str) -> None:
         source = captured.source

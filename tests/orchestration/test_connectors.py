@@ -109,6 +109,7 @@ class TestRawAssets:
         assert [event for event in result.all_events if event.is_step_up_for_retry] == []
 
 
+@pytest.mark.drill
 class TestStaging:
     def test_is_built_after_its_raw_tables(
         self, lake: WarehouseSettings, local: LocalStripe, monkeypatch: pytest.MonkeyPatch

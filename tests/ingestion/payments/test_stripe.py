@@ -152,6 +152,7 @@ def test_events_go_on_after_a_pause_of_weeks_and_begin_where_stripe_still_has_th
     assert pull(settings, connector, streams=["events"])[0].rows == 1
 
 
+@pytest.mark.drill
 def test_a_pull_that_is_killed_again_and_again_loses_nothing_and_lands_nothing_twice(
     local: LocalStripe, api: sdk.StripeClient, connector: Stripe, settings: WarehouseSettings, rows: Rows
 ) -> None:

@@ -94,7 +94,7 @@ def counts(settings: WarehouseSettings) -> dict[str, int]:
                and starts_with(table_name, 'wearables__')"""
         ).fetchall()
         found = {name: lake.execute(f"select count(*) from raw.main.{name}").fetchone() for (name,) in tables}
-        return {name.removeprefix("wearables__"): row[0] for name, row in found.items() if row}
+        return {name.removeprefix("wearables__"): row[0] for name, row in found.items() if row and row[0]}
 
 
 class TestPull:

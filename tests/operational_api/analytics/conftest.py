@@ -144,6 +144,10 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
             {"customer_id": customer, "day": "2026-09-07", "load": 300.0, "workouts": 1},
         )
         insert(lake, "training.fct_wearable_days", {"customer_id": customer, "day": "2026-09-07", "sleep_minutes": 420})
+        insert(lake, "training.fct_activities", {
+            "activity_id": f"run of {customer}", "customer_id": customer, "local_day": "2026-09-07",
+            "is_counted": True, "decision": "counted",
+        })  # fmt: skip
         insert(lake, "training.fct_workouts", {
             "workout_id": new_id(), "customer_id": customer, "coach_id": BORIS, "scheduled_on": "2026-09-07",
             "completed_on": "2026-09-07", "status": "completed", "volume_kg": 1234.5,

@@ -1,0 +1,50 @@
+"""Copying raw to a warehouse elsewhere: the op of the job `copy_to_warehouse`. How is `ingestion.destinations`."""
+
+import dagster as dg
+
+from orchestration.failures import TRY_AGAIN, judged
+
+
+class Copied(dg.Config):
+    """What is copied.
+
+    Args:
+        tables: Raw tables; none: all of them, but for the loader's own.
+    """
+
+    tables: list[str] = []
+
+
+def is_set_up() -> bool:
+    """Whether PLYO_DESTINATION_* names a warehouse."""
+    from pydantic import ValidationError
+
+    from ingestion.destinations import DestinationSettings
+
+    try:
+        DestinationSettings()
+    except ValidationError:
+        return False
+    return True
+
+
+@dg.op(description="Copies what is new in raw to the warehouse that PLYO_DESTINATION_* names.", retry_policy=TRY_AGAIN)
+def copy_raw(context: dg.OpExecutionContext, config: Copied) -> None:
+    """Copy each row once. A run that is killed goes on where it was."""
+    from contracts import warehouse
+    from contracts.warehouse import WarehouseSettings
+    from ingestion import destinations
+
+    with judged():
+        lake_settings, settings = WarehouseSettings(), destinations.DestinationSettings()
+        tables = config.tables
+        if not tables:
+            with warehouse.reading(lake_settings) as lake:
+                found = lake.execute(
+                    """select table_name from duckdb_tables() where database_name = 'raw' and schema_name = 'main'
+                       and not starts_with(table_name, '_') order by 1"""
+                ).fetchall()
+            tables = [row[0] for row in found]
+        for table in tables:
+            [rows] = destinations.copy(lake_settings, settings, [table]).values()
+            context.log.info(f"{table}: {rows} rows")
