@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not journey and not drill"
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not journey and not drill"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness clean

@@ -6,6 +6,7 @@ A fixture that only one folder needs lives in that folder's conftest.
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,22 +17,33 @@ from contracts.ids import new_id
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 
-TOGETHER = {"business_lake": "lake", "built_empty": "documents"}
-"""Fixtures that take long to make: one worker makes each once for all tests that ask for it."""
+LAKE = tuple(
+    f"tests/{name}"
+    for name in (
+        "dbt_project/test_changes", "dbt_project/test_marts", "dbt_project/test_promises", "orchestration/test_dbt",
+        "orchestration/test_automation", "orchestration/test_activation",
+    )
+)  # fmt: skip
+"""Files whose tests share a lake that takes a minute to build: one worker makes it once for all of them."""
+LONG = ("tests/dbt_project", "tests/ingestion", "tests/ml", "tests/orchestration", "tests/plyo")
+"""Folders whose tests take longest; they begin after those of the lake, and before all others."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each file, or all that share one of the fixtures above, to one worker; the longest of them begin first."""
-    order = list(dict.fromkeys(TOGETHER.values()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file, and all of `LAKE`, to one worker. pytest 9 no longer sees the groups that xdist's marks make."""
+    from xdist.scheduler import LoadFileScheduling
 
-    def group(item: pytest.Item) -> str:
-        asked = getattr(item, "fixturenames", ())
-        shared = next((name for fixture, name in TOGETHER.items() if fixture in asked), None)
-        return shared or item.path.relative_to(config.rootpath).as_posix()
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "lake" if nodeid.startswith(LAKE) else super()._split_scope(nodeid)
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: order.index(group(item)) if group(item) in order else len(order))
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first."""
+    items.sort(key=lambda item: 0 if item.nodeid.startswith(LAKE) else 1 if item.nodeid.startswith(LONG) else 2)
 
 
 @pytest.fixture(scope="session")
