@@ -23,6 +23,7 @@ def fault(settings: CdcSettings, *statements: str) -> None:
 
 
 class TestCompare:
+    @pytest.mark.drill
     def test_random_histories_are_equal_while_they_go_on(self, captured, monkeypatch):
         monkeypatch.setattr(compare, "_CHUNK_ROWS", 40)
         captured.source.execute(TABLES)

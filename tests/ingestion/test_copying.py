@@ -214,6 +214,7 @@ class TestBesideTheStream:
         assert len(seen) > 20
         assert set(seen) == {1}
 
+    @pytest.mark.drill
     def test_a_new_table_needs_not_wait_for_the_large_one(self, kept_short: Captured) -> None:
         with capture.Capture(kept_short.settings) as running:
             running.get_ready()
@@ -232,6 +233,7 @@ class TestBesideTheStream:
         assert_same(kept_short)
         assert_copied_once(kept_short, "steps", "id")
 
+    @pytest.mark.drill
     def test_a_transaction_that_stays_open_holds_up_nobody(self, kept_short: Captured) -> None:
         capture.run_once(kept_short.settings)
         with psycopg.connect(kept_short.source.info.dsn, password="test-superuser") as other:
@@ -270,6 +272,7 @@ class TestAgain:
         )
         assert gone == 101
 
+    @pytest.mark.drill
     def test_a_table_is_resumed_by_a_new_snapshot(self, captured_before: Captured) -> None:
         source = captured_before.source
         source.execute("alter table training.steps drop column note; update training.steps set number = 1 where id < 0")

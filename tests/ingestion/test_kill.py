@@ -48,6 +48,7 @@ class TestKill:
         assert_whole_history(captured, witness)
 
 
+@pytest.mark.drill
 class TestPlantedFaults:
     @pytest.mark.parametrize(
         ("kind", "step"),

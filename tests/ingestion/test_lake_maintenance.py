@@ -23,6 +23,7 @@ def maintenance(settings: CdcSettings, **given: object) -> MaintenanceSettings:
 
 
 class TestMaintain:
+    @pytest.mark.drill
     def test_nothing_is_lost_beside_a_stream(self, captured, monkeypatch):
         monkeypatch.setattr(lake_maintenance, "_LINGER", timedelta(seconds=5))
         captured.source.execute(TABLES)
