@@ -298,15 +298,10 @@ def resync_sensor(
         description=f"Reads all of {connector} again when an admin asks for it.",
     )
     def asked(api: OperationalApi) -> dg.RunRequest | dg.SkipReason:
-        from ingestion import registry
-
-        if not registry.configured(connector):
-            return dg.SkipReason(f"{connector} is not configured")
-        try:
-            orders = orders_for(connector, api)
-        except httpx.HTTPError as error:
-            return dg.SkipReason(f"operations do not answer: {error}")
-        if not orders.pull or orders.resync_asked_at is None:
+        if refusal := why_not(connector, api):
+            return dg.SkipReason(refusal)
+        orders = orders_for(connector, api)
+        if orders.resync_asked_at is None:
             return dg.SkipReason("nobody asks for a resync")
         config = {"ops": {op: {"config": {"resync": True}}}}
         return dg.RunRequest(run_key=f"resync {connector} {orders.resync_asked_at}", run_config=config)

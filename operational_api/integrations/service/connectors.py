@@ -52,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
             "Stripe",
             "Payments, invoices and payouts as Stripe has them, to reconcile with our own books",
             ("stripe_secret_key",),
-            timedelta(hours=1),
+            timedelta(minutes=5),
         ),
         Kind(
             "momo",
@@ -66,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
             "HubSpot",
             "Contacts, companies, deals and what was said to them",
             ("hubspot_access_token",),
-            timedelta(hours=1),
+            timedelta(minutes=15),
         ),
         Kind(
             "terra",
