@@ -26,8 +26,9 @@ journey: install ## the first story by real processes and Chromium, with picture
 drill: install ## what is killed, cut off, starved or promoted, at length and alone on the machine
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
-fuzz: install ## the API against hundreds of generated requests an operation and role
-	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py $(ARGS)
+fuzz: install ## the API and the readers of wearables against hundreds of generated requests and payloads each
+	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py \
+		tests/ingestion/wearables/test_garbage.py $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 

@@ -139,13 +139,11 @@ def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: B
 
 
 def _columns(lake: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    return dict(
-        lake.execute(
-            """select column_name, data_type from duckdb_columns()
-               where database_name = 'raw' and schema_name = 'main' and table_name = ?""",
-            [table],
-        ).fetchall()
-    )
+    try:  # ten times as fast as duckdb_columns(), which looks at every table of both lakes
+        rows = lake.execute(f"describe raw.main.{quoted(table)}").fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {name: kind for name, kind, *_ in rows}
 
 
 def _prepare(lake: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -18,7 +18,7 @@ import psycopg
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ingestion.postgres_cdc import parked, parts, progress, publication, requests, slot, snapshot
+from ingestion.postgres_cdc import own_tables, parked, progress, publication, requests, slot, snapshot
 from ingestion.postgres_cdc.copying import Copying
 from ingestion.postgres_cdc.decode import Decoder, Piece, Rows
 from ingestion.postgres_cdc.land import RawTables
@@ -119,8 +119,7 @@ def resume(settings: CdcSettings, raw_table: str, reshape: Reshape | None = None
         UnknownTable: there is no such table in raw.
     """
     with warehouse.writing(settings) as lake:
-        progress.create_tables(lake)
-        requests.create_table(lake)
+        own_tables.ensure(lake)
         if raw_table not in progress.table_states(lake, settings.cdc_slot):
             raise UnknownTable(f"raw has no table {raw_table}, or nothing was captured yet")
         requests.ask(lake, settings.cdc_slot, raw_table, reshape)
@@ -156,10 +155,7 @@ class Capture:
             )
             self._lock()
             self._lake = opened.enter_context(warehouse.writing(self._settings))
-            progress.create_tables(self._lake)
-            parked.create_table(self._lake)
-            requests.create_table(self._lake)
-            parts.create_table(self._lake)
+            own_tables.ensure(self._lake)
             self._source = Source(self._control, self._settings.cdc_publication)
             self._raw = RawTables(self._lake, self._source)
             self._standing = Standing(self._lake, self._raw, self._slot)

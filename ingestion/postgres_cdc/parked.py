@@ -19,14 +19,8 @@ from ingestion.postgres_cdc.source import Source
 from ingestion.postgres_cdc.texts import SourceTexts
 
 TABLE = "raw.main._cdc_parked"
+COLUMNS = {"slot": "varchar", "raw_table": "varchar", "lsn": "ubigint", "place": "bigint", "message": "blob"}
 _CHUNK_MESSAGES = 200_000
-
-
-def create_table(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the table unless it is there."""
-    lake.execute(
-        f"create table if not exists {TABLE} (slot varchar, raw_table varchar, lsn ubigint, place bigint, message blob)"
-    )
 
 
 class Parking:

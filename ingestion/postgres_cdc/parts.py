@@ -15,6 +15,10 @@ from ingestion.postgres_cdc.land import quoted
 from ingestion.postgres_cdc.relation import Relation
 
 TABLE = "raw.main._cdc_parts"
+COLUMNS = {
+    "slot": "varchar", "raw_table": "varchar", "since_lsn": "ubigint", "file": "bigint", "number": "bigint",
+    "until_block": "bigint", "is_end": "boolean", "lsn": "ubigint", "rows": "bigint", "noted_at": "timestamptz",
+}  # fmt: skip
 
 PART_BYTES = 256 << 20  # copied in about two seconds, for which the changes of all tables wait
 _WHOLE = 1.5  # parts: what is not larger is read as one, in parallel
@@ -87,14 +91,6 @@ class Copied:
 
     number: int
     end: int | None
-
-
-def create_table(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the table unless it is there."""
-    lake.execute(
-        f"""create table if not exists {TABLE} (slot varchar, raw_table varchar, since_lsn ubigint, file bigint,
-                number bigint, until_block bigint, is_end boolean, lsn ubigint, rows bigint, noted_at timestamptz)"""
-    )
 
 
 def note(lake: duckdb.DuckDBPyConnection, slot: str, part: Part, *, since_lsn: int, lsn: int, rows: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic, sleep
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 
@@ -16,7 +16,14 @@ from ingestion.postgres_cdc.slot import SlotState, lsn_text
 State = Literal["live", "due", "copying", "blocked"]
 
 WATERMARKS = "raw.main._cdc_watermarks"
+WATERMARKS_COLUMNS = {
+    "slot": "varchar", "lsn": "ubigint", "committed_at": "timestamptz", "landed_at": "timestamptz", "changes": "bigint",
+}  # fmt: skip
 TABLES = "raw.main._cdc_tables"
+TABLES_COLUMNS = {
+    "slot": "varchar", "raw_table": "varchar", "state": "varchar", "lsn": "ubigint", "oid": "bigint",
+    "reason": "varchar", "rows": "bigint", "noted_at": "timestamptz", "gone": "varchar[]",
+}  # fmt: skip
 
 
 class LakeBehind(TimeoutError):
@@ -53,38 +60,15 @@ class Watermark:
     landed_at: datetime
 
 
-def create_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables unless they are there."""
-    lake.execute(
-        f"""create table if not exists {WATERMARKS} (slot varchar, lsn ubigint, committed_at timestamptz,
-                landed_at timestamptz, changes bigint);
-            create table if not exists {TABLES} (slot varchar, raw_table varchar, state varchar, lsn ubigint,
-                oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[])"""
-    )
-    known = lake.execute(
-        """select column_name from duckdb_columns()
-           where database_name = 'raw' and schema_name = 'main' and table_name = '_cdc_tables'"""
-    ).fetchall()
-    if ("gone",) not in known:  # a lake made before the column
-        lake.execute(f"alter table {TABLES} add column gone varchar[]")
-
-
-def _is_begun(lake: duckdb.DuckDBPyConnection) -> bool:
-    return bool(
-        lake.execute("from duckdb_tables() where database_name = 'raw' and table_name = '_cdc_tables'").fetchall()
-    )
-
-
 def watermark(lake: duckdb.DuckDBPyConnection, slot: str) -> Watermark | None:
     """The newest watermark of a slot, None before its first snapshot."""
-    if not _is_begun(lake):
-        return None
-    row = lake.execute(
+    rows = _told(
+        lake,
         f"""select lsn, committed_at, landed_at from {WATERMARKS} where slot = ?
             order by lsn desc, landed_at desc limit 1""",
         [slot],
-    ).fetchone()
-    return Watermark(*row) if row else None
+    )
+    return Watermark(*rows[0]) if rows else None
 
 
 def await_watermark(lake: duckdb.DuckDBPyConnection, slot: str, lsn: int, *, seconds: float) -> Watermark:
@@ -116,25 +100,23 @@ def move_watermark(
 
 def landed_since(lake: duckdb.DuckDBPyConnection, slot: str, at: datetime) -> tuple[int, int]:
     """Changes landed since a time, and the lake commits that brought them."""
-    if not _is_begun(lake):
-        return 0, 0
-    row = lake.execute(
+    rows = _told(
+        lake,
         f"select coalesce(sum(changes), 0)::bigint, count(*) from {WATERMARKS} "
         "where slot = ? and landed_at >= ? and changes > 0",
         [slot, at],
-    ).fetchone()
-    return row if row else (0, 0)
+    )
+    return rows[0] if rows else (0, 0)
 
 
 def table_states(lake: duckdb.DuckDBPyConnection, slot: str) -> Mapping[str, TableState]:
     """State of every table that had one, by raw name."""
-    if not _is_begun(lake):
-        return {}
-    found = lake.execute(
+    found = _told(
+        lake,
         f"""select raw_table, state, lsn, oid, reason, coalesce(gone, []) from {TABLES} where slot = ?
             qualify row_number() over (partition by raw_table order by noted_at desc) = 1""",
         [slot],
-    ).fetchall()
+    )
     return {
         raw_table: TableState(state, lsn, oid, reason, tuple(gone))
         for raw_table, state, lsn, oid, reason, gone in found
@@ -172,3 +154,10 @@ def problem_of(anchor: SlotState | None, mark: Watermark | None) -> str | None:
     if anchor.confirmed_lsn > mark.lsn:
         return "the slot is ahead of the lake"
     return None
+
+
+def _told(lake: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    try:
+        return lake.execute(query, values).fetchall()
+    except duckdb.CatalogException:  # nothing was captured yet
+        return []

@@ -13,14 +13,7 @@ from contracts.ids import new_id
 from ingestion.postgres_cdc.relation import Reshape
 
 TABLE = "raw.main._cdc_requests"
-
-
-def create_table(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the table unless it is there."""
-    lake.execute(
-        f"""create table if not exists {TABLE} (slot varchar, id uuid, raw_table varchar, reshape json,
-                is_answered boolean)"""
-    )
+COLUMNS = {"slot": "varchar", "id": "uuid", "raw_table": "varchar", "reshape": "json", "is_answered": "boolean"}
 
 
 def ask(lake: duckdb.DuckDBPyConnection, slot: str, raw_table: str, reshape: Reshape | None) -> None:

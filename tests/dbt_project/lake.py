@@ -78,6 +78,7 @@ def environment(settings: WarehouseSettings, target: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PLYO_LAKE_CATALOG_URL": settings.lake_catalog_url.get_secret_value(),
         "PLYO_LAKE_PATH": settings.lake_path,
+        "PLYO_LAKE_THREADS": str(settings.lake_threads),
         "DBT_TARGET_PATH": str(target),
         "DBT_LOG_PATH": str(target / "logs"),
     }

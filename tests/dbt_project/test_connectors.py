@@ -23,21 +23,19 @@ from tests.dbt_project import lake as lakes
 from tests.dbt_project.seeds import hubspot as crm
 from tests.dbt_project.seeds import stripe as payments
 from tests.dbt_project.seeds.rows import instant, number, read
-from tests.ingestion.conftest import shared_data
+from tests.ingestion.conftest import shared_data, shared_folder
 
 __all__ = ["shared_data"]
 Ask = Callable[[str], list[tuple[Any, ...]]]
 MARIA, MIA, MAREIKE = "501", "502", "503"
 
 
-@pytest.fixture(scope="module")
-def empty(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
+def lake_of_connectors(postgres: PostgresServer, folder: Path) -> WarehouseSettings:
     """A lake with the connectors' tables and nothing in them."""
     name = f"connectors_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name}")
-    folder = str(tmp_path_factory.mktemp("connectors"))
-    settings = WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=folder)
+    settings = WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=str(folder))
     warehouse.set_up(settings)
     for connector in (Stripe, Momo, HubSpot):
         with landing.pulling(settings, connector.name) as lake:
@@ -50,22 +48,28 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dbt_connectors")
 
 
-def build(settings: WarehouseSettings, target: Path) -> None:
+def build(settings: WarehouseSettings, target: Path) -> WarehouseSettings:
     done = lakes.dbt("build", "--select", "tag:connectors", settings=settings, target=target)
     assert done.returncode == 0, done.stdout[-4000:]
+    return settings
 
 
 @pytest.fixture(scope="module")
-def built_empty(empty: WarehouseSettings, target: Path) -> WarehouseSettings:
-    build(empty, target)
-    return empty
+def built_empty(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory, target: Path) -> WarehouseSettings:
+    return build(lake_of_connectors(postgres, tmp_path_factory.mktemp("empty")), target)
 
 
 @pytest.fixture(scope="module")
-def built(built_empty: WarehouseSettings, target: Path, shared_data: Path) -> WarehouseSettings:
-    """The same lake with everybody's seeds, and its models' tests passed."""
-    stripe, hubspot = shared_data / "stripe_warehouse_seeds", shared_data / "hubspot_warehouse_seeds"
-    with landing.pulling(built_empty, "seeds") as lake:
+def built(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory, target: Path) -> WarehouseSettings:
+    """A lake with everybody's seeds, where they are, and its models' tests passed."""
+    settings = lake_of_connectors(postgres, tmp_path_factory.mktemp("seeds"))
+    if (folder := shared_folder()).is_dir():
+        land_seeds(settings, folder / "stripe_warehouse_seeds", folder / "hubspot_warehouse_seeds")
+    return build(settings, target)
+
+
+def land_seeds(settings: WarehouseSettings, stripe: Path, hubspot: Path) -> None:
+    with landing.pulling(settings, "seeds") as lake:
         for plural in payments.KINDS:
             found = payments.documents(stripe, plural)
             living = [Document(one.id, one.body) for one in found]  # what is deleted was there before
@@ -78,12 +82,10 @@ def built(built_empty: WarehouseSettings, target: Path, shared_data: Path) -> Wa
         for plural, found in (("owners", crm.owners(hubspot)), ("pipelines", crm.pipelines(hubspot)),
                               ("associations", crm.associations(hubspot))):  # fmt: skip
             landing.land(lake, "seeds", plural, snapshots(f"hubspot__{plural}", found))
-    build(built_empty, target)
-    return built_empty
 
 
 @pytest.fixture
-def ask(built: WarehouseSettings) -> Iterator[Ask]:
+def ask(shared_data: Path, built: WarehouseSettings) -> Iterator[Ask]:
     with warehouse.reading(built) as lake:
         yield lambda query: lake.execute(query).fetchall()
 
@@ -111,8 +113,8 @@ class TestWithoutAnyRow:
                 }
                 assert wrong == {}, node["name"]
 
-    def test_a_build_without_a_selection_leaves_them_alone(self, target: Path, empty: WarehouseSettings) -> None:
-        listed = lakes.dbt("ls", "--resource-type", "model", settings=empty, target=target).stdout
+    def test_a_build_without_a_selection_leaves_them_alone(self, target: Path, built_empty: WarehouseSettings) -> None:
+        listed = lakes.dbt("ls", "--resource-type", "model", settings=built_empty, target=target).stdout
         assert "stg_commerce__payments" in listed
         assert "stg_stripe__" not in listed
 
@@ -199,9 +201,7 @@ class TestHubSpotSeeds:
 
 @pytest.mark.drill
 class TestMerges:
-    def test_a_chain_of_merges_ends_at_the_last_survivor_also_in_associations(
-        self, built_empty: WarehouseSettings
-    ) -> None:
+    def test_a_chain_of_merges_ends_at_the_last_survivor_also_in_associations(self, built: WarehouseSettings) -> None:
         def contact(id_: str, *merged: str) -> Document:
             properties = {"hs_merged_object_ids": ";".join(merged) or None}
             return Document(id_, {"id": id_, "properties": properties, "createdAt": "2026-01-01T00:00:00Z"})
@@ -209,10 +209,10 @@ class TestMerges:
         bond = {"toObjectId": int(MARIA), "associationTypes": [{"category": "HUBSPOT_DEFINED", "typeId": 3}]}
         deal = {"from_type": "deals", "from_id": "9", "to": {"contacts": [bond]}}
         found = [contact(MARIA), contact(MIA, MARIA), contact(MAREIKE, MIA)]
-        with landing.pulling(built_empty, "hubspot") as lake:
+        with landing.pulling(built, "hubspot") as lake:
             landing.land(lake, "hubspot", "contacts", snapshots("hubspot__contacts", found))
             landing.land(lake, "hubspot", "deals", snapshots("hubspot__associations", [Document("deals/9", deal)]))
-        with warehouse.reading(built_empty) as lake:
+        with warehouse.reading(built) as lake:
             assert lake.execute(
                 """select old_id, surviving_id from marts.staging.stg_hubspot__merged_objects
                    where old_id in ('501', '502') order by 1"""
@@ -220,13 +220,13 @@ class TestMerges:
             assert lake.execute(
                 "select to_id from marts.staging.stg_hubspot__associations where from_id = '9'"
             ).fetchall() == [(MAREIKE,)]
-        with warehouse.writing(built_empty) as lake:
+        with warehouse.writing(built) as lake:
             lake.execute("delete from raw.main.hubspot__contacts where id in ('501', '502', '503')")
             lake.execute("delete from raw.main.hubspot__associations where id = 'deals/9'")
 
 
 class TestMinorUnits:
-    def test_a_deal_is_worth_what_its_currency_makes_of_the_text(self, built_empty: WarehouseSettings) -> None:
+    def test_a_deal_is_worth_what_its_currency_makes_of_the_text(self, built: WarehouseSettings) -> None:
         told = {"1": ("490.50", "EUR"), "2": ("1500000", "VND"), "3": ("7", "XXX"), "4": (None, "EUR")}
         found = [
             Document(
@@ -235,12 +235,12 @@ class TestMinorUnits:
             )
             for id_, (amount, currency) in told.items()
         ]
-        with landing.pulling(built_empty, "hubspot") as lake:
+        with landing.pulling(built, "hubspot") as lake:
             landing.land(lake, "hubspot", "deals", snapshots("hubspot__deals", found))
         query = "from marts.staging.stg_hubspot__deals select amount_minor where deal_id ^@ 'priced' order by deal_id"
-        with warehouse.reading(built_empty) as lake:
+        with warehouse.reading(built) as lake:
             assert lake.execute(query).fetchall() == [(49050,), (1500000,), (None,), (None,)]
-        with warehouse.writing(built_empty) as lake:
+        with warehouse.writing(built) as lake:
             lake.execute("delete from raw.main.hubspot__deals where id ^@ 'priced'")
 
     def test_the_macro_knows_the_currencies_of_contracts_money(self) -> None:

@@ -32,11 +32,16 @@ class Captured:
     settings: CdcSettings
 
 
+def shared_folder() -> Path:
+    """Where public data of other people is looked for: PLYO_SHARED_DATA, or beside the checkout."""
+    told = os.environ.get("PLYO_SHARED_DATA")
+    return Path(told) if told else Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Public data of other people that tests read and the repository does not hold: PLYO_SHARED_DATA, or beside it."""
-    told = os.environ.get("PLYO_SHARED_DATA")
-    folder = Path(told) if told else Path(__file__).resolve().parents[3] / "shared" / "data"
+    """Public data of other people that tests read and the repository does not hold."""
+    folder = shared_folder()
     if not folder.is_dir():
         pytest.skip("there is no ../shared/data beside this checkout, and PLYO_SHARED_DATA names no folder")
     return folder

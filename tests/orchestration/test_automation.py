@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from contracts import warehouse
-from ingestion.postgres_cdc import progress
+from ingestion.postgres_cdc import own_tables, progress
 from ingestion.postgres_cdc.progress import TableState
 from orchestration import automation
 from orchestration.jobs import refresh_marts, stream_changes
@@ -81,7 +81,7 @@ def dg_run_id() -> str:
 class TestHalfCopied:
     def test_no_marts_are_built_on_a_part_of_a_table(self, lake):
         with warehouse.writing(lake) as connection:
-            progress.create_tables(connection)
+            own_tables.ensure(connection)
             state = TableState("copying", 10, 1)
             progress.set_state(connection, "plyo_cdc", "training__steps", state)
             assert automation.half_copied(connection) == ["training__steps"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ MAPPINGS = [
     if source != "file"  # its documents are our own
     for mapping in mappings
 ]
+EXAMPLES = int(os.environ.get("PLYO_FUZZ_EXAMPLES", "2"))
 GOOD = payload({"data": [{"metadata": {"start_time": "2026-07-01T00:00:00Z"}}]}, "daily", name="good")
 
 ODD_TEXTS = [
@@ -100,10 +102,10 @@ def check(tables: dict[str, pa.Table]) -> None:
 
 
 @pytest.mark.parametrize(("source", "mapping"), MAPPINGS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(data=st.data())
 def test_any_json_in_any_field(source: str, mapping: Mapping, data: st.DataObject) -> None:
-    drawn = data.draw(st.lists(values(mapping), min_size=4, max_size=8))
+    drawn = data.draw(st.lists(values(mapping), min_size=6, max_size=12))
     stored = [
         payload(json.dumps(document(mapping, told)).encode(), mapping.kind, source=source, name=f"bad-{n}")
         for n, told in enumerate(drawn)
@@ -122,7 +124,7 @@ def bodies() -> Iterator[Any]:
     yield st.text(max_size=50).map(lambda text: f"<gpx>{text}</gpx>".encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=4 * EXAMPLES, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -139,7 +141,7 @@ def test_any_bytes(drawn: list[tuple[str, str, bytes]]) -> None:
     check(normalise(payloads(*stored, GOOD)))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(st.integers(1, 4_000))
 def test_documents_as_deep_as_may_be(depth: int) -> None:
     deep = b'{"data": [' + b'{"a":[' * depth + b"1" + b"]}" * depth + b"]}"
