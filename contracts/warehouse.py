@@ -270,7 +270,8 @@ def _furnish(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, lake: Lake, options: list[str]) -> None:
-    named = [f"metadata_schema '{lake}'", "meta_secret 'lake_catalog'", *options]
+    # `meta_schema`: look at the catalog's tables in this schema alone, not in every schema of the database.
+    named = [f"metadata_schema '{lake}'", f"meta_schema '{lake}'", "meta_secret 'lake_catalog'", *options]
     try:
         connection.execute(f"attach 'ducklake:postgres:' as {lake} ({', '.join(named)})")
     except duckdb.InvalidInputException as error:

@@ -136,23 +136,26 @@ def _each(
     outcomes = []
     with landing.pulling(settings, connector.name) as lake:
         landing.ensure_tables(lake, connector.tables)
+        cursors = landing.cursors_of(lake, connector.name)
         for stream in connector.streams if streams is None else streams:
             rows, problem = 0, None
             try:
                 if resync:
                     landing.rewind(lake, connector.name, stream)
-                cursor = landing.cursor_of(lake, connector.name, stream)
-                arriving = batches(stream, cursor)
-                if reconciles and isinstance(connector, Reconciled) and connector.is_whole(stream, cursor):
+                    cursors[stream] = None
+                begun = cursors.get(stream)
+                arriving = batches(stream, begun)
+                if reconciles and isinstance(connector, Reconciled) and connector.is_whole(stream, begun):
                     arriving = _with_vanished(lake, connector, f"{connector.name}__{stream}", stream, arriving)
                 for batch in arriving:
                     landed = landing.land(lake, connector.name, stream, batch)
                     rows += landed
+                    cursors[stream] = batch.cursor if batch.cursor is not None else cursors.get(stream)
                     on_batch(stream, landed)
             except Exception as error:  # told in the outcome; the other streams go on
                 log.exception("pull.stream_failed", connector=connector.name, stream=stream)
                 problem = f"{type(error).__name__}: {error}"[:500]
-            outcomes.append(Outcome(stream, rows, landing.cursor_of(lake, connector.name, stream), problem))
+            outcomes.append(Outcome(stream, rows, cursors.get(stream), problem))
     return outcomes
 
 

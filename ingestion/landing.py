@@ -61,6 +61,14 @@ def cursor_of(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> s
     return row[0] if row else None
 
 
+def cursors_of(lake: duckdb.DuckDBPyConnection, connector: str) -> dict[str, str | None]:
+    """Where each stream of a connector goes on, by stream; one that is missing was never begun."""
+    rows = lake.execute(
+        f"select stream, arg_max_null(cursor, batch_id) from {CURSORS} where connector = ? group by stream", [connector]
+    )
+    return dict(rows.fetchall())
+
+
 def rewind(lake: duckdb.DuckDBPyConnection, connector: str, stream: str) -> None:
     """Have a stream begin again; what raw holds already is recognised and not landed twice."""
     lake.execute(

@@ -17,6 +17,7 @@ from contracts.ids import new_id
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 
+pytest_plugins = ["tests.dbt_project.fixtures"]
 LAKE = tuple(
     f"tests/{name}"
     for name in (

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from contracts import warehouse
 from contracts.ids import new_id
@@ -132,38 +134,61 @@ def business() -> Business:
     return simulate()
 
 
-@contextmanager
-def empty_lake(postgres: PostgresServer, folder: Path) -> Iterator[ChurnSettings]:
-    name = f"lake_{new_id().hex}"
+@pytest.fixture(scope="session")
+def empty_catalog(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> ChurnSettings:
+    """A lake that was set up and holds nothing."""
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    settings = ChurnSettings(lake_catalog_url=postgres.url(name), lake_path=str(folder / "lake"), ml_path=folder / "ml")
+        connection.execute("create database ml_empty")
+    folder = tmp_path_factory.mktemp("ml_empty")
+    settings = ChurnSettings(
+        lake_catalog_url=postgres.url("ml_empty"), lake_path=str(folder / "lake"), ml_path=folder / "ml"
+    )
     warehouse.set_up(settings)
-    yield settings
+    return settings
+
+
+@contextmanager
+def copy_of(postgres: PostgresServer, lake: ChurnSettings, folder: Path) -> Iterator[ChurnSettings]:
+    """Another lake with the same contents, in the same folder of files, none of which is ever changed; its registry
+    is empty."""
+    name = f"lake_{new_id().hex}"
+    template = urlsplit(lake.lake_catalog_url.get_secret_value()).path.strip("/")
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    yield lake.model_copy(update={"lake_catalog_url": SecretStr(postgres.url(name)), "ml_path": folder / "ml"})
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
 
 
+@pytest.fixture(scope="session")
+def catalog_of_business(
+    postgres: PostgresServer, empty_catalog: ChurnSettings, business: Business, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChurnSettings]:
+    """A lake with a year of marts."""
+    with copy_of(postgres, empty_catalog, tmp_path_factory.mktemp("ml_business")) as settings:
+        write(settings, business)
+        yield settings
+
+
 @pytest.fixture
-def settings(postgres: PostgresServer, tmp_path: Path) -> Iterator[ChurnSettings]:
+def settings(postgres: PostgresServer, empty_catalog: ChurnSettings, tmp_path: Path) -> Iterator[ChurnSettings]:
     """An empty lake and an empty registry."""
-    with empty_lake(postgres, tmp_path) as settings:
+    with copy_of(postgres, empty_catalog, tmp_path) as settings:
         yield settings
 
 
 @pytest.fixture(scope="session")
 def trained_models(
-    postgres: PostgresServer, business: Business, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer, catalog_of_business: ChurnSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A registry with the model of `business`, to copy where a test is not about training."""
-    with empty_lake(postgres, tmp_path_factory.mktemp("trained")) as settings:
-        write(settings, business)
+    with copy_of(postgres, catalog_of_business, tmp_path_factory.mktemp("trained")) as settings:
         train.run(settings)
         yield settings.ml_path
 
 
 @pytest.fixture
-def built(settings: ChurnSettings, business: Business) -> ChurnSettings:
-    """A lake with a year of marts."""
-    write(settings, business)
-    return settings
+def built(postgres: PostgresServer, catalog_of_business: ChurnSettings, tmp_path: Path) -> Iterator[ChurnSettings]:
+    """A lake with a year of marts, and an empty registry."""
+    with copy_of(postgres, catalog_of_business, tmp_path) as settings:
+        yield settings

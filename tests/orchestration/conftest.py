@@ -6,11 +6,10 @@ import pytest
 
 from contracts.warehouse import WarehouseSettings
 from ingestion.postgres_cdc import capture
-from tests.dbt_project.conftest import built_lake, business_database, business_lake, target
 from tests.dbt_project.lake import environment
 from tests.ingestion.conftest import Captured, captured
 
-__all__ = ["built_lake", "business_database", "business_lake", "captured", "target"]
+__all__ = ["captured"]
 
 
 @pytest.fixture

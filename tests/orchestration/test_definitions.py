@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from orchestration.defs.postgres_cdc import CAPTURED
 from orchestration.resources import dbt_project
 from tests.dbt_project.lake import ROOT
@@ -23,6 +25,7 @@ class TestDefinitions:
         assert done.returncode == 0, done.stderr[-3000:]
         assert int(done.stdout.split()[-1]) > 140
 
+    @pytest.mark.drill  # every fresh clone does it before its first test
     def test_a_missing_manifest_is_made(self, tmp_path):
         assert dbt_project(tmp_path / "target").manifest_path.exists()
 

@@ -1,4 +1,7 @@
-"""The business of `business.sql` in a lake, built once by the real dbt."""
+"""The business of `business.sql` in a lake, built once by the real dbt for every folder that reads it.
+
+A plugin, which `tests/conftest.py` names: a fixture that two conftests import is made twice.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
