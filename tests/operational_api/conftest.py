@@ -83,6 +83,7 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
                 database_url=SecretStr(sqlalchemy_url(libpq_url)),
                 signing_key_file=signing_key_file,
                 session_secret=SecretStr("test-session-secret-of-32-characters!"),
+                staff_mfa="offered",
             )
         )
 
