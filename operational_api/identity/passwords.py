@@ -9,6 +9,7 @@ from functools import cache
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from operational_api.identity import breached
 from operational_api.identity.errors import BadPassword
@@ -16,12 +17,27 @@ from operational_api.identity.errors import BadPassword
 SHORTEST, LONGEST = 8, 128
 CONTEXT_WORDS = ("plyo", "trainer", "training", "coach", "studio", "fitness", "workout", "admin", "password")
 """Words that anybody who knows whose sign-in this is tries first: a password of nothing else is refused."""
-_hasher = PasswordHash((Argon2Hasher(),))
+
+
+class PasswordSettings(BaseSettings):
+    """How much work a guess is (RFC 9106's second choice). Less only where passwords protect nobody, as in tests."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_ARGON2_", extra="ignore")
+
+    memory_kib: int = 65536
+    passes: int = 3
+    lanes: int = 4
+
+
+@cache
+def _hasher() -> PasswordHash:
+    work = PasswordSettings()
+    return PasswordHash((Argon2Hasher(time_cost=work.passes, memory_cost=work.memory_kib, parallelism=work.lanes),))
 
 
 @cache
 def _nobody() -> str:
-    return _hasher.hash("nobody has this password")
+    return _hasher().hash("nobody has this password")
 
 
 def check(password: str, *, email: str) -> None:
@@ -46,7 +62,7 @@ def check(password: str, *, email: str) -> None:
 
 def hashed(password: str) -> str:
     """Argon2id, with its parameters and salt in the string."""
-    return _hasher.hash(password)
+    return _hasher().hash(password)
 
 
 def verify(password: str, known: str | None) -> tuple[bool, str | None]:
@@ -54,5 +70,5 @@ def verify(password: str, known: str | None) -> tuple[bool, str | None]:
 
     Takes as long for `known=None`, so that time does not tell who has an account.
     """
-    is_right, better = _hasher.verify_and_update(password[: LONGEST + 1], known or _nobody())
+    is_right, better = _hasher().verify_and_update(password[: LONGEST + 1], known or _nobody())
     return is_right and known is not None, better

@@ -65,3 +65,11 @@ class TestCheck:
         assert passwords.verify(long[:128], known)[0]
         assert not passwords.verify(long[:128] + "!", known)[0]
         assert not passwords.verify(long[:128].upper(), known)[0]
+
+    @pytest.mark.asvs("11.4.2")
+    def test_a_guess_is_work_unless_told_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("MEMORY_KIB", "PASSES", "LANES"):
+            monkeypatch.delenv(f"PLYO_ARGON2_{name}")
+        usual = passwords.PasswordSettings()
+        assert (usual.memory_kib, usual.passes, usual.lanes) == (65536, 3, 4)
+        assert passwords.hashed("any").startswith("$argon2id$")
