@@ -97,8 +97,8 @@ def ask_for_deletion(request: Request, principal: CurrentPrincipal, session: DbS
         session, session_id=principal.session_id, now=now, resume=f"/account/deletion?reason={quote(reason, safe='')}"
     )
     account = session.get_one(Account, account_id_of(principal))
-    row = deletion.request(session, account=account, reason=reason, now=now)
-    return redirect(request, "/account", flash=f"Your account will be deleted on {row.due_at:%-d %B %Y}.", tone="warn")
+    deletion.request(session, account=account, reason=reason, now=now)
+    return redirect(request, "/account")
 
 
 @router.post("/deletion/withdraw")

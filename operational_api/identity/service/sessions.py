@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from operational_api.identity.errors import SessionNotFound
-from operational_api.identity.models import Account, DeletionRequest, LoginSession, RefreshToken
+from operational_api.identity.models import Account, DeletionRequest, LoginSession, PendingSignIn, RefreshToken
 from operational_api.identity.service.links import digest
 from operational_api.web import sessions as web_sessions
 
@@ -127,7 +127,19 @@ def end_if_live(session: Session, *, session_id: UUID, now: datetime) -> None:
 
 
 def revoke_all(session: Session, *, account_id: UUID, now: datetime, keep: UUID | None = None) -> int:
-    """Sign every browser of an account out, but the session `keep`. Returns how many there were."""
+    """Sign every browser of an account out, but the session `keep`. Returns how many there were.
+
+    Sign-ins under way end too: they began with what counted before.
+    """
+    session.execute(
+        update(PendingSignIn)
+        .where(
+            PendingSignIn.account_id == account_id,
+            PendingSignIn.finished_at.is_(None),
+            PendingSignIn.session_id.is_distinct_from(keep) | PendingSignIn.session_id.is_(None),
+        )
+        .values(expires_at=now)
+    )
     ids = session.scalars(
         select(LoginSession.id).where(LoginSession.account_id == account_id, LoginSession.revoked_at.is_(None))
     ).all()

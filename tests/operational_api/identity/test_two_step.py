@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from operational_api.identity.models import Account
+from operational_api.identity.pages.common import sealer_of
+from operational_api.identity.service import totp
 from tests.browser import Browser
 from tests.operational_api.conftest import ISSUER
 from tests.operational_api.identity.authenticator import Authenticator
@@ -80,6 +85,19 @@ class TestCode:
         refused = second.submit("/two-step", {"code": given})
         assert (refused.status_code, "was used before" in refused.text) == (401, True)
 
+    @pytest.mark.asvs("15.4.2")
+    def test_works_once_for_many_at_once(self, app: FastAPI, make_account: MakeAccount) -> None:
+        account = make_account()
+        given = code(give_app(app, account))
+
+        def use(_: int) -> bool:
+            now, sealer = datetime.now(UTC), sealer_of(SimpleNamespace(app=app))
+            with app.state.sessions.begin() as session:
+                return totp.verify(session, account_id=account.id, code=given, sealer=sealer, now=now)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(use, range(8))) == [False] * 7 + [True]
+
     @pytest.mark.asvs("6.3.1")
     @pytest.mark.asvs("6.6.3")
     def test_guessing_stops_and_the_right_one_does_not_help(self, app: FastAPI, make_account: MakeAccount) -> None:
@@ -135,6 +153,18 @@ class TestPending:
         thief.cookies.set("plyo_pending", half)
         assert thief.submit("/two-step", {"code": code(seed, ahead=1)}).url.path == "/login"
         assert thief.submit("/two-step/finish").url.path == "/login"
+
+    def test_does_not_outlive_the_password_it_began_with(
+        self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
+    ) -> None:
+        account = make_account()
+        seed, thief, owner = give_app(app, account), Browser(app), Browser(app)
+        begin_sign_in(thief, account, PASSWORD)
+        owner.get("/reset-password")
+        owner.submit("/reset-password", {"email": account.email})
+        token = mailbox.link(account.email).split("token=")[1]
+        owner.submit("/reset-password", {"token": token, "password": "entirely new words"})
+        assert thief.submit("/two-step", {"code": code(seed)}).url.path == "/login"
 
     @pytest.mark.asvs("6.4.3")
     def test_a_new_password_by_e_mail_does_not_go_round_it(
