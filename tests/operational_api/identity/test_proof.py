@@ -48,7 +48,6 @@ def query(response: Any) -> dict[str, str]:
 
 
 class TestClaims:
-    @pytest.mark.asvs("10.3.4")
     def test_say_when_and_how(self, app: FastAPI, make_account: MakeAccount) -> None:
         account, client = make_account(role="admin"), Relying(app)
         client.sign_in(account)
