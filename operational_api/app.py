@@ -59,7 +59,10 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.signing_key = key
     app.state.sessions = session_factory(engine)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    app.state.authenticators = [bearer(TokenVerifier(lambda _refresh: public, issuer=settings.public_url))]
+    # A context that starts alone cannot see identity's sessions: tokens then live until they expire.
+    has_ended = import_module("operational_api.identity.public").has_ended if "identity" in contexts else None
+    verifier = TokenVerifier(lambda _refresh: public, issuer=settings.public_url)
+    app.state.authenticators = [bearer(verifier, has_ended=has_ended)]
     http.install(app)
     app.include_router(health.router)
     pages = []

@@ -1,6 +1,7 @@
 """What the API and the worker are told by their environment. The analytics process has settings of its own."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,11 @@ class ApiSettings(BaseSettings):
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025
     mail_from: str = "Plyo <hello@plyo.test>"
+    staff_mfa: Literal["required", "offered"] = "required"
+    """Whether coaches and admins must have a second factor; whoever has one is always asked for it."""
+    factor_keys: SecretStr = SecretStr("")
+    """Keys that seal the seeds of authenticator apps (`contracts.sealing`), comma separated, the one that seals first.
+    Without any the session secret seals, and cannot be changed without everybody setting up their app anew."""
     stripe_api_base: str = "https://api.stripe.com"
     stripe_secret_key: SecretStr = SecretStr("")
     stripe_webhook_secrets: SecretStr = SecretStr("")

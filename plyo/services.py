@@ -72,6 +72,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_SIGNING_KEY_FILE": str(home.signing_key),
         "PLYO_SESSION_SECRET": secrets["session"],
         "PLYO_APP_CLIENT_SECRET": secrets["app_client"],
+        "PLYO_FACTOR_KEYS": secrets["factors"],
+        "PLYO_STAFF_MFA": "offered",  # the demo's logins are printed with their password; a deployment requires more
         "PLYO_SMTP_HOST": "127.0.0.1",
         "PLYO_SMTP_PORT": str(ports["smtp"]),
         "PLYO_STRIPE_API_BASE": local["stripe"],

@@ -1,5 +1,6 @@
 """Facts about accounts."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -26,3 +27,72 @@ class SessionStarted(Event):
     aggregate: ClassVar[str] = "account_id"
     account_id: UUID
     session_id: UUID
+    amr: tuple[str, ...] = ("pwd",)
+
+
+class FactorAdded(Event):
+    """`factor` is totp, passkey or recovery_codes."""
+
+    type: ClassVar[str] = "identity.factor_added"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    factor: str
+
+
+class FactorRemoved(Event):
+    type: ClassVar[str] = "identity.factor_removed"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    factor: str
+
+
+class RecoveryCodeUsed(Event):
+    type: ClassVar[str] = "identity.recovery_code_used"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    codes_left: int
+
+
+class SteppedUp(Event):
+    """A signed-in person proved anew who they are."""
+
+    type: ClassVar[str] = "identity.stepped_up"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    session_id: UUID
+    amr: tuple[str, ...]
+
+
+class PasswordChanged(Event):
+    type: ClassVar[str] = "identity.password_changed"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+
+
+class EmailChanged(Event):
+    type: ClassVar[str] = "identity.email_changed"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+
+
+class DeletionRequested(Event):
+    """Whoever asked may withdraw it until `due_at`; then the account is closed."""
+
+    type: ClassVar[str] = "identity.deletion_requested"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    due_at: datetime
+
+
+class DeletionWithdrawn(Event):
+    type: ClassVar[str] = "identity.deletion_withdrawn"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+
+
+class AccountClosed(Event):
+    """Nobody signs in to it any more; what is kept of the person is to be erased."""
+
+    type: ClassVar[str] = "identity.account_closed"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID

@@ -16,6 +16,8 @@ class DomainError(Exception):
     """This cannot be done."""
 
     status = 409
+    challenge = "Bearer"
+    """What a 401 tells programs in `WWW-Authenticate`."""
 
     def __init__(self, detail: str | None = None, **extra: object) -> None:
         """Refuse.

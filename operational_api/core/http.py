@@ -72,7 +72,7 @@ def _answer(request: Request, document: dict[str, Any], headers: dict[str, str] 
 
 def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": error.challenge} if error.status == HTTPStatus.UNAUTHORIZED else None
     return _answer(request, problem(error.status, error.code(), error.detail, **error.extra), headers)
 
 

@@ -5,10 +5,12 @@ What they may do to one object is `core.policy`; how they proved who they are is
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Forbidden, Unauthenticated
 from operational_api.core.tokens import TokenVerifier
@@ -36,8 +38,17 @@ Authenticator = Callable[[Request], Principal | None]
 """Reads one kind of credential: None when the request carries none, raises Unauthenticated when it is bad."""
 
 
-def bearer(verifier: TokenVerifier) -> Authenticator:
-    """Reads `Authorization: Bearer`."""
+HasEnded = Callable[[Session, UUID, datetime], bool]
+"""Whether a session (`sid`) was ended before its tokens expire."""
+
+
+def bearer(verifier: TokenVerifier, *, has_ended: HasEnded | None = None) -> Authenticator:
+    """Reads `Authorization: Bearer`.
+
+    Args:
+        has_ended: Asked with every request of a person, so that signing out counts at once; None where the process
+            does not see sessions, and tokens live until they expire.
+    """
 
     def authenticate(request: Request) -> Principal | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -47,11 +58,16 @@ def bearer(verifier: TokenVerifier) -> Authenticator:
         if claims.get("role") not in ROLES:
             raise Unauthenticated("This token carries no role.")
         is_service = claims["role"] == "service"
+        session_id = UUID(claims["sid"]) if claims.get("sid") else None
+        if has_ended is not None and session_id is not None:
+            with request.app.state.sessions() as session:
+                if has_ended(session, session_id, datetime.now(UTC)):
+                    raise Unauthenticated("You have signed out. Sign in again.")
         return Principal(
             role=claims["role"],
             client_id=claims["client_id"],
             account_id=None if is_service else UUID(claims["sub"]),
-            session_id=UUID(claims["sid"]) if claims.get("sid") else None,
+            session_id=session_id,
             display_name=claims.get("name", ""),
         )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -59,3 +60,12 @@ def device_name(user_agent: str | None) -> str:
     program = next((name for mark, name in _PROGRAMS if mark in text), "A browser")
     system = next((name for mark, name in _SYSTEMS if mark in text), None)
     return f"{program} on {system}" if system else program
+
+
+def method(amr: Collection[str]) -> str:
+    """How somebody signed in, in words."""
+    if {"hwk", "swk"} & set(amr):
+        return "password and passkey"
+    if "otp" in amr:
+        return "password and code"
+    return "password and e-mail code" if "email" in amr else "password"

@@ -1,9 +1,12 @@
-"""Tables of the schema `identity`. Secrets are stored only as hashes: passwords by Argon2id, tokens by SHA-256."""
+"""Tables of the schema `identity`. Secrets are stored only as hashes: passwords by Argon2id, tokens by SHA-256.
+
+The one secret that must be read again, a TOTP seed, lies sealed. Of all of this change capture sees `accounts` only.
+"""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, String, func, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, LargeBinary, String, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,20 +33,25 @@ class Account(Base):
 
 
 class EmailToken(Base):
-    """A link sent by e-mail, valid once. `purpose` is verify or reset."""
+    """A link sent by e-mail, valid once. `purpose` is verify, reset or email; the last has the new `address`."""
 
     __tablename__ = "email_tokens"
     __table_args__ = (SCHEMA,)
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     purpose: Mapped[str] = mapped_column(String(20))
+    address: Mapped[str | None]
     created_at: Mapped[ServerTime]
     expires_at: Mapped[RequiredTime]
     used_at: Mapped[datetime | None]
 
 
 class LoginSession(Base):
-    """One signed-in browser at the OIDC provider."""
+    """One signed-in browser at the OIDC provider.
+
+    `amr` is how the person proved who they are (RFC 8176: pwd, otp, hwk, swk, mfa; and email), `authenticated_at` when
+    they last did: a step-up moves it.
+    """
 
     __tablename__ = "login_sessions"
     __table_args__ = (SCHEMA,)
@@ -56,6 +64,8 @@ class LoginSession(Base):
     revoked_at: Mapped[datetime | None]
     user_agent: Mapped[str | None]
     ip_address: Mapped[str | None]
+    authenticated_at: Mapped[ServerTime]
+    amr: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{pwd}'"))
 
 
 class OAuthClient(Base):
@@ -119,3 +129,108 @@ class FailedAttempt(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     bucket: Mapped[str] = mapped_column(String(80))
     attempted_at: Mapped[RequiredTime]
+
+
+class PendingSignIn(Base):
+    """Somebody who has proved a part of who they are and must prove more: for minutes, and never a session.
+
+    `kind` is sign_in, or step_up of the session `session_id`. `steps` are what is still due, in order: email_code,
+    factor, set_up. The code by e-mail is kept here, so that it serves this sign-in and no other.
+    """
+
+    __tablename__ = "pending_sign_ins"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey(LoginSession.id, ondelete="CASCADE"))
+    steps: Mapped[list[str]] = mapped_column(ARRAY(String))
+    amr: Mapped[list[str]] = mapped_column(ARRAY(String))
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    return_to: Mapped[str]
+    created_at: Mapped[ServerTime]
+    expires_at: Mapped[RequiredTime]
+    finished_at: Mapped[datetime | None]
+    email_code_hash: Mapped[str | None]
+    email_code_expires_at: Mapped[datetime | None]
+    email_code_tries: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class TotpDevice(Base):
+    """An authenticator app. `last_step` is the newest time step whose code was accepted: none before it works again."""
+
+    __tablename__ = "totp_devices"
+    __table_args__ = (
+        Index(
+            "uq_totp_devices_confirmed", "account_id", unique=True, postgresql_where=text("confirmed_at is not null")
+        ),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[ServerTime]
+    confirmed_at: Mapped[datetime | None]
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    last_used_at: Mapped[datetime | None]
+
+
+class Passkey(Base):
+    """A WebAuthn credential: a device's or a password manager's. `is_synced` ones live on several devices."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[list[str]] = mapped_column(ARRAY(String))
+    name: Mapped[str] = mapped_column(String(80))
+    is_synced: Mapped[bool]
+    created_at: Mapped[ServerTime]
+    last_used_at: Mapped[datetime | None]
+
+
+class PasskeyChallenge(Base):
+    """A WebAuthn challenge that we gave out. `holder_id` is the pending sign-in or the session that asked for it."""
+
+    __tablename__ = "passkey_challenges"
+    __table_args__ = (SCHEMA,)
+    challenge_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    holder_id: Mapped[UUID]
+    purpose: Mapped[str] = mapped_column(String(20))
+    expires_at: Mapped[RequiredTime]
+
+
+class RecoveryCode(Base):
+    """One of ten codes for who lost their second factor; 120 random bits, so that a plain hash keeps it."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (SCHEMA,)
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    created_at: Mapped[ServerTime]
+    used_at: Mapped[datetime | None]
+
+
+class DeletionRequest(Base):
+    """Somebody asked for their account to be deleted. From `due_at` on it is closed, unless withdrawn before."""
+
+    __tablename__ = "deletion_requests"
+    __table_args__ = (
+        Index(
+            "uq_deletion_requests_open", "account_id", unique=True,
+            postgresql_where=text("withdrawn_at is null and closed_at is null"),
+        ),
+        SCHEMA,
+    )  # fmt: skip
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    reason: Mapped[str] = mapped_column(String(500), server_default="")
+    requested_at: Mapped[RequiredTime]
+    due_at: Mapped[RequiredTime]
+    withdrawn_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]

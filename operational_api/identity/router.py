@@ -1,4 +1,8 @@
-"""HTTP of identity: accounts, links, sessions. The OpenID Connect provider is `oidc.router`."""
+"""HTTP of identity: accounts, links, sessions, factors. The OpenID Connect provider is `oidc.router`.
+
+What changes how somebody signs in answers 401 with `identity.step_up_required` unless they proved themselves within ten
+minutes; passwords and second factors change on pages only, where somebody looks at them.
+"""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,20 +13,24 @@ from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.identity.models import Account
+from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.schemas import (
     Accepted,
     AccountCreate,
     AccountRead,
     AddressGiven,
+    DeletionCreate,
+    DeletionRead,
+    FactorsRead,
+    PasskeyRead,
     PasswordGiven,
     ProfileUpdate,
     SessionList,
     SessionRead,
     TokenGiven,
 )
-from operational_api.identity.service import accounts, sessions
+from operational_api.identity.service import accounts, changes, deletion, factors, sessions, step_up
 from operational_api.web import sessions as web_sessions
 
 router = APIRouter()
@@ -101,13 +109,53 @@ def list_sessions(principal: CurrentPrincipal, session: DbSession) -> SessionLis
 @_api.delete("/sessions/{session_id}", status_code=204)
 def revoke_session(session_id: UUID, principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign one browser out."""
-    sessions.revoke(session, account_id=account_id_of(principal), session_id=session_id, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    step_up.demand(session, session_id=principal.session_id, now=now)
+    sessions.revoke(session, account_id=account_id_of(principal), session_id=session_id, now=now)
 
 
 @_api.delete("/sessions", status_code=204)
 def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign every browser out, this one included."""
-    sessions.revoke_all(session, account_id=account_id_of(principal), now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    step_up.demand(session, session_id=principal.session_id, now=now)
+    sessions.revoke_all(session, account_id=account_id_of(principal), now=now)
+
+
+@_api.post("/me/email", status_code=202)
+def change_email(body: AddressGiven, principal: CurrentPrincipal, session: DbSession) -> Accepted:
+    """Have a link sent to a new address, which replaces the old one when it is followed."""
+    now = datetime.now(UTC)
+    step_up.demand(session, session_id=principal.session_id, now=now)
+    account = session.get_one(Account, account_id_of(principal))
+    changes.request_email(session, account=account, email=body.email, now=now)
+    return CHECK_MAIL
+
+
+@_api.post("/me/deletion", response_model=DeletionRead, status_code=202)
+def request_deletion(body: DeletionCreate, principal: CurrentPrincipal, session: DbSession) -> DeletionRequest:
+    """Ask for the account to be deleted in two weeks."""
+    now = datetime.now(UTC)
+    step_up.demand(session, session_id=principal.session_id, now=now)
+    account = session.get_one(Account, account_id_of(principal))
+    return deletion.request(session, account=account, reason=body.reason, now=now)
+
+
+@_api.delete("/me/deletion", status_code=204)
+def withdraw_deletion(principal: CurrentPrincipal, session: DbSession) -> None:
+    """Keep the account after all."""
+    account = session.get_one(Account, account_id_of(principal))
+    deletion.withdraw(session, account=account, now=datetime.now(UTC))
+
+
+@_api.get("/me/factors")
+def list_factors(principal: CurrentPrincipal, session: DbSession) -> FactorsRead:
+    """One's second factors."""
+    found = factors.of(session, account_id_of(principal))
+    return FactorsRead(
+        has_totp=found.totp is not None, recovery_codes_left=found.codes_left,
+        passkeys=[PasskeyRead.model_validate(one) for one in found.passkeys],
+    )  # fmt: skip
 
 
 router.include_router(_api)

@@ -69,6 +69,8 @@ class SessionRead(BaseModel):
     last_seen_at: datetime
     user_agent: str | None
     ip_address: str | None
+    authenticated_at: datetime
+    amr: list[str]
     is_current: bool = False
 
 
@@ -77,3 +79,36 @@ class SessionList(BaseModel):
 
     items: list[SessionRead]
     next_cursor: None = None
+
+
+class DeletionCreate(BaseModel):
+    """Asking for one's account to be deleted."""
+
+    reason: str = Field(default="", max_length=500)
+
+
+class DeletionRead(BaseModel):
+    """A request for deletion that runs."""
+
+    model_config = ConfigDict(from_attributes=True)
+    requested_at: datetime
+    due_at: datetime
+
+
+class PasskeyRead(BaseModel):
+    """A passkey, without what it proves by."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    name: str
+    is_synced: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class FactorsRead(BaseModel):
+    """What one signs in with besides the password."""
+
+    has_totp: bool
+    passkeys: list[PasskeyRead]
+    recovery_codes_left: int

@@ -25,18 +25,26 @@ def _came_from(request: Request) -> str | None:
     return safe_return_path(referer.path + (f"?{referer.query}" if referer.query else ""), "/")
 
 
+def _path(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def problem_page(request: Request, document: dict[str, Any]) -> Response:
     """Answer a browser's request that was refused.
 
     - Not signed in: to the sign-in page, and from there back to what they wanted.
+    - Signed in, but not freshly enough (`sign_in_at`): to the page that asks anew, and from there back.
     - A form refused by a rule (409, 422): back to the page it was on, with the reason at the top.
     - Everything else: a page with the reason, a way on, and the trace id for support.
     """
     status = document["status"]
     came_from = _came_from(request)
+    if sign_in_at := document.get("sign_in_at"):
+        wanted = document.get("resume") or (_path(request) if request.method == "GET" else came_from or "/account")
+        flash = document["detail"] if person(request) is None else None
+        return redirect(request, f"{sign_in_at}?return_to={quote(wanted, safe='')}", flash=flash, tone="info")
     if status == 401 and person(request) is None:
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        wanted = path if request.method == "GET" else (came_from or "/")
+        wanted = _path(request) if request.method == "GET" else (came_from or "/")
         return redirect(request, f"/auth/login?return_to={quote(wanted, safe='')}")
     if request.method == "POST" and status in (409, 422) and came_from:
         return redirect(request, came_from, flash=document["detail"], tone="bad")

@@ -79,6 +79,13 @@ def find(session: Session, *, secret: str | None, now: datetime) -> WebSession |
     return row
 
 
+def renew(row: WebSession) -> str:
+    """A new secret for a session whose holder proved anew who they are; the old cookie is void."""
+    secret = secrets.token_urlsafe(32)
+    row.token_hash = _digest(secret)
+    return secret
+
+
 def end(session: Session, row: WebSession) -> None:
     """Forget one browser's session and its tokens."""
     session.delete(row)

@@ -4,6 +4,7 @@
 `session` has flushed and are rolled back with it; `serve_app` is for tests that need real commits and real races.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from operational_api.settings import ApiSettings
 from tests.conftest import sqlalchemy_url
 
 ISSUER = "http://testserver"
+# A fifth of a second for each of some hundred sign-ins would be the longest thing that these tests do.
+os.environ.update(PLYO_ARGON2_MEMORY_KIB="8", PLYO_ARGON2_PASSES="1", PLYO_ARGON2_LANES="1")
 
 SignIn = Callable[[Account], TestClient]
 
@@ -83,6 +86,7 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
                 database_url=SecretStr(sqlalchemy_url(libpq_url)),
                 signing_key_file=signing_key_file,
                 session_secret=SecretStr("test-session-secret-of-32-characters!"),
+                staff_mfa="offered",
             )
         )
 

@@ -16,6 +16,9 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "reset_password": "name path",
         "account_exists": "name path",
         "password_changed": "name",
+        "confirm_email": "name path",
+        "sign_in_code": "name code",
+        "security_notice": "name what detail",
         "booking_confirmed": "name booking_id title coach location starts_at ends_at time_zone",
         "booking_cancelled": "name booking_id title coach starts_at time_zone is_late is_by_coach",
         "waitlist_promoted": "name booking_id title coach location starts_at ends_at time_zone",
@@ -30,8 +33,8 @@ TEMPLATES: dict[str, frozenset[str]] = {
 """Template name -> the values its context must have. `path` is a path of ours ("/verify-email?token=…"), times are
 ISO 8601 with an offset, amounts are minor units. Further values are allowed where the template knows them."""
 
-SECRET_VALUES = ("path",)
-"""Values wiped from the row once the e-mail has left: links may carry a one-time token."""
+SECRET_VALUES = ("path", "code")
+"""Values wiped from the row once the e-mail has left: links may carry a one-time token, a code is one."""
 
 
 def queue_email(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Invalid
 from operational_api.identity.models import Account, AuthorizationCode, LoginSession, OAuthClient
-from operational_api.identity.oidc.claims import SCOPES
+from operational_api.identity.oidc.claims import ACR, SCOPES, acr_of
 from operational_api.identity.oidc.errors import OAuthError
 from operational_api.identity.service.clients import is_service
 from operational_api.identity.service.links import digest
@@ -35,6 +35,7 @@ class AuthorizationRequest:
         challenge: PKCE S256 challenge; empty for a confidential client that sent none.
         prompt: `none`, `login`, `select_account`, `consent`, or empty.
         max_age: Seconds since sign-in that the client accepts, or None.
+        acr: The weakest level of `claims.ACR` that satisfies the client, or None.
     """
 
     client: OAuthClient
@@ -45,6 +46,7 @@ class AuthorizationRequest:
     challenge: str
     prompt: frozenset[str]
     max_age: int | None
+    acr: str | None
 
 
 def find_client(session: Session, parameters: dict[str, str]) -> tuple[OAuthClient, str]:
@@ -91,6 +93,7 @@ def validate(client: OAuthClient, redirect_uri: str, parameters: dict[str, str])
         challenge=_challenge(client, parameters),
         prompt=prompt,
         max_age=int(max_age) if max_age is not None else None,
+        acr=min((one for one in parameters.get("acr_values", "").split() if one in ACR), key=ACR.index, default=None),
     )
 
 
@@ -105,9 +108,24 @@ def _challenge(client: OAuthClient, parameters: dict[str, str]) -> str:
     return challenge
 
 
-def is_fresh_enough(request: AuthorizationRequest, login: LoginSession, now: datetime) -> bool:
-    """Whether the sign-in is young enough for `max_age`."""
-    return request.max_age is None or now - login.created_at <= timedelta(seconds=request.max_age)
+def is_fresh_enough(
+    request: AuthorizationRequest, login: LoginSession, now: datetime, asked_at: datetime | None
+) -> bool:
+    """Whether the person proved who they are late enough for `prompt=login` and `max_age`.
+
+    Args:
+        asked_at: When this request sent them to sign in; None when it did not yet.
+    """
+    if asked_at is not None and login.authenticated_at >= asked_at:
+        return True
+    if "login" in request.prompt:
+        return False
+    return request.max_age is None or now - login.authenticated_at <= timedelta(seconds=request.max_age)
+
+
+def is_strong_enough(request: AuthorizationRequest, login: LoginSession) -> bool:
+    """Whether the person proved who they are well enough for `acr_values`."""
+    return request.acr is None or ACR.index(acr_of(login.amr)) >= ACR.index(request.acr)
 
 
 def issue_code(
@@ -131,7 +149,7 @@ def issue_code(
             scope=request.scope,
             nonce=request.nonce,
             code_challenge=request.challenge,
-            auth_time=login.created_at,
+            auth_time=login.authenticated_at,
             expires_at=now + CODE_LIFETIME,
         )
     )

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,11 @@ from operational_api.identity.models import Account, LoginSession, OAuthClient
 ALGORITHM = "RS256"
 SCOPES = ("openid", "profile", "email", "offline_access")
 ID_TOKEN_SECONDS = 600
+
+
+ACR = ("urn:plyo:acr:1", "urn:plyo:acr:2", "phr")
+"""How well a person proved who they are, weakest first: a password; a second factor; one that phishing cannot get
+(`phr` of OpenID's EAP ACR values: a passkey)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,19 @@ class Issuer:
         """A JWT of these claims; `type_` is its header `typ`, which keeps one kind from passing for another."""
         header = {"alg": ALGORITHM, "typ": type_, "kid": self.key.kid}
         return jwt.encode(header, claims, self.key, algorithms=[ALGORITHM])
+
+
+def acr_of(amr: Collection[str]) -> str:
+    """The level of `ACR` that these methods (RFC 8176) reach."""
+    if "mfa" not in amr:
+        return ACR[0]
+    return ACR[2] if {"hwk", "swk"} & set(amr) else ACR[1]
+
+
+def proof(login: LoginSession) -> dict[str, Any]:
+    """When and how the holder of a session proved who they are, as tokens say it."""
+    at = int(login.authenticated_at.timestamp())
+    return {"auth_time": at, "acr": acr_of(login.amr), "amr": login.amr}
 
 
 def access_token(
@@ -59,7 +78,7 @@ def access_token(
         "jti": str(new_id()),
     }
     if account is not None and login is not None:
-        claims |= {"name": account.display_name, "sid": str(login.id)}
+        claims |= {"name": account.display_name, "sid": str(login.id)} | proof(login)
     return issuer.sign(claims, type_="at+jwt")
 
 
@@ -95,10 +114,10 @@ def id_token(
         "aud": client.client_id,
         "iat": at,
         "exp": at + ID_TOKEN_SECONDS,
-        "auth_time": int(login.created_at.timestamp()),
         "sid": str(login.id),
         "at_hash": base64.urlsafe_b64encode(left_half).rstrip(b"=").decode(),
     }
+    claims |= proof(login)
     if nonce is not None:
         claims["nonce"] = nonce
     return issuer.sign(claims, type_="JWT")

@@ -4,11 +4,12 @@ import base64
 from binascii import Error as BadBase64
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote, unquote_plus, urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from itsdangerous import BadSignature, URLSafeSerializer
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
@@ -57,8 +58,9 @@ def discovery(request: Request) -> dict[str, Any]:
         "scopes_supported": list(claims.SCOPES),
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "email", "email_verified",
-            "name", "zoneinfo", "locale", "role", "roles",
+            "name", "zoneinfo", "locale", "role", "roles", "acr", "amr",
         ],
+        "acr_values_supported": list(claims.ACR),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
@@ -98,22 +100,46 @@ def _ask_or_answer(
     now = datetime.now(UTC)
     found = sessions.find(session, secret=read_cookie(request, "login"), now=now)
     is_silent = "none" in asked.prompt
-    if found is None or "login" in asked.prompt or not authorize.is_fresh_enough(asked, found[0], now):
+    asked_at = _asked_at(request, parameters)
+    if found is None or not authorize.is_fresh_enough(asked, found[0], now, asked_at):
         if is_silent:
             raise OAuthError("login_required", "Nobody is signed in, or too long ago.")
-        return RedirectResponse(f"/login?return_to={quote(_answered(parameters), safe='')}", 303)
+        return _to_login(request, asked, parameters, now)
     login, account = found
-    if "select_account" in asked.prompt and now - login.created_at > authorize.JUST_CHOSEN:
-        onward = _answered(parameters)
+    if not authorize.is_strong_enough(asked, login):
+        if is_silent or (asked_at is not None and login.authenticated_at >= asked_at):
+            raise OAuthError("unmet_authentication_requirements", f"The person reached less than {asked.acr}.")
+        return _to_login(request, asked, parameters, now)
+    if "select_account" in asked.prompt and now - login.authenticated_at > authorize.JUST_CHOSEN:
+        kept = {name: value for name, value in parameters.items() if name != "prompt"}
+        onward = f"/oidc/authorize?{urlencode(kept)}"
         return render(request, "identity/choose_account.html", client=asked.client, account=account, onward=onward)
     code = authorize.issue_code(session, asked, account, login, now=now)
     return _back(request, asked.redirect_uri, asked.state, {"code": code})
 
 
-def _answered(parameters: dict[str, str]) -> str:
-    # What the client wanted to be asked again has been asked once the person comes back here.
-    kept = {name: value for name, value in parameters.items() if name not in ("prompt", "max_age")}
-    return f"/oidc/authorize?{urlencode(kept)}"
+def _to_login(
+    request: Request, asked: authorize.AuthorizationRequest, parameters: dict[str, str], now: datetime
+) -> Response:
+    # They come back with the same demands, and with our own word about when they were sent: only a sign-in after it
+    # satisfies `prompt=login`, and it ends the asking where a person cannot do better.
+    signed = _signer(request).dumps([parameters.get("client_id"), now.timestamp()])
+    query = {"return_to": f"/oidc/authorize?{urlencode(parameters | {'asked': signed})}"}
+    if asked.acr is not None:
+        query["acr"] = asked.acr
+    return RedirectResponse(f"/login?{urlencode(query)}", 303)
+
+
+def _asked_at(request: Request, parameters: dict[str, str]) -> datetime | None:
+    try:
+        client_id, at = _signer(request).loads(parameters.get("asked", ""))
+    except (BadSignature, ValueError):
+        return None
+    return datetime.fromtimestamp(at, UTC) if client_id == parameters.get("client_id") else None
+
+
+def _signer(request: Request) -> URLSafeSerializer:
+    return URLSafeSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="asked to sign in")
 
 
 def _back(request: Request, redirect_uri: str, state: str | None, answer: dict[str, str]) -> Response:

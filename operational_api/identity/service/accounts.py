@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.events.identity import AccountRegistered, EmailVerified
+from contracts.events.identity import AccountRegistered, EmailVerified, PasswordChanged
 from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.engagement.public import queue_email
@@ -170,7 +170,7 @@ def request_reset(session: Session, *, email: str, now: datetime) -> None:
 
 
 def reset_password(session: Session, *, token: str, password: str, now: datetime) -> Account:
-    """Set a new password by link. All sessions end. Following the link also proves the address.
+    """Set a new password by link. All sessions end, second factors stay. Following the link also proves the address.
 
     Raises:
         LinkUnknown, LinkUsed, LinkExpired, BadPassword.
@@ -183,7 +183,9 @@ def reset_password(session: Session, *, token: str, password: str, now: datetime
     if account.email_verified_at is None:
         account.email_verified_at = now
         publish(session, EmailVerified(occurred_at=now, account_id=account.id))
+    links.end_all(session, account_id=account.id, now=now)
     sessions.revoke_all(session, account_id=account.id, now=now)
+    publish(session, PasswordChanged(occurred_at=now, account_id=account.id))
     queue_email(
         session, dedupe_key=f"password_changed:{link.token_hash}", recipient=account.email,
         template="password_changed", context={"name": account.display_name}, now=now,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from operational_api.identity.errors import LinkExpired, LinkUnknown, LinkUsed
 from operational_api.identity.models import EmailToken
 
-LIFETIMES = {"verify": timedelta(days=1), "reset": timedelta(hours=1)}
+LIFETIMES = {"verify": timedelta(days=1), "reset": timedelta(hours=1), "email": timedelta(hours=1)}
 MOST_PER_HOUR = 5
 
 
@@ -20,8 +20,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def issue(session: Session, *, account_id: UUID, purpose: str, now: datetime) -> str | None:
+def issue(session: Session, *, account_id: UUID, purpose: str, now: datetime, address: str | None = None) -> str | None:
     """A new link's token; older unused ones of the same purpose stop working.
+
+    Args:
+        address: The new address that a link of the purpose `email` confirms.
 
     Returns:
         None when this account was sent `MOST_PER_HOUR` within the last hour: a mailbox is not to be flooded.
@@ -39,7 +42,7 @@ def issue(session: Session, *, account_id: UUID, purpose: str, now: datetime) ->
     session.add(
         EmailToken(
             token_hash=digest(token), account_id=account_id, purpose=purpose, created_at=now,
-            expires_at=now + LIFETIMES[purpose],
+            expires_at=now + LIFETIMES[purpose], address=address,
         )
     )  # fmt: skip
     return token
@@ -63,6 +66,15 @@ def find(session: Session, *, token: str, purpose: str, now: datetime) -> EmailT
     if link.expires_at <= now:
         raise LinkExpired
     return link
+
+
+def end_all(session: Session, *, account_id: UUID, now: datetime) -> None:
+    """Make every link that was sent to the account's owner useless."""
+    session.execute(
+        update(EmailToken)
+        .where(EmailToken.account_id == account_id, EmailToken.used_at.is_(None), EmailToken.expires_at > now)
+        .values(expires_at=now)
+    )
 
 
 def owner(session: Session, *, token: str, purpose: str) -> UUID | None:

@@ -1,5 +1,6 @@
 """Signing in by password: who it is, and the session of this browser at the provider."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,7 +48,8 @@ def authenticate(session: Session, *, email: str, password: str, browser: Browse
         raise WrongCredentials
     if better:
         account.password_hash = better
-    if account.disabled_at is not None:
+    closes_at = sessions.account_closes_at(session, account.id)
+    if account.disabled_at is not None or (closes_at is not None and closes_at <= now):
         raise AccountDisabled
     if account.email_verified_at is None:
         raise EmailNotVerified
@@ -55,10 +57,16 @@ def authenticate(session: Session, *, email: str, password: str, browser: Browse
     return account
 
 
-def start(session: Session, *, account: Account, browser: Browser, now: datetime) -> tuple[LoginSession, str]:
-    """Sign a browser in and announce it. Returns the session and the secret for its cookie."""
+def start(
+    session: Session, *, account: Account, browser: Browser, amr: Sequence[str], now: datetime
+) -> tuple[LoginSession, str]:
+    """Sign a browser in and announce it. Returns the session and the secret for its cookie.
+
+    Args:
+        amr: How the person proved who they are, all that was due of it (`service.steps`).
+    """
     row, secret = sessions.create(
-        session, account_id=account.id, user_agent=browser.user_agent, address=browser.address, now=now
+        session, account_id=account.id, user_agent=browser.user_agent, address=browser.address, amr=amr, now=now
     )
-    publish(session, SessionStarted(occurred_at=now, account_id=account.id, session_id=row.id))
+    publish(session, SessionStarted(occurred_at=now, account_id=account.id, session_id=row.id, amr=tuple(amr)))
     return row, secret

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from operational_api.identity.errors import SessionNotFound
-from operational_api.identity.models import Account, LoginSession, RefreshToken
+from operational_api.identity.models import Account, DeletionRequest, LoginSession, PendingSignIn, RefreshToken
 from operational_api.identity.service.links import digest
 from operational_api.web import sessions as web_sessions
 
@@ -19,17 +19,42 @@ _SEEN_EVERY = timedelta(minutes=5)
 
 
 def create(
-    session: Session, *, account_id: UUID, user_agent: str, address: str, now: datetime
+    session: Session, *, account_id: UUID, user_agent: str, address: str, amr: Sequence[str], now: datetime
 ) -> tuple[LoginSession, str]:
-    """A new session and the secret that its browser keeps."""
+    """A new session and the secret that its browser keeps.
+
+    Args:
+        amr: How the person proved who they are (RFC 8176).
+    """
     secret = secrets.token_urlsafe(32)
+    end = now + LONGEST
+    closes_at = account_closes_at(session, account_id)
     row = LoginSession(
-        token_hash=digest(secret), account_id=account_id, created_at=now, last_seen_at=now, expires_at=now + LONGEST,
-        user_agent=user_agent[:300] or None, ip_address=address or None,
+        token_hash=digest(secret), account_id=account_id, created_at=now, last_seen_at=now, authenticated_at=now,
+        expires_at=min(end, closes_at) if closes_at else end, user_agent=user_agent[:300] or None,
+        ip_address=address or None, amr=list(amr),
     )  # fmt: skip
     session.add(row)
     session.flush()
     return row, secret
+
+
+def renew_secret(row: LoginSession) -> str:
+    """A new secret for the cookie of a session; what any other browser kept of it is void."""
+    secret = secrets.token_urlsafe(32)
+    row.token_hash = digest(secret)
+    return secret
+
+
+def account_closes_at(session: Session, account_id: UUID) -> datetime | None:
+    """When the account is closed because its owner asked for it; None when nobody did."""
+    return session.scalar(
+        select(DeletionRequest.due_at).where(
+            DeletionRequest.account_id == account_id,
+            DeletionRequest.withdrawn_at.is_(None),
+            DeletionRequest.closed_at.is_(None),
+        )
+    )
 
 
 def is_live(row: LoginSession, now: datetime) -> bool:
@@ -50,6 +75,12 @@ def find(session: Session, *, secret: str | None, now: datetime) -> tuple[LoginS
         return None
     touch(found[0], now)
     return found[0], found[1]
+
+
+def has_ended(session: Session, session_id: UUID, now: datetime) -> bool:
+    """Whether a session that we know is over. One that we never knew has not ended: whoever asks checks a signature."""
+    row = session.get(LoginSession, session_id)
+    return row is not None and not is_live(row, now)
 
 
 def touch(row: LoginSession, now: datetime) -> None:
@@ -96,7 +127,19 @@ def end_if_live(session: Session, *, session_id: UUID, now: datetime) -> None:
 
 
 def revoke_all(session: Session, *, account_id: UUID, now: datetime, keep: UUID | None = None) -> int:
-    """Sign every browser of an account out, but the session `keep`. Returns how many there were."""
+    """Sign every browser of an account out, but the session `keep`. Returns how many there were.
+
+    Sign-ins under way end too: they began with what counted before.
+    """
+    session.execute(
+        update(PendingSignIn)
+        .where(
+            PendingSignIn.account_id == account_id,
+            PendingSignIn.finished_at.is_(None),
+            PendingSignIn.session_id.is_distinct_from(keep) | PendingSignIn.session_id.is_(None),
+        )
+        .values(expires_at=now)
+    )
     ids = session.scalars(
         select(LoginSession.id).where(LoginSession.account_id == account_id, LoginSession.revoked_at.is_(None))
     ).all()

@@ -49,6 +49,7 @@ def app(postgres: PostgresServer, template_database: str, signing_key_file: Path
             database_url=SecretStr(sqlalchemy_url(postgres.url(name))),
             signing_key_file=signing_key_file,
             session_secret=SecretStr("test-session-secret-of-32-characters!"),
+            staff_mfa="offered",
             app_client_secret=SecretStr(SECRETS["plyo-app"]),
         )
     )

@@ -1,0 +1,68 @@
+"""The end of a sign-in or step-up: the session, its cookies, and on to where the person was going."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fastapi import Request, Response
+from sqlalchemy.orm import Session
+
+from operational_api.identity import devices
+from operational_api.identity.errors import SignInExpired
+from operational_api.identity.models import Account, PendingSignIn
+from operational_api.identity.service import login, pending, sessions, step_up
+from operational_api.web import sessions as web_sessions
+from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.rendering import redirect
+
+LOGIN_SECONDS = int(sessions.LONGEST.total_seconds())
+PENDING_SECONDS = int(pending.LIFETIME.total_seconds())
+
+
+def start_session(
+    request: Request, session: Session, *, account: Account, amr: Sequence[str], onward: str, now: datetime
+) -> Response:
+    """Sign this browser in, in place of whoever was before."""
+    before = sessions.find(session, secret=read_cookie(request, "login"), now=now)
+    if before is not None:
+        sessions.revoke(session, account_id=before[1].id, session_id=before[0].id, now=now)
+    browser = devices.browser_of(request, account.email)
+    _, secret = login.start(session, account=account, browser=browser, amr=amr, now=now)
+    response = redirect(request, onward)
+    set_cookie(request, response, "login", secret, max_age=LOGIN_SECONDS)
+    devices.remember(request, response, account.email)
+    return response
+
+
+def go_on(request: Request, session: Session, row: PendingSignIn, account: Account, *, now: datetime) -> Response:
+    """To the next step that is due; after the last one, sign in or renew the session."""
+    page = pending.next_page(row)
+    if page is not None:
+        return redirect(request, page)
+    row.finished_at = now
+    if row.kind == "step_up":
+        response = renew_session(request, session, row, now=now)
+    else:
+        response = start_session(request, session, account=account, amr=row.amr, onward=row.return_to, now=now)
+    set_cookie(request, response, "pending", "", max_age=0)
+    return response
+
+
+def renew_session(request: Request, session: Session, row: PendingSignIn, *, now: datetime) -> Response:
+    """The same session, proved anew, under new cookies.
+
+    Raises:
+        SignInExpired: it ended meanwhile.
+    """
+    assert row.session_id is not None  # noqa: S101 - what makes it a step-up
+    known = sessions.find(session, secret=read_cookie(request, "login"), now=now)
+    secret = step_up.done(session, session_id=row.session_id, amr=row.amr, now=now)
+    if secret is None:
+        raise SignInExpired
+    response = redirect(request, row.return_to)
+    if known is not None and known[0].id == row.session_id:
+        set_cookie(request, response, "login", secret, max_age=LOGIN_SECONDS)
+    web = web_sessions.find(session, secret=read_cookie(request, "session"), now=now)
+    if web is not None and web.login_session_id == row.session_id:
+        seconds = int(web_sessions.LONGEST.total_seconds())
+        set_cookie(request, response, "session", web_sessions.renew(web), max_age=seconds)
+    return response
