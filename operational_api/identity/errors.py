@@ -11,6 +11,7 @@ DomainError
 |- LinkExpired         410
 |- LinkUsed            410
 |- SessionNotFound     404
+|- SignInNotFound      404
 """
 
 from operational_api.core.errors import DomainError, Forbidden, Invalid, NotFound, Unauthenticated
@@ -60,3 +61,7 @@ class LinkUsed(DomainError):
 
 class SessionNotFound(NotFound):
     """That device is signed out already."""
+
+
+class SignInNotFound(NotFound):
+    """We know of no such sign-in to your account."""

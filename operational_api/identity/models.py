@@ -1,10 +1,11 @@
 """Tables of the schema `identity`. Secrets are stored only as hashes: passwords by Argon2id, tokens by SHA-256."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, String, func, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Identity, Index, Integer, String, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -119,3 +120,72 @@ class FailedAttempt(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     bucket: Mapped[str] = mapped_column(String(80))
     attempted_at: Mapped[RequiredTime]
+
+
+class SignInAttempt(Base):
+    """One try to sign in, with what was judged and how it ended. Addresses are personal data: never captured for the
+    lake, deleted after `service.attempts.KEPT`.
+
+    `account_key` names the address typed without telling it; `account_id` is null where nobody has it. `region` and
+    `country` are empty where the place is not known. `device_key` is of the browser's random id. `is_counted`: part of
+    `SignInPopulation`. `disputed_at`: the owner said that it was not them; it counts as theirs no more.
+    """
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (
+        CheckConstraint("decision in ('allow', 'step_up', 'refuse')", name="decision"),
+        CheckConstraint(
+            "outcome in ('signed_in', 'wrong_password', 'throttled', 'closed', 'unverified', 'step_up',"
+            " 'step_up_failed', 'refused')",
+            name="outcome",
+        ),
+        Index("ix_sign_in_attempts_account", "account_id", "attempted_at"),
+        Index("ix_sign_in_attempts_key", "account_key", "attempted_at"),
+        Index("ix_sign_in_attempts_address", "address", "attempted_at"),
+        Index(
+            "ix_sign_in_attempts_decision",
+            "decision",
+            "attempted_at",
+            "id",
+            postgresql_where=text("decision <> 'allow'"),
+        ),
+        Index(
+            "ix_sign_in_attempts_uncounted",
+            "attempted_at",
+            postgresql_where=text("outcome = 'signed_in' and not is_counted"),
+        ),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"))
+    account_key: Mapped[str] = mapped_column(String(32))
+    attempted_at: Mapped[RequiredTime]
+    address: Mapped[str] = mapped_column(String(45))
+    block: Mapped[str] = mapped_column(String(45))
+    prefix: Mapped[str] = mapped_column(String(45))
+    region: Mapped[str] = mapped_column(String(10))
+    country: Mapped[str] = mapped_column(String(2))
+    agent: Mapped[str] = mapped_column(String(80))
+    program: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[str] = mapped_column(String(10))
+    hour: Mapped[str] = mapped_column(String(12))
+    part: Mapped[str] = mapped_column(String(12))
+    device_key: Mapped[str] = mapped_column(String(32))
+    is_known_device: Mapped[bool]
+    outcome: Mapped[str] = mapped_column(String(20))
+    decision: Mapped[str | None] = mapped_column(String(10))
+    score: Mapped[float | None] = mapped_column(Double)
+    reasons: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    session_id: Mapped[UUID | None]
+    disputed_at: Mapped[datetime | None]
+    is_counted: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class SignInPopulation(Base):
+    """How many sign-ins of everybody had a value; `feature` is a level of `identity.risk`, or `all` for all of them."""
+
+    __tablename__ = "sign_in_population"
+    __table_args__ = (SCHEMA,)
+    feature: Mapped[str] = mapped_column(String(12), primary_key=True)
+    value: Mapped[str] = mapped_column(String(80), primary_key=True)
+    logins: Mapped[int] = mapped_column(BigInteger)
