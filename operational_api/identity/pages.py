@@ -23,7 +23,7 @@ from operational_api.identity.errors import (
 )
 from operational_api.identity.models import Account
 from operational_api.identity.router import account_id_of
-from operational_api.identity.service import accounts, links, login, sessions
+from operational_api.identity.service import accounts, attempts, links, login, risk, sessions
 from operational_api.web import sessions as web_sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.navigation import NavItem
@@ -57,6 +57,9 @@ def sign_in(
     try:
         account = login.authenticate(session, email=email, password=password, browser=browser, now=now)
     except DomainError as error:  # answered, not raised: the wrong guess must be counted
+        if isinstance(error, attempts.FAILURES):
+            known = accounts.by_email(session, email)
+            attempts.note_failure(session, email=email, account=known, browser=browser, error=error, now=now)
         response: Response = render(
             request, "identity/login.html", status_code=error.status, onward=onward, email=email,
             error=error.detail, is_unverified=isinstance(error, EmailNotVerified),
@@ -64,10 +67,15 @@ def sign_in(
         if isinstance(error, TooManyTries):
             response.headers["Retry-After"] = str(error.extra["retry_after"])
         return response
+    assessment = risk.assess(session, account=account, browser=browser, now=now)
     before = sessions.find(session, secret=read_cookie(request, "login"), now=now)
     if before is not None:
         sessions.revoke(session, account_id=before[1].id, session_id=before[0].id, now=now)
-    _, secret = login.start(session, account=account, browser=browser, now=now)
+    started, secret = login.start(session, account=account, browser=browser, now=now)
+    attempts.note(
+        session, account=account, browser=browser, assessment=assessment, outcome="signed_in", now=now,
+        session_id=started.id,
+    )  # fmt: skip
     response = redirect(request, onward)
     set_cookie(request, response, "login", secret, max_age=int(sessions.LONGEST.total_seconds()))
     devices.remember(request, response, account.email)

@@ -11,9 +11,9 @@ class RiskSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PLYO_RISK_", extra="ignore")
 
-    step_up_at: float = -2.0
+    step_up_at: float = 0.25
     """Score from which the owner is asked for a second proof."""
-    refuse_at: float = 14.0
+    refuse_at: float = 10.0
     """Score from which nobody is let in; a new password by e-mail always works."""
     place_header: str = ""
     """Header in which the gateway tells the place of an address (`DE-BE` or `DE`), as `cf-ipcountry` does. Only one

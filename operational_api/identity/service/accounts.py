@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountRegistered, EmailVerified
 from contracts.ids import new_id
+from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.engagement.public import queue_email
 from operational_api.identity import passwords
@@ -184,6 +185,10 @@ def reset_password(session: Session, *, token: str, password: str, now: datetime
         account.email_verified_at = now
         publish(session, EmailVerified(occurred_at=now, account_id=account.id))
     sessions.revoke_all(session, account_id=account.id, now=now)
+    audit.record(
+        session, "identity.change_password", "Account", account.id, actor_id=account.id, subject_id=account.id,
+        purpose="security", details={"factors": ["email_link"]}, now=now,
+    )  # fmt: skip
     queue_email(
         session, dedupe_key=f"password_changed:{link.token_hash}", recipient=account.email,
         template="password_changed", context={"name": account.display_name}, now=now,

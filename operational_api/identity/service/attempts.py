@@ -12,8 +12,15 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core import audit
+from operational_api.core.errors import DomainError
 from operational_api.core.paging import after, cut
-from operational_api.identity.errors import SignInNotFound
+from operational_api.identity.errors import (
+    AccountDisabled,
+    EmailNotVerified,
+    SignInNotFound,
+    TooManyTries,
+    WrongCredentials,
+)
 from operational_api.identity.models import Account, SignInAttempt
 from operational_api.identity.risk import Decision
 from operational_api.identity.service import accounts, sessions
@@ -23,6 +30,11 @@ from operational_api.identity.service.traits import device_key, traits_of
 
 Passed = Literal["signed_in", "step_up", "step_up_failed", "refused"]
 Failed = Literal["wrong_password", "throttled", "closed", "unverified"]
+FAILURES = (WrongCredentials, TooManyTries, AccountDisabled, EmailNotVerified)
+_OUTCOMES: dict[type[DomainError], Failed] = {
+    WrongCredentials: "wrong_password", TooManyTries: "throttled", AccountDisabled: "closed",
+    EmailNotVerified: "unverified",
+}  # fmt: skip
 KEPT = timedelta(days=400)
 
 _FOLD = """
@@ -84,9 +96,11 @@ def note(
 
 
 def note_failure(
-    session: Session, *, email: str, account: Account | None, browser: Browser, outcome: Failed, now: datetime
+    session: Session, *, email: str, account: Account | None, browser: Browser, error: DomainError, now: datetime
 ) -> None:
-    """Write down a try that failed before it was judged. Addresses that nobody has are kept as a key only."""
+    """Write down a try that was refused before it was judged, by one of `FAILURES`. Addresses that nobody has are kept
+    as a key only."""
+    outcome = _OUTCOMES[type(error)]
     traits = traits_of(browser, account, now, email=email)
     attempt = SignInAttempt(
         id=new_id(), account_id=account.id if account else None, attempted_at=now, device_key=device_key(browser),

@@ -11,15 +11,24 @@ targeted  a home connection in the victim's city from one of its providers, the 
 insider   the victim's home address and browser, a device of their own: no aim is set for it, it is only told
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
 from operational_api.identity import places, risk
 from operational_api.identity.agents import read_agent
+from operational_api.identity.models import Account, SignInAttempt
+from operational_api.identity.service import attempts
+from operational_api.identity.service.login import Browser
+from operational_api.identity.service.risk import Assessment, assess
+from operational_api.identity.service.traits import device_key, traits_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -31,7 +40,7 @@ REGIONS, PROVIDERS, CARRIERS = 6, 6, 3
 PROVIDER_SHARES = np.array([0.38, 0.22, 0.16, 0.12, 0.07, 0.05])
 KINDS = ("naive", "vpn", "targeted", "insider")
 PROGRAMS = (
-    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/{}.0 Mobile Safari/604.1", 0.3),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1 Version/{}.0 Mobile Safari/604", 0.3),
     ("Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 Chrome/{}.0.0.0 Mobile Safari/537.36", 0.28),
     ("Mozilla/5.0 (Linux; Android 14; SM-S911B) SamsungBrowser/{}.0 Chrome/121.0.0.0 Mobile Safari/537.36", 0.07),
     ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/{}.0.0.0 Safari/537.36", 0.14),
@@ -157,14 +166,16 @@ def _honest(world: np.random.Generator, people: _People, days: int) -> Log:
     user = np.repeat(np.arange(users), count)
     n = user.size
     local = np.floor(world.uniform(people.joined[user], days, n))
-    hour = (people.hours[user] + world.normal(0, 2.2, n) + np.where(world.random(n) < 0.1, world.uniform(0, 24, n), 0)) % 24
+    hour = (
+        people.hours[user] + world.normal(0, 2.2, n) + np.where(world.random(n) < 0.1, world.uniform(0, 24, n), 0)
+    ) % 24
     day = local + (hour - UTC_HOURS[people.country[user]]) / 24
     order = np.lexsort((day, user))
     user, day = user[order], day[order]
 
     # Trips: two windows of a week each year and person, half of them abroad.
     trips = world.uniform(-20, days, (users, 2))
-    is_away = ((day[:, None] >= trips[user]) & (day[:, None] < trips[user] + world.uniform(3, 12, (users, 2))[user]))
+    is_away = (day[:, None] >= trips[user]) & (day[:, None] < trips[user] + world.uniform(3, 12, (users, 2))[user])
     goes_abroad = world.random((users, 2)) < 0.5
     target = np.where(
         goes_abroad, world.integers(0, len(COUNTRIES) * REGIONS, (users, 2)),
@@ -251,10 +262,8 @@ def values_of(log: Log) -> Ints:
     """Each row's value at each level of the model, as numbers: shape (rows, levels)."""
     kinds = {kind: at for at, kind in enumerate(("phone", "tablet", "computer", "other"))}
     kind_of = np.array([kinds[read_agent(text.format(100)).kind] for text, _ in PROGRAMS])
-    local = log.day + UTC_HOURS[log.country_of_user[log.user]] / 24
-    # A second is cut off as `Log.at` cuts it off, so that both fall into the same hour.
+    # The second is cut off as `Log.at` cuts it off, so that both fall into the same hour.
     seconds = (log.day * 86400).astype(np.int64) + UTC_HOURS[log.country_of_user[log.user]] * 3600
-    del local
     hour, weekend = seconds // 3600 % 24, (seconds // 86400) % 7 >= 5
     return np.stack(
         [
@@ -313,23 +322,17 @@ def scores_of(log: Log, *, has_places: bool = True) -> Floats:
 
 def _travel(log: Log) -> Floats:
     """Points for travel that nobody can have made since the last honest sign-in."""
-    honest = log.attack == 0
-    rows = np.where(honest, np.arange(log.user.size), -1)
     order = np.argsort(log.user, kind="stable")
-    starts = np.r_[True, log.user[order][1:] != log.user[order][:-1]]
-    # The newest honest row before each, within its person.
-    seen = np.r_[-1, rows[order][:-1]]
-    at = np.maximum.accumulate(np.where(starts, np.arange(order.size), 0))
-    position = np.where(seen >= 0, np.arange(order.size), -1)
-    newest = np.maximum.accumulate(position)
-    known = newest > at
-    last = np.zeros(order.size, np.int64)
-    last[order] = np.where(known, seen[np.maximum(newest, 0)], -1)
+    user, day, country = log.user[order], log.day[order], log.region[order] // REGIONS
+    honest = np.where(log.attack[order] == 0, np.arange(order.size), -1)
+    last = np.maximum.accumulate(np.r_[-1, honest[:-1]])
+    is_own = (last >= 0) & (user[last] == user)
     apart = np.array([[places.kilometres(one, other) for other in COUNTRIES] for one in COUNTRIES])
-    hours = np.maximum((log.day - log.day[last]) * 24, 1 / 60)
-    distance = apart[log.region // REGIONS, log.region[last] // REGIONS]
+    speed = apart[country, country[last]] / np.maximum((day - day[last]) * 24, 1 / 60)
     points = risk.velocity_points(risk.Velocity(kilometres_per_hour=risk.FASTEST_KMH + 1))["travel"]
-    return np.where((last >= 0) & (distance / hours > risk.FASTEST_KMH), points, 0.0)
+    found = np.empty(order.size)
+    found[order] = np.where(is_own & (speed > risk.FASTEST_KMH), points, 0.0)
+    return found
 
 
 @dataclass(frozen=True)
@@ -361,3 +364,51 @@ def threshold_for(log: Log, scores: Floats, asked: float, *, days: int = 270) ->
     """The lowest threshold that asks at most this share of honest sign-ins of the last third."""
     late = scores[(log.attack == 0) & (log.day >= days * 2 / 3)]
     return float(np.quantile(late, 1 - asked)) + 1e-9
+
+
+def first_after(log: Log, day: float, count: int) -> Log:
+    """Everything honest before a day and, judged but never learned from, the first thing of each of `count` people
+    after it, be it honest or an attack."""
+    late = log.day >= day
+    _, first = np.unique(log.user[late], return_index=True)
+    asked = np.sort(np.flatnonzero(late)[first[:: max(first.size // count, 1)][:count]])
+    found = log.rows(np.r_[np.flatnonzero(~late & (log.attack == 0)), asked])
+    attack = np.where(found.day >= day, np.maximum(found.attack, 1), 0)
+    return replace(found, attack=attack)
+
+
+class Stored:
+    """A log in PostgreSQL, through the code that reads it: honest sign-ins as attempts, folded."""
+
+    def __init__(self, session: Session, log: Log) -> None:
+        self.session, self.log = session, log
+        self.accounts: dict[int, Account] = {}
+        for user in np.unique(log.user):
+            row = int(np.flatnonzero(log.user == user)[0])
+            self.accounts[int(user)] = Account(
+                id=new_id(), email=f"user{user}@plyo.test", display_name="A person", role="customer",
+                time_zone=log.zone(row), created_at=BEGIN,
+            )  # fmt: skip
+        session.add_all(self.accounts.values())
+        session.flush()
+        history = [self._attempt(int(row)) for row in np.flatnonzero(log.attack == 0)]
+        session.execute(insert(SignInAttempt), history)
+        attempts.fold(session, BEGIN)
+        session.execute(text("analyze identity.sign_in_attempts"))
+
+    def browser(self, row: int) -> Browser:
+        """As the request of that row would tell it."""
+        device = f"device of {self.log.user[row]}" if self.log.is_known_device[row] else None
+        return Browser(self.log.ip(row), self.log.user_agent(row), device, device or "new", self.log.place(row))
+
+    def assess(self, row: int) -> Assessment:
+        """The real function's word on a row."""
+        account = self.accounts[int(self.log.user[row])]
+        return assess(self.session, account=account, browser=self.browser(row), now=self.log.at(row))
+
+    def _attempt(self, row: int) -> dict[str, Any]:
+        account, browser, at = self.accounts[int(self.log.user[row])], self.browser(row), self.log.at(row)
+        return asdict(traits_of(browser, account, at)) | {
+            "id": new_id(), "account_id": account.id, "attempted_at": at, "device_key": device_key(browser),
+            "is_known_device": browser.device is not None, "outcome": "signed_in",
+        }  # fmt: skip
