@@ -205,6 +205,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             | {
                 "PLYO_PUBLIC_URL": public,
                 "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
+                "PLYO_AUDIT_DATABASE_URL": database("audit_writer", "plyo", "postgresql+psycopg"),
                 "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json"),
             },
             ready=f"{local['analytics']}/api/analytics/live",

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Request, Response
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.identity import devices
+from operational_api.identity import devices, sign_ins
 from operational_api.identity.errors import (
     BadPassword,
     BadProfile,
@@ -30,6 +30,7 @@ from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, safe_return_path
 
 router = APIRouter()
+router.include_router(sign_ins.pages)
 NAV = [NavItem("Account", "/account", ("customer", "coach", "admin"), order=95, icon="user", place="account")]
 SIGN_IN = "/auth/login"
 Text = Annotated[str, Form()]

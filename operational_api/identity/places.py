@@ -82,9 +82,19 @@ def clean_place(told: str) -> str:
 
 
 @cache
+def _rows() -> tuple[list[str], ...]:
+    """Code, latitude and longitude of the middle, kilometres from there to the border, name."""
+    return tuple(csv.reader(files(__package__).joinpath("countries.csv").read_text().splitlines()))
+
+
+@cache
 def _countries() -> dict[str, tuple[float, float, float]]:
-    rows = csv.reader(files(__package__).joinpath("countries.csv").read_text().splitlines())
-    return {row[0]: (float(row[1]), float(row[2]), float(row[3])) for row in rows}
+    return {row[0]: (float(row[1]), float(row[2]), float(row[3])) for row in _rows()}
+
+
+def country_name(code: str) -> str:
+    """In English; the code itself where we have no name for it, and an empty text for none."""
+    return next((row[4] for row in _rows() if row[0] == code), code)
 
 
 def kilometres(one: str, other: str) -> float:

@@ -9,6 +9,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.identity import sign_ins
 from operational_api.identity.models import Account
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.schemas import (
@@ -111,4 +112,5 @@ def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
 
 
 router.include_router(_api)
+router.include_router(sign_ins.api)
 router.include_router(oidc.router)
