@@ -127,8 +127,9 @@ class SignInAttempt(Base):
     lake, deleted after `service.attempts.KEPT`.
 
     `account_key` names the address typed without telling it; `account_id` is null where nobody has it. `region` and
-    `country` are empty where the place is not known. `device_key` is of the browser's random id. `is_counted`: part of
-    `SignInPopulation`. `disputed_at`: the owner said that it was not them; it counts as theirs no more.
+    `country` are empty where the place is not known. `device_key` is of the browser's random id. `factors`: what was
+    shown to be right. `is_counted`: part of `SignInPopulation`. `disputed_at`: the owner said that it was not them; it
+    counts as theirs no more.
     """
 
     __tablename__ = "sign_in_attempts"
@@ -173,6 +174,7 @@ class SignInAttempt(Base):
     device_key: Mapped[str] = mapped_column(String(32))
     is_known_device: Mapped[bool]
     outcome: Mapped[str] = mapped_column(String(20))
+    factors: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
     decision: Mapped[str | None] = mapped_column(String(10))
     score: Mapped[float | None] = mapped_column(Double)
     reasons: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))

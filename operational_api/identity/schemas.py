@@ -101,6 +101,7 @@ class SignInRead(BaseModel):
     region: str
     is_known_device: bool
     outcome: str
+    factors: list[str]
     decision: str | None
     reasons: list[ReasonRead]
     disputed_at: datetime | None

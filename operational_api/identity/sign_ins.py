@@ -41,20 +41,22 @@ class _Shown:
     label: str
     tone: str
     place: str
+    was_asked: bool
     can_dispute: bool
     is_current: bool
 
 
 def _shown(row: SignInAttempt, session_id: UUID | None) -> _Shown:
     label, tone = _OUTCOMES[row.outcome]
-    if row.outcome == "signed_in" and row.decision == "step_up":
+    if row.outcome == "signed_in" and len(row.factors) > 1:
         label, tone = "Signed in after a second proof", "info"
     if row.disputed_at is not None:
         label, tone = "Not you, as you told us", "bad"
     is_current = row.session_id is not None and row.session_id == session_id
     # Whoever got as far as being judged knew the password.
     can_dispute = row.decision is not None and row.disputed_at is None and not is_current
-    return _Shown(row, label, tone, country_name(row.country), can_dispute, is_current)
+    was_asked = row.outcome in ("step_up", "step_up_failed") or len(row.factors) > 1
+    return _Shown(row, label, tone, country_name(row.country), was_asked, can_dispute, is_current)
 
 
 def _account(principal: Principal) -> UUID:

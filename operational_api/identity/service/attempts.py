@@ -75,13 +75,13 @@ def note(
         "id": assessment.id, "account_id": account.id, "attempted_at": now, "device_key": device_key(browser),
         "is_known_device": browser.device is not None, "outcome": outcome, "decision": assessment.decision,
         "score": assessment.score, "reasons": [asdict(reason) for reason in assessment.reasons],
-        "session_id": session_id,
+        "session_id": session_id, "factors": list(factors),
     }  # fmt: skip
     statement = insert(SignInAttempt).values(**values, **asdict(traits))
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[SignInAttempt.id],
-            set_={"outcome": statement.excluded.outcome, "session_id": statement.excluded.session_id},
+            set_={name: statement.excluded[name] for name in ("outcome", "session_id", "factors")},
         )
     )
     audit.record(

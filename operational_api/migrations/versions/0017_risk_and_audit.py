@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("device_key", sa.String(length=32), nullable=False),
         sa.Column("is_known_device", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("factors", postgresql.ARRAY(sa.String()), server_default="{}", nullable=False),
         sa.Column("decision", sa.String(length=10), nullable=True),
         sa.Column("score", sa.Double(), nullable=True),
         sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
