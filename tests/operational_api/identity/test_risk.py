@@ -52,7 +52,7 @@ def sign_in(session: Session, account: Account, browser: Browser, at: datetime) 
     return seen
 
 
-@pytest.mark.asvs("6.3.5")
+@pytest.mark.asvs("6.3.1")
 class TestAgainstAttackers:
     """What `make bench-sign-in-risk` measures, on fewer people: bounds that chance does not reach."""
 
