@@ -19,7 +19,7 @@ def create(server: PostgresServer, passwords: Mapping[str, str]) -> None:
         passwords: By role name.
     """
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        for role in ("plyo_owner", "plyo_api", "lake_writer", "lake_reader", "dagster"):
+        for role in ("plyo_owner", "plyo_api", "audit_writer", "lake_writer", "lake_reader", "dagster"):
             _role(connection, role, passwords[role])
         _role(connection, "plyo_cdc", passwords["plyo_cdc"], replication=True)
         for schema in CONTEXT_SCHEMAS:
@@ -37,7 +37,7 @@ def create(server: PostgresServer, passwords: Mapping[str, str]) -> None:
             )
     with psycopg.connect(server.url("plyo"), autocommit=True) as connection:
         connection.execute("create extension if not exists btree_gist")
-        connection.execute("grant connect on database plyo to plyo_api, plyo_cdc")
+        connection.execute("grant connect on database plyo to plyo_api, plyo_cdc, audit_writer")
         for schema in CONTEXT_SCHEMAS:
             connection.execute(sql.SQL("grant connect on database plyo to {}").format(sql.Identifier(f"ctx_{schema}")))
 
@@ -50,8 +50,20 @@ def grant(server: PostgresServer) -> None:
             for role in readers:
                 _grant(connection, schema, role, "select, insert, update, delete")
             _grant(connection, schema, "plyo_cdc", "select")
+        _close_audit(connection)
     with psycopg.connect(server.url("lake"), autocommit=True) as connection:
         connection.execute("grant connect on database lake to lake_reader")
+
+
+def _close_audit(connection: psycopg.Connection) -> None:
+    """The audit log is added to by everybody, read by compliance and change capture, and changed by nobody."""
+    for name in CONTEXT_SCHEMAS:
+        rights = "update, delete, truncate" if name == "compliance" else "select, update, delete, truncate"
+        connection.execute(
+            sql.SQL(f"revoke {rights} on platform.audit_entries from {{}}").format(sql.Identifier(f"ctx_{name}"))
+        )
+    connection.execute("grant usage on schema platform to audit_writer")
+    connection.execute("grant insert on platform.audit_entries to audit_writer")
 
 
 def _role(connection: psycopg.Connection, name: str, password: str, *, replication: bool = False) -> None:

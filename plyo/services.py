@@ -73,6 +73,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_SESSION_SECRET": secrets["session"],
         "PLYO_APP_CLIENT_SECRET": secrets["app_client"],
         "PLYO_FACTOR_KEYS": secrets["factors"],
+        # Judged and shown, but nobody is asked: every browser that tries the demo is a stranger on the same address.
+        "PLYO_RISK_STEP_UP_AT": "9.9",
         "PLYO_STAFF_MFA": "offered",  # the demo's logins are printed with their password; a deployment requires more
         "PLYO_SMTP_HOST": "127.0.0.1",
         "PLYO_SMTP_PORT": str(ports["smtp"]),
@@ -207,6 +209,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             | {
                 "PLYO_PUBLIC_URL": public,
                 "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
+                "PLYO_AUDIT_DATABASE_URL": database("audit_writer", "plyo", "postgresql+psycopg"),
                 "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json"),
             },
             ready=f"{local['analytics']}/api/analytics/live",

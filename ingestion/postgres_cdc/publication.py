@@ -27,8 +27,11 @@ IDENTITY_TABLES = ("accounts",)
 # web_sessions holds people's tokens.
 WITHHELD_TABLES = ("platform.alembic_version", "platform.idempotency_keys", "platform.web_sessions")
 
-# outgoing_emails.context holds links with tokens in them.
-WITHHELD_COLUMNS = {"identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",)}
+# outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.
+WITHHELD_COLUMNS = {
+    "identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",),
+    "platform.audit_entries": ("address",),
+}  # fmt: skip
 
 _TABLES: LiteralString = """
     select n.nspname || '.' || t.relname, n.nspname::text, t.relname::text,

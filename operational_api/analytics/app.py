@@ -13,6 +13,7 @@ from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core import http
+from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
 from operational_api.core.tokens import KeySource, TokenVerifier, keys_from_url
@@ -55,11 +56,15 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
         keys: Where to get the issuer's public keys, instead of `jwks_url`.
     """
     lake = Lake(settings)
+    url = settings.audit_database_url
+    audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=2) if url else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         lake.close()
+        if audit_engine is not None:
+            audit_engine.dispose()
 
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
@@ -67,6 +72,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     )  # fmt: skip
     app.state.settings = settings
     app.state.lake = lake
+    app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
     verifier = TokenVerifier(keys or keys_from_url(settings.jwks_url), issuer=settings.public_url)

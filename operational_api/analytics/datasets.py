@@ -182,6 +182,15 @@ _ALL = (
     ),
 )  # fmt: skip
 
+HEALTH_COLUMNS = frozenset(
+    {
+        "has_open_injury", "adherence", "adherence_30d", "load", "volume_kg", "best_e1rm_kg", "sleep_minutes",
+        "hrv_rmssd_ms", "hrv_baseline_ms", "resting_heart_rate_bpm", "average_heart_rate_bpm", "max_heart_rate_bpm",
+        "steps", "readiness",
+    }
+)  # fmt: skip
+"""Columns of lists that tell of somebody's health; who reads such a list has read about everybody in it."""
+
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
 
 
@@ -195,6 +204,17 @@ def dataset(name: str) -> Dataset:
         return DATASETS[name]
     except KeyError:
         raise UnknownDataset(f"There is no dataset `{name[:60]}`.", allowed=sorted(DATASETS)) from None
+
+
+def subjects_of(dataset: Dataset, principal: Principal, given: Mapping[str, Value], answer: Answer) -> set[UUID]:
+    """Whose health an answer tells of, for the audit log: the client it is about, or everybody in a list that has a
+    column of `HEALTH_COLUMNS`."""
+    if dataset.subject == "client":
+        return {UUID(str(given.get("customer_id", principal.account_id)))}
+    columns = set(answer.table.column_names)
+    if "customer_id" not in columns or not columns & HEALTH_COLUMNS:
+        return set()
+    return {UUID(str(one)) for one in answer.table["customer_id"].to_pylist() if one is not None}
 
 
 def read(

@@ -3,7 +3,7 @@
 NotFound     UnknownMetric, UnknownDataset, UnknownRelation     404, with what there is
 Invalid      NotAllowed, AcrossCurrencies, TooManyRows, NotThatLongAgo   422, with what is allowed
 Forbidden    WholeBusiness, NotForServices                       403
-Unavailable  NotBuilt, LakeDown, Busy, TooSlow                   503
+Unavailable  NotBuilt, LakeDown, Busy, TooSlow, AuditDown        503
 """
 
 from operational_api.core.errors import Forbidden, Invalid, NotFound, Unavailable
@@ -59,3 +59,7 @@ class Busy(Unavailable):
 
 class TooSlow(Unavailable):
     """This question took too long and was stopped. Narrow it, for example with `from` and `to`."""
+
+
+class AuditDown(Unavailable):
+    """Who reads about a person is written down, and that is not possible right now. Try again in a minute."""

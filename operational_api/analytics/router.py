@@ -1,24 +1,26 @@
 """HTTP to numbers and back: parameters in, JSON or Arrow out. What is allowed is decided in the modules it calls."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from sqlalchemy.exc import OperationalError
 
 from contracts.metrics import METRICS
 from operational_api.analytics import datasets, metrics, scope
-from operational_api.analytics.errors import NotAllowed, NotThatLongAgo
+from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.freshness import Clock, Freshness
 from operational_api.analytics.lake import Lake, rows
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Query as LakeQuery
 from operational_api.analytics.query import Value
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core import audit
+from operational_api.core.principal import CurrentPrincipal, Principal
 
 ARROW = "application/vnd.apache.arrow.stream"
 router = APIRouter(prefix="/api/analytics", tags=["analytics"])
@@ -81,6 +83,30 @@ def _asked(
 _ASKED = ("grain", "from", "to", "currency", *metrics.FILTERS)
 
 
+def _seen(request: Request, principal: Principal, what: str, customer_ids: Collection[UUID]) -> None:
+    """Write down, before it is told, that data about people was read.
+
+    Raises:
+        AuditDown: it cannot be written down, so it is not told.
+    """
+    if not customer_ids:
+        return
+    sessions = request.app.state.audit_sessions
+    if sessions is None:
+        raise AuditDown
+    told = {"what": what}
+    try:
+        with sessions.begin() as session:
+            audit.record_read(session, principal, "analytics.read_client", "Client", customer_ids, details=told)
+    except OperationalError as error:
+        raise AuditDown from error
+
+
+def _seen_if_one(request: Request, principal: Principal, asked: Asked, what: str) -> None:
+    """A metric narrowed to one customer is about a person."""
+    _seen(request, principal, what, [value for name, value in asked.filters if name == "customer_id"])
+
+
 @router.get("/metrics")
 def list_metrics(_: CurrentPrincipal) -> dict[str, Any]:
     """The metric dictionary: one definition a number, used by every surface."""
@@ -105,6 +131,7 @@ def get_metric(
     metric = metrics.metric(name)
     moment = _moment("as_of", as_of)
     answer = metrics.series(lake, principal, metric, asked, snapshot_id=lake.snapshot_at(moment) if moment else None)
+    _seen_if_one(request, principal, asked, f"metric {name}")
     freshness = clock.of(
         (metric.relation,), snapshot_id=answer.snapshot_id, now=moment or datetime.now(UTC), is_past=moment is not None
     )
@@ -128,6 +155,7 @@ def get_restatements(
     metric = metrics.metric(name)
     moment = _moment("since", since_known)
     then, now = lake.snapshot_at(moment or datetime.now(UTC)), lake.snapshot_id()
+    _seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
         "items": metrics.restatements(lake, principal, metric, asked, then=then, now=now),
@@ -175,6 +203,7 @@ def get_dataset(
     moment = _moment("as_of", as_of)
     at = lake.snapshot_at(moment) if moment else None
     answer = datasets.read(lake, principal, dataset, given, snapshot_id=at)
+    _seen(request, principal, f"dataset {name}", datasets.subjects_of(dataset, principal, given, answer))
     relations = LakeQuery(dataset.text).relations
     freshness = clock.of(
         relations, snapshot_id=answer.snapshot_id, now=moment or datetime.now(UTC), is_past=moment is not None

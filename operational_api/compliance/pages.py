@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from operational_api.compliance.service import consents
+from operational_api.compliance.service import consents, trail
 from operational_api.core.database import DbSession
 from operational_api.core.principal import CurrentCustomer
 from operational_api.web.navigation import NavItem
@@ -31,6 +31,19 @@ KINDS = (
     _Kind("daily", "Days", "Steps, resting heart rate and its variability: how ready you are to train.", "heart"),
     _Kind("body", "Body", "Weight and other measurements of a connected scale.", "user"),
 )
+SEEN = {
+    "training.read_client": "your training overview",
+    "training.read_progress": "your progress",
+    "training.read_workouts": "your workouts",
+    "training.read_programmes": "your programme",
+    "training.read_injuries": "your injuries",
+    "training.report_injury": "your injuries, and noted one",
+    "training.resolve_injury": "your injuries, and closed one",
+    "training.log_workout": "your workouts, and logged one",
+    "training.assign_programme": "your programme, and changed it",
+    "analytics.read_client": "charts and numbers about you",
+}
+"""What somebody saw, in words; actions that are not named here are "your training"."""
 LABELS = {kind.name: kind.label for kind in KINDS}
 
 
@@ -42,7 +55,8 @@ def privacy_page(request: Request, customer_id: CurrentCustomer, session: DbSess
     decisions, _ = consents.history(session, customer_id, limit=SHOWN, cursor=None)
     return render(
         request, "compliance/privacy.html", kinds=KINDS, given=given, decisions=decisions, labels=LABELS,
-        policy_version=consents.POLICY_VERSION,
+        policy_version=consents.POLICY_VERSION, seen=SEEN,
+        readings=trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN, limit=SHOWN),
     )  # fmt: skip
 
 

@@ -1,15 +1,20 @@
 """HTTP to the services of compliance and back, under /api/compliance."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
-from operational_api.compliance.schemas import ConsentsRead, ConsentsWrite, DecisionRead
-from operational_api.compliance.service import consents
+from operational_api.compliance.schemas import AuditEntryRead, ConsentsRead, ConsentsWrite, DecisionRead, ReadingRead
+from operational_api.compliance.service import consents, trail
+from operational_api.core import audit
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentCustomer
+from operational_api.core.principal import CurrentAdmin, CurrentCustomer
 
 router = APIRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
 
@@ -36,3 +41,35 @@ def list_decisions(
     """Every decision the customer took, newest first."""
     rows, following = consents.history(session, customer_id, limit=limit, cursor=cursor)
     return Page(items=[DecisionRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.get("/audit")
+def list_audit(
+    admin_id: CurrentAdmin,
+    session: DbSession,
+    person: UUID | None = None,
+    actor: UUID | None = None,
+    subject: UUID | None = None,
+    action: Annotated[str | None, Query(max_length=80, description="`training.` for all of a context")] = None,
+    outcome: Literal["done", "refused", "failed"] | None = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AuditEntryRead]:
+    """Who did what, newest first. Asking is written down as well."""
+    asked = trail.Asked(person, actor, subject, action, outcome, since, until)
+    rows, following = trail.entries(session, asked, limit=limit, cursor=cursor)
+    told = {name: str(value) for name, value in asdict(asked).items() if value is not None}
+    audit.record(
+        session, "compliance.read_audit", "AuditLog", "all", actor_id=admin_id, subject_id=subject or person,
+        purpose="audit", details=told,
+    )  # fmt: skip
+    return Page(items=[AuditEntryRead.of(row) for row in rows], next_cursor=following)
+
+
+@router.get("/readings")
+def list_readings(customer_id: CurrentCustomer, session: DbSession) -> Page[ReadingRead]:
+    """Who else looked at one's health data within the last year."""
+    rows = trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN)
+    return Page(items=[ReadingRead.model_validate(row) for row in rows])

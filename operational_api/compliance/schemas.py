@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from operational_api.compliance.models import Consent
 from operational_api.compliance.service.consents import DATA_KINDS, POLICY_VERSION, PURPOSES, Choice
+from operational_api.compliance.service.trail import Named
 
 DataKind = Literal["activity", "sleep", "daily", "body"]
 Purpose = Literal["coaching", "modelling"]
@@ -72,3 +73,42 @@ class DecisionRead(ConsentWrite):
     decided_at: datetime
     decided_by: UUID
     policy_version: str
+
+
+class AuditEntryRead(BaseModel):
+    """One entry of the audit log. `address` and `details` are for auditors only, as the whole list is."""
+
+    model_config = ConfigDict(from_attributes=True)
+    sequence: int
+    id: UUID
+    occurred_at: datetime
+    actor_id: UUID | None
+    actor_role: str | None
+    action: str
+    object_type: str
+    object_id: str
+    subject_id: UUID | None
+    purpose: str | None
+    outcome: str
+    address: str | None
+    traceparent: str | None
+    details: dict[str, Any]
+    actor_name: str | None = None
+    subject_name: str | None = None
+
+    @classmethod
+    def of(cls, found: Named) -> "AuditEntryRead":
+        """With the names of the people in it."""
+        names = {"actor_name": found.actor_name, "subject_name": found.subject_name}
+        return cls.model_validate(found.entry).model_copy(update=names)
+
+
+class ReadingRead(BaseModel):
+    """Who looked at one's health data on a day, how often and for what."""
+
+    model_config = ConfigDict(from_attributes=True)
+    reader_name: str | None
+    reader_role: str | None
+    action: str
+    times: int
+    last_at: datetime

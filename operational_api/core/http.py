@@ -11,10 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from contracts.telemetry import current_traceparent, get_logger, trace
-from operational_api.core.errors import DomainError, Unavailable
+from operational_api.core import audit
+from operational_api.core.errors import DomainError, Forbidden, Unavailable
 
 log = get_logger(__name__)
 ProblemPage = Callable[[Request, dict[str, Any]], Response]
@@ -72,8 +75,20 @@ def _answer(request: Request, document: dict[str, Any], headers: dict[str, str] 
 
 def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
+    if isinstance(error, Forbidden):
+        _note_refusal(request, error)
     headers = {"WWW-Authenticate": error.challenge} if error.status == HTTPStatus.UNAUTHORIZED else None
     return _answer(request, problem(error.status, error.code(), error.detail, **error.extra), headers)
+
+
+def _note_refusal(request: Request, error: Forbidden) -> None:
+    """A role that may not, or an account that is closed. What one object's policy refuses, `core.policy` notes."""
+    principal = getattr(request.state, "principal", None)
+    if principal is not None:
+        route = getattr(request.scope.get("route"), "path", request.url.path)
+        audit.refused(
+            principal, "core.call_route", "Route", f"{request.method} {route}", details={"code": error.code()}
+        )
 
 
 def _invalid_request(request: Request, error: Exception) -> Response:
@@ -103,9 +118,15 @@ def _database_down(request: Request, error: Exception) -> Response:
     return _answer(request, problem(503, Unavailable.code(), Unavailable().detail), {"Retry-After": "5"})
 
 
+def audit_sessions(app: FastAPI) -> sessionmaker[Session] | None:
+    """Where an app writes what is not part of a request's own transaction; None where it has no database."""
+    found: sessionmaker[Session] | None = getattr(app.state, "audit_sessions", None)
+    return found if found is not None else getattr(app.state, "sessions", None)
+
+
 async def _around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     began = time.perf_counter()
-    with trace(request.headers.get("traceparent")) as traceparent:
+    with trace(request.headers.get("traceparent")) as traceparent, audit.watching(request) as refusals:
         try:
             response = await call_next(request)
         except Exception:
@@ -114,6 +135,8 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
                 request,
                 problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
             )
+        if refusals and (sessions := audit_sessions(request.app)) is not None:
+            await run_in_threadpool(audit.keep, sessions, refusals)
         response.headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")

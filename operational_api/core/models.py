@@ -86,15 +86,31 @@ class IdempotencyKey(Base):
 
 
 class AuditEntry(Base):
-    """Who did what to which object, and why. Append-only by trigger."""
+    """Who did what to which object, whose data it was, from where, why, and how it ended. Append-only by trigger.
+
+    Written by `core.audit`, read by compliance. `sequence` numbers the entries without meaning their order of commit;
+    `platform.audit_bytes(entry)` is what a seal is computed over. `outcome`: done, refused or failed.
+    """
 
     __tablename__ = "audit_entries"
-    __table_args__ = (Index("ix_audit_entries_object", "object_type", "object_id"), {"schema": "platform"})
+    __table_args__ = (
+        Index("ix_audit_entries_object", "object_type", "object_id"),
+        Index("ix_audit_entries_subject", "subject_id", "sequence"),
+        Index("ix_audit_entries_actor", "actor_id", "sequence"),
+        Index("ix_audit_entries_action", "action", "sequence"),
+        {"schema": "platform"},
+    )
     id: Mapped[Id]
+    sequence: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     actor_id: Mapped[UUID | None]
+    actor_role: Mapped[str | None] = mapped_column(String(20))
     action: Mapped[str]
     object_type: Mapped[str]
     object_id: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    purpose: Mapped[str | None] = mapped_column(String(40))
+    outcome: Mapped[str] = mapped_column(String(20), server_default="done")
+    address: Mapped[str | None] = mapped_column(String(45))
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     traceparent: Mapped[str | None] = mapped_column(String(55))
     occurred_at: Mapped[ServerTime]

@@ -8,6 +8,7 @@ from uuid import UUID
 import cedarpy
 
 from contracts.telemetry import get_logger
+from operational_api.core import audit
 from operational_api.core.errors import NotFound
 from operational_api.core.principal import Principal
 
@@ -73,4 +74,5 @@ def require(principal: Principal, action: str, resource: Resource, *, missing: t
         NotFound: the decision is no. Saying Forbidden would tell that the object exists.
     """
     if not is_allowed(principal, action, resource):
+        audit.refused(principal, action, resource.type, resource.id, subject_id=resource.customer_id)
         raise missing

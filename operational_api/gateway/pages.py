@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 
+from operational_api.core import audit
 from operational_api.core.errors import NotFound
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.home import compose
@@ -39,6 +40,8 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
         raise NotFound
     now = datetime.now(UTC)
     found = compose(request.app.state.sessions, principal.account_id, now=now)
+    with request.app.state.sessions.begin() as session:  # it shows how training goes
+        audit.record_read(session, principal, "training.read_progress", "Client", [principal.account_id], now=now)
     hour = now.astimezone(zone(time_zone(request))).hour
     greeting = "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
     return render(request, "gateway/home.html", is_offline_ready=True, home=found, greeting=greeting, **found.parts)

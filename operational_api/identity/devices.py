@@ -7,7 +7,9 @@ from collections.abc import Collection
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from operational_api.identity import places
 from operational_api.identity.service.login import Browser
+from operational_api.identity.settings import risk_settings
 from operational_api.web.cookies import read_cookie, set_cookie
 
 _MOST_ACCOUNTS = 5
@@ -30,20 +32,31 @@ def _account_key(email: str) -> str:
 
 
 def _known(request: Request) -> tuple[str, list[str]]:
-    try:
-        device, accounts = _signer(request).loads(read_cookie(request, "device") or "")
-    except (BadSignature, ValueError):
-        return secrets.token_urlsafe(12), []
+    if not hasattr(request.state, "device"):  # a new browser keeps the id under which this very request was judged
+        try:
+            request.state.device = tuple(_signer(request).loads(read_cookie(request, "device") or ""))
+        except (BadSignature, ValueError):
+            request.state.device = secrets.token_urlsafe(12), []
+    device, accounts = request.state.device
     return device, accounts
+
+
+def _place(request: Request, address: str) -> str:
+    told = risk_settings()
+    header = request.headers.get(told.place_header, "") if told.place_header else ""
+    return places.clean_place(header) or places.table(told.places_file).place(address)
 
 
 def browser_of(request: Request, email: str) -> Browser:
     """The browser that tries to sign in to `email`."""
     device, accounts = _known(request)
+    address = request.client.host if request.client else ""
     return Browser(
-        address=request.client.host if request.client else "",
+        address=address,
         user_agent=request.headers.get("user-agent", ""),
         device=device if _account_key(email) in accounts else None,
+        device_id=device,
+        place=_place(request, address),
     )
 
 

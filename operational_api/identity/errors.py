@@ -11,6 +11,7 @@ DomainError
 |- LinkExpired         410
 |- LinkUsed            410
 |- SessionNotFound     404
+|- SignInNotFound      404
 |- StepUpRequired      401   signed in, but too long ago or too weakly for this
 |- SignInExpired       401   a sign-in under way was not finished in time
 |- SignInRefused       403   right password, but nothing else looks like the owner
@@ -134,3 +135,7 @@ class AddressTaken(DomainError):
 
 class DeletionNotRequested(DomainError):
     """Nothing is to be deleted, or it is too late."""
+
+
+class SignInNotFound(NotFound):
+    """We know of no such sign-in to your account."""

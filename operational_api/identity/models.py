@@ -4,10 +4,23 @@ The one secret that must be read again, a TOTP seed, lies sealed. Of all of this
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, LargeBinary, String, func, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -135,7 +148,8 @@ class PendingSignIn(Base):
     """Somebody who has proved a part of who they are and must prove more: for minutes, and never a session.
 
     `kind` is sign_in, or step_up of the session `session_id`. `steps` are what is still due, in order: email_code,
-    factor, set_up. The code by e-mail is kept here, so that it serves this sign-in and no other.
+    factor, set_up. The code by e-mail is kept here, so that it serves this sign-in and no other. `attempt_id` is of
+    the noted `SignInAttempt`.
     """
 
     __tablename__ = "pending_sign_ins"
@@ -155,6 +169,7 @@ class PendingSignIn(Base):
     email_code_hash: Mapped[str | None]
     email_code_expires_at: Mapped[datetime | None]
     email_code_tries: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempt_id: Mapped[UUID | None]
 
 
 class TotpDevice(Base):
@@ -234,3 +249,74 @@ class DeletionRequest(Base):
     due_at: Mapped[RequiredTime]
     withdrawn_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+
+
+class SignInAttempt(Base):
+    """One try to sign in, with what was judged and how it ended. Addresses are personal data: never captured for the
+    lake, deleted after `service.attempts.KEPT`.
+
+    `account_key` names the address typed without telling it; `account_id` is null where nobody has it. `region` and
+    `country` are empty where the place is not known. `device_key` is of the browser's random id. `factors`: what was
+    shown to be right. `is_counted`: part of `SignInPopulation`. `disputed_at`: the owner said that it was not them; it
+    counts as theirs no more.
+    """
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (
+        CheckConstraint("decision in ('allow', 'step_up', 'refuse')", name="decision"),
+        CheckConstraint(
+            "outcome in ('signed_in', 'wrong_password', 'throttled', 'closed', 'unverified', 'step_up',"
+            " 'step_up_failed', 'refused')",
+            name="outcome",
+        ),
+        Index("ix_sign_in_attempts_account", "account_id", "attempted_at"),
+        Index("ix_sign_in_attempts_key", "account_key", "attempted_at"),
+        Index("ix_sign_in_attempts_address", "address", "attempted_at"),
+        Index(
+            "ix_sign_in_attempts_decision",
+            "decision",
+            "attempted_at",
+            "id",
+            postgresql_where=text("decision <> 'allow'"),
+        ),
+        Index(
+            "ix_sign_in_attempts_uncounted",
+            "attempted_at",
+            postgresql_where=text("outcome = 'signed_in' and not is_counted"),
+        ),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"))
+    account_key: Mapped[str] = mapped_column(String(32))
+    attempted_at: Mapped[RequiredTime]
+    address: Mapped[str] = mapped_column(String(45))
+    block: Mapped[str] = mapped_column(String(45))
+    prefix: Mapped[str] = mapped_column(String(45))
+    region: Mapped[str] = mapped_column(String(10))
+    country: Mapped[str] = mapped_column(String(2))
+    agent: Mapped[str] = mapped_column(String(80))
+    program: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[str] = mapped_column(String(10))
+    hour: Mapped[str] = mapped_column(String(12))
+    part: Mapped[str] = mapped_column(String(12))
+    device_key: Mapped[str] = mapped_column(String(32))
+    is_known_device: Mapped[bool]
+    outcome: Mapped[str] = mapped_column(String(20))
+    factors: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    decision: Mapped[str | None] = mapped_column(String(10))
+    score: Mapped[float | None] = mapped_column(Double)
+    reasons: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    session_id: Mapped[UUID | None]
+    disputed_at: Mapped[datetime | None]
+    is_counted: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class SignInPopulation(Base):
+    """How many sign-ins of everybody had a value; `feature` is a level of `identity.risk`, or `all` for all of them."""
+
+    __tablename__ = "sign_in_population"
+    __table_args__ = (SCHEMA,)
+    feature: Mapped[str] = mapped_column(String(12), primary_key=True)
+    value: Mapped[str] = mapped_column(String(80), primary_key=True)
+    logins: Mapped[int] = mapped_column(BigInteger)

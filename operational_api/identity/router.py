@@ -13,6 +13,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.identity import sign_ins
 from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.schemas import (
@@ -159,4 +160,5 @@ def list_factors(principal: CurrentPrincipal, session: DbSession) -> FactorsRead
 
 
 router.include_router(_api)
+router.include_router(sign_ins.api)
 router.include_router(oidc.router)

@@ -1,9 +1,12 @@
 """What crosses HTTP."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from operational_api.identity.models import SignInAttempt
 
 
 class AccountCreate(BaseModel):
@@ -112,3 +115,56 @@ class FactorsRead(BaseModel):
     has_totp: bool
     passkeys: list[PasskeyRead]
     recovery_codes_left: int
+
+
+class ReasonRead(BaseModel):
+    """What was unusual, in words."""
+
+    feature: str
+    text: str
+
+
+class SignInRead(BaseModel):
+    """One's own sign-in. `decision` is null where the password was not right."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    attempted_at: datetime
+    program: str
+    address: str
+    country: str
+    region: str
+    is_known_device: bool
+    outcome: str
+    factors: list[str]
+    decision: str | None
+    reasons: list[ReasonRead]
+    disputed_at: datetime | None
+
+    @classmethod
+    def of(cls, row: SignInAttempt) -> "SignInRead":
+        """From the attempt."""
+        return cls.model_validate(row)
+
+
+class RiskReasonRead(ReasonRead):
+    """The same with what it added to the score, and the numbers it was computed from."""
+
+    points: float
+    numbers: dict[str, Any]
+
+
+class RiskySignInRead(SignInRead):
+    """A judged sign-in for the admin."""
+
+    account_id: UUID | None
+    agent: str
+    block: str
+    score: float | None
+    session_id: UUID | None
+    reasons: list[RiskReasonRead]  # type: ignore[assignment]
+
+    @classmethod
+    def of(cls, row: SignInAttempt) -> "RiskySignInRead":
+        """From the attempt."""
+        return cls.model_validate(row)

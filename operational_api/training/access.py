@@ -1,10 +1,13 @@
-"""Whose training a request is about, and whether the principal may reach it. Used by the router and the pages."""
+"""Whose training a request is about, and whether the principal may reach it. Used by the router and the pages.
+
+Every way to one client's data leads through here, so that every read is in the audit log with reader and client."""
 
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from operational_api.core import audit
 from operational_api.core.errors import Forbidden, Invalid
 from operational_api.core.policy import require
 from operational_api.core.principal import Principal
@@ -36,6 +39,7 @@ def reach_client(
         raise Invalid("Say whose training you mean: customer_id is missing.")
     client = clients.get_client(session, customer_id)
     require(principal, action, clients.resource_of(client, kind=kind), missing=ClientNotFound)
+    _seen(session, principal, action, client)
     return client
 
 
@@ -44,6 +48,7 @@ def reach_workout(session: Session, principal: Principal, workout_id: UUID, acti
     workout = workouts.get_workout(session, workout_id)
     client = clients.get_client(session, workout.customer_id)
     require(principal, action, clients.resource_of(client), missing=WorkoutNotFound)
+    _seen(session, principal, action, client, workout_id=workout.id)
     return workout, client
 
 
@@ -52,6 +57,7 @@ def reach_programme(session: Session, principal: Principal, programme_id: UUID, 
     programme = programmes.get_programme(session, programme_id)
     client = clients.get_client(session, programme.customer_id)
     require(principal, action, clients.resource_of(client, kind="business"), missing=ProgrammeNotFound)
+    _seen(session, principal, action, client, programme_id=programme.id)
     return programme
 
 
@@ -60,7 +66,14 @@ def reach_injury(session: Session, principal: Principal, injury_id: UUID, action
     injury = injuries.get_injury(session, injury_id)
     client = clients.get_client(session, injury.customer_id)
     require(principal, action, clients.resource_of(client, kind="health"), missing=InjuryNotFound)
+    _seen(session, principal, action, client, injury_id=injury.id)
     return injury, client
+
+
+def _seen(session: Session, principal: Principal, action: str, client: Client, **details: UUID) -> None:
+    """Whoever reaches a client's training sees data about their health: that is audited, whatever they do with it."""
+    told = {name: str(value) for name, value in details.items()}
+    audit.record_read(session, principal, action, "Client", [client.id], details=told)
 
 
 def whose_clients(principal: Principal) -> UUID | None:

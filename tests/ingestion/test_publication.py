@@ -30,6 +30,12 @@ class TestCreate:
         assert "password_hash" not in tables["identity.accounts"]
         assert "context" not in tables["engagement.outgoing_emails"]
 
+    def test_no_address_of_who_signed_in_or_did_something(self, published):
+        tables = published_tables(published)
+        assert "subject_id" in tables["platform.audit_entries"]
+        assert "address" not in tables["platform.audit_entries"]
+        assert "identity.sign_in_attempts" not in tables
+
     def test_is_harmless_when_repeated(self, published):
         before = published_tables(published)
         publication.create(published)

@@ -12,6 +12,7 @@ from plyo.home import SECRET_NAMES
 from plyo.postgres import PostgresServer, free_port
 from plyo.schema import migrate
 
+WRITERS = ["audit_writer", *(f"ctx_{name}" for name in databases.CONTEXT_SCHEMAS)]
 PASSWORDS = {name: f"{name}-password" for name in SECRET_NAMES}
 
 
@@ -56,6 +57,40 @@ class TestContextRoles:
     def test_nobody_but_the_owner_changes_the_schema(self, server: PostgresServer) -> None:
         with connect(server, "plyo_api") as connection, pytest.raises(InsufficientPrivilege):
             connection.execute("alter table identity.accounts add column x int")
+
+
+class TestAuditLog:
+    """Added to by everybody, read by compliance, changed by nobody."""
+
+    ADD = """insert into platform.audit_entries (id, action, object_type, object_id)
+             values (gen_random_uuid(), 'test.add', 'Test', 'x')"""
+
+    @pytest.mark.asvs("16.4.2")
+    @pytest.mark.parametrize(
+        "role", ["plyo_api", "audit_writer", *(f"ctx_{name}" for name in databases.CONTEXT_SCHEMAS)]
+    )
+    def test_is_added_to_and_never_changed(self, server: PostgresServer, role: str) -> None:
+        with connect(server, role) as connection:
+            connection.execute(self.ADD)
+            for change in ("update platform.audit_entries set action = 'x'", "delete from platform.audit_entries",
+                           "truncate platform.audit_entries"):  # fmt: skip
+                with pytest.raises(InsufficientPrivilege):
+                    connection.execute(change)
+
+    @pytest.mark.parametrize("role", WRITERS)
+    def test_is_read_by_compliance_only(self, server: PostgresServer, role: str) -> None:
+        with connect(server, role) as connection:
+            if role == "ctx_compliance":
+                connection.execute("select from platform.audit_entries, compliance.people")
+            else:
+                with pytest.raises(InsufficientPrivilege):
+                    connection.execute("select from platform.audit_entries")
+
+    def test_its_writer_does_nothing_else(self, server: PostgresServer) -> None:
+        with connect(server, "audit_writer") as connection:
+            for table in ("platform.outbox_events", "identity.accounts", "training.clients"):
+                with pytest.raises(InsufficientPrivilege):
+                    connection.execute(f"select from {table}")
 
 
 class TestCdcRole:

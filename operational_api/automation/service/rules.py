@@ -11,11 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from contracts.telemetry import current_traceparent
 from operational_api.automation.errors import InvalidRule, RuleExists, RuleNotFound
 from operational_api.automation.models import Rule, Run
 from operational_api.automation.service import wording
-from operational_api.core.models import AuditEntry
+from operational_api.core import audit
 from operational_api.core.paging import after, cut
 
 CHANGEABLE = (
@@ -121,9 +120,4 @@ def list_runs(
 
 
 def _audit(session: Session, admin_id: UUID, action: str, rule: Rule, details: dict[str, Any], now: datetime) -> None:
-    session.add(
-        AuditEntry(
-            actor_id=admin_id, action=action, object_type="Rule", object_id=str(rule.id), details=details,
-            traceparent=current_traceparent(), occurred_at=now,
-        )
-    )  # fmt: skip
+    audit.record(session, action, "Rule", rule.id, actor_id=admin_id, purpose="operations", details=details, now=now)

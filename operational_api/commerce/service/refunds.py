@@ -12,7 +12,7 @@ from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundabl
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
 from operational_api.commerce.service.customers import locked_customer
-from operational_api.core.models import AuditEntry
+from operational_api.core import audit
 from operational_api.core.outbox import publish
 
 
@@ -61,16 +61,11 @@ def refund_payment(
     key = f"refund-{payment.id}-{before}-{amount}"
     seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
     row = _store(session, seen, payment, invoice)
-    session.add(
-        AuditEntry(
-            actor_id=actor_id,
-            action="commerce.create_refund",
-            object_type="Payment",
-            object_id=str(payment.id),
-            details={"refund_id": str(row.id), "amount_minor": amount, "currency": row.currency, "reason": reason},
-            occurred_at=now,
-        )
-    )
+    audit.record(
+        session, "commerce.create_refund", "Payment", payment.id, actor_id=actor_id, subject_id=payment.customer_id,
+        purpose="operations", now=now,
+        details={"refund_id": str(row.id), "amount_minor": amount, "currency": row.currency, "reason": reason},
+    )  # fmt: skip
     return row
 
 

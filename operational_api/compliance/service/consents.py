@@ -14,7 +14,7 @@ from contracts.events.compliance import ConsentChanged
 from contracts.ids import new_id
 from operational_api.compliance.errors import ConsentNeeded, NothingToConsent
 from operational_api.compliance.models import Consent
-from operational_api.core import outbox
+from operational_api.core import audit, outbox
 from operational_api.core.paging import after, cut
 
 POLICY_VERSION = "2026-11"
@@ -109,4 +109,9 @@ def _record(
         is_given=is_given, policy_version=POLICY_VERSION,
     )  # fmt: skip
     outbox.publish(session, event)
+    audit.record(
+        session, "compliance.give_consent" if is_given else "compliance.withdraw_consent", "Consent", row.id,
+        actor_id=decided_by, subject_id=customer_id, purpose="own" if decided_by == customer_id else "operations",
+        details={"data_kind": kind, "purpose": purpose, "policy_version": POLICY_VERSION}, now=now,
+    )  # fmt: skip
     return row

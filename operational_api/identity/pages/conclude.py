@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from operational_api.identity import devices
 from operational_api.identity.errors import SignInExpired
 from operational_api.identity.models import Account, PendingSignIn
-from operational_api.identity.service import login, pending, sessions, step_up
+from operational_api.identity.service import attempts, login, pending, sessions, step_up
+from operational_api.identity.service.risk import Assessment
 from operational_api.web import sessions as web_sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import redirect
@@ -19,14 +20,25 @@ PENDING_SECONDS = int(pending.LIFETIME.total_seconds())
 
 
 def start_session(
-    request: Request, session: Session, *, account: Account, amr: Sequence[str], onward: str, now: datetime
+    request: Request,
+    session: Session,
+    *,
+    account: Account,
+    amr: Sequence[str],
+    assessment: Assessment,
+    onward: str,
+    now: datetime,
 ) -> Response:
-    """Sign this browser in, in place of whoever was before."""
+    """Sign this browser in, in place of whoever was before, and note that the judged attempt came to this."""
     before = sessions.find(session, secret=read_cookie(request, "login"), now=now)
     if before is not None:
         sessions.revoke(session, account_id=before[1].id, session_id=before[0].id, now=now)
     browser = devices.browser_of(request, account.email)
-    _, secret = login.start(session, account=account, browser=browser, amr=amr, now=now)
+    started, secret = login.start(session, account=account, browser=browser, amr=amr, now=now)
+    attempts.note(
+        session, account=account, browser=browser, assessment=assessment, outcome="signed_in", now=now,
+        session_id=started.id, factors=amr,
+    )  # fmt: skip
     response = redirect(request, onward)
     set_cookie(request, response, "login", secret, max_age=LOGIN_SECONDS)
     devices.remember(request, response, account.email)
@@ -42,7 +54,11 @@ def go_on(request: Request, session: Session, row: PendingSignIn, account: Accou
     if row.kind == "step_up":
         response = renew_session(request, session, row, now=now)
     else:
-        response = start_session(request, session, account=account, amr=row.amr, onward=row.return_to, now=now)
+        assert row.attempt_id is not None  # noqa: S101 - every sign-in that must prove more was noted
+        response = start_session(
+            request, session, account=account, amr=row.amr, assessment=attempts.recall(session, row.attempt_id),
+            onward=row.return_to, now=now,
+        )  # fmt: skip
     set_cookie(request, response, "pending", "", max_age=0)
     return response
 

@@ -12,7 +12,7 @@ from operational_api.identity.errors import EmailNotVerified, TooManyTries
 from operational_api.identity.oidc.claims import ACR
 from operational_api.identity.pages.common import SIGN_IN, Text, must_have_factor
 from operational_api.identity.pages.conclude import PENDING_SECONDS, start_session
-from operational_api.identity.service import email_codes, login, pending, steps
+from operational_api.identity.service import accounts, attempts, email_codes, login, pending, risk, steps
 from operational_api.web.cookies import set_cookie
 from operational_api.web.rendering import redirect, render, safe_return_path
 
@@ -38,15 +38,21 @@ def sign_in(
         due = steps.due(
             session, account=account, browser=browser, now=now,
             must_have_factor=must_have_factor(request, account) or acr in ACR[1:],
-            assess=getattr(request.app.state, "assess_sign_in", steps.assess),
+            assess=getattr(request.app.state, "assess_sign_in", risk.assess),
         )  # fmt: skip
     except DomainError as error:  # answered, not raised: the wrong guess must be counted
+        if isinstance(error, attempts.FAILURES):
+            known = accounts.by_email(session, email)
+            attempts.note_failure(session, email=email, account=known, browser=browser, error=error, now=now)
         return refusal(request, "identity/login.html", error, onward=onward, acr=acr, email=email)
     if not due.steps:
-        return start_session(request, session, account=account, amr=("pwd",), onward=onward, now=now)
+        return start_session(
+            request, session, account=account, amr=("pwd",), assessment=due.assessment, onward=onward, now=now
+        )
     row, secret = pending.begin(
-        session, account_id=account.id, steps=due.steps, amr=("pwd",), reasons=due.reasons, return_to=onward, now=now
-    )
+        session, account_id=account.id, steps=due.steps, amr=("pwd",), reasons=due.reasons, return_to=onward,
+        attempt_id=due.assessment.id, now=now,
+    )  # fmt: skip
     if due.steps[0] == "email_code":
         email_codes.send(session, row=row, account=account, now=now)
     response = redirect(request, pending.PAGES[due.steps[0]])

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountRegistered, EmailVerified, PasswordChanged
 from contracts.ids import new_id
+from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.engagement.public import queue_email
 from operational_api.identity import passwords
@@ -186,6 +187,10 @@ def reset_password(session: Session, *, token: str, password: str, now: datetime
     links.end_all(session, account_id=account.id, now=now)
     sessions.revoke_all(session, account_id=account.id, now=now)
     publish(session, PasswordChanged(occurred_at=now, account_id=account.id))
+    audit.record(
+        session, "identity.change_password", "Account", account.id, actor_id=account.id, subject_id=account.id,
+        purpose="security", details={"factors": ["email_link"]}, now=now,
+    )  # fmt: skip
     queue_email(
         session, dedupe_key=f"password_changed:{link.token_hash}", recipient=account.email,
         template="password_changed", context={"name": account.display_name}, now=now,

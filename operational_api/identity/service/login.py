@@ -22,11 +22,15 @@ class Browser:
         address: Network address, as the gateway saw it.
         user_agent: As sent; shown in the list of devices.
         device: Random value that this browser keeps from an earlier sign-in to the same account, else None.
+        device_id: The browser's random value whoever signed in with it, new ones included.
+        place: ISO 3166-2 or 3166-1 of the address ("DE-BE", "DE"), empty where nobody tells.
     """
 
     address: str = ""
     user_agent: str = ""
     device: str | None = None
+    device_id: str = ""
+    place: str = ""
 
 
 def authenticate(session: Session, *, email: str, password: str, browser: Browser, now: datetime) -> Account:

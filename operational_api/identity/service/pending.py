@@ -30,18 +30,20 @@ def begin(
     now: datetime,
     session_id: UUID | None = None,
     reasons: Sequence[str] = (),
+    attempt_id: UUID | None = None,
 ) -> tuple[PendingSignIn, str]:
     """A sign-in that waits for more, and the secret for its cookie.
 
     Args:
         session_id: The session whose holder proves anew who they are; None for a new sign-in.
         reasons: Why more is asked for than usual, in words for the person.
+        attempt_id: The noted attempt, of a new sign-in.
     """
     secret = secrets.token_urlsafe(32)
     row = PendingSignIn(
         token_hash=digest(secret), account_id=account_id, kind="step_up" if session_id else "sign_in",
         session_id=session_id, steps=list(steps), amr=list(amr), reasons=list(reasons), return_to=return_to,
-        created_at=now, expires_at=now + LIFETIME,
+        attempt_id=attempt_id, created_at=now, expires_at=now + LIFETIME,
     )  # fmt: skip
     session.add(row)
     session.flush()

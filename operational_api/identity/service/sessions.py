@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from operational_api.core import audit
 from operational_api.identity.errors import SessionNotFound
 from operational_api.identity.models import Account, DeletionRequest, LoginSession, PendingSignIn, RefreshToken
 from operational_api.identity.service.links import digest
@@ -151,7 +152,9 @@ def revoke_all(session: Session, *, account_id: UUID, now: datetime, keep: UUID 
 def _end(session: Session, ids: Sequence[UUID], now: datetime) -> None:
     if not ids:
         return
-    session.execute(update(LoginSession).where(LoginSession.id.in_(ids)).values(revoked_at=now))
+    ended = update(LoginSession).where(LoginSession.id.in_(ids)).values(revoked_at=now)
+    for id_, account_id in session.execute(ended.returning(LoginSession.id, LoginSession.account_id)):
+        audit.record(session, "identity.end_session", "LoginSession", id_, subject_id=account_id, now=now)
     session.execute(
         update(RefreshToken)
         .where(RefreshToken.session_id.in_(ids), RefreshToken.revoked_at.is_(None))

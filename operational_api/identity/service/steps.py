@@ -9,54 +9,37 @@ from sqlalchemy.orm import Session
 
 from operational_api.identity.errors import SignInRefused
 from operational_api.identity.models import Account
-from operational_api.identity.service import factors
+from operational_api.identity.service import attempts, factors
 from operational_api.identity.service.login import Browser
-
-
-class Assessment(Protocol):
-    """How unusual a sign-in is. `decision` is allow, step_up or refuse; `reasons` are words for the person."""
-
-    @property
-    def decision(self) -> str: ...
-    @property
-    def reasons(self) -> Sequence[str]: ...
+from operational_api.identity.service.risk import Assessment
 
 
 class Assess(Protocol):
-    """Judges a sign-in whose password was right; may write down what it saw."""
+    """Judges a sign-in whose password was right (`service.risk.assess`)."""
 
     def __call__(self, session: Session, *, account: Account, browser: Browser, now: datetime) -> Assessment: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """Nothing is unusual."""
-
-    decision: str = "allow"
-    reasons: Sequence[str] = ()
-
-
-def usual(session: Session, *, account: Account, browser: Browser, now: datetime) -> Assessment:  # noqa: ARG001
-    """Finds every sign-in usual."""
-    return Usual()
-
-
-assess: Assess = usual
-"""Who is asked about a sign-in: the one place where adaptive risk is plugged in."""
-
-
-@dataclass(frozen=True, slots=True)
 class Due:
-    """What is due, in order (see `models.PendingSignIn`), and why where it is more than usual."""
+    """What is due, in order (see `models.PendingSignIn`), and how the sign-in was judged."""
 
     steps: Sequence[str]
-    reasons: Sequence[str] = ()
+    assessment: Assessment
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why more is asked for than usual, in words for the person; nothing where it is not."""
+        unusual = self.assessment.decision != "allow"
+        return [reason.text for reason in self.assessment.reasons] if self.steps and unusual else []
 
 
 def due(
     session: Session, *, account: Account, browser: Browser, must_have_factor: bool, assess: Assess, now: datetime
 ) -> Due:
     """What this sign-in must still prove; nothing, for a usual one to an account without a second factor.
+
+    A refused one, and one that must prove more, are noted. The caller must commit also when this raises.
 
     Args:
         must_have_factor: Whether an account without a second factor must set one up now.
@@ -66,10 +49,14 @@ def due(
     """
     assessment = assess(session, account=account, browser=browser, now=now)
     if assessment.decision == "refuse":
+        attempts.note(session, account=account, browser=browser, assessment=assessment, outcome="refused", now=now)
         raise SignInRefused
     if factors.has_one(session, account.id):
-        return Due(("factor",), assessment.reasons)
-    steps = ["email_code"] if assessment.decision == "step_up" else []
-    if must_have_factor:
-        steps.append("set_up")
-    return Due(steps, assessment.reasons if steps else ())
+        steps = ["factor"]
+    else:
+        steps = ["email_code"] if assessment.decision == "step_up" else []
+        if must_have_factor:
+            steps.append("set_up")
+    if steps:
+        attempts.note(session, account=account, browser=browser, assessment=assessment, outcome="step_up", now=now)
+    return Due(steps, assessment)

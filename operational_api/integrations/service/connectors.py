@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.core.models import AuditEntry
+from operational_api.core import audit
 from operational_api.integrations.errors import (
     ConnectorNotConfigured,
     ConnectorNotConnected,
@@ -244,9 +244,5 @@ def _is_set(value: object) -> bool:
 
 
 def _audit(session: Session, action: str, name: str, admin_id: UUID, now: datetime, **details: object) -> None:
-    session.add(
-        AuditEntry(
-            actor_id=admin_id, action=action, object_type="Connector", object_id=name,
-            details={key: value for key, value in details.items() if value is not None}, occurred_at=now,
-        )
-    )  # fmt: skip
+    told = {key: value for key, value in details.items() if value is not None}
+    audit.record(session, action, "Connector", name, actor_id=admin_id, purpose="operations", details=told, now=now)

@@ -60,7 +60,9 @@ class LastSet:
 
 
 def bests_of(session: Session, workout: Workout) -> list[Best]:
-    """The best estimate of each movement in a logged workout, beside the best ever before it."""
+    """The best estimate of each movement in a logged workout, beside the best ever before it. None of one not done."""
+    if workout.completed_at is None:
+        return []
     e1rm = e1rm_column()
     here = (
         select(WorkoutSet.exercise_id, func.max(e1rm).label("best"))

@@ -21,6 +21,7 @@ from contracts.relations import RELATIONS
 from operational_api.analytics.app import create_app
 from operational_api.analytics.settings import AnalyticsSettings
 from plyo.postgres import PostgresServer
+from tests.conftest import sqlalchemy_url
 
 ISSUER = "http://testserver"
 KEY = RSAKey.generate_key(2048)
@@ -184,28 +185,31 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
     )
 
 
-def new_lake(postgres: PostgresServer, folder: Path) -> AnalyticsSettings:
+def new_lake(postgres: PostgresServer, folder: Path, template: str) -> AnalyticsSettings:
     name = f"lake_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name}")
+        connection.execute(f"create database audit_{name} template {template}")
     settings = AnalyticsSettings(
         lake_catalog_url=postgres.url(name), lake_path=str(folder / "lake"), public_url=ISSUER,
-        dbt_manifest=folder / "manifest.json",
+        dbt_manifest=folder / "manifest.json", audit_database_url=sqlalchemy_url(postgres.url(f"audit_{name}")),
     )  # fmt: skip
     warehouse.set_up(settings)
     return settings
 
 
 @pytest.fixture
-def empty_settings(postgres: PostgresServer, tmp_path: Path) -> AnalyticsSettings:
+def empty_settings(postgres: PostgresServer, template_database: str, tmp_path: Path) -> AnalyticsSettings:
     """A lake that was set up and never built."""
-    return new_lake(postgres, tmp_path)
+    return new_lake(postgres, tmp_path, template_database)
 
 
 @pytest.fixture(scope="package")
-def settings(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AnalyticsSettings:
+def settings(
+    postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AnalyticsSettings:
     """A filled lake that no test changes."""
-    settings = new_lake(postgres, tmp_path_factory.mktemp("analytics"))
+    settings = new_lake(postgres, tmp_path_factory.mktemp("analytics"), template_database)
     with warehouse.writing(settings) as lake:
         make_marts(lake)
         fill(lake)

@@ -15,9 +15,9 @@ def always_look(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def changing(postgres, tmp_path_factory):
+def changing(postgres, template_database, tmp_path_factory):
     """A lake of this page's own; each test changes it and compares with what it read itself before."""
-    settings = new_lake(postgres, tmp_path_factory.mktemp("changing"))
+    settings = new_lake(postgres, tmp_path_factory.mktemp("changing"), template_database)
     with warehouse.writing(settings) as writer:
         make_marts(writer)
         fill(writer)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +12,15 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from contracts.ids import new_id
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import sealer_of
-from operational_api.identity.service import totp
+from operational_api.identity.service import risk, totp
+from operational_api.identity.service.risk import Assessment, Reason
 from tests.browser import Browser
 from tests.operational_api.conftest import ISSUER
 from tests.operational_api.identity.authenticator import Authenticator
-from tests.operational_api.identity.conftest import PASSWORD, Mailbox, log_in
+from tests.operational_api.identity.conftest import PASSWORD, Mailbox, log_in, unasked
 from tests.operational_api.identity.second_factors import begin_sign_in, code, give_app, give_codes, seed_on
 
 MakeAccount = Callable[..., Account]
@@ -34,23 +35,16 @@ def strict(app: FastAPI) -> Iterator[FastAPI]:
     app.state.settings = usual
 
 
-@dataclass
-class Verdict:
-    """What adaptive risk may say."""
-
-    decision: str
-    reasons: tuple[str, ...] = ("You have not signed in from this device before.",)
-
-
 @pytest.fixture
 def judge(app: FastAPI) -> Iterator[Callable[[str], None]]:
     """Has the next sign-ins judged like this."""
 
     def says(decision: str) -> None:
-        app.state.assess_sign_in = lambda session, *, account, browser, now: Verdict(decision)
+        why = Reason("device", "You have not signed in from this device before.", 1.0)
+        app.state.assess_sign_in = lambda session, *, account, browser, now: Assessment(new_id(), decision, 1.0, (why,))
 
     yield says
-    app.state.assess_sign_in = lambda session, *, account, browser, now: Verdict("allow", ())
+    app.state.assess_sign_in = unasked
 
 
 def amr_of(app: FastAPI, account: Account) -> list[list[str]]:
@@ -264,6 +258,21 @@ class TestStaff:
 
 
 class TestUnusualSignIn:
+    def test_is_one_by_another_browser_elsewhere(
+        self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox, judge: Callable[[str], None]
+    ) -> None:
+        account = make_account()
+        assert begin_sign_in(Browser(app), account, PASSWORD).url.path == "/account"
+        app.state.assess_sign_in = risk.assess
+        page = begin_sign_in(stranger := Browser(app), account, PASSWORD)
+        assert page.url.path == "/two-step/email"
+        assert "A browser that has not signed in to your account before" in page.text
+        landed = stranger.submit("/two-step/email", {"code": self.code(mailbox, account)})
+        assert landed.url.path == "/account"
+        told = stranger.get("/account/sign-ins").text
+        assert "Signed in after a second proof" in told
+        assert "Why we asked" in told
+
     def code(self, mailbox: Mailbox, account: Account) -> str:
         return str(mailbox.sent(account.email)[-1].context["code"])
 
