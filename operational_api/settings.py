@@ -31,6 +31,10 @@ class ApiSettings(BaseSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
 
+    redis_url: SecretStr = SecretStr("")
+    """`redis://:password@host:port`: where all processes count requests; empty counts in each process alone."""
+    rate_limit_factor: float = 1.0
+    """Multiplies every rate limit; 0 switches them off. For load tests."""
     wearable_pages: str = "https://widget.tryterra.co"
     """Origin of the page on which customers pick their device; forms of ours may lead there."""
 

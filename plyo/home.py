@@ -20,10 +20,12 @@ SECRET_NAMES = (
     "postgres", "plyo_owner", "plyo_api", "plyo_cdc", "lake_writer", "lake_reader", "dagster", "session",
     "stripe_key", "stripe_webhook", "coach_client", "admin_client", "app_client", "activation_client",
     "coach_cookie", "admin_cookie", "ctx_identity", "ctx_commerce", "ctx_training", "ctx_scheduling",
-    "ctx_engagement", "ctx_automation", "ctx_compliance", "ctx_integrations", "health_data",
+    "ctx_engagement", "ctx_automation", "ctx_compliance", "ctx_integrations", "health_data", "valkey",
 )  # fmt: skip
 PREFIXES = {"stripe_key": "sk_test_", "stripe_webhook": "whsec_"}
-PORT_NAMES = ("postgres", "api", "analytics", "dagster", "dagster_code", "coach", "admin", "stripe", "mailbox", "smtp")
+PORT_NAMES = (
+    "postgres", "api", "analytics", "dagster", "dagster_code", "coach", "admin", "stripe", "mailbox", "smtp", "valkey",
+)  # fmt: skip
 
 
 class BrokenHome(RuntimeError):

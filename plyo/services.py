@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plyo import gateway
+from plyo import gateway, valkey
 from plyo.home import Home, checkout
 
 STACK_MARK = "PLYO_STACK_ID"
@@ -65,7 +65,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             "warning",
         ]
 
-    operational = {
+    counts = {"PLYO_REDIS_URL": valkey.url(ports["valkey"], secrets["valkey"])}
+    operational = counts | {
         "PLYO_PUBLIC_URL": public,
         "PLYO_API_URL": local["api"],
         "PLYO_DATABASE_URL": database("plyo_api", "plyo", "postgresql+psycopg"),
@@ -124,6 +125,12 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             "one address for everything",
             url=public,
             ready=f"{public}/live",
+        ),
+        Service(
+            "valkey",
+            valkey.configure(home.path / "valkey", ports["valkey"], secrets["valkey"]),
+            "how often who asked for what",
+            ready=f"tcp://127.0.0.1:{ports['valkey']}",
         ),
         Service(
             "stripe",
@@ -202,6 +209,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             uvicorn("operational_api.analytics.app:serve", ports["analytics"]),
             "every number",
             reader
+            | counts
             | {
                 "PLYO_PUBLIC_URL": public,
                 "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",

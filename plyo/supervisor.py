@@ -115,7 +115,9 @@ class Supervisor:
                 ensure_business(self.home, self.server, secrets, *self.demo, progress=advance)
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
-            self._launch(services, "gateway", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics")
+            self._launch(
+                services, "gateway", "valkey", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics"
+            )
             platform.result()
         with self.steps.step("Wait for every process") as advance:
             self._wait_for_all(advance)

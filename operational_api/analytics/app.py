@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from contracts import telemetry
 from operational_api.analytics import router
@@ -15,6 +15,7 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core import http
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
+from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.tokens import KeySource, TokenVerifier, keys_from_url
 
 health = APIRouter(tags=["health"])
@@ -64,8 +65,10 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
         docs_url="/api/analytics/docs", openapi_url="/api/analytics/openapi.json",
+        dependencies=[Depends(enforce)],
     )  # fmt: skip
     app.state.settings = settings
+    app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.lake = lake
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)

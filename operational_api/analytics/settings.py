@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from contracts.warehouse import WarehouseSettings
 
 
@@ -14,6 +16,9 @@ class AnalyticsSettings(WarehouseSettings):
     """Where the issuer publishes its keys; inside the stack the API's own address."""
     dbt_manifest: Path = Path("dbt_project/target/manifest.json")
     """Written by dbt: what every mart is made of."""
+    redis_url: SecretStr = SecretStr("")
+    """As the API's: where all processes count requests."""
+    rate_limit_factor: float = 1.0
     lake_memory_limit: str = "512MB"
     analytics_cursors: int = 4
     """Queries that run at once; more wait for their turn."""

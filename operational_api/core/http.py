@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from contracts.telemetry import current_traceparent, get_logger, trace
 from operational_api.core.errors import DomainError, Unavailable
+from operational_api.core.rate_limit import headers_of
 
 log = get_logger(__name__)
 ProblemPage = Callable[[Request, dict[str, Any]], Response]
@@ -72,7 +73,9 @@ def _answer(request: Request, document: dict[str, Any], headers: dict[str, str] 
 
 def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
     return _answer(request, problem(error.status, error.code(), error.detail, **error.extra), headers)
 
 
@@ -115,6 +118,7 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
                 problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
             )
         response.headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
+        response.headers.update(headers_of(request))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault("X-Frame-Options", "DENY")
