@@ -1,4 +1,4 @@
-"""The limits as shipped, counted in a real Valkey: exact over processes, told in headers, and safe without the store."""
+"""The limits as shipped, counted in a real Valkey: exact over processes, told in headers, safe without the store."""
 
 import multiprocessing
 import re
