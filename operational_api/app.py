@@ -14,7 +14,8 @@ from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
-from operational_api.core.tokens import TokenVerifier
+from operational_api.core.signed_urls import UrlSigner
+from operational_api.core.tokens import Delegation, TokenVerifier
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -59,6 +60,8 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.signing_key = key
+    app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
+    app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
     app.state.authenticators = [bearer(TokenVerifier(lambda _refresh: public, issuer=settings.public_url))]

@@ -31,6 +31,8 @@ class ApiSettings(BaseSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
 
+    url_signing_keys: SecretStr = SecretStr("")
+    """`id:secret,id:secret`: keys of signed addresses, the first signs; empty takes one made from `session_secret`."""
     redis_url: SecretStr = SecretStr("")
     """`redis://:password@host:port`: where all processes count requests; empty counts in each process alone."""
     rate_limit_factor: float = 1.0

@@ -44,7 +44,11 @@ def configure(folder: Path, ports: Mapping[str, int]) -> list[str]:
     middlewares = {
         "slash": {"redirectRegex": {"regex": "^([^?]*[^/?])([?].*)?$", "replacement": "${1}/${2}"}},
         "admins": {
-            "forwardAuth": {"address": f"{address['api']}/gateway/authorize?roles=admin", "trustForwardHeader": True}
+            "forwardAuth": {
+                "address": f"{address['api']}/gateway/authorize?roles=admin",
+                "trustForwardHeader": True,
+                "authResponseHeaders": ["Authorization"],
+            }
         },
     }
     dynamic = {"http": {"routers": routers, "services": services, "middlewares": middlewares}}

@@ -181,7 +181,9 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         Service(
             "dagster-webserver",
             [
-                str(scripts / "dagster-webserver"),
+                python,
+                "-m",
+                "orchestration.webserver",
                 "-w",
                 workspace,
                 "-h",
@@ -194,7 +196,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
                 "warning",
             ],
             "data pipelines",
-            data,
+            data | {"PLYO_JWKS_URL": f"{local['api']}/oidc/jwks"},
             ready=f"{local['dagster']}/dagster/server_info",
             url=f"{public}/dagster/",
         ),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from contracts import telemetry
+from contracts.tokens import ANALYTICS
 from operational_api.analytics import router
 from operational_api.analytics.errors import LakeDown, NotBuilt
 from operational_api.analytics.freshness import Clock
@@ -72,7 +73,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.lake = lake
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
-    verifier = TokenVerifier(keys or keys_from_url(settings.jwks_url), issuer=settings.public_url)
+    source = keys or keys_from_url(settings.jwks_url)
+    verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
     http.install(app)
     app.include_router(health)
