@@ -26,6 +26,7 @@ SECRET_NAMES = (
 PREFIXES = {"stripe_key": "sk_test_", "stripe_webhook": "whsec_"}
 PORT_NAMES = (
     "postgres", "api", "analytics", "dagster", "dagster_code", "coach", "admin", "stripe", "mailbox", "smtp", "valkey",
+    "gateway_tls",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plyo import gateway, valkey
+from plyo import certificate, gateway, valkey
 from plyo.home import Home, checkout
 
 STACK_MARK = "PLYO_STACK_ID"
@@ -121,8 +121,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
     return [
         Service(
             "gateway",
-            gateway.configure(home.path / "gateway", ports),
-            "one address for everything",
+            gateway.configure(home.path / "gateway", ports, certificate=certificate.ensure(home.path / "gateway")),
+            f"one address for everything; by TLS https://127.0.0.1:{ports['gateway_tls']}",
             url=public,
             ready=f"{public}/live",
         ),
