@@ -79,6 +79,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
         "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
+        "PLYO_ANALYTICS_URL": local["analytics"],
+        "PLYO_GRAPHQL_INTROSPECTION": "true",
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core.errors import NotFound
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.gateway.home import compose
+from operational_api.gateway.bff.composition import compose
+from operational_api.gateway.bff.customer import PARTS
 from operational_api.web.filters import zone
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
@@ -38,7 +39,7 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
     if principal.account_id is None:
         raise NotFound
     now = datetime.now(UTC)
-    found = compose(request.app.state.sessions, principal.account_id, now=now)
+    found = compose(request.app.state.sessions, principal.account_id, PARTS, now=now)
     hour = now.astimezone(zone(time_zone(request))).hour
     greeting = "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
     return render(request, "gateway/home.html", is_offline_ready=True, home=found, greeting=greeting, **found.parts)

@@ -8,12 +8,16 @@ from fastapi import APIRouter, Query, Request, Response
 from contracts.tokens import DAGSTER
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import MaybePrincipal
+from operational_api.gateway.bff import router as bff
+from operational_api.gateway.graphql import router as graphql
 from operational_api.web.rendering import redirect, safe_return_path
 
-router = APIRouter(tags=["gateway"], include_in_schema=False)
+router = APIRouter()
+router.include_router(graphql.router)
+router.include_router(bff.router)
 
 
-@router.get("/gateway/authorize")
+@router.get("/gateway/authorize", tags=["gateway"], include_in_schema=False)
 def authorize(request: Request, principal: MaybePrincipal, roles: Annotated[str, Query(max_length=100)]) -> Response:
     """204 lets the request pass; a guest is sent to sign in and then back; another role gets a page that says no.
 
