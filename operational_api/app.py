@@ -8,6 +8,7 @@ from types import ModuleType
 
 from fastapi import Depends, FastAPI
 from joserfc.jwk import KeySet, RSAKey
+from starlette.middleware import Middleware
 
 from contracts import telemetry
 from operational_api.core import health, http
@@ -75,6 +76,8 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
             pages.append(page)
     if shell := _part("web", "shell"):
         shell.mount(app, pages)
+    if caching := _part("gateway", "caching"):  # outermost: what is said of keeping an answer is said once, here
+        app.user_middleware.insert(0, Middleware(caching.CachingMiddleware))
     return app
 
 

@@ -65,7 +65,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
-        docs_url="/api/analytics/docs", openapi_url="/api/analytics/openapi.json",
+        docs_url=None, redoc_url=None, openapi_url="/api/analytics/openapi.json",
         dependencies=[Depends(enforce)],
     )  # fmt: skip
     app.state.settings = settings

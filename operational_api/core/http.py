@@ -124,6 +124,8 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
         response.headers.setdefault("X-Frame-Options", "DENY")
         if request.url.path.startswith("/api"):
             response.headers.setdefault("Cache-Control", "no-store")
+            if not response.headers.get("content-type", "").startswith("text/html"):
+                response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         log.info(
             "request", method=request.method, path=request.url.path, status=response.status_code,
             milliseconds=round((time.perf_counter() - began) * 1000, 1),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from contracts.tokens import DAGSTER
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import MaybePrincipal
+from operational_api.gateway import reports
 from operational_api.gateway.bff import router as bff
 from operational_api.gateway.graphql import router as graphql
 from operational_api.web.rendering import redirect, safe_return_path
@@ -15,6 +16,7 @@ from operational_api.web.rendering import redirect, safe_return_path
 router = APIRouter()
 router.include_router(graphql.router)
 router.include_router(bff.router)
+router.include_router(reports.router)
 
 
 @router.get("/gateway/authorize", tags=["gateway"], include_in_schema=False)
