@@ -25,7 +25,8 @@ def content_policy(settings: ApiSettings, nonce: str) -> str:
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
         f"img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}; "
-        f"report-uri {REPORTS}; report-to csp"
+        # A browser that knows `report-to` leaves `report-uri` out, and knows endpoints by https alone.
+        f"report-uri {REPORTS}{'; report-to csp' if settings.has_tls else ''}"
     )
 
 
@@ -53,7 +54,8 @@ class HeadersMiddleware:
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
                 if is_page:
                     headers.setdefault("Cache-Control", "no-store")
-                    headers.setdefault("Reporting-Endpoints", f'csp="{REPORTS}"')
+                    if self.settings.has_tls:
+                        headers.setdefault("Reporting-Endpoints", f'csp="{REPORTS}"')
                 if self.settings.has_tls:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             await send(message)
