@@ -6,14 +6,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from joserfc.jwk import KeySet, RSAKey
+from starlette.middleware import Middleware
 
 from contracts import telemetry
 from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
-from operational_api.core.tokens import TokenVerifier
+from operational_api.core.rate_limit import Limiter, enforce
+from operational_api.core.signed_urls import UrlSigner
+from operational_api.core.tokens import Delegation, TokenVerifier
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -51,12 +54,15 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
 
     app = FastAPI(
         title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
-        responses=http.REFUSALS,
+        responses=http.REFUSALS, dependencies=[Depends(enforce)],
     )  # fmt: skip
     key = RSAKey.import_key(settings.signing_key_file.read_bytes())
     key.ensure_kid()
     app.state.settings = settings
+    app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.signing_key = key
+    app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
+    app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
     # A context that starts alone cannot see identity's sessions: tokens then live until they expire.
@@ -73,6 +79,8 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
             pages.append(page)
     if shell := _part("web", "shell"):
         shell.mount(app, pages)
+    if caching := _part("gateway", "caching"):  # outermost: what is said of keeping an answer is said once, here
+        app.user_middleware.insert(0, Middleware(caching.CachingMiddleware))
     return app
 
 

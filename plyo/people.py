@@ -66,6 +66,9 @@ def ensure_oauth_clients(server: PostgresServer, secrets: Mapping[str, str], pub
         clients.ensure_clients(
             session,
             public_url=public_url,
-            secrets={f"plyo-{name}": secrets[f"{name}_client"] for name in ("app", "coach", "admin", "activation")},
+            secrets={
+                f"plyo-{name}": secrets[f"{name}_client"]
+                for name in ("app", "coach", "admin", "activation", "supervisor")
+            },
         )
     engine.dispose()

@@ -1,7 +1,7 @@
 """Runs a Dagster job through the webserver's GraphQL, as a person would from its page, and follows it step by step."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import httpx
@@ -36,19 +36,50 @@ class PipelineFailed(RuntimeError):
     """A job did not succeed; the message says which step and where to read more."""
 
 
-def run_job(url: str, job: str, *, on_step: Callable[[float, float, str], None], timeout_seconds: float = 600) -> None:
+class ServiceToken(httpx.Auth):
+    """Puts a service's own token on every request, and gets a new one before it is over.
+
+    Args:
+        api_url: Of the operational API.
+        client_id: The service as an OAuth client.
+        secret: Its secret.
+    """
+
+    def __init__(self, api_url: str, client_id: str, secret: str) -> None:
+        self._url, self._client = f"{api_url}/oidc/token", (client_id, secret)
+        self._token, self._until = "", 0.0
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """One request."""
+        if time.monotonic() >= self._until:
+            answer = httpx.post(self._url, data={"grant_type": "client_credentials"}, auth=self._client, timeout=10)
+            found = answer.raise_for_status().json()
+            self._token, self._until = found["access_token"], time.monotonic() + found["expires_in"] / 2
+        request.headers["authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+def run_job(
+    url: str,
+    job: str,
+    *,
+    on_step: Callable[[float, float, str], None],
+    auth: httpx.Auth | None = None,
+    timeout_seconds: float = 600,
+) -> None:
     """Launch a job and wait for its end.
 
     Args:
         url: Of the webserver with its path prefix.
         job: Name of the job.
         on_step: Told steps done, steps in all, and the key of a step under way.
+        auth: What the webserver wants to see.
         timeout_seconds: After this the job is given up on; it goes on by itself.
 
     Raises:
         PipelineFailed: it could not be launched, failed, or took too long.
     """
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=60, auth=auth) as client:
         location, repository = _find(client, job)
         launched = _ask(client, _LAUNCH, job=job, location=location, repository=repository)["launchRun"]
         if launched["__typename"] != "LaunchRunSuccess":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plyo import gateway
+from plyo import certificate, gateway, valkey
 from plyo.home import Home, checkout
 
 STACK_MARK = "PLYO_STACK_ID"
@@ -65,7 +65,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             "warning",
         ]
 
-    operational = {
+    counts = {"PLYO_REDIS_URL": valkey.url(ports["valkey"], secrets["valkey"])}
+    operational = counts | {
         "PLYO_PUBLIC_URL": public,
         "PLYO_API_URL": local["api"],
         "PLYO_DATABASE_URL": database("plyo_api", "plyo", "postgresql+psycopg"),
@@ -82,6 +83,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
         "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
+        "PLYO_ANALYTICS_URL": local["analytics"],
+        "PLYO_GRAPHQL_INTROSPECTION": "true",
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
@@ -124,10 +127,16 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
     return [
         Service(
             "gateway",
-            gateway.configure(home.path / "gateway", ports),
-            "one address for everything",
+            gateway.configure(home.path / "gateway", ports, certificate=certificate.ensure(home.path / "gateway")),
+            f"one address for everything; by TLS https://127.0.0.1:{ports['gateway_tls']}",
             url=public,
             ready=f"{public}/live",
+        ),
+        Service(
+            "valkey",
+            valkey.configure(home.path / "valkey", ports["valkey"], secrets["valkey"]),
+            "how often who asked for what",
+            ready=f"tcp://127.0.0.1:{ports['valkey']}",
         ),
         Service(
             "stripe",
@@ -178,7 +187,9 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         Service(
             "dagster-webserver",
             [
-                str(scripts / "dagster-webserver"),
+                python,
+                "-m",
+                "orchestration.webserver",
                 "-w",
                 workspace,
                 "-h",
@@ -191,7 +202,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
                 "warning",
             ],
             "data pipelines",
-            data,
+            data | {"PLYO_JWKS_URL": f"{local['api']}/oidc/jwks"},
             ready=f"{local['dagster']}/dagster/server_info",
             url=f"{public}/dagster/",
         ),
@@ -206,6 +217,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             uvicorn("operational_api.analytics.app:serve", ports["analytics"]),
             "every number",
             reader
+            | counts
             | {
                 "PLYO_PUBLIC_URL": public,
                 "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",

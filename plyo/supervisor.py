@@ -115,13 +115,22 @@ class Supervisor:
                 ensure_business(self.home, self.server, secrets, *self.demo, progress=advance)
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
-            self._launch(services, "gateway", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics")
+            self._launch(
+                services, "gateway", "valkey", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics"
+            )
             platform.result()
         with self.steps.step("Wait for every process") as advance:
             self._wait_for_all(advance)
         if not first_pipeline_is_done(self.home):
             with self.steps.step("Run the first pipeline") as advance:
-                pipeline.run_job(f"http://127.0.0.1:{self.ports['dagster']}/dagster", "first_pipeline", on_step=advance)
+                pipeline.run_job(
+                    f"http://127.0.0.1:{self.ports['dagster']}/dagster",
+                    "first_pipeline",
+                    on_step=advance,
+                    auth=pipeline.ServiceToken(
+                        f"http://127.0.0.1:{self.ports['api']}", "plyo-supervisor", secrets["supervisor_client"]
+                    ),
+                )
             mark_first_pipeline(self.home)
         self.is_ready, self.ready_at = True, datetime.now(UTC)
         self._write_state("ready")

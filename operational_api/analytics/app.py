@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from contracts import telemetry
+from contracts.tokens import ANALYTICS
 from operational_api.analytics import router
 from operational_api.analytics.errors import LakeDown, NotBuilt
 from operational_api.analytics.freshness import Clock
@@ -16,6 +17,7 @@ from operational_api.core import http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
+from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.tokens import KeySource, TokenVerifier, keys_from_url
 
 health = APIRouter(tags=["health"])
@@ -68,14 +70,17 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
-        docs_url="/api/analytics/docs", openapi_url="/api/analytics/openapi.json",
+        docs_url=None, redoc_url=None, openapi_url="/api/analytics/openapi.json",
+        dependencies=[Depends(enforce)],
     )  # fmt: skip
     app.state.settings = settings
+    app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.lake = lake
     app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
-    verifier = TokenVerifier(keys or keys_from_url(settings.jwks_url), issuer=settings.public_url)
+    source = keys or keys_from_url(settings.jwks_url)
+    verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
     http.install(app)
     app.include_router(health)

@@ -19,6 +19,9 @@ class AnalyticsSettings(WarehouseSettings):
     Without it nothing about one person is shown: what cannot be written down is not told."""
     dbt_manifest: Path = Path("dbt_project/target/manifest.json")
     """Written by dbt: what every mart is made of."""
+    redis_url: SecretStr = SecretStr("")
+    """As the API's: where all processes count requests."""
+    rate_limit_factor: float = 1.0
     lake_memory_limit: str = "512MB"
     analytics_cursors: int = 4
     """Queries that run at once; more wait for their turn."""

@@ -1,5 +1,6 @@
 """The only door to commerce for other contexts: ids and plain values in and out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.models import Plan, Subscription
-from operational_api.commerce.service import customers, packs
+from operational_api.commerce.service import customers, packs, plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +28,28 @@ class CurrentPlan:
 
 def current_plan(session: Session, customer_id: UUID) -> CurrentPlan | None:
     """The membership that lets a customer book today: trialing, active or overdue; None when paused or without one."""
-    row = session.execute(
+    return current_plans(session, [customer_id]).get(customer_id)
+
+
+def current_plans(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, CurrentPlan]:
+    """The memberships of many customers in one query. Who has none that lets them book is not in the answer."""
+    rows = session.execute(
         select(Subscription, Plan)
         .join(Plan, Plan.id == Subscription.plan_id)
-        .where(Subscription.customer_id == customer_id, Subscription.status.in_(lifecycle.USABLE))
-    ).one_or_none()
-    if row is None:
-        return None
-    subscription, plan = row
-    return CurrentPlan(
-        subscription_id=subscription.id,
-        plan_id=plan.id,
-        code=plan.code,
-        name=plan.name,
-        status=subscription.status,
-        sessions_included=plan.sessions_included,
-        ends_at=subscription.cancel_at,
+        .where(Subscription.customer_id.in_(list(customer_ids)), Subscription.status.in_(lifecycle.USABLE))
     )
+    return {
+        subscription.customer_id: CurrentPlan(
+            subscription_id=subscription.id,
+            plan_id=plan.id,
+            code=plan.code,
+            name=plan.name,
+            status=subscription.status,
+            sessions_included=plan.sessions_included,
+            ends_at=subscription.cancel_at,
+        )
+        for subscription, plan in rows
+    }
 
 
 def has_active_plan(session: Session, customer_id: UUID, now: datetime) -> bool:
@@ -75,3 +81,22 @@ def pack_sessions_left(session: Session, customer_id: UUID, now: datetime) -> in
     """Prepaid sessions a customer can still use at `now`, over all packs."""
     found = packs.usable_packs(session, customer_id=customer_id, now=now)
     return sum(pack.sessions_total - pack.sessions_used for pack, _ in found)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOffer:
+    """A plan for sale, its price in minor units, tax included."""
+
+    code: str
+    name: str
+    description: str
+    amount_minor: int
+    currency: str
+
+
+def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanOffer]:
+    """What is sold in a currency at `now`, in the order in which it is shown."""
+    return [
+        PlanOffer(sold.plan.code, sold.plan.name, sold.plan.description, sold.price.amount_minor, sold.price.currency)
+        for sold in plans.offers(session, currency=currency, now=now)
+    ]

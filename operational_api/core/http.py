@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from contracts.telemetry import current_traceparent, get_logger, trace
 from operational_api.core import audit
 from operational_api.core.errors import DomainError, Forbidden, Unavailable
+from operational_api.core.rate_limit import headers_of
 
 log = get_logger(__name__)
 ProblemPage = Callable[[Request, dict[str, Any]], Response]
@@ -77,7 +78,9 @@ def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)  # noqa: S101 - registered for this class only
     if isinstance(error, Forbidden):
         _note_refusal(request, error)
-    headers = {"WWW-Authenticate": error.challenge} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": error.challenge} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
     return _answer(request, problem(error.status, error.code(), error.detail, **error.extra), headers)
 
 
@@ -138,11 +141,14 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
         if refusals and (sessions := audit_sessions(request.app)) is not None:
             await run_in_threadpool(audit.keep, sessions, refusals)
         response.headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
+        response.headers.update(headers_of(request))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault("X-Frame-Options", "DENY")
         if request.url.path.startswith("/api"):
             response.headers.setdefault("Cache-Control", "no-store")
+            if not response.headers.get("content-type", "").startswith("text/html"):
+                response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         log.info(
             "request", method=request.method, path=request.url.path, status=response.status_code,
             milliseconds=round((time.perf_counter() - began) * 1000, 1),

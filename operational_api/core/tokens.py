@@ -1,56 +1,40 @@
-"""Verifying access tokens: signature against the issuer's published keys, issuer, audience, expiry. Identity issues."""
+"""Access tokens in the API: believing those made for it, and making short ones to ask another service in a name.
+
+Identity issues tokens to clients; what is made here never leaves the inside. How a token is checked: contracts.tokens.
+"""
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import RSAKey
 
+from contracts.ids import new_id
+from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, Verifier, keys_from_url
 from operational_api.core.errors import Unauthenticated
 
-AUDIENCE = "plyo-api"
-ALGORITHMS = ["RS256"]
-KeySource = Callable[[bool], KeySet]
+if TYPE_CHECKING:
+    from operational_api.core.principal import Principal
 
-
-def keys_from_url(url: str, *, ttl_seconds: float = 300) -> KeySource:
-    """Keys fetched from a JWKS address, kept for `ttl_seconds`, fetched anew when a token names an unknown key."""
-    lock = Lock()
-    cached: list[tuple[float, KeySet]] = []
-
-    def keys(refresh: bool) -> KeySet:
-        with lock:
-            age = time.monotonic() - cached[0][0] if cached else float("inf")
-            if age > (5 if refresh else ttl_seconds):
-                answer = httpx.get(url, timeout=5)
-                answer.raise_for_status()
-                cached[:] = [(time.monotonic(), KeySet.import_key_set(answer.json()))]
-            return cached[0][1]
-
-    return keys
+__all__ = ["AUDIENCE", "Delegation", "KeySource", "TokenVerifier", "keys_from_url"]
+AUDIENCE = API
+DELEGATED_SECONDS = 60
+_REMADE_AFTER_SECONDS = 30
 
 
 class TokenVerifier:
-    """Turns a bearer token into its claims, or refuses it.
+    """`contracts.tokens.Verifier` with the house's refusal.
 
     Args:
-        keys: Returns the issuer's public keys; called with True when a token names a key that was not among them.
+        keys: Where the issuer's public keys come from.
         issuer: The one accepted `iss`.
+        audience: Whom a token must be for.
     """
 
-    def __init__(self, keys: KeySource, *, issuer: str) -> None:
-        self._keys = keys
-        self._claims = jwt.JWTClaimsRegistry(
-            leeway=5,
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": AUDIENCE},
-            exp={"essential": True},
-            sub={"essential": True},
-        )
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str = AUDIENCE) -> None:
+        self._verifier = Verifier(keys, issuer=issuer, audience=audience)
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a valid access token.
@@ -58,17 +42,47 @@ class TokenVerifier:
         Raises:
             Unauthenticated: signature, algorithm, type, issuer, audience or expiry is wrong.
         """
-        for refresh in (False, True):
-            try:
-                decoded = jwt.decode(token, self._keys(refresh), algorithms=ALGORITHMS)
-                self._claims.validate(decoded.claims)
-            except ValueError as error:  # joserfc: no key of the set has the token's kid
-                if refresh:
-                    raise Unauthenticated("This token was signed by a key we do not know.") from error
-                continue
-            except JoseError as error:
-                raise Unauthenticated("This token is expired or not valid here. Sign in again.") from error
-            if decoded.header.get("typ") != "at+jwt":
-                raise Unauthenticated("This is not an access token.")
-            return decoded.claims
-        raise AssertionError("unreachable")
+        try:
+            return self._verifier.claims(token)
+        except InvalidToken as error:
+            raise Unauthenticated(str(error)) from error
+
+
+@dataclass
+class Delegation:
+    """Makes tokens by which the API asks another service for somebody: of one audience, a minute long, with `act`
+    (RFC 8693) telling that it is the API that asks.
+
+    Args:
+        issuer: `iss`, the public origin.
+        key: RSA private key with a `kid`.
+    """
+
+    issuer: str
+    key: RSAKey
+    _made: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def token(self, principal: "Principal", audience: str) -> str:
+        """A token that lives for at least half a minute more; a page's many requests share one."""
+        known = (principal.key, str(principal.session_id), audience)
+        with self._lock:
+            at, token = self._made.get(known, (0.0, ""))
+            if time.monotonic() - at < _REMADE_AFTER_SECONDS and token:
+                return token
+            if len(self._made) > 10_000:
+                self._made.clear()
+            token = self._sign(principal, audience)
+            self._made[known] = (time.monotonic(), token)
+            return token
+
+    def _sign(self, principal: "Principal", audience: str) -> str:
+        at = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": self.issuer, "aud": audience, "sub": principal.key, "client_id": principal.client_id,
+            "role": principal.role, "act": {"sub": API}, "iat": at, "exp": at + DELEGATED_SECONDS, "jti": str(new_id()),
+        }  # fmt: skip
+        if principal.session_id:
+            claims["sid"] = str(principal.session_id)
+        header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": self.key.kid}
+        return jwt.encode(header, claims, self.key, algorithms=ALGORITHMS)

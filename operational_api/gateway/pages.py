@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from operational_api.core import audit
 from operational_api.core.errors import NotFound
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.gateway.home import compose
+from operational_api.gateway.bff.composition import compose
+from operational_api.gateway.bff.customer import PARTS
 from operational_api.web.filters import zone
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
@@ -39,7 +40,7 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
     if principal.account_id is None:
         raise NotFound
     now = datetime.now(UTC)
-    found = compose(request.app.state.sessions, principal.account_id, now=now)
+    found = compose(request.app.state.sessions, principal.account_id, PARTS, now=now)
     with request.app.state.sessions.begin() as session:  # it shows how training goes
         audit.record_read(session, principal, "training.read_progress", "Client", [principal.account_id], now=now)
     hour = now.astimezone(zone(time_zone(request))).hour

@@ -5,14 +5,21 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 
+from contracts.tokens import DAGSTER
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import MaybePrincipal
+from operational_api.gateway import reports
+from operational_api.gateway.bff import router as bff
+from operational_api.gateway.graphql import router as graphql
 from operational_api.web.rendering import redirect, safe_return_path
 
-router = APIRouter(tags=["gateway"], include_in_schema=False)
+router = APIRouter()
+router.include_router(graphql.router)
+router.include_router(bff.router)
+router.include_router(reports.router)
 
 
-@router.get("/gateway/authorize")
+@router.get("/gateway/authorize", tags=["gateway"], include_in_schema=False)
 def authorize(request: Request, principal: MaybePrincipal, roles: Annotated[str, Query(max_length=100)]) -> Response:
     """204 lets the request pass; a guest is sent to sign in and then back; another role gets a page that says no.
 
@@ -27,5 +34,7 @@ def authorize(request: Request, principal: MaybePrincipal, roles: Annotated[str,
     if principal.role not in roles.split(","):
         allowed = " and ".join(f"{role}s" for role in roles.split(","))
         raise Forbidden(f"This part of Plyo is for {allowed}. You are signed in as a {principal.role}.")
-    headers = {"X-Plyo-Principal": principal.key, "X-Plyo-Role": principal.role}
+    # Traefik hands the token on: the tool behind it believes the token, not the address it was asked from.
+    token = request.app.state.delegation.token(principal, DAGSTER)
+    headers = {"X-Plyo-Principal": principal.key, "X-Plyo-Role": principal.role, "Authorization": f"Bearer {token}"}
     return Response(status_code=204, headers=headers)

@@ -5,6 +5,10 @@
 | plyo-coach      | coaches           | confidential (Streamlit's st.login)    |
 | plyo-admin      | admins            | public, PKCE (Panel's auth_code)       |
 | plyo-activation | itself            | client_credentials                     |
+| plyo-supervisor | the local stack   | client_credentials, where there is one |
+
+A service's token is for one service. A console asks two of them as the person, and can hold one token only (`st.login`
+and Panel know no second), so that one names both.
 """
 
 import argparse
@@ -13,11 +17,13 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
+from contracts.tokens import ANALYTICS, API, DAGSTER
 from operational_api.core.database import make_engine, session_factory
 from operational_api.identity.service.clients import register
 from operational_api.settings import ApiSettings
 
 CONSOLE_TOKEN_SECONDS = 3600
+SERVICE_TOKEN_SECONDS = 300
 
 
 def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, str]) -> None:
@@ -25,7 +31,8 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
 
     Args:
         public_url: The gateway's origin, no trailing slash.
-        secrets: By client id: plyo-app, plyo-coach, plyo-activation; others are ignored.
+        secrets: By client id: plyo-app, plyo-coach, plyo-activation; plyo-supervisor where one runs the stack. Others
+            are ignored.
     """
     root = public_url.rstrip("/")
     register(
@@ -45,6 +52,7 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         redirect_uris=[f"{root}/coach/oauth2callback"],
         post_logout_redirect_uris=[f"{root}/coach", f"{root}/coach/", f"{root}/coach/oauth2callback"],
         secret=secrets["plyo-coach"],
+        audiences=(API, ANALYTICS),
         access_token_seconds=CONSOLE_TOKEN_SECONDS,
     )
     register(
@@ -54,6 +62,7 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         allowed_roles=("admin",),
         redirect_uris=[f"{root}/admin/login", f"{root}/admin/", f"{root}/admin"],
         post_logout_redirect_uris=[f"{root}/admin", f"{root}/admin/"],
+        audiences=(API, ANALYTICS),
         access_token_seconds=CONSOLE_TOKEN_SECONDS,
     )
     register(
@@ -62,7 +71,18 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         name="Activation of scores",
         allowed_roles=("service",),
         secret=secrets["plyo-activation"],
+        access_token_seconds=SERVICE_TOKEN_SECONDS,
     )
+    if "plyo-supervisor" in secrets:
+        register(
+            session,
+            client_id="plyo-supervisor",
+            name="Supervisor of the local stack",
+            allowed_roles=("service",),
+            secret=secrets["plyo-supervisor"],
+            audiences=(DAGSTER,),
+            access_token_seconds=SERVICE_TOKEN_SECONDS,
+        )
 
 
 def main() -> None:

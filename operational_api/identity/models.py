@@ -85,6 +85,7 @@ class OAuthClient(Base):
     """An application that people sign in to, or a service that acts on its own.
 
     Without a secret it is public (PKCE is then all it has); `allowed_roles` of a service is `service` alone.
+    `audiences` are the services that its access tokens are for.
     """
 
     __tablename__ = "oauth_clients"
@@ -95,6 +96,7 @@ class OAuthClient(Base):
     redirect_uris: Mapped[list[str]] = mapped_column(ARRAY(String))
     allowed_roles: Mapped[list[str]] = mapped_column(ARRAY(String))
     post_logout_redirect_uris: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    audiences: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{plyo-api}'"))
     access_token_seconds: Mapped[int] = mapped_column(Integer, server_default="900")
     created_at: Mapped[ServerTime]
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
+from operational_api.core.signed_urls import signer
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
@@ -173,6 +174,14 @@ def my_bookings(request: Request, customer_id: CurrentCustomer, session: DbSessi
         waits=agenda.list_waits(session, customer_id=customer_id, now=now),
         past=[view for view in past if view.booking.id not in shown][:PAST],
     )
+
+
+@router.get("/bookings/{booking_id}/calendar")
+def to_calendar(request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """On to the booking's calendar file by a signed address: phones open it outside of the browser that signed in."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
+    path = f"/api/scheduling/calendar-files/{booking.id}"
+    return redirect(request, signer(request).sign(path, subject=principal.key, now=datetime.now(UTC)))
 
 
 @router.post("/bookings/{booking_id}/cancel")

@@ -56,3 +56,22 @@ def coach_names(session: Session, coach_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Display names of many coaches in one query."""
     rows = session.execute(select(Coach.id, Coach.display_name).where(Coach.id.in_(list(coach_ids))))
     return {row.id: row.display_name for row in rows}
+
+
+def next_sessions(session: Session, customer_ids: Iterable[UUID], now: datetime) -> dict[UUID, SessionFacts]:
+    """The next booked session of many customers in one query. Who has none is not in the answer."""
+    query = (
+        _facts()
+        .where(Booking.customer_id.in_(list(customer_ids)), Booking.status == "booked", Booking.starts_at > now)
+        .distinct(Booking.customer_id)
+        .order_by(Booking.customer_id, Booking.starts_at)
+    )
+    return {row.customer_id: SessionFacts(*row) for row in session.execute(query)}
+
+
+def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, until: datetime) -> list[SessionFacts]:
+    """A coach's booked sessions that start in a span of time, the earliest first."""
+    query = _facts().where(
+        Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at >= since, Booking.starts_at < until
+    )
+    return [SessionFacts(*row) for row in session.execute(query.order_by(Booking.starts_at))]

@@ -4,19 +4,23 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
+from operational_api.core import signed_urls
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
 from operational_api.scheduling import access
+from operational_api.scheduling.errors import BookingNotFound
+from operational_api.scheduling.public import session_facts
 from operational_api.scheduling.schemas import (
     AvailabilityRead,
     AvailabilityReplace,
     BookingCreate,
     BookingRead,
+    CalendarLink,
     CoachRead,
     Kind,
     OutcomeCreate,
@@ -24,7 +28,8 @@ from operational_api.scheduling.schemas import (
     WaitlistRead,
     Zone,
 )
-from operational_api.scheduling.service import agenda, availability, bookings, slots, waitlist
+from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, slots, waitlist
+from operational_api.scheduling.service.calendar_file import MEDIA_TYPE
 
 router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
 
@@ -135,6 +140,28 @@ def read_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSessi
     """One booking."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), _now())
+
+
+@router.post("/bookings/{booking_id}/calendar-link", status_code=201)
+def create_calendar_link(
+    request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession
+) -> CalendarLink:
+    """An address at which a calendar app fetches this booking within five minutes, without signing in."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
+    path, now = f"{router.prefix}/calendar-files/{booking.id}", _now()
+    return CalendarLink(
+        url=signed_urls.signer(request).sign(path, subject=principal.key, now=now), expires_at=now + signed_urls.LONGEST
+    )
+
+
+@router.get("/calendar-files/{booking_id}", response_class=Response, responses={200: {"content": {MEDIA_TYPE: {}}}})
+def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, session: DbSession) -> Response:
+    """A booking as an iCalendar file, for whoever holds its signed address."""
+    facts = session_facts(session, booking_id)
+    if facts is None or subject not in (str(facts.customer_id), str(facts.coach_id)):
+        raise BookingNotFound
+    headers = {"Content-Disposition": 'attachment; filename="session.ics"', "Referrer-Policy": "no-referrer"}
+    return Response(calendar_file.render(facts, now=_now()), media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.post("/bookings/{booking_id}/cancellation")

@@ -204,3 +204,10 @@ class CoachRead(BaseModel):
     id: UUID
     display_name: str
     city: str
+
+
+class CalendarLink(BaseModel):
+    """Where a calendar app fetches a booking; `url` is a path on this origin."""
+
+    url: str
+    expires_at: datetime

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.training.models import Client
+from operational_api.training.models import Client, Injury
 from operational_api.training.service import clients, workouts
 from operational_api.training.service.progress import strength_series, weeks_of
 
@@ -133,3 +134,55 @@ def progress(session: Session, customer_id: UUID, now: datetime) -> Progress:
         completed_this_week=week.completed,
         planned_this_week=week.planned,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCard:
+    """A client in a list of many."""
+
+    customer_id: UUID
+    display_name: str
+    coach_id: UUID | None
+    time_zone: str
+
+
+def _card(client: Client) -> ClientCard:
+    return ClientCard(client.id, client.display_name, client.coach_id, client.time_zone)
+
+
+def client_cards(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, ClientCard]:
+    """Many clients in one query. Who is no client is not in the answer."""
+    rows = session.scalars(select(Client).where(Client.id.in_(list(customer_ids))))
+    return {row.id: _card(row) for row in rows}
+
+
+def client_page(
+    session: Session, *, coach_id: UUID | None, search: str, limit: int, cursor: str | None
+) -> tuple[list[ClientCard], str | None]:
+    """Clients by name, a page at a time: one coach's, or everybody's. The caller decides who may ask."""
+    rows, following = clients.list_clients(session, coach_id=coach_id, search=search, limit=limit, cursor=cursor)
+    return [_card(row.client) for row in rows], following
+
+
+@dataclass(frozen=True, slots=True)
+class InjuryFacts:
+    """Something that hurts today: health data, to be shown only where the policy lets somebody see it."""
+
+    injury_id: UUID
+    body_part: str
+    severity: int
+    occurred_on: date
+
+
+def open_injuries(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, list[InjuryFacts]]:
+    """What hurts many clients today, in one query, the newest first. Whom nothing hurts is not in the answer."""
+    rows = session.scalars(
+        select(Injury)
+        .where(Injury.customer_id.in_(list(customer_ids)), Injury.resolved_on.is_(None))
+        .order_by(Injury.occurred_on.desc(), Injury.id)
+    )
+    found: dict[UUID, list[InjuryFacts]] = {}
+    for row in rows:
+        facts = InjuryFacts(row.id, row.body_part, row.severity, row.occurred_on)
+        found.setdefault(row.customer_id, []).append(facts)
+    return found

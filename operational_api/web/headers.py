@@ -11,6 +11,8 @@ from operational_api.settings import ApiSettings
 PAYMENT_PAGES = ("https://checkout.stripe.com", "https://billing.stripe.com")
 
 NOT_A_PAGE = "default-src 'none'; frame-ancestors 'none'"
+REPORTS = "/gateway/csp-reports"
+"""Where browsers tell what a policy kept from happening: an attack, or a mistake of ours."""
 
 
 def content_policy(settings: ApiSettings, nonce: str) -> str:
@@ -22,7 +24,9 @@ def content_policy(settings: ApiSettings, nonce: str) -> str:
     forms = " ".join(("'self'", *PAYMENT_PAGES, f"{payment.scheme}://{payment.netloc}", settings.wearable_pages))
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
-        f"img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}"
+        f"img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}; "
+        # A browser that knows `report-to` leaves `report-uri` out, and knows endpoints by https alone.
+        f"report-uri {REPORTS}{'; report-to csp' if settings.has_tls else ''}"
     )
 
 
@@ -44,14 +48,14 @@ class HeadersMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 is_page = headers.get("content-type", "").startswith("text/html")
-                policy = (
-                    content_policy(self.settings, nonce) if is_page else "default-src 'none'; frame-ancestors 'none'"
-                )
+                policy = content_policy(self.settings, nonce) if is_page else NOT_A_PAGE
                 headers.setdefault("Content-Security-Policy", policy)
                 headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
                 if is_page:
                     headers.setdefault("Cache-Control", "no-store")
+                    if self.settings.has_tls:
+                        headers.setdefault("Reporting-Endpoints", f'csp="{REPORTS}"')
                 if self.settings.has_tls:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             await send(message)

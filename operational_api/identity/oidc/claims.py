@@ -11,7 +11,6 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from contracts.ids import new_id
-from operational_api.core.tokens import AUDIENCE
 from operational_api.identity.models import Account, LoginSession, OAuthClient
 
 ALGORITHM = "RS256"
@@ -66,9 +65,10 @@ def access_token(
 ) -> str:
     """An access token of a person, or without account and login of a service client itself."""
     at = int(now.timestamp())
+    audiences = client.audiences
     claims: dict[str, Any] = {
         "iss": issuer.url,
-        "aud": AUDIENCE,
+        "aud": audiences[0] if len(audiences) == 1 else audiences,
         "sub": str(account.id) if account else client.client_id,
         "client_id": client.client_id,
         "role": account.role if account else "service",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.tokens import API
 from operational_api.identity.models import OAuthClient
 from operational_api.identity.service.links import digest
 
@@ -20,6 +21,7 @@ def register(
     redirect_uris: Sequence[str] = (),
     post_logout_redirect_uris: Sequence[str] = (),
     secret: str | None = None,
+    audiences: Sequence[str] = (API,),
     access_token_seconds: int = 900,
 ) -> None:
     """Register a client, or bring a registered one to these values.
@@ -27,6 +29,7 @@ def register(
     Args:
         allowed_roles: Who may sign in to it; `("service",)` makes it a service that gets tokens for itself.
         redirect_uris: Compared exactly.
+        audiences: The services that its access tokens are for.
         secret: None makes a public client, which must use PKCE. Kept as a hash: give one of high entropy.
     """
     values = {
@@ -35,6 +38,7 @@ def register(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "allowed_roles": list(allowed_roles),
+        "audiences": list(audiences),
         "access_token_seconds": access_token_seconds,
     }
     statement = insert(OAuthClient).values(client_id=client_id, created_at=datetime.now(UTC), **values)

@@ -7,7 +7,7 @@ const SHELL = "shell-__VERSION__";
 const PERSON = "person-";
 const PUBLIC = "pages-public";
 const FILES = __FILES__;
-const NOT_OURS = /^\/(api|oidc|auth|coach|admin|dagster|mailbox|webhooks|gateway|login|signup|verify-email|reset-password|live|ready|\.well-known)(\/|$)/;
+const NOT_OURS = /^\/(api|oidc|auth|coach|admin|dagster|mailbox|webhooks|gateway|login|signup|verify-email|reset-password|live|ready|\.well-known|bookings\/[\w-]+\/calendar)(\/|$)/;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));

@@ -223,7 +223,7 @@ def serve(settings: AnalyticsSettings) -> FastAPI:
 def person(app: FastAPI, role: str, account: UUID | None = None, **options: object) -> TestClient:
     """A client with the token of a person (or service) of that role."""
     claims = {
-        "iss": ISSUER, "aud": "plyo-api", "sub": str(account or new_id()), "role": role, "client_id": "tests",
+        "iss": ISSUER, "aud": "plyo-analytics", "sub": str(account or new_id()), "role": role, "client_id": "tests",
         "sid": str(new_id()), "exp": int(time.time()) + 600,
     }  # fmt: skip
     token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
 from operational_api.core.principal import Principal
-from operational_api.gateway.home import PARTS, compose
+from operational_api.gateway.bff.composition import Asker, compose
+from operational_api.gateway.bff.customer import PARTS
 from tests.browser import Browser
 
 
@@ -68,7 +69,7 @@ class TestHome:
         assert "not available right now" not in page.text
 
     def test_a_part_that_fails_leaves_a_gap_and_no_more(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(session: Session, customer_id: object, now: datetime) -> object:
+        def broken(asker: Asker) -> object:
             raise RuntimeError("down")
 
         monkeypatch.setitem(PARTS, "membership", broken)
@@ -80,18 +81,18 @@ class TestHome:
         assert "Nothing booked yet" in page.text
 
     def test_every_part_has_an_answer_for_a_stranger(self, app: FastAPI) -> None:
-        found = compose(app.state.sessions, new_id(), now=datetime.now(UTC))
-        assert found.missing == []
+        found = compose(app.state.sessions, new_id(), PARTS, now=datetime.now(UTC), part_seconds=10, screen_seconds=60)
+        assert found.missing == {}
         assert found.parts.keys() == PARTS.keys()
 
     def test_each_part_has_a_transaction_of_its_own(self, app: FastAPI) -> None:
         seen: list[Session] = []
         factory: sessionmaker[Session] = app.state.sessions
 
-        def note(session: Session, customer_id: object, now: datetime) -> None:
-            seen.append(session)
+        def note(asker: Asker) -> None:
+            seen.append(asker.session)
 
-        compose(factory, new_id(), now=datetime.now(UTC), parts={"a": note, "b": note})
+        compose(factory, new_id(), {"a": note, "b": note}, now=datetime.now(UTC))
         assert seen[0] is not seen[1]
 
     def test_consoles_people_are_sent_to_their_console(self, app: FastAPI) -> None:

@@ -34,7 +34,9 @@ from tests.operational_api.conftest import ISSUER
 
 PASSWORD = "correct horse battery"
 HASH = passwords.hashed(PASSWORD)
-SECRETS = {name: f"{name}-secret-of-high-entropy" for name in ("plyo-app", "plyo-coach", "plyo-activation")}
+SECRETS = {
+    name: f"{name}-secret-of-high-entropy" for name in ("plyo-app", "plyo-coach", "plyo-activation", "plyo-supervisor")
+}
 VERIFIER = "a-verifier-that-is-long-enough-for-the-rfc-7636"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 

