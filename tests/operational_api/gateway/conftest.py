@@ -6,13 +6,12 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-
 _AROUND = ("SAVEPOINT", "RELEASE", "ROLLBACK", "SELECT identity.login_sessions.id AS ")
 
 
 @pytest.fixture
 def statements(session: Session) -> Iterator[Callable[[], list[str]]]:
-    """The SQL statements since the last call, but for the look at the caller's session that each request begins with."""
+    """The SQL statements since the last call, without the look at the caller's session that begins each request."""
     heard: list[str] = []
     engine = session.get_bind().engine
 
