@@ -89,8 +89,8 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
     data = lake | {
-        # A dozen processes share this machine, and a second thread in each costs more than it brings: at the demo's size
-        # a build of the marts takes 27 s with one, 36 s with two.
+        # A dozen processes share this machine, and a second thread in each costs more than it brings: a build of the
+        # demo's marts takes 27 s with one, 36 s with two.
         "PLYO_LAKE_THREADS": "1",
         "PLYO_LAKE_CATALOG_URL": database("lake_writer", "lake"),
         "PLYO_CDC_URL": database("plyo_cdc", "plyo"),
