@@ -23,7 +23,7 @@ from operational_api.identity.errors import (
 )
 from operational_api.identity.models import Account, SignInAttempt
 from operational_api.identity.risk import Decision
-from operational_api.identity.service import accounts, sessions
+from operational_api.identity.service import accounts, links, sessions
 from operational_api.identity.service.login import Browser
 from operational_api.identity.service.risk import Assessment, Reason
 from operational_api.identity.service.traits import device_key, traits_of
@@ -168,6 +168,7 @@ def dispute(session: Session, *, account_id: UUID, attempt_id: UUID, now: dateti
     account = session.get_one(Account, account_id)
     row.disputed_at = row.disputed_at or now
     account.password_hash = None
+    links.end_all(session, account_id=account_id, now=now)
     sessions.revoke_all(session, account_id=account_id, now=now)
     accounts.request_reset(session, email=account.email, now=now)
     audit.record(
