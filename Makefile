@@ -8,6 +8,9 @@ EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not journey and not drill"
 
+# Where a machine forbids it, each of the many processes of a run would compile the project for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk clean
 
