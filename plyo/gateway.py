@@ -44,7 +44,10 @@ def configure(folder: Path, ports: Mapping[str, int]) -> list[str]:
     middlewares = {
         "slash": {"redirectRegex": {"regex": "^([^?]*[^/?])([?].*)?$", "replacement": "${1}/${2}"}},
         "admins": {
-            "forwardAuth": {"address": f"{address['api']}/gateway/authorize?roles=admin", "trustForwardHeader": True}
+            "forwardAuth": {
+                "address": f"{address['api']}/gateway/authorize?action=gateway.open_pipelines",
+                "trustForwardHeader": True,
+            }
         },
     }
     dynamic = {"http": {"routers": routers, "services": services, "middlewares": middlewares}}

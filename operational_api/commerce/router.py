@@ -26,8 +26,8 @@ from operational_api.commerce.settings import StripeSettings
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.policy import Resource, require
-from operational_api.core.principal import CurrentAdmin, CurrentCustomer, CurrentPrincipal
+from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 
 router = APIRouter()
 api = APIRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
@@ -60,17 +60,17 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@api.get("/plans")
+@api.get("/plans", dependencies=[Allowed("commerce.read_plans")])
 def list_plans(session: DbSession, currency: CurrencyCode = plans.DEFAULT_CURRENCY) -> PlanList:
     """Plans for sale, with today's price in one currency, tax included."""
     found = plans.offers(session, currency=currency, now=datetime.now(UTC))
     return PlanList(items=[PlanRead.of(sold) for sold in found])
 
 
-@api.post("/checkout-sessions", response_model=CheckoutRead, status_code=201)
+@api.post("/checkout-sessions", response_model=CheckoutRead, status_code=201, dependencies=[Allowed("commerce.buy")])
 def create_checkout(
     body: CheckoutCreate,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     provider: Provider,
@@ -89,15 +89,15 @@ def create_checkout(
     )
 
 
-@api.get("/subscription")
-def read_subscription(customer_id: CurrentCustomer, session: DbSession) -> SubscriptionRead:
+@api.get("/subscription", dependencies=[Allowed("commerce.read_membership")])
+def read_subscription(customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
     """The customer's membership."""
     return SubscriptionRead.of(subscriptions.membership(session, customer_id))
 
 
-@api.post("/subscription/cancellation")
+@api.post("/subscription/cancellation", dependencies=[Allowed("commerce.change_membership")])
 def create_cancellation(
-    body: CancellationCreate, customer_id: CurrentCustomer, session: DbSession, provider: Provider
+    body: CancellationCreate, customer_id: CurrentAccount, session: DbSession, provider: Provider
 ) -> SubscriptionRead:
     """End the membership when the paid period ends."""
     return SubscriptionRead.of(
@@ -107,26 +107,26 @@ def create_cancellation(
     )
 
 
-@api.delete("/subscription/cancellation")
-def delete_cancellation(customer_id: CurrentCustomer, session: DbSession, provider: Provider) -> SubscriptionRead:
+@api.delete("/subscription/cancellation", dependencies=[Allowed("commerce.change_membership")])
+def delete_cancellation(customer_id: CurrentAccount, session: DbSession, provider: Provider) -> SubscriptionRead:
     """Keep the membership after all."""
     return SubscriptionRead.of(
         subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
     )
 
 
-@api.get("/invoices")
+@api.get("/invoices", dependencies=[Allowed("commerce.read_membership")])
 def list_invoices(
-    customer_id: CurrentCustomer, session: DbSession, limit: Limit = 20, cursor: Cursor = None
+    customer_id: CurrentAccount, session: DbSession, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[InvoiceRead]:
     """The customer's invoices, newest first."""
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=limit, cursor=cursor)
     return Page(items=[InvoiceRead.of(row) for row in rows], next_cursor=following)
 
 
-@api.post("/refunds", response_model=RefundRead, status_code=201)
+@api.post("/refunds", response_model=RefundRead, status_code=201, dependencies=[Allowed("commerce.create_refund")])
 def create_refund(
-    body: RefundCreate, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, provider: Provider
+    body: RefundCreate, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, provider: Provider
 ) -> Refund:
     """Give a customer's money back."""
     require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
@@ -141,7 +141,7 @@ def create_refund(
     )
 
 
-@router.post("/webhooks/stripe", tags=["webhooks"])
+@router.post("/webhooks/stripe", tags=["webhooks"], dependencies=[Allowed("commerce.receive_webhook")])
 def receive_stripe_webhook(
     body: Annotated[bytes, Depends(raw_body)],
     session: DbSession,

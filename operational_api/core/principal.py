@@ -1,6 +1,6 @@
-"""Who asks: the signed-in person or service, and the dependencies by which endpoints demand a role.
+"""Who asks: the signed-in person or service.
 
-What they may do to one object is `core.policy`; how they proved who they are is `core.tokens` or the web shell.
+What they may do is `core.policy`; how they proved who they are is `core.tokens` or the web shell.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from fastapi import Depends, Request
 from operational_api.core.errors import Forbidden, Unauthenticated
 from operational_api.core.tokens import TokenVerifier
 
-ROLES = ("customer", "coach", "admin", "service")
+STAFF_ROLES = ("coach", "lead_coach", "front_desk", "finance", "support", "admin", "data")
+ROLES = ("customer", *STAFF_ROLES, "service")
+"""A person has one of these; `service` is a program's. What each may do is `core/policies/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +82,19 @@ def principal(request: Request) -> Principal:
     return found
 
 
-def _person(*roles: str) -> Callable[[Request], UUID]:
-    def account_id(request: Request) -> UUID:
-        found = principal(request)
-        if found.role not in roles or found.account_id is None:
-            raise Forbidden
-        return found.account_id
+def account_id(request: Request) -> UUID:
+    """The account of the person who asks.
 
-    return account_id
-
-
-def _service(request: Request) -> Principal:
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: a service asks.
+    """
     found = principal(request)
-    if found.role != "service":
+    if found.account_id is None:
         raise Forbidden
-    return found
+    return found.account_id
 
 
 MaybePrincipal = Annotated[Principal | None, Depends(maybe_principal)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
-CurrentCustomer = Annotated[UUID, Depends(_person("customer"))]
-CurrentCoach = Annotated[UUID, Depends(_person("coach"))]
-CurrentAdmin = Annotated[UUID, Depends(_person("admin"))]
-CurrentService = Annotated[Principal, Depends(_service)]
+CurrentAccount = Annotated[UUID, Depends(account_id)]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.identity import devices
 from operational_api.identity.errors import (
@@ -29,8 +30,8 @@ from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, safe_return_path
 
-router = APIRouter()
-NAV = [NavItem("Account", "/account", ("customer", "coach", "admin"), order=95, icon="user", place="account")]
+router = APIRouter(dependencies=[Allowed("identity.sign_in")])
+NAV = [NavItem("Account", "/account", "identity.keep_account", order=95, icon="user", place="account")]
 SIGN_IN = "/auth/login"
 Text = Annotated[str, Form()]
 
@@ -178,7 +179,7 @@ def reset(request: Request, session: DbSession, token: Text = "", email: Text = 
     return redirect(request, SIGN_IN, flash="Your new password works from now on. Sign in with it.")
 
 
-@router.get("/account")
+@router.get("/account", dependencies=[Allowed("identity.keep_account")])
 def account_page(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
     """Profile and signed-in devices."""
     account_id = account_id_of(principal)
@@ -190,7 +191,7 @@ def account_page(request: Request, principal: CurrentPrincipal, session: DbSessi
     )  # fmt: skip
 
 
-@router.post("/account")
+@router.post("/account", dependencies=[Allowed("identity.keep_account")])
 def update_account(
     request: Request, principal: CurrentPrincipal, session: DbSession, display_name: Text = "", time_zone: Text = ""
 ) -> Response:
@@ -202,7 +203,7 @@ def update_account(
     return redirect(request, "/account", flash="Saved.")
 
 
-@router.post("/account/password")
+@router.post("/account/password", dependencies=[Allowed("identity.keep_account")])
 def change_password(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
     """Send the link that changes the password: a borrowed, signed-in phone cannot."""
     account = session.get_one(Account, account_id_of(principal))
@@ -210,14 +211,14 @@ def change_password(request: Request, principal: CurrentPrincipal, session: DbSe
     return redirect(request, "/account", flash=f"We have sent a link to {account.email}.", tone="info")
 
 
-@router.post("/account/sessions/{session_id}/end")
+@router.post("/account/sessions/{session_id}/end", dependencies=[Allowed("identity.keep_account")])
 def end_session(request: Request, session_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """Sign one device out."""
     sessions.revoke(session, account_id=account_id_of(principal), session_id=session_id, now=datetime.now(UTC))
     return redirect(request, "/account", flash="That device is signed out.")
 
 
-@router.post("/account/sessions/end")
+@router.post("/account/sessions/end", dependencies=[Allowed("identity.keep_account")])
 def end_other_sessions(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
     """Sign every other device out."""
     ended = sessions.revoke_all(

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.identity.models import Account
 from operational_api.identity.oidc import router as oidc
@@ -26,7 +27,9 @@ from operational_api.identity.service import accounts, sessions
 from operational_api.web import sessions as web_sessions
 
 router = APIRouter()
-_api = APIRouter(prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute)
+_api = APIRouter(
+    prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute, dependencies=[Allowed("identity.sign_in")]
+)
 CHECK_MAIL = Accepted(detail="Check your mailbox: we have sent you an e-mail.")
 
 
@@ -74,13 +77,13 @@ def reset_password(token: str, body: PasswordGiven, session: DbSession) -> None:
     accounts.reset_password(session, token=token, password=body.password, now=datetime.now(UTC))
 
 
-@_api.get("/me", response_model=AccountRead)
+@_api.get("/me", response_model=AccountRead, dependencies=[Allowed("identity.keep_account")])
 def me(principal: CurrentPrincipal, session: DbSession) -> Account:
     """One's own account."""
     return session.get_one(Account, account_id_of(principal))
 
 
-@_api.patch("/me", response_model=AccountRead)
+@_api.patch("/me", response_model=AccountRead, dependencies=[Allowed("identity.keep_account")])
 def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSession) -> Account:
     """Change name and time zone."""
     account = accounts.update_profile(session, account_id=account_id_of(principal), **body.model_dump())
@@ -88,7 +91,7 @@ def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSessi
     return account
 
 
-@_api.get("/sessions")
+@_api.get("/sessions", dependencies=[Allowed("identity.keep_account")])
 def list_sessions(principal: CurrentPrincipal, session: DbSession) -> SessionList:
     """One's signed-in browsers, the current one marked."""
     rows = sessions.listed(session, account_id=account_id_of(principal), now=datetime.now(UTC))
@@ -98,13 +101,13 @@ def list_sessions(principal: CurrentPrincipal, session: DbSession) -> SessionLis
     )
 
 
-@_api.delete("/sessions/{session_id}", status_code=204)
+@_api.delete("/sessions/{session_id}", status_code=204, dependencies=[Allowed("identity.keep_account")])
 def revoke_session(session_id: UUID, principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign one browser out."""
     sessions.revoke(session, account_id=account_id_of(principal), session_id=session_id, now=datetime.now(UTC))
 
 
-@_api.delete("/sessions", status_code=204)
+@_api.delete("/sessions", status_code=204, dependencies=[Allowed("identity.keep_account")])
 def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign every browser out, this one included."""
     sessions.revoke_all(session, account_id=account_id_of(principal), now=datetime.now(UTC))

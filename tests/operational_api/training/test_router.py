@@ -163,7 +163,7 @@ class TestProgrammes:
         assert session.scalar(select(func.count()).select_from(Workout).where(Workout.status == "planned")) == 8
 
     def test_is_not_for_customers(self, mia: Client, phone: TestClient, squat: int) -> None:
-        assert phone.post("/api/training/programmes", json=self.body(mia, squat)).status_code == 404
+        assert phone.post("/api/training/programmes", json=self.body(mia, squat)).status_code == 403
 
     def test_a_change_never_alters_logged_history(
         self, session: Session, mia: Client, phone: TestClient, sign_in: SignIn, squat: int
@@ -196,7 +196,7 @@ class TestInjuries:
         mia.coach_id = coach.id
         session.flush()
         assert sign_in(coach).get(path).json() == [injury]
-        assert sign_in(make_account(session, role="admin")).get(path).status_code == 404
+        assert sign_in(make_account(session, role="admin")).get(path).status_code == 403
         resolved = phone.post(f"/api/training/injuries/{injury['id']}/resolution").json()
         assert resolved["resolved_on"] is not None
         assert published(session, "training.injury_reported") == 1

@@ -50,9 +50,9 @@ def app(serve_app: Callable[[str], FastAPI], fresh_database: Callable[[], str]) 
     app = serve_app(fresh_database())
     app.include_router(router)
     app.state.nav = [
-        NavItem("Things", "/things", ("customer", "guest"), order=1, icon="star"),
-        NavItem("Talk", "/private", ("customer",), order=2, icon="message", badge=unread),
-        NavItem("Clients", "/clients", ("coach",)),
+        NavItem("Things", "/things", "training.train", for_guests=True, order=1, icon="star"),
+        NavItem("Talk", "/private", "training.train", order=2, icon="message", badge=unread),
+        NavItem("Clients", "/clients", "gateway.open_coach_console"),
     ]
     return app
 
