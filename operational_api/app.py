@@ -14,6 +14,7 @@ from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.tokens import TokenVerifier
+from operational_api.core.viewer import ViewerMiddleware
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -58,6 +59,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.settings = settings
     app.state.signing_key = key
     app.state.sessions = session_factory(engine)
+    app.add_middleware(ViewerMiddleware)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
     app.state.authenticators = [bearer(TokenVerifier(lambda _refresh: public, issuer=settings.public_url))]
     http.install(app)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, String, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Integer, String, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,7 +13,7 @@ SCHEMA = {"schema": "identity"}
 
 
 class Account(Base):
-    """A person who can sign in. `role` is customer, coach or admin."""
+    """A person who can sign in. `role` is one of `core.principal.ROLES`; it changes by a `RoleGrant` only."""
 
     __tablename__ = "accounts"
     __table_args__ = (Index("uq_accounts_email_lower", func.lower(text("email")), unique=True), SCHEMA)
@@ -119,3 +119,31 @@ class FailedAttempt(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     bucket: Mapped[str] = mapped_column(String(80))
     attempted_at: Mapped[RequiredTime]
+
+
+class RoleGrant(Base):
+    """One person's role, asked for by one admin and decided by another. `status`: requested, approved, declined.
+
+    `from_role` is what they had when it was asked for; approving it later than `expires_at` is refused.
+    """
+
+    __tablename__ = "role_grants"
+    __table_args__ = (
+        CheckConstraint("status in ('requested', 'approved', 'declined')", name="status"),
+        CheckConstraint("(status = 'requested') = (decided_by is null)", name="decided_by_somebody"),
+        CheckConstraint("status <> 'approved' or decided_by <> requested_by", name="not_by_who_asked"),
+        CheckConstraint("status <> 'approved' or decided_by <> account_id", name="not_by_who_gains"),
+        Index("uq_role_grants_open", "account_id", unique=True, postgresql_where=text("status = 'requested'")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    from_role: Mapped[str] = mapped_column(String(20))
+    role: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20), server_default="requested")
+    requested_by: Mapped[UUID]
+    requested_at: Mapped[RequiredTime]
+    expires_at: Mapped[RequiredTime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
