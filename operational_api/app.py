@@ -13,6 +13,7 @@ from contracts import telemetry
 from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
+from operational_api.core.roles import current_role
 from operational_api.core.tokens import TokenVerifier
 from operational_api.core.viewer import ViewerMiddleware
 from operational_api.settings import ApiSettings
@@ -61,7 +62,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.sessions = session_factory(engine)
     app.add_middleware(ViewerMiddleware)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    app.state.authenticators = [bearer(TokenVerifier(lambda _refresh: public, issuer=settings.public_url))]
+    app.state.authenticators = [
+        bearer(TokenVerifier(lambda _refresh: public, issuer=settings.public_url), role_now=current_role)
+    ]
     http.install(app)
     app.include_router(health.router)
     pages = []

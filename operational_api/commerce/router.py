@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
 
-from operational_api.commerce.models import CheckoutSession, Refund
+from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.schemas import (
@@ -18,11 +19,13 @@ from operational_api.commerce.schemas import (
     PlanRead,
     RefundCreate,
     RefundRead,
+    RefundRequestRead,
+    RequestStatus,
     SubscriptionRead,
     WebhookRead,
 )
-from operational_api.commerce.service import checkout, invoices, plans, refunds, subscriptions, webhooks
-from operational_api.commerce.settings import StripeSettings
+from operational_api.commerce.service import approvals, checkout, invoices, plans, refunds, subscriptions, webhooks
+from operational_api.commerce.settings import RefundSettings, StripeSettings
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -41,6 +44,15 @@ def stripe_settings(request: Request) -> StripeSettings:
         secret_key=settings.stripe_secret_key,
         webhook_secrets=settings.stripe_webhook_secrets,
     )
+
+
+def refund_settings(request: Request) -> RefundSettings:
+    """What one person may give back alone; tests and other deployments put their own on the app."""
+    state = request.app.state
+    if not hasattr(state, "refund_settings"):
+        state.refund_settings = RefundSettings()
+    found: RefundSettings = state.refund_settings
+    return found
 
 
 def payment_provider(request: Request) -> PaymentProvider:
@@ -126,10 +138,18 @@ def list_invoices(
 
 @api.post("/refunds", response_model=RefundRead, status_code=201, dependencies=[Allowed("commerce.create_refund")])
 def create_refund(
-    body: RefundCreate, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, provider: Provider
+    body: RefundCreate,
+    admin_id: CurrentAccount,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    provider: Provider,
+    settings: Annotated[RefundSettings, Depends(refund_settings)],
 ) -> Refund:
-    """Give a customer's money back."""
+    """Give a customer's money back, as far as one person may alone."""
     require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
+    approvals.require_small(
+        session, payment_id=body.payment_id, amount_minor=body.amount_minor, limits=settings.alone_up_to
+    )
     return refunds.refund_payment(
         session,
         provider,
@@ -139,6 +159,48 @@ def create_refund(
         actor_id=admin_id,
         now=datetime.now(UTC),
     )
+
+
+@api.get("/refund-requests", dependencies=[Allowed("commerce.read_refund_requests")])
+def list_refund_requests(
+    session: DbSession, status: RequestStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[RefundRequestRead]:
+    """Refunds that were asked for, the newest first."""
+    rows, following = approvals.requests(session, status=status, limit=limit, cursor=cursor)
+    return Page(items=[RefundRequestRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@api.post(
+    "/refund-requests",
+    response_model=RefundRequestRead,
+    status_code=201,
+    dependencies=[Allowed("commerce.request_refund")],
+)
+def request_refund(body: RefundCreate, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
+    """Ask for a refund; somebody else decides."""
+    return approvals.request_refund(session, **body.model_dump(), asked_by=account_id, now=datetime.now(UTC))
+
+
+@api.post(
+    "/refund-requests/{request_id}/approval",
+    response_model=RefundRequestRead,
+    dependencies=[Allowed("commerce.approve_refund")],
+)
+def approve_refund(
+    request_id: UUID, principal: CurrentPrincipal, session: DbSession, provider: Provider
+) -> RefundRequest:
+    """Give the money back that somebody else asked for."""
+    return approvals.approve(session, provider, request_id=request_id, principal=principal, now=datetime.now(UTC))
+
+
+@api.post(
+    "/refund-requests/{request_id}/refusal",
+    response_model=RefundRequestRead,
+    dependencies=[Allowed("commerce.approve_refund")],
+)
+def decline_refund(request_id: UUID, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
+    """Say no, or take back what one asked for."""
+    return approvals.decline(session, request_id=request_id, by=account_id, now=datetime.now(UTC))
 
 
 @router.post("/webhooks/stripe", tags=["webhooks"], dependencies=[Allowed("commerce.receive_webhook")])

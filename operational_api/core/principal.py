@@ -38,8 +38,16 @@ Authenticator = Callable[[Request], Principal | None]
 """Reads one kind of credential: None when the request carries none, raises Unauthenticated when it is bad."""
 
 
-def bearer(verifier: TokenVerifier) -> Authenticator:
-    """Reads `Authorization: Bearer`."""
+RoleNow = Callable[[Request, UUID, str, int], str]
+"""The role of a person now: given the request, their account, what their token says, and when it was issued."""
+
+
+def bearer(verifier: TokenVerifier, *, role_now: RoleNow | None = None) -> Authenticator:
+    """Reads `Authorization: Bearer`.
+
+    Args:
+        role_now: Asked about each person's token; without it a changed role holds from their next token on.
+    """
 
     def authenticate(request: Request) -> Principal | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -48,11 +56,13 @@ def bearer(verifier: TokenVerifier) -> Authenticator:
         claims = verifier.verify(token.strip())
         if claims.get("role") not in ROLES:
             raise Unauthenticated("This token carries no role.")
-        is_service = claims["role"] == "service"
+        role, account = claims["role"], None if claims["role"] == "service" else UUID(claims["sub"])
+        if account is not None and role_now is not None:
+            role = role_now(request, account, role, int(claims.get("iat", 0)))
         return Principal(
-            role=claims["role"],
+            role=role,
             client_id=claims["client_id"],
-            account_id=None if is_service else UUID(claims["sub"]),
+            account_id=account,
             session_id=UUID(claims["sid"]) if claims.get("sid") else None,
             display_name=claims.get("name", ""),
         )
@@ -63,9 +73,13 @@ def bearer(verifier: TokenVerifier) -> Authenticator:
 def maybe_principal(request: Request) -> Principal | None:
     """The principal, or None for a guest. Asks the app's authenticators in turn, once per request."""
     if not hasattr(request.state, "principal"):
-        request.state.principal = next(
-            (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
-        )
+        request.state.is_authenticating = True
+        try:
+            request.state.principal = next(
+                (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
+            )
+        finally:
+            request.state.is_authenticating = False
     principal: Principal | None = request.state.principal
     return principal
 

@@ -44,15 +44,12 @@ class ViewerMiddleware:
 def of_request() -> Principal | None:
     """Who asks, in a request; None for guests, for bad credentials, and outside of requests."""
     request = _request.get()
-    if request is None or getattr(request.state, "is_finding_viewer", False):
+    if request is None or getattr(request.state, "is_authenticating", False):
         return None  # the sessions by which the person is found see nobody's health data
-    request.state.is_finding_viewer = True
     try:
         return maybe_principal(request)
     except DomainError:
         return None
-    finally:
-        request.state.is_finding_viewer = False
 
 
 def show_as(viewer: Principal | None, connection: Connection | Session) -> None:

@@ -12,6 +12,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.identity.models import Account
 from operational_api.identity.oidc import router as oidc
+from operational_api.identity.roles import router as roles
 from operational_api.identity.schemas import (
     Accepted,
     AccountCreate,
@@ -115,3 +116,4 @@ def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
 
 router.include_router(_api)
 router.include_router(oidc.router)
+router.include_router(roles.router)
