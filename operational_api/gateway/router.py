@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 from operational_api.core.errors import Forbidden
 from operational_api.core.policy import Allowed, actions, roles_that_may
 from operational_api.core.principal import MaybePrincipal
+from operational_api.gateway import screens
 from operational_api.web.rendering import redirect, safe_return_path
 
-router = APIRouter(tags=["gateway"], include_in_schema=False)
+router = APIRouter()
+_gate = APIRouter(tags=["gateway"], include_in_schema=False)
 
 
-@router.get("/gateway/authorize", dependencies=[Allowed("platform.read_public")])
+@_gate.get("/gateway/authorize", dependencies=[Allowed("platform.read_public")])
 def authorize(request: Request, principal: MaybePrincipal, action: Annotated[str, Query(max_length=100)]) -> Response:
     """204 lets the request pass; a guest is sent to sign in and then back; another role gets a page that says no.
 
@@ -31,3 +33,7 @@ def authorize(request: Request, principal: MaybePrincipal, action: Annotated[str
         raise Forbidden(f"This part of Plyo is for {told}. You are signed in as {principal.role.replace('_', ' ')}.")
     headers = {"X-Plyo-Principal": principal.key, "X-Plyo-Role": principal.role}
     return Response(status_code=204, headers=headers)
+
+
+router.include_router(_gate)
+router.include_router(screens.router)
