@@ -108,3 +108,18 @@ class TestRoleGrants:
         nobody = body(tom) | {"account_id": str(new_id())}
         assert admins[0].post(PATH, json=nobody).json()["code"] == "identity.account_not_found"
         assert admins[0].post(f"{PATH}/{new_id()}/approval").json()["code"] == "identity.role_grant_not_found"
+
+
+class TestOwnAccount:
+    @pytest.mark.asvs("15.3.1", "15.3.3")
+    def test_gives_nobody_a_role_by_a_field_and_tells_no_hash(self, session: Session, sign_in: SignIn) -> None:
+        mia = make_account(session, password_hash="$argon2id$x")
+        body = {"display_name": "Mia", "time_zone": "Europe/Berlin", "role": "admin", "email": "x@plyo.test"}
+        changed = sign_in(mia).patch("/api/identity/me", json=body)
+        assert changed.status_code == 200
+        assert changed.json().keys() == {
+            "id", "email", "display_name", "role", "time_zone", "locale", "email_verified_at", "created_at",
+        }  # fmt: skip
+        session.refresh(mia)
+        assert (mia.display_name, mia.role) == ("Mia", "customer")
+        assert mia.email != "x@plyo.test"

@@ -122,6 +122,7 @@ class TestCdcRole:
 
 
 class TestDatabases:
+    @pytest.mark.asvs("13.2.2")
     def test_are_closed_to_each_others_roles(self, server: PostgresServer) -> None:
         with pytest.raises(psycopg.OperationalError, match="permission denied"):
             connect(server, "plyo_api", "lake")

@@ -27,6 +27,7 @@ def payment(app: FastAPI, shop: Shop) -> Payment:
 
 
 class TestAlone:
+    @pytest.mark.asvs("2.3.2")
     def test_ends_at_the_limit_also_in_parts(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
         finance = sign_in(make_account(session, role="finance"))
         body = {"payment_id": str(payment.id), "reason": "Ill"}

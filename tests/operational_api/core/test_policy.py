@@ -10,12 +10,17 @@ from uuid import UUID
 import cedarpy
 import pytest
 import regopy
+from fastapi import FastAPI
+from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from contracts.ids import new_id
 from operational_api.core import policy
 from operational_api.core.errors import NotFound
 from operational_api.core.policy import Resource, UnknownAction, decide, is_allowed, may, require
 from operational_api.core.principal import ROLES, Principal
+from tests.factories import make_account
+from tests.operational_api.conftest import SignIn
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CUSTOMER, COACH, OTHER = new_id(), new_id(), new_id()
@@ -123,6 +128,28 @@ class TestRequire:
             require(
                 Principal("customer", "tests", COACH), "scheduling.read_booking", resource(), missing=BookingNotFound
             )
+
+
+class TestLog:
+    @pytest.mark.asvs("16.2.1", "16.3.2")
+    def test_says_who_was_refused_what_and_where(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
+        person = make_account(session, role="support")
+        with capture_logs() as lines:
+            assert sign_in(person).get("/api/identity/role-grants").status_code == 403
+        [refused] = [line for line in lines if line["event"] == "policy_refused"]
+        assert refused | {"log_level": "info"} == {
+            "event": "policy_refused", "log_level": "info", "action": "identity.read_role_grants", "role": "support",
+            "principal": str(person.id), "path": "/api/identity/role-grants",
+        }  # fmt: skip
+
+    @pytest.mark.asvs("16.3.2")
+    def test_says_by_which_rule_an_object_was_refused(self) -> None:
+        theirs = Resource("Injury", "x", customer_id=CUSTOMER, coach_id=COACH, kind="health")
+        with capture_logs() as lines:
+            assert not is_allowed(Principal("customer", "tests", OTHER), "training.read_injuries", theirs)
+        [decided] = lines
+        assert (decided["allowed"], decided["resource"]) == (False, "Injury/x")
+        assert decided["because"] == ["health data is for the customer and their coach"]
 
 
 class TestNoPath:

@@ -67,6 +67,7 @@ class TestHome:
         assert "Nothing booked yet" in page.text
         assert "not available right now" not in page.text
 
+    @pytest.mark.asvs("16.5.2")
     def test_a_part_that_fails_leaves_a_gap_and_no_more(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(session: Session, customer_id: object, now: datetime) -> object:
             raise RuntimeError("down")

@@ -145,6 +145,7 @@ class TestBookings:
             "scheduling.slot_closed",
         )
 
+    @pytest.mark.asvs("8.2.2")
     def test_somebody_elses_booking_is_like_a_missing_one(
         self, session: Session, phone: TestClient, sign_in: SignIn
     ) -> None:

@@ -119,6 +119,7 @@ class TestLogWorkout:
         assert answer.status_code == 201
         assert session.get_one(Workout, body["id"]).logged_by == coach.id
 
+    @pytest.mark.asvs("8.2.2")
     def test_never_takes_over_somebody_elses_workout(self, session: Session, phone: TestClient, squat: int) -> None:
         other = make_workout(session, client=make_client(session))
         answer = phone.post("/api/training/workouts", json=logged(squat, id=str(other.id)))
@@ -186,6 +187,7 @@ class TestProgrammes:
 
 
 class TestInjuries:
+    @pytest.mark.asvs("8.2.2")
     def test_are_for_the_client_and_their_coach_only(
         self, session: Session, mia: Client, phone: TestClient, sign_in: SignIn
     ) -> None:
