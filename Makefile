@@ -12,7 +12,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,11 @@ bench-freshness: install ## from commit to visible in the lake, at 100, 1,000 an
 
 bench-sign-in-risk: install ## attackers who know the password against real people's sign-ins, and ms a score
 	@$(BIN)/python -m benchmarks.sign_in_risk $(ARGS)
+bench-policy: install ## decisions of the policy a second, and their 99th percentile, against the bare library
+	@$(BIN)/python -m benchmarks.policy $(ARGS)
+
+asvs: install ## requirements of the OWASP ASVS 5.0 that a named test verifies, and the rest
+	@$(BIN)/python -m tests.asvs
 
 clean: ## remove the environment (data stays: `plyo reset` deletes that)
 	rm -rf $(VENV)

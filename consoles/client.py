@@ -152,6 +152,11 @@ class Plyo:
         """An answer of the operational API."""
         return self._json(self._api, "GET", path, params=_present(params))
 
+    def screens(self, surface: str) -> list[str]:
+        """Names of a console's screens that open for this person, as the policy has them."""
+        found = self._json(self._api, "GET", "/api/gateway/screens", params={"surface": surface})
+        return [screen["name"] for screen in found["items"]]
+
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Act once: the request carries an Idempotency-Key, and is repeated with it when the answer got lost."""
         headers = {"Idempotency-Key": str(uuid4())}

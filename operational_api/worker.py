@@ -23,6 +23,7 @@ from operational_api.core.periodic import PeriodicJobs
 from operational_api.core.relay import Routes, relay_due
 from operational_api.core.retries import RetryPolicy
 from operational_api.core.supervisor import Loop
+from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.email import Mailer, SmtpSecurity, SmtpSettings
 
 log = telemetry.get_logger(__name__)
@@ -84,7 +85,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
     engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 4)
-    sessions = session_factory(engine)
+    sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
     mailer = Mailer(sessions, SmtpSettings.model_validate(settings, from_attributes=True))

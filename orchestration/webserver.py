@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.tokens import DAGSTER, InvalidToken, Verifier, keys_from_url
 
-ROLES = frozenset({"admin", "service"})
+ROLES = frozenset({"admin", "data", "service"})
+"""Those whom the policy lets do `gateway.open_pipelines`, and programs."""
 _MAKES_APP = "create_app_from_workspace_process_context"
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]

@@ -21,7 +21,7 @@ def create(server: PostgresServer, passwords: Mapping[str, str]) -> None:
     with psycopg.connect(server.url(), autocommit=True) as connection:
         for role in ("plyo_owner", "plyo_api", "audit_writer", "lake_writer", "lake_reader", "dagster"):
             _role(connection, role, passwords[role])
-        _role(connection, "plyo_cdc", passwords["plyo_cdc"], replication=True)
+        _role(connection, "plyo_cdc", passwords["plyo_cdc"], reads_all=True)
         for schema in CONTEXT_SCHEMAS:
             _role(connection, f"ctx_{schema}", passwords[f"ctx_{schema}"])
             connection.execute(sql.SQL("grant {} to plyo_api").format(sql.Identifier(f"ctx_{schema}")))
@@ -66,13 +66,14 @@ def _close_audit(connection: psycopg.Connection) -> None:
     connection.execute("grant insert on platform.audit_entries to audit_writer")
 
 
-def _role(connection: psycopg.Connection, name: str, password: str, *, replication: bool = False) -> None:
+def _role(connection: psycopg.Connection, name: str, password: str, *, reads_all: bool = False) -> None:
     known = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
     connection.execute(
         sql.SQL("{} role {} login {} password {}").format(
             sql.SQL("alter" if known else "create"),
             sql.Identifier(name),
-            sql.SQL("replication" if replication else ""),
+            # What is captured is every row: row-level security must not hide any from the copy.
+            sql.SQL("replication bypassrls" if reads_all else "nobypassrls"),
             sql.Literal(password),
         )
     )

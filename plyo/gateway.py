@@ -170,7 +170,7 @@ def _middlewares(api_port: int, requests_per_second: int, hsts_seconds: int) -> 
         "slash": {"redirectRegex": {"regex": "^([^?]*[^/?])([?].*)?$", "replacement": "${1}/${2}"}},
         "admins": {
             "forwardAuth": {
-                "address": f"http://127.0.0.1:{api_port}/gateway/authorize?roles=admin",
+                "address": f"http://127.0.0.1:{api_port}/gateway/authorize?action=gateway.open_pipelines",
                 "trustForwardHeader": True,
                 "authResponseHeaders": ["Authorization"],
             }

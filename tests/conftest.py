@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
+from tests.asvs import unknown_ids
 
 pytest_plugins = ["tests.dbt_project.fixtures"]
 LAKE = tuple(
@@ -43,7 +44,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest begin first."""
+    """Let the longest begin first. A test that claims a requirement which does not exist is a mistake."""
+    if unknown := unknown_ids(items):
+        raise pytest.UsageError(f"docs/asvs.csv has no requirement {', '.join(unknown)}")
     items.sort(key=lambda item: 0 if item.nodeid.startswith(LAKE) else 1 if item.nodeid.startswith(LONG) else 2)
 
 

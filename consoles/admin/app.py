@@ -34,23 +34,36 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
 
 
 def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
-    """All pages; each is drawn when it is first opened."""
-    days = plyo.dataset("mrr_daily")
-    latest = days.filter(days["day"] == days["day"].max()).sort("active_members", descending=True)
-    currencies = latest["currency"].to_list() or ["EUR"]
+    """The pages that open for this person; each is drawn when it is first opened."""
+    opens = plyo.screens("admin")
+    currencies = _currencies(plyo) if {"overview", "revenue"} & set(opens) else []
+    drawn: dict[str, tuple[str, Callable[[], object]]] = {
+        "overview": ("Overview", lambda: Overview(plyo, currencies)),
+        "revenue": ("Revenue", lambda: Revenue(plyo, currencies)),
+        "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo))),
+        "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo))),
+        "coaches": ("Coaches", lambda: _deferred(lambda: coaches.page(plyo))),
+        "connectors": ("Connectors", lambda: _deferred(lambda: connectors.page(plyo))),
+        "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url))),
+    }
     return pn.Tabs(
-        ("Overview", Overview(plyo, currencies)),
-        ("Revenue", Revenue(plyo, currencies)),
-        ("Retention", pn.panel(lambda: retention.page(plyo), defer_load=True, loading_indicator=True)),
-        ("Automations", pn.panel(lambda: automations.page(plyo), defer_load=True, loading_indicator=True)),
-        ("Coaches", pn.panel(lambda: coaches.page(plyo), defer_load=True, loading_indicator=True)),
-        ("Connectors", pn.panel(lambda: connectors.page(plyo), defer_load=True, loading_indicator=True)),
-        ("Data", pn.panel(lambda: Data(plyo, public_url), defer_load=True, loading_indicator=True)),
+        *((title, draw()) for name, (title, draw) in drawn.items() if name in opens),
         dynamic=True,
         stylesheets=[style.TABS],
         sizing_mode="stretch_width",
         margin=(0, 8),
     )
+
+
+def _currencies(plyo: Plyo) -> list[str]:
+    """Those we earn in, the one with most members first."""
+    days = plyo.dataset("mrr_daily")
+    latest = days.filter(days["day"] == days["day"].max()).sort("active_members", descending=True)
+    return latest["currency"].to_list() or ["EUR"]
+
+
+def _deferred(draw: Callable[[], object]) -> object:
+    return pn.panel(draw, defer_load=True, loading_indicator=True)
 
 
 def main() -> None:

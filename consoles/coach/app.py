@@ -15,7 +15,7 @@ def main() -> None:
     )
     style.apply()
     plyo, person = session.require_person()
-    pages = [
+    drawn = [
         st.Page(
             partial(today.page, plyo, person), title="Today", icon=":material/today:", url_path="today", default=True
         ),
@@ -29,6 +29,8 @@ def main() -> None:
         ),
         st.Page(partial(messages.page, plyo, person), title="Messages", icon=":material/chat:", url_path="messages"),
     ]
+    opens = session.screens(plyo)
+    pages = [page for page in drawn if (page.url_path or "today") in opens]
     st.session_state["pages"] = {page.url_path or "today": page for page in pages}
     chosen = st.navigation(pages, position="top")
     with st.sidebar:

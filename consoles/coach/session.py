@@ -47,6 +47,14 @@ def require_person() -> tuple[Plyo, Person]:
     return plyo, person
 
 
+def screens(plyo: Plyo) -> list[str]:
+    """The pages that open for this person; asked once a session, because the console runs at every click."""
+    if "screens" not in st.session_state:
+        st.session_state["screens"] = plyo.screens("coach")
+    found: list[str] = st.session_state["screens"]
+    return found
+
+
 def guarded(draw: Callable[[], object]) -> None:
     """Draw, or say what is wrong in words a person can act on. For a page, and for a part that redraws by itself."""
     try:

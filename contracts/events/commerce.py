@@ -89,3 +89,26 @@ class DisputeOpened(Event):
     customer_id: UUID
     amount_minor: int
     currency: str
+
+
+class RefundRequested(Event):
+    type: ClassVar[str] = "commerce.refund_requested"
+    aggregate: ClassVar[str] = "payment_id"
+    request_id: UUID
+    payment_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    requested_by: UUID
+
+
+class RefundDecided(Event):
+    """`decision` is approved or declined; the money that an approval gave back is told by `PaymentRefunded`."""
+
+    type: ClassVar[str] = "commerce.refund_decided"
+    aggregate: ClassVar[str] = "payment_id"
+    request_id: UUID
+    payment_id: UUID
+    decision: str
+    decided_by: UUID
+    requested_by: UUID

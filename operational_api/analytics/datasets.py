@@ -238,10 +238,14 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     """The query of `read`, with the row policy inside."""
     if dataset.subject != "client":
         scope.require_staff(principal)
-    if dataset.subject == "business" and principal.role != "admin":
+    is_money = all(name.startswith("finance.") for name in Query(dataset.text).relations)
+    needed = "analytics.read_money" if is_money else "analytics.read_everything"
+    if dataset.subject == "business" and not policy.may_principal(principal, needed):
         raise WholeBusiness
     columns = {"client": ("customer_id",), "coach": ("coach_id",), "business": ()}[dataset.subject]
-    allowed = scope.of(principal, columns, is_client_history=dataset.subject == "client")
+    allowed = scope.of(
+        principal, columns, schema="finance" if is_money else "", is_client_history=dataset.subject == "client"
+    )
     conditions, parameters = [], dict(allowed.parameters)
     names = {"from": (f"{dataset.day} >= $since", "since"), "to": (f"cast({dataset.day} as date) <= $until", "until")}
     for name, value in given.items():

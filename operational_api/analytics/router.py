@@ -20,6 +20,7 @@ from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Query as LakeQuery
 from operational_api.analytics.query import Value
 from operational_api.core import audit
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -107,13 +108,13 @@ def _seen_if_one(request: Request, principal: Principal, asked: Asked, what: str
     _seen(request, principal, what, [value for name, value in asked.filters if name == "customer_id"])
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[Allowed("analytics.read_metrics")])
 def list_metrics(_: CurrentPrincipal) -> dict[str, Any]:
     """The metric dictionary: one definition a number, used by every surface."""
     return {"items": [metrics.described(metric) for metric in METRICS.values()]}
 
 
-@router.get("/metrics/{name}")
+@router.get("/metrics/{name}", dependencies=[Allowed("analytics.read_metrics")])
 def get_metric(
     request: Request,
     name: str,
@@ -141,7 +142,7 @@ def get_metric(
     }  # fmt: skip
 
 
-@router.get("/metrics/{name}/restatements")
+@router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])
 def get_restatements(
     request: Request,
     name: str,
@@ -162,7 +163,7 @@ def get_restatements(
     }  # fmt: skip
 
 
-@router.get("/datasets")
+@router.get("/datasets", dependencies=[Allowed("analytics.read_metrics")])
 def list_datasets(_: CurrentPrincipal) -> dict[str, Any]:
     """Every dataset: what a row is, which parameters it knows, whom it is for, what it reads."""
     return {
@@ -176,7 +177,7 @@ def list_datasets(_: CurrentPrincipal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.get("/datasets/{name}")
+@router.get("/datasets/{name}", dependencies=[Allowed("analytics.read_metrics")])
 def get_dataset(
     request: Request,
     name: str,
@@ -218,13 +219,13 @@ def get_dataset(
     return Response(json.dumps(body, default=_plain), media_type="application/json", headers=headers)
 
 
-@router.get("/freshness")
+@router.get("/freshness", dependencies=[Allowed("analytics.read_metrics")])
 def get_freshness(_: CurrentPrincipal, clock: CurrentClock) -> dict[str, Any]:
     """How old everything is: overall, the change stream, the last build, each relation with its promise."""
     return clock.overview(now=datetime.now(UTC))
 
 
-@router.get("/lineage/{name}")
+@router.get("/lineage/{name}", dependencies=[Allowed("analytics.read_lineage")])
 def get_lineage(request: Request, name: str, principal: CurrentPrincipal) -> dict[str, Any]:
     """What a metric, dataset or mart is made of, with SQL and tests, down to the product's tables. For staff."""
     scope.require_staff(principal)

@@ -1,8 +1,10 @@
 """Whose rows a principal sees: the one place where the row policy of analytics is decided.
 
-admin      everything
-coach      rows that carry their coach_id, or rows of customers who are their clients now; nothing about money
-customer   rows about themself
+admin        everything
+finance      everything about money
+lead coach   everything but money
+coach        rows that carry their coach_id, or rows of customers who are their clients now; nothing about money
+customer     rows about themself
 Whether one client's page may be opened at all is the Cedar policy's decision (`operational_api.core.policy`).
 """
 
@@ -12,6 +14,7 @@ from uuid import UUID
 
 from operational_api.analytics.errors import NotForServices, WholeBusiness
 from operational_api.analytics.query import Value
+from operational_api.core.policy import may_principal
 from operational_api.core.principal import Principal
 
 OWN_CLIENTS = "customer_id in (select customer_id from @core.dim_customers where coach_id = $principal)"
@@ -40,7 +43,8 @@ def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_c
         NotForServices: it is no person.
     """
     account = _account(principal)
-    if principal.role == "admin":
+    for_all = "analytics.read_money" if schema == "finance" else "analytics.read_team"
+    if may_principal(principal, "analytics.read_everything") or may_principal(principal, for_all):
         return Scope("", {})
     if principal.role == "coach" and schema != "finance":
         if "coach_id" in columns and not is_client_history:
@@ -53,14 +57,14 @@ def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_c
 
 
 def require_staff(principal: Principal) -> None:
-    """Let coaches and admins pass.
+    """Let those pass who work with the numbers.
 
     Raises:
-        WholeBusiness: the principal is a customer.
+        WholeBusiness: the principal does not.
         NotForServices: the principal is no person.
     """
     _account(principal)
-    if principal.role not in ("coach", "admin"):
+    if not may_principal(principal, "analytics.read_lineage"):
         raise WholeBusiness
 
 

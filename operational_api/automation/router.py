@@ -22,7 +22,8 @@ from operational_api.automation.service import queue, rules, runs, scores
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentAdmin, CurrentCoach, CurrentService
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount
 from operational_api.training import public as training
 
 router = APIRouter(prefix="/api/automation", tags=["automation"], route_class=IdempotentRoute)
@@ -32,8 +33,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@router.post("/churn-scores", status_code=202)
-def create_churn_scores(body: ScoresCreate, _: CurrentService, session: DbSession) -> ScoresReceipt:
+@router.post("/churn-scores", status_code=202, dependencies=[Allowed("automation.put_scores")])
+def create_churn_scores(body: ScoresCreate, session: DbSession) -> ScoresReceipt:
     """Take a batch of scores from the warehouse; repeating it changes nothing."""
     receipt = scores.receive_scores(
         session,
@@ -45,40 +46,39 @@ def create_churn_scores(body: ScoresCreate, _: CurrentService, session: DbSessio
     return ScoresReceipt.model_validate(receipt, from_attributes=True)
 
 
-@router.get("/queue")
+@router.get("/queue", dependencies=[Allowed("automation.read_queue")])
 def read_queue(
-    coach_id: CurrentCoach, session: DbSession, limit: Limit = 50, cursor: Cursor = None
+    coach_id: CurrentAccount, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SuggestionRead]:
     """The coach's open suggestions, riskiest first."""
     found, next_cursor = queue.suggestions(session, coach_id=coach_id, limit=limit, cursor=cursor, now=_now())
     return Page(items=[SuggestionRead.model_validate(one) for one in found], next_cursor=next_cursor)
 
 
-@router.post("/runs/{run_id}/send")
-def send_nudge(run_id: UUID, body: NudgeSend, coach_id: CurrentCoach, session: DbSession) -> RunRead:
+@router.post("/runs/{run_id}/send", dependencies=[Allowed("automation.act_on_queue")])
+def send_nudge(run_id: UUID, body: NudgeSend, coach_id: CurrentAccount, session: DbSession) -> RunRead:
     """Send the message of a suggestion, as it is or edited."""
     return RunRead.model_validate(
         runs.send(session, run_id=run_id, coach_id=coach_id, body=body.body, now=_now())
     )  # fmt: skip
 
 
-@router.post("/runs/{run_id}/dismiss")
-def dismiss_run(run_id: UUID, body: RunDismiss, coach_id: CurrentCoach, session: DbSession) -> RunRead:
+@router.post("/runs/{run_id}/dismiss", dependencies=[Allowed("automation.act_on_queue")])
+def dismiss_run(run_id: UUID, body: RunDismiss, coach_id: CurrentAccount, session: DbSession) -> RunRead:
     """Set a suggestion aside."""
     return RunRead.model_validate(
         runs.dismiss(session, run_id=run_id, coach_id=coach_id, reason=body.reason, now=_now())
     )  # fmt: skip
 
 
-@router.post("/runs/{run_id}/undo")
-def undo_dismissal(run_id: UUID, coach_id: CurrentCoach, session: DbSession) -> RunRead:
+@router.post("/runs/{run_id}/undo", dependencies=[Allowed("automation.act_on_queue")])
+def undo_dismissal(run_id: UUID, coach_id: CurrentAccount, session: DbSession) -> RunRead:
     """Take a dismissal back, within a minute of it."""
     return RunRead.model_validate(runs.undo_dismissal(session, run_id=run_id, coach_id=coach_id, now=_now()))
 
 
-@router.get("/runs")
+@router.get("/runs", dependencies=[Allowed("automation.read_runs")])
 def list_runs(
-    _: CurrentAdmin,
     session: DbSession,
     rule_id: UUID | None = None,
     coach_id: UUID | None = None,
@@ -100,20 +100,20 @@ def list_runs(
     return Page(items=items, next_cursor=next_cursor)
 
 
-@router.get("/rules")
-def list_rules(_: CurrentAdmin, session: DbSession) -> Page[RuleRead]:
+@router.get("/rules", dependencies=[Allowed("automation.manage_rules")])
+def list_rules(session: DbSession) -> Page[RuleRead]:
     """Every rule with its runs by arm and status."""
     return Page(items=[RuleRead.counted(found) for found in rules.rules_with_counts(session)])
 
 
-@router.post("/rules", status_code=201)
-def create_rule(body: RuleCreate, admin_id: CurrentAdmin, session: DbSession) -> RuleRead:
+@router.post("/rules", status_code=201, dependencies=[Allowed("automation.manage_rules")])
+def create_rule(body: RuleCreate, admin_id: CurrentAccount, session: DbSession) -> RuleRead:
     """Add a rule on the churn score."""
     return RuleRead.of(rules.create_rule(session, admin_id=admin_id, values=body.model_dump(), now=_now()))
 
 
-@router.patch("/rules/{rule_id}")
-def change_rule(rule_id: UUID, body: RuleChange, admin_id: CurrentAdmin, session: DbSession) -> RuleRead:
+@router.patch("/rules/{rule_id}", dependencies=[Allowed("automation.manage_rules")])
+def change_rule(rule_id: UUID, body: RuleChange, admin_id: CurrentAccount, session: DbSession) -> RuleRead:
     """Change a rule; written to the audit trail."""
     return RuleRead.of(
         rules.change_rule(session, rule_id=rule_id, admin_id=admin_id, changes=body.changes(), now=_now())

@@ -2,14 +2,16 @@
 
 DomainError
 |- AlreadySubscribed NotCancellable WrongCurrency CheckoutNotPaid PaymentNotRefundable InvalidTransition   409
+|- RefundNeedsApproval RefundAskedAlready RefundRequestClosed                                              409
+|- OwnRefundRequest (Forbidden)                                                                            403
 |- RefundTooLarge (Invalid)                                                                                422
-|- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound (NotFound)                     404
+|- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound RefundRequestNotFound (NotFound) 404
 |- MalformedWebhook                                                                                        400
 |- ProviderRefused                                                                                         502
 |- ProviderUnavailable (Unavailable)                                                                       503
 """
 
-from operational_api.core.errors import DomainError, Invalid, NotFound, Unavailable
+from operational_api.core.errors import DomainError, Forbidden, Invalid, NotFound, Unavailable
 
 
 class PlanNotFound(NotFound):
@@ -54,6 +56,26 @@ class PaymentNotRefundable(DomainError):
 
 class RefundTooLarge(Invalid):
     """A refund cannot be more than what is left of the payment."""
+
+
+class RefundNeedsApproval(DomainError):
+    """A refund of this size takes two: ask for it, and somebody else approves it."""
+
+
+class RefundAskedAlready(DomainError):
+    """A refund of this payment is waiting to be decided."""
+
+
+class RefundRequestNotFound(NotFound):
+    """No such refund was asked for."""
+
+
+class RefundRequestClosed(DomainError):
+    """This was decided already."""
+
+
+class OwnRefundRequest(Forbidden):
+    """Somebody else has to decide: nobody approves a refund that they asked for."""
 
 
 class InvalidTransition(DomainError):

@@ -208,6 +208,34 @@ class Refund(Base):
     refunded_at: Mapped[RequiredTime]
 
 
+class RefundRequest(Base):
+    """A refund asked for by one person and decided by another. `status`: requested, approved, declined."""
+
+    __tablename__ = "refund_requests"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("status in ('requested', 'approved', 'declined')", name="status"),
+        CheckConstraint("(status = 'requested') = (decided_by is null)", name="decided_by_somebody"),
+        CheckConstraint("status <> 'approved' or decided_by <> requested_by", name="not_by_who_asked"),
+        CheckConstraint("(status = 'approved') = (refund_id is not null)", name="approved_has_refund"),
+        Index("uq_refund_requests_open", "payment_id", unique=True, postgresql_where=text("status = 'requested'")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
+    customer_id: Mapped[UUID]
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20), server_default="requested")
+    requested_by: Mapped[UUID]
+    requested_at: Mapped[RequiredTime]
+    expires_at: Mapped[RequiredTime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
+
+
 class Dispute(Base):
     """A payment contested at the bank. `status`: needs_response, won, lost."""
 

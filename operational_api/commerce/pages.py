@@ -15,14 +15,15 @@ from operational_api.commerce.service import checkout, invoices, packs, plans, s
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
 from operational_api.core.paging import Cursor
-from operational_api.core.principal import CurrentCustomer, CurrentPrincipal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render
 
 router = APIRouter()
 NAV = [
-    NavItem("Plans", "/plans", roles=("guest",), order=10, icon="tag"),
-    NavItem("Membership", "/membership", roles=("customer",), order=60, icon="card"),
+    NavItem("Plans", "/plans", None, for_guests=True, order=10, icon="tag"),
+    NavItem("Membership", "/membership", "commerce.read_membership", order=60, icon="card"),
 ]
 REASONS = (
     "It costs too much",
@@ -36,7 +37,7 @@ REASONS = (
 INVOICES_SHOWN = 12
 
 
-@router.get("/plans", response_class=HTMLResponse)
+@router.get("/plans", response_class=HTMLResponse, dependencies=[Allowed("commerce.read_plans")])
 def show_plans(
     request: Request,
     session: DbSession,
@@ -66,10 +67,10 @@ def show_plans(
     )
 
 
-@router.post("/checkout")
+@router.post("/checkout", dependencies=[Allowed("commerce.buy")])
 def go_to_payment(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     provider: Provider,
@@ -90,10 +91,10 @@ def go_to_payment(
     return redirect(request, str(page.url))
 
 
-@router.get("/checkout/return", response_class=HTMLResponse)
+@router.get("/checkout/return", response_class=HTMLResponse, dependencies=[Allowed("commerce.buy")])
 def come_back(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     provider: Provider,
     session_id: Annotated[str, Query(max_length=255, pattern=NO_NUL)] = "",
@@ -111,9 +112,9 @@ def come_back(
     return render(request, "commerce/checkout_done.html", bought=bought, member=own)
 
 
-@router.get("/membership", response_class=HTMLResponse)
+@router.get("/membership", response_class=HTMLResponse, dependencies=[Allowed("commerce.read_membership")])
 def show_membership(
-    request: Request, customer_id: CurrentCustomer, session: DbSession, cursor: Cursor = None
+    request: Request, customer_id: CurrentAccount, session: DbSession, cursor: Cursor = None
 ) -> Response:
     """The customer's membership, packs and invoices."""
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=INVOICES_SHOWN, cursor=cursor)
@@ -128,17 +129,17 @@ def show_membership(
     )
 
 
-@router.get("/membership/cancel", response_class=HTMLResponse)
-def ask_why(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+@router.get("/membership/cancel", response_class=HTMLResponse, dependencies=[Allowed("commerce.change_membership")])
+def ask_why(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
     """What ending the membership means, and why the customer wants it."""
     own = subscriptions.membership(session, customer_id)
     return render(request, "commerce/cancel.html", member=own, reasons=REASONS)
 
 
-@router.post("/membership/cancellation")
+@router.post("/membership/cancellation", dependencies=[Allowed("commerce.change_membership")])
 def cancel(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     provider: Provider,
     reason: Annotated[str, Form(max_length=100, pattern=NO_NUL)] = "",
@@ -153,8 +154,8 @@ def cancel(
     return redirect(request, "/membership", flash="Your membership will end. You can change your mind until then.")
 
 
-@router.post("/membership/cancellation/undo")
-def keep(request: Request, customer_id: CurrentCustomer, session: DbSession, provider: Provider) -> Response:
+@router.post("/membership/cancellation/undo", dependencies=[Allowed("commerce.change_membership")])
+def keep(request: Request, customer_id: CurrentAccount, session: DbSession, provider: Provider) -> Response:
     """Keep the membership after all."""
     subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
     return redirect(request, "/membership", flash="Good to have you: your membership goes on.")

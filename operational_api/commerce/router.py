@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
 
-from operational_api.commerce.models import CheckoutSession, Refund
+from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.schemas import (
@@ -18,16 +19,18 @@ from operational_api.commerce.schemas import (
     PlanRead,
     RefundCreate,
     RefundRead,
+    RefundRequestRead,
+    RequestStatus,
     SubscriptionRead,
     WebhookRead,
 )
-from operational_api.commerce.service import checkout, invoices, plans, refunds, subscriptions, webhooks
-from operational_api.commerce.settings import StripeSettings
+from operational_api.commerce.service import approvals, checkout, invoices, plans, refunds, subscriptions, webhooks
+from operational_api.commerce.settings import RefundSettings, StripeSettings
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.policy import Resource, require
-from operational_api.core.principal import CurrentAdmin, CurrentCustomer, CurrentPrincipal
+from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 
 router = APIRouter()
 api = APIRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
@@ -41,6 +44,15 @@ def stripe_settings(request: Request) -> StripeSettings:
         secret_key=settings.stripe_secret_key,
         webhook_secrets=settings.stripe_webhook_secrets,
     )
+
+
+def refund_settings(request: Request) -> RefundSettings:
+    """What one person may give back alone; tests and other deployments put their own on the app."""
+    state = request.app.state
+    if not hasattr(state, "refund_settings"):
+        state.refund_settings = RefundSettings()
+    found: RefundSettings = state.refund_settings
+    return found
 
 
 def payment_provider(request: Request) -> PaymentProvider:
@@ -60,17 +72,17 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@api.get("/plans")
+@api.get("/plans", dependencies=[Allowed("commerce.read_plans")])
 def list_plans(session: DbSession, currency: CurrencyCode = plans.DEFAULT_CURRENCY) -> PlanList:
     """Plans for sale, with today's price in one currency, tax included."""
     found = plans.offers(session, currency=currency, now=datetime.now(UTC))
     return PlanList(items=[PlanRead.of(sold) for sold in found])
 
 
-@api.post("/checkout-sessions", response_model=CheckoutRead, status_code=201)
+@api.post("/checkout-sessions", response_model=CheckoutRead, status_code=201, dependencies=[Allowed("commerce.buy")])
 def create_checkout(
     body: CheckoutCreate,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     provider: Provider,
@@ -89,15 +101,15 @@ def create_checkout(
     )
 
 
-@api.get("/subscription")
-def read_subscription(customer_id: CurrentCustomer, session: DbSession) -> SubscriptionRead:
+@api.get("/subscription", dependencies=[Allowed("commerce.read_membership")])
+def read_subscription(customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
     """The customer's membership."""
     return SubscriptionRead.of(subscriptions.membership(session, customer_id))
 
 
-@api.post("/subscription/cancellation")
+@api.post("/subscription/cancellation", dependencies=[Allowed("commerce.change_membership")])
 def create_cancellation(
-    body: CancellationCreate, customer_id: CurrentCustomer, session: DbSession, provider: Provider
+    body: CancellationCreate, customer_id: CurrentAccount, session: DbSession, provider: Provider
 ) -> SubscriptionRead:
     """End the membership when the paid period ends."""
     return SubscriptionRead.of(
@@ -107,29 +119,37 @@ def create_cancellation(
     )
 
 
-@api.delete("/subscription/cancellation")
-def delete_cancellation(customer_id: CurrentCustomer, session: DbSession, provider: Provider) -> SubscriptionRead:
+@api.delete("/subscription/cancellation", dependencies=[Allowed("commerce.change_membership")])
+def delete_cancellation(customer_id: CurrentAccount, session: DbSession, provider: Provider) -> SubscriptionRead:
     """Keep the membership after all."""
     return SubscriptionRead.of(
         subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
     )
 
 
-@api.get("/invoices")
+@api.get("/invoices", dependencies=[Allowed("commerce.read_membership")])
 def list_invoices(
-    customer_id: CurrentCustomer, session: DbSession, limit: Limit = 20, cursor: Cursor = None
+    customer_id: CurrentAccount, session: DbSession, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[InvoiceRead]:
     """The customer's invoices, newest first."""
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=limit, cursor=cursor)
     return Page(items=[InvoiceRead.of(row) for row in rows], next_cursor=following)
 
 
-@api.post("/refunds", response_model=RefundRead, status_code=201)
+@api.post("/refunds", response_model=RefundRead, status_code=201, dependencies=[Allowed("commerce.create_refund")])
 def create_refund(
-    body: RefundCreate, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, provider: Provider
+    body: RefundCreate,
+    admin_id: CurrentAccount,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    provider: Provider,
+    settings: Annotated[RefundSettings, Depends(refund_settings)],
 ) -> Refund:
-    """Give a customer's money back."""
+    """Give a customer's money back, as far as one person may alone."""
     require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
+    approvals.require_small(
+        session, payment_id=body.payment_id, amount_minor=body.amount_minor, limits=settings.alone_up_to
+    )
     return refunds.refund_payment(
         session,
         provider,
@@ -141,7 +161,49 @@ def create_refund(
     )
 
 
-@router.post("/webhooks/stripe", tags=["webhooks"])
+@api.get("/refund-requests", dependencies=[Allowed("commerce.read_refund_requests")])
+def list_refund_requests(
+    session: DbSession, status: RequestStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[RefundRequestRead]:
+    """Refunds that were asked for, the newest first."""
+    rows, following = approvals.requests(session, status=status, limit=limit, cursor=cursor)
+    return Page(items=[RefundRequestRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@api.post(
+    "/refund-requests",
+    response_model=RefundRequestRead,
+    status_code=201,
+    dependencies=[Allowed("commerce.request_refund")],
+)
+def request_refund(body: RefundCreate, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
+    """Ask for a refund; somebody else decides."""
+    return approvals.request_refund(session, **body.model_dump(), asked_by=account_id, now=datetime.now(UTC))
+
+
+@api.post(
+    "/refund-requests/{request_id}/approval",
+    response_model=RefundRequestRead,
+    dependencies=[Allowed("commerce.approve_refund")],
+)
+def approve_refund(
+    request_id: UUID, principal: CurrentPrincipal, session: DbSession, provider: Provider
+) -> RefundRequest:
+    """Give the money back that somebody else asked for."""
+    return approvals.approve(session, provider, request_id=request_id, principal=principal, now=datetime.now(UTC))
+
+
+@api.post(
+    "/refund-requests/{request_id}/refusal",
+    response_model=RefundRequestRead,
+    dependencies=[Allowed("commerce.approve_refund")],
+)
+def decline_refund(request_id: UUID, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
+    """Say no, or take back what one asked for."""
+    return approvals.decline(session, request_id=request_id, by=account_id, now=datetime.now(UTC))
+
+
+@router.post("/webhooks/stripe", tags=["webhooks"], dependencies=[Allowed("commerce.receive_webhook")])
 def receive_stripe_webhook(
     body: Annotated[bytes, Depends(raw_body)],
     session: DbSession,

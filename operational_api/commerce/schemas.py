@@ -1,7 +1,7 @@
 """What crosses HTTP. Amounts are integer minor units beside a currency."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -138,6 +138,9 @@ class InvoiceRead(BaseModel):
         return cls.model_validate(row)
 
 
+RequestStatus = Literal["requested", "approved", "declined"]
+
+
 class RefundCreate(BaseModel):
     """How much of which payment to give back; all that is left unless an amount is named."""
 
@@ -157,6 +160,25 @@ class RefundRead(BaseModel):
     status: str
     reason: str
     refunded_at: datetime
+
+
+class RefundRequestRead(BaseModel):
+    """A refund asked for, and what was decided."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    payment_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    reason: str
+    status: RequestStatus
+    requested_by: UUID
+    requested_at: datetime
+    expires_at: datetime
+    decided_by: UUID | None
+    decided_at: datetime | None
+    refund_id: UUID | None
 
 
 class WebhookRead(BaseModel):

@@ -1,6 +1,9 @@
-"""Where Stripe is and how it knows us. Read by the API and by the worker, which share the environment."""
+"""Where Stripe is and how it knows us, and what one person may decide alone.
 
-from pydantic import SecretStr
+Read by the API and by the worker, which share the environment.
+"""
+
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,3 +22,15 @@ class StripeSettings(BaseSettings):
     def signing_secrets(self) -> list[str]:
         """The webhook secrets that are valid now."""
         return [secret.strip() for secret in self.webhook_secrets.get_secret_value().split(",") if secret.strip()]
+
+
+class RefundSettings(BaseSettings):
+    """Environment with the prefix `PLYO_REFUND_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_REFUND_", extra="ignore")
+
+    alone_up_to: dict[str, int] = Field(
+        default_factory=lambda: {"EUR": 10_000, "USD": 10_000, "GBP": 10_000, "CHF": 10_000, "VND": 2_500_000}
+    )
+    """Minor units by currency: up to here of one payment one person gives back alone; beyond, and in every currency
+    that is not named, it takes two. JSON."""

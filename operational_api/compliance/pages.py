@@ -8,12 +8,13 @@ from fastapi import APIRouter, Form, Request, Response
 
 from operational_api.compliance.service import consents, trail
 from operational_api.core.database import DbSession
-from operational_api.core.principal import CurrentCustomer
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter()
-NAV = [NavItem("Privacy", "/privacy", ("customer",), order=85, icon="lock", place="account")]
+NAV = [NavItem("Privacy", "/privacy", "compliance.read_consents", order=85, icon="lock", place="account")]
 SHOWN = 20
 
 
@@ -47,8 +48,8 @@ SEEN = {
 LABELS = {kind.name: kind.label for kind in KINDS}
 
 
-@router.get("/privacy")
-def privacy_page(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+@router.get("/privacy", dependencies=[Allowed("compliance.read_consents")])
+def privacy_page(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
     """Every choice as it stands, and the newest decisions."""
     current = consents.current(session, customer_id)
     given = {f"{kind}:{purpose}" for (kind, purpose), one in current.items() if one.is_given}
@@ -60,10 +61,10 @@ def privacy_page(request: Request, customer_id: CurrentCustomer, session: DbSess
     )  # fmt: skip
 
 
-@router.post("/privacy")
+@router.post("/privacy", dependencies=[Allowed("compliance.decide_consents")])
 def write_privacy(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     choice: Annotated[list[str] | None, Form()] = None,
 ) -> Response:

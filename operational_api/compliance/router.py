@@ -14,19 +14,20 @@ from operational_api.core import audit
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentAdmin, CurrentCustomer
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount
 
 router = APIRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
 
 
-@router.get("/consents")
-def read_consents(customer_id: CurrentCustomer, session: DbSession) -> ConsentsRead:
+@router.get("/consents", dependencies=[Allowed("compliance.read_consents")])
+def read_consents(customer_id: CurrentAccount, session: DbSession) -> ConsentsRead:
     """What the customer allows us to do with each kind of their health data."""
     return ConsentsRead.of(consents.current(session, customer_id))
 
 
-@router.put("/consents")
-def write_consents(body: ConsentsWrite, customer_id: CurrentCustomer, session: DbSession) -> ConsentsRead:
+@router.put("/consents", dependencies=[Allowed("compliance.decide_consents")])
+def write_consents(body: ConsentsWrite, customer_id: CurrentAccount, session: DbSession) -> ConsentsRead:
     """Give or withdraw consent. What may no longer be kept is forgotten within minutes."""
     consents.decide(
         session, customer_id=customer_id, decisions=body.by_choice(), decided_by=customer_id, now=datetime.now(UTC)
@@ -34,18 +35,18 @@ def write_consents(body: ConsentsWrite, customer_id: CurrentCustomer, session: D
     return ConsentsRead.of(consents.current(session, customer_id))
 
 
-@router.get("/consents/history")
+@router.get("/consents/history", dependencies=[Allowed("compliance.read_consents")])
 def list_decisions(
-    customer_id: CurrentCustomer, session: DbSession, limit: Limit = 50, cursor: Cursor = None
+    customer_id: CurrentAccount, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[DecisionRead]:
     """Every decision the customer took, newest first."""
     rows, following = consents.history(session, customer_id, limit=limit, cursor=cursor)
     return Page(items=[DecisionRead.model_validate(row) for row in rows], next_cursor=following)
 
 
-@router.get("/audit")
+@router.get("/audit", dependencies=[Allowed("compliance.read_audit")])
 def list_audit(
-    admin_id: CurrentAdmin,
+    admin_id: CurrentAccount,
     session: DbSession,
     person: UUID | None = None,
     actor: UUID | None = None,
@@ -68,8 +69,8 @@ def list_audit(
     return Page(items=[AuditEntryRead.of(row) for row in rows], next_cursor=following)
 
 
-@router.get("/readings")
-def list_readings(customer_id: CurrentCustomer, session: DbSession) -> Page[ReadingRead]:
+@router.get("/readings", dependencies=[Allowed("compliance.read_readings")])
+def list_readings(customer_id: CurrentAccount, session: DbSession) -> Page[ReadingRead]:
     """Who else looked at one's health data within the last year."""
     rows = trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN)
     return Page(items=[ReadingRead.model_validate(row) for row in rows])

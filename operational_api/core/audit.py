@@ -97,7 +97,7 @@ def purpose_of(principal: Principal, subject_id: UUID) -> str:
     """Why somebody of this role looks at a person's data."""
     if principal.account_id == subject_id:
         return "own"
-    return "care" if principal.role == "coach" else "operations"
+    return "care" if principal.role in ("coach", "lead_coach") else "operations"
 
 
 def refused(

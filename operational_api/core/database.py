@@ -6,11 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, String, create_engine, text
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from contracts.ids import new_id
+from operational_api.core import viewer as viewers
+from operational_api.core.viewer import Viewer
 
 SCHEMAS = (
     "platform", "identity", "commerce", "training", "scheduling", "engagement", "automation", "compliance",
@@ -64,9 +66,18 @@ def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engi
     )
 
 
-def session_factory(engine: Engine) -> sessionmaker[Session]:
-    """Sessions that keep loaded values after commit, so a response can be built from them."""
-    return sessionmaker(engine, expire_on_commit=False)
+def session_factory(
+    bind: Engine | Connection, *, viewer: Viewer = viewers.of_request, **options: Any
+) -> sessionmaker[Session]:
+    """Sessions that keep loaded values after commit, so a response can be built from them.
+
+    Args:
+        viewer: Who looks, for row-level security; by default whoever's request is being answered.
+        options: Of `sessionmaker`.
+    """
+    made = sessionmaker(bind, expire_on_commit=False, **options)
+    viewers.attend(made, viewer)
+    return made
 
 
 def transaction(request: Request) -> Iterator[Session]:
@@ -74,6 +85,7 @@ def transaction(request: Request) -> Iterator[Session]:
 
     A request that carries an Idempotency-Key claims it here, in the same transaction as its effect.
     """
+    viewers.of_request()  # finding out who asks takes a connection: not while another one is held
     with request.app.state.sessions.begin() as session:
         if claim := getattr(request.state, "claim", None):
             claim(session)

@@ -4,7 +4,9 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-router = APIRouter(tags=["health"])
+from operational_api.core.policy import Allowed
+
+router = APIRouter(tags=["health"], dependencies=[Allowed("platform.read_public")])
 
 
 @router.get("/live")

@@ -116,6 +116,16 @@ class AuditEntry(Base):
     occurred_at: Mapped[ServerTime]
 
 
+class RoleChange(Base):
+    """The role of somebody whose role has changed: what tokens issued before `changed_at` say is no longer true."""
+
+    __tablename__ = "role_changes"
+    __table_args__ = ({"schema": "platform"},)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(String(20))
+    changed_at: Mapped[RequiredTime]
+
+
 class BulkLoad(Base):
     """A load of many transactions. One without `finished_at` was interrupted: its rows are half of something."""
 

@@ -1,18 +1,34 @@
-"""Decides by Cedar whether a principal may act on one object. Which rows a list shows is SQL, in the context."""
+"""Decides by Cedar what a principal may do: to one object, and at all (routes, menus). Lists are filtered in SQL.
 
+The rules are the files of `policies/`, one for all of Plyo. A route names the action it serves (`Allowed`), so that
+what a role may ask for is said there and nowhere else.
+"""
+
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from uuid import UUID
 
 import cedarpy
+from fastapi import Depends, Request, params
 
 from contracts.telemetry import get_logger
 from operational_api.core import audit
-from operational_api.core.errors import NotFound
-from operational_api.core.principal import Principal
+from operational_api.core.errors import Forbidden, NotFound, Unauthenticated
+from operational_api.core.principal import ROLES, Principal, maybe_principal
 
 log = get_logger(__name__)
+GUEST = "guest"
+
+
+class BadPolicy(Exception):
+    """The policies speak of an action or attribute that the schema does not know, or cannot be read."""
+
+
+class UnknownAction(LookupError):
+    """No policy speaks of this action: a mistake of ours, which would otherwise be a silent no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +38,13 @@ class Resource:
     Args:
         type: Class name of the object, for the decision log.
         id: Its id.
-        customer_id: The customer it is about.
+        customer_id: The person it is about.
         coach_id: The coach responsible for it.
         kind: `health` or `business` where one of the forbidding rules must see it.
+        requested_by: Who asked for what is to be decided.
+        expires_at: When what was asked for can no longer be decided.
+        data_kind: Of a wearable's data, which its customer has to consent to.
+        consents: The data kinds that its customer lets their coach see.
     """
 
     type: str
@@ -32,34 +52,112 @@ class Resource:
     customer_id: UUID | None = None
     coach_id: UUID | None = None
     kind: str | None = None
+    requested_by: UUID | None = None
+    expires_at: datetime | None = None
+    data_kind: str | None = None
+    consents: frozenset[str] | None = None
+
+    def attributes(self) -> dict[str, object]:
+        """As Cedar sees it."""
+        found: dict[str, object] = {}
+        if self.customer_id:
+            found["customer"] = str(self.customer_id)
+        if self.coach_id:
+            found["coach"] = str(self.coach_id)
+        if self.kind:
+            found["kind"] = self.kind
+        if self.requested_by:
+            found["requested_by"] = str(self.requested_by)
+        if self.expires_at:
+            found["expires_at"] = int(self.expires_at.timestamp())
+        if self.data_kind:
+            found["data_kind"] = self.data_kind
+        if self.consents is not None:
+            found["consents"] = sorted(self.consents)
+        return found
 
 
 @cache
-def _policies() -> cedarpy.PolicySet:
-    return cedarpy.PolicySet.from_str(files(__package__).joinpath("policies.cedar").read_text())
+def policies() -> cedarpy.PolicySet:
+    """The policies, read and checked once.
+
+    Raises:
+        BadPolicy: one of them says something that the schema does not know.
+    """
+    text = policy_text()
+    checked = cedarpy.validate_policies(text, _file("schema.cedarschema"))
+    if not checked.validation_passed:
+        raise BadPolicy("; ".join(str(error) for error in checked.errors))
+    return cedarpy.PolicySet.from_str(text)
+
+
+def policy_text() -> str:
+    """Every policy, in one text."""
+    folder = files(__package__) / "policies"
+    names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".cedar"))
+    return "\n".join(_file(name) for name in names)
+
+
+def _file(name: str) -> str:
+    return (files(__package__) / "policies" / name).read_text()
+
+
+@cache
+def actions() -> frozenset[str]:
+    """Every action that a policy permits somebody."""
+    found: set[str] = set()
+    for policy in json.loads(cedarpy.policies_to_json_str(policy_text()))["staticPolicies"].values():
+        head = policy["action"]
+        named = head.get("entities", [head["entity"]] if "entity" in head else [])
+        if policy["effect"] == "permit":
+            found.update(entity["id"] for entity in named)
+    return frozenset(found)
+
+
+def _known(action: str) -> str:
+    if action not in actions():
+        raise UnknownAction(action)
+    return action
+
+
+def question(
+    role: str, account: UUID | None, action: str, resource: Resource, *, now: datetime
+) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """What Cedar is asked: the request, and the entities it speaks of.
+
+    Raises:
+        UnknownAction: no policy speaks of the action.
+    """
+    who = {"type": "Principal", "id": f"{role}/{account or ''}"}
+    what = {"type": "Object", "id": f"{resource.type}/{resource.id}"}
+    person = {"role": role, "account": str(account)} if account else {"role": role}
+    request: dict[str, object] = {
+        "principal": who,
+        "action": {"type": "Action", "id": _known(action)},
+        "resource": what,
+        "context": {"now": int(now.timestamp())},
+    }
+    return request, [
+        {"uid": who, "attrs": person, "parents": []},
+        {"uid": what, "attrs": resource.attributes(), "parents": []},
+    ]
+
+
+def decide(
+    role: str, account: UUID | None, action: str, resource: Resource, *, now: datetime | None = None
+) -> cedarpy.AuthzResult:
+    """Cedar's answer, with the policies that made it. Nothing is logged: `is_allowed` is for requests."""
+    request, entities = question(role, account, action, resource, now=now or datetime.now(UTC))
+    return cedarpy.is_authorized(request, policies(), entities)
 
 
 def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:
-    """The decision, logged with its inputs."""
-    attributes: dict[str, str] = {}
-    if resource.customer_id:
-        attributes["customer"] = str(resource.customer_id)
-    if resource.coach_id:
-        attributes["coach"] = str(resource.coach_id)
-    if resource.kind:
-        attributes["kind"] = resource.kind
-    who, what = {"type": "Principal", "id": principal.key}, {"type": resource.type, "id": str(resource.id)}
-    answer = cedarpy.is_authorized(
-        {"principal": who, "action": {"type": "Action", "id": action}, "resource": what, "context": {}},
-        _policies(),
-        [
-            {"uid": who, "attrs": {"role": principal.role, "account": principal.key}, "parents": []},
-            {"uid": what, "attrs": attributes, "parents": []},
-        ],
-    )
+    """The decision about one object, logged with its inputs."""
+    answer = decide(principal.role, principal.account_id, action, resource)
+    names = answer.diagnostics.id_annotations_by_reason
     log.info(
-        "policy_decided", action=action, role=principal.role, principal=principal.key, resource=str(resource.id),
-        allowed=answer.allowed,
+        "policy_decided", action=action, role=principal.role, principal=principal.key,
+        resource=f"{resource.type}/{resource.id}", allowed=answer.allowed, because=sorted(names.values()),
     )  # fmt: skip
     return bool(answer.allowed)
 
@@ -76,3 +174,70 @@ def require(principal: Principal, action: str, resource: Resource, *, missing: t
     if not is_allowed(principal, action, resource):
         audit.refused(principal, action, resource.type, resource.id, subject_id=resource.customer_id)
         raise missing
+
+
+_ME = UUID(int=1)
+_SOMEBODY_ELSES = Resource("Any", "other")
+
+
+@cache
+def may(role: str, action: str) -> bool:
+    """Whether somebody of the role may do this to anything at all: to what is their own, or to anybody's.
+
+    Asked by routes and menus; what they lead to asks again about the object. `role` is `guest` for nobody.
+    """
+    account = None if role in (GUEST, "service") else _ME
+    own = Resource("Any", "own", customer_id=account, coach_id=account)
+    return any(decide(role, account, action, one).allowed for one in (own, _SOMEBODY_ELSES))
+
+
+def may_principal(principal: Principal | None, action: str) -> bool:
+    """`may` of the person who asks, or of a guest."""
+    return may(principal.role if principal else GUEST, action)
+
+
+@cache
+def _may_to_anybody(role: str, action: str) -> bool:
+    return bool(decide(role, _ME, action, _SOMEBODY_ELSES).allowed)
+
+
+def may_see_everybody(principal: Principal, action: str) -> bool:
+    """Whether a list that serves this action shows the principal everybody's rows, not only their own."""
+    return principal.account_id is not None and _may_to_anybody(principal.role, action)
+
+
+def roles_that_may(action: str) -> tuple[str, ...]:
+    """Every role that may do it at all, guests not counted."""
+    return tuple(role for role in ROLES if may(role, action))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A route's demand: called by FastAPI before anything of the request but who asks is looked at."""
+
+    action: str
+
+    def __call__(self, request: Request) -> None:
+        """Let those pass whose role may do the action.
+
+        Raises:
+            Unauthenticated: a guest asks, and guests may not.
+            Forbidden: the role may not. It says nothing about any object: none was looked at.
+        """
+        if may(GUEST, self.action):  # not even a bad credential matters
+            return
+        found = maybe_principal(request)
+        if found is None:
+            raise Unauthenticated
+        if not may(found.role, self.action):
+            log.info("policy_refused", action=self.action, role=found.role, principal=found.key, path=request.url.path)
+            raise Forbidden
+
+
+def Allowed(action: str) -> params.Depends:
+    """The dependency by which a route names its action: `@router.get("/x", dependencies=[Allowed("context.verb")])`.
+
+    On a router it holds for every route of it that names none of its own as well.
+    """
+    gate: params.Depends = Depends(Gate(_known(action)))
+    return gate

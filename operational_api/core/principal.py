@@ -1,6 +1,6 @@
-"""Who asks: the signed-in person or service, and the dependencies by which endpoints demand a role.
+"""Who asks: the signed-in person or service.
 
-What they may do to one object is `core.policy`; how they proved who they are is `core.tokens` or the web shell.
+What they may do is `core.policy`; how they proved who they are is `core.tokens` or the web shell.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 from operational_api.core.errors import Forbidden, Unauthenticated
 from operational_api.core.tokens import TokenVerifier
 
-ROLES = ("customer", "coach", "admin", "service")
+STAFF_ROLES = ("coach", "lead_coach", "front_desk", "finance", "support", "admin", "data")
+ROLES = ("customer", *STAFF_ROLES, "service")
+"""A person has one of these; `service` is a program's. What each may do is `core/policies/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,19 @@ Authenticator = Callable[[Request], Principal | None]
 
 HasEnded = Callable[[Session, UUID, datetime], bool]
 """Whether a session (`sid`) was ended before its tokens expire."""
+RoleNow = Callable[[Session, UUID, str, int], str]
+"""The role of a person now: given their account, what their token says, and when it was issued."""
 
 
-def bearer(verifier: TokenVerifier, *, has_ended: HasEnded | None = None) -> Authenticator:
+def bearer(
+    verifier: TokenVerifier, *, has_ended: HasEnded | None = None, role_now: RoleNow | None = None
+) -> Authenticator:
     """Reads `Authorization: Bearer`.
 
     Args:
         has_ended: Asked with every request of a person, so that signing out counts at once; None where the process
             does not see sessions, and tokens live until they expire.
+        role_now: Asked about each person's token; without it a changed role holds from their next token on.
     """
 
     def authenticate(request: Request) -> Principal | None:
@@ -57,16 +64,18 @@ def bearer(verifier: TokenVerifier, *, has_ended: HasEnded | None = None) -> Aut
         claims = verifier.verify(token.strip())
         if claims.get("role") not in ROLES:
             raise Unauthenticated("This token carries no role.")
-        is_service = claims["role"] == "service"
+        role, account = claims["role"], None if claims["role"] == "service" else UUID(claims["sub"])
         session_id = UUID(claims["sid"]) if claims.get("sid") else None
-        if has_ended is not None and session_id is not None:
+        if account is not None and (has_ended or role_now):
             with request.app.state.sessions() as session:
-                if has_ended(session, session_id, datetime.now(UTC)):
+                if has_ended and session_id and has_ended(session, session_id, datetime.now(UTC)):
                     raise Unauthenticated("You have signed out. Sign in again.")
+                if role_now:
+                    role = role_now(session, account, role, int(claims.get("iat", 0)))
         return Principal(
-            role=claims["role"],
+            role=role,
             client_id=claims["client_id"],
-            account_id=None if is_service else UUID(claims["sub"]),
+            account_id=account,
             session_id=session_id,
             display_name=claims.get("name", ""),
         )
@@ -77,9 +86,13 @@ def bearer(verifier: TokenVerifier, *, has_ended: HasEnded | None = None) -> Aut
 def maybe_principal(request: Request) -> Principal | None:
     """The principal, or None for a guest. Asks the app's authenticators in turn, once per request."""
     if not hasattr(request.state, "principal"):
-        request.state.principal = next(
-            (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
-        )
+        request.state.is_authenticating = True
+        try:
+            request.state.principal = next(
+                (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
+            )
+        finally:
+            request.state.is_authenticating = False
     principal: Principal | None = request.state.principal
     return principal
 
@@ -96,26 +109,19 @@ def principal(request: Request) -> Principal:
     return found
 
 
-def _person(*roles: str) -> Callable[[Request], UUID]:
-    def account_id(request: Request) -> UUID:
-        found = principal(request)
-        if found.role not in roles or found.account_id is None:
-            raise Forbidden
-        return found.account_id
+def account_id(request: Request) -> UUID:
+    """The account of the person who asks.
 
-    return account_id
-
-
-def _service(request: Request) -> Principal:
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: a service asks.
+    """
     found = principal(request)
-    if found.role != "service":
+    if found.account_id is None:
         raise Forbidden
-    return found
+    return found.account_id
 
 
 MaybePrincipal = Annotated[Principal | None, Depends(maybe_principal)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
-CurrentCustomer = Annotated[UUID, Depends(_person("customer"))]
-CurrentCoach = Annotated[UUID, Depends(_person("coach"))]
-CurrentAdmin = Annotated[UUID, Depends(_person("admin"))]
-CurrentService = Annotated[Principal, Depends(_service)]
+CurrentAccount = Annotated[UUID, Depends(account_id)]

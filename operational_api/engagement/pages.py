@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request, Response
 
 from operational_api.core.database import DbSession
-from operational_api.core.principal import CurrentCustomer, CurrentPrincipal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Message
 from operational_api.engagement.service import preferences, threads
@@ -18,7 +19,7 @@ from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter()
-NAV = [NavItem("Messages", "/messages", ("customer",), order=40, icon="message", badge=unread_count)]
+NAV = [NavItem("Messages", "/messages", "engagement.talk", order=40, icon="message", badge=unread_count)]
 SHOWN = 40
 
 
@@ -44,10 +45,10 @@ def _talk(session: DbSession, customer_id: UUID, coach_id: UUID | None, before: 
     )
 
 
-@router.get("/messages")
+@router.get("/messages", dependencies=[Allowed("engagement.talk")])
 def messages_page(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     before: str | None = None,
@@ -61,9 +62,9 @@ def messages_page(
     return render(request, "engagement/messages.html", talk=talk, allowed=allowed, is_older_page=before is not None)
 
 
-@router.get("/messages/latest")
+@router.get("/messages/latest", dependencies=[Allowed("engagement.talk")])
 def latest_messages(
-    request: Request, customer_id: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+    request: Request, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
 ) -> Response:
     """The newest page of the conversation alone, for the page's script."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
@@ -72,10 +73,10 @@ def latest_messages(
     return render(request, "engagement/_bubbles.html", talk=talk)
 
 
-@router.post("/messages")
+@router.post("/messages", dependencies=[Allowed("engagement.talk")])
 def write_message(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     body: Annotated[str, Form()] = "",
@@ -86,10 +87,10 @@ def write_message(
     return redirect(request, "/messages")
 
 
-@router.post("/messages/preferences")
+@router.post("/messages/preferences", dependencies=[Allowed("engagement.set_preferences")])
 def write_preferences(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     allows_nudges: Annotated[bool, Form()] = False,
     quiet_from: Annotated[str, Form()] = "",

@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from operational_api.core.database import DbSession
-from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentCoach, CurrentCustomer, CurrentPrincipal, Principal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.engagement.schemas import (
     LeadCreate,
     LeadReceipt,
@@ -29,22 +29,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _writer(principal: Principal) -> UUID:
-    if principal.role not in ("customer", "coach") or principal.account_id is None:
-        raise Forbidden("Only the client and their coach write here.")
-    return principal.account_id
-
-
-@router.get("/threads")
+@router.get("/threads", dependencies=[Allowed("engagement.read_threads")])
 def list_threads(
-    coach_id: CurrentCoach, session: DbSession, limit: Limit = 50, cursor: Cursor = None
+    coach_id: CurrentAccount, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ThreadRead]:
     """The coach's conversations, the latest first."""
     found, next_cursor = threads.threads_of_coach(session, coach_id, limit=limit, cursor=cursor)
     return Page(items=[ThreadRead.of(one, coach_id) for one in found], next_cursor=next_cursor)
 
 
-@router.get("/threads/{customer_id}/messages")
+@router.get("/threads/{customer_id}/messages", dependencies=[Allowed("engagement.read_messages")])
 def list_messages(
     customer_id: UUID, principal: CurrentPrincipal, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MessageRead]:
@@ -55,39 +49,43 @@ def list_messages(
     return Page(items=[MessageRead.of(one, people) for one in found], next_cursor=next_cursor)
 
 
-@router.post("/threads/{customer_id}/messages", status_code=201)
+@router.post("/threads/{customer_id}/messages", status_code=201, dependencies=[Allowed("engagement.send_message")])
 def create_message(
-    customer_id: UUID, body: MessageCreate, principal: CurrentPrincipal, session: DbSession
+    customer_id: UUID,
+    body: MessageCreate,
+    principal: CurrentPrincipal,
+    sender_id: CurrentAccount,
+    session: DbSession,
 ) -> MessageRead:
     """Write to the other side of the conversation."""
-    sender_id = _writer(principal)
     thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
     message = threads.write(session, thread=thread, sender_id=sender_id, body=body.body, now=_now())
     return MessageRead.of(message, threads.people_of(session, [message]))
 
 
-@router.post("/threads/{customer_id}/read")
-def read_thread(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ReadReceipt:
+@router.post("/threads/{customer_id}/read", dependencies=[Allowed("engagement.send_message")])
+def read_thread(
+    customer_id: UUID, principal: CurrentPrincipal, reader_id: CurrentAccount, session: DbSession
+) -> ReadReceipt:
     """Everything sent to the reader is read."""
-    reader_id = _writer(principal)
     threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
     return ReadReceipt(read=threads.mark_read(session, customer_id=customer_id, reader_id=reader_id, now=_now()))
 
 
-@router.get("/preferences")
-def read_preferences(customer_id: CurrentCustomer, session: DbSession) -> PreferencesRead:
+@router.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])
+def read_preferences(customer_id: CurrentAccount, session: DbSession) -> PreferencesRead:
     """What the customer allows."""
     return PreferencesRead.of(preferences.preferences_of(session, customer_id))
 
 
-@router.put("/preferences")
-def write_preferences(body: PreferencesWrite, customer_id: CurrentCustomer, session: DbSession) -> PreferencesRead:
+@router.put("/preferences", dependencies=[Allowed("engagement.set_preferences")])
+def write_preferences(body: PreferencesWrite, customer_id: CurrentAccount, session: DbSession) -> PreferencesRead:
     """Change what the customer allows."""
     row = preferences.set_preferences(session, customer_id=customer_id, **body.model_dump(), now=_now())
     return PreferencesRead.of(row)
 
 
-@router.post("/leads", status_code=202)
+@router.post("/leads", status_code=202, dependencies=[Allowed("engagement.leave_lead")])
 def create_lead(body: LeadCreate, session: DbSession) -> LeadReceipt:
     """A guest asks to be contacted."""
     leads.capture_lead(session, **body.model_dump(), now=_now())

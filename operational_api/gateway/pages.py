@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core import audit
 from operational_api.core.errors import NotFound
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.bff.composition import compose
 from operational_api.gateway.bff.customer import PARTS
@@ -16,14 +17,14 @@ from operational_api.web.signin import landing
 
 router = APIRouter()
 NAV = [
-    NavItem("Home", "/home", ("customer",), order=0, icon="home"),
-    NavItem("Coach console", "/coach/", ("coach",), order=0, icon="users"),
-    NavItem("Admin console", "/admin/", ("admin",), order=0, icon="chart"),
-    NavItem("Pipelines", "/dagster/", ("admin",), order=10, icon="pipeline"),
+    NavItem("Home", "/home", "training.train", order=0, icon="home"),
+    NavItem("Coach console", "/coach/", "gateway.open_coach_console", order=0, icon="users"),
+    NavItem("Admin console", "/admin/", "gateway.open_admin_console", order=0, icon="chart"),
+    NavItem("Pipelines", "/dagster/", "gateway.open_pipelines", order=10, icon="pipeline"),
 ]
 
 
-@router.get("/")
+@router.get("/", dependencies=[Allowed("gateway.see_front")])
 def front(request: Request) -> Response:
     """Who we are, for guests; people who are signed in go where they work."""
     known = person(request)
@@ -32,10 +33,10 @@ def front(request: Request) -> Response:
     return render(request, "gateway/front.html", is_offline_ready=True)
 
 
-@router.get("/home")
+@router.get("/home", dependencies=[Allowed("gateway.see_home")])
 def home(request: Request, principal: CurrentPrincipal) -> Response:
     """The customer's home."""
-    if principal.role in ("coach", "admin"):
+    if principal.role != "customer":
         return redirect(request, landing(principal.role))
     if principal.account_id is None:
         raise NotFound

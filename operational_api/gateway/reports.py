@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import Invalid
+from operational_api.core.policy import Allowed
 
 log = get_logger(__name__)
 router = APIRouter(tags=["gateway"], include_in_schema=False)
@@ -32,7 +33,7 @@ class ReportUnreadable(Invalid):
     """This is no report of a content policy."""
 
 
-@router.post("/gateway/csp-reports")
+@router.post("/gateway/csp-reports", dependencies=[Allowed("gateway.report_violations")])
 async def csp_reports(request: Request) -> Response:
     """Log each violation that a browser tells; 204 whatever it was, 422 for what is no report."""
     body = b""

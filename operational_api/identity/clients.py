@@ -2,8 +2,8 @@
 
 | client          | who               | kind                                   |
 | plyo-app        | everybody         | confidential, code + PKCE, refresh     |
-| plyo-coach      | coaches           | confidential (Streamlit's st.login)    |
-| plyo-admin      | admins            | public, PKCE (Panel's auth_code)       |
+| plyo-coach      | coaches, lead too | confidential (Streamlit's st.login)    |
+| plyo-admin      | office roles      | public, PKCE (Panel's auth_code)       |
 | plyo-activation | itself            | client_credentials                     |
 | plyo-supervisor | the local stack   | client_credentials, where there is one |
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from contracts.tokens import ANALYTICS, API, DAGSTER
 from operational_api.core.database import make_engine, session_factory
+from operational_api.core.policy import roles_that_may
 from operational_api.identity.service.clients import register
 from operational_api.settings import ApiSettings
 
@@ -39,7 +40,7 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         session,
         client_id="plyo-app",
         name="Plyo",
-        allowed_roles=("customer", "coach", "admin"),
+        allowed_roles=roles_that_may("identity.keep_account"),
         redirect_uris=[f"{root}/auth/callback"],
         post_logout_redirect_uris=[root, f"{root}/"],
         secret=secrets["plyo-app"],
@@ -48,7 +49,7 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         session,
         client_id="plyo-coach",
         name="Plyo for coaches",
-        allowed_roles=("coach",),
+        allowed_roles=roles_that_may("gateway.open_coach_console"),
         redirect_uris=[f"{root}/coach/oauth2callback"],
         post_logout_redirect_uris=[f"{root}/coach", f"{root}/coach/", f"{root}/coach/oauth2callback"],
         secret=secrets["plyo-coach"],
@@ -59,7 +60,7 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         session,
         client_id="plyo-admin",
         name="Plyo for admins",
-        allowed_roles=("admin",),
+        allowed_roles=roles_that_may("gateway.open_admin_console"),
         redirect_uris=[f"{root}/admin/login", f"{root}/admin/", f"{root}/admin"],
         post_logout_redirect_uris=[f"{root}/admin", f"{root}/admin/"],
         audiences=(API, ANALYTICS),

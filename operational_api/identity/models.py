@@ -29,7 +29,7 @@ SCHEMA = {"schema": "identity"}
 
 
 class Account(Base):
-    """A person who can sign in. `role` is customer, coach or admin."""
+    """A person who can sign in. `role` is one of `core.principal.ROLES`; it changes by a `RoleGrant` only."""
 
     __tablename__ = "accounts"
     __table_args__ = (Index("uq_accounts_email_lower", func.lower(text("email")), unique=True), SCHEMA)
@@ -322,3 +322,31 @@ class SignInPopulation(Base):
     feature: Mapped[str] = mapped_column(String(12), primary_key=True)
     value: Mapped[str] = mapped_column(String(80), primary_key=True)
     logins: Mapped[int] = mapped_column(BigInteger)
+
+
+class RoleGrant(Base):
+    """One person's role, asked for by one admin and decided by another. `status`: requested, approved, declined.
+
+    `from_role` is what they had when it was asked for; approving it later than `expires_at` is refused.
+    """
+
+    __tablename__ = "role_grants"
+    __table_args__ = (
+        CheckConstraint("status in ('requested', 'approved', 'declined')", name="status"),
+        CheckConstraint("(status = 'requested') = (decided_by is null)", name="decided_by_somebody"),
+        CheckConstraint("status <> 'approved' or decided_by <> requested_by", name="not_by_who_asked"),
+        CheckConstraint("status <> 'approved' or decided_by <> account_id", name="not_by_who_gains"),
+        Index("uq_role_grants_open", "account_id", unique=True, postgresql_where=text("status = 'requested'")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    from_role: Mapped[str] = mapped_column(String(20))
+    role: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20), server_default="requested")
+    requested_by: Mapped[UUID]
+    requested_at: Mapped[RequiredTime]
+    expires_at: Mapped[RequiredTime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]

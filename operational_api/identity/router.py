@@ -12,10 +12,12 @@ from fastapi import APIRouter
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.identity import sign_ins
 from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
+from operational_api.identity.roles import router as roles
 from operational_api.identity.schemas import (
     Accepted,
     AccountCreate,
@@ -35,7 +37,9 @@ from operational_api.identity.service import accounts, changes, deletion, factor
 from operational_api.web import sessions as web_sessions
 
 router = APIRouter()
-_api = APIRouter(prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute)
+_api = APIRouter(
+    prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute, dependencies=[Allowed("identity.sign_in")]
+)
 CHECK_MAIL = Accepted(detail="Check your mailbox: we have sent you an e-mail.")
 
 
@@ -83,13 +87,13 @@ def reset_password(token: str, body: PasswordGiven, session: DbSession) -> None:
     accounts.reset_password(session, token=token, password=body.password, now=datetime.now(UTC))
 
 
-@_api.get("/me", response_model=AccountRead)
+@_api.get("/me", response_model=AccountRead, dependencies=[Allowed("identity.keep_account")])
 def me(principal: CurrentPrincipal, session: DbSession) -> Account:
     """One's own account."""
     return session.get_one(Account, account_id_of(principal))
 
 
-@_api.patch("/me", response_model=AccountRead)
+@_api.patch("/me", response_model=AccountRead, dependencies=[Allowed("identity.keep_account")])
 def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSession) -> Account:
     """Change name and time zone."""
     account = accounts.update_profile(session, account_id=account_id_of(principal), **body.model_dump())
@@ -97,7 +101,7 @@ def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSessi
     return account
 
 
-@_api.get("/sessions")
+@_api.get("/sessions", dependencies=[Allowed("identity.keep_account")])
 def list_sessions(principal: CurrentPrincipal, session: DbSession) -> SessionList:
     """One's signed-in browsers, the current one marked."""
     rows = sessions.listed(session, account_id=account_id_of(principal), now=datetime.now(UTC))
@@ -107,7 +111,7 @@ def list_sessions(principal: CurrentPrincipal, session: DbSession) -> SessionLis
     )
 
 
-@_api.delete("/sessions/{session_id}", status_code=204)
+@_api.delete("/sessions/{session_id}", status_code=204, dependencies=[Allowed("identity.keep_account")])
 def revoke_session(session_id: UUID, principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign one browser out."""
     now = datetime.now(UTC)
@@ -115,7 +119,7 @@ def revoke_session(session_id: UUID, principal: CurrentPrincipal, session: DbSes
     sessions.revoke(session, account_id=account_id_of(principal), session_id=session_id, now=now)
 
 
-@_api.delete("/sessions", status_code=204)
+@_api.delete("/sessions", status_code=204, dependencies=[Allowed("identity.keep_account")])
 def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
     """Sign every browser out, this one included."""
     now = datetime.now(UTC)
@@ -123,7 +127,7 @@ def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
     sessions.revoke_all(session, account_id=account_id_of(principal), now=now)
 
 
-@_api.post("/me/email", status_code=202)
+@_api.post("/me/email", status_code=202, dependencies=[Allowed("identity.keep_account")])
 def change_email(body: AddressGiven, principal: CurrentPrincipal, session: DbSession) -> Accepted:
     """Have a link sent to a new address, which replaces the old one when it is followed."""
     now = datetime.now(UTC)
@@ -133,7 +137,9 @@ def change_email(body: AddressGiven, principal: CurrentPrincipal, session: DbSes
     return CHECK_MAIL
 
 
-@_api.post("/me/deletion", response_model=DeletionRead, status_code=202)
+@_api.post(
+    "/me/deletion", response_model=DeletionRead, status_code=202, dependencies=[Allowed("identity.keep_account")]
+)
 def request_deletion(body: DeletionCreate, principal: CurrentPrincipal, session: DbSession) -> DeletionRequest:
     """Ask for the account to be deleted in two weeks."""
     now = datetime.now(UTC)
@@ -142,14 +148,14 @@ def request_deletion(body: DeletionCreate, principal: CurrentPrincipal, session:
     return deletion.request(session, account=account, reason=body.reason, now=now)
 
 
-@_api.delete("/me/deletion", status_code=204)
+@_api.delete("/me/deletion", status_code=204, dependencies=[Allowed("identity.keep_account")])
 def withdraw_deletion(principal: CurrentPrincipal, session: DbSession) -> None:
     """Keep the account after all."""
     account = session.get_one(Account, account_id_of(principal))
     deletion.withdraw(session, account=account, now=datetime.now(UTC))
 
 
-@_api.get("/me/factors")
+@_api.get("/me/factors", dependencies=[Allowed("identity.keep_account")])
 def list_factors(principal: CurrentPrincipal, session: DbSession) -> FactorsRead:
     """One's second factors."""
     found = factors.of(session, account_id_of(principal))
@@ -162,3 +168,4 @@ def list_factors(principal: CurrentPrincipal, session: DbSession) -> FactorsRead
 router.include_router(_api)
 router.include_router(sign_ins.api)
 router.include_router(oidc.router)
+router.include_router(roles.router)

@@ -11,7 +11,8 @@ from operational_api.core.database import DbSession
 from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentAdmin, CurrentPrincipal, Principal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.identity.models import SignInAttempt
 from operational_api.identity.places import country_name
 from operational_api.identity.risk import Decision
@@ -21,7 +22,7 @@ from operational_api.web.cookies import set_cookie
 from operational_api.web.rendering import redirect, render
 
 api = APIRouter(prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute)
-pages = APIRouter()
+pages = APIRouter(dependencies=[Allowed("identity.keep_account")])
 SHOWN = 20
 _OUTCOMES = {
     "signed_in": ("Signed in", "good"),
@@ -86,7 +87,7 @@ def dispute(request: Request, attempt_id: UUID, principal: CurrentPrincipal, ses
     return response
 
 
-@api.get("/me/sign-ins")
+@api.get("/me/sign-ins", dependencies=[Allowed("identity.keep_account")])
 def list_own(
     principal: CurrentPrincipal, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SignInRead]:
@@ -95,9 +96,9 @@ def list_own(
     return Page(items=[SignInRead.of(row) for row in rows], next_cursor=following)
 
 
-@api.get("/sign-ins")
+@api.get("/sign-ins", dependencies=[Allowed("identity.read_sign_ins")])
 def list_risky(
-    admin_id: CurrentAdmin,
+    admin_id: CurrentAccount,
     session: DbSession,
     decision: Decision | None = None,
     account_id: UUID | None = None,

@@ -9,7 +9,8 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from operational_api.compliance import public as compliance
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
-from operational_api.core.principal import CurrentCustomer
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount
 from operational_api.integrations.errors import UnreadableFile
 from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.router import MaybeSealer, Settings
@@ -18,7 +19,7 @@ from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter()
-NAV = [NavItem("Devices", "/devices", ("customer",), order=80, icon="device", place="account")]
+NAV = [NavItem("Devices", "/devices", "integrations.link_wearables", order=80, icon="device", place="account")]
 ENDED = {
     "by_customer": "You disconnected it",
     "access_revoked": "You took our access back at the maker",
@@ -28,9 +29,9 @@ ENDED = {
 }
 
 
-@router.get("/devices")
+@router.get("/devices", dependencies=[Allowed("integrations.link_wearables")])
 def devices_page(
-    request: Request, customer_id: CurrentCustomer, session: DbSession, settings: Settings, failed: bool = False
+    request: Request, customer_id: CurrentAccount, session: DbSession, settings: Settings, failed: bool = False
 ) -> Response:
     """What is connected, and what can be."""
     found = links.links_of(session, customer_id)
@@ -46,8 +47,8 @@ def devices_page(
     )
 
 
-@router.post("/devices/connect")
-def connect_device(request: Request, customer_id: CurrentCustomer, settings: Settings) -> Response:
+@router.post("/devices/connect", dependencies=[Allowed("integrations.link_wearables")])
+def connect_device(request: Request, customer_id: CurrentAccount, settings: Settings) -> Response:
     """Off to Terra's page, where the device is picked."""
     try:
         with Terra(settings) as terra:
@@ -58,9 +59,9 @@ def connect_device(request: Request, customer_id: CurrentCustomer, settings: Set
     return redirect(request, url)
 
 
-@router.post("/devices/{link_id}/end")
+@router.post("/devices/{link_id}/end", dependencies=[Allowed("integrations.link_wearables")])
 def end_device(
-    request: Request, link_id: UUID, customer_id: CurrentCustomer, session: DbSession, settings: Settings
+    request: Request, link_id: UUID, customer_id: CurrentAccount, session: DbSession, settings: Settings
 ) -> Response:
     """Disconnect a device at its maker."""
     with Terra(settings) as terra:
@@ -68,10 +69,10 @@ def end_device(
     return redirect(request, "/devices", flash=f"{link.provider.title()} no longer sends us anything.")
 
 
-@router.post("/devices/files")
+@router.post("/devices/files", dependencies=[Allowed("integrations.link_wearables")])
 def add_file(
     request: Request,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     sealer: MaybeSealer,
     file: Annotated[UploadFile | None, File()] = None,

@@ -11,8 +11,8 @@ from operational_api.compliance import public as compliance
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.policy import Resource, require
-from operational_api.core.principal import CurrentAdmin, CurrentCustomer, CurrentPrincipal, CurrentService
+from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.integrations.errors import ConnectorNotFound
 from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.schemas import (
@@ -74,10 +74,8 @@ def _may(principal: CurrentPrincipal, action: str, name: str) -> None:
     require(principal, action, Resource("Connector", name, kind="business"), missing=ConnectorNotFound)
 
 
-@api.get("/connectors")
-def list_connectors(
-    _: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
-) -> Page[ConnectorRead]:
+@api.get("/connectors", dependencies=[Allowed("integrations.read_connectors")])
+def list_connectors(principal: CurrentPrincipal, session: DbSession, settings: Settings) -> Page[ConnectorRead]:
     """Every connector there is, with its health and where each of its streams goes on."""
     _may(principal, "integrations.read_connectors", "*")
     known = connectors.known(session)
@@ -89,9 +87,9 @@ def list_connectors(
     return Page(items=items)
 
 
-@api.post("/connectors/{name}/connect")
+@api.post("/connectors/{name}/connect", dependencies=[Allowed("integrations.connect")])
 def connect_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ConnectorRead:
     """Test a connector, and pull it from now on."""
     _may(principal, "integrations.connect", name)
@@ -99,9 +97,9 @@ def connect_connector(
     return _one(session, settings, name)
 
 
-@api.post("/connectors/{name}/test")
+@api.post("/connectors/{name}/test", dependencies=[Allowed("integrations.test")])
 def test_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ProbeRead:
     """Ask the source whether it lets us in. Changes nothing."""
     _may(principal, "integrations.test", name)
@@ -109,9 +107,9 @@ def test_connector(
     return ProbeRead(problem=problem)
 
 
-@api.post("/connectors/{name}/pause")
+@api.post("/connectors/{name}/pause", dependencies=[Allowed("integrations.pause")])
 def pause_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ConnectorRead:
     """Pull it no more until it is resumed. A pull under way ends by itself."""
     _may(principal, "integrations.pause", name)
@@ -119,9 +117,9 @@ def pause_connector(
     return _one(session, settings, name)
 
 
-@api.post("/connectors/{name}/resume")
+@api.post("/connectors/{name}/resume", dependencies=[Allowed("integrations.resume")])
 def resume_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ConnectorRead:
     """Pull it again, from where it was."""
     _may(principal, "integrations.resume", name)
@@ -129,9 +127,9 @@ def resume_connector(
     return _one(session, settings, name)
 
 
-@api.post("/connectors/{name}/resync")
+@api.post("/connectors/{name}/resync", dependencies=[Allowed("integrations.resync")])
 def resync_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ConnectorRead:
     """Have the next pull begin at the beginning."""
     _may(principal, "integrations.resync", name)
@@ -139,9 +137,9 @@ def resync_connector(
     return _one(session, settings, name)
 
 
-@api.post("/connectors/{name}/revoke")
+@api.post("/connectors/{name}/revoke", dependencies=[Allowed("integrations.revoke")])
 def revoke_connector(
-    name: str, admin_id: CurrentAdmin, principal: CurrentPrincipal, session: DbSession, settings: Settings
+    name: str, admin_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
 ) -> ConnectorRead:
     """End it. What it brought stays."""
     _may(principal, "integrations.revoke", name)
@@ -149,10 +147,9 @@ def revoke_connector(
     return _one(session, settings, name)
 
 
-@api.get("/connectors/{name}/runs")
+@api.get("/connectors/{name}/runs", dependencies=[Allowed("integrations.read_connectors")])
 def list_runs(
     name: str,
-    _: CurrentAdmin,
     principal: CurrentPrincipal,
     session: DbSession,
     limit: Limit = 50,
@@ -164,14 +161,14 @@ def list_runs(
     return Page(items=[RunRead.model_validate(row) for row in rows], next_cursor=following)
 
 
-@api.get("/connectors/{name}/orders")
-def read_orders(name: str, _: CurrentService, session: DbSession) -> OrdersRead:
+@api.get("/connectors/{name}/orders", dependencies=[Allowed("integrations.deliver")])
+def read_orders(name: str, session: DbSession) -> OrdersRead:
     """What the data platform is to do about a connector now."""
     return OrdersRead.model_validate(connectors.orders(session, name))
 
 
-@api.post("/connectors/{name}/runs", status_code=201)
-def create_run(name: str, body: RunCreate, _: CurrentService, session: DbSession) -> RunReceipt:
+@api.post("/connectors/{name}/runs", status_code=201, dependencies=[Allowed("integrations.deliver")])
+def create_run(name: str, body: RunCreate, session: DbSession) -> RunReceipt:
     """The data platform reports a pull; reporting it again changes nothing."""
     is_new = runs.report(
         session,
@@ -185,10 +182,8 @@ def create_run(name: str, body: RunCreate, _: CurrentService, session: DbSession
     return RunReceipt(is_new=is_new)
 
 
-@api.get("/wearable-links")
-def list_alive_links(
-    _: CurrentService, session: DbSession, limit: Limit = 200, cursor: Cursor = None
-) -> Page[AliveLink]:
+@api.get("/wearable-links", dependencies=[Allowed("integrations.deliver")])
+def list_alive_links(session: DbSession, limit: Limit = 200, cursor: Cursor = None) -> Page[AliveLink]:
     """Terra's links that are alive, each with the kinds of data that its customer lets us keep."""
     found, following = links.alive_links(session, source=webhooks.SOURCE, limit=limit, cursor=cursor)
     allowed = compliance.storable_kinds(session, {link.customer_id for link in found})
@@ -205,8 +200,8 @@ def list_alive_links(
     return Page(items=items, next_cursor=following)
 
 
-@api.post("/wearable-links", status_code=201)
-def create_direct_link(body: LinkCreate, _: CurrentService, session: DbSession) -> LinkRead:
+@api.post("/wearable-links", status_code=201, dependencies=[Allowed("integrations.deliver")])
+def create_direct_link(body: LinkCreate, session: DbSession) -> LinkRead:
     """Note whose account at a maker it is that sends to us directly. Noting it again changes nothing."""
     link = links.connect(
         session,
@@ -220,40 +215,38 @@ def create_direct_link(body: LinkCreate, _: CurrentService, session: DbSession) 
     return LinkRead.model_validate(link)
 
 
-@api.post("/wearable-payloads", status_code=202)
-def create_direct_payload(
-    body: PayloadCreate, _: CurrentService, session: DbSession, sealer: MaybeSealer
-) -> PayloadReceipt:
+@api.post("/wearable-payloads", status_code=202, dependencies=[Allowed("integrations.deliver")])
+def create_direct_payload(body: PayloadCreate, session: DbSession, sealer: MaybeSealer) -> PayloadReceipt:
     """Hand in what Fitbit or Garmin sent."""
     receipt = direct.keep(session, **dict(body), sealer=sealer, now=_now())
     return PayloadReceipt.model_validate(receipt)
 
 
-@api.get("/wearables")
-def list_links(customer_id: CurrentCustomer, session: DbSession) -> Page[LinkRead]:
+@api.get("/wearables", dependencies=[Allowed("integrations.link_wearables")])
+def list_links(customer_id: CurrentAccount, session: DbSession) -> Page[LinkRead]:
     """The customer's devices."""
     return Page(items=[LinkRead.model_validate(link) for link in links.links_of(session, customer_id)])
 
 
-@api.post("/wearables", status_code=201)
-def create_link(customer_id: CurrentCustomer, settings: Settings) -> WidgetRead:
+@api.post("/wearables", status_code=201, dependencies=[Allowed("integrations.link_wearables")])
+def create_link(customer_id: CurrentAccount, settings: Settings) -> WidgetRead:
     """Open a page where the customer picks a device and signs in at its maker."""
     with Terra(settings) as terra:
         home = f"{settings.public_url}/devices"
         return WidgetRead(url=terra.widget_url(customer_id, success_url=home, failure_url=f"{home}?failed=1"))
 
 
-@api.delete("/wearables/{link_id}")
-def delete_link(link_id: UUID, customer_id: CurrentCustomer, session: DbSession, settings: Settings) -> LinkRead:
+@api.delete("/wearables/{link_id}", dependencies=[Allowed("integrations.link_wearables")])
+def delete_link(link_id: UUID, customer_id: CurrentAccount, session: DbSession, settings: Settings) -> LinkRead:
     """Disconnect a device. What it sent stays until the customer withdraws consent."""
     with Terra(settings) as terra:
         link = links.end_by_customer(session, terra, customer_id=customer_id, link_id=link_id, now=_now())
     return LinkRead.model_validate(link)
 
 
-@api.post("/wearables/files", status_code=201)
+@api.post("/wearables/files", status_code=201, dependencies=[Allowed("integrations.link_wearables")])
 def create_file(
-    customer_id: CurrentCustomer, session: DbSession, sealer: MaybeSealer, file: Annotated[UploadFile, File()]
+    customer_id: CurrentAccount, session: DbSession, sealer: MaybeSealer, file: Annotated[UploadFile, File()]
 ) -> FileRead:
     """Add a workout from a FIT, GPX or TCX file of 20 MB at most."""
     content = file.file.read(files.LARGEST + 1)
@@ -266,7 +259,7 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@router.post("/webhooks/terra", tags=["webhooks"])
+@router.post("/webhooks/terra", tags=["webhooks"], dependencies=[Allowed("integrations.receive_webhook")])
 def receive_terra_webhook(
     body: Annotated[bytes, Depends(raw_body)],
     session: DbSession,

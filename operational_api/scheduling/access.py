@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Forbidden
-from operational_api.core.policy import Resource, require
+from operational_api.core.policy import Resource, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Slot
@@ -48,15 +48,13 @@ def whose_bookings(
     """The (customer, coach) a list of bookings is kept to: customers see their own, coaches their calendar.
 
     Raises:
-        Forbidden: a service asks.
+        Forbidden: somebody asks who sees no bookings.
     """
-    if principal.role == "customer":
-        return principal.account_id, coach_id
-    if principal.role == "coach":
-        return customer_id, principal.account_id
-    if principal.role == "admin":
+    if may_see_everybody(principal, "scheduling.list_bookings"):
         return customer_id, coach_id
-    raise Forbidden
+    if not may_principal(principal, "scheduling.list_bookings"):
+        raise Forbidden
+    return (principal.account_id, coach_id) if principal.role == "customer" else (customer_id, principal.account_id)
 
 
 def reader_zone(session: Session, principal: Principal | None, asked: str | None) -> str | None:

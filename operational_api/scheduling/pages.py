@@ -13,7 +13,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from operational_api.core.database import DbSession
-from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
@@ -26,8 +27,8 @@ from operational_api.web.shell import NavItem
 
 router = APIRouter()
 NAV = [
-    NavItem("Book", "/book", roles=("guest", "customer"), order=20, icon="calendar-plus"),
-    NavItem("Bookings", "/bookings", roles=("customer",), order=30, icon="calendar"),
+    NavItem("Book", "/book", "scheduling.book", for_guests=True, order=20, icon="calendar-plus"),
+    NavItem("Bookings", "/bookings", "scheduling.see_bookings", order=30, icon="calendar"),
 ]
 FARTHEST = timedelta(days=366)
 PAST = 12
@@ -36,7 +37,7 @@ PAST = 12
 Choice = Annotated[str, Query(max_length=40)]
 
 
-@router.get("/book", response_class=HTMLResponse)
+@router.get("/book", response_class=HTMLResponse, dependencies=[Allowed("scheduling.read_timetable")])
 def book(
     request: Request,
     principal: MaybePrincipal,
@@ -86,7 +87,7 @@ def book(
     )
 
 
-@router.get("/book/{slot_id}", response_class=HTMLResponse)
+@router.get("/book/{slot_id}", response_class=HTMLResponse, dependencies=[Allowed("scheduling.read_timetable")])
 def confirm(
     request: Request, slot_id: UUID, principal: MaybePrincipal, session: DbSession, move: UUID | None = None
 ) -> Response:
@@ -108,11 +109,11 @@ def confirm(
     )
 
 
-@router.post("/book/{slot_id}")
+@router.post("/book/{slot_id}", dependencies=[Allowed("scheduling.book")])
 def book_slot(
     request: Request,
     slot_id: UUID,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
     move: Annotated[UUID | None, Form()] = None,
@@ -134,11 +135,11 @@ def book_slot(
     return redirect(request, "/bookings", flash="Booked. See you there.")
 
 
-@router.post("/book/{slot_id}/waitlist")
+@router.post("/book/{slot_id}/waitlist", dependencies=[Allowed("scheduling.book")])
 def wait(
     request: Request,
     slot_id: UUID,
-    customer_id: CurrentCustomer,
+    customer_id: CurrentAccount,
     session: DbSession,
     action: Annotated[Literal["join", "leave"], Form()] = "join",
 ) -> Response:
@@ -156,8 +157,8 @@ def wait(
     return redirect(request, "/bookings", flash=f"{told} We book you the moment a seat is free.")
 
 
-@router.get("/bookings", response_class=HTMLResponse)
-def my_bookings(request: Request, customer_id: CurrentCustomer, session: DbSession) -> Response:
+@router.get("/bookings", response_class=HTMLResponse, dependencies=[Allowed("scheduling.see_bookings")])
+def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
     """What is coming, what the customer waits for, what was."""
     now = datetime.now(UTC)
     coming, _ = agenda.list_bookings(session, customer_id=customer_id, starts_from=now, status="booked", limit=100)
@@ -176,7 +177,7 @@ def my_bookings(request: Request, customer_id: CurrentCustomer, session: DbSessi
     )
 
 
-@router.get("/bookings/{booking_id}/calendar")
+@router.get("/bookings/{booking_id}/calendar", dependencies=[Allowed("scheduling.read_booking")])
 def to_calendar(request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """On to the booking's calendar file by a signed address: phones open it outside of the browser that signed in."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
@@ -184,7 +185,7 @@ def to_calendar(request: Request, booking_id: UUID, principal: CurrentPrincipal,
     return redirect(request, signer(request).sign(path, subject=principal.key, now=datetime.now(UTC)))
 
 
-@router.post("/bookings/{booking_id}/cancel")
+@router.post("/bookings/{booking_id}/cancel", dependencies=[Allowed("scheduling.cancel_booking")])
 def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """Cancel a booking and say what it cost."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")

@@ -11,7 +11,8 @@ from operational_api.core import signed_urls
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, MaybePrincipal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.public import session_facts
@@ -41,14 +42,14 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@router.get("/coaches")
+@router.get("/coaches", dependencies=[Allowed("scheduling.read_timetable")])
 def list_coaches(session: DbSession) -> Page[CoachRead]:
     """Coaches who work here today."""
     rows = slots.list_coaches(session)
     return Page(items=[CoachRead(id=id_, display_name=name, city=city) for id_, name, city in rows])
 
 
-@router.get("/slots")
+@router.get("/slots", dependencies=[Allowed("scheduling.read_timetable")])
 def list_slots(
     principal: MaybePrincipal,
     session: DbSession,
@@ -72,14 +73,14 @@ def list_slots(
     return Page(items=[SlotRead.of(row, zone) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/slots/{slot_id}")
+@router.get("/slots/{slot_id}", dependencies=[Allowed("scheduling.read_timetable")])
 def read_slot(slot_id: UUID, principal: MaybePrincipal, session: DbSession, time_zone: TimeZone = None) -> SlotRead:
     """One session."""
     view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None)
     return SlotRead.of(view, access.reader_zone(session, principal, time_zone))
 
 
-@router.post("/slots/{slot_id}/cancellation")
+@router.post("/slots/{slot_id}/cancellation", dependencies=[Allowed("scheduling.cancel_slot")])
 def cancel_slot(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> SlotRead:
     """The coach calls a session off; every booking gets its credit back."""
     access.reach_slot(session, principal, slot_id, "scheduling.cancel_slot")
@@ -87,20 +88,20 @@ def cancel_slot(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) 
     return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None), None)
 
 
-@router.post("/slots/{slot_id}/waitlist", status_code=201)
-def join_waitlist(slot_id: UUID, customer_id: CurrentCustomer, session: DbSession) -> WaitlistRead:
+@router.post("/slots/{slot_id}/waitlist", status_code=201, dependencies=[Allowed("scheduling.book")])
+def join_waitlist(slot_id: UUID, customer_id: CurrentAccount, session: DbSession) -> WaitlistRead:
     """Wait for a seat of a full session. Whoever is promoted is booked."""
     entry = waitlist.join_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
     return WaitlistRead.of(entry, waitlist.place_in_line(session, entry))
 
 
-@router.delete("/slots/{slot_id}/waitlist", status_code=204)
-def leave_waitlist(slot_id: UUID, customer_id: CurrentCustomer, session: DbSession) -> None:
+@router.delete("/slots/{slot_id}/waitlist", status_code=204, dependencies=[Allowed("scheduling.book")])
+def leave_waitlist(slot_id: UUID, customer_id: CurrentAccount, session: DbSession) -> None:
     """Wait no longer."""
     waitlist.leave_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
 
 
-@router.get("/bookings")
+@router.get("/bookings", dependencies=[Allowed("scheduling.list_bookings")])
 def list_bookings(
     principal: CurrentPrincipal,
     session: DbSession,
@@ -124,9 +125,9 @@ def list_bookings(
     return Page(items=[BookingRead.of(row, zone, now) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("/bookings", status_code=201)
+@router.post("/bookings", status_code=201, dependencies=[Allowed("scheduling.book")])
 def create_booking(
-    body: BookingCreate, customer_id: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
+    body: BookingCreate, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
 ) -> BookingRead:
     """Book a seat. Of two who race for the last one, one wins."""
     now = _now()
@@ -135,14 +136,14 @@ def create_booking(
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
 
 
-@router.get("/bookings/{booking_id}")
+@router.get("/bookings/{booking_id}", dependencies=[Allowed("scheduling.read_booking")])
 def read_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
     """One booking."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), _now())
 
 
-@router.post("/bookings/{booking_id}/calendar-link", status_code=201)
+@router.post("/bookings/{booking_id}/calendar-link", status_code=201, dependencies=[Allowed("scheduling.read_booking")])
 def create_calendar_link(
     request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession
 ) -> CalendarLink:
@@ -154,7 +155,12 @@ def create_calendar_link(
     )
 
 
-@router.get("/calendar-files/{booking_id}", response_class=Response, responses={200: {"content": {MEDIA_TYPE: {}}}})
+@router.get(
+    "/calendar-files/{booking_id}",
+    response_class=Response,
+    responses={200: {"content": {MEDIA_TYPE: {}}}},
+    dependencies=[Allowed("scheduling.open_calendar_file")],
+)
 def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, session: DbSession) -> Response:
     """A booking as an iCalendar file, for whoever holds its signed address."""
     facts = session_facts(session, booking_id)
@@ -164,7 +170,7 @@ def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, ses
     return Response(calendar_file.render(facts, now=_now()), media_type=MEDIA_TYPE, headers=headers)
 
 
-@router.post("/bookings/{booking_id}/cancellation")
+@router.post("/bookings/{booking_id}/cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
 def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
     """Cancel: the credit comes back until twelve hours before the start, and always when the coach cancels."""
     now = _now()
@@ -173,7 +179,9 @@ def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSes
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
 
 
-@router.post("/bookings/{booking_id}/rescheduling", status_code=201)
+@router.post(
+    "/bookings/{booking_id}/rescheduling", status_code=201, dependencies=[Allowed("scheduling.reschedule_booking")]
+)
 def reschedule_booking(
     booking_id: UUID, body: BookingCreate, principal: CurrentPrincipal, session: DbSession
 ) -> BookingRead:
@@ -184,7 +192,7 @@ def reschedule_booking(
     return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
 
 
-@router.post("/bookings/{booking_id}/outcome")
+@router.post("/bookings/{booking_id}/outcome", dependencies=[Allowed("scheduling.mark_outcome")])
 def mark_outcome(booking_id: UUID, body: OutcomeCreate, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
     """Whether the customer came: marked by the coach of the session once it has started."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
@@ -193,7 +201,7 @@ def mark_outcome(booking_id: UUID, body: OutcomeCreate, principal: CurrentPrinci
     return BookingRead.of(agenda.view_of(session, booking), None, now)
 
 
-@router.get("/availability")
+@router.get("/availability", dependencies=[Allowed("scheduling.read_availability")])
 def read_availability(
     principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
 ) -> AvailabilityRead:
@@ -202,7 +210,7 @@ def read_availability(
     return AvailabilityRead.of(availability.get_availability(session, coach_id=whose, now=_now()))
 
 
-@router.put("/availability")
+@router.put("/availability", dependencies=[Allowed("scheduling.replace_availability")])
 def replace_availability(
     body: AvailabilityReplace, principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
 ) -> AvailabilityRead:

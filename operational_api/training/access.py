@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.core import audit
 from operational_api.core.errors import Forbidden, Invalid
-from operational_api.core.policy import require
+from operational_api.core.policy import may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
 from operational_api.training.errors import ClientNotFound, InjuryNotFound, ProgrammeNotFound, WorkoutNotFound
 from operational_api.training.models import Client, Injury, Programme, Workout
@@ -80,11 +80,11 @@ def whose_clients(principal: Principal) -> UUID | None:
     """The coach whose clients a list shows; None for everybody's.
 
     Raises:
-        Forbidden: neither a coach nor an admin asks.
+        Forbidden: somebody asks who sees no clients.
     """
-    if principal.role == "admin":
+    if may_see_everybody(principal, "training.list_clients"):
         return None
-    if principal.role != "coach":
+    if not may_principal(principal, "training.list_clients") or principal.account_id is None:
         raise Forbidden
     return principal.account_id
 

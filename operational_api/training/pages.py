@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core.database import DbSession
-from operational_api.core.principal import CurrentCustomer, CurrentPrincipal, Principal
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client
@@ -24,10 +25,10 @@ from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 from operational_api.web.shell import NavItem
 
-router = APIRouter()
+router = APIRouter(dependencies=[Allowed("training.train")])
 NAV = [
-    NavItem("Training", "/training", roles=("customer",), order=10, icon="dumbbell"),
-    NavItem("Progress", "/progress", roles=("customer",), order=40, icon="chart"),
+    NavItem("Training", "/training", "training.train", order=10, icon="dumbbell"),
+    NavItem("Progress", "/progress", "training.train", order=40, icon="chart"),
 ]
 HISTORY = 15
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
@@ -40,7 +41,7 @@ def _client(session: Session, principal: Principal, now: datetime) -> Client:
 
 
 @router.get("/training", response_class=HTMLResponse)
-def training(request: Request, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession) -> Response:
+def training(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
     """What is planned now, the programme, what was done, what hurts."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
@@ -78,7 +79,6 @@ def training(request: Request, _: CurrentCustomer, principal: CurrentPrincipal, 
 @router.get("/training/log", response_class=HTMLResponse)
 def log_form(
     request: Request,
-    _: CurrentCustomer,
     principal: CurrentPrincipal,
     session: DbSession,
     workout: UUID | None = None,
@@ -110,7 +110,6 @@ def log_form(
 @router.post("/training/log")
 def log(
     request: Request,
-    _: CurrentCustomer,
     principal: CurrentPrincipal,
     session: DbSession,
     workout_id: Annotated[UUID, Form()],
@@ -154,9 +153,7 @@ def log(
 
 
 @router.get("/training/workouts/{workout_id}", response_class=HTMLResponse)
-def workout_page(
-    request: Request, workout_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
-) -> Response:
+def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """One logged workout: what was done, and what it was a best of."""
     row, client = access.reach_workout(session, principal, workout_id, "training.read_workouts")
     if row.status != "completed":
@@ -177,9 +174,7 @@ def workout_page(
 
 
 @router.post("/training/workouts/{workout_id}/skip")
-def skip(
-    request: Request, workout_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
-) -> Response:
+def skip(request: Request, workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """A planned workout that will not be done."""
     access.reach_workout(session, principal, workout_id, "training.log_workout")
     workouts.skip_workout(session, workout_id=workout_id)
@@ -189,7 +184,6 @@ def skip(
 @router.post("/training/injuries")
 def report_injury(
     request: Request,
-    _: CurrentCustomer,
     principal: CurrentPrincipal,
     session: DbSession,
     body_part: Annotated[str, Form(min_length=1, max_length=30)],
@@ -212,9 +206,7 @@ def report_injury(
 
 
 @router.post("/training/injuries/{injury_id}/resolve")
-def resolve_injury(
-    request: Request, injury_id: UUID, _: CurrentCustomer, principal: CurrentPrincipal, session: DbSession
-) -> Response:
+def resolve_injury(request: Request, injury_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """It does not hurt any more."""
     injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
     injuries.resolve_injury(session, injury=injury, client=client, now=datetime.now(UTC))
@@ -224,7 +216,6 @@ def resolve_injury(
 @router.get("/progress", response_class=HTMLResponse)
 def progress_page(
     request: Request,
-    _: CurrentCustomer,
     principal: CurrentPrincipal,
     session: DbSession,
     weeks: Annotated[int, Query(ge=4, le=52)] = 12,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.training import access
 from operational_api.training.schemas import (
@@ -37,7 +38,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@router.get("/clients")
+@router.get("/clients", dependencies=[Allowed("training.list_clients")])
 def list_clients(
     principal: CurrentPrincipal, session: DbSession, q: Search = "", limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientRead]:
@@ -48,7 +49,7 @@ def list_clients(
     return Page(items=[ClientRead.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/clients/{customer_id}")
+@router.get("/clients/{customer_id}", dependencies=[Allowed("training.read_client")])
 def read_client(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ClientDetail:
     """One client and their active programme."""
     client = access.reach_client(session, principal, customer_id, "training.read_client", now=_now())
@@ -56,7 +57,7 @@ def read_client(customer_id: UUID, principal: CurrentPrincipal, session: DbSessi
     return ClientDetail.from_client(client, next(active, None))
 
 
-@router.get("/clients/{customer_id}/progress")
+@router.get("/clients/{customer_id}/progress", dependencies=[Allowed("training.read_progress")])
 def read_progress(
     customer_id: UUID, principal: CurrentPrincipal, session: DbSession, weeks: Annotated[int, Query(ge=1, le=104)] = 12
 ) -> ProgressRead:
@@ -67,14 +68,14 @@ def read_progress(
     return ProgressRead.of(series, progress.weeks_of(session, client, now=now, weeks=weeks))
 
 
-@router.get("/clients/{customer_id}/injuries")
+@router.get("/clients/{customer_id}/injuries", dependencies=[Allowed("training.read_injuries")])
 def list_injuries(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> list[InjuryRead]:
     """What hurts and what did. Not for admins."""
     client = access.reach_client(session, principal, customer_id, "training.read_injuries", now=_now(), kind="health")
     return InjuryRead.all_of(list(injuries.injuries_of(session, client.id)))
 
 
-@router.post("/clients/{customer_id}/injuries", status_code=201)
+@router.post("/clients/{customer_id}/injuries", status_code=201, dependencies=[Allowed("training.report_injury")])
 def report_injury(customer_id: UUID, body: InjuryCreate, principal: CurrentPrincipal, session: DbSession) -> InjuryRead:
     """Note an injury of one's own, or of one's client."""
     now = _now()
@@ -82,14 +83,14 @@ def report_injury(customer_id: UUID, body: InjuryCreate, principal: CurrentPrinc
     return InjuryRead.model_validate(injuries.report_injury(session, client=client, now=now, **body.model_dump()))
 
 
-@router.post("/injuries/{injury_id}/resolution")
+@router.post("/injuries/{injury_id}/resolution", dependencies=[Allowed("training.resolve_injury")])
 def resolve_injury(injury_id: UUID, principal: CurrentPrincipal, session: DbSession) -> InjuryRead:
     """It does not hurt any more."""
     injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
     return InjuryRead.model_validate(injuries.resolve_injury(session, injury=injury, client=client, now=_now()))
 
 
-@router.get("/exercises")
+@router.get("/exercises", dependencies=[Allowed("training.read_exercises")])
 def list_exercises(
     _: CurrentPrincipal,
     session: DbSession,
@@ -102,7 +103,7 @@ def list_exercises(
     return Page(items=[ExerciseRead.model_validate(row) for row in rows])
 
 
-@router.get("/workouts")
+@router.get("/workouts", dependencies=[Allowed("training.read_workouts")])
 def list_workouts(
     principal: CurrentPrincipal,
     session: DbSession,
@@ -121,7 +122,7 @@ def list_workouts(
     return Page(items=[WorkoutSummaryRead.of(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("/workouts", status_code=201)
+@router.post("/workouts", status_code=201, dependencies=[Allowed("training.log_workout")])
 def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """Log a workout that was done. The caller makes the id, so sending it again stores nothing twice."""
     now = _now()
@@ -132,14 +133,14 @@ def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSes
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
 
 
-@router.get("/workouts/{workout_id}")
+@router.get("/workouts/{workout_id}", dependencies=[Allowed("training.read_workouts")])
 def read_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """One workout with its sets and best estimates."""
     workout, _ = access.reach_workout(session, principal, workout_id, "training.read_workouts")
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
 
 
-@router.put("/workouts/{workout_id}")
+@router.put("/workouts/{workout_id}", dependencies=[Allowed("training.log_workout")])
 def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """Replace what was logged, until midnight of the day it was logged on."""
     _, client = access.reach_workout(session, principal, workout_id, "training.log_workout")
@@ -154,14 +155,14 @@ def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincip
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
 
 
-@router.post("/workouts/{workout_id}/skip")
+@router.post("/workouts/{workout_id}/skip", dependencies=[Allowed("training.log_workout")])
 def skip_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutSummaryRead:
     """Mark a planned workout as not done."""
     access.reach_workout(session, principal, workout_id, "training.log_workout")
     return WorkoutSummaryRead.model_validate(workouts.skip_workout(session, workout_id=workout_id))
 
 
-@router.get("/programmes")
+@router.get("/programmes", dependencies=[Allowed("training.read_programmes")])
 def list_programmes(
     principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None
 ) -> Page[ProgrammeRead]:
@@ -170,7 +171,7 @@ def list_programmes(
     return Page(items=[ProgrammeRead.of(one) for one in programmes.programmes_of(session, client.id)])
 
 
-@router.post("/programmes", status_code=201)
+@router.post("/programmes", status_code=201, dependencies=[Allowed("training.assign_programme")])
 def assign_programme(body: ProgrammeCreate, principal: CurrentPrincipal, session: DbSession) -> ProgrammeRead:
     """Give a client a programme; the active one ends."""
     now = _now()
@@ -188,7 +189,7 @@ def assign_programme(body: ProgrammeCreate, principal: CurrentPrincipal, session
     return ProgrammeRead.of(programmes.detail_of(session, programme))
 
 
-@router.put("/programmes/{programme_id}/lines")
+@router.put("/programmes/{programme_id}/lines", dependencies=[Allowed("training.assign_programme")])
 def change_programme(
     programme_id: UUID, body: LinesReplace, principal: CurrentPrincipal, session: DbSession
 ) -> ProgrammeRead:

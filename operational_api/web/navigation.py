@@ -1,10 +1,13 @@
-"""A menu entry. Contexts list theirs as `NAV` in their `pages.py`; the shell shows each role its own."""
+"""A menu entry. Contexts list theirs as `NAV` in their `pages.py`; the policy decides who sees it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.orm import Session
+
+from operational_api.core.policy import may_principal
+from operational_api.core.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,9 @@ class NavItem:
     Args:
         label: One or two words.
         href: Path it leads to; the entry is current on that path and below it.
-        roles: Who sees it: guest, customer, coach, admin.
+        action: Whoever may do this sees it: the action of the route it leads to, or of what people go there for.
+            None: nobody who is signed in.
+        for_guests: Guests see it too.
         order: Lower comes first. The first five are in the bar at the bottom of a phone, the rest in its menu.
         icon: Name of a symbol in `static/icons.svg`.
         badge: Returns a number to show at the entry (0: nothing), given a session and the account's id.
@@ -23,8 +28,15 @@ class NavItem:
 
     label: str
     href: str
-    roles: tuple[str, ...] = ("customer",)
+    action: str | None
+    for_guests: bool = False
     order: int = 50
     icon: str = "chevron-right"
     badge: Callable[[Session, UUID], int] | None = None
     place: str = "main"
+
+    def is_for(self, principal: Principal | None) -> bool:
+        """Whether this person, or a guest, sees it."""
+        if principal is None:
+            return self.for_guests
+        return self.action is not None and may_principal(principal, self.action)

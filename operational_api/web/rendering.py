@@ -79,8 +79,8 @@ def time_zone(request: Request) -> str:
 
 
 def _nav(request: Request, principal: Principal | None, *, counts: bool) -> list[NavLink]:
-    role, path = principal.role if principal else "guest", request.url.path
-    items: list[NavItem] = [item for item in request.app.state.nav if role in item.roles]
+    path = request.url.path
+    items: list[NavItem] = [item for item in request.app.state.nav if item.is_for(principal)]
     above = (item.href for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/"))
     here = max(above, key=len, default="")
     return [NavLink(item, item.href == here, _count(request, item, principal) if counts else 0) for item in items]

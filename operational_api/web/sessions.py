@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 from cryptography.fernet import Fernet
 from fastapi import Request
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
@@ -100,6 +100,11 @@ def rename(session: Session, *, account_id: UUID, display_name: str, time_zone: 
     """Show a changed profile in sessions that are open."""
     for row in session.scalars(select(WebSession).where(WebSession.account_id == account_id)):
         row.display_name, row.time_zone = display_name, time_zone
+
+
+def change_role(session: Session, *, account_id: UUID, role: str) -> None:
+    """Have open sessions act in another role from now on."""
+    session.execute(update(WebSession).where(WebSession.account_id == account_id).values(role=role))
 
 
 def cookie_authenticator(request: Request) -> Principal | None:

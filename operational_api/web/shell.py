@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 from starlette.types import Scope
 
+from operational_api.core.policy import Allowed
 from operational_api.web import rendering, signin
 from operational_api.web.csrf import CsrfMiddleware
 from operational_api.web.headers import HeadersMiddleware
@@ -25,7 +26,7 @@ from operational_api.web.sessions import cookie_authenticator
 
 __all__ = ["NavItem", "mount"]
 OFFLINE_FILES = ("tokens.css", "app.css", "components.css", "app.js", "icons.svg", "mark.svg")
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Allowed("platform.read_public")])
 
 
 class _Files(StaticFiles):

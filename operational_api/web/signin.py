@@ -16,14 +16,21 @@ from joserfc.errors import JoseError
 from contracts.telemetry import get_logger
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
+from operational_api.core.policy import Allowed, may
 from operational_api.settings import ApiSettings
 from operational_api.web import sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import person, redirect, safe_return_path
 
 log = get_logger(__name__)
-router = APIRouter(include_in_schema=False)
-LANDING = {"customer": "/home", "coach": "/coach/", "admin": "/admin/"}
+router = APIRouter(include_in_schema=False, dependencies=[Allowed("identity.use_provider")])
+LANDING = (
+    ("training.train", "/home"),
+    ("gateway.open_coach_console", "/coach/"),
+    ("gateway.open_admin_console", "/admin/"),
+    ("identity.keep_account", "/account"),
+)
+"""Where people start: the first place whose action they may do."""
 FLOW_SECONDS = 1800
 
 
@@ -39,7 +46,7 @@ def _signer(request: Request) -> URLSafeTimedSerializer:
 
 def landing(role: str) -> str:
     """Where somebody of that role starts."""
-    return LANDING.get(role, "/")
+    return next((place for action, place in LANDING if may(role, action)), "/")
 
 
 @router.get("/auth/login")

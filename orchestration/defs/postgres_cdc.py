@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ingestion.settings import CdcSettings
 
 CAPTURED = {
-    "platform": ("audit_entries", "bulk_loads", "inbox_messages", "outbox_events"),
+    "platform": ("audit_entries", "bulk_loads", "inbox_messages", "outbox_events", "role_changes"),
     "identity": ("accounts",),
     "commerce": (
         "checkout_sessions", "customers", "disputes", "invoices", "ledger_journals", "ledger_lines", "payments",
-        "plan_prices", "plans", "refunds", "session_packs", "subscription_changes", "subscriptions",
+        "plan_prices", "plans", "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
     ),
     "training": (
         "clients", "coach_assignments", "exercises", "injuries", "planned_exercises", "programmes", "wearable_days",

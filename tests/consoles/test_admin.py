@@ -21,6 +21,8 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     plyo_server.datasets |= business.datasets()
     names = {*TILES, "mrr"}
     plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
+    screens = ("overview", "revenue", "retention", "automations", "coaches", "connectors", "data")
+    plyo_server.answers["api/gateway/screens"] = {"items": [{"surface": "admin", "name": name} for name in screens]}
     plyo_server.answers |= {
         "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
         "api/analytics/freshness": business.freshness(),
@@ -132,6 +134,12 @@ class TestPages:
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
         assert len(tabs(server.client(), "http://x").objects) == 7
+
+    def test_only_those_that_the_policy_opens(self, server: PlyoServer) -> None:
+        server.answers["api/gateway/screens"] = {"items": [{"surface": "admin", "name": "connectors"}]}
+        server.refusals["api/analytics/datasets/mrr_daily"] = (403, {"detail": "No."})
+        shown = tabs(server.client(), "http://x")
+        assert shown._names == ["Connectors"]
 
 
 class TestTileByCurrency:

@@ -25,6 +25,7 @@ def test_a_key_can_be_rotated_out() -> None:
         Sealer([OLD]).open(both.seal(b"58 bpm"))
 
 
+@pytest.mark.asvs("11.3.3")
 def test_a_changed_byte_is_seen() -> None:
     sealed = bytearray(Sealer([NEW]).seal(b"58 bpm"))
     sealed[20] ^= 1

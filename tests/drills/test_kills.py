@@ -20,7 +20,7 @@ def test_two_hundred_kills(captured: Captured) -> None:  # noqa: F811
     witness = Witness(captured.source, f"witness_{captured.settings.cdc_slot}")
     settings = captured.settings.model_copy(update={"cdc_batch_changes": 250})
     capture.ensure_ready(settings)
-    pick = random.Random(3)  # noqa: S311
+    pick = random.Random(3)
     history = History(captured.source, 3)
     for number in range(ROUNDS):
         with Writer(history, every_seconds=0.2, columns_every=100):

@@ -43,7 +43,7 @@ class History:
     extra: int = 0
 
     def __post_init__(self) -> None:
-        self.pick = random.Random(self.seed)  # noqa: S311
+        self.pick = random.Random(self.seed)
 
     def transaction(self) -> None:
         """Some changes together; now and then part of them is rolled back, or all."""

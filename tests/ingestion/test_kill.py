@@ -40,7 +40,7 @@ class TestKill:
         with Writer(history, every_seconds=0.3):  # after the snapshot: all of it passes through the stream
             for step in STEPS:
                 kills.kill(settings, step, times=2 if step == "landed" else 1)
-            kills.kill_after(settings, random.uniform(0.5, 2))  # noqa: S311
+            kills.kill_after(settings, random.uniform(0.5, 2))
         history.add_column()
         for _ in range(20):  # the column arrives with its first row, and one transaction may touch another table
             history.transaction()

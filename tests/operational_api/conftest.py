@@ -17,10 +17,12 @@ from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.orm import Session, SessionTransaction
 
 from contracts.ids import new_id
 from operational_api.app import create_app
+from operational_api.core.database import SCHEMAS, session_factory
 from operational_api.core.tokens import AUDIENCE
 from operational_api.identity.models import Account
 from operational_api.settings import ApiSettings
@@ -59,6 +61,7 @@ def access_token(app: FastAPI, account: Account, *, expires_in: int = 600, sessi
         "sub": str(account.id),
         "role": account.role,
         "client_id": "tests",
+        "scope": "openid profile email",
         "sid": str(session_id or new_id()),
         "name": account.display_name,
         "iat": now,
@@ -93,13 +96,43 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
     return make
 
 
+@pytest.fixture(scope="session")
+def plain_role(engine: Engine) -> str:
+    """A role with the rights of `plyo_api`: it owns nothing, and row-level security holds for it."""
+    schemas = ", ".join(SCHEMAS)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                f"create role plyo_plain; grant usage on schema {schemas} to plyo_plain;"
+                f"grant select, insert, update, delete on all tables in schema {schemas} to plyo_plain;"
+                f"grant usage, select on all sequences in schema {schemas} to plyo_plain"
+            )
+        )
+    return "plyo_plain"
+
+
 @pytest.fixture
-def app(session: Session, serve_app: Callable[[str], FastAPI]) -> FastAPI:
-    """The API whose requests join the test's transaction."""
+def app(session: Session, serve_app: Callable[[str], FastAPI], plain_role: str) -> FastAPI:
+    """The API whose requests join the test's transaction, as a role for which row-level security holds."""
     app = serve_app(session.get_bind().engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
-    app.state.sessions = sessionmaker(
-        session.connection(), join_transaction_mode="create_savepoint", expire_on_commit=False
-    )
+    connection = session.connection()
+    app.state.sessions = session_factory(connection, join_transaction_mode="create_savepoint")
+
+    def become_plain(_: Session, transaction: SessionTransaction, connection: Connection) -> None:
+        if not transaction.nested:
+            connection.execute(text(f"set local role {plain_role}"))
+
+    def become_the_test_again(_: Session, transaction: SessionTransaction) -> None:
+        if transaction.parent is None:
+            connection.execute(
+                text(
+                    "select set_config('role', 'none', true), set_config('plyo.role', '', true), "
+                    "set_config('plyo.principal', '', true)"
+                )
+            )
+
+    event.listen(app.state.sessions, "after_begin", become_plain)
+    event.listen(app.state.sessions, "after_transaction_end", become_the_test_again)
     return app
 
 

@@ -213,6 +213,7 @@ BOUNDARIES = [
 
 
 class TestKill:
+    @pytest.mark.asvs("2.3.3")
     @pytest.mark.parametrize("failpoint", BOUNDARIES)
     def test_what_dies_at_a_boundary_is_done_exactly_once_by_the_next(self, world: World, failpoint: str) -> None:
         run_id = new_id()

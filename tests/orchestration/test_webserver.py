@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from contracts.tokens import ANALYTICS, API, DAGSTER, Verifier
+from operational_api.core.policy import roles_that_may
 from orchestration import webserver
 from orchestration.webserver import Guard
 
@@ -54,15 +55,19 @@ def bearer(audience: str = DAGSTER, role: str = "admin", seconds: int = 3600) ->
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        (bearer(), 200), (bearer(role="service"), 200), ({}, 401), (bearer(API), 401), (bearer(ANALYTICS), 401),
-        (bearer(role="coach"), 401), (bearer(seconds=-60), 401), ({"Authorization": "Bearer nonsense"}, 401),
-        ({"X-Plyo-Role": "admin"}, 401),
+        (bearer(), 200), (bearer(role="data"), 200), (bearer(role="service"), 200), ({}, 401), (bearer(API), 401),
+        (bearer(ANALYTICS), 401), (bearer(role="coach"), 401), (bearer(seconds=-60), 401),
+        ({"Authorization": "Bearer nonsense"}, 401), ({"X-Plyo-Role": "admin"}, 401),
     ],
-    ids=["admin", "service", "nobody", "api", "analytics", "coach", "expired", "nonsense", "claimed"],
+    ids=["admin", "data", "service", "nobody", "api", "analytics", "coach", "expired", "nonsense", "claimed"],
 )  # fmt: skip
 def test_asks_for_its_own_token(dagster: TestClient, headers: dict[str, str], status: int) -> None:
     assert dagster.get("/dagster/runs", headers=headers).status_code == status
     assert dagster.post("/dagster/graphql", headers=headers).status_code == status
+
+
+def test_roles_are_the_ones_that_the_policy_lets_in() -> None:
+    assert set(webserver.ROLES) == {*roles_that_may("gateway.open_pipelines"), "service"}
 
 
 def test_sockets_are_asked_too(dagster: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -50,6 +51,38 @@ class TestContextRoles:
                     with pytest.raises(InsufficientPrivilege):
                         connection.execute(query)
 
+    @pytest.mark.asvs("13.2.2")
+    def test_reach_no_table_of_another_context(self, server: PostgresServer) -> None:
+        """Every table and view there is, not one of each schema."""
+        with psycopg.connect(server.url("plyo")) as connection:
+            reached = connection.execute(
+                """
+                select r.rolname, n.nspname, c.relname
+                from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_roles r
+                where r.rolname like 'ctx\\_%%' and n.nspname = any (%s) and c.relkind in ('r', 'p', 'v', 'm')
+                  and (has_schema_privilege(r.oid, n.oid, 'usage')
+                       or has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate'))
+                """,
+                [list(databases.CONTEXT_SCHEMAS)],
+            ).fetchall()
+        assert len(reached) > 50
+        assert [one for one in reached if one[0] != f"ctx_{one[1]}"] == []
+
+    def test_what_runs_with_the_owners_rights_is_known(self, server: PostgresServer) -> None:
+        """Functions and views through which a role reads more than it was granted."""
+        with psycopg.connect(server.url("plyo")) as connection:
+            functions = connection.execute(
+                """select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+                   where p.prosecdef and n.nspname = any (%s)""",
+                [[*databases.CONTEXT_SCHEMAS, "platform"]],
+            ).fetchall()
+            views = connection.execute(
+                "select schemaname || '.' || viewname from pg_views where schemaname = any (%s)",
+                [[*databases.CONTEXT_SCHEMAS, "platform"]],
+            ).fetchall()
+        assert functions == [("platform.visible_customers()",)]
+        assert views == [("engagement.contacts",)]
+
     def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
         with connect(server, "plyo_api") as connection:
             connection.execute("select 1 from identity.accounts, commerce.plans, automation.rules")
@@ -94,6 +127,28 @@ class TestAuditLog:
 
 
 class TestCdcRole:
+    def test_sees_the_rows_that_row_level_security_hides_from_the_api(self, server: PostgresServer) -> None:
+        customer = uuid4()
+        with psycopg.connect(server.url("plyo"), autocommit=True) as connection:
+            connection.execute(
+                """insert into compliance.consents values
+                   (gen_random_uuid(), %s, 'sleep', 'coaching', true, 'x', now(), gen_random_uuid())""",
+                [customer],
+            )
+        count = "select count(*) from compliance.consents"
+        with connect(server, "plyo_cdc") as cdc, connect(server, "plyo_api") as api:
+            assert cdc.execute(count).fetchone() == (1,)
+            with cdc.cursor().copy("copy compliance.consents to stdout") as rows:
+                assert len(list(rows)) == 1
+            assert api.execute(count).fetchone() == (0,)
+            with api.transaction():
+                api.execute(
+                    "select set_config('plyo.role', 'customer', true), set_config('plyo.principal', %s, true)",
+                    [str(customer)],
+                )
+                assert api.execute(count).fetchone() == (1,)
+            assert api.execute(count).fetchone() == (0,)
+
     def test_reads_and_does_not_write(self, server: PostgresServer) -> None:
         with connect(server, "plyo_cdc") as connection:
             connection.execute("select 1 from commerce.payments")
@@ -102,6 +157,7 @@ class TestCdcRole:
 
 
 class TestDatabases:
+    @pytest.mark.asvs("13.2.2")
     def test_are_closed_to_each_others_roles(self, server: PostgresServer) -> None:
         with pytest.raises(psycopg.OperationalError, match="permission denied"):
             connect(server, "plyo_api", "lake")

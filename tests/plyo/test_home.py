@@ -20,11 +20,13 @@ class TestSecrets:
     def test_are_made_once_and_kept(self, home: Home) -> None:
         assert home.secrets() == home.secrets()
 
+    @pytest.mark.asvs("13.2.3")
     def test_differ_between_copies(self, home: Home, tmp_path: Path) -> None:
         other = Home(tmp_path / "other")
         other.prepare()
         assert not set(home.secrets().values()) & set(other.secrets().values())
 
+    @pytest.mark.asvs("13.3.2")
     def test_are_readable_by_their_owner_only(self, home: Home) -> None:
         home.secrets()
         for file in (home.path / "secrets").iterdir():

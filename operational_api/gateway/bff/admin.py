@@ -8,8 +8,8 @@ from operational_api.integrations import public as integrations
 FIGURES = ("mrr", "active_members", "net_member_movement", "payments_captured")
 
 
-def parts(numbers: Numbers) -> dict[str, Part]:
-    """Each figure is a part of its own: one that is missing leaves the others."""
+def parts(numbers: Numbers, *, sees_connectors: bool) -> dict[str, Part]:
+    """Each figure is a part of its own: one that is missing leaves the others. Analytics decides who sees which."""
 
     def figure(name: str) -> Part:
         def ask(asker: Asker) -> Figure:
@@ -20,7 +20,7 @@ def parts(numbers: Numbers) -> dict[str, Part]:
     def freshness(asker: Asker) -> str:
         return str(numbers.get("freshness", seconds=asker.seconds).get("state", "unknown"))
 
-    return {name: figure(name) for name in FIGURES} | {
-        "freshness": freshness,
-        "connectors": lambda asker: integrations.connector_states(asker.session, asker.now),
-    }
+    found: dict[str, Part] = {name: figure(name) for name in FIGURES} | {"freshness": freshness}
+    if sees_connectors:
+        found["connectors"] = lambda asker: integrations.connector_states(asker.session, asker.now)
+    return found

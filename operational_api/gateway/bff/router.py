@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from operational_api.core import audit
-from operational_api.core.principal import CurrentAdmin, CurrentCoach, CurrentCustomer, CurrentPrincipal
+from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.gateway.bff import admin, coach, composition, customer
 from operational_api.gateway.bff.numbers import Numbers
 from operational_api.gateway.bff.schemas import AdminScreen, CoachScreen, CustomerScreen
@@ -18,8 +19,8 @@ def _told(screen: composition.Screen) -> dict[str, Any]:
     return screen.parts | {"missing": screen.missing, "is_partial": bool(screen.missing)}
 
 
-@router.get("/customer")
-def customer_screen(request: Request, customer_id: CurrentCustomer, principal: CurrentPrincipal) -> CustomerScreen:
+@router.get("/customer", dependencies=[Allowed("training.train")])
+def customer_screen(request: Request, customer_id: CurrentAccount, principal: CurrentPrincipal) -> CustomerScreen:
     """The customer's first screen."""
     sessions, now = request.app.state.sessions, datetime.now(UTC)
     found = composition.compose(sessions, customer_id, customer.PARTS, now=now)
@@ -28,16 +29,18 @@ def customer_screen(request: Request, customer_id: CurrentCustomer, principal: C
     return CustomerScreen.model_validate(_told(found))
 
 
-@router.get("/coach")
-def coach_screen(request: Request, coach_id: CurrentCoach) -> CoachScreen:
+@router.get("/coach", dependencies=[Allowed("gateway.open_coach_console")])
+def coach_screen(request: Request, coach_id: CurrentAccount) -> CoachScreen:
     """The coach's first screen."""
     found = composition.compose(request.app.state.sessions, coach_id, coach.PARTS, now=datetime.now(UTC))
     return CoachScreen.model_validate(_told(found))
 
 
-@router.get("/admin")
-def admin_screen(request: Request, admin_id: CurrentAdmin, principal: CurrentPrincipal) -> AdminScreen:
+@router.get("/admin", dependencies=[Allowed("gateway.open_admin_console")])
+def admin_screen(request: Request, admin_id: CurrentAccount, principal: CurrentPrincipal) -> AdminScreen:
     """The admin's first screen; figures come from analytics, asked as the admin."""
-    parts = admin.parts(Numbers(request, principal))
+    parts = admin.parts(
+        Numbers(request, principal), sees_connectors=may_principal(principal, "integrations.read_connectors")
+    )
     found = composition.compose(request.app.state.sessions, admin_id, parts, now=datetime.now(UTC))
     return AdminScreen.model_validate(_told(found))

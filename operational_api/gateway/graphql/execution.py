@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError
 
 from contracts.telemetry import current_traceparent, get_logger
 from operational_api.core.errors import DomainError
+from operational_api.core.policy import may_principal
 from operational_api.core.principal import Principal
 from operational_api.gateway.errors import QueryInvalid, QueryNotListed
 from operational_api.gateway.graphql import limits, persisted
@@ -17,7 +18,6 @@ from operational_api.gateway.graphql.loaders import Context
 from operational_api.gateway.graphql.schema import SCHEMA
 
 log = get_logger(__name__)
-STAFF = frozenset({"coach", "admin"})
 
 
 def text_to_run(*, query: str | None, sha256: str | None, principal: Principal | None, is_ad_hoc_open: bool) -> str:
@@ -35,8 +35,8 @@ def text_to_run(*, query: str | None, sha256: str | None, principal: Principal |
         return text
     if query is None:
         raise QueryInvalid("Send `query`, or `sha256` of one that Plyo knows.")
-    is_staff = principal is not None and principal.role in STAFF
-    if not (is_staff or is_ad_hoc_open) and persisted.hash_of(query) not in persisted.listed():
+    may_ask = is_ad_hoc_open or may_principal(principal, "gateway.ask_anything")
+    if not may_ask and persisted.hash_of(query) not in persisted.listed():
         raise QueryNotListed
     return query
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import MaybePrincipal
 from operational_api.gateway.graphql import execution, persisted
 from operational_api.gateway.graphql.loaders import Context
@@ -39,7 +40,7 @@ class Answer(BaseModel):
     errors: list[FieldError] | None = None
 
 
-@router.post("", response_model_exclude_unset=True)
+@router.post("", response_model_exclude_unset=True, dependencies=[Allowed("gateway.ask_graph")])
 def ask(request: Request, body: QueryAsked, principal: MaybePrincipal, session: DbSession) -> Answer:
     """Ask one query. Customers and guests ask those that Plyo's screens ask; staff may ask others."""
     settings = request.app.state.settings
@@ -60,7 +61,7 @@ class ListedQuery(BaseModel):
     query: str
 
 
-@router.get("/queries")
+@router.get("/queries", dependencies=[Allowed("platform.read_public")])
 def list_queries() -> list[ListedQuery]:
     """The queries of Plyo's own screens."""
     rows = sorted((name, sha256, text) for sha256, (name, text) in persisted.listed().items())

@@ -10,7 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from operational_api.commerce import public as commerce
 from operational_api.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from operational_api.core.policy import Resource, is_allowed
+from operational_api.core.policy import Resource, is_allowed, may_principal, may_see_everybody
 from operational_api.core.principal import Principal
 from operational_api.gateway.errors import FieldForbidden
 from operational_api.gateway.graphql.loaders import Context
@@ -114,7 +114,7 @@ class Client:
 
     @strawberry.field
     async def membership(self, info: Asked) -> Membership | None:
-        self._require(info, "commerce.read_membership")
+        self._require(info, "commerce.read_client_membership")
         found = await info.context.memberships.load(self.id)
         if found is None:
             return None
@@ -172,19 +172,22 @@ class Query:
             raise NotFound
         return client
 
-    @strawberry.field(description="A coach's own clients, everybody's for an admin, by name.")
+    @strawberry.field(description="A coach's own clients, everybody's for the roles that see them, by name.")
     async def clients(
         self, info: Asked, first: First = 20, after: str | None = None, search: str = ""
     ) -> ClientPage | None:
         principal = _principal(info)
-        if principal.role not in ("coach", "admin"):
+        if not may_principal(principal, "training.list_clients") or principal.account_id is None:
             raise Forbidden
         if not 1 <= first <= MOST_ROWS or len(search) > 80:
             raise Invalid(f"`first` is 1 to {MOST_ROWS}, `search` at most 80 characters.")
         cards, following = training.client_page(
-            info.context.session, coach_id=principal.account_id if principal.role == "coach" else None, search=search,
-            limit=first, cursor=after,
-        )  # fmt: skip
+            info.context.session,
+            coach_id=None if may_see_everybody(principal, "training.list_clients") else principal.account_id,
+            search=search,
+            limit=first,
+            cursor=after,
+        )
         clients = [Client.of(card) for card in cards]
         seen = [one for one in clients if is_allowed(principal, "training.read_client", one.resource())]
         return ClientPage(items=seen, next_cursor=following)

@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Unauthenticated
+from operational_api.core.policy import Allowed
 from operational_api.core.tokens import TokenVerifier
 from operational_api.identity.models import Account, LoginSession, OAuthClient
 from operational_api.identity.oidc import authorize, claims, grants
@@ -24,7 +25,7 @@ from operational_api.identity.service import sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import render
 
-router = APIRouter(tags=["openid connect"])
+router = APIRouter(tags=["openid connect"], dependencies=[Allowed("identity.use_provider")])
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 

@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Request, Response
 
 from operational_api.core.database import DbSession
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.identity import devices
 from operational_api.identity.models import Account
@@ -16,7 +17,7 @@ from operational_api.identity.service import accounts, deletion, factors, sessio
 from operational_api.web import sessions as web_sessions
 from operational_api.web.rendering import redirect, render
 
-router = APIRouter()
+router = APIRouter(dependencies=[Allowed("identity.keep_account")])
 
 
 @router.get("/account")

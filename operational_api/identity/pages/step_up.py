@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.identity import devices
 from operational_api.identity.models import Account
@@ -17,7 +18,7 @@ from operational_api.identity.service import factors, login, pending
 from operational_api.web.cookies import set_cookie
 from operational_api.web.rendering import redirect, render, safe_return_path
 
-router = APIRouter()
+router = APIRouter(dependencies=[Allowed("identity.keep_account")])
 
 
 @router.get("/step-up")

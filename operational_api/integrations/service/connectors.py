@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.core import audit
+from operational_api.core import audit, viewer
 from operational_api.integrations.errors import (
     ConnectorNotConfigured,
     ConnectorNotConnected,
@@ -204,6 +204,7 @@ def revoke(session: Session, *, name: str, admin_id: UUID, now: datetime) -> Con
     row = _connected(session, name)
     row.state, row.changed_at, row.changed_by = "revoked", now, admin_id
     row.resync_asked_at = None
+    viewer.show_all(session)  # the links of every customer end
     ended = links.end_all(session, source=name, reason="revoked", at=now)
     _audit(session, "integrations.revoke", name, admin_id, now, links_ended=ended)
     return row

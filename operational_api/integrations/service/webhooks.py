@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from contracts.sealing import Sealer
 from contracts.telemetry import get_logger
 from operational_api.compliance.public import DATA_KINDS
-from operational_api.core import signatures
+from operational_api.core import signatures, viewer
 from operational_api.integrations.errors import MalformedWebhook
 from operational_api.integrations.service import links, payloads
 from operational_api.integrations.service.payloads import Arrival, Receipt
@@ -47,6 +47,7 @@ def receive(
         MalformedWebhook: signed, but no object with a type.
     """
     signatures.verify(body, signature_header, secrets=secrets, now=now)
+    viewer.show_all(session)  # the provider speaks of any customer
     event = _event(body)
     user = _user(event)
     external_user_id = _text(user.get("user_id"))

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0019_audiences"
-down_revision = "0017_risk_and_audit"
+down_revision = "0018_roles_and_row_security"
 branch_labels = None
 depends_on = None
 

@@ -160,7 +160,7 @@ class Deliverer:
             if order == "reversed":
                 held.reverse()
             elif order == "shuffled":
-                random.Random(seed).shuffle(held)  # noqa: S311
+                random.Random(seed).shuffle(held)
             for delivery in held:
                 heapq.heappush(
                     self._queue,

@@ -121,7 +121,7 @@ class Deliverer:
             if order == "reversed":
                 held.reverse()
             elif order == "shuffled":
-                random.Random(seed).shuffle(held)  # noqa: S311
+                random.Random(seed).shuffle(held)
             for one in held:
                 again = _Delivery(time.monotonic(), next(self._counter), one.event, one.attempt)
                 heapq.heappush(self._queue, again)

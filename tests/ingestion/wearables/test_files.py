@@ -98,6 +98,7 @@ class TestGoodFiles:
 
 
 class TestRefusals:
+    @pytest.mark.asvs("1.5.1")
     @pytest.mark.parametrize(
         ("kind", "data", "reason"),
         [

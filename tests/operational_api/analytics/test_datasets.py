@@ -63,6 +63,7 @@ class TestCoach:
         rows = anna.get("/api/analytics/datasets/coach_utilisation").json()["items"]
         assert {row["coach_id"] for row in rows} == {str(ANNA)}
 
+    @pytest.mark.asvs("8.2.2")
     @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.subject == "client"])
     def test_opens_own_clients_and_nobody_elses(self, anna, name):
         own, others = anna.get(path(name, MIA)), anna.get(path(name, OLGA))
@@ -82,6 +83,7 @@ class TestCustomer:
         assert {row["customer_id"] for row in own.json()["items"]} == {str(MIA)}
         assert mia.get(path(name, NOAH)).status_code == 404
 
+    @pytest.mark.asvs("8.2.3")
     def test_is_not_told_the_own_churn_score(self, mia, anna):
         told = mia.get("/api/analytics/datasets/client_overview").json()
         assert not {"probability", "reasons"} & told["items"][0].keys()

@@ -90,6 +90,7 @@ class TestAsk:
             builder.join()
             lake.close()
 
+    @pytest.mark.asvs("15.2.2")
     def test_too_many_rows_and_too_much_time_are_refused(self, settings):
         small = Lake(settings.model_copy(update={"analytics_max_rows": 10}))
         with pytest.raises(TooManyRows):
@@ -105,6 +106,7 @@ class TestAsk:
         assert quick.ask(MRR).table.num_rows == 1
         quick.close()
 
+    @pytest.mark.asvs("16.5.2")
     def test_the_catalog_going_away_and_coming_back(self, settings, tmp_path):
         from plyo.postgres import PostgresServer, free_port
 

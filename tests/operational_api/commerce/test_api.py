@@ -107,6 +107,7 @@ def count_queries(session: Session) -> Iterator[Callable[[], int]]:
 
 
 class TestCheckout:
+    @pytest.mark.asvs("8.2.1")
     def test_guests_coaches_and_admins_cannot_buy(self, api: TestClient, sign_in: SignIn, session: Session) -> None:
         body = {"plan_code": "x"}
         assert api.post("/api/commerce/checkout-sessions", json=body).status_code == 401
@@ -119,6 +120,7 @@ class TestCheckout:
         assert (answer.status_code, answer.json()["code"]) == (404, "commerce.plan_not_found")
         assert "See the plans page" in answer.json()["detail"]
 
+    @pytest.mark.asvs("2.2.1")
     def test_a_nul_character_is_refused_not_a_crash(self, client: TestClient) -> None:
         assert client.post("/api/commerce/checkout-sessions", json={"plan_code": "a\0"}).status_code == 422
         assert client.get("/checkout/return?session_id=%00", headers=HTML).status_code == 422
@@ -158,6 +160,7 @@ class TestCheckout:
 
 
 class TestInvoices:
+    @pytest.mark.asvs("8.2.2")
     def test_shows_only_ones_own_page_by_page(
         self, client: TestClient, session: Session, stripe_server: LocalStripe, sign_in: SignIn
     ) -> None:

@@ -41,6 +41,7 @@ class TestPrices:
 
 
 class TestTransitions:
+    @pytest.mark.asvs("2.3.1")
     @pytest.mark.parametrize("before", FOLLOWERS)
     @pytest.mark.parametrize("after", FOLLOWERS)
     def test_only_the_drawn_ones_pass(self, before: str, after: str) -> None:

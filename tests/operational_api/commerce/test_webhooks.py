@@ -148,7 +148,7 @@ class TestOrder:
 
     @pytest.mark.parametrize("seed", range(3))
     def test_late_and_repeated_messages_in_the_middle_of_life_change_nothing(self, own_shop: Shop, seed: int) -> None:
-        rng = random.Random(seed)  # noqa: S311
+        rng = random.Random(seed)
         shop = own_shop
 
         def hear_some() -> None:

@@ -59,6 +59,7 @@ class TestDeciding:
     def test_refusing_what_was_never_given_is_recorded(self, session: Session, mia: UUID) -> None:
         assert decide(session, mia, sleep=False) == [("sleep", "coaching", False)]
 
+    @pytest.mark.asvs("2.2.3")
     def test_what_may_not_be_kept_cannot_be_used(self, session: Session, mia: UUID) -> None:
         with pytest.raises(ConsentNeeded):
             decide(session, mia, sleep_model=True)
@@ -112,12 +113,14 @@ class TestApi:
             cursor = page["next_cursor"]
         assert seen == [f"2026-11-{day}" for day in (27, 26, 25, 24, 23)]
 
+    @pytest.mark.asvs("8.2.1")
     @pytest.mark.parametrize("role", ["coach", "admin"])
     def test_nobody_decides_for_others(self, session: Session, sign_in: SignIn, role: str) -> None:
         client = sign_in(make_account(session, role=role))
         assert client.get("/api/compliance/consents").status_code == 403
         assert client.put("/api/compliance/consents", json={"decisions": []}).status_code == 403
 
+    @pytest.mark.asvs("8.2.2")
     def test_another_ones_decisions_are_not_mine(self, session: Session, sign_in: SignIn, mia: UUID) -> None:
         decide(session, mia, sleep=True)
         other = sign_in(make_account(session)).get("/api/compliance/consents").json()

@@ -15,8 +15,8 @@ from contracts.ids import new_id
 from operational_api.core import audit
 from operational_api.core.database import DbSession
 from operational_api.core.models import AuditEntry
-from operational_api.core.policy import Resource, require
-from operational_api.core.principal import CurrentAdmin, CurrentPrincipal, Principal
+from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.principal import CurrentPrincipal, Principal
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_account
 from tests.operational_api.conftest import SignIn, access_token
@@ -114,8 +114,8 @@ def app_with_acts(fresh_database: Callable[[], str], serve_app: Callable[[str], 
         audit.record(session, "test.before", "Test", "x")
         require(principal, "training.read_injuries", Resource("Client", "c1", customer_id=UUID(int=7), kind="health"))
 
-    @app.post("/api/test/role")
-    def by_role(_: CurrentAdmin) -> None: ...
+    @app.post("/api/test/role", dependencies=[Allowed("compliance.read_audit")])
+    def by_role() -> None: ...
 
     @app.post("/api/test/crash")
     def crash(session: DbSession) -> None:

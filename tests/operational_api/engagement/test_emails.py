@@ -40,6 +40,7 @@ class TestQueueEmail:
 
 
 class TestRender:
+    @pytest.mark.asvs("1.2.1")
     @pytest.mark.parametrize("template", sorted(TEMPLATES))
     def test_every_template_says_the_same_in_both_parts_and_escapes(self, template: str) -> None:
         needed = {key: VALUES[key] for key in TEMPLATES[template]}

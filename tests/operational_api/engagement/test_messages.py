@@ -93,6 +93,7 @@ class TestConversation:
         )
         assert (answer.status_code, answer.json()["code"]) == (409, "engagement.no_coach_yet")
 
+    @pytest.mark.asvs("8.2.2")
     def test_is_closed_to_everybody_else(self, session: Session, sign_in: SignIn, client: Client) -> None:
         others = [account_of(session, make_client(session)), account_of(session, make_coach(session))]
         for path, method in (("messages", "get"), ("messages", "post"), ("read", "post")):

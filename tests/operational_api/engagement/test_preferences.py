@@ -108,6 +108,7 @@ class TestApi:
         assert mia.put("/api/engagement/preferences", json=said).json() == said
         assert mia.get("/api/engagement/preferences").json() == said
 
+    @pytest.mark.asvs("2.2.3")
     def test_refuses_half_a_quiet_time(self, session: Session, sign_in: SignIn) -> None:
         mia = sign_in(account_of(session, make_client(session)))
         answer = mia.put("/api/engagement/preferences", json={"quiet_from": "22:00"})

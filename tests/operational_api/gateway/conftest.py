@@ -6,12 +6,16 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-_AROUND = ("SAVEPOINT", "RELEASE", "ROLLBACK", "SELECT identity.login_sessions.id AS ")
+_AROUND = (
+    "SAVEPOINT", "RELEASE", "ROLLBACK", "SELECT identity.login_sessions.id AS ", "SELECT platform.role_changes.",
+    "set local role ", "select set_config('plyo.", "select set_config('role'",
+)  # fmt: skip
 
 
 @pytest.fixture
 def statements(session: Session) -> Iterator[Callable[[], list[str]]]:
-    """The SQL statements since the last call, without the look at the caller's session that begins each request."""
+    """The SQL statements since the last call, without what begins each request: the look at the caller's
+    session and role, and saying who looks."""
     heard: list[str] = []
     engine = session.get_bind().engine
 

@@ -62,7 +62,7 @@ def test_nobody_sees_anothers_answer(app: FastAPI, people: dict[str, TestClient]
         and not any(one.get("required") for one in operations["get"].get("parameters", []))
     ] + ["/home", "/bookings", "/account", "/training", "/plans", "/progress", "/messages", "/", "/sw.js"]  # fmt: skip
     assert len(paths) > 25
-    draw, cache = random.Random(20261126), SharedCache()  # noqa: S311
+    draw, cache = random.Random(20261126), SharedCache()
     requests = [(name, path) for path in paths for name in people]
     draw.shuffle(requests)
     for name, path in requests + draw.sample(requests, 20):

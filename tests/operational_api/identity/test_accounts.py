@@ -45,6 +45,7 @@ def events_of(app: FastAPI, account: Account) -> list[str]:
 
 
 class TestRegister:
+    @pytest.mark.asvs("11.4.2")
     def test_makes_a_customer_who_must_confirm(self, app: FastAPI, mailbox: Mailbox) -> None:
         email = address()
         assert register(app, email.upper()).status_code == 202
@@ -88,6 +89,7 @@ class TestRegister:
         assert log_in(Browser(app), email, "first choice of words").status_code == 401
         assert log_in(Browser(app), email, "second choice of words").status_code == 303
 
+    @pytest.mark.asvs("1.3.11", "2.2.1", "2.2.2", "6.2.1", "6.2.4")
     @pytest.mark.parametrize(
         "given",
         [
@@ -153,6 +155,7 @@ class TestSignUpPage:
 
 
 class TestLinks:
+    @pytest.mark.asvs("6.4.1")
     def test_a_used_one_says_so(self, app: FastAPI, mailbox: Mailbox) -> None:
         email, browser = address(), Browser(app)
         register(app, email)
@@ -165,6 +168,7 @@ class TestLinks:
         page = browser.get(link)
         assert (page.status_code, "Already confirmed" in page.text) == (410, True)
 
+    @pytest.mark.asvs("6.4.1")
     def test_an_old_one_offers_a_new_one(self, app: FastAPI, mailbox: Mailbox) -> None:
         email, browser = address(), Browser(app)
         register(app, email)
@@ -208,6 +212,7 @@ class TestLinks:
 
 
 class TestPasswordReset:
+    @pytest.mark.asvs("6.2.2", "7.4.3")
     def test_sets_the_password_and_ends_every_session(
         self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
     ) -> None:
@@ -241,6 +246,7 @@ class TestPasswordReset:
 
 
 class TestGuessing:
+    @pytest.mark.asvs("6.3.1")
     def test_an_attacker_is_stopped_and_a_known_browser_is_not(self, app: FastAPI, make_account: MakeAccount) -> None:
         account = make_account()
         owner = enter(app, account)
@@ -273,9 +279,11 @@ class TestGuessing:
 
 
 class TestPasswords:
+    @pytest.mark.asvs("6.2.5")
     def test_no_composition_rules(self) -> None:
         passwords.check("only lower case letters", email="mia@plyo.test")
 
+    @pytest.mark.asvs("6.2.4")
     @pytest.mark.parametrize("password", ["mia@plyo.test", "qwertyuiop", "abababababab", "1234567"])
     def test_refuses_what_is_guessed_first(self, password: str) -> None:
         with pytest.raises(BadPassword):

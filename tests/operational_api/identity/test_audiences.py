@@ -69,7 +69,7 @@ class TestForwardAuthentication:
         admin, browser = make_account(role="admin"), Browser(app)
         log_in(browser, admin.email)
         browser.get("/auth/login")
-        answer = browser.get("/gateway/authorize?roles=admin", follow_redirects=False)
+        answer = browser.get("/gateway/authorize?action=gateway.open_pipelines", follow_redirects=False)
         assert answer.status_code == 204
         token = answer.headers["authorization"].removeprefix("Bearer ")
         told = claims_of(app, token)
@@ -82,7 +82,7 @@ class TestForwardAuthentication:
         browser = Browser(app)
         log_in(browser, make_account(role="coach").email)
         browser.get("/auth/login")
-        answer = browser.get("/gateway/authorize?roles=admin", follow_redirects=False)
+        answer = browser.get("/gateway/authorize?action=gateway.open_pipelines", follow_redirects=False)
         assert answer.status_code == 403
         assert "authorization" not in answer.headers
 

@@ -39,6 +39,7 @@ class TestDiscovery:
 
 
 class TestTokens:
+    @pytest.mark.asvs("9.2.4")
     def test_id_token_carries_what_clients_check(self, admin_console: Relying) -> None:
         answer = admin_console.answer()
         assert (answer["state"], answer["iss"]) == ("s-1", ISSUER)
@@ -70,6 +71,7 @@ class TestTokens:
         assert not {"email", "zoneinfo"} & told.keys()
         assert told["role"] == "admin"
 
+    @pytest.mark.asvs("9.2.2")
     def test_an_id_token_is_no_access_token(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer()["code"]).json()
         bearer = {"Authorization": f"Bearer {tokens['id_token']}"}
@@ -112,6 +114,7 @@ MUTATIONS = [
 
 
 class TestAccessTokenMutations:
+    @pytest.mark.asvs("9.1.1", "9.1.2", "9.1.3", "9.2.1", "9.2.2", "9.2.3", "10.3.1")
     @pytest.mark.parametrize(
         "change",
         MUTATIONS,
@@ -127,6 +130,7 @@ class TestAccessTokenMutations:
 
 
 class TestAuthorize:
+    @pytest.mark.asvs("3.7.2", "10.4.1")
     @pytest.mark.parametrize(
         "changes",
         [
@@ -145,6 +149,7 @@ class TestAuthorize:
         assert "location" not in response.headers
         assert "not registered" in response.text
 
+    @pytest.mark.asvs("10.6.1")
     @pytest.mark.parametrize(
         ("changes", "error"),
         [
@@ -168,6 +173,7 @@ class TestAuthorize:
         assert "code" not in answer
         assert (answer["state"], answer["iss"]) == ("s-1", ISSUER)
 
+    @pytest.mark.asvs("15.3.7")
     def test_refuses_a_parameter_sent_twice(self, admin_console: Relying) -> None:
         url = admin_console.authorize().request.url
         again = admin_console.browser.get(f"{url}&scope=openid", follow_redirects=False)
@@ -199,6 +205,7 @@ class TestAuthorize:
         done = admin_console.browser.get(f"/oidc/authorize{onward}", follow_redirects=False)
         assert "code=" in done.headers["location"]
 
+    @pytest.mark.asvs("7.6.1")
     def test_prompt_login_and_max_age_ask_again(self, admin_console: Relying) -> None:
         assert admin_console.authorize(prompt="login").headers["location"].startswith("/login")
         assert "code" in admin_console.answer(max_age="3600")
@@ -235,6 +242,7 @@ class TestCodes:
         if "code" not in changes:
             assert admin_console.trade(code).status_code == 400
 
+    @pytest.mark.asvs("10.4.2")
     def test_a_replay_revokes_what_the_code_gave(self, admin_console: Relying) -> None:
         code = admin_console.answer()["code"]
         tokens = admin_console.trade(code).json()
@@ -248,6 +256,7 @@ class TestCodes:
             statuses = sorted(pool.map(lambda _: admin_console.trade(code).status_code, range(4)))
         assert statuses == [200, 400, 400, 400]
 
+    @pytest.mark.asvs("10.4.3")
     def test_a_code_lasts_a_minute(self, admin_console: Relying) -> None:
         code = admin_console.answer()["code"]
         with admin_console.app.state.sessions.begin() as session:
@@ -268,6 +277,7 @@ class TestCodes:
 
 
 class TestClientAuthentication:
+    @pytest.mark.asvs("10.4.10")
     @pytest.mark.parametrize("secret", ["wrong", ""])
     def test_a_confidential_client_needs_its_secret(self, app: FastAPI, secret: str) -> None:
         client = TestClient(app, base_url=ISSUER)
@@ -283,6 +293,7 @@ class TestClientAuthentication:
         data = {"grant_type": "client_credentials"}
         assert client.post("/oidc/token", data=data, headers={"Authorization": header}).status_code == 401
 
+    @pytest.mark.asvs("10.4.4")
     def test_a_service_gets_a_token_for_itself_only(self, app: FastAPI) -> None:
         service = Relying(app, client_id="plyo-activation", secret=SECRETS["plyo-activation"])
         answer = service.token(grant_type="client_credentials").json()
@@ -293,6 +304,7 @@ class TestClientAuthentication:
         assert TestClient(app, base_url=ISSUER).get("/api/identity/me", headers=bearer).status_code == 403
         assert service.token(grant_type="authorization_code", code="x").json()["error"] == "unauthorized_client"
 
+    @pytest.mark.asvs("10.4.4")
     def test_people_clients_get_none_for_themselves(self, app: FastAPI) -> None:
         client = Relying(app, client_id="plyo-app", secret=SECRETS["plyo-app"])
         assert client.token(grant_type="client_credentials").json()["error"] == "unauthorized_client"
@@ -309,6 +321,7 @@ class TestRefresh:
         assert second["refresh_token"] != first
         assert self.refresh(admin_console, second["refresh_token"]).status_code == 200
 
+    @pytest.mark.asvs("10.4.5")
     def test_reuse_kills_the_family(self, admin_console: Relying) -> None:
         first = admin_console.trade(admin_console.answer()["code"]).json()["refresh_token"]
         second = self.refresh(admin_console, first).json()["refresh_token"]
@@ -327,6 +340,7 @@ class TestRefresh:
             "invalid_scope"
         )
 
+    @pytest.mark.asvs("7.4.1")
     def test_ends_with_the_session(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer()["code"]).json()
         admin_console.browser.get("/oidc/logout", params={"id_token_hint": tokens["id_token"]})
@@ -349,6 +363,7 @@ class TestRefresh:
 
 
 class TestUserinfo:
+    @pytest.mark.asvs("7.4.1")
     def test_stops_with_the_session(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer()["code"]).json()
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -367,12 +382,14 @@ class TestLogout:
         assert done.headers["location"] == f"{ISSUER}/admin/?state=z"
         assert admin_console.answer(prompt="none")["error"] == "login_required"
 
+    @pytest.mark.asvs("3.7.2")
     def test_never_leads_elsewhere(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer()["code"]).json()
         parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://evil.test/"}
         done = admin_console.browser.get("/oidc/logout", params=parameters, follow_redirects=False)
         assert done.headers["location"] == "/"
 
+    @pytest.mark.asvs("10.6.2")
     def test_without_a_hint_the_person_is_asked(self, admin_console: Relying) -> None:
         page = admin_console.browser.get("/oidc/logout")
         assert "Sign out of Plyo?" in page.text
@@ -381,6 +398,7 @@ class TestLogout:
         assert admin_console.answer(prompt="none")["error"] == "login_required"
 
 
+@pytest.mark.asvs("3.7.2")
 def test_login_page_never_leads_elsewhere(app: FastAPI, make_account: MakeAccount) -> None:
     client, account = Relying(app), make_account()
     answer = log_in(client.browser, account.email, return_to="https://evil.test/")

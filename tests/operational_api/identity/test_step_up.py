@@ -93,7 +93,6 @@ class TestDemand:
         landed = browser.submit("/step-up", {"password": PASSWORD, "return_to": "//evil.test"})
         assert landed.url.path == "/account"
 
-    @pytest.mark.asvs("7.5.3")
     def test_wants_the_second_factor_too(self, app: FastAPI, make_account: MakeAccount) -> None:
         account = make_account()
         browser = enter(app, account)
@@ -157,7 +156,6 @@ class TestEmail:
         browser.get("/account/email")
         return browser.submit("/account/email", {"email": email}).text
 
-    @pytest.mark.asvs("6.3.7")
     def test_changes_by_a_link_to_the_new_address_and_the_old_one_is_told(
         self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
     ) -> None:
@@ -178,7 +176,6 @@ class TestEmail:
         assert told == ["Somebody asked to change your e-mail address", "Your e-mail address was changed"]
         assert guest.submit("/confirm-email", {"token": token}).status_code == 410
 
-    @pytest.mark.asvs("6.3.8")
     def test_says_the_same_for_an_address_that_somebody_has(
         self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
     ) -> None:
@@ -251,7 +248,6 @@ class TestDeletion:
 
 
 class TestFactors:
-    @pytest.mark.asvs("6.5.6")
     def test_can_be_added_and_taken_away(self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox) -> None:
         account = make_account()
         browser = enter(app, account)

@@ -79,7 +79,6 @@ class TestCode:
         refused = second.submit("/two-step", {"code": given})
         assert (refused.status_code, "was used before" in refused.text) == (401, True)
 
-    @pytest.mark.asvs("15.4.2")
     def test_works_once_for_many_at_once(self, app: FastAPI, make_account: MakeAccount) -> None:
         account = make_account()
         given = code(give_app(app, account))

@@ -41,6 +41,7 @@ class TestSignIn:
         assert browser.get("/auth/login", follow_redirects=False).headers["location"] == path
         assert browser.get("/", follow_redirects=False).headers["location"] == path
 
+    @pytest.mark.asvs("10.1.1")
     def test_the_cookie_says_nothing(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
         cookie = browser.cookies["plyo_session"]
@@ -55,6 +56,7 @@ class TestSignIn:
         del browser.cookies["plyo_session"]
         assert browser.get("/account").status_code == 200
 
+    @pytest.mark.asvs("10.1.2", "10.2.1", "10.2.2")
     @pytest.mark.parametrize(
         "change", [{"state": "forged"}, {"iss": "https://evil.test"}, {"iss": ""}, {"code": "made-up"}]
     )
@@ -70,6 +72,7 @@ class TestSignIn:
         assert "Please try again" in answer.text
         assert "plyo_session" not in browser.cookies
 
+    @pytest.mark.asvs("10.1.2", "10.2.1")
     def test_an_answer_of_another_browser_signs_nobody_in(self, app: FastAPI, make_account: MakeAccount) -> None:
         attacker = enter(app, make_account())
         del attacker.cookies["plyo_session"]
@@ -79,11 +82,13 @@ class TestSignIn:
         assert victim.get(back).status_code == 400
         assert "plyo_session" not in victim.cookies
 
+    @pytest.mark.asvs("3.7.2")
     def test_never_leads_elsewhere(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
         answer = browser.get("/auth/login?return_to=//evil.test", follow_redirects=False)
         assert answer.headers["location"] == "/home"
 
+    @pytest.mark.asvs("7.2.4")
     def test_a_new_sign_in_changes_the_cookie_and_the_form_token(self, app: FastAPI, make_account: MakeAccount) -> None:
         account = make_account()
         browser = enter(app, account)
@@ -139,6 +144,7 @@ class TestAccessToken:
 
 
 class TestSignOut:
+    @pytest.mark.asvs("7.4.1")
     def test_ends_everything_here_and_at_the_provider(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
         cookie = browser.cookies["plyo_session"]
@@ -148,6 +154,7 @@ class TestSignOut:
         browser.cookies.set("plyo_session", cookie)
         assert browser.get("/account").url.path == "/login"
 
+    @pytest.mark.asvs("3.5.1")
     def test_needs_the_form_token(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
         assert browser.post("/auth/logout").status_code == 403
@@ -171,6 +178,7 @@ class TestDevices:
         assert "Signed out on 2 other devices." in mine.submit("/account/sessions/end").text
         assert {other.get("/account").url.path for other in others} == {"/login"}
 
+    @pytest.mark.asvs("8.2.2")
     def test_nobody_ends_somebody_elses(self, app: FastAPI, make_account: MakeAccount) -> None:
         mine, theirs = enter(app, make_account()), enter(app, make_account())
         their_id = theirs.get("/api/identity/sessions").json()["items"][0]["id"]
@@ -178,6 +186,7 @@ class TestDevices:
         assert mine.delete(f"/api/identity/sessions/{their_id}", headers=headers).status_code == 404
         assert theirs.get("/account").url.path == "/account"
 
+    @pytest.mark.asvs("3.5.1")
     def test_the_api_with_a_cookie_needs_the_form_token(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
         assert browser.delete("/api/identity/sessions").status_code == 403

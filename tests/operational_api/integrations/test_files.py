@@ -73,6 +73,7 @@ def test_the_same_file_of_somebody_else_is_theirs(
         assert send(sign_in(one), GPX)[1]["is_new"] is True
 
 
+@pytest.mark.asvs("5.2.2")
 @pytest.mark.parametrize(
     "content",
     [
@@ -100,6 +101,7 @@ def test_without_consent_it_is_not_kept(session: Session, client: TestClient) ->
     assert session.scalars(select(WearablePayload)).all() == []
 
 
+@pytest.mark.asvs("5.2.1")
 def test_one_that_is_too_large_is_refused(session: Session, client: TestClient, mia: Account) -> None:
     allow(session, mia.id, "activity")
     status, answer = send(client, GPX + b" " * files.LARGEST)

@@ -122,6 +122,7 @@ class TestBookSession:
         with pytest.raises(PlanRequired):
             bookings.book_session(session, customer_id=customer_id, slot_id=other.id, now=NOW)
 
+    @pytest.mark.asvs("2.3.2")
     def test_stops_at_the_monthly_allowance_then_takes_the_pack(self, session: Session) -> None:
         customer_id = new_id()
         plan = make_plan(session, sessions_included=2)
@@ -145,6 +146,7 @@ class TestBookSession:
 class TestConstraints:
     """What stands behind the code: these rows are written past it."""
 
+    @pytest.mark.asvs("2.3.4")
     def test_no_seat_is_sold_twice(self, session: Session) -> None:
         slot = make_slot(session, starts_at=IN_TWO_DAYS, capacity=4)
         make_booking(session, slot=slot)
@@ -167,6 +169,7 @@ class TestConstraints:
 
 
 class TestRaces:
+    @pytest.mark.asvs("2.3.4")
     def test_of_200_for_one_seat_exactly_one_wins(self, fresh_database: Callable[[], str]) -> None:
         engine = create_engine(sqlalchemy_url(fresh_database()), pool_size=20, max_overflow=0, pool_timeout=120)
         sessions = session_factory(engine)

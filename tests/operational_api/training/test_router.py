@@ -119,6 +119,7 @@ class TestLogWorkout:
         assert answer.status_code == 201
         assert session.get_one(Workout, body["id"]).logged_by == coach.id
 
+    @pytest.mark.asvs("8.2.2")
     def test_never_takes_over_somebody_elses_workout(self, session: Session, phone: TestClient, squat: int) -> None:
         other = make_workout(session, client=make_client(session))
         answer = phone.post("/api/training/workouts", json=logged(squat, id=str(other.id)))
@@ -163,7 +164,7 @@ class TestProgrammes:
         assert session.scalar(select(func.count()).select_from(Workout).where(Workout.status == "planned")) == 8
 
     def test_is_not_for_customers(self, mia: Client, phone: TestClient, squat: int) -> None:
-        assert phone.post("/api/training/programmes", json=self.body(mia, squat)).status_code == 404
+        assert phone.post("/api/training/programmes", json=self.body(mia, squat)).status_code == 403
 
     def test_a_change_never_alters_logged_history(
         self, session: Session, mia: Client, phone: TestClient, sign_in: SignIn, squat: int
@@ -186,6 +187,7 @@ class TestProgrammes:
 
 
 class TestInjuries:
+    @pytest.mark.asvs("8.2.2")
     def test_are_for_the_client_and_their_coach_only(
         self, session: Session, mia: Client, phone: TestClient, sign_in: SignIn
     ) -> None:
@@ -196,7 +198,7 @@ class TestInjuries:
         mia.coach_id = coach.id
         session.flush()
         assert sign_in(coach).get(path).json() == [injury]
-        assert sign_in(make_account(session, role="admin")).get(path).status_code == 404
+        assert sign_in(make_account(session, role="admin")).get(path).status_code == 403
         resolved = phone.post(f"/api/training/injuries/{injury['id']}/resolution").json()
         assert resolved["resolved_on"] is not None
         assert published(session, "training.injury_reported") == 1

@@ -74,7 +74,6 @@ NEW = [
 ]
 
 
-@pytest.mark.asvs("3.4.7")
 class TestReports:
     def send(self, client: TestClient, body: Any, kind: str = "application/csp-report") -> int:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -50,9 +50,9 @@ def app(serve_app: Callable[[str], FastAPI], fresh_database: Callable[[], str]) 
     app = serve_app(fresh_database())
     app.include_router(router)
     app.state.nav = [
-        NavItem("Things", "/things", ("customer", "guest"), order=1, icon="star"),
-        NavItem("Talk", "/private", ("customer",), order=2, icon="message", badge=unread),
-        NavItem("Clients", "/clients", ("coach",)),
+        NavItem("Things", "/things", "training.train", for_guests=True, order=1, icon="star"),
+        NavItem("Talk", "/private", "training.train", order=2, icon="message", badge=unread),
+        NavItem("Clients", "/clients", "gateway.open_coach_console"),
     ]
     return app
 
@@ -64,13 +64,14 @@ def sign_in(app: FastAPI, role: str = "customer") -> Principal:
 
 
 class TestHeaders:
+    @pytest.mark.asvs("3.4.3", "3.4.4", "3.4.6", "14.3.2")
     @pytest.mark.parametrize("path", ["/things", "/offline", "/design", "/api/docs", "/no-such-page"])
     def test_every_page_has_a_policy_without_unsafe_inline(self, app: FastAPI, path: str) -> None:
         answer = Browser(app).get(path)
         policy = answer.headers["content-security-policy"]
         assert re.search(r"script-src 'self' 'nonce-[\w-]{20,}'", policy)
         assert "unsafe" not in policy
-        assert "frame-ancestors 'none'" in policy
+        assert "object-src 'none'; base-uri 'none'; frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
 
@@ -85,6 +86,7 @@ class TestHeaders:
             page = browser.get(path).text
             assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*(src|nonce)=)", page), path
 
+    @pytest.mark.asvs("3.3.1", "3.3.2", "3.3.3", "3.3.4", "3.4.1")
     def test_cookies_are_secure_by_https(self, app: FastAPI) -> None:
         app.state.settings.public_url = "https://plyo.test"
         answer = Browser(app, base_url="https://plyo.test").get("/things")
@@ -92,7 +94,7 @@ class TestHeaders:
         assert cookie.startswith("__Host-plyo_csrf=")
         assert all(flag in cookie for flag in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"))
         assert "Domain" not in cookie
-        assert "max-age=" in answer.headers["strict-transport-security"]
+        assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 class TestCsrf:
@@ -104,6 +106,7 @@ class TestCsrf:
         assert "Done: ok" in page.text
         assert "Done: ok" not in browser.get("/things").text
 
+    @pytest.mark.asvs("3.5.1")
     @pytest.mark.parametrize("token", ["", "0" * 64])
     def test_a_form_from_elsewhere_is_refused(self, app: FastAPI, token: str) -> None:
         browser = Browser(app)
@@ -112,6 +115,7 @@ class TestCsrf:
         assert answer.status_code == 403
         assert "reload" in answer.text
 
+    @pytest.mark.asvs("3.5.1")
     def test_a_token_of_another_browser_is_refused(self, app: FastAPI) -> None:
         mine, theirs = Browser(app), Browser(app)
         mine.get("/things")
@@ -180,6 +184,7 @@ class TestRefusals:
 
 
 class TestSafeReturnPath:
+    @pytest.mark.asvs("3.7.2")
     @pytest.mark.parametrize(
         "value",
         ["https://evil.test", "//evil.test", "/\\evil.test", "\\\\evil", "/a\nb", "javascript:alert(1)", "", None],

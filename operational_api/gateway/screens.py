@@ -1,0 +1,63 @@
+"""Which screens of which surface the person who asks may open: by the policy, so that a menu shows what will open."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.principal import CurrentPrincipal
+
+Surface = Literal["app", "coach", "admin"]
+router = APIRouter(prefix="/api/gateway", tags=["gateway"])
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A screen of a console, and the action of what it asks for."""
+
+    surface: Surface
+    name: str
+    action: str
+
+
+SCREENS = (
+    Screen("coach", "today", "automation.read_queue"),
+    Screen("coach", "clients", "training.list_clients"),
+    Screen("coach", "client", "training.read_client"),
+    Screen("coach", "calendar", "scheduling.list_bookings"),
+    Screen("coach", "messages", "engagement.read_threads"),
+    Screen("admin", "overview", "analytics.read_everything"),
+    Screen("admin", "revenue", "analytics.read_money"),
+    Screen("admin", "retention", "analytics.read_everything"),
+    Screen("admin", "automations", "automation.manage_rules"),
+    Screen("admin", "coaches", "analytics.read_everything"),
+    Screen("admin", "connectors", "integrations.read_connectors"),
+    Screen("admin", "data", "analytics.read_lineage"),
+)
+"""Of the consoles; the app's are the entries of its menu."""
+_DOORS = {"coach": "gateway.open_coach_console", "admin": "gateway.open_admin_console"}
+
+
+class ScreenRead(BaseModel):
+    """A screen that opens for whoever asked. `name` is the app's path, or a console's page."""
+
+    surface: Surface
+    name: str
+
+
+class ScreenList(BaseModel):
+    items: list[ScreenRead]
+
+
+@router.get("/screens", dependencies=[Allowed("gateway.read_screens")])
+def list_screens(request: Request, principal: CurrentPrincipal, surface: Surface | None = None) -> ScreenList:
+    """The screens that open for the person who asks, in the order of the menu."""
+    found = [ScreenRead(surface="app", name=item.href) for item in request.app.state.nav if item.is_for(principal)]
+    found += [
+        ScreenRead(surface=screen.surface, name=screen.name)
+        for screen in SCREENS
+        if may_principal(principal, screen.action) and may_principal(principal, _DOORS[screen.surface])
+    ]
+    return ScreenList(items=[one for one in found if surface in (None, one.surface)])

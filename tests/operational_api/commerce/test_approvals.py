@@ -1,0 +1,91 @@
+"""Refunds that take two: who asks does not approve, however they ask and in however many parts."""
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.models import Payment, Refund
+from operational_api.commerce.settings import RefundSettings
+from operational_api.core.models import OutboxEvent
+from tests.factories import make_account
+from tests.operational_api.commerce.conftest import Shop
+from tests.operational_api.conftest import SignIn
+
+PATH = "/api/commerce/refund-requests"
+
+
+@pytest.fixture
+def payment(app: FastAPI, shop: Shop) -> Payment:
+    """49 euros captured; one person alone gives back 10 of them."""
+    app.state.payment_provider = shop.provider
+    app.state.refund_settings = RefundSettings(alone_up_to={"EUR": 1000})
+    shop.buy(shop.plan())
+    found: Payment = shop.one(Payment)
+    return found
+
+
+class TestAlone:
+    @pytest.mark.asvs("2.3.2")
+    def test_ends_at_the_limit_also_in_parts(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
+        finance = sign_in(make_account(session, role="finance"))
+        body = {"payment_id": str(payment.id), "reason": "Ill"}
+        for given in ({}, {"amount_minor": 1001}):
+            refused = finance.post("/api/commerce/refunds", json=body | given)
+            assert (refused.status_code, refused.json()["code"]) == (409, "commerce.refund_needs_approval")
+        assert finance.post("/api/commerce/refunds", json=body | {"amount_minor": 600}).status_code == 201
+        again = finance.post("/api/commerce/refunds", json=body | {"amount_minor": 401})
+        assert again.json()["code"] == "commerce.refund_needs_approval"
+        assert finance.post("/api/commerce/refunds", json=body | {"amount_minor": 400}).status_code == 201
+
+    def test_is_never_enough_in_a_currency_without_a_limit(
+        self, app: FastAPI, payment: Payment, session: Session, sign_in: SignIn
+    ) -> None:
+        app.state.refund_settings = RefundSettings(alone_up_to={})
+        body = {"payment_id": str(payment.id), "amount_minor": 1, "reason": "Ill"}
+        refused = sign_in(make_account(session, role="admin")).post("/api/commerce/refunds", json=body)
+        assert refused.json()["code"] == "commerce.refund_needs_approval"
+
+
+class TestByTwo:
+    def test_who_asks_does_not_approve(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
+        asks, approves = (sign_in(make_account(session, role="finance")) for _ in range(2))
+        body = {"payment_id": str(payment.id), "reason": "Moved away"}
+        asked = asks.post(PATH, json=body)
+        assert (asked.status_code, asked.json()["amount_minor"]) == (201, payment.amount_minor)
+        assert asks.post(PATH, json=body).json()["code"] == "commerce.refund_asked_already"
+        path = f"{PATH}/{asked.json()['id']}/approval"
+        own = asks.post(path)
+        assert (own.status_code, own.json()["code"]) == (403, "commerce.own_refund_request")
+        assert session.scalars(select(Refund).where(Refund.payment_id == payment.id)).all() == []
+        done = approves.post(path)
+        assert (done.status_code, done.json()["status"]) == (200, "approved")
+        [refund] = session.scalars(select(Refund).where(Refund.payment_id == payment.id))
+        assert (str(refund.id), refund.status) == (done.json()["refund_id"], "succeeded")
+        assert approves.post(path).json()["code"] == "commerce.refund_request_closed"
+        with pytest.raises(IntegrityError, match="not_by_who_asked"), session.begin_nested():
+            session.execute(text("update commerce.refund_requests set decided_by = requested_by"))
+        types = session.scalars(select(OutboxEvent.type).where(OutboxEvent.aggregate_id == payment.id)).all()
+        assert types[-3:] == ["commerce.refund_requested", "commerce.payment_refunded", "commerce.refund_decided"]
+
+    def test_support_asks_and_does_not_decide(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
+        support = sign_in(make_account(session, role="support"))
+        asked = support.post(PATH, json={"payment_id": str(payment.id), "amount_minor": 500, "reason": "Ill"}).json()
+        for what in ("approval", "refusal"):
+            assert support.post(f"{PATH}/{asked['id']}/{what}").status_code == 403
+        assert [one["id"] for one in support.get(PATH).json()["items"]] == [asked["id"]]
+        declined = sign_in(make_account(session, role="admin")).post(f"{PATH}/{asked['id']}/refusal").json()
+        assert declined["status"] == "declined"
+        assert support.get(PATH, params={"status": "requested"}).json()["items"] == []
+
+    def test_what_was_asked_too_long_ago_is_asked_again(
+        self, payment: Payment, session: Session, sign_in: SignIn
+    ) -> None:
+        asks, approves = (sign_in(make_account(session, role="admin")) for _ in range(2))
+        body = {"payment_id": str(payment.id), "amount_minor": 500, "reason": "Ill"}
+        stale = asks.post(PATH, json=body).json()
+        session.execute(text("update commerce.refund_requests set expires_at = now() - interval '1 hour'"))
+        session.expire_all()
+        assert approves.post(f"{PATH}/{stale['id']}/approval").json()["code"] == "commerce.refund_request_closed"
+        assert asks.post(PATH, json=body).status_code == 201

@@ -1,0 +1,175 @@
+# The rules of core/policies/ said a second time, by hand and in another language, to be compared on random requests.
+# Deliberately laid out otherwise: by action and what one must be to the object, not by role.
+package plyo
+
+import rego.v1
+
+decisions := [d | some r in input.requests; d := verdict(r)]
+
+verdict(r) := true if {
+	permitted(r)
+	not forbidden(r)
+} else := false
+
+# Who must be what: "own" is about oneself, "coached" is about one's client, "any" is about anybody.
+anybody := {
+	"platform.read_public", "gateway.see_front", "identity.sign_in", "identity.use_provider", "commerce.read_plans",
+	"scheduling.read_timetable", "engagement.leave_lead", "commerce.receive_webhook", "integrations.receive_webhook",
+	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
+}
+
+people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
+
+signed_in := {"training.read_exercises", "analytics.read_metrics"}
+
+services := {"automation.put_scores", "integrations.deliver"}
+
+own := {
+	"analytics.read_client", "commerce.buy", "commerce.change_membership", "commerce.read_membership",
+	"commerce.read_client_membership",
+	"compliance.decide_consents", "compliance.read_consents", "compliance.read_readings",
+	"compliance.request_export", "engagement.read_messages",
+	"engagement.send_message", "engagement.set_preferences", "engagement.talk", "integrations.link_wearables",
+	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
+	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
+	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
+	"training.report_injury", "training.resolve_injury", "training.train",
+}
+
+coached := {
+	"analytics.read_client", "analytics.read_lineage", "automation.act_on_queue", "automation.read_queue",
+	"commerce.read_client_membership",
+	"engagement.read_messages", "engagement.read_threads", "engagement.send_message", "gateway.open_coach_console",
+	"scheduling.cancel_booking", "scheduling.cancel_slot", "scheduling.list_bookings", "scheduling.mark_outcome",
+	"scheduling.read_availability", "scheduling.read_booking", "scheduling.replace_availability",
+	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
+	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
+	"training.read_workouts", "training.report_injury", "training.resolve_injury",
+}
+
+staff := {
+	"analytics.read_client": {"lead_coach", "admin"},
+	"analytics.read_everything": {"admin"},
+	"analytics.read_lineage": {"finance", "data", "admin"},
+	"analytics.read_money": {"finance", "admin"},
+	"analytics.read_team": {"lead_coach"},
+	"automation.manage_rules": {"admin"},
+	"automation.read_runs": {"data", "admin"},
+	"commerce.approve_refund": {"finance", "admin"},
+	"commerce.create_refund": {"finance", "admin"},
+	"commerce.read_client_membership": {"front_desk", "support", "lead_coach", "admin"},
+	"commerce.read_refund_requests": {"support", "finance", "admin"},
+	"commerce.request_refund": {"support", "finance", "admin"},
+	"compliance.approve_export": {"admin"},
+	"compliance.read_audit": {"admin"},
+	"compliance.request_export": {"admin"},
+	"engagement.read_messages": {"admin"},
+	"gateway.ask_anything": {"coach", "lead_coach", "front_desk", "support", "finance", "data", "admin"},
+	"gateway.open_admin_console": {"finance", "data", "admin"},
+	"gateway.open_pipelines": {"data", "admin"},
+	"identity.approve_role": {"admin"},
+	"identity.read_role_grants": {"admin"},
+	"identity.read_sign_ins": {"admin"},
+	"identity.request_role": {"admin"},
+	"integrations.connect": {"data", "admin"},
+	"integrations.pause": {"data", "admin"},
+	"integrations.read_connectors": {"data", "admin"},
+	"integrations.resume": {"data", "admin"},
+	"integrations.resync": {"data", "admin"},
+	"integrations.revoke": {"data", "admin"},
+	"integrations.test": {"data", "admin"},
+	"scheduling.cancel_booking": {"front_desk", "lead_coach", "admin"},
+	"scheduling.cancel_slot": {"front_desk", "lead_coach", "admin"},
+	"scheduling.list_bookings": {"front_desk", "support", "admin"},
+	"scheduling.mark_outcome": {"front_desk", "lead_coach", "admin"},
+	"scheduling.read_availability": {"front_desk", "lead_coach", "admin"},
+	"scheduling.read_booking": {"front_desk", "support", "lead_coach", "admin"},
+	"scheduling.replace_availability": {"lead_coach", "admin"},
+	"scheduling.reschedule_booking": {"front_desk", "lead_coach", "admin"},
+	"training.assign_programme": {"lead_coach", "admin"},
+	"training.list_clients": {"front_desk", "support", "admin"},
+	"training.log_workout": {"admin"},
+	"training.read_client": {"front_desk", "support", "lead_coach", "admin"},
+	"training.read_programmes": {"lead_coach", "admin"},
+	"training.read_progress": {"lead_coach", "admin"},
+	"training.read_workouts": {"lead_coach", "admin"},
+}
+
+approvals := {"commerce.approve_refund", "compliance.approve_export", "identity.approve_role"}
+
+is_about_me(r) if r.object.customer == r.account
+
+is_my_clients(r) if r.object.coach == r.account
+
+permitted(r) if r.action in anybody
+
+permitted(r) if {
+	r.action in people
+	r.account
+}
+
+permitted(r) if {
+	r.action in signed_in
+	r.account
+}
+
+permitted(r) if {
+	r.action in signed_in
+	r.role == "service"
+}
+
+permitted(r) if {
+	r.action in services
+	r.role == "service"
+}
+
+permitted(r) if {
+	r.role == "customer"
+	r.action in own
+	is_about_me(r)
+}
+
+permitted(r) if {
+	r.role in {"coach", "lead_coach"}
+	r.action in coached
+	is_my_clients(r)
+}
+
+permitted(r) if {
+	r.account
+	r.role in staff[r.action]
+}
+
+forbidden(r) if {
+	r.object.kind == "health"
+	not is_about_me(r)
+	not is_my_clients(r)
+}
+
+forbidden(r) if {
+	r.object.data_kind
+	not is_about_me(r)
+	not consents(r)
+}
+
+consents(r) if r.object.data_kind in r.object.consents
+
+forbidden(r) if {
+	r.role == "customer"
+	r.object.kind == "business"
+}
+
+forbidden(r) if {
+	r.action in approvals
+	r.object.requested_by == r.account
+}
+
+forbidden(r) if {
+	r.action in approvals | {"identity.request_role"}
+	is_about_me(r)
+}
+
+forbidden(r) if {
+	r.action in approvals
+	r.object.expires_at <= r.now
+}

@@ -1,0 +1,228 @@
+"""What the matrix expects: written by hand from what the business wants, not from the policy it is compared with.
+
+`ROLES_OF` says for every action who may do it at all. `OBJECTS` says for every route about one object whose it may be:
+`own` roles reach only what is theirs, `every` roles reach anybody's, and whoever else may do the action reaches none of
+the objects here. A new route or action without a row fails the matrix.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+EVERYBODY = "guest customer coach lead_coach front_desk finance support admin data service"
+PEOPLE = "customer coach lead_coach front_desk finance support admin data"
+COACHES = "coach lead_coach"
+
+ROLES_OF: dict[str, str] = {
+    "platform.read_public": EVERYBODY,
+    "gateway.see_front": EVERYBODY,
+    "gateway.see_home": PEOPLE,
+    "gateway.read_screens": PEOPLE,
+    "gateway.ask_graph": EVERYBODY,
+    "gateway.report_violations": EVERYBODY,
+    "gateway.open_coach_console": COACHES,
+    "gateway.open_admin_console": "finance admin data",
+    "identity.sign_in": EVERYBODY,
+    "identity.use_provider": EVERYBODY,
+    "identity.keep_account": PEOPLE,
+    "identity.read_role_grants": "admin",
+    "identity.read_sign_ins": "admin",
+    "identity.request_role": "admin",
+    "identity.approve_role": "admin",
+    "commerce.read_plans": EVERYBODY,
+    "commerce.receive_webhook": EVERYBODY,
+    "commerce.buy": "customer",
+    "commerce.read_membership": "customer",
+    "commerce.change_membership": "customer",
+    "commerce.create_refund": "finance admin",
+    "commerce.request_refund": "support finance admin",
+    "commerce.read_refund_requests": "support finance admin",
+    "commerce.approve_refund": "finance admin",
+    "compliance.read_audit": "admin",
+    "compliance.read_readings": "customer",
+    "compliance.read_consents": "customer",
+    "compliance.decide_consents": "customer",
+    "scheduling.read_timetable": EVERYBODY,
+    "scheduling.open_calendar_file": EVERYBODY,
+    "scheduling.book": "customer",
+    "scheduling.see_bookings": "customer",
+    "scheduling.list_bookings": f"customer {COACHES} front_desk support admin",
+    "scheduling.read_booking": f"customer {COACHES} front_desk support admin",
+    "scheduling.cancel_booking": f"customer {COACHES} front_desk admin",
+    "scheduling.reschedule_booking": f"customer {COACHES} front_desk admin",
+    "scheduling.mark_outcome": f"{COACHES} front_desk admin",
+    "scheduling.cancel_slot": f"{COACHES} front_desk admin",
+    "scheduling.read_availability": f"{COACHES} front_desk admin",
+    "scheduling.replace_availability": f"{COACHES} admin",
+    "training.train": "customer",
+    "training.read_exercises": f"{PEOPLE} service",
+    "training.list_clients": f"{COACHES} front_desk support admin",
+    "training.read_client": f"customer {COACHES} front_desk support admin",
+    "training.read_progress": f"customer {COACHES} admin",
+    "training.read_workouts": f"customer {COACHES} admin",
+    "training.read_programmes": f"customer {COACHES} admin",
+    "training.log_workout": f"customer {COACHES} admin",
+    "training.assign_programme": f"{COACHES} admin",
+    "training.read_injuries": f"customer {COACHES}",
+    "training.report_injury": f"customer {COACHES}",
+    "training.resolve_injury": f"customer {COACHES}",
+    "engagement.leave_lead": EVERYBODY,
+    "engagement.talk": "customer",
+    "engagement.set_preferences": "customer",
+    "engagement.read_threads": COACHES,
+    "engagement.read_messages": f"customer {COACHES} admin",
+    "engagement.send_message": f"customer {COACHES}",
+    "automation.put_scores": "service",
+    "automation.read_queue": COACHES,
+    "automation.act_on_queue": COACHES,
+    "automation.read_runs": "admin data",
+    "automation.manage_rules": "admin",
+    "integrations.receive_webhook": EVERYBODY,
+    "integrations.deliver": "service",
+    "integrations.link_wearables": "customer",
+    "integrations.read_connectors": "admin data",
+    "integrations.connect": "admin data",
+    "integrations.test": "admin data",
+    "integrations.pause": "admin data",
+    "integrations.resume": "admin data",
+    "integrations.resync": "admin data",
+    "integrations.revoke": "admin data",
+    "analytics.read_metrics": f"{PEOPLE} service",
+    "analytics.read_lineage": f"{COACHES} finance admin data",
+}
+
+
+@dataclass(frozen=True)
+class Object:
+    """A route about one object.
+
+    Args:
+        of: What kind of thing the id is of (`World.ids`).
+        own: Roles that reach it where it is theirs.
+        every: Roles that reach it whoever's it is.
+        at: Where the id goes: the one parameter of the path, or `query.<name>` or `body.<name>`.
+        body: JSON that the route accepts; `form` sends it as a form.
+    """
+
+    of: str
+    own: str = ""
+    every: str = ""
+    at: str = "path"
+    body: dict[str, Any] | None = None
+    form: dict[str, Any] = field(default_factory=dict)
+
+
+CANCELLED = "front_desk lead_coach admin"
+LOG = {"sets": [{"exercise_id": "EXERCISE", "reps": 5, "weight_kg": 60}]}
+LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 3, "reps": 5, "weight_kg": 60}]}
+PROGRAMME = LINES | {
+    "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
+}  # fmt: skip
+INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
+HOURS: dict[str, Any] = {"rules": [], "time_off": []}
+
+OBJECTS: dict[str, Object] = {
+    "GET /api/scheduling/bookings/{booking_id}": Object(
+        "booking", "customer coach", "front_desk support lead_coach admin"
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/cancellation": Object("booking", "customer coach", CANCELLED),
+    "POST /api/scheduling/bookings/{booking_id}/rescheduling": Object(
+        "booking", "customer coach", CANCELLED, body={"slot_id": "FREE_SLOT"}
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/outcome": Object(
+        "booking", "coach", CANCELLED, body={"outcome": "attended"}
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/calendar-link": Object(
+        "booking", "customer coach", "front_desk support lead_coach admin"
+    ),
+    "GET /bookings/{booking_id}/calendar": Object("booking", "customer coach", "front_desk support lead_coach admin"),
+    "POST /bookings/{booking_id}/cancel": Object("booking", "customer coach", CANCELLED),
+    "POST /api/scheduling/slots/{slot_id}/cancellation": Object("slot", "coach", CANCELLED),
+    "GET /api/scheduling/availability": Object("coach", "coach", CANCELLED, at="query.coach_id"),
+    "PUT /api/scheduling/availability": Object("coach", "coach", "lead_coach admin", at="query.coach_id", body=HOURS),
+    "GET /api/training/clients/{customer_id}": Object(
+        "customer", "customer coach", "front_desk support lead_coach admin"
+    ),
+    "GET /api/training/clients/{customer_id}/progress": Object("customer", "customer coach", "lead_coach admin"),
+    "GET /api/training/clients/{customer_id}/injuries": Object("customer", "customer coach"),
+    "POST /api/training/clients/{customer_id}/injuries": Object("customer", "customer coach", body=INJURY),
+    "POST /api/training/injuries/{injury_id}/resolution": Object("injury", "customer coach"),
+    "GET /api/training/workouts": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
+    "POST /api/training/workouts": Object(
+        "customer", "customer coach", "admin", at="body.customer_id", body=LOG | {"id": "NEW"}
+    ),
+    "GET /api/training/workouts/{workout_id}": Object("workout", "customer coach", "lead_coach admin"),
+    "PUT /api/training/workouts/{workout_id}": Object("workout", "customer coach", "admin", body=LOG),
+    "POST /api/training/workouts/{workout_id}/skip": Object("planned_workout", "customer coach", "admin"),
+    "GET /api/training/programmes": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
+    "POST /api/training/programmes": Object(
+        "customer", "coach", "lead_coach admin", at="body.customer_id", body=PROGRAMME
+    ),
+    "PUT /api/training/programmes/{programme_id}/lines": Object("programme", "coach", "lead_coach admin", body=LINES),
+    "GET /training/workouts/{workout_id}": Object("workout", "customer"),
+    "POST /training/workouts/{workout_id}/skip": Object("planned_workout", "customer"),
+    "POST /training/injuries/{injury_id}/resolve": Object("injury", "customer"),
+    "GET /api/engagement/threads/{customer_id}/messages": Object("customer", "customer coach", "admin"),
+    "POST /api/engagement/threads/{customer_id}/messages": Object("customer", "customer coach", body={"body": "Hi"}),
+    "POST /api/engagement/threads/{customer_id}/read": Object("customer", "customer coach"),
+    "POST /api/automation/runs/{run_id}/send": Object("run", "coach", body={"body": "Hi"}),
+    "POST /api/automation/runs/{run_id}/dismiss": Object("run", "coach", body={"reason": "away"}),
+    "POST /api/automation/runs/{run_id}/undo": Object("dismissed_run", "coach"),
+    "DELETE /api/integrations/wearables/{link_id}": Object("ended_link", "customer"),
+    "POST /devices/{link_id}/end": Object("ended_link", "customer"),
+    "DELETE /api/identity/sessions/{session_id}": Object("session", PEOPLE),
+    "POST /account/sessions/{session_id}/end": Object("session", PEOPLE),
+    "POST /account/sign-ins/{attempt_id}/dispute": Object("attempt", PEOPLE),
+    "POST /account/factors/passkeys/{passkey_id}/remove": Object("passkey", PEOPLE),
+}
+"""Routes whose id names something of one person."""
+
+NOBODYS = {
+    "GET /api/scheduling/slots/{slot_id}", "POST /api/scheduling/slots/{slot_id}/waitlist",
+    "DELETE /api/scheduling/slots/{slot_id}/waitlist", "GET /book/{slot_id}", "POST /book/{slot_id}",
+    "POST /book/{slot_id}/waitlist",  # the timetable is everybody's
+    "POST /api/identity/password-resets/{token}",  # whoever holds the link
+    "GET /api/scheduling/calendar-files/{booking_id}",  # whoever holds its signed address
+    "POST /api/identity/role-grants/{grant_id}/approval", "POST /api/identity/role-grants/{grant_id}/refusal",
+    "POST /api/commerce/refund-requests/{request_id}/approval",
+    "POST /api/commerce/refund-requests/{request_id}/refusal",
+    "PATCH /api/automation/rules/{rule_id}",
+    "POST /api/integrations/connectors/{name}/connect", "POST /api/integrations/connectors/{name}/test",
+    "POST /api/integrations/connectors/{name}/pause", "POST /api/integrations/connectors/{name}/resume",
+    "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
+    "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
+    "POST /api/integrations/connectors/{name}/runs",
+}  # fmt: skip
+"""Routes whose id names something of the business, or of everybody: only the role counts."""
+
+SEES_STRANGERS = {
+    "scheduling.list_bookings": "front_desk support admin",
+    "training.list_clients": "front_desk support admin",
+    "automation.read_runs": "admin data",
+    "integrations.deliver": "service",
+}
+"""Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
+
+OWN_PROOF = {
+    "GET /oidc/userinfo", "POST /oidc/userinfo",  # by an access token of a live session, checked there
+    "GET /two-step/set-up", "POST /two-step/app/new", "GET /two-step/app", "POST /two-step/app",
+    "POST /two-step/passkeys/options", "POST /two-step/passkeys", "GET /two-step/codes", "POST /two-step/codes",
+    # by a sign-in under way, or a session
+    "GET /gateway/authorize",  # answers for the gateway: by the action in its query
+}  # fmt: skip
+"""Open routes that ask for a proof of their own and may refuse."""
+
+GRAPH = {
+    "Query.me": Object("customer", every=EVERYBODY),
+    "Query.plans": Object("customer", every=EVERYBODY),
+    "Query.client": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Query.clients": Object("customer", every=f"{COACHES} front_desk support admin"),
+    "Client.id": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.displayName": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.timeZone": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.coach": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.nextSession": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.membership": Object("customer", "customer coach", "front_desk support lead_coach admin"),
+    "Client.injuries": Object("customer", "customer coach"),
+}
+"""Fields of the graph: who asks for it in vain gets its refusal and no value. Fields of what hangs below them are told
+with them."""
