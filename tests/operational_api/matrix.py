@@ -1,8 +1,8 @@
 """What the matrix expects: written by hand from what the business wants, not from the policy it is compared with.
 
-`ROLES_OF` says for every action who may do it at all. `OBJECTS` says for every route about one object whose it may be:
-`own` roles reach only what is theirs, `every` roles reach anybody's, and whoever else may do the action reaches none of
-the objects here. A new route or action without a row fails the matrix.
+`ROLES_OF` says for every action who may do it at all, `ROUTES_OF` which routes must name it. `OBJECTS` says for every
+route about one object whose it may be: `own` roles reach only what is theirs, `every` roles reach anybody's, and
+whoever else may do the action reaches none of the objects here. A new route or action without a row fails the matrix.
 """
 
 from dataclasses import dataclass, field
@@ -81,6 +81,228 @@ ROLES_OF: dict[str, str] = {
     "analytics.read_metrics": f"{PEOPLE} service",
     "analytics.read_lineage": f"{COACHES} finance admin data",
 }
+
+
+ROUTES_OF: dict[str, tuple[str, ...]] = {
+    "automation.act_on_queue": (
+        "POST /api/automation/runs/{run_id}/send",
+        "POST /api/automation/runs/{run_id}/dismiss",
+        "POST /api/automation/runs/{run_id}/undo",
+    ),
+    "automation.manage_rules": (
+        "GET /api/automation/rules",
+        "POST /api/automation/rules",
+        "PATCH /api/automation/rules/{rule_id}",
+    ),
+    "automation.put_scores": ("POST /api/automation/churn-scores",),
+    "automation.read_queue": ("GET /api/automation/queue",),
+    "automation.read_runs": ("GET /api/automation/runs",),
+    "commerce.approve_refund": (
+        "POST /api/commerce/refund-requests/{request_id}/approval",
+        "POST /api/commerce/refund-requests/{request_id}/refusal",
+    ),
+    "commerce.buy": (
+        "POST /api/commerce/checkout-sessions",
+        "POST /checkout",
+        "GET /checkout/return",
+    ),
+    "commerce.change_membership": (
+        "POST /api/commerce/subscription/cancellation",
+        "DELETE /api/commerce/subscription/cancellation",
+        "GET /membership/cancel",
+        "POST /membership/cancellation",
+        "POST /membership/cancellation/undo",
+    ),
+    "commerce.create_refund": ("POST /api/commerce/refunds",),
+    "commerce.read_membership": (
+        "GET /api/commerce/subscription",
+        "GET /api/commerce/invoices",
+        "GET /membership",
+    ),
+    "commerce.read_plans": (
+        "GET /api/commerce/plans",
+        "GET /plans",
+    ),
+    "commerce.read_refund_requests": ("GET /api/commerce/refund-requests",),
+    "commerce.receive_webhook": ("POST /webhooks/stripe",),
+    "commerce.request_refund": ("POST /api/commerce/refund-requests",),
+    "compliance.decide_consents": (
+        "PUT /api/compliance/consents",
+        "POST /privacy",
+    ),
+    "compliance.read_consents": (
+        "GET /api/compliance/consents",
+        "GET /api/compliance/consents/history",
+        "GET /privacy",
+    ),
+    "engagement.leave_lead": ("POST /api/engagement/leads",),
+    "engagement.read_messages": ("GET /api/engagement/threads/{customer_id}/messages",),
+    "engagement.read_threads": ("GET /api/engagement/threads",),
+    "engagement.send_message": (
+        "POST /api/engagement/threads/{customer_id}/messages",
+        "POST /api/engagement/threads/{customer_id}/read",
+    ),
+    "engagement.set_preferences": (
+        "GET /api/engagement/preferences",
+        "PUT /api/engagement/preferences",
+        "POST /messages/preferences",
+    ),
+    "engagement.talk": (
+        "GET /messages",
+        "GET /messages/latest",
+        "POST /messages",
+    ),
+    "gateway.read_screens": ("GET /api/gateway/screens",),
+    "gateway.see_front": ("GET /",),
+    "gateway.see_home": ("GET /home",),
+    "identity.approve_role": (
+        "POST /api/identity/role-grants/{grant_id}/approval",
+        "POST /api/identity/role-grants/{grant_id}/refusal",
+    ),
+    "identity.keep_account": (
+        "GET /api/identity/me",
+        "PATCH /api/identity/me",
+        "GET /api/identity/sessions",
+        "DELETE /api/identity/sessions/{session_id}",
+        "DELETE /api/identity/sessions",
+        "GET /account",
+        "POST /account",
+        "POST /account/password",
+        "POST /account/sessions/{session_id}/end",
+        "POST /account/sessions/end",
+    ),
+    "identity.read_role_grants": ("GET /api/identity/role-grants",),
+    "identity.request_role": ("POST /api/identity/role-grants",),
+    "identity.sign_in": (
+        "POST /api/identity/accounts",
+        "POST /api/identity/email-verifications",
+        "POST /api/identity/email-verifications/requests",
+        "POST /api/identity/password-resets",
+        "POST /api/identity/password-resets/{token}",
+        "GET /login",
+        "POST /login",
+        "GET /signup",
+        "POST /signup",
+        "GET /signup/sent",
+        "GET /verify-email",
+        "POST /verify-email",
+        "POST /verify-email/new",
+        "GET /reset-password",
+        "POST /reset-password",
+    ),
+    "identity.use_provider": (
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/openid-configuration",
+        "GET /oidc/jwks",
+        "GET /oidc/authorize",
+        "POST /oidc/token",
+        "POST /oidc/revoke",
+        "POST /oidc/userinfo",
+        "GET /oidc/userinfo",
+        "GET /oidc/logout",
+        "POST /oidc/logout",
+        "GET /auth/login",
+        "GET /auth/callback",
+        "POST /auth/logout",
+    ),
+    "integrations.connect": ("POST /api/integrations/connectors/{name}/connect",),
+    "integrations.deliver": (
+        "GET /api/integrations/connectors/{name}/orders",
+        "POST /api/integrations/connectors/{name}/runs",
+        "GET /api/integrations/wearable-links",
+        "POST /api/integrations/wearable-links",
+        "POST /api/integrations/wearable-payloads",
+    ),
+    "integrations.link_wearables": (
+        "GET /api/integrations/wearables",
+        "POST /api/integrations/wearables",
+        "DELETE /api/integrations/wearables/{link_id}",
+        "POST /api/integrations/wearables/files",
+        "GET /devices",
+        "POST /devices/connect",
+        "POST /devices/{link_id}/end",
+        "POST /devices/files",
+    ),
+    "integrations.pause": ("POST /api/integrations/connectors/{name}/pause",),
+    "integrations.read_connectors": (
+        "GET /api/integrations/connectors",
+        "GET /api/integrations/connectors/{name}/runs",
+    ),
+    "integrations.receive_webhook": ("POST /webhooks/terra",),
+    "integrations.resume": ("POST /api/integrations/connectors/{name}/resume",),
+    "integrations.resync": ("POST /api/integrations/connectors/{name}/resync",),
+    "integrations.revoke": ("POST /api/integrations/connectors/{name}/revoke",),
+    "integrations.test": ("POST /api/integrations/connectors/{name}/test",),
+    "platform.read_public": (
+        "GET /live",
+        "GET /ready",
+        "GET /gateway/authorize",
+        "GET /sw.js",
+        "GET /manifest.webmanifest",
+        "GET /favicon.ico",
+        "GET /offline",
+        "GET /api/docs",
+        "GET /design",
+    ),
+    "scheduling.book": (
+        "POST /api/scheduling/slots/{slot_id}/waitlist",
+        "DELETE /api/scheduling/slots/{slot_id}/waitlist",
+        "POST /api/scheduling/bookings",
+        "POST /book/{slot_id}",
+        "POST /book/{slot_id}/waitlist",
+    ),
+    "scheduling.cancel_booking": (
+        "POST /api/scheduling/bookings/{booking_id}/cancellation",
+        "POST /bookings/{booking_id}/cancel",
+    ),
+    "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
+    "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
+    "scheduling.mark_outcome": ("POST /api/scheduling/bookings/{booking_id}/outcome",),
+    "scheduling.read_availability": ("GET /api/scheduling/availability",),
+    "scheduling.read_booking": ("GET /api/scheduling/bookings/{booking_id}",),
+    "scheduling.read_timetable": (
+        "GET /api/scheduling/coaches",
+        "GET /api/scheduling/slots",
+        "GET /api/scheduling/slots/{slot_id}",
+        "GET /book",
+        "GET /book/{slot_id}",
+    ),
+    "scheduling.replace_availability": ("PUT /api/scheduling/availability",),
+    "scheduling.reschedule_booking": ("POST /api/scheduling/bookings/{booking_id}/rescheduling",),
+    "scheduling.see_bookings": ("GET /bookings",),
+    "training.assign_programme": (
+        "POST /api/training/programmes",
+        "PUT /api/training/programmes/{programme_id}/lines",
+    ),
+    "training.list_clients": ("GET /api/training/clients",),
+    "training.log_workout": (
+        "POST /api/training/workouts",
+        "PUT /api/training/workouts/{workout_id}",
+        "POST /api/training/workouts/{workout_id}/skip",
+    ),
+    "training.read_client": ("GET /api/training/clients/{customer_id}",),
+    "training.read_exercises": ("GET /api/training/exercises",),
+    "training.read_injuries": ("GET /api/training/clients/{customer_id}/injuries",),
+    "training.read_programmes": ("GET /api/training/programmes",),
+    "training.read_progress": ("GET /api/training/clients/{customer_id}/progress",),
+    "training.read_workouts": (
+        "GET /api/training/workouts",
+        "GET /api/training/workouts/{workout_id}",
+    ),
+    "training.report_injury": ("POST /api/training/clients/{customer_id}/injuries",),
+    "training.resolve_injury": ("POST /api/training/injuries/{injury_id}/resolution",),
+    "training.train": (
+        "GET /training",
+        "GET /training/log",
+        "POST /training/log",
+        "GET /training/workouts/{workout_id}",
+        "POST /training/workouts/{workout_id}/skip",
+        "POST /training/injuries",
+        "POST /training/injuries/{injury_id}/resolve",
+        "GET /progress",
+    ),
+}
+"""Every route, under the action that it must name."""
 
 
 @dataclass(frozen=True)
