@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.core.models import OutboxEvent
+from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.identity.models import Account
 from operational_api.web.models import WebSession
 from tests.factories import LONG_AGO, make_account
@@ -50,6 +50,9 @@ class TestRoleGrants:
         assert {one.type for one in events} == {
             "identity.role_grant_requested", "identity.role_granted", "identity.role_grant_decided",
         }  # fmt: skip
+        kept = session.scalars(select(AuditEntry).where(AuditEntry.action == "identity.change_role")).one()
+        assert (kept.subject_id, kept.details["from"], kept.details["to"]) == (tom.id, "customer", "finance")
+        assert str(kept.actor_id) != kept.details["requested_by"] == asked.json()["requested_by"]
 
     def test_nobody_asks_for_or_approves_their_own(self, session: Session, sign_in: SignIn) -> None:
         cara, dan = (make_account(session, role="admin") for _ in range(2))
