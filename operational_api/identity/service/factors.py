@@ -17,8 +17,6 @@ from operational_api.identity.models import Account, LoginSession, Passkey, Reco
 from operational_api.identity.service import passkeys, recovery, throttle, totp
 from operational_api.identity.service.login import Browser
 
-STAFF = ("coach", "admin")
-
 
 @dataclass(frozen=True, slots=True)
 class Factors:
