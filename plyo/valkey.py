@@ -14,6 +14,8 @@ LIMITS = {
     "timeout": "0",
     "tcp-keepalive": "60",
     "loglevel": "warning",
+    # A title of its own is written over the mark in its environment by which `plyo down` knows the process.
+    "set-proc-title": "no",
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from plyo import processes
+from plyo import processes, valkey
 from plyo.home import Home
 from plyo.postgres import PostgresServer, free_port
 from plyo.services import STACK_MARK, Service, environment_of
@@ -42,6 +42,14 @@ class TestOurs:
         script = f"import subprocess; subprocess.run({SLEEP!r})"
         processes.start(Service("parent", [sys.executable, "-c", script], "a test"), home, cwd=home.path)
         assert eventually(lambda: len(processes.ours(home)) == 2)
+
+    def test_finds_valkey_once_it_serves(self, home: Home) -> None:
+        port = free_port()
+        command = valkey.configure(home.path / "valkey", port, "a-password")
+        service = Service("valkey", command, "a test", ready=f"tcp://127.0.0.1:{port}")
+        server = processes.start(service, home, cwd=home.path)
+        assert processes.wait_ready(service, server, timeout_seconds=20)
+        assert [process.pid for process in processes.ours(home)] == [server.pid]
 
     def test_leaves_another_copys_alone(self, home: Home, tmp_path: Path) -> None:
         other = Home(tmp_path / "other")
