@@ -3,7 +3,8 @@
 `python -m benchmarks.cdc_freshness [--rates 100,1000,10000 --seconds 20]` starts its own PostgreSQL and, in processes
 of their own, a writer at a steady rate, the change stream as the product runs it, and a reader that asks the lake again
 and again. Every tenth of a second the writer commits a probe with its clock in it; what the reader's clock says when it
-first sees a probe is its age. Prints p50, p95 and p99 and the processor time of the stream; the last line is JSON.
+first sees a probe is its age. Prints p50, p95 and p99 and the processor time of the stream, and of the session of the
+source that decodes for it; the last line is JSON.
 """
 
 import argparse
@@ -72,7 +73,7 @@ def _read(settings: CdcSettings, over: Event, line: Connection) -> None:
 
 
 def measure(settings: CdcSettings, url: str, rate: int, seconds: float) -> dict[str, float]:
-    """Percentiles of age in seconds, and cores that the stream was busy with."""
+    """Percentiles of age in seconds, and cores that the stream and its session in the source were busy with."""
     capture.run_once(settings)
     over = processes.Event()
     ours, theirs = processes.Pipe()
@@ -84,10 +85,13 @@ def measure(settings: CdcSettings, url: str, rate: int, seconds: float) -> dict[
     ours.recv()
     time.sleep(WARM_UP_SECONDS)
     counted_from = time.time()
-    busy = psutil.Process(stream.pid)
-    before, began = sum(busy.cpu_times()[:2]), time.monotonic()
+    with psycopg.connect(url) as source:
+        [(pid,)] = source.execute("select pid from pg_stat_activity where application_name = 'plyo-cdc-reader'")
+    busy = (psutil.Process(stream.pid), psutil.Process(pid))
+    before, began = [sum(process.cpu_times()[:2]) for process in busy], time.monotonic()
     time.sleep(seconds)
-    cores = (sum(busy.cpu_times()[:2]) - before) / (time.monotonic() - began)
+    took = time.monotonic() - began
+    cores, decoding = ((sum(one.cpu_times()[:2]) - was) / took for one, was in zip(busy, before, strict=True))
     over.set()
     ages = [age for seen_at, age in ours.recv() if seen_at > counted_from]
     for process in (stream, writer, reader):
@@ -95,9 +99,10 @@ def measure(settings: CdcSettings, url: str, rate: int, seconds: float) -> dict[
     p50, p95, p99 = (float(age) for age in np.percentile(ages, [50, 95, 99]))
     print(
         f"{rate:,} changes/s: p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s of {len(ages)} probes; "
-        f"{cores:.2f} cores; {p95 / AIM_P95_SECONDS:.2f} of the aim for p95, {cores / AIM_CORES:.2f} for cores"
+        f"{cores:.2f} cores, {decoding:.2f} in the source; "
+        f"{p95 / AIM_P95_SECONDS:.2f} of the aim for p95, {cores / AIM_CORES:.2f} for cores"
     )
-    return {"p50": p50, "p95": p95, "p99": p99, "cores": cores, "probes": float(len(ages))}
+    return {"p50": p50, "p95": p95, "p99": p99, "cores": cores, "source_cores": decoding, "probes": float(len(ages))}
 
 
 def main() -> None:

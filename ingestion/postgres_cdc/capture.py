@@ -33,6 +33,7 @@ from ingestion.postgres_cdc.texts import SourceTexts
 from ingestion.settings import CdcSettings
 
 _ADVANCE_SECONDS = 10.0  # moving the anchor reads the log again, so not after every batch
+_NOTE_SECONDS = 1.0
 _FLUSH_SECONDS = 600.0
 _REQUESTS_SECONDS = 5.0
 _LOCK_WAIT = "10s"  # the session of a killed capture can take a moment to end
@@ -146,7 +147,7 @@ class Capture:
         self._export: slot.SnapshotExport | None = None
         self._copying: Copying | None = None
         self._caught_up: tuple[int, datetime] | None = None
-        self._advanced_at = self._flushed_at = self._asked_at = monotonic()
+        self._advanced_at = self._flushed_at = self._asked_at = self._noted_at = monotonic()
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -154,6 +155,7 @@ class Capture:
                 psycopg.connect(self._url, autocommit=True, application_name="plyo-cdc", options=TEXT_OPTIONS)
             )
             self._lock()
+            self._may_note = slot.may_note_running(self._control)
             self._lake = opened.enter_context(warehouse.writing(self._settings))
             own_tables.ensure(self._lake)
             self._source = Source(self._control, self._settings.cdc_publication)
@@ -412,6 +414,9 @@ class Capture:
         self._step("committed")
         if self._copying:
             self._copying.settle(is_committed=True)
+        if self._may_note and monotonic() - self._noted_at > _NOTE_SECONDS:
+            slot.note_running(self._control)
+            self._noted_at = monotonic()
         age = datetime.now(UTC) - decoder.committed_at.as_py()
         landed.blocked, landed.lsn = self.blocked(), decoder.end_lsn
         landed.lag_bytes = max(slot.current_lsn(self._control) - decoder.end_lsn, 0)

@@ -111,6 +111,7 @@ def source_and_lake(postgres: PostgresServer, folder: Path) -> Iterator[Captured
         for schema in publication.SCHEMAS:
             source.execute(f"create schema {schema}; grant usage on schema {schema} to plyo_cdc")
             source.execute(f"alter default privileges in schema {schema} grant select on tables to plyo_cdc")
+        source.execute("grant execute on function pg_log_standby_snapshot() to plyo_cdc")
         publication.create(source)
         yield Captured(source, settings)
         # A slot keeps its database from being dropped; a killed capture's session may need a moment to let go.

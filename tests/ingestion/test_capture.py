@@ -66,6 +66,25 @@ class TestStream:
         assert (now.is_slot_lost, now.is_slot_in_danger, now.blocked) == (False, False, {})
         assert now.changes_lately >= now.batches_lately >= len(landed) - 1
 
+    @pytest.mark.parametrize("is_granted", [True, False])
+    def test_what_was_landed_is_not_read_again_where_we_may_say_so(self, captured, monkeypatch, is_granted):
+        monkeypatch.setattr(capture, "_NOTE_SECONDS", 0)
+        captured.source.execute("create table training.steps (id int primary key)")
+        if not is_granted:
+            captured.source.execute("revoke execute on function pg_log_standby_snapshot() from plyo_cdc")
+        read_from = []
+        with capture.Capture(captured.settings) as running:
+            running.get_ready()
+            for number in range(3):
+                captured.source.execute("insert into training.steps values (%s)", [number])
+                assert [landed.rows for landed in running.batches()] == [{"training__steps": 1}]
+                found = captured.source.execute(
+                    """select restart_lsn - '0/0' from pg_replication_slots
+                       where temporary and database = current_database()"""
+                )
+                read_from += [int(row[0]) for row in found]
+        assert (read_from[-1] > read_from[0]) is is_granted
+
     def test_a_source_never_captured_has_no_age(self, captured):
         assert lag(captured.settings).seconds is None
         assert lag(captured.settings).is_slot_lost
