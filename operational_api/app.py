@@ -15,10 +15,8 @@ from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
-from operational_api.core.roles import current_role
 from operational_api.core.signed_urls import UrlSigner
 from operational_api.core.tokens import Delegation, TokenVerifier
-from operational_api.core.viewer import ViewerMiddleware
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -66,12 +64,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
     app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
-    app.add_middleware(ViewerMiddleware)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    # A context that starts alone cannot see identity's sessions: tokens then live until they expire.
-    has_ended = import_module("operational_api.identity.public").has_ended if "identity" in contexts else None
     verifier = TokenVerifier(lambda _refresh: public, issuer=settings.public_url)
-    app.state.authenticators = [bearer(verifier, has_ended=has_ended, role_now=current_role)]
+    app.state.authenticators = [bearer(verifier)]
     http.install(app)
     app.include_router(health.router)
     pages = []

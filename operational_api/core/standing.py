@@ -1,28 +1,53 @@
-"""Roles that have changed: what a token says of its person's role is true only if it was issued after the change."""
+"""Whether what a credential says still holds: its session and its grant have not ended, its person has the same role.
+
+Asked at the start of every transaction that serves the person (`core.viewer`). What ends is written in the transaction
+that ends it (`core.revocations`): its commit is seen by the next question of every process, and while PostgreSQL is
+down nobody is believed. Why not a cache beside it: ADR 0027.
+"""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from operational_api.core.models import RoleChange
+from operational_api.core.errors import Unauthenticated
+from operational_api.core.principal import Principal
+
+HOLDS = "platform.must_hold(:account, :said_role, :said_at, :named)"
+_WHY = {
+    "PL401": "You have signed out. Sign in again.",
+    "PL402": "What you may do has changed. Sign in again.",
+}
 
 
-def note_change(session: Session, *, account_id: UUID, role: str, now: datetime) -> None:
-    """Have every token of the person mean this role from now on."""
-    values = {"role": role, "changed_at": now}
-    session.execute(
-        insert(RoleChange)
-        .values(account_id=account_id, **values)
-        .on_conflict_do_update(index_elements=[RoleChange.account_id], set_=values)
-    )
+def parameters(principal: Principal) -> dict[str, Any]:
+    """For `HOLDS`, of a principal with a credential."""
+    assert principal.credential is not None  # noqa: S101 - asked by the caller
+    return {
+        "account": principal.account_id,
+        "said_role": principal.role,
+        "said_at": datetime.fromtimestamp(principal.credential.issued_at, UTC),
+        "named": list(principal.credential.names),
+    }
 
 
-def current_role(session: Session, account_id: UUID, said: str, issued_at: int) -> str:
-    """The role of a person now, given what their token said when it was issued."""
-    change = session.get(RoleChange, account_id)
-    # A token of the same second may be from before the change: the row is right either way.
-    if change is None or datetime.fromtimestamp(issued_at, UTC) > change.changed_at:
-        return said
-    return str(change.role)
+def refusal(error: DBAPIError) -> Unauthenticated | None:
+    """What the person is told when `HOLDS` failed; None for every other failure."""
+    why = _WHY.get(str(getattr(error.orig, "sqlstate", "")))
+    return Unauthenticated(why) if why else None
+
+
+def holds(session: Session, principal: Principal) -> bool:
+    """Whether a credential still holds, for those who ask about somebody else's."""
+    if principal.credential is None:
+        return True
+    try:
+        with session.begin_nested():
+            session.execute(text(f"select {HOLDS}"), parameters(principal))
+    except DBAPIError as error:
+        if refusal(error) is None:
+            raise
+        return False
+    return True
