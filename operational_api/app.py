@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -38,6 +39,14 @@ def _part(context: str, name: str) -> ModuleType | None:
     return import_module(module) if find_spec(module) else None
 
 
+@cache
+def _signing_key(pem: bytes) -> RSAKey:
+    """Checking that a private key is a good one takes longer than all the rest of making an app."""
+    key = RSAKey.import_key(pem)
+    key.ensure_kid()
+    return key
+
+
 def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> FastAPI:
     """The API with the contexts named; one context starts alone.
 
@@ -56,8 +65,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         responses=http.REFUSALS, dependencies=[Depends(enforce)],
     )  # fmt: skip
-    key = RSAKey.import_key(settings.signing_key_file.read_bytes())
-    key.ensure_kid()
+    key = _signing_key(settings.signing_key_file.read_bytes())
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.signing_key = key
