@@ -12,7 +12,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy asvs clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,9 +29,9 @@ journey: install ## the first story by real processes and Chromium, with picture
 drill: install ## what is killed, cut off, starved or promoted, at length and alone on the machine
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
-fuzz: install ## the API and the readers of wearables against hundreds of generated requests and payloads each
+fuzz: install ## the API, the graph and the readers of wearables against hundreds of generated requests and payloads each
 	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py \
-		tests/ingestion/wearables/test_garbage.py $(ARGS)
+		tests/operational_api/gateway/test_graphql_fuzz.py tests/ingestion/wearables/test_garbage.py $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 
@@ -79,6 +79,9 @@ bench-sign-in-risk: install ## attackers who know the password against real peop
 	@$(BIN)/python -m benchmarks.sign_in_risk $(ARGS)
 bench-policy: install ## decisions of the policy a second, and their 99th percentile, against the bare library
 	@$(BIN)/python -m benchmarks.policy $(ARGS)
+
+bench-identity: install ## logins and token checks a second, as ratios to the bare cryptographic calls
+	@$(BIN)/python -m benchmarks.identity $(ARGS)
 
 asvs: install ## requirements of the OWASP ASVS 5.0 that a named test verifies, and the rest
 	@$(BIN)/python -m tests.asvs

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -15,10 +16,8 @@ from operational_api.core import health, http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
-from operational_api.core.roles import current_role
 from operational_api.core.signed_urls import UrlSigner
 from operational_api.core.tokens import Delegation, TokenVerifier
-from operational_api.core.viewer import ViewerMiddleware
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -40,6 +39,14 @@ def _part(context: str, name: str) -> ModuleType | None:
     return import_module(module) if find_spec(module) else None
 
 
+@cache
+def _signing_key(pem: bytes) -> RSAKey:
+    """Checking that a private key is a good one takes longer than all the rest of making an app."""
+    key = RSAKey.import_key(pem)
+    key.ensure_kid()
+    return key
+
+
 def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> FastAPI:
     """The API with the contexts named; one context starts alone.
 
@@ -58,20 +65,16 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         responses=http.REFUSALS, dependencies=[Depends(enforce)],
     )  # fmt: skip
-    key = RSAKey.import_key(settings.signing_key_file.read_bytes())
-    key.ensure_kid()
+    key = _signing_key(settings.signing_key_file.read_bytes())
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.signing_key = key
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
     app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
-    app.add_middleware(ViewerMiddleware)
     public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    # A context that starts alone cannot see identity's sessions: tokens then live until they expire.
-    has_ended = import_module("operational_api.identity.public").has_ended if "identity" in contexts else None
     verifier = TokenVerifier(lambda _refresh: public, issuer=settings.public_url)
-    app.state.authenticators = [bearer(verifier, has_ended=has_ended, role_now=current_role)]
+    app.state.authenticators = [bearer(verifier)]
     http.install(app)
     app.include_router(health.router)
     pages = []

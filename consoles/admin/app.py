@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import panel as pn
 
-from consoles.admin import session, style
+from consoles.admin import session, sign_out, style
 from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import Overview
@@ -70,6 +70,7 @@ def main() -> None:
     """Serve until told to stop."""
     settings = ConsoleSettings()
     pn.extension("plotly", "tabulator", raw_css=[style.css()], sizing_mode="stretch_width", notifications=False)
+    sign_out.install(settings)
     public = settings.public_url
     pn.serve(
         {"": page(settings)},
@@ -92,7 +93,7 @@ def main() -> None:
         oauth_jwt_user="email",
         oauth_refresh_tokens=True,
         cookie_secret=settings.console_cookie_secret.get_secret_value(),
-        cookie_path="/admin",
+        cookie_path=sign_out.PATH,
     )
 
 

@@ -25,7 +25,9 @@ SCHEMAS = (
 IDENTITY_TABLES = ("accounts",)
 
 # web_sessions holds people's tokens.
-WITHHELD_TABLES = ("platform.alembic_version", "platform.idempotency_keys", "platform.web_sessions")
+WITHHELD_TABLES = (
+    "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
+)  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.
 WITHHELD_COLUMNS = {

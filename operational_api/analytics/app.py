@@ -59,7 +59,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     """
     lake = Lake(settings)
     url = settings.audit_database_url
-    audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=2) if url else None
+    audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=5) if url else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -76,7 +76,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.lake = lake
-    app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
+    # One door to the operational database: to add to the audit log, and to ask whether a token still holds.
+    app.state.sessions = app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
     source = keys or keys_from_url(settings.jwks_url)

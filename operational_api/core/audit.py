@@ -9,7 +9,6 @@ Does not belong here: what only operations want to know (that is the log), and t
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -20,25 +19,21 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
 from contracts.telemetry import current_traceparent, get_logger
+from operational_api.core import answering
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
 
 log = get_logger(__name__)
 Outcome = Literal["done", "refused", "failed"]
-_request: ContextVar[Request | None] = ContextVar("audited_request", default=None)
-_refusals: ContextVar[list[dict[str, Any]] | None] = ContextVar("audited_refusals", default=None)
 
 
 @contextmanager
 def watching(request: Request) -> Iterator[list[dict[str, Any]]]:
     """Run one request: entries made inside learn who asks and from where. Yields the refusals it gathers."""
     refusals: list[dict[str, Any]] = []
-    tokens = _request.set(request), _refusals.set(refusals)
-    try:
+    request.state.refusals = refusals
+    with answering.answering(request):
         yield refusals
-    finally:
-        _request.reset(tokens[0])
-        _refusals.reset(tokens[1])
 
 
 def record(
@@ -111,7 +106,8 @@ def refused(
 ) -> None:
     """Note that the principal was not let through. Kept when the request ends; outside a request only logged."""
     entry = _entry(action, object_type, str(object_id)[:200], subject_id, None, "refused", details, None)
-    if (gathered := _refusals.get()) is not None:
+    request = answering.current()
+    if (gathered := getattr(request.state, "refusals", None) if request else None) is not None:
         gathered.append(entry | _actor(principal))
     else:
         log.warning("refused_outside_a_request", action=action, principal=principal.key, object=str(object_id))
@@ -120,7 +116,7 @@ def refused(
 def keep(sessions: sessionmaker[Session], entries: list[dict[str, Any]]) -> None:
     """Write gathered refusals in a transaction of their own. The answer is a refusal already: a failure is logged."""
     try:
-        with sessions.begin() as session:
+        with answering.answering(None), sessions.begin() as session:  # also of those who may look at nothing any more
             session.execute(insert(AuditEntry), entries)
     except Exception:
         log.exception("refusals_not_kept", actions=[entry["action"] for entry in entries])
@@ -140,7 +136,7 @@ def _entry(
     details: Mapping[str, Any] | None,
     now: datetime | None,
 ) -> dict[str, Any]:
-    request = _request.get()
+    request = answering.current()
     principal: Principal | None = getattr(request.state, "principal", None) if request is not None else None
     told = dict(details or {})
     if principal is not None and principal.account_id is None:

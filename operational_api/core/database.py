@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
+from operational_api.core.principal import in_transaction
 from operational_api.core.viewer import Viewer
 
 SCHEMAS = (
@@ -80,16 +81,22 @@ def session_factory(
     return made
 
 
+@in_transaction
 def transaction(request: Request) -> Iterator[Session]:
     """One transaction around one request: committed when the endpoint returns, rolled back when it raises.
 
-    A request that carries an Idempotency-Key claims it here, in the same transaction as its effect.
+    A request that carries an Idempotency-Key claims it here, in the same transaction as its effect. Its first statement
+    asks whether the person's credential still holds; an endpoint that made none is asked at its end.
     """
-    viewers.of_request()  # finding out who asks takes a connection: not while another one is held
+    viewers.of_request()  # a page's cookie is looked up by a connection: not while another one is held
     with request.app.state.sessions.begin() as session:
         if claim := getattr(request.state, "claim", None):
             claim(session)
         yield session
+        if (refusal := getattr(request.state, "refusal", None)) is not None:
+            raise refusal
+        if getattr(getattr(request.state, "principal", None), "credential", None) is not None:
+            session.connection()
 
 
 # Commits before the response leaves. With the default scope a client gets 201 for a commit that failed.

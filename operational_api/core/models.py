@@ -116,6 +116,15 @@ class AuditEntry(Base):
     occurred_at: Mapped[ServerTime]
 
 
+class Revocation(Base):
+    """A session (`sid` of tokens) or a grant (`gid`) that has ended: what names it is believed no longer."""
+
+    __tablename__ = "revocations"
+    __table_args__ = ({"schema": "platform"},)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    ended_at: Mapped[RequiredTime] = mapped_column(index=True)
+
+
 class RoleChange(Base):
     """The role of somebody whose role has changed: what tokens issued before `changed_at` say is no longer true."""
 

@@ -17,7 +17,7 @@ from fastapi import Depends, Request, params
 from contracts.telemetry import get_logger
 from operational_api.core import audit
 from operational_api.core.errors import Forbidden, NotFound, Unauthenticated
-from operational_api.core.principal import ROLES, Principal, maybe_principal
+from operational_api.core.principal import ROLES, Principal, demand_standing, maybe_principal
 
 log = get_logger(__name__)
 GUEST = "guest"
@@ -230,6 +230,7 @@ class Gate:
         if found is None:
             raise Unauthenticated
         if not may(found.role, self.action):
+            demand_standing(request)  # who must sign in again is told that, and not what an old token may not
             log.info("policy_refused", action=self.action, role=found.role, principal=found.key, path=request.url.path)
             raise Forbidden
 

@@ -5,19 +5,30 @@ What they may do is `core.policy`; how they proved who they are is `core.tokens`
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy.orm import Session
 
-from operational_api.core.errors import Forbidden, Unauthenticated
+from operational_api.core.errors import Forbidden, Unauthenticated, Unavailable
 from operational_api.core.tokens import TokenVerifier
 
 STAFF_ROLES = ("coach", "lead_coach", "front_desk", "finance", "support", "admin", "data")
 ROLES = ("customer", *STAFF_ROLES, "service")
 """A person has one of these; `service` is a program's. What each may do is `core/policies/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """By what somebody is believed to be who they say, as far as it can stop to hold (`core.standing`).
+
+    Args:
+        names: The session it came from and, of a token, the grant.
+        issued_at: Seconds since 1970; a role that changed later is another than it says.
+    """
+
+    names: tuple[UUID, ...]
+    issued_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,7 @@ class Principal:
     account_id: UUID | None = None
     session_id: UUID | None = None
     display_name: str = ""
+    credential: Credential | None = None
 
     @property
     def key(self) -> str:
@@ -36,65 +48,105 @@ class Principal:
         return str(self.account_id or self.client_id)
 
 
+Call = TypeVar("Call", bound=Callable[..., Any])
 Authenticator = Callable[[Request], Principal | None]
 """Reads one kind of credential: None when the request carries none, raises Unauthenticated when it is bad."""
 
 
-HasEnded = Callable[[Session, UUID, datetime], bool]
-"""Whether a session (`sid`) was ended before its tokens expire."""
-RoleNow = Callable[[Session, UUID, str, int], str]
-"""The role of a person now: given their account, what their token says, and when it was issued."""
-
-
-def bearer(
-    verifier: TokenVerifier, *, has_ended: HasEnded | None = None, role_now: RoleNow | None = None
-) -> Authenticator:
-    """Reads `Authorization: Bearer`.
-
-    Args:
-        has_ended: Asked with every request of a person, so that signing out counts at once; None where the process
-            does not see sessions, and tokens live until they expire.
-        role_now: Asked about each person's token; without it a changed role holds from their next token on.
-    """
+def bearer(verifier: TokenVerifier) -> Authenticator:
+    """Reads `Authorization: Bearer`. A person's token is asked about again by every transaction that serves it."""
 
     def authenticate(request: Request) -> Principal | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         claims = verifier.verify(token.strip())
-        if claims.get("role") not in ROLES:
+        role = claims.get("role")
+        if role not in ROLES:
             raise Unauthenticated("This token carries no role.")
-        role, account = claims["role"], None if claims["role"] == "service" else UUID(claims["sub"])
-        session_id = UUID(claims["sid"]) if claims.get("sid") else None
-        if account is not None and (has_ended or role_now):
-            with request.app.state.sessions() as session:
-                if has_ended and session_id and has_ended(session, session_id, datetime.now(UTC)):
-                    raise Unauthenticated("You have signed out. Sign in again.")
-                if role_now:
-                    role = role_now(session, account, role, int(claims.get("iat", 0)))
-        return Principal(
-            role=role,
-            client_id=claims["client_id"],
-            account_id=account,
-            session_id=session_id,
-            display_name=claims.get("name", ""),
-        )
+        if role == "service":
+            return Principal(role=role, client_id=claims["client_id"], display_name=claims.get("name", ""))
+        return person_of(claims)
 
     return authenticate
 
 
+def person_of(claims: dict[str, Any]) -> Principal:
+    """The person that the claims of a verified access token speak of."""
+    session_id = UUID(claims["sid"]) if claims.get("sid") else None
+    return Principal(
+        role=claims["role"],
+        client_id=claims["client_id"],
+        account_id=UUID(claims["sub"]),
+        session_id=session_id,
+        display_name=claims.get("name", ""),
+        credential=Credential(
+            names=tuple(UUID(claims[name]) for name in ("sid", "gid") if claims.get(name)),
+            issued_at=int(claims.get("iat", 0)),
+        ),
+    )
+
+
 def maybe_principal(request: Request) -> Principal | None:
-    """The principal, or None for a guest. Asks the app's authenticators in turn, once per request."""
+    """The principal, or None for a guest. Asks the app's authenticators in turn, once per request.
+
+    Whether their credential still holds is asked by the transaction that the endpoint works in, or else here.
+    """
     if not hasattr(request.state, "principal"):
         request.state.is_authenticating = True
         try:
-            request.state.principal = next(
+            found = next(
                 (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
             )
         finally:
             request.state.is_authenticating = False
+        request.state.principal = found
+        if not _has_transaction(request):
+            try:
+                demand_standing(request)
+            except Exception:
+                del request.state.principal  # whoever asks again is refused again
+                raise
     principal: Principal | None = request.state.principal
     return principal
+
+
+def in_transaction(dependency: Call) -> Call:
+    """Marks the dependency that opens the request's transaction."""
+    vars(dependency)["opens_transaction"] = True
+    return dependency
+
+
+def _has_transaction(request: Request) -> bool:
+    route = request.scope.get("route")
+    dependant = getattr(route, "dependant", None)
+    if dependant is None:
+        return False
+    known: bool | None = vars(route).get("has_transaction")
+    if known is None:
+        known = vars(route)["has_transaction"] = _opens_transaction(dependant)
+    return known
+
+
+def _opens_transaction(dependant: Any) -> bool:
+    return getattr(dependant.call, "opens_transaction", False) or any(map(_opens_transaction, dependant.dependencies))
+
+
+def demand_standing(request: Request) -> None:
+    """Ask whether the credential of who asks still holds, in a transaction of its own.
+
+    Raises:
+        Unauthenticated: it does not.
+        Unavailable: this process has nobody to ask.
+    """
+    found: Principal | None = request.state.principal
+    if found is None or found.credential is None:
+        return
+    sessions = getattr(request.app.state, "sessions", None)
+    if sessions is None:  # what cannot be asked is not believed
+        raise Unavailable("Nobody can be let in right now. Try again in a minute.")
+    with sessions.begin() as session:
+        session.connection()  # its first statement says who looks, and asks (core.viewer)
 
 
 def principal(request: Request) -> Principal:

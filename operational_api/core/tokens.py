@@ -60,12 +60,12 @@ class Delegation:
 
     issuer: str
     key: RSAKey
-    _made: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+    _made: dict[tuple[str, str, str, str], tuple[float, str]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def token(self, principal: "Principal", audience: str) -> str:
         """A token that lives for at least half a minute more; a page's many requests share one."""
-        known = (principal.key, str(principal.session_id), audience)
+        known = (principal.key, principal.role, str(principal.session_id), audience)
         with self._lock:
             at, token = self._made.get(known, (0.0, ""))
             if time.monotonic() - at < _REMADE_AFTER_SECONDS and token:
@@ -84,5 +84,8 @@ class Delegation:
         }  # fmt: skip
         if principal.session_id:
             claims["sid"] = str(principal.session_id)
+        if principal.credential is not None:  # what ends theirs ends ours
+            for grant in set(principal.credential.names) - {principal.session_id}:
+                claims["gid"] = str(grant)
         header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": self.key.kid}
         return jwt.encode(header, claims, self.key, algorithms=ALGORITHMS)

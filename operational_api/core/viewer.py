@@ -1,18 +1,18 @@
 """Whom PostgreSQL shows health data to: said at the start of each transaction, asked by its row-level security.
 
-Tables of health data show a customer their own rows, a coach those of their clients, the system all, and a transaction
-that said nothing none at all (migration 0018). It is the second line: `policy` decides first. In a request the viewer
-is whoever asks; a worker is the system.
+The same statement asks whether they may still look at anything (`core.standing`). Tables of health data show a customer
+their own rows, a coach those of their clients, the system all, and a transaction that said nothing none at all
+(migration 0018). It is the second line: `policy` decides first. In a request the viewer is whoever asks; a worker is
+the system.
 """
 
 from collections.abc import Callable
-from contextvars import ContextVar
 
-from fastapi import Request
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from operational_api.core import answering, standing
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 
@@ -20,30 +20,13 @@ SYSTEM = Principal(role="system", client_id="plyo")
 """Plyo itself: a worker following up events, a webhook whose signature was verified."""
 
 Viewer = Callable[[], Principal | None]
-_request: ContextVar[Request | None] = ContextVar("plyo_request", default=None)
-_SAY = text("select set_config('plyo.role', :role, true), set_config('plyo.principal', :principal, true)")
-
-
-class ViewerMiddleware:
-    """Lets every session that is opened while a request is answered know which request that is."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        token = _request.set(Request(scope))
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            _request.reset(token)
+_SAID = "select set_config('plyo.role', :role, true), set_config('plyo.principal', :principal, true)"
+_SAY, _SAY_AND_ASK = text(_SAID), text(f"{_SAID}, {standing.HOLDS}")
 
 
 def of_request() -> Principal | None:
     """Who asks, in a request; None for guests, for bad credentials, and outside of requests."""
-    request = _request.get()
+    request = answering.current()
     if request is None or getattr(request.state, "is_authenticating", False):
         return None  # the sessions by which the person is found see nobody's health data
     try:
@@ -53,9 +36,25 @@ def of_request() -> Principal | None:
 
 
 def show_as(viewer: Principal | None, connection: Connection | Session) -> None:
-    """Say for the rest of the transaction who looks. None says nothing, and nothing is shown."""
-    if viewer is not None:
-        connection.execute(_SAY, {"role": viewer.role, "principal": str(viewer.account_id or "")})
+    """Say for the rest of the transaction who looks. None says nothing, and nothing is shown.
+
+    Raises:
+        Unauthenticated: what the viewer's credential says holds no longer. The transaction has failed.
+    """
+    if viewer is None:
+        return
+    said = {"role": viewer.role, "principal": str(viewer.account_id or "")}
+    if viewer.credential is None:
+        connection.execute(_SAY, said)
+        return
+    try:
+        connection.execute(_SAY_AND_ASK, said | standing.parameters(viewer))
+    except DBAPIError as error:
+        if (refusal := standing.refusal(error)) is None:
+            raise
+        if (request := answering.current()) is not None:
+            request.state.refusal = refusal  # whoever swallows it: the request ends with it all the same
+        raise refusal from None
 
 
 def show_all(session: Session) -> None:

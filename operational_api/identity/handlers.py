@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+from operational_api.core import revocations
 from operational_api.core.periodic import Job
 from operational_api.identity.service import attempts, deletion, pending
 
 PERIODIC: list[Job] = [
     ("identity.close_accounts", timedelta(minutes=1), deletion.close_due),
+    ("identity.forget_revocations", timedelta(days=1), revocations.forget),
     ("identity.forget_pending", timedelta(hours=1), pending.forget_old),
     ("identity.fold_sign_ins", timedelta(minutes=5), attempts.fold),
     ("identity.forget_sign_ins", timedelta(days=1), attempts.forget_old),

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.identity.models import Account
-from operational_api.identity.service.sessions import has_ended as _has_ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,3 @@ def people(session: Session, account_ids: Collection[UUID]) -> dict[UUID, Person
     )  # fmt: skip
     rows = session.execute(select(*columns).where(Account.id.in_(account_ids)))
     return {row.id: Person(*row) for row in rows}
-
-
-def has_ended(session: Session, session_id: UUID, now: datetime) -> bool:
-    """Whether the session of an access token (`sid`) was ended; one that was never known has not."""
-    return _has_ended(session, session_id, now)

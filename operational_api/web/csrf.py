@@ -20,7 +20,9 @@ from operational_api.web.cookies import cookie_name, read_cookie, set_cookie
 
 FIELD, HEADER = "csrf_token", "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-OPEN_TO_PROGRAMS = ("/webhooks/", "/oidc/token", "/oidc/revoke", "/oidc/userinfo", "/gateway/csp-reports")
+OPEN_TO_PROGRAMS = (
+    "/webhooks/", "/oidc/token", "/oidc/revoke", "/oidc/introspect", "/oidc/userinfo", "/gateway/csp-reports",
+)  # fmt: skip
 """Paths whose callers authenticate with every request and never by a cookie."""
 LARGEST_FORM_BYTES = 12 * 1024 * 1024
 DETAIL = "This page was open too long, or your sign-in changed since. Go back, reload it and try again."

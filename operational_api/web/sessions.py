@@ -15,12 +15,12 @@ from uuid import UUID
 import httpx
 from cryptography.fernet import Fernet
 from fastapi import Request
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import Unauthenticated, Unavailable
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Credential, Principal
 from operational_api.settings import ApiSettings
 from operational_api.web.cookies import read_cookie
 from operational_api.web.models import WebSession
@@ -102,11 +102,6 @@ def rename(session: Session, *, account_id: UUID, display_name: str, time_zone: 
         row.display_name, row.time_zone = display_name, time_zone
 
 
-def change_role(session: Session, *, account_id: UUID, role: str) -> None:
-    """Have open sessions act in another role from now on."""
-    session.execute(update(WebSession).where(WebSession.account_id == account_id).values(role=role))
-
-
 def cookie_authenticator(request: Request) -> Principal | None:
     """Reads the session cookie. A stale cookie makes a guest, not an error: pages are open to guests.
 
@@ -126,6 +121,7 @@ def cookie_authenticator(request: Request) -> Principal | None:
         return Principal(
             role=row.role, client_id=CLIENT_ID, account_id=row.account_id, session_id=row.login_session_id,
             display_name=row.display_name,
+            credential=Credential(names=(row.login_session_id,), issued_at=int(now.timestamp())),
         )  # fmt: skip
 
 

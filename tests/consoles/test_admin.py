@@ -1,16 +1,29 @@
 """The admin console's pages, built by Panel against a server that speaks the real API."""
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
+from queue import Queue
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
 
+import httpx
 import panel as pn
 import pytest
+from panel import auth
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, create_signed_value
 
+from consoles.admin import sign_out
 from consoles.admin.app import tabs
 from consoles.admin.tiles import tile
 from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
+from consoles.settings import ConsoleSettings
 from consoles.theme import colour
 from tests.consoles import business
 from tests.consoles.conftest import PlyoServer
@@ -153,3 +166,57 @@ class TestTileByCurrency:
         server.answers["api/analytics/metrics/active_members"] = members
         drawn = tile(server.client().metric("active_members"), currency="EUR", is_running=False)
         assert ">64<" in words(drawn)
+
+
+class TestSignOut:
+    """The handler that Panel is given, answering real requests."""
+
+    PUBLIC = "https://plyo.test"
+
+    @pytest.fixture
+    def served(self) -> Iterator[str]:
+        settings = ConsoleSettings(
+            public_url=self.PUBLIC, console_client_id="plyo-admin", console_client_secret="",
+            console_cookie_secret="a-secret",
+        )  # fmt: skip
+        sign_out.install(settings)
+        started: Queue[Any] = Queue()
+
+        def run() -> None:
+            async def main() -> None:
+                web = Application([("/admin/logout", auth.LogoutHandler)], cookie_secret="a-secret")
+                server = HTTPServer(web)
+                sockets = bind_sockets(0, "127.0.0.1")
+                server.add_sockets(sockets)
+                port = sockets[0].getsockname()[1]
+                ended = asyncio.Event()
+                started.put((asyncio.get_running_loop(), ended, port))
+                await ended.wait()
+                server.stop()
+
+            asyncio.run(main())
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        loop, ended, port = started.get(timeout=10)
+        yield f"http://127.0.0.1:{port}/admin/logout"
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+
+    def test_clears_every_cookie_where_it_was_set_and_signs_out_at_the_provider(self, served: str) -> None:
+        held = {name: create_signed_value("a-secret", name, f"the-{name}").decode() for name in sign_out.COOKIES}
+        answer = httpx.get(served, cookies=held)
+        cleared = answer.headers.get_list("set-cookie")
+        assert {one.split("=")[0] for one in cleared} == set(sign_out.COOKIES)
+        assert all("Path=/admin" in one and "expires=" in one for one in cleared)
+        address, _, query = answer.headers["location"].partition("?")
+        assert address == f"{self.PUBLIC}/oidc/logout"
+        assert parse_qs(query) == {
+            "client_id": ["plyo-admin"], "post_logout_redirect_uri": [f"{self.PUBLIC}/admin/"],
+            "id_token_hint": ["the-id_token"],
+        }  # fmt: skip
+
+    def test_without_a_believable_cookie_leaves_the_question_to_the_provider(self, served: str) -> None:
+        forged = create_signed_value("another-secret", "id_token", "x").decode()
+        answer = httpx.get(served, cookies={"id_token": forged})
+        assert "id_token_hint" not in answer.headers["location"]

@@ -78,7 +78,7 @@ def service_token(app: FastAPI, client_id: str) -> str:
     return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims | {"iat": now, "exp": now + 600}, key)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
     """Makes the API on a database of its own: `serve_app(fresh_database())`."""
 
@@ -114,8 +114,12 @@ def plain_role(engine: Engine) -> str:
 @pytest.fixture
 def app(session: Session, serve_app: Callable[[str], FastAPI], plain_role: str) -> FastAPI:
     """The API whose requests join the test's transaction, as a role for which row-level security holds."""
-    app = serve_app(session.get_bind().engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
-    connection = session.connection()
+    return joined(serve_app, session.connection(), plain_role)
+
+
+def joined(serve_app: Callable[[str], FastAPI], connection: Connection, plain_role: str) -> FastAPI:
+    """The API whose requests are part of a connection's transaction, as a role for which row-level security holds."""
+    app = serve_app(connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
     app.state.sessions = session_factory(connection, join_transaction_mode="create_savepoint")
 
     def become_plain(_: Session, transaction: SessionTransaction, connection: Connection) -> None:

@@ -248,6 +248,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /oidc/authorize",
         "POST /oidc/token",
         "POST /oidc/revoke",
+        "POST /oidc/introspect",
         "POST /oidc/userinfo",
         "GET /oidc/userinfo",
         "GET /oidc/logout",

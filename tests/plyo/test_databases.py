@@ -80,7 +80,10 @@ class TestContextRoles:
                 "select schemaname || '.' || viewname from pg_views where schemaname = any (%s)",
                 [[*databases.CONTEXT_SCHEMAS, "platform"]],
             ).fetchall()
-        assert functions == [("platform.visible_customers()",)]
+        assert {function for (function,) in functions} == {
+            "platform.visible_customers()",
+            "platform.must_hold(uuid,text,timestamp with time zone,uuid[])",
+        }
         assert {view for (view,) in views} == {"engagement.contacts", "compliance.people"}
 
     def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
@@ -90,6 +93,19 @@ class TestContextRoles:
     def test_nobody_but_the_owner_changes_the_schema(self, server: PostgresServer) -> None:
         with connect(server, "plyo_api") as connection, pytest.raises(InsufficientPrivilege):
             connection.execute("alter table identity.accounts add column x int")
+
+
+class TestSessionsThatEnded:
+    @pytest.mark.asvs("13.2.2")
+    @pytest.mark.parametrize("role", WRITERS)
+    def test_may_be_asked_about_by_all_and_read_by_contexts_only(self, server: PostgresServer, role: str) -> None:
+        asked = "select platform.must_hold(gen_random_uuid(), 'coach', now(), array[gen_random_uuid()])"
+        with connect(server, role) as connection:
+            assert connection.execute(asked).fetchone() is not None
+            if role == "audit_writer":
+                for table in ("revocations", "role_changes"):
+                    with pytest.raises(InsufficientPrivilege):
+                        connection.execute(f"select count(*) from platform.{table}")
 
 
 class TestAuditLog:

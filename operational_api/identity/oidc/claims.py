@@ -6,8 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from contracts.ids import new_id
@@ -62,9 +64,15 @@ def access_token(
     now: datetime,
     account: Account | None = None,
     login: LoginSession | None = None,
+    grant_id: UUID | None = None,
 ) -> str:
-    """An access token of a person, or without account and login of a service client itself."""
+    """An access token of a person, or without account and login of a service client itself.
+
+    Args:
+        grant_id: What all tokens that came from one code have in common, so that they can be ended together.
+    """
     at = int(now.timestamp())
+    end = at + client.access_token_seconds
     audiences = client.audiences
     claims: dict[str, Any] = {
         "iss": issuer.url,
@@ -74,12 +82,24 @@ def access_token(
         "role": account.role if account else "service",
         "scope": scope,
         "iat": at,
-        "exp": at + client.access_token_seconds,
+        "exp": min(end, int(login.expires_at.timestamp())) if login else end,
         "jti": str(new_id()),
     }
     if account is not None and login is not None:
-        claims |= {"name": account.display_name, "sid": str(login.id)} | proof(login)
+        claims |= {"name": account.display_name, "sid": str(login.id), "gid": str(grant_id)} | proof(login)
     return issuer.sign(claims, type_="at+jwt")
+
+
+def read_access_token(issuer: Issuer, token: str) -> dict[str, Any] | None:
+    """The claims of an access token of ours that has not expired, whomever it is for; None for anything else."""
+    try:
+        decoded = jwt.decode(token, issuer.key, algorithms=[ALGORITHM])
+        jwt.JWTClaimsRegistry(iss={"essential": True, "value": issuer.url}, exp={"essential": True}).validate(
+            decoded.claims
+        )
+    except (JoseError, ValueError):
+        return None
+    return decoded.claims if decoded.header.get("typ") == "at+jwt" else None
 
 
 def person_claims(account: Account, scope: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
+from operational_api.core import revocations, standing
+from operational_api.core.principal import person_of
 from operational_api.identity.models import Account, AuthorizationCode, LoginSession, OAuthClient, RefreshToken
 from operational_api.identity.oidc import claims
 from operational_api.identity.oidc.errors import OAuthError, invalid_client, invalid_grant
@@ -150,7 +152,7 @@ def _tokens(
     is_first: bool = False,
     family_scope: str | None = None,
 ) -> dict[str, Any]:
-    access = claims.access_token(issuer, client, scope=scope, now=now, account=account, login=login)
+    access = claims.access_token(issuer, client, scope=scope, now=now, account=account, login=login, grant_id=family)
     answer: dict[str, Any] = {
         "access_token": access,
         "token_type": "Bearer",
@@ -180,6 +182,7 @@ def _tokens(
 
 
 def _revoke_family(session: Session, family: UUID, now: datetime) -> None:
+    revocations.end(session, [family], now=now)
     session.execute(
         update(RefreshToken)
         .where(RefreshToken.family_id == family, RefreshToken.revoked_at.is_(None))
@@ -187,8 +190,33 @@ def _revoke_family(session: Session, family: UUID, now: datetime) -> None:
     )
 
 
-def revoke(session: Session, client: OAuthClient, token: str, *, now: datetime) -> None:
-    """Revoke a refresh token and its family (RFC 7009). An unknown token is no error; access tokens just expire."""
+def revoke(session: Session, issuer: claims.Issuer, client: OAuthClient, token: str, *, now: datetime) -> None:
+    """Revoke a refresh or an access token of this client, and with it all that came from the same code (RFC 7009).
+
+    What is no token, or another client's, is no error.
+    """
     row = session.scalar(select(RefreshToken).where(RefreshToken.token_hash == digest(token)))
-    if row is not None and row.client_id == client.client_id:
-        _revoke_family(session, row.family_id, now)
+    told = claims.read_access_token(issuer, token) or {}
+    family, client_id = (row.family_id, row.client_id) if row else (told.get("gid"), told.get("client_id"))
+    if family is not None and client_id == client.client_id:
+        _revoke_family(session, UUID(str(family)), now)
+
+
+def introspect(session: Session, issuer: claims.Issuer, client: OAuthClient, token: str) -> dict[str, Any]:
+    """What RFC 7662 answers: the claims of a token that holds now, and of every other only that it does not.
+
+    Raises:
+        OAuthError: invalid_client, for a client that cannot prove who it is.
+    """
+    if client.secret_hash is None:
+        raise invalid_client()
+    told = claims.read_access_token(issuer, token)
+    if told is None or not _audiences(told) & set(client.audiences):
+        return {"active": False}
+    if told["role"] != "service" and not standing.holds(session, person_of(told)):
+        return {"active": False}
+    return {"active": True, "token_type": "Bearer"} | told
+
+
+def _audiences(told: dict[str, Any]) -> set[str]:
+    return {told["aud"]} if isinstance(told["aud"], str) else set(told["aud"])

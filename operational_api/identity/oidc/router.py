@@ -21,7 +21,7 @@ from operational_api.core.tokens import TokenVerifier
 from operational_api.identity.models import Account, LoginSession, OAuthClient
 from operational_api.identity.oidc import authorize, claims, grants
 from operational_api.identity.oidc.errors import REFUSALS, OAuthError, invalid_client
-from operational_api.identity.service import sessions
+from operational_api.identity.service import factors, sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import render
 
@@ -50,6 +50,7 @@ def discovery(request: Request) -> dict[str, Any]:
         "userinfo_endpoint": f"{root}/oidc/userinfo",
         "jwks_uri": f"{root}/oidc/jwks",
         "revocation_endpoint": f"{root}/oidc/revoke",
+        "introspection_endpoint": f"{root}/oidc/introspect",
         "end_session_endpoint": f"{root}/oidc/logout",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -65,6 +66,7 @@ def discovery(request: Request) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods[:2],
         "prompt_values_supported": ["none", "login", "select_account", "consent"],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
@@ -107,6 +109,13 @@ def _ask_or_answer(
             raise OAuthError("login_required", "Nobody is signed in, or too long ago.")
         return _to_login(request, asked, parameters, now)
     login, account = found
+    demand = request.app.state.settings.staff_mfa
+    if factors.is_demanded(account, staff_mfa=demand) and "mfa" not in login.amr:
+        # It began while the account's role asked for less, or at the very moment of its change.
+        sessions.end_if_live(session, session_id=login.id, now=now)
+        if is_silent:
+            raise OAuthError("login_required", "The session is not good enough for what its account may do now.")
+        return _to_login(request, asked, parameters, now)
     if not authorize.is_strong_enough(asked, login):
         if is_silent or (asked_at is not None and login.authenticated_at >= asked_at):
             raise OAuthError("unmet_authentication_requirements", f"The person reached less than {asked.acr}.")
@@ -199,15 +208,31 @@ def token(request: Request, form: ProtocolForm, session: DbSession) -> Response:
 
 @router.post("/oidc/revoke", responses=REFUSALS)
 def revoke(request: Request, form: ProtocolForm, session: DbSession) -> Response:
-    """Revoke a refresh token and everything it could still become (RFC 7009)."""
+    """Revoke a token and everything that came from the same sign-in of this application (RFC 7009)."""
     try:
         if isinstance(form, OAuthError):
             raise form
         client = grants.authenticate_client(session, *_credentials(request, form))
-        grants.revoke(session, client, form.get("token", ""), now=datetime.now(UTC))
+        grants.revoke(session, _issuer(request), client, form.get("token", ""), now=datetime.now(UTC))
     except OAuthError as error:
         return error.response()
     return Response(status_code=200, headers=NO_STORE)
+
+
+@router.post("/oidc/introspect", responses=REFUSALS)
+def introspect(request: Request, form: ProtocolForm, session: DbSession) -> Response:
+    """Whether an access token still holds, for services that have no other way to know (RFC 7662).
+
+    Asked by clients with a secret, about tokens that are for a service they may call themselves.
+    """
+    try:
+        if isinstance(form, OAuthError):
+            raise form
+        client = grants.authenticate_client(session, *_credentials(request, form))
+        answer = grants.introspect(session, _issuer(request), client, form.get("token", ""))
+    except OAuthError as error:
+        return error.response()
+    return JSONResponse(answer, headers=NO_STORE)
 
 
 @router.get("/oidc/userinfo", responses=REFUSALS)
@@ -226,6 +251,7 @@ def userinfo(request: Request, session: DbSession) -> Response:
         if "openid" not in told["scope"].split():
             return JSONResponse({"error": "insufficient_scope"}, 403, headers={"WWW-Authenticate": "Bearer"})
     except Unauthenticated as error:
+        request.state.refusal = None  # this is its answer
         body = {"error": "invalid_token", "error_description": error.detail}
         return JSONResponse(body, 401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
     account = session.get_one(Account, login.account_id)

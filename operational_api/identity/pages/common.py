@@ -12,7 +12,7 @@ from contracts.sealing import Sealer
 from operational_api.core.errors import DomainError, Unauthenticated
 from operational_api.identity.errors import BadPassword, SignInExpired
 from operational_api.identity.models import Account, LoginSession, PendingSignIn
-from operational_api.identity.service import pending, step_up
+from operational_api.identity.service import factors, pending, step_up
 from operational_api.identity.service.passkeys import RelyingParty
 from operational_api.settings import ApiSettings
 from operational_api.web.cookies import read_cookie
@@ -59,7 +59,7 @@ def party_of(request: Request) -> RelyingParty:
 
 def must_have_factor(request: Request, account: Account) -> bool:
     """Whether this account's role needs a second factor here."""
-    return settings_of(request).staff_mfa == "required" and account.role != "customer"
+    return factors.is_demanded(account, staff_mfa=settings_of(request).staff_mfa)
 
 
 def waiting(request: Request, session: Session, *, now: datetime) -> tuple[PendingSignIn, Account]:

@@ -1,4 +1,4 @@
-"""Asking for a role, and deciding. What is approved holds at once, in every session of the person."""
+"""Asking for a role, and deciding. What is approved holds at once, and ends every session that began without it."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import RoleGrantDecided, RoleGranted, RoleGrantRequested
 from contracts.ids import new_id
-from operational_api.core import audit, roles
+from operational_api.core import audit, revocations
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.core.policy import Resource, is_allowed
@@ -24,7 +24,7 @@ from operational_api.identity.roles.errors import (
     RoleGrantNotFound,
     RoleUnchanged,
 )
-from operational_api.web import sessions as web_sessions
+from operational_api.identity.service import sessions
 
 OPEN_FOR = timedelta(days=7)
 
@@ -75,6 +75,9 @@ def request_role(
 def approve(session: Session, *, grant_id: UUID, principal: Principal, now: datetime) -> RoleGrant:
     """Give the role that somebody else asked for, from this commit on, and announce it.
 
+    Every session of the person ends: what the new role demands of a sign-in (a second factor) was never asked in them,
+    and what the old one opened must not stay open.
+
     Raises:
         RoleGrantNotFound: no such request.
         OwnRoleGrant: the principal asked for it, or it is their own role.
@@ -93,12 +96,15 @@ def approve(session: Session, *, grant_id: UUID, principal: Principal, now: date
     if account.role != row.from_role:
         raise AccountChanged
     account.role = row.role
-    roles.note_change(session, account_id=account.id, role=row.role, now=now)
-    web_sessions.change_role(session, account_id=account.id, role=row.role)
+    revocations.note_role(session, account_id=account.id, role=row.role, now=now)
+    ended = sessions.revoke_all(session, account_id=account.id, now=now)
     audit.record(
         session, "identity.change_role", "Account", account.id, actor_id=principal.account_id, subject_id=account.id,
         purpose="security", now=now,
-        details={"from": row.from_role, "to": row.role, "requested_by": str(row.requested_by), "grant": str(row.id)},
+        details={
+            "from": row.from_role, "to": row.role, "requested_by": str(row.requested_by), "grant": str(row.id),
+            "sessions_ended": ended,
+        },
     )  # fmt: skip
     publish(
         session,

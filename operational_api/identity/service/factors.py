@@ -37,6 +37,11 @@ def of(session: Session, account_id: UUID) -> Factors:
     return Factors(totp.of(session, account_id), passkeys.of(session, account_id), recovery.left(session, account_id))
 
 
+def is_demanded(account: Account, *, staff_mfa: str) -> bool:
+    """Whether the account's role may not be used without a second factor, under the setting `PLYO_STAFF_MFA`."""
+    return staff_mfa == "required" and account.role != "customer"
+
+
 def has_one(session: Session, account_id: UUID) -> bool:
     """Whether a password is not enough for this account."""
     app = exists().where(TotpDevice.account_id == account_id, TotpDevice.confirmed_at.is_not(None))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from operational_api.core import audit
+from operational_api.core import audit, revocations
 from operational_api.identity.errors import SessionNotFound
 from operational_api.identity.models import Account, DeletionRequest, LoginSession, PendingSignIn, RefreshToken
 from operational_api.identity.service.links import digest
@@ -76,12 +76,6 @@ def find(session: Session, *, secret: str | None, now: datetime) -> tuple[LoginS
         return None
     touch(found[0], now)
     return found[0], found[1]
-
-
-def has_ended(session: Session, session_id: UUID, now: datetime) -> bool:
-    """Whether a session that we know is over. One that we never knew has not ended: whoever asks checks a signature."""
-    row = session.get(LoginSession, session_id)
-    return row is not None and not is_live(row, now)
 
 
 def touch(row: LoginSession, now: datetime) -> None:
@@ -160,4 +154,5 @@ def _end(session: Session, ids: Sequence[UUID], now: datetime) -> None:
         .where(RefreshToken.session_id.in_(ids), RefreshToken.revoked_at.is_(None))
         .values(revoked_at=now)
     )
+    revocations.end(session, ids, now=now)
     web_sessions.end_for_logins(session, ids)

@@ -7,15 +7,18 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 _AROUND = (
-    "SAVEPOINT", "RELEASE", "ROLLBACK", "SELECT identity.login_sessions.id AS ", "SELECT platform.role_changes.",
-    "set local role ", "select set_config('plyo.", "select set_config('role'",
-)  # fmt: skip
+    "SAVEPOINT",
+    "RELEASE",
+    "ROLLBACK",
+    "set local role ",
+    "select set_config('plyo.",
+    "select set_config('role'",
+)
 
 
 @pytest.fixture
 def statements(session: Session) -> Iterator[Callable[[], list[str]]]:
-    """The SQL statements since the last call, without what begins each request: the look at the caller's
-    session and role, and saying who looks."""
+    """The SQL statements since the last call, without what begins each transaction: saying who looks."""
     heard: list[str] = []
     engine = session.get_bind().engine
 
