@@ -11,7 +11,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.training import access
+from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
     ClientRead,
@@ -125,12 +125,7 @@ def list_workouts(
 @router.post("/workouts", status_code=201, dependencies=[Allowed("training.log_workout")])
 def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """Log a workout that was done. The caller makes the id, so sending it again stores nothing twice."""
-    now = _now()
-    client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
-    workout = workouts.log_workout(
-        session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
-    )
-    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+    return public.log_workout(session, principal, body, now=_now())
 
 
 @router.get("/workouts/{workout_id}", dependencies=[Allowed("training.read_workouts")])

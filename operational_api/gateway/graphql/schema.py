@@ -14,6 +14,7 @@ from operational_api.core.policy import Resource, is_allowed, may_principal, may
 from operational_api.core.principal import Principal
 from operational_api.gateway.errors import FieldForbidden
 from operational_api.gateway.graphql.loaders import Context
+from operational_api.gateway.graphql.mutations import Mutation
 from operational_api.scheduling import public as scheduling
 from operational_api.training import public as training
 
@@ -193,4 +194,4 @@ class Query:
         return ClientPage(items=seen, next_cursor=following)
 
 
-SCHEMA = strawberry.Schema(Query, config=StrawberryConfig(disable_field_suggestions=True))
+SCHEMA = strawberry.Schema(Query, Mutation, config=StrawberryConfig(disable_field_suggestions=True))
