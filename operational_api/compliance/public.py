@@ -15,7 +15,9 @@ from operational_api.compliance.service.consents import DATA_KINDS
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import Principal
 
-__all__ = ["DATA_KINDS", "ConsentsRead", "ConsentsWrite", "decide_consents", "may_store", "storable_kinds"]
+__all__ = [
+    "DATA_KINDS", "ConsentsRead", "ConsentsWrite", "decide_consents", "may_store", "shown_kinds", "storable_kinds",
+]  # fmt: skip
 
 
 def may_store(session: Session, customer_id: UUID, data_kind: str) -> bool:
@@ -26,6 +28,11 @@ def may_store(session: Session, customer_id: UUID, data_kind: str) -> bool:
 def storable_kinds(session: Session, customer_ids: Iterable[UUID]) -> set[tuple[UUID, str]]:
     """Customers and the kinds of data about them that may be kept now."""
     return consents.given(session, customer_ids, purpose="coaching")
+
+
+def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
+    """The kinds of data that each of these customers lets their coach see now, in one query: for the policy."""
+    return consents.shown_kinds(session, customer_ids)
 
 
 def decide_consents(session: Session, principal: Principal, body: ConsentsWrite, *, now: datetime) -> ConsentsRead:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from operational_api.compliance import public as compliance
 from operational_api.core.principal import Principal
 from operational_api.training import access
 from operational_api.training.models import Client, Injury
@@ -202,3 +203,9 @@ def log_workout(session: Session, principal: Principal, body: WorkoutCreate, *, 
         session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
     )
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), bests_of(session, workout))
+
+
+def who_withholds_nothing(session: Session, customer_ids: Iterable[UUID]) -> set[UUID]:
+    """Customers who show their coach all that is entered here, in one query."""
+    entered = set(access.DATA_KIND_OF.values())
+    return {one for one, kinds in compliance.shown_kinds(session, customer_ids).items() if entered <= kinds}

@@ -42,11 +42,12 @@ def _now() -> datetime:
 def list_clients(
     principal: CurrentPrincipal, session: DbSession, q: Search = "", limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientRead]:
-    """A coach's own clients, or everybody's for an admin, by name."""
+    """A coach's own clients, or everybody's for an admin, by name. Who withholds their training has no last workout."""
     rows, next_cursor = clients.list_clients(
         session, coach_id=access.whose_clients(principal), search=q, limit=limit, cursor=cursor
     )
-    return Page(items=[ClientRead.of(row) for row in rows], next_cursor=next_cursor)
+    shown = access.who_shows(session, principal, [row.client for row in rows], "training.read_workouts")
+    return Page(items=[ClientRead.of(row, row.client.id in shown) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/clients/{customer_id}", dependencies=[Allowed("training.read_client")])

@@ -80,7 +80,7 @@ class TestContextRoles:
                 "select schemaname || '.' || viewname from pg_views where schemaname = any (%s)",
                 [[*databases.CONTEXT_SCHEMAS, "platform"]],
             ).fetchall()
-        assert functions == [("platform.visible_customers()",)]
+        assert sorted(functions) == [("platform.decided_kinds(uuid[])",), ("platform.visible_customers()",)]
         assert {view for (view,) in views} == {"engagement.contacts", "compliance.people"}
 
     def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
@@ -124,6 +124,7 @@ class TestAuditLog:
             for table in ("platform.outbox_events", "identity.accounts", "training.clients"):
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(f"select from {table}")
+            connection.execute("select * from platform.decided_kinds(array[gen_random_uuid()])")
 
 
 class TestCdcRole:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from strawberry.dataloader import DataLoader
 
 from operational_api.commerce import public as commerce
+from operational_api.compliance import public as compliance
 from operational_api.core import audit
 from operational_api.core.principal import Principal
 from operational_api.scheduling import public as scheduling
@@ -31,6 +32,7 @@ class Context:
         self.coaches = DataLoader(self._by_id(lambda ids: scheduling.coach_names(session, ids)))
         self.memberships = DataLoader(self._by_id(lambda ids: commerce.current_plans(session, ids)))
         self.next_sessions = DataLoader(self._by_id(lambda ids: scheduling.next_sessions(session, ids, now)))
+        self.shown_kinds = DataLoader(self._by_id(lambda ids: compliance.shown_kinds(session, ids)))
         self.injuries = DataLoader(self._by_id(self._injuries))
 
     def _injuries(self, ids: list[UUID]) -> Mapping[UUID, list[training.InjuryFacts]]:

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import Info
@@ -94,12 +94,12 @@ class Client:
             id=card.customer_id, display_name=card.display_name, time_zone=card.time_zone, coach_id=card.coach_id
         )
 
-    def resource(self, kind: str | None = None) -> Resource:
+    def resource(self, **told: Any) -> Resource:
         """The client as the policy sees them."""
-        return Resource("Client", self.id, customer_id=self.id, coach_id=self.coach_id, kind=kind)
+        return Resource("Client", self.id, customer_id=self.id, coach_id=self.coach_id, **told)
 
-    def _require(self, info: Asked, action: str, kind: str | None = None) -> None:
-        if not is_allowed(_principal(info), action, self.resource(kind)):
+    def _require(self, info: Asked, action: str, **told: Any) -> None:
+        if not is_allowed(_principal(info), action, self.resource(**told)):
             raise FieldForbidden
 
     @strawberry.field
@@ -123,9 +123,10 @@ class Client:
             plan_name=found.name, status=found.status, sessions_included=found.sessions_included, ends_at=found.ends_at
         )
 
-    @strawberry.field(description="Health data: for the client and their coach.")
+    @strawberry.field(description="Health data: for the client, and their coach unless the client withholds it.")
     async def injuries(self, info: Asked) -> list[Injury] | None:
-        self._require(info, "training.read_injuries", kind="health")
+        shown = await info.context.shown_kinds.load(self.id)
+        self._require(info, "training.read_injuries", kind="health", data_kind="injuries", consents=shown)
         found = await info.context.injuries.load(self.id) or []
         return [
             Injury(id=one.injury_id, body_part=one.body_part, severity=one.severity, occurred_on=one.occurred_on)
