@@ -89,6 +89,6 @@ def write_privacy(
         return redirect(request, "/privacy", flash="Saved." if rows else "Nothing changed.")
     withdrawn = [row for row in rows if row.purpose == "coaching" and not row.is_given]
     if withdrawn:
-        kinds = " and ".join(LABELS[row.data_kind].lower() for row in withdrawn)
-        return redirect(request, "/privacy", flash=f"Withdrawn. We are deleting what we were sent about your {kinds}.")
+        named = " and ".join(LABELS[row.data_kind].lower() for row in withdrawn)
+        return redirect(request, "/privacy", flash=f"Withdrawn. We are deleting what we were sent about your {named}.")
     return redirect(request, "/privacy", flash="Saved." if rows else "Nothing changed.")

@@ -78,10 +78,11 @@ def next_sessions(session: Session, customer_ids: Iterable[UUID], now: datetime)
 
 
 def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, until: datetime) -> list[SessionFacts]:
-    """A coach's booked sessions that start in a span of time, the earliest first."""
+    """A coach's sessions that start in a span of time, the earliest first; those that were cancelled are not told."""
     query = _facts().where(
-        Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at >= since, Booking.starts_at < until
-    )
+        Booking.coach_id == coach_id, Booking.status.in_(("booked", "attended", "no_show")),
+        Booking.starts_at >= since, Booking.starts_at < until,
+    )  # fmt: skip
     return [SessionFacts(*row) for row in session.execute(query.order_by(Booking.starts_at))]
 
 
