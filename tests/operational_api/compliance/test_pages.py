@@ -41,7 +41,7 @@ def test_of_devices_nothing_is_ticked_before_anybody_decided(browser: TestClient
     page = browser.get("/privacy").text
     assert page.count('type="checkbox"') == 10
     assert set(re.findall(r'value="([\w:]+)"[^>]* checked', page)) == {"training:coaching", "injuries:coaching"}
-    assert "Until you decide, nothing is kept." in page
+    assert "Until you decide, nothing that devices send is kept." in page
 
 
 def test_what_is_ticked_is_given_and_what_was_given_and_is_not_ticked_is_withdrawn(
