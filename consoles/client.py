@@ -106,6 +106,11 @@ class Plyo:
             self._analytics, "GET", f"/api/analytics/metrics/{name}",
             params=_present({"grain": grain, "from": since, "to": until} | filters),
         )  # fmt: skip
+        return self.answer(name, found)
+
+    @staticmethod
+    def answer(name: str, found: dict[str, Any]) -> MetricAnswer:
+        """A metric as a service told it, here or as part of a first screen."""
         points = pl.DataFrame(found["points"], infer_schema_length=None)
         if points.is_empty():
             points = pl.DataFrame(schema={"at": pl.Date, "value": pl.Float64, "currency": pl.String})
@@ -152,10 +157,13 @@ class Plyo:
         """An answer of the operational API."""
         return self._json(self._api, "GET", path, params=_present(params))
 
-    def screens(self, surface: str) -> list[str]:
-        """Names of a console's screens that open for this person, as the policy has them."""
-        found = self._json(self._api, "GET", "/api/gateway/screens", params={"surface": surface})
-        return [screen["name"] for screen in found["items"]]
+    def first_screen(self, surface: str, **params: object) -> dict[str, Any]:
+        """All that a console shows first, in one call: who looks, which pages open, and the page's parts.
+
+        A part that could not be had in time is null, and `missing` says why: `consoles.gaps.note` tells people.
+        """
+        found: dict[str, Any] = self._json(self._api, "GET", f"/api/bff/{surface}", params=_present(params))
+        return found
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Act once: the request carries an Idempotency-Key, and is repeated with it when the answer got lost."""

@@ -9,7 +9,7 @@ import panel as pn
 from consoles.admin import session, sign_out, style
 from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
-from consoles.admin.views.overview import Overview
+from consoles.admin.views.overview import MONTHS, Overview
 from consoles.admin.views.revenue import Revenue
 from consoles.admin.views.states import guarded
 from consoles.client import Plyo
@@ -35,11 +35,11 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
 
 def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
     """The pages that open for this person; each is drawn when it is first opened."""
-    opens = plyo.screens("admin")
-    currencies = _currencies(plyo) if {"overview", "revenue"} & set(opens) else []
+    first = plyo.first_screen("admin", months=MONTHS)
+    opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
     drawn: dict[str, tuple[str, Callable[[], object]]] = {
-        "overview": ("Overview", lambda: Overview(plyo, currencies)),
-        "revenue": ("Revenue", lambda: Revenue(plyo, currencies)),
+        "overview": ("Overview", lambda: Overview(plyo, currencies, first)),
+        "revenue": ("Revenue", lambda: _deferred(lambda: Revenue(plyo, currencies))),
         "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo))),
         "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo))),
         "coaches": ("Coaches", lambda: _deferred(lambda: coaches.page(plyo))),
@@ -53,13 +53,6 @@ def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
         sizing_mode="stretch_width",
         margin=(0, 8),
     )
-
-
-def _currencies(plyo: Plyo) -> list[str]:
-    """Those we earn in, the one with most members first."""
-    days = plyo.dataset("mrr_daily")
-    latest = days.filter(days["day"] == days["day"].max()).sort("active_members", descending=True)
-    return latest["currency"].to_list() or ["EUR"]
 
 
 def _deferred(draw: Callable[[], object]) -> object:

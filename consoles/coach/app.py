@@ -14,7 +14,7 @@ def main() -> None:
         page_title="Plyo coach", page_icon=":material/sports_score:", layout="wide", initial_sidebar_state="collapsed"
     )
     style.apply()
-    plyo, person = session.require_person()
+    plyo, person, opens = session.require_person()
     drawn = [
         st.Page(
             partial(today.page, plyo, person), title="Today", icon=":material/today:", url_path="today", default=True
@@ -29,7 +29,6 @@ def main() -> None:
         ),
         st.Page(partial(messages.page, plyo, person), title="Messages", icon=":material/chat:", url_path="messages"),
     ]
-    opens = session.screens(plyo)
     pages = [page for page in drawn if (page.url_path or "today") in opens]
     st.session_state["pages"] = {page.url_path or "today": page for page in pages}
     chosen = st.navigation(pages, position="top")

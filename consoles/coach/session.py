@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -28,31 +29,33 @@ def settings() -> ConsoleSettings:
     return ConsoleSettings()
 
 
-def require_person() -> tuple[Plyo, Person]:
-    """The connection and the person; sends whoever is not signed in, or no longer, to the sign-in page and stops."""
+def require_person() -> tuple[Plyo, Person, list[str]]:
+    """The connection, the person and the pages that open for them, asked once a session with the first screen; sends
+    whoever is not signed in, or no longer, to the sign-in page and stops."""
     if not st.user.is_logged_in:
         st.login()
         st.stop()
-    plyo = Plyo(
-        api_url=settings().api_url, analytics_url=settings().analytics_url, token=st.user.tokens["access"] or ""
-    )
-    try:
-        me = plyo.get("/api/identity/me")
-    except SignedOut:
-        st.login()
-        st.stop()
-    person = Person(
-        id=me.get("account_id") or me["id"], name=me.get("display_name") or "", time_zone=me.get("time_zone") or "UTC"
-    )
-    return plyo, person
+    token = st.user.tokens["access"] or ""
+    plyo = Plyo(api_url=settings().api_url, analytics_url=settings().analytics_url, token=token)
+    known = st.session_state.get("person")
+    if known is None or st.session_state.get("person_of") != st.user.get("sub"):
+        guarded(partial(look, plyo))
+        known = st.session_state.get("person")
+        if known is None:  # what went wrong is on the page
+            st.stop()
+        st.session_state["person_of"] = st.user.get("sub")
+    return plyo, known, st.session_state["screens"]
 
 
-def screens(plyo: Plyo) -> list[str]:
-    """The pages that open for this person; asked once a session, because the console runs at every click."""
-    if "screens" not in st.session_state:
-        st.session_state["screens"] = plyo.screens("coach")
-    found: list[str] = st.session_state["screens"]
-    return found
+def look(plyo: Plyo) -> None:
+    """Ask for the first screen, and keep it for the page that draws it, with who looks and what opens for them."""
+    first = plyo.first_screen("coach")
+    told = first.get("person") or {}
+    st.session_state["person"] = Person(
+        id=first["account_id"], name=told.get("display_name") or "", time_zone=told.get("time_zone") or "UTC"
+    )
+    st.session_state["screens"] = first["screens"]
+    st.session_state["first_screen"] = first
 
 
 def guarded(draw: Callable[[], object]) -> None:

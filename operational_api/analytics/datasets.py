@@ -5,12 +5,12 @@ a number with a name of its own is a metric, defined in `contracts.metrics`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from operational_api.analytics import scope
+from operational_api.analytics import scope, withheld
 from operational_api.analytics.errors import NotAllowed, NotBuilt, UnknownDataset, WholeBusiness
 from operational_api.analytics.lake import Answer, Lake, one
 from operational_api.analytics.query import Query, Value
@@ -39,6 +39,7 @@ class Dataset:
         order: Order of rows.
         is_health: Health data: for the client and their coach only.
         hidden_from_customers: Columns a customer does not get.
+        kinds: Of data, where a row is of nothing else: who shows none of them is like a missing client.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Dataset:
     order: str = "all"
     is_health: bool = False
     hidden_from_customers: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -95,29 +97,32 @@ _ALL = (
     Dataset(
         "client_progress", "One row per exercise and day it was trained: best set, estimated one-rep maximum.",
         "select * from @training.fct_exercise_bests", "client", ("exercise_id",), "performed_on",
-        "performed_on, exercise_name",
+        "performed_on, exercise_name", kinds=("training",),
     ),
     Dataset(
         "client_training_days", "One row per day since the first workout: load, acute and chronic load.",
-        "select * from @training.fct_training_days", "client", (), "day", "day",
+        "select * from @training.fct_training_days", "client", (), "day", "day", kinds=("training",),
     ),
     Dataset(
         "client_adherence", "One row per week in which workouts were planned.",
         "select * from @training.fct_adherence_weeks", "client", (), "week_starts_on", "week_starts_on",
+        kinds=("training",),
     ),
     Dataset(
         "client_wearables", "One row per day: sleep, heart rate and readiness from the device that counts.",
         "select * from @training.fct_wearable_days", "client", (), "day", "day", is_health=True,
+        kinds=("sleep", "daily"),
     ),
     Dataset(
         "client_activities",
         "One row per recording of a workout by a device or file; of two of the same workout one is counted.",
         "select * from @training.fct_activities", "client", (), "local_day", "started_at desc, activity_id",
-        is_health=True,
+        is_health=True, kinds=("activity",),
     ),
     Dataset(
         "client_workouts", "One row per workout, planned or done.",
         "select * from @training.fct_workouts", "client", (), "scheduled_on", "scheduled_on desc, workout_id",
+        kinds=("training",),
     ),
     Dataset(
         "mrr_daily", "One row per day and currency: recurring revenue and how it moved.",
@@ -218,9 +223,18 @@ def subjects_of(dataset: Dataset, principal: Principal, given: Mapping[str, Valu
 
 
 def read(
-    lake: Lake, principal: Principal, dataset: Dataset, given: Mapping[str, Value], *, snapshot_id: int | None = None
+    lake: Lake,
+    principal: Principal,
+    dataset: Dataset,
+    given: Mapping[str, Value],
+    *,
+    shown: withheld.Shown,
+    snapshot_id: int | None = None,
 ) -> Answer:
-    """The rows the principal may see, narrowed by the parameters given.
+    """The rows the principal may see, narrowed by the parameters given; what their customers withhold is left out.
+
+    Args:
+        shown: Asks what customers let others see.
 
     Raises:
         NotAllowed: a parameter is missing or not understood.
@@ -230,8 +244,9 @@ def read(
     at = lake.snapshot_id() if snapshot_id is None else snapshot_id
     given = _checked(principal, dataset, given)
     if dataset.subject == "client":
-        _require_client(lake, principal, dataset, given["customer_id"], at)
-    return lake.ask(compile_rows(principal, dataset, given), snapshot_id=at)
+        _require_client(lake, principal, dataset, given["customer_id"], at, shown)
+    answer = lake.ask(compile_rows(principal, dataset, given), snapshot_id=at)
+    return replace(answer, table=withheld.blank(answer.table, principal, shown))
 
 
 def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Value]) -> Query:
@@ -273,7 +288,9 @@ def _checked(principal: Principal, dataset: Dataset, given: Mapping[str, Value])
     return told
 
 
-def _require_client(lake: Lake, principal: Principal, dataset: Dataset, customer_id: Value, snapshot_id: int) -> None:
+def _require_client(
+    lake: Lake, principal: Principal, dataset: Dataset, customer_id: Value, snapshot_id: int, shown: withheld.Shown
+) -> None:
     found = one(
         lake.ask(
             Query(
@@ -294,3 +311,10 @@ def _require_client(lake: Lake, principal: Principal, dataset: Dataset, customer
         kind="health" if dataset.is_health else None,
     )
     policy.require(principal, "analytics.read_client", client)
+    if not dataset.kinds or client.customer_id is None or client.customer_id == principal.account_id:
+        return
+    consents = shown([client.customer_id])[client.customer_id]
+    if not withheld.allowed_kinds(principal, client.customer_id, dataset.kinds, consents, coach_id):
+        policy.require(
+            principal, "analytics.read_client", replace(client, data_kind=dataset.kinds[0], consents=consents)
+        )

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from contracts.metrics import METRICS, Grain, Metric
 from contracts.relations import RELATIONS
-from operational_api.analytics import scope
+from operational_api.analytics import scope, withheld
 from operational_api.analytics.errors import AcrossCurrencies, NotAllowed, UnknownMetric
 from operational_api.analytics.lake import Answer, Lake, rows
 from operational_api.analytics.query import Query, Value
+from operational_api.core.policy import Resource, require
 from operational_api.core.principal import Principal
 
 GRAINS: tuple[str, ...] = get_args(Grain)
@@ -73,6 +74,21 @@ def series(lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, sn
         WholeBusiness: the principal may not see it.
     """
     return lake.ask(compile_series(principal, metric, asked), snapshot_id=snapshot_id)
+
+
+def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: withheld.Shown) -> None:
+    """Let a metric of training pass that is narrowed to one customer, where they do not withhold it.
+
+    Raises:
+        NotFound: they do, or nobody knows them.
+    """
+    for name, value in asked.filters:
+        if name == "customer_id" and metric.relation.startswith("training.") and value != principal.account_id:
+            client = Resource(
+                "Client", value, customer_id=value, coach_id=principal.account_id, data_kind="training",
+                consents=shown([value])[value],
+            )  # fmt: skip
+            require(principal, "analytics.read_client", client)
 
 
 def compile_series(principal: Principal, metric: Metric, asked: Asked) -> Query:

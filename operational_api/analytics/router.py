@@ -1,7 +1,7 @@
 """HTTP to numbers and back: parameters in, JSON or Arrow out. What is allowed is decided in the modules it calls."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import OperationalError
 
 from contracts.metrics import METRICS
-from operational_api.analytics import datasets, metrics, scope
+from operational_api.analytics import datasets, metrics, scope, withheld
 from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.freshness import Clock, Freshness
 from operational_api.analytics.lake import Lake, rows
@@ -19,6 +19,7 @@ from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Query as LakeQuery
 from operational_api.analytics.query import Value
+from operational_api.compliance import public as compliance
 from operational_api.core import audit
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
@@ -103,6 +104,26 @@ def _seen(request: Request, principal: Principal, what: str, customer_ids: Colle
         raise AuditDown from error
 
 
+def _shown(request: Request) -> withheld.Shown:
+    """Asks the operational database what customers let others see.
+
+    Raises:
+        AuditDown: it cannot be asked, so it is not told.
+    """
+
+    def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
+        sessions = request.app.state.audit_sessions
+        if sessions is None:
+            raise AuditDown
+        try:
+            with sessions() as session:
+                return compliance.shown_kinds(session, customer_ids)
+        except OperationalError as error:
+            raise AuditDown from error
+
+    return ask
+
+
 def _seen_if_one(request: Request, principal: Principal, asked: Asked, what: str) -> None:
     """A metric narrowed to one customer is about a person."""
     _seen(request, principal, what, [value for name, value in asked.filters if name == "customer_id"])
@@ -130,6 +151,7 @@ def get_metric(
     """
     _only(request, (*_ASKED, "as_of"))
     metric = metrics.metric(name)
+    metrics.require_shown(principal, metric, asked, _shown(request))
     moment = _moment("as_of", as_of)
     answer = metrics.series(lake, principal, metric, asked, snapshot_id=lake.snapshot_at(moment) if moment else None)
     _seen_if_one(request, principal, asked, f"metric {name}")
@@ -154,6 +176,7 @@ def get_restatements(
     """Points of a metric that were told differently at an earlier moment, and how many rows behind them changed."""
     _only(request, (*_ASKED, "since"))
     metric = metrics.metric(name)
+    metrics.require_shown(principal, metric, asked, _shown(request))
     moment = _moment("since", since_known)
     then, now = lake.snapshot_at(moment or datetime.now(UTC)), lake.snapshot_id()
     _seen_if_one(request, principal, asked, f"restatements of metric {name}")
@@ -203,7 +226,7 @@ def get_dataset(
     given = {key: value for key, value in told.items() if value is not None}
     moment = _moment("as_of", as_of)
     at = lake.snapshot_at(moment) if moment else None
-    answer = datasets.read(lake, principal, dataset, given, snapshot_id=at)
+    answer = datasets.read(lake, principal, dataset, given, shown=_shown(request), snapshot_id=at)
     _seen(request, principal, f"dataset {name}", datasets.subjects_of(dataset, principal, given, answer))
     relations = LakeQuery(dataset.text).relations
     freshness = clock.of(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 
@@ -45,18 +45,22 @@ SEEN = {
     "analytics.read_client": "charts and numbers about you",
 }
 """What somebody saw, in words; actions that are not named here are "your training"."""
-LABELS = {kind.name: kind.label for kind in KINDS}
+ENTERED = (
+    _Kind("training", "Training", "Workouts that you or your coach log here, and how they go.", "dumbbell"),
+    _Kind("injuries", "Injuries", "What hurts, as you or your coach noted it.", "heart"),
+)
+LABELS = {kind.name: kind.label for kind in KINDS + ENTERED}
 
 
 @router.get("/privacy", dependencies=[Allowed("compliance.read_consents")])
 def privacy_page(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
     """Every choice as it stands, and the newest decisions."""
     current = consents.current(session, customer_id)
-    given = {f"{kind}:{purpose}" for (kind, purpose), one in current.items() if one.is_given}
+    given = {":".join(one) for one in consents.CHOICES if consents.is_given(one, current.get(one))}
     decisions, _ = consents.history(session, customer_id, limit=SHOWN, cursor=None)
     return render(
-        request, "compliance/privacy.html", kinds=KINDS, given=given, decisions=decisions, labels=LABELS,
-        policy_version=consents.POLICY_VERSION, seen=SEEN,
+        request, "compliance/privacy.html", kinds=KINDS, entered=ENTERED, given=given, decisions=decisions,
+        labels=LABELS, policy_version=consents.POLICY_VERSION, seen=SEEN,
         readings=trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN, limit=SHOWN),
     )  # fmt: skip
 
@@ -67,22 +71,24 @@ def write_privacy(
     customer_id: CurrentAccount,
     session: DbSession,
     choice: Annotated[list[str] | None, Form()] = None,
+    part: Annotated[Literal["devices", "entered"], Form()] = "devices",
 ) -> Response:
-    """Take the whole form: what is not ticked is not given, and without keeping there is no predicting."""
+    """Take one of the two forms: what is not ticked is not given, and without keeping there is no predicting."""
     ticked = set(choice or ())
+    kinds = consents.ENTERED if part == "entered" else consents.DATA_KINDS
     decisions = {
-        (kind, purpose): f"{kind}:coaching" in ticked and f"{kind}:{purpose}" in ticked
-        for kind in consents.DATA_KINDS
-        for purpose in consents.PURPOSES
+        one: f"{one[0]}:coaching" in ticked and ":".join(one) in ticked for one in consents.CHOICES if one[0] in kinds
     }
     known = consents.current(session, customer_id)
-    # A box that was never ticked says nothing new; refusals are recorded of what was given before.
-    changed = {one: is_given for one, is_given in decisions.items() if is_given or one in known}
+    # What is left as it was says nothing new.
+    changed = {one: said for one, said in decisions.items() if said != consents.is_given(one, known.get(one))}
     rows = consents.decide(
         session, customer_id=customer_id, decisions=changed, decided_by=customer_id, now=datetime.now(UTC)
     )
+    if part == "entered":
+        return redirect(request, "/privacy", flash="Saved." if rows else "Nothing changed.")
     withdrawn = [row for row in rows if row.purpose == "coaching" and not row.is_given]
     if withdrawn:
-        kinds = " and ".join(LABELS[row.data_kind].lower() for row in withdrawn)
-        return redirect(request, "/privacy", flash=f"Withdrawn. We are deleting what we were sent about your {kinds}.")
+        named = " and ".join(LABELS[row.data_kind].lower() for row in withdrawn)
+        return redirect(request, "/privacy", flash=f"Withdrawn. We are deleting what we were sent about your {named}.")
     return redirect(request, "/privacy", flash="Saved." if rows else "Nothing changed.")

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from operational_api.compliance import public
 from operational_api.compliance.schemas import AuditEntryRead, ConsentsRead, ConsentsWrite, DecisionRead, ReadingRead
 from operational_api.compliance.service import consents, trail
 from operational_api.core import audit
@@ -15,7 +16,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentAccount
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 
 router = APIRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
 
@@ -27,12 +28,9 @@ def read_consents(customer_id: CurrentAccount, session: DbSession) -> ConsentsRe
 
 
 @router.put("/consents", dependencies=[Allowed("compliance.decide_consents")])
-def write_consents(body: ConsentsWrite, customer_id: CurrentAccount, session: DbSession) -> ConsentsRead:
+def write_consents(body: ConsentsWrite, principal: CurrentPrincipal, session: DbSession) -> ConsentsRead:
     """Give or withdraw consent. What may no longer be kept is forgotten within minutes."""
-    consents.decide(
-        session, customer_id=customer_id, decisions=body.by_choice(), decided_by=customer_id, now=datetime.now(UTC)
-    )
-    return ConsentsRead.of(consents.current(session, customer_id))
+    return public.decide_consents(session, principal, body, now=datetime.now(UTC))
 
 
 @router.get("/consents/history", dependencies=[Allowed("compliance.read_consents")])

@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from operational_api.compliance.models import Consent
-from operational_api.compliance.service.consents import DATA_KINDS, POLICY_VERSION, PURPOSES, Choice
+from operational_api.compliance.service.consents import CHOICES, POLICY_VERSION, Choice, is_given
 from operational_api.compliance.service.trail import Named
 
-DataKind = Literal["activity", "sleep", "daily", "body"]
+DataKind = Literal["activity", "sleep", "daily", "body", "training", "injuries"]
 Purpose = Literal["coaching", "modelling"]
 
 
@@ -49,8 +49,7 @@ class ConsentsRead(BaseModel):
     @classmethod
     def of(cls, current: Mapping[Choice, Consent]) -> "ConsentsRead":
         """From the newest decisions."""
-        choices = [(kind, purpose) for kind in DATA_KINDS for purpose in PURPOSES]
-        return cls(policy_version=POLICY_VERSION, consents=[_read(choice, current.get(choice)) for choice in choices])
+        return cls(policy_version=POLICY_VERSION, consents=[_read(choice, current.get(choice)) for choice in CHOICES])
 
 
 def _read(choice: Choice, row: Consent | None) -> ConsentRead:
@@ -58,7 +57,7 @@ def _read(choice: Choice, row: Consent | None) -> ConsentRead:
         {
             "data_kind": choice[0],
             "purpose": choice[1],
-            "is_given": row is not None and row.is_given,
+            "is_given": is_given(choice, row),
             "decided_at": row and row.decided_at,
             "policy_version": row and row.policy_version,
         }

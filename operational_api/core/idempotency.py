@@ -29,6 +29,48 @@ class KeyReused(Invalid):
     """This Idempotency-Key was used for a different request. Use a new key for a new request."""
 
 
+def check(key: str) -> None:
+    """Raises Invalid unless it can be a key."""
+    if not 1 <= len(key) <= 255 or not key.isprintable():
+        raise Invalid("Idempotency-Key must be 1 to 255 characters.")
+
+
+def digest_of(what: str, asked: bytes) -> str:
+    """What tells one request from another that uses its key."""
+    return hashlib.sha256(what.encode() + b"\0" + asked).hexdigest()
+
+
+def answered(session: Session, principal: str, key: str, digest: str) -> IdempotencyKey | None:
+    """What the key was answered with, None while it is free.
+
+    Raises:
+        KeyReused: it was for another request.
+    """
+    known = session.get(IdempotencyKey, (principal, key), populate_existing=True)
+    if known is not None and known.request_hash != digest:
+        raise KeyReused
+    return known
+
+
+def claim(session: Session, principal: str, key: str, digest: str) -> None:
+    """Take a free key for the request whose transaction this is: rolled back, it is free again.
+
+    Raises:
+        KeyInUse: another one took it. A second request with the key waits here for the first one's transaction.
+    """
+    statement = insert(IdempotencyKey).values(principal=principal, key=key, request_hash=digest)
+    if session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first() is None:
+        raise KeyInUse
+
+
+def answer(
+    session: Session, principal: str, key: str, *, status: int, body: str, headers: dict[str, str] | None = None
+) -> None:
+    """Keep what a claimed key is answered with."""
+    row = session.get_one(IdempotencyKey, (principal, key))
+    row.status, row.body, row.headers = status, body, headers or {}
+
+
 class IdempotentRoute(APIRoute):
     """Route class for routers with POSTs: `APIRouter(route_class=IdempotentRoute)`."""
 
@@ -39,16 +81,15 @@ class IdempotentRoute(APIRoute):
             key = request.headers.get(HEADER)
             if request.method != "POST" or key is None:
                 return await handle(request)
-            if not 1 <= len(key) <= 255:
-                raise Invalid("Idempotency-Key must be 1 to 255 characters.")
+            check(key)
             found = maybe_principal(request)
             principal = found.key if found else f"guest:{request.client.host if request.client else ''}"
-            digest = hashlib.sha256(request.url.path.encode() + b"\0" + await request.body()).hexdigest()
+            digest = digest_of(request.url.path, await request.body())
             sessions = request.app.state.sessions
             with sessions() as session:
-                known = session.get(IdempotencyKey, (principal, key))
+                known = answered(session, principal, key, digest)
             if known is not None:
-                return _replay(known, digest)
+                return _replay(known)
             claim = request.state.claim = _Claim(principal, key, digest)
             response = await handle(request)
             claim.answer(response)  # the request's transaction is still open: FastAPI closes it after the route returns
@@ -67,24 +108,20 @@ class _Claim:
     session: Session | None = None
 
     def __call__(self, session: Session) -> None:
-        # A second request with the key waits here for the first one's transaction, then finds the row.
-        statement = insert(IdempotencyKey).values(principal=self.principal, key=self.key, request_hash=self.digest)
-        if session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first() is None:
-            raise KeyInUse
+        claim(session, self.principal, self.key, self.digest)
         self.session = session
 
     def answer(self, response: Response) -> None:
         if self.session is None:  # the endpoint used no transaction: nothing to repeat
             return
-        row = self.session.get_one(IdempotencyKey, (self.principal, self.key))
-        row.status = response.status_code
-        row.body = bytes(response.body).decode()
-        row.headers = {name: value for name, value in response.headers.items() if name in ("content-type", "location")}
+        headers = {name: value for name, value in response.headers.items() if name in ("content-type", "location")}
+        answer(
+            self.session, self.principal, self.key, status=response.status_code, body=bytes(response.body).decode(),
+            headers=headers,
+        )  # fmt: skip
 
 
-def _replay(known: IdempotencyKey, digest: str) -> Response:
-    if known.request_hash != digest:
-        raise KeyReused
+def _replay(known: IdempotencyKey) -> Response:
     return Response(
         content=known.body or "",
         status_code=known.status or 200,

@@ -142,24 +142,30 @@ def enforce(request: Request) -> None:
     Raises:
         RateLimited: with `retry_after` in seconds.
     """
+    count(request, request.method, getattr(request.scope.get("route"), "path", request.url.path))
+
+
+def count(request: Request, method: str, path: str) -> None:
+    """Count the request as one to this route: for a way in that stands for others, so that it is no way around.
+
+    Raises:
+        RateLimited: with `retry_after` in seconds.
+    """
     limiter: Limiter = request.app.state.limiter
-    path = getattr(request.scope.get("route"), "path", request.url.path)
-    limit = limit_of(request.method, path)
+    limit = limit_of(method, path)
     if limit.amount == 0:
         return
     principal = _known(request)
     if principal is not None and principal.role == SERVICE and not limit.is_sensitive:
         limit = SERVICES
     address = request.client.host if request.client else ""
-    place = limit.name if limit.is_sensitive else f"{limit.name}:{request.method} {path}"
-    verdict = limiter.hit(
-        limit, f"{place}:{who(principal, address, by_address=limit.by_address)}", method=request.method
-    )
+    place = limit.name if limit.is_sensitive else f"{limit.name}:{method} {path}"
+    verdict = limiter.hit(limit, f"{place}:{who(principal, address, by_address=limit.by_address)}", method=method)
     if verdict is None:
         return
     request.state.rate_limit = verdict.headers()
     if not verdict.is_allowed:
-        log.warning("rate_limited", limit=limit.name, method=request.method, path=path)
+        log.warning("rate_limited", limit=limit.name, method=method, path=path)
         raise RateLimited(retry_after=verdict.reset_seconds)
 
 

@@ -1,4 +1,7 @@
-"""The only door to engagement for other contexts: ids and plain values in and out."""
+"""The only door to engagement for other contexts: ids and plain values in and out.
+
+Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,13 +9,24 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from operational_api.engagement.service import messages, preferences
+from operational_api.core.errors import Forbidden
+from operational_api.core.principal import Principal
+from operational_api.engagement.schemas import (
+    MessageCreate,
+    MessageRead,
+    PreferencesRead,
+    PreferencesWrite,
+    ReadReceipt,
+)
+from operational_api.engagement.service import messages, preferences, threads
 from operational_api.engagement.service.emails import queue_email
 from operational_api.engagement.service.messages import unread_count
 from operational_api.engagement.service.preferences import customers_without_nudges
 
 __all__ = [
-    "customers_without_nudges", "may_nudge", "nudge_refusals", "queue_email", "send_message", "unread_count",
+    "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
+    "customers_without_nudges", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "send_message",
+    "set_preferences", "unread_count", "write_message",
 ]  # fmt: skip
 
 
@@ -48,3 +62,32 @@ def nudge_refusals(session: Session, customer_ids: Iterable[UUID], now: datetime
     """Why these customers are not to be nudged at `now`, in words; who may be is not in the answer."""
     refusals = preferences.nudge_refusals(session, customer_ids, now=now)
     return {customer_id: refusal.detail for customer_id, refusal in refusals.items()}
+
+
+def write_message(
+    session: Session, principal: Principal, *, customer_id: UUID, body: str, now: datetime
+) -> MessageRead:
+    """Write to the other side of a conversation that is the principal's."""
+    thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
+    message = threads.write(session, thread=thread, sender_id=_account(principal), body=body, now=now)
+    return MessageRead.of(message, threads.people_of(session, [message]))
+
+
+def mark_thread_read(session: Session, principal: Principal, *, customer_id: UUID, now: datetime) -> ReadReceipt:
+    """Everything in the conversation that was sent to the principal is read."""
+    threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
+    return ReadReceipt(read=threads.mark_read(session, customer_id=customer_id, reader_id=_account(principal), now=now))
+
+
+def set_preferences(
+    session: Session, principal: Principal, body: PreferencesWrite, *, now: datetime
+) -> PreferencesRead:
+    """Change what the customer who asks allows."""
+    row = preferences.set_preferences(session, customer_id=_account(principal), **body.model_dump(), now=now)
+    return PreferencesRead.of(row)
+
+
+def _account(principal: Principal) -> UUID:
+    if principal.account_id is None:
+        raise Forbidden
+    return principal.account_id

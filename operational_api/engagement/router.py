@@ -10,6 +10,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.engagement import public
 from operational_api.engagement.schemas import (
     LeadCreate,
     LeadReceipt,
@@ -51,25 +52,16 @@ def list_messages(
 
 @router.post("/threads/{customer_id}/messages", status_code=201, dependencies=[Allowed("engagement.send_message")])
 def create_message(
-    customer_id: UUID,
-    body: MessageCreate,
-    principal: CurrentPrincipal,
-    sender_id: CurrentAccount,
-    session: DbSession,
+    customer_id: UUID, body: MessageCreate, principal: CurrentPrincipal, session: DbSession
 ) -> MessageRead:
     """Write to the other side of the conversation."""
-    thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
-    message = threads.write(session, thread=thread, sender_id=sender_id, body=body.body, now=_now())
-    return MessageRead.of(message, threads.people_of(session, [message]))
+    return public.write_message(session, principal, customer_id=customer_id, body=body.body, now=_now())
 
 
 @router.post("/threads/{customer_id}/read", dependencies=[Allowed("engagement.send_message")])
-def read_thread(
-    customer_id: UUID, principal: CurrentPrincipal, reader_id: CurrentAccount, session: DbSession
-) -> ReadReceipt:
+def read_thread(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ReadReceipt:
     """Everything sent to the reader is read."""
-    threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
-    return ReadReceipt(read=threads.mark_read(session, customer_id=customer_id, reader_id=reader_id, now=_now()))
+    return public.mark_thread_read(session, principal, customer_id=customer_id, now=_now())
 
 
 @router.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])
@@ -79,10 +71,9 @@ def read_preferences(customer_id: CurrentAccount, session: DbSession) -> Prefere
 
 
 @router.put("/preferences", dependencies=[Allowed("engagement.set_preferences")])
-def write_preferences(body: PreferencesWrite, customer_id: CurrentAccount, session: DbSession) -> PreferencesRead:
+def write_preferences(body: PreferencesWrite, principal: CurrentPrincipal, session: DbSession) -> PreferencesRead:
     """Change what the customer allows."""
-    row = preferences.set_preferences(session, customer_id=customer_id, **body.model_dump(), now=_now())
-    return PreferencesRead.of(row)
+    return public.set_preferences(session, principal, body, now=_now())
 
 
 @router.post("/leads", status_code=202, dependencies=[Allowed("engagement.leave_lead")])

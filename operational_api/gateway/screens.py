@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from operational_api.core.policy import Allowed, may_principal
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.principal import CurrentPrincipal, Principal
 
 Surface = Literal["app", "coach", "admin"]
 router = APIRouter(prefix="/api/gateway", tags=["gateway"])
@@ -51,13 +51,21 @@ class ScreenList(BaseModel):
     items: list[ScreenRead]
 
 
+def names_of(principal: Principal, surface: Surface) -> list[str]:
+    """The screens of a console that open for the principal, in the order of its menu."""
+    return [
+        screen.name
+        for screen in SCREENS
+        if screen.surface == surface
+        and may_principal(principal, screen.action)
+        and may_principal(principal, _DOORS[screen.surface])
+    ]
+
+
 @router.get("/screens", dependencies=[Allowed("gateway.read_screens")])
 def list_screens(request: Request, principal: CurrentPrincipal, surface: Surface | None = None) -> ScreenList:
     """The screens that open for the person who asks, in the order of the menu."""
     found = [ScreenRead(surface="app", name=item.href) for item in request.app.state.nav if item.is_for(principal)]
-    found += [
-        ScreenRead(surface=screen.surface, name=screen.name)
-        for screen in SCREENS
-        if may_principal(principal, screen.action) and may_principal(principal, _DOORS[screen.surface])
-    ]
+    consoles: tuple[Surface, ...] = ("coach", "admin")
+    found += [ScreenRead(surface=one, name=name) for one in consoles for name in names_of(principal, one)]
     return ScreenList(items=[one for one in found if surface in (None, one.surface)])

@@ -14,7 +14,7 @@ from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.identity import sign_ins
+from operational_api.identity import public, sign_ins
 from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.roles import router as roles
@@ -34,7 +34,6 @@ from operational_api.identity.schemas import (
     TokenGiven,
 )
 from operational_api.identity.service import accounts, changes, deletion, factors, sessions, step_up
-from operational_api.web import sessions as web_sessions
 
 router = APIRouter()
 _api = APIRouter(
@@ -93,12 +92,10 @@ def me(principal: CurrentPrincipal, session: DbSession) -> Account:
     return session.get_one(Account, account_id_of(principal))
 
 
-@_api.patch("/me", response_model=AccountRead, dependencies=[Allowed("identity.keep_account")])
-def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSession) -> Account:
+@_api.patch("/me", dependencies=[Allowed("identity.keep_account")])
+def update_me(body: ProfileUpdate, principal: CurrentPrincipal, session: DbSession) -> AccountRead:
     """Change name and time zone."""
-    account = accounts.update_profile(session, account_id=account_id_of(principal), **body.model_dump())
-    web_sessions.rename(session, account_id=account.id, display_name=account.display_name, time_zone=account.time_zone)
-    return account
+    return public.update_profile(session, principal, body)
 
 
 @_api.get("/sessions", dependencies=[Allowed("identity.keep_account")])

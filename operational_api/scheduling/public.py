@@ -1,4 +1,7 @@
-"""The only door to scheduling for other contexts: ids and plain values in and out."""
+"""The only door to scheduling for other contexts: ids and plain values in and out.
+
+Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +11,12 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from operational_api.core.errors import Forbidden
+from operational_api.core.principal import Principal
+from operational_api.scheduling import access
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.schemas import BookingRead as BookingRead
+from operational_api.scheduling.service import agenda, bookings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,29 @@ def next_sessions(session: Session, customer_ids: Iterable[UUID], now: datetime)
 
 
 def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, until: datetime) -> list[SessionFacts]:
-    """A coach's booked sessions that start in a span of time, the earliest first."""
+    """A coach's sessions that start in a span of time, the earliest first; those that were cancelled are not told."""
     query = _facts().where(
-        Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at >= since, Booking.starts_at < until
-    )
+        Booking.coach_id == coach_id, Booking.status.in_(("booked", "attended", "no_show")),
+        Booking.starts_at >= since, Booking.starts_at < until,
+    )  # fmt: skip
     return [SessionFacts(*row) for row in session.execute(query.order_by(Booking.starts_at))]
+
+
+def book(session: Session, principal: Principal, *, slot_id: UUID, now: datetime) -> BookingRead:
+    """Book a seat for the customer who asks."""
+    if principal.account_id is None:
+        raise Forbidden
+    access.know_customer(session, principal, now)
+    booking = bookings.book_session(session, customer_id=principal.account_id, slot_id=slot_id, now=now)
+    return _read(session, principal, booking, now)
+
+
+def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> BookingRead:
+    """Cancel a booking that the principal may cancel; anybody else's is like a missing one."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
+    bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=principal.role != "customer")
+    return _read(session, principal, booking, now)
+
+
+def _read(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
+    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)

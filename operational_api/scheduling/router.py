@@ -13,9 +13,8 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
-from operational_api.scheduling import access
+from operational_api.scheduling import access, public
 from operational_api.scheduling.errors import BookingNotFound
-from operational_api.scheduling.public import session_facts
 from operational_api.scheduling.schemas import (
     AvailabilityRead,
     AvailabilityReplace,
@@ -126,14 +125,9 @@ def list_bookings(
 
 
 @router.post("/bookings", status_code=201, dependencies=[Allowed("scheduling.book")])
-def create_booking(
-    body: BookingCreate, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
-) -> BookingRead:
+def create_booking(body: BookingCreate, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
     """Book a seat. Of two who race for the last one, one wins."""
-    now = _now()
-    access.know_customer(session, principal, now)
-    booking = bookings.book_session(session, customer_id=customer_id, slot_id=body.slot_id, now=now)
-    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+    return public.book(session, principal, slot_id=body.slot_id, now=_now())
 
 
 @router.get("/bookings/{booking_id}", dependencies=[Allowed("scheduling.read_booking")])
@@ -163,7 +157,7 @@ def create_calendar_link(
 )
 def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, session: DbSession) -> Response:
     """A booking as an iCalendar file, for whoever holds its signed address."""
-    facts = session_facts(session, booking_id)
+    facts = public.session_facts(session, booking_id)
     if facts is None or subject not in (str(facts.customer_id), str(facts.coach_id)):
         raise BookingNotFound
     headers = {"Content-Disposition": 'attachment; filename="session.ics"', "Referrer-Policy": "no-referrer"}
@@ -173,10 +167,7 @@ def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, ses
 @router.post("/bookings/{booking_id}/cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
 def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
     """Cancel: the credit comes back until twelve hours before the start, and always when the coach cancels."""
-    now = _now()
-    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
-    bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=principal.role != "customer")
-    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+    return public.cancel_booking(session, principal, booking_id=booking_id, now=_now())
 
 
 @router.post(

@@ -1,19 +1,56 @@
 """Whose training a request is about, and whether the principal may reach it. Used by the router and the pages.
 
-Every way to one client's data leads through here, so that every read is in the audit log with reader and client."""
+Every way to one client's data leads through here, so that every read is in the audit log with reader and client, and
+what a client withholds from their coach (`DATA_KIND_OF`) is answered like what does not exist."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from operational_api.compliance import public as compliance
 from operational_api.core import audit
 from operational_api.core.errors import Forbidden, Invalid
-from operational_api.core.policy import may_principal, may_see_everybody, require
+from operational_api.core.policy import Resource, is_allowed, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
 from operational_api.training.errors import ClientNotFound, InjuryNotFound, ProgrammeNotFound, WorkoutNotFound
 from operational_api.training.models import Client, Injury, Programme, Workout
 from operational_api.training.service import clients, injuries, programmes, workouts
+
+DATA_KIND_OF = {
+    "training.read_progress": "training",
+    "training.read_workouts": "training",
+    "training.log_workout": "training",
+    "training.read_injuries": "injuries",
+    "training.report_injury": "injuries",
+    "training.resolve_injury": "injuries",
+}
+"""What an action is about that its client may withhold. A programme is the coach's own work, and names are no health
+data: the other actions are about neither."""
+
+
+def resource_for(
+    session: Session, principal: Principal, client: Client, action: str, *, kind: str | None = None
+) -> Resource:
+    """The client as the policy sees them for this action, with what they let their coach see."""
+    data_kind, shown = DATA_KIND_OF.get(action), None
+    if data_kind is not None and principal.account_id != client.id:
+        shown = compliance.shown_kinds(session, [client.id])[client.id]
+    return clients.resource_of(client, kind=kind, data_kind=data_kind, shown=shown)
+
+
+def who_shows(session: Session, principal: Principal, seen: Iterable[Client], action: str) -> set[UUID]:
+    """Of many clients those about whom the principal may do the action, with one query for all their consents."""
+    many, data_kind = list(seen), DATA_KIND_OF.get(action)
+    if not may_principal(principal, action):
+        return set()
+    shown = compliance.shown_kinds(session, [one.id for one in many]) if data_kind else {}
+    return {
+        one.id
+        for one in many
+        if is_allowed(principal, action, clients.resource_of(one, data_kind=data_kind, shown=shown.get(one.id)))
+    }
 
 
 def reach_client(
@@ -38,7 +75,7 @@ def reach_client(
     if customer_id is None:
         raise Invalid("Say whose training you mean: customer_id is missing.")
     client = clients.get_client(session, customer_id)
-    require(principal, action, clients.resource_of(client, kind=kind), missing=ClientNotFound)
+    require(principal, action, resource_for(session, principal, client, action, kind=kind), missing=ClientNotFound)
     _seen(session, principal, action, client)
     return client
 
@@ -47,7 +84,7 @@ def reach_workout(session: Session, principal: Principal, workout_id: UUID, acti
     """A workout and its client, where the policy lets the principal."""
     workout = workouts.get_workout(session, workout_id)
     client = clients.get_client(session, workout.customer_id)
-    require(principal, action, clients.resource_of(client), missing=WorkoutNotFound)
+    require(principal, action, resource_for(session, principal, client, action), missing=WorkoutNotFound)
     _seen(session, principal, action, client, workout_id=workout.id)
     return workout, client
 
@@ -65,7 +102,8 @@ def reach_injury(session: Session, principal: Principal, injury_id: UUID, action
     """An injury and its client: health data, so for the client and their coach."""
     injury = injuries.get_injury(session, injury_id)
     client = clients.get_client(session, injury.customer_id)
-    require(principal, action, clients.resource_of(client, kind="health"), missing=InjuryNotFound)
+    resource = resource_for(session, principal, client, action, kind="health")
+    require(principal, action, resource, missing=InjuryNotFound)
     _seen(session, principal, action, client, injury_id=injury.id)
     return injury, client
 

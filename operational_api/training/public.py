@@ -1,4 +1,7 @@
-"""The only door to training for other contexts: ids and plain values in and out."""
+"""The only door to training for other contexts: ids and plain values in and out.
+
+Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,9 +11,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from operational_api.compliance import public as compliance
+from operational_api.core.principal import Principal
+from operational_api.training import access
 from operational_api.training.models import Client, Injury
+from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
+from operational_api.training.schemas import WorkoutRead as WorkoutRead
 from operational_api.training.service import clients, workouts
-from operational_api.training.service.progress import strength_series, weeks_of
+from operational_api.training.service.progress import bests_of, strength_series, weeks_of
 
 
 def coach_of(session: Session, customer_id: UUID) -> UUID | None:
@@ -186,3 +194,18 @@ def open_injuries(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, 
         facts = InjuryFacts(row.id, row.body_part, row.severity, row.occurred_on)
         found.setdefault(row.customer_id, []).append(facts)
     return found
+
+
+def log_workout(session: Session, principal: Principal, body: WorkoutCreate, *, now: datetime) -> WorkoutRead:
+    """Log a workout that was done, for oneself or for one's client."""
+    client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
+    workout = workouts.log_workout(
+        session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
+    )
+    return WorkoutRead.from_detail(workouts.detail_of(session, workout), bests_of(session, workout))
+
+
+def who_withholds_nothing(session: Session, customer_ids: Iterable[UUID]) -> set[UUID]:
+    """Customers who show their coach all that is entered here, in one query."""
+    entered = set(access.DATA_KIND_OF.values())
+    return {one for one, kinds in compliance.shown_kinds(session, customer_ids).items() if entered <= kinds}

@@ -11,7 +11,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.training import access
+from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
     ClientRead,
@@ -42,11 +42,12 @@ def _now() -> datetime:
 def list_clients(
     principal: CurrentPrincipal, session: DbSession, q: Search = "", limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientRead]:
-    """A coach's own clients, or everybody's for an admin, by name."""
+    """A coach's own clients, or everybody's for an admin, by name. Who withholds their training has no last workout."""
     rows, next_cursor = clients.list_clients(
         session, coach_id=access.whose_clients(principal), search=q, limit=limit, cursor=cursor
     )
-    return Page(items=[ClientRead.of(row) for row in rows], next_cursor=next_cursor)
+    shown = access.who_shows(session, principal, [row.client for row in rows], "training.read_workouts")
+    return Page(items=[ClientRead.of(row, row.client.id in shown) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/clients/{customer_id}", dependencies=[Allowed("training.read_client")])
@@ -125,12 +126,7 @@ def list_workouts(
 @router.post("/workouts", status_code=201, dependencies=[Allowed("training.log_workout")])
 def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """Log a workout that was done. The caller makes the id, so sending it again stores nothing twice."""
-    now = _now()
-    client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
-    workout = workouts.log_workout(
-        session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
-    )
-    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+    return public.log_workout(session, principal, body, now=_now())
 
 
 @router.get("/workouts/{workout_id}", dependencies=[Allowed("training.read_workouts")])

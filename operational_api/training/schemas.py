@@ -37,12 +37,10 @@ class ClientRead(_Read):
     programme_name: str | None = None
 
     @classmethod
-    def of(cls, summary: ClientSummary) -> "ClientRead":
+    def of(cls, summary: ClientSummary, shows_training: bool) -> "ClientRead":
         """From a row of the list."""
-        read = cls.model_validate(summary.client)
-        return read.model_copy(
-            update={"last_workout_at": summary.last_workout_at, "programme_name": summary.programme_name}
-        )
+        read, last = cls.model_validate(summary.client), summary.last_workout_at if shows_training else None
+        return read.model_copy(update={"last_workout_at": last, "programme_name": summary.programme_name})
 
 
 class ExerciseRead(_Read):

@@ -26,6 +26,7 @@ class PlyoServer:
     url: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
     datasets: dict[str, pl.DataFrame] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     acted: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     refusals: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
@@ -41,6 +42,8 @@ def _app(server: PlyoServer) -> FastAPI:
     async def answer(path: str, request: Request) -> Response:
         if request.headers.get("authorization") != "Bearer the-token":
             return JSONResponse({"detail": "Sign in first.", "code": "core.unauthenticated"}, 401)
+        if request.method == "GET":
+            server.asked.append(path)
         if path in server.refusals:
             status, problem = server.refusals[path]
             return JSONResponse(problem, status, media_type="application/problem+json")
@@ -93,25 +96,24 @@ def plyo_server() -> Iterator[PlyoServer]:
     server = PlyoServer()
     server.datasets["coach_clients"] = roster()
     server.answers |= {
-        "api/identity/me": {"account_id": COACH, "display_name": "Cara Coach", "time_zone": "Europe/Berlin"},
-        "api/automation/queue": {
-            "items": [
+        "api/bff/coach": {
+            "account_id": COACH, "screens": ["today", "clients", "client", "calendar", "messages"],
+            "person": {"display_name": "Cara Coach", "time_zone": "Europe/Berlin"}, "unread": 2, "clients": 2,
+            "is_partial": False, "missing": {},
+            "suggestions": [
                 {
                     "run_id": "r1", "customer_id": MIA, "customer_name": "Mia Berg", "probability": 0.61,
                     "reasons": [{"label": "No session in 19 days", "contribution": 0.9}],
                     "suggested_message": "Hi Mia, shall we find a slot?",
                 }
-            ]
-        },
-        "api/scheduling/bookings": {
-            "items": [
+            ],
+            "sessions": [
                 {
-                    "id": "b1", "customer_id": MIA, "customer_name": "Mia Berg", "title": "Strength",
+                    "booking_id": "b1", "customer_id": MIA, "customer_name": "Mia Berg", "title": "Strength",
                     "status": "booked",
                     "starts_at": (NOW - timedelta(hours=1)).isoformat(), "ends_at": NOW.isoformat(),
                 }
             ],
-            "next_cursor": None,
         },
         "api/engagement/threads": {"items": [{"customer_id": MIA, "customer_name": "Mia Berg", "unread_count": 2}]},
     }  # fmt: skip

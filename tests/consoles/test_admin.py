@@ -35,7 +35,11 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     names = {*TILES, "mrr"}
     plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
     screens = ("overview", "revenue", "retention", "automations", "coaches", "connectors", "data")
-    plyo_server.answers["api/gateway/screens"] = {"items": [{"surface": "admin", "name": name} for name in screens]}
+    plyo_server.answers["api/bff/admin"] = {
+        "account_id": "a", "screens": list(screens), "person": {"display_name": "Ada", "time_zone": "UTC"},
+        "currencies": list(business.CURRENCIES), "figures": {name: business.metric(name) for name in TILES},
+        "freshness": "fresh", "connectors": [], "is_partial": False, "missing": {},
+    }  # fmt: skip
     plyo_server.answers |= {
         "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
         "api/analytics/freshness": business.freshness(),
@@ -63,8 +67,40 @@ class TestOverview:
         assert "₫" in words(overview.tiles())
 
     def test_says_what_is_wrong_when_analytics_is_down(self, server: PlyoServer) -> None:
-        server.refusals["api/analytics/metrics/mrr"] = (503, {"detail": "The marts are not built yet."})
-        assert "not built yet" in words(Overview(server.client(), ["EUR"]).tiles())
+        server.answers["api/bff/admin"] |= {
+            "figures": {},
+            "is_partial": True,
+            "missing": dict.fromkeys(TILES, "failed"),
+        }
+        assert "not available right now: the figures." in words(Overview(server.client(), ["EUR"]).tiles())
+
+    def test_says_what_is_wrong_when_nothing_answers(self, server: PlyoServer) -> None:
+        server.refusals["api/bff/admin"] = (503, {"detail": "Plyo is down."})
+        assert "Plyo is down." in words(Overview(server.client(), ["EUR"]).tiles())
+
+    def test_shows_the_figures_that_came_and_names_the_others(self, server: PlyoServer) -> None:
+        screen = server.answers["api/bff/admin"]
+        del screen["figures"]["mrr"]
+        screen |= {"is_partial": True, "missing": {"mrr": "late", "connectors": "failed"}}
+        page = Overview(server.client(), ["EUR"], screen).tiles()
+        assert words(page).count("fresh, 20 s old") == len(TILES) - 1
+        assert "Some of this page is not available right now: MRR and connectors." in words(page)
+
+    def test_is_drawn_from_two_calls(self, server: PlyoServer) -> None:
+        """The first screen and the chart below it; it was fifteen."""
+        said = words(tabs(server.client(), "http://x").objects[0])
+        assert said.count("fresh, 20 s old") == len(TILES)
+        assert "Customers by stage" in said
+        assert sorted(server.asked) == ["api/analytics/datasets/stages_daily", "api/bff/admin"]
+
+    def test_asks_again_for_other_months_and_not_for_another_currency(self, server: PlyoServer) -> None:
+        overview = Overview(server.client(), ["EUR", "VND"], server.answers["api/bff/admin"])
+        overview.currency = "VND"
+        assert "₫" in words(overview.tiles())
+        assert server.asked == []
+        overview.months = 6
+        overview.tiles()
+        assert server.asked == ["api/bff/admin"]
 
 
 class TestTile:
@@ -149,8 +185,7 @@ class TestPages:
         assert len(tabs(server.client(), "http://x").objects) == 7
 
     def test_only_those_that_the_policy_opens(self, server: PlyoServer) -> None:
-        server.answers["api/gateway/screens"] = {"items": [{"surface": "admin", "name": "connectors"}]}
-        server.refusals["api/analytics/datasets/mrr_daily"] = (403, {"detail": "No."})
+        server.answers["api/bff/admin"] |= {"screens": ["connectors"], "figures": {}, "currencies": None}
         shown = tabs(server.client(), "http://x")
         assert shown._names == ["Connectors"]
 

@@ -19,6 +19,21 @@ def today(url: str) -> None:
     view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), person)
 
 
+def console(url: str) -> None:
+    """As the console begins: who looks, then the page."""
+    import streamlit as st
+
+    from consoles.client import Plyo
+    from consoles.coach import session
+    from consoles.coach.views import today as view
+
+    plyo = Plyo(api_url=url, analytics_url=url, token="the-token")
+    if "person" not in st.session_state:
+        session.guarded(lambda: session.look(plyo))
+    if "person" in st.session_state:
+        view.page(plyo, st.session_state["person"])
+
+
 def clients(url: str) -> None:
     from consoles.client import Plyo
     from consoles.coach.session import Person
@@ -82,25 +97,25 @@ class TestToday:
         assert page.text_area(key="text-r1").value == "Hi Mia, shall we find a slot?"
 
     def test_says_why_a_message_cannot_go_out_now(self, plyo_server: PlyoServer) -> None:
-        [item] = plyo_server.answers["api/automation/queue"]["items"]
+        [item] = plyo_server.answers["api/bff/coach"]["suggestions"]
         item["refusal"] = "It is 02:10 where this customer lives, quiet until 07:00."
         page = draw(today, plyo_server)
         assert page.button(key="send-r1").disabled
         assert item["refusal"] in page.caption[0].value
 
     def test_shows_what_came_in_since_it_was_opened(self, plyo_server: PlyoServer) -> None:
-        [item] = plyo_server.answers["api/automation/queue"]["items"]
-        plyo_server.answers["api/automation/queue"] = {"items": []}
+        [item] = plyo_server.answers["api/bff/coach"]["suggestions"]
+        plyo_server.answers["api/bff/coach"]["suggestions"] = []
         page = draw(today, plyo_server)
         assert {metric.label: metric.value for metric in page.metric}["To reach out to"] == "0"
-        plyo_server.answers["api/automation/queue"] = {"items": [item]}
+        plyo_server.answers["api/bff/coach"]["suggestions"] = [item]
         page.run()
         assert {metric.label: metric.value for metric in page.metric}["To reach out to"] == "1"
 
     def test_shows_the_riskiest_first_and_the_others_when_asked(self, plyo_server: PlyoServer) -> None:
-        [item] = plyo_server.answers["api/automation/queue"]["items"]
+        [item] = plyo_server.answers["api/bff/coach"]["suggestions"]
         many = [item | {"run_id": f"r{number}"} for number in range(10)]
-        plyo_server.answers["api/automation/queue"] = {"items": many}
+        plyo_server.answers["api/bff/coach"]["suggestions"] = many
         page = draw(today, plyo_server)
         assert len(page.text_area) == 8
         assert page.caption[-1].value == "2 more wait after these."
@@ -108,14 +123,51 @@ class TestToday:
         assert len(page.text_area) == 10
 
     def test_an_error_is_no_empty_queue(self, plyo_server: PlyoServer) -> None:
-        plyo_server.refusals["api/automation/queue"] = (503, {"detail": "Busy, try again.", "code": "core.busy"})
+        plyo_server.refusals["api/bff/coach"] = (503, {"detail": "Busy, try again.", "code": "core.busy"})
         page = draw(today, plyo_server)
         assert page.error[0].value == "Busy, try again."
         assert not page.metric
 
     def test_is_calm_when_nobody_drifts_away(self, plyo_server: PlyoServer) -> None:
-        plyo_server.answers["api/automation/queue"] = {"items": []}
+        plyo_server.answers["api/bff/coach"]["suggestions"] = []
         assert "Nobody is drifting away" in draw(today, plyo_server).info[0].value
+
+    def test_is_drawn_from_one_call(self, plyo_server: PlyoServer) -> None:
+        """Who looks, what opens and the day's parts; it was five."""
+        page = draw(console, plyo_server)
+        assert not page.exception
+        assert page.title[0].value == "Hello, Cara"
+        assert page.session_state["screens"][0] == "today"
+        assert plyo_server.asked == ["api/bff/coach"]
+        page.run()  # a click: the day is asked for anew, and nothing else
+        assert plyo_server.asked == ["api/bff/coach"] * 2
+
+    @pytest.mark.parametrize("why", ["late", "failed"])
+    def test_says_plainly_which_part_is_missing_and_shows_the_others(self, plyo_server: PlyoServer, why: str) -> None:
+        plyo_server.answers["api/bff/coach"] |= {
+            "suggestions": None, "unread": None, "is_partial": True, "missing": {"suggestions": why, "unread": why},
+        }  # fmt: skip
+        page = draw(console, plyo_server)
+        assert not page.exception
+        [gap] = page.warning
+        assert "not available right now: whom to write to and unread messages." in gap.value
+        told = {metric.label: metric.value for metric in page.metric}
+        assert (told["To reach out to"], told["Unread messages"]) == ("–", "–")
+        assert not any("Nobody is drifting away" in said.value for said in page.info), "not known is not nobody"
+        page.button(key="came-b1").click().run()
+        assert plyo_server.acted[-1][1] == "api/scheduling/bookings/b1/outcome"
+
+    def test_goes_on_without_a_name(self, plyo_server: PlyoServer) -> None:
+        plyo_server.answers["api/bff/coach"] |= {"person": None, "is_partial": True, "missing": {"person": "late"}}
+        page = draw(console, plyo_server)
+        assert not page.exception
+        assert "your name and time zone" in page.warning[0].value
+
+    def test_says_what_to_do_when_nothing_answers(self, plyo_server: PlyoServer) -> None:
+        plyo_server.refusals["api/bff/coach"] = (503, {"detail": "Plyo is down.", "code": "core.unavailable"})
+        page = draw(console, plyo_server)
+        assert not page.exception
+        assert (page.error[0].value, page.button[0].label) == ("Plyo is down.", "Try again")
 
 
 class TestClients:

@@ -499,3 +499,36 @@ GRAPH = {
 }
 """Fields of the graph: who asks for it in vain gets its refusal and no value. Fields of what hangs below them are told
 with them."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mutation of the graph: what its route's row says holds for it too.
+
+    Args:
+        route: The route it stands for, a key of `ROUTES_OF`'s and, where it is about one object, of `OBJECTS`.
+        arguments: As GraphQL, with `ID` where the object's id goes and words that the world fills in.
+    """
+
+    route: str
+    arguments: str
+
+
+MUTATIONS = {
+    "Mutation.bookSession": Mutation("POST /api/scheduling/bookings", 'slotId: "FREE_SLOT"'),
+    "Mutation.cancelBooking": Mutation("POST /api/scheduling/bookings/{booking_id}/cancellation", 'bookingId: "ID"'),
+    "Mutation.logWorkout": Mutation(
+        "POST /api/training/workouts",
+        'workout: {id: "NEW", customerId: "ID", sets: [{exerciseId: EXERCISE, reps: 5, weightKg: 60}]}',
+    ),
+    "Mutation.sendMessage": Mutation(
+        "POST /api/engagement/threads/{customer_id}/messages", 'customerId: "ID", body: "Hi"'
+    ),
+    "Mutation.markThreadRead": Mutation("POST /api/engagement/threads/{customer_id}/read", 'customerId: "ID"'),
+    "Mutation.updateProfile": Mutation("PATCH /api/identity/me", 'displayName: "Me", timeZone: "UTC"'),
+    "Mutation.setPreferences": Mutation("PUT /api/engagement/preferences", "preferences: {allowsNudges: false}"),
+    "Mutation.decideConsents": Mutation(
+        "PUT /api/compliance/consents", 'decisions: [{dataKind: "sleep", purpose: "coaching", isGiven: true}]'
+    ),
+}
+"""Every mutation. Its roles and whose objects they reach are those of the route, from the rows above."""

@@ -26,6 +26,7 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.automation.models import Run
 from operational_api.core.policy import Gate, may
 from operational_api.core.principal import ROLES
+from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
 from operational_api.identity.models import Account, LoginSession, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
@@ -46,6 +47,7 @@ from tests.operational_api.automation.conftest import make_rule
 from tests.operational_api.conftest import ISSUER, access_token, service_token
 from tests.operational_api.matrix import (
     GRAPH,
+    MUTATIONS,
     NOBODYS,
     OBJECTS,
     OWN_PROOF,
@@ -420,6 +422,74 @@ class TestGraph:
                 missing = await told(role, f'{{ client(id: "{new_id()}") {{ id }} }}')
                 if role not in GRAPH["Query.client"].every.split() and theirs != missing:
                     wrong.append(f"{role}: tells another's from a missing one")
+
+        asyncio.run(go())
+        assert not wrong, "\n".join(wrong)
+
+
+class TestMutations:
+    """Each mutation is asked as every role about one's own, another's and a missing object, like the route it is."""
+
+    async def ask(self, asking: Asking, role: str, name: str, id_: object) -> Answer:
+        """Status and code are the route's own where the payload has a problem; 200 where it was done."""
+        arguments = MUTATIONS[f"Mutation.{name}"].arguments.replace("ID", str(id_), 1)
+        for word in ("FREE_SLOT", "NEW", "EXERCISE"):
+            arguments = arguments.replace(word, str(asking.world.filled(word)))
+        query = (
+            f'mutation {{ {name}({arguments}, idempotencyKey: "{new_id()}") {{ problem {{ code status detail }} }} }}'
+        )
+        route = Route("POST /api/graphql", "gateway.ask_graph", in_description=True)
+        answer = await asking.ask(route, role, about=Object("", at="body.query", body={}), id_=query)
+        found = json.loads(answer.text)
+        assert answer.status == 200, (name, answer.text)
+        assert "errors" not in found, (role, found)
+        problem = found["data"][name]["problem"]
+        return Answer(problem["status"] if problem else 200, problem["code"] if problem else "", answer.text)
+
+    def test_none_is_without_a_row(self) -> None:
+        kind = SCHEMA._schema.mutation_type
+        assert kind is not None
+        assert {f"Mutation.{name}" for name in kind.fields} == MUTATIONS.keys()
+        rows = {key: action for action, keys in ROUTES_OF.items() for key in keys}
+        assert {f"Mutation.{name}": rows[f"{one.method} {one.path}"] for name, one in COMMANDS.items()} == {
+            name: rows[row.route] for name, row in MUTATIONS.items()
+        }
+
+    @pytest.mark.asvs("8.2.3", "8.3.1")
+    @pytest.mark.parametrize("is_whole", [False, pytest.param(True, marks=pytest.mark.drill)])
+    def test_each_does_what_its_route_would_and_for_nobody_else(
+        self, app: FastAPI, asking: Asking, is_whole: bool
+    ) -> None:
+        app.state.settings = app.state.settings.model_copy(update={"graphql_ad_hoc": True})
+        app.state.limiter.factor = 0
+        rows = {key: action for action, keys in ROUTES_OF.items() for key in keys}
+        wrong: list[str] = []
+
+        async def go() -> None:
+            for turn, (name, row) in enumerate((one.partition(".")[2], row) for one, row in MUTATIONS.items()):
+                may_do, about = ROLES_OF[rows[row.route]].split(), OBJECTS.get(row.route)
+                may_not = [role for role in EVERYONE if role not in may_do]
+                for role in may_not if is_whole else [may_not[turn % len(may_not)]]:
+                    answer = await self.ask(asking, role, name, new_id())
+                    if not answer.is_refused:
+                        wrong.append(f"{role}: {name} is open, {answer.text}")
+                for role in may_do if is_whole else [may_do[turn % len(may_do)]]:
+                    if about is None:
+                        answer = await self.ask(asking, role, name, "")
+                        if answer.status in (401, 403, 404):
+                            wrong.append(f"{role}: {name} is closed, {answer.text}")
+                        continue
+                    own = await self.ask(asking, role, name, asking.world.own(about.of, role))
+                    theirs = await self.ask(asking, role, name, asking.world.ids[about.of][1])
+                    missing = await self.ask(asking, role, name, new_id())
+                    reached = [one.status not in (401, 403, 404, 422) for one in (own, theirs)]
+                    is_every = role in about.every.split()
+                    if reached != [is_every or role in about.own.split(), is_every]:
+                        wrong.append(f"{role}: {name} own {own.text} theirs {theirs.text}")
+                    if not is_every and theirs != missing:
+                        wrong.append(f"{role}: {name} tells another's from a missing one: {theirs} {missing}")
+                    if not is_every and any(one in theirs.text for one in asking.world.stranger):
+                        wrong.append(f"{role}: {name} tells of a stranger")
 
         asyncio.run(go())
         assert not wrong, "\n".join(wrong)

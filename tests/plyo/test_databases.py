@@ -82,6 +82,7 @@ class TestContextRoles:
             ).fetchall()
         assert {function for (function,) in functions} == {
             "platform.visible_customers()",
+            "platform.decided_kinds(uuid[])",
             "platform.must_hold(uuid,text,timestamp with time zone,uuid[])",
         }
         assert {view for (view,) in views} == {"engagement.contacts", "compliance.people"}
@@ -140,6 +141,7 @@ class TestAuditLog:
             for table in ("platform.outbox_events", "identity.accounts", "training.clients"):
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(f"select from {table}")
+            connection.execute("select * from platform.decided_kinds(array[gen_random_uuid()])")
 
 
 class TestCdcRole:

@@ -1,8 +1,7 @@
 """The business at a look: each KPI with its definition, change and freshness."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from functools import partial
+from typing import Any
 
 import panel as pn
 import param
@@ -10,8 +9,9 @@ import param
 from consoles import charts
 from consoles.admin.style import CARD
 from consoles.admin.tiles import tile
-from consoles.admin.views.states import guarded, heading
+from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
+from consoles.gaps import note
 
 TILES = (
     "mrr",
@@ -27,7 +27,8 @@ TILES = (
     "lead_conversion",
     "net_member_movement",
 )
-ASKED_AT_ONCE = 4
+MONTHS = 12
+"""Shown first."""
 STOCKS = frozenset({"mrr", "active_members"})
 
 
@@ -35,16 +36,18 @@ class Overview(pn.viewable.Viewer):
     """KPI tiles for one currency.
 
     Args:
-        plyo: Asks for the metrics.
+        plyo: Asks for the metrics, all of them in one call.
         currencies: Those the business earns in, largest first.
+        first: The first screen of `MONTHS`, where it was asked for already.
     """
 
     currency = param.Selector(objects=["EUR"])
-    months = param.Selector(objects={"6 months": 6, "12 months": 12, "24 months": 24}, default=12)
+    months = param.Selector(objects={"6 months": 6, "12 months": 12, "24 months": 24}, default=MONTHS)
 
-    def __init__(self, plyo: Plyo, currencies: list[str]) -> None:
+    def __init__(self, plyo: Plyo, currencies: list[str], first: dict[str, Any] | None = None) -> None:
         super().__init__()
         self._plyo = plyo
+        self._screens = {MONTHS: first} if first is not None else {}
         self.param.currency.objects = currencies
         self.currency = currencies[0]
 
@@ -54,14 +57,20 @@ class Overview(pn.viewable.Viewer):
         return guarded(self._tiles)
 
     def _tiles(self) -> pn.viewable.Viewable:
-        ask = partial(self._plyo.metric, grain="month", since=_months_back(self.months))
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as asking:
-            answers = asking.map(ask, TILES)
+        if self.months not in self._screens:
+            self._screens = {self.months: self._plyo.first_screen("admin", months=self.months)}
+        screen = self._screens[self.months]
+        figures = screen.get("figures") or {}
         drawn = [
-            tile(answer, currency=self.currency, is_running=name not in STOCKS)
-            for name, answer in zip(TILES, answers, strict=True)
+            tile(self._plyo.answer(name, figures[name]), currency=self.currency, is_running=name not in STOCKS)
+            for name in TILES
+            if name in figures
         ]
-        return pn.FlexBox(*drawn, sizing_mode="stretch_width", gap="4px")
+        tiles = pn.FlexBox(*drawn, sizing_mode="stretch_width", gap="4px")
+        if screen.get("missing"):
+            self._screens = {}  # the next look asks again
+        gap = note(_gathered(screen), {"mrr": "MRR", "arpm": "ARPM", "person": "your name"})
+        return pn.Column(nothing(gap), tiles, sizing_mode="stretch_width") if gap else tiles
 
     @param.depends("months")
     def stages(self) -> pn.viewable.Viewable:
@@ -91,6 +100,15 @@ class Overview(pn.viewable.Viewer):
             self.stages,
             sizing_mode="stretch_width",
         )
+
+
+def _gathered(screen: dict[str, Any]) -> dict[str, Any]:
+    """The screen, where no figure came with one gap for all of them."""
+    missing = screen.get("missing") or {}
+    if not all(name in missing for name in TILES):
+        return screen
+    rest = {name: why for name, why in missing.items() if name not in TILES}
+    return screen | {"missing": {"the figures": "failed"} | rest}
 
 
 def _months_back(months: int) -> date:

@@ -12,19 +12,25 @@ from consoles.coach import risk
 from consoles.coach.session import Person, guarded
 from consoles.coach.style import tiles
 from consoles.coach.views import sessions
+from consoles.gaps import note
 from consoles.theme import when
 
 AT_ONCE = 8
 """Suggestions shown before the coach asks for more: about what fits between two sessions."""
 REDRAWN_EVERY = timedelta(seconds=20)
 """The page stays open between two clients, while scores, bookings and messages come in."""
+WORDS = {
+    "sessions": "your sessions", "suggestions": "whom to write to", "unread": "unread messages",
+    "clients": "how many clients you have", "person": "your name and time zone",
+}  # fmt: skip
+LEFT_OUT = "Not available right now."
 
 
 def page(plyo: Plyo, person: Person) -> None:
     """Draw the page.
 
     Args:
-        plyo: Asks for the queue, the day's bookings and open threads; sends nudges.
+        plyo: Asks for the first screen, in one call; sends nudges.
         person: The coach.
     """
     st.title(f"Hello, {person.first_name}")
@@ -41,16 +47,21 @@ def _draw_day(plyo: Plyo, person: Person) -> None:
     # Only the first look is waited for: a spinner every few seconds would push the page about.
     is_first = not st.session_state.get("has_seen_day")
     with st.spinner("Looking up your day …") if is_first else nullcontext():
-        queue = plyo.get("/api/automation/queue")["items"]
-        bookings = sessions.upcoming(plyo, since=now - timedelta(hours=12), until=now + timedelta(days=2))
-        threads = plyo.get("/api/engagement/threads")["items"]
+        first = st.session_state.pop("first_screen", None) or plyo.first_screen("coach")
     st.session_state["has_seen_day"] = True
-    _headline(queue, bookings, threads, person, now)
+    if gap := note(first, WORDS):
+        st.warning(gap, icon=":material/cloud_off:")
+    queue, told = first.get("suggestions"), first.get("sessions")
+    bookings = [one | {"id": one["booking_id"]} for one in told] if told is not None else None
+    _headline(queue, bookings, first.get("unread"), person, now)
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Reach out")
-        if not queue:
+        if queue is None:
+            st.caption(LEFT_OUT)
+        elif not queue:
             st.info("Nobody is drifting away. Enjoy the coffee.", icon=":material/local_cafe:")
+        queue = queue or []
         shown = len(queue) if st.session_state.get("shows_whole_queue") else AT_ONCE
         for item in queue[:shown]:
             _suggestion(plyo, item)
@@ -62,23 +73,26 @@ def _draw_day(plyo: Plyo, person: Person) -> None:
                 st.rerun()
     with right:
         st.subheader("Next sessions")
-        sessions.agenda(plyo, bookings, person, now)
+        if bookings is None:
+            st.caption(LEFT_OUT)
+        else:
+            sessions.agenda(plyo, bookings, person, now)
 
 
 def _headline(
-    queue: list[dict[str, Any]],
-    bookings: list[dict[str, Any]],
-    threads: list[dict[str, Any]],
+    queue: list[dict[str, Any]] | None,
+    bookings: list[dict[str, Any]] | None,
+    unread: int | None,
     person: Person,
     now: datetime,
 ) -> None:
-    ahead = [booking for booking in bookings if sessions.starts(booking) > now and booking["status"] == "booked"]
-    unread = sum(thread.get("unread_count") or 0 for thread in threads)
+    """Numbers of the day; a dash for what is not known."""
+    ahead = [one for one in bookings or [] if sessions.starts(one) > now and one["status"] == "booked"]
     tiles(
         ("Next session", when(sessions.starts(ahead[0]), person.time_zone).split(", ")[-1] if ahead else "–"),
-        ("Sessions in 48 h", len(ahead)),
-        ("To reach out to", len(queue)),
-        ("Unread messages", unread),
+        ("Sessions in 48 h", len(ahead) if bookings is not None else "–"),
+        ("To reach out to", len(queue) if queue is not None else "–"),
+        ("Unread messages", unread if unread is not None else "–"),
     )
 
 

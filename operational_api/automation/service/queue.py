@@ -17,7 +17,8 @@ from operational_api.training import public as training
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One open run as the coach sees it. `refusal`: why it cannot be sent at this moment, None when it can."""
+    """One open run as the coach sees it. `refusal`: why it cannot be sent at this moment, None when it can. `reasons`
+    are empty of a customer who withholds training or injuries from the coach: they might tell of them."""
 
     run_id: UUID
     rule_id: UUID
@@ -62,6 +63,7 @@ def suggestions(
     customers = [run.customer_id for run, _, _ in page]
     names = training.client_names(session, customers)
     refusals = engagement.nudge_refusals(session, customers, now)
+    open_ones = training.who_withholds_nothing(session, customers)
     told = [
         Suggestion(
             run_id=run.id,
@@ -71,9 +73,9 @@ def suggestions(
             customer_name=names.get(run.customer_id, "A client"),
             probability=score.probability,
             scored_at=score.scored_at,
-            reasons=score.reasons,
+            reasons=score.reasons if run.customer_id in open_ones else [],
             suggested_message=run.suggested_message or "",
-            why_now=_why_now(rule, run, score),
+            why_now=_why_now(rule, run, score, tells_reasons=run.customer_id in open_ones),
             started_at=run.started_at,
             expires_at=run.started_at + OPEN_FOR,
             refusal=refusals.get(run.customer_id),
@@ -83,9 +85,9 @@ def suggestions(
     return told, next_cursor
 
 
-def _why_now(rule: Rule, run: Run, score: ChurnScore) -> str:
+def _why_now(rule: Rule, run: Run, score: ChurnScore, *, tells_reasons: bool) -> str:
     threshold = float(rule.condition["probability_at_least"])
-    raising = [reason["label"] for reason in score.reasons if reason.get("contribution", 0) > 0]
+    raising = [one["label"] for one in score.reasons if tells_reasons and one.get("contribution", 0) > 0]
     first = f" {raising[0]}." if raising else ""
     when = f"{run.started_at.day} {run.started_at:%B}"
     if score.probability >= threshold:

@@ -1,6 +1,7 @@
 """Consent per kind of health data and purpose: what was decided, deciding, and the record of it.
 
-Nobody who said nothing consents. The newest decision counts, older ones stay as the record.
+Nobody who said nothing consents to what a device sends. What is entered in Plyo is entered for the coach, so that
+the coach sees it until the customer says no. The newest decision counts, older ones stay as the record.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,10 +22,23 @@ POLICY_VERSION = "2026-11"
 """Of the words on the page. Raise it when they change their meaning; who agreed to older ones is asked again."""
 
 DATA_KINDS = ("activity", "sleep", "daily", "body")
+"""Of devices: kept by consent only."""
+ENTERED = ("training", "injuries")
+"""Entered in Plyo: kept in any case, shown to the coach unless the customer says no."""
 PURPOSES = ("coaching", "modelling")
 
 Choice = tuple[str, str]
 """A kind of data and a purpose."""
+CHOICES: tuple[Choice, ...] = (
+    *((kind, purpose) for kind in DATA_KINDS for purpose in PURPOSES),
+    *((kind, "coaching") for kind in ENTERED),
+)
+"""Every choice there is."""
+
+
+def is_given(choice: Choice, decided: Consent | None) -> bool:
+    """How a choice stands, decided or not."""
+    return decided.is_given if decided is not None else choice[0] in ENTERED
 
 
 def current(session: Session, customer_id: UUID) -> dict[Choice, Consent]:
@@ -49,6 +63,21 @@ def given(session: Session, customer_ids: Iterable[UUID], *, purpose: str) -> se
     return {(customer_id, kind) for customer_id, kind, is_given in session.execute(newest) if is_given}
 
 
+def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
+    """The kinds of data that each of these customers lets their coach see now. One query for any number.
+
+    It asks with the rights of the tables' owner: also who may not see a consent is bound by it.
+    """
+    ids = set(customer_ids)
+    if not ids:
+        return {}
+    found = {customer_id: set(ENTERED) for customer_id in ids}
+    rows = session.execute(text("select * from platform.decided_kinds(:people)"), {"people": list(ids)})
+    for customer_id, kind, is_shown in rows:
+        (found[customer_id].add if is_shown else found[customer_id].discard)(kind)
+    return {customer_id: frozenset(kinds) for customer_id, kinds in found.items()}
+
+
 def decide(
     session: Session, *, customer_id: UUID, decisions: Mapping[Choice, bool], decided_by: UUID, now: datetime
 ) -> list[Consent]:
@@ -63,7 +92,7 @@ def decide(
         NothingToConsent: an unknown kind or purpose.
         ConsentNeeded: modelling of a kind that may not be kept.
     """
-    if unknown := [choice for choice in decisions if choice[0] not in DATA_KINDS or choice[1] not in PURPOSES]:
+    if unknown := [choice for choice in decisions if choice not in CHOICES]:
         raise NothingToConsent(f"We do not ask for {unknown[0][0]} data for {unknown[0][1]}.")
     # Two decisions of one person at once: the second sees what the first recorded.
     session.execute(text("select pg_advisory_xact_lock(hashtextextended(:who, 7))"), {"who": str(customer_id)})

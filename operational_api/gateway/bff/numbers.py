@@ -1,5 +1,7 @@
 """Numbers of the analytics service for a screen, asked for as the person, with a token made for that one service."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -9,6 +11,10 @@ from contracts.telemetry import new_traceparent
 from contracts.tokens import ANALYTICS
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import Principal
+from operational_api.gateway.bff.composition import PART_SECONDS, TookTooLong
+
+_asking = ThreadPoolExecutor(8, thread_name_prefix="analytics")
+"""Of the process. Analytics answers four at once, so more would only wait there."""
 
 
 class Numbers:
@@ -22,6 +28,22 @@ class Numbers:
     def __init__(self, request: Request, principal: Principal) -> None:
         self._client = _client(request)
         self._token = request.app.state.delegation.token(principal, ANALYTICS)
+
+    def soon(self, path: str, **parameters: str) -> Callable[[float], dict[str, Any]]:
+        """Ask now, and read later: what is returned waits so many seconds for the answer.
+
+        It raises what `get` raises, and TookTooLong.
+        """
+        asked = _asking.submit(self.get, path, seconds=PART_SECONDS, **parameters)
+
+        def answer(seconds: float) -> dict[str, Any]:
+            try:
+                return asked.result(seconds)
+            except TimeoutError as error:
+                asked.cancel()
+                raise TookTooLong from error
+
+        return answer
 
     def get(self, path: str, *, seconds: float, **parameters: str) -> dict[str, Any]:
         """An answer within so many seconds.

@@ -1,13 +1,14 @@
 """HTTP to first screens, under /api/bff: one call a person, whatever the parts."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from operational_api.core import audit
-from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.gateway import screens
 from operational_api.gateway.bff import admin, coach, composition, customer
 from operational_api.gateway.bff.numbers import Numbers
 from operational_api.gateway.bff.schemas import AdminScreen, CoachScreen, CustomerScreen
@@ -30,17 +31,27 @@ def customer_screen(request: Request, customer_id: CurrentAccount, principal: Cu
 
 
 @router.get("/coach", dependencies=[Allowed("gateway.open_coach_console")])
-def coach_screen(request: Request, coach_id: CurrentAccount) -> CoachScreen:
+def coach_screen(request: Request, coach_id: CurrentAccount, principal: CurrentPrincipal) -> CoachScreen:
     """The coach's first screen."""
     found = composition.compose(request.app.state.sessions, coach_id, coach.PARTS, now=datetime.now(UTC))
-    return CoachScreen.model_validate(_told(found))
+    known = {"account_id": coach_id, "screens": screens.names_of(principal, "coach")}
+    return CoachScreen.model_validate(_told(found) | known)
 
 
 @router.get("/admin", dependencies=[Allowed("gateway.open_admin_console")])
-def admin_screen(request: Request, admin_id: CurrentAccount, principal: CurrentPrincipal) -> AdminScreen:
+def admin_screen(
+    request: Request,
+    admin_id: CurrentAccount,
+    principal: CurrentPrincipal,
+    months: Annotated[int, Query(ge=1, le=24, description="Of the figures.")] = 12,
+) -> AdminScreen:
     """The admin's first screen; figures come from analytics, asked as the admin."""
-    parts = admin.parts(
-        Numbers(request, principal), sees_connectors=may_principal(principal, "integrations.read_connectors")
-    )
-    found = composition.compose(request.app.state.sessions, admin_id, parts, now=datetime.now(UTC))
-    return AdminScreen.model_validate(_told(found))
+    now = datetime.now(UTC)
+    parts = admin.parts(Numbers(request, principal), principal, months=months, now=now)
+    found = composition.compose(request.app.state.sessions, admin_id, parts, now=now)
+    known = {
+        "account_id": admin_id,
+        "screens": screens.names_of(principal, "admin"),
+        "figures": {name: found.parts[name] for name in admin.FIGURES if name in found.parts},
+    }
+    return AdminScreen.model_validate(_told(found) | known)

@@ -1,6 +1,6 @@
 """Shapes of first screens. A part that could not be had is null and named in `missing`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -19,6 +19,23 @@ class Screen(BaseModel):
 
     is_partial: bool
     missing: Missing
+
+
+class PersonRead(BaseModel):
+    """Who looks. `time_zone` is an IANA name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    display_name: str
+    time_zone: str
+
+
+class ConsoleScreen(Screen):
+    """What a console draws itself with: who looks, and which of its pages open for them."""
+
+    account_id: UUID
+    screens: list[str]
+    person: PersonRead | None = None
 
 
 class NextSession(BaseModel):
@@ -92,6 +109,7 @@ class CoachSession(BaseModel):
     time_zone: str
     starts_at: datetime
     ends_at: datetime
+    status: str
 
     @classmethod
     def of(cls, facts: SessionFacts, customer_name: str) -> "CoachSession":
@@ -99,7 +117,7 @@ class CoachSession(BaseModel):
         return cls(
             booking_id=facts.booking_id, customer_id=facts.customer_id, customer_name=customer_name, title=facts.title,
             location_name=facts.location_name, time_zone=facts.time_zone, starts_at=facts.starts_at,
-            ends_at=facts.ends_at,
+            ends_at=facts.ends_at, status=facts.status,
         )  # fmt: skip
 
 
@@ -112,52 +130,46 @@ class Suggestion(BaseModel):
     customer_id: UUID
     customer_name: str
     probability: float
+    reasons: list[dict[str, Any]]
     why_now: str
     suggested_message: str
     refusal: str | None
 
 
-class CoachScreen(Screen):
+class CoachScreen(ConsoleScreen):
     sessions: list[CoachSession] | None = None
     suggestions: list[Suggestion] | None = None
     unread: int | None = None
     clients: int | None = None
 
 
-class Latest(BaseModel):
-    """The newest point of a figure and the one before it; of money one for each currency, in minor units."""
+class Age(BaseModel):
+    """How old the data behind a figure is. `state`: fresh, late or stale."""
+
+    state: str = "unknown"
+    age_seconds: float | None = None
+    data_as_of: str | None = None
+    snapshot_id: int | None = None
+
+
+class Point(BaseModel):
+    """A figure of one period; of money one for each currency, in minor units."""
 
     at: str
     value: float | None
-    previous: float | None
-    currency: str | None
+    currency: str | None = None
 
 
 class Figure(BaseModel):
-    """A metric's newest points, with its label and how fresh it is."""
+    """A metric by month with what is needed to trust it, as the analytics service tells it."""
 
     label: str
+    definition: str
     unit: str
-    freshness: str
-    latest: list[Latest]
-
-    @classmethod
-    def of(cls, found: dict[str, Any]) -> "Figure":
-        """Out of the analytics service's answer."""
-        return cls(
-            label=found["label"], unit=found["unit"], freshness=found["freshness"]["state"],
-            latest=list(_latest(found["points"])),
-        )  # fmt: skip
-
-
-def _latest(points: Iterable[dict[str, Any]]) -> Iterable[Latest]:
-    series: dict[str | None, list[dict[str, Any]]] = {}
-    for point in points:
-        series.setdefault(point.get("currency"), []).append(point)
-    for currency, rows in sorted(series.items(), key=lambda one: one[0] or ""):
-        newest = sorted(rows, key=lambda point: str(point["at"]))[-2:]
-        previous = newest[0]["value"] if len(newest) == 2 else None
-        yield Latest(at=str(newest[-1]["at"])[:10], value=newest[-1]["value"], previous=previous, currency=currency)
+    relation: str
+    sql: str
+    freshness: Age
+    points: list[Point]
 
 
 class Connector(BaseModel):
@@ -169,10 +181,11 @@ class Connector(BaseModel):
     problem: str | None
 
 
-class AdminScreen(Screen):
-    mrr: Figure | None = None
-    active_members: Figure | None = None
-    net_member_movement: Figure | None = None
-    payments_captured: Figure | None = None
+class AdminScreen(ConsoleScreen):
+    """`figures`: by metric; one that could not be had is named in `missing`. `currencies`: the ones we earn in, the one
+    with most members first."""
+
+    figures: dict[str, Figure] = {}
+    currencies: list[str] | None = None
     freshness: str | None = None
     connectors: list[Connector] | None = None

@@ -42,7 +42,7 @@ def text_to_run(*, query: str | None, sha256: str | None, principal: Principal |
 
 
 def checked(text: str, variables: dict[str, Any], *, may_introspect: bool) -> DocumentNode:
-    """The parsed query, once it is known to be valid, read-only and small enough.
+    """The parsed query, once it is known to be valid and small enough.
 
     Raises:
         QueryInvalid, QueryTooDeep, QueryTooCostly.
@@ -58,8 +58,8 @@ def checked(text: str, variables: dict[str, Any], *, may_introspect: bool) -> Do
         told = [one.message if may_introspect else one.message.partition(" Did you mean")[0] for one in problems]
         raise QueryInvalid("; ".join(told))
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    if any(one.operation is not OperationType.QUERY for one in operations):
-        raise QueryInvalid("Only queries are answered here; act by the HTTP API.")
+    if any(one.operation is OperationType.SUBSCRIPTION for one in operations):
+        raise QueryInvalid("Only queries and mutations are answered here.")
     if not may_introspect:
         visit(document, _NoIntrospection())
     limits.check(document, variables)

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from fastapi import Request
 from sqlalchemy.orm import Session
 from strawberry.dataloader import DataLoader
 
 from operational_api.commerce import public as commerce
+from operational_api.compliance import public as compliance
 from operational_api.core import audit
 from operational_api.core.principal import Principal
 from operational_api.scheduling import public as scheduling
@@ -22,14 +24,15 @@ Load = Callable[[list[UUID]], Awaitable[list[Value]]]
 
 
 class Context:
-    """What resolvers know: who asks, when, and the loaders."""
+    """What resolvers know: who asks, when, by which request, and the loaders."""
 
-    def __init__(self, session: Session, principal: Principal | None, *, now: datetime) -> None:
-        self.session, self.principal, self.now = session, principal, now
+    def __init__(self, request: Request, session: Session, principal: Principal | None, *, now: datetime) -> None:
+        self.request, self.session, self.principal, self.now = request, session, principal, now
         self.clients = DataLoader(self._by_id(lambda ids: training.client_cards(session, ids)))
         self.coaches = DataLoader(self._by_id(lambda ids: scheduling.coach_names(session, ids)))
         self.memberships = DataLoader(self._by_id(lambda ids: commerce.current_plans(session, ids)))
         self.next_sessions = DataLoader(self._by_id(lambda ids: scheduling.next_sessions(session, ids, now)))
+        self.shown_kinds = DataLoader(self._by_id(lambda ids: compliance.shown_kinds(session, ids)))
         self.injuries = DataLoader(self._by_id(self._injuries))
 
     def _injuries(self, ids: list[UUID]) -> Mapping[UUID, list[training.InjuryFacts]]:

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import Info
@@ -14,6 +14,7 @@ from operational_api.core.policy import Resource, is_allowed, may_principal, may
 from operational_api.core.principal import Principal
 from operational_api.gateway.errors import FieldForbidden
 from operational_api.gateway.graphql.loaders import Context
+from operational_api.gateway.graphql.mutations import Mutation
 from operational_api.scheduling import public as scheduling
 from operational_api.training import public as training
 
@@ -93,12 +94,12 @@ class Client:
             id=card.customer_id, display_name=card.display_name, time_zone=card.time_zone, coach_id=card.coach_id
         )
 
-    def resource(self, kind: str | None = None) -> Resource:
+    def resource(self, **told: Any) -> Resource:
         """The client as the policy sees them."""
-        return Resource("Client", self.id, customer_id=self.id, coach_id=self.coach_id, kind=kind)
+        return Resource("Client", self.id, customer_id=self.id, coach_id=self.coach_id, **told)
 
-    def _require(self, info: Asked, action: str, kind: str | None = None) -> None:
-        if not is_allowed(_principal(info), action, self.resource(kind)):
+    def _require(self, info: Asked, action: str, **told: Any) -> None:
+        if not is_allowed(_principal(info), action, self.resource(**told)):
             raise FieldForbidden
 
     @strawberry.field
@@ -122,9 +123,10 @@ class Client:
             plan_name=found.name, status=found.status, sessions_included=found.sessions_included, ends_at=found.ends_at
         )
 
-    @strawberry.field(description="Health data: for the client and their coach.")
+    @strawberry.field(description="Health data: for the client, and their coach unless the client withholds it.")
     async def injuries(self, info: Asked) -> list[Injury] | None:
-        self._require(info, "training.read_injuries", kind="health")
+        shown = await info.context.shown_kinds.load(self.id)
+        self._require(info, "training.read_injuries", kind="health", data_kind="injuries", consents=shown)
         found = await info.context.injuries.load(self.id) or []
         return [
             Injury(id=one.injury_id, body_part=one.body_part, severity=one.severity, occurred_on=one.occurred_on)
@@ -193,4 +195,4 @@ class Query:
         return ClientPage(items=seen, next_cursor=following)
 
 
-SCHEMA = strawberry.Schema(Query, config=StrawberryConfig(disable_field_suggestions=True))
+SCHEMA = strawberry.Schema(Query, Mutation, config=StrawberryConfig(disable_field_suggestions=True))

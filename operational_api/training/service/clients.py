@@ -66,9 +66,23 @@ def get_client(session: Session, customer_id: UUID) -> Client:
     return client
 
 
-def resource_of(client: Client, *, kind: str | None = None) -> Resource:
-    """The client as the policy sees them: about themselves, the responsibility of today's coach."""
-    return Resource("Client", client.id, customer_id=client.id, coach_id=client.coach_id, kind=kind)
+def resource_of(
+    client: Client,
+    *,
+    kind: str | None = None,
+    data_kind: str | None = None,
+    shown: frozenset[str] | None = None,
+) -> Resource:
+    """The client as the policy sees them: about themselves, the responsibility of today's coach.
+
+    Args:
+        data_kind: Of the data that is asked about, where its customer may withhold it.
+        shown: The kinds that the client lets their coach see.
+    """
+    return Resource(
+        "Client", client.id, customer_id=client.id, coach_id=client.coach_id, kind=kind, data_kind=data_kind,
+        consents=shown,
+    )  # fmt: skip
 
 
 def local_today(client: Client, now: datetime) -> date:

@@ -213,7 +213,20 @@ def settings(
     with warehouse.writing(settings) as lake:
         make_marts(lake)
         fill(lake)
+    for customer in (MIA, NOAH, OLGA):
+        decide(settings, customer, dict.fromkeys(("activity", "sleep", "daily", "body"), True))
     return settings
+
+
+def decide(settings: AnalyticsSettings, customer: UUID, kinds: dict[str, bool]) -> None:
+    """A customer's word on what others may see, as the operational database has it."""
+    url = str(settings.audit_database_url.get_secret_value()).replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for kind, is_given in kinds.items():
+            connection.execute(
+                """insert into compliance.consents values (%s, %s, %s, 'coaching', %s, 'x', clock_timestamp(), %s)""",
+                [new_id(), customer, kind, is_given, customer],
+            )
 
 
 def serve(settings: AnalyticsSettings) -> FastAPI:

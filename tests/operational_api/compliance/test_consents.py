@@ -91,7 +91,7 @@ class TestApi:
             (kind, purpose, False)
             for kind in ("activity", "sleep", "daily", "body")
             for purpose in ("coaching", "modelling")
-        ]
+        ] + [("training", "coaching", True), ("injuries", "coaching", True)]
         body = {"decisions": [{"data_kind": "sleep", "purpose": "coaching", "is_given": True}]}
         written = client.put("/api/compliance/consents", json=body).json()
         sleep = next(one for one in written["consents"] if (one["data_kind"], one["purpose"]) == SLEEP)
@@ -124,5 +124,5 @@ class TestApi:
     def test_another_ones_decisions_are_not_mine(self, session: Session, sign_in: SignIn, mia: UUID) -> None:
         decide(session, mia, sleep=True)
         other = sign_in(make_account(session)).get("/api/compliance/consents").json()
-        assert not any(one["is_given"] for one in other["consents"])
+        assert not any(one["decided_at"] for one in other["consents"])
         assert session.scalar(select(Consent.customer_id)) == mia

@@ -1,5 +1,6 @@
 """First screens: everything in one call, and what is slow or down is left out in time and named."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,6 +120,15 @@ class TestCoach:
         assert not found["is_partial"]
         assert [one["customer_name"] for one in found["sessions"]] == ["Mia Berg"]
         assert (found["clients"], found["suggestions"], found["unread"]) == (2, [], 0)
+        assert (found["sessions"][0]["status"], found["account_id"]) == ("booked", str(coach.id))
+        assert found["screens"][0] == "today"
+        assert found["person"] == {"display_name": coach.display_name, "time_zone": "Europe/Berlin"}
+
+
+FIGURE: dict[str, Any] = {
+    "label": "", "definition": "", "unit": "money", "relation": "", "sql": "", "freshness": {"state": "fresh"},
+    "points": [],
+}  # fmt: skip
 
 
 def analytics(app: FastAPI, *, asked: list[Any], answer: Response | None = None) -> TestClient:
@@ -141,7 +151,11 @@ def analytics(app: FastAPI, *, asked: list[Any], answer: Response | None = None)
             for month, value in (("10", 1.0), ("11", 2.0))
             for currency in ("EUR", "VND")
         ]
-        told = {"label": path, "unit": "money", "freshness": {"state": "fresh"}, "points": points}
+        if path.startswith("datasets/"):
+            rows = [{"day": f"2026-11-{day}", "currency": one, "active_members": n}
+                    for day in (1, 2) for n, one in enumerate(("EUR", "VND"))]  # fmt: skip
+            return JSONResponse({"items": rows})
+        told = FIGURE | {"label": path, "points": points}
         return JSONResponse(told)
 
     return TestClient(stand_in)
@@ -154,11 +168,12 @@ class TestAdmin:
         account = make_account(session, role="admin")
         found = sign_in(account).get("/api/bff/admin").json()
         assert not found["is_partial"], found["missing"]
-        assert found["mrr"]["latest"] == [
-            {"at": "2026-11-01", "value": 2.0, "previous": 1.0, "currency": "EUR"},
-            {"at": "2026-11-01", "value": 2.0, "previous": 1.0, "currency": "VND"},
-        ]
+        assert found["figures"].keys() == set(admin.FIGURES)
+        assert found["figures"]["mrr"]["points"][-1] == {"at": "2026-11-01", "value": 2.0, "currency": "VND"}
+        assert found["currencies"] == ["VND", "EUR"]
         assert (found["freshness"], found["connectors"]) == ("fresh", [])
+        assert (found["account_id"], found["screens"][0]) == (str(account.id), "overview")
+        assert found["person"]["display_name"] == account.display_name
         assert {told["sub"] for told in asked} == {str(account.id)}
         assert {told["act"]["sub"] for told in asked} == {"plyo-api"}
 
@@ -170,8 +185,8 @@ class TestAdmin:
         ):
             app.state.analytics_client = client
             found = admin_browser.get("/api/bff/admin").json()
-            assert found["missing"] == dict.fromkeys([*admin.FIGURES, "freshness"], why)
-            assert found["connectors"] == []
+            assert found["missing"] == dict.fromkeys(["currencies", *admin.FIGURES, "freshness"], why)
+            assert (found["connectors"], found["figures"]) == ([], {})
 
     def test_waits_for_analytics_no_longer_than_it_has(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
         def hang(request: httpx.Request) -> httpx.Response:
@@ -180,3 +195,28 @@ class TestAdmin:
         app.state.analytics_client = httpx.Client(base_url="http://analytics", transport=httpx.MockTransport(hang))
         found = sign_in(make_account(session, role="admin")).get("/api/bff/admin").json()
         assert found["missing"]["mrr"] == "late"
+
+    def test_waits_for_the_slowest_figure_and_not_for_their_sum(
+        self, app: FastAPI, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(composition, "PART_SECONDS", 20)
+        monkeypatch.setattr(composition, "SCREEN_SECONDS", 40)
+        at_once = threading.Barrier(4, timeout=20)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if "metrics/" in request.url.path:
+                at_once.wait()  # nobody is answered before four have asked
+            return httpx.Response(200, json={"state": "fresh", "items": []} | FIGURE, request=request)
+
+        app.state.analytics_client = httpx.Client(base_url="http://analytics", transport=httpx.MockTransport(answer))
+        found = sign_in(make_account(session, role="admin")).get("/api/bff/admin").json()
+        assert found["figures"].keys() == set(admin.FIGURES), found["missing"]
+
+    def test_each_role_is_asked_about_what_it_sees(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
+        for role, has_currencies, screens in (
+            ("finance", True, ["revenue", "data"]), ("data", False, ["connectors", "data"]),
+        ):  # fmt: skip
+            app.state.analytics_client = analytics(app, asked=[])
+            found = sign_in(make_account(session, role=role)).get("/api/bff/admin").json()
+            assert (found["missing"], found["figures"], found["screens"]) == ({}, {}, screens)
+            assert (found["currencies"] is not None) == has_currencies

@@ -219,7 +219,10 @@ class TestWhichQueries:
 
     def test_they_are_told(self, api: TestClient) -> None:
         rows = api.get("/api/graphql/queries").json()
-        assert [row["name"] for row in rows] == ["client_card", "coach_roster", "my_training", "price_list"]
+        assert [row["name"] for row in rows] == [
+            "book_session", "cancel_booking", "client_card", "coach_roster", "decide_consents", "log_workout",
+            "mark_thread_read", "my_training", "price_list", "send_message", "set_preferences", "update_profile",
+        ]  # fmt: skip
         assert all(persisted.hash_of(row["query"]) == row["sha256"] for row in rows)
 
     @pytest.mark.asvs("4.3.2")

@@ -1,0 +1,66 @@
+"""What a customer does not let others see, in numbers: a dataset as a whole, or the cells of a column.
+
+Marts hold what may be kept. Whether it may be shown to whoever asks is decided when they ask, by the policy, with the
+consents of now out of the operational database: a withdrawal counts at once, not with the next build.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from uuid import UUID
+
+import pyarrow as pa
+
+from operational_api.core.policy import Resource, decide
+from operational_api.core.principal import Principal
+
+Shown = Callable[[Collection[UUID]], Mapping[UUID, frozenset[str]]]
+"""The kinds of data that each of these customers lets others see."""
+
+COLUMN_KINDS: dict[str, tuple[str, ...]] = {
+    "sleep_minutes": ("sleep",), "hrv_rmssd_ms": ("daily",), "hrv_baseline_ms": ("daily",),
+    "resting_heart_rate_bpm": ("daily",), "steps": ("daily",), "readiness": ("sleep", "daily"),
+    "has_open_injury": ("injuries",), "adherence_30d": ("training",), "last_workout_at": ("training",),
+    "workouts_last_30d": ("training",), "reasons": ("training", "injuries"),
+}  # fmt: skip
+"""Columns that tell of a kind of data. One that tells of several is shown where all of them are."""
+
+
+def allowed_kinds(
+    principal: Principal, customer_id: UUID, kinds: Collection[str], shown: frozenset[str], coach_id: UUID | None
+) -> set[str]:
+    """Those of the kinds that the policy lets the principal see of this customer."""
+    return {
+        kind
+        for kind in kinds
+        if decide(
+            principal.role, principal.account_id, "analytics.read_client",
+            Resource("Client", customer_id, customer_id=customer_id, coach_id=coach_id, data_kind=kind, consents=shown),
+        ).allowed
+    }  # fmt: skip
+
+
+def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
+    """The table with cells emptied that their customers withhold from the principal; one question for all rows.
+
+    Rows were narrowed to whom the principal may see already: only consent is decided here.
+    """
+    columns = [name for name in table.column_names if name in COLUMN_KINDS]
+    if not columns or "customer_id" not in table.column_names:
+        return table
+    owners = [UUID(str(one)) if one is not None else None for one in table["customer_id"].to_pylist()]
+    kinds = {kind for name in columns for kind in COLUMN_KINDS[name]}
+    others = {one for one in owners if one is not None and one != principal.account_id}
+    told = shown(others) if others else {}
+    # Few different answers for many people: the policy is asked once for each.
+    answers: dict[frozenset[str], set[str]] = {}
+    for customer_id, known in told.items():
+        if known not in answers:
+            answers[known] = allowed_kinds(principal, customer_id, kinds, known, principal.account_id)
+    seen = {one: answers[known] for one, known in told.items()}
+    for name in columns:
+        needed = set(COLUMN_KINDS[name])
+        hides = [one is not None and one in seen and not needed <= seen[one] for one in owners]
+        if any(hides):
+            values = [None if hidden else value for hidden, value in zip(hides, table[name].to_pylist(), strict=True)]
+            place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
+            table = table.set_column(place, field, pa.array(values, field.type))
+    return table

@@ -1,0 +1,79 @@
+"""What a customer withholds is not told to others, from the moment they say so; the rest is."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import event
+
+from operational_api.analytics.datasets import DATASETS
+from operational_api.analytics.settings import AnalyticsSettings
+from tests.operational_api.analytics.conftest import MIA, NOAH, decide, person
+
+EVERY = ("activity", "sleep", "daily", "training", "injuries")
+
+
+@pytest.fixture
+def withhold(settings: AnalyticsSettings) -> Iterator[object]:
+    """Mia withholds these kinds until the test is over."""
+    yield lambda *kinds: decide(settings, MIA, dict.fromkeys(kinds, False))
+    decide(settings, MIA, dict.fromkeys(EVERY, True))
+
+
+def rows(person: TestClient, name: str) -> tuple[int, list[dict[str, object]]]:
+    answer = person.get(f"/api/analytics/datasets/{name}", params={"customer_id": str(MIA)})
+    return answer.status_code, answer.json().get("items", [])
+
+
+class TestOneClient:
+    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.kinds])
+    def test_is_missing_where_nothing_is_shown(self, anna: TestClient, mia: TestClient, withhold, name: str) -> None:  # type: ignore[no-untyped-def]
+        assert rows(anna, name)[0] == 200
+        withhold(*DATASETS[name].kinds)
+        assert rows(anna, name) == (404, [])
+        assert rows(mia, name)[1] != []
+
+    def test_has_gaps_where_a_part_is_shown(self, anna: TestClient, withhold) -> None:  # type: ignore[no-untyped-def]
+        withhold("sleep")
+        status, [day] = rows(anna, "client_wearables")
+        assert (status, day["sleep_minutes"]) == (200, None)
+        assert day["customer_id"] == str(MIA)
+
+    def test_every_kind_of_a_dataset_about_health_is_named(self) -> None:
+        named = {name for name, one in DATASETS.items() if one.kinds}
+        assert {name for name, one in DATASETS.items() if one.subject == "client"} - named == {"client_overview"}
+
+
+class TestLists:
+    def test_leave_out_what_one_of_them_withholds_with_one_question(
+        self, app: FastAPI, anna: TestClient, withhold
+    ) -> None:  # type: ignore[no-untyped-def]
+        withhold("injuries")
+        heard: list[str] = []
+        engine = app.state.audit_sessions.kw["bind"]
+
+        def note(*told: object) -> None:
+            heard.append(str(told[2]))
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            items = anna.get("/api/analytics/datasets/watchlist").json()["items"]
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        assert sum("decided_kinds" in one for one in heard) == 1
+        by_id = {row["customer_id"]: row for row in items}
+        assert by_id[str(MIA)]["reasons"] is None
+        assert by_id[str(NOAH)]["reasons"] is not None
+        assert by_id[str(MIA)]["probability"] is not None
+
+
+class TestMetrics:
+    def test_of_one_who_withholds_training_are_like_of_nobody(self, app: FastAPI, anna: TestClient, withhold) -> None:  # type: ignore[no-untyped-def]
+        asked = {"customer_id": str(MIA)}
+        assert anna.get("/api/analytics/metrics/adherence", params=asked).status_code == 200
+        withhold("training")
+        refused = anna.get("/api/analytics/metrics/adherence", params=asked)
+        assert (refused.status_code, refused.json()["code"]) == (404, "core.not_found")
+        assert person(app, "customer", MIA).get("/api/analytics/metrics/adherence", params=asked).status_code == 200
+        assert anna.get("/api/analytics/metrics/adherence").status_code == 200
