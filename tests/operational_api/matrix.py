@@ -88,6 +88,19 @@ ROLES_OF: dict[str, str] = {
     "integrations.revoke": "admin data",
     "analytics.read_metrics": f"{PEOPLE} service",
     "analytics.read_lineage": f"{COACHES} finance admin data",
+    "compliance.request_customer_export": "admin data",
+    "compliance.read_exports": "admin data",
+    "compliance.approve_export": "admin",
+    "compliance.open_export": "admin data",
+    "compliance.open_export_file": EVERYBODY,
+    "identity.look_up_person": "front_desk support admin",
+    "identity.read_contact": "support admin",
+    "identity.read_factor_resets": "front_desk support admin",
+    "identity.request_factor_reset": "front_desk support admin",
+    "identity.approve_factor_reset": "support admin",
+    "scheduling.see_day": f"{COACHES} front_desk support admin",
+    "staff.open_desk": f"{COACHES} front_desk support finance admin data",
+    "staff.read_requests": "front_desk support finance admin data",
 }
 
 
@@ -133,7 +146,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "commerce.read_refund_requests": ("GET /api/commerce/refund-requests",),
     "commerce.receive_webhook": ("POST /webhooks/stripe",),
-    "commerce.request_refund": ("POST /api/commerce/refund-requests",),
+    "commerce.request_refund": (
+        "POST /api/commerce/refund-requests",
+        "POST /api/commerce/refund-requests/{request_id}/withdrawal",
+    ),
     "compliance.decide_consents": (
         "PUT /api/compliance/consents",
         "POST /privacy",
@@ -205,7 +221,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.read_role_grants": ("GET /api/identity/role-grants",),
     "identity.read_sign_ins": ("GET /api/identity/sign-ins",),
-    "identity.request_role": ("POST /api/identity/role-grants",),
+    "identity.request_role": (
+        "POST /api/identity/role-grants",
+        "POST /api/identity/role-grants/{grant_id}/withdrawal",
+    ),
     "identity.sign_in": (
         "POST /api/identity/accounts",
         "POST /api/identity/email-verifications",
@@ -359,6 +378,26 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /progress",
         "GET /api/bff/customer",
     ),
+    "compliance.read_exports": ("GET /api/compliance/exports",),
+    "compliance.request_customer_export": (
+        "POST /api/compliance/exports",
+        "POST /api/compliance/exports/{export_id}/withdrawal",
+    ),
+    "compliance.approve_export": (
+        "POST /api/compliance/exports/{export_id}/approval",
+        "POST /api/compliance/exports/{export_id}/refusal",
+    ),
+    "compliance.open_export": ("POST /api/compliance/exports/{export_id}/link",),
+    "compliance.open_export_file": ("GET /api/compliance/export-files/{export_id}",),
+    "identity.read_factor_resets": ("GET /api/identity/factor-resets",),
+    "identity.request_factor_reset": (
+        "POST /api/identity/factor-resets",
+        "POST /api/identity/factor-resets/{reset_id}/withdrawal",
+    ),
+    "identity.approve_factor_reset": (
+        "POST /api/identity/factor-resets/{reset_id}/approval",
+        "POST /api/identity/factor-resets/{reset_id}/refusal",
+    ),
 }
 """Every route, under the action that it must name."""
 
@@ -463,6 +502,14 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
     "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
     "POST /api/integrations/connectors/{name}/runs",
+    "POST /api/commerce/refund-requests/{request_id}/withdrawal",
+    "POST /api/identity/role-grants/{grant_id}/withdrawal",
+    "POST /api/identity/factor-resets/{reset_id}/approval", "POST /api/identity/factor-resets/{reset_id}/refusal",
+    "POST /api/identity/factor-resets/{reset_id}/withdrawal",
+    "POST /api/compliance/exports/{export_id}/approval", "POST /api/compliance/exports/{export_id}/refusal",
+    "POST /api/compliance/exports/{export_id}/withdrawal",
+    "POST /api/compliance/exports/{export_id}/link",  # to who asked for it, tested beside it
+    "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 
