@@ -16,7 +16,7 @@ from operational_api.core.principal import Principal
 
 def _words(row: RefundRequest) -> Words:
     amount = Money(row.amount_minor, row.currency)
-    return Words(f"Give back {amount}", row.customer_id, [("Payment", str(row.payment_id))])
+    return Words(f"Give back {amount}", row.customer_id, [("Payment", f"…{str(row.payment_id)[-12:]}")])
 
 
 def _approve(request: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime) -> object:

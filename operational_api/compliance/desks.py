@@ -11,9 +11,10 @@ from operational_api.compliance.service import exports
 from operational_api.core.desks import Desk, Words
 from operational_api.core.principal import Principal
 
-DATASETS = {
-    "customers": "Customers: name, e-mail, zone, language, since when",
-    "payments": "Payments: who paid what, when and how it ended",
+DATASETS = {"customers": "Customers", "payments": "Payments"}
+_HOLDS = {
+    "customers": "Name, e-mail, time zone, language, since when",
+    "payments": "Who paid what, when, and how it ended",
 }
 PURPOSES = {
     "accounting": "Accounting and tax",
@@ -34,7 +35,7 @@ def days(row: Export) -> str:
 
 def _words(row: Export) -> Words:
     what = "every customer" if row.dataset == "customers" else "every payment"
-    facts = [("What", DATASETS[row.dataset]), ("Purpose", PURPOSES[row.purpose]), ("Days", days(row))]
+    facts = [("Holds", _HOLDS[row.dataset]), ("Purpose", PURPOSES[row.purpose]), ("Days", days(row))]
     return Words(f"Export a file of {what}", None, facts)
 
 

@@ -13,9 +13,9 @@ from operational_api.identity.models import FactorReset, RoleGrant
 from operational_api.identity.roles import service as roles
 
 CHECKS = {
-    "photo_id": "Saw their passport or identity card",
-    "video_call": "Spoke to them by video and compared a document",
-    "known_person": "Knows them and spoke to them in person",
+    "photo_id": "Saw a passport or ID card",
+    "video_call": "Video call, with a document",
+    "known_person": "Know them, in person",
 }
 """How somebody made sure who a person is."""
 
@@ -33,15 +33,11 @@ def _reset(row: FactorReset) -> Words:
     return Words("Remove their second step and sign them out", row.account_id, facts)
 
 
-def _approve_role(
-    _: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime
-) -> object:
+def _approve_role(_: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime) -> object:
     return roles.approve(session, grant_id=id_, principal=principal, reason=reason, now=now)
 
 
-def _approve_reset(
-    _: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime
-) -> object:
+def _approve_reset(_: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime) -> object:
     return resets.approve(session, reset_id=id_, principal=principal, reason=reason, now=now)
 
 

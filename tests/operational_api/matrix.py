@@ -121,6 +121,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.approve_refund": (
         "POST /api/commerce/refund-requests/{request_id}/approval",
         "POST /api/commerce/refund-requests/{request_id}/refusal",
+        "POST /staff/requests/refunds/{request_id}/approve",
+        "POST /staff/requests/refunds/{request_id}/refuse",
     ),
     "commerce.buy": (
         "POST /api/commerce/checkout-sessions",
@@ -149,12 +151,14 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.request_refund": (
         "POST /api/commerce/refund-requests",
         "POST /api/commerce/refund-requests/{request_id}/withdrawal",
+        "POST /staff/people/{account_id}/refunds",
+        "POST /staff/requests/refunds/{request_id}/withdraw",
     ),
     "compliance.decide_consents": (
         "PUT /api/compliance/consents",
         "POST /privacy",
     ),
-    "compliance.read_audit": ("GET /api/compliance/audit",),
+    "compliance.read_audit": ("GET /api/compliance/audit", "GET /staff/audit"),
     "compliance.read_consents": (
         "GET /api/compliance/consents",
         "GET /api/compliance/consents/history",
@@ -188,6 +192,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "identity.approve_role": (
         "POST /api/identity/role-grants/{grant_id}/approval",
         "POST /api/identity/role-grants/{grant_id}/refusal",
+        "POST /staff/requests/roles/{request_id}/approve",
+        "POST /staff/requests/roles/{request_id}/refuse",
     ),
     "identity.keep_account": (
         "GET /api/identity/me",
@@ -224,6 +230,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "identity.request_role": (
         "POST /api/identity/role-grants",
         "POST /api/identity/role-grants/{grant_id}/withdrawal",
+        "POST /staff/people/{account_id}/roles",
+        "POST /staff/requests/roles/{request_id}/withdraw",
     ),
     "identity.sign_in": (
         "POST /api/identity/accounts",
@@ -328,7 +336,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
     "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
-    "scheduling.mark_outcome": ("POST /api/scheduling/bookings/{booking_id}/outcome",),
+    "scheduling.mark_outcome": (
+        "POST /api/scheduling/bookings/{booking_id}/outcome",
+        "POST /staff/bookings/{booking_id}/outcome",
+    ),
     "scheduling.open_calendar_file": ("GET /api/scheduling/calendar-files/{booking_id}",),
     "scheduling.read_availability": ("GET /api/scheduling/availability",),
     "scheduling.read_booking": (
@@ -378,26 +389,38 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /progress",
         "GET /api/bff/customer",
     ),
-    "compliance.read_exports": ("GET /api/compliance/exports",),
+    "compliance.read_exports": ("GET /api/compliance/exports", "GET /staff/exports"),
     "compliance.request_customer_export": (
         "POST /api/compliance/exports",
         "POST /api/compliance/exports/{export_id}/withdrawal",
+        "POST /staff/exports",
+        "POST /staff/requests/exports/{request_id}/withdraw",
     ),
     "compliance.approve_export": (
         "POST /api/compliance/exports/{export_id}/approval",
         "POST /api/compliance/exports/{export_id}/refusal",
+        "POST /staff/requests/exports/{request_id}/approve",
+        "POST /staff/requests/exports/{request_id}/refuse",
     ),
-    "compliance.open_export": ("POST /api/compliance/exports/{export_id}/link",),
+    "compliance.open_export": ("POST /api/compliance/exports/{export_id}/link", "POST /staff/exports/{export_id}/link"),
     "compliance.open_export_file": ("GET /api/compliance/export-files/{export_id}",),
     "identity.read_factor_resets": ("GET /api/identity/factor-resets",),
     "identity.request_factor_reset": (
         "POST /api/identity/factor-resets",
         "POST /api/identity/factor-resets/{reset_id}/withdrawal",
+        "POST /staff/people/{account_id}/factor-resets",
+        "POST /staff/requests/factor-resets/{request_id}/withdraw",
     ),
     "identity.approve_factor_reset": (
         "POST /api/identity/factor-resets/{reset_id}/approval",
         "POST /api/identity/factor-resets/{reset_id}/refusal",
+        "POST /staff/requests/factor-resets/{request_id}/approve",
+        "POST /staff/requests/factor-resets/{request_id}/refuse",
     ),
+    "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
+    "scheduling.see_day": ("GET /staff/today",),
+    "staff.open_desk": ("GET /staff",),
+    "staff.read_requests": ("GET /staff/requests",),
 }
 """Every route, under the action that it must name."""
 
@@ -484,6 +507,12 @@ OBJECTS: dict[str, Object] = {
     "POST /account/sessions/{session_id}/end": Object("session", PEOPLE),
     "POST /account/sign-ins/{attempt_id}/dispute": Object("attempt", PEOPLE),
     "POST /account/factors/passkeys/{passkey_id}/remove": Object("passkey", PEOPLE),
+    "GET /staff/people/{account_id}": Object("customer", every="front_desk support admin"),
+    "POST /staff/people/{account_id}/factor-resets": Object(
+        "customer", every="front_desk support admin", form={"identity_check": "photo_id", "reason": "Lost"}
+    ),
+    "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
+    "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
 }
 """Routes whose id names something of one person."""
 
@@ -509,6 +538,13 @@ NOBODYS = {
     "POST /api/compliance/exports/{export_id}/approval", "POST /api/compliance/exports/{export_id}/refusal",
     "POST /api/compliance/exports/{export_id}/withdrawal",
     "POST /api/compliance/exports/{export_id}/link",  # to who asked for it, tested beside it
+    "POST /staff/exports/{export_id}/link",
+    "POST /staff/people/{account_id}/refunds",  # the payment in the form has to be theirs, tested beside it
+    *(
+        f"POST /staff/requests/{kind}/{{request_id}}/{answer}"
+        for kind in ("refunds", "roles", "factor-resets", "exports")
+        for answer in ("approve", "refuse", "withdraw")
+    ),
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
@@ -518,6 +554,8 @@ SEES_STRANGERS = {
     "training.list_clients": "front_desk support admin",
     "automation.read_runs": "admin data",
     "integrations.deliver": "service",
+    "scheduling.see_day": "front_desk support admin",
+    "identity.look_up_person": "front_desk support admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -40,7 +40,8 @@ def coach_screen(request: Request, coach_id: CurrentAccount) -> CoachScreen:
 def admin_screen(request: Request, admin_id: CurrentAccount, principal: CurrentPrincipal) -> AdminScreen:
     """The admin's first screen; figures come from analytics, asked as the admin."""
     parts = admin.parts(
-        Numbers(request, principal), sees_connectors=may_principal(principal, "integrations.read_connectors")
-    )
+        Numbers(request, principal), role=principal.role,
+        sees_connectors=may_principal(principal, "integrations.read_connectors"),
+    )  # fmt: skip
     found = composition.compose(request.app.state.sessions, admin_id, parts, now=datetime.now(UTC))
     return AdminScreen.model_validate(_told(found))

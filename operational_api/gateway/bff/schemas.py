@@ -176,3 +176,4 @@ class AdminScreen(Screen):
     payments_captured: Figure | None = None
     freshness: str | None = None
     connectors: list[Connector] | None = None
+    requests_waiting: int | None = None
