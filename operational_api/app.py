@@ -30,6 +30,7 @@ CONTEXTS = (
     "automation",
     "integrations",
     "gateway",
+    "staff",
 )
 """Every part that may be mounted; analytics is an app of its own."""
 

@@ -28,7 +28,13 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
             sizing_mode="stretch_width",
             margin=0,
         )
-        return pn.Column(bar, guarded(lambda: tabs(plyo, settings.public_url)), sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            bar,
+            guarded(lambda: staff_links(plyo)),
+            guarded(lambda: tabs(plyo, settings.public_url)),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
 
     return draw
 
@@ -52,6 +58,16 @@ def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
         stylesheets=[style.TABS],
         sizing_mode="stretch_width",
         margin=(0, 8),
+    )
+
+
+def staff_links(plyo: Plyo) -> pn.viewable.Viewable:
+    """Ways to the app's pages for staff, as many as open for this person."""
+    links = "".join(
+        f'<a href="{html.escape(path)}">{html.escape(label)}</a>' for path, label in plyo.staff_pages().items()
+    )
+    return pn.pane.HTML(
+        f'<nav class="plyo-ways" aria-label="Pages for staff">{links}</nav>', sizing_mode="stretch_width", margin=0
     )
 
 

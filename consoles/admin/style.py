@@ -15,6 +15,9 @@ def css() -> str:
     .plyo-bar .spark {{ color: {colour("spark")}; }}
     .plyo-bar span.right {{ margin-left: auto; opacity: .85; }}
     .plyo-bar a {{ color: inherit; }}
+    .plyo-ways {{ background: {colour("rail")}; padding: 0 1.2rem .5rem; display: flex; flex-wrap: wrap;
+        gap: .2rem 1.2rem; }}
+    .plyo-ways a {{ color: {colour("on-rail")}; opacity: .9; padding: .35rem 0; }}
     """
 
 

@@ -58,6 +58,14 @@ def look(plyo: Plyo) -> None:
     st.session_state["first_screen"] = first
 
 
+def staff_pages(plyo: Plyo) -> dict[str, str]:
+    """The app's pages for staff that open for this person, words by path; asked once a session."""
+    if "staff_pages" not in st.session_state:
+        st.session_state["staff_pages"] = plyo.staff_pages()
+    found: dict[str, str] = st.session_state["staff_pages"]
+    return found
+
+
 def guarded(draw: Callable[[], object]) -> None:
     """Draw, or say what is wrong in words a person can act on. For a page, and for a part that redraws by itself."""
     try:

@@ -103,12 +103,13 @@ class RefundRequested(Event):
 
 
 class RefundDecided(Event):
-    """`decision` is approved or declined; the money that an approval gave back is told by `PaymentRefunded`."""
+    """`decision` is approved, declined, withdrawn or expired (then by nobody); the money that an approval gave back is
+    told by `PaymentRefunded`."""
 
     type: ClassVar[str] = "commerce.refund_decided"
     aggregate: ClassVar[str] = "payment_id"
     request_id: UUID
     payment_id: UUID
     decision: str
-    decided_by: UUID
+    decided_by: UUID | None
     requested_by: UUID

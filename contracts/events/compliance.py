@@ -17,3 +17,25 @@ class ConsentChanged(Event):
     purpose: str
     is_given: bool
     policy_version: str
+
+
+class ExportRequested(Event):
+    """Somebody of the business asked for a file of customers' data. `dataset`: customers or payments."""
+
+    type: ClassVar[str] = "compliance.export_requested"
+    aggregate: ClassVar[str] = "export_id"
+    export_id: UUID
+    dataset: str
+    purpose: str
+    requested_by: UUID
+
+
+class ExportDecided(Event):
+    """`decision` is approved, declined, withdrawn or expired (then by nobody). Approved: the worker makes the file."""
+
+    type: ClassVar[str] = "compliance.export_decided"
+    aggregate: ClassVar[str] = "export_id"
+    export_id: UUID
+    decision: str
+    decided_by: UUID | None
+    requested_by: UUID

@@ -108,14 +108,15 @@ class RoleGrantRequested(Event):
 
 
 class RoleGrantDecided(Event):
-    """`decision` is approved or declined; what an approval changed is told by `RoleGranted`."""
+    """`decision` is approved, declined, withdrawn or expired (then by nobody); what an approval changed is told by
+    `RoleGranted`."""
 
     type: ClassVar[str] = "identity.role_grant_decided"
     aggregate: ClassVar[str] = "account_id"
     grant_id: UUID
     account_id: UUID
     decision: str
-    decided_by: UUID
+    decided_by: UUID | None
     requested_by: UUID
 
 
@@ -128,3 +129,27 @@ class RoleGranted(Event):
     previous_role: str
     requested_by: UUID
     approved_by: UUID
+
+
+class FactorResetRequested(Event):
+    """Somebody asked that a person's second factors be taken away, because the person has lost them."""
+
+    type: ClassVar[str] = "identity.factor_reset_requested"
+    aggregate: ClassVar[str] = "account_id"
+    reset_id: UUID
+    account_id: UUID
+    identity_check: str
+    requested_by: UUID
+
+
+class FactorResetDecided(Event):
+    """`decision` is approved, declined, withdrawn or expired (then by nobody). Approved: every factor is gone, every
+    session has ended."""
+
+    type: ClassVar[str] = "identity.factor_reset_decided"
+    aggregate: ClassVar[str] = "account_id"
+    reset_id: UUID
+    account_id: UUID
+    decision: str
+    decided_by: UUID | None
+    requested_by: UUID

@@ -24,9 +24,10 @@ SCHEMAS = (
 # Of identity, which holds secrets, a table is published only if it is named here.
 IDENTITY_TABLES = ("accounts",)
 
-# web_sessions holds people's tokens.
+# web_sessions holds people's tokens, export_files what an export was approved for and nothing else.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
+    "compliance.export_files",
 )  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.

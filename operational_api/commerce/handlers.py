@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from contracts.events.envelope import Event
 from operational_api.commerce import providers
 from operational_api.commerce.providers.port import PaymentProvider
-from operational_api.commerce.service import subscriptions, webhooks
+from operational_api.commerce.service import approvals, subscriptions, webhooks
 from operational_api.core.models import InboxMessage
 
 
@@ -25,5 +25,6 @@ def end_due_memberships(session: Session, now: datetime) -> None:
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
 WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {webhooks.SOURCE: on_stripe}
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
-    ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships)
+    ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships),
+    ("commerce.expire_requests", timedelta(minutes=5), approvals.REFUNDS.expire),
 ]

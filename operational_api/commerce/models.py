@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from operational_api.core import approvals
 from operational_api.core.database import AmountMinor, Base, Currency, Id, RequiredTime, ServerTime
 
 SCHEMA = {"schema": "commerce"}
@@ -208,31 +209,20 @@ class Refund(Base):
     refunded_at: Mapped[RequiredTime]
 
 
-class RefundRequest(Base):
-    """A refund asked for by one person and decided by another. `status`: requested, approved, declined."""
+class RefundRequest(approvals.Request, Base):
+    """A refund that takes two (`core.approvals`)."""
 
     __tablename__ = "refund_requests"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
-        CheckConstraint("status in ('requested', 'approved', 'declined')", name="status"),
-        CheckConstraint("(status = 'requested') = (decided_by is null)", name="decided_by_somebody"),
-        CheckConstraint("status <> 'approved' or decided_by <> requested_by", name="not_by_who_asked"),
         CheckConstraint("(status = 'approved') = (refund_id is not null)", name="approved_has_refund"),
-        Index("uq_refund_requests_open", "payment_id", unique=True, postgresql_where=text("status = 'requested'")),
+        *approvals.rules("refund_requests", once=["payment_id"], about="customer_id"),
         SCHEMA,
     )
-    id: Mapped[Id]
     payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
     customer_id: Mapped[UUID]
     amount_minor: Mapped[AmountMinor]
     currency: Mapped[Currency]
-    reason: Mapped[str]
-    status: Mapped[str] = mapped_column(String(20), server_default="requested")
-    requested_by: Mapped[UUID]
-    requested_at: Mapped[RequiredTime]
-    expires_at: Mapped[RequiredTime]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
 
 

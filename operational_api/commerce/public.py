@@ -9,8 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
-from operational_api.commerce.models import Plan, Subscription
-from operational_api.commerce.service import customers, packs, plans
+from operational_api.commerce.desks import REFUND_DESK
+from operational_api.commerce.models import Payment, Plan, Subscription
+from operational_api.commerce.service import approvals, customers, packs, plans, refunds
+from operational_api.core.principal import Principal
+
+__all__ = [
+    "REFUND_DESK", "CurrentPlan", "PaymentMade", "PlanOffer", "current_plan", "current_plans", "ensure_customer",
+    "has_active_plan", "pack_sessions_left", "payments_of", "plans_for_sale", "request_refund", "return_pack_session",
+    "use_pack_session",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +108,48 @@ def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanO
         PlanOffer(sold.plan.code, sold.plan.name, sold.plan.description, sold.price.amount_minor, sold.price.currency)
         for sold in plans.offers(session, currency=currency, now=now)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMade:
+    """A payment that was captured. `left_minor` is what was not given back yet."""
+
+    payment_id: UUID
+    captured_at: datetime
+    amount_minor: int
+    left_minor: int
+    currency: str
+
+
+def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
+    """A customer's newest captured payments. The caller decides who may ask."""
+    rows = session.scalars(
+        select(Payment)
+        .where(Payment.customer_id == customer_id, Payment.captured_at.is_not(None))
+        .order_by(Payment.captured_at.desc(), Payment.id.desc())
+        .limit(limit)
+    ).all()
+    return [
+        PaymentMade(row.id, row.captured_at, row.amount_minor, row.amount_minor - back, row.currency)
+        for row in rows
+        if row.captured_at is not None
+        for back in (refunds.refunded_minor(session, row.id),)
+    ]
+
+
+def request_refund(
+    session: Session, *, payment_id: UUID, customer_id: UUID, amount_minor: int | None, reason: str,
+    principal: Principal, now: datetime,
+) -> None:  # fmt: skip
+    """Ask for a refund of one of a customer's payments; somebody else decides.
+
+    Args:
+        amount_minor: None for all that is left.
+
+    Raises:
+        PaymentNotFound, PaymentNotRefundable, RefundTooLarge, RefundAskedAlready, OwnRefundRequest.
+    """
+    approvals.request_refund(
+        session, payment_id=payment_id, customer_id=customer_id, amount_minor=amount_minor, reason=reason,
+        principal=principal, now=now,
+    )  # fmt: skip

@@ -20,12 +20,12 @@ from operational_api.commerce.schemas import (
     RefundCreate,
     RefundRead,
     RefundRequestRead,
-    RequestStatus,
     SubscriptionRead,
     WebhookRead,
 )
 from operational_api.commerce.service import approvals, checkout, invoices, plans, refunds, subscriptions, webhooks
 from operational_api.commerce.settings import RefundSettings, StripeSettings
+from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -163,10 +163,10 @@ def create_refund(
 
 @api.get("/refund-requests", dependencies=[Allowed("commerce.read_refund_requests")])
 def list_refund_requests(
-    session: DbSession, status: RequestStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+    session: DbSession, status: Status | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[RefundRequestRead]:
     """Refunds that were asked for, the newest first."""
-    rows, following = approvals.requests(session, status=status, limit=limit, cursor=cursor)
+    rows, following = approvals.REFUNDS.page(session, status=status, limit=limit, cursor=cursor)
     return Page(items=[RefundRequestRead.model_validate(row) for row in rows], next_cursor=following)
 
 
@@ -176,9 +176,9 @@ def list_refund_requests(
     status_code=201,
     dependencies=[Allowed("commerce.request_refund")],
 )
-def request_refund(body: RefundCreate, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
+def request_refund(body: RefundCreate, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
     """Ask for a refund; somebody else decides."""
-    return approvals.request_refund(session, **body.model_dump(), asked_by=account_id, now=datetime.now(UTC))
+    return approvals.request_refund(session, **body.model_dump(), principal=principal, now=datetime.now(UTC))
 
 
 @api.post(
@@ -187,10 +187,13 @@ def request_refund(body: RefundCreate, account_id: CurrentAccount, session: DbSe
     dependencies=[Allowed("commerce.approve_refund")],
 )
 def approve_refund(
-    request_id: UUID, principal: CurrentPrincipal, session: DbSession, provider: Provider
+    request_id: UUID, principal: CurrentPrincipal, session: DbSession, provider: Provider, body: Decision | None = None
 ) -> RefundRequest:
     """Give the money back that somebody else asked for."""
-    return approvals.approve(session, provider, request_id=request_id, principal=principal, now=datetime.now(UTC))
+    return approvals.approve(
+        session, provider, request_id=request_id, principal=principal, reason=body.reason if body else "",
+        now=datetime.now(UTC),
+    )  # fmt: skip
 
 
 @api.post(
@@ -198,9 +201,23 @@ def approve_refund(
     response_model=RefundRequestRead,
     dependencies=[Allowed("commerce.approve_refund")],
 )
-def decline_refund(request_id: UUID, account_id: CurrentAccount, session: DbSession) -> RefundRequest:
-    """Say no, or take back what one asked for."""
-    return approvals.decline(session, request_id=request_id, by=account_id, now=datetime.now(UTC))
+def decline_refund(
+    request_id: UUID, principal: CurrentPrincipal, session: DbSession, body: Decision | None = None
+) -> RefundRequest:
+    """Say no to what somebody else asked for."""
+    return approvals.REFUNDS.refuse(
+        session, request_id, principal=principal, reason=body.reason if body else "", now=datetime.now(UTC)
+    )
+
+
+@api.post(
+    "/refund-requests/{request_id}/withdrawal",
+    response_model=RefundRequestRead,
+    dependencies=[Allowed("commerce.request_refund")],
+)
+def withdraw_refund(request_id: UUID, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
+    """Take back what one asked for."""
+    return approvals.REFUNDS.withdraw(session, request_id, principal=principal, now=datetime.now(UTC))
 
 
 @router.post("/webhooks/stripe", tags=["webhooks"], dependencies=[Allowed("commerce.receive_webhook")])

@@ -1,7 +1,7 @@
 """What crosses HTTP. Amounts are integer minor units beside a currency."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from operational_api.commerce.models import Invoice
 from operational_api.commerce.service.plans import Offer
 from operational_api.commerce.service.subscriptions import Membership
+from operational_api.core.approvals import RequestRead
 
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL's text cannot hold a NUL character."""
@@ -138,9 +139,6 @@ class InvoiceRead(BaseModel):
         return cls.model_validate(row)
 
 
-RequestStatus = Literal["requested", "approved", "declined"]
-
-
 class RefundCreate(BaseModel):
     """How much of which payment to give back; all that is left unless an amount is named."""
 
@@ -162,22 +160,13 @@ class RefundRead(BaseModel):
     refunded_at: datetime
 
 
-class RefundRequestRead(BaseModel):
+class RefundRequestRead(RequestRead):
     """A refund asked for, and what was decided."""
 
-    model_config = ConfigDict(from_attributes=True)
-    id: UUID
     payment_id: UUID
     customer_id: UUID
     amount_minor: int
     currency: str
-    reason: str
-    status: RequestStatus
-    requested_by: UUID
-    requested_at: datetime
-    expires_at: datetime
-    decided_by: UUID | None
-    decided_at: datetime | None
     refund_id: UUID | None
 
 

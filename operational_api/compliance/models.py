@@ -1,10 +1,12 @@
 """Tables of the schema `compliance`."""
 
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from operational_api.core import approvals
 from operational_api.core.database import Base, Id, RequiredTime
 
 SCHEMA = {"schema": "compliance"}
@@ -35,3 +37,37 @@ class Consent(Base):
     policy_version: Mapped[str] = mapped_column(String(20))
     decided_at: Mapped[RequiredTime]
     decided_by: Mapped[UUID]
+
+
+class Export(approvals.Request, Base):
+    """A file of many customers' data for a purpose, asked for by one of us and approved by another.
+
+    `dataset`: customers or payments. `purpose`: accounting, legal, research or migration. `from_on` and `to_on` narrow
+    it to days (UTC, both included) of joining or of payment; null does not. The rest is null until the file is made.
+    """
+
+    __tablename__ = "exports"
+    __table_args__ = (
+        CheckConstraint("dataset in ('customers', 'payments')", name="dataset"),
+        CheckConstraint("purpose in ('accounting', 'legal', 'research', 'migration')", name="purpose"),
+        CheckConstraint("to_on >= from_on", name="ends_after_start"),
+        *approvals.rules("exports", once=["requested_by", "dataset"]),
+        SCHEMA,
+    )
+    dataset: Mapped[str] = mapped_column(String(20))
+    purpose: Mapped[str] = mapped_column(String(20))
+    from_on: Mapped[date | None]
+    to_on: Mapped[date | None]
+    row_count: Mapped[int | None] = mapped_column(Integer)
+    made_at: Mapped[datetime | None]
+    file_expires_at: Mapped[datetime | None]
+
+
+class ExportFile(Base):
+    """The file of an export until it expires. Never leaves by change capture."""
+
+    __tablename__ = "export_files"
+    __table_args__ = (SCHEMA,)
+    export_id: Mapped[UUID] = mapped_column(ForeignKey(Export.id, ondelete="CASCADE"), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[RequiredTime] = mapped_column(index=True)

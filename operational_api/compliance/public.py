@@ -4,19 +4,25 @@ Commands take the principal and decide by the policy; the HTTP API and the graph
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from operational_api.compliance.desks import DATASETS, EXPORT_DESK, PURPOSES, days
 from operational_api.compliance.schemas import ConsentsRead, ConsentsWrite
-from operational_api.compliance.service import consents
+from operational_api.compliance.service import consents, exports, trail
 from operational_api.compliance.service.consents import DATA_KINDS
+from operational_api.compliance.service.trail import Asked
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import Principal
 
 __all__ = [
-    "DATA_KINDS", "ConsentsRead", "ConsentsWrite", "decide_consents", "may_store", "shown_kinds", "storable_kinds",
+    "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "ExportMade",
+    "Noted", "decide_consents", "export_path", "exports_made", "may_store", "read_trail", "request_export", "shown_kinds",
+    "storable_kinds",
 ]  # fmt: skip
 
 
@@ -43,3 +49,91 @@ def decide_consents(session: Session, principal: Principal, body: ConsentsWrite,
         session, customer_id=principal.account_id, decisions=body.by_choice(), decided_by=principal.account_id, now=now
     )
     return ConsentsRead.of(consents.current(session, principal.account_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One entry of the audit log. Names are None for services, guests and people who are gone."""
+
+    sequence: int
+    occurred_at: datetime
+    actor_id: UUID | None
+    actor_name: str | None
+    actor_role: str | None
+    action: str
+    object_type: str
+    object_id: str
+    subject_id: UUID | None
+    subject_name: str | None
+    purpose: str | None
+    outcome: str
+    address: str | None
+    details: dict[str, Any]
+
+
+def read_trail(
+    session: Session, asked: Asked, *, principal: Principal, limit: int, cursor: str | None
+) -> tuple[list[Noted], str | None]:
+    """A page of the audit log, newest first; that it was read is in it from now on. The caller decides who may ask."""
+    rows, following = trail.read(session, asked, principal=principal, limit=limit, cursor=cursor)
+    return [
+        Noted(
+            one.entry.sequence, one.entry.occurred_at, one.entry.actor_id, one.actor_name, one.entry.actor_role,
+            one.entry.action, one.entry.object_type, one.entry.object_id, one.entry.subject_id, one.subject_name,
+            one.entry.purpose, one.entry.outcome, one.entry.address, one.entry.details,
+        )
+        for one in rows
+    ], following  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ExportMade:
+    """An export that was asked for. `state`: requested, declined, withdrawn, expired, making, ready or gone."""
+
+    export_id: UUID
+    dataset: str
+    purpose: str
+    days: str
+    state: str
+    requested_by: UUID
+    requested_at: datetime
+    row_count: int | None
+    file_expires_at: datetime | None
+
+
+def exports_made(
+    session: Session, *, now: datetime, limit: int, cursor: str | None
+) -> tuple[list[ExportMade], str | None]:
+    """A page of exports, the newest first. The caller decides who may ask."""
+    rows, following = exports.EXPORTS.page(session, status=None, limit=limit, cursor=cursor)
+    return [
+        ExportMade(
+            row.id, row.dataset, row.purpose, days(row), exports.state(row, now), row.requested_by, row.requested_at,
+            row.row_count, row.file_expires_at,
+        )
+        for row in rows
+    ], following  # fmt: skip
+
+
+def request_export(
+    session: Session, *, dataset: str, purpose: str, reason: str, from_on: date | None, to_on: date | None,
+    principal: Principal, now: datetime,
+) -> None:  # fmt: skip
+    """Ask for a file of customers' data; somebody else decides.
+
+    Raises:
+        ExportAskedAlready: one of the same kind that they asked for is waiting.
+    """
+    exports.request_export(
+        session, dataset=dataset, purpose=purpose, reason=reason, from_on=from_on, to_on=to_on, principal=principal,
+        now=now,
+    )  # fmt: skip
+
+
+def export_path(session: Session, *, export_id: UUID, principal: Principal, now: datetime) -> str:
+    """Where the file is served to who asked for it, before it is signed.
+
+    Raises:
+        ExportNotFound, ExportNotReady, ExportGone.
+    """
+    return exports.file_path(exports.require_ready(session, export_id=export_id, principal=principal, now=now).id)

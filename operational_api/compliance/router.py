@@ -1,17 +1,27 @@
 """HTTP to the services of compliance and back, under /api/compliance."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from operational_api.compliance import public
-from operational_api.compliance.schemas import AuditEntryRead, ConsentsRead, ConsentsWrite, DecisionRead, ReadingRead
-from operational_api.compliance.service import consents, trail
-from operational_api.core import audit
+from operational_api.compliance.models import Export
+from operational_api.compliance.schemas import (
+    AuditEntryRead,
+    ConsentsRead,
+    ConsentsWrite,
+    DecisionRead,
+    ExportCreate,
+    ExportLink,
+    ExportRead,
+    ReadingRead,
+)
+from operational_api.compliance.service import consents, exports, trail
+from operational_api.core import signed_urls
+from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -44,7 +54,7 @@ def list_decisions(
 
 @router.get("/audit", dependencies=[Allowed("compliance.read_audit")])
 def list_audit(
-    admin_id: CurrentAccount,
+    principal: CurrentPrincipal,
     session: DbSession,
     person: UUID | None = None,
     actor: UUID | None = None,
@@ -53,17 +63,14 @@ def list_audit(
     outcome: Literal["done", "refused", "failed"] | None = None,
     since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    object_type: Annotated[str | None, Query(max_length=80, description="Class name of what it was done to.")] = None,
+    object_id: Annotated[str | None, Query(max_length=200)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEntryRead]:
     """Who did what, newest first. Asking is written down as well."""
-    asked = trail.Asked(person, actor, subject, action, outcome, since, until)
-    rows, following = trail.entries(session, asked, limit=limit, cursor=cursor)
-    told = {name: str(value) for name, value in asdict(asked).items() if value is not None}
-    audit.record(
-        session, "compliance.read_audit", "AuditLog", "all", actor_id=admin_id, subject_id=subject or person,
-        purpose="audit", details=told,
-    )  # fmt: skip
+    asked = trail.Asked(person, actor, subject, action, outcome, since, until, object_type, object_id)
+    rows, following = trail.read(session, asked, principal=principal, limit=limit, cursor=cursor)
     return Page(items=[AuditEntryRead.of(row) for row in rows], next_cursor=following)
 
 
@@ -72,3 +79,79 @@ def list_readings(customer_id: CurrentAccount, session: DbSession) -> Page[Readi
     """Who else looked at one's health data within the last year."""
     rows = trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN)
     return Page(items=[ReadingRead.model_validate(row) for row in rows])
+
+
+@router.get("/exports", dependencies=[Allowed("compliance.read_exports")])
+def list_exports(
+    session: DbSession, status: Status | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[ExportRead]:
+    """Files of customers' data that were asked for, the newest first."""
+    rows, following = exports.EXPORTS.page(session, status=status, limit=limit, cursor=cursor)
+    return Page(items=[ExportRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.post(
+    "/exports", response_model=ExportRead, status_code=201,
+    dependencies=[Allowed("compliance.request_customer_export")],
+)  # fmt: skip
+def request_export(body: ExportCreate, principal: CurrentPrincipal, session: DbSession) -> Export:
+    """Ask for a file of customers' data; somebody else decides."""
+    return exports.request_export(session, **body.model_dump(), principal=principal, now=datetime.now(UTC))
+
+
+@router.post(
+    "/exports/{export_id}/approval", response_model=ExportRead, dependencies=[Allowed("compliance.approve_export")]
+)
+def approve_export(
+    export_id: UUID, principal: CurrentPrincipal, session: DbSession, body: Decision | None = None
+) -> Export:
+    """Say yes to what somebody else asked for: the file is made within a minute."""
+    return exports.approve(
+        session, export_id=export_id, principal=principal, reason=body.reason if body else "", now=datetime.now(UTC)
+    )
+
+
+@router.post(
+    "/exports/{export_id}/refusal", response_model=ExportRead, dependencies=[Allowed("compliance.approve_export")]
+)
+def decline_export(
+    export_id: UUID, principal: CurrentPrincipal, session: DbSession, body: Decision | None = None
+) -> Export:
+    """Say no to what somebody else asked for."""
+    return exports.EXPORTS.refuse(
+        session, export_id, principal=principal, reason=body.reason if body else "", now=datetime.now(UTC)
+    )
+
+
+@router.post(
+    "/exports/{export_id}/withdrawal", response_model=ExportRead,
+    dependencies=[Allowed("compliance.request_customer_export")],
+)  # fmt: skip
+def withdraw_export(export_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Export:
+    """Take back what one asked for."""
+    return exports.EXPORTS.withdraw(session, export_id, principal=principal, now=datetime.now(UTC))
+
+
+@router.post("/exports/{export_id}/link", status_code=201, dependencies=[Allowed("compliance.open_export")])
+def create_export_link(
+    request: Request, export_id: UUID, principal: CurrentPrincipal, session: DbSession
+) -> ExportLink:
+    """An address at which who asked for the file fetches it within five minutes."""
+    now = datetime.now(UTC)
+    row = exports.require_ready(session, export_id=export_id, principal=principal, now=now)
+    url = signed_urls.signer(request).sign(exports.file_path(row.id), subject=principal.key, now=now)
+    return ExportLink(url=url, expires_at=now + signed_urls.LONGEST)
+
+
+@router.get(
+    "/export-files/{export_id}",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}}},
+    dependencies=[Allowed("compliance.open_export_file")],
+)
+def read_export_file(export_id: UUID, subject: signed_urls.SignedSubject, session: DbSession) -> Response:
+    """The file of an export, for whoever holds its signed address. Reading it is written down."""
+    row, content = exports.read_file(session, export_id=export_id, subject=subject, now=datetime.now(UTC))
+    name = f"{row.dataset}-{row.made_at:%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Referrer-Policy": "no-referrer"}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)

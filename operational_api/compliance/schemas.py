@@ -1,15 +1,16 @@
 """What crosses HTTP."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Literal
+from datetime import date, datetime
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from operational_api.compliance.models import Consent
 from operational_api.compliance.service.consents import CHOICES, POLICY_VERSION, Choice, is_given
 from operational_api.compliance.service.trail import Named
+from operational_api.core.approvals import Reason, RequestRead
 
 DataKind = Literal["activity", "sleep", "daily", "body", "training", "injuries"]
 Purpose = Literal["coaching", "modelling"]
@@ -111,3 +112,38 @@ class ReadingRead(BaseModel):
     action: str
     times: int
     last_at: datetime
+
+
+class ExportCreate(BaseModel):
+    """Which data, for what, and why; days of joining or of payment in UTC, both included."""
+
+    dataset: Literal["customers", "payments"]
+    purpose: Literal["accounting", "legal", "research", "migration"]
+    reason: Reason
+    from_on: date | None = None
+    to_on: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_on and self.to_on and self.to_on < self.from_on:
+            raise ValueError("to_on is before from_on")
+        return self
+
+
+class ExportRead(RequestRead):
+    """An export asked for, what was decided, and until when its file can be fetched."""
+
+    dataset: str
+    purpose: str
+    from_on: date | None
+    to_on: date | None
+    row_count: int | None
+    made_at: datetime | None
+    file_expires_at: datetime | None
+
+
+class ExportLink(BaseModel):
+    """Where the file is for the next five minutes, for who asked for it."""
+
+    url: str
+    expires_at: datetime

@@ -41,10 +41,12 @@ _DOORS = {"coach": "gateway.open_coach_console", "admin": "gateway.open_admin_co
 
 
 class ScreenRead(BaseModel):
-    """A screen that opens for whoever asked. `name` is the app's path, or a console's page."""
+    """A screen that opens for whoever asked. `name` is the app's path, or a console's page; `label` the menu's words
+    for it, empty for a console's pages, which have their own."""
 
     surface: Surface
     name: str
+    label: str = ""
 
 
 class ScreenList(BaseModel):
@@ -65,7 +67,11 @@ def names_of(principal: Principal, surface: Surface) -> list[str]:
 @router.get("/screens", dependencies=[Allowed("gateway.read_screens")])
 def list_screens(request: Request, principal: CurrentPrincipal, surface: Surface | None = None) -> ScreenList:
     """The screens that open for the person who asks, in the order of the menu."""
-    found = [ScreenRead(surface="app", name=item.href) for item in request.app.state.nav if item.is_for(principal)]
+    found = [
+        ScreenRead(surface="app", name=item.href, label=item.label)
+        for item in request.app.state.nav
+        if item.is_for(principal)
+    ]
     consoles: tuple[Surface, ...] = ("coach", "admin")
     found += [ScreenRead(surface=one, name=name) for one in consoles for name in names_of(principal, one)]
     return ScreenList(items=[one for one in found if surface in (None, one.surface)])

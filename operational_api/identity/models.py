@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from operational_api.core import approvals
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
 
 SCHEMA = {"schema": "identity"}
@@ -324,29 +325,32 @@ class SignInPopulation(Base):
     logins: Mapped[int] = mapped_column(BigInteger)
 
 
-class RoleGrant(Base):
-    """One person's role, asked for by one admin and decided by another. `status`: requested, approved, declined.
+class RoleGrant(approvals.Request, Base):
+    """One person's role, asked for by one admin and decided by another (`core.approvals`).
 
-    `from_role` is what they had when it was asked for; approving it later than `expires_at` is refused.
+    `from_role` is what they had when it was asked for.
     """
 
     __tablename__ = "role_grants"
-    __table_args__ = (
-        CheckConstraint("status in ('requested', 'approved', 'declined')", name="status"),
-        CheckConstraint("(status = 'requested') = (decided_by is null)", name="decided_by_somebody"),
-        CheckConstraint("status <> 'approved' or decided_by <> requested_by", name="not_by_who_asked"),
-        CheckConstraint("status <> 'approved' or decided_by <> account_id", name="not_by_who_gains"),
-        Index("uq_role_grants_open", "account_id", unique=True, postgresql_where=text("status = 'requested'")),
-        SCHEMA,
-    )
-    id: Mapped[Id]
+    __table_args__ = (*approvals.rules("role_grants", once=["account_id"], about="account_id"), SCHEMA)
     account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     from_role: Mapped[str] = mapped_column(String(20))
     role: Mapped[str] = mapped_column(String(20))
-    reason: Mapped[str]
-    status: Mapped[str] = mapped_column(String(20), server_default="requested")
-    requested_by: Mapped[UUID]
-    requested_at: Mapped[RequiredTime]
-    expires_at: Mapped[RequiredTime]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
+
+
+class FactorReset(approvals.Request, Base):
+    """A person lost their second factor: one of us who knows that it is them asks for its removal, another decides.
+
+    `identity_check` says how it was made sure that it is them: photo_id, video_call or known_person. `is_staff`: was no
+    customer when it was asked, so that admins alone decide.
+    """
+
+    __tablename__ = "factor_resets"
+    __table_args__ = (
+        CheckConstraint("identity_check in ('photo_id', 'video_call', 'known_person')", name="identity_check"),
+        *approvals.rules("factor_resets", once=["account_id"], about="account_id"),
+        SCHEMA,
+    )
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    identity_check: Mapped[str] = mapped_column(String(20))
+    is_staff: Mapped[bool]

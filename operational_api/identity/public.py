@@ -1,7 +1,8 @@
-"""What other contexts may ask identity: who an account is. Ids and plain values only."""
+"""What other contexts may ask identity: who an account is, and what of it takes two people. Ids and plain values."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -9,11 +10,19 @@ from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Forbidden
 from operational_api.core.principal import Principal
+from operational_api.identity.desks import CHECKS, RESET_DESK, ROLE_DESK
+from operational_api.identity.factor_resets import service as _resets
 from operational_api.identity.models import Account
-from operational_api.identity.schemas import AccountRead as AccountRead
-from operational_api.identity.schemas import ProfileUpdate as ProfileUpdate
+from operational_api.identity.roles import service as _roles
+from operational_api.identity.schemas import AccountRead, ProfileUpdate
 from operational_api.identity.service import accounts
+from operational_api.identity.service import factors as _factors
 from operational_api.web import sessions as web_sessions
+
+__all__ = [
+    "CHECKS", "RESET_DESK", "ROLE_DESK", "AccountRead", "Person", "ProfileUpdate", "find_people", "people", "person",
+    "request_factor_reset", "request_role", "second_steps", "update_profile",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +58,53 @@ def update_profile(session: Session, principal: Principal, body: ProfileUpdate) 
     account = accounts.update_profile(session, account_id=principal.account_id, **body.model_dump())
     web_sessions.rename(session, account_id=account.id, display_name=account.display_name, time_zone=account.time_zone)
     return AccountRead.model_validate(account)
+
+
+def find_people(session: Session, text: str, *, customers_only: bool, limit: int) -> list[Person]:
+    """People by part of their name, or by their e-mail address in full; by name. Closed accounts are not found.
+
+    The caller decides who may ask.
+    """
+    wanted = " ".join(text.split())
+    query = select(
+        Account.id, Account.email, Account.display_name, Account.role, Account.time_zone, Account.locale
+    ).where(
+        Account.disabled_at.is_(None),
+        Account.display_name.icontains(wanted, autoescape=True) | (Account.email == wanted.lower()),
+    )  # fmt: skip
+    if customers_only:
+        query = query.where(Account.role == "customer")
+    rows = session.execute(query.order_by(Account.display_name, Account.id).limit(limit))
+    return [Person(*row) for row in rows]
+
+
+def second_steps(session: Session, account_id: UUID) -> int:
+    """How many second factors somebody has."""
+    return _factors.of(session, account_id).count
+
+
+def request_role(
+    session: Session, *, account_id: UUID, role: str, reason: str, principal: Principal, now: datetime
+) -> None:
+    """Ask for somebody to have a role; somebody else decides.
+
+    Raises:
+        AccountNotFound, OwnRoleGrant, RoleUnchanged, RoleAskedAlready.
+    """
+    _roles.request_role(session, account_id=account_id, role=role, reason=reason, principal=principal, now=now)
+
+
+def request_factor_reset(
+    session: Session, *, account_id: UUID, identity_check: str, reason: str, principal: Principal, now: datetime
+) -> None:
+    """Ask for somebody's lost second factors to be taken away; somebody else decides, and the person is told.
+
+    Args:
+        identity_check: One of `CHECKS`.
+
+    Raises:
+        AccountNotFound, OwnReset, NothingToReset, ResetAskedAlready.
+    """
+    _resets.request_reset(
+        session, account_id=account_id, identity_check=identity_check, reason=reason, principal=principal, now=now
+    )

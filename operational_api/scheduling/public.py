@@ -12,8 +12,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Forbidden
+from operational_api.core.policy import is_allowed
 from operational_api.core.principal import Principal
 from operational_api.scheduling import access
+from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
 from operational_api.scheduling.service import agenda, bookings
@@ -104,3 +106,79 @@ def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, 
 
 def _read(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """A place where people train. `time_zone` rules its day."""
+
+    location_id: UUID
+    name: str
+    time_zone: str
+
+
+def studios(session: Session) -> list[Studio]:
+    """Every studio, by name."""
+    rows = session.execute(select(Location.id, Location.name, Location.time_zone).order_by(Location.name, Location.id))
+    return [Studio(*row) for row in rows]
+
+
+def studio_of(session: Session, coach_id: UUID) -> UUID | None:
+    """Where a coach works; None of who is no coach."""
+    return session.scalar(select(Coach.location_id).where(Coach.id == coach_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who comes to a studio when. `can_mark`: it has begun, and this reader may say whether they came."""
+
+    booking_id: UUID
+    customer_id: UUID
+    customer_name: str
+    coach_name: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    status: str
+    can_mark: bool
+
+
+def seats_of_day(
+    session: Session, principal: Principal, *, location_id: UUID, since: datetime, until: datetime, now: datetime
+) -> list[Seat]:
+    """Seats held at a studio in a span of time, as far as the reader may see them: a coach their own.
+
+    Raises:
+        Forbidden: somebody asks who sees no bookings.
+    """
+    customer_id, coach_id = access.whose_bookings(principal, None, None)
+    found: list[Seat] = []
+    cursor: str | None = None
+    while True:
+        rows, cursor = agenda.list_bookings(
+            session, customer_id=customer_id, coach_id=coach_id, location_id=location_id, starts_from=since,
+            starts_before=until, limit=200, cursor=cursor,
+        )  # fmt: skip
+        found += [_seat(principal, row, now) for row in rows if row.booking.status in HOLDING]
+        if cursor is None:
+            return found
+
+
+def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
+    booking = row.booking
+    may_mark = is_allowed(principal, "scheduling.mark_outcome", bookings.resource_of(booking, kind="business"))
+    return Seat(
+        booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
+        booking.ends_at, booking.status, may_mark and booking.starts_at <= now,
+    )  # fmt: skip
+
+
+def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, outcome: Outcome, now: datetime) -> None:
+    """Say whether somebody came, once it has begun.
+
+    Raises:
+        BookingNotFound: none, or the principal may not say so of it.
+        BookingClosed, SessionNotStarted.
+    """
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
+    bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=now)

@@ -28,6 +28,7 @@ LANDING = (
     ("training.train", "/home"),
     ("gateway.open_coach_console", "/coach/"),
     ("gateway.open_admin_console", "/admin/"),
+    ("staff.open_desk", "/staff"),
     ("identity.keep_account", "/account"),
 )
 """Where people start: the first place whose action they may do."""

@@ -29,7 +29,7 @@ CAPTURED = {
     "scheduling": ("availability_rules", "bookings", "coaches", "locations", "slots", "time_off", "waitlist_entries"),
     "engagement": ("contact_preferences", "leads", "messages", "outgoing_emails"),
     "automation": ("churn_scores", "rules", "runs"),
-    "compliance": ("consents",),
+    "compliance": ("consents", "exports"),
     "integrations": ("connector_runs", "connectors", "wearable_links", "wearable_payloads"),
 }  # fmt: skip
 """Published tables by schema; a test compares them with the models. Identity keeps its secrets to itself."""

@@ -88,6 +88,19 @@ ROLES_OF: dict[str, str] = {
     "integrations.revoke": "admin data",
     "analytics.read_metrics": f"{PEOPLE} service",
     "analytics.read_lineage": f"{COACHES} finance admin data",
+    "compliance.request_customer_export": "admin data",
+    "compliance.read_exports": "admin data",
+    "compliance.approve_export": "admin",
+    "compliance.open_export": "admin data",
+    "compliance.open_export_file": EVERYBODY,
+    "identity.look_up_person": "front_desk support admin",
+    "identity.read_contact": "support admin",
+    "identity.read_factor_resets": "front_desk support admin",
+    "identity.request_factor_reset": "front_desk support admin",
+    "identity.approve_factor_reset": "support admin",
+    "scheduling.see_day": f"{COACHES} front_desk support admin",
+    "staff.open_desk": f"{COACHES} front_desk support finance admin data",
+    "staff.read_requests": "front_desk support finance admin data",
 }
 
 
@@ -108,6 +121,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.approve_refund": (
         "POST /api/commerce/refund-requests/{request_id}/approval",
         "POST /api/commerce/refund-requests/{request_id}/refusal",
+        "POST /staff/requests/refunds/{request_id}/approve",
+        "POST /staff/requests/refunds/{request_id}/refuse",
     ),
     "commerce.buy": (
         "POST /api/commerce/checkout-sessions",
@@ -133,12 +148,17 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "commerce.read_refund_requests": ("GET /api/commerce/refund-requests",),
     "commerce.receive_webhook": ("POST /webhooks/stripe",),
-    "commerce.request_refund": ("POST /api/commerce/refund-requests",),
+    "commerce.request_refund": (
+        "POST /api/commerce/refund-requests",
+        "POST /api/commerce/refund-requests/{request_id}/withdrawal",
+        "POST /staff/people/{account_id}/refunds",
+        "POST /staff/requests/refunds/{request_id}/withdraw",
+    ),
     "compliance.decide_consents": (
         "PUT /api/compliance/consents",
         "POST /privacy",
     ),
-    "compliance.read_audit": ("GET /api/compliance/audit",),
+    "compliance.read_audit": ("GET /api/compliance/audit", "GET /staff/audit"),
     "compliance.read_consents": (
         "GET /api/compliance/consents",
         "GET /api/compliance/consents/history",
@@ -172,6 +192,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "identity.approve_role": (
         "POST /api/identity/role-grants/{grant_id}/approval",
         "POST /api/identity/role-grants/{grant_id}/refusal",
+        "POST /staff/requests/roles/{request_id}/approve",
+        "POST /staff/requests/roles/{request_id}/refuse",
     ),
     "identity.keep_account": (
         "GET /api/identity/me",
@@ -205,7 +227,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.read_role_grants": ("GET /api/identity/role-grants",),
     "identity.read_sign_ins": ("GET /api/identity/sign-ins",),
-    "identity.request_role": ("POST /api/identity/role-grants",),
+    "identity.request_role": (
+        "POST /api/identity/role-grants",
+        "POST /api/identity/role-grants/{grant_id}/withdrawal",
+        "POST /staff/people/{account_id}/roles",
+        "POST /staff/requests/roles/{request_id}/withdraw",
+    ),
     "identity.sign_in": (
         "POST /api/identity/accounts",
         "POST /api/identity/email-verifications",
@@ -310,7 +337,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
     "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
-    "scheduling.mark_outcome": ("POST /api/scheduling/bookings/{booking_id}/outcome",),
+    "scheduling.mark_outcome": (
+        "POST /api/scheduling/bookings/{booking_id}/outcome",
+        "POST /staff/bookings/{booking_id}/outcome",
+    ),
     "scheduling.open_calendar_file": ("GET /api/scheduling/calendar-files/{booking_id}",),
     "scheduling.read_availability": ("GET /api/scheduling/availability",),
     "scheduling.read_booking": (
@@ -360,6 +390,38 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /progress",
         "GET /api/bff/customer",
     ),
+    "compliance.read_exports": ("GET /api/compliance/exports", "GET /staff/exports"),
+    "compliance.request_customer_export": (
+        "POST /api/compliance/exports",
+        "POST /api/compliance/exports/{export_id}/withdrawal",
+        "POST /staff/exports",
+        "POST /staff/requests/exports/{request_id}/withdraw",
+    ),
+    "compliance.approve_export": (
+        "POST /api/compliance/exports/{export_id}/approval",
+        "POST /api/compliance/exports/{export_id}/refusal",
+        "POST /staff/requests/exports/{request_id}/approve",
+        "POST /staff/requests/exports/{request_id}/refuse",
+    ),
+    "compliance.open_export": ("POST /api/compliance/exports/{export_id}/link", "POST /staff/exports/{export_id}/link"),
+    "compliance.open_export_file": ("GET /api/compliance/export-files/{export_id}",),
+    "identity.read_factor_resets": ("GET /api/identity/factor-resets",),
+    "identity.request_factor_reset": (
+        "POST /api/identity/factor-resets",
+        "POST /api/identity/factor-resets/{reset_id}/withdrawal",
+        "POST /staff/people/{account_id}/factor-resets",
+        "POST /staff/requests/factor-resets/{request_id}/withdraw",
+    ),
+    "identity.approve_factor_reset": (
+        "POST /api/identity/factor-resets/{reset_id}/approval",
+        "POST /api/identity/factor-resets/{reset_id}/refusal",
+        "POST /staff/requests/factor-resets/{request_id}/approve",
+        "POST /staff/requests/factor-resets/{request_id}/refuse",
+    ),
+    "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
+    "scheduling.see_day": ("GET /staff/today",),
+    "staff.open_desk": ("GET /staff",),
+    "staff.read_requests": ("GET /staff/requests",),
 }
 """Every route, under the action that it must name."""
 
@@ -446,6 +508,12 @@ OBJECTS: dict[str, Object] = {
     "POST /account/sessions/{session_id}/end": Object("session", PEOPLE),
     "POST /account/sign-ins/{attempt_id}/dispute": Object("attempt", PEOPLE),
     "POST /account/factors/passkeys/{passkey_id}/remove": Object("passkey", PEOPLE),
+    "GET /staff/people/{account_id}": Object("customer", every="front_desk support admin"),
+    "POST /staff/people/{account_id}/factor-resets": Object(
+        "customer", every="front_desk support admin", form={"identity_check": "photo_id", "reason": "Lost"}
+    ),
+    "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
+    "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
 }
 """Routes whose id names something of one person."""
 
@@ -464,6 +532,21 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
     "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
     "POST /api/integrations/connectors/{name}/runs",
+    "POST /api/commerce/refund-requests/{request_id}/withdrawal",
+    "POST /api/identity/role-grants/{grant_id}/withdrawal",
+    "POST /api/identity/factor-resets/{reset_id}/approval", "POST /api/identity/factor-resets/{reset_id}/refusal",
+    "POST /api/identity/factor-resets/{reset_id}/withdrawal",
+    "POST /api/compliance/exports/{export_id}/approval", "POST /api/compliance/exports/{export_id}/refusal",
+    "POST /api/compliance/exports/{export_id}/withdrawal",
+    "POST /api/compliance/exports/{export_id}/link",  # to who asked for it, tested beside it
+    "POST /staff/exports/{export_id}/link",
+    "POST /staff/people/{account_id}/refunds",  # the payment in the form has to be theirs, tested beside it
+    *(
+        f"POST /staff/requests/{kind}/{{request_id}}/{answer}"
+        for kind in ("refunds", "roles", "factor-resets", "exports")
+        for answer in ("approve", "refuse", "withdraw")
+    ),
+    "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 
@@ -472,6 +555,8 @@ SEES_STRANGERS = {
     "training.list_clients": "front_desk support admin",
     "automation.read_runs": "admin data",
     "integrations.deliver": "service",
+    "scheduling.see_day": "front_desk support admin",
+    "identity.look_up_person": "front_desk support admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

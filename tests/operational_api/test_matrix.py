@@ -237,7 +237,8 @@ class Asking:
         path = re.sub(r"{\w+}", str(id_ if id_ is not None and where == "path" else new_id()), path)
         savepoint = self._connection.begin_nested()
         try:
-            answer = await self._client.request(route.method, path, params=query, json=body, headers=headers)
+            sent = {"data": self.world.filled(about.form)} if about and about.form else {"json": body}
+            answer = await self._client.request(route.method, path, params=query, headers=headers, **sent)
         finally:
             savepoint.rollback()
         is_problem = answer.headers.get("content-type", "").startswith("application/problem")

@@ -85,7 +85,10 @@ class TestContextRoles:
             "platform.decided_kinds(uuid[])",
             "platform.must_hold(uuid,text,timestamp with time zone,uuid[])",
         }
-        assert {view for (view,) in views} == {"engagement.contacts", "compliance.people"}
+        assert {view for (view,) in views} == {
+            "engagement.contacts", "compliance.people", "compliance.exported_customers",
+            "compliance.exported_payments",
+        }  # fmt: skip
 
     def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
         with connect(server, "plyo_api") as connection:

@@ -1,15 +1,12 @@
-"""Refunds that two people decide: one asks, another approves or declines. Small ones need one person only."""
+"""Refunds: small ones one person gives alone, larger ones are asked for by one and decided by another."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import RefundDecided, RefundRequested
-from contracts.ids import new_id
 from operational_api.commerce.errors import (
     OwnRefundRequest,
     PaymentNotFound,
@@ -23,12 +20,29 @@ from operational_api.commerce.errors import (
 from operational_api.commerce.models import Payment, RefundRequest
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import refunds
-from operational_api.core.outbox import publish
-from operational_api.core.paging import after, cut
-from operational_api.core.policy import Resource, is_allowed
+from operational_api.core.approvals import Approvals
 from operational_api.core.principal import Principal
 
-OPEN_FOR = timedelta(days=7)
+
+def _requested(row: RefundRequest) -> RefundRequested:
+    return RefundRequested(
+        occurred_at=row.requested_at, request_id=row.id, payment_id=row.payment_id, customer_id=row.customer_id,
+        amount_minor=row.amount_minor, currency=row.currency, requested_by=row.requested_by,
+    )  # fmt: skip
+
+
+def _decided(row: RefundRequest, now: datetime) -> RefundDecided:
+    return RefundDecided(
+        occurred_at=now, request_id=row.id, payment_id=row.payment_id, decision=row.status, decided_by=row.decided_by,
+        requested_by=row.requested_by,
+    )  # fmt: skip
+
+
+REFUNDS = Approvals(
+    RefundRequest, ask="commerce.request_refund", decide="commerce.approve_refund",
+    about=lambda row: row.customer_id, once=("payment_id",), requested=_requested, decided=_decided,
+    missing=RefundRequestNotFound, own=OwnRefundRequest, closed=RefundRequestClosed, asked_already=RefundAskedAlready,
+)  # fmt: skip
 
 
 def require_small(session: Session, *, payment_id: UUID, amount_minor: int | None, limits: Mapping[str, int]) -> None:
@@ -55,21 +69,24 @@ def require_small(session: Session, *, payment_id: UUID, amount_minor: int | Non
 
 
 def request_refund(
-    session: Session, *, payment_id: UUID, amount_minor: int | None, reason: str, asked_by: UUID, now: datetime
-) -> RefundRequest:
+    session: Session, *, payment_id: UUID, amount_minor: int | None, reason: str, principal: Principal, now: datetime,
+    customer_id: UUID | None = None,
+) -> RefundRequest:  # fmt: skip
     """Ask for a refund and announce it.
 
     Args:
         amount_minor: None for all that is left.
+        customer_id: Whose payment it has to be; None for anybody's.
 
     Raises:
         PaymentNotFound: no such payment.
         PaymentNotRefundable: not captured, or given back already.
         RefundTooLarge: more than is left.
         RefundAskedAlready: one of this payment is waiting to be decided.
+        OwnRefundRequest: it is the principal's own payment.
     """
     payment = session.get(Payment, payment_id)
-    if payment is None:
+    if payment is None or (customer_id is not None and payment.customer_id != customer_id):
         raise PaymentNotFound
     left = payment.amount_minor - refunds.refunded_minor(session, payment_id)
     if payment.status != "captured" or left == 0:
@@ -78,108 +95,28 @@ def request_refund(
     if amount > left:
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
     row = RefundRequest(
-        id=new_id(), payment_id=payment_id, customer_id=payment.customer_id, amount_minor=amount,
-        currency=payment.currency, reason=reason, status="requested", requested_by=asked_by, requested_at=now,
-        expires_at=now + OPEN_FOR,
+        payment_id=payment_id, customer_id=payment.customer_id, amount_minor=amount, currency=payment.currency,
+        reason=reason,
     )  # fmt: skip
-    try:
-        with session.begin_nested():
-            _close_stale(session, payment_id, asked_by, now)
-            session.add(row)
-            session.flush()
-    except IntegrityError as error:
-        raise RefundAskedAlready from error
-    publish(
-        session,
-        RefundRequested(
-            occurred_at=now, request_id=row.id, payment_id=payment_id, customer_id=row.customer_id,
-            amount_minor=amount, currency=row.currency, requested_by=asked_by,
-        ),
-    )  # fmt: skip
-    return row
-
-
-def _close_stale(session: Session, payment_id: UUID, by: UUID, now: datetime) -> None:
-    # Nobody can approve it any more, and it must not block a new one.
-    for stale in session.scalars(
-        select(RefundRequest).where(
-            RefundRequest.payment_id == payment_id,
-            RefundRequest.status == "requested",
-            RefundRequest.expires_at <= now,
-        )
-    ):
-        stale.status, stale.decided_by, stale.decided_at = "declined", by, now
-    session.flush()
+    return REFUNDS.request(session, row, principal=principal, now=now)
 
 
 def approve(
-    session: Session, provider: PaymentProvider, *, request_id: UUID, principal: Principal, now: datetime
-) -> RefundRequest:
+    session: Session, provider: PaymentProvider, *, request_id: UUID, principal: Principal, reason: str = "",
+    now: datetime,
+) -> RefundRequest:  # fmt: skip
     """Give the money back that somebody else asked for, and announce the decision.
 
     Raises:
-        RefundRequestNotFound: there is none.
-        OwnRefundRequest: the principal asked for it, or it is about them.
-        RefundRequestClosed: decided already, or asked too long ago.
+        RefundRequestNotFound, RefundRequestClosed, OwnRefundRequest: as `core.approvals` says.
         PaymentNotRefundable, RefundTooLarge: the payment is not what it was.
     """
-    row = _open(session, request_id)
-    asked = Resource(
-        "RefundRequest", row.id, customer_id=row.customer_id, kind="business", requested_by=row.requested_by,
-        expires_at=row.expires_at,
-    )  # fmt: skip
-    if not is_allowed(principal, "commerce.approve_refund", asked) or principal.account_id is None:
-        if row.expires_at <= now:
-            raise RefundRequestClosed("This was asked too long ago. Ask for it again.")
-        raise OwnRefundRequest
-    made = refunds.refund_payment(
-        session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
-        actor_id=principal.account_id, now=now,
-    )  # fmt: skip
-    row.refund_id = made.id
-    return _decide(session, row, "approved", principal.account_id, now)
 
+    def give_back(row: RefundRequest) -> None:
+        made = refunds.refund_payment(
+            session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
+            actor_id=principal.account_id, now=now,
+        )  # fmt: skip
+        row.refund_id = made.id
 
-def decline(session: Session, *, request_id: UUID, by: UUID, now: datetime) -> RefundRequest:
-    """Say no, or take back what one asked for oneself.
-
-    Raises:
-        RefundRequestNotFound: there is none.
-        RefundRequestClosed: decided already.
-    """
-    return _decide(session, _open(session, request_id), "declined", by, now)
-
-
-def requests(
-    session: Session, *, status: str | None, limit: int, cursor: str | None
-) -> tuple[list[RefundRequest], str | None]:
-    """A page of what was asked for, the newest first."""
-    query = select(RefundRequest).order_by(RefundRequest.id.desc()).limit(limit + 1)
-    if status is not None:
-        query = query.where(RefundRequest.status == status)
-    if cursor is not None:
-        (last,) = after(cursor, UUID)
-        query = query.where(RefundRequest.id < last)
-    return cut(session.scalars(query).all(), limit, lambda one: (one.id,))
-
-
-def _open(session: Session, request_id: UUID) -> RefundRequest:
-    row = session.get(RefundRequest, request_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise RefundRequestNotFound
-    if row.status != "requested":
-        raise RefundRequestClosed
-    return row
-
-
-def _decide(session: Session, row: RefundRequest, status: str, by: UUID, now: datetime) -> RefundRequest:
-    row.status, row.decided_by, row.decided_at = status, by, now
-    session.flush()
-    publish(
-        session,
-        RefundDecided(
-            occurred_at=now, request_id=row.id, payment_id=row.payment_id, decision=status, decided_by=by,
-            requested_by=row.requested_by,
-        ),
-    )  # fmt: skip
-    return row
+    return REFUNDS.approve(session, request_id, principal=principal, effect=give_back, reason=reason, now=now)

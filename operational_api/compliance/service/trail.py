@@ -4,15 +4,17 @@ Written by every context through `core.audit`. Reading it is written down too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Column, MetaData, Select, String, Table, Uuid, func, select
 from sqlalchemy.orm import Session
 
+from operational_api.core import audit
 from operational_api.core.models import AuditEntry
 from operational_api.core.paging import after, cut
+from operational_api.core.principal import Principal
 
 READS = ("training.", "analytics.read_client")
 """What actions begin with by which somebody sees a person's health data."""
@@ -32,6 +34,8 @@ class Asked:
         action: An action, or its context with a dot at the end: `training.`
         since: First moment.
         until: Last moment, exclusive.
+        object_type: Class name of what it was done to.
+        object_id: Its id.
     """
 
     person: UUID | None = None
@@ -41,6 +45,8 @@ class Asked:
     outcome: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    object_type: str | None = None
+    object_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,14 @@ def entries(session: Session, asked: Asked, *, limit: int, cursor: str | None) -
     query = select(AuditEntry)
     if asked.person is not None:
         query = query.where((AuditEntry.actor_id == asked.person) | (AuditEntry.subject_id == asked.person))
-    for column, value in ((AuditEntry.actor_id, asked.actor), (AuditEntry.subject_id, asked.subject)):
-        if value is not None:
-            query = query.where(column == value)
+    if asked.actor is not None:
+        query = query.where(AuditEntry.actor_id == asked.actor)
+    if asked.subject is not None:
+        query = query.where(AuditEntry.subject_id == asked.subject)
+    if asked.object_type is not None:
+        query = query.where(AuditEntry.object_type == asked.object_type)
+    if asked.object_id is not None:
+        query = query.where(AuditEntry.object_id == asked.object_id)
     if asked.action is not None:
         is_context = asked.action.endswith(".")
         query = query.where(
@@ -74,6 +85,19 @@ def entries(session: Session, asked: Asked, *, limit: int, cursor: str | None) -
     if asked.until is not None:
         query = query.where(AuditEntry.occurred_at < asked.until)
     return _page(session, query, limit, cursor)
+
+
+def read(
+    session: Session, asked: Asked, *, principal: Principal, limit: int, cursor: str | None
+) -> tuple[list[Named], str | None]:
+    """A page of entries for an auditor. Asking is written down as well."""
+    rows, following = entries(session, asked, limit=limit, cursor=cursor)
+    told = {name: str(value) for name, value in asdict(asked).items() if value is not None}
+    audit.record(
+        session, "compliance.read_audit", "AuditLog", "all", actor_id=principal.account_id,
+        subject_id=asked.subject or asked.person, purpose="audit", details=told,
+    )  # fmt: skip
+    return rows, following
 
 
 def _page(

@@ -9,6 +9,7 @@ from operational_api.gateway.bff.numbers import Numbers
 from operational_api.gateway.bff.schemas import Figure
 from operational_api.identity import public as identity
 from operational_api.integrations import public as integrations
+from operational_api.staff import public as staff
 
 FIGURES = (
     "mrr", "active_members", "attrition", "arpm", "payments_captured", "sessions_delivered", "utilisation",
@@ -29,6 +30,9 @@ def parts(numbers: Numbers, principal: Principal, *, months: int, now: datetime)
         found |= {name: _figure(numbers, name, since) for name in FIGURES}
     freshness = numbers.soon("freshness")
     found["freshness"] = lambda asker: str(freshness(asker.seconds).get("state", "unknown"))
+    found["requests_waiting"] = lambda asker: staff.requests_waiting(
+        asker.session, role=principal.role, account_id=asker.account_id, now=asker.now
+    )
     if may_principal(principal, "integrations.read_connectors"):
         found["connectors"] = lambda asker: integrations.connector_states(asker.session, asker.now)
     return found

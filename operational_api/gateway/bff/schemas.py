@@ -189,3 +189,4 @@ class AdminScreen(ConsoleScreen):
     currencies: list[str] | None = None
     freshness: str | None = None
     connectors: list[Connector] | None = None
+    requests_waiting: int | None = None

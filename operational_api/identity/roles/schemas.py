@@ -1,14 +1,13 @@
 """What crosses HTTP about roles."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel
+
+from operational_api.core.approvals import Reason, RequestRead
 
 Role = Literal["customer", "coach", "lead_coach", "front_desk", "finance", "support", "admin", "data"]
-Status = Literal["requested", "approved", "declined"]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern="^[^\\x00]*$")]
 
 
 class RoleGrantCreate(BaseModel):
@@ -19,18 +18,9 @@ class RoleGrantCreate(BaseModel):
     reason: Reason
 
 
-class RoleGrantRead(BaseModel):
+class RoleGrantRead(RequestRead):
     """A role asked for, and what was decided."""
 
-    model_config = ConfigDict(from_attributes=True)
-    id: UUID
     account_id: UUID
     from_role: str
     role: str
-    reason: str
-    status: Status
-    requested_by: UUID
-    requested_at: datetime
-    expires_at: datetime
-    decided_by: UUID | None
-    decided_at: datetime | None

@@ -7,7 +7,7 @@ who opens a client's training may not see the client's consents, but is bound by
 from alembic import op
 
 revision = "0023_consent_to_what_is_entered"
-down_revision = "0021_revocations"
+down_revision = "0022_approvals"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,18 @@
 """Refunds that take two: who asks does not approve, however they ask and in however many parts."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from operational_api.commerce.models import Payment, Refund
+from operational_api.commerce.models import Payment, Refund, RefundRequest
+from operational_api.commerce.service.approvals import REFUNDS
 from operational_api.commerce.settings import RefundSettings
-from operational_api.core.models import OutboxEvent
+from operational_api.core.models import AuditEntry, OutboxEvent
 from tests.factories import make_account
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import SignIn
@@ -78,6 +82,45 @@ class TestByTwo:
         declined = sign_in(make_account(session, role="admin")).post(f"{PATH}/{asked['id']}/refusal").json()
         assert declined["status"] == "declined"
         assert support.get(PATH, params={"status": "requested"}).json()["items"] == []
+
+    def test_who_asks_neither_refuses_nor_is_taken_back_for(
+        self, payment: Payment, session: Session, sign_in: SignIn
+    ) -> None:
+        asks, other = (sign_in(make_account(session, role="finance")) for _ in range(2))
+        path = f"{PATH}/{asks.post(PATH, json={'payment_id': str(payment.id), 'reason': 'Ill'}).json()['id']}"
+        assert asks.post(f"{path}/refusal").json()["code"] == "commerce.own_refund_request"
+        assert other.post(f"{path}/withdrawal").json()["code"] == "core.not_your_request"
+        back = asks.post(f"{path}/withdrawal")
+        assert (back.status_code, back.json()["status"]) == (200, "withdrawn")
+        for closed in ("withdrawal", "approval", "refusal"):
+            answer = (asks if closed == "withdrawal" else other).post(f"{path}/{closed}")
+            assert answer.json()["code"] == "commerce.refund_request_closed"
+
+    def test_is_nobodys_decision_once_its_time_is_over(
+        self, payment: Payment, session: Session, sign_in: SignIn
+    ) -> None:
+        asked = sign_in(make_account(session, role="support")).post(
+            PATH, json={"payment_id": str(payment.id), "reason": "Ill"}
+        )
+        row = session.get_one(RefundRequest, UUID(asked.json()["id"]))
+        REFUNDS.expire(session, row.expires_at - timedelta(seconds=1))
+        assert row.status == "requested"
+        REFUNDS.expire(session, row.expires_at)
+        assert (row.status, row.decided_by) == ("expired", None)
+        told = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "commerce.refund_decided")).one()
+        assert (told.payload["decision"], told.payload["decided_by"]) == ("expired", None)
+
+    def test_is_in_the_audit_log_with_what_was_said(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
+        asks, decides = (make_account(session, role=role) for role in ("support", "finance"))
+        asked = sign_in(asks).post(PATH, json={"payment_id": str(payment.id), "reason": "Ill"}).json()
+        sign_in(decides).post(f"{PATH}/{asked['id']}/refusal", json={"reason": "Used it all"})
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.object_id == asked["id"]).order_by(AuditEntry.sequence)
+        ).all()
+        assert [(one.action, one.actor_id, one.details["decision"], one.details["reason"]) for one in entries] == [
+            ("commerce.request_refund", asks.id, "requested", "Ill"),
+            ("commerce.approve_refund", decides.id, "declined", "Used it all"),
+        ]
 
     def test_what_was_asked_too_long_ago_is_asked_again(
         self, payment: Payment, session: Session, sign_in: SignIn

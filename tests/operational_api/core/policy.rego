@@ -16,6 +16,7 @@ anybody := {
 	"platform.read_public", "gateway.see_front", "identity.sign_in", "identity.use_provider", "commerce.read_plans",
 	"scheduling.read_timetable", "engagement.leave_lead", "commerce.receive_webhook", "integrations.receive_webhook",
 	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
+	"compliance.open_export_file",
 }
 
 people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
@@ -44,7 +45,8 @@ coached := {
 	"scheduling.read_availability", "scheduling.read_booking", "scheduling.replace_availability",
 	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
 	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
-	"training.read_workouts", "training.report_injury", "training.resolve_injury",
+	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
+	"staff.open_desk",
 }
 
 staff := {
@@ -93,9 +95,24 @@ staff := {
 	"training.read_programmes": {"lead_coach", "admin"},
 	"training.read_progress": {"lead_coach", "admin"},
 	"training.read_workouts": {"lead_coach", "admin"},
+	"compliance.open_export": {"data", "admin"},
+	"compliance.read_exports": {"data", "admin"},
+	"compliance.request_customer_export": {"data", "admin"},
+	"identity.approve_factor_reset": {"support", "admin"},
+	"identity.look_up_person": {"front_desk", "support", "admin"},
+	"identity.read_contact": {"support", "admin"},
+	"identity.read_factor_resets": {"front_desk", "support", "admin"},
+	"identity.request_factor_reset": {"front_desk", "support", "admin"},
+	"scheduling.see_day": {"front_desk", "support", "admin"},
+	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
+	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
 }
 
-approvals := {"commerce.approve_refund", "compliance.approve_export", "identity.approve_role"}
+approvals := {
+	"commerce.approve_refund", "compliance.approve_export", "identity.approve_role", "identity.approve_factor_reset",
+}
+
+not_for_oneself := {"commerce.request_refund", "identity.request_role", "identity.request_factor_reset"}
 
 is_about_me(r) if r.object.customer == r.account
 
@@ -165,11 +182,31 @@ forbidden(r) if {
 }
 
 forbidden(r) if {
-	r.action in approvals | {"identity.request_role"}
+	r.action in approvals | not_for_oneself
 	is_about_me(r)
 }
 
 forbidden(r) if {
 	r.action in approvals
 	r.object.expires_at <= r.now
+}
+
+forbidden(r) if {
+	r.action == "compliance.open_export"
+	r.object.requested_by
+	not is_mine(r)
+}
+
+is_mine(r) if r.object.requested_by == r.account
+
+forbidden(r) if {
+	r.action == "identity.look_up_person"
+	r.role == "front_desk"
+	r.object.kind == "business"
+}
+
+forbidden(r) if {
+	r.action in {"identity.approve_factor_reset", "identity.request_factor_reset"}
+	r.object.kind == "business"
+	r.role != "admin"
 }

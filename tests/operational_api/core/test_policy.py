@@ -26,7 +26,10 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CUSTOMER, COACH, OTHER = new_id(), new_id(), new_id()
 ACTIONS = sorted(policy.actions())
 PERMITTED = {role: [action for action in ACTIONS if may(role, action)] for role in ("guest", *ROLES)}
-APPROVALS = ("commerce.approve_refund", "compliance.approve_export", "identity.approve_role")
+APPROVALS = (
+    "commerce.approve_refund", "compliance.approve_export", "identity.approve_factor_reset", "identity.approve_role",
+)  # fmt: skip
+NOT_FOR_ONESELF = ("commerce.request_refund", "identity.request_factor_reset", "identity.request_role")
 
 
 def resource(kind: str | None = None) -> Resource:
@@ -103,7 +106,7 @@ class TestSegregationOfDuties:
         assert allowed("admin", OTHER, action, asked)
         assert not allowed("admin", CUSTOMER, action, asked)
 
-    @pytest.mark.parametrize("action", [*APPROVALS, "identity.request_role"])
+    @pytest.mark.parametrize("action", [*APPROVALS, *NOT_FOR_ONESELF])
     def test_nobody_approves_what_is_about_themselves(self, action: str) -> None:
         about = Resource("Request", "x", requested_by=COACH, customer_id=CUSTOMER)
         assert allowed("admin", OTHER, action, about)
@@ -113,6 +116,23 @@ class TestSegregationOfDuties:
     def test_what_was_asked_too_long_ago_is_asked_again(self, action: str) -> None:
         assert allowed("admin", OTHER, action, Resource("R", "x", expires_at=NOW + timedelta(seconds=1)))
         assert not allowed("admin", OTHER, action, Resource("R", "x", expires_at=NOW))
+
+    @pytest.mark.parametrize("action", ["identity.approve_factor_reset", "identity.request_factor_reset"])
+    def test_admins_alone_reset_the_factors_of_colleagues(self, action: str) -> None:
+        colleague = Resource("Reset", "x", customer_id=CUSTOMER, kind="business")
+        assert allowed("admin", OTHER, action, colleague)
+        assert not allowed("support", OTHER, action, colleague)
+        assert allowed("support", OTHER, action, Resource("Reset", "x", customer_id=CUSTOMER))
+
+    def test_the_front_desk_looks_up_customers_and_not_colleagues(self) -> None:
+        assert allowed("front_desk", OTHER, "identity.look_up_person", Resource("Account", "x"))
+        assert not allowed("front_desk", OTHER, "identity.look_up_person", Resource("Account", "x", kind="business"))
+        assert allowed("support", OTHER, "identity.look_up_person", Resource("Account", "x", kind="business"))
+
+    def test_an_export_is_opened_by_who_asked_for_it(self) -> None:
+        made = Resource("Export", "x", requested_by=OTHER, kind="business")
+        assert allowed("data", OTHER, "compliance.open_export", made)
+        assert not allowed("admin", COACH, "compliance.open_export", made)
 
     def test_support_asks_and_never_approves(self) -> None:
         assert may("support", "commerce.request_refund")

@@ -1,0 +1,36 @@
+"""/staff: where somebody of the business starts; the ways on are those that open for them."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+
+from operational_api.core.database import DbSession
+from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.staff import desks
+from operational_api.web.rendering import render
+
+router = APIRouter(prefix="/staff")
+WAYS = {
+    "/staff/today": "Who comes to the studio today, and whether they came.",
+    "/staff/requests": "Refunds, roles, lost second steps and exports that take two people.",
+    "/staff/people": "Find a customer, help with a lost second step, ask for a refund or a role.",
+    "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
+    "/staff/audit": "Who did what to whose data, when and why.",
+    "/coach/": "Your clients, calendar and messages.",
+    "/admin/": "Numbers, automations and connectors.",
+    "/dagster/": "Runs of the data platform.",
+}
+"""What each way leads to, by its address."""
+
+
+@router.get("", dependencies=[Allowed("staff.open_desk")])
+def home(request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession) -> Response:
+    """What waits, and the ways on."""
+    waiting = None
+    if may_principal(principal, "staff.read_requests"):
+        waiting = desks.waiting(session, role=principal.role, account_id=account_id, now=datetime.now(UTC))
+    ways = [
+        (item, WAYS[item.href]) for item in request.app.state.nav if item.href in WAYS and item.is_for(principal)
+    ]  # fmt: skip
+    return render(request, "staff/home.html", ways=ways, waiting=waiting)

@@ -1,0 +1,180 @@
+"""/staff/people: finding somebody, what the reader may see of them, and asking for what takes two people."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import public as commerce
+from operational_api.core import audit
+from operational_api.core.approvals import Reason
+from operational_api.core.database import DbSession
+from operational_api.core.errors import NotFound
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed, Resource, is_allowed, may_principal, require
+from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.identity import public as identity
+from operational_api.scheduling import public as scheduling
+from operational_api.training import public as training
+from operational_api.web.rendering import redirect, render
+
+router = APIRouter(prefix="/staff/people", route_class=IdempotentRoute)
+SHOWN, PAYMENTS = 25, 5
+ROLES = {
+    "customer": "Customer", "coach": "Coach", "lead_coach": "Lead coach", "front_desk": "Front desk",
+    "finance": "Finance", "support": "Support", "admin": "Admin", "data": "Data",
+}  # fmt: skip
+Role = Literal["customer", "coach", "lead_coach", "front_desk", "finance", "support", "admin", "data"]
+Check = Literal["photo_id", "video_call", "known_person"]
+Why = Annotated[Reason, Form()]
+
+
+class PersonNotFound(NotFound):
+    """There is nobody here whom you may look up."""
+
+
+@router.get("", dependencies=[Allowed("identity.look_up_person")])
+def search(
+    request: Request,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    q: Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")] = "",
+) -> Response:
+    """People by name or e-mail address. Looking is written down."""
+    wanted = q.strip()
+    found: list[identity.Person] | None = None
+    if len(wanted) >= 2:
+        staff_too = is_allowed(principal, "identity.look_up_person", Resource("Account", "any", kind="business"))
+        found = identity.find_people(session, wanted, customers_only=not staff_too, limit=SHOWN)
+        audit.record(
+            session, "identity.look_up_person", "People", "search", actor_id=principal.account_id,
+            purpose="operations", details={"found": len(found)},
+        )  # fmt: skip
+    return render(
+        request, "staff/people.html", found=found, q=wanted, limit=SHOWN, roles=ROLES,
+        sees_contact=may_principal(principal, "identity.read_contact"), masked=masked,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the reader may see of a person; None is kept from them, an empty value is not there."""
+
+    person: identity.Person
+    email: str
+    steps: int
+    plan: commerce.CurrentPlan | None
+    sees_plan: bool
+    next_session: scheduling.SessionFacts | None
+    coach: str | None
+    payments: list[commerce.PaymentMade] | None
+    can_reset: bool
+    can_change_role: bool
+
+
+@router.get("/{account_id}", dependencies=[Allowed("identity.look_up_person")])
+def page(request: Request, account_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """One person."""
+    person = _reach(session, principal, account_id)
+    audit.record(
+        session, "identity.look_up_person", "Account", account_id, actor_id=principal.account_id,
+        subject_id=account_id, purpose=audit.purpose_of(principal, account_id),
+    )  # fmt: skip
+    seen = _seen(session, principal, person, datetime.now(UTC))
+    return render(request, "staff/person.html", seen=seen, roles=ROLES, checks=identity.CHECKS)
+
+
+def masked(email: str) -> str:
+    """An address as somebody sees it who may only compare it."""
+    name, _, host = email.partition("@")
+    return f"{name[:1]}…@{host}"
+
+
+def _resource(person: identity.Person) -> Resource:
+    kind = None if person.role == "customer" else "business"
+    return Resource("Account", person.account_id, customer_id=person.account_id, kind=kind)
+
+
+def _reach(session: Session, principal: Principal, account_id: UUID) -> identity.Person:
+    person = identity.person(session, account_id)
+    if person is None:
+        raise PersonNotFound
+    require(principal, "identity.look_up_person", _resource(person), missing=PersonNotFound)
+    return person
+
+
+def _seen(session: Session, principal: Principal, person: identity.Person, now: datetime) -> Seen:
+    id_, about = person.account_id, _resource(person)
+    is_customer = person.role == "customer"
+    theirs = Resource("Client", id_, customer_id=id_, coach_id=training.coach_of(session, id_))
+    sees_plan = is_customer and is_allowed(principal, "commerce.read_client_membership", theirs)
+    sees_bookings = is_customer and is_allowed(principal, "scheduling.read_booking", theirs)
+    asks_refunds = is_customer and is_allowed(principal, "commerce.request_refund", theirs)
+    coaches = scheduling.coach_names(session, [theirs.coach_id]) if theirs.coach_id else {}
+    return Seen(
+        person,
+        email=person.email if is_allowed(principal, "identity.read_contact", about) else masked(person.email),
+        steps=identity.second_steps(session, id_),
+        plan=commerce.current_plan(session, id_) if sees_plan else None,
+        sees_plan=sees_plan,
+        next_session=scheduling.next_session(session, id_, now) if sees_bookings else None,
+        coach=next(iter(coaches.values()), None),
+        payments=commerce.payments_of(session, id_, limit=PAYMENTS) if asks_refunds else None,
+        can_reset=is_allowed(principal, "identity.request_factor_reset", about),
+        can_change_role=is_allowed(principal, "identity.request_role", about),
+    )
+
+
+@router.post("/{account_id}/factor-resets", dependencies=[Allowed("identity.request_factor_reset")])
+def ask_reset(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    identity_check: Annotated[Check, Form()],
+    reason: Why,
+) -> Response:
+    """Ask for a lost second step to be removed; the person is told, somebody else decides."""
+    _reach(session, principal, account_id)
+    identity.request_factor_reset(
+        session, account_id=account_id, identity_check=identity_check, reason=reason, principal=principal,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    return redirect(request, f"/staff/people/{account_id}", flash="Asked for. We told them; now somebody else decides.")
+
+
+@router.post("/{account_id}/roles", dependencies=[Allowed("identity.request_role")])
+def ask_role(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    role: Annotated[Role, Form()],
+    reason: Why,
+) -> Response:
+    """Ask for another role for somebody; another admin decides."""
+    _reach(session, principal, account_id)
+    identity.request_role(
+        session, account_id=account_id, role=role, reason=reason, principal=principal, now=datetime.now(UTC)
+    )
+    return redirect(request, f"/staff/people/{account_id}", flash="Asked for. Now another admin decides.")
+
+
+@router.post("/{account_id}/refunds", dependencies=[Allowed("commerce.request_refund")])
+def ask_refund(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    payment_id: Annotated[UUID, Form()],
+    reason: Why,
+) -> Response:
+    """Ask for what is left of a payment to be given back; somebody else decides."""
+    commerce.request_refund(
+        session, payment_id=payment_id, customer_id=account_id, amount_minor=None, reason=reason, principal=principal,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    return redirect(request, f"/staff/people/{account_id}", flash="Asked for. Now somebody else decides.")

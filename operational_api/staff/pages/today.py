@@ -1,0 +1,62 @@
+"""/staff/today: who comes to a studio on a day, and whether they came."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.scheduling import public as scheduling
+from operational_api.web.filters import zone
+from operational_api.web.rendering import redirect, render, safe_return_path
+
+router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
+DAY = timedelta(days=1)
+FIRST, LAST = date(2000, 1, 1), date(2100, 1, 1)
+
+
+@router.get("/today", dependencies=[Allowed("scheduling.see_day")])
+def page(
+    request: Request,
+    principal: CurrentPrincipal,
+    account_id: CurrentAccount,
+    session: DbSession,
+    studio: UUID | None = None,
+    day: date | None = None,
+) -> Response:
+    """A day of one studio, in its own time; of a coach's, their own sessions."""
+    now = datetime.now(UTC)
+    studios = scheduling.studios(session)
+    wanted = studio or scheduling.studio_of(session, account_id)
+    here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)
+    if here is None:
+        return render(request, "staff/today.html", here=None, studios=[], seats=[], day=None)
+    tz = zone(here.time_zone)
+    today = now.astimezone(tz).date()
+    on = min(max(day or today, FIRST), LAST)
+    since, until = (datetime.combine(one, time(), tz).astimezone(UTC) for one in (on, on + DAY))
+    seats = scheduling.seats_of_day(session, principal, location_id=here.location_id, since=since, until=until, now=now)
+    return render(
+        request, "staff/today.html", here=here, studios=studios, seats=seats, day=on, today=today, before=on - DAY,
+        after=on + DAY, looks_up=may_principal(principal, "identity.look_up_person"),
+        marks=may_principal(principal, "scheduling.mark_outcome"),
+    )  # fmt: skip
+
+
+@router.post("/bookings/{booking_id}/outcome", dependencies=[Allowed("scheduling.mark_outcome")])
+def mark(
+    request: Request,
+    booking_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    outcome: Annotated[Literal["attended", "no_show"], Form()],
+    return_to: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Whether somebody came, once the session has begun; a slip may be corrected."""
+    scheduling.mark_outcome(session, principal, booking_id=booking_id, outcome=outcome, now=datetime.now(UTC))
+    told = "Checked in." if outcome == "attended" else "Noted: did not come."
+    return redirect(request, safe_return_path(return_to, "/staff/today"), flash=told)

@@ -1,0 +1,275 @@
+"""The staff's pages as a browser without JavaScript sees them, by role."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.compliance.models import Export
+from operational_api.core.models import AuditEntry
+from operational_api.core.principal import Principal
+from operational_api.identity.models import Account, FactorReset, Passkey, RoleGrant
+from operational_api.scheduling.models import Booking, Location, Slot
+from tests.browser import Browser
+from tests.factories import make_account, make_booking, make_client, make_coach, make_slot
+
+As = Callable[[Account], Browser]
+ROLES = ("front_desk", "support", "finance", "data", "admin")
+
+
+@pytest.fixture
+def signed_in(app: FastAPI) -> As:
+    """A browser of somebody; of the last one asked for, where there are several."""
+
+    def browse(account: Account) -> Browser:
+        who = Principal(account.role, "plyo-app", account.id, display_name=account.display_name)
+        app.state.authenticators = [lambda _: who]
+        browser = Browser(app)
+        browser.get("/staff")
+        return browser
+
+    return browse
+
+
+@pytest.fixture
+def mia(session: Session) -> Account:
+    """A customer with a coach and a passkey."""
+    client = make_client(session, coach=make_coach(session), display_name="Mia Maier")
+    account = session.get_one(Account, client.id)
+    account.display_name, account.email = "Mia Maier", f"mia-{new_id().hex}@plyo.test"
+    session.add(
+        Passkey(
+            id=new_id(), account_id=account.id, credential_id=new_id().bytes, public_key=b"", sign_count=0,
+            transports=[], name="Phone", is_synced=False, created_at=datetime.now(UTC),
+        )
+    )  # fmt: skip
+    session.flush()
+    return account
+
+
+def words(page: str) -> str:
+    """What a page says, without marks and the frame."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split("<main")[1].split("</main>")[0]))
+
+
+class TestDesk:
+    @pytest.mark.parametrize(
+        ("role", "ways"),
+        [
+            ("coach", {"/staff/today", "/coach/"}),
+            ("front_desk", {"/staff/today", "/staff/requests", "/staff/people"}),
+            ("support", {"/staff/today", "/staff/requests", "/staff/people"}),
+            ("finance", {"/staff/requests", "/admin/"}),
+            ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
+            (
+                "admin",
+                {"/staff/today", "/staff/requests", "/staff/people", "/staff/exports", "/staff/audit", "/admin/",
+                 "/dagster/"},
+            ),
+        ],
+    )  # fmt: skip
+    def test_shows_the_ways_that_open(self, session: Session, signed_in: As, role: str, ways: set[str]) -> None:
+        page = signed_in(make_account(session, role=role)).get("/staff").text
+        assert set(re.findall(r'class="cover" href="([^"]+)"', page)) == ways
+
+    def test_is_where_the_front_desk_starts(self, session: Session, signed_in: As) -> None:
+        assert signed_in(make_account(session, role="front_desk")).get("/").url.path == "/staff"
+
+    def test_is_not_for_customers(self, mia: Account, signed_in: As) -> None:
+        browser = signed_in(mia)
+        for path in ("", "/requests", "/people", "/today", "/exports", "/audit"):
+            assert browser.get(f"/staff{path}").status_code == 403
+
+
+class TestRequests:
+    def test_are_asked_for_on_a_person_and_decided_by_another(
+        self, session: Session, mia: Account, signed_in: As
+    ) -> None:
+        sam, sue = (make_account(session, role="support", display_name=name) for name in ("Sam", "Sue"))
+        browser = signed_in(sam)
+        form = {"identity_check": "video_call", "reason": "Lost the phone"}
+        browser.get(f"/staff/people/{mia.id}")
+        told = browser.submit(f"/staff/people/{mia.id}/factor-resets", form)
+        assert "Asked for" in told.text
+        own = browser.get("/staff/requests").text
+        assert "You asked for this" in own
+        assert "/approve" not in own
+        asked = session.scalars(select(FactorReset)).one()
+        browser = signed_in(sue)
+        page = browser.get("/staff/requests")
+        for said in ("Mia Maier", "by Sam", "Lost the phone", "Video call"):
+            assert said in words(page.text)
+        path = f"/staff/requests/factor-resets/{asked.id}"
+        refused = browser.submit(f"{path}/refuse", headers={"Referer": "http://testserver/staff/requests"})
+        assert "Say why not" in refused.text, "a refusal needs a reason"
+        done = browser.submit(f"{path}/approve", {"reason": "Knew her voice"})
+        assert "Approved." in done.text
+        assert "Nothing waits" in done.text
+        decided = words(browser.get("/staff/requests?show=decided").text)
+        assert "Approved by you" in decided
+        assert "Knew her voice" in decided
+
+    def test_show_each_role_its_kinds(self, session: Session, mia: Account, signed_in: As) -> None:
+        ada, bo = (make_account(session, role="admin", display_name=name) for name in ("Ada", "Bo"))
+        browser = signed_in(ada)
+        browser.submit(f"/staff/people/{mia.id}/roles", {"role": "coach", "reason": "Hired"})
+        assert session.scalars(select(RoleGrant.role)).all() == ["coach"]
+        seen = {
+            role: "Make them coach" in signed_in(make_account(session, role=role)).get("/staff/requests").text
+            for role in ROLES
+        }
+        assert seen == {"front_desk": False, "support": False, "finance": False, "data": False, "admin": True}
+        assert "/approve" in signed_in(bo).get("/staff/requests").text
+
+    def test_are_taken_back_by_who_asked(self, session: Session, mia: Account, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="admin"))
+        browser.submit(f"/staff/people/{mia.id}/roles", {"role": "coach", "reason": "Hired"})
+        row = session.scalars(select(RoleGrant)).one()
+        assert "Taken back." in browser.submit(f"/staff/requests/roles/{row.id}/withdraw").text
+        session.refresh(row)
+        assert row.status == "withdrawn"
+
+    def test_go_on_over_pages(self, session: Session, signed_in: As) -> None:
+        ada, now = make_account(session, role="admin"), datetime.now(UTC)
+        for number in range(23):
+            person = make_account(session, display_name=f"Person {number:02}")
+            asked = {"requested_by": ada.id, "requested_at": now, "expires_at": now + timedelta(days=1)}
+            session.add(
+                RoleGrant(
+                    id=new_id(), account_id=person.id, from_role="customer", role="coach", reason="Hired", **asked
+                )
+            )
+        session.flush()
+        browser = signed_in(ada)
+        first = browser.get("/staff/requests").text
+        older = re.search(r'href="(/staff/requests\?cursor=[^"]+)"', first)
+        assert older
+        second = browser.get(older[1]).text
+        both = re.findall(r"Person \d\d", words(first)) + re.findall(r"Person \d\d", words(second))
+        assert both == [f"Person {number:02}" for number in reversed(range(23))]
+
+
+class TestPeople:
+    def test_show_each_role_what_it_may_see(self, session: Session, mia: Account, signed_in: As) -> None:
+        found = {}
+        for role in ("front_desk", "support", "admin"):
+            page = signed_in(make_account(session, role=role)).get(f"/staff/people/{mia.id}").text
+            told = words(page)
+            found[role] = (mia.email in told, "Payments" in told, "New role" in told, "Ask for the removal" in told)
+        assert found == {
+            "front_desk": (False, False, False, True), "support": (True, True, False, True),
+            "admin": (True, True, True, True),
+        }  # fmt: skip
+
+    def test_the_front_desk_finds_customers_and_not_colleagues(
+        self, session: Session, mia: Account, signed_in: As
+    ) -> None:
+        mark = new_id().hex
+        mia.display_name = f"Mia {mark}"
+        coach = make_account(session, role="coach", display_name=f"Cara {mark}")
+        browser = signed_in(make_account(session, role="front_desk"))
+        page = words(browser.get(f"/staff/people?q={mark}").text)
+        assert f"Mia {mark}" in page
+        assert "Cara" not in page
+        assert browser.get(f"/staff/people/{coach.id}").status_code == 404
+        assert f"Cara {mark}" in signed_in(make_account(session, role="support")).get(f"/staff/people?q={mark}").text
+
+    def test_looking_is_written_down(self, session: Session, mia: Account, signed_in: As) -> None:
+        desk = make_account(session, role="front_desk")
+        signed_in(desk).get(f"/staff/people/{mia.id}")
+        noted = session.scalars(select(AuditEntry).where(AuditEntry.action == "identity.look_up_person")).one()
+        assert (noted.actor_id, noted.subject_id) == (desk.id, mia.id)
+
+    def test_a_refund_is_of_a_payment_of_theirs(self, session: Session, mia: Account, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="support"))
+        form = {"payment_id": str(new_id()), "reason": "Ill"}
+        assert browser.submit(f"/staff/people/{mia.id}/refunds", form).status_code == 404
+
+
+class TestToday:
+    @pytest.fixture
+    def booking(self, session: Session, mia: Account) -> Booking:
+        """A session of Mia's that began half an hour ago."""
+        began = datetime.now(UTC) - timedelta(minutes=30)
+        return make_booking(session, slot=make_slot(session, starts_at=began), customer_id=mia.id)
+
+    def page(self, session: Session, booking: Booking, browser: Browser) -> str:
+        slot = session.get_one(Slot, booking.slot_id)
+        here = session.get_one(Location, slot.location_id)
+        day = booking.starts_at.astimezone(ZoneInfo(here.time_zone)).date()
+        return str(browser.get(f"/staff/today?studio={here.id}&day={day}").text)
+
+    @pytest.mark.parametrize(("role", "can_mark"), [("front_desk", True), ("support", False), ("admin", True)])
+    def test_shows_who_comes_and_lets_some_check_in(
+        self, session: Session, booking: Booking, signed_in: As, role: str, can_mark: bool
+    ) -> None:
+        page = self.page(session, booking, signed_in(make_account(session, role=role)))
+        assert "Mia Maier" in words(page)
+        assert (f"/staff/bookings/{booking.id}/outcome" in page) == can_mark
+
+    def test_another_coach_sees_nothing_of_it(self, session: Session, booking: Booking, signed_in: As) -> None:
+        browser = signed_in(session.get_one(Account, make_coach(session).id))
+        assert "Mia Maier" not in self.page(session, booking, browser)
+        told = browser.submit(f"/staff/bookings/{booking.id}/outcome", {"outcome": "attended"})
+        assert told.status_code == 404
+
+    def test_a_check_in_is_kept_and_can_be_corrected(self, session: Session, booking: Booking, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="front_desk"))
+        for outcome, told in (("attended", "Checked in."), ("no_show", "did not come")):
+            assert told in browser.submit(f"/staff/bookings/{booking.id}/outcome", {"outcome": outcome}).text
+            session.refresh(booking)
+            assert booking.status == outcome
+
+    def test_leads_nowhere_else(self, session: Session, booking: Booking, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="front_desk"))
+        form = {"outcome": "attended", "return_to": "https://elsewhere.test"}
+        answer = browser.submit(f"/staff/bookings/{booking.id}/outcome", form, follow_redirects=False)
+        assert answer.headers["location"] == "/staff/today"
+
+
+class TestExports:
+    def test_are_asked_for_and_fetched_once_somebody_agreed(self, session: Session, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="data"))
+        form = {"dataset": "payments", "purpose": "accounting", "reason": "Quarter", "from_on": "2026-01-01"}
+        assert "Asked for" in browser.submit("/staff/exports", form).text
+        row = session.scalars(select(Export)).one()
+        assert (row.dataset, str(row.from_on), row.to_on) == ("payments", "2026-01-01", None)
+        assert "Waits for a second person" in words(browser.get("/staff/exports").text)
+        signed_in(make_account(session, role="admin")).submit(f"/staff/requests/exports/{row.id}/approve")
+        session.refresh(row)
+        assert row.status == "approved"
+
+    def test_days_that_are_none_are_told(self, session: Session, signed_in: As) -> None:
+        browser = signed_in(make_account(session, role="data"))
+        form = {"dataset": "payments", "purpose": "accounting", "reason": "Quarter", "from_on": "yesterday"}
+        told = browser.submit("/staff/exports", form, headers={"Referer": "http://testserver/staff/exports"})
+        assert "Those days do not fit" in told.text
+
+
+class TestAudit:
+    def test_narrows_by_who_what_and_object(self, session: Session, mia: Account, signed_in: As) -> None:
+        desk = make_account(session, role="front_desk", display_name=f"Fiona {new_id().hex}")
+        signed_in(desk).get(f"/staff/people/{mia.id}")
+        browser = signed_in(make_account(session, role="admin"))
+        page = words(browser.get("/staff/audit", params={"who": desk.display_name}).text)
+        assert "looked somebody up, about Mia Maier" in page
+        none = browser.get("/staff/audit", params={"who": desk.display_name, "what": "identity.change_password"}).text
+        assert "Nothing fits" in none
+        by_object = browser.get("/staff/audit", params={"object_type": "Account", "object_id": str(mia.id)}).text
+        assert desk.display_name in by_object
+        read = session.scalars(select(AuditEntry).where(AuditEntry.action == "compliance.read_audit")).all()
+        assert len(read) == 3, "reading is in it, too"
+
+    def test_asks_which_of_several_people(self, session: Session, signed_in: As) -> None:
+        mark = f"Mark{new_id().hex}"
+        for name in ("Mia", "Tom"):
+            make_account(session, display_name=f"{name} {mark}")
+        page = signed_in(make_account(session, role="admin")).get("/staff/audit", params={"who": mark}).text
+        assert "Which one?" in page
+        assert f"Tom {mark}" in page
