@@ -21,7 +21,8 @@ from operational_api.core.principal import Principal
 
 __all__ = [
     "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "ExportMade",
-    "Noted", "decide_consents", "export_path", "exports_made", "may_store", "read_trail", "request_export", "shown_kinds",
+    "Noted", "decide_consents", "export_path", "exports_made", "may_store", "read_trail", "request_export",
+    "shown_kinds",
     "storable_kinds",
 ]  # fmt: skip
 
