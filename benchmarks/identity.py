@@ -7,9 +7,9 @@ session, event, commit. A token check is the app's authenticator: header, signat
 same with the question whether the session has ended, which is the first statement of the request's transaction; its
 figure is a round trip to PostgreSQL and has no bare call beside it.
 
-Times are of this process's own work (CPU; Argon2's threads count, PostgreSQL's processes do not), because a busy machine
-says nothing about us; ratios by the clock, which have both, are printed beside them. Each figure is the median of several
-runs that alternate with the bare call. The last line is JSON.
+Times are of this process's own work (CPU; Argon2's threads count, PostgreSQL's processes do not), because a busy
+machine says nothing about us; ratios by the clock, which have both, are printed beside them. Each figure is the
+median of several runs that alternate with the bare call. The last line is JSON.
 """
 
 import argparse
