@@ -311,6 +311,7 @@ class TestIntrospection:
 
 
 class TestWithoutTheDatabase:
+    @pytest.mark.asvs("16.5.3")
     @pytest.mark.parametrize("url", [None, SecretStr("postgresql+psycopg://nobody@127.0.0.1:1/nowhere")])
     def test_nobody_is_let_in(
         self, app: FastAPI, make_account: MakeAccount, tmp_path: Path, url: SecretStr | None

@@ -269,11 +269,14 @@ class TestCodes:
         assert other.trade(code).json()["error"] == "invalid_grant"
         assert admin_console.trade(code).status_code == 200
 
-    def test_a_confidential_client_may_go_without_pkce(self, app: FastAPI, make_account: MakeAccount) -> None:
+    @pytest.mark.asvs("10.4.6")
+    def test_a_secret_does_not_replace_pkce(self, app: FastAPI, make_account: MakeAccount) -> None:
         client = Relying(app, "plyo-coach", f"{ISSUER}/coach/oauth2callback", SECRETS["plyo-coach"])
         client.sign_in(make_account(role="coach"))
-        code = client.answer(code_challenge=None, code_challenge_method=None)["code"]
-        assert client.trade(code, code_verifier=None).status_code == 200
+        refused = client.answer(code_challenge=None, code_challenge_method=None)
+        assert (refused["error"], "code" in refused) == ("invalid_request", False)
+        assert client.trade(client.answer()["code"], code_verifier=None).status_code == 400
+        assert client.trade(client.answer()["code"]).status_code == 200
 
 
 class TestClientAuthentication:

@@ -76,7 +76,7 @@ class TestDemand:
         old_session.get("/account")
         assert old_session.submit(path, {"email": "new@plyo.test", "code": "123456"}).url.path == "/step-up"
 
-    @pytest.mark.asvs("7.5.1")
+    @pytest.mark.asvs("7.5.1", "10.3.4")
     def test_the_api_says_what_is_missing(self, app: FastAPI, make_account: MakeAccount) -> None:
         client = TestClient(app, base_url=ISSUER)
         bearer = {"Authorization": f"Bearer {access_token(app, make_account())}"}
