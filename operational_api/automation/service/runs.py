@@ -84,6 +84,7 @@ def _meet(session: Session, rule: Rule, score_ids: Sequence[UUID], now: datetime
     ).all()
     unwilling = engagement.customers_without_nudges(session, (one.customer_id for one in candidates))
     names = training.client_names(session, [one.customer_id for one in candidates])
+    open_ones = training.who_withholds_nothing(session, [one.customer_id for one in candidates])
     rows = []
     for one in candidates:
         if one.customer_id in unwilling:
@@ -92,7 +93,8 @@ def _meet(session: Session, rule: Rule, score_ids: Sequence[UUID], now: datetime
             rule_id=rule.id, customer_id=one.customer_id, cycle=one.cycle, holdout_percent=rule.holdout_percent
         )
         is_treated = arm == "treatment"
-        message = wording.fill(rule.message_template, name=names.get(one.customer_id, ""), reasons=one.reasons)
+        reasons = one.reasons if one.customer_id in open_ones else []  # the coach reads it before the client does
+        message = wording.fill(rule.message_template, name=names.get(one.customer_id, ""), reasons=reasons)
         rows.append(
             {
                 "id": new_id(), "rule_id": rule.id, "customer_id": one.customer_id, "coach_id": one.coach_id,

@@ -12,6 +12,7 @@ from contracts.events.training import CoachAssigned
 from contracts.ids import new_id
 from operational_api.automation.handlers import expire_runs, hand_over_runs
 from operational_api.automation.models import Rule, Run
+from operational_api.compliance.service import consents
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.scheduling.models import Coach
@@ -50,6 +51,21 @@ class TestQueue:
         assert item["suggested_message"].startswith("Hi Mia, it's been 3 weeks")
         assert item["reasons"][0]["label"] == "No session in 19 days"
         assert item["why_now"].startswith("61% risk of leaving within 30 days, 40% or more since")
+
+    def test_gives_no_reasons_of_who_withholds_training_or_injuries(
+        self, session: Session, cara: TestClient, coach: Coach, mia: Client, post_scores: Post
+    ) -> None:
+        zoe = make_client(session, coach=coach, display_name="Zoe Fox")
+        for one in (mia, zoe):  # Mia after her run began, Zoe before hers
+            consents.decide(
+                session, customer_id=one.id, decisions={("injuries", "coaching"): False}, decided_by=one.id,
+                now=datetime.now(UTC),
+            )  # fmt: skip
+        post_scores([score(zoe)])
+        found = {item["customer_name"]: item for item in queue(cara)}
+        assert [item["reasons"] for item in found.values()] == [[], []]
+        assert not any("No session" in item["why_now"] for item in found.values())
+        assert "3 weeks" not in found["Zoe Fox"]["suggested_message"]
 
     def test_is_riskiest_first_by_the_newest_score_and_pages(
         self, session: Session, cara: TestClient, coach: Coach, mia: Client, post_scores: Post
