@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from fastapi import Depends, FastAPI
-from joserfc.jwk import KeySet, RSAKey
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from contracts import telemetry
@@ -17,7 +17,7 @@ from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.roles import current_role
 from operational_api.core.signed_urls import UrlSigner
-from operational_api.core.tokens import Delegation, TokenVerifier
+from operational_api.core.tokens import Delegation, TokenVerifier, keys_from_url, no_signer
 from operational_api.core.viewer import ViewerMiddleware
 from operational_api.settings import ApiSettings
 
@@ -50,7 +50,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     engine = make_engine(settings.database_url.get_secret_value(), application_name="plyo-api")
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if "identity" in contexts:
+            await run_in_threadpool(app.state.keys.warm)
         yield
         engine.dispose()
 
@@ -58,19 +60,21 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         responses=http.REFUSALS, dependencies=[Depends(enforce)],
     )  # fmt: skip
-    key = RSAKey.import_key(settings.signing_key_file.read_bytes())
-    key.ensure_kid()
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
-    app.state.signing_key = key
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
-    app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
     app.add_middleware(ViewerMiddleware)
-    public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    # A context that starts alone cannot see identity's sessions: tokens then live until they expire.
-    has_ended = import_module("operational_api.identity.public").has_ended if "identity" in contexts else None
-    verifier = TokenVerifier(lambda _refresh: public, issuer=settings.public_url)
+    # A context that starts alone sees neither identity's keys nor its sessions: it asks for the public keys like any
+    # other service, makes no tokens, and those it is shown live until they expire.
+    keys, has_ended = keys_from_url(f"{settings.api_url}/oidc/jwks"), None
+    app.state.delegation = Delegation(settings.public_url, no_signer)
+    if "identity" in contexts:
+        has_ended = import_module("operational_api.identity.public").has_ended
+        ring = import_module("operational_api.identity.keys.ring").KeyRing.of(settings, lambda: app.state.sessions())
+        app.state.keys, keys = ring, ring.public
+        app.state.delegation = Delegation(settings.public_url, ring.active)
+    verifier = TokenVerifier(keys, issuer=settings.public_url)
     app.state.authenticators = [bearer(verifier, has_ended=has_ended, role_now=current_role)]
     http.install(app)
     app.include_router(health.router)

@@ -17,7 +17,10 @@ class ApiSettings(BaseSettings):
     database_url: SecretStr
     """`postgresql+psycopg://…/plyo` as the role `plyo_api`, or as one context's role."""
     signing_key_file: Path
-    """PEM of the RSA private key that signs tokens."""
+    """PEM of the RSA private key that signs tokens until the first rotation (`identity.keys`)."""
+    signing_seal_keys: SecretStr = SecretStr("")
+    """Keys that seal the signing keys made since (`contracts.sealing`), comma separated, the one that seals first.
+    Without any the session secret seals: changing it then loses them, and everybody signs in anew."""
     session_secret: SecretStr
     """Signs cookies and CSRF tokens."""
     app_client_secret: SecretStr = SecretStr("")

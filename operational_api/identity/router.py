@@ -15,6 +15,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.identity import sign_ins
+from operational_api.identity.keys import router as keys
 from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.roles import router as roles
@@ -169,3 +170,4 @@ router.include_router(_api)
 router.include_router(sign_ins.api)
 router.include_router(oidc.router)
 router.include_router(roles.router)
+router.include_router(keys.router)

@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 
 from contracts.telemetry import get_logger
+from contracts.tokens import InvalidToken, decode
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import Allowed, may
@@ -134,9 +135,9 @@ def _identity(request: Request, id_token: str, *, nonce: str) -> dict[str, Any]:
         nonce={"essential": True, "value": nonce},
     )
     try:
-        token = jwt.decode(id_token, request.app.state.signing_key, algorithms=["RS256"])
+        token = decode(id_token, request.app.state.keys.public)
         registry.validate(token.claims)
-    except (JoseError, ValueError) as error:
+    except (InvalidToken, JoseError, ValueError) as error:
         log.warning("id_token_refused", error=str(error))
         raise SignInInterrupted from error
     return token.claims

@@ -28,6 +28,7 @@ ROLES_OF: dict[str, str] = {
     "identity.read_sign_ins": "admin",
     "identity.request_role": "admin",
     "identity.approve_role": "admin",
+    "identity.manage_keys": "admin",
     "commerce.read_plans": EVERYBODY,
     "commerce.receive_webhook": EVERYBODY,
     "commerce.buy": "customer",
@@ -202,6 +203,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /account/deletion/withdraw",
         "GET /account/sign-ins",
         "POST /account/sign-ins/{attempt_id}/dispute",
+    ),
+    "identity.manage_keys": (
+        "GET /api/identity/signing-keys",
+        "POST /api/identity/signing-keys",
+        "POST /api/identity/signing-keys/{kid}/withdrawal",
     ),
     "identity.read_role_grants": ("GET /api/identity/role-grants",),
     "identity.read_sign_ins": ("GET /api/identity/sign-ins",),
@@ -462,7 +468,7 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/pause", "POST /api/integrations/connectors/{name}/resume",
     "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
     "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
-    "POST /api/integrations/connectors/{name}/runs",
+    "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

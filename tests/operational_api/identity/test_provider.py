@@ -67,7 +67,7 @@ class TestTokens:
     def test_scopes_decide_what_is_told(self, admin_console: Relying) -> None:
         tokens = admin_console.trade(admin_console.answer(scope="openid")["code"]).json()
         assert "refresh_token" not in tokens
-        told = jwt.decode(tokens["id_token"], admin_console.app.state.signing_key, algorithms=["RS256"]).claims
+        told = jwt.decode(tokens["id_token"], admin_console.app.state.keys.active(), algorithms=["RS256"]).claims
         assert not {"email", "zoneinfo"} & told.keys()
         assert told["role"] == "admin"
 
@@ -84,7 +84,7 @@ def b64(value: bytes) -> bytes:
 
 def mutated(app: FastAPI, good: dict[str, Any], change: str) -> str:
     """A token that is wrong in one way."""
-    key: RSAKey = app.state.signing_key
+    key: RSAKey = app.state.keys.active()
     header: dict[str, Any] = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
     if change in ("alg none", "hs256 with the public key"):
         head = {"alg": "none" if change == "alg none" else "HS256", "typ": "at+jwt", "kid": key.kid}
@@ -122,7 +122,7 @@ class TestAccessTokenMutations:
     def test_none_is_accepted(self, admin_console: Relying, change: str) -> None:
         app = admin_console.app
         token = admin_console.trade(admin_console.answer()["code"]).json()["access_token"]
-        good = jwt.decode(token, app.state.signing_key, algorithms=["RS256"]).claims
+        good = jwt.decode(token, app.state.keys.active(), algorithms=["RS256"]).claims
         client = TestClient(app, base_url=ISSUER, raise_server_exceptions=False)
         assert client.get("/api/identity/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         bad = {"Authorization": f"Bearer {mutated(app, good, change)}"}
@@ -297,7 +297,7 @@ class TestClientAuthentication:
     def test_a_service_gets_a_token_for_itself_only(self, app: FastAPI) -> None:
         service = Relying(app, client_id="plyo-activation", secret=SECRETS["plyo-activation"])
         answer = service.token(grant_type="client_credentials").json()
-        claims = jwt.decode(answer["access_token"], app.state.signing_key, algorithms=["RS256"]).claims
+        claims = jwt.decode(answer["access_token"], app.state.keys.active(), algorithms=["RS256"]).claims
         assert (claims["role"], claims["sub"], claims["client_id"]) == ("service", "plyo-activation", "plyo-activation")
         assert "refresh_token" not in answer
         bearer = {"Authorization": f"Bearer {answer['access_token']}"}
