@@ -31,7 +31,7 @@ class KeysUnavailable(httpx.HTTPError):
 
 
 class RemoteKeys:
-    """A `KeySource` that fetches a JWKS address, kept for `ttl_seconds`, fetched anew when a token names an unknown key.
+    """A `KeySource` of a JWKS address: kept for `ttl_seconds`, fetched anew when a token names an unknown key.
 
     Whoever sends tokens with made-up key ids makes this ask no oftener than every `cooldown_seconds`, successful or
     not. While the issuer does not answer, keys already had are believed for `stale_seconds`; a caller waits only when
@@ -44,7 +44,7 @@ class RemoteKeys:
     def __init__(
         self, url: str, *, ttl_seconds: float = 300, cooldown_seconds: float = 5, stale_seconds: float = 3600
     ) -> None:
-        self._url, self._ttl, self._cooldown, self._stale = url, ttl_seconds, cooldown_seconds, stale_seconds
+        self.url, self._ttl, self._cooldown, self._stale = url, ttl_seconds, cooldown_seconds, stale_seconds
         self._lock = Lock()
         self._keys: KeySet | None = None
         self._fetched_at = self._tried_at = float("-inf")
@@ -68,7 +68,7 @@ class RemoteKeys:
             finally:
                 self._lock.release()
         if self._keys is None or time.monotonic() - self._fetched_at > self._stale:
-            raise KeysUnavailable(f"No keys to be had from {self._url}")
+            raise KeysUnavailable(f"No keys to be had from {self.url}")
         return self._keys
 
     def _fetch(self, is_usable: bool) -> None:
@@ -76,7 +76,7 @@ class RemoteKeys:
             return
         self._tried_at = time.monotonic()
         try:
-            answer = httpx.get(self._url, timeout=5)
+            answer = httpx.get(self.url, timeout=5)
             answer.raise_for_status()
             self._keys = KeySet.import_key_set(answer.json())
             self._fetched_at = time.monotonic()
@@ -89,8 +89,11 @@ def keys_from_url(url: str) -> KeySource:
     return RemoteKeys(url)
 
 
-def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None) -> jwt.Token:
+def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None, needs_kid: bool = True) -> jwt.Token:
     """A token that one of the keys signed, asking once more for keys when it names another. Nothing else is checked.
+
+    Args:
+        needs_kid: False believes a token without `kid` where the issuer has one key (OpenID Connect Core, 10.1).
 
     Raises:
         InvalidToken: no signature of theirs, or a token that does not say by which key it is.
@@ -104,7 +107,7 @@ def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None) 
             continue
         except (JoseError, ValueError, TypeError) as error:
             raise InvalidToken("This token is expired or not valid here. Sign in again.") from error
-        if not decoded.header.get("kid"):  # with several keys it would be believed or not by chance
+        if needs_kid and not decoded.header.get("kid"):
             raise InvalidToken("This token does not say which key signed it.")
         return decoded
     raise AssertionError("unreachable")

@@ -64,17 +64,21 @@ def bearer(
         claims = verifier.verify(token.strip())
         if claims.get("role") not in ROLES:
             raise Unauthenticated("This token carries no role.")
-        role, account = claims["role"], None if claims["role"] == "service" else UUID(claims["sub"])
-        session_id = UUID(claims["sid"]) if claims.get("sid") else None
+        try:
+            role, account = claims["role"], None if claims["role"] == "service" else UUID(claims["sub"])
+            session_id = UUID(claims["sid"]) if claims.get("sid") else None
+            client_id, issued_at = str(claims["client_id"]), int(claims.get("iat", 0))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unauthenticated("This token does not say whose it is.") from error
         if account is not None and (has_ended or role_now):
             with request.app.state.sessions() as session:
                 if has_ended and session_id and has_ended(session, session_id, datetime.now(UTC)):
                     raise Unauthenticated("You have signed out. Sign in again.")
                 if role_now:
-                    role = role_now(session, account, role, int(claims.get("iat", 0)))
+                    role = role_now(session, account, role, issued_at)
         return Principal(
             role=role,
-            client_id=claims["client_id"],
+            client_id=client_id,
             account_id=account,
             session_id=session_id,
             display_name=claims.get("name", ""),

@@ -1,6 +1,7 @@
 """Tables of the schema `identity`. Secrets are stored only as hashes: passwords by Argon2id, tokens by SHA-256.
 
-Secrets that must be read again, seeds of TOTP and keys that sign tokens, lie sealed. Of all of this change capture sees `accounts` only.
+Secrets that must be read again, seeds of TOTP and keys that sign tokens, lie sealed. Of all of this change capture sees
+`accounts` only.
 """
 
 from datetime import datetime
@@ -63,7 +64,8 @@ class EmailToken(Base):
 class LoginSession(Base):
     """One signed-in browser at the OIDC provider.
 
-    `amr` is how the person proved who they are (RFC 8176: pwd, otp, hwk, swk, mfa; and email), `authenticated_at` when
+    `amr` is how the person proved who they are (RFC 8176: pwd, otp, hwk, swk, mfa; and email, and fed for the word of
+    another provider), `authenticated_at` when
     they last did: a step-up moves it.
     """
 

@@ -203,6 +203,9 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /account/deletion/withdraw",
         "GET /account/sign-ins",
         "POST /account/sign-ins/{attempt_id}/dispute",
+        "GET /account/logins",
+        "POST /account/logins/{name}",
+        "POST /account/logins/{login_id}/remove",
     ),
     "identity.manage_keys": (
         "GET /api/identity/signing-keys",
@@ -246,6 +249,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /two-step/codes",
         "POST /two-step/codes",
         "POST /two-step/finish",
+        "POST /login/with/{name}",
+        "GET /login/with/{name}/callback",
     ),
     "identity.use_provider": (
         "GET /.well-known/oauth-authorization-server",
@@ -451,6 +456,7 @@ OBJECTS: dict[str, Object] = {
     "POST /account/sessions/{session_id}/end": Object("session", PEOPLE),
     "POST /account/sign-ins/{attempt_id}/dispute": Object("attempt", PEOPLE),
     "POST /account/factors/passkeys/{passkey_id}/remove": Object("passkey", PEOPLE),
+    "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
 }
 """Routes whose id names something of one person."""
 
@@ -469,6 +475,7 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
     "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
+    "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -2,6 +2,7 @@
 settings. For who has a shell and nobody to sign in; what is done is in the audit log all the same."""
 
 import argparse
+import sys
 from datetime import UTC, datetime
 
 from operational_api.core.database import make_engine, session_factory
@@ -29,7 +30,7 @@ def main() -> None:
             elif told.do == "withdraw":
                 service.withdraw(session, kid=told.kid or "", seed=seed, now=now, reason=told.reason)
             for one, state in ring.read(session, seed=seed, sealer=sealer).states(now):
-                print(f"{one.kid}  {state:8} from {one.active_from:%Y-%m-%d %H:%M} UTC")
+                sys.stdout.write(f"{one.kid}  {state:8} from {one.active_from:%Y-%m-%d %H:%M} UTC\n")
     except DomainError as error:
         parser.error(error.detail)
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Lock
 from typing import Literal
 
@@ -88,7 +89,7 @@ def with_kid(key: RSAKey) -> RSAKey:
 
 def public_half(key: RSAKey) -> RSAKey:
     """What is published of a key."""
-    return RSAKey.import_key(key.as_dict(private=False), {"use": "sig", "alg": "RS256", "kid": key.kid})
+    return RSAKey.import_key(key.as_dict(private=False), {"use": "sig", "alg": "RS256", "kid": str(key.kid)})
 
 
 def sealer_of(settings: ApiSettings) -> Sealer:
@@ -122,10 +123,8 @@ def _key(row: SigningKey, seed: RSAKey, sealer: Sealer, known: Key | None) -> Ke
 
 def _with_ends(keys: list[Key]) -> list[Key]:
     able = [one for one in keys if not one.withdrawn_at]
-    ends = {older.kid: younger.active_from for older, younger in zip(able, able[1:], strict=False)}
-    return [
-        Key(one.kid, one.public, one.private, one.active_from, one.withdrawn_at, ends.get(one.kid)) for one in keys
-    ]
+    ends = {older.kid: younger.active_from for older, younger in pairwise(able)}
+    return [Key(one.kid, one.public, one.private, one.active_from, one.withdrawn_at, ends.get(one.kid)) for one in keys]
 
 
 class KeyRing:

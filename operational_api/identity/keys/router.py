@@ -44,9 +44,7 @@ def rotate(
     """Make the next key; it signs an hour from now, or at once."""
     now, settings = datetime.now(UTC), request.app.state.settings
     step_up.demand(session, session_id=principal.session_id, now=now)
-    service.rotate(
-        session, seed=ring.seed_of(settings), sealer=ring.sealer_of(settings), now=now, **body.model_dump()
-    )
+    service.rotate(session, seed=ring.seed_of(settings), sealer=ring.sealer_of(settings), now=now, **body.model_dump())
     after.add_task(request.app.state.keys.reread)
     return listed(session, request, now)
 

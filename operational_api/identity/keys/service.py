@@ -32,9 +32,7 @@ def rotate(
     """
     session.execute(text("lock table identity.signing_keys in share row exclusive mode"))
     note_seed(session, seed=seed, now=now)
-    waiting = session.scalar(
-        select(SigningKey).where(SigningKey.active_from > now, SigningKey.withdrawn_at.is_(None))
-    )
+    waiting = session.scalar(select(SigningKey).where(SigningKey.active_from > now, SigningKey.withdrawn_at.is_(None)))
     if waiting is not None and not at_once:
         raise RotationUnderWay
     row = waiting or _make(sealer, now)
@@ -43,9 +41,7 @@ def rotate(
     session.flush()
     log.info("signing_key_made", kid=row.kid, active_from=row.active_from.isoformat())
     details = {"at_once": at_once, "reason": reason}
-    audit.record(
-        session, "identity.rotate_key", "SigningKey", row.kid, purpose="security", details=details, now=now
-    )
+    audit.record(session, "identity.rotate_key", "SigningKey", row.kid, purpose="security", details=details, now=now)
     return row
 
 

@@ -32,7 +32,7 @@ class AuthorizationRequest:
 
     Args:
         scope: Those of the scopes asked for that exist, in the order asked for.
-        challenge: PKCE S256 challenge; empty for a confidential client that sent none.
+        challenge: PKCE S256 challenge.
         prompt: `none`, `login`, `select_account`, `consent`, or empty.
         max_age: Seconds since sign-in that the client accepts, or None.
         acr: The weakest level of `claims.ACR` that satisfies the client, or None.
@@ -90,19 +90,17 @@ def validate(client: OAuthClient, redirect_uri: str, parameters: dict[str, str])
         scope=scope,
         state=parameters.get("state"),
         nonce=parameters.get("nonce"),
-        challenge=_challenge(client, parameters),
+        challenge=_challenge(parameters),
         prompt=prompt,
         max_age=int(max_age) if max_age is not None else None,
         acr=min((one for one in parameters.get("acr_values", "").split() if one in ACR), key=ACR.index, default=None),
     )
 
 
-def _challenge(client: OAuthClient, parameters: dict[str, str]) -> str:
+def _challenge(parameters: dict[str, str]) -> str:
     challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method", "plain")
     if challenge is None:
-        if client.secret_hash is None or "code_challenge_method" in parameters:
-            raise OAuthError("invalid_request", "code_challenge is missing: use PKCE with S256.")
-        return ""
+        raise OAuthError("invalid_request", "code_challenge is missing: use PKCE with S256.")
     if method != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise OAuthError("invalid_request", "code_challenge_method must be S256, with a challenge of 43 characters.")
     return challenge

@@ -93,10 +93,6 @@ def _code(
 
 
 def _check_verifier(challenge: str, verifier: str | None) -> None:
-    if not challenge:
-        if verifier is not None:
-            raise invalid_grant("The authorization request had no code_challenge.")
-        return
     if verifier is None or not 43 <= len(verifier) <= 128:
         raise invalid_grant("code_verifier is missing or malformed.")
     computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
