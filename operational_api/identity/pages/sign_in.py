@@ -28,10 +28,9 @@ def login_page(request: Request, return_to: str | None = None, acr: str = "") ->
 
 def _shown(request: Request, *, onward: str, acr: str, email: str | None = None) -> dict[str, Any]:
     offer = offers.find(request)
-    return {
-        "onward": onward, "acr": acr, "email": email if email is not None else offer.email if offer else "",
-        "offer": offer, "choices": choices(request),
-    }  # fmt: skip
+    others = [one for one in choices(request) if offer is None or one.name != offer.person.provider]
+    known = email if email is not None else offer.email if offer else ""
+    return {"onward": onward, "acr": acr, "email": known, "offer": offer, "choices": others}
 
 
 @router.post("/login")

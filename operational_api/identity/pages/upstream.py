@@ -1,7 +1,6 @@
 """Signing in with Google or Microsoft: going there, coming back, and the offer to link an account that exists."""
 
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
@@ -96,6 +95,6 @@ def _link(request: Request, session: Session, person: Person, flow: dict[str, st
     return redirect(request, LOGINS, flash=f"You can sign in with {label} from now on." if is_new else "Connected.")
 
 
-def choices(request: Request) -> list[Any]:
+def choices(request: Request) -> list[providers.Provider]:
     """The buttons of pages where people sign in or up."""
     return list(providers.of(request).values())

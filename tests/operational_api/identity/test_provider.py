@@ -129,8 +129,9 @@ BY_HAND: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 CLAIMS: dict[str, dict[str, Any]] = {
     "aud": {"aud": "plyo-app"}, "aud of others": {"aud": ["plyo-analytics", "plyo-dagster"]}, "aud empty": {"aud": []},
-    "aud upper case": {"aud": "PLYO-API"}, "iss": {"iss": "https://evil.test"}, "iss with a slash": {"iss": f"{ISSUER}/"},
-    "iss a list": {"iss": [ISSUER]}, "exp": {"exp": NOW - 60}, "exp a word": {"exp": "never"}, "nbf": {"nbf": NOW + 3600},
+    "aud upper case": {"aud": "PLYO-API"}, "iss": {"iss": "https://evil.test"}, "iss a list": {"iss": [ISSUER]},
+    "iss with a slash": {"iss": f"{ISSUER}/"}, "exp": {"exp": NOW - 60}, "exp a word": {"exp": "never"},
+    "nbf": {"nbf": NOW + 3600},
     "iat": {"iat": NOW + 86400}, "role": {"role": "root"}, "role a list": {"role": ["admin"]}, "sub": {"sub": "admin"},
     "sid": {"sid": "all"}, "no aud": {"aud": None}, "no iss": {"iss": None}, "no exp": {"exp": None},
     "no sub": {"sub": None}, "no role": {"role": None}, "no client": {"client_id": None},
