@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 API, ANALYTICS, DAGSTER = "plyo-api", "plyo-analytics", "plyo-dagster"
@@ -26,21 +26,91 @@ class InvalidToken(Exception):
     """The token is not to be believed; the message is for whoever sent it."""
 
 
-def keys_from_url(url: str, *, ttl_seconds: float = 300) -> KeySource:
-    """Keys fetched from a JWKS address, kept for `ttl_seconds`, fetched anew when a token names an unknown key."""
-    lock = Lock()
-    cached: list[tuple[float, KeySet]] = []
+class KeysUnavailable(httpx.HTTPError):
+    """The issuer's keys cannot be had right now, and none from before are young enough to be believed."""
 
-    def keys(refresh: bool) -> KeySet:
-        with lock:
-            age = time.monotonic() - cached[0][0] if cached else float("inf")
-            if age > (5 if refresh else ttl_seconds):
-                answer = httpx.get(url, timeout=5)
-                answer.raise_for_status()
-                cached[:] = [(time.monotonic(), KeySet.import_key_set(answer.json()))]
-            return cached[0][1]
 
-    return keys
+class RemoteKeys:
+    """A `KeySource` of a JWKS address: kept for `ttl_seconds`, fetched anew when a token names an unknown key.
+
+    Whoever sends tokens with made-up key ids makes this ask no oftener than every `cooldown_seconds`, successful or
+    not. While the issuer does not answer, keys already had are believed for `stale_seconds`; a caller waits only when
+    nothing else could answer it, and one caller at a time asks.
+
+    Args:
+        url: Of the key set.
+    """
+
+    def __init__(
+        self, url: str, *, ttl_seconds: float = 300, cooldown_seconds: float = 5, stale_seconds: float = 3600
+    ) -> None:
+        self.url, self._ttl, self._cooldown, self._stale = url, ttl_seconds, cooldown_seconds, stale_seconds
+        self._lock = Lock()
+        self._keys: KeySet | None = None
+        self._fetched_at = self._tried_at = float("-inf")
+
+    def __call__(self, refresh: bool) -> KeySet:
+        """The keys.
+
+        Raises:
+            KeysUnavailable.
+        """
+        known, fetched_at = self._keys, self._fetched_at
+        if known is not None and not refresh and time.monotonic() - fetched_at <= self._ttl:
+            return known
+        is_usable = known is not None and time.monotonic() - fetched_at <= self._stale
+        # Seconds: two for who holds a token of a key we do not know, none for who has a key that is merely old.
+        patience = (2.0 if refresh else 0.0) if is_usable else 6.0
+        if self._lock.acquire(timeout=patience):
+            try:
+                if self._fetched_at == fetched_at:
+                    self._fetch(is_usable)
+            finally:
+                self._lock.release()
+        if self._keys is None or time.monotonic() - self._fetched_at > self._stale:
+            raise KeysUnavailable(f"No keys to be had from {self.url}")
+        return self._keys
+
+    def _fetch(self, is_usable: bool) -> None:
+        if time.monotonic() - self._tried_at < (self._cooldown if is_usable else min(1.0, self._cooldown)):
+            return
+        self._tried_at = time.monotonic()
+        try:
+            answer = httpx.get(self.url, timeout=5)
+            answer.raise_for_status()
+            self._keys = KeySet.import_key_set(answer.json())
+            self._fetched_at = time.monotonic()
+        except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError):  # told to the caller by what is left
+            return
+
+
+def keys_from_url(url: str) -> KeySource:
+    """The keys behind a JWKS address, with the house's patience (`RemoteKeys`)."""
+    return RemoteKeys(url)
+
+
+def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None, needs_kid: bool = True) -> jwt.Token:
+    """A token that one of the keys signed, asking once more for keys when it names another. Nothing else is checked.
+
+    Args:
+        needs_kid: False believes a token without `kid` where the issuer has one key (OpenID Connect Core, 10.1).
+
+    Raises:
+        InvalidToken: no signature of theirs, or a token that does not say by which key it is.
+    """
+    for refresh in (False, True):
+        try:
+            decoded = jwt.decode(token, keys(refresh), algorithms=algorithms or ALGORITHMS)
+        except InvalidKeyIdError as error:
+            if refresh:
+                raise InvalidToken("This token was signed by a key we do not know.") from error
+            continue
+        except (JoseError, ValueError, TypeError) as error:
+            raise InvalidToken("This token is expired or not valid here. Sign in again.") from error
+        if needs_kid and not decoded.header.get("kid"):
+            raise InvalidToken("This token does not say which key signed it.")
+        return decoded
+    raise AssertionError("unreachable")
 
 
 class Verifier:
@@ -67,18 +137,13 @@ class Verifier:
 
         Raises:
             InvalidToken: signature, algorithm, type, issuer, audience or expiry is wrong.
+            KeysUnavailable: nobody can be believed until the issuer answers.
         """
-        for refresh in (False, True):
-            try:
-                decoded = jwt.decode(token, self._keys(refresh), algorithms=ALGORITHMS)
-                self._claims.validate(decoded.claims)
-            except ValueError as error:  # joserfc: no key of the set has the token's kid
-                if refresh:
-                    raise InvalidToken("This token was signed by a key we do not know.") from error
-                continue
-            except JoseError as error:
-                raise InvalidToken("This token is expired or not valid here. Sign in again.") from error
-            if decoded.header.get("typ") != TYPE:
-                raise InvalidToken("This is not an access token.")
-            return decoded.claims
-        raise AssertionError("unreachable")
+        decoded = decode(token, self._keys)
+        try:
+            self._claims.validate(decoded.claims)
+        except (JoseError, ValueError, TypeError) as error:
+            raise InvalidToken("This token is expired or not valid here. Sign in again.") from error
+        if decoded.header.get("typ") != TYPE:
+            raise InvalidToken("This is not an access token.")
+        return decoded.claims

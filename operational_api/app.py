@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
 from fastapi import Depends, FastAPI
-from joserfc.jwk import KeySet, RSAKey
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from contracts import telemetry
@@ -17,7 +16,7 @@ from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.signed_urls import UrlSigner
-from operational_api.core.tokens import Delegation, TokenVerifier
+from operational_api.core.tokens import Delegation, TokenVerifier, keys_from_url, no_signer
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -40,14 +39,6 @@ def _part(context: str, name: str) -> ModuleType | None:
     return import_module(module) if find_spec(module) else None
 
 
-@cache
-def _signing_key(pem: bytes) -> RSAKey:
-    """Checking that a private key is a good one takes longer than all the rest of making an app."""
-    key = RSAKey.import_key(pem)
-    key.ensure_kid()
-    return key
-
-
 def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> FastAPI:
     """The API with the contexts named; one context starts alone.
 
@@ -58,7 +49,9 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     engine = make_engine(settings.database_url.get_secret_value(), application_name="plyo-api")
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if "identity" in contexts:
+            await run_in_threadpool(app.state.keys.warm)
         yield
         engine.dispose()
 
@@ -66,16 +59,19 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         title="Plyo", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         responses=http.REFUSALS, dependencies=[Depends(enforce)],
     )  # fmt: skip
-    key = _signing_key(settings.signing_key_file.read_bytes())
     app.state.settings = settings
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
-    app.state.signing_key = key
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
-    app.state.delegation = Delegation(settings.public_url, key)
     app.state.sessions = session_factory(engine)
-    public = KeySet([RSAKey.import_key(key.as_dict(private=False))])
-    verifier = TokenVerifier(lambda _refresh: public, issuer=settings.public_url)
-    app.state.authenticators = [bearer(verifier)]
+    # A context that starts alone has none of identity's keys: it asks for the public ones like any other service, and
+    # makes no tokens.
+    keys = keys_from_url(f"{settings.api_url}/oidc/jwks")
+    app.state.delegation = Delegation(settings.public_url, no_signer)
+    if "identity" in contexts:
+        ring = import_module("operational_api.identity.keys.ring").KeyRing.of(settings, lambda: app.state.sessions())
+        app.state.keys, keys = ring, ring.public
+        app.state.delegation = Delegation(settings.public_url, ring.active)
+    app.state.authenticators = [bearer(TokenVerifier(keys, issuer=settings.public_url))]
     http.install(app)
     app.include_router(health.router)
     pages = []

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,7 +18,10 @@ class ApiSettings(BaseSettings):
     database_url: SecretStr
     """`postgresql+psycopg://…/plyo` as the role `plyo_api`, or as one context's role."""
     signing_key_file: Path
-    """PEM of the RSA private key that signs tokens."""
+    """PEM of the RSA private key that signs tokens until the first rotation (`identity.keys`)."""
+    signing_seal_keys: SecretStr = SecretStr("")
+    """Keys that seal the signing keys made since (`contracts.sealing`), comma separated, the one that seals first.
+    Without any the session secret seals: changing it then loses them, and everybody signs in anew."""
     session_secret: SecretStr
     """Signs cookies and CSRF tokens."""
     app_client_secret: SecretStr = SecretStr("")
@@ -34,6 +38,15 @@ class ApiSettings(BaseSettings):
     factor_keys: SecretStr = SecretStr("")
     """Keys that seal the seeds of authenticator apps (`contracts.sealing`), comma separated, the one that seals first.
     Without any the session secret seals, and cannot be changed without everybody setting up their app anew."""
+    upstream_google_issuer: str = "https://accounts.google.com"
+    """Where people sign in with Google; only this differs from a provider on the own machine."""
+    upstream_google_client_id: str = ""
+    """Of Plyo at Google. Empty: no button."""
+    upstream_google_client_secret: SecretStr = SecretStr("")
+    upstream_microsoft_issuer: str = "https://login.microsoftonline.com/common/v2.0"
+    """`common` lets everybody in; a tenant's id in its place only its own people."""
+    upstream_microsoft_client_id: str = ""
+    upstream_microsoft_client_secret: SecretStr = SecretStr("")
     stripe_api_base: str = "https://api.stripe.com"
     stripe_secret_key: SecretStr = SecretStr("")
     stripe_webhook_secrets: SecretStr = SecretStr("")
@@ -51,6 +64,18 @@ class ApiSettings(BaseSettings):
     """Whether everybody may send queries of their own, not staff alone."""
     wearable_pages: str = "https://widget.tryterra.co"
     """Origin of the page on which customers pick their device; forms of ours may lead there."""
+
+    @property
+    def upstream_pages(self) -> list[str]:
+        """Origins of pages on which people sign in with Google or Microsoft; forms of ours lead there."""
+        found = []
+        for issuer, client_id in (
+            (self.upstream_google_issuer, self.upstream_google_client_id),
+            (self.upstream_microsoft_issuer, self.upstream_microsoft_client_id),
+        ):
+            if client_id:
+                found.append("{0.scheme}://{0.netloc}".format(urlsplit(issuer)))
+        return found
 
     @property
     def has_tls(self) -> bool:

@@ -71,6 +71,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_API_URL": local["api"],
         "PLYO_DATABASE_URL": database("plyo_api", "plyo", "postgresql+psycopg"),
         "PLYO_SIGNING_KEY_FILE": str(home.signing_key),
+        "PLYO_SIGNING_SEAL_KEYS": secrets["signing_seal"],
         "PLYO_SESSION_SECRET": secrets["session"],
         "PLYO_APP_CLIENT_SECRET": secrets["app_client"],
         "PLYO_FACTOR_KEYS": secrets["factors"],

@@ -46,6 +46,22 @@ class FactorRemoved(Event):
     factor: str
 
 
+class LoginLinked(Event):
+    """Somebody can sign in by another provider from now on; `provider` is google or microsoft."""
+
+    type: ClassVar[str] = "identity.login_linked"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    provider: str
+
+
+class LoginUnlinked(Event):
+    type: ClassVar[str] = "identity.login_unlinked"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    provider: str
+
+
 class RecoveryCodeUsed(Event):
     type: ClassVar[str] = "identity.recovery_code_used"
     aggregate: ClassVar[str] = "account_id"

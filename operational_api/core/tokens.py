@@ -4,6 +4,7 @@ Identity issues tokens to clients; what is made here never leaves the inside. Ho
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from contracts.ids import new_id
-from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, Verifier, keys_from_url
-from operational_api.core.errors import Unauthenticated
+from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, KeysUnavailable, Verifier, keys_from_url
+from operational_api.core.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
     from operational_api.core.principal import Principal
 
-__all__ = ["AUDIENCE", "Delegation", "KeySource", "TokenVerifier", "keys_from_url"]
+__all__ = ["AUDIENCE", "Delegation", "KeySource", "TokenVerifier", "keys_from_url", "no_signer"]
 AUDIENCE = API
 DELEGATED_SECONDS = 60
 _REMADE_AFTER_SECONDS = 30
@@ -41,11 +42,23 @@ class TokenVerifier:
 
         Raises:
             Unauthenticated: signature, algorithm, type, issuer, audience or expiry is wrong.
+            Unavailable: the issuer's keys cannot be had.
         """
         try:
             return self._verifier.claims(token)
         except InvalidToken as error:
             raise Unauthenticated(str(error)) from error
+        except KeysUnavailable as error:
+            raise Unavailable from error
+
+
+def no_signer() -> RSAKey:
+    """The signer of a process without identity: it has no key.
+
+    Raises:
+        Unavailable: always.
+    """
+    raise Unavailable("This process cannot ask other services in your name.")
 
 
 @dataclass
@@ -55,11 +68,11 @@ class Delegation:
 
     Args:
         issuer: `iss`, the public origin.
-        key: RSA private key with a `kid`.
+        signer: Tells the key that signs now, an RSA private key with a `kid`.
     """
 
     issuer: str
-    key: RSAKey
+    signer: Callable[[], RSAKey]
     _made: dict[tuple[str, str, str, str], tuple[float, str]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -87,5 +100,6 @@ class Delegation:
         if principal.credential is not None:  # what ends theirs ends ours
             for grant in set(principal.credential.names) - {principal.session_id}:
                 claims["gid"] = str(grant)
-        header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": self.key.kid}
-        return jwt.encode(header, claims, self.key, algorithms=ALGORITHMS)
+        key = self.signer()
+        header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": key.kid}
+        return jwt.encode(header, claims, key, algorithms=ALGORITHMS)

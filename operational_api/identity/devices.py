@@ -77,8 +77,7 @@ def device_name(user_agent: str | None) -> str:
 
 def method(amr: Collection[str]) -> str:
     """How somebody signed in, in words."""
-    if {"hwk", "swk"} & set(amr):
-        return "password and passkey"
-    if "otp" in amr:
-        return "password and code"
-    return "password and e-mail code" if "email" in amr else "password"
+    first = "a connected account" if "fed" in amr else "password" if "pwd" in amr else ""
+    seconds = (("hwk", "passkey"), ("swk", "passkey"), ("otp", "code"), ("email", "e-mail code"))
+    more = next((word for mark, word in seconds if mark in amr), "")
+    return " and ".join(part for part in (first, more) if part) or "password"

@@ -1,6 +1,7 @@
 """Tables of the schema `identity`. Secrets are stored only as hashes: passwords by Argon2id, tokens by SHA-256.
 
-The one secret that must be read again, a TOTP seed, lies sealed. Of all of this change capture sees `accounts` only.
+Secrets that must be read again, seeds of TOTP and keys that sign tokens, lie sealed. Of all of this change capture sees
+`accounts` only.
 """
 
 from datetime import datetime
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    UniqueConstraint,
     func,
     text,
 )
@@ -63,7 +65,8 @@ class EmailToken(Base):
 class LoginSession(Base):
     """One signed-in browser at the OIDC provider.
 
-    `amr` is how the person proved who they are (RFC 8176: pwd, otp, hwk, swk, mfa; and email), `authenticated_at` when
+    `amr` is how the person proved who they are (RFC 8176: pwd, otp, hwk, swk, mfa; and email, and fed for the word of
+    another provider), `authenticated_at` when
     they last did: a step-up moves it.
     """
 
@@ -354,3 +357,36 @@ class FactorReset(approvals.Request, Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     identity_check: Mapped[str] = mapped_column(String(20))
     is_staff: Mapped[bool]
+
+
+class SigningKey(Base):
+    """A key that signs tokens: from `active_from` on, until a younger one does. `public` is its JWK.
+
+    `sealed_private` is null for the key of the settings file, and for one that signs no more. `withdrawn_at`: nothing
+    that it signed is believed any more.
+    """
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (SCHEMA,)
+    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    public: Mapped[dict[str, Any]]
+    sealed_private: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[ServerTime]
+    active_from: Mapped[RequiredTime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class LinkedLogin(Base):
+    """A way in by another provider. Its person there is (`issuer`, `subject`) and nothing else; `email` is what it
+    said when it was linked, to show."""
+
+    __tablename__ = "linked_logins"
+    __table_args__ = (UniqueConstraint("issuer", "subject"), SCHEMA)
+    id: Mapped[Id]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    provider: Mapped[str] = mapped_column(String(20))
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    email: Mapped[str]
+    created_at: Mapped[ServerTime]
+    last_used_at: Mapped[datetime | None]

@@ -16,6 +16,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.identity import public, sign_ins
 from operational_api.identity.factor_resets import router as factor_resets
+from operational_api.identity.keys import router as keys
 from operational_api.identity.models import Account, DeletionRequest
 from operational_api.identity.oidc import router as oidc
 from operational_api.identity.roles import router as roles
@@ -168,3 +169,4 @@ router.include_router(sign_ins.api)
 router.include_router(oidc.router)
 router.include_router(roles.router)
 router.include_router(factor_resets.router)
+router.include_router(keys.router)

@@ -1,8 +1,12 @@
-"""What identity is told by its environment about judging sign-ins. Read by the API and the worker."""
+"""What identity is told by its environment beside the API's settings: judging sign-ins, and when signing keys rotate.
+
+Read by the API and the worker.
+"""
 
 from functools import cache
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,3 +30,16 @@ class RiskSettings(BaseSettings):
 def risk_settings() -> RiskSettings:
     """The settings of this process."""
     return RiskSettings()
+
+
+class KeySettings(BaseSettings):
+    """What the worker must know to rotate signing keys (prefix `PLYO_`). Without file or secret it leaves them alone,
+    and they rotate by command only."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+
+    signing_key_file: Path | None = None
+    signing_seal_keys: SecretStr = SecretStr("")
+    session_secret: SecretStr = SecretStr("")
+    signing_key_days: int = 90
+    """Age at which the next key is made; 0 never."""

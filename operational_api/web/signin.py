@@ -1,24 +1,21 @@
 """The web app as a client of the OIDC provider: authorization code with PKCE, tokens kept on the server."""
 
-import base64
-import hashlib
-import secrets
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from joserfc import jwt
 from joserfc.errors import JoseError
 
 from contracts.telemetry import get_logger
+from contracts.tokens import InvalidToken, decode
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import Allowed, may
 from operational_api.settings import ApiSettings
-from operational_api.web import sessions
+from operational_api.web import flows, sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import person, redirect, safe_return_path
 
@@ -32,17 +29,13 @@ LANDING = (
     ("identity.keep_account", "/account"),
 )
 """Where people start: the first place whose action they may do."""
-FLOW_SECONDS = 1800
+KIND = "sign-in"
 
 
 class SignInInterrupted(DomainError):
     """Signing in was interrupted or took too long. Please try again."""
 
     status = 400
-
-
-def _signer(request: Request) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="sign-in")
 
 
 def landing(role: str) -> str:
@@ -52,18 +45,12 @@ def landing(role: str) -> str:
 
 @router.get("/auth/login")
 def login(request: Request, return_to: str | None = None) -> Response:
-    """Begin: remember what this flow is about in a signed cookie, and go to the provider."""
+    """Begin: remember what this flow is about, and go to the provider."""
     settings: ApiSettings = request.app.state.settings
     wanted = safe_return_path(return_to, "")
     if (known := person(request)) is not None:
         return redirect(request, wanted or landing(known.role))
-    flow = {
-        "state": secrets.token_urlsafe(16),
-        "nonce": secrets.token_urlsafe(16),
-        "verifier": secrets.token_urlsafe(48),
-        "return_to": wanted,
-    }
-    challenge = hashlib.sha256(flow["verifier"].encode()).digest()
+    flow = flows.new(return_to=wanted)
     query = urlencode(
         {
             "response_type": "code",
@@ -72,12 +59,12 @@ def login(request: Request, return_to: str | None = None) -> Response:
             "scope": "openid profile email offline_access",
             "state": flow["state"],
             "nonce": flow["nonce"],
-            "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+            "code_challenge": flows.challenge_of(flow),
             "code_challenge_method": "S256",
         }
     )
     response = RedirectResponse(f"/oidc/authorize?{query}", status_code=303)
-    set_cookie(request, response, "flow", _signer(request).dumps(flow), max_age=FLOW_SECONDS)
+    flows.keep(request, response, KIND, flow)
     return response
 
 
@@ -93,13 +80,12 @@ def callback(
 ) -> Response:
     """End: check that this answer belongs to the flow begun here, trade the code for tokens, keep them."""
     settings: ApiSettings = request.app.state.settings
-    try:
-        flow: dict[str, str] = _signer(request).loads(read_cookie(request, "flow") or "", max_age=FLOW_SECONDS)
-    except BadSignature:
+    flow = flows.find(request, KIND, state)
+    if flow is None:
         if person(request) is not None:  # the same answer twice: pressed back, or reloaded
             return redirect(request, "/auth/login")
-        raise SignInInterrupted from None
-    if not secrets.compare_digest(flow["state"].encode(), state.encode()) or iss != settings.public_url:
+        raise SignInInterrupted
+    if iss != settings.public_url:
         raise SignInInterrupted
     if error:
         raise SignInInterrupted(error_description or None)
@@ -121,7 +107,7 @@ def callback(
     secret = sessions.start(session, settings, tokens=tokens, claims=claims, now=datetime.now(UTC))
     response = redirect(request, flow["return_to"] or landing(claims["role"]))
     set_cookie(request, response, "session", secret, max_age=int(sessions.LONGEST.total_seconds()))
-    set_cookie(request, response, "flow", "", max_age=0)
+    flows.end(request, response, state)
     return response
 
 
@@ -135,9 +121,9 @@ def _identity(request: Request, id_token: str, *, nonce: str) -> dict[str, Any]:
         nonce={"essential": True, "value": nonce},
     )
     try:
-        token = jwt.decode(id_token, request.app.state.signing_key, algorithms=["RS256"])
+        token = decode(id_token, request.app.state.keys.public)
         registry.validate(token.claims)
-    except (JoseError, ValueError) as error:
+    except (InvalidToken, JoseError, ValueError) as error:
         log.warning("id_token_refused", error=str(error))
         raise SignInInterrupted from error
     return token.claims

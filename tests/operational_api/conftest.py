@@ -53,7 +53,7 @@ def access_token(app: FastAPI, account: Account, *, expires_in: int = 600, sessi
     Args:
         session_id: The login session it belongs to; a new random one unless given.
     """
-    key = app.state.signing_key
+    key = app.state.keys.active()
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -72,7 +72,7 @@ def access_token(app: FastAPI, account: Account, *, expires_in: int = 600, sessi
 
 def service_token(app: FastAPI, client_id: str) -> str:
     """A token of a service client, as the client_credentials grant issues it."""
-    key = app.state.signing_key
+    key = app.state.keys.active()
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": client_id, "role": "service", "client_id": client_id}
     return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims | {"iat": now, "exp": now + 600}, key)

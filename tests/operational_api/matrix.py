@@ -28,6 +28,7 @@ ROLES_OF: dict[str, str] = {
     "identity.read_sign_ins": "admin",
     "identity.request_role": "admin",
     "identity.approve_role": "admin",
+    "identity.manage_keys": "admin",
     "commerce.read_plans": EVERYBODY,
     "commerce.receive_webhook": EVERYBODY,
     "commerce.buy": "customer",
@@ -224,6 +225,14 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /account/deletion/withdraw",
         "GET /account/sign-ins",
         "POST /account/sign-ins/{attempt_id}/dispute",
+        "GET /account/logins",
+        "POST /account/logins/{name}",
+        "POST /account/logins/{login_id}/remove",
+    ),
+    "identity.manage_keys": (
+        "GET /api/identity/signing-keys",
+        "POST /api/identity/signing-keys",
+        "POST /api/identity/signing-keys/{kid}/withdrawal",
     ),
     "identity.read_role_grants": ("GET /api/identity/role-grants",),
     "identity.read_sign_ins": ("GET /api/identity/sign-ins",),
@@ -267,6 +276,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /two-step/codes",
         "POST /two-step/codes",
         "POST /two-step/finish",
+        "POST /login/with/{name}",
+        "GET /login/with/{name}/callback",
     ),
     "identity.use_provider": (
         "GET /.well-known/oauth-authorization-server",
@@ -514,6 +525,7 @@ OBJECTS: dict[str, Object] = {
     ),
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
+    "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
 }
 """Routes whose id names something of one person."""
 
@@ -531,7 +543,6 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/pause", "POST /api/integrations/connectors/{name}/resume",
     "POST /api/integrations/connectors/{name}/resync", "POST /api/integrations/connectors/{name}/revoke",
     "GET /api/integrations/connectors/{name}/runs", "GET /api/integrations/connectors/{name}/orders",
-    "POST /api/integrations/connectors/{name}/runs",
     "POST /api/commerce/refund-requests/{request_id}/withdrawal",
     "POST /api/identity/role-grants/{grant_id}/withdrawal",
     "POST /api/identity/factor-resets/{reset_id}/approval", "POST /api/identity/factor-resets/{reset_id}/refusal",
@@ -547,6 +558,8 @@ NOBODYS = {
         for answer in ("approve", "refuse", "withdraw")
     ),
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
+    "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
+    "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -28,7 +28,7 @@ from operational_api.core.policy import Gate, may
 from operational_api.core.principal import ROLES
 from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
-from operational_api.identity.models import Account, LoginSession, Passkey, SignInAttempt
+from operational_api.identity.models import Account, LinkedLogin, LoginSession, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
 from operational_api.integrations.settings import IntegrationSettings
 from operational_api.training.models import Injury
@@ -179,8 +179,12 @@ class World:
             id=new_id(), account_id=account.id, attempted_at=then, is_known_device=True, outcome="wrong_password",
             **traits,
         )  # fmt: skip
-        session.add_all([login, passkey, attempt])
-        return {"session": login.id, "passkey": passkey.id, "attempt": attempt.id}
+        linked = LinkedLogin(
+            id=new_id(), account_id=account.id, provider="google", issuer="https://accounts.google.com",
+            subject=new_id().hex, email=account.email,
+        )  # fmt: skip
+        session.add_all([login, passkey, attempt, linked])
+        return {"session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id}
 
     def own(self, kind: str, role: str) -> UUID:
         return self.personal.get(role, {}).get(kind) or self.ids[kind][0]

@@ -10,10 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from itsdangerous import BadSignature, URLSafeSerializer
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import KeySet
 
+from contracts.tokens import InvalidToken, decode
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Unauthenticated
 from operational_api.core.policy import Allowed
@@ -30,11 +29,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def _issuer(request: Request) -> claims.Issuer:
-    return claims.Issuer(request.app.state.settings.public_url, request.app.state.signing_key)
-
-
-def _public_keys(request: Request) -> KeySet:
-    return KeySet([RSAKey.import_key(request.app.state.signing_key.as_dict(private=False))])
+    return claims.Issuer(request.app.state.settings.public_url, request.app.state.keys.active())
 
 
 @router.get("/.well-known/openid-configuration")
@@ -76,8 +71,9 @@ def discovery(request: Request) -> dict[str, Any]:
 
 @router.get("/oidc/jwks")
 def jwks(request: Request) -> Response:
-    """The public keys that verify our tokens."""
-    return JSONResponse(_public_keys(request).as_dict(private=False), headers={"Cache-Control": "public, max-age=300"})
+    """The public keys that verify our tokens: those that sign, will sign, or did while such a token may live."""
+    keys: KeySet = request.app.state.keys.public()
+    return JSONResponse(keys.as_dict(private=False), headers={"Cache-Control": "public, max-age=300"})
 
 
 @router.get("/oidc/authorize", include_in_schema=False)
@@ -242,7 +238,7 @@ def userinfo(request: Request, session: DbSession) -> Response:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not bearer:
         return JSONResponse(None, 401, headers={"WWW-Authenticate": "Bearer"})
-    verifier = TokenVerifier(lambda _refresh: _public_keys(request), issuer=request.app.state.settings.public_url)
+    verifier = TokenVerifier(request.app.state.keys.public, issuer=request.app.state.settings.public_url)
     try:
         told = verifier.verify(bearer.strip())
         login = session.get(LoginSession, UUID(told["sid"])) if told.get("sid") else None
@@ -291,9 +287,9 @@ def confirmed_logout(request: Request, session: DbSession) -> Response:
 def _hinted(request: Request, id_token: str | None) -> dict[str, Any] | None:
     if not id_token:
         return None
-    try:  # an expired hint still says who asks: only signature and issuer count
-        told = jwt.decode(id_token, _public_keys(request), algorithms=[claims.ALGORITHM]).claims
-    except (JoseError, ValueError):
+    try:  # an expired hint still says who asks, and so does one of a retired key: only signature and issuer count
+        told = decode(id_token, request.app.state.keys.remembered).claims
+    except InvalidToken:
         return None
     return told if told.get("iss") == request.app.state.settings.public_url and "at_hash" in told else None
 

@@ -12,8 +12,10 @@ from operational_api.core.principal import CurrentPrincipal
 from operational_api.identity import devices
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import Text
+from operational_api.identity.pages.upstream import choices
 from operational_api.identity.router import account_id_of
 from operational_api.identity.service import accounts, deletion, factors, sessions, step_up
+from operational_api.identity.upstream import service as upstream
 from operational_api.web import sessions as web_sessions
 from operational_api.web.rendering import redirect, render
 
@@ -31,7 +33,8 @@ def account_page(request: Request, principal: CurrentPrincipal, session: DbSessi
     ]
     return render(
         request, "identity/account.html", account=session.get_one(Account, account_id), devices=found,
-        found=factors.of(session, account_id), deletion=deletion.open_request(session, account_id),
+        found=factors.of(session, account_id), logins=upstream.of(session, account_id), labels=upstream.LABELS,
+        choices=choices(request), deletion=deletion.open_request(session, account_id),
         zones=sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc")),
     )  # fmt: skip
 

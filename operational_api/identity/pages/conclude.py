@@ -9,8 +9,11 @@ from sqlalchemy.orm import Session
 from operational_api.identity import devices
 from operational_api.identity.errors import SignInExpired
 from operational_api.identity.models import Account, PendingSignIn
-from operational_api.identity.service import attempts, login, pending, sessions, step_up
+from operational_api.identity.oidc.claims import ACR
+from operational_api.identity.pages.common import must_have_factor
+from operational_api.identity.service import attempts, email_codes, login, pending, risk, sessions, step_up, steps
 from operational_api.identity.service.risk import Assessment
+from operational_api.identity.upstream import offers
 from operational_api.web import sessions as web_sessions
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import redirect
@@ -42,6 +45,40 @@ def start_session(
     response = redirect(request, onward)
     set_cookie(request, response, "login", secret, max_age=LOGIN_SECONDS)
     devices.remember(request, response, account.email)
+    offers.take(request, response, session, account, now=now)
+    return response
+
+
+def ask_or_start(
+    request: Request, session: Session, account: Account, *, amr: Sequence[str], onward: str, acr: str, now: datetime
+) -> Response:
+    """After the first proof: ask for what else is due, or sign in.
+
+    Args:
+        amr: The first proof, `("pwd",)` or `("fed",)`.
+        acr: The level of `oidc.claims.ACR` that the application asked for, or empty.
+
+    Raises:
+        SignInRefused: noted; the caller must commit all the same.
+    """
+    browser = devices.browser_of(request, account.email)
+    due = steps.due(
+        session, account=account, browser=browser, now=now, proved=amr,
+        must_have_factor=must_have_factor(request, account) or acr in ACR[1:],
+        assess=getattr(request.app.state, "assess_sign_in", risk.assess),
+    )  # fmt: skip
+    if not due.steps:
+        return start_session(
+            request, session, account=account, amr=amr, assessment=due.assessment, onward=onward, now=now
+        )
+    row, secret = pending.begin(
+        session, account_id=account.id, steps=due.steps, amr=amr, reasons=due.reasons, return_to=onward,
+        attempt_id=due.assessment.id, now=now,
+    )  # fmt: skip
+    if due.steps[0] == "email_code":
+        email_codes.send(session, row=row, account=account, now=now)
+    response = redirect(request, pending.PAGES[due.steps[0]])
+    set_cookie(request, response, "pending", secret, max_age=PENDING_SECONDS)
     return response
 
 

@@ -9,12 +9,12 @@ from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.identity import devices
 from operational_api.identity.errors import EmailNotVerified, TooManyTries
-from operational_api.identity.oidc.claims import ACR
-from operational_api.identity.pages.common import SIGN_IN, Text, must_have_factor
-from operational_api.identity.pages.conclude import PENDING_SECONDS, start_session
-from operational_api.identity.service import accounts, attempts, email_codes, login, pending, risk, steps
-from operational_api.web.cookies import set_cookie
-from operational_api.web.rendering import redirect, render, safe_return_path
+from operational_api.identity.pages.common import SIGN_IN, Text
+from operational_api.identity.pages.conclude import ask_or_start
+from operational_api.identity.pages.upstream import choices
+from operational_api.identity.service import accounts, attempts, login
+from operational_api.identity.upstream import offers
+from operational_api.web.rendering import render, safe_return_path
 
 router = APIRouter()
 
@@ -22,8 +22,15 @@ router = APIRouter()
 @router.get("/login")
 def login_page(request: Request, return_to: str | None = None, acr: str = "") -> Response:
     """The provider's sign-in page; applications send people here through /oidc/authorize."""
-    onward = safe_return_path(return_to, SIGN_IN)
-    return render(request, "identity/login.html", onward=onward, acr=acr, email="", error=None, is_unverified=False)
+    shown = _shown(request, onward=safe_return_path(return_to, SIGN_IN), acr=acr)
+    return render(request, "identity/login.html", error=None, is_unverified=False, **shown)
+
+
+def _shown(request: Request, *, onward: str, acr: str, email: str | None = None) -> dict[str, Any]:
+    offer = offers.find(request)
+    others = [one for one in choices(request) if offer is None or one.name != offer.person.provider]
+    known = email if email is not None else offer.email if offer else ""
+    return {"onward": onward, "acr": acr, "email": known, "offer": offer, "choices": others}
 
 
 @router.post("/login")
@@ -35,29 +42,13 @@ def sign_in(
     browser = devices.browser_of(request, email)
     try:
         account = login.authenticate(session, email=email, password=password, browser=browser, now=now)
-        due = steps.due(
-            session, account=account, browser=browser, now=now,
-            must_have_factor=must_have_factor(request, account) or acr in ACR[1:],
-            assess=getattr(request.app.state, "assess_sign_in", risk.assess),
-        )  # fmt: skip
+        return ask_or_start(request, session, account, amr=("pwd",), onward=onward, acr=acr, now=now)
     except DomainError as error:  # answered, not raised: the wrong guess must be counted
         if isinstance(error, attempts.FAILURES):
             known = accounts.by_email(session, email)
             attempts.note_failure(session, email=email, account=known, browser=browser, error=error, now=now)
-        return refusal(request, "identity/login.html", error, onward=onward, acr=acr, email=email)
-    if not due.steps:
-        return start_session(
-            request, session, account=account, amr=("pwd",), assessment=due.assessment, onward=onward, now=now
-        )
-    row, secret = pending.begin(
-        session, account_id=account.id, steps=due.steps, amr=("pwd",), reasons=due.reasons, return_to=onward,
-        attempt_id=due.assessment.id, now=now,
-    )  # fmt: skip
-    if due.steps[0] == "email_code":
-        email_codes.send(session, row=row, account=account, now=now)
-    response = redirect(request, pending.PAGES[due.steps[0]])
-    set_cookie(request, response, "pending", secret, max_age=PENDING_SECONDS)
-    return response
+        shown = _shown(request, onward=onward, acr=acr, email=email)
+        return refusal(request, "identity/login.html", error, **shown)
 
 
 def refusal(request: Request, template: str, error: DomainError, **context: Any) -> Response:

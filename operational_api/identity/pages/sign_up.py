@@ -17,6 +17,7 @@ from operational_api.identity.errors import (
 )
 from operational_api.identity.pages.common import SIGN_IN, Text
 from operational_api.identity.pages.common import field_errors as _field_errors
+from operational_api.identity.pages.upstream import choices
 from operational_api.identity.service import accounts, changes, links
 from operational_api.web.rendering import person, redirect, render, safe_return_path
 
@@ -28,7 +29,8 @@ def signup_page(request: Request, next: str | None = None) -> Response:  # noqa:
     """The form to become a customer."""
     if person(request) is not None:
         return redirect(request, SIGN_IN)
-    return render(request, "identity/signup.html", errors={}, given={"next": safe_return_path(next, "")})
+    given = {"next": safe_return_path(next, "")}
+    return render(request, "identity/signup.html", errors={}, given=given, choices=choices(request))
 
 
 @router.post("/signup")
@@ -51,7 +53,10 @@ def sign_up(
     except (BadPassword, BadProfile) as error:
         given = {"email": email, "display_name": display_name, "next": then}
         errors = _field_errors(error)
-        return render(request, "identity/signup.html", status_code=error.status, errors=errors, given=given)
+        return render(
+            request, "identity/signup.html", status_code=error.status, errors=errors, given=given,
+            choices=choices(request),
+        )  # fmt: skip
     return redirect(request, "/signup/sent")
 
 

@@ -84,24 +84,15 @@ def register(
     email, display_name = clean_email(email), clean_name(display_name)
     passwords.check(password, email=email)
     password_hash = passwords.hashed(password)
-    account_id = new_id()
-    inserted = session.scalar(
-        insert(Account)
-        .values(
-            id=account_id, email=email, password_hash=password_hash, display_name=display_name, role="customer",
-            time_zone=clean_time_zone(time_zone), created_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Account.id)
-    )  # fmt: skip
-    account = by_email(session, email)
-    assert account is not None  # noqa: S101 - just inserted, or the reason why it was not
-    if inserted is not None:
+    account, is_new = open_for(
+        session, email=email, password_hash=password_hash, display_name=display_name, time_zone=time_zone, now=now
+    )
+    if is_new:
         publish(
             session,
             AccountRegistered(
                 occurred_at=now,
-                account_id=account_id,
+                account_id=account.id,
                 role="customer",
                 display_name=display_name,
                 time_zone=account.time_zone,
@@ -116,6 +107,29 @@ def register(
     else:
         account.password_hash, account.display_name = password_hash, display_name
     _send_link(session, account, "verify", now, then)
+
+
+def open_for(
+    session: Session, *, email: str, display_name: str, time_zone: str, now: datetime, password_hash: str | None = None
+) -> tuple[Account, bool]:
+    """The account of an address, locked, and whether it was made by this: a customer's, its address not confirmed."""
+    account_id = new_id()
+    inserted = session.scalar(
+        insert(Account)
+        .values(
+            id=account_id, email=email, password_hash=password_hash, display_name=display_name, role="customer",
+            time_zone=clean_time_zone(time_zone), created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Account.id)
+    )  # fmt: skip
+    account = session.scalars(
+        select(Account)
+        .where(func.lower(Account.email) == email)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    return account, inserted is not None
 
 
 def _send_link(session: Session, account: Account, purpose: str, now: datetime, then: str | None = None) -> None:

@@ -21,7 +21,7 @@ from operational_api.identity.errors import (
     TooManyTries,
     WrongCredentials,
 )
-from operational_api.identity.models import Account, SignInAttempt
+from operational_api.identity.models import Account, LinkedLogin, SignInAttempt
 from operational_api.identity.risk import Decision
 from operational_api.identity.service import accounts, links, sessions
 from operational_api.identity.service.login import Browser
@@ -155,7 +155,7 @@ def _page(
 
 def dispute(session: Session, *, account_id: UUID, attempt_id: UUID, now: datetime) -> Account:
     """The owner says that a sign-in was not theirs: it counts as theirs no more, its browser is a stranger again, every
-    session ends, the password stops working, and a link for a new one is sent.
+    session ends, the password and every linked login stop working, and a link for a new one is sent.
 
     Raises:
         SignInNotFound: no attempt of this account.
@@ -168,6 +168,7 @@ def dispute(session: Session, *, account_id: UUID, attempt_id: UUID, now: dateti
     account = session.get_one(Account, account_id)
     row.disputed_at = row.disputed_at or now
     account.password_hash = None
+    session.execute(delete(LinkedLogin).where(LinkedLogin.account_id == account_id))
     links.end_all(session, account_id=account_id, now=now)
     sessions.revoke_all(session, account_id=account_id, now=now)
     accounts.request_reset(session, email=account.email, now=now)

@@ -20,7 +20,8 @@ def change_password(
 ) -> None:
     """Set a new password and sign every other browser out.
 
-    A wrong current one is counted like a wrong sign-in: the caller must commit also when this raises.
+    A wrong current one is counted like a wrong sign-in: the caller must commit also when this raises. Who has none,
+    and signs in by another provider, gives none.
 
     Args:
         keep: The session that asks.
@@ -31,7 +32,7 @@ def change_password(
     """
     names = throttle.buckets(email=account.email, device=browser.device, address=browser.address)
     throttle.refuse_if_full(session, names, now=now)
-    if not passwords.verify(current, account.password_hash)[0]:
+    if account.password_hash is not None and not passwords.verify(current, account.password_hash)[0]:
         throttle.count(session, names, now=now)
         raise WrongPassword
     passwords.check(new, email=account.email)

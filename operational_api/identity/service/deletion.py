@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed, DeletionRequested, DeletionWithdrawn
 from operational_api.core.outbox import publish
 from operational_api.identity.errors import DeletionNotRequested
-from operational_api.identity.models import Account, DeletionRequest, LoginSession
+from operational_api.identity.models import Account, DeletionRequest, LinkedLogin, LoginSession
 from operational_api.identity.service import factors, sessions
 
 THINK_AGAIN = timedelta(days=14)
@@ -75,5 +75,6 @@ def close_due(session: Session, now: datetime) -> None:
     for row in rows:
         row.closed_at = now
         session.get_one(Account, row.account_id).disabled_at = now
+        session.execute(delete(LinkedLogin).where(LinkedLogin.account_id == row.account_id))
         sessions.revoke_all(session, account_id=row.account_id, now=now)
         publish(session, AccountClosed(occurred_at=now, account_id=row.account_id))

@@ -52,13 +52,22 @@ def authenticate(session: Session, *, email: str, password: str, browser: Browse
         raise WrongCredentials
     if better:
         account.password_hash = better
-    closes_at = sessions.account_closes_at(session, account.id)
-    if account.disabled_at is not None or (closes_at is not None and closes_at <= now):
-        raise AccountDisabled
+    refuse_closed(session, account, now=now)
     if account.email_verified_at is None:
         raise EmailNotVerified
     throttle.forget(session, names, now=now)
     return account
+
+
+def refuse_closed(session: Session, account: Account, *, now: datetime) -> None:
+    """Let nobody into an account that is closed.
+
+    Raises:
+        AccountDisabled.
+    """
+    closes_at = sessions.account_closes_at(session, account.id)
+    if account.disabled_at is not None or (closes_at is not None and closes_at <= now):
+        raise AccountDisabled
 
 
 def start(

@@ -1,4 +1,4 @@
-"""What is asked of somebody whose password was right, before there is a session."""
+"""What is asked of somebody whose password was right, or whom another provider sent, before there is a session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,14 @@ class Due:
 
 
 def due(
-    session: Session, *, account: Account, browser: Browser, must_have_factor: bool, assess: Assess, now: datetime
+    session: Session,
+    *,
+    account: Account,
+    browser: Browser,
+    must_have_factor: bool,
+    assess: Assess,
+    now: datetime,
+    proved: Sequence[str] = ("pwd",),
 ) -> Due:
     """What this sign-in must still prove; nothing, for a usual one to an account without a second factor.
 
@@ -43,13 +50,17 @@ def due(
 
     Args:
         must_have_factor: Whether an account without a second factor must set one up now.
+        proved: How they came this far (`amr`). Nothing that they may have shown another provider is a factor of ours.
 
     Raises:
         SignInRefused: too unlike the owner, whatever they could prove.
     """
     assessment = assess(session, account=account, browser=browser, now=now)
     if assessment.decision == "refuse":
-        attempts.note(session, account=account, browser=browser, assessment=assessment, outcome="refused", now=now)
+        attempts.note(
+            session, account=account, browser=browser, assessment=assessment, outcome="refused", now=now,
+            factors=proved,
+        )  # fmt: skip
         raise SignInRefused
     if factors.has_one(session, account.id):
         steps = ["factor"]
@@ -58,5 +69,8 @@ def due(
         if must_have_factor:
             steps.append("set_up")
     if steps:
-        attempts.note(session, account=account, browser=browser, assessment=assessment, outcome="step_up", now=now)
+        attempts.note(
+            session, account=account, browser=browser, assessment=assessment, outcome="step_up", now=now,
+            factors=proved,
+        )  # fmt: skip
     return Due(steps, assessment)

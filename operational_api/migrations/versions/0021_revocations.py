@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021_revocations"
-down_revision = "0019_audiences"
+down_revision = "0020_keys_and_logins"
 branch_labels = None
 depends_on = None
 

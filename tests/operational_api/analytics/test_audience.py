@@ -54,7 +54,7 @@ def test_believes_nothing_else(app: FastAPI) -> None:
 
 
 def test_believes_the_api_that_asks_for_a_person(app: FastAPI) -> None:
-    delegation = Delegation(ISSUER, KEY)
+    delegation = Delegation(ISSUER, lambda: KEY)
     coach = Principal(role="coach", client_id="plyo-coach", account_id=new_id(), session_id=new_id())
     assert ask(app, delegation.token(coach, ANALYTICS)) == 200
     assert ask(app, delegation.token(coach, DAGSTER)) == 401

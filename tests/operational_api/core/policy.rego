@@ -70,6 +70,7 @@ staff := {
 	"gateway.open_admin_console": {"finance", "data", "admin"},
 	"gateway.open_pipelines": {"data", "admin"},
 	"identity.approve_role": {"admin"},
+	"identity.manage_keys": {"admin"},
 	"identity.read_role_grants": {"admin"},
 	"identity.read_sign_ins": {"admin"},
 	"identity.request_role": {"admin"},

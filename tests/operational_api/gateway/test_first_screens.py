@@ -10,7 +10,6 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.testclient import TestClient
-from joserfc.jwk import KeySet
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -133,7 +132,7 @@ FIGURE: dict[str, Any] = {
 
 def analytics(app: FastAPI, *, asked: list[Any], answer: Response | None = None) -> TestClient:
     """A service that answers like analytics, to who brings a token made for it."""
-    verifier = Verifier(lambda _: KeySet([app.state.signing_key]), issuer=ISSUER, audience=ANALYTICS)
+    verifier = Verifier(lambda _: app.state.keys.public(), issuer=ISSUER, audience=ANALYTICS)
     stand_in = FastAPI()
 
     @stand_in.get("/api/analytics/{path:path}")

@@ -21,7 +21,7 @@ MakeAccount = Callable[..., Account]
 
 
 def claims_of(app: FastAPI, token: str) -> dict[str, Any]:
-    return jwt.decode(token, app.state.signing_key, algorithms=["RS256"]).claims
+    return jwt.decode(token, app.state.keys.active(), algorithms=["RS256"]).claims
 
 
 def ask(app: FastAPI, token: str, path: str = "/api/integrations/wearable-links") -> int:

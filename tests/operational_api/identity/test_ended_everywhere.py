@@ -64,7 +64,7 @@ OPEN, CLOSED = [200, 200, 200], [401, 401, 401]
 
 
 def analytics_on(app: FastAPI, folder: Path, url: SecretStr | None) -> FastAPI:
-    key: RSAKey = app.state.signing_key
+    key: RSAKey = app.state.keys.active()
     return create_analytics(
         AnalyticsSettings(
             lake_catalog_url="postgresql://nobody@127.0.0.1:1/nowhere", lake_path=str(folder), public_url=ISSUER,
@@ -182,7 +182,7 @@ class TestChangeOfRole:
         self, everywhere: Everywhere, make_account: MakeAccount, give_role: Callable[..., None]
     ) -> None:
         person = make_account(role="coach")
-        token = Delegation(ISSUER, everywhere.api.state.signing_key).token(
+        token = Delegation(ISSUER, everywhere.api.state.keys.active).token(
             Principal(role="coach", client_id="plyo-coach", account_id=person.id), ANALYTICS
         )
         assert everywhere.ask(token)[2] == 200
@@ -239,7 +239,7 @@ class TestSigningOut:
     def test_of_one_device_leaves_the_others(self, everywhere: Everywhere, make_account: MakeAccount) -> None:
         coach = make_account(role="coach")
         phone, desk = (tokens_of(coach_console(everywhere.api, coach)) for _ in range(2))
-        sid = jwt.decode(phone["access_token"], everywhere.api.state.signing_key, algorithms=["RS256"]).claims["sid"]
+        sid = jwt.decode(phone["access_token"], everywhere.api.state.keys.active(), algorithms=["RS256"]).claims["sid"]
         mine = TestClient(everywhere.api, headers={"Authorization": f"Bearer {desk['access_token']}"})
         assert mine.delete(f"/api/identity/sessions/{sid}").status_code == 204
         assert (everywhere.ask(phone["access_token"]), everywhere.ask(desk["access_token"])) == (CLOSED, OPEN)

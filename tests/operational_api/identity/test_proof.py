@@ -23,7 +23,7 @@ MakeAccount = Callable[..., Account]
 def told(client: Relying, **changes: str | None) -> list[dict[str, Any]]:
     """Claims of the id_token and of the access token."""
     tokens = client.trade(client.answer(**changes)["code"]).json()
-    key = client.app.state.signing_key
+    key = client.app.state.keys.active()
     return [jwt.decode(tokens[name], key, algorithms=["RS256"]).claims for name in ("id_token", "access_token")]
 
 
@@ -65,7 +65,7 @@ class TestClaims:
         age_sessions(app, account, minutes=30)
         tokens = client.trade(client.answer()["code"]).json()
         fresh = client.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()
-        claims = jwt.decode(fresh["id_token"], app.state.signing_key, algorithms=["RS256"]).claims
+        claims = jwt.decode(fresh["id_token"], app.state.keys.active(), algorithms=["RS256"]).claims
         assert abs(time.time() - 1800 - claims["auth_time"]) < 60
 
 

@@ -102,7 +102,7 @@ class TestIdTokens:
                 "name": "Mia", "email": "somebody.else@plyo.test", "nonce": sent.params["nonce"], "iat": now,
                 "exp": now + 60,
             } | changes  # fmt: skip
-            key = app.state.signing_key
+            key = app.state.keys.active()
             claims = {name: value for name, value in told.items() if value is not None}
             id_token = jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key, algorithms=["RS256"])
             answer = {"id_token": id_token, "access_token": "a", "refresh_token": "r", "expires_in": 900}

@@ -82,6 +82,26 @@ class TestSignIn:
         assert victim.get(back).status_code == 400
         assert "plyo_session" not in victim.cookies
 
+    @pytest.mark.asvs("10.1.2")
+    def test_each_tab_signs_in_on_its_own(self, app: FastAPI, make_account: MakeAccount) -> None:
+        """Two tabs begin side by side; each comes back to where it was going, whichever is first."""
+        account, browser = make_account(), Browser(app)
+        pages = [browser.get(f"/auth/login?return_to={to}").text for to in ("/account", "/account/factors")]
+        onward = [page.split('name="return_to" value="')[1].split('"')[0].replace("&amp;", "&") for page in pages]
+        for turn, path in ((1, "/account/factors"), (0, "/account")):
+            form = {"email": account.email, "password": PASSWORD, "return_to": onward[turn]}
+            assert browser.submit("/login", form).url.path == path
+        assert not [name for name in browser.cookies if "flow" in name]
+
+    def test_tabs_that_are_never_finished_do_not_pile_up(self, app: FastAPI, make_account: MakeAccount) -> None:
+        browser = Browser(app)
+        for _ in range(20):
+            last = browser.get("/auth/login?return_to=/account")
+        assert len([name for name in browser.cookies if "flow" in name]) == 6
+        onward = last.text.split('name="return_to" value="')[1].split('"')[0].replace("&amp;", "&")
+        form = {"email": make_account().email, "password": PASSWORD, "return_to": onward}
+        assert browser.submit("/login", form).url.path == "/account"
+
     @pytest.mark.asvs("3.7.2")
     def test_never_leads_elsewhere(self, app: FastAPI, make_account: MakeAccount) -> None:
         browser = enter(app, make_account())
