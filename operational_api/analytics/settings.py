@@ -15,8 +15,8 @@ class AnalyticsSettings(WarehouseSettings):
     jwks_url: str = "http://127.0.0.1:8401/oidc/jwks"
     """Where the issuer publishes its keys; inside the stack the API's own address."""
     audit_database_url: SecretStr | None = None
-    """`postgresql+psycopg://…/plyo` as the role `audit_writer`, which may add to the audit log, ask whether a token still
-    holds, and do nothing else. Without it nobody is let in: what cannot be asked is not believed."""
+    """`postgresql+psycopg://…/plyo` as the role `audit_writer`, which may add to the audit log, ask whether a token
+    still holds, and do nothing else. Without it nobody is let in: what cannot be asked is not believed."""
     dbt_manifest: Path = Path("dbt_project/target/manifest.json")
     """Written by dbt: what every mart is made of."""
     redis_url: SecretStr = SecretStr("")
