@@ -18,6 +18,7 @@ from operational_api.identity.models import Account
 from tests.browser import Browser
 from tests.operational_api.conftest import ISSUER
 from tests.operational_api.identity.conftest import Relying, enter
+from tests.operational_api.test_matrix import routes_of
 
 MakeAccount = Callable[..., Account]
 
@@ -143,3 +144,20 @@ class TestIdTokens:
         assert "plyo_session" not in browser.cookies
         kept = "select count(*) from platform.web_sessions where account_id = :id"
         assert run(app, kept, account).scalar() == 0
+
+
+class TestSigningOut:
+    @pytest.mark.asvs("7.4.4")
+    def test_is_on_every_page_that_asks_who_one_is(self, app: FastAPI, make_account: MakeAccount) -> None:
+        browser, guest = enter(app, make_account()), Browser(app)
+        found = []
+        for route in routes_of(app):
+            path = route.path
+            if route.method != "GET" or "{" in path or path.startswith(("/api", "/auth", "/oidc")):
+                continue
+            page = browser.get(path, follow_redirects=False)
+            is_page = page.status_code == 200 and page.text.lower().startswith("<!doctype html")  # and no part of one
+            if is_page and guest.get(path, follow_redirects=False).status_code != 200:
+                assert 'action="/auth/logout"' in page.text, path
+                found.append(path)
+        assert len(found) > 8
