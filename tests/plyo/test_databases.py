@@ -89,6 +89,13 @@ class TestContextRoles:
             "engagement.contacts", "compliance.people", "compliance.exported_customers",
             "compliance.exported_payments",
         }  # fmt: skip
+        with psycopg.connect(server.url("plyo")) as connection:
+            writable = connection.execute(
+                """select table_name from information_schema.views where table_schema = any (%s)
+                   and (is_updatable = 'YES' or is_insertable_into = 'YES')""",
+                [[*databases.CONTEXT_SCHEMAS, "platform"]],
+            ).fetchall()
+        assert writable == [], "a plain view would let its readers write with its owner's rights"
 
     def test_the_api_has_all_of_them(self, server: PostgresServer) -> None:
         with connect(server, "plyo_api") as connection:

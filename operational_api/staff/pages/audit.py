@@ -86,12 +86,17 @@ def page(
     )  # fmt: skip
 
 
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def _person(session: Session, text: str) -> tuple[UUID | None, list[identity.Person]]:
     """Whom a text means: an id, an address or a name. Several people: they, to choose from."""
-    try:
-        return UUID(text), []
-    except ValueError:
-        pass
+    if (id_ := _id(text)) is not None:
+        return id_, []
     found = identity.find_people(session, text, customers_only=False, limit=CHOICES) if text else []
     return (found[0].account_id, []) if len(found) == 1 else (None, found)
 
@@ -99,7 +104,7 @@ def _person(session: Session, text: str) -> tuple[UUID | None, list[identity.Per
 def _names(session: Session, rows: list[compliance.Noted]) -> dict[str, str]:
     """What to call the people that details speak of by their ids."""
     told = {str(value) for row in rows for key, value in row.details.items() if key.endswith("_by")}
-    found = identity.people(session, {UUID(one) for one in told if len(one) == 36})
+    found = identity.people(session, {id_ for one in told if (id_ := _id(one)) is not None})
     return {str(id_): one.display_name for id_, one in found.items()}
 
 
