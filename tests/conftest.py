@@ -4,6 +4,7 @@ A fixture that only one folder needs lives in that folder's conftest.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest begin first. A test that claims a requirement which does not exist is a mistake."""
     if unknown := unknown_ids(items):
         raise pytest.UsageError(f"docs/asvs.csv has no requirement {', '.join(unknown)}")
+    _name_apart(items)
     items.sort(key=lambda item: 0 if item.nodeid.startswith(LAKE) else 1 if item.nodeid.startswith(LONG) else 2)
+
+
+def _name_apart(items: list[pytest.Item]) -> None:
+    """Tests that Schemathesis makes of one function have one id with pytest 9, and xdist runs one test for each id."""
+    for item in items:
+        if (label := getattr(item, "operation_label", "")) and item.id.params is None:
+            item._id = item.id.with_params(label)
+    ids = Counter(item.nodeid for item in items)
+    if twice := [one for one, count in ids.items() if count > 1]:
+        raise pytest.UsageError(f"several tests have one id, of which xdist would run one: {', '.join(twice)}")
 
 
 @pytest.fixture(scope="session")

@@ -64,15 +64,22 @@ def bearer(verifier: TokenVerifier) -> Authenticator:
         role = claims.get("role")
         if role not in ROLES:
             raise Unauthenticated("This token carries no role.")
-        if role == "service":
-            return Principal(role=role, client_id=claims["client_id"], display_name=claims.get("name", ""))
-        return person_of(claims)
+        try:
+            if role == "service":
+                return Principal(role=role, client_id=claims["client_id"], display_name=claims.get("name", ""))
+            return person_of(claims)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unauthenticated("This token does not say whose it is.") from error
 
     return authenticate
 
 
 def person_of(claims: dict[str, Any]) -> Principal:
-    """The person that the claims of a verified access token speak of."""
+    """The person that the claims of a verified access token speak of.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they do not say whose it is, which no token of ours does.
+    """
     session_id = UUID(claims["sid"]) if claims.get("sid") else None
     return Principal(
         role=claims["role"],
