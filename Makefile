@@ -46,7 +46,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib >/dev/null || true
 	@touch $(STAMP)
 
-check: lint types imports sql ## what a commit must pass, without the tests
+check: install ## what a commit must pass, without the tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types imports sql
 
 lint: install ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -96,6 +96,7 @@ class TestStoppedTables:
         assert capture.run_once(captured.settings).rows == {"training__nan": 1}
         assert today(captured.settings, "nan", "id, odd::float") == [(1, None), (2, 1.5)]
 
+    @pytest.mark.drill
     def test_a_value_the_source_cannot_read_back_is_copied_by_a_snapshot(self, source, captured):
         source.execute(
             """create type training.pair as (a int);
@@ -124,6 +125,7 @@ class TestStoppedTables:
         assert "odd: its type is gone" in capture.run_once(captured.settings).blocked["training__pairs"]
         assert capture.resume(captured.settings, "training__pairs").blocked == {}
 
+    @pytest.mark.drill
     def test_arrays_of_such_types_need_temporary_tables(self, source, captured):
         source.execute("create table training.lists (id int primary key, odd inet[])")
         capture.run_once(captured.settings)

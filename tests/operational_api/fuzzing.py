@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from tests.factories import account_of, make_account, make_booking, make_client, make_coach, make_slot, make_workout
 from tests.operational_api.conftest import ISSUER, access_token, joined, service_token
 
-EXAMPLES = int(os.environ.get("PLYO_FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("PLYO_FUZZ_EXAMPLES", "1"))
 """Requests a role and operation; `make fuzz` asks for many more, and for the borders of each parameter too."""
 IS_THOROUGH = EXAMPLES >= 20
 FEW_OR_MANY = settings(

@@ -23,7 +23,7 @@ MAPPINGS = [
     if source != "file"  # its documents are our own
     for mapping in mappings
 ]
-EXAMPLES = int(os.environ.get("PLYO_FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("PLYO_FUZZ_EXAMPLES", "1"))
 GOOD = payload({"data": [{"metadata": {"start_time": "2026-07-01T00:00:00Z"}}]}, "daily", name="good")
 
 ODD_TEXTS = [

@@ -93,6 +93,7 @@ class TestLoad:
             with pytest.raises(presence.LoadRunning):
                 load(url, state_folder=tmp_path, **SMALL)
 
+    @pytest.mark.drill
     def test_killed_half_way_loads_anew(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
         url, whole = fresh_database(), fresh_database()
         sizes = ["--customers", "900", "--months", "2", "--seed", "5", "--until", UNTIL.isoformat()]
