@@ -28,6 +28,7 @@ TILES = (
     "net_member_movement",
 )
 MONTHS = 12
+AGAIN_AFTER_MS = 4000  # what was missing comes with the next look, which the page takes by itself
 """Shown first."""
 STOCKS = frozenset({"mrr", "active_members"})
 
@@ -60,6 +61,8 @@ class Overview(pn.viewable.Viewer):
         if self.months not in self._screens:
             self._screens = {self.months: self._plyo.first_screen("admin", months=self.months)}
         screen = self._screens[self.months]
+        if screen.get("currencies"):  # they may have been missing at first
+            self.param.currency.objects = screen["currencies"]
         figures = screen.get("figures") or {}
         drawn = [
             tile(self._plyo.answer(name, figures[name]), currency=self.currency, is_running=name not in STOCKS)
@@ -68,9 +71,16 @@ class Overview(pn.viewable.Viewer):
         ]
         tiles = pn.FlexBox(*drawn, sizing_mode="stretch_width", gap="4px")
         if screen.get("missing"):
-            self._screens = {}  # the next look asks again
+            self._ask_again_soon()
         gap = note(_gathered(screen), {"mrr": "MRR", "arpm": "ARPM", "person": "your name"})
         return pn.Column(nothing(gap), tiles, sizing_mode="stretch_width") if gap else tiles
+
+    def _ask_again_soon(self) -> None:
+        self._screens = {}
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.add_periodic_callback(
+                lambda: self.param.trigger("months"), period=AGAIN_AFTER_MS, count=1, start=True
+            )
 
     @param.depends("months")
     def stages(self) -> pn.viewable.Viewable:

@@ -22,6 +22,11 @@ def parts(numbers: Numbers, principal: Principal, *, months: int, now: datetime)
     screen waits for the slowest and not for their sum; analytics decides who sees which."""
     since = _months_back(months, now)
     found: dict[str, Part] = {"person": lambda asker: identity.person(asker.session, asker.account_id)}
+    found["requests_waiting"] = lambda asker: staff.requests_waiting(
+        asker.session, role=principal.role, account_id=asker.account_id, now=asker.now
+    )
+    if may_principal(principal, "integrations.read_connectors"):
+        found["connectors"] = lambda asker: integrations.connector_states(asker.session, asker.now)
     if may_principal(principal, "analytics.read_money"):
         recent = (now - timedelta(days=31)).date()
         days = numbers.soon("datasets/mrr_daily", **{"from": recent.isoformat()})
@@ -30,11 +35,6 @@ def parts(numbers: Numbers, principal: Principal, *, months: int, now: datetime)
         found |= {name: _figure(numbers, name, since) for name in FIGURES}
     freshness = numbers.soon("freshness")
     found["freshness"] = lambda asker: str(freshness(asker.seconds).get("state", "unknown"))
-    found["requests_waiting"] = lambda asker: staff.requests_waiting(
-        asker.session, role=principal.role, account_id=asker.account_id, now=asker.now
-    )
-    if may_principal(principal, "integrations.read_connectors"):
-        found["connectors"] = lambda asker: integrations.connector_states(asker.session, asker.now)
     return found
 
 

@@ -11,7 +11,7 @@ from contracts.telemetry import new_traceparent
 from contracts.tokens import ANALYTICS
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import Principal
-from operational_api.gateway.bff.composition import PART_SECONDS, TookTooLong
+from operational_api.gateway.bff.composition import SCREEN_SECONDS, TookTooLong
 
 _asking = ThreadPoolExecutor(8, thread_name_prefix="analytics")
 """Of the process. Analytics answers four at once, so more would only wait there."""
@@ -34,7 +34,7 @@ class Numbers:
 
         It raises what `get` raises, and TookTooLong.
         """
-        asked = _asking.submit(self.get, path, seconds=PART_SECONDS, **parameters)
+        asked = _asking.submit(self.get, path, seconds=SCREEN_SECONDS, **parameters)
 
         def answer(seconds: float) -> dict[str, Any]:
             try:

@@ -48,7 +48,10 @@ def admin_screen(
     """The admin's first screen; figures come from analytics, asked as the admin."""
     now = datetime.now(UTC)
     parts = admin.parts(Numbers(request, principal), principal, months=months, now=now)
-    found = composition.compose(request.app.state.sessions, admin_id, parts, now=now)
+    # The figures are under way all at once: any of them may wait as long as the screen does.
+    found = composition.compose(
+        request.app.state.sessions, admin_id, parts, now=now, part_seconds=composition.SCREEN_SECONDS
+    )
     known = {
         "account_id": admin_id,
         "screens": screens.names_of(principal, "admin"),
