@@ -84,11 +84,6 @@ class RemoteKeys:
             return
 
 
-def keys_from_url(url: str) -> KeySource:
-    """The keys behind a JWKS address, with the house's patience (`RemoteKeys`)."""
-    return RemoteKeys(url)
-
-
 def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None, needs_kid: bool = True) -> jwt.Token:
     """A token that one of the keys signed, asking once more for keys when it names another. Nothing else is checked.
 

@@ -16,7 +16,7 @@ from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.signed_urls import UrlSigner
-from operational_api.core.tokens import Delegation, TokenVerifier, keys_from_url, no_signer
+from operational_api.core.tokens import Delegation, RemoteKeys, TokenVerifier, no_signer
 from operational_api.settings import ApiSettings
 
 CONTEXTS = (
@@ -65,7 +65,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.sessions = session_factory(engine)
     # A context that starts alone has none of identity's keys: it asks for the public ones like any other service, and
     # makes no tokens.
-    keys = keys_from_url(f"{settings.api_url}/oidc/jwks")
+    keys = RemoteKeys(f"{settings.api_url}/oidc/jwks")
     app.state.delegation = Delegation(settings.public_url, no_signer)
     if "identity" in contexts:
         ring = import_module("operational_api.identity.keys.ring").KeyRing.of(settings, lambda: app.state.sessions())

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.tokens import DAGSTER, InvalidToken, Verifier, keys_from_url
+from contracts.tokens import DAGSTER, InvalidToken, RemoteKeys, Verifier
 
 ROLES = frozenset({"admin", "data", "service"})
 """Those whom the policy lets do `gateway.open_pipelines`, and programs."""
@@ -66,7 +66,7 @@ def main() -> None:
     from dagster_webserver import cli
 
     settings = WebserverSettings()
-    verifier = Verifier(keys_from_url(settings.jwks_url), issuer=settings.public_url, audience=DAGSTER)
+    verifier = Verifier(RemoteKeys(settings.jwks_url), issuer=settings.public_url, audience=DAGSTER)
     unguarded = vars(cli)[_MAKES_APP]
 
     def guarded(context: Any, path_prefix: str = "", *more: Any, **options: Any) -> Guard:

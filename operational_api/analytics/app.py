@@ -18,7 +18,7 @@ from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
-from operational_api.core.tokens import KeySource, TokenVerifier, keys_from_url
+from operational_api.core.tokens import KeySource, RemoteKeys, TokenVerifier
 
 health = APIRouter(tags=["health"])
 
@@ -80,7 +80,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.sessions = app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
     app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
-    source = keys or keys_from_url(settings.jwks_url)
+    source = keys or RemoteKeys(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
     http.install(app)

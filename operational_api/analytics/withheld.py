@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from operational_api.core.policy import Resource, decide
 from operational_api.core.principal import Principal
@@ -46,10 +47,11 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
     columns = [name for name in table.column_names if name in COLUMN_KINDS]
     if not columns or "customer_id" not in table.column_names:
         return table
-    owners = [UUID(str(one)) if one is not None else None for one in table["customer_id"].to_pylist()]
-    kinds = {kind for name in columns for kind in COLUMN_KINDS[name]}
-    others = {one for one in owners if one is not None and one != principal.account_id}
+    owners = table["customer_id"].combine_chunks().dictionary_encode()
+    people = [UUID(str(one)) for one in owners.dictionary.to_pylist()]
+    others = set(people) - {principal.account_id}
     told = shown(others) if others else {}
+    kinds = {kind for name in columns for kind in COLUMN_KINDS[name]}
     # Few different answers for many people: the policy is asked once for each.
     answers: dict[frozenset[str], set[str]] = {}
     for customer_id, known in told.items():
@@ -58,9 +60,8 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
     seen = {one: answers[known] for one, known in told.items()}
     for name in columns:
         needed = set(COLUMN_KINDS[name])
-        hides = [one is not None and one in seen and not needed <= seen[one] for one in owners]
-        if any(hides):
-            values = [None if hidden else value for hidden, value in zip(hides, table[name].to_pylist(), strict=True)]
-            place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
-            table = table.set_column(place, field, pa.array(values, field.type))
+        is_withheld = pa.array([one in seen and not needed <= seen[one] for one in people], pa.bool_())
+        hidden = is_withheld.take(owners.indices).fill_null(False)
+        place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
+        table = table.set_column(place, field, pc.if_else(hidden, pa.scalar(None, field.type), table[name]))
     return table

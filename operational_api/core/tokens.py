@@ -13,13 +13,13 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from contracts.ids import new_id
-from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, KeysUnavailable, Verifier, keys_from_url
+from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, KeysUnavailable, RemoteKeys, Verifier
 from operational_api.core.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
     from operational_api.core.principal import Principal
 
-__all__ = ["AUDIENCE", "Delegation", "KeySource", "TokenVerifier", "keys_from_url", "no_signer"]
+__all__ = ["AUDIENCE", "Delegation", "KeySource", "RemoteKeys", "TokenVerifier", "no_signer"]
 AUDIENCE = API
 DELEGATED_SECONDS = 60
 _REMADE_AFTER_SECONDS = 30
