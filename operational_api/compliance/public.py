@@ -16,8 +16,7 @@ from operational_api.compliance.schemas import ConsentsRead, ConsentsWrite
 from operational_api.compliance.service import consents, exports, trail
 from operational_api.compliance.service.consents import DATA_KINDS
 from operational_api.compliance.service.trail import Asked
-from operational_api.core.errors import Forbidden
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Principal, account_id_of
 
 __all__ = [
     "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "ExportMade",
@@ -44,12 +43,9 @@ def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, fr
 
 def decide_consents(session: Session, principal: Principal, body: ConsentsWrite, *, now: datetime) -> ConsentsRead:
     """Give or withdraw the consent of the customer who asks; how every choice stands now."""
-    if principal.account_id is None:
-        raise Forbidden
-    consents.decide(
-        session, customer_id=principal.account_id, decisions=body.by_choice(), decided_by=principal.account_id, now=now
-    )
-    return ConsentsRead.of(consents.current(session, principal.account_id))
+    customer_id = account_id_of(principal)
+    consents.decide(session, customer_id=customer_id, decisions=body.by_choice(), decided_by=customer_id, now=now)
+    return ConsentsRead.of(consents.current(session, customer_id))
 
 
 @dataclass(frozen=True, slots=True)

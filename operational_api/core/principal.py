@@ -175,7 +175,15 @@ def account_id(request: Request) -> UUID:
         Unauthenticated: nobody is signed in.
         Forbidden: a service asks.
     """
-    found = principal(request)
+    return account_id_of(principal(request))
+
+
+def account_id_of(found: Principal) -> UUID:
+    """The account behind a principal.
+
+    Raises:
+        Forbidden: it is a service, which has none.
+    """
     if found.account_id is None:
         raise Forbidden
     return found.account_id

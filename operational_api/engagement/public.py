@@ -9,8 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from operational_api.core.errors import Forbidden
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Principal, account_id_of
 from operational_api.engagement.schemas import (
     MessageCreate,
     MessageRead,
@@ -69,25 +68,21 @@ def write_message(
 ) -> MessageRead:
     """Write to the other side of a conversation that is the principal's."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
-    message = threads.write(session, thread=thread, sender_id=_account(principal), body=body, now=now)
+    message = threads.write(session, thread=thread, sender_id=account_id_of(principal), body=body, now=now)
     return MessageRead.of(message, threads.people_of(session, [message]))
 
 
 def mark_thread_read(session: Session, principal: Principal, *, customer_id: UUID, now: datetime) -> ReadReceipt:
     """Everything in the conversation that was sent to the principal is read."""
     threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
-    return ReadReceipt(read=threads.mark_read(session, customer_id=customer_id, reader_id=_account(principal), now=now))
+    return ReadReceipt(
+        read=threads.mark_read(session, customer_id=customer_id, reader_id=account_id_of(principal), now=now)
+    )
 
 
 def set_preferences(
     session: Session, principal: Principal, body: PreferencesWrite, *, now: datetime
 ) -> PreferencesRead:
     """Change what the customer who asks allows."""
-    row = preferences.set_preferences(session, customer_id=_account(principal), **body.model_dump(), now=now)
+    row = preferences.set_preferences(session, customer_id=account_id_of(principal), **body.model_dump(), now=now)
     return PreferencesRead.of(row)
-
-
-def _account(principal: Principal) -> UUID:
-    if principal.account_id is None:
-        raise Forbidden
-    return principal.account_id

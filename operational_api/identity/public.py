@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.core.errors import Forbidden
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Principal, account_id_of
 from operational_api.identity.desks import CHECKS, RESET_DESK, ROLE_DESK
 from operational_api.identity.factor_resets import service as _resets
 from operational_api.identity.models import Account
@@ -53,9 +52,7 @@ def people(session: Session, account_ids: Collection[UUID]) -> dict[UUID, Person
 
 def update_profile(session: Session, principal: Principal, body: ProfileUpdate) -> AccountRead:
     """Change the name and time zone of whoever asks, in their open sessions too."""
-    if principal.account_id is None:
-        raise Forbidden
-    account = accounts.update_profile(session, account_id=principal.account_id, **body.model_dump())
+    account = accounts.update_profile(session, account_id=account_id_of(principal), **body.model_dump())
     web_sessions.rename(session, account_id=account.id, display_name=account.display_name, time_zone=account.time_zone)
     return AccountRead.model_validate(account)
 

@@ -10,10 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from operational_api.core.database import DbSession
-from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.identity import public, sign_ins
 from operational_api.identity.factor_resets import router as factor_resets
 from operational_api.identity.keys import router as keys
@@ -42,17 +41,6 @@ _api = APIRouter(
     prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute, dependencies=[Allowed("identity.sign_in")]
 )
 CHECK_MAIL = Accepted(detail="Check your mailbox: we have sent you an e-mail.")
-
-
-def account_id_of(principal: Principal) -> UUID:
-    """The account behind a principal; services have none.
-
-    Raises:
-        Forbidden.
-    """
-    if principal.account_id is None:
-        raise Forbidden
-    return principal.account_id
 
 
 @_api.post("/accounts", status_code=202)

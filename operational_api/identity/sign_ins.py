@@ -8,11 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core import audit
 from operational_api.core.database import DbSession
-from operational_api.core.errors import Forbidden
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, account_id_of
 from operational_api.identity.models import SignInAttempt
 from operational_api.identity.places import country_name
 from operational_api.identity.risk import Decision
@@ -60,16 +59,10 @@ def _shown(row: SignInAttempt, session_id: UUID | None) -> _Shown:
     return _Shown(row, label, tone, country_name(row.country), was_asked, can_dispute, is_current)
 
 
-def _account(principal: Principal) -> UUID:
-    if principal.account_id is None:
-        raise Forbidden
-    return principal.account_id
-
-
 @pages.get("/account/sign-ins")
 def sign_ins_page(request: Request, principal: CurrentPrincipal, session: DbSession, cursor: Cursor = None) -> Response:
     """Why was I asked? One's sign-ins with what was unusual about each, and a way to say "not me"."""
-    rows, following = attempts.recent(session, account_id=_account(principal), limit=SHOWN, cursor=cursor)
+    rows, following = attempts.recent(session, account_id=account_id_of(principal), limit=SHOWN, cursor=cursor)
     shown = [_shown(row, principal.session_id) for row in rows]
     return render(request, "identity/sign_ins.html", sign_ins=shown, following=following)
 
@@ -77,7 +70,9 @@ def sign_ins_page(request: Request, principal: CurrentPrincipal, session: DbSess
 @pages.post("/account/sign-ins/{attempt_id}/dispute")
 def dispute(request: Request, attempt_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """This wasn't me: everything ends here, and a new password begins in the mailbox."""
-    account = attempts.dispute(session, account_id=_account(principal), attempt_id=attempt_id, now=datetime.now(UTC))
+    account = attempts.dispute(
+        session, account_id=account_id_of(principal), attempt_id=attempt_id, now=datetime.now(UTC)
+    )
     told = (
         f"Every device is signed out and the old password works no more. A link for a new one goes to {account.email}."
     )
@@ -92,7 +87,7 @@ def list_own(
     principal: CurrentPrincipal, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[SignInRead]:
     """One's own sign-ins, newest first, with what was unusual about each."""
-    rows, following = attempts.recent(session, account_id=_account(principal), limit=limit, cursor=cursor)
+    rows, following = attempts.recent(session, account_id=account_id_of(principal), limit=limit, cursor=cursor)
     return Page(items=[SignInRead.of(row) for row in rows], next_cursor=following)
 
 

@@ -11,9 +11,8 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from operational_api.core.errors import Forbidden
 from operational_api.core.policy import is_allowed
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
@@ -90,10 +89,9 @@ def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, unti
 
 def book(session: Session, principal: Principal, *, slot_id: UUID, now: datetime) -> BookingRead:
     """Book a seat for the customer who asks."""
-    if principal.account_id is None:
-        raise Forbidden
+    customer_id = account_id_of(principal)
     access.know_customer(session, principal, now)
-    booking = bookings.book_session(session, customer_id=principal.account_id, slot_id=slot_id, now=now)
+    booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
     return _read(session, principal, booking, now)
 
 

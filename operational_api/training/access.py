@@ -125,14 +125,3 @@ def whose_clients(principal: Principal) -> UUID | None:
     if not may_principal(principal, "training.list_clients") or principal.account_id is None:
         raise Forbidden
     return principal.account_id
-
-
-def acting_account(principal: Principal) -> UUID:
-    """The person behind a change.
-
-    Raises:
-        Forbidden: a service asks, and services do not train.
-    """
-    if principal.account_id is None:
-        raise Forbidden
-    return principal.account_id

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.compliance import public as compliance
-from operational_api.core.principal import Principal
+from operational_api.core.principal import Principal, account_id_of
 from operational_api.training import access
 from operational_api.training.models import Client, Injury
 from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
@@ -200,7 +200,7 @@ def log_workout(session: Session, principal: Principal, body: WorkoutCreate, *, 
     """Log a workout that was done, for oneself or for one's client."""
     client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
     workout = workouts.log_workout(
-        session, workout_id=body.id, client=client, log=body.log(), logged_by=access.acting_account(principal), now=now
+        session, workout_id=body.id, client=client, log=body.log(), logged_by=account_id_of(principal), now=now
     )
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), bests_of(session, workout))
 

@@ -10,7 +10,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
@@ -145,7 +145,7 @@ def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincip
         workout_id=workout_id,
         client=client,
         log=body.log(),
-        logged_by=access.acting_account(principal),
+        logged_by=account_id_of(principal),
         now=_now(),
     )
     return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
@@ -177,7 +177,7 @@ def assign_programme(body: ProgrammeCreate, principal: CurrentPrincipal, session
     programme = programmes.assign_programme(
         session,
         client=client,
-        coach_id=access.acting_account(principal),
+        coach_id=account_id_of(principal),
         lines=[one.line() for one in body.lines],
         now=now,
         **body.model_dump(exclude={"customer_id", "lines"}),

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.identity import devices
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import Text
 from operational_api.identity.pages.upstream import choices
-from operational_api.identity.router import account_id_of
 from operational_api.identity.service import accounts, deletion, factors, sessions, step_up
 from operational_api.identity.upstream import service as upstream
 from operational_api.web import sessions as web_sessions

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import must_have_factor, party_of
-from operational_api.identity.router import account_id_of
 from operational_api.identity.service import factors, step_up
 from operational_api.web.rendering import redirect, render
 

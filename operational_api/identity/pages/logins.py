@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.identity.models import Account
 from operational_api.identity.pages.upstream import LOGINS, choices, leave
-from operational_api.identity.router import account_id_of
 from operational_api.identity.service import step_up
 from operational_api.identity.upstream import service
 from operational_api.identity.upstream.errors import ProviderDown

@@ -7,13 +7,12 @@ from fastapi import APIRouter, Request, Response
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.identity import devices
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import Text
 from operational_api.identity.pages.conclude import PENDING_SECONDS, go_on
 from operational_api.identity.pages.sign_in import refusal
-from operational_api.identity.router import account_id_of
 from operational_api.identity.service import email_codes, factors, login, pending
 from operational_api.web.cookies import set_cookie
 from operational_api.web.rendering import redirect, render, safe_return_path
