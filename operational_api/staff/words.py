@@ -107,4 +107,6 @@ def details(found: Mapping[str, object], names: Mapping[str, str]) -> str:
         names: What to call people, by their id as text.
     """
     told = {key: names.get(str(value), value) for key, value in found.items() if key not in _TOLD_OTHERWISE}
-    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in told.items() if value not in (None, ""))
+    lists = {key: " and ".join(map(str, value)) for key, value in told.items() if isinstance(value, list)}
+    said = {key: value for key, value in (told | lists).items() if value not in (None, "")}
+    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in said.items())
