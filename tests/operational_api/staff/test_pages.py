@@ -16,7 +16,7 @@ from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
 from operational_api.identity.models import Account, FactorReset, Passkey, RoleGrant
 from operational_api.scheduling.models import Booking, Location, Slot
-from operational_api.staff import words
+from operational_api.staff.words import details
 from tests.browser import Browser
 from tests.factories import make_account, make_booking, make_client, make_coach, make_slot
 
@@ -278,4 +278,4 @@ class TestAudit:
 
 def test_what_else_was_noted_is_told_in_words() -> None:
     noted = {"score": 0.0, "factors": ["pwd", "otp"], "reasons": [], "by": None}
-    assert words.details(noted, {}) == "score: 0.0, factors: pwd and otp"
+    assert details(noted, {}) == "score: 0.0, factors: pwd and otp"
