@@ -391,7 +391,7 @@ MUTATIONS: dict[str, Any] = {
     "aud empty": put(aud=[]), "no aud": drop("aud"), "two audiences without azp": put(aud=["plyo-at-microsoft", "x"]),
     "azp": put(aud=["plyo-at-microsoft", "x"], azp="x"), "azp alone": put(azp="x"), "nonce": put(nonce="another"),
     "no nonce": drop("nonce"), "expired": put(exp=now() - 120), "no exp": drop("exp"), "exp a word": put(exp="soon"),
-    "not yet": put(nbf=now() + 600), "issued long ago": put(iat=now() - 7200),
+    "not yet": put(nbf=now() + 86400), "issued long ago": put(iat=now() - 7200),
     "issued tomorrow": put(iat=now() + 86400), "no iat": drop("iat"), "no sub": drop("sub"), "empty sub": put(sub=""),
     "sub a number": put(sub=7),
     "at_hash": put(at_hash="AAAAAAAAAAAAAAAAAAAAAA"),
