@@ -220,6 +220,7 @@ class ChangeReader:
         self._slot = f"{anchor}_{os.getpid()}_{id(self)}"
         self._publication = publication
         self._ahead: _Ahead | None = None
+        self._read_until = 0
         self._connection = adbc.connect(_with_query(url, "application_name=plyo-cdc-reader"), autocommit=True)
         try:
             self._run("select pg_copy_logical_replication_slot($1, $2, true)::text", anchor, self._slot)
@@ -245,13 +246,18 @@ class ChangeReader:
             until_lsn: Read no transaction that ended after it; a batch that was begun for an earlier call may end
                 before.
         """
+        if self._ahead is None and until_lsn <= self._read_until:
+            return
         batch = self._ahead or self._begin(changes, until_lsn)
         self._ahead = None
-        is_empty = True
+        messages = 0
         for piece in batch:
-            is_empty = is_empty and not piece.num_rows
+            messages += piece.num_rows
             yield piece
-        if not is_empty:
+        if messages < changes:
+            # PostgreSQL stopped for nothing but the end, and would read the log again to say that there is no more.
+            self._read_until = batch.until_lsn
+        else:
             self._ahead = self._begin(changes, until_lsn)
 
     def close(self) -> None:
@@ -270,7 +276,7 @@ class ChangeReader:
                 )
                 yield from cursor.fetch_record_batch()
 
-        return _Ahead(read)
+        return _Ahead(read, until_lsn)
 
     def _run(self, statement: str, *values: str) -> None:
         with self._connection.cursor() as cursor:
@@ -302,8 +308,9 @@ class _Ahead:
 
     _END = object()
 
-    def __init__(self, read: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+    def __init__(self, read: Callable[[], Iterator[pa.RecordBatch]], until_lsn: int) -> None:
         self._read = read
+        self.until_lsn = until_lsn
         self._pieces: Queue[Any] = Queue(maxsize=4)
         self._is_given_up = Event()
         self._thread = Thread(target=self._work, name="cdc-read-ahead", daemon=True)
