@@ -165,11 +165,6 @@ class Plyo:
         found: dict[str, Any] = self._json(self._api, "GET", f"/api/bff/{surface}", params=_present(params))
         return found
 
-    def staff_pages(self) -> dict[str, str]:
-        """The app's pages for staff that open for this person, in the menu's order: words by path."""
-        found = self._json(self._api, "GET", "/api/gateway/screens", params={"surface": "app"})
-        return {page["name"]: page["label"] for page in found["items"] if page["name"].startswith("/staff")}
-
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Act once: the request carries an Idempotency-Key, and is repeated with it when the answer got lost."""
         headers = {"Idempotency-Key": str(uuid4())}

@@ -52,6 +52,7 @@ def grant(server: PostgresServer) -> None:
                 _grant(connection, schema, role, "select, insert, update, delete")
             _grant(connection, schema, "plyo_cdc", "select")
         _close_audit(connection)
+        _close_functions(connection)
     with psycopg.connect(server.url("lake"), autocommit=True) as connection:
         connection.execute("grant connect on database lake to lake_reader")
 
@@ -65,6 +66,17 @@ def _close_audit(connection: psycopg.Connection) -> None:
         )
     connection.execute("grant usage on schema platform to audit_writer")
     connection.execute("grant insert on platform.audit_entries to audit_writer")
+
+
+def _close_functions(connection: psycopg.Connection) -> None:
+    """What runs with the owner's rights is for contexts and the reader of numbers, not for every role that logs in."""
+    for function in (
+        "platform.visible_customers()", "platform.decided_kinds(uuid[])",
+        "platform.must_hold(uuid, text, timestamptz, uuid[])",
+    ):  # fmt: skip
+        connection.execute(sql.SQL(f"revoke execute on function {function} from public"))
+        for role in (*(f"ctx_{name}" for name in CONTEXT_SCHEMAS), "audit_writer"):
+            connection.execute(sql.SQL(f"grant execute on function {function} to {{}}").format(sql.Identifier(role)))
 
 
 def _role(connection: psycopg.Connection, name: str, password: str, *, reads_all: bool = False) -> None:

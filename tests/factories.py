@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.commerce.models import Customer, Plan, PlanPrice, SessionPack, Subscription
 from operational_api.core.database import Base
-from operational_api.identity.models import Account
+from operational_api.identity.models import Account, LoginSession
 from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, Slot
 from operational_api.training.models import Client, CoachAssignment, Exercise, PlannedExercise, Programme, Workout
 
@@ -35,6 +35,16 @@ def make_account(session: Session, *, role: str = "customer", **given: Any) -> A
         "email_verified_at": LONG_AGO, "created_at": LONG_AGO,
     }  # fmt: skip
     return _save(session, Account(id=id_, role=role, **values | given))
+
+
+def make_login_session(session: Session, account: Account, **given: Any) -> LoginSession:
+    """A signed-in browser that has just proved itself with a second factor."""
+    now = datetime.now(UTC)
+    values = {
+        "token_hash": new_id().hex, "created_at": now, "last_seen_at": now, "expires_at": now + timedelta(days=1),
+        "authenticated_at": now, "amr": ["pwd", "mfa"],
+    }  # fmt: skip
+    return _save(session, LoginSession(id=new_id(), account_id=account.id, **values | given))
 
 
 def make_location(session: Session, **given: Any) -> Location:

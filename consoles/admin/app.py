@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import panel as pn
@@ -30,8 +31,7 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
         )
         return pn.Column(
             bar,
-            guarded(lambda: staff_links(plyo)),
-            guarded(lambda: tabs(plyo, settings.public_url)),
+            guarded(lambda: screen(plyo, settings.public_url)),
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -39,9 +39,16 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
     return draw
 
 
-def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
-    """The pages that open for this person; each is drawn when it is first opened."""
+def screen(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
+    """All below the bar, of one call: ways to the app's pages for staff, and the console's own."""
     first = plyo.first_screen("admin", months=MONTHS)
+    return pn.Column(
+        staff_links(first["staff_pages"]), tabs(plyo, public_url, first), sizing_mode="stretch_width", margin=0
+    )
+
+
+def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.viewable.Viewable:
+    """The pages that open for this person; each is drawn when it is first opened."""
     opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
     drawn: dict[str, tuple[str, Callable[[], object]]] = {
         "overview": ("Overview", lambda: Overview(plyo, currencies, first)),
@@ -61,11 +68,9 @@ def tabs(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
     )
 
 
-def staff_links(plyo: Plyo) -> pn.viewable.Viewable:
-    """Ways to the app's pages for staff, as many as open for this person."""
-    links = "".join(
-        f'<a href="{html.escape(path)}">{html.escape(label)}</a>' for path, label in plyo.staff_pages().items()
-    )
+def staff_links(pages: dict[str, str]) -> pn.viewable.Viewable:
+    """Ways to the app's pages for staff; words by path."""
+    links = "".join(f'<a href="{html.escape(path)}">{html.escape(label)}</a>' for path, label in pages.items())
     return pn.pane.HTML(
         f'<nav class="plyo-ways" aria-label="Pages for staff">{links}</nav>', sizing_mode="stretch_width", margin=0
     )

@@ -35,7 +35,7 @@ def main() -> None:
     with st.sidebar:
         st.markdown(f"**{person.name}**")
         st.caption("Coach console")
-        for path, label in session.staff_pages(plyo).items():
+        for path, label in st.session_state["staff_pages"].items():
             st.link_button(label, f"{session.settings().public_url}{path}", type="tertiary")
         if st.button("Sign out", icon=":material/logout:"):
             st.logout()

@@ -55,15 +55,8 @@ def look(plyo: Plyo) -> None:
         id=first["account_id"], name=told.get("display_name") or "", time_zone=told.get("time_zone") or "UTC"
     )
     st.session_state["screens"] = first["screens"]
+    st.session_state["staff_pages"] = first["staff_pages"]
     st.session_state["first_screen"] = first
-
-
-def staff_pages(plyo: Plyo) -> dict[str, str]:
-    """The app's pages for staff that open for this person, words by path; asked once a session."""
-    if "staff_pages" not in st.session_state:
-        st.session_state["staff_pages"] = plyo.staff_pages()
-    found: dict[str, str] = st.session_state["staff_pages"]
-    return found
 
 
 def guarded(draw: Callable[[], object]) -> None:

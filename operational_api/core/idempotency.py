@@ -11,7 +11,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from operational_api.core.errors import DomainError, Invalid
@@ -59,7 +61,13 @@ def claim(session: Session, principal: str, key: str, digest: str) -> None:
         KeyInUse: another one took it. A second request with the key waits here for the first one's transaction.
     """
     statement = insert(IdempotencyKey).values(principal=principal, key=key, request_hash=digest)
-    if session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first() is None:
+    try:
+        taken = session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first()
+    except OperationalError as error:
+        if isinstance(error.orig, DeadlockDetected):  # two requests with several keys each, in opposite orders
+            raise KeyInUse from error
+        raise
+    if taken is None:
         raise KeyInUse
 
 

@@ -64,6 +64,15 @@ def names_of(principal: Principal, surface: Surface) -> list[str]:
     ]
 
 
+def staff_pages(request: Request, principal: Principal) -> dict[str, str]:
+    """The app's pages for staff that open for the principal: words by path, in the menu's order."""
+    return {
+        item.href: item.label
+        for item in request.app.state.nav
+        if item.href.startswith("/staff") and item.is_for(principal)
+    }
+
+
 @router.get("/screens", dependencies=[Allowed("gateway.read_screens")])
 def list_screens(request: Request, principal: CurrentPrincipal, surface: Surface | None = None) -> ScreenList:
     """The screens that open for the person who asks, in the order of the menu."""

@@ -32,9 +32,11 @@ from operational_api.identity.schemas import (
     ProfileUpdate,
     SessionList,
     SessionRead,
+    SignOutCreate,
+    SignOutRead,
     TokenGiven,
 )
-from operational_api.identity.service import accounts, changes, deletion, factors, sessions, step_up
+from operational_api.identity.service import accounts, changes, deletion, factors, sessions, sign_outs, step_up
 
 router = APIRouter()
 _api = APIRouter(
@@ -112,6 +114,15 @@ def revoke_sessions(principal: CurrentPrincipal, session: DbSession) -> None:
     now = datetime.now(UTC)
     step_up.demand(session, session_id=principal.session_id, now=now)
     sessions.revoke_all(session, account_id=account_id_of(principal), now=now)
+
+
+@_api.post("/accounts/{account_id}/sign-outs", status_code=201, dependencies=[Allowed("identity.end_sessions")])
+def sign_out(account_id: UUID, body: SignOutCreate, principal: CurrentPrincipal, session: DbSession) -> SignOutRead:
+    """Sign somebody else out everywhere, at once; they are told."""
+    ended = sign_outs.sign_out(
+        session, account_id=account_id, reason=body.reason, principal=principal, now=datetime.now(UTC)
+    )
+    return SignOutRead(sessions_ended=ended)
 
 
 @_api.post("/me/email", status_code=202, dependencies=[Allowed("identity.keep_account")])

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from operational_api.core.approvals import Reason
 from operational_api.identity.models import SignInAttempt
 
 
@@ -82,6 +83,18 @@ class SessionList(BaseModel):
 
     items: list[SessionRead]
     next_cursor: None = None
+
+
+class SignOutCreate(BaseModel):
+    """Why somebody is signed out everywhere by somebody else."""
+
+    reason: Reason
+
+
+class SignOutRead(BaseModel):
+    """How many sessions ended."""
+
+    sessions_ended: int
 
 
 class DeletionCreate(BaseModel):

@@ -16,6 +16,7 @@ ACTIONS: dict[str, str] = {
     "identity.change_role": "changed a role",
     "identity.dispute_sign_in": "said a sign-in was not theirs",
     "identity.end_session": "ended a session",
+    "identity.end_sessions": "signed somebody out everywhere",
     "identity.look_up_person": "looked somebody up",
     "identity.read_sign_ins": "read sign-ins",
     "identity.reset_factors": "removed a second step",

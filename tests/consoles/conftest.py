@@ -98,6 +98,7 @@ def plyo_server() -> Iterator[PlyoServer]:
     server.answers |= {
         "api/bff/coach": {
             "account_id": COACH, "screens": ["today", "clients", "client", "calendar", "messages"],
+            "staff_pages": {"/staff/today": "Today's sessions"},
             "person": {"display_name": "Cara Coach", "time_zone": "Europe/Berlin"}, "unread": 2, "clients": 2,
             "is_partial": False, "missing": {},
             "suggestions": [

@@ -17,7 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, create_signed_value
 
 from consoles.admin import sign_out
-from consoles.admin.app import tabs
+from consoles.admin.app import screen
 from consoles.admin.tiles import tile
 from consoles.admin.views import automations, coaches, connectors, retention
 from consoles.admin.views.data import Data
@@ -36,7 +36,8 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
     screens = ("overview", "revenue", "retention", "automations", "coaches", "connectors", "data")
     plyo_server.answers["api/bff/admin"] = {
-        "account_id": "a", "screens": list(screens), "person": {"display_name": "Ada", "time_zone": "UTC"},
+        "account_id": "a", "screens": list(screens), "staff_pages": {"/staff/requests": "Requests"},
+        "person": {"display_name": "Ada", "time_zone": "UTC"},
         "currencies": list(business.CURRENCIES), "figures": {name: business.metric(name) for name in TILES},
         "freshness": "fresh", "connectors": [], "is_partial": False, "missing": {},
     }  # fmt: skip
@@ -88,7 +89,9 @@ class TestOverview:
 
     def test_is_drawn_from_two_calls(self, server: PlyoServer) -> None:
         """The first screen and the chart below it; it was fifteen."""
-        said = words(tabs(server.client(), "http://x").objects[0])
+        ways, tabs = screen(server.client(), "http://x").objects
+        said = words(tabs.objects[0])
+        assert 'href="/staff/requests"' in ways.object
         assert said.count("fresh, 20 s old") == len(TILES)
         assert "Customers by stage" in said
         assert sorted(server.asked) == ["api/analytics/datasets/stages_daily", "api/bff/admin"]
@@ -119,7 +122,10 @@ class TestTile:
 
 class TestPages:
     def test_revenue(self, server: PlyoServer) -> None:
-        assert "Monthly recurring revenue" in words(Revenue(server.client(), ["EUR"]).body())
+        page = Revenue(server.client(), ["EUR"]).body()
+        assert "Monthly recurring revenue" in words(page)
+        assert server.asked == ["api/analytics/datasets/mrr_daily"], "with the first screen that is two calls"
+        assert "Collected, failed, given back" in words(page[2].object())
 
     def test_retention(self, server: PlyoServer) -> None:
         page = words(retention.page(server.client()))
@@ -182,11 +188,11 @@ class TestPages:
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
-        assert len(tabs(server.client(), "http://x").objects) == 7
+        assert len(screen(server.client(), "http://x").objects[1].objects) == 7
 
     def test_only_those_that_the_policy_opens(self, server: PlyoServer) -> None:
         server.answers["api/bff/admin"] |= {"screens": ["connectors"], "figures": {}, "currencies": None}
-        shown = tabs(server.client(), "http://x")
+        shown = screen(server.client(), "http://x").objects[1]
         assert shown._names == ["Connectors"]
 
 

@@ -27,6 +27,7 @@ from operational_api.core.tokens import AUDIENCE
 from operational_api.identity.models import Account
 from operational_api.settings import ApiSettings
 from tests.conftest import sqlalchemy_url
+from tests.factories import make_login_session
 
 ISSUER = "http://testserver"
 # A fifth of a second for each of some hundred sign-ins would be the longest thing that these tests do.
@@ -151,13 +152,23 @@ def api(app: FastAPI) -> Iterator[TestClient]:
 def sign_in(app: FastAPI) -> SignIn:
     """A person's client: `sign_in(make_account(session, role="coach")).get("/api/…")`."""
 
+    return lambda account: bearing(app, access_token(app, account))
+
+
+@pytest.fixture
+def proved(app: FastAPI, session: Session) -> SignIn:
+    """A person's client as `sign_in` makes it, of a session that has just proved itself with a second factor."""
+
     def client(account: Account) -> TestClient:
-        return TestClient(
-            app,
-            base_url=ISSUER,
-            raise_server_exceptions=False,
-            follow_redirects=False,
-            headers={"Authorization": f"Bearer {access_token(app, account)}"},
-        )
+        login = make_login_session(session, account)
+        return bearing(app, access_token(app, account, session_id=login.id))
 
     return client
+
+
+def bearing(app: FastAPI, token: str) -> TestClient:
+    """A client that shows a token with every request."""
+    return TestClient(
+        app, base_url=ISSUER, raise_server_exceptions=False, follow_redirects=False,
+        headers={"Authorization": f"Bearer {token}"},
+    )  # fmt: skip

@@ -99,6 +99,7 @@ ROLES_OF: dict[str, str] = {
     "identity.read_factor_resets": "front_desk support admin",
     "identity.request_factor_reset": "front_desk support admin",
     "identity.approve_factor_reset": "support admin",
+    "identity.end_sessions": "support admin",
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
@@ -429,6 +430,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/requests/factor-resets/{request_id}/approve",
         "POST /staff/requests/factor-resets/{request_id}/refuse",
     ),
+    "identity.end_sessions": (
+        "POST /api/identity/accounts/{account_id}/sign-outs",
+        "POST /staff/people/{account_id}/sign-outs",
+    ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
@@ -522,6 +527,12 @@ OBJECTS: dict[str, Object] = {
     "GET /staff/people/{account_id}": Object("customer", every="front_desk support admin"),
     "POST /staff/people/{account_id}/factor-resets": Object(
         "customer", every="front_desk support admin", form={"identity_check": "photo_id", "reason": "Lost"}
+    ),
+    "POST /api/identity/accounts/{account_id}/sign-outs": Object(
+        "customer", every="support admin", body={"reason": "Phone stolen"}
+    ),
+    "POST /staff/people/{account_id}/sign-outs": Object(
+        "customer", every="support admin", form={"reason": "Phone stolen"}
     ),
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),

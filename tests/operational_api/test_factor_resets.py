@@ -10,7 +10,7 @@ from contracts.ids import new_id
 from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.identity.models import Account, LoginSession, Passkey, RecoveryCode
-from tests.factories import make_account
+from tests.factories import make_account, make_login_session
 from tests.operational_api.conftest import SignIn
 
 PATH = "/api/identity/factor-resets"
@@ -27,13 +27,9 @@ def with_passkey(session: Session, *, role: str = "customer") -> Account:
                 transports=[], name="Phone", is_synced=False, created_at=now,
             ),
             RecoveryCode(code_hash=new_id().hex, account_id=account.id, created_at=now),
-            LoginSession(
-                id=new_id(), token_hash=new_id().hex, account_id=account.id, created_at=now, last_seen_at=now,
-                expires_at=now.replace(year=now.year + 1), authenticated_at=now, amr=["pwd", "mfa"],
-            ),
         ]
     )  # fmt: skip
-    session.flush()
+    make_login_session(session, account)
     return account
 
 
@@ -48,7 +44,7 @@ def mails(session: Session, account: Account) -> list[str]:
 
 class TestFactorResets:
     @pytest.mark.asvs("6.4.4", "6.4.3")
-    def test_take_two_and_end_every_session(self, session: Session, sign_in: SignIn) -> None:
+    def test_take_two_and_end_every_session(self, session: Session, sign_in: SignIn, proved: SignIn) -> None:
         mia = with_passkey(session)
         asks, approves = (make_account(session, role=role) for role in ("front_desk", "support"))
         asked = sign_in(asks).post(PATH, json=body(mia))
@@ -57,7 +53,9 @@ class TestFactorResets:
         assert session.scalar(select(Passkey).where(Passkey.account_id == mia.id)) is not None, "nothing happened yet"
         path = f"{PATH}/{asked.json()['id']}"
         assert sign_in(asks).post(f"{path}/approval").status_code == 403
-        assert sign_in(approves).post(f"{path}/approval").json()["status"] == "approved"
+        stale = sign_in(approves).post(f"{path}/approval")
+        assert (stale.status_code, stale.json()["code"]) == (401, "identity.step_up_required")
+        assert proved(approves).post(f"{path}/approval").json()["status"] == "approved"
         session.expire_all()
         for model in (Passkey, RecoveryCode):
             assert session.scalars(select(model).where(model.account_id == mia.id)).all() == []
@@ -72,13 +70,13 @@ class TestFactorResets:
             *told
         }
 
-    def test_nobody_asks_for_or_approves_their_own(self, session: Session, sign_in: SignIn) -> None:
+    def test_nobody_asks_for_or_approves_their_own(self, session: Session, sign_in: SignIn, proved: SignIn) -> None:
         ada, bo, cy = (with_passkey(session, role="admin") for _ in range(3))
         assert sign_in(ada).post(PATH, json=body(ada)).json()["code"] == "identity.own_reset"
         asked = sign_in(bo).post(PATH, json=body(ada)).json()
         for person in (ada, bo):
             assert sign_in(person).post(f"{PATH}/{asked['id']}/approval").status_code == 403
-        assert sign_in(cy).post(f"{PATH}/{asked['id']}/approval").status_code == 200
+        assert proved(cy).post(f"{PATH}/{asked['id']}/approval").status_code == 200
 
     def test_of_colleagues_are_for_admins(self, session: Session, sign_in: SignIn) -> None:
         coach = with_passkey(session, role="coach")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from operational_api.core.policy import Gate, may
 from operational_api.core.principal import ROLES
 from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
-from operational_api.identity.models import Account, LinkedLogin, LoginSession, Passkey, SignInAttempt
+from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
 from operational_api.integrations.settings import IntegrationSettings
 from operational_api.training.models import Injury
@@ -38,6 +38,7 @@ from tests.factories import (
     make_client,
     make_coach,
     make_exercise,
+    make_login_session,
     make_pack,
     make_programme,
     make_slot,
@@ -163,10 +164,7 @@ class World:
     def _personal(self, session: Session, account: Account) -> dict[str, UUID]:
         """What everybody has who signs in: a session of just now with a second factor, a passkey, a noted sign-in."""
         then = datetime.now(UTC)
-        login = LoginSession(
-            id=new_id(), token_hash=new_id().hex, account_id=account.id, created_at=then, last_seen_at=then,
-            expires_at=then + timedelta(days=1), authenticated_at=then, amr=["pwd", "mfa"],
-        )  # fmt: skip
+        login = make_login_session(session, account)
         passkey = Passkey(
             id=new_id(), account_id=account.id, credential_id=new_id().bytes, public_key=b"", sign_count=0,
             transports=[], name="Phone", is_synced=False, created_at=then,
@@ -183,7 +181,7 @@ class World:
             id=new_id(), account_id=account.id, provider="google", issuer="https://accounts.google.com",
             subject=new_id().hex, email=account.email,
         )  # fmt: skip
-        session.add_all([login, passkey, attempt, linked])
+        session.add_all([passkey, attempt, linked])
         return {"session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id}
 
     def own(self, kind: str, role: str) -> UUID:

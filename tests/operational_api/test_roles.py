@@ -16,9 +16,9 @@ PATH = "/api/identity/role-grants"
 
 
 @pytest.fixture
-def admins(session: Session, sign_in: SignIn) -> tuple[TestClient, TestClient]:
-    """Two admins."""
-    one, two = (sign_in(make_account(session, role="admin")) for _ in range(2))
+def admins(session: Session, proved: SignIn) -> tuple[TestClient, TestClient]:
+    """Two admins who have just proved who they are."""
+    one, two = (proved(make_account(session, role="admin")) for _ in range(2))
     return one, two
 
 
@@ -91,6 +91,16 @@ class TestRoleGrants:
         tom.role = "coach"
         session.flush()
         assert admins[1].post(f"{PATH}/{asked['id']}/approval").json()["code"] == "identity.account_changed"
+
+    def test_ask_who_approves_for_a_fresh_proof(
+        self, session: Session, admins: tuple[TestClient, TestClient], sign_in: SignIn
+    ) -> None:
+        tom = make_account(session)
+        asked = admins[0].post(PATH, json=body(tom)).json()
+        stale = sign_in(make_account(session, role="admin")).post(f"{PATH}/{asked['id']}/approval")
+        assert (stale.status_code, stale.json()["code"]) == (401, "identity.step_up_required")
+        session.refresh(tom)
+        assert tom.role == "customer"
 
     def test_may_be_declined_and_asked_again(self, session: Session, admins: tuple[TestClient, TestClient]) -> None:
         tom = make_account(session)

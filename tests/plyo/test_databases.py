@@ -85,6 +85,13 @@ class TestContextRoles:
             "platform.decided_kinds(uuid[])",
             "platform.must_hold(uuid,text,timestamp with time zone,uuid[])",
         }
+        with psycopg.connect(server.url("plyo")) as connection:
+            open_to_all = connection.execute(
+                """select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+                   where p.prosecdef and n.nspname = 'platform'
+                       and has_function_privilege('plyo_cdc', p.oid, 'execute')"""
+            ).fetchall()
+        assert open_to_all == [], "a role that is neither a context nor the reader of numbers may run none of them"
         assert {view for (view,) in views} == {
             "engagement.contacts", "compliance.people", "compliance.exported_customers",
             "compliance.exported_payments",

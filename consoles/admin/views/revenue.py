@@ -37,7 +37,9 @@ class Revenue(pn.viewable.Viewer):
         days = self._plyo.dataset("mrr_daily").filter(pl.col("currency") == self.currency).sort("day")
         if days.is_empty():
             return nothing("No membership has ever been sold in this currency.")
-        return pn.Column(self._recurring(days), self._moves(days), self._payments(), sizing_mode="stretch_width")
+        # Below what is seen first, so it is asked for when that is there.
+        payments = pn.panel(self._payments, defer_load=True, loading_indicator=True)
+        return pn.Column(self._recurring(days), self._moves(days), payments, sizing_mode="stretch_width")
 
     def _recurring(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         frame = days.with_columns(pl.col("mrr_minor").map_elements(self._major, return_dtype=pl.Float64))

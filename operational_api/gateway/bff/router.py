@@ -34,7 +34,11 @@ def customer_screen(request: Request, customer_id: CurrentAccount, principal: Cu
 def coach_screen(request: Request, coach_id: CurrentAccount, principal: CurrentPrincipal) -> CoachScreen:
     """The coach's first screen."""
     found = composition.compose(request.app.state.sessions, coach_id, coach.PARTS, now=datetime.now(UTC))
-    known = {"account_id": coach_id, "screens": screens.names_of(principal, "coach")}
+    known = {
+        "account_id": coach_id,
+        "screens": screens.names_of(principal, "coach"),
+        "staff_pages": screens.staff_pages(request, principal),
+    }
     return CoachScreen.model_validate(_told(found) | known)
 
 
@@ -55,6 +59,7 @@ def admin_screen(
     known = {
         "account_id": admin_id,
         "screens": screens.names_of(principal, "admin"),
+        "staff_pages": screens.staff_pages(request, principal),
         "figures": {name: found.parts[name] for name in admin.FIGURES if name in found.parts},
     }
     return AdminScreen.model_validate(_told(found) | known)

@@ -31,10 +31,12 @@ class PersonRead(BaseModel):
 
 
 class ConsoleScreen(Screen):
-    """What a console draws itself with: who looks, and which of its pages open for them."""
+    """What a console draws itself with: who looks, which of its pages open for them, and which of the app's pages for
+    staff, words by path in the menu's order."""
 
     account_id: UUID
     screens: list[str]
+    staff_pages: dict[str, str]
     person: PersonRead | None = None
 
 

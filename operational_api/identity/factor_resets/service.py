@@ -24,7 +24,7 @@ from operational_api.identity.factor_resets.errors import (
 )
 from operational_api.identity.models import Account, FactorReset, Passkey, RecoveryCode, TotpDevice
 from operational_api.identity.roles.errors import AccountNotFound
-from operational_api.identity.service import factors, sessions
+from operational_api.identity.service import factors, sessions, step_up
 
 
 def _requested(row: FactorReset) -> FactorResetRequested:
@@ -86,9 +86,11 @@ def approve(session: Session, *, reset_id: UUID, principal: Principal, reason: s
 
     Raises:
         ResetNotFound, OwnReset, ResetClosed: as `core.approvals` says.
+        StepUpRequired: the principal may, and has to prove anew who they are.
     """
 
     def take_away(row: FactorReset) -> None:
+        step_up.demand(session, session_id=principal.session_id, now=now)
         account = session.get_one(Account, row.account_id, with_for_update=True)
         before = factors.of(session, account.id)
         kinds = (["totp"] if before.totp else []) + ["passkey"] * len(before.passkeys)

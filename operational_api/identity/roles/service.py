@@ -20,7 +20,7 @@ from operational_api.identity.roles.errors import (
     RoleGrantNotFound,
     RoleUnchanged,
 )
-from operational_api.identity.service import sessions
+from operational_api.identity.service import sessions, step_up
 
 
 def _requested(row: RoleGrant) -> RoleGrantRequested:
@@ -72,10 +72,12 @@ def approve(session: Session, *, grant_id: UUID, principal: Principal, reason: s
 
     Raises:
         RoleGrantNotFound, OwnRoleGrant, RoleGrantClosed: as `core.approvals` says.
+        StepUpRequired: the principal may, and has to prove anew who they are.
         AccountChanged: the person has another role than when it was asked for.
     """
 
     def give(row: RoleGrant) -> None:
+        step_up.demand(session, session_id=principal.session_id, now=now)
         account = session.get_one(Account, row.account_id, with_for_update=True, populate_existing=True)
         if account.role != row.from_role:
             raise AccountChanged

@@ -73,6 +73,7 @@ class Seen:
     payments: list[commerce.PaymentMade] | None
     can_reset: bool
     can_change_role: bool
+    can_sign_out: bool
 
 
 @router.get("/{account_id}", dependencies=[Allowed("identity.look_up_person")])
@@ -125,6 +126,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         payments=commerce.payments_of(session, id_, limit=PAYMENTS) if asks_refunds else None,
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
+        can_sign_out=id_ != principal.account_id and is_allowed(principal, "identity.end_sessions", about),
     )
 
 
@@ -178,3 +180,14 @@ def ask_refund(
         now=datetime.now(UTC),
     )  # fmt: skip
     return redirect(request, f"/staff/people/{account_id}", flash="Asked for. Now somebody else decides.")
+
+
+@router.post("/{account_id}/sign-outs", dependencies=[Allowed("identity.end_sessions")])
+def sign_out(
+    request: Request, account_id: UUID, principal: CurrentPrincipal, session: DbSession, reason: Why
+) -> Response:
+    """Sign them out of every browser and console, at once; they are told."""
+    _reach(session, principal, account_id)
+    ended = identity.sign_out(session, account_id=account_id, reason=reason, principal=principal, now=datetime.now(UTC))
+    count = "They had no open session" if not ended else "1 session ended" if ended == 1 else f"{ended} sessions ended"
+    return redirect(request, f"/staff/people/{account_id}", flash=f"{count}. We told them by e-mail.")

@@ -104,6 +104,7 @@ staff := {
 	"identity.read_contact": {"support", "admin"},
 	"identity.read_factor_resets": {"front_desk", "support", "admin"},
 	"identity.request_factor_reset": {"front_desk", "support", "admin"},
+	"identity.end_sessions": {"support", "admin"},
 	"scheduling.see_day": {"front_desk", "support", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
@@ -207,7 +208,7 @@ forbidden(r) if {
 }
 
 forbidden(r) if {
-	r.action in {"identity.approve_factor_reset", "identity.request_factor_reset"}
+	r.action in {"identity.approve_factor_reset", "identity.end_sessions", "identity.request_factor_reset"}
 	r.object.kind == "business"
 	r.role != "admin"
 }

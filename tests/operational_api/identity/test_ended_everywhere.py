@@ -33,7 +33,8 @@ from operational_api.core.viewer import attend
 from operational_api.identity.models import Account
 from operational_api.identity.service import sessions
 from tests.browser import Browser
-from tests.operational_api.conftest import ISSUER, access_token
+from tests.factories import make_login_session
+from tests.operational_api.conftest import ISSUER, access_token, bearing
 from tests.operational_api.identity.conftest import SECRETS, Relying, enter, log_in
 
 MakeAccount = Callable[..., Account]
@@ -98,9 +99,11 @@ def give_role(app: FastAPI, make_account: MakeAccount) -> Callable[[Account, str
     """Gives somebody a role as it is given: asked by one admin, approved by another."""
 
     def give(account: Account, role: str) -> None:
+        with app.state.sessions.begin() as session:
+            admins = [make_account(role="admin") for _ in range(2)]
+            logins = [make_login_session(session, one).id for one in admins]
         asks, approves = (
-            TestClient(app, base_url=ISSUER, headers={"Authorization": f"Bearer {access_token(app, one)}"})
-            for one in (make_account(role="admin"), make_account(role="admin"))
+            bearing(app, access_token(app, one, session_id=login)) for one, login in zip(admins, logins, strict=True)
         )
         body = {"account_id": str(account.id), "role": role, "reason": "Changes desk"}
         asked = asks.post("/api/identity/role-grants", json=body).json()
@@ -234,6 +237,29 @@ class TestSigningOut:
             assert everywhere.ask(held["access_token"]) == CLOSED
             assert refreshed(console, held) == "invalid_grant"
         assert browser.get("/account", follow_redirects=False).headers["location"].startswith("/auth/login")
+
+    @pytest.mark.asvs("7.4.5")
+    def test_by_an_admin_ends_every_session_of_a_colleague(
+        self, everywhere: Everywhere, make_account: MakeAccount
+    ) -> None:
+        app, coach = everywhere.api, make_account(role="coach")
+        browser = enter(app, coach)
+        client = coach_console(app, coach)
+        tokens = tokens_of(client)
+        assert everywhere.ask(tokens["access_token"]) == OPEN
+        path, why = f"/api/identity/accounts/{coach.id}/sign-outs", {"reason": "Left the studio in anger"}
+        support, admin = (bearing(app, access_token(app, make_account(role=role))) for role in ("support", "admin"))
+        assert support.post(path, json=why).status_code == 404, "colleagues are signed out by admins alone"
+        assert everywhere.ask(tokens["access_token"]) == OPEN
+        ended = admin.post(path, json=why)
+        assert (ended.status_code, ended.json()) == (201, {"sessions_ended": 2})
+        assert everywhere.ask(tokens["access_token"]) == CLOSED
+        assert refreshed(client, tokens) == "invalid_grant"
+        assert browser.get("/account", follow_redirects=False).headers["location"].startswith("/auth/login")
+        kept = """select details from platform.audit_entries
+            where action = 'identity.end_sessions' and outcome = 'done' and subject_id = :id"""
+        with app.state.sessions() as session:
+            assert session.scalar(text(kept), {"id": coach.id}) == {"reason": why["reason"], "sessions_ended": 2}
 
     @pytest.mark.asvs("10.4.9")
     def test_of_one_device_leaves_the_others(self, everywhere: Everywhere, make_account: MakeAccount) -> None:

@@ -7,29 +7,32 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.compliance.models import Export
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
-from operational_api.identity.models import Account, FactorReset, Passkey, RoleGrant
+from operational_api.identity.models import Account, FactorReset, LoginSession, Passkey, RoleGrant
 from operational_api.scheduling.models import Booking, Location, Slot
 from operational_api.staff.words import details
 from tests.browser import Browser
-from tests.factories import make_account, make_booking, make_client, make_coach, make_slot
+from tests.factories import make_account, make_booking, make_client, make_coach, make_login_session, make_slot
 
 As = Callable[[Account], Browser]
 ROLES = ("front_desk", "support", "finance", "data", "admin")
 
 
 @pytest.fixture
-def signed_in(app: FastAPI) -> As:
-    """A browser of somebody; of the last one asked for, where there are several."""
+def signed_in(app: FastAPI, session: Session) -> As:
+    """A browser of somebody who has just proved who they are; of the last one asked for, where there are several."""
 
     def browse(account: Account) -> Browser:
-        who = Principal(account.role, "plyo-app", account.id, display_name=account.display_name)
+        login = make_login_session(session, account)
+        who = Principal(
+            account.role, "plyo-app", account.id, session_id=login.id, display_name=account.display_name
+        )  # fmt: skip
         app.state.authenticators = [lambda _: who]
         browser = Browser(app)
         browser.get("/staff")
@@ -107,6 +110,12 @@ class TestRequests:
         for said in ("Mia Maier", "by Sam", "Lost the phone", "Video call"):
             assert said in words(page.text)
         path = f"/staff/requests/factor-resets/{asked.id}"
+        long_ago = {"authenticated_at": datetime.now(UTC) - timedelta(minutes=11)}
+        session.execute(update(LoginSession).where(LoginSession.account_id == sue.id).values(long_ago))
+        proof = browser.submit(f"{path}/approve", headers={"Referer": "http://testserver/staff/requests"})
+        assert "Is it still you" in words(proof.text), "who has not proved anything for a while does so first"
+        assert proof.url.params["return_to"] == "/staff/requests"
+        browser = signed_in(sue)
         refused = browser.submit(f"{path}/refuse", headers={"Referer": "http://testserver/staff/requests"})
         assert "Say why not" in refused.text, "a refusal needs a reason"
         done = browser.submit(f"{path}/approve", {"reason": "Knew her voice"})
@@ -180,6 +189,20 @@ class TestPeople:
         assert "Cara" not in page
         assert browser.get(f"/staff/people/{coach.id}").status_code == 404
         assert f"Cara {mark}" in signed_in(make_account(session, role="support")).get(f"/staff/people?q={mark}").text
+
+    def test_are_signed_out_by_whom_the_policy_lets(self, session: Session, mia: Account, signed_in: As) -> None:
+        make_login_session(session, mia)
+        assert "Sign them out" not in words(
+            signed_in(make_account(session, role="front_desk")).get(f"/staff/people/{mia.id}").text
+        )
+        browser = signed_in(make_account(session, role="support"))
+        assert "Sign them out" in words(browser.get(f"/staff/people/{mia.id}").text)
+        told = words(browser.submit(f"/staff/people/{mia.id}/sign-outs", {"reason": "Phone stolen"}).text)
+        assert "1 session ended" in told
+        kept = session.scalars(select(AuditEntry).where(AuditEntry.action == "identity.end_sessions")).one()
+        assert (kept.subject_id, kept.details["reason"]) == (mia.id, "Phone stolen")
+        told = words(browser.submit(f"/staff/people/{mia.id}/sign-outs", {"reason": "Phone stolen"}).text)
+        assert "no open session" in told
 
     def test_looking_is_written_down(self, session: Session, mia: Account, signed_in: As) -> None:
         desk = make_account(session, role="front_desk")
