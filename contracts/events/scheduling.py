@@ -47,3 +47,12 @@ class WaitlistJoined(Event):
     waitlist_entry_id: UUID
     slot_id: UUID
     customer_id: UUID
+
+
+class DeskAssigned(Event):
+    """Where somebody at the front desk works from now on; no studio means all of them."""
+
+    type: ClassVar[str] = "scheduling.desk_assigned"
+    aggregate: ClassVar[str] = "account_id"
+    account_id: UUID
+    location_ids: tuple[UUID, ...]

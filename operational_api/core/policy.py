@@ -45,6 +45,7 @@ class Resource:
         expires_at: When what was asked for can no longer be decided.
         data_kind: Of a wearable's data, which its customer has to consent to.
         consents: The data kinds that its customer lets their coach see.
+        location_id: The studio where it takes place.
     """
 
     type: str
@@ -56,6 +57,7 @@ class Resource:
     expires_at: datetime | None = None
     data_kind: str | None = None
     consents: frozenset[str] | None = None
+    location_id: UUID | None = None
 
     def attributes(self) -> dict[str, object]:
         """As Cedar sees it."""
@@ -74,6 +76,8 @@ class Resource:
             found["data_kind"] = self.data_kind
         if self.consents is not None:
             found["consents"] = sorted(self.consents)
+        if self.location_id:
+            found["location"] = str(self.location_id)
         return found
 
 
@@ -121,16 +125,27 @@ def _known(action: str) -> str:
 
 
 def question(
-    role: str, account: UUID | None, action: str, resource: Resource, *, now: datetime
+    role: str,
+    account: UUID | None,
+    action: str,
+    resource: Resource,
+    *,
+    now: datetime,
+    locations: frozenset[UUID] | None = None,
 ) -> tuple[dict[str, object], list[dict[str, object]]]:
     """What Cedar is asked: the request, and the entities it speaks of.
+
+    Args:
+        locations: The studios that whoever asks is kept to; None: none in particular.
 
     Raises:
         UnknownAction: no policy speaks of the action.
     """
     who = {"type": "Principal", "id": f"{role}/{account or ''}"}
     what = {"type": "Object", "id": f"{resource.type}/{resource.id}"}
-    person = {"role": role, "account": str(account)} if account else {"role": role}
+    person: dict[str, object] = {"role": role, "account": str(account)} if account else {"role": role}
+    if locations is not None:
+        person["locations"] = sorted(map(str, locations))
     request: dict[str, object] = {
         "principal": who,
         "action": {"type": "Action", "id": _known(action)},
@@ -144,16 +159,24 @@ def question(
 
 
 def decide(
-    role: str, account: UUID | None, action: str, resource: Resource, *, now: datetime | None = None
+    role: str,
+    account: UUID | None,
+    action: str,
+    resource: Resource,
+    *,
+    now: datetime | None = None,
+    locations: frozenset[UUID] | None = None,
 ) -> cedarpy.AuthzResult:
     """Cedar's answer, with the policies that made it. Nothing is logged: `is_allowed` is for requests."""
-    request, entities = question(role, account, action, resource, now=now or datetime.now(UTC))
+    request, entities = question(
+        role, account, action, resource, now=now or datetime.now(UTC), locations=locations
+    )  # fmt: skip
     return cedarpy.is_authorized(request, policies(), entities)
 
 
 def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:
     """The decision about one object, logged with its inputs."""
-    answer = decide(principal.role, principal.account_id, action, resource)
+    answer = decide(principal.role, principal.account_id, action, resource, locations=principal.locations)
     names = answer.diagnostics.id_annotations_by_reason
     log.info(
         "policy_decided", action=action, role=principal.role, principal=principal.key,

@@ -33,7 +33,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The person or service behind a request. `account_id` of a service is None; `client_id` is the OAuth client."""
+    """The person or service behind a request. `account_id` of a service is None; `client_id` is the OAuth client.
+
+    `locations` are the studios that a person is kept to, known where it matters (`scheduling.access`); None: all.
+    """
 
     role: str
     client_id: str
@@ -41,6 +44,7 @@ class Principal:
     session_id: UUID | None = None
     display_name: str = ""
     credential: Credential | None = None
+    locations: frozenset[UUID] | None = None
 
     @property
     def key(self) -> str:

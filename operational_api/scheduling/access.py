@@ -1,17 +1,26 @@
 """Whose calendar a request is about, and whether the principal may reach it. Used by the router and the pages."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Forbidden
 from operational_api.core.policy import Resource, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
-from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import bookings
+from operational_api.scheduling.models import Booking, Coach, Slot
+from operational_api.scheduling.service import bookings, desks
 from operational_api.training import public as training
+
+
+def posted(session: Session, principal: Principal) -> Principal:
+    """The principal, with the studios that they are kept to."""
+    if principal.role != "front_desk" or principal.account_id is None:
+        return principal
+    return replace(principal, locations=desks.locations_of(session, principal.account_id))
 
 
 def reach_booking(
@@ -19,7 +28,10 @@ def reach_booking(
 ) -> Booking:
     """A booking, where the policy lets the principal; else as if it did not exist."""
     booking = bookings.get_booking(session, booking_id)
-    require(principal, action, bookings.resource_of(booking, kind=kind), missing=BookingNotFound)
+    about, who = bookings.resource_of(booking, kind=kind), posted(session, principal)
+    if who.locations is not None:
+        about = replace(about, location_id=session.get_one(Slot, booking.slot_id).location_id)
+    require(who, action, about, missing=BookingNotFound)
     return booking
 
 
@@ -28,17 +40,19 @@ def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: st
     slot = session.get(Slot, slot_id)
     if slot is None:
         raise SlotNotFound
-    resource = Resource("Slot", slot.id, coach_id=slot.coach_id, kind="business")
-    require(principal, action, resource, missing=SlotNotFound)
+    about = Resource("Slot", slot.id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id)
+    require(posted(session, principal), action, about, missing=SlotNotFound)
     return slot
 
 
-def reach_calendar(principal: Principal, coach_id: UUID | None, action: str) -> UUID:
+def reach_calendar(session: Session, principal: Principal, coach_id: UUID | None, action: str) -> UUID:
     """The coach whose working hours are meant: the one named, or the coach who asks."""
-    wanted = coach_id or principal.account_id
+    wanted, who = coach_id or principal.account_id, posted(session, principal)
     if wanted is None:
         raise Forbidden
-    require(principal, action, Resource("Calendar", wanted, coach_id=wanted, kind="business"), missing=CoachNotFound)
+    studio = session.scalar(select(Coach.location_id).where(Coach.id == wanted)) if who.locations else None
+    about = Resource("Calendar", wanted, coach_id=wanted, kind="business", location_id=studio)
+    require(who, action, about, missing=CoachNotFound)
     return wanted
 
 

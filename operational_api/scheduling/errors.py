@@ -5,6 +5,7 @@ DomainError
 |  |- SlotNotFound
 |  |- BookingNotFound
 |  |- CoachNotFound
+|  |- LocationNotFound
 |- Invalid
 |  |- InvalidAvailability
 |- PlanRequired        402
@@ -35,6 +36,10 @@ class BookingNotFound(NotFound):
 
 class CoachNotFound(NotFound):
     """There is no such coach."""
+
+
+class LocationNotFound(NotFound):
+    """There is no such studio."""
 
 
 class InvalidAvailability(Invalid):

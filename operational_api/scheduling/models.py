@@ -170,3 +170,14 @@ class WaitlistEntry(Base):
     status: Mapped[str] = mapped_column(String(20), server_default="waiting")
     joined_at: Mapped[RequiredTime]
     closed_at: Mapped[datetime | None]
+
+
+class DeskLocation(Base):
+    """A studio that somebody at a front desk works at. Of whom there is no row, every studio."""
+
+    __tablename__ = "desk_locations"
+    __table_args__ = (SCHEMA,)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    location_id: Mapped[UUID] = mapped_column(ForeignKey(Location.id), primary_key=True)
+    given_by: Mapped[UUID]
+    given_at: Mapped[RequiredTime]

@@ -17,7 +17,7 @@ from operational_api.scheduling import access
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings
+from operational_api.scheduling.service import agenda, bookings, desks
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,26 @@ def studios(session: Session) -> list[Studio]:
     return [Studio(*row) for row in rows]
 
 
+def studios_of_desk(session: Session, account_id: UUID) -> frozenset[UUID] | None:
+    """The studios that somebody at a front desk is kept to; None: to none."""
+    return desks.locations_of(session, account_id)
+
+
+def assign_desk(
+    session: Session, principal: Principal, *, account_id: UUID, location_ids: Iterable[UUID], now: datetime
+) -> frozenset[UUID]:
+    """Say at which studios' front desk somebody works; none means all.
+
+    Raises:
+        Forbidden: a service asks.
+        LocationNotFound: one of them is no studio.
+    """
+    return desks.assign(
+        session, account_id=account_id, location_ids=frozenset(location_ids), assigned_by=account_id_of(principal),
+        now=now,
+    )  # fmt: skip
+
+
 def studio_of(session: Session, coach_id: UUID) -> UUID | None:
     """Where a coach works; None of who is no coach."""
     return session.scalar(select(Coach.location_id).where(Coach.id == coach_id))
@@ -144,17 +164,21 @@ class Seat:
 def seats_of_day(
     session: Session, principal: Principal, *, location_id: UUID, since: datetime, until: datetime, now: datetime
 ) -> list[Seat]:
-    """Seats held at a studio in a span of time, as far as the reader may see them: a coach their own.
+    """Seats held at a studio in a span of time, as far as the reader may see them: a coach their own, the front desk
+    those of where it works.
 
     Raises:
         Forbidden: somebody asks who sees no bookings.
     """
     customer_id, coach_id = access.whose_bookings(principal, None, None)
+    who = access.posted(session, principal)
+    if who.locations is not None and location_id not in who.locations:
+        return []
     found: list[Seat] = []
     cursor: str | None = None
     while True:
         rows, cursor = agenda.list_bookings(
-            session, customer_id=customer_id, coach_id=coach_id, location_id=location_id, starts_from=since,
+            session, customer_id=customer_id, coach_id=coach_id, location_ids=[location_id], starts_from=since,
             starts_before=until, limit=200, cursor=cursor,
         )  # fmt: skip
         found += [_seat(principal, row, now) for row in rows if row.booking.status in HOLDING]

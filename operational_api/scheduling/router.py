@@ -22,13 +22,15 @@ from operational_api.scheduling.schemas import (
     BookingRead,
     CalendarLink,
     CoachRead,
+    DeskRead,
+    DeskReplace,
     Kind,
     OutcomeCreate,
     SlotRead,
     WaitlistRead,
     Zone,
 )
-from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, slots, waitlist
+from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, desks, slots, waitlist
 from operational_api.scheduling.service.calendar_file import MEDIA_TYPE
 
 router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
@@ -118,7 +120,7 @@ def list_bookings(
     whose_customer, whose_coach = access.whose_bookings(principal, customer_id, coach_id)
     rows, next_cursor = agenda.list_bookings(
         session, customer_id=whose_customer, coach_id=whose_coach, starts_from=from_, starts_before=to, status=status,
-        order=order, limit=limit, cursor=cursor,
+        location_ids=access.posted(session, principal).locations, order=order, limit=limit, cursor=cursor,
     )  # fmt: skip
     zone, now = access.reader_zone(session, principal, time_zone), _now()
     return Page(items=[BookingRead.of(row, zone, now) for row in rows], next_cursor=next_cursor)
@@ -197,7 +199,7 @@ def read_availability(
     principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
 ) -> AvailabilityRead:
     """A coach's working hours and days away; one's own without `coach_id`."""
-    whose = access.reach_calendar(principal, coach_id, "scheduling.read_availability")
+    whose = access.reach_calendar(session, principal, coach_id, "scheduling.read_availability")
     return AvailabilityRead.of(availability.get_availability(session, coach_id=whose, now=_now()))
 
 
@@ -206,7 +208,7 @@ def replace_availability(
     body: AvailabilityReplace, principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None
 ) -> AvailabilityRead:
     """Replace working hours and days away. Free slots follow at once; booked sessions stay and are named."""
-    whose = access.reach_calendar(principal, coach_id, "scheduling.replace_availability")
+    whose = access.reach_calendar(session, principal, coach_id, "scheduling.replace_availability")
     changed = availability.replace_availability(
         session,
         coach_id=whose,
@@ -217,3 +219,16 @@ def replace_availability(
         now=_now(),
     )
     return AvailabilityRead.of(changed)
+
+
+@router.get("/desk-locations/{account_id}", dependencies=[Allowed("scheduling.assign_desk")])
+def read_desk(account_id: UUID, session: DbSession) -> DeskRead:
+    """The studios whose front desk somebody works at; none means all."""
+    return DeskRead(location_ids=sorted(desks.locations_of(session, account_id) or ()))
+
+
+@router.put("/desk-locations/{account_id}", dependencies=[Allowed("scheduling.assign_desk")])
+def assign_desk(account_id: UUID, body: DeskReplace, principal: CurrentPrincipal, session: DbSession) -> DeskRead:
+    """Say at which studios' front desk somebody works; it holds with their next request."""
+    found = public.assign_desk(session, principal, account_id=account_id, location_ids=body.location_ids, now=_now())
+    return DeskRead(location_ids=sorted(found))

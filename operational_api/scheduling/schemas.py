@@ -211,3 +211,15 @@ class CalendarLink(BaseModel):
 
     url: str
     expires_at: datetime
+
+
+class DeskReplace(BaseModel):
+    """The studios whose front desk somebody works at; an empty list means all."""
+
+    location_ids: list[UUID] = Field(max_length=100)
+
+
+class DeskRead(BaseModel):
+    """The studios whose front desk somebody works at; an empty list means all."""
+
+    location_ids: list[UUID]

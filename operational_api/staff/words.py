@@ -21,6 +21,7 @@ ACTIONS: dict[str, str] = {
     "identity.read_sign_ins": "read sign-ins",
     "identity.reset_factors": "removed a second step",
     "identity.sign_in": "signed in",
+    "scheduling.assign_desk": "changed where somebody's front desk is",
     "training.assign_programme": "changed a programme",
     "training.log_workout": "logged a workout",
     "training.read_client": "looked at a training overview",

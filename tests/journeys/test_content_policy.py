@@ -1,5 +1,5 @@
-"""Chromium walks every page of the app, as a guest and as a customer, and no content policy stops anything on the way;
-something planted is stopped and reported. Needs a browser, not the stack: the API alone is served."""
+"""Chromium walks every page of the app, as a guest, a customer and an admin, and no content policy stops anything on
+the way; something planted is stopped and reported. Needs a browser, not the stack: the API alone is served."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from operational_api.identity.clients import ensure_clients
 from operational_api.identity.models import Account
 from operational_api.settings import ApiSettings
 from tests.conftest import sqlalchemy_url
-from tests.factories import make_booking, make_client, make_coach, make_plan, make_slot, make_subscription
+from tests.factories import make_account, make_booking, make_client, make_coach, make_plan, make_slot, make_subscription
 from tests.fakes.stripe.testing import free_listener, served
 from tests.journeys.conftest import eventually
 
@@ -31,16 +31,35 @@ CUSTOMER = (
     "/home", "/book", "/bookings", "/training", "/training/log", "/progress", "/messages", "/membership", "/account",
     "/privacy", "/devices",
 )  # fmt: skip
+STAFF = (
+    "/staff",
+    "/staff/requests",
+    "/staff/requests?show=decided",
+    "/staff/people",
+    "/staff/people?q=Mia",
+    "/staff/today",
+    "/staff/exports",
+    "/staff/audit",
+    "/account",
+    "/account/factors",
+    "/account/logins",
+)
 LISTEN = """document.addEventListener("securitypolicyviolation",
     (event) => console.warn(`POLICY ${event.effectiveDirective} ${event.blockedURI} ${document.location.pathname}`))"""
 
 
 @dataclass
 class Site:
-    """A served app: its address, a customer's e-mail, and the paths that were posted to."""
+    """A served app: its address, e-mails of a customer and an admin, and the paths that were posted to.
+
+    Args:
+        person: Path of the customer as the staff see them.
+    """
 
     url: str
     email: str
+    admin: str
+    person: str
     posted: list[str] = field(default_factory=list)
 
 
@@ -55,7 +74,7 @@ def site(fresh_database: Callable[[], str], tmp_path: Path) -> Iterator[Site]:
         ApiSettings(
             public_url=url, api_url=url, database_url=SecretStr(sqlalchemy_url(fresh_database())),
             signing_key_file=key, session_secret=SecretStr("test-session-secret-of-32-characters!"),
-            app_client_secret=SecretStr(SECRETS["plyo-app"]),
+            app_client_secret=SecretStr(SECRETS["plyo-app"]), staff_mfa="offered",
         )
     )  # fmt: skip
     with app.state.sessions.begin() as session:
@@ -65,11 +84,11 @@ def site(fresh_database: Callable[[], str], tmp_path: Path) -> Iterator[Site]:
         make_plan(session)
         make_subscription(session, customer_id=mia.id)
         make_booking(session, slot=make_slot(session, coach=coach), customer_id=mia.id)
-        account = session.get_one(Account, mia.id)
-        account.email, account.password_hash = f"{new_id().hex[-8:]}@plyo.test", passwords.hashed(PASSWORD)
-        account.email_verified_at = datetime.now(UTC)
-        email = account.email
-    site = Site(url, email)
+        accounts = [session.get_one(Account, mia.id), make_account(session, role="admin")]
+        for account in accounts:
+            account.email, account.password_hash = f"{new_id().hex[-8:]}@plyo.test", passwords.hashed(PASSWORD)
+            account.email_verified_at = datetime.now(UTC)
+        site = Site(url, *(account.email for account in accounts), person=f"/staff/people/{mia.id}")
 
     @app.middleware("http")
     async def note(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -90,19 +109,28 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+def sign_in(page: Page, url: str, email: str, onward: str) -> None:
+    page.goto(f"{url}/auth/login?return_to={onward}")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**{onward}")
+
+
 @pytest.mark.asvs("3.4.3")
 def test_no_policy_stops_anything_of_ours(site: Site, page: Page) -> None:
-    url, email = site.url, site.email
+    url = site.url
     stopped: list[str] = []
     page.on("console", lambda said: stopped.append(said.text) if said.text.startswith("POLICY") else None)
     for path in GUEST:
         page.goto(url + path)
-    page.goto(f"{url}/auth/login?return_to=/home")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/home")
+    sign_in(page, url, site.email, "/home")
     for path in CUSTOMER:
+        page.goto(url + path)
+        assert page.url == url + path
+    page.context.clear_cookies()
+    sign_in(page, url, site.admin, "/staff")
+    for path in (*STAFF, site.person):
         page.goto(url + path)
         assert page.url == url + path
     page.title()  # what was said so far is heard with the next question

@@ -100,6 +100,7 @@ ROLES_OF: dict[str, str] = {
     "identity.request_factor_reset": "front_desk support admin",
     "identity.approve_factor_reset": "support admin",
     "identity.end_sessions": "support admin",
+    "scheduling.assign_desk": "admin",
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
@@ -430,6 +431,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/requests/factor-resets/{request_id}/approve",
         "POST /staff/requests/factor-resets/{request_id}/refuse",
     ),
+    "scheduling.assign_desk": (
+        "GET /api/scheduling/desk-locations/{account_id}",
+        "PUT /api/scheduling/desk-locations/{account_id}",
+        "POST /staff/people/{account_id}/studios",
+    ),
     "identity.end_sessions": (
         "POST /api/identity/accounts/{account_id}/sign-outs",
         "POST /staff/people/{account_id}/sign-outs",
@@ -531,6 +537,9 @@ OBJECTS: dict[str, Object] = {
     "POST /api/identity/accounts/{account_id}/sign-outs": Object(
         "customer", every="support admin", body={"reason": "Phone stolen"}
     ),
+    "GET /api/scheduling/desk-locations/{account_id}": Object("customer", every="admin"),
+    "PUT /api/scheduling/desk-locations/{account_id}": Object("customer", every="admin", body={"location_ids": []}),
+    "POST /staff/people/{account_id}/studios": Object("customer", every="admin", form={}),
     "POST /staff/people/{account_id}/sign-outs": Object(
         "customer", every="support admin", form={"reason": "Phone stolen"}
     ),

@@ -1,5 +1,6 @@
 """Bookings as lists: a customer's own, a coach's calendar. Rows are chosen in SQL by who asks."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -29,7 +30,7 @@ def list_bookings(
     *,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
-    location_id: UUID | None = None,
+    location_ids: Collection[UUID] | None = None,
     starts_from: datetime | None = None,
     starts_before: datetime | None = None,
     status: str | None = None,
@@ -42,7 +43,7 @@ def list_bookings(
     Args:
         customer_id: Only this customer's; the caller decides who may ask.
         coach_id: Only with this coach.
-        location_id: Only at this studio.
+        location_ids: Only at these studios.
         order: `desc` shows the latest first.
     """
     key = tuple_(Booking.starts_at, Booking.id)
@@ -56,8 +57,8 @@ def list_bookings(
         query = query.where(Booking.customer_id == customer_id)
     if coach_id is not None:
         query = query.where(Booking.coach_id == coach_id)
-    if location_id is not None:
-        query = query.where(Slot.location_id == location_id)
+    if location_ids is not None:
+        query = query.where(Slot.location_id.in_(location_ids))
     if starts_from is not None:
         query = query.where(Booking.starts_at >= starts_from)
     if starts_before is not None:

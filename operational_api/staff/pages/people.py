@@ -61,7 +61,10 @@ def search(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the reader may see of a person; None is kept from them, an empty value is not there."""
+    """What the reader may see of a person; None is kept from them, an empty value is not there.
+
+    `studios`: of somebody at a front desk, every studio and whether they are kept to it.
+    """
 
     person: identity.Person
     email: str
@@ -74,6 +77,7 @@ class Seen:
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
+    studios: list[tuple[scheduling.Studio, bool]] | None
 
 
 @router.get("/{account_id}", dependencies=[Allowed("identity.look_up_person")])
@@ -107,6 +111,15 @@ def _reach(session: Session, principal: Principal, account_id: UUID) -> identity
     return person
 
 
+def _studios(
+    session: Session, principal: Principal, person: identity.Person
+) -> list[tuple[scheduling.Studio, bool]] | None:
+    if person.role != "front_desk" or not may_principal(principal, "scheduling.assign_desk"):
+        return None
+    kept_to = scheduling.studios_of_desk(session, person.account_id) or ()
+    return [(one, one.location_id in kept_to) for one in scheduling.studios(session)]
+
+
 def _seen(session: Session, principal: Principal, person: identity.Person, now: datetime) -> Seen:
     id_, about = person.account_id, _resource(person)
     is_customer = person.role == "customer"
@@ -127,6 +140,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
         can_sign_out=id_ != principal.account_id and is_allowed(principal, "identity.end_sessions", about),
+        studios=_studios(session, principal, person),
     )
 
 
@@ -191,3 +205,18 @@ def sign_out(
     ended = identity.sign_out(session, account_id=account_id, reason=reason, principal=principal, now=datetime.now(UTC))
     count = "They had no open session" if not ended else "1 session ended" if ended == 1 else f"{ended} sessions ended"
     return redirect(request, f"/staff/people/{account_id}", flash=f"{count}. We told them by e-mail.")
+
+
+@router.post("/{account_id}/studios", dependencies=[Allowed("scheduling.assign_desk")])
+def assign_desk(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    studio: Annotated[list[UUID], Form(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """At which studios' front desk they work; none ticked means all."""
+    _reach(session, principal, account_id)
+    scheduling.assign_desk(session, principal, account_id=account_id, location_ids=studio, now=datetime.now(UTC))
+    told = "They work at the studios you chose." if studio else "They work at every studio."
+    return redirect(request, f"/staff/people/{account_id}", flash=f"{told} It holds at once.")

@@ -30,7 +30,8 @@ def page(
 ) -> Response:
     """A day of one studio, in its own time; of a coach's, their own sessions."""
     now = datetime.now(UTC)
-    studios = scheduling.studios(session)
+    kept_to = scheduling.studios_of_desk(session, account_id) if principal.role == "front_desk" else None
+    studios = [one for one in scheduling.studios(session) if kept_to is None or one.location_id in kept_to]
     wanted = studio or scheduling.studio_of(session, account_id)
     here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)
     if here is None:

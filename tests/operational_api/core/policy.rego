@@ -105,6 +105,7 @@ staff := {
 	"identity.read_factor_resets": {"front_desk", "support", "admin"},
 	"identity.request_factor_reset": {"front_desk", "support", "admin"},
 	"identity.end_sessions": {"support", "admin"},
+	"scheduling.assign_desk": {"admin"},
 	"scheduling.see_day": {"front_desk", "support", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
@@ -212,3 +213,12 @@ forbidden(r) if {
 	r.object.kind == "business"
 	r.role != "admin"
 }
+
+forbidden(r) if {
+	r.object.location
+	not works_there(r)
+}
+
+works_there(r) if not r.locations
+
+works_there(r) if r.object.location in r.locations

@@ -208,14 +208,17 @@ class Asked:
     account: UUID | None
     action: str
     what: Resource
+    locations: frozenset[UUID] | None = None
 
     @classmethod
     def at_random(cls, rng: random.Random, number: int) -> "Asked":
         people = [UUID(int=n) for n in range(1, 4)]
+        works_at = dict(zip(people, (None, frozenset(people[:2]), frozenset()), strict=True))
         role = rng.choice(["guest", *ROLES])
+        account = None if role in ("guest", "service") else rng.choice(people)
         return cls(
             role,
-            None if role in ("guest", "service") else rng.choice(people),
+            account,
             rng.choice(PERMITTED[role] if rng.random() < 0.7 else ACTIONS),
             Resource(
                 "Any", str(number),
@@ -225,13 +228,17 @@ class Asked:
                 expires_at=rng.choice([None, NOW, NOW - timedelta(days=1), NOW + timedelta(seconds=1)]),
                 data_kind=rng.choice(["sleep", "body"]) if rng.random() < 0.15 else None,
                 consents=rng.choice([None, frozenset(), frozenset({"sleep"}), frozenset({"sleep", "body"})]),
+                location_id=rng.choice([None, None, *people]),
             ),
+            works_at[account] if account else None,
         )  # fmt: skip
 
     def in_rego(self) -> dict[str, object]:
         told = {
             "role": self.role, "action": self.action, "object": self.what.attributes(), "now": int(NOW.timestamp()),
         }  # fmt: skip
+        if self.locations is not None:
+            told["locations"] = sorted(map(str, self.locations))
         return told | ({"account": str(self.account)} if self.account else {})
 
 
@@ -239,7 +246,9 @@ def cedar(batch: list[Asked]) -> list[bool]:
     """Cedar's decisions on all of them, in one call."""
     requests, entities = [], {}
     for asked in batch:
-        request, about = policy.question(asked.role, asked.account, asked.action, asked.what, now=NOW)
+        request, about = policy.question(
+            asked.role, asked.account, asked.action, asked.what, now=NOW, locations=asked.locations
+        )
         requests.append(request)
         entities |= {str(entity["uid"]): entity for entity in about}
     answers = cedarpy.is_authorized_batch(requests, policy.policies(), list(entities.values()))

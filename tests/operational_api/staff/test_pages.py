@@ -18,7 +18,16 @@ from operational_api.identity.models import Account, FactorReset, LoginSession, 
 from operational_api.scheduling.models import Booking, Location, Slot
 from operational_api.staff.words import details
 from tests.browser import Browser
-from tests.factories import make_account, make_booking, make_client, make_coach, make_login_session, make_slot
+from tests.factories import (
+    make_account,
+    make_booking,
+    make_client,
+    make_coach,
+    make_location,
+    make_login_session,
+    make_slot,
+)
+from tests.operational_api.conftest import SignIn
 
 As = Callable[[Account], Browser]
 ROLES = ("front_desk", "support", "finance", "data", "admin")
@@ -255,6 +264,47 @@ class TestToday:
         form = {"outcome": "attended", "return_to": "https://elsewhere.test"}
         answer = browser.submit(f"/staff/bookings/{booking.id}/outcome", form, follow_redirects=False)
         assert answer.headers["location"] == "/staff/today"
+
+
+class TestStudios:
+    def test_keep_a_front_desk_to_where_it_works(
+        self, session: Session, mia: Account, signed_in: As, sign_in: SignIn
+    ) -> None:
+        began = datetime.now(UTC) - timedelta(minutes=30)
+        coach = make_coach(session, location=make_location(session, name="Elsewhere"))
+        booking = make_booking(session, slot=make_slot(session, coach=coach, starts_at=began), customer_id=mia.id)
+        mine = make_location(session, name="Mine")
+        desk, ada = make_account(session, role="front_desk"), make_account(session, role="admin")
+        reads = f"/api/scheduling/bookings/{booking.id}"
+        lists = f"/api/scheduling/bookings?customer_id={mia.id}"
+        assert (sign_in(desk).get(reads).status_code, len(sign_in(desk).get(lists).json()["items"])) == (200, 1)
+        client, path = sign_in(ada), f"/api/scheduling/desk-locations/{desk.id}"
+        assert client.put(path, json={"location_ids": [str(mine.id)]}).json() == {"location_ids": [str(mine.id)]}
+        assert client.get(path).json() == {"location_ids": [str(mine.id)]}
+        assert (sign_in(desk).get(reads).status_code, sign_in(desk).get(lists).json()["items"]) == (404, [])
+        assert sign_in(desk).post(f"{reads}/cancellation").status_code == 404
+        assert sign_in(desk).get(f"/api/scheduling/availability?coach_id={coach.id}").status_code == 404
+        noted = session.scalars(select(AuditEntry).where(AuditEntry.action == "scheduling.assign_desk")).one()
+        assert (noted.subject_id, noted.details) == (desk.id, {"from": [], "to": [str(mine.id)]})
+        assert (
+            client.put(path, json={"location_ids": [str(new_id())]}).json()["code"] == "scheduling.location_not_found"
+        )
+        browser = signed_in(desk)
+        today = words(browser.get(f"/staff/today?studio={coach.location_id}&day={began.date()}").text)
+        assert "Elsewhere" not in today
+        assert "Mia Maier" not in today
+        assert browser.submit(f"/staff/bookings/{booking.id}/outcome", {"outcome": "attended"}).status_code == 404
+
+    def test_are_chosen_on_the_person(self, session: Session, signed_in: As) -> None:
+        mine, desk = make_location(session, name="Mine"), make_account(session, role="front_desk")
+        admin = signed_in(make_account(session, role="admin"))
+        page = admin.get(f"/staff/people/{desk.id}").text
+        assert "Front desk of" in words(page)
+        assert f'value="{mine.id}" checked' not in page
+        told = admin.submit(f"/staff/people/{desk.id}/studios", {"studio": str(mine.id)})
+        assert "the studios you chose" in told.text
+        assert f'value="{mine.id}" checked' in told.text
+        assert "every studio" in admin.submit(f"/staff/people/{desk.id}/studios").text
 
 
 class TestExports:
