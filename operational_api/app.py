@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from contracts import telemetry
 from operational_api.core import health, http
+from operational_api.core.admission import SPARE, Admission
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
@@ -34,6 +35,10 @@ CONTEXTS = (
 """Every part that may be mounted; analytics is an app of its own."""
 
 
+POOL_SIZE = 10
+"""Connections that a process keeps; it opens as many again under load."""
+
+
 def _part(context: str, name: str) -> ModuleType | None:
     module = f"operational_api.{context}.{name}"
     return import_module(module) if find_spec(module) else None
@@ -46,7 +51,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         settings: Environment of the process.
         contexts: Names out of `CONTEXTS`. `web` (the shell of the pages) comes with any context that has pages.
     """
-    engine = make_engine(settings.database_url.get_secret_value(), application_name="plyo-api")
+    engine = make_engine(settings.database_url.get_secret_value(), application_name="plyo-api", pool_size=POOL_SIZE)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -63,6 +68,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
     app.state.sessions = session_factory(engine)
+    app.state.admission = Admission(2 * POOL_SIZE - SPARE)
     # A context that starts alone has none of identity's keys: it asks for the public ones like any other service, and
     # makes no tokens.
     keys = RemoteKeys(f"{settings.api_url}/oidc/jwks")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
+from operational_api.core.admission import admitted
 from operational_api.core.principal import in_transaction
 from operational_api.core.viewer import Viewer
 
@@ -82,7 +83,7 @@ def session_factory(
 
 
 @in_transaction
-def transaction(request: Request) -> Iterator[Session]:
+def transaction(request: Request, _: Annotated[None, Depends(admitted, scope="function")]) -> Iterator[Session]:
     """One transaction around one request: committed when the endpoint returns, rolled back when it raises.
 
     A request that carries an Idempotency-Key claims it here, in the same transaction as its effect. Its first statement

@@ -15,6 +15,7 @@ from psycopg.errors import DeadlockDetected
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from operational_api.core.errors import DomainError, Invalid
 from operational_api.core.models import IdempotencyKey
@@ -90,12 +91,8 @@ class IdempotentRoute(APIRoute):
             if request.method != "POST" or key is None:
                 return await handle(request)
             check(key)
-            found = maybe_principal(request)
-            principal = found.key if found else f"guest:{request.client.host if request.client else ''}"
             digest = digest_of(request.url.path, await request.body())
-            sessions = request.app.state.sessions
-            with sessions() as session:
-                known = answered(session, principal, key, digest)
+            principal, known = await run_in_threadpool(_known, request, key, digest)
             if known is not None:
                 return _replay(known)
             claim = request.state.claim = _Claim(principal, key, digest)
@@ -104,6 +101,13 @@ class IdempotentRoute(APIRoute):
             return response
 
         return once
+
+
+def _known(request: Request, key: str, digest: str) -> tuple[str, IdempotencyKey | None]:
+    found = maybe_principal(request)
+    principal = found.key if found else f"guest:{request.client.host if request.client else ''}"
+    with request.app.state.sessions() as session:
+        return principal, answered(session, principal, key, digest)
 
 
 @dataclass

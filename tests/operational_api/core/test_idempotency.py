@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, func, select
 
 from contracts.ids import new_id
 from operational_api.core import http
+from operational_api.core.admission import Admission
 from operational_api.core.database import DbSession, session_factory
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
@@ -41,6 +42,7 @@ def client(fresh_database: Callable[[], str]) -> Iterator[TestClient]:
     http.install(app)
     app.include_router(router)
     app.state.sessions = session_factory(engine)
+    app.state.admission = Admission(8)
     app.state.authenticators = []
     with TestClient(app) as client:
         yield client
