@@ -51,6 +51,19 @@ class ExerciseRead(_Read):
     primary_muscle: str
     equipment: str
     is_loaded: bool
+    level: str | None = None
+
+
+class ExerciseDetail(ExerciseRead):
+    """A movement as its own page shows it, with where it comes from."""
+
+    secondary_muscles: list[str]
+    mechanic: str | None
+    force: str | None
+    category: str | None
+    instructions: list[str]
+    source: str | None
+    licence: str | None
 
 
 class SetIn(BaseModel):

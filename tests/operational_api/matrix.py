@@ -380,7 +380,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/training/workouts/{workout_id}/skip",
     ),
     "training.read_client": ("GET /api/training/clients/{customer_id}",),
-    "training.read_exercises": ("GET /api/training/exercises",),
+    "training.read_exercises": (
+        "GET /api/training/exercises",
+        "GET /api/training/exercises/{slug}",
+        "GET /exercises",
+        "GET /exercises/{slug}",
+    ),
     "training.read_injuries": ("GET /api/training/clients/{customer_id}/injuries",),
     "training.read_programmes": ("GET /api/training/programmes",),
     "training.read_progress": ("GET /api/training/clients/{customer_id}/progress",),
@@ -560,6 +565,7 @@ NOBODYS = {
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
+    "GET /api/training/exercises/{slug}", "GET /exercises/{slug}",  # the catalogue is everybody's
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

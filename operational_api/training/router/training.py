@@ -1,4 +1,4 @@
-"""HTTP to the services of training and back, under /api/training."""
+"""Clients, workouts and programmes over HTTP, under /api/training."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -15,7 +15,6 @@ from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
     ClientRead,
-    ExerciseRead,
     InjuryCreate,
     InjuryRead,
     LinesReplace,
@@ -27,7 +26,7 @@ from operational_api.training.schemas import (
     WorkoutRead,
     WorkoutSummaryRead,
 )
-from operational_api.training.service import clients, exercises, injuries, programmes, progress, workouts
+from operational_api.training.service import clients, injuries, programmes, progress, workouts
 
 router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
@@ -89,19 +88,6 @@ def resolve_injury(injury_id: UUID, principal: CurrentPrincipal, session: DbSess
     """It does not hurt any more."""
     injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
     return InjuryRead.model_validate(injuries.resolve_injury(session, injury=injury, client=client, now=_now()))
-
-
-@router.get("/exercises", dependencies=[Allowed("training.read_exercises")])
-def list_exercises(
-    _: CurrentPrincipal,
-    session: DbSession,
-    q: Search = "",
-    pattern: Annotated[str | None, Query(max_length=20)] = None,
-    limit: Limit = 50,
-) -> Page[ExerciseRead]:
-    """Movements by name, muscle or kit, best matches first. The catalogue is small: there is no second page."""
-    rows = exercises.search_exercises(session, text=q, pattern=pattern, limit=limit)
-    return Page(items=[ExerciseRead.model_validate(row) for row in rows])
 
 
 @router.get("/workouts", dependencies=[Allowed("training.read_workouts")])
