@@ -2,9 +2,9 @@
 
     python -m benchmarks.exercises [--catalogue FILE] [--runs 5]
 
-On a PostgreSQL of its own with the catalogue given, or with 873 made-up movements. Words as they are written, beginnings
-of words, filters and misspelt words are asked in turn; each run prints its 95th percentile and its ratio to psycopg
-executing the statements that the service sent, and the last line is JSON with the median of the runs. Goal: p95 < 50 ms.
+On a PostgreSQL of its own with the catalogue given, or with 873 made-up movements. Words as they are written, their
+beginnings, filters and misspelt words are asked in turn. Each run prints its 95th percentile and its ratio to psycopg
+executing the statements that the service sent; the last line is JSON with the median of the runs. Goal: p95 < 50 ms.
 """
 
 import argparse

@@ -15,7 +15,15 @@ from operational_api.commerce.models import Customer, Plan, PlanPrice, SessionPa
 from operational_api.core.database import Base
 from operational_api.identity.models import Account
 from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, Slot
-from operational_api.training.models import Client, CoachAssignment, Exercise, PlannedExercise, Programme, Workout
+from operational_api.training.models import (
+    Client,
+    CoachAssignment,
+    Exercise,
+    PlannedExercise,
+    Programme,
+    ProgrammeTemplate,
+    Workout,
+)
 
 LONG_AGO = datetime(2025, 1, 6, 9, tzinfo=UTC)
 Row = TypeVar("Row", bound=Base)
@@ -180,6 +188,18 @@ def make_programme(
         )
     session.flush()
     return programme
+
+
+def make_template(session: Session, *, coach: Coach, exercise_id: int | None = None, **given: Any) -> ProgrammeTemplate:
+    """Four weeks, twice a week; day 1 is three sets of five at 60 kg."""
+    line = {
+        "day": 1, "exercise_id": exercise_id or make_exercise(session).id, "sets": 3, "reps": 5, "weight_kg": "60.00",
+    }  # fmt: skip
+    values = {
+        "name": "Base strength", "goal": "strength", "weeks": 4, "sessions_per_week": 2,
+        "plan": {"lines": [line], "phases": []},
+    }  # fmt: skip
+    return _save(session, ProgrammeTemplate(id=new_id(), coach_id=coach.id, **values | given))
 
 
 def make_workout(session: Session, *, client: Client, programme: Programme | None = None, **given: Any) -> Workout:

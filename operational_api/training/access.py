@@ -14,9 +14,15 @@ from operational_api.core import audit
 from operational_api.core.errors import Forbidden, Invalid
 from operational_api.core.policy import Resource, is_allowed, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
-from operational_api.training.errors import ClientNotFound, InjuryNotFound, ProgrammeNotFound, WorkoutNotFound
-from operational_api.training.models import Client, Injury, Programme, Workout
-from operational_api.training.service import clients, injuries, programmes, workouts
+from operational_api.training.errors import (
+    ClientNotFound,
+    InjuryNotFound,
+    ProgrammeNotFound,
+    TemplateNotFound,
+    WorkoutNotFound,
+)
+from operational_api.training.models import Client, Injury, Programme, ProgrammeTemplate, Workout
+from operational_api.training.service import clients, injuries, programmes, templates, workouts
 
 DATA_KIND_OF = {
     "training.read_progress": "training",
@@ -89,13 +95,29 @@ def reach_workout(session: Session, principal: Principal, workout_id: UUID, acti
     return workout, client
 
 
-def reach_programme(session: Session, principal: Principal, programme_id: UUID, action: str) -> Programme:
-    """A programme, where the policy lets the principal change it; customers never do."""
+def reach_programme(
+    session: Session, principal: Principal, programme_id: UUID, action: str, *, kind: str | None = "business"
+) -> tuple[Programme, Client]:
+    """A programme and its client, where the policy lets the principal change it, which customers never do; with `kind`
+    None where it lets them see it.
+    """
     programme = programmes.get_programme(session, programme_id)
     client = clients.get_client(session, programme.customer_id)
-    require(principal, action, clients.resource_of(client, kind="business"), missing=ProgrammeNotFound)
+    require(principal, action, clients.resource_of(client, kind=kind), missing=ProgrammeNotFound)
     _seen(session, principal, action, client, programme_id=programme.id)
-    return programme
+    return programme, client
+
+
+def reach_template(session: Session, principal: Principal, template_id: UUID) -> ProgrammeTemplate:
+    """A template, where the policy lets the principal manage it. It is about no client: nothing is audited."""
+    template = templates.get_template(session, template_id)
+    require(principal, "training.manage_templates", templates.resource_of(template), missing=TemplateNotFound)
+    return template
+
+
+def whose_templates(principal: Principal) -> UUID | None:
+    """The coach whose templates a list shows; None for everybody's."""
+    return None if may_see_everybody(principal, "training.manage_templates") else principal.account_id
 
 
 def reach_injury(session: Session, principal: Principal, injury_id: UUID, action: str) -> tuple[Injury, Client]:

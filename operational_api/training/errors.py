@@ -16,6 +16,7 @@ DomainError
 |  |- UnknownExercise
 |  |- UnreadableCatalogue
 |  |- InvalidPlan
+|  |- InvalidAnswers
 |  |- WorkoutInTheFuture
 |  |- InvalidDates
 |- WorkoutClosed       history stays as it was
@@ -23,6 +24,8 @@ DomainError
 |- ProgrammeOver         what was archived is not changed
 |- PlanChanged           somebody else changed it meanwhile
 |- TrainingOnHold        a health answer waits for the coach
+|- NotToClear            nothing is held by it
+|- AnsweredAlready       the coach has answered
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound
@@ -80,6 +83,10 @@ class InvalidPlan(Invalid):
     """The phases, days and movements of this plan do not fit together."""
 
 
+class InvalidAnswers(Invalid):
+    """Answer every question with yes or no."""
+
+
 class WorkoutInTheFuture(Invalid):
     """A workout can be logged once it has been done: today or earlier."""
 
@@ -105,4 +112,12 @@ class PlanChanged(DomainError):
 
 
 class TrainingOnHold(DomainError):
-    """One of your health answers has to be looked at by your coach before you train on. They have been told."""
+    """A health answer has to be looked at by the coach before training goes on."""
+
+
+class NotToClear(DomainError):
+    """This questionnaire holds nothing, or a newer one has been answered since."""
+
+
+class AnsweredAlready(DomainError):
+    """This check-in has its answer. Write a message instead."""

@@ -102,6 +102,16 @@ ROLES_OF: dict[str, str] = {
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
+    "training.manage_templates": f"{COACHES} admin",
+    "training.coach": COACHES,
+    "training.answer_screening": "customer",
+    "training.read_screening": f"customer {COACHES}",
+    "training.clear_screening": COACHES,
+    "training.keep_wellbeing": "customer",
+    "training.read_wellbeing": f"customer {COACHES}",
+    "training.answer_check_in": COACHES,
+    "training.onboard": "customer",
+    "training.read_funnel": "lead_coach admin data",
 }
 
 
@@ -372,6 +382,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "training.assign_programme": (
         "POST /api/training/programmes",
         "PUT /api/training/programmes/{programme_id}/lines",
+        "POST /api/training/programmes/{programme_id}/archive",
+        "POST /api/training/templates/{template_id}/assignments",
     ),
     "training.list_clients": ("GET /api/training/clients",),
     "training.log_workout": (
@@ -387,11 +399,16 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /exercises/{slug}",
     ),
     "training.read_injuries": ("GET /api/training/clients/{customer_id}/injuries",),
-    "training.read_programmes": ("GET /api/training/programmes",),
+    "training.read_programmes": (
+        "GET /api/training/programmes",
+        "GET /api/training/programmes/{programme_id}/versions",
+    ),
     "training.read_progress": ("GET /api/training/clients/{customer_id}/progress",),
     "training.read_workouts": (
         "GET /api/training/workouts",
         "GET /api/training/workouts/{workout_id}",
+        "GET /api/training/workouts/{workout_id}/revisions",
+        "GET /api/training/records",
     ),
     "training.report_injury": ("POST /api/training/clients/{customer_id}/injuries",),
     "training.resolve_injury": ("POST /api/training/injuries/{injury_id}/resolution",),
@@ -438,6 +455,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
+    "training.manage_templates": (
+        "GET /api/training/templates",
+        "POST /api/training/templates",
+        "PUT /api/training/templates/{template_id}",
+        "POST /api/training/templates/{template_id}/archive",
+    ),
 }
 """Every route, under the action that it must name."""
 
@@ -468,6 +491,7 @@ LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 
 PROGRAMME = LINES | {
     "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
+TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
 
@@ -531,6 +555,15 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
+    "POST /api/training/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach admin"),
+    "GET /api/training/programmes/{programme_id}/versions": Object("programme", "customer coach", "lead_coach admin"),
+    "GET /api/training/workouts/{workout_id}/revisions": Object("workout", "customer coach", "lead_coach admin"),
+    "GET /api/training/records": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
+    "PUT /api/training/templates/{template_id}": Object("template", "coach", "lead_coach admin", body=TEMPLATE),
+    "POST /api/training/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
+    "POST /api/training/templates/{template_id}/assignments": Object(
+        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TODAY"}
+    ),
 }
 """Routes whose id names something of one person."""
 
@@ -576,6 +609,7 @@ SEES_STRANGERS = {
     "integrations.deliver": "service",
     "scheduling.see_day": "front_desk support admin",
     "identity.look_up_person": "front_desk support admin",
+    "training.manage_templates": "lead_coach admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

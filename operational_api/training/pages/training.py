@@ -20,7 +20,7 @@ from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
-from operational_api.training.service import exercises, injuries, programmes, progress, workouts
+from operational_api.training.service import exercises, injuries, plans, programmes, progress, workouts
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 
@@ -58,12 +58,14 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         tz=client.time_zone,
         today=today,
         current=current,
-        plan=forms.planned_blocks(session, current) if current else [],
+        plan=forms.planned_blocks(session, current) if current and not client.on_hold_since else [],
+        is_on_hold=client.on_hold_since is not None,
         missed=due[:-1],
         coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
         done_today=next((row for row in history if row.workout.scheduled_on == today), None),
         programme=active,
         programme_week=min((today - active.programme.starts_on).days // 7 + 1, active.programme.weeks) if active else 0,
+        phase=plans.phase_in(active.phases, plans.week_of(active.programme, today)) if active else None,
         history=history,
         weeks=weeks,
         volume=[week.volume_kg for week in weeks],
@@ -113,6 +115,8 @@ def log(
     weight_kg: Texts = (),
     reps: Texts = (),
     rpe: Texts = (),
+    superset: Texts = (),
+    scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
     action: Annotated[str, Form(max_length=40)] = "save",
@@ -125,8 +129,8 @@ def log(
     """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed."""
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
-    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe)
-    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note)
+    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset)
+    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
         if block is not None:
@@ -158,7 +162,8 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
     if row.status != "completed":
         raise WorkoutNotFound
     blocks = forms.logged_blocks(session, row)
-    sets = workouts.detail_of(session, row).sets
+    detail = workouts.detail_of(session, row)
+    sets = detail.sets
     return render(
         request,
         "training/workout.html",
@@ -168,6 +173,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
         bests=progress.bests_of(session, row),
+        more_records=[(one, detail.exercises[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
     )
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from operational_api.training.router import exercises, training
+from operational_api.training.router import exercises, programmes, training
 
 router = APIRouter()
-for _part in (training, exercises):
+for _part in (training, exercises, programmes):
     router.include_router(_part.router)

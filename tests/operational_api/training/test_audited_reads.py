@@ -18,6 +18,7 @@ from operational_api.compliance.pages import SEEN
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
 from operational_api.identity.models import Account
+from operational_api.scheduling.models import Coach
 from operational_api.training import pages, router
 from operational_api.training.models import Client, Injury
 from tests.factories import (
@@ -27,6 +28,7 @@ from tests.factories import (
     make_coach,
     make_exercise,
     make_programme,
+    make_template,
     make_workout,
 )
 from tests.operational_api.conftest import SignIn
@@ -36,6 +38,10 @@ ABOUT_NOBODY = {
     "GET /api/training/clients": "names and zones of a coach's clients, nothing of their training",
     "GET /api/training/exercises": "the catalogue",
     "GET /api/training/exercises/{slug}": "the catalogue",
+    "GET /api/training/templates": "a coach's own work",
+    "POST /api/training/templates": "a coach's own work",
+    "PUT /api/training/templates/{template_id}": "a coach's own work",
+    "POST /api/training/templates/{template_id}/archive": "a coach's own work",
 }
 CORRECTION = "PUT /api/training/workouts/{workout_id}"
 
@@ -58,11 +64,12 @@ def ids(session: Session, mia: Client) -> dict[str, str]:
     injury = Injury(id=new_id(), customer_id=mia.id, body_part="knee", severity=1, occurred_on=date(2026, 3, 1))
     session.add(injury)
     programme = make_programme(session, client=mia)
+    template = make_template(session, coach=session.get_one(Coach, mia.coach_id))
     workout = make_workout(session, client=mia, programme=programme)
     session.flush()
     return {
         "customer_id": str(mia.id), "injury_id": str(injury.id), "workout_id": str(workout.id),
-        "programme_id": str(programme.id),
+        "programme_id": str(programme.id), "template_id": str(template.id),
     }  # fmt: skip
 
 
@@ -77,6 +84,10 @@ def body(route: str, mia: Client, exercise_id: int) -> dict[str, object]:
         CORRECTION: done,
         "POST /api/training/programmes": {"customer_id": str(mia.id), "lines": [line]} | programme,
         "PUT /api/training/programmes/{programme_id}/lines": {"lines": [line]},
+        "POST /api/training/templates/{template_id}/assignments": {
+            "customer_id": str(mia.id),
+            "starts_on": "2099-03-02",
+        },
     }.get(route, {})
 
 

@@ -52,6 +52,10 @@ def routes(session: Session, mia: Client) -> dict[str, tuple[str, str, str, obje
         "GET /api/training/clients/{customer_id}/progress": ("training", "GET", f"{mias}/progress", None),
         "GET /api/training/workouts": ("training", "GET", f"{base}/workouts{about}", None),
         "GET /api/training/workouts/{workout_id}": ("training", "GET", f"{base}/workouts/{done.id}", None),
+        "GET /api/training/workouts/{workout_id}/revisions": (
+            "training", "GET", f"{base}/workouts/{done.id}/revisions", None,
+        ),
+        "GET /api/training/records": ("training", "GET", f"{base}/records{about}", None),
         "POST /api/training/workouts": (
             "training", "POST", f"{base}/workouts", sets | {"id": str(new_id()), "customer_id": str(mia.id)},
         ),
