@@ -48,6 +48,7 @@ SEEN = {
     "training.read_wellbeing": "your goals, habits and check-ins",
     "training.keep_wellbeing": "your goals, habits and check-ins, and noted one",
     "training.answer_check_in": "your check-in, and answered it",
+    "training.coach": "your training overview",
     "training.onboard": "how far you are in setting up",
     "analytics.read_client": "charts and numbers about you",
 }

@@ -8,6 +8,8 @@ whoever else may do the action reaches none of the objects here. A new route or 
 from dataclasses import dataclass, field
 from typing import Any
 
+from operational_api.training.screening import QUESTIONS, VERSION
+
 EVERYBODY = "guest customer coach lead_coach front_desk finance support admin data service"
 PEOPLE = "customer coach lead_coach front_desk finance support admin data"
 COACHES = "coach lead_coach"
@@ -403,7 +405,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/training/programmes",
         "GET /api/training/programmes/{programme_id}/versions",
     ),
-    "training.read_progress": ("GET /api/training/clients/{customer_id}/progress",),
+    "training.read_progress": (
+        "GET /api/training/clients/{customer_id}/progress",
+        "GET /api/training/clients/{customer_id}/metrics",
+    ),
     "training.read_workouts": (
         "GET /api/training/workouts",
         "GET /api/training/workouts/{workout_id}",
@@ -461,6 +466,41 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/training/templates/{template_id}",
         "POST /api/training/templates/{template_id}/archive",
     ),
+    "training.read_screening": ("GET /api/training/clients/{customer_id}/screenings",),
+    "training.answer_screening": ("POST /api/training/clients/{customer_id}/screenings",),
+    "training.clear_screening": ("POST /api/training/screenings/{screening_id}/clearance",),
+    "training.read_wellbeing": ("GET /api/training/clients/{customer_id}/wellbeing",),
+    "training.keep_wellbeing": (
+        "POST /api/training/goals",
+        "POST /api/training/goals/{goal_id}/closing",
+        "POST /api/training/habits",
+        "POST /api/training/habits/{habit_id}/archive",
+        "PUT /api/training/habits/{habit_id}/checks/{day}",
+        "POST /api/training/check-ins",
+        "GET /wellbeing",
+        "POST /wellbeing/check-in",
+        "POST /wellbeing/goals",
+        "POST /wellbeing/goals/{goal_id}/close",
+        "POST /wellbeing/habits",
+        "POST /wellbeing/habits/{habit_id}/check",
+        "POST /wellbeing/habits/{habit_id}/archive",
+    ),
+    "training.answer_check_in": ("POST /api/training/check-ins/{check_in_id}/answer",),
+    "training.onboard": (
+        "GET /api/training/onboarding",
+        "GET /welcome",
+        "GET /welcome/{step}",
+        "POST /welcome/{step}",
+    ),
+    "training.coach": (
+        "GET /coaching",
+        "GET /coaching/clients/{customer_id}",
+        "POST /coaching/clients/{customer_id}/programmes",
+        "POST /coaching/screenings/{screening_id}/clear",
+        "POST /coaching/check-ins/{check_in_id}/answer",
+        "POST /coaching/programmes/{programme_id}/archive",
+    ),
+    "training.read_funnel": ("GET /api/training/onboarding/funnel",),
 }
 """Every route, under the action that it must name."""
 
@@ -491,6 +531,7 @@ LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 
 PROGRAMME = LINES | {
     "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
+SCREENING = {"answers": dict.fromkeys((one.key for one in QUESTIONS[VERSION]), False)}
 TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
@@ -564,6 +605,24 @@ OBJECTS: dict[str, Object] = {
     "POST /api/training/templates/{template_id}/assignments": Object(
         "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TODAY"}
     ),
+    "GET /api/training/clients/{customer_id}/metrics": Object("customer", "customer coach", "lead_coach admin"),
+    "GET /api/training/clients/{customer_id}/screenings": Object("customer", "customer coach"),
+    "POST /api/training/clients/{customer_id}/screenings": Object("customer", "customer", body=SCREENING),
+    "POST /api/training/screenings/{screening_id}/clearance": Object("screening", "coach", body={"note": "Fine."}),
+    "GET /api/training/clients/{customer_id}/wellbeing": Object("customer", "customer coach"),
+    "POST /api/training/goals/{goal_id}/closing": Object("goal", "customer", body={"outcome": "reached"}),
+    "POST /api/training/habits/{habit_id}/archive": Object("habit", "customer"),
+    "POST /api/training/check-ins/{check_in_id}/answer": Object("check_in", "coach", body={"answer": "Well done."}),
+    "POST /wellbeing/goals/{goal_id}/close": Object("goal", "customer", form={"outcome": "reached"}),
+    "POST /wellbeing/habits/{habit_id}/check": Object("habit", "customer", form={"day": "TODAY", "is_kept": "true"}),
+    "POST /wellbeing/habits/{habit_id}/archive": Object("habit", "customer"),
+    "GET /coaching/clients/{customer_id}": Object("customer", "coach"),
+    "POST /coaching/clients/{customer_id}/programmes": Object(
+        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TODAY"}
+    ),
+    "POST /coaching/screenings/{screening_id}/clear": Object("screening", "coach", form={"note": "Fine."}),
+    "POST /coaching/check-ins/{check_in_id}/answer": Object("check_in", "coach", form={"answer": "Well done."}),
+    "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
 }
 """Routes whose id names something of one person."""
 
@@ -599,6 +658,8 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
     "GET /api/training/exercises/{slug}", "GET /exercises/{slug}",  # the catalogue is everybody's
+    "GET /welcome/{step}", "POST /welcome/{step}",  # one's own steps, by name
+    "PUT /api/training/habits/{habit_id}/checks/{day}",  # two parameters: another's habit is tested beside it
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -42,6 +42,7 @@ from tests.factories import (
     make_programme,
     make_slot,
     make_template,
+    make_wellbeing,
     make_workout,
 )
 from tests.operational_api.automation.conftest import make_rule
@@ -153,7 +154,7 @@ class World:
             rows = {
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
-                "template": template,
+                "template": template, **make_wellbeing(session, client=client),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)
@@ -203,6 +204,7 @@ class World:
             "FREE_SLOT": str(self.free_slot),
             "NEW": str(new_id()),
             "CLIENT": str(self.ids["customer"][0]),
+            "TEMPLATE": str(self.ids["template"][0]),
             "TODAY": datetime.now(UTC).date().isoformat(),
         }
         return made.get(body, body) if isinstance(body, str) else body

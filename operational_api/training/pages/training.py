@@ -20,7 +20,7 @@ from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
-from operational_api.training.service import exercises, injuries, plans, programmes, progress, workouts
+from operational_api.training.service import exercises, injuries, onboarding, plans, programmes, progress, workouts
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 
@@ -60,6 +60,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         current=current,
         plan=forms.planned_blocks(session, current) if current and not client.on_hold_since else [],
         is_on_hold=client.on_hold_since is not None,
+        is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
         missed=due[:-1],
         coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
         done_today=next((row for row in history if row.workout.scheduled_on == today), None),

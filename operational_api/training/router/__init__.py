@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from operational_api.training.router import exercises, programmes, training
+from operational_api.training.router import exercises, health, programmes, training
 
 router = APIRouter()
-for _part in (training, exercises, programmes):
+for _part in (training, exercises, programmes, health):
     router.include_router(_part.router)

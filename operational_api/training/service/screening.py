@@ -1,7 +1,7 @@
 """Answering the health questionnaire, the hold of a red answer, and the coach's clearance."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -14,11 +14,15 @@ from operational_api.training import screening as questionnaire
 from operational_api.training.errors import InvalidAnswers, NotToClear, ScreeningNotFound
 from operational_api.training.models import Client, Screening
 
+SENT_TWICE = timedelta(minutes=5)
+
 
 def answer_screening(
     session: Session, *, client: Client, answers: Mapping[str, bool], now: datetime, version: str | None = None
 ) -> Screening:
-    """Keep the answers, and hold training where one is red; answers without a red one end no hold but a coach's may.
+    """Keep the answers, and hold training where one is red. Answers without a red one end no hold: only the coach does.
+
+    The same answers sent again within minutes are kept once.
 
     Raises:
         InvalidAnswers: not every question of this version was answered.
@@ -30,7 +34,8 @@ def answer_screening(
         raise InvalidAnswers from None
     client = _locked(session, client)
     last = latest(session, client.id)
-    if last is not None and (last.version, last.answers) == (version, dict(answers)) and last.answered_at == now:
+    is_same = last is not None and (last.version, last.answers) == (version, dict(answers))
+    if last is not None and is_same and last.cleared_at is None and last.answered_at > now - SENT_TWICE:
         return last
     row = Screening(
         id=new_id(), customer_id=client.id, version=version, answers=dict(answers), is_red=red, answered_at=now

@@ -64,7 +64,8 @@ def line(exercise_id: int, **given: Any) -> dict[str, Any]:
 
 
 def events(session: Session, type_: str) -> list[dict[str, Any]]:
-    return list(session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == type_).order_by(OutboxEvent.position)))
+    query = select(OutboxEvent.payload).where(OutboxEvent.type == type_)
+    return list(session.scalars(query.order_by(OutboxEvent.position)))
 
 
 class TestPlan:
