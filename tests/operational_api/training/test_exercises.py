@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
 from operational_api.training.errors import UnreadableCatalogue
 from operational_api.training.models import Exercise
 from operational_api.training.service import catalogue, exercises
 from operational_api.training.service.exercises import Filters
+from plyo.cli import app
 from tests.factories import make_account, make_exercise
 from tests.operational_api.conftest import SignIn
 
@@ -205,3 +207,16 @@ class TestPages:
         found = browser.get("/api/training/exercises", params={"q": "sqaut", "muscle": "glutes"}).json()["items"]
         assert [one["slug"] for one in found] == ["barbell-squat"]
         assert browser.get("/api/training/exercises/barbell-squat").json()["licence"] == "Unlicense (public domain)"
+
+
+class TestCommand:
+    def test_imports_and_says_what_it_did(self, fresh_database: Callable[[], str], tmp_path: Path) -> None:
+        file, url = tmp_path / "gym.json", fresh_database()
+        file.write_text(json.dumps(GYM))
+        first = CliRunner().invoke(app, ["import-exercises", str(file), "--url", url])
+        assert (first.exit_code, first.stdout.split(" (")[0]) == (0, "5 movements added, 0 updated, 0 unchanged")
+        again = CliRunner().invoke(app, ["import-exercises", str(file), "--url", url])
+        assert "0 movements added, 0 updated, 5 unchanged" in again.stdout
+        file.write_text("[{}]")
+        broken = CliRunner().invoke(app, ["import-exercises", str(file), "--url", url])
+        assert (broken.exit_code, "Nothing was imported" in broken.stdout) == (1, True)

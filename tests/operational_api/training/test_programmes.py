@@ -1,5 +1,6 @@
 """Programmes: phases, supersets, rules, templates, and versions that never alter what was logged."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from contracts.events.registry import EVENTS
@@ -281,3 +282,53 @@ class TestEvents:
         cls = EVENTS[type_]
         assert (cls.version, set(cls.model_fields) - {"event_id", "occurred_at"}) == (version, fields)
         assert cls.aggregate in fields
+
+
+class TestStatements:
+    """However many programmes, lines and phases a client has, lists and pages ask as often."""
+
+    @pytest.fixture
+    def counted(self, session: Session) -> Callable[[Callable[[], object]], int]:
+        def count(ask: Callable[[], object]) -> int:
+            sent: list[str] = []
+
+            def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
+                sent.append(statement)
+
+            connection = session.connection()
+            event.listen(connection, "before_cursor_execute", note)
+            ask()
+            event.remove(connection, "before_cursor_execute", note)
+            return len(sent)
+
+        return count
+
+    def test_of_programmes_and_of_a_planned_workout(
+        self, session: Session, mia: Client, squat: int, row: int, counted: Callable[[Callable[[], object]], int]
+    ) -> None:
+        rule = {"kind": "linear", "step_kg": 2.5}
+
+        def assign(lines: int) -> None:
+            plan = Plan([Line(1, (squat, row)[n % 2], 3, 5, Decimal(60), progression=rule) for n in range(lines)])
+            programmes.assign_programme(
+                session, client=session.get_one(Client, mia.id), coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
+                sessions_per_week=1, plan=plan, now=NOW,
+            )  # fmt: skip
+            session.flush()
+            session.expunge_all()
+
+        def planned() -> Workout:
+            return session.scalars(select(Workout).where(Workout.status == "planned")).all()[0]
+
+        assign(2)
+        few = (
+            counted(lambda: programmes.programmes_of(session, mia.id)),
+            counted(lambda: plans.asked_for(session, planned())),
+        )
+        for _ in range(4):
+            assign(12)
+        many = (
+            counted(lambda: programmes.programmes_of(session, mia.id)),
+            counted(lambda: plans.asked_for(session, planned())),
+        )
+        assert few == many == (3, 6)
