@@ -465,9 +465,19 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/training/templates",
         "PUT /api/training/templates/{template_id}",
         "POST /api/training/templates/{template_id}/archive",
+        "GET /coaching/templates",
+        "GET /coaching/templates/new",
+        "POST /coaching/templates/new",
+        "GET /coaching/templates/{template_id}",
+        "POST /coaching/templates/{template_id}",
+        "POST /coaching/templates/{template_id}/archive",
     ),
     "training.read_screening": ("GET /api/training/clients/{customer_id}/screenings",),
-    "training.answer_screening": ("POST /api/training/clients/{customer_id}/screenings",),
+    "training.answer_screening": (
+        "POST /api/training/clients/{customer_id}/screenings",
+        "GET /wellbeing/health",
+        "POST /wellbeing/health",
+    ),
     "training.clear_screening": ("POST /api/training/screenings/{screening_id}/clearance",),
     "training.read_wellbeing": ("GET /api/training/clients/{customer_id}/wellbeing",),
     "training.keep_wellbeing": (
@@ -622,6 +632,11 @@ OBJECTS: dict[str, Object] = {
     ),
     "POST /coaching/screenings/{screening_id}/clear": Object("screening", "coach", form={"note": "Fine."}),
     "POST /coaching/check-ins/{check_in_id}/answer": Object("check_in", "coach", form={"answer": "Well done."}),
+    "GET /coaching/templates/{template_id}": Object("template", "coach", "lead_coach admin"),
+    "POST /coaching/templates/{template_id}": Object(
+        "template", "coach", "lead_coach admin", form={"action": "find", "find": "squat"}
+    ),
+    "POST /coaching/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
     "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
 }
 """Routes whose id names something of one person."""

@@ -16,7 +16,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access
 from operational_api.training import screening as questionnaire
-from operational_api.training.errors import InvalidAnswers
+from operational_api.training.errors import InvalidAnswers, InvalidDates
 from operational_api.training.models import Client
 from operational_api.training.schemas.health import CheckInIn
 from operational_api.training.service import screening, wellbeing
@@ -138,7 +138,7 @@ def check_habit(
     client = _client(session, principal, now)
     try:
         wellbeing.check_habit(session, client=client, habit_id=habit_id, day=day, is_kept=is_kept, now=now)
-    except DomainError as refusal:
+    except InvalidDates as refusal:
         return redirect(request, "/wellbeing#habits", flash=refusal.detail, tone="bad")
     return redirect(request, "/wellbeing#habits")
 

@@ -18,13 +18,14 @@ from operational_api.identity.models import Account
 from operational_api.scheduling.models import Coach
 from operational_api.training import handlers
 from operational_api.training import screening as questionnaire
-from operational_api.training.models import CheckIn, Client, Goal, HabitCheck, Programme
+from operational_api.training.models import CheckIn, Client, Goal, HabitCheck, Programme, ProgrammeTemplate
 from operational_api.training.service import onboarding
 from tests.factories import (
     account_of,
     make_account,
     make_client,
     make_coach,
+    make_exercise,
     make_template,
     make_wellbeing,
 )
@@ -225,3 +226,54 @@ class TestCoaching:
         assert browser.get("/coaching").status_code == 403
         other = sign_in(account_of(session, make_coach(session)))
         assert other.get(f"/coaching/clients/{mia.id}").status_code == 404
+
+
+class TestTemplates:
+    def line(self, exercise_id: int, **given: str) -> dict[str, str]:
+        cells = {"day": "1", "sets": "3", "reps": "5", "weight_kg": "62,5", "target_rpe": "8", "superset": "",
+                 "phase": "", "rule": "linear", "number": "2,5"}  # fmt: skip
+        return cells | {"exercise_id": str(exercise_id)} | given
+
+    def test_are_written_without_a_script(self, session: Session, coach: TestClient) -> None:
+        squat = make_exercise(session, name="Front Squat")
+        head = {"name": "Base", "goal": "strength", "weeks": "4", "sessions_per_week": "2"}
+        found = coach.post("/coaching/templates/new", data=head | {"find": "front squa"}).text
+        assert f'value="add:{squat.id}"' in found
+        added = coach.post("/coaching/templates/new", data=head | {"action": f"add:{squat.id}"}).text
+        assert "<h2>Front Squat</h2>" in added
+        phases = {"phase_name": ["Build", "Deload"], "phase_weeks": ["3", "1"], "phase_load": ["", "90"],
+                  "phase_sets": ["", "-1"]}  # fmt: skip
+        whole = head | self.line(squat.id) | phases
+        assert coach.post("/coaching/templates/new", data=whole).headers["location"] == "/coaching/templates"
+        kept = session.scalars(select(ProgrammeTemplate)).one()
+        assert kept.plan["phases"][1] == {"name": "Deload", "weeks": 1, "load_percent": 90, "extra_sets": -1}
+        assert kept.plan["lines"][0]["progression"] == {"kind": "linear", "step_kg": 2.5, "increment_kg": 2.5}
+        page = coach.get(f"/coaching/templates/{kept.id}").text
+        assert 'value="62.5"' in page
+        assert 'value="linear" selected' in page
+        changed = coach.post(f"/coaching/templates/{kept.id}", data=whole | {"reps": "8"})
+        assert changed.status_code == 303
+        session.refresh(kept)
+        assert (kept.version, kept.plan["lines"][0]["reps"]) == (2, 8)
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"name": " "}, "Give it a name"),
+            ({"weeks": "x"}, "Weeks: 1 to 26."),
+            ({"reps": "many"}, "Reps: "),
+            ({"day": "5"}, "Training days go from 1 to 2."),
+            ({"superset": "a"}, "it takes two"),
+            ({"phase_name": "Build", "phase_weeks": "3"}, "The phases have 3 weeks"),
+            ({"phase_name": "Build", "phase_weeks": ""}, "Have a look at the phases"),
+        ],
+    )
+    def test_say_what_is_wrong_and_lose_nothing(
+        self, session: Session, coach: TestClient, change: dict[str, str], told: str
+    ) -> None:
+        squat = make_exercise(session, name="Front Squat")
+        head = {"name": "Base", "goal": "strength", "weeks": "4", "sessions_per_week": "2"}
+        answer = coach.post("/coaching/templates/new", data=head | self.line(squat.id) | change)
+        assert (answer.status_code, told in answer.text) == (422, True)
+        assert 'value="62,5"' in answer.text
+        assert session.scalars(select(ProgrammeTemplate)).all() == []

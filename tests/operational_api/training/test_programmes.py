@@ -159,7 +159,7 @@ class TestVersions:
         assert len(events(session, "training.programme_archived")) == 1
         assert coach.put(f"{address}/lines", json={"lines": [line(squat, reps=3)]}).status_code == 409
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.tuples(st.sampled_from(["log", "change", "archive", "assign"]), st.integers(1, 12)),
@@ -311,8 +311,8 @@ class TestStatements:
         def assign(lines: int) -> None:
             plan = Plan([Line(1, (squat, row)[n % 2], 3, 5, Decimal(60), progression=rule) for n in range(lines)])
             programmes.assign_programme(
-                session, client=session.get_one(Client, mia.id), coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
-                sessions_per_week=1, plan=plan, now=NOW,
+                session, client=session.get_one(Client, mia.id), coach_id=new_id(), name="P", goal="strength",
+                starts_on=TODAY, weeks=2, sessions_per_week=1, plan=plan, now=NOW,
             )  # fmt: skip
             session.flush()
             session.expunge_all()

@@ -91,6 +91,11 @@ def routes(session: Session, mia: Client) -> dict[str, tuple[str, str, str, obje
     }  # fmt: skip
 
 
+ROUTES_OF_CUSTOMERS = {
+    route for action, roles in ROLES_OF.items() if "customer" in roles.split() for route in ROUTES_OF.get(action, ())
+}
+
+
 class TestEveryRoute:
     def test_of_health_data_has_a_kind(self, routes: dict[str, tuple[str, str, str, object]]) -> None:
         """The routes of these actions in the matrix, but the customer's own pages, are the ones that are tried here."""
@@ -116,7 +121,8 @@ class TestEveryRoute:
                 }, route
             else:
                 assert told.status_code not in (403, 404), (route, told.text)
-            assert own.request(method, address, json=body).status_code not in (403, 404), route
+            if route in ROUTES_OF_CUSTOMERS:
+                assert own.request(method, address, json=body).status_code not in (403, 404), route
 
     def test_opens_again_when_the_client_says_so(self, session: Session, mia: Client, coach: TestClient) -> None:
         address = f"/api/training/clients/{mia.id}/injuries"
