@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from operational_api.core.database import DbSession
@@ -14,7 +14,8 @@ from operational_api.web.rendering import render
 
 router = APIRouter(dependencies=[Allowed("training.read_exercises")])
 SHOWN = 24
-Word = Annotated[str, Query(max_length=30)]
+Slug = Annotated[str, Path(max_length=120)]
+Word = Annotated[str, Query(max_length=30, pattern=r"^[\w \-]*$")]
 
 
 @router.get("/exercises", response_class=HTMLResponse)
@@ -50,7 +51,7 @@ def catalogue(
 
 
 @router.get("/exercises/{slug}", response_class=HTMLResponse)
-def exercise(request: Request, slug: str, principal: CurrentPrincipal, session: DbSession) -> Response:
+def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session: DbSession) -> Response:
     """How a movement is done."""
     found = exercises.get_exercise(session, slug)
     return render(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
@@ -16,7 +16,8 @@ router = APIRouter(
     prefix="/api/training/exercises", tags=["training"], route_class=IdempotentRoute,
     dependencies=[Allowed("training.read_exercises")],
 )  # fmt: skip
-Word = Annotated[str | None, Query(max_length=30)]
+Word = Annotated[str | None, Query(max_length=30, pattern=r"^[\w \-]+$")]
+Slug = Annotated[str, Path(max_length=120, pattern=r"^[\w\-]+$")]
 
 
 @router.get("")
@@ -39,6 +40,6 @@ def list_exercises(
 
 
 @router.get("/{slug}")
-def read_exercise(slug: str, _: CurrentPrincipal, session: DbSession) -> ExerciseDetail:
+def read_exercise(slug: Slug, _: CurrentPrincipal, session: DbSession) -> ExerciseDetail:
     """One movement: how it is done, for which muscles, where it comes from."""
     return ExerciseDetail.model_validate(exercises.get_exercise(session, slug))
