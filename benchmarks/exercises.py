@@ -32,7 +32,7 @@ SEARCHES: tuple[tuple[str, Filters], ...] = (
     ("barbel sqaut", Filters()), ("hamstirng strech", Filters()), ("deadlift", Filters(equipment="barbell")),
     ("", Filters(muscle="glutes", equipment="bodyweight")), ("benhc", Filters()), ("kettlebell swing", Filters()),
 )  # fmt: skip
-ROUNDS = 20
+ROUNDS = 10
 
 
 def made_up() -> str:
