@@ -93,26 +93,23 @@ class TestWelcome:
         handlers.leave_plan_step(session, bought)
         assert onboarding.progress_of(session, mia.id).entered == frozenset()
 
-    @pytest.mark.parametrize(
-        ("step", "data", "told"),
-        [
-            ("goal", {"text": " "}, "Say it in a few words."),
-            ("goal", {"text": "Run", "target_on": "soon"}, "That is no day."),
-            ("goal", {"text": "Run far", "target_on": "2020-01-01"}, "today or later"),
-            ("screening", {"heart": "yes"}, "Please answer."),
-            ("plan", {}, "done by itself"),
-        ],
+    WRONG: tuple[tuple[str, dict[str, str], str], ...] = (
+        ("goal", {"text": " "}, "Say it in a few words."),
+        ("goal", {"text": "Run", "target_on": "soon"}, "That is no day."),
+        ("goal", {"text": "Run far", "target_on": "2020-01-01"}, "today or later"),
+        ("screening", {"heart": "yes"}, "Please answer."),
+        ("plan", {}, "done by itself"),
     )
-    def test_shows_what_is_wrong_and_loses_nothing(
-        self, session: Session, browser: TestClient, step: str, data: dict[str, str], told: str
-    ) -> None:
-        answer = browser.post(f"/welcome/{step}", data={"action": "done"} | data)
-        assert (answer.status_code, told in answer.text) == (422, True)
+
+    def test_shows_what_is_wrong_and_loses_nothing(self, session: Session, browser: TestClient) -> None:
+        for step, data, told in self.WRONG:
+            answer = browser.post(f"/welcome/{step}", data={"action": "done"} | data)
+            assert (answer.status_code, told in answer.text) == (422, True), step
+            if step == "screening":
+                assert re.search(r'name="heart" value="yes" required checked', answer.text)
+            if data.get("text", "").strip():
+                assert f'value="{data["text"]}"' in answer.text
         assert left(session) == []
-        if step == "screening":
-            assert re.search(r'name="heart" value="yes" required checked', answer.text)
-        if data.get("text", "").strip():
-            assert f'value="{data["text"]}"' in answer.text
 
     def test_a_red_answer_holds_the_plan(self, session: Session, browser: TestClient, mia: Client) -> None:
         browser.post("/welcome/screening", data=NO | {"heart": "yes", "action": "done"})
@@ -256,24 +253,21 @@ class TestTemplates:
         session.refresh(kept)
         assert (kept.version, kept.plan["lines"][0]["reps"]) == (2, 8)
 
-    @pytest.mark.parametrize(
-        ("change", "told"),
-        [
-            ({"name": " "}, "Give it a name"),
-            ({"weeks": "x"}, "Weeks: 1 to 26."),
-            ({"reps": "many"}, "Reps: "),
-            ({"day": "5"}, "Training days go from 1 to 2."),
-            ({"superset": "a"}, "it takes two"),
-            ({"phase_name": "Build", "phase_weeks": "3"}, "The phases have 3 weeks"),
-            ({"phase_name": "Build", "phase_weeks": ""}, "Have a look at the phases"),
-        ],
+    WRONG: tuple[tuple[dict[str, str], str], ...] = (
+        ({"name": " "}, "Give it a name"),
+        ({"weeks": "x"}, "Weeks: 1 to 26."),
+        ({"reps": "many"}, "Reps: "),
+        ({"day": "5"}, "Training days go from 1 to 2."),
+        ({"superset": "a"}, "it takes two"),
+        ({"phase_name": "Build", "phase_weeks": "3"}, "The phases have 3 weeks"),
+        ({"phase_name": "Build", "phase_weeks": ""}, "Have a look at the phases"),
     )
-    def test_say_what_is_wrong_and_lose_nothing(
-        self, session: Session, coach: TestClient, change: dict[str, str], told: str
-    ) -> None:
+
+    def test_say_what_is_wrong_and_lose_nothing(self, session: Session, coach: TestClient) -> None:
         squat = make_exercise(session, name="Front Squat")
         head = {"name": "Base", "goal": "strength", "weeks": "4", "sessions_per_week": "2"}
-        answer = coach.post("/coaching/templates/new", data=head | self.line(squat.id) | change)
-        assert (answer.status_code, told in answer.text) == (422, True)
-        assert 'value="62,5"' in answer.text
+        for change, told in self.WRONG:
+            answer = coach.post("/coaching/templates/new", data=head | self.line(squat.id) | change)
+            assert (answer.status_code, told in answer.text) == (422, True), change
+            assert 'value="62,5"' in answer.text
         assert session.scalars(select(ProgrammeTemplate)).all() == []
