@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
@@ -149,6 +150,25 @@ def demo(
             console.print(f"[red]✗[/red] {error}")
             raise typer.Exit(1) from error
     console.print(f"Loaded {customers} customers over {months} months in {time.monotonic() - began:.1f} s.")
+
+
+@app.command()
+def import_exercises(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON in the public catalogue's format.")],
+    url: Annotated[str | None, typer.Option(help="A migrated PostgreSQL; default: this copy's own.")] = None,
+    source: Annotated[str, typer.Option(help="Where the catalogue is from.")] = "free-exercise-db",
+    licence: Annotated[str, typer.Option(help="What one may do with it.")] = "Unlicense (public domain)",
+) -> None:
+    """Import a public catalogue of movements; importing it again changes only what is new in it."""
+    from operational_api.core.errors import DomainError
+    from plyo import exercises
+
+    try:
+        done = exercises.import_file(url or _own_database(_home()), file, source=source, licence=licence)
+    except (DomainError, OSError) as error:
+        console.print(f"[red]✗[/red] {error.detail if isinstance(error, DomainError) else error}")
+        raise typer.Exit(1) from error
+    console.print(f"{done.added} movements added, {done.updated} updated, {done.unchanged} unchanged ({licence}).")
 
 
 @app.command()

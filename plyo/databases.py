@@ -37,6 +37,7 @@ def create(server: PostgresServer, passwords: Mapping[str, str]) -> None:
             )
     with psycopg.connect(server.url("plyo"), autocommit=True) as connection:
         connection.execute("create extension if not exists btree_gist")
+        connection.execute("create extension if not exists pg_trgm")
         connection.execute("grant connect on database plyo to plyo_api, plyo_cdc, audit_writer")
         connection.execute("grant execute on function pg_log_standby_snapshot() to plyo_cdc")
         for schema in CONTEXT_SCHEMAS:

@@ -15,7 +15,20 @@ from operational_api.commerce.models import Customer, Plan, PlanPrice, SessionPa
 from operational_api.core.database import Base
 from operational_api.identity.models import Account, LoginSession
 from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, Slot
-from operational_api.training.models import Client, CoachAssignment, Exercise, PlannedExercise, Programme, Workout
+from operational_api.training.models import (
+    CheckIn,
+    Client,
+    CoachAssignment,
+    Exercise,
+    Goal,
+    Habit,
+    PlannedExercise,
+    Programme,
+    ProgrammeTemplate,
+    Screening,
+    Workout,
+)
+from operational_api.training.screening import QUESTIONS, VERSION
 
 LONG_AGO = datetime(2025, 1, 6, 9, tzinfo=UTC)
 Row = TypeVar("Row", bound=Base)
@@ -192,6 +205,18 @@ def make_programme(
     return programme
 
 
+def make_template(session: Session, *, coach: Coach, exercise_id: int | None = None, **given: Any) -> ProgrammeTemplate:
+    """Four weeks, twice a week; day 1 is three sets of five at 60 kg."""
+    line = {
+        "day": 1, "exercise_id": exercise_id or make_exercise(session).id, "sets": 3, "reps": 5, "weight_kg": "60.00",
+    }  # fmt: skip
+    values = {
+        "name": "Base strength", "goal": "strength", "weeks": 4, "sessions_per_week": 2,
+        "plan": {"lines": [line], "phases": []},
+    }  # fmt: skip
+    return _save(session, ProgrammeTemplate(id=new_id(), coach_id=coach.id, **values | given))
+
+
 def make_workout(session: Session, *, client: Client, programme: Programme | None = None, **given: Any) -> Workout:
     """A workout planned for day 1 of the programme; nothing logged yet."""
     values = {
@@ -199,3 +224,20 @@ def make_workout(session: Session, *, client: Client, programme: Programme | Non
         "title": "Lower body", "scheduled_on": date(2026, 3, 2),
     }  # fmt: skip
     return _save(session, Workout(customer_id=client.id, **values | given))
+
+
+def make_wellbeing(session: Session, *, client: Client) -> dict[str, Screening | Goal | Habit | CheckIn]:
+    """A red questionnaire that holds training, an open goal, a habit begun, an unanswered check-in of long ago."""
+    client.on_hold_since = LONG_AGO
+    red = {one.key: one.key == "heart" for one in QUESTIONS[VERSION]}
+    return {
+        "screening": _save(
+            session,
+            Screening(customer_id=client.id, version=VERSION, answers=red, is_red=True, answered_at=LONG_AGO),
+        ),
+        "goal": _save(session, Goal(customer_id=client.id, text="Squat my weight", status="open", set_at=LONG_AGO)),
+        "habit": _save(session, Habit(customer_id=client.id, name="Walk", times_per_week=5, begun_at=LONG_AGO)),
+        "check_in": _save(
+            session, CheckIn(customer_id=client.id, due_on=date(2026, 3, 1), submitted_at=LONG_AGO, mood=4)
+        ),
+    }

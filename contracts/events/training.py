@@ -1,5 +1,6 @@
 """Facts about training."""
 
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
@@ -47,3 +48,142 @@ class InjuryReported(Event):
     aggregate: ClassVar[str] = "customer_id"
     injury_id: UUID
     customer_id: UUID
+
+
+class PlanUpdated(Event):
+    """A programme has a new version; workouts still to come follow it, logged ones stay with theirs."""
+
+    type: ClassVar[str] = "training.plan_updated"
+    aggregate: ClassVar[str] = "programme_id"
+    programme_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    plan_version: int
+
+
+class ProgrammeArchived(Event):
+    type: ClassVar[str] = "training.programme_archived"
+    aggregate: ClassVar[str] = "programme_id"
+    programme_id: UUID
+    customer_id: UUID
+
+
+class PersonalRecordSet(Event):
+    """A workout beat everything before. `kind`: e1rm, weight, volume (kg) or reps. Once for each record."""
+
+    type: ClassVar[str] = "training.personal_record_set"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    workout_id: UUID
+    exercise_id: int
+    kind: str
+    value: float
+    previous: float
+
+
+class PersonalRecordWithdrawn(Event):
+    """A workout that was corrected is no longer this record."""
+
+    type: ClassVar[str] = "training.personal_record_withdrawn"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    workout_id: UUID
+    exercise_id: int
+    kind: str
+
+
+class ScreeningAnswered(Event):
+    """The health questionnaire was answered; what was answered stays where it is."""
+
+    type: ClassVar[str] = "training.screening_answered"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    screening_id: UUID
+    holds_training: bool
+
+
+class ScreeningCleared(Event):
+    type: ClassVar[str] = "training.screening_cleared"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    screening_id: UUID
+    coach_id: UUID
+
+
+class GoalSet(Event):
+    type: ClassVar[str] = "training.goal_set"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    goal_id: UUID
+
+
+class GoalClosed(Event):
+    """`outcome`: reached or dropped."""
+
+    type: ClassVar[str] = "training.goal_closed"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    goal_id: UUID
+    outcome: str
+
+
+class HabitBegun(Event):
+    type: ClassVar[str] = "training.habit_begun"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    habit_id: UUID
+
+
+class HabitArchived(Event):
+    type: ClassVar[str] = "training.habit_archived"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    habit_id: UUID
+
+
+class HabitChecked(Event):
+    """A habit was kept on a day of the client's calendar, or was not after all."""
+
+    type: ClassVar[str] = "training.habit_checked"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    habit_id: UUID
+    day: date
+    is_kept: bool
+
+
+class CheckInSubmitted(Event):
+    """A week's check-in, without what it says."""
+
+    type: ClassVar[str] = "training.check_in_submitted"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    check_in_id: UUID
+    due_on: date
+
+
+class CheckInAnswered(Event):
+    type: ClassVar[str] = "training.check_in_answered"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    check_in_id: UUID
+    coach_id: UUID
+
+
+class OnboardingStepEntered(Event):
+    """Somebody opened a step of setting up for the first time."""
+
+    type: ClassVar[str] = "training.onboarding_step_entered"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    step: str
+
+
+class OnboardingStepLeft(Event):
+    """`outcome`: done or skipped. Skipped and done later is left twice."""
+
+    type: ClassVar[str] = "training.onboarding_step_left"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    step: str
+    outcome: str

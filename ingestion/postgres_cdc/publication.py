@@ -24,16 +24,19 @@ SCHEMAS = (
 # Of identity, which holds secrets, a table is published only if it is named here.
 IDENTITY_TABLES = ("accounts",)
 
-# web_sessions holds people's tokens, export_files what an export was approved for and nothing else.
+# web_sessions holds people's tokens, export_files what an export was approved for and nothing else; what a workout said
+# before it was corrected is in its change log already.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
-    "compliance.export_files",
+    "compliance.export_files", "training.workout_revisions",
 )  # fmt: skip
 
-# outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.
+# outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log. What
+# people answer about their health, and write to their coach about it, is measured by nobody.
 WITHHELD_COLUMNS = {
     "identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",),
-    "platform.audit_entries": ("address",),
+    "platform.audit_entries": ("address",), "training.screenings": ("answers", "clearance_note"),
+    "training.check_ins": ("note", "answer"),
 }  # fmt: skip
 
 _TABLES: LiteralString = """

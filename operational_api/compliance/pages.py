@@ -42,12 +42,20 @@ SEEN = {
     "training.resolve_injury": "your injuries, and closed one",
     "training.log_workout": "your workouts, and logged one",
     "training.assign_programme": "your programme, and changed it",
+    "training.read_screening": "your health questionnaire",
+    "training.answer_screening": "your health questionnaire, and answered it",
+    "training.clear_screening": "your health questionnaire, and cleared it",
+    "training.read_wellbeing": "your goals, habits and check-ins",
+    "training.keep_wellbeing": "your goals, habits and check-ins, and noted one",
+    "training.answer_check_in": "your check-in, and answered it",
+    "training.coach": "your training overview",
+    "training.onboard": "how far you are in setting up",
     "analytics.read_client": "charts and numbers about you",
 }
 """What somebody saw, in words; actions that are not named here are "your training"."""
 ENTERED = (
     _Kind("training", "Training", "Workouts that you or your coach log here, and how they go.", "dumbbell"),
-    _Kind("injuries", "Injuries", "What hurts, as you or your coach noted it.", "heart"),
+    _Kind("injuries", "Injuries", "What hurts, and what you answered in the health questionnaire.", "heart"),
 )
 LABELS = {kind.name: kind.label for kind in KINDS + ENTERED}
 

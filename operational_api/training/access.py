@@ -14,9 +14,25 @@ from operational_api.core import audit
 from operational_api.core.errors import Forbidden, Invalid
 from operational_api.core.policy import Resource, is_allowed, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
-from operational_api.training.errors import ClientNotFound, InjuryNotFound, ProgrammeNotFound, WorkoutNotFound
-from operational_api.training.models import Client, Injury, Programme, Workout
-from operational_api.training.service import clients, injuries, programmes, workouts
+from operational_api.training.errors import (
+    CheckInNotFound,
+    ClientNotFound,
+    InjuryNotFound,
+    ProgrammeNotFound,
+    ScreeningNotFound,
+    TemplateNotFound,
+    WorkoutNotFound,
+)
+from operational_api.training.models import CheckIn, Client, Injury, Programme, ProgrammeTemplate, Screening, Workout
+from operational_api.training.service import (
+    clients,
+    injuries,
+    programmes,
+    screening,
+    templates,
+    wellbeing,
+    workouts,
+)
 
 DATA_KIND_OF = {
     "training.read_progress": "training",
@@ -25,6 +41,12 @@ DATA_KIND_OF = {
     "training.read_injuries": "injuries",
     "training.report_injury": "injuries",
     "training.resolve_injury": "injuries",
+    "training.read_screening": "injuries",
+    "training.answer_screening": "injuries",
+    "training.clear_screening": "injuries",
+    "training.read_wellbeing": "training",
+    "training.keep_wellbeing": "training",
+    "training.answer_check_in": "training",
 }
 """What an action is about that its client may withhold. A programme is the coach's own work, and names are no health
 data: the other actions are about neither."""
@@ -89,13 +111,29 @@ def reach_workout(session: Session, principal: Principal, workout_id: UUID, acti
     return workout, client
 
 
-def reach_programme(session: Session, principal: Principal, programme_id: UUID, action: str) -> Programme:
-    """A programme, where the policy lets the principal change it; customers never do."""
+def reach_programme(
+    session: Session, principal: Principal, programme_id: UUID, action: str, *, kind: str | None = "business"
+) -> tuple[Programme, Client]:
+    """A programme and its client, where the policy lets the principal change it, which customers never do; with `kind`
+    None where it lets them see it.
+    """
     programme = programmes.get_programme(session, programme_id)
     client = clients.get_client(session, programme.customer_id)
-    require(principal, action, clients.resource_of(client, kind="business"), missing=ProgrammeNotFound)
+    require(principal, action, clients.resource_of(client, kind=kind), missing=ProgrammeNotFound)
     _seen(session, principal, action, client, programme_id=programme.id)
-    return programme
+    return programme, client
+
+
+def reach_template(session: Session, principal: Principal, template_id: UUID) -> ProgrammeTemplate:
+    """A template, where the policy lets the principal manage it. It is about no client: nothing is audited."""
+    template = templates.get_template(session, template_id)
+    require(principal, "training.manage_templates", templates.resource_of(template), missing=TemplateNotFound)
+    return template
+
+
+def whose_templates(principal: Principal) -> UUID | None:
+    """The coach whose templates a list shows; None for everybody's."""
+    return None if may_see_everybody(principal, "training.manage_templates") else principal.account_id
 
 
 def reach_injury(session: Session, principal: Principal, injury_id: UUID, action: str) -> tuple[Injury, Client]:
@@ -106,6 +144,29 @@ def reach_injury(session: Session, principal: Principal, injury_id: UUID, action
     require(principal, action, resource, missing=InjuryNotFound)
     _seen(session, principal, action, client, injury_id=injury.id)
     return injury, client
+
+
+def reach_screening(
+    session: Session, principal: Principal, screening_id: UUID, action: str
+) -> tuple[Screening, Client]:
+    """Answers of the health questionnaire and their client: health data, so for the client and their coach."""
+    row = screening.get_screening(session, screening_id)
+    client = clients.get_client(session, row.customer_id)
+    require(
+        principal, action, resource_for(session, principal, client, action, kind="health"), missing=ScreeningNotFound
+    )
+    _seen(session, principal, action, client, screening_id=row.id)
+    return row, client
+
+
+def reach_check_in(session: Session, principal: Principal, check_in_id: UUID, action: str) -> tuple[CheckIn, Client]:
+    """A check-in and its client: health data too."""
+    row = wellbeing.get_check_in(session, check_in_id)
+    client = clients.get_client(session, row.customer_id)
+    resource = resource_for(session, principal, client, action, kind="health")
+    require(principal, action, resource, missing=CheckInNotFound)
+    _seen(session, principal, action, client, check_in_id=row.id)
+    return row, client
 
 
 def _seen(session: Session, principal: Principal, action: str, client: Client, **details: UUID) -> None:

@@ -6,12 +6,26 @@ DomainError
 |  |- WorkoutNotFound
 |  |- ProgrammeNotFound
 |  |- InjuryNotFound
+|  |- ExerciseNotFound
+|  |- TemplateNotFound
+|  |- ScreeningNotFound
+|  |- GoalNotFound
+|  |- HabitNotFound
+|  |- CheckInNotFound
 |- Invalid
 |  |- UnknownExercise
+|  |- UnreadableCatalogue
+|  |- InvalidPlan
+|  |- InvalidAnswers
 |  |- WorkoutInTheFuture
 |  |- InvalidDates
 |- WorkoutClosed       history stays as it was
 |- WorkoutSkipped
+|- ProgrammeOver         what was archived is not changed
+|- PlanChanged           somebody else changed it meanwhile
+|- TrainingOnHold        a health answer waits for the coach
+|- NotToClear            nothing is held by it
+|- AnsweredAlready       the coach has answered
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound
@@ -33,8 +47,44 @@ class InjuryNotFound(NotFound):
     """There is no such injury, or it is not yours to see."""
 
 
+class ExerciseNotFound(NotFound):
+    """There is no such movement in the catalogue."""
+
+
+class TemplateNotFound(NotFound):
+    """There is no such template, or it is somebody else's."""
+
+
+class ScreeningNotFound(NotFound):
+    """There is no such questionnaire, or it is not yours to see."""
+
+
+class GoalNotFound(NotFound):
+    """There is no such goal, or it is not yours to see."""
+
+
+class HabitNotFound(NotFound):
+    """There is no such habit, or it is not yours to see."""
+
+
+class CheckInNotFound(NotFound):
+    """There is no such check-in, or it is not yours to see."""
+
+
 class UnknownExercise(Invalid):
     """One of the exercises is not in the catalogue."""
+
+
+class UnreadableCatalogue(Invalid):
+    """This is not a catalogue of movements as we can read it."""
+
+
+class InvalidPlan(Invalid):
+    """The phases, days and movements of this plan do not fit together."""
+
+
+class InvalidAnswers(Invalid):
+    """Answer every question with yes or no."""
 
 
 class WorkoutInTheFuture(Invalid):
@@ -51,3 +101,23 @@ class WorkoutClosed(DomainError):
 
 class WorkoutSkipped(DomainError):
     """This workout was skipped. Log a new one instead."""
+
+
+class ProgrammeOver(DomainError):
+    """This programme is over. Give the client a new one instead."""
+
+
+class PlanChanged(DomainError):
+    """Somebody changed this programme meanwhile. Look at it again before you change it."""
+
+
+class TrainingOnHold(DomainError):
+    """A health answer has to be looked at by the coach before training goes on."""
+
+
+class NotToClear(DomainError):
+    """This questionnaire holds nothing, or a newer one has been answered since."""
+
+
+class AnsweredAlready(DomainError):
+    """This check-in has its answer. Write a message instead."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.training.models import Exercise, Workout
 from operational_api.training.schemas import WorkoutIn
-from operational_api.training.service import programmes, progress, workouts
+from operational_api.training.service import plans, progress, workouts
 from operational_api.training.service.exercises import known_exercises
 
 MOST_ROWS = 100
@@ -29,17 +29,21 @@ class Row:
 
 @dataclass(slots=True)
 class Block:
-    """The sets of one movement, with what was planned and what was done the last time, in words."""
+    """The sets of one movement, with what was planned, noted and done the last time; `superset` is its letter."""
 
     exercise: Exercise
     rows: list[Row] = field(default_factory=list)
     plan: str = ""
     last: str = ""
+    superset: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A log on its way: the workout's id makes sending it twice harmless. `mode` is log, or edit of a logged one."""
+    """A log on its way: the workout's id makes sending it twice harmless. `mode` is log, or edit of a logged one;
+    `scale` what the effort of a set is told in, rpe or rir.
+    """
 
     workout_id: UUID
     title: str = "Log a workout"
@@ -48,12 +52,17 @@ class Draft:
     duration_minutes: str = ""
     session_rpe: str = ""
     note: str = ""
+    scale: str = "rpe"
     errors: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> WorkoutIn | None:
         """What was typed as a workout, or None with `errors` and the rows' own errors filled in."""
         workout, self.errors = _read(
-            self.blocks, duration_minutes=self.duration_minutes, session_rpe=self.session_rpe, note=self.note
+            self.blocks,
+            self.scale,
+            duration_minutes=self.duration_minutes,
+            session_rpe=self.session_rpe,
+            note=self.note,
         )
         return workout
 
@@ -65,16 +74,19 @@ def number(value: float | None) -> str:
 
 def planned_blocks(session: Session, workout: Workout) -> list[Block]:
     """The form of a planned workout: the plan's sets, with the weight of the last time where the plan names none."""
-    lines = programmes.planned_lines(session, workout)
-    last = progress.last_sets(session, workout.customer_id, [exercise.id for _, exercise in lines])
+    asked = plans.asked_for(session, workout)
+    last = progress.last_sets(session, workout.customer_id, [one.exercise.id for one in asked])
     blocks = []
-    for line, exercise in lines:
-        before = last.get(exercise.id, [])
-        weight = line.weight_kg if line.weight_kg is not None else (before[0].weight_kg if before else None)
-        rows = [Row(number(float(weight) if weight is not None else None), str(line.reps)) for _ in range(line.sets)]
-        effort = f" at RPE {number(line.target_rpe)}" if line.target_rpe else ""
-        load = f" with {number(float(line.weight_kg))} kg" if line.weight_kg is not None else ""
-        blocks.append(Block(exercise, rows, f"{line.sets} × {line.reps}{load}{effort}", _told(before)))
+    for one in asked:
+        before, want = last.get(one.exercise.id, []), one.prescription
+        weight = want.weight_kg if want.weight_kg is not None else (before[0].weight_kg if before else None)
+        rows = [Row(number(weight), str(want.reps)) for _ in range(want.sets)]
+        effort = f" at RPE {number(want.target_rpe)}" if want.target_rpe else ""
+        load = f" with {number(want.weight_kg)} kg" if want.weight_kg is not None else ""
+        told = f"{want.sets} × {want.reps}{load}{effort}"
+        blocks.append(
+            Block(one.exercise, rows, told, _told(before), superset=one.line.superset or "", note=one.line.note or "")
+        )
     return blocks
 
 
@@ -83,8 +95,9 @@ def logged_blocks(session: Session, workout: Workout) -> list[Block]:
     detail = workouts.detail_of(session, workout)
     blocks: list[Block] = []
     for one in detail.sets:
-        if not blocks or blocks[-1].exercise.id != one.exercise_id:
-            blocks.append(Block(detail.exercises[one.exercise_id]))
+        letter = one.superset or ""
+        if not blocks or (blocks[-1].exercise.id, blocks[-1].superset) != (one.exercise_id, letter):
+            blocks.append(Block(detail.exercises[one.exercise_id], superset=letter))
         blocks[-1].rows.append(Row(number(one.weight_kg), str(one.reps), number(one.rpe)))
     return blocks
 
@@ -103,6 +116,7 @@ def typed_blocks(
     weights: Sequence[str],
     reps: Sequence[str],
     rpes: Sequence[str],
+    supersets: Sequence[str] = (),
 ) -> list[Block]:
     """The form as it came back, in its order.
 
@@ -112,14 +126,17 @@ def typed_blocks(
     exercises = known_exercises(session, exercise_ids)
     last = progress.last_sets(session, customer_id, exercises)
     blocks: list[Block] = []
-    for exercise_id, weight, rep, rpe in list(zip(exercise_ids, weights, reps, rpes, strict=False))[:MOST_ROWS]:
-        if not blocks or blocks[-1].exercise.id != exercise_id:
-            blocks.append(Block(exercises[exercise_id], last=_told(last.get(exercise_id, []))))
+    letters = [*supersets, *[""] * len(exercise_ids)]
+    for exercise_id, weight, rep, rpe, letter in list(zip(exercise_ids, weights, reps, rpes, letters, strict=False))[
+        :MOST_ROWS
+    ]:
+        if not blocks or (blocks[-1].exercise.id, blocks[-1].superset) != (exercise_id, letter):
+            blocks.append(Block(exercises[exercise_id], last=_told(last.get(exercise_id, [])), superset=letter))
         blocks[-1].rows.append(Row(weight.strip(), rep.strip(), rpe.strip()))
     return blocks
 
 
-def _read(blocks: Sequence[Block], **others: str) -> tuple[WorkoutIn | None, dict[str, str]]:
+def _read(blocks: Sequence[Block], scale: str, **others: str) -> tuple[WorkoutIn | None, dict[str, str]]:
     """What was typed as a workout, or messages: per field, and on the rows themselves.
 
     Args:
@@ -133,7 +150,8 @@ def _read(blocks: Sequence[Block], **others: str) -> tuple[WorkoutIn | None, dic
     if not rows:
         errors["sets"] = "Log at least one set: fill in its repetitions."
     sets = [
-        {"exercise_id": block.exercise.id, "reps": row.reps, "weight_kg": _plain(row.weight_kg), "rpe": _plain(row.rpe)}
+        {"exercise_id": block.exercise.id, "reps": row.reps, "weight_kg": _plain(row.weight_kg)}
+        | {scale: _plain(row.rpe), "superset": block.superset or None}
         for block, row in rows
     ]
     given = {key: _plain(value) if key != "note" else value.strip() or None for key, value in others.items()}
@@ -162,6 +180,8 @@ LIMITS = {
     "reps": "Repetitions: a whole number up to 200.",
     "weight_kg": "Weight: 0 to 700 kg.",
     "rpe": "RPE: 0 to 10, in halves.",
+    "rir": "RIR: a whole number from 0 to 10.",
+    "superset": "A superset is a letter.",
     "session_rpe": "Effort goes from 0 to 10.",
     "duration_minutes": "Between 1 and 600 minutes.",
     "note": "Up to 2000 characters.",

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from contracts.events.commerce import PaymentCaptured, SubscriptionStarted
 from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountRegistered
 from contracts.events.scheduling import SessionBooked
 from operational_api.compliance import public as compliance
-from operational_api.training.service import clients, wearables
+from operational_api.training.service import clients, onboarding, wearables
 
 
 def make_new_customers_clients(session: Session, event: Event) -> None:
@@ -40,6 +41,18 @@ def give_first_coach(session: Session, event: Event) -> None:
             )
 
 
+def leave_booking_step(session: Session, event: Event) -> None:
+    """A first booking is the last step of setting up."""
+    if isinstance(event, SessionBooked):
+        onboarding.leave_if_begun(session, customer_id=event.customer_id, step="booking", now=event.occurred_at)
+
+
+def leave_plan_step(session: Session, event: Event) -> None:
+    """A membership, or money for a pack, is the step before."""
+    if isinstance(event, (SubscriptionStarted, PaymentCaptured)):
+        onboarding.leave_if_begun(session, customer_id=event.customer_id, step="plan", now=event.occurred_at)
+
+
 def forget_withdrawn(session: Session, event: Event) -> None:
     """What may no longer be kept of a client's wearables is emptied; given again meanwhile, it stays."""
     if not isinstance(event, ConsentChanged) or event.purpose != "coaching":
@@ -50,7 +63,9 @@ def forget_withdrawn(session: Session, event: Event) -> None:
 
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     AccountRegistered.type: [make_new_customers_clients],
-    SessionBooked.type: [give_first_coach],
+    SessionBooked.type: [give_first_coach, leave_booking_step],
+    SubscriptionStarted.type: [leave_plan_step],
+    PaymentCaptured.type: [leave_plan_step],
     ConsentChanged.type: [forget_withdrawn],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []

@@ -23,8 +23,9 @@ CAPTURED = {
         "plan_prices", "plans", "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
     ),
     "training": (
-        "clients", "coach_assignments", "exercises", "injuries", "planned_exercises", "programmes", "wearable_days",
-        "workout_sets", "workouts",
+        "check_ins", "clients", "coach_assignments", "exercises", "goals", "habit_checks", "habits", "injuries",
+        "onboarding_steps", "personal_records", "planned_exercises", "programme_phases", "programme_templates",
+        "programme_versions", "programmes", "screenings", "wearable_days", "workout_sets", "workouts",
     ),
     "scheduling": ("availability_rules", "bookings", "coaches", "locations", "slots", "time_off", "waitlist_entries"),
     "engagement": ("contact_preferences", "leads", "messages", "outgoing_emails"),

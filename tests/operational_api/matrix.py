@@ -8,6 +8,8 @@ whoever else may do the action reaches none of the objects here. A new route or 
 from dataclasses import dataclass, field
 from typing import Any
 
+from operational_api.training.screening import QUESTIONS, VERSION
+
 EVERYBODY = "guest customer coach lead_coach front_desk finance support admin data service"
 PEOPLE = "customer coach lead_coach front_desk finance support admin data"
 COACHES = "coach lead_coach"
@@ -104,6 +106,16 @@ ROLES_OF: dict[str, str] = {
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
+    "training.manage_templates": f"{COACHES} admin",
+    "training.coach": COACHES,
+    "training.answer_screening": "customer",
+    "training.read_screening": f"customer {COACHES}",
+    "training.clear_screening": COACHES,
+    "training.keep_wellbeing": "customer",
+    "training.read_wellbeing": f"customer {COACHES}",
+    "training.answer_check_in": COACHES,
+    "training.onboard": "customer",
+    "training.read_funnel": "lead_coach admin data",
 }
 
 
@@ -374,6 +386,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "training.assign_programme": (
         "POST /api/training/programmes",
         "PUT /api/training/programmes/{programme_id}/lines",
+        "POST /api/training/programmes/{programme_id}/archive",
+        "POST /api/training/templates/{template_id}/assignments",
     ),
     "training.list_clients": ("GET /api/training/clients",),
     "training.log_workout": (
@@ -382,13 +396,26 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/training/workouts/{workout_id}/skip",
     ),
     "training.read_client": ("GET /api/training/clients/{customer_id}",),
-    "training.read_exercises": ("GET /api/training/exercises",),
+    "training.read_exercises": (
+        "GET /api/training/exercises",
+        "GET /api/training/exercises/{slug}",
+        "GET /exercises",
+        "GET /exercises/{slug}",
+    ),
     "training.read_injuries": ("GET /api/training/clients/{customer_id}/injuries",),
-    "training.read_programmes": ("GET /api/training/programmes",),
-    "training.read_progress": ("GET /api/training/clients/{customer_id}/progress",),
+    "training.read_programmes": (
+        "GET /api/training/programmes",
+        "GET /api/training/programmes/{programme_id}/versions",
+    ),
+    "training.read_progress": (
+        "GET /api/training/clients/{customer_id}/progress",
+        "GET /api/training/clients/{customer_id}/metrics",
+    ),
     "training.read_workouts": (
         "GET /api/training/workouts",
         "GET /api/training/workouts/{workout_id}",
+        "GET /api/training/workouts/{workout_id}/revisions",
+        "GET /api/training/records",
     ),
     "training.report_injury": ("POST /api/training/clients/{customer_id}/injuries",),
     "training.resolve_injury": ("POST /api/training/injuries/{injury_id}/resolution",),
@@ -444,6 +471,57 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
+    "training.manage_templates": (
+        "GET /api/training/templates",
+        "POST /api/training/templates",
+        "PUT /api/training/templates/{template_id}",
+        "POST /api/training/templates/{template_id}/archive",
+        "GET /coaching/templates",
+        "GET /coaching/templates/new",
+        "POST /coaching/templates/new",
+        "GET /coaching/templates/{template_id}",
+        "POST /coaching/templates/{template_id}",
+        "POST /coaching/templates/{template_id}/archive",
+    ),
+    "training.read_screening": ("GET /api/training/clients/{customer_id}/screenings",),
+    "training.answer_screening": (
+        "POST /api/training/clients/{customer_id}/screenings",
+        "GET /wellbeing/health",
+        "POST /wellbeing/health",
+    ),
+    "training.clear_screening": ("POST /api/training/screenings/{screening_id}/clearance",),
+    "training.read_wellbeing": ("GET /api/training/clients/{customer_id}/wellbeing",),
+    "training.keep_wellbeing": (
+        "POST /api/training/goals",
+        "POST /api/training/goals/{goal_id}/closing",
+        "POST /api/training/habits",
+        "POST /api/training/habits/{habit_id}/archive",
+        "PUT /api/training/habits/{habit_id}/checks/{day}",
+        "POST /api/training/check-ins",
+        "GET /wellbeing",
+        "POST /wellbeing/check-in",
+        "POST /wellbeing/goals",
+        "POST /wellbeing/goals/{goal_id}/close",
+        "POST /wellbeing/habits",
+        "POST /wellbeing/habits/{habit_id}/check",
+        "POST /wellbeing/habits/{habit_id}/archive",
+    ),
+    "training.answer_check_in": ("POST /api/training/check-ins/{check_in_id}/answer",),
+    "training.onboard": (
+        "GET /api/training/onboarding",
+        "GET /welcome",
+        "GET /welcome/{step}",
+        "POST /welcome/{step}",
+    ),
+    "training.coach": (
+        "GET /coaching",
+        "GET /coaching/clients/{customer_id}",
+        "POST /coaching/clients/{customer_id}/programmes",
+        "POST /coaching/screenings/{screening_id}/clear",
+        "POST /coaching/check-ins/{check_in_id}/answer",
+        "POST /coaching/programmes/{programme_id}/archive",
+    ),
+    "training.read_funnel": ("GET /api/training/onboarding/funnel",),
 }
 """Every route, under the action that it must name."""
 
@@ -474,6 +552,8 @@ LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 
 PROGRAMME = LINES | {
     "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
+SCREENING = {"answers": dict.fromkeys((one.key for one in QUESTIONS[VERSION]), False)}
+TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
 
@@ -546,6 +626,38 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
+    "POST /api/training/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach admin"),
+    "GET /api/training/programmes/{programme_id}/versions": Object("programme", "customer coach", "lead_coach admin"),
+    "GET /api/training/workouts/{workout_id}/revisions": Object("workout", "customer coach", "lead_coach admin"),
+    "GET /api/training/records": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
+    "PUT /api/training/templates/{template_id}": Object("template", "coach", "lead_coach admin", body=TEMPLATE),
+    "POST /api/training/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
+    "POST /api/training/templates/{template_id}/assignments": Object(
+        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TODAY"}
+    ),
+    "GET /api/training/clients/{customer_id}/metrics": Object("customer", "customer coach", "lead_coach admin"),
+    "GET /api/training/clients/{customer_id}/screenings": Object("customer", "customer coach"),
+    "POST /api/training/clients/{customer_id}/screenings": Object("customer", "customer", body=SCREENING),
+    "POST /api/training/screenings/{screening_id}/clearance": Object("screening", "coach", body={"note": "Fine."}),
+    "GET /api/training/clients/{customer_id}/wellbeing": Object("customer", "customer coach"),
+    "POST /api/training/goals/{goal_id}/closing": Object("goal", "customer", body={"outcome": "reached"}),
+    "POST /api/training/habits/{habit_id}/archive": Object("habit", "customer"),
+    "POST /api/training/check-ins/{check_in_id}/answer": Object("check_in", "coach", body={"answer": "Well done."}),
+    "POST /wellbeing/goals/{goal_id}/close": Object("goal", "customer", form={"outcome": "reached"}),
+    "POST /wellbeing/habits/{habit_id}/check": Object("habit", "customer", form={"day": "TODAY", "is_kept": "true"}),
+    "POST /wellbeing/habits/{habit_id}/archive": Object("habit", "customer"),
+    "GET /coaching/clients/{customer_id}": Object("customer", "coach"),
+    "POST /coaching/clients/{customer_id}/programmes": Object(
+        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TODAY"}
+    ),
+    "POST /coaching/screenings/{screening_id}/clear": Object("screening", "coach", form={"note": "Fine."}),
+    "POST /coaching/check-ins/{check_in_id}/answer": Object("check_in", "coach", form={"answer": "Well done."}),
+    "GET /coaching/templates/{template_id}": Object("template", "coach", "lead_coach admin"),
+    "POST /coaching/templates/{template_id}": Object(
+        "template", "coach", "lead_coach admin", form={"action": "find", "find": "squat"}
+    ),
+    "POST /coaching/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
+    "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
 }
 """Routes whose id names something of one person."""
 
@@ -580,6 +692,9 @@ NOBODYS = {
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
+    "GET /api/training/exercises/{slug}", "GET /exercises/{slug}",  # the catalogue is everybody's
+    "GET /welcome/{step}", "POST /welcome/{step}",  # one's own steps, by name
+    "PUT /api/training/habits/{habit_id}/checks/{day}",  # two parameters: another's habit is tested beside it
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 
@@ -590,6 +705,7 @@ SEES_STRANGERS = {
     "integrations.deliver": "service",
     "scheduling.see_day": "front_desk support admin",
     "identity.look_up_person": "front_desk support admin",
+    "training.manage_templates": "lead_coach admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -42,6 +42,8 @@ from tests.factories import (
     make_pack,
     make_programme,
     make_slot,
+    make_template,
+    make_wellbeing,
     make_workout,
 )
 from tests.operational_api.automation.conftest import make_rule
@@ -149,9 +151,11 @@ class World:
             booking = make_booking(session, slot=slot, customer_id=client.id)
             done = make_workout(session, client=client, status="completed", completed_at=now, scheduled_on=now.date())
             planned = make_workout(session, client=client, programme=programme)
+            template = make_template(session, coach=coach, exercise_id=self.exercise)
             rows = {
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
+                "template": template, **make_wellbeing(session, client=client),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)
@@ -197,6 +201,8 @@ class World:
             "EXERCISE": self.exercise,
             "FREE_SLOT": str(self.free_slot),
             "NEW": str(new_id()),
+            "CLIENT": str(self.ids["customer"][0]),
+            "TEMPLATE": str(self.ids["template"][0]),
             "TODAY": datetime.now(UTC).date().isoformat(),
         }
         return made.get(body, body) if isinstance(body, str) else body

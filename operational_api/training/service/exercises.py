@@ -1,31 +1,156 @@
-"""The catalogue of movements."""
+"""The catalogue of movements: finding one by words, however they are spelt, and by what it is for."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import ColumnElement, Select, Text, TextClause, bindparam, case, func, literal_column, or_, select, text
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
-from operational_api.training.errors import UnknownExercise
+from operational_api.training.errors import ExerciseNotFound, UnknownExercise
 from operational_api.training.models import Exercise
+from operational_api.training.models.plans import WORDS
+
+SIMILAR = 0.3
+"""How much of a word's trigrams a misspelt one must share: two swapped letters of five leave a third."""
+MOST_WORDS = 8
+_WORDS: ColumnElement[str] = literal_column(WORDS, Text)
+_VECTOR: ColumnElement[Any] = literal_column(f"to_tsvector('english', {WORDS})")
+_ENGLISH: ColumnElement[str] = literal_column("'english'::regconfig", Text)
+_LOWER: ColumnElement[str] = literal_column(f"lower({WORDS})", Text)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a movement has to be; None is anything. `muscle` is the one it is for, or one that helps."""
+
+    pattern: str | None = None
+    muscle: str | None = None
+    equipment: str | None = None
+    level: str | None = None
+    category: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """In SQL."""
+        found: list[ColumnElement[bool]] = []
+        for name in ("pattern", "equipment", "level", "category"):
+            if value := getattr(self, name):
+                found.append(getattr(Exercise, name) == value)
+        if self.muscle:
+            helps = Exercise.secondary_muscles.contains(array([self.muscle], type_=Text))
+            found.append(or_(Exercise.primary_muscle == self.muscle, helps))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the catalogue can be filtered by."""
+
+    muscles: list[str]
+    equipment: list[str]
+    levels: list[str]
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Movements found; `is_similar` where none has the words as they were typed."""
+
+    rows: Sequence[Exercise]
+    is_similar: bool = False
 
 
 def search_exercises(
-    session: Session, *, text: str = "", pattern: str | None = None, limit: int = 50
-) -> Sequence[Exercise]:
-    """Movements whose name, muscle or kit contains every word of `text`; names that start with it come first."""
-    query = select(Exercise)
-    for word in text.split():
-        query = query.where(
-            or_(
-                Exercise.name.icontains(word, autoescape=True),
-                Exercise.primary_muscle.icontains(word, autoescape=True),
-                Exercise.equipment.icontains(word, autoescape=True),
-            )
+    session: Session,
+    *,
+    text: str = "",
+    filters: Filters = NO_FILTERS,
+    limit: int = 50,
+    offset: int = 0,
+) -> Found:
+    """Movements whose name, muscles or kit have every word of `text`, the beginning of a word being enough.
+
+    Those whose name begins with the text come first, then those of which the text is most. Where no movement has the
+    words as they are written, the most similar ones are found.
+    """
+    words = words_of(text)
+    if not words:
+        query = select(Exercise).where(*filters.conditions()).order_by(Exercise.name, Exercise.id)
+        return Found(session.scalars(query.limit(limit).offset(offset)).all())
+    exact = session.scalars(exactly(words, filters).limit(limit).offset(offset)).all()
+    if exact or offset:
+        return Found(exact)
+    session.execute(let_similar())
+    return Found(session.scalars(similarly(words, filters).limit(limit)).all(), is_similar=True)
+
+
+def words_of(text_: str) -> list[str]:
+    """The words of a search, lower case, without signs that mean something to a query."""
+    plain = "".join(letter if letter.isalnum() else " " for letter in text_.lower())
+    return plain.split()[:MOST_WORDS]
+
+
+def exactly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
+    """Movements that have all the words or longer ones, by the index of words."""
+    asked = func.to_tsquery(_ENGLISH, " & ".join(f"{word}:*" for word in words))
+    typed = " ".join(words)
+    return (
+        select(Exercise)
+        .where(_VECTOR.op("@@")(asked), *filters.conditions())
+        .order_by(
+            case((Exercise.name.istartswith(typed, autoescape=True), 0), else_=1),
+            func.similarity(func.lower(Exercise.name), typed).desc(),
+            Exercise.name,
+            Exercise.id,
         )
-    if pattern:
-        query = query.where(Exercise.pattern == pattern)
-    first = case((Exercise.name.istartswith(text, autoescape=True), 0), else_=1)
-    return session.scalars(query.order_by(first, Exercise.name).limit(limit)).all()
+    )
+
+
+def similarly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
+    """Movements that have something like each of the words, by the index of trigrams."""
+    likeness = [func.word_similarity(word, _LOWER) for word in words]
+    total: ColumnElement[Any] = sum(likeness[1:], start=likeness[0])
+    found = [bindparam(None, word, type_=Text).op("<%")(_LOWER) for word in words]
+    named = func.similarity(func.lower(Exercise.name), " ".join(words))
+    return (
+        select(Exercise)
+        .where(*found, *filters.conditions())
+        .order_by(total.desc(), named.desc(), Exercise.name, Exercise.id)
+    )
+
+
+def let_similar() -> TextClause:
+    """To be run before `similarly`, in its transaction: how much alike is alike enough."""
+    return text(f"select set_config('pg_trgm.word_similarity_threshold', '{SIMILAR}', true)")
+
+
+def get_exercise(session: Session, slug: str) -> Exercise:
+    """The movement at an address.
+
+    Raises:
+        ExerciseNotFound: there is none.
+    """
+    exercise = session.scalar(select(Exercise).where(Exercise.slug == slug))
+    if exercise is None:
+        raise ExerciseNotFound
+    return exercise
+
+
+def choices(session: Session) -> Choices:
+    """Every muscle, kit and level there is, in one query over a small table."""
+    rows = session.execute(
+        select(
+            func.array_agg(Exercise.primary_muscle.distinct()),
+            func.array_agg(Exercise.equipment.distinct()),
+            func.array_agg(Exercise.level.distinct()),
+        )
+    ).one()
+    muscles, equipment, levels = (sorted(one for one in column or () if one) for column in rows)
+    order = ("beginner", "intermediate", "expert")
+    return Choices(muscles, equipment, sorted(levels, key=lambda one: order.index(one) if one in order else 9))
 
 
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:

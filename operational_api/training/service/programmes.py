@@ -1,24 +1,33 @@
 """Programmes: weeks of training written for one client, and the workouts they put into the calendar.
 
-Planned lines and logged sets are different rows: a changed programme changes what is to come, never what was done.
+A change makes a new version: what is to come follows it, what was logged keeps pointing at the one it was done by.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.training import ProgrammeAssigned
+from contracts.events.training import PlanUpdated, ProgrammeArchived, ProgrammeAssigned
 from contracts.ids import new_id
 from operational_api.core.outbox import publish
-from operational_api.training.errors import InvalidDates, ProgrammeNotFound
-from operational_api.training.models import Client, Exercise, PlannedExercise, Programme, Workout
+from operational_api.training.errors import (
+    InvalidDates,
+    PlanChanged,
+    ProgrammeNotFound,
+    ProgrammeOver,
+    TrainingOnHold,
+)
+from operational_api.training.models import Client, Programme, ProgrammePhase, ProgrammeVersion, Workout
+from operational_api.training.service import plans
 from operational_api.training.service.clients import local_today
-from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.plans import Line, Lines, Plan
+
+__all__ = ["WEEKDAYS", "Line", "Plan", "ProgrammeDetail", "archive_programme", "assign_programme", "change_programme",
+           "detail_of", "get_programme", "programmes_of", "versions_of"]  # fmt: skip
 
 WEEKDAYS = {
     1: (0,),
@@ -33,23 +42,12 @@ WEEKDAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """On training day `day` (1-based), this movement for so many sets."""
-
-    day: int
-    exercise_id: int
-    sets: int
-    reps: int
-    weight_kg: Decimal | None = None
-    target_rpe: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ProgrammeDetail:
-    """A programme with its lines in order, each with its movement."""
+    """A programme with the lines and phases of its newest version in order, each line with its movement."""
 
     programme: Programme
-    lines: Sequence[tuple[PlannedExercise, Exercise]]
+    lines: Lines
+    phases: Sequence[ProgrammePhase] = ()
 
 
 def assign_programme(
@@ -62,23 +60,25 @@ def assign_programme(
     starts_on: date,
     weeks: int,
     sessions_per_week: int,
-    lines: Sequence[Line],
+    plan: Plan,
     now: datetime,
+    template_id: UUID | None = None,
 ) -> Programme:
     """Give a client a programme and put its workouts into their calendar; an active one ends today, and announce it.
 
     Raises:
+        TrainingOnHold: an answer of the health questionnaire waits for the coach.
         InvalidDates: it would start in the past, or a line is for a day the week does not have.
-        UnknownExercise: a movement is not in the catalogue.
+        InvalidPlan, UnknownExercise: the plan does not fit together.
     """
+    if client.on_hold_since is not None:
+        raise TrainingOnHold
     today = local_today(client, now)
     if starts_on < today:
         raise InvalidDates("A programme starts today or later.")
-    _check(session, lines, sessions_per_week)
-    old = select(Programme.id).where(Programme.customer_id == client.id, Programme.status == "active")
-    session.execute(
-        delete(Workout).where(Workout.programme_id.in_(old), Workout.status == "planned", Workout.scheduled_on >= today)
-    )
+    plans.check(session, plan, weeks=weeks, sessions_per_week=sessions_per_week)
+    active = select(Programme.id).where(Programme.customer_id == client.id, Programme.status == "active")
+    _clear_calendar(session, list(session.scalars(active.with_for_update())), today)
     session.execute(
         update(Programme)
         .where(Programme.customer_id == client.id, Programme.status == "active")
@@ -86,11 +86,12 @@ def assign_programme(
     )
     programme = Programme(
         id=new_id(), customer_id=client.id, coach_id=coach_id, name=name, goal=goal, starts_on=starts_on, weeks=weeks,
-        sessions_per_week=sessions_per_week,
+        sessions_per_week=sessions_per_week, version=1, template_id=template_id,
     )  # fmt: skip
     session.add(programme)
     session.flush()
-    _store_lines(session, programme.id, lines)
+    plans.store(session, programme.id, 1, plan)
+    session.add(ProgrammeVersion(programme_id=programme.id, version=1, made_by=coach_id, made_at=now))
     session.execute(
         insert(Workout),
         [
@@ -109,84 +110,125 @@ def assign_programme(
     return programme
 
 
-def change_programme(session: Session, *, programme_id: UUID, lines: Sequence[Line]) -> Programme:
-    """Replace the lines of a programme: workouts still to come follow it, logged ones stay as they are.
+def change_programme(
+    session: Session,
+    *,
+    programme_id: UUID,
+    plan: Plan,
+    changed_by: UUID,
+    now: datetime,
+    reason: str | None = None,
+    expected_version: int | None = None,
+) -> Programme:
+    """Make a new version of a programme and announce it. The plan as it is already changes nothing.
+
+    Args:
+        expected_version: The one that whoever changes it has seen.
 
     Raises:
         ProgrammeNotFound: there is none.
-        InvalidDates, UnknownExercise: the lines do not fit.
+        ProgrammeOver: it was archived.
+        PlanChanged: there is a newer version than expected.
+        InvalidDates, InvalidPlan, UnknownExercise: the plan does not fit.
     """
-    programme = get_programme(session, programme_id)
-    _check(session, lines, programme.sessions_per_week)
-    session.execute(delete(PlannedExercise).where(PlannedExercise.programme_id == programme_id))
-    _store_lines(session, programme_id, lines)
+    programme = get_programme(session, programme_id, lock=True)
+    if programme.status == "archived":
+        raise ProgrammeOver
+    if expected_version is not None and expected_version != programme.version:
+        raise PlanChanged
+    plans.check(session, plan, weeks=programme.weeks, sessions_per_week=programme.sessions_per_week)
+    if _same(plans.plan_of(session, programme_id, programme.version), plan):
+        return programme
+    programme.version += 1
+    session.add(
+        ProgrammeVersion(
+            programme_id=programme_id, version=programme.version, made_by=changed_by, made_at=now, reason=reason
+        )
+    )
+    session.flush()
+    plans.store(session, programme_id, programme.version, plan)
+    publish(
+        session,
+        PlanUpdated(
+            occurred_at=now, programme_id=programme_id, customer_id=programme.customer_id, coach_id=changed_by,
+            plan_version=programme.version,
+        ),
+    )  # fmt: skip
     return programme
 
 
-def get_programme(session: Session, programme_id: UUID) -> Programme:
+def archive_programme(session: Session, *, programme_id: UUID, client: Client, now: datetime) -> Programme:
+    """End a programme: workouts still to come leave the calendar, logged ones stay. Again changes nothing.
+
+    Raises:
+        ProgrammeNotFound: there is none.
+    """
+    programme = get_programme(session, programme_id, lock=True)
+    if programme.status == "archived":
+        return programme
+    _clear_calendar(session, [programme_id], local_today(client, now))
+    programme.status = "archived"
+    session.flush()
+    publish(session, ProgrammeArchived(occurred_at=now, programme_id=programme_id, customer_id=client.id))
+    return programme
+
+
+def get_programme(session: Session, programme_id: UUID, *, lock: bool = False) -> Programme:
     """The programme.
 
     Raises:
         ProgrammeNotFound: there is none.
     """
-    programme = session.get(Programme, programme_id)
+    query = select(Programme).where(Programme.id == programme_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    programme = session.scalar(query)
     if programme is None:
         raise ProgrammeNotFound
     return programme
 
 
 def programmes_of(session: Session, customer_id: UUID) -> list[ProgrammeDetail]:
-    """A client's programmes, the newest first, with their lines: two queries however many there are."""
+    """A client's programmes, the newest first, with what they say now: three queries however many there are."""
     programmes = session.scalars(
         select(Programme).where(Programme.customer_id == customer_id).order_by(Programme.starts_on.desc(), Programme.id)
     ).all()
-    lines = _lines(session, [programme.id for programme in programmes])
-    return [ProgrammeDetail(programme, lines.get(programme.id, [])) for programme in programmes]
+    return _details(session, programmes)
 
 
 def detail_of(session: Session, programme: Programme) -> ProgrammeDetail:
-    """The programme with its lines."""
-    return ProgrammeDetail(programme, _lines(session, [programme.id]).get(programme.id, []))
+    """The programme with what it says now."""
+    return _details(session, [programme])[0]
 
 
-def planned_lines(session: Session, workout: Workout) -> list[tuple[PlannedExercise, Exercise]]:
-    """What a workout of a programme asks for today; empty for a workout without one."""
-    if workout.programme_id is None:
+def versions_of(session: Session, programme: Programme) -> list[ProgrammeVersion]:
+    """Every version, the newest first: when, by whom, why."""
+    query = select(ProgrammeVersion).where(ProgrammeVersion.programme_id == programme.id)
+    return list(session.scalars(query.order_by(ProgrammeVersion.version.desc())))
+
+
+def _details(session: Session, programmes: Sequence[Programme]) -> list[ProgrammeDetail]:
+    keys = [(programme.id, programme.version) for programme in programmes]
+    if not keys:
         return []
-    lines = _lines(session, [workout.programme_id]).get(workout.programme_id, [])
-    return [line for line in lines if line[0].day == workout.programme_day]
+    lines, phases = plans.lines_of(session, keys), plans.phases_of(session, keys)
+    return [
+        ProgrammeDetail(programme, lines.get(key, []), phases.get(key, []))
+        for programme, key in zip(programmes, keys, strict=True)
+    ]
 
 
-def _lines(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[tuple[PlannedExercise, Exercise]]]:
-    rows = session.execute(
-        select(PlannedExercise, Exercise)
-        .join(Exercise, Exercise.id == PlannedExercise.exercise_id)
-        .where(PlannedExercise.programme_id.in_(ids))
-        .order_by(PlannedExercise.programme_id, PlannedExercise.day, PlannedExercise.position)
-    ).tuples()
-    found: dict[UUID, list[tuple[PlannedExercise, Exercise]]] = {}
-    for line, exercise in rows:
-        found.setdefault(line.programme_id, []).append((line, exercise))
-    return found
+def _clear_calendar(session: Session, programme_ids: Sequence[UUID], today: date) -> None:
+    session.execute(
+        delete(Workout).where(
+            Workout.programme_id.in_(programme_ids), Workout.status == "planned", Workout.scheduled_on >= today
+        )
+    )
 
 
-def _check(session: Session, lines: Sequence[Line], sessions_per_week: int) -> None:
-    known_exercises(session, (line.exercise_id for line in lines))
-    if any(not 1 <= line.day <= sessions_per_week for line in lines):
-        raise InvalidDates(f"Training days go from 1 to {sessions_per_week}.")
+def _same(one: Plan, other: Plan) -> bool:
+    def told(plan: Plan) -> tuple[list[Line], list[plans.PhasePlan]]:
+        # Positions count within a day: days may come in any order.
+        return sorted(plan.lines, key=lambda line: line.day), list(plan.phases)
 
-
-def _store_lines(session: Session, programme_id: UUID, lines: Sequence[Line]) -> None:
-    counts: dict[int, int] = {}
-    rows = []
-    for line in lines:
-        counts[line.day] = counts.get(line.day, 0) + 1
-        rows.append(
-            {
-                "id": new_id(), "programme_id": programme_id, "day": line.day, "position": counts[line.day],
-                "exercise_id": line.exercise_id, "sets": line.sets, "reps": line.reps, "weight_kg": line.weight_kg,
-                "target_rpe": line.target_rpe,
-            }
-        )  # fmt: skip
-    if rows:
-        session.execute(insert(PlannedExercise), rows)
+    return told(one) == told(other)

@@ -18,14 +18,24 @@ from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.training.errors import (
     InvalidDates,
+    TrainingOnHold,
     WorkoutClosed,
     WorkoutInTheFuture,
     WorkoutNotFound,
     WorkoutSkipped,
 )
-from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
+from operational_api.training.models import (
+    Client,
+    Exercise,
+    PersonalRecord,
+    Programme,
+    Workout,
+    WorkoutRevision,
+    WorkoutSet,
+)
 from operational_api.training.service.clients import local_today
 from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.records import records_of, settle_records
 from operational_api.training.strength import volume_column
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -35,12 +45,23 @@ LATEST_LOG = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class SetDone:
-    """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left."""
+    """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left.
+
+    Who tells repetitions in reserve (`rir`) tells the effort too: RPE is ten less those.
+    """
 
     exercise_id: int
     reps: int
     weight_kg: float | None = None
     rpe: float | None = None
+    rir: int | None = None
+    superset: str | None = None
+    note: str | None = None
+
+    @property
+    def effort(self) -> float | None:
+        """RPE as it was told, or as the repetitions in reserve say."""
+        return self.rpe if self.rpe is not None or self.rir is None else float(10 - self.rir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +93,7 @@ class WorkoutDetail:
     workout: Workout
     sets: Sequence[WorkoutSet]
     exercises: dict[int, Exercise] = field(default_factory=dict)
+    records: Sequence[PersonalRecord] = ()
 
 
 def log_workout(
@@ -87,6 +109,7 @@ def log_workout(
     Raises:
         WorkoutNotFound: the id is another client's.
         WorkoutSkipped: it was skipped before.
+        TrainingOnHold: it was done while a health answer waits for the coach.
         WorkoutInTheFuture, InvalidDates: it was not done yet, or too long ago.
         UnknownExercise: a movement is not in the catalogue.
     """
@@ -113,18 +136,25 @@ def log_workout(
         return workout
     if workout.status == "skipped":
         raise WorkoutSkipped
+    if client.on_hold_since is not None and completed_at >= client.on_hold_since:
+        raise TrainingOnHold
     workout.status = "completed"
     workout.completed_at = min(completed_at, now)
+    if workout.programme_id is not None:
+        workout.programme_version = session.scalar(
+            select(Programme.version).where(Programme.id == workout.programme_id)
+        )
     _describe(workout, log, logged_by=logged_by)
     _store_sets(session, workout.id, log.sets)
     publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
+    settle_records(session, workout, _lifted(log.sets), now=now)
     return workout
 
 
 def correct_workout(
     session: Session, *, workout_id: UUID, client: Client, log: Log, logged_by: UUID, now: datetime
 ) -> Workout:
-    """Replace what was logged, on the same day of the client's calendar, and announce it.
+    """Replace what was logged, on the same day of the client's calendar, and announce it. What it said is kept.
 
     Raises:
         WorkoutNotFound: there is none.
@@ -135,12 +165,14 @@ def correct_workout(
     if not is_correctable(workout, client, now):
         raise WorkoutClosed
     known_exercises(session, (one.exercise_id for one in log.sets))
+    _keep_revision(session, workout, replaced_by=logged_by, now=now)
     if log.title:
         workout.title = log.title
     _describe(workout, log, logged_by=logged_by)
     session.execute(delete(WorkoutSet).where(WorkoutSet.workout_id == workout_id))
     _store_sets(session, workout_id, log.sets)
     publish(session, WorkoutCorrected(occurred_at=now, **_facts(workout, log.sets)))
+    settle_records(session, workout, _lifted(log.sets), now=now)
     return workout
 
 
@@ -181,7 +213,14 @@ def detail_of(session: Session, workout: Workout) -> WorkoutDetail:
     """The workout with everything in it."""
     query = select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
     sets = session.scalars(query.execution_options(populate_existing=True)).all()
-    return WorkoutDetail(workout, sets, known_exercises(session, {one.exercise_id for one in sets}))
+    exercises = known_exercises(session, {one.exercise_id for one in sets})
+    return WorkoutDetail(workout, sets, exercises, records_of(session, workout.id))
+
+
+def revisions_of(session: Session, workout: Workout) -> list[WorkoutRevision]:
+    """What a workout said before it was corrected, the newest first."""
+    query = select(WorkoutRevision).where(WorkoutRevision.workout_id == workout.id)
+    return list(session.scalars(query.order_by(WorkoutRevision.revision.desc())))
 
 
 def list_workouts(
@@ -232,11 +271,34 @@ def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> 
     session.flush()
     rows = [
         {"workout_id": workout_id, "position": position, "exercise_id": one.exercise_id, "reps": one.reps}
-        | {"weight_kg": one.weight_kg, "rpe": one.rpe}
+        | {"weight_kg": one.weight_kg, "rpe": one.effort, "rir": one.rir, "superset": one.superset, "note": one.note}
         for position, one in enumerate(sets, start=1)
     ]
     if rows:
         session.execute(insert(WorkoutSet), rows)
+
+
+def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:
+    sets = session.scalars(
+        select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
+    ).all()
+    told = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
+    said = {name: getattr(workout, name) for name in ("title", "duration_minutes", "session_rpe", "note")}
+    count = select(func.count()).where(WorkoutRevision.workout_id == workout.id)
+    session.add(
+        WorkoutRevision(
+            workout_id=workout.id, revision=(session.scalar(count) or 0) + 1, customer_id=workout.customer_id,
+            logged_by=workout.logged_by, replaced_at=now, replaced_by=replaced_by,
+            said=said | {"sets": [{name: getattr(one, name) for name in told} for one in sets]},
+        )
+    )  # fmt: skip
+    session.flush()
+    for one in sets:
+        session.expunge(one)
+
+
+def _lifted(sets: Sequence[SetDone]) -> list[tuple[int, float | None, int]]:
+    return [(one.exercise_id, one.weight_kg, one.reps) for one in sets]
 
 
 def _title(log: Log, exercises: dict[int, Exercise]) -> str:

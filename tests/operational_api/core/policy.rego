@@ -34,7 +34,8 @@ own := {
 	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
-	"training.report_injury", "training.resolve_injury", "training.train",
+	"training.report_injury", "training.resolve_injury", "training.train", "training.answer_screening",
+	"training.keep_wellbeing", "training.onboard", "training.read_screening", "training.read_wellbeing",
 }
 
 coached := {
@@ -46,7 +47,8 @@ coached := {
 	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
 	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
 	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
-	"staff.open_desk",
+	"staff.open_desk", "training.answer_check_in", "training.clear_screening", "training.coach",
+	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 }
 
 staff := {
@@ -109,6 +111,8 @@ staff := {
 	"scheduling.see_day": {"front_desk", "support", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
+	"training.manage_templates": {"lead_coach", "admin"},
+	"training.read_funnel": {"lead_coach", "data", "admin"},
 }
 
 approvals := {

@@ -142,10 +142,19 @@ class TestLog:
         press = make_exercise(session, name="Bench Press")
         grown = browser.post("/training/log", data=form(squat, ("60", "5", "7"), action=f"add_set:{squat.id}")).text
         assert len(re.findall(r'name="reps"[^>]*value="5"', grown)) == 2
-        more = browser.post(
-            "/training/log", data=form(squat, ("60", "5", "7"), action="add_exercise", new_exercise=str(press.id))
-        ).text
+        more = browser.post("/training/log", data=form(squat, ("60", "5", "7"), action=f"add_exercise:{press.id}")).text
         assert "<h2>Bench Press</h2>" in more
+        assert session.scalars(select(Workout)).all() == []
+
+    @pytest.mark.parametrize("how", [{"action": "find"}, {}])
+    def test_finds_a_movement_without_a_script(
+        self, session: Session, browser: TestClient, squat: Exercise, how: dict[str, str]
+    ) -> None:
+        """Also by Enter in the search field, which sends the form as if it were to be saved."""
+        press = make_exercise(session, name="Incline Bench Press")
+        page = browser.post("/training/log", data=form(squat, ("61", "5", "7"), find="inclin bench", **how)).text
+        assert f'value="add_exercise:{press.id}"' in page
+        assert 'value="61"' in page
         assert session.scalars(select(Workout)).all() == []
 
     def test_corrects_today_and_not_yesterday(self, session: Session, browser: TestClient, squat: Exercise) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
+from operational_api.training.metrics import epley_1rm_kg
 from operational_api.training.models import Client, Workout, WorkoutSet
-from operational_api.training.strength import estimated_1rm_kg
 from tests.factories import (
     account_of,
     make_account,
@@ -256,7 +256,7 @@ class TestProgress:
         phone.post("/api/training/workouts", json=logged(squat, (100, 5), (110, 1), (60, 12)))
         answer = phone.get(f"/api/training/clients/{mia.id}/progress").json()
         [series] = answer["strength"]
-        assert series["points"][0][1] == round(estimated_1rm_kg(100, 5) or 0, 2)
+        assert series["points"][0][1] == round(epley_1rm_kg(100, 5) or 0, 2)
         assert answer["weeks"][-1]["volume_kg"] == 100 * 5 + 110 + 60 * 12
         assert len(answer["weeks"]) == 12
 
@@ -266,8 +266,8 @@ class TestEstimated1rm:
         ("kg", "reps", "expected"), [(100, 5, 116.67), (140, 3, 154.0), (60, 10, 80.0), (90, 1, 90.0)]
     )
     def test_matches_the_golden_values(self, kg: float, reps: int, expected: float) -> None:
-        assert round(estimated_1rm_kg(kg, reps) or 0, 2) == expected
+        assert round(epley_1rm_kg(kg, reps) or 0, 2) == expected
 
     @pytest.mark.parametrize(("kg", "reps"), [(None, 5), (0, 5), (60, 11), (60, 0)])
     def test_says_nothing_where_it_cannot(self, kg: float | None, reps: int) -> None:
-        assert estimated_1rm_kg(kg, reps) is None
+        assert epley_1rm_kg(kg, reps) is None

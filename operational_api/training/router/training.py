@@ -1,4 +1,4 @@
-"""HTTP to the services of training and back, under /api/training."""
+"""Clients, what hurts them and their workouts over HTTP, under /api/training."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -15,19 +15,17 @@ from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
     ClientRead,
-    ExerciseRead,
     InjuryCreate,
     InjuryRead,
-    LinesReplace,
-    ProgrammeCreate,
-    ProgrammeRead,
     ProgressRead,
+    RecordRead,
+    RevisionRead,
     WorkoutCreate,
     WorkoutIn,
     WorkoutRead,
     WorkoutSummaryRead,
 )
-from operational_api.training.service import clients, exercises, injuries, programmes, progress, workouts
+from operational_api.training.service import clients, injuries, programmes, progress, records, workouts
 
 router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
@@ -91,19 +89,6 @@ def resolve_injury(injury_id: UUID, principal: CurrentPrincipal, session: DbSess
     return InjuryRead.model_validate(injuries.resolve_injury(session, injury=injury, client=client, now=_now()))
 
 
-@router.get("/exercises", dependencies=[Allowed("training.read_exercises")])
-def list_exercises(
-    _: CurrentPrincipal,
-    session: DbSession,
-    q: Search = "",
-    pattern: Annotated[str | None, Query(max_length=20)] = None,
-    limit: Limit = 50,
-) -> Page[ExerciseRead]:
-    """Movements by name, muscle or kit, best matches first. The catalogue is small: there is no second page."""
-    rows = exercises.search_exercises(session, text=q, pattern=pattern, limit=limit)
-    return Page(items=[ExerciseRead.model_validate(row) for row in rows])
-
-
 @router.get("/workouts", dependencies=[Allowed("training.read_workouts")])
 def list_workouts(
     principal: CurrentPrincipal,
@@ -158,40 +143,17 @@ def skip_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSessi
     return WorkoutSummaryRead.model_validate(workouts.skip_workout(session, workout_id=workout_id))
 
 
-@router.get("/programmes", dependencies=[Allowed("training.read_programmes")])
-def list_programmes(
-    principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None
-) -> Page[ProgrammeRead]:
-    """A client's programmes, the newest first. A customer's own without `customer_id`."""
-    client = access.reach_client(session, principal, customer_id, "training.read_programmes", now=_now())
-    return Page(items=[ProgrammeRead.of(one) for one in programmes.programmes_of(session, client.id)])
+@router.get("/workouts/{workout_id}/revisions", dependencies=[Allowed("training.read_workouts")])
+def list_revisions(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> list[RevisionRead]:
+    """What a workout said before it was corrected, the newest first."""
+    workout, _ = access.reach_workout(session, principal, workout_id, "training.read_workouts")
+    return [RevisionRead.model_validate(one) for one in workouts.revisions_of(session, workout)]
 
 
-@router.post("/programmes", status_code=201, dependencies=[Allowed("training.assign_programme")])
-def assign_programme(body: ProgrammeCreate, principal: CurrentPrincipal, session: DbSession) -> ProgrammeRead:
-    """Give a client a programme; the active one ends."""
-    now = _now()
-    client = access.reach_client(
-        session, principal, body.customer_id, "training.assign_programme", now=now, kind="business"
-    )
-    programme = programmes.assign_programme(
-        session,
-        client=client,
-        coach_id=account_id_of(principal),
-        lines=[one.line() for one in body.lines],
-        now=now,
-        **body.model_dump(exclude={"customer_id", "lines"}),
-    )
-    return ProgrammeRead.of(programmes.detail_of(session, programme))
-
-
-@router.put("/programmes/{programme_id}/lines", dependencies=[Allowed("training.assign_programme")])
-def change_programme(
-    programme_id: UUID, body: LinesReplace, principal: CurrentPrincipal, session: DbSession
-) -> ProgrammeRead:
-    """Replace the lines of a programme: what is to come follows, what was logged stays."""
-    access.reach_programme(session, principal, programme_id, "training.assign_programme")
-    programme = programmes.change_programme(
-        session, programme_id=programme_id, lines=[one.line() for one in body.lines]
-    )
-    return ProgrammeRead.of(programmes.detail_of(session, programme))
+@router.get("/records", dependencies=[Allowed("training.read_workouts")])
+def list_records(
+    principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None, limit: Limit = 50
+) -> list[RecordRead]:
+    """A client's personal records, the newest first. A customer's own without `customer_id`."""
+    client = access.reach_client(session, principal, customer_id, "training.read_workouts", now=_now())
+    return [RecordRead.of(*one) for one in records.latest_records(session, client.id, limit=limit)]

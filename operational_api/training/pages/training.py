@@ -19,18 +19,14 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
-from operational_api.training.models import Client
-from operational_api.training.service import exercises, injuries, programmes, progress, workouts
+from operational_api.training.models import Client, Exercise
+from operational_api.training.service import exercises, injuries, onboarding, plans, programmes, progress, workouts
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
-from operational_api.web.shell import NavItem
 
 router = APIRouter(dependencies=[Allowed("training.train")])
-NAV = [
-    NavItem("Training", "/training", "training.train", order=10, icon="dumbbell"),
-    NavItem("Progress", "/progress", "training.train", order=40, icon="chart"),
-]
 HISTORY = 15
+FOUND = 8
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
 Texts = Annotated[Sequence[str], Form(max_length=forms.MOST_ROWS)]
 Text = Annotated[str, Form(max_length=2100)]
@@ -62,12 +58,15 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         tz=client.time_zone,
         today=today,
         current=current,
-        plan=forms.planned_blocks(session, current) if current else [],
+        plan=forms.planned_blocks(session, current) if current and not client.on_hold_since else [],
+        is_on_hold=client.on_hold_since is not None,
+        is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
         missed=due[:-1],
         coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
         done_today=next((row for row in history if row.workout.scheduled_on == today), None),
         programme=active,
         programme_week=min((today - active.programme.starts_on).days // 7 + 1, active.programme.weeks) if active else 0,
+        phase=plans.phase_in(active.phases, plans.week_of(active.programme, today)) if active else None,
         history=history,
         weeks=weeks,
         volume=[week.volume_kg for week in weeks],
@@ -104,7 +103,7 @@ def log_form(
             draft.blocks = forms.planned_blocks(session, row)
     for one in exercises.known_exercises(session, exercise or []).values():
         draft.blocks.append(forms.new_block(session, one, client.id))
-    return _form(request, session, client, draft)
+    return _form(request, client, draft)
 
 
 @router.post("/training/log")
@@ -117,10 +116,13 @@ def log(
     weight_kg: Texts = (),
     reps: Texts = (),
     rpe: Texts = (),
+    superset: Texts = (),
+    scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
     action: Annotated[str, Form(max_length=40)] = "save",
-    new_exercise: Annotated[str, Form(max_length=12)] = "",
+    find: Annotated[str, Form(max_length=80)] = "",
+    searched: Annotated[str, Form(max_length=80)] = "",
     duration_minutes: Text = "",
     session_rpe: Text = "",
     note: Text = "",
@@ -128,21 +130,23 @@ def log(
     """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed."""
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
-    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe)
-    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note)
+    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset)
+    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
         if block is not None:
             block.rows.append(forms.Row(block.rows[-1].weight_kg, block.rows[-1].reps))
-        return _form(request, session, client, draft)
-    if action == "add_exercise":
-        if new_exercise.isdecimal():
-            found = exercises.known_exercises(session, [int(new_exercise)])
-            draft.blocks += [forms.new_block(session, one, client.id) for one in found.values()]
-        return _form(request, session, client, draft)
+        return _form(request, client, draft)
+    if action.startswith("add_exercise:") and action[13:].isdecimal():
+        known = exercises.known_exercises(session, [int(action[13:])])
+        draft.blocks += [forms.new_block(session, one, client.id) for one in known.values()]
+        return _form(request, client, draft)
+    if action == "find" or (find.strip() and find != searched):  # Enter in the search field, without a script
+        found = exercises.search_exercises(session, text=find, limit=FOUND).rows if find.strip() else ()
+        return _form(request, client, draft, find=find.strip(), found=found)
     read = draft.read()
     if read is None:
-        return _form(request, session, client, draft, status_code=422)
+        return _form(request, client, draft, status_code=422)
     save = workouts.correct_workout if mode == "edit" else workouts.log_workout
     if mode == "edit":
         access.reach_workout(session, principal, workout_id, "training.log_workout")
@@ -159,7 +163,8 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
     if row.status != "completed":
         raise WorkoutNotFound
     blocks = forms.logged_blocks(session, row)
-    sets = workouts.detail_of(session, row).sets
+    detail = workouts.detail_of(session, row)
+    sets = detail.sets
     return render(
         request,
         "training/workout.html",
@@ -169,6 +174,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
         bests=progress.bests_of(session, row),
+        more_records=[(one, detail.exercises[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
     )
 
@@ -249,14 +255,20 @@ def progress_page(
 
 
 def _form(
-    request: Request, session: Session, client: Client, draft: forms.Draft, *, status_code: int = 200
+    request: Request,
+    client: Client,
+    draft: forms.Draft,
+    *,
+    status_code: int = 200,
+    find: str = "",
+    found: Sequence[Exercise] = (),
 ) -> Response:
-    catalogue = exercises.search_exercises(session, limit=1000)
     return render(
         request,
         "training/log.html",
         status_code=status_code,
         tz=client.time_zone,
         draft=draft,
-        catalogue=sorted(catalogue, key=lambda one: (one.pattern, one.name)),
+        find=find,
+        found=found,
     )

@@ -1,29 +1,28 @@
 """What crosses HTTP: shapes and ranges. Weights in kg, RPE 0-10, days on the client's own calendar."""
 
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from operational_api.training.models import Client, Exercise, Injury, PlannedExercise, Programme
+from operational_api.training.models import Exercise, Injury, PersonalRecord
 from operational_api.training.service.clients import ClientSummary
-from operational_api.training.service.programmes import Line, ProgrammeDetail
 from operational_api.training.service.progress import Best, Series, Week
 from operational_api.training.service.workouts import Log, SetDone, WorkoutDetail, WorkoutSummary
 
 Reps = Annotated[int, Field(ge=0, le=200)]
 WeightKg = Annotated[float, Field(ge=0, le=700, allow_inf_nan=False)]
 Rpe = Annotated[float, Field(ge=0, le=10, multiple_of=0.5)]
+Letter = Annotated[str, Field(pattern=r"^[A-Z]$")]
 Text = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
 
 
-class _Read(BaseModel):
+class Read(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class ClientRead(_Read):
+class ClientRead(Read):
     """A client as the coach's list shows them."""
 
     id: UUID
@@ -43,7 +42,7 @@ class ClientRead(_Read):
         return read.model_copy(update={"last_workout_at": last, "programme_name": summary.programme_name})
 
 
-class ExerciseRead(_Read):
+class ExerciseRead(Read):
     id: int
     slug: str
     name: str
@@ -51,6 +50,19 @@ class ExerciseRead(_Read):
     primary_muscle: str
     equipment: str
     is_loaded: bool
+    level: str | None = None
+
+
+class ExerciseDetail(ExerciseRead):
+    """A movement as its own page shows it, with where it comes from."""
+
+    secondary_muscles: list[str]
+    mechanic: str | None
+    force: str | None
+    category: str | None
+    instructions: list[str]
+    source: str | None
+    licence: str | None
 
 
 class SetIn(BaseModel):
@@ -58,6 +70,9 @@ class SetIn(BaseModel):
     reps: Reps
     weight_kg: WeightKg | None = None
     rpe: Rpe | None = None
+    rir: int | None = Field(None, ge=0, le=10, description="Repetitions in reserve; tells the RPE where none is given")
+    superset: Letter | None = None
+    note: str | None = Field(None, max_length=200)
 
 
 class WorkoutIn(BaseModel):
@@ -84,16 +99,48 @@ class WorkoutCreate(WorkoutIn):
     customer_id: UUID | None = None
 
 
-class SetRead(_Read):
+class SetRead(Read):
     position: int
     exercise_id: int
     exercise_name: str
     reps: int
     weight_kg: float | None
     rpe: float | None
+    rir: int | None = None
+    superset: str | None = None
+    note: str | None = None
 
 
-class BestRead(_Read):
+class RecordRead(Read):
+    """What a workout beat. `kind`: e1rm, weight, volume (kg) or reps."""
+
+    exercise_id: int
+    exercise_name: str
+    kind: str
+    value: float
+    previous: float
+    workout_id: UUID
+    achieved_at: datetime
+
+    @classmethod
+    def of(cls, record: PersonalRecord, exercise: Exercise) -> "RecordRead":
+        """From a record and its movement."""
+        told = {name: getattr(record, name) for name in cls.model_fields if name != "exercise_name"}
+        told |= {"value": round(record.value, 2), "previous": round(record.previous, 2)}
+        return cls(exercise_name=exercise.name, **told)
+
+
+class RevisionRead(Read):
+    """What a workout said before it was corrected."""
+
+    revision: int
+    logged_by: UUID | None
+    replaced_at: datetime
+    replaced_by: UUID
+    said: dict[str, Any]
+
+
+class BestRead(Read):
     """Best estimated 1RM (Epley, up to ten repetitions) of a movement in this workout."""
 
     exercise_id: int
@@ -103,7 +150,7 @@ class BestRead(_Read):
     is_record: bool
 
 
-class WorkoutSummaryRead(_Read):
+class WorkoutSummaryRead(Read):
     id: UUID
     customer_id: UUID
     programme_id: UUID | None
@@ -129,6 +176,8 @@ class WorkoutRead(WorkoutSummaryRead):
     note: str | None
     sets: list[SetRead] = []
     bests: list[BestRead] = []
+    records: list[RecordRead] = []
+    programme_version: int | None = None
 
     @classmethod
     def from_detail(cls, detail: WorkoutDetail, bests: list[Best]) -> "WorkoutRead":
@@ -136,7 +185,7 @@ class WorkoutRead(WorkoutSummaryRead):
         sets = [
             SetRead(
                 position=one.position, exercise_id=one.exercise_id, reps=one.reps, weight_kg=one.weight_kg, rpe=one.rpe,
-                exercise_name=detail.exercises[one.exercise_id].name,
+                exercise_name=detail.exercises[one.exercise_id].name, rir=one.rir, superset=one.superset, note=one.note,
             )
             for one in detail.sets
         ]  # fmt: skip
@@ -147,78 +196,8 @@ class WorkoutRead(WorkoutSummaryRead):
                 "set_count": len(sets),
                 "volume_kg": round(volume, 2),
                 "bests": [BestRead.model_validate(best) for best in bests],
+                "records": [RecordRead.of(one, detail.exercises[one.exercise_id]) for one in detail.records],
             }
-        )
-
-
-class LineIn(BaseModel):
-    day: int = Field(ge=1, le=7)
-    exercise_id: int = Field(ge=1, le=2_147_483_647)
-    sets: int = Field(ge=1, le=20)
-    reps: int = Field(ge=1, le=100)
-    weight_kg: Decimal | None = Field(None, ge=0, le=700, max_digits=6, decimal_places=2)
-    target_rpe: Rpe | None = None
-
-    def line(self) -> Line:
-        """The same for the service."""
-        return Line(**self.model_dump())
-
-
-Lines = Annotated[list[LineIn], Field(min_length=1, max_length=100)]
-
-
-class ProgrammeCreate(BaseModel):
-    customer_id: UUID
-    name: Text
-    goal: Literal["strength", "muscle", "fat_loss", "endurance", "mobility", "general_fitness", "rehab"]
-    starts_on: date
-    weeks: int = Field(ge=1, le=26)
-    sessions_per_week: int = Field(ge=1, le=7)
-    lines: Lines
-
-
-class LinesReplace(BaseModel):
-    lines: Lines
-
-
-class LineRead(_Read):
-    day: int
-    position: int
-    exercise_id: int
-    exercise_name: str
-    sets: int
-    reps: int
-    weight_kg: float | None
-    target_rpe: float | None
-
-    @classmethod
-    def of(cls, line: PlannedExercise, exercise: Exercise) -> "LineRead":
-        """From a planned line and its movement."""
-        return cls(
-            day=line.day, position=line.position, exercise_id=exercise.id, exercise_name=exercise.name, sets=line.sets,
-            reps=line.reps, weight_kg=float(line.weight_kg) if line.weight_kg is not None else None,
-            target_rpe=line.target_rpe,
-        )  # fmt: skip
-
-
-class ProgrammeRead(_Read):
-    id: UUID
-    customer_id: UUID
-    coach_id: UUID
-    name: str
-    goal: str
-    starts_on: date
-    weeks: int
-    sessions_per_week: int
-    status: str
-    lines: list[LineRead] = []
-
-    @classmethod
-    def of(cls, detail: ProgrammeDetail) -> "ProgrammeRead":
-        """From the programme with its lines."""
-        programme: Programme = detail.programme
-        return cls.model_validate(programme).model_copy(
-            update={"lines": [LineRead.of(line, exercise) for line, exercise in detail.lines]}
         )
 
 
@@ -228,7 +207,7 @@ class InjuryCreate(BaseModel):
     occurred_on: date
 
 
-class InjuryRead(_Read):
+class InjuryRead(Read):
     id: UUID
     customer_id: UUID
     body_part: str
@@ -242,27 +221,13 @@ class InjuryRead(_Read):
         return [cls.model_validate(row) for row in rows]
 
 
-class ClientDetail(ClientRead):
-    """A client with what is planned. Injuries have an address of their own: not everybody may see them."""
-
-    programme: ProgrammeRead | None = None
-
-    @classmethod
-    def from_client(cls, client: Client, programme: ProgrammeDetail | None) -> "ClientDetail":
-        """From the client and their active programme."""
-        read = ProgrammeRead.of(programme) if programme else None
-        return cls.model_validate(client).model_copy(
-            update={"programme": read, "programme_name": read.name if read else None}
-        )
-
-
 class SeriesRead(BaseModel):
     exercise_id: int
     exercise_name: str
     points: list[tuple[date, float]]
 
 
-class WeekRead(_Read):
+class WeekRead(Read):
     starts_on: date
     volume_kg: float
     workouts: int

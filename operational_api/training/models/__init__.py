@@ -1,0 +1,27 @@
+"""Tables of the schema `training`. Weights in kg, durations in the unit of the name, effort as RPE 0-10."""
+
+from operational_api.training.models.health import (
+    CheckIn,
+    Goal,
+    Habit,
+    HabitCheck,
+    Injury,
+    Screening,
+    WearableDay,
+)
+from operational_api.training.models.people import SCHEMA, Client, CoachAssignment, OnboardingStep
+from operational_api.training.models.plans import (
+    Exercise,
+    PlannedExercise,
+    Programme,
+    ProgrammePhase,
+    ProgrammeTemplate,
+    ProgrammeVersion,
+)
+from operational_api.training.models.workouts import PersonalRecord, Workout, WorkoutRevision, WorkoutSet
+
+__all__ = [
+    "SCHEMA", "CheckIn", "Client", "CoachAssignment", "Exercise", "Goal", "Habit", "HabitCheck", "Injury",
+    "OnboardingStep", "PersonalRecord", "PlannedExercise", "Programme", "ProgrammePhase", "ProgrammeTemplate",
+    "ProgrammeVersion", "Screening", "WearableDay", "Workout", "WorkoutRevision", "WorkoutSet",
+]  # fmt: skip

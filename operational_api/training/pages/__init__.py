@@ -1,0 +1,19 @@
+"""Pages of training, one module a matter; each names the action that opens it, and the menu follows the policy."""
+
+from fastapi import APIRouter
+
+from operational_api.training.pages import coaching, exercises, onboarding, templates, training, wellbeing
+from operational_api.training.service.waiting import waiting_count
+from operational_api.web.navigation import NavItem
+
+router = APIRouter()
+for _part in (training, exercises, wellbeing, onboarding, coaching, templates):
+    router.include_router(_part.router)
+router.include_router(wellbeing.checks)
+NAV = [
+    NavItem("Training", "/training", "training.train", order=10, icon="dumbbell"),
+    NavItem("Progress", "/progress", "training.train", order=40, icon="chart"),
+    NavItem("Wellbeing", "/wellbeing", "training.keep_wellbeing", order=42, icon="heart"),
+    NavItem("Exercises", "/exercises", "training.read_exercises", order=45, icon="search"),
+    NavItem("My clients", "/coaching", "training.coach", order=3, icon="users", badge=waiting_count),
+]

@@ -1,0 +1,68 @@
+"""The catalogue as pages, for everybody who is signed in: finding a movement, and how it is done."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from operational_api.core.database import DbSession
+from operational_api.core.policy import Allowed, may_principal
+from operational_api.core.principal import CurrentPrincipal
+from operational_api.training.service import exercises
+from operational_api.web.rendering import render
+
+router = APIRouter(dependencies=[Allowed("training.read_exercises")])
+SHOWN = 24
+Slug = Annotated[str, Path(max_length=120)]
+Word = Annotated[str, Query(max_length=30, pattern=r"^[\w \-]*$")]
+
+
+@router.get("/exercises", response_class=HTMLResponse)
+def catalogue(
+    request: Request,
+    _: CurrentPrincipal,
+    session: DbSession,
+    q: Annotated[str, Query(max_length=80)] = "",
+    muscle: Word = "",
+    equipment: Word = "",
+    level: Word = "",
+    page: Annotated[int, Query(ge=1, le=200)] = 1,
+) -> Response:
+    """Movements that fit what is asked for, a page at a time."""
+    filters = exercises.Filters(muscle=muscle or None, equipment=equipment or None, level=level or None)
+    found = exercises.search_exercises(session, text=q, filters=filters, limit=SHOWN + 1, offset=SHOWN * (page - 1))
+    asked = {"q": q, "muscle": muscle, "equipment": equipment, "level": level}
+    asked = {name: value for name, value in asked.items() if value}
+    return render(
+        request,
+        "training/exercises.html",
+        q=q,
+        muscle=muscle,
+        equipment=equipment,
+        level=level,
+        rows=found.rows[:SHOWN],
+        options=_options(exercises.choices(session)),
+        is_asked=bool(asked),
+        is_similar=found.is_similar and bool(found.rows),
+        earlier=_address(asked, page - 1) if page > 1 else None,
+        later=_address(asked, page + 1) if len(found.rows) > SHOWN else None,
+    )
+
+
+@router.get("/exercises/{slug}", response_class=HTMLResponse)
+def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """How a movement is done."""
+    found = exercises.get_exercise(session, slug)
+    return render(
+        request, "training/exercise.html", exercise=found, can_log=may_principal(principal, "training.train"),
+    )  # fmt: skip
+
+
+def _options(found: exercises.Choices) -> dict[str, list[tuple[str, str]]]:
+    lists = {"muscles": found.muscles, "equipment": found.equipment, "levels": found.levels}
+    return {name: [("", "Any"), *((one, one.capitalize()) for one in values)] for name, values in lists.items()}
+
+
+def _address(asked: dict[str, str], page: int) -> str:
+    return "/exercises?" + urlencode(asked | {"page": page})

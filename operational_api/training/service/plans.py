@@ -1,0 +1,221 @@
+"""What a version of a programme says: phases, days, movements; storing it, reading it, and what it asks for on a day.
+
+Versions are only ever added. Whoever logged by one finds it again as it was.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, tuple_
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.training.errors import InvalidDates, InvalidPlan
+from operational_api.training.models import Exercise, PlannedExercise, Programme, ProgrammePhase, Workout
+from operational_api.training.progression import RULE, Phase, Prescription, prescribe
+from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.history import late_maxima, performances
+
+Lines = list[tuple[PlannedExercise, Exercise]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """On training day `day` (1-based), this movement for so many sets. `phase` (1-based) None is all of them."""
+
+    day: int
+    exercise_id: int
+    sets: int
+    reps: int
+    weight_kg: Decimal | None = None
+    target_rpe: float | None = None
+    phase: int | None = None
+    superset: str | None = None
+    note: str | None = None
+    progression: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """Some weeks that belong together."""
+
+    name: str
+    weeks: int
+    load_percent: int = 100
+    extra_sets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of one version."""
+
+    lines: Sequence[Line]
+    phases: Sequence[PhasePlan] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One line of a day with what it asks for."""
+
+    line: PlannedExercise
+    exercise: Exercise
+    prescription: Prescription
+
+
+def check(session: Session, plan: Plan, *, weeks: int, sessions_per_week: int) -> None:
+    """Raises unless the plan fits into so many weeks and days.
+
+    Raises:
+        InvalidDates: a line is for a day the week does not have.
+        InvalidPlan: phases do not add up, a line is for a phase there is none of, or a superset has one movement.
+        UnknownExercise: a movement is not in the catalogue.
+    """
+    known_exercises(session, (line.exercise_id for line in plan.lines))
+    if any(not 1 <= line.day <= sessions_per_week for line in plan.lines):
+        raise InvalidDates(f"Training days go from 1 to {sessions_per_week}.")
+    planned = sum(phase.weeks for phase in plan.phases)
+    if plan.phases and planned != weeks:
+        raise InvalidPlan(f"The phases have {planned} weeks, the programme has {weeks}.")
+    if any(line.phase is not None and not 1 <= line.phase <= len(plan.phases) for line in plan.lines):
+        raise InvalidPlan(f"There are {len(plan.phases)} phases.")
+    for line in plan.lines:
+        together = [one for one in plan.lines if (one.day, one.superset) == (line.day, line.superset)]
+        if line.superset and len(together) < 2:
+            raise InvalidPlan(f"Superset {line.superset} of day {line.day} has one movement; it takes two.")
+
+
+def store(session: Session, programme_id: UUID, version: int, plan: Plan) -> None:
+    """Add a version's phases and lines, in the order given."""
+    counts: dict[int, int] = {}
+    rows = []
+    for line in plan.lines:
+        counts[line.day] = counts.get(line.day, 0) + 1
+        rows.append(
+            {
+                "id": new_id(), "programme_id": programme_id, "version": version, "position": counts[line.day],
+                **{name: getattr(line, name) for name in Line.__slots__},
+            }
+        )  # fmt: skip
+    if rows:
+        session.execute(insert(PlannedExercise), rows)
+    if plan.phases:
+        session.execute(
+            insert(ProgrammePhase),
+            [
+                {"programme_id": programme_id, "version": version, "position": position}
+                | {name: getattr(phase, name) for name in PhasePlan.__slots__}
+                for position, phase in enumerate(plan.phases, start=1)
+            ],
+        )
+
+
+def lines_of(session: Session, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Lines]:
+    """Lines of many (programme, version) in one query, in their order."""
+    rows = session.execute(
+        select(PlannedExercise, Exercise)
+        .join(Exercise, Exercise.id == PlannedExercise.exercise_id)
+        .where(tuple_(PlannedExercise.programme_id, PlannedExercise.version).in_(list(versions)))
+        .order_by(PlannedExercise.programme_id, PlannedExercise.version, PlannedExercise.day, PlannedExercise.position)
+    ).tuples()
+    found: dict[tuple[UUID, int], Lines] = {}
+    for line, exercise in rows:
+        found.setdefault((line.programme_id, line.version), []).append((line, exercise))
+    return found
+
+
+def phases_of(session: Session, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], list[ProgrammePhase]]:
+    """Phases of many (programme, version) in one query, in their order."""
+    rows = session.scalars(
+        select(ProgrammePhase)
+        .where(tuple_(ProgrammePhase.programme_id, ProgrammePhase.version).in_(list(versions)))
+        .order_by(ProgrammePhase.programme_id, ProgrammePhase.version, ProgrammePhase.position)
+    )
+    found: dict[tuple[UUID, int], list[ProgrammePhase]] = {}
+    for phase in rows:
+        found.setdefault((phase.programme_id, phase.version), []).append(phase)
+    return found
+
+
+def plan_of(session: Session, programme_id: UUID, version: int) -> Plan:
+    """A version as it was given."""
+    key = (programme_id, version)
+    lines = lines_of(session, [key]).get(key, [])
+    phases = phases_of(session, [key]).get(key, [])
+    return Plan(
+        [Line(**{name: getattr(line, name) for name in Line.__slots__}) for line, _ in lines],
+        [PhasePlan(**{name: getattr(phase, name) for name in PhasePlan.__slots__}) for phase in phases],
+    )
+
+
+def week_of(programme: Programme, day: date) -> int:
+    """The week of the programme that a day is in, from 1; days before it begins are in week 1."""
+    return max(1, (day - programme.starts_on).days // 7 + 1)
+
+
+def phase_in(phases: Sequence[ProgrammePhase], week: int) -> ProgrammePhase | None:
+    """The phase that a week is in; the last one afterwards; None where there are no phases."""
+    for phase in phases:
+        week -= phase.weeks
+        if week <= 0:
+            return phase
+    return phases[-1] if phases else None
+
+
+def asked_for(session: Session, workout: Workout) -> list[Asked]:
+    """What a workout of a programme asks for on its day; empty for a workout without one.
+
+    One that was logged answers by the version it was logged by, one that is planned by the newest.
+    """
+    if workout.programme_id is None:
+        return []
+    programme = session.get_one(Programme, workout.programme_id)
+    key = (programme.id, workout.programme_version or programme.version)
+    phases = phases_of(session, [key]).get(key, [])
+    week = week_of(programme, workout.scheduled_on)
+    phase = phase_in(phases, week)
+    lines = [
+        (line, exercise)
+        for line, exercise in lines_of(session, [key]).get(key, [])
+        if line.day == workout.programme_day and line.phase in (None, phase.position if phase else None)
+    ]
+    ruled = {line.exercise_id for line, _ in lines if line.progression}
+    history = (
+        performances(session, programme, ruled, before=workout.scheduled_on, load_percent=_load_by(programme, phases))
+        if ruled
+        else {}
+    )
+    maxima = late_maxima(session, programme.customer_id, ruled, until=workout.scheduled_on) if ruled else {}
+    scale = Phase(phase.load_percent, phase.extra_sets) if phase else Phase()
+    return [
+        Asked(
+            line,
+            exercise,
+            prescribe(
+                RULE.validate_python(line.progression) if line.progression else None,
+                _written(line),
+                week=week,
+                history=history.get(exercise.id, []),
+                e1rm_kg=maxima.get(exercise.id),
+                phase=scale,
+            ),
+        )
+        for line, exercise in lines
+    ]
+
+
+def _load_by(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, int]:
+    """Percent of the load by week of the programme."""
+    found = {}
+    for week in range(1, programme.weeks + 1):
+        phase = phase_in(phases, week)
+        found[week] = phase.load_percent if phase else 100
+    return found
+
+
+def _written(line: PlannedExercise) -> Prescription:
+    weight = float(line.weight_kg) if line.weight_kg is not None else None
+    return Prescription(line.sets, line.reps, weight, line.target_rpe)

@@ -1,0 +1,124 @@
+"""Logging in depth: repetitions in reserve, supersets, records that are told once, corrections that keep what was."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.core.models import OutboxEvent
+from operational_api.training.models import Client, Workout, WorkoutRevision, WorkoutSet
+from operational_api.training.schemas.training import SetIn
+from tests.factories import account_of, make_client, make_coach, make_exercise
+from tests.operational_api.conftest import SignIn
+
+
+@pytest.fixture
+def mia(session: Session) -> Client:
+    return make_client(session, coach=make_coach(session))
+
+
+@pytest.fixture
+def phone(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
+    return sign_in(account_of(session, mia))
+
+
+@pytest.fixture
+def squat(session: Session) -> int:
+    return make_exercise(session, name="Back Squat").id
+
+
+def logged(*sets: dict[str, Any], days_ago: int = 0, **given: Any) -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(days=days_ago, seconds=1)
+    return {"id": str(new_id()), "sets": list(sets), "completed_at": at.isoformat()} | given
+
+
+def done(squat: int, kg: float | None, reps: int, **given: Any) -> dict[str, Any]:
+    return {"exercise_id": squat, "weight_kg": kg, "reps": reps} | given
+
+
+def told(session: Session, type_: str) -> list[tuple[str, float]]:
+    rows = session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == type_).order_by(OutboxEvent.position))
+    return [(row["kind"], row.get("value", 0)) for row in rows]
+
+
+SET, WITHDRAWN = "training.personal_record_set", "training.personal_record_withdrawn"
+
+
+class TestEffort:
+    def test_repetitions_in_reserve_tell_the_effort(self, session: Session, phone: TestClient, squat: int) -> None:
+        sets = (done(squat, 60, 5, rir=2), done(squat, 60, 5, rir=2, rpe=8.5, superset="A", note="belt"))
+        answer = phone.post("/api/training/workouts", json=logged(*sets)).json()
+        assert [(one["rpe"], one["rir"]) for one in answer["sets"]] == [(8.0, 2), (8.5, 2)]
+        assert (answer["sets"][1]["superset"], answer["sets"][1]["note"]) == ("A", "belt")
+
+    def test_refuses_what_cannot_be(self, phone: TestClient, squat: int) -> None:
+        wrong: tuple[dict[str, Any], ...] = ({"rir": 11}, {"rir": -1}, {"superset": "AB"}, {"superset": "a"})
+        for one in wrong:
+            assert phone.post("/api/training/workouts", json=logged(done(squat, 60, 5, **one))).status_code == 422
+            assert set(one) <= set(SetIn.model_fields)
+
+    def test_the_form_asks_in_either(self, session: Session, phone: TestClient, squat: int) -> None:
+        form = {"workout_id": str(new_id()), "exercise_id": [squat], "weight_kg": ["60"], "reps": ["5"], "rpe": ["3"],
+                "superset": ["B"], "scale": "rir"}  # fmt: skip
+        assert phone.post("/training/log", data=form).status_code == 303
+        one = session.scalars(select(WorkoutSet)).one()
+        assert (one.rir, one.rpe, one.superset) == (3, 7.0, "B")
+        wrong = phone.post("/training/log", data=form | {"workout_id": str(new_id()), "rpe": ["2.5"]})
+        assert (wrong.status_code, "RIR: a whole number" in wrong.text) == (422, True)
+
+
+class TestRecords:
+    def test_are_told_once_however_often_the_phone_sends(self, session: Session, phone: TestClient, squat: int) -> None:
+        phone.post("/api/training/workouts", json=logged(done(squat, 100, 5), days_ago=2))
+        assert told(session, SET) == [], "the first time is no record"
+        better = logged(done(squat, 110, 5))
+        answers = [phone.post("/api/training/workouts", json=better).json() for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert {(one["kind"], one["value"], one["previous"]) for one in answers[0]["records"]} == {
+            ("e1rm", 128.33, 116.67), ("weight", 110, 100), ("volume", 550, 500),
+        }  # fmt: skip
+        assert sorted(kind for kind, _ in told(session, SET)) == ["e1rm", "volume", "weight"]
+        listed = phone.get("/api/training/records").json()
+        assert {one["exercise_name"] for one in listed} == {"Back Squat"}
+        assert "Heaviest yet: Back Squat, 110 kg" in phone.get(f"/training/workouts/{better['id']}").text
+
+    def test_a_correction_withdraws_what_is_none_any_more(
+        self, session: Session, phone: TestClient, squat: int
+    ) -> None:
+        phone.post("/api/training/workouts", json=logged(done(squat, 100, 5), days_ago=2))
+        typo = logged(done(squat, 1000 / 2, 5))
+        phone.post("/api/training/workouts", json=typo)
+        assert len(told(session, SET)) == 3
+        right = {"sets": [done(squat, 100, 6)]}
+        answer = phone.put(f"/api/training/workouts/{typo['id']}", json=right).json()
+        assert {one["kind"] for one in answer["records"]} == {"e1rm", "volume"}
+        assert told(session, WITHDRAWN) == [("weight", 0)]
+        assert len(told(session, SET)) == 3, "what is still a record is not told again"
+
+    def test_of_a_movement_without_a_weight_repetitions_count(self, phone: TestClient, squat: int) -> None:
+        phone.post("/api/training/workouts", json=logged(done(squat, None, 10), days_ago=1))
+        answer = phone.post("/api/training/workouts", json=logged(done(squat, None, 12))).json()
+        assert [(one["kind"], one["value"]) for one in answer["records"]] == [("reps", 12)]
+
+
+class TestCorrections:
+    def test_keep_what_was_said(self, session: Session, mia: Client, phone: TestClient, squat: int) -> None:
+        body = logged(done(squat, 60, 5, rir=1), note="hard", session_rpe=7, duration_minutes=40)
+        phone.post("/api/training/workouts", json=body)
+        for kg in (62.5, 65):
+            assert phone.put(f"/api/training/workouts/{body['id']}", json={"sets": [done(squat, kg, 5)]}).is_success
+        found = phone.get(f"/api/training/workouts/{body['id']}/revisions").json()
+        assert [(one["revision"], one["said"]["sets"][0]["weight_kg"]) for one in found] == [(2, 62.5), (1, 60)]
+        assert (found[1]["said"]["note"], found[1]["said"]["session_rpe"]) == ("hard", 7)
+        assert session.get_one(Workout, body["id"]).note is None
+        assert session.scalars(select(WorkoutRevision.customer_id)).all() == [mia.id, mia.id]
+
+    def test_are_not_for_others(self, session: Session, phone: TestClient, squat: int, sign_in: SignIn) -> None:
+        body = logged(done(squat, 60, 5))
+        phone.post("/api/training/workouts", json=body)
+        stranger = sign_in(account_of(session, make_coach(session)))
+        assert stranger.get(f"/api/training/workouts/{body['id']}/revisions").status_code == 404

@@ -1,0 +1,101 @@
+"""Numbers a coach steers by: golden values of the metric dictionary, and the warehouse's SQL beside them."""
+
+import random
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
+
+from operational_api.training import metrics
+from operational_api.training.metrics import Acwr, acwr
+
+DBT = Path(__file__).resolve().parents[3] / "dbt_project"
+SPIKE = [30.0] * 21 + [50.0] * 7
+
+
+class TestGolden:
+    @pytest.mark.parametrize(
+        ("kg", "reps", "epley", "brzycki"),
+        [(100, 5, 116.67, 112.50), (140, 3, 154.00, 148.24), (60, 10, 80.00, 80.00), (120, 1, 120.00, 120.00)],
+    )
+    def test_one_repetition_maximum(self, kg: float, reps: int, epley: float, brzycki: float) -> None:
+        assert round(metrics.epley_1rm_kg(kg, reps) or 0, 2) == epley
+        assert round(metrics.brzycki_1rm_kg(kg, reps) or 0, 2) == brzycki
+
+    @pytest.mark.parametrize(("kg", "reps"), [(None, 5), (0, 5), (60, 0), (60, 11)])
+    def test_none_where_no_formula_is_worth_it(self, kg: float | None, reps: int) -> None:
+        assert metrics.epley_1rm_kg(kg, reps) is None
+        assert metrics.brzycki_1rm_kg(kg, reps) is None
+
+    def test_acute_against_chronic_load(self) -> None:
+        found = acwr(SPIKE)
+        assert found is not None
+        assert (round(found.coupled or 0, 4), round(found.uncoupled or 0, 4)) == (1.4286, 1.6667)
+        assert round(found.ewma or 0, 5) == 1.24975
+        assert acwr(SPIKE[1:]) is None
+        assert acwr([0.0] * 28) == Acwr(None, None, None)
+        assert acwr([0.0] * 21 + [50.0] * 7) == Acwr(pytest.approx(4.0), None, pytest.approx(2.2015, abs=1e-4))
+
+    def test_monotony_and_strain(self) -> None:
+        week = [400.0, 0, 300, 0, 500, 0, 0]
+        assert round(metrics.monotony(week) or 0, 4) == 0.7741
+        assert round(metrics.strain(week) or 0, 1) == 928.9
+        assert metrics.monotony([100.0] * 7) is None
+        assert metrics.strain([0.0] * 7) is None
+        with pytest.raises(ValueError, match="seven"):
+            metrics.monotony([1.0])
+
+    def test_the_plain_ones(self) -> None:
+        assert metrics.volume_load_kg([(100, 5), (None, 12), (60, 10)]) == 1100
+        assert (metrics.session_load(7, 50), metrics.session_load(None, 50), metrics.session_load(0, 50)) == (
+            350, None, 0,
+        )  # fmt: skip
+        assert (metrics.adherence_percent(3, 4), metrics.adherence_percent(0, 0)) == (75, None)
+
+
+class TestWarehouse:
+    """The models of dbt say the same about random histories: their own SQL, run on DuckDB."""
+
+    def test_acute_against_chronic_load(self) -> None:
+        draw = random.Random(7)
+        sql = (DBT / "models/marts/training/fct_training_days.sql").read_text()
+        sql = re.sub(r"{{ ref\('int_training_loads'\) }}", "loads", sql)
+        lake = duckdb.connect()
+        lake.execute("create table loads (customer_id int, day date, load double, workouts int)")
+        people = {one: [draw.choice((0, 0, draw.uniform(50, 900))) for _ in range(40)] for one in range(8)}
+        people[8] = [0.0] * 40
+        rows = [
+            [who, f"2026-01-{n + 1:02}" if n < 31 else f"2026-02-{n - 30:02}", load, 1]
+            for who, loads in people.items()
+            for n, load in enumerate(loads)
+        ]
+        lake.executemany("insert into loads values (?, ?, ?, ?)", rows)
+        found = lake.execute(f"select customer_id, acwr, acwr_uncoupled from ({sql}) order by customer_id, day")
+        said = {who: [] for who in people}
+        for who, coupled, uncoupled in found.fetchall():
+            said[who].append((coupled, uncoupled))
+        for who, loads in people.items():
+            for n, row in enumerate(said[who]):
+                expected = acwr(loads[: n + 1])
+                if expected is None:
+                    assert row == (None, None)
+                else:
+                    assert row == (pytest.approx(expected.coupled), pytest.approx(expected.uncoupled))
+
+    @given(st.floats(0, 700, allow_nan=False), st.integers(0, 30))
+    def test_one_repetition_maximum(self, kg: float, reps: int) -> None:
+        macros = Environment(autoescape=False).from_string((DBT / "macros/training.sql").read_text()).module  # noqa: S701
+        sql = macros.epley_e1rm(f"cast({kg!r} as double)", f"{reps}")
+        [(found,)] = duckdb.execute(f"select cast({sql} as double)").fetchall()
+        expected = metrics.epley_1rm_kg(kg, reps)
+        assert found == (pytest.approx(expected) if expected is not None else None)
+
+    def test_load_of_a_session_and_volume(self) -> None:
+        sql = (DBT / "models/marts/training/fct_workouts.sql").read_text()
+        assert "workout.session_rpe * workout.duration_minutes as session_load" in sql
+        sql = (DBT / "models/intermediate/training/int_workout_exercises.sql").read_text()
+        assert "sum(coalesce(weight_kg, 0) * reps) as volume_kg" in sql

@@ -1,0 +1,331 @@
+"""Programmes: phases, supersets, rules, templates, and versions that never alter what was logged."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from contracts.events.registry import EVENTS
+from contracts.events.training import PlanUpdated
+from contracts.ids import new_id
+from operational_api.core.models import OutboxEvent
+from operational_api.training.models import Client, PlannedExercise, Workout, WorkoutSet
+from operational_api.training.service import plans, programmes, workouts
+from operational_api.training.service.plans import Line, PhasePlan, Plan
+from operational_api.training.service.workouts import Log, SetDone
+from tests.factories import account_of, make_account, make_client, make_coach, make_exercise, make_template
+from tests.operational_api.conftest import SignIn
+
+NOW = datetime.now(UTC).replace(hour=12)
+TODAY = NOW.date()
+
+
+@pytest.fixture
+def mia(session: Session) -> Client:
+    return make_client(session, coach=make_coach(session), time_zone="UTC")
+
+
+@pytest.fixture
+def squat(session: Session) -> int:
+    return make_exercise(session, name="Back Squat").id
+
+
+@pytest.fixture
+def row(session: Session) -> int:
+    return make_exercise(session, name="Row").id
+
+
+@pytest.fixture
+def coach(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
+    """Mia's coach."""
+    return sign_in(account_of(session, session.get_one(programmes_coach(), mia.coach_id)))
+
+
+def programmes_coach() -> Any:
+    from operational_api.scheduling.models import Coach
+
+    return Coach
+
+
+def body(*lines: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """A programme of two weeks, once a week."""
+    told = {"name": "Base", "goal": "strength", "starts_on": TODAY.isoformat(), "weeks": 2, "sessions_per_week": 1}
+    return told | {"lines": list(lines)} | given
+
+
+def line(exercise_id: int, **given: Any) -> dict[str, Any]:
+    return {"day": 1, "exercise_id": exercise_id, "sets": 3, "reps": 5, "weight_kg": 60} | given
+
+
+def events(session: Session, type_: str) -> list[dict[str, Any]]:
+    query = select(OutboxEvent.payload).where(OutboxEvent.type == type_)
+    return list(session.scalars(query.order_by(OutboxEvent.position)))
+
+
+class TestPlan:
+    def test_has_phases_supersets_and_rules(self, coach: TestClient, mia: Client, squat: int, row: int) -> None:
+        rule = {"kind": "linear", "step_kg": 2.5}
+        plan = body(
+            line(squat, superset="A", progression=rule),
+            line(row, superset="A", phase=2, note="slowly"),
+            line(row, superset="A", phase=1),
+            customer_id=str(mia.id),
+            phases=[{"name": "Build", "weeks": 1}, {"name": "Deload", "weeks": 1, "load_percent": 90}],
+        )
+        answer = coach.post("/api/training/programmes", json=plan)
+        assert answer.status_code == 201, answer.text
+        read = answer.json()
+        assert [phase["name"] for phase in read["phases"]] == ["Build", "Deload"]
+        assert [(one["superset"], one["phase"], one["note"]) for one in read["lines"]] == [
+            ("A", None, None), ("A", 2, "slowly"), ("A", 1, None),
+        ]  # fmt: skip
+        assert read["lines"][0]["progression"] == rule | {"increment_kg": 2.5}
+
+    WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"phases": [{"name": "Build", "weeks": 1}]}, "training.invalid_plan"),
+        ({"lines": [{"phase": 1}]}, "training.invalid_plan"),
+        ({"lines": [{"superset": "A"}]}, "training.invalid_plan"),
+        ({"lines": [{"day": 2}]}, "training.invalid_dates"),
+        ({"lines": [{"progression": {"kind": "magic"}}]}, "core.invalid_request"),
+        ({"starts_on": "2020-01-01"}, "training.invalid_dates"),
+    )
+
+    def test_refuses_what_does_not_fit(self, coach: TestClient, mia: Client, squat: int) -> None:
+        for change, code in self.WRONG:
+            given = change | {"lines": [line(squat, **one) for one in change.get("lines", [{}])]}
+            answer = coach.post("/api/training/programmes", json=body(customer_id=str(mia.id)) | given)
+            assert (answer.status_code, answer.json()["code"]) == (422, code), change
+
+    def test_asks_for_more_when_the_last_time_was_enough(self, session: Session, mia: Client, squat: int) -> None:
+        rule = {"kind": "linear", "step_kg": 2.5, "increment_kg": 2.5}
+        plan = Plan(
+            [Line(1, squat, 2, 5, Decimal(60), progression=rule)],
+            [PhasePlan("Build", 2), PhasePlan("Deload", 1, load_percent=90, extra_sets=-1)],
+        )
+        programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="Base", goal="strength", starts_on=TODAY, weeks=3,
+            sessions_per_week=1, plan=plan, now=NOW,
+        )  # fmt: skip
+        first, second, third = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        assert [one.prescription.weight_kg for one in plans.asked_for(session, first)] == [60]
+        log(session, mia, first.id, [SetDone(squat, 5, 60), SetDone(squat, 5, 60)])
+        assert [one.prescription.weight_kg for one in plans.asked_for(session, second)] == [62.5]
+        [deload] = plans.asked_for(session, third)
+        assert (deload.prescription.sets, deload.prescription.weight_kg) == (1, 55)
+
+
+def log(session: Session, client: Client, workout_id: Any, sets: list[SetDone]) -> Workout:
+    return workouts.log_workout(
+        session, workout_id=workout_id, client=client, log=Log(sets, completed_at=NOW), logged_by=client.id, now=NOW
+    )
+
+
+class TestVersions:
+    def test_a_change_is_a_version_that_says_who_and_why(
+        self, session: Session, coach: TestClient, mia: Client, squat: int
+    ) -> None:
+        first = coach.post("/api/training/programmes", json=body(line(squat), customer_id=str(mia.id))).json()
+        address = f"/api/training/programmes/{first['id']}"
+        told = {"lines": [line(squat, reps=8)], "version": 1, "reason": "more volume"}
+        second = coach.put(f"{address}/lines", json=told).json()
+        assert (second["version"], second["lines"][0]["reps"]) == (2, 8)
+        again = coach.put(f"{address}/lines", json=told | {"version": 2}).json()
+        assert again["version"] == 2, "the same plan is no new version"
+        stale = coach.put(f"{address}/lines", json={"lines": [line(squat, reps=3)], "version": 1})
+        assert (stale.status_code, stale.json()["code"]) == (409, "training.plan_changed")
+        versions = coach.get(f"{address}/versions").json()
+        assert [(one["version"], one["reason"]) for one in versions] == [(2, "more volume"), (1, None)]
+        [event] = events(session, PlanUpdated.type)
+        assert (event["plan_version"], event["customer_id"]) == (2, str(mia.id))
+
+    def test_an_archived_one_leaves_the_calendar_and_is_not_changed(
+        self, session: Session, coach: TestClient, mia: Client, squat: int
+    ) -> None:
+        made = coach.post("/api/training/programmes", json=body(line(squat), customer_id=str(mia.id))).json()
+        address = f"/api/training/programmes/{made['id']}"
+        for _ in range(2):
+            assert coach.post(f"{address}/archive").json()["status"] == "archived"
+        assert session.scalars(select(Workout)).all() == []
+        assert len(events(session, "training.programme_archived")) == 1
+        assert coach.put(f"{address}/lines", json={"lines": [line(squat, reps=3)]}).status_code == 409
+
+    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(["log", "change", "archive", "assign"]), st.integers(1, 12)),
+            min_size=3, max_size=9,
+        )
+    )  # fmt: skip
+    def test_no_change_ever_alters_what_was_logged(
+        self, session: Session, mia: Client, squat: int, row: int, steps: list[tuple[str, int]]
+    ) -> None:
+        """Whatever happens to programmes, a logged workout keeps its sets, its version, and that version its lines."""
+        seen: dict[Any, Any] = {}
+        coach_id = new_id()
+
+        def assign(reps: int) -> programmes.Programme:
+            return programmes.assign_programme(
+                session, client=mia, coach_id=coach_id, name="P", goal="strength", starts_on=TODAY, weeks=3,
+                sessions_per_week=2, plan=Plan([Line(1, squat, 3, reps), Line(2, row, 3, reps)]), now=NOW,
+            )  # fmt: skip
+
+        current = assign(5)
+        for step, number in steps:
+            if step == "assign":
+                current = assign(number)
+            elif step == "archive":
+                programmes.archive_programme(session, programme_id=current.id, client=mia, now=NOW)
+            elif step == "change" and current.status != "archived":
+                plan = Plan([Line(2, row, number, number), Line(1, squat, 1, number, note=f"{number}")])
+                programmes.change_programme(session, programme_id=current.id, plan=plan, changed_by=coach_id, now=NOW)
+            elif step == "log":
+                planned = session.scalars(
+                    select(Workout.id).where(Workout.programme_id == current.id, Workout.status == "planned")
+                ).first()
+                if planned is not None:
+                    log(session, mia, planned, [SetDone(squat, number, 50.0 + number, rir=2)])
+                    seen[planned] = told(session, planned)
+            assert {one: told(session, one) for one in seen} == seen
+
+    def test_the_log_keeps_pointing_at_its_version(self, session: Session, mia: Client, squat: int) -> None:
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
+            sessions_per_week=1, plan=Plan([Line(1, squat, 3, 5)]), now=NOW,
+        )  # fmt: skip
+        first, second = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        log(session, mia, first.id, [SetDone(squat, 5, 60)])
+        programmes.change_programme(
+            session, programme_id=programme.id, plan=Plan([Line(1, squat, 3, 8)]), changed_by=new_id(), now=NOW
+        )
+        assert [one.prescription.reps for one in plans.asked_for(session, first)] == [5]
+        assert [one.prescription.reps for one in plans.asked_for(session, second)] == [8]
+
+
+def told(session: Session, workout_id: Any) -> Any:
+    """All that a logged workout says, and the plan it was done by."""
+    workout = session.get_one(Workout, workout_id, populate_existing=True)
+    sets = session.execute(
+        select(WorkoutSet.exercise_id, WorkoutSet.reps, WorkoutSet.weight_kg, WorkoutSet.rpe, WorkoutSet.rir)
+        .where(WorkoutSet.workout_id == workout_id).order_by(WorkoutSet.position)
+    ).all()  # fmt: skip
+    plan = session.execute(
+        select(PlannedExercise.id, PlannedExercise.day, PlannedExercise.reps, PlannedExercise.note)
+        .where(
+            PlannedExercise.programme_id == workout.programme_id,
+            PlannedExercise.version == workout.programme_version,
+        )
+        .order_by(PlannedExercise.id)
+    ).all()
+    assert plan, "a logged workout has lost its plan"
+    return workout.status, workout.title, workout.scheduled_on, workout.programme_version, sets, plan
+
+
+class TestTemplates:
+    def test_are_given_to_a_client_from_a_day_on(
+        self, session: Session, coach: TestClient, mia: Client, squat: int
+    ) -> None:
+        kept = coach.post("/api/training/templates", json={
+            name: value for name, value in body(line(squat, weight_kg=62.5)).items() if name != "starts_on"
+        }).json()  # fmt: skip
+        given = {"customer_id": str(mia.id), "starts_on": (TODAY + timedelta(days=3)).isoformat()}
+        made = coach.post(f"/api/training/templates/{kept['id']}/assignments", json=given).json()
+        assert (made["template_id"], made["starts_on"], made["lines"][0]["weight_kg"]) == (
+            kept["id"], given["starts_on"], 62.5,
+        )  # fmt: skip
+        again = coach.put(f"/api/training/templates/{kept['id']}", json=body(line(squat, reps=12))).json()
+        assert again["version"] == 2
+        programme = coach.get(f"/api/training/programmes?customer_id={mia.id}").json()["items"][0]
+        assert programme["lines"][0]["reps"] == 5, "what was given stays"
+
+    def test_archived_ones_are_gone_from_the_list(self, session: Session, coach: TestClient, mia: Client) -> None:
+        template = make_template(session, coach=session.get_one(programmes_coach(), mia.coach_id))
+        assert [one["id"] for one in coach.get("/api/training/templates").json()] == [str(template.id)]
+        coach.post(f"/api/training/templates/{template.id}/archive")
+        assert coach.get("/api/training/templates").json() == []
+        given = {"customer_id": str(mia.id), "starts_on": TODAY.isoformat()}
+        assert coach.post(f"/api/training/templates/{template.id}/assignments", json=given).status_code == 404
+
+    def test_are_not_another_coachs(self, session: Session, coach: TestClient, sign_in: SignIn) -> None:
+        theirs = make_template(session, coach=make_coach(session))
+        assert coach.post(f"/api/training/templates/{theirs.id}/archive").status_code == 404
+        assert coach.get("/api/training/templates").json() == []
+        lead = sign_in(make_account(session, role="lead_coach"))
+        assert [one["id"] for one in lead.get("/api/training/templates").json()] == [str(theirs.id)]
+
+
+class TestEvents:
+    """What other worlds read of training: its fields are a promise. A field that changes its meaning is a version."""
+
+    PROMISED: dict[str, tuple[int, set[str]]] = {
+        "training.plan_updated": (1, {"programme_id", "customer_id", "coach_id", "plan_version"}),
+        "training.programme_archived": (1, {"programme_id", "customer_id"}),
+        "training.personal_record_set": (
+            1, {"customer_id", "workout_id", "exercise_id", "kind", "value", "previous"},
+        ),
+        "training.screening_answered": (1, {"customer_id", "screening_id", "holds_training"}),
+        "training.onboarding_step_left": (1, {"customer_id", "step", "outcome"}),
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("type_", sorted(PROMISED))
+    def test_say_what_was_promised(self, type_: str) -> None:
+        version, fields = self.PROMISED[type_]
+        cls = EVENTS[type_]
+        assert (cls.version, set(cls.model_fields) - {"event_id", "occurred_at"}) == (version, fields)
+        assert cls.aggregate in fields
+
+
+class TestStatements:
+    """However many programmes, lines and phases a client has, lists and pages ask as often."""
+
+    @pytest.fixture
+    def counted(self, session: Session) -> Callable[[Callable[[], object]], int]:
+        def count(ask: Callable[[], object]) -> int:
+            sent: list[str] = []
+
+            def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
+                sent.append(statement)
+
+            connection = session.connection()
+            event.listen(connection, "before_cursor_execute", note)
+            ask()
+            event.remove(connection, "before_cursor_execute", note)
+            return len(sent)
+
+        return count
+
+    def test_of_programmes_and_of_a_planned_workout(
+        self, session: Session, mia: Client, squat: int, row: int, counted: Callable[[Callable[[], object]], int]
+    ) -> None:
+        rule = {"kind": "linear", "step_kg": 2.5}
+
+        def assign(lines: int) -> None:
+            plan = Plan([Line(1, (squat, row)[n % 2], 3, 5, Decimal(60), progression=rule) for n in range(lines)])
+            programmes.assign_programme(
+                session, client=session.get_one(Client, mia.id), coach_id=new_id(), name="P", goal="strength",
+                starts_on=TODAY, weeks=2, sessions_per_week=1, plan=plan, now=NOW,
+            )  # fmt: skip
+            session.flush()
+            session.expunge_all()
+
+        def planned() -> Workout:
+            return session.scalars(select(Workout).where(Workout.status == "planned")).all()[0]
+
+        assign(2)
+        few = (
+            counted(lambda: programmes.programmes_of(session, mia.id)),
+            counted(lambda: plans.asked_for(session, planned())),
+        )
+        for _ in range(4):
+            assign(12)
+        many = (
+            counted(lambda: programmes.programmes_of(session, mia.id)),
+            counted(lambda: plans.asked_for(session, planned())),
+        )
+        assert few == many == (3, 6)
