@@ -148,7 +148,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /plans",
     ),
     "commerce.read_refund_requests": ("GET /api/commerce/refund-requests",),
-    "commerce.receive_webhook": ("POST /webhooks/stripe",),
+    "commerce.receive_webhook": ("POST /webhooks/stripe", "POST /webhooks/momo"),
     "commerce.request_refund": (
         "POST /api/commerce/refund-requests",
         "POST /api/commerce/refund-requests/{request_id}/withdrawal",
