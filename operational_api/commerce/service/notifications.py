@@ -16,7 +16,7 @@ from operational_api.commerce.errors import MalformedWebhook
 from operational_api.commerce.models import CheckoutSession
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers import momo_signing as signing
-from operational_api.commerce.service import findings, outcomes, settling
+from operational_api.commerce.service import findings, settling
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.settings import MomoSettings
 from operational_api.core import inbox
@@ -108,8 +108,9 @@ def follow_up(session: Session, providers: Providers, message: InboxMessage, *, 
     locked_customer(session, row.customer_id)
     session.refresh(row)
     if told["amount"] != row.amount_minor:
-        if row.status in outcomes.LIVE:
-            settling.refuse(session, row, paid_minor=told["amount"], note="A notification", now=now)
+        findings.record(
+            session, [settling.differs(row, paid_minor=told["amount"], note="A notification; not acted on.")], now=now
+        )
         return
     if row.status == "refused":
         return

@@ -68,7 +68,8 @@ def _refund(session: Session, providers: Providers, id_: UUID, now: datetime) ->
 
 
 def follow(session: Session, providers: Providers, row: CheckoutSession, *, now: datetime) -> bool:
-    """Look at one page; a payment that is not the one we asked for is refused and written down.
+    """Look at one page; a payment that is not the one we asked for is refused and written down:
+    nothing is granted for it until somebody decides.
 
     Returns:
         Whether the provider answered.
@@ -76,21 +77,15 @@ def follow(session: Session, providers: Providers, row: CheckoutSession, *, now:
     try:
         return outcomes.look_again(session, providers.of(row.provider), row, now=now)
     except PaymentDiffers as error:
-        refuse(session, row, paid_minor=error.paid_minor, note="The provider's answer", now=now)
+        row.status, row.next_look_at = "refused", None
+        session.flush()
+        findings.record(session, [differs(row, paid_minor=error.paid_minor, note="The provider's answer.")], now=now)
         return True
 
 
-def refuse(session: Session, row: CheckoutSession, *, paid_minor: int | None, note: str, now: datetime) -> None:
-    """Note that a page was paid otherwise than we asked: nothing is granted for it until somebody decides."""
-    row.status, row.next_look_at = "refused", None
-    session.flush()
-    findings.record(
-        session,
-        [
-            findings.Difference(
-                row.provider, "wrong_amount", row.provider_session_id or str(row.id), currency="VND",
-                ours_minor=row.amount_minor, theirs_minor=paid_minor, customer_id=row.customer_id, note=note,
-            )
-        ],
-        now=now,
+def differs(row: CheckoutSession, *, paid_minor: int | None, note: str) -> findings.Difference:
+    """A page that was paid otherwise than we asked."""
+    return findings.Difference(
+        row.provider, "wrong_amount", row.provider_session_id or str(row.id), currency="VND",
+        ours_minor=row.amount_minor, theirs_minor=paid_minor, customer_id=row.customer_id, note=note,
     )  # fmt: skip

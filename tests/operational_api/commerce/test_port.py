@@ -468,7 +468,7 @@ class TestMomoAlone:
         momo_server.pay(str(page.url))
         [told] = momo_server.notifications(str(page.id))
         self.handle(desk, momo_server.signed({**told, "amount": 1000}))
-        assert (desk.one(CheckoutSession).status, desk.all(SessionPack), desk.held()) == ("refused", [], 0)
+        assert (desk.one(CheckoutSession).status, desk.all(SessionPack), desk.held()) == ("open", [], 0)
         found = desk.one(ReconciliationFinding)
         assert (found.kind, found.subject, found.ours_minor, found.theirs_minor) == (
             "wrong_amount", str(page.id), PRICE, 1000,
