@@ -9,7 +9,7 @@ from contracts.events.envelope import Event
 from operational_api.commerce import providers
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
-from operational_api.commerce.service import approvals, notifications, settling, subscriptions, webhooks
+from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
 from operational_api.core.models import InboxMessage
 
 
@@ -28,6 +28,11 @@ def settle_due(session: Session, now: datetime) -> None:
     settling.settle_due(session, providers.all_configured(), now=now)
 
 
+def compare_books(session: Session, now: datetime) -> None:
+    """Compare each provider's books with ours, once a day."""
+    reconciliation.run_due(session, providers.books_configured(), now=now)
+
+
 def end_due_memberships(session: Session, now: datetime) -> None:
     """End memberships without a provider whose last day has come."""
     subscriptions.end_due(session, now=now)
@@ -41,5 +46,6 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
+    ("commerce.compare_books", timedelta(hours=1), compare_books),
     ("commerce.expire_requests", timedelta(minutes=5), approvals.REFUNDS.expire),
 ]

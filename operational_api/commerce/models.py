@@ -331,6 +331,8 @@ class ProviderMovement(Base):
         CheckConstraint("kind in ('payment', 'refund', 'dispute', 'dispute_reversal', 'payout', 'other')", name="kind"),
         Index("ix_provider_movements_occurred_at", "provider", "occurred_at"),
         Index("ix_provider_movements_payout_id", "provider", "payout_id"),
+        Index("ix_provider_movements_source_id", "provider", "source_id"),
+        Index("ix_provider_movements_object_id", "provider", "object_id"),
         SCHEMA,
     )
     provider: Mapped[str] = mapped_column(String(20), primary_key=True)

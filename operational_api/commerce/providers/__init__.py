@@ -6,8 +6,9 @@ from functools import cache
 
 from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.providers.momo import MomoProvider
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import Books, PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
+from operational_api.commerce.providers.stripe_books import StripeBooks
 from operational_api.commerce.settings import MomoSettings, StripeSettings
 
 
@@ -46,6 +47,13 @@ def assembled(stripe: PaymentProvider, momo: MomoSettings) -> Providers:
 def configured() -> PaymentProvider:
     """The provider that bills memberships, as this process's environment names it; one for the life of the process."""
     return StripeProvider(StripeSettings())
+
+
+@cache
+def books_configured() -> list[Books]:
+    """The books that this process's environment gives access to."""
+    settings = StripeSettings()
+    return [StripeBooks(settings)] if settings.secret_key.get_secret_value() else []
 
 
 @cache

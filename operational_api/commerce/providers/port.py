@@ -3,7 +3,7 @@
 Adapters translate; they hold no rule of ours. Times are aware UTC, money is minor units with an upper-case currency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -181,6 +181,25 @@ class ProviderPayout:
     status: str
     sent_at: datetime
     arrives_at: datetime
+
+
+class Books(Protocol):
+    """A provider's books, read for comparing them with ours. Every call may raise ProviderUnavailable.
+
+    Attributes:
+        is_live: Whether the account is no test account.
+        tells_fees: Whether a payment's fee stands beside it, and not only in the settlement.
+    """
+
+    name: str
+    is_live: bool
+    tells_fees: bool
+
+    def movements(self, since: datetime, until: datetime) -> Iterator[ProviderMovement]:
+        """Every line booked in a span."""
+
+    def payouts(self, since: datetime, until: datetime) -> Iterator[ProviderPayout]:
+        """Every payout made in a span."""
 
 
 class PaymentProvider(Protocol):

@@ -125,6 +125,7 @@ def upgrade() -> None:
     )
     for table, columns in (
         ("provider_movements", ["provider", "occurred_at"]), ("provider_movements", ["provider", "payout_id"]),
+        ("provider_movements", ["provider", "source_id"]), ("provider_movements", ["provider", "object_id"]),
         ("provider_payouts", ["provider", "sent_at"]), ("reconciliation_runs", ["provider", "ran_at"]),
     ):  # fmt: skip
         op.create_index(f"ix_{table}_{columns[-1]}", table, columns, schema="commerce")
