@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
+from operational_api.commerce import books
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
 from operational_api.commerce.providers import Providers, assembled
 from operational_api.commerce.providers.port import PaymentProvider
@@ -297,3 +298,4 @@ def receive_momo_notification(
 
 
 router.include_router(api)
+router.include_router(books.router)

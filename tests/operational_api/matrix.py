@@ -38,6 +38,8 @@ ROLES_OF: dict[str, str] = {
     "commerce.request_refund": "support finance admin",
     "commerce.read_refund_requests": "support finance admin",
     "commerce.approve_refund": "finance admin",
+    "commerce.read_differences": "finance admin",
+    "commerce.resolve_difference": "finance admin",
     "compliance.read_audit": "admin",
     "compliance.read_readings": "customer",
     "compliance.read_consents": "customer",
@@ -431,6 +433,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
+    "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.resolve_difference": (
+        "POST /api/commerce/differences/{finding_id}/resolution",
+        "POST /staff/books/{finding_id}/resolve",
+    ),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
 }
@@ -557,6 +564,7 @@ NOBODYS = {
         for kind in ("refunds", "roles", "factor-resets", "exports")
         for answer in ("approve", "refuse", "withdraw")
     ),
+    "POST /api/commerce/differences/{finding_id}/resolution", "POST /staff/books/{finding_id}/resolve",
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,18 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from pydantic import SecretStr
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce import ledger
+from operational_api.commerce.errors import FindingNotFound, FindingResolved, ReasonNeeded
 from operational_api.commerce.models import (
     Customer,
     Dispute,
+    FindingResolution,
     Invoice,
     LedgerJournal,
     LedgerLine,
@@ -27,7 +31,14 @@ from operational_api.commerce.models import (
     ProviderPayout,
     Refund,
 )
+from operational_api.commerce.providers.stripe_books import StripeBooks
 from operational_api.commerce.reconcile import Span, differences
+from operational_api.commerce.service import findings, reconciliation, refunds
+from operational_api.commerce.settings import StripeSettings
+from operational_api.core.models import AuditEntry, OutboxEvent
+from tests.factories import make_account
+from tests.operational_api.commerce.conftest import Shop
+from tests.operational_api.conftest import SignIn
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 MARCH = Span("stripe", START, END, is_live=True, tells_fees=True)
@@ -497,3 +508,99 @@ class TestDifferences:
         month.save(session)
         later = Span("stripe", END + timedelta(days=5), END + timedelta(days=9), is_live=True, tells_fees=True)
         assert differences(session, later) == []
+
+
+NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
+SHORT = findings.Difference("stripe", "wrong_amount", "pi_1", currency="EUR", ours_minor=100, theirs_minor=90)
+
+
+def resolve(session: Session, finding_id: UUID, outcome: str, reason: str = "Asked the bank") -> None:
+    findings.resolve(session, finding_id=finding_id, outcome=outcome, reason=reason, actor_id=new_id(), now=NOON)
+
+
+class TestFindings:
+    def test_is_written_down_and_announced_once(self, session: Session) -> None:
+        assert len(findings.record(session, [SHORT], now=NOON)) == 1
+        assert findings.record(session, [SHORT], now=NOON) == []
+        assert findings.record(session, [SHORT], now=NOON + timedelta(days=1)) == []
+        assert list(session.scalars(select(OutboxEvent.type))) == ["commerce.difference_found"]
+
+    @pytest.mark.parametrize(("outcome", "again"), [
+        ("accepted", 0), ("no_fault", 0), ("booked", 1), ("provider_corrected", 1),
+    ])  # fmt: skip
+    def test_what_was_said_to_be_corrected_is_raised_again_when_it_was_not(
+        self, session: Session, outcome: str, again: int
+    ) -> None:
+        [first] = findings.record(session, [SHORT], now=NOON)
+        resolve(session, first, outcome)
+        assert len(findings.record(session, [SHORT], now=NOON + timedelta(days=1))) == again
+        worse = replace(SHORT, theirs_minor=10)
+        assert len(findings.record(session, [worse], now=NOON + timedelta(days=2))) == 1 - again
+
+    def test_is_resolved_once_with_a_reason_and_stays_so(self, session: Session) -> None:
+        [id_] = findings.record(session, [SHORT], now=NOON)
+        with pytest.raises(ReasonNeeded):
+            resolve(session, id_, "booked", "  ")
+        resolve(session, id_, "booked")
+        with pytest.raises(FindingResolved):
+            resolve(session, id_, "accepted")
+        with pytest.raises(FindingNotFound):
+            resolve(session, new_id(), "booked")
+        [entry] = session.scalars(select(AuditEntry).where(AuditEntry.action == "commerce.resolve_difference"))
+        assert entry.details["reason"] == "Asked the bank"
+        with pytest.raises(DBAPIError), session.begin_nested():
+            session.execute(update(FindingResolution).values(reason="another"))
+
+    def test_pages_keep_their_place(self, session: Session) -> None:
+        made = [replace(SHORT, subject=f"pi_{number}") for number in range(5)]
+        findings.record(session, made, now=NOON)
+        first, cursor = findings.page(session, is_resolved=False, limit=3)
+        second, end = findings.page(session, is_resolved=False, limit=3, cursor=cursor)
+        assert [len(first), len(second), end] == [3, 2, None]
+        assert {line.finding.subject for line in (*first, *second)} == {one.subject for one in made}
+
+
+class TestRun:
+    def test_stripes_own_books_agree_and_a_missing_payment_is_found_once(self, own_shop: Shop) -> None:
+        shop = own_shop
+        shop.buy(shop.plan(kind="pack"))
+        payment = shop.one(Payment)
+        refunds.refund_payment(
+            shop.session, shop.provider, payment_id=payment.id, amount_minor=1000, reason="Ill", now=datetime.now(UTC)
+        )
+        shop.stripe.client().v1.payouts.create({"amount": 500, "currency": "eur"})
+        key = SecretStr(shop.stripe.secret_key)
+        books = StripeBooks(StripeSettings(api_base=shop.stripe.url, secret_key=key))
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        assert books.is_live is False
+        [outcome] = reconciliation.run_due(shop.session, [books], now=tomorrow)
+        assert (outcome.movements, outcome.found) == (3, 0)
+        assert reconciliation.run_due(shop.session, [books], now=tomorrow) == []
+        client = shop.stripe.client()
+        client.v1.payment_intents.create(
+            {"amount": 700, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+        )
+        outcomes = [reconciliation.run(shop.session, books, now=tomorrow) for _ in range(2)]
+        assert [(one.found, len(one.new)) for one in outcomes] == [(1, 1), (1, 0)]
+        [line], _ = findings.page(shop.session, is_resolved=False, limit=5)
+        assert (line.finding.kind, line.finding.theirs_minor) == ("missing_at_us", 700)
+
+
+class TestPages:
+    def test_finance_resolves_a_difference(self, session: Session, sign_in: SignIn) -> None:
+        [id_] = findings.record(session, [SHORT], now=NOON)
+        client = sign_in(make_account(session, role="finance"))
+        assert "Another amount" in client.get("/staff/books").text
+        [item] = client.get("/api/commerce/differences").json()["items"]
+        assert (item["id"], item["ours_minor"], item["resolution"]) == (str(id_), 100, None)
+        form = {"outcome": "accepted", "reason": "A cent of the bank's"}
+        assert client.post(f"/staff/books/{id_}/resolve", data=form).status_code == 303
+        assert "The books agree" in client.get("/staff/books").text
+        assert "A cent of the bank" in client.get("/staff/books?show=resolved").text
+        again = client.post(f"/api/commerce/differences/{id_}/resolution", json=form)
+        assert (again.status_code, again.json()["code"]) == (409, "commerce.finding_resolved")
+
+    def test_support_does_not_see_the_books(self, session: Session, sign_in: SignIn) -> None:
+        client = sign_in(make_account(session, role="support"))
+        assert client.get("/staff/books").status_code == 403
+        assert client.get("/api/commerce/differences").status_code == 403

@@ -105,6 +105,8 @@ staff := {
 	"identity.read_factor_resets": {"front_desk", "support", "admin"},
 	"identity.request_factor_reset": {"front_desk", "support", "admin"},
 	"scheduling.see_day": {"front_desk", "support", "admin"},
+	"commerce.read_differences": {"finance", "admin"},
+	"commerce.resolve_difference": {"finance", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
 }
