@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -143,13 +143,10 @@ def page(
     query = select(ReconciliationFinding, FindingResolution).outerjoin(
         FindingResolution, FindingResolution.finding_id == ReconciliationFinding.id
     )
-    query = query.where(_is_resolved() if is_resolved else ~_is_resolved())
+    is_done = FindingResolution.finding_id.is_not(None)
+    query = query.where(is_done if is_resolved else ~is_done)
     if cursor:
         [last] = paging.after(cursor, UUID)
         query = query.where(ReconciliationFinding.id < last)
     rows = session.execute(query.order_by(ReconciliationFinding.id.desc()).limit(limit + 1)).all()
     return paging.cut([Line(*row) for row in rows], limit, lambda line: (line.finding.id,))
-
-
-def _is_resolved() -> ColumnElement[bool]:
-    return exists().where(FindingResolution.finding_id == ReconciliationFinding.id)
