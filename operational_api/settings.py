@@ -52,6 +52,9 @@ class ApiSettings(BaseSettings):
     stripe_webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
 
+    momo_api_base: str = "https://payment.momo.vn"
+    """MoMo's origin, whose page forms of ours lead to; the rest of MoMo's is `commerce.settings.MomoSettings`."""
+
     url_signing_keys: SecretStr = SecretStr("")
     """`id:secret,id:secret`: keys of signed addresses, the first signs; empty takes one made from `session_secret`."""
     redis_url: SecretStr = SecretStr("")

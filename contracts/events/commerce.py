@@ -113,3 +113,27 @@ class RefundDecided(Event):
     decision: str
     decided_by: UUID | None
     requested_by: UUID
+
+
+class DifferenceFound(Event):
+    """A provider's books and ours differ about `subject`, an id of the provider's or of ours."""
+
+    type: ClassVar[str] = "commerce.difference_found"
+    aggregate: ClassVar[str] = "finding_id"
+    finding_id: UUID
+    provider: str
+    kind: str
+    subject: str
+    currency: str | None = None
+    ours_minor: int | None = None
+    theirs_minor: int | None = None
+
+
+class DifferenceResolved(Event):
+    """`outcome` is booked, provider_corrected, accepted or no_fault."""
+
+    type: ClassVar[str] = "commerce.difference_resolved"
+    aggregate: ClassVar[str] = "finding_id"
+    finding_id: UUID
+    outcome: str
+    resolved_by: UUID

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from contracts.money import Money
 from operational_api.commerce.models import RefundRequest
-from operational_api.commerce.router import payment_provider
+from operational_api.commerce.router import payment_providers
 from operational_api.commerce.service import approvals
 from operational_api.core.desks import Desk, Words
 from operational_api.core.principal import Principal
@@ -20,9 +20,8 @@ def _words(row: RefundRequest) -> Words:
 
 
 def _approve(request: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime) -> object:
-    return approvals.approve(
-        session, payment_provider(request), request_id=id_, principal=principal, reason=reason, now=now
-    )
+    provider = approvals.provider_for(session, payment_providers(request), request_id=id_)
+    return approvals.approve(session, provider, request_id=id_, principal=principal, reason=reason, now=now)
 
 
 REFUND_DESK = Desk("refunds", "Refund", "commerce.read_refund_requests", approvals.REFUNDS, _words, _approve)

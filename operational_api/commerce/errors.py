@@ -3,9 +3,11 @@
 DomainError
 |- AlreadySubscribed NotCancellable WrongCurrency CheckoutNotPaid PaymentNotRefundable InvalidTransition   409
 |- RefundNeedsApproval RefundAskedAlready RefundRequestClosed                                              409
+|- CheckoutUnknown PaymentDiffers FindingResolved                                                          409
 |- OwnRefundRequest (Forbidden)                                                                            403
-|- RefundTooLarge (Invalid)                                                                                422
+|- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded (Invalid)                                   422
 |- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound RefundRequestNotFound (NotFound) 404
+|- FindingNotFound (NotFound)                                                                              404
 |- MalformedWebhook                                                                                        400
 |- ProviderRefused                                                                                         502
 |- ProviderUnavailable (Unavailable)                                                                       503
@@ -44,6 +46,38 @@ class CheckoutNotFound(NotFound):
 
 class CheckoutNotPaid(DomainError):
     """This payment has not been completed. You have not been charged; start again from the plans page."""
+
+
+class CheckoutUnknown(DomainError):
+    """We do not know yet what came of your last payment. Please do not pay a second time: we ask until we know."""
+
+
+class PaymentDiffers(DomainError):
+    """This payment is not the one we asked for. We have been told, and write to you."""
+
+    def __init__(self, *, asked_minor: int, paid_minor: int | None) -> None:
+        super().__init__(asked_minor=asked_minor, paid_minor=paid_minor)
+        self.paid_minor = paid_minor
+
+
+class CurrencyNotTaken(Invalid):
+    """MoMo takes single payments in Vietnamese dong only."""
+
+
+class AmountNotTaken(Invalid):
+    """MoMo takes between 1,000 and 50,000,000 dong at once."""
+
+
+class ReasonNeeded(Invalid):
+    """Say what was done about it: whoever looks at the books later reads that."""
+
+
+class FindingNotFound(NotFound):
+    """There is no such finding."""
+
+
+class FindingResolved(DomainError):
+    """Somebody has resolved this already."""
 
 
 class PaymentNotFound(NotFound):

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
 from operational_api.commerce import providers
+from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
-from operational_api.commerce.service import approvals, subscriptions, webhooks
+from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
 from operational_api.core.models import InboxMessage
 
 
@@ -17,14 +18,34 @@ def on_stripe(session: Session, message: InboxMessage, provider: PaymentProvider
     webhooks.follow_up(session, provider or providers.configured(), message, now=datetime.now(UTC))
 
 
+def on_momo(session: Session, message: InboxMessage, found: Providers | None = None) -> None:
+    """Follow up one stored notification of MoMo's; the providers are the environment's unless given."""
+    notifications.follow_up(session, found or providers.all_configured(), message, now=datetime.now(UTC))
+
+
+def settle_due(session: Session, now: datetime) -> None:
+    """Ask providers about pages and refunds of which nobody knows yet what came of them."""
+    settling.settle_due(session, providers.all_configured(), now=now)
+
+
+def compare_books(session: Session, now: datetime) -> None:
+    """Compare each provider's books with ours, once a day."""
+    reconciliation.run_due(session, providers.books_configured(), now=now)
+
+
 def end_due_memberships(session: Session, now: datetime) -> None:
     """End memberships without a provider whose last day has come."""
     subscriptions.end_due(session, now=now)
 
 
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
-WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {webhooks.SOURCE: on_stripe}
+WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
+    webhooks.SOURCE: on_stripe,
+    notifications.SOURCE: on_momo,
+}
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships),
+    ("commerce.settle_due", timedelta(minutes=1), settle_due),
+    ("commerce.compare_books", timedelta(hours=1), compare_books),
     ("commerce.expire_requests", timedelta(minutes=5), approvals.REFUNDS.expire),
 ]

@@ -18,7 +18,17 @@ from operational_api.commerce.models import LedgerJournal, LedgerLine
 
 RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_payable"
 MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
+MOMO_BALANCE = "momo_balance"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
+
+
+def balance_at(provider: str) -> str:
+    """The account of the money that a provider holds for us; each provider has its own.
+
+    Raises:
+        KeyError: none is known by that name.
+    """
+    return {"stripe": STRIPE_BALANCE, "momo": MOMO_BALANCE}[provider]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +59,17 @@ def written_off(*, subtotal_minor: int, tax_minor: int) -> list[Line]:
     )
 
 
-def payment_captured(*, amount_minor: int, fee_minor: int) -> list[Line]:
-    """Money arrived at Stripe, less its fee."""
+def payment_captured(*, amount_minor: int, fee_minor: int, balance: str = STRIPE_BALANCE) -> list[Line]:
+    """Money arrived at the provider, less its fee."""
     return _balanced(
-        Line(STRIPE_BALANCE, amount_minor - fee_minor), Line(PAYMENT_FEES, fee_minor), Line(RECEIVABLE, -amount_minor)
+        Line(balance, amount_minor - fee_minor), Line(PAYMENT_FEES, fee_minor), Line(RECEIVABLE, -amount_minor)
     )
 
 
-def refund_paid(*, amount_minor: int, tax_minor: int) -> list[Line]:
+def refund_paid(*, amount_minor: int, tax_minor: int, balance: str = STRIPE_BALANCE) -> list[Line]:
     """Money given back, with the tax in it."""
     return _balanced(
-        Line(REFUNDS, amount_minor - tax_minor), Line(TAX_PAYABLE, tax_minor), Line(STRIPE_BALANCE, -amount_minor)
+        Line(REFUNDS, amount_minor - tax_minor), Line(TAX_PAYABLE, tax_minor), Line(balance, -amount_minor)
     )
 
 

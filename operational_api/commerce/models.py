@@ -3,10 +3,21 @@
 Amounts are integer minor units beside a currency; the ledger lines of one journal sum to 0.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core import approvals
@@ -194,10 +205,17 @@ class Payment(Base):
 
 
 class Refund(Base):
-    """Money given back. `status`: pending, succeeded, failed."""
+    """Money given back. `status`: pending, unknown (the provider's answer was lost), succeeded, failed.
+
+    `provider_key` is what the provider was asked with: asking again with it gives nothing back twice.
+    """
 
     __tablename__ = "refunds"
-    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"), SCHEMA)
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        Index("ix_refunds_next_look_at", "next_look_at", postgresql_where=text("status in ('pending', 'unknown')")),
+        SCHEMA,
+    )
     id: Mapped[Id]
     payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
     customer_id: Mapped[UUID]
@@ -207,6 +225,9 @@ class Refund(Base):
     status: Mapped[str] = mapped_column(String(20))
     provider_refund_id: Mapped[str | None] = mapped_column(unique=True)
     refunded_at: Mapped[RequiredTime]
+    provider_key: Mapped[str | None] = mapped_column(unique=True)
+    next_look_at: Mapped[datetime | None]
+    looks: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class RefundRequest(approvals.Request, Base):
@@ -259,8 +280,8 @@ class LedgerLine(Base):
     """One side of a journal: debit positive, credit negative. All lines of a journal are inserted by one statement,
     and a trigger refuses a statement after which any journal it touched does not sum to 0 per currency.
 
-    `account`: receivable, stripe_balance, membership_revenue, pack_revenue, tax_payable, payment_fees, refunds,
-    disputes, bad_debt.
+    `account`: receivable, stripe_balance, momo_balance, membership_revenue, pack_revenue, tax_payable, payment_fees,
+    refunds, disputes, bad_debt.
     """
 
     __tablename__ = "ledger_lines"
@@ -274,17 +295,124 @@ class LedgerLine(Base):
 
 
 class CheckoutSession(Base):
-    """A customer on the way through the provider's payment page, kept so that return and webhook meet."""
+    """A customer on the way through the provider's payment page, kept so that return and webhook meet.
+
+    `status`: open, unknown (money may have moved; we ask until we know), complete, expired, refused (paid otherwise
+    than we asked). While `next_look_at` is set the provider is asked then.
+    """
 
     __tablename__ = "checkout_sessions"
-    __table_args__ = (SCHEMA,)
+    __table_args__ = (
+        Index(
+            "ix_checkout_sessions_next_look_at", "next_look_at", postgresql_where=text("status in ('open', 'unknown')")
+        ),
+        SCHEMA,
+    )
     id: Mapped[Id]
     customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
     plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
     price_id: Mapped[UUID] = mapped_column(ForeignKey(PlanPrice.id))
     provider_session_id: Mapped[str | None] = mapped_column(unique=True)
     url: Mapped[str | None]
-    status: Mapped[str] = mapped_column(String(20))  # open, complete, expired
+    status: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[ServerTime]
     completed_at: Mapped[datetime | None]
     retries: Mapped[int] = mapped_column(Integer, server_default="0")
+    provider: Mapped[str] = mapped_column(String(20), server_default="stripe")
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)  # what the page asks for, where an invoice does not
+    next_look_at: Mapped[datetime | None]
+
+
+class ProviderMovement(Base):
+    """A line of a provider's books as it was imported: money paid, given back, taken away or paid out."""
+
+    __tablename__ = "provider_movements"
+    __table_args__ = (
+        CheckConstraint("kind in ('payment', 'refund', 'dispute', 'dispute_reversal', 'payout', 'other')", name="kind"),
+        Index("ix_provider_movements_occurred_at", "provider", "occurred_at"),
+        Index("ix_provider_movements_payout_id", "provider", "payout_id"),
+        Index("ix_provider_movements_source_id", "provider", "source_id"),
+        Index("ix_provider_movements_object_id", "provider", "object_id"),
+        SCHEMA,
+    )
+    provider: Mapped[str] = mapped_column(String(20), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    source_id: Mapped[str | None]
+    object_id: Mapped[str | None]
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    settled_minor: Mapped[AmountMinor]
+    settled_currency: Mapped[Currency]
+    fee_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
+    exchange_rate: Mapped[float | None] = mapped_column(Double)
+    provider_customer_id: Mapped[str | None]
+    payout_id: Mapped[str | None]
+    is_live: Mapped[bool] = mapped_column(server_default=text("true"))
+    occurred_at: Mapped[RequiredTime]
+
+
+class ProviderPayout(Base):
+    """Money that a provider sent to our bank account. `status`: pending, paid, failed."""
+
+    __tablename__ = "provider_payouts"
+    __table_args__ = (Index("ix_provider_payouts_sent_at", "provider", "sent_at"), SCHEMA)
+    provider: Mapped[str] = mapped_column(String(20), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    amount_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    status: Mapped[str] = mapped_column(String(20))
+    sent_at: Mapped[RequiredTime]
+    arrives_at: Mapped[RequiredTime]
+
+
+class ReconciliationFinding(Base):
+    """A difference between a provider's books and ours, append-only. `subject` names what differs: a provider's id."""
+
+    __tablename__ = "reconciliation_findings"
+    __table_args__ = (UniqueConstraint("provider", "kind", "subject", "found_on"), SCHEMA)
+    id: Mapped[Id]
+    provider: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str]
+    found_on: Mapped[date]
+    found_at: Mapped[RequiredTime]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    ours_minor: Mapped[int | None] = mapped_column(BigInteger)
+    theirs_minor: Mapped[int | None] = mapped_column(BigInteger)
+    customer_id: Mapped[UUID | None]
+    payment_id: Mapped[UUID | None]
+    note: Mapped[str] = mapped_column(server_default="")
+
+
+class FindingResolution(Base):
+    """What somebody did about a finding, and why; append-only.
+
+    `outcome`: booked (our books were corrected), provider_corrected, accepted, no_fault. The last two are not raised
+    again while the amounts stay.
+    """
+
+    __tablename__ = "finding_resolutions"
+    __table_args__ = (
+        CheckConstraint("outcome in ('booked', 'provider_corrected', 'accepted', 'no_fault')", name="outcome"),
+        SCHEMA,
+    )
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey(ReconciliationFinding.id), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str]
+    resolved_by: Mapped[UUID]
+    resolved_at: Mapped[RequiredTime]
+
+
+class ReconciliationRun(Base):
+    """One comparison with a provider's books, append-only: from when to when, over how much, with how many findings."""
+
+    __tablename__ = "reconciliation_runs"
+    __table_args__ = (Index("ix_reconciliation_runs_ran_at", "provider", "ran_at"), SCHEMA)
+    id: Mapped[Id]
+    provider: Mapped[str] = mapped_column(String(20))
+    since: Mapped[RequiredTime]
+    until: Mapped[RequiredTime]
+    ran_at: Mapped[RequiredTime]
+    movements: Mapped[int] = mapped_column(Integer)
+    new_findings: Mapped[int] = mapped_column(Integer)

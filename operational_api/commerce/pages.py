@@ -1,15 +1,15 @@
 """Pages of commerce: plans, the way to the payment page and back, the membership. They work without JavaScript."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from operational_api.commerce.errors import CheckoutNotPaid, ProviderUnavailable
+from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
-from operational_api.commerce.router import Provider
+from operational_api.commerce.router import AllProviders, Provider
 from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import checkout, invoices, packs, plans, subscriptions
 from operational_api.core.database import DbSession
@@ -35,12 +35,15 @@ REASONS = (
 )
 """What a leaving customer may tick; `Something else` opens their own words."""
 INVOICES_SHOWN = 12
+NAMES = {"stripe": "Stripe", "momo": "MoMo"}
+"""Providers as customers know them."""
 
 
 @router.get("/plans", response_class=HTMLResponse, dependencies=[Allowed("commerce.read_plans")])
 def show_plans(
     request: Request,
     session: DbSession,
+    providers: AllProviders,
     currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$")] = None,
 ) -> Response:
     """What we sell, in one currency: the one asked for, else the customer's own, else euros."""
@@ -63,6 +66,7 @@ def show_plans(
         currencies=sold_in,
         member=subscriptions.live_membership(session, customer_id) if customer_id else None,
         can_buy=customer_id is not None,
+        ways={kind: providers.choices(shown, is_recurring=kind == "membership") for kind in ("membership", "pack")},
         signup=f"/signup?next={quote(here, safe='')}",
     )
 
@@ -73,20 +77,22 @@ def go_to_payment(
     customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
-    provider: Provider,
+    providers: AllProviders,
     plan_code: Annotated[str, Form(max_length=100, pattern=NO_NUL)],
     currency: Annotated[str | None, Form(pattern="^[A-Z]{3}$")] = None,
+    provider: Annotated[Literal["stripe", "momo"], Form()] = "stripe",
 ) -> Response:
-    """Send the customer to Stripe's page; pressing twice leads to the same one."""
+    """Send the customer to the provider's page; pressing twice leads to the same one."""
     page = checkout.begin_checkout(
         session,
-        provider,
+        providers.of(provider),
         customer_id=customer_id,
         display_name=principal.display_name,
         plan_code=plan_code,
         currency=currency,
         public_url=request.app.state.settings.public_url,
         now=datetime.now(UTC),
+        others=providers.by_name,
     )
     return redirect(request, str(page.url))
 
@@ -96,18 +102,26 @@ def come_back(
     request: Request,
     customer_id: CurrentAccount,
     session: DbSession,
-    provider: Provider,
+    providers: AllProviders,
     session_id: Annotated[str, Query(max_length=255, pattern=NO_NUL)] = "",
+    order_id: Annotated[str, Query(alias="orderId", max_length=255, pattern=NO_NUL)] = "",
 ) -> Response:
-    """Say what came of the payment page. Loading it again changes nothing."""
+    """Say what came of the payment page. Loading it again changes nothing; what the address says is not believed.
+
+    Stripe brings `session_id`, MoMo `orderId` among others.
+    """
+    id_ = session_id or order_id
+    name = checkout.provider_of(session, id_)
+    if name is None:
+        raise CheckoutNotFound
     try:
         bought = checkout.confirm_checkout(
-            session, provider, provider_session_id=session_id, customer_id=customer_id, now=datetime.now(UTC)
+            session, providers.of(name), provider_session_id=id_, customer_id=customer_id, now=datetime.now(UTC)
         )
     except CheckoutNotPaid:
         return render(request, "commerce/checkout_open.html", status_code=409)
-    except ProviderUnavailable:
-        return render(request, "commerce/checkout_waiting.html", status_code=503)
+    except (ProviderUnavailable, CheckoutUnknown):
+        return render(request, "commerce/checkout_waiting.html", status_code=503, provider=NAMES[name])
     own = subscriptions.live_membership(session, customer_id) if bought.plan.kind == "membership" else None
     return render(request, "commerce/checkout_done.html", bought=bought, member=own)
 

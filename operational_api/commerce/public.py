@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.desks import REFUND_DESK
+from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
-from operational_api.commerce.service import approvals, customers, packs, plans, refunds
+from operational_api.commerce.service import approvals, customers, findings, packs, plans, reconciliation, refunds
 from operational_api.core.principal import Principal
 
 __all__ = [
-    "REFUND_DESK", "CurrentPlan", "PaymentMade", "PlanOffer", "current_plan", "current_plans", "ensure_customer",
-    "has_active_plan", "pack_sessions_left", "payments_of", "plans_for_sale", "request_refund", "return_pack_session",
-    "use_pack_session",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "comparisons",
+    "current_plan", "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
+    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "use_pack_session",
 ]  # fmt: skip
 
 
@@ -153,3 +154,66 @@ def request_refund(
         session, payment_id=payment_id, customer_id=customer_id, amount_minor=amount_minor, reason=reason,
         principal=principal, now=now,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BooksDiffer:
+    """A difference between a provider's books and ours; `outcome` and what follows are None while it waits."""
+
+    finding_id: UUID
+    provider: str
+    words: str
+    subject: str
+    found_at: datetime
+    currency: str | None
+    ours_minor: int | None
+    theirs_minor: int | None
+    customer_id: UUID | None
+    note: str
+    outcome: str | None
+    reason: str | None
+    resolved_by: UUID | None
+    resolved_at: datetime | None
+
+
+def differences(
+    session: Session, *, is_resolved: bool, limit: int, cursor: str | None
+) -> tuple[list[BooksDiffer], str | None]:
+    """Differences that wait, or that were resolved, the newest first. The caller decides who may ask."""
+    lines, following = findings.page(session, is_resolved=is_resolved, limit=limit, cursor=cursor)
+    return [
+        BooksDiffer(
+            finding_id=row.id, provider=row.provider, words=WORDS.get(row.kind, row.kind), subject=row.subject,
+            found_at=row.found_at, currency=row.currency, ours_minor=row.ours_minor, theirs_minor=row.theirs_minor,
+            customer_id=row.customer_id, note=row.note, outcome=done.outcome if done else None,
+            reason=done.reason if done else None, resolved_by=done.resolved_by if done else None,
+            resolved_at=done.resolved_at if done else None,
+        )
+        for line in lines
+        for row, done in ((line.finding, line.resolution),)
+    ], following  # fmt: skip
+
+
+def resolve_difference(
+    session: Session, finding_id: UUID, *, outcome: str, reason: str, actor_id: UUID, now: datetime
+) -> None:
+    """Say what was done about a difference, for good.
+
+    Raises:
+        FindingNotFound, FindingResolved, ReasonNeeded.
+    """
+    findings.resolve(session, finding_id=finding_id, outcome=outcome, reason=reason, actor_id=actor_id, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """When a provider's books were compared last, and how many of its lines."""
+
+    provider: str
+    ran_at: datetime
+    movements: int
+
+
+def comparisons(session: Session) -> list[Comparison]:
+    """The newest comparison with each provider."""
+    return [Comparison(row.provider, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]

@@ -1,12 +1,15 @@
-"""HTTP to service and back: plans, checkout, membership, invoices, refunds, and Stripe's webhooks."""
+"""HTTP to service and back: plans, checkout, membership, invoices, refunds, and the providers' webhooks."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
+from sqlalchemy.orm import Session
 
+from operational_api.commerce import books
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
+from operational_api.commerce.providers import Providers, assembled
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.schemas import (
@@ -23,8 +26,17 @@ from operational_api.commerce.schemas import (
     SubscriptionRead,
     WebhookRead,
 )
-from operational_api.commerce.service import approvals, checkout, invoices, plans, refunds, subscriptions, webhooks
-from operational_api.commerce.settings import RefundSettings, StripeSettings
+from operational_api.commerce.service import (
+    approvals,
+    checkout,
+    invoices,
+    notifications,
+    plans,
+    refunds,
+    subscriptions,
+    webhooks,
+)
+from operational_api.commerce.settings import MomoSettings, RefundSettings, StripeSettings
 from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
@@ -64,7 +76,34 @@ def payment_provider(request: Request) -> PaymentProvider:
     return provider
 
 
+def momo_settings(request: Request) -> MomoSettings:
+    """MoMo's settings, from the environment; tests put their own on the app."""
+    state = request.app.state
+    if not hasattr(state, "momo_settings"):
+        state.momo_settings = MomoSettings()
+    found: MomoSettings = state.momo_settings
+    return found
+
+
+def payment_providers(request: Request) -> Providers:
+    """Every provider of the app, made on first use and kept with their connections."""
+    state = request.app.state
+    stripe = payment_provider(request)
+    if not hasattr(state, "payment_providers") or state.payment_providers.of(stripe.name) is not stripe:
+        state.payment_providers = assembled(stripe, momo_settings(request))
+    found: Providers = state.payment_providers
+    return found
+
+
+def provider_of_payment(request: Request, session: Session, payment_id: UUID) -> PaymentProvider:
+    """The provider that a payment was made with; of a payment that nobody made, the one that bills memberships."""
+    found = payment_providers(request)
+    name = refunds.provider_of(session, payment_id=payment_id)
+    return found.by_name.get(name or "") or payment_provider(request)
+
+
 Provider = Annotated[PaymentProvider, Depends(payment_provider)]
+AllProviders = Annotated[Providers, Depends(payment_providers)]
 
 
 async def raw_body(request: Request) -> bytes:
@@ -85,19 +124,20 @@ def create_checkout(
     customer_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
-    provider: Provider,
+    providers: AllProviders,
     request: Request,
 ) -> CheckoutSession:
-    """Open a payment page at Stripe; send the customer to `url`."""
+    """Open the provider's payment page; send the customer to `url`."""
     return checkout.begin_checkout(
         session,
-        provider,
+        providers.of(body.provider),
         customer_id=customer_id,
         display_name=principal.display_name,
         plan_code=body.plan_code,
         currency=body.currency,
         public_url=request.app.state.settings.public_url,
         now=datetime.now(UTC),
+        others=providers.by_name,
     )
 
 
@@ -142,7 +182,7 @@ def create_refund(
     admin_id: CurrentAccount,
     principal: CurrentPrincipal,
     session: DbSession,
-    provider: Provider,
+    request: Request,
     settings: Annotated[RefundSettings, Depends(refund_settings)],
 ) -> Refund:
     """Give a customer's money back, as far as one person may alone."""
@@ -152,7 +192,7 @@ def create_refund(
     )
     return refunds.refund_payment(
         session,
-        provider,
+        provider_of_payment(request, session, body.payment_id),
         payment_id=body.payment_id,
         amount_minor=body.amount_minor,
         reason=body.reason,
@@ -187,11 +227,12 @@ def request_refund(body: RefundCreate, principal: CurrentPrincipal, session: DbS
     dependencies=[Allowed("commerce.approve_refund")],
 )
 def approve_refund(
-    request_id: UUID, principal: CurrentPrincipal, session: DbSession, provider: Provider, body: Decision | None = None
+    request_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request, body: Decision | None = None
 ) -> RefundRequest:
     """Give the money back that somebody else asked for."""
     return approvals.approve(
-        session, provider, request_id=request_id, principal=principal, reason=body.reason if body else "",
+        session, approvals.provider_for(session, payment_providers(request), request_id=request_id),
+        request_id=request_id, principal=principal, reason=body.reason if body else "",
         now=datetime.now(UTC),
     )  # fmt: skip
 
@@ -238,4 +279,23 @@ def receive_stripe_webhook(
     return WebhookRead(is_new=is_new)
 
 
+@router.post(
+    "/webhooks/momo",
+    tags=["webhooks"],
+    status_code=204,
+    response_class=Response,
+    responses={401: {"description": "Not signed by MoMo."}},
+    dependencies=[Allowed("commerce.receive_webhook")],
+)
+def receive_momo_notification(
+    body: Annotated[bytes, Depends(raw_body)],
+    session: DbSession,
+    settings: Annotated[MomoSettings, Depends(momo_settings)],
+) -> Response:
+    """Store a result that MoMo tells; the worker asks MoMo about it. Answered 204 also when it came before."""
+    is_taken = notifications.receive(session, body=body, settings=settings, now=datetime.now(UTC))
+    return Response(status_code=204 if is_taken else 401)
+
+
 router.include_router(api)
+router.include_router(books.router)

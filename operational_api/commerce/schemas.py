@@ -1,7 +1,7 @@
 """What crosses HTTP. Amounts are integer minor units beside a currency."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -59,10 +59,11 @@ class PlanList(BaseModel):
 
 
 class CheckoutCreate(BaseModel):
-    """What to buy. Without a currency: the customer's own."""
+    """What to buy. Without a currency: the customer's own. MoMo takes session packs in dong."""
 
     plan_code: PlanCode
     currency: CurrencyCode | None = None
+    provider: Literal["stripe", "momo"] = "stripe"
 
 
 class CheckoutRead(BaseModel):

@@ -1,7 +1,9 @@
-"""Where Stripe is and how it knows us, and what one person may decide alone.
+"""Where Stripe and MoMo are and how they know us, and what one person may decide alone.
 
 Read by the API and by the worker, which share the environment.
 """
+
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,11 +19,30 @@ class StripeSettings(BaseSettings):
     webhook_secrets: SecretStr = SecretStr("")
     """One or two signing secrets, comma separated: the old one stays valid while it is rotated out."""
     timeout_seconds: float = 10
+    max_retries: int = 2
+    """Of a call that got no answer, each with the first one's key."""
 
     @property
     def signing_secrets(self) -> list[str]:
         """The webhook secrets that are valid now."""
         return [secret.strip() for secret in self.webhook_secrets.get_secret_value().split(",") if secret.strip()]
+
+
+class MomoSettings(BaseSettings):
+    """Environment with the prefix `PLYO_MOMO_`. Without a partner code MoMo is not offered."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_MOMO_", extra="ignore")
+
+    api_base: str = "https://payment.momo.vn"
+    partner_code: str = ""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    ipn_url: str = ""
+    """Where MoMo posts results: the public address of `/webhooks/momo`."""
+    request_type: Literal["captureWallet", "payWithMethod"] = "captureWallet"
+    """The wallet alone, or MoMo's page with every method that the partner's contract has."""
+    timeout_seconds: float = 30
+    """MoMo asks for at least 30."""
 
 
 class RefundSettings(BaseSettings):

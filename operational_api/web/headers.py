@@ -18,11 +18,13 @@ REPORTS = "/gateway/csp-reports"
 def content_policy(settings: ApiSettings, nonce: str) -> str:
     """The policy of a page: our own files, inline scripts and styles only with the nonce.
 
-    A form may lead to Stripe's pages, Terra's, and those of Google and Microsoft where people sign in with them:
+    A form may lead to Stripe's pages, MoMo's, Terra's, and to Google's and Microsoft's where people sign in with them:
     Chromium applies `form-action` to the redirect that follows a post.
     """
-    payment = urlsplit(settings.stripe_api_base)
-    forms = " ".join(("'self'", *PAYMENT_PAGES, f"{payment.scheme}://{payment.netloc}", settings.wearable_pages))
+    payment = [
+        "{0.scheme}://{0.netloc}".format(urlsplit(one)) for one in (settings.stripe_api_base, settings.momo_api_base)
+    ]
+    forms = " ".join(("'self'", *PAYMENT_PAGES, *payment, settings.wearable_pages))
     forms = " ".join((forms, *settings.upstream_pages))
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "

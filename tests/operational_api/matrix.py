@@ -40,6 +40,8 @@ ROLES_OF: dict[str, str] = {
     "commerce.request_refund": "support finance admin",
     "commerce.read_refund_requests": "support finance admin",
     "commerce.approve_refund": "finance admin",
+    "commerce.read_differences": "finance admin",
+    "commerce.resolve_difference": "finance admin",
     "compliance.read_audit": "admin",
     "compliance.read_readings": "customer",
     "compliance.read_consents": "customer",
@@ -162,7 +164,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /plans",
     ),
     "commerce.read_refund_requests": ("GET /api/commerce/refund-requests",),
-    "commerce.receive_webhook": ("POST /webhooks/stripe",),
+    "commerce.receive_webhook": ("POST /webhooks/stripe", "POST /webhooks/momo"),
     "commerce.request_refund": (
         "POST /api/commerce/refund-requests",
         "POST /api/commerce/refund-requests/{request_id}/withdrawal",
@@ -469,6 +471,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
+    "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.resolve_difference": (
+        "POST /api/commerce/differences/{finding_id}/resolution",
+        "POST /staff/books/{finding_id}/resolve",
+    ),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
     "training.manage_templates": (
@@ -689,6 +696,7 @@ NOBODYS = {
         for kind in ("refunds", "roles", "factor-resets", "exports")
         for answer in ("approve", "refuse", "withdraw")
     ),
+    "POST /api/commerce/differences/{finding_id}/resolution", "POST /staff/books/{finding_id}/resolve",
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",

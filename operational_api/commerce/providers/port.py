@@ -3,7 +3,7 @@
 Adapters translate; they hold no rule of ours. Times are aware UTC, money is minor units with an upper-case currency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +23,10 @@ class PriceToSell:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOrder:
-    """A payment page to open. `reference` is our checkout's id, kept in the metadata of all that it creates."""
+    """A payment page to open. `reference` is our checkout's id, kept in the metadata of all that it creates.
+
+    `customer_id` and `price_id` are the provider's, empty where it keeps none (`PaymentProvider.bills_later`).
+    """
 
     reference: str
     customer_id: str
@@ -34,11 +37,17 @@ class CheckoutOrder:
     trial_days: int
     success_url: str
     cancel_url: str
+    amount_minor: int
+    currency: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderCheckout:
-    """A payment page. `status`: open, complete, expired."""
+    """A payment page. `status`: open, processing (money may be moving; ask again), complete, expired.
+
+    `amount_minor` is what it asks for, None where the invoice alone tells.
+    """
 
     id: str
     status: str
@@ -46,6 +55,8 @@ class ProviderCheckout:
     reference: str | None
     subscription_id: str | None
     invoice_id: str | None
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class ProviderInvoice:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRefund:
-    """A refund now. `status`: pending, succeeded, failed."""
+    """A refund now. `status`: pending, succeeded, failed. `key` is what it was asked for with, where it is told."""
 
     id: str
     payment_id: str
@@ -118,6 +129,7 @@ class ProviderRefund:
     reason: str
     status: str
     refunded_at: datetime
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +146,77 @@ class ProviderDispute:
     opened_at: datetime
 
 
-class PaymentProvider(Protocol):
-    """The port. Every call may raise ProviderUnavailable (ask again) or ProviderRefused (asking again is no use)."""
+@dataclass(frozen=True, slots=True)
+class ProviderMovement:
+    """One line of the provider's books: money that moved, in the currency paid and in the one it is settled in.
+
+    `kind`: payment, refund, dispute, dispute_reversal, payout, other. `source_id` is the payment that it belongs to (of
+    a payout: the payout), `object_id` the refund, dispute or charge itself. Amounts of money leaving are negative;
+    `net = settled - fee`. `exchange_rate` is settled per paid, None where both currencies are one.
+    """
+
+    id: str
+    kind: str
+    source_id: str | None
+    object_id: str | None
+    amount_minor: int
+    currency: str
+    settled_minor: int
+    settled_currency: str
+    fee_minor: int
+    exchange_rate: float | None
+    provider_customer_id: str | None
+    payout_id: str | None
+    is_live: bool
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPayout:
+    """Money sent to our bank account. `status`: pending, paid, failed."""
+
+    id: str
+    amount_minor: int
+    currency: str
+    status: str
+    sent_at: datetime
+    arrives_at: datetime
+
+
+class Books(Protocol):
+    """A provider's books, read for comparing them with ours. Every call may raise ProviderUnavailable.
+
+    Attributes:
+        is_live: Whether the account is no test account.
+        tells_fees: Whether a payment's fee stands beside it, and not only in the settlement.
+    """
 
     name: str
+    is_live: bool
+    tells_fees: bool
+
+    def movements(self, since: datetime, until: datetime) -> Iterator[ProviderMovement]:
+        """Every line booked in a span."""
+
+    def payouts(self, since: datetime, until: datetime) -> Iterator[ProviderPayout]:
+        """Every payout made in a span."""
+
+
+class PaymentProvider(Protocol):
+    """The port. Every call may raise ProviderUnavailable (ask again) or ProviderRefused (asking again is no use).
+
+    ProviderUnavailable leaves open what came of the call. So every call that moves money has a key of ours, or is
+    found again by an id of ours, and sending it twice does it once.
+
+    Attributes:
+        name: Kept with every payment.
+        bills_later: Whether it keeps customers, prices and subscriptions, and charges a saved card by itself. One that
+            does not takes a payment on its page each time, and refuses `ensure_price`, `create_customer`,
+            `subscription`, `plan_cancellation` and `dispute`.
+    """
+
+    name: str
+    bills_later: bool
 
     def ensure_price(self, price: PriceToSell) -> str:
         """The provider's id of the price, made with its product when it is not there yet."""
@@ -167,7 +246,10 @@ class PaymentProvider(Protocol):
         """The invoice that a payment pays."""
 
     def refund(self, payment_id: str, *, amount_minor: int, reason: str, key: str) -> ProviderRefund:
-        """Give money back; the same `key` does it once."""
+        """Give money back; the same `key` does it once, and with another amount it is refused."""
+
+    def refund_id(self, key: str) -> str | None:
+        """The id that a refund with this key has or would have; None where only the provider's answer tells."""
 
     def refunds_of(self, payment_id: str) -> list[ProviderRefund]:
         """Every refund of a payment, oldest first."""

@@ -41,6 +41,7 @@ class StripeProvider:
     """The port on Stripe's API."""
 
     name = "stripe"
+    bills_later = True
 
     def __init__(self, settings: StripeSettings) -> None:
         """Make the client; nothing is sent yet."""
@@ -48,7 +49,7 @@ class StripeProvider:
             settings.secret_key.get_secret_value() or "unset",
             base_addresses={"api": settings.api_base},
             http_client=stripe.HTTPXClient(timeout=settings.timeout_seconds, allow_sync_methods=True),
-            max_network_retries=2,
+            max_network_retries=settings.max_retries,
         ).v1
 
     def ensure_price(self, price: PriceToSell) -> str:
@@ -161,9 +162,13 @@ class StripeProvider:
             "payment_intent": payment_id,
             "amount": amount_minor,
             "reason": "requested_by_customer",
-            "metadata": {"plyo_reason": reason},
+            "metadata": {"plyo_reason": reason, "plyo_key": key},
         }
         return _refund(_ask(lambda: self._v1.refunds.create(params, {"idempotency_key": key})))
+
+    def refund_id(self, key: str) -> str | None:  # noqa: ARG002
+        """See the port."""
+        return None
 
     def refunds_of(self, payment_id: str) -> list[ProviderRefund]:
         """See the port."""
@@ -287,6 +292,7 @@ def _refund(found: Json) -> ProviderRefund:
         reason=(found["metadata"] or {}).get("plyo_reason") or found["reason"] or "unknown",
         status=_REFUND_STATUS.get(found["status"], "pending"),
         refunded_at=_at(found["created"]),
+        key=(found["metadata"] or {}).get("plyo_key"),
     )
 
 

@@ -18,6 +18,7 @@ from operational_api.commerce.errors import (
     RefundTooLarge,
 )
 from operational_api.commerce.models import Payment, RefundRequest
+from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import refunds
 from operational_api.core.approvals import Approvals
@@ -99,6 +100,19 @@ def request_refund(
         reason=reason,
     )  # fmt: skip
     return REFUNDS.request(session, row, principal=principal, now=now)
+
+
+def provider_for(session: Session, providers: Providers, *, request_id: UUID) -> PaymentProvider:
+    """The provider of the payment that a request is about.
+
+    Raises:
+        RefundRequestNotFound: no such request.
+        ProviderRefused: that provider is no longer set up here.
+    """
+    row = session.get(RefundRequest, request_id)
+    if row is None:
+        raise RefundRequestNotFound
+    return providers.of(session.get_one(Payment, row.payment_id).provider)
 
 
 def approve(

@@ -1,6 +1,6 @@
 """The way through the provider's payment page: opening it, and finding out on return what came of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -8,21 +8,18 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
-from operational_api.commerce.errors import AlreadySubscribed, CheckoutNotFound, CheckoutNotPaid
-from operational_api.commerce.models import CheckoutSession, Customer, Invoice, Plan, Subscription
-from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider, ProviderCheckout
+from operational_api.commerce.errors import (
+    AlreadySubscribed,
+    CheckoutNotFound,
+    CheckoutNotPaid,
+    CheckoutUnknown,
+)
+from operational_api.commerce.models import CheckoutSession, Customer, Plan, Subscription
+from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider
 from operational_api.commerce.service import customers, plans
-from operational_api.commerce.service.invoices import sync_invoice
-from operational_api.commerce.service.subscriptions import live_membership, sync_subscription
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What a completed checkout bought. `invoice` is None for a trial, which costs nothing yet."""
-
-    checkout: CheckoutSession
-    plan: Plan
-    invoice: Invoice | None
+from operational_api.commerce.service.outcomes import FIRST_LOOK, LIVE, take_over
+from operational_api.commerce.service.outcomes import Purchase as Purchase
+from operational_api.commerce.service.subscriptions import live_membership
 
 
 def begin_checkout(
@@ -35,15 +32,22 @@ def begin_checkout(
     currency: str | None,
     public_url: str,
     now: datetime,
+    others: Mapping[str, PaymentProvider] | None = None,
 ) -> CheckoutSession:
     """Open a payment page for a plan; a page that is open for the same price already is given again.
 
     The customer's row is locked, and pages open for other memberships are closed first: of all the ways to press
-    "subscribe" twice, none leads to two memberships.
+    "subscribe" twice, none leads to two memberships. While the outcome of a page is unknown no other one opens.
+
+    Args:
+        provider: Whose page it is to be.
+        others: Every provider by name, to follow up pages that were opened at another one.
 
     Raises:
         PlanNotFound, PlanNotSold: it is not for sale.
         AlreadySubscribed: a membership runs, and this is another one.
+        CheckoutUnknown: money of an earlier page may be on its way.
+        CurrencyNotTaken, AmountNotTaken: this provider does not take such a payment.
         WrongCurrency: the customer pays in another currency.
     """
     wanted = currency or plans.DEFAULT_CURRENCY
@@ -55,9 +59,12 @@ def begin_checkout(
     sold = plans.offer(session, code=plan_code, currency=wanted, now=now)
     is_membership = sold.plan.kind == "membership"
     _refuse_second(session, customer_id, is_membership)
-    reusable = _look_at_open_pages(session, provider, customer, sold, now=now)
+    known = {**(others or {}), provider.name: provider}
+    reusable = _look_at_open_pages(session, known, customer, sold, now=now)
     _refuse_second(session, customer_id, is_membership)
-    return reusable or _open_page(session, provider, customer, sold, display_name=display_name, public_url=public_url)
+    if reusable is not None and reusable.provider == provider.name:
+        return reusable
+    return _open_page(session, provider, customer, sold, display_name=display_name, public_url=public_url, now=now)
 
 
 def _refuse_second(session: Session, customer_id: UUID, is_membership: bool) -> None:
@@ -66,27 +73,35 @@ def _refuse_second(session: Session, customer_id: UUID, is_membership: bool) -> 
 
 
 def _look_at_open_pages(
-    session: Session, provider: PaymentProvider, customer: Customer, sold: plans.Offer, *, now: datetime
+    session: Session,
+    providers: Mapping[str, PaymentProvider],
+    customer: Customer,
+    sold: plans.Offer,
+    *,
+    now: datetime,
 ) -> CheckoutSession | None:
     """Follow up every page that is open by our books; the open one for the same price is returned."""
     same_kind = (
         select(CheckoutSession)
         .join(Plan, Plan.id == CheckoutSession.plan_id)
         .where(
-            CheckoutSession.customer_id == customer.id, CheckoutSession.status == "open", Plan.kind == sold.plan.kind
+            CheckoutSession.customer_id == customer.id,
+            CheckoutSession.status.in_(LIVE),
+            CheckoutSession.provider.in_(providers),
+            Plan.kind == sold.plan.kind,
         )
         .order_by(CheckoutSession.created_at)
     )
     reusable = None
     for row in session.scalars(same_kind).all():
+        provider = providers[row.provider]
         seen = provider.checkout(row.provider_session_id) if row.provider_session_id else None
         if seen and seen.status == "open" and row.price_id != sold.price.id and sold.plan.kind == "membership":
             seen = provider.expire_checkout(seen.id)
-        if seen is None or seen.status == "expired":
-            row.status = "expired"
-        elif seen.status == "complete":
-            _complete(session, provider, row, seen, now=now)
-        elif row.price_id == sold.price.id:
+        if seen is not None and seen.status == "processing":
+            raise CheckoutUnknown
+        take_over(session, provider, row, seen, now=now)
+        if row.status == "open" and row.price_id == sold.price.id:
             reusable = row
     session.flush()
     return reusable
@@ -100,8 +115,16 @@ def _open_page(
     *,
     display_name: str,
     public_url: str,
+    now: datetime,
 ) -> CheckoutSession:
-    row = CheckoutSession(customer_id=customer.id, plan_id=sold.plan.id, price_id=sold.price.id, status="open")
+    row = CheckoutSession(
+        customer_id=customer.id,
+        plan_id=sold.plan.id,
+        price_id=sold.price.id,
+        status="open",
+        provider=provider.name,
+        next_look_at=now + FIRST_LOOK,
+    )
     session.add(row)
     session.flush()
     opened = provider.open_checkout(
@@ -115,9 +138,12 @@ def _open_page(
             trial_days=sold.plan.trial_days if _is_first(session, customer.id) else 0,
             success_url=f"{public_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
             cancel_url=f"{public_url}/plans",
+            amount_minor=sold.price.amount_minor,
+            currency=sold.price.currency,
+            description=sold.plan.name,
         )
     )
-    row.provider_session_id, row.url = opened.id, opened.url
+    row.provider_session_id, row.url, row.amount_minor = opened.id, opened.url, opened.amount_minor
     session.flush()
     return row
 
@@ -144,39 +170,37 @@ def confirm_checkout(
     Raises:
         CheckoutNotFound: no such page, or not this customer's.
         CheckoutNotPaid: it was left without paying, or has expired.
+        CheckoutUnknown: the provider is still at it.
+        PaymentDiffers: it was paid otherwise than we asked; nothing is granted for it.
     """
     row = session.scalar(select(CheckoutSession).where(CheckoutSession.provider_session_id == provider_session_id))
     if row is None or (customer_id is not None and row.customer_id != customer_id):
         raise CheckoutNotFound
     customers.locked_customer(session, row.customer_id)
+    if row.provider != provider.name:
+        raise CheckoutNotFound
     seen = provider.checkout(provider_session_id)
     if seen is None:
         raise CheckoutNotFound
-    if seen.status != "complete":
-        row.status = seen.status
-        session.flush()
-        raise CheckoutNotPaid
-    return _complete(session, provider, row, seen, now=now)
+    bought = take_over(session, provider, row, seen, now=now)
+    if bought is None:
+        raise CheckoutUnknown if row.status == "unknown" else CheckoutNotPaid
+    return bought
+
+
+def provider_of(session: Session, provider_session_id: str) -> str | None:
+    """The name of the provider whose page this is, None when there is no such page."""
+    return session.scalar(
+        select(CheckoutSession.provider).where(CheckoutSession.provider_session_id == provider_session_id)
+    )
 
 
 def expire(session: Session, *, provider_session_id: str) -> None:
     """Note that a page was closed without payment; one that was completed stays so."""
     row = session.scalar(
         select(CheckoutSession).where(
-            CheckoutSession.provider_session_id == provider_session_id, CheckoutSession.status == "open"
+            CheckoutSession.provider_session_id == provider_session_id, CheckoutSession.status.in_(LIVE)
         )
     )
     if row is not None:
-        row.status = "expired"
-
-
-def _complete(
-    session: Session, provider: PaymentProvider, row: CheckoutSession, seen: ProviderCheckout, *, now: datetime
-) -> Purchase:
-    if seen.subscription_id:
-        sync_subscription(session, provider, provider_id=seen.subscription_id, now=now)
-    invoice = sync_invoice(session, provider, provider_id=seen.invoice_id, now=now) if seen.invoice_id else None
-    if row.status != "complete":
-        row.status, row.completed_at = "complete", now
-    session.flush()
-    return Purchase(row, session.get_one(Plan, row.plan_id), invoice)
+        row.status, row.next_look_at = "expired", None

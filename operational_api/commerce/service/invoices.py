@@ -162,7 +162,9 @@ def _collect(session: Session, provider: PaymentProvider, invoice: Invoice, seen
         source_id=row.id,
         customer_id=row.customer_id,
         currency=row.currency,
-        lines=ledger.payment_captured(amount_minor=row.amount_minor, fee_minor=row.fee_minor),
+        lines=ledger.payment_captured(
+            amount_minor=row.amount_minor, fee_minor=row.fee_minor, balance=ledger.balance_at(provider.name)
+        ),
         posted_at=seen.attempted_at,
     )
     publish(session, PaymentCaptured.model_validate(facts))

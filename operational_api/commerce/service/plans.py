@@ -61,7 +61,12 @@ def _valid_at(now: datetime) -> ColumnElement[bool]:
 
 
 def sync_price(provider: PaymentProvider, sold: Offer) -> str:
-    """The provider's id of a price, made there on first need. Our price id is its lookup key, so it is made once."""
+    """The provider's id of a price, made there on first need. Our price id is its lookup key, so it is made once.
+
+    Empty where the provider keeps no prices.
+    """
+    if not provider.bills_later:
+        return ""
     if sold.price.stripe_price_id is None:
         sold.price.stripe_price_id = provider.ensure_price(
             PriceToSell(

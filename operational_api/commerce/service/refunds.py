@@ -1,19 +1,30 @@
 """Refunds: an admin gives money back, or the provider tells that somebody did."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentRefunded
+from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
-from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
+from operational_api.commerce.errors import (
+    PaymentNotFound,
+    PaymentNotRefundable,
+    ProviderRefused,
+    ProviderUnavailable,
+    RefundTooLarge,
+)
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
+
+log = get_logger(__name__)
+FIRST_LOOK, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 
 def refund_payment(
@@ -29,7 +40,7 @@ def refund_payment(
     """Give back some or all of what is left of a captured payment.
 
     The key sent to the provider says which part of which payment this is: a repeat after a crash gives back nothing
-    more.
+    more. When the provider's answer is lost the refund is `unknown` and counts as given back; `settle` asks later.
 
     Args:
         amount_minor: None for all that is left.
@@ -50,7 +61,7 @@ def refund_payment(
         raise PaymentNotRefundable
     if session.scalar(select(exists().where(Dispute.payment_id == payment.id, Dispute.status != "won"))):
         raise PaymentNotRefundable("This payment is disputed: the bank decides who gets the money.")
-    sync_refunds(session, provider, payment=payment, invoice=invoice)
+    sync_refunds(session, provider, payment=payment, invoice=invoice, now=now)
     before = refunded_minor(session, payment.id)
     left = payment.amount_minor - before
     amount = left if amount_minor is None else amount_minor
@@ -58,9 +69,13 @@ def refund_payment(
         raise PaymentNotRefundable("All of this payment was given back already.")
     if amount > left:
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
-    key = f"refund-{payment.id}-{before}-{amount}"
-    seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
-    row = _store(session, seen, payment, invoice)
+    key = _key(session, payment.id, before, amount)
+    try:
+        seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
+    except ProviderUnavailable:
+        row = _unknown(session, provider, payment, amount_minor=amount, reason=reason, key=key, now=now)
+    else:
+        row = _store(session, replace(seen, key=key), payment, invoice, now=now)
     audit.record(
         session, "commerce.create_refund", "Payment", payment.id, actor_id=actor_id, subject_id=payment.customer_id,
         purpose="operations", now=now,
@@ -69,12 +84,81 @@ def refund_payment(
     return row
 
 
-def sync_refunds(session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice) -> None:
+def _key(session: Session, payment_id: UUID, before_minor: int, amount_minor: int) -> str:
+    """Names one part of one payment. A part whose refund failed is asked for anew."""
+    failed = session.scalar(
+        select(func.count()).select_from(Refund).where(Refund.payment_id == payment_id, Refund.status == "failed")
+    )
+    return f"refund-{payment_id}-{before_minor}-{amount_minor}{f'-{failed}' if failed else ''}"
+
+
+def _unknown(
+    session: Session, provider: PaymentProvider, payment: Payment, *, amount_minor: int, reason: str, key: str,
+    now: datetime,
+) -> Refund:  # fmt: skip
+    row = Refund(
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        amount_minor=amount_minor,
+        currency=payment.currency,
+        reason=reason,
+        status="unknown",
+        provider_refund_id=provider.refund_id(key),
+        provider_key=key,
+        refunded_at=now,
+        next_look_at=now + FIRST_LOOK,
+    )
+    session.add(row)
+    session.flush()
+    log.warning("refund_unknown", refund_id=str(row.id), payment_id=str(payment.id))
+    return row
+
+
+def settle(session: Session, provider: PaymentProvider, row: Refund, *, now: datetime) -> bool:
+    """Find out what came of a refund that is pending or unknown; the customer's row is locked.
+
+    One that the provider does not know was never begun, and is asked for again with its key. A provider that refuses
+    it for good makes it failed.
+
+    Returns:
+        Whether it answered.
+    """
+    payment = session.get_one(Payment, row.payment_id)
+    row.looks += 1
+    row.next_look_at = now + min(LONGEST_WAIT, FIRST_LOOK * 2 ** min(row.looks, 7))
+    if payment.provider_payment_id is None:
+        return True
+    try:
+        sync_refunds(session, provider, payment=payment, invoice=session.get_one(Invoice, payment.invoice_id), now=now)
+        if row.status == "unknown" and row.provider_key is not None:
+            seen = provider.refund(
+                payment.provider_payment_id, amount_minor=row.amount_minor, reason=row.reason, key=row.provider_key
+            )
+            invoice = session.get_one(Invoice, payment.invoice_id)
+            _store(session, replace(seen, key=row.provider_key), payment, invoice, now=now)
+    except ProviderUnavailable:
+        session.flush()
+        return False
+    except ProviderRefused:
+        if row.status == "unknown":
+            row.status, row.next_look_at = "failed", None
+        session.flush()
+    return True
+
+
+def provider_of(session: Session, *, payment_id: UUID) -> str | None:
+    """The name of the provider that a payment was made with, None when there is no such payment."""
+    return session.scalar(select(Payment.provider).where(Payment.id == payment_id))
+
+
+def sync_refunds(
+    session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice, now: datetime | None = None
+) -> None:
     """Bring the refunds of a payment up to the provider's; the customer's row is locked."""
     if payment.provider_payment_id is None:
         return
     for seen in provider.refunds_of(payment.provider_payment_id):
-        _store(session, seen, payment, invoice)
+        _store(session, seen, payment, invoice, now=now)
 
 
 def refunded_minor(session: Session, payment_id: UUID) -> int:
@@ -87,8 +171,11 @@ def refunded_minor(session: Session, payment_id: UUID) -> int:
     return int(total or 0)
 
 
-def _store(session: Session, seen: ProviderRefund, payment: Payment, invoice: Invoice) -> Refund:
-    row = session.scalar(select(Refund).where(Refund.provider_refund_id == seen.id))
+def _store(
+    session: Session, seen: ProviderRefund, payment: Payment, invoice: Invoice, *, now: datetime | None = None
+) -> Refund:
+    is_it = Refund.provider_refund_id == seen.id
+    row = session.scalar(select(Refund).where(is_it | (Refund.provider_key == seen.key) if seen.key else is_it))
     if row is None:
         row = Refund(
             payment_id=payment.id,
@@ -98,19 +185,24 @@ def _store(session: Session, seen: ProviderRefund, payment: Payment, invoice: In
             reason=seen.reason,
             status="pending",
             provider_refund_id=seen.id,
+            provider_key=seen.key,
             refunded_at=seen.refunded_at,
+            next_look_at=now + FIRST_LOOK if now and seen.status == "pending" else None,
         )
         session.add(row)
+    row.provider_refund_id = seen.id
+    if row.status == "unknown":
+        row.status, row.refunded_at = "pending", seen.refunded_at
     if row.status == "pending" and seen.status != "pending":
-        row.status = seen.status
+        row.status, row.next_look_at = seen.status, None
         session.flush()
         if seen.status == "succeeded":
-            _succeed(session, row, invoice)
+            _succeed(session, row, payment, invoice)
     session.flush()
     return row
 
 
-def _succeed(session: Session, row: Refund, invoice: Invoice) -> None:
+def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) -> None:
     before = session.scalar(
         select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
             Refund.payment_id == row.payment_id, Refund.status == "succeeded", Refund.id != row.id
@@ -130,7 +222,9 @@ def _succeed(session: Session, row: Refund, invoice: Invoice) -> None:
         source_id=row.id,
         customer_id=row.customer_id,
         currency=row.currency,
-        lines=ledger.refund_paid(amount_minor=row.amount_minor, tax_minor=tax),
+        lines=ledger.refund_paid(
+            amount_minor=row.amount_minor, tax_minor=tax, balance=ledger.balance_at(payment.provider)
+        ),
         posted_at=posted_at,
     )
     publish(

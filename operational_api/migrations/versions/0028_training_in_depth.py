@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0028_training_in_depth"
-down_revision = "0024_desk_locations"
+down_revision = "0025_second_provider"
 branch_labels = None
 depends_on = None
 

@@ -15,6 +15,7 @@ WAYS = {
     "/staff/today": "Who comes to the studio today, and whether they came.",
     "/staff/requests": "Refunds, roles, lost second steps and exports that take two people.",
     "/staff/people": "Find a customer, help with a lost second step, ask for a refund or a role.",
+    "/staff/books": "Where a payment provider's books and ours differ.",
     "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
     "/staff/audit": "Who did what to whose data, when and why.",
     "/coach/": "Your clients, calendar and messages.",

@@ -109,6 +109,8 @@ staff := {
 	"identity.end_sessions": {"support", "admin"},
 	"scheduling.assign_desk": {"admin"},
 	"scheduling.see_day": {"front_desk", "support", "admin"},
+	"commerce.read_differences": {"finance", "admin"},
+	"commerce.resolve_difference": {"finance", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
 	"training.manage_templates": {"lead_coach", "admin"},

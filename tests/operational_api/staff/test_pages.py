@@ -78,12 +78,12 @@ class TestDesk:
             ("coach", {"/staff/today", "/coach/"}),
             ("front_desk", {"/staff/today", "/staff/requests", "/staff/people"}),
             ("support", {"/staff/today", "/staff/requests", "/staff/people"}),
-            ("finance", {"/staff/requests", "/admin/"}),
+            ("finance", {"/staff/requests", "/staff/books", "/admin/"}),
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
-                {"/staff/today", "/staff/requests", "/staff/people", "/staff/exports", "/staff/audit", "/admin/",
-                 "/dagster/"},
+                {"/staff/today", "/staff/requests", "/staff/people", "/staff/books", "/staff/exports",
+                 "/staff/audit", "/admin/", "/dagster/"},
             ),
         ],
     )  # fmt: skip
@@ -96,7 +96,7 @@ class TestDesk:
 
     def test_is_not_for_customers(self, mia: Account, signed_in: As) -> None:
         browser = signed_in(mia)
-        for path in ("", "/requests", "/people", "/today", "/exports", "/audit"):
+        for path in ("", "/requests", "/people", "/today", "/exports", "/audit", "/books"):
             assert browser.get(f"/staff{path}").status_code == 403
 
 

@@ -1,0 +1,86 @@
+"""HTTP for the comparison with providers' books: findings, page by page, and resolving one."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from operational_api.commerce.schemas import Reason
+from operational_api.commerce.service import findings
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount
+
+router = APIRouter(prefix="/api/commerce/differences", tags=["commerce"], route_class=IdempotentRoute)
+Outcome = Literal["booked", "provider_corrected", "accepted", "no_fault"]
+
+
+class ResolutionCreate(BaseModel):
+    """What was done about a difference, and why."""
+
+    outcome: Outcome
+    reason: Reason
+
+
+class ResolutionRead(BaseModel):
+    """A resolution; it stays as it is."""
+
+    outcome: str
+    reason: str
+    resolved_by: UUID
+    resolved_at: datetime
+
+
+class DifferenceRead(BaseModel):
+    """A difference between a provider's books and ours. Amounts are null on the side that has nothing."""
+
+    id: UUID
+    provider: str
+    kind: str
+    subject: str
+    found_on: date
+    currency: str | None
+    ours_minor: int | None
+    theirs_minor: int | None
+    customer_id: UUID | None
+    payment_id: UUID | None
+    note: str
+    resolution: ResolutionRead | None
+
+    @classmethod
+    def of(cls, line: findings.Line) -> "DifferenceRead":
+        """A finding with what was done about it."""
+        names = [name for name in cls.model_fields if name != "resolution"]
+        done = line.resolution
+        return cls(
+            **{name: getattr(line.finding, name) for name in names},
+            resolution=ResolutionRead.model_validate(done, from_attributes=True) if done else None,
+        )
+
+
+@router.get("", dependencies=[Allowed("commerce.read_differences")])
+def list_differences(
+    session: DbSession,
+    is_resolved: Annotated[bool, Query()] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DifferenceRead]:
+    """Differences that wait, or that were resolved, the newest first."""
+    lines, following = findings.page(session, is_resolved=is_resolved, limit=limit, cursor=cursor)
+    return Page(items=[DifferenceRead.of(line) for line in lines], next_cursor=following)
+
+
+@router.post("/{finding_id}/resolution", status_code=201, dependencies=[Allowed("commerce.resolve_difference")])
+def resolve_difference(
+    finding_id: UUID, body: ResolutionCreate, actor_id: CurrentAccount, session: DbSession
+) -> ResolutionRead:
+    """Say what was done about one, for good."""
+    row = findings.resolve(
+        session, finding_id=finding_id, outcome=body.outcome, reason=body.reason, actor_id=actor_id,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    return ResolutionRead.model_validate(row, from_attributes=True)

@@ -1,0 +1,95 @@
+"""The daily comparison: a provider's books fetched and kept, both sides compared, what differs written down."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.telemetry import get_logger
+from operational_api.commerce import reconcile
+from operational_api.commerce.models import ProviderMovement, ProviderPayout, ReconciliationRun
+from operational_api.commerce.providers.port import Books
+from operational_api.commerce.providers.port import ProviderMovement as Movement
+from operational_api.commerce.providers.port import ProviderPayout as Payout
+from operational_api.commerce.service import findings
+
+log = get_logger(__name__)
+LOOKS_BACK = timedelta(days=35)
+GRACE = timedelta(hours=6)
+"""Younger lines are left for tomorrow: a payment and its message need not arrive together."""
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a comparison came to."""
+
+    movements: int
+    found: int
+    new: Sequence[UUID]
+
+
+def run_due(session: Session, books: Iterable[Books], *, now: datetime) -> list[Outcome]:
+    """Compare with every provider whose books were not compared today."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    done = set(session.scalars(select(ReconciliationRun.provider).where(ReconciliationRun.ran_at >= midnight)))
+    return [run(session, one, now=now) for one in books if one.name not in done]
+
+
+def run(session: Session, books: Books, *, now: datetime) -> Outcome:
+    """Fetch the last weeks of a provider's books and compare; running it again finds the same and adds nothing.
+
+    What was before the first line of the provider's that we know is not compared: the account was another one then.
+    """
+    since, until = now - LOOKS_BACK, now - GRACE
+    lines = keep(session, books.name, books.movements(since, now), books.payouts(since, now))
+    first = session.scalar(
+        select(func.min(ProviderMovement.occurred_at)).where(ProviderMovement.provider == books.name)
+    )
+    found: list[findings.Difference] = []
+    if first is not None:
+        span = reconcile.Span(books.name, max(since, first), until, books.is_live, books.tells_fees)
+        found = reconcile.differences(session, span)
+    new = findings.record(session, found, now=now)
+    session.add(
+        ReconciliationRun(
+            provider=books.name, since=since, until=until, ran_at=now, movements=lines, new_findings=len(new)
+        )
+    )
+    session.flush()
+    log.info("reconciled", provider=books.name, movements=lines, found=len(found), new=len(new))
+    return Outcome(lines, len(found), new)
+
+
+def keep(session: Session, provider: str, movements: Iterable[Movement], payouts: Iterable[Payout]) -> int:
+    """Store lines and payouts as they are now; a line that came before takes its newest state.
+
+    Returns:
+        How many lines there were.
+    """
+    lines = [asdict(one) | {"provider": provider} for one in movements]
+    _upsert(session, ProviderMovement, lines)
+    _upsert(session, ProviderPayout, [asdict(one) | {"provider": provider} for one in payouts])
+    return len(lines)
+
+
+def _upsert(session: Session, model: type[Any], rows: Sequence[dict[str, Any]]) -> None:
+    for start in range(0, len(rows), _AT_ONCE):
+        statement = insert(model).values(list(rows[start : start + _AT_ONCE]))
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in ("provider", "id")}
+        session.execute(statement.on_conflict_do_update(index_elements=["provider", "id"], set_=changed))
+
+
+def last_runs(session: Session) -> list[ReconciliationRun]:
+    """The newest comparison with each provider."""
+    query = (
+        select(ReconciliationRun)
+        .distinct(ReconciliationRun.provider)
+        .order_by(ReconciliationRun.provider, ReconciliationRun.ran_at.desc())
+    )
+    return list(session.scalars(query))

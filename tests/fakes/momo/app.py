@@ -1,0 +1,87 @@
+"""The HTTP application: API below /v2/gateway/api, the payment page below /pay."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from tests.fakes.momo import signatures
+from tests.fakes.momo.store import MESSAGES, Json, Store
+
+_ORDER_ID = re.compile(r"^[0-9a-zA-Z]([-_.]*[0-9a-zA-Z]+)*$")
+_PAGE = """<!doctype html><meta name="viewport" content="width=device-width"><title>Local MoMo</title>
+<h1>{amount:,} ₫</h1><p>{info}</p><form method="post">
+<button name="code" value="0">Pay</button> <button name="code" value="1006">Decline</button>
+<button name="code" value="1001">Too little money</button> <button name="code" value="7002">Keep me waiting</button>
+</form>"""
+
+
+@dataclass(frozen=True)
+class MomoFakeSettings:
+    """One partner, and where this server is reached."""
+
+    public_url: str
+    partner_code: str = "MOMOTEST"
+    access_key: str = "F8BBA842ECF8"
+    secret_key: str = "a-secret-key-of-the-local-momo"
+
+
+def create_app(settings: MomoFakeSettings) -> FastAPI:
+    """The application on a store of its own."""
+    app = FastAPI(title="Local MoMo", docs_url=None, redoc_url=None, openapi_url=None)
+    store = app.state.store = Store()
+
+    def signed(what: str, message: Json) -> str:
+        return signatures.made(what, message, settings.access_key, settings.secret_key)
+
+    def serve(call: str, what: str, required: str, answer: Callable[[Json], Json]) -> None:
+        @app.post(f"/v2/gateway/api/{call}", name=call)
+        async def handle(request: Request) -> Response:
+            body: Json = await request.json()
+            told = _judged(body, what, required) or (
+                answer(body) if call.endswith("query") else store.once(body, answer)
+            )
+            echo = {name: body.get(name) for name in ("partnerCode", "requestId", "orderId")}
+            told = {"message": MESSAGES[told["resultCode"]], **echo, **told}
+            if call == "create" and told["resultCode"] == 0:
+                told["payUrl"] = f"{settings.public_url}/pay/{body['orderId']}"
+                told["signature"] = signed("created", told)
+            return JSONResponse(told, 200 if told["resultCode"] not in (13, 20) else 400)
+
+    def _judged(body: Json, what: str, required: str) -> Json | None:
+        if any(body.get(name) is None for name in [*required.split(), "requestId", "orderId", "signature"]):
+            return {"resultCode": 20}
+        if len(str(body["requestId"])) > 50 or not _ORDER_ID.match(str(body["orderId"])):
+            return {"resultCode": 20}
+        if body.get("partnerCode") != settings.partner_code or body["signature"] != signed(what, body):
+            return {"resultCode": 13}
+        return None
+
+    serve("create", "create", "amount orderInfo redirectUrl ipnUrl requestType extraData", store.open)
+    serve("query", "query", "", store.query)
+    serve("refund", "refund", "amount transId description", store.refund)
+    serve("refund/query", "query", "", store.refund_query)
+
+    @app.get("/pay/{order_id}")
+    def page(order_id: str) -> Response:
+        order = store.orders.get(order_id)
+        if order is None:
+            return HTMLResponse("unknown", 404)
+        return HTMLResponse(_PAGE.format(amount=order.request["amount"], info=order.request["orderInfo"]))
+
+    @app.post("/pay/{order_id}")
+    def decide(order_id: str, code: int = Form()) -> Response:
+        order = store.finish(order_id, code)
+        told: dict[str, Any] = store.result(order)
+        address = order.request["redirectUrl"] + "?" + urlencode(told | {"signature": signed("result", told)})
+        return RedirectResponse(address, 303)
+
+    @app.get("/live")
+    def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app

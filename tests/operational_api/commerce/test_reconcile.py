@@ -1,0 +1,606 @@
+"""Comparing books: every planted fault is found and named, and in clean months of any shape there is none."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce import ledger
+from operational_api.commerce.errors import FindingNotFound, FindingResolved, ReasonNeeded
+from operational_api.commerce.models import (
+    Customer,
+    Dispute,
+    FindingResolution,
+    Invoice,
+    LedgerJournal,
+    LedgerLine,
+    Payment,
+    ProviderMovement,
+    ProviderPayout,
+    Refund,
+)
+from operational_api.commerce.providers.stripe_books import StripeBooks
+from operational_api.commerce.reconcile import Span, differences
+from operational_api.commerce.service import findings, reconciliation, refunds
+from operational_api.commerce.settings import StripeSettings
+from operational_api.core.models import AuditEntry, OutboxEvent
+from tests.factories import make_account
+from tests.operational_api.commerce.conftest import Shop
+from tests.operational_api.conftest import SignIn
+
+START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+MARCH = Span("stripe", START, END, is_live=True, tells_fees=True)
+Row = dict[str, Any]
+
+
+@dataclass
+class Month:
+    """A month of business as rows of both sides, agreeing; faults change rows before `save` writes them."""
+
+    rng: random.Random
+    customers: list[Row] = field(default_factory=list)
+    invoices: list[Row] = field(default_factory=list)
+    payments: list[Row] = field(default_factory=list)
+    refunds: list[Row] = field(default_factory=list)
+    disputes: list[Row] = field(default_factory=list)
+    movements: list[Row] = field(default_factory=list)
+    payouts: list[Row] = field(default_factory=list)
+    unbooked: set[UUID] = field(default_factory=set)
+
+    @classmethod
+    def clean(cls, rng: random.Random, sales: int = 12) -> "Month":
+        month = cls(rng)
+        for number in range(sales):
+            month.sell(number)
+        month.pay_out()
+        return month
+
+    def sell(self, number: int) -> None:
+        """One sale: paid at once, after a failure, or never; then perhaps given back in parts or disputed."""
+        rng = self.rng
+        currency = rng.choice(["EUR", "EUR", "USD", "VND"])
+        total = rng.randint(1_000, 50_000) * (100 if currency == "VND" else 1)
+        at = START + timedelta(seconds=rng.randint(3_600, 30 * 86_400))
+        customer = {"id": new_id(), "currency": currency, "stripe_customer_id": f"cus_{new_id().hex}"}
+        invoice = {
+            "id": new_id(), "number": new_id().hex, "customer_id": customer["id"], "status": "paid",
+            "currency": currency, "subtotal_minor": total, "tax_minor": 0, "total_minor": total, "issued_at": at,
+            "due_at": at, "paid_at": at,
+        }  # fmt: skip
+        payment = {
+            "id": new_id(), "invoice_id": invoice["id"], "customer_id": customer["id"], "provider": "stripe",
+            "provider_payment_id": f"pi_{new_id().hex}", "attempt": 1, "status": "captured", "amount_minor": total,
+            "fee_minor": total // 70 + 25, "currency": currency, "attempted_at": at, "captured_at": at,
+        }  # fmt: skip
+        self.customers.append(customer)
+        self.invoices.append(invoice)
+        if number % 5 == 4:
+            failed = payment | {"id": new_id(), "status": "failed", "fee_minor": 0, "captured_at": None}
+            payment["attempt"] = 2
+            self.payments.append(failed)
+        self.payments.append(payment)
+        if number % 7 == 6:
+            payment |= {"status": "failed", "captured_at": None, "fee_minor": 0}
+            invoice |= {"status": "open", "paid_at": None}
+            return
+        self.movement(payment, "payment", total, fee=payment["fee_minor"], occurred_at=at + self.soon())
+        if number % 3 == 1:
+            for part in (total // 3, total - total // 3) if number % 2 else (total // 4,):
+                self.give_back(payment, part, at)
+        elif number % 3 == 2:
+            self.contest(payment, at, rng.choice(["needs_response", "won", "lost"]))
+
+    def soon(self) -> timedelta:
+        return timedelta(seconds=self.rng.randint(0, 2 * 86_400))
+
+    def movement(self, payment: Row, kind: str, amount: int, **given: Any) -> Row:
+        row = {
+            "provider": "stripe", "id": f"txn_{new_id().hex}", "kind": kind,
+            "source_id": payment["provider_payment_id"], "object_id": given.pop("object_id", f"ch_{new_id().hex}"),
+            "amount_minor": amount, "currency": payment["currency"], "settled_minor": amount,
+            "settled_currency": payment["currency"], "fee_minor": given.pop("fee", 0), "exchange_rate": None,
+            "provider_customer_id": self.customer_of(payment)["stripe_customer_id"] if kind == "payment" else None,
+            "payout_id": None, "is_live": True, **given,
+        }  # fmt: skip
+        self.movements.append(row)
+        return row
+
+    def customer_of(self, payment: Row) -> Row:
+        return next(one for one in self.customers if one["id"] == payment["customer_id"])
+
+    def give_back(self, payment: Row, amount: int, at: datetime) -> None:
+        row = {
+            "id": new_id(), "payment_id": payment["id"], "customer_id": payment["customer_id"],
+            "amount_minor": amount, "currency": payment["currency"], "reason": "Ill", "status": "succeeded",
+            "provider_refund_id": f"re_{new_id().hex}", "refunded_at": at + self.soon(),
+        }  # fmt: skip
+        self.refunds.append(row)
+        at = row["refunded_at"]
+        self.movement(payment, "refund", -amount, object_id=row["provider_refund_id"], occurred_at=at)
+
+    def contest(self, payment: Row, at: datetime, status: str) -> None:
+        row = {
+            "id": new_id(), "payment_id": payment["id"], "customer_id": payment["customer_id"],
+            "amount_minor": payment["amount_minor"], "currency": payment["currency"], "reason": "fraudulent",
+            "status": status, "provider_dispute_id": f"dp_{new_id().hex}", "opened_at": at + self.soon(),
+        }  # fmt: skip
+        self.disputes.append(row)
+        amount, when = payment["amount_minor"], row["opened_at"]
+        self.movement(payment, "dispute", -amount, fee=1500, object_id=row["provider_dispute_id"], occurred_at=when)
+        if status == "won":
+            self.movement(
+                payment,
+                "dispute_reversal",
+                amount,
+                object_id=row["provider_dispute_id"],
+                occurred_at=when + self.soon(),
+            )
+
+    def pay_out(self) -> None:
+        """Each currency's payments of the first half of the month leave for the bank as one payout."""
+        for currency in sorted({one["currency"] for one in self.movements}):
+            mine = [
+                one
+                for one in self.movements
+                if one["currency"] == currency and one["kind"] == "payment" and one["occurred_at"].day < 15
+            ]
+            if not mine:
+                continue
+            id_, total = f"po_{new_id().hex}", sum(one["settled_minor"] - one["fee_minor"] for one in mine)
+            for one in mine:
+                one["payout_id"] = id_
+            at = START + timedelta(days=16)
+            self.payouts.append(
+                {
+                    "provider": "stripe", "id": id_, "amount_minor": total, "currency": currency, "status": "paid",
+                    "sent_at": at, "arrives_at": at + timedelta(days=2),
+                }
+            )  # fmt: skip
+            self.movements.append(
+                self.movements[0]
+                | {
+                    "id": f"txn_{new_id().hex}", "kind": "payout", "source_id": id_, "object_id": id_,
+                    "amount_minor": -total, "settled_minor": -total, "fee_minor": 0, "payout_id": None,
+                    "currency": currency, "settled_currency": currency, "occurred_at": at,
+                    "provider_customer_id": None,
+                }
+            )  # fmt: skip
+
+    def captured(self) -> Row:
+        """A payment that went well, of which nothing was given back, and whose money has not left for the bank."""
+        busy = {one["payment_id"] for one in (*self.refunds, *self.disputes)}
+        sent = {one["source_id"] for one in self.movements if one["payout_id"]}
+        return next(
+            one
+            for one in self.payments
+            if one["status"] == "captured" and one["id"] not in busy and one["provider_payment_id"] not in sent
+        )
+
+    def line(self, payment: Row, kind: str = "payment") -> Row:
+        return next(
+            one for one in self.movements if one["kind"] == kind and one["source_id"] == payment["provider_payment_id"]
+        )
+
+    def save(self, session: Session) -> None:
+        tables: tuple[tuple[Any, list[Row]], ...] = (
+            (Customer, self.customers), (Invoice, self.invoices), (Payment, self.payments), (Refund, self.refunds),
+            (Dispute, self.disputes), (ProviderMovement, self.movements), (ProviderPayout, self.payouts),
+        )  # fmt: skip
+        for model, rows in tables:
+            if rows:
+                session.execute(insert(model), rows)
+        journals, lines = [], []
+        for one in self.payments:
+            if one["status"] != "captured" or one["id"] in self.unbooked:
+                continue
+            journal = {
+                "id": new_id(), "kind": "payment_captured", "source_type": "payment", "source_id": one["id"],
+                "posted_at": one["captured_at"],
+            }  # fmt: skip
+            journals.append(journal)
+            lines += [
+                {
+                    "id": new_id(), "journal_id": journal["id"], "account": line.account,
+                    "customer_id": one["customer_id"], "amount_minor": line.amount_minor, "currency": one["currency"],
+                }
+                for line in ledger.payment_captured(amount_minor=one["amount_minor"], fee_minor=one["fee_minor"])
+            ]  # fmt: skip
+        session.execute(insert(LedgerJournal), journals)
+        session.execute(insert(LedgerLine).values(lines))
+
+
+Plant = Callable[[Month], str]
+PLANTS: dict[str, Plant] = {}
+
+
+def plant(kind: str) -> Callable[[Plant], Plant]:
+    """A fault: changes a clean month and says what it is about."""
+
+    def keep(function: Plant) -> Plant:
+        PLANTS[kind] = function
+        return function
+
+    return keep
+
+
+def subject_of(payment: Row) -> str:
+    return str(payment["provider_payment_id"])
+
+
+@plant("missing_at_us")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.payments.remove(payment)
+    return subject_of(payment)
+
+
+@plant("missing_at_provider")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.movements.remove(month.line(payment))
+    return subject_of(payment)
+
+
+@plant("duplicate_at_us")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.payments.append(payment | {"id": new_id(), "attempt": 9})
+    return subject_of(payment)
+
+
+@plant("duplicate_at_provider")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.movements.append(month.line(payment) | {"id": f"txn_{new_id().hex}"})
+    return subject_of(payment)
+
+
+@plant("wrong_amount")
+def _(month: Month) -> str:
+    payment = month.captured()
+    line = month.line(payment)
+    line["amount_minor"] = line["settled_minor"] = line["amount_minor"] + 500
+    return subject_of(payment)
+
+
+@plant("rounding")
+def _(month: Month) -> str:
+    payment = month.captured()
+    line = month.line(payment)
+    line["amount_minor"] = line["settled_minor"] = line["amount_minor"] - 1
+    return subject_of(payment)
+
+
+@plant("wrong_fee")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.line(payment)["fee_minor"] += 7
+    return subject_of(payment)
+
+
+@plant("wrong_currency")
+def _(month: Month) -> str:
+    payment = month.captured()
+    line = month.line(payment)
+    line["currency"] = line["settled_currency"] = "CHF"
+    return subject_of(payment)
+
+
+@plant("fx_difference")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.line(payment).update(settled_currency="GBP", settled_minor=123, exchange_rate=0.9)
+    return subject_of(payment)
+
+
+@plant("late")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.line(payment)["occurred_at"] = payment["captured_at"] + timedelta(days=3, seconds=1)
+    return subject_of(payment)
+
+
+@plant("wrong_customer")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.line(payment)["provider_customer_id"] = "cus_somebody_else"
+    return subject_of(payment)
+
+
+@plant("status_differs")
+def _(month: Month) -> str:
+    payment = month.captured()
+    payment.update(status="unknown", captured_at=None)
+    return subject_of(payment)
+
+
+@plant("invoice_not_paid")
+def _(month: Month) -> str:
+    payment = month.captured()
+    invoice = next(one for one in month.invoices if one["id"] == payment["invoice_id"])
+    invoice.update(status="open", paid_at=None)
+    return subject_of(payment)
+
+
+@plant("wrong_in_ledger")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.unbooked.add(payment["id"])
+    return subject_of(payment)
+
+
+@plant("test_mode_object")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.line(payment)["is_live"] = False
+    return subject_of(payment)
+
+
+@plant("refund_not_booked")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.give_back(payment, payment["amount_minor"], payment["captured_at"])
+    return str(month.refunds.pop()["provider_refund_id"])
+
+
+@plant("partial_refund_not_booked")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.give_back(payment, payment["amount_minor"] - 1, payment["captured_at"])
+    return str(month.refunds.pop()["provider_refund_id"])
+
+
+@plant("refund_not_at_provider")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.give_back(payment, 500, payment["captured_at"])
+    month.movements.pop()
+    return str(month.refunds[-1]["provider_refund_id"])
+
+
+@plant("refund_wrong_amount")
+def _(month: Month) -> str:
+    month.refunds[0]["amount_minor"] += 1
+    return str(month.refunds[0]["provider_refund_id"])
+
+
+@plant("refund_status_differs")
+def _(month: Month) -> str:
+    month.refunds[0]["status"] = "failed"
+    return str(month.refunds[0]["provider_refund_id"])
+
+
+@plant("dispute_not_booked")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.contest(payment, payment["captured_at"], "lost")
+    return str(month.disputes.pop()["provider_dispute_id"])
+
+
+@plant("dispute_not_at_provider")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.contest(payment, payment["captured_at"], "lost")
+    month.movements.pop()
+    return str(month.disputes[-1]["provider_dispute_id"])
+
+
+@plant("dispute_wrong_amount")
+def _(month: Month) -> str:
+    month.disputes[0]["amount_minor"] -= 100
+    return str(month.disputes[0]["provider_dispute_id"])
+
+
+@plant("dispute_win_not_booked")
+def _(month: Month) -> str:
+    payment = month.captured()
+    month.contest(payment, payment["captured_at"], "won")
+    month.disputes[-1]["status"] = "lost"
+    return str(month.disputes[-1]["provider_dispute_id"])
+
+
+@plant("payout_missing")
+def _(month: Month) -> str:
+    return str(month.payouts.pop()["id"])
+
+
+@plant("payout_short")
+def _(month: Month) -> str:
+    payout = month.payouts[0]
+    payout["amount_minor"] -= 300
+    line = next(one for one in month.movements if one["source_id"] == payout["id"])
+    line["amount_minor"] = line["settled_minor"] = -payout["amount_minor"]
+    return str(payout["id"])
+
+
+@plant("payout_wrong_amount")
+def _(month: Month) -> str:
+    payout = month.payouts[0]
+    line = next(one for one in month.movements if one["source_id"] == payout["id"])
+    line["amount_minor"] = line["settled_minor"] = line["settled_minor"] - 300
+    return str(payout["id"])
+
+
+@plant("payout_duplicate")
+def _(month: Month) -> str:
+    payout = month.payouts[0]
+    line = next(one for one in month.movements if one["source_id"] == payout["id"])
+    month.movements.append(line | {"id": f"txn_{new_id().hex}"})
+    return str(payout["id"])
+
+
+@plant("payout_not_arrived")
+def _(month: Month) -> str:
+    month.payouts[0]["status"] = "failed"
+    return str(month.payouts[0]["id"])
+
+
+@plant("payout_not_in_balance")
+def _(month: Month) -> str:
+    payout = month.payouts[0]
+    month.movements[:] = [one for one in month.movements if one["source_id"] != payout["id"]]
+    return str(payout["id"])
+
+
+class TestDifferences:
+    @pytest.mark.parametrize("kind", PLANTS)
+    def test_finds_a_planted_fault_and_nothing_else(self, session: Session, kind: str) -> None:
+        month = Month.clean(random.Random(kind), sales=24)
+        subject = PLANTS[kind](month)
+        month.save(session)
+        assert [(one.kind, one.subject) for one in differences(session, MARCH)] == [(kind, subject)]
+
+    def test_finds_all_of_them_at_once(self, session: Session) -> None:
+        expected: list[tuple[str, str]] = []
+        for kind, function in PLANTS.items():
+            month = Month.clean(random.Random(f"{kind} among others"), sales=24)
+            expected.append((kind, function(month)))
+            month.save(session)
+        assert len(PLANTS) == 30
+        found = [(one.kind, one.subject) for one in differences(session, MARCH)]
+        assert Counter(found) == Counter(expected)
+
+    @settings(
+        max_examples=12, deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )  # fmt: skip
+    @given(seed=st.integers(0, 2**32), sales=st.integers(1, 40))
+    def test_invents_nothing_in_a_clean_month(self, session: Session, seed: int, sales: int) -> None:
+        with session.begin_nested() as savepoint:
+            Month.clean(random.Random(seed), sales).save(session)
+            assert differences(session, MARCH) == []
+            savepoint.rollback()
+
+    def test_says_by_how_much(self, session: Session) -> None:
+        month = Month.clean(random.Random(1), sales=24)
+        PLANTS["wrong_amount"](month)
+        month.save(session)
+        [found] = differences(session, MARCH)
+        assert found.theirs_minor is not None
+        assert found.ours_minor is not None
+        assert found.theirs_minor - found.ours_minor == 500
+        assert found.customer_id is not None
+
+    def test_a_right_exchange_is_no_difference(self, session: Session) -> None:
+        month = Month.clean(random.Random(2), sales=24)
+        payment = month.captured()
+        exponent = 1 if payment["currency"] == "VND" else 0.01
+        settled = round(payment["amount_minor"] * exponent * 0.037 * 100)
+        month.line(payment).update(settled_currency="GBP", settled_minor=settled, exchange_rate=0.037)
+        month.save(session)
+        assert differences(session, MARCH) == []
+
+    def test_what_happened_outside_the_span_is_not_told(self, session: Session) -> None:
+        month = Month.clean(random.Random(3), sales=24)
+        PLANTS["missing_at_provider"](month)
+        month.save(session)
+        later = Span("stripe", END + timedelta(days=5), END + timedelta(days=9), is_live=True, tells_fees=True)
+        assert differences(session, later) == []
+
+
+NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
+SHORT = findings.Difference("stripe", "wrong_amount", "pi_1", currency="EUR", ours_minor=100, theirs_minor=90)
+
+
+def resolve(session: Session, finding_id: UUID, outcome: str, reason: str = "Asked the bank") -> None:
+    findings.resolve(session, finding_id=finding_id, outcome=outcome, reason=reason, actor_id=new_id(), now=NOON)
+
+
+class TestFindings:
+    def test_is_written_down_and_announced_once(self, session: Session) -> None:
+        assert len(findings.record(session, [SHORT], now=NOON)) == 1
+        assert findings.record(session, [SHORT], now=NOON) == []
+        assert findings.record(session, [SHORT], now=NOON + timedelta(days=1)) == []
+        assert list(session.scalars(select(OutboxEvent.type))) == ["commerce.difference_found"]
+
+    @pytest.mark.parametrize(("outcome", "again"), [
+        ("accepted", 0), ("no_fault", 0), ("booked", 1), ("provider_corrected", 1),
+    ])  # fmt: skip
+    def test_what_was_said_to_be_corrected_is_raised_again_when_it_was_not(
+        self, session: Session, outcome: str, again: int
+    ) -> None:
+        [first] = findings.record(session, [SHORT], now=NOON)
+        resolve(session, first, outcome)
+        assert len(findings.record(session, [SHORT], now=NOON + timedelta(days=1))) == again
+        worse = replace(SHORT, theirs_minor=10)
+        assert len(findings.record(session, [worse], now=NOON + timedelta(days=2))) == 1 - again
+
+    def test_is_resolved_once_with_a_reason_and_stays_so(self, session: Session) -> None:
+        [id_] = findings.record(session, [SHORT], now=NOON)
+        with pytest.raises(ReasonNeeded):
+            resolve(session, id_, "booked", "  ")
+        resolve(session, id_, "booked")
+        with pytest.raises(FindingResolved):
+            resolve(session, id_, "accepted")
+        with pytest.raises(FindingNotFound):
+            resolve(session, new_id(), "booked")
+        [entry] = session.scalars(select(AuditEntry).where(AuditEntry.action == "commerce.resolve_difference"))
+        assert entry.details["reason"] == "Asked the bank"
+        with pytest.raises(DBAPIError), session.begin_nested():
+            session.execute(update(FindingResolution).values(reason="another"))
+
+    def test_pages_keep_their_place(self, session: Session) -> None:
+        made = [replace(SHORT, subject=f"pi_{number}") for number in range(5)]
+        findings.record(session, made, now=NOON)
+        first, cursor = findings.page(session, is_resolved=False, limit=3)
+        second, end = findings.page(session, is_resolved=False, limit=3, cursor=cursor)
+        assert [len(first), len(second), end] == [3, 2, None]
+        assert {line.finding.subject for line in (*first, *second)} == {one.subject for one in made}
+
+
+class TestRun:
+    def test_stripes_own_books_agree_and_a_missing_payment_is_found_once(self, own_shop: Shop) -> None:
+        shop = own_shop
+        shop.buy(shop.plan(kind="pack"))
+        payment = shop.one(Payment)
+        refunds.refund_payment(
+            shop.session, shop.provider, payment_id=payment.id, amount_minor=1000, reason="Ill", now=datetime.now(UTC)
+        )
+        shop.stripe.client().v1.payouts.create({"amount": 500, "currency": "eur"})
+        key = SecretStr(shop.stripe.secret_key)
+        books = StripeBooks(StripeSettings(api_base=shop.stripe.url, secret_key=key))
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        assert books.is_live is False
+        [outcome] = reconciliation.run_due(shop.session, [books], now=tomorrow)
+        assert (outcome.movements, outcome.found) == (3, 0)
+        assert reconciliation.run_due(shop.session, [books], now=tomorrow) == []
+        client = shop.stripe.client()
+        client.v1.payment_intents.create(
+            {"amount": 700, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+        )
+        outcomes = [reconciliation.run(shop.session, books, now=tomorrow) for _ in range(2)]
+        assert [(one.found, len(one.new)) for one in outcomes] == [(1, 1), (1, 0)]
+        [line], _ = findings.page(shop.session, is_resolved=False, limit=5)
+        assert (line.finding.kind, line.finding.theirs_minor) == ("missing_at_us", 700)
+
+
+class TestPages:
+    def test_finance_resolves_a_difference(self, session: Session, sign_in: SignIn) -> None:
+        [id_] = findings.record(session, [SHORT], now=NOON)
+        client = sign_in(make_account(session, role="finance"))
+        assert "Another amount" in client.get("/staff/books").text
+        [item] = client.get("/api/commerce/differences").json()["items"]
+        assert (item["id"], item["ours_minor"], item["resolution"]) == (str(id_), 100, None)
+        form = {"outcome": "accepted", "reason": "A cent of the bank's"}
+        assert client.post(f"/staff/books/{id_}/resolve", data=form).status_code == 303
+        assert "The books agree" in client.get("/staff/books").text
+        assert "A cent of the bank" in client.get("/staff/books?show=resolved").text
+        again = client.post(f"/api/commerce/differences/{id_}/resolution", json=form)
+        assert (again.status_code, again.json()["code"]) == (409, "commerce.finding_resolved")
+
+    def test_support_does_not_see_the_books(self, session: Session, sign_in: SignIn) -> None:
+        client = sign_in(make_account(session, role="support"))
+        assert client.get("/staff/books").status_code == 403
+        assert client.get("/api/commerce/differences").status_code == 403
