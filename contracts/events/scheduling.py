@@ -47,3 +47,28 @@ class WaitlistJoined(Event):
     waitlist_entry_id: UUID
     slot_id: UUID
     customer_id: UUID
+
+
+class _CalendarEvent(Event):
+    aggregate: ClassVar[str] = "connection_id"
+    connection_id: UUID
+    account_id: UUID
+    provider: str
+
+
+class CalendarConnected(_CalendarEvent):
+    """Somebody's calendar outside is read (a coach's) and shows their bookings. `provider`: google, caldav, ..."""
+
+    type: ClassVar[str] = "scheduling.calendar_connected"
+
+
+class CalendarRefusedUs(_CalendarEvent):
+    """It lets us in no longer; only its owner can mend that."""
+
+    type: ClassVar[str] = "scheduling.calendar_refused_us"
+
+
+class CalendarDisconnected(_CalendarEvent):
+    """What opened it and what it brought is gone."""
+
+    type: ClassVar[str] = "scheduling.calendar_disconnected"

@@ -102,6 +102,8 @@ ROLES_OF: dict[str, str] = {
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
+    "scheduling.connect_calendars": f"customer {COACHES}",
+    "scheduling.open_calendar_feed": EVERYBODY,
 }
 
 
@@ -433,6 +435,13 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
+    "scheduling.connect_calendars": (
+        "GET /calendars", "POST /calendars/connect/{provider}", "GET /calendars/connect/{provider}/callback",
+        "POST /calendars/caldav", "POST /calendars/feeds", "POST /calendars/address",
+        "POST /calendars/{connection_id}/end", "GET /api/scheduling/calendar-connections",
+        "DELETE /api/scheduling/calendar-connections/{connection_id}", "POST /api/scheduling/calendar-feeds",
+    ),
+    "scheduling.open_calendar_feed": ("GET /api/scheduling/calendar-feeds/{token}.ics",),
 }
 """Every route, under the action that it must name."""
 
@@ -526,6 +535,8 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
+    "POST /calendars/{connection_id}/end": Object("calendar", f"customer {COACHES}"),
+    "DELETE /api/scheduling/calendar-connections/{connection_id}": Object("calendar", f"customer {COACHES}"),
 }
 """Routes whose id names something of one person."""
 
@@ -560,6 +571,8 @@ NOBODYS = {
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
+    "GET /api/scheduling/calendar-feeds/{token}.ics",  # whoever holds its secret address
+    "POST /calendars/connect/{provider}", "GET /calendars/connect/{provider}/callback",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -105,8 +105,9 @@ class MicrosoftCalendar:
         if not link:
             raise CalendarUnreachable
         inside = [one for one in busy if window.overlaps(one.starts_at, one.ends_at)]
-        # Of a series that changed each occurrence is told anew, so only what is named counts as touched.
-        return Changes(inside, frozenset(item["id"] for item in items), own, link, cursor is None)
+        # A series is told along with one occurrence that changed: that touches none of the others.
+        touched = frozenset(item["id"] for item in items if item.get("type") != "seriesMaster")
+        return Changes(inside, touched, own, link, cursor is None)
 
     def _find(self, calendar_id: str, uid: str) -> Pushed | None:
         wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{uid}')"

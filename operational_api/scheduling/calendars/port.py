@@ -113,6 +113,10 @@ class Changes:
 class Readable(Protocol):
     """A calendar that can be read."""
 
+    def close(self) -> None:
+        """Let its connections go."""
+        ...
+
     def changes(self, calendar_id: str, cursor: str | None, window: Window, *, zone: str) -> Changes:
         """What changed since the cursor; everything without one.
 

@@ -16,7 +16,7 @@ anybody := {
 	"platform.read_public", "gateway.see_front", "identity.sign_in", "identity.use_provider", "commerce.read_plans",
 	"scheduling.read_timetable", "engagement.leave_lead", "commerce.receive_webhook", "integrations.receive_webhook",
 	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
-	"compliance.open_export_file",
+	"compliance.open_export_file", "scheduling.open_calendar_feed",
 }
 
 people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
@@ -34,7 +34,7 @@ own := {
 	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
-	"training.report_injury", "training.resolve_injury", "training.train",
+	"training.report_injury", "training.resolve_injury", "training.train", "scheduling.connect_calendars",
 }
 
 coached := {
@@ -46,7 +46,7 @@ coached := {
 	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
 	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
 	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
-	"staff.open_desk",
+	"staff.open_desk", "scheduling.connect_calendars",
 }
 
 staff := {
