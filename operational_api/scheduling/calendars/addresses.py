@@ -164,7 +164,7 @@ def fetch(url: str, guard: Guard, *, largest: int, etag: str = "") -> Fetched:
         with httpx.Client(transport=PinnedTransport(guard), timeout=SECONDS, trust_env=False) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 with client.stream("GET", url, headers=headers) as answer:
-                    if not answer.is_redirect:
+                    if not answer.has_redirect_location:
                         return _read(answer, largest, until, etag)
                     url = str(httpx.URL(url).join(answer.headers["Location"]))
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:

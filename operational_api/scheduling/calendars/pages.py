@@ -18,7 +18,7 @@ from operational_api.scheduling.calendars.errors import CalendarGone, CalendarRe
 from operational_api.scheduling.calendars.google import GoogleCalendar
 from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
 from operational_api.scheduling.calendars.port import CalendarRef, Window
-from operational_api.scheduling.calendars.router import CONNECT, CalendarSealer, Settings, feed_url, reach
+from operational_api.scheduling.calendars.router import CONNECT, CalendarSealer, Settings, feed_url, give_back, reach
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
 from operational_api.scheduling.errors import CalendarsNotSetUp
 from operational_api.scheduling.service import connections, feeds
@@ -217,9 +217,12 @@ def renew_address(
 
 
 @router.post("/calendars/{connection_id}/end", dependencies=[Allowed(CONNECT)])
-def end_calendar(request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """Disconnect a calendar."""
+def end_calendar(
+    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings
+) -> Response:
+    """Disconnect a calendar, and give our leave back where its provider has a way to."""
     row = reach(session, principal, connection_id)
     label = row.label
+    give_back(session, row, settings)
     connections.disconnect(session, row.id, now=datetime.now(UTC))
     return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")

@@ -1,4 +1,4 @@
-"""HTTP of calendars outside, included under /api/scheduling: a person's connections, and the feed that calendar apps read."""
+"""HTTP of calendars outside, included under /api/scheduling: a person's connections, the feed that apps read."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -13,8 +13,9 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
-from operational_api.scheduling.calendars import feed
-from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed
+from operational_api.scheduling.calendars import feed, oauth
+from operational_api.scheduling.calendars.errors import CalendarRefused
+from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed, CalendarSecret
 from operational_api.scheduling.calendars.schemas import ConnectionRead, FeedRead
 from operational_api.scheduling.errors import CalendarsNotSetUp, ConnectionNotFound
 from operational_api.scheduling.service import connections, entries, feeds
@@ -59,6 +60,17 @@ def reach(session: DbSession, principal: Principal, connection_id: UUID) -> Cale
     return row
 
 
+def give_back(session: DbSession, row: CalendarConnection, settings: CalendarSettings) -> None:
+    """Tell a provider that we need its leave no more. What it answers changes nothing: we forget ours all the same."""
+    client, kept = oauth.clients(settings).get(row.provider), session.get(CalendarSecret, row.id)
+    if client is None or kept is None or not settings.keys:
+        return
+    try:
+        client.revoke(connections.open_secret(kept, Sealer(settings.keys))["refresh_token"])
+    except CalendarRefused:  # sealed with a key that is gone: nothing to give back
+        return
+
+
 def feed_url(settings: CalendarSettings, found: CalendarFeed) -> str:
     """The whole address of a feed."""
     return f"{settings.public_url}{FEEDS}/{feeds.token_of(found, settings.keys)}.ics"
@@ -72,9 +84,10 @@ def list_connections(account_id: CurrentAccount, session: DbSession) -> Page[Con
 
 
 @router.delete("/calendar-connections/{connection_id}", status_code=204, dependencies=[Allowed(CONNECT)])
-def end_connection(connection_id: UUID, principal: CurrentPrincipal, session: DbSession) -> None:
+def end_connection(connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings) -> None:
     """Disconnect a calendar: what opened it and the busy times it brought are gone."""
     row = reach(session, principal, connection_id)
+    give_back(session, row, settings)
     connections.disconnect(session, row.id, now=datetime.now(UTC))
 
 

@@ -89,26 +89,24 @@ def connect(
         raise OnlyForCoaches
     known = list_connections(session, account_id)
     row = next((one for one in known if (one.provider, one.calendar_id) == (provider, calendar_id)), None)
+    is_new = row is None
     if row is None:
         if len(known) >= MOST:
             raise TooManyCalendars
-        row = CalendarConnection(id=new_id(), account_id=account_id, provider=provider, calendar_id=calendar_id)
-        row.connected_at = now
-        session.add(row)
-        publish(
-            session,
-            CalendarConnected(occurred_at=now, connection_id=row.id, account_id=account_id, provider=provider),
-        )  # fmt: skip
-        audit.record(
-            session, "scheduling.connect_calendars", "CalendarConnection", str(row.id), actor_id=account_id,
-            subject_id=account_id, purpose="operations", details={"provider": provider}, now=now,
-        )  # fmt: skip
+        row = CalendarConnection(
+            id=new_id(), account_id=account_id, provider=provider, calendar_id=calendar_id, connected_at=now
+        )
     row.label, row.state, row.problem, row.failures = label[:80] or _LABELS[provider], "active", None, 0
-    row.is_read, row.time_zone = is_coach, zone
-    row.is_written = provider != "feed"
+    row.is_read, row.is_written, row.time_zone = is_coach, provider != "feed", zone
     row.cursor, row.next_sync_at = None, now
+    session.add(row)
     session.flush()
     keep_secret(session, row.id, secret, expires_at=expires_at, sealer=sealer)
+    if is_new:
+        publish(
+            session, CalendarConnected(occurred_at=now, connection_id=row.id, account_id=account_id, provider=provider)
+        )
+        _audit(session, row, {"connected": provider}, now)
     if row.is_written:
         pushes.want_all(session, row, now=now)
     return row
@@ -181,10 +179,7 @@ def disconnect(session: Session, connection_id: UUID, *, now: datetime) -> Calen
         session,
         CalendarDisconnected(occurred_at=now, connection_id=row.id, account_id=row.account_id, provider=row.provider),
     )
-    audit.record(
-        session, "scheduling.connect_calendars", "CalendarConnection", str(row.id), actor_id=row.account_id,
-        subject_id=row.account_id, purpose="operations", details={"ended": row.provider}, now=now,
-    )  # fmt: skip
+    _audit(session, row, {"disconnected": row.provider}, now)
     session.flush()
     return row
 
@@ -195,3 +190,10 @@ def forget_person(session: Session, account_id: UUID, *, now: datetime) -> None:
         disconnect(session, one.id, now=now)
     for feed in session.scalars(select(CalendarFeed).where(CalendarFeed.account_id == account_id)):
         feed.revoked_at = feed.revoked_at or now
+
+
+def _audit(session: Session, row: CalendarConnection, details: Mapping[str, str], now: datetime) -> None:
+    audit.record(
+        session, "scheduling.connect_calendars", "CalendarConnection", row.id, actor_id=row.account_id,
+        subject_id=row.account_id, purpose="own", details=details, now=now,
+    )  # fmt: skip

@@ -98,7 +98,7 @@ def take_next(session: Session, now: datetime) -> Due | None:
     ).one_or_none()
     if row is None:
         return None
-    push, connection = row.tuple()
+    push, connection = row._tuple()
     push.due_at = now + LEASE
     entry = _entry(session, push, connection.account_id)
     known = Pushed(push.external_id, push.etag or "") if push.external_id else None
