@@ -40,6 +40,12 @@ class Grants:
             self.refresh_tokens.add(str(told["refresh_token"]))
         return told
 
+    def forget(self) -> None:
+        """Nobody was ever let in."""
+        for known in (self.codes, self.refresh_tokens, self.access_tokens, self.asked, self.revoked):
+            known.clear()
+        self.refreshes = 0
+
     def lets_in(self, request: Request) -> bool:
         """Whether a request has a token that counts."""
         return request.headers.get("authorization", "").removeprefix("Bearer ") in self.access_tokens

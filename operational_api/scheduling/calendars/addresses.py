@@ -160,6 +160,8 @@ def fetch(url: str, guard: Guard, *, largest: int, etag: str = "") -> Fetched:
     if etag:
         headers["If-None-Match"] = etag
     until = time.monotonic() + LONGEST_SECONDS
+    if not url.lower().startswith(("https://", "http://")):
+        raise AddressNotAllowed
     try:
         with httpx.Client(transport=PinnedTransport(guard), timeout=SECONDS, trust_env=False) as client:
             for _ in range(MOST_REDIRECTS + 1):

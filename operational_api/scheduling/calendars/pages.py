@@ -148,8 +148,9 @@ def connect_caldav(
     """Connect the first calendar of a CalDAV account, once its server has let us in."""
     typed = {"url": url.strip(), "username": username.strip()}
     try:
-        with_password = typed | {"password": password}
-        calendar = CaldavCalendar(**with_password, guard=Guard.of(settings.calendar_private_networks))
+        with_password, guard = typed | {"password": password}, Guard.of(settings.calendar_private_networks)
+        guard.resolve(typed["url"])  # also what is no address at all
+        calendar = CaldavCalendar(**with_password, guard=guard)
         try:
             main = _main(calendar.calendars())
         finally:

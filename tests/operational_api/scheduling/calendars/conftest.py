@@ -39,6 +39,7 @@ def files() -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.fixture
 def google(google_server: GoogleWorld) -> GoogleWorld:
     vars(google_server.store).update(vars(GoogleStore()))
+    google_server.grants.forget()
     return google_server
 
 
