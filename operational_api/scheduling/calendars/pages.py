@@ -178,17 +178,17 @@ def connect_feed(
     session: DbSession,
     settings: Settings,
     sealer: CalendarSealer,
-    url: Long = "",
+    address: Long = "",
     name: Short = "",
 ) -> Response:
     """Connect an address with an iCalendar file behind it, once it could be read."""
-    typed, now = {"feed_url": url.strip(), "name": name.strip()}, datetime.now(UTC)
+    typed, now = {"address": address.strip(), "name": name.strip()}, datetime.now(UTC)
     try:
-        calendar = SubscribedCalendar(typed["feed_url"], Guard.of(settings.calendar_private_networks))
+        calendar = SubscribedCalendar(typed["address"], Guard.of(settings.calendar_private_networks))
         calendar.changes("", None, Window(now, now + timedelta(days=7)), zone="UTC")
         connections.connect(
-            session, account_id=account_id, provider="feed", calendar_id=connections.feed_id(typed["feed_url"]),
-            label=typed["name"], secret={"url": typed["feed_url"]}, sealer=sealer, now=now,
+            session, account_id=account_id, provider="feed", calendar_id=connections.feed_id(typed["address"]),
+            label=typed["name"], secret={"url": typed["address"]}, sealer=sealer, now=now,
         )  # fmt: skip
     except DomainError as refused:
         return _page(

@@ -112,11 +112,11 @@ class TestForms:
     def test_caldav_and_a_wrong_password_that_loses_nothing(
         self, session: Session, browser: TestClient, caldav: CaldavWorld
     ) -> None:
-        form = {"url": caldav.url, "username": "ana", "password": "wrong"}
+        form = {"url": caldav.url, "username": "ana", "password": "not-it-1"}
         refused = browser.post("/calendars/caldav", data=form)
         assert "refuses this name and password" in refused.text
         assert f'value="{caldav.url}"' in refused.text
-        assert "wrong" not in refused.text
+        assert "not-it-1" not in refused.text
         assert browser.post("/calendars/caldav", data=form | {"password": "s3cret"}).status_code == 303
         (row,) = connected(session)
         assert row.provider == "caldav"
@@ -125,11 +125,11 @@ class TestForms:
         self, session: Session, browser: TestClient, feed: FeedWorld
     ) -> None:
         feed.state["content"] = b"<html>"
-        assert "BEGIN:VCALENDAR" in browser.post("/calendars/feeds", data={"url": feed.url, "name": "Work"}).text
-        private = browser.post("/calendars/feeds", data={"url": "https://10.0.0.1/a.ics", "name": "Work"})
+        assert "BEGIN:VCALENDAR" in browser.post("/calendars/feeds", data={"address": feed.url, "name": "Work"}).text
+        private = browser.post("/calendars/feeds", data={"address": "https://10.0.0.1/a.ics", "name": "Work"})
         assert "cannot be used" in private.text
         feed.add(DAY)
-        assert browser.post("/calendars/feeds", data={"url": feed.url, "name": "Work"}).status_code == 303
+        assert browser.post("/calendars/feeds", data={"address": feed.url, "name": "Work"}).status_code == 303
         (row,) = connected(session)
         assert (row.label, row.is_written) == ("Work", False)
         told = browser.get("/api/scheduling/calendar-connections").json()["items"]
