@@ -67,6 +67,8 @@ class ApiSettings(BaseSettings):
     """Whether everybody may send queries of their own, not staff alone."""
     wearable_pages: str = "https://widget.tryterra.co"
     """Origin of the page on which customers pick their device; forms of ours may lead there."""
+    calendar_pages: str = "https://accounts.google.com https://login.microsoftonline.com"
+    """Origins of pages on which people let us into their calendars; forms of ours may lead there."""
 
     @property
     def upstream_pages(self) -> list[str]:

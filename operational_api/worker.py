@@ -25,6 +25,8 @@ from operational_api.core.retries import RetryPolicy
 from operational_api.core.supervisor import Loop
 from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.email import Mailer, SmtpSecurity, SmtpSettings
+from operational_api.scheduling.service.calendar_sync import CalendarWorker
+from operational_api.scheduling.settings import CalendarSettings
 
 log = telemetry.get_logger(__name__)
 CONTEXTS = (
@@ -93,6 +95,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     loops = [
         Loop("relay", lambda: relay_due(sessions, routes), wakes_on="outbox"),
         Loop("email", mailer.send_due, wakes_on="emails"),
+        Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
         Loop("periodic", jobs.run_due),
         *(
             Loop(f"handlers-{n}", lambda: handle_next(sessions, routes.consumers, retry=retry), wakes_on="inbox")

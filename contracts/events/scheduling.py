@@ -56,3 +56,28 @@ class DeskAssigned(Event):
     aggregate: ClassVar[str] = "account_id"
     account_id: UUID
     location_ids: tuple[UUID, ...]
+
+
+class _CalendarEvent(Event):
+    aggregate: ClassVar[str] = "connection_id"
+    connection_id: UUID
+    account_id: UUID
+    provider: str
+
+
+class CalendarConnected(_CalendarEvent):
+    """Somebody's calendar outside is read (a coach's) and shows their bookings. `provider`: google, caldav, ..."""
+
+    type: ClassVar[str] = "scheduling.calendar_connected"
+
+
+class CalendarRefusedUs(_CalendarEvent):
+    """It lets us in no longer; only its owner can mend that."""
+
+    type: ClassVar[str] = "scheduling.calendar_refused_us"
+
+
+class CalendarDisconnected(_CalendarEvent):
+    """What opened it and what it brought is gone."""
+
+    type: ClassVar[str] = "scheduling.calendar_disconnected"

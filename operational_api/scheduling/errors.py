@@ -6,6 +6,8 @@ DomainError
 |  |- BookingNotFound
 |  |- CoachNotFound
 |  |- LocationNotFound
+|  |- ConnectionNotFound
+|  |- FeedNotFound
 |- Invalid
 |  |- InvalidAvailability
 |- PlanRequired        402
@@ -14,16 +16,20 @@ DomainError
 |- AlreadyBooked       the customer's own calendar
 |- SlotClosed          past, cancelled or too soon
 |  |- TooLate
+|  |- CoachBusy
 |- BookingClosed       no such step from where the booking is
 |- SessionStarted
 |- SessionNotStarted
 |- TooLateToReschedule
 |- SeatsLeft           nothing to wait for
+|- TooManyCalendars
+|- OnlyForCoaches
+|- CalendarsNotSetUp   503
 """
 
 from http import HTTPStatus
 
-from operational_api.core.errors import DomainError, Invalid, NotFound
+from operational_api.core.errors import DomainError, Invalid, NotFound, Unavailable
 
 
 class SlotNotFound(NotFound):
@@ -90,3 +96,27 @@ class TooLateToReschedule(DomainError):
 
 class SeatsLeft(DomainError):
     """There is a free seat: book it instead of waiting."""
+
+
+class CoachBusy(SlotClosed):
+    """Your coach has something else at that time. Choose another time."""
+
+
+class ConnectionNotFound(NotFound):
+    """That calendar is not connected."""
+
+
+class FeedNotFound(NotFound):
+    """There is no calendar at this address any more. Copy the new one under Account, Calendars."""
+
+
+class TooManyCalendars(DomainError):
+    """Ten calendars are connected already. Disconnect one first."""
+
+
+class CalendarsNotSetUp(Unavailable):
+    """Calendars of that kind cannot be connected here yet."""
+
+
+class OnlyForCoaches(DomainError):
+    """A subscribed calendar says when a coach is busy, and nothing of yours is asked for that."""

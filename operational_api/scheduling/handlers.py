@@ -1,13 +1,17 @@
-"""What scheduling does by itself, run by the worker. It reacts to no events of others."""
+"""What scheduling does by itself, run by the worker: calendars kept open, and those outside told what was booked."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
+from contracts.events.identity import AccountClosed
+from contracts.events.scheduling import SessionBooked, SessionCancelled
 from contracts.telemetry import get_logger
-from operational_api.scheduling.service import calendar, waitlist
+from operational_api.scheduling.models import Booking
+from operational_api.scheduling.service import calendar, connections, entries, pushes, waitlist
 
 log = get_logger(__name__)
 
@@ -23,7 +27,38 @@ def close_waitlists(session: Session, now: datetime) -> None:
     waitlist.expire_started(session, now)
 
 
-HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
+def show_in_calendars(session: Session, event: Event) -> None:
+    """What was booked appears in the calendars of both; a booking that was moved is the same event at another time."""
+    assert isinstance(event, SessionBooked)  # noqa: S101 - registered for this event only
+    if event.moved_from_id is not None:
+        entries.moved(session, old_id=event.moved_from_id, new_id=event.booking_id, now=event.occurred_at)
+    _follow(session, event.booking_id, event.occurred_at)
+
+
+def take_from_calendars(session: Session, event: Event) -> None:
+    """What was cancelled goes from the calendars of both."""
+    assert isinstance(event, SessionCancelled)  # noqa: S101 - registered for this event only
+    entries.cancelled(session, booking_id=event.booking_id, now=event.occurred_at)
+    _follow(session, event.booking_id, event.occurred_at)
+
+
+def _follow(session: Session, booking_id: UUID, now: datetime) -> None:
+    booking = session.get(Booking, booking_id)
+    if booking is not None:  # an erased person's is shown nowhere
+        pushes.follow(session, booking, now=now)
+
+
+def disconnect_calendars(session: Session, event: Event) -> None:
+    """Nothing of a closed account's calendars is kept."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    connections.forget_person(session, event.account_id, now=event.occurred_at)
+
+
+HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
+    SessionBooked.type: [show_in_calendars],
+    SessionCancelled.type: [take_from_calendars],
+    AccountClosed.type: [disconnect_calendars],
+}
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Currency, Id, RequiredTime, ServerTime
+from operational_api.scheduling.calendars import models as _calendars  # noqa: F401 - tables of this schema too
 
 SCHEMA = {"schema": "scheduling"}
 

@@ -17,6 +17,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
 from operational_api.scheduling import access
+from operational_api.scheduling.calendars import pages as calendar_pages
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
 from operational_api.scheduling.models import Location
@@ -29,7 +30,9 @@ router = APIRouter()
 NAV = [
     NavItem("Book", "/book", "scheduling.book", for_guests=True, order=20, icon="calendar-plus"),
     NavItem("Bookings", "/bookings", "scheduling.see_bookings", order=30, icon="calendar"),
+    *calendar_pages.NAV,
 ]
+router.include_router(calendar_pages.router)
 FARTHEST = timedelta(days=366)
 PAST = 12
 """Past bookings on the page; older ones are in the API."""

@@ -14,6 +14,8 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.scheduling import access, public
+from operational_api.scheduling.calendars import router as calendars
+from operational_api.scheduling.calendars.feed import MEDIA_TYPE
 from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.schemas import (
     AvailabilityRead,
@@ -31,7 +33,6 @@ from operational_api.scheduling.schemas import (
     Zone,
 )
 from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, desks, slots, waitlist
-from operational_api.scheduling.service.calendar_file import MEDIA_TYPE
 
 router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
 
@@ -163,7 +164,7 @@ def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, ses
     if facts is None or subject not in (str(facts.customer_id), str(facts.coach_id)):
         raise BookingNotFound
     headers = {"Content-Disposition": 'attachment; filename="session.ics"', "Referrer-Policy": "no-referrer"}
-    return Response(calendar_file.render(facts, now=_now()), media_type=MEDIA_TYPE, headers=headers)
+    return Response(calendar_file.render(session, booking_id, UUID(subject)), media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.post("/bookings/{booking_id}/cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
@@ -232,3 +233,4 @@ def assign_desk(account_id: UUID, body: DeskReplace, principal: CurrentPrincipal
     """Say at which studios' front desk somebody works; it holds with their next request."""
     found = public.assign_desk(session, principal, account_id=account_id, location_ids=body.location_ids, now=_now())
     return DeskRead(location_ids=sorted(found))
+router.include_router(calendars.router)

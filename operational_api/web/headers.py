@@ -18,14 +18,14 @@ REPORTS = "/gateway/csp-reports"
 def content_policy(settings: ApiSettings, nonce: str) -> str:
     """The policy of a page: our own files, inline scripts and styles only with the nonce.
 
-    A form may lead to Stripe's pages, MoMo's, Terra's, and to Google's and Microsoft's where people sign in with them:
-    Chromium applies `form-action` to the redirect that follows a post.
+    A form may lead to Stripe's pages, MoMo's, Terra's, and those of Google and Microsoft where people sign in or
+    connect: Chromium applies `form-action` to the redirect that follows a post.
     """
     payment = [
         "{0.scheme}://{0.netloc}".format(urlsplit(one)) for one in (settings.stripe_api_base, settings.momo_api_base)
     ]
     forms = " ".join(("'self'", *PAYMENT_PAGES, *payment, settings.wearable_pages))
-    forms = " ".join((forms, *settings.upstream_pages))
+    forms = " ".join((forms, *settings.upstream_pages, settings.calendar_pages))
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
         f"img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}; "

@@ -118,6 +118,8 @@ ROLES_OF: dict[str, str] = {
     "training.answer_check_in": COACHES,
     "training.onboard": "customer",
     "training.read_funnel": "lead_coach admin data",
+    "scheduling.connect_calendars": f"customer {COACHES}",
+    "scheduling.open_calendar_feed": EVERYBODY,
 }
 
 
@@ -529,6 +531,19 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /coaching/programmes/{programme_id}/archive",
     ),
     "training.read_funnel": ("GET /api/training/onboarding/funnel",),
+    "scheduling.connect_calendars": (
+        "GET /calendars",
+        "POST /calendars/connect/{provider}",
+        "GET /calendars/connect/{provider}/callback",
+        "POST /calendars/caldav",
+        "POST /calendars/feeds",
+        "POST /calendars/address",
+        "POST /calendars/{connection_id}/end",
+        "GET /api/scheduling/calendar-connections",
+        "DELETE /api/scheduling/calendar-connections/{connection_id}",
+        "POST /api/scheduling/calendar-feeds",
+    ),
+    "scheduling.open_calendar_feed": ("GET /api/scheduling/calendar-feeds/{token}.ics",),
 }
 """Every route, under the action that it must name."""
 
@@ -665,6 +680,8 @@ OBJECTS: dict[str, Object] = {
     ),
     "POST /coaching/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
     "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
+    "POST /calendars/{connection_id}/end": Object("calendar", f"customer {COACHES}"),
+    "DELETE /api/scheduling/calendar-connections/{connection_id}": Object("calendar", f"customer {COACHES}"),
 }
 """Routes whose id names something of one person."""
 
@@ -703,6 +720,8 @@ NOBODYS = {
     "GET /api/training/exercises/{slug}", "GET /exercises/{slug}",  # the catalogue is everybody's
     "GET /welcome/{step}", "POST /welcome/{step}",  # one's own steps, by name
     "PUT /api/training/habits/{habit_id}/checks/{day}",  # two parameters: another's habit is tested beside it
+    "GET /api/scheduling/calendar-feeds/{token}.ics",  # whoever holds its secret address
+    "POST /calendars/connect/{provider}", "GET /calendars/connect/{provider}/callback",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

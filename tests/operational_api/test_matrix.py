@@ -31,6 +31,7 @@ from operational_api.gateway.graphql.schema import SCHEMA
 from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
 from operational_api.integrations.settings import IntegrationSettings
+from operational_api.scheduling.calendars.models import CalendarConnection
 from operational_api.training.models import Injury
 from tests.factories import (
     make_account,
@@ -185,8 +186,15 @@ class World:
             id=new_id(), account_id=account.id, provider="google", issuer="https://accounts.google.com",
             subject=new_id().hex, email=account.email,
         )  # fmt: skip
-        session.add_all([passkey, attempt, linked])
-        return {"session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id}
+        calendar = CalendarConnection(
+            id=new_id(), account_id=account.id, provider="caldav", calendar_id="work", label="Work",
+            time_zone="Europe/Berlin", is_read=True, is_written=True, next_sync_at=then, connected_at=then,
+        )  # fmt: skip
+        session.add_all([passkey, attempt, linked, calendar])
+        return {
+            "session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id,
+            "calendar": calendar.id,
+        }  # fmt: skip
 
     def own(self, kind: str, role: str) -> UUID:
         return self.personal.get(role, {}).get(kind) or self.ids[kind][0]

@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0028_training_in_depth"
-down_revision = "0025_second_provider"
+down_revision = "0027_calendars_outside"
 branch_labels = None
 depends_on = None
 

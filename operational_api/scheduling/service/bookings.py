@@ -19,6 +19,7 @@ from operational_api.scheduling.errors import (
     AllowanceUsed,
     AlreadyBooked,
     BookingNotFound,
+    CoachBusy,
     PlanRequired,
     SlotClosed,
     SlotNotFound,
@@ -27,7 +28,7 @@ from operational_api.scheduling.errors import (
 )
 from operational_api.scheduling.lifecycle import HOLDING, BookingLife, Outcome, is_bookable, lowest_free_seat
 from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import payment, waitlist
+from operational_api.scheduling.service import busy_times, payment, waitlist
 
 REFUSALS: dict[str, type[AlreadyBooked | SlotTaken]] = {
     "uq_bookings_seat": SlotTaken,
@@ -41,7 +42,8 @@ def book_session(session: Session, *, customer_id: UUID, slot_id: UUID, now: dat
 
     Raises:
         SlotNotFound: unknown slot.
-        SlotClosed: it was cancelled or has started; TooLate when there is less than the minimum notice.
+        SlotClosed: it was cancelled or has started; TooLate when there is less than the minimum notice;
+            CoachBusy when the coach's own calendar says so.
         SlotTaken: no seat is free.
         AlreadyBooked: the customer has a session at that time.
         PlanRequired, AllowanceUsed: nothing pays for it.
@@ -167,6 +169,8 @@ def seat_customer(session: Session, *, slot: Slot, customer_id: UUID, now: datet
         raise SlotClosed
     if not is_bookable(slot.starts_at, now):
         raise TooLate
+    if busy_times.is_busy(session, slot.coach_id, slot.starts_at, slot.ends_at):
+        raise CoachBusy
     holders = session.execute(
         select(Booking.seat, Booking.customer_id).where(Booking.slot_id == slot.id, Booking.status.in_(HOLDING))
     ).all()

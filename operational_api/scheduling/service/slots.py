@@ -12,6 +12,7 @@ from operational_api.core.paging import after, cut
 from operational_api.scheduling.errors import SlotNotFound
 from operational_api.scheduling.lifecycle import HOLDING, MINIMUM_NOTICE
 from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.service.busy_times import keeps_busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def list_slots(
     cursor: str | None = None,
 ) -> tuple[list[SlotView], str | None]:
     """Slots that can still be booked or waited for, by start, a page at a time."""
-    query = _views(viewer_id).where(Slot.status == "open", Slot.starts_at >= now + MINIMUM_NOTICE)
+    query = _views(viewer_id).where(Slot.status == "open", Slot.starts_at >= now + MINIMUM_NOTICE, ~keeps_busy())
     if wanted.starts_from is not None:
         query = query.where(Slot.starts_at >= wanted.starts_from)
     if wanted.starts_before is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.scheduling.lifecycle import MINIMUM_NOTICE
 from operational_api.scheduling.models import Slot
+from operational_api.scheduling.service.busy_times import keeps_busy
 from operational_api.scheduling.service.slots import SlotFilter, SlotView, list_slots, seats_held
 
 DAYS = 14
@@ -47,6 +48,7 @@ def free_days(session: Session, wanted: SlotFilter, *, zone: str, now: datetime)
         Slot.starts_at >= now + MINIMUM_NOTICE,
         Slot.starts_at < _midnight(today + timedelta(days=DAYS), zone),
         Slot.capacity > seats_held(),
+        ~keeps_busy(),
     )
     if wanted.coach_id is not None:
         query = query.where(Slot.coach_id == wanted.coach_id)

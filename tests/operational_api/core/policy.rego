@@ -16,7 +16,7 @@ anybody := {
 	"platform.read_public", "gateway.see_front", "identity.sign_in", "identity.use_provider", "commerce.read_plans",
 	"scheduling.read_timetable", "engagement.leave_lead", "commerce.receive_webhook", "integrations.receive_webhook",
 	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
-	"compliance.open_export_file",
+	"compliance.open_export_file", "scheduling.open_calendar_feed",
 }
 
 people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
@@ -36,6 +36,7 @@ own := {
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
 	"training.report_injury", "training.resolve_injury", "training.train", "training.answer_screening",
 	"training.keep_wellbeing", "training.onboard", "training.read_screening", "training.read_wellbeing",
+	"scheduling.connect_calendars",
 }
 
 coached := {
@@ -49,6 +50,7 @@ coached := {
 	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
 	"staff.open_desk", "training.answer_check_in", "training.clear_screening", "training.coach",
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
+	"scheduling.connect_calendars",
 }
 
 staff := {

@@ -3,19 +3,19 @@
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from contracts.ids import new_id
 from operational_api.core.signed_urls import UrlSigner
-from operational_api.scheduling.public import SessionFacts
 from operational_api.scheduling.service import calendar_file
 from tests.factories import account_of, make_account, make_booking, make_client, make_coach, make_slot
 from tests.operational_api.conftest import SignIn
 
+BERLIN = ZoneInfo("Europe/Berlin")
 SOON = (datetime.now(UTC) + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
 
 
@@ -40,7 +40,7 @@ def test_opens_without_a_sign_in(link: str, api: TestClient) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/calendar")
     assert answer.headers["cache-control"] == "no-store"
-    assert f"DTSTART:{SOON:%Y%m%dT%H%M%SZ}\r\n" in answer.text
+    assert f"DTSTART;TZID=Europe/Berlin:{SOON.astimezone(BERLIN):%Y%m%dT%H%M%S}\r\n" in answer.text
     assert re.search(r"SUMMARY:.* with Ana Keller\r\n", answer.text)
 
 
@@ -68,13 +68,11 @@ def test_a_key_that_is_gone_opens_nothing(link: str, api: TestClient, app: FastA
     assert (answer.status_code, answer.json()["code"]) == (403, "core.bad_signed_url")
 
 
-def test_text_is_escaped_and_long_lines_are_folded() -> None:
-    facts = SessionFacts(
-        booking_id=new_id(), customer_id=new_id(), coach_id=new_id(), coach_name="Müller; Anna, " + "ü" * 60,
-        title="Legs\\Core\nEND:VEVENT", location_name="Mitte", time_zone="Europe/Berlin", starts_at=SOON, ends_at=SOON,
-        status="cancelled",
-    )  # fmt: skip
-    text = calendar_file.render(facts, now=SOON)
+def test_text_is_escaped_and_long_lines_are_folded(session: Session) -> None:
+    coach = make_coach(session, display_name="Müller; Anna, " + "ü" * 60)
+    slot = make_slot(session, coach=coach, starts_at=SOON, title="Legs\\Core\nEND:VEVENT")
+    booking = make_booking(session, slot=slot, status="cancelled", cancelled_at=SOON)
+    text = calendar_file.render(session, booking.id, booking.customer_id).decode()
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
     assert text.count("\r\nEND:VEVENT") == 1
     unfolded = text.replace("\r\n ", "")

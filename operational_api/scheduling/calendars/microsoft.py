@@ -1,0 +1,166 @@
+"""Microsoft Graph. A window is read by a delta link, in which Graph has expanded series; ours have a transaction id."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable
+from operational_api.scheduling.calendars.port import (
+    Busy,
+    CalendarRef,
+    Changes,
+    Entry,
+    OwnSeen,
+    Pushed,
+    Window,
+    is_ours,
+    whole_days,
+)
+from operational_api.scheduling.calendars.rest import MOST_PAGES, Api, Conflict, Exists, Missing
+
+TRIES = 3
+PROPERTY = "String {6c1f5d4e-52a3-4a9d-9d6e-0f5a3c7be1b2} Name PlyoUid"
+_PREFER = 'outlook.timezone="UTC", IdType="ImmutableId", odata.maxpagesize=200'
+_FREE = ("free", "workingElsewhere")
+
+
+class MicrosoftCalendar:
+    """One person's Microsoft account.
+
+    Args:
+        base_url: `https://graph.microsoft.com/v1.0`, or a server of the same shape.
+    """
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self._api = Api(base_url, token, headers={"Prefer": _PREFER})
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._api.close()
+
+    def calendars(self) -> list[CalendarRef]:
+        """Their calendars, the default one first."""
+        found = [
+            CalendarRef(
+                item["id"], str(item.get("name") or "Calendar"), bool(item.get("isDefaultCalendar")),
+                bool(item.get("canEdit")),
+            )
+            for page in self._pages("/me/calendars", {})
+            for item in page.get("value", [])
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: not one.is_primary)
+
+    def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
+        """Create the event under a transaction id, or change it where it is the version we know."""
+        body = _body(entry)
+        try:
+            for _ in range(TRIES):
+                if known is None:
+                    try:
+                        new = body | {"transactionId": f"{entry.sequence}:{entry.uid}"}  # a deleted event's is spent
+                        return _pushed(self._api.call("POST", f"{_calendar(calendar_id)}/events", json=new))
+                    except Exists:
+                        known = self._find(calendar_id, entry.uid)
+                        if known is None:
+                            raise CalendarUnreachable from None
+                try:
+                    path = f"/me/events/{quote(known.external_id, safe='')}"
+                    return _pushed(self._api.call("PATCH", path, etag=known.etag, json=body))
+                except Conflict:
+                    known = Pushed(known.external_id, str(self._api.call("GET", path).get("@odata.etag") or "*"))
+                except Missing:
+                    known = None
+        except Missing as error:
+            raise CalendarGone from error
+        raise CalendarUnreachable
+
+    def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
+        """Delete the event."""
+        try:
+            self._api.call("DELETE", f"/me/events/{quote(known.external_id, safe='')}")
+        except Missing:
+            return
+
+    def changes(self, calendar_id: str, cursor: str | None, window: Window, *, zone: str) -> Changes:
+        """The calendar's view of the window since a delta link."""
+        first = f"{_calendar(calendar_id)}/calendarView/delta"
+        query = {"startDateTime": _utc(window.since), "endDateTime": _utc(window.until)} if cursor is None else {}
+        items: list[dict[str, Any]] = []
+        link = ""
+        try:
+            for page in self._pages(cursor or first, query):
+                link = page.get("@odata.deltaLink", "")
+                items += page.get("value", [])
+            # Graph tells most of an occurrence only with the series it is of.
+            series = {item["id"]: item for item in items if item.get("type") == "seriesMaster"}
+            whole = [series.get(item.get("seriesMasterId", ""), {}) | item for item in items]
+            own = [_own(item) for item in whole if is_ours(str(item.get("transactionId") or ""))]
+            ours = {one.external_id for one in own}
+            busy = [found for item in whole if item["id"] not in ours and (found := _busy(item, zone)) is not None]
+        except Missing as error:
+            raise CalendarGone from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise CalendarUnreachable from error
+        if not link:
+            raise CalendarUnreachable
+        inside = [one for one in busy if window.overlaps(one.starts_at, one.ends_at)]
+        # A series is told along with one occurrence that changed: that touches none of the others.
+        touched = frozenset(item["id"] for item in items if item.get("type") != "seriesMaster")
+        return Changes(inside, touched, own, link, cursor is None)
+
+    def _find(self, calendar_id: str, uid: str) -> Pushed | None:
+        wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{uid}')"
+        page = self._api.call("GET", f"{_calendar(calendar_id)}/events", params={"$filter": wanted})
+        return next((_pushed(item) for item in page.get("value", [])), None)
+
+    def _pages(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        for _ in range(MOST_PAGES):
+            page = self._api.call("GET", path, params=query or None)
+            yield page
+            if not (path := page.get("@odata.nextLink", "")):
+                return
+            query = {}
+        raise CalendarUnreachable
+
+
+def _calendar(calendar_id: str) -> str:
+    return f"/me/calendars/{quote(calendar_id, safe='')}"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _body(entry: Entry) -> dict[str, Any]:
+    return {
+        "subject": entry.title, "location": {"displayName": entry.location}, "showAs": "busy",
+        "start": {"dateTime": _utc(entry.starts_at), "timeZone": "UTC"},
+        "end": {"dateTime": _utc(entry.ends_at), "timeZone": "UTC"},
+        "singleValueExtendedProperties": [{"id": PROPERTY, "value": entry.uid}],
+    }  # fmt: skip
+
+
+def _pushed(item: dict[str, Any]) -> Pushed:
+    return Pushed(item["id"], str(item.get("@odata.etag") or "*"))
+
+
+def _own(item: dict[str, Any]) -> OwnSeen:
+    return OwnSeen(item["id"], str(item.get("@odata.etag") or ""), _moment(item["start"]), _moment(item["end"]))
+
+
+def _busy(item: dict[str, Any], zone: str) -> Busy | None:
+    if "@removed" in item or item.get("type") == "seriesMaster" or item.get("isCancelled"):
+        return None
+    if item.get("showAs") in _FREE or (item.get("responseStatus") or {}).get("response") == "declined":
+        return None
+    starts_at, ends_at = _moment(item["start"]), _moment(item["end"])
+    if item.get("isAllDay"):  # midnights of no zone, whichever one is named beside them
+        starts_at, ends_at = whole_days(starts_at.date(), ends_at.date(), zone)
+    return Busy(item["id"], starts_at, ends_at, str(item.get("seriesMasterId") or ""))
+
+
+def _moment(told: dict[str, str]) -> datetime:
+    if told.get("timeZone", "UTC") != "UTC":  # we asked for UTC
+        raise ValueError(told["timeZone"])
+    return datetime.fromisoformat(told["dateTime"][:26]).replace(tzinfo=UTC)

@@ -1,0 +1,229 @@
+"""The page /calendars: what is connected and how it fares, connecting and disconnecting, the address for other apps."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+from sqlalchemy.orm import Session
+
+from operational_api.core.database import DbSession
+from operational_api.core.errors import DomainError
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.scheduling.calendars import oauth
+from operational_api.scheduling.calendars.addresses import Guard
+from operational_api.scheduling.calendars.caldav import CaldavCalendar
+from operational_api.scheduling.calendars.errors import CalendarGone, CalendarRefused
+from operational_api.scheduling.calendars.google import GoogleCalendar
+from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
+from operational_api.scheduling.calendars.port import CalendarRef, Window
+from operational_api.scheduling.calendars.router import CONNECT, CalendarSealer, Settings, feed_url, give_back, reach
+from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
+from operational_api.scheduling.errors import CalendarsNotSetUp
+from operational_api.scheduling.service import connections, feeds
+from operational_api.scheduling.service.calendar_sync import secret_of
+from operational_api.scheduling.settings import CalendarSettings
+from operational_api.web import flows
+from operational_api.web.navigation import NavItem
+from operational_api.web.rendering import redirect, render
+
+router = APIRouter()
+NAV = [NavItem("Calendars", "/calendars", CONNECT, order=70, icon="calendar", place="account")]
+HOME, KIND = "/calendars", "calendar"
+LABELS = oauth.LABELS | {"caldav": "CalDAV", "feed": "Subscribed calendar"}
+Short = Annotated[str, Form(max_length=200)]
+Long = Annotated[str, Form(max_length=2000)]
+
+
+@router.get("/calendars", dependencies=[Allowed(CONNECT)])
+def calendars_page(
+    request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, settings: Settings
+) -> Response:
+    """What is connected, and what can be."""
+    return _page(request, session, settings, account_id, is_coach=principal.role != "customer")
+
+
+def _page(
+    request: Request, session: Session, settings: CalendarSettings, account_id: UUID, *, is_coach: bool, **shown: Any
+) -> Response:
+    found = feeds.feed_of(session, account_id) if settings.keys else None
+    return render(
+        request,
+        "scheduling/calendars.html",
+        connected=connections.list_connections(session, account_id),
+        labels=LABELS,
+        offered=oauth.clients(settings) if settings.keys else {},
+        has_keys=bool(settings.keys),
+        is_coach=is_coach,
+        feed=feed_url(settings, found) if found else "",
+        **({"typed": {}, "failed": "", "problem": ""} | shown),
+    )
+
+
+@router.post("/calendars/connect/{provider}", dependencies=[Allowed(CONNECT)])
+def begin(request: Request, provider: str, account_id: CurrentAccount, settings: Settings) -> Response:
+    """Off to the provider, where the person lets us in."""
+    client = oauth.clients(settings).get(provider)
+    if client is None or not settings.keys:
+        return redirect(request, HOME, flash=CalendarsNotSetUp().detail, tone="bad")
+    flow = flows.new(provider=provider, account_id=str(account_id))
+    response = redirect(request, client.address(state=flow["state"], challenge=flows.challenge_of(flow)))
+    flows.keep(request, response, KIND, flow)
+    return response
+
+
+@router.get("/calendars/connect/{provider}/callback", dependencies=[Allowed(CONNECT)])
+def come_back(
+    request: Request,
+    provider: str,
+    account_id: CurrentAccount,
+    session: DbSession,
+    settings: Settings,
+    sealer: CalendarSealer,
+    state: str = "",
+    code: str = "",
+    error: str = "",
+) -> Response:
+    """Back from there: connect the account's main calendar."""
+    flow = flows.find(request, KIND, state)
+    client = oauth.clients(settings).get(provider)
+    is_ours = flow is not None and (flow["provider"], flow["account_id"]) == (provider, str(account_id))
+    if flow is None or client is None or not is_ours:
+        return redirect(request, HOME, flash="That was not begun here, or too long ago. Please try again.", tone="bad")
+    if error or not code:
+        response = redirect(request, HOME, flash="You went back. Nothing was connected.", tone="info")
+        flows.end(request, response, state)
+        return response
+    now = datetime.now(UTC)
+    try:
+        tokens = client.trade(code, flow["verifier"])
+        if not tokens.refresh_token:
+            raise CalendarRefused("They let us in for an hour only. Remove Plyo there and connect again.")
+        main = _main(_oauth_calendars(settings, provider, tokens.access_token))
+        connections.connect(
+            session, account_id=account_id, provider=provider, calendar_id=main.id, label=main.name,
+            secret=secret_of(tokens), expires_at=now + timedelta(seconds=tokens.expires_in), sealer=sealer, now=now,
+        )  # fmt: skip
+        response = redirect(request, HOME, flash=f"{LABELS[provider]} is connected.")
+    except DomainError as refused:
+        response = redirect(request, HOME, flash=refused.detail, tone="bad")
+    flows.end(request, response, state)
+    return response
+
+
+def _oauth_calendars(settings: CalendarSettings, provider: str, token: str) -> list[CalendarRef]:
+    if provider == "google":
+        google = GoogleCalendar(settings.calendar_google_api_url, token)
+        try:
+            return google.calendars()
+        finally:
+            google.close()
+    microsoft = MicrosoftCalendar(settings.calendar_microsoft_api_url, token)
+    try:
+        return microsoft.calendars()
+    finally:
+        microsoft.close()
+
+
+def _main(found: list[CalendarRef]) -> CalendarRef:
+    main = next((one for one in found if one.is_writable), None)
+    if main is None:
+        raise CalendarGone("There is no calendar that we could write to.")
+    return main
+
+
+@router.post("/calendars/caldav", dependencies=[Allowed(CONNECT)])
+def connect_caldav(
+    request: Request,
+    principal: CurrentPrincipal,
+    account_id: CurrentAccount,
+    session: DbSession,
+    settings: Settings,
+    sealer: CalendarSealer,
+    url: Long = "",
+    username: Short = "",
+    password: Short = "",
+) -> Response:
+    """Connect the first calendar of a CalDAV account, once its server has let us in."""
+    typed = {"url": url.strip(), "username": username.strip()}
+    try:
+        with_password, guard = typed | {"password": password}, Guard.of(settings.calendar_private_networks)
+        guard.resolve(typed["url"])  # also what is no address at all
+        calendar = CaldavCalendar(**with_password, guard=guard)
+        try:
+            main = _main(calendar.calendars())
+        finally:
+            calendar.close()
+        connections.connect(
+            session, account_id=account_id, provider="caldav", calendar_id=main.id, label=main.name,
+            secret=with_password, sealer=sealer, now=datetime.now(UTC),
+        )  # fmt: skip
+    except DomainError as refused:
+        told = refused.detail
+        if isinstance(refused, CalendarRefused):
+            told = "That server refuses this name and password. Many want a password made for one app."
+        return _page(
+            request, session, settings, account_id, is_coach=principal.role != "customer", typed=typed,
+            failed="caldav", problem=told,
+        )  # fmt: skip
+    return redirect(request, HOME, flash=f"{main.name} is connected.")
+
+
+@router.post("/calendars/feeds", dependencies=[Allowed(CONNECT)])
+def connect_feed(
+    request: Request,
+    principal: CurrentPrincipal,
+    account_id: CurrentAccount,
+    session: DbSession,
+    settings: Settings,
+    sealer: CalendarSealer,
+    address: Long = "",
+    name: Short = "",
+) -> Response:
+    """Connect an address with an iCalendar file behind it, once it could be read."""
+    typed, now = {"address": address.strip(), "name": name.strip()}, datetime.now(UTC)
+    try:
+        calendar = SubscribedCalendar(typed["address"], Guard.of(settings.calendar_private_networks))
+        calendar.changes("", None, Window(now, now + timedelta(days=7)), zone="UTC")
+        connections.connect(
+            session, account_id=account_id, provider="feed", calendar_id=connections.feed_id(typed["address"]),
+            label=typed["name"], secret={"url": typed["address"]}, sealer=sealer, now=now,
+        )  # fmt: skip
+    except DomainError as refused:
+        return _page(
+            request, session, settings, account_id, is_coach=principal.role != "customer", typed=typed, failed="feed",
+            problem=refused.detail,
+        )  # fmt: skip
+    return redirect(request, HOME, flash="Connected. What is in it is busy from now on.")
+
+
+@router.post("/calendars/address", dependencies=[Allowed(CONNECT)])
+def renew_address(
+    request: Request,
+    account_id: CurrentAccount,
+    session: DbSession,
+    settings: Settings,
+    action: Annotated[str, Form(max_length=10)] = "renew",
+) -> Response:
+    """A new secret address for other apps, or none any more."""
+    now = datetime.now(UTC)
+    if not settings.keys:
+        return redirect(request, HOME, flash=CalendarsNotSetUp().detail, tone="bad")
+    if action == "end":
+        feeds.revoke(session, account_id, now=now)
+        return redirect(request, HOME, flash="The address opens nothing any more.")
+    feeds.renew(session, account_id, now=now)
+    return redirect(request, HOME, flash="Here is your address. Keep it to yourself.")
+
+
+@router.post("/calendars/{connection_id}/end", dependencies=[Allowed(CONNECT)])
+def end_calendar(
+    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings
+) -> Response:
+    """Disconnect a calendar, and give our leave back where its provider has a way to."""
+    row = reach(session, principal, connection_id)
+    label = row.label
+    give_back(session, row, settings)
+    connections.disconnect(session, row.id, now=datetime.now(UTC))
+    return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")

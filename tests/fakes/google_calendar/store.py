@@ -1,0 +1,84 @@
+"""What the local Google Calendar holds: events as Google tells them, each with the revision it last changed at."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+
+@dataclass
+class Store:
+    """One calendar."""
+
+    calendar_id: str = "ana@plyo.test"
+    time_zone: str = "Europe/Berlin"
+    page_size: int = 2
+    revision: int = 1
+    oldest: int = 0
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed_at: dict[str, int] = field(default_factory=dict)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+
+    def new_id(self) -> str:
+        """An id as Google makes one."""
+        return uuid4().hex
+
+    def save(self, id_: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Keep an event under a new etag."""
+        self.revision += 1
+        self.events[id_] = event | {"id": id_, "etag": f'"{self.revision}"'}
+        self.changed_at[id_] = self.revision
+        return self.events[id_]
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Single events and instances of recurring ones; an exception stands for the instance it replaces."""
+        return [one for event in list(self.events.values()) for one in self._told(event)]
+
+    def changed_since(self, revision: int) -> list[dict[str, Any]]:
+        """What a sync token of that revision brings; of what was deleted only the id and the status are promised."""
+        changed = [one for id_, one in self.events.items() if self.changed_at[id_] > revision]
+        told = [one for event in changed for one in self._told(event)]
+        return [
+            {key: one[key] for key in ("id", "status", "etag", "recurringEventId") if key in one}
+            if one["status"] == "cancelled" else one
+            for one in told
+        ]  # fmt: skip
+
+    def _told(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        if "recurrence" not in event:
+            return [event]
+        zone = ZoneInfo(event["start"]["timeZone"])
+        start, end = (datetime.fromisoformat(event[edge]["dateTime"]).astimezone(zone) for edge in ("start", "end"))
+        rule = rrulestr(event["recurrence"][0].removeprefix("RRULE:"), dtstart=start.replace(tzinfo=None))
+        found = []
+        for wall in rule.xafter(start.replace(tzinfo=None), count=500, inc=True):
+            begins = wall.replace(tzinfo=zone)
+            id_ = f"{event['id']}_{begins.astimezone(ZoneInfo('UTC')):%Y%m%dT%H%M%SZ}"
+            if id_ in self.events:
+                continue
+            instance = {key: value for key, value in event.items() if key != "recurrence"}
+            found.append(instance | {
+                "id": id_, "recurringEventId": event["id"],
+                "start": {"dateTime": begins.isoformat(), "timeZone": str(zone)},
+                "end": {"dateTime": (begins + (end - start)).isoformat(), "timeZone": str(zone)},
+            })  # fmt: skip
+        return found
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        """Somebody drags an event."""
+        event = self.events[id_]
+        length = datetime.fromisoformat(event["end"]["dateTime"]) - datetime.fromisoformat(event["start"]["dateTime"])
+        self.save(id_, event | {"start": _at(starts_at), "end": _at(starts_at + length)})
+
+    def except_instance(self, series_id: str, was: datetime, **given: Any) -> None:
+        """Change one instance of a series."""
+        id_ = f"{series_id}_{was.astimezone(ZoneInfo('UTC')):%Y%m%dT%H%M%SZ}"
+        known = next(one for one in self.instances() if one["id"] == id_)
+        self.save(id_, known | {"originalStartTime": _at(was)} | given)
+
+
+def _at(moment: datetime) -> dict[str, str]:
+    return {"dateTime": moment.isoformat(), "timeZone": "UTC"}

@@ -1,0 +1,405 @@
+"""The other side of each adapter, and a person's own hand on it: what they put into their calendar, move and delete."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import icalendar
+from fastapi import FastAPI, Request, Response
+
+from operational_api.scheduling.calendars.addresses import Guard
+from operational_api.scheduling.calendars.caldav import CaldavCalendar
+from operational_api.scheduling.calendars.google import GoogleCalendar
+from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
+from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
+from tests.fakes.google_calendar import app as google
+from tests.fakes.google_calendar.store import Store as GoogleStore
+from tests.fakes.graph import app as graph
+from tests.fakes.oauth import Grants
+from tests.fakes.stripe.testing import free_listener, served
+
+LOCAL = Guard.of("127.0.0.0/8")
+HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+BERLIN = "Europe/Berlin"
+
+
+class World(Protocol):
+    """One kind of calendar."""
+
+    calendar_id: str
+
+    def adapter(self) -> Any:
+        """Ours, for the person's calendar."""
+
+    def add(self, starts_at: datetime, *, is_free: bool = False) -> str:
+        """An hour of theirs; its id."""
+
+    def add_days(self, first: date, days: int) -> str:
+        """Whole days of theirs."""
+
+    def add_series(self, starts_at: datetime) -> str:
+        """Four weekly hours on Berlin's clock, of which the second is skipped and the third is two hours later."""
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        """They move theirs, or ours."""
+
+    def remove(self, id_: str) -> None:
+        """They delete theirs, or ours."""
+
+    def note(self, id_: str) -> None:
+        """They add a reminder to ours."""
+
+    def shows(self, id_: str) -> tuple[str, datetime, bool] | None:
+        """Title and start of ours as it is there, and whether their reminder is on it; None: it is gone."""
+
+    def forget(self) -> None:
+        """The server forgets where anybody was."""
+
+    def throttle(self) -> None:
+        """The server asks to wait for 7 seconds, once."""
+
+
+class GoogleWorld:
+    """The local Google Calendar."""
+
+    def __init__(self, url: str, store: GoogleStore, grants: Grants) -> None:
+        self.url, self.store, self.grants, self.calendar_id = url, store, grants, store.calendar_id
+
+    def adapter(self, token: str | None = None) -> GoogleCalendar:
+        return GoogleCalendar(self.url + google.API, token or str(self.grants.issue()["access_token"]))
+
+    def add(self, starts_at: datetime, *, is_free: bool = False) -> str:
+        free = {"transparency": "transparent"} if is_free else {}
+        return self._save({"start": _google(starts_at), "end": _google(starts_at + HOUR)} | free)
+
+    def add_days(self, first: date, days: int) -> str:
+        last = first + timedelta(days=days)
+        return self._save({"start": {"date": str(first)}, "end": {"date": str(last)}})
+
+    def add_series(self, starts_at: datetime) -> str:
+        times = {edge: {"dateTime": moment.isoformat(), "timeZone": BERLIN}
+                 for edge, moment in (("start", starts_at), ("end", starts_at + HOUR))}  # fmt: skip
+        id_ = self._save(times | {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=4"]})
+        self.store.except_instance(id_, weeks_later(starts_at, 1), status="cancelled")
+        third = weeks_later(starts_at, 2)
+        later = third + 2 * HOUR
+        self.store.except_instance(id_, third, start=_google(later), end=_google(later + HOUR))
+        return id_
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        self.store.move(id_, starts_at)
+
+    def remove(self, id_: str) -> None:
+        self.store.save(id_, self.store.events[id_] | {"status": "cancelled"})
+
+    def note(self, id_: str) -> None:
+        self.store.save(id_, self.store.events[id_] | {"reminders": {"overrides": [{"minutes": 5}]}})
+
+    def shows(self, id_: str) -> tuple[str, datetime, bool] | None:
+        event = self.store.events.get(id_)
+        if event is None or event["status"] == "cancelled":
+            return None
+        return event["summary"], datetime.fromisoformat(event["start"]["dateTime"]), "reminders" in event
+
+    def forget(self) -> None:
+        self.store.revision += 1
+        self.store.oldest = self.store.revision
+
+    def throttle(self) -> None:
+        self.store.faults.append((429, "7"))
+
+    def _save(self, event: dict[str, Any]) -> str:
+        return str(self.store.save(self.store.new_id(), {"status": "confirmed", "summary": "Dentist"} | event)["id"])
+
+
+class GraphWorld:
+    """The local Microsoft Graph."""
+
+    def __init__(self, url: str, store: graph.Store, grants: Grants) -> None:
+        self.url, self.store, self.grants, self.calendar_id = url, store, grants, store.calendar_id
+
+    def adapter(self, token: str | None = None) -> MicrosoftCalendar:
+        return MicrosoftCalendar(self.url + graph.API, token or str(self.grants.issue()["access_token"]))
+
+    def add(self, starts_at: datetime, *, is_free: bool = False) -> str:
+        return self._save(starts_at, starts_at + HOUR, showAs="free" if is_free else "busy")
+
+    def add_days(self, first: date, days: int) -> str:
+        starts_at = datetime.combine(first, datetime.min.time())
+        return self._save(starts_at, starts_at + timedelta(days=days), isAllDay=True)
+
+    def add_series(self, starts_at: datetime) -> str:
+        id_ = self._save(starts_at, starts_at + HOUR, type="seriesMaster")
+        local = [starts_at, weeks_later(starts_at, 2) + 2 * HOUR, weeks_later(starts_at, 3)]
+        for moment, kind in zip(local, ("occurrence", "exception", "occurrence"), strict=True):
+            self._save(moment, moment + HOUR, type=kind, seriesMasterId=id_)
+        return id_
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        times = {"start": graph.at(starts_at), "end": graph.at(starts_at + HOUR)}
+        self.store.save(self.store.events[id_] | times, id_)
+
+    def remove(self, id_: str) -> None:
+        self.store.remove(id_)
+
+    def note(self, id_: str) -> None:
+        self.store.save(self.store.events[id_] | {"reminderMinutesBeforeStart": 5}, id_)
+
+    def shows(self, id_: str) -> tuple[str, datetime, bool] | None:
+        event = self.store.events.get(id_)
+        if event is None:
+            return None
+        starts_at = datetime.fromisoformat(event["start"]["dateTime"][:19]).replace(tzinfo=UTC)
+        return event["subject"], starts_at, "reminderMinutesBeforeStart" in event
+
+    def forget(self) -> None:
+        self.store.revision += 1
+        self.store.oldest = self.store.revision
+
+    def throttle(self) -> None:
+        self.store.faults.append((429, "7"))
+
+    def _save(self, starts_at: datetime, ends_at: datetime, **given: Any) -> str:
+        event = {"subject": "Dentist", "start": graph.at(starts_at), "end": graph.at(ends_at)} | given
+        return str(self.store.save(event)["id"])
+
+
+class CaldavWorld:
+    """A calendar of its own on a real Radicale."""
+
+    def __init__(self, url: str, storage: Path) -> None:
+        self.name = f"c{uuid4().hex[:8]}"
+        self.url, self.storage = url, storage
+        self.calendar_id = f"{url}/ana/{self.name}/"
+        self._http = httpx.Client(auth=("ana", "s3cret"), trust_env=False)
+        body = """<mkcalendar xmlns="urn:ietf:params:xml:ns:caldav" xmlns:d="DAV:"><d:set><d:prop>
+            <d:displayname>Work</d:displayname><supported-calendar-component-set><comp name="VEVENT"/>
+            </supported-calendar-component-set></d:prop></d:set></mkcalendar>"""
+        self._http.request("MKCALENDAR", self.calendar_id, content=body).raise_for_status()
+
+    def adapter(self, password: str = "s3cret") -> CaldavCalendar:  # noqa: S107 - of a test's own server
+        return CaldavCalendar(self.url, "ana", password, LOCAL)
+
+    def add(self, starts_at: datetime, *, is_free: bool = False) -> str:
+        return self._put(event(starts_at, is_free=is_free))
+
+    def add_days(self, first: date, days: int) -> str:
+        return self._put(day_event(first, days))
+
+    def add_series(self, starts_at: datetime) -> str:
+        return self._put(series(starts_at))
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        lines = self._http.get(id_).raise_for_status().text.replace("\r\n ", "").split("\r\n")
+        is_event, kept = False, []
+        for line in lines:
+            is_event = (is_event or line == "BEGIN:VEVENT") and line != "END:VEVENT"
+            if is_event and line.startswith("DTSTART"):
+                line = f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}"
+            if is_event and line.startswith("DTEND"):
+                line = f"DTEND:{starts_at + HOUR:%Y%m%dT%H%M%SZ}"
+            kept.append(line)
+        self._http.put(id_, content="\r\n".join(kept)).raise_for_status()
+
+    def remove(self, id_: str) -> None:
+        self._http.delete(id_).raise_for_status()
+
+    def note(self, id_: str) -> None:
+        alarm = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:x\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\nEND:VEVENT"
+        text = self._http.get(id_).raise_for_status().text
+        self._http.put(id_, content=text.replace("END:VEVENT", alarm)).raise_for_status()
+
+    def shows(self, id_: str) -> tuple[str, datetime, bool] | None:
+        answer = self._http.get(id_)
+        if answer.status_code == 404:
+            return None
+        found = icalendar.Calendar.from_ical(answer.text).walk("VEVENT")[0]
+        return str(found["SUMMARY"]), found["DTSTART"].dt.astimezone(UTC), "VALARM" in answer.text
+
+    def forget(self) -> None:
+        cache = self.storage / "collection-root" / "ana" / self.name / ".Radicale.cache" / "sync-token"
+        shutil.rmtree(cache)
+        self.add(datetime(2026, 10, 1, tzinfo=UTC), is_free=True)  # a token of how it is now would still be right
+
+    def throttle(self) -> None:
+        raise NotImplementedError
+
+    def _put(self, text: str) -> str:
+        url = f"{self.calendar_id}{uuid4().hex}.ics"
+        self._http.put(url, content=text, headers={"Content-Type": "text/calendar"}).raise_for_status()
+        return url
+
+
+class FeedWorld:
+    """A file on a web server, as the address that a calendar app gives out."""
+
+    calendar_id = ""
+
+    def __init__(self, url: str, state: dict[str, Any]) -> None:
+        self.url, self.state = f"{url}/ana.ics", state
+        self.events: dict[str, str] = {}
+        self._render()
+
+    def adapter(self) -> SubscribedCalendar:
+        return SubscribedCalendar(self.url, LOCAL)
+
+    def add(self, starts_at: datetime, *, is_free: bool = False) -> str:
+        return self._put(event(starts_at, is_free=is_free))
+
+    def add_days(self, first: date, days: int) -> str:
+        return self._put(day_event(first, days))
+
+    def add_series(self, starts_at: datetime) -> str:
+        return self._put(series(starts_at))
+
+    def move(self, id_: str, starts_at: datetime) -> None:
+        self.events[id_] = event(starts_at)
+        self._render()
+
+    def remove(self, id_: str) -> None:
+        del self.events[id_]
+        self._render()
+
+    def throttle(self) -> None:
+        self.state["faults"].append((429, {"Retry-After": "7"}))
+
+    def _put(self, text: str) -> str:
+        id_ = uuid4().hex
+        self.events[id_] = text
+        self._render()
+        return id_
+
+    def _render(self) -> None:
+        inner = "".join(
+            text.partition("PRODID:x\r\n")[2].removesuffix("END:VCALENDAR\r\n") for text in self.events.values()
+        )
+        self.state["content"] = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{inner}END:VCALENDAR\r\n".encode()
+
+
+def weeks_later(moment: datetime, weeks: int) -> datetime:
+    """The same hour on Berlin's clock, so many weeks later."""
+    return (moment.astimezone(ZoneInfo(BERLIN)) + weeks * WEEK).astimezone(UTC)
+
+
+def event(starts_at: datetime, *, is_free: bool = False, uid: str = "", more: str = "") -> str:
+    """A calendar of one hour."""
+    return calendar(
+        f"UID:{uid or uuid4()}\r\nDTSTAMP:20260101T000000Z\r\nSUMMARY:Dentist\r\n"
+        f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}\r\nDTEND:{starts_at + HOUR:%Y%m%dT%H%M%SZ}\r\n"
+        f"TRANSP:{'TRANSPARENT' if is_free else 'OPAQUE'}\r\n{more}"
+    )
+
+
+def day_event(first: date, days: int) -> str:
+    """A calendar of whole days."""
+    last = first + timedelta(days=days)
+    return calendar(
+        f"UID:{uuid4()}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:{first:%Y%m%d}\r\n"
+        f"DTEND;VALUE=DATE:{last:%Y%m%d}\r\n"
+    )
+
+
+def series(starts_at: datetime) -> str:
+    """A calendar of a weekly hour with an exception and a hole; `starts_at` is told on Berlin's clock."""
+    uid, here = uuid4(), ZoneInfo(BERLIN)
+
+    def local(moment: datetime) -> str:
+        return f";TZID={BERLIN}:{moment.astimezone(here):%Y%m%dT%H%M%S}"
+
+    third = weeks_later(starts_at, 2)
+    return calendar(
+        f"UID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART{local(starts_at)}\r\nDTEND{local(starts_at + HOUR)}\r\n"
+        f"RRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE{local(weeks_later(starts_at, 1))}\r\n",
+        f"UID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nRECURRENCE-ID{local(third)}\r\n"
+        f"DTSTART{local(third + 2 * HOUR)}\r\nDTEND{local(third + 3 * HOUR)}\r\n",
+    )
+
+
+def calendar(*events: str) -> str:
+    """A file of these events."""
+    inner = "".join(f"BEGIN:VEVENT\r\n{one}END:VEVENT\r\n" for one in events)
+    return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{inner}END:VCALENDAR\r\n"
+
+
+def _google(moment: datetime) -> dict[str, str]:
+    return {"dateTime": moment.isoformat(), "timeZone": "UTC"}
+
+
+@contextmanager
+def local_google() -> Iterator[GoogleWorld]:
+    """Run a local Google Calendar until the block ends."""
+    store, grants = GoogleStore(), Grants()
+    with served(google.create_app(store, grants)) as running:
+        yield GoogleWorld(running.url, store, grants)
+
+
+@contextmanager
+def local_graph() -> Iterator[GraphWorld]:
+    """Run a local Microsoft Graph until the block ends."""
+    store, grants = graph.Store(), Grants(rotates=True)
+    with served(graph.create_app(store, grants)) as running:
+        yield GraphWorld(running.url, store, grants)
+
+
+@contextmanager
+def local_files() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run a web server with one file until the block ends: its address and what it answers with."""
+    state: dict[str, Any] = {"content": b"", "headers": {}, "faults": [], "asked": []}
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    def read(path: str, request: Request) -> Response:
+        state["asked"].append(dict(request.headers))
+        if state["faults"]:
+            status, headers = state["faults"].pop(0)
+            return Response(b"", status, headers=headers)
+        if (etag := state["headers"].get("ETag")) and request.headers.get("if-none-match") == etag:
+            return Response(status_code=304)
+        return Response(state["content"], headers=state["headers"])
+
+    with served(app) as running:
+        yield running.url, state
+
+
+@contextmanager
+def local_radicale(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Run a real Radicale, a process of its own, until the block ends: its address and where it keeps things."""
+    (folder / "users").write_text("ana:s3cret\n")
+    listener = free_listener()
+    port = listener.getsockname()[1]
+    listener.close()
+    options = {
+        "server-hosts": f"127.0.0.1:{port}", "auth-type": "htpasswd", "auth-htpasswd_filename": str(folder / "users"),
+        "auth-htpasswd_encryption": "plain", "auth-delay": "0", "auth-failed_auth_logout_delay": "",
+        "storage-filesystem_folder": str(folder / "storage"), "logging-level": "error",
+    }  # fmt: skip
+    given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "radicale", "--config", "", *given], stdout=log, stderr=log, env=dict(os.environ)
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                httpx.get(url, trust_env=False)
+                break
+            except httpx.TransportError:
+                if time.monotonic() > until or process.poll() is not None:
+                    raise RuntimeError((folder / "log").read_text()) from None
+                time.sleep(0.05)
+        yield url, folder / "storage"
+    finally:
+        process.terminate()
+        process.wait(10)
