@@ -10,7 +10,7 @@ from operational_api.core.policy import Resource, may_principal, may_see_everybo
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import bookings
+from operational_api.scheduling.service import seats
 from operational_api.training import public as training
 
 
@@ -18,8 +18,8 @@ def reach_booking(
     session: Session, principal: Principal, booking_id: UUID, action: str, *, kind: str | None = None
 ) -> Booking:
     """A booking, where the policy lets the principal; else as if it did not exist."""
-    booking = bookings.get_booking(session, booking_id)
-    require(principal, action, bookings.resource_of(booking, kind=kind), missing=BookingNotFound)
+    booking = seats.get_booking(session, booking_id)
+    require(principal, action, seats.resource_of(booking, kind=kind), missing=BookingNotFound)
     return booking
 
 

@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
 from contracts.telemetry import get_logger
-from operational_api.scheduling.service import calendar, waitlist
+from operational_api.scheduling.service import holds, openings, waitlist
 
 log = get_logger(__name__)
 
 
 def open_calendars(session: Session, now: datetime) -> None:
     """Keep every coach's calendar open as far ahead as sessions can be booked."""
-    made = calendar.materialise_slots(session, now + calendar.HORIZON, now)
+    made = openings.open_slots(session, now)
     log.info("slots_materialised", made=made)
 
 
@@ -23,8 +23,17 @@ def close_waitlists(session: Session, now: datetime) -> None:
     waitlist.expire_started(session, now)
 
 
+def free_seats(session: Session, now: datetime) -> None:
+    """Holds, requests and offers that lapsed are over, and who waits is asked."""
+    lapsed = holds.lapse_all(session, now)
+    offered = waitlist.offer_free_seats(session, now)
+    if lapsed or offered:
+        log.info("seats_freed", lapsed=lapsed, offered=offered)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
+    ("scheduling.free_seats", timedelta(minutes=1), free_seats),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),
 ]

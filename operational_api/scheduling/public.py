@@ -17,7 +17,7 @@ from operational_api.scheduling import access
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings
+from operational_api.scheduling.service import agenda, bookings, seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def seats_of_day(
 
 def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
     booking = row.booking
-    may_mark = is_allowed(principal, "scheduling.mark_outcome", bookings.resource_of(booking, kind="business"))
+    may_mark = is_allowed(principal, "scheduling.mark_outcome", seats.resource_of(booking, kind="business"))
     return Seat(
         booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
         booking.ends_at, booking.status, may_mark and booking.starts_at <= now,

@@ -13,8 +13,9 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
-from operational_api.scheduling import access, public
+from operational_api.scheduling import access, class_router, public, seat_router
 from operational_api.scheduling.errors import BookingNotFound
+from operational_api.scheduling.lifecycle import Status
 from operational_api.scheduling.schemas import (
     AvailabilityRead,
     AvailabilityReplace,
@@ -28,7 +29,7 @@ from operational_api.scheduling.schemas import (
     WaitlistRead,
     Zone,
 )
-from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, slots, waitlist
+from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, moves, slots, waitlist
 from operational_api.scheduling.service.calendar_file import MEDIA_TYPE
 
 router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
@@ -75,7 +76,7 @@ def list_slots(
 @router.get("/slots/{slot_id}", dependencies=[Allowed("scheduling.read_timetable")])
 def read_slot(slot_id: UUID, principal: MaybePrincipal, session: DbSession, time_zone: TimeZone = None) -> SlotRead:
     """One session."""
-    view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None)
+    view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None, now=_now())
     return SlotRead.of(view, access.reader_zone(session, principal, time_zone))
 
 
@@ -84,12 +85,12 @@ def cancel_slot(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) 
     """The coach calls a session off; every booking gets its credit back."""
     access.reach_slot(session, principal, slot_id, "scheduling.cancel_slot")
     bookings.cancel_slot(session, slot_id=slot_id, now=_now())
-    return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None), None)
+    return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None, now=_now()), None)
 
 
 @router.post("/slots/{slot_id}/waitlist", status_code=201, dependencies=[Allowed("scheduling.book")])
 def join_waitlist(slot_id: UUID, customer_id: CurrentAccount, session: DbSession) -> WaitlistRead:
-    """Wait for a seat of a full session. Whoever is promoted is booked."""
+    """Wait for a seat of a full session. Whoever is next is offered it for a while."""
     entry = waitlist.join_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
     return WaitlistRead.of(entry, waitlist.place_in_line(session, entry))
 
@@ -108,7 +109,7 @@ def list_bookings(
     to: AwareDatetime | None = None,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
-    status: Literal["booked", "attended", "no_show", "cancelled", "late_cancelled"] | None = None,
+    status: Status | None = None,
     order: Literal["asc", "desc"] = "asc",
     time_zone: TimeZone = None,
     limit: Limit = 50,
@@ -166,7 +167,7 @@ def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, ses
 
 @router.post("/bookings/{booking_id}/cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
 def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
-    """Cancel: the credit comes back until twelve hours before the start, and always when the coach cancels."""
+    """Cancel: the credit comes back until `free_until`, and always when the coach cancels. What is held is let go."""
     return public.cancel_booking(session, principal, booking_id=booking_id, now=_now())
 
 
@@ -179,7 +180,9 @@ def reschedule_booking(
     """Move a booking to another session in one step. The answer is the new booking."""
     now = _now()
     booking = access.reach_booking(session, principal, booking_id, "scheduling.reschedule_booking")
-    moved = bookings.reschedule_booking(session, booking_id=booking.id, slot_id=body.slot_id, now=now)
+    moved = moves.reschedule_booking(
+        session, booking_id=booking.id, slot_id=body.slot_id, now=now, by=moves.Mover.of(principal)
+    )
     return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
 
 
@@ -214,6 +217,11 @@ def replace_availability(
         away=[one.away() for one in body.time_off],
         session_minutes=body.session_minutes,
         buffer_minutes=body.buffer_minutes,
+        exceptions=[one.hours() for one in body.exceptions],
         now=_now(),
     )
     return AvailabilityRead.of(changed)
+
+
+router.include_router(seat_router.router)
+router.include_router(class_router.router)

@@ -102,6 +102,11 @@ ROLES_OF: dict[str, str] = {
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
+    "scheduling.confirm_booking": "customer",
+    "scheduling.answer_request": f"{COACHES} front_desk admin",
+    "scheduling.manage_classes": f"{COACHES} admin",
+    "scheduling.manage_studio": "lead_coach admin",
+    "scheduling.waive_fee": "lead_coach front_desk admin",
 }
 
 
@@ -341,6 +346,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/bookings",
         "POST /book/{slot_id}",
         "POST /book/{slot_id}/waitlist",
+        "POST /api/scheduling/slots/{slot_id}/hold",
+        "POST /book/{slot_id}/hold",
     ),
     "scheduling.cancel_booking": (
         "POST /api/scheduling/bookings/{booking_id}/cancellation",
@@ -353,11 +360,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/bookings/{booking_id}/outcome",
     ),
     "scheduling.open_calendar_file": ("GET /api/scheduling/calendar-files/{booking_id}",),
-    "scheduling.read_availability": ("GET /api/scheduling/availability",),
+    "scheduling.read_availability": ("GET /api/scheduling/availability", "GET /api/scheduling/terms"),
     "scheduling.read_booking": (
         "GET /api/scheduling/bookings/{booking_id}",
         "POST /api/scheduling/bookings/{booking_id}/calendar-link",
         "GET /bookings/{booking_id}/calendar",
+        "GET /api/scheduling/bookings/{booking_id}/moves",
     ),
     "scheduling.read_timetable": (
         "GET /api/scheduling/coaches",
@@ -366,7 +374,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /book",
         "GET /book/{slot_id}",
     ),
-    "scheduling.replace_availability": ("PUT /api/scheduling/availability",),
+    "scheduling.replace_availability": ("PUT /api/scheduling/availability", "PUT /api/scheduling/terms"),
     "scheduling.reschedule_booking": ("POST /api/scheduling/bookings/{booking_id}/rescheduling",),
     "scheduling.see_bookings": ("GET /bookings",),
     "training.assign_programme": (
@@ -433,6 +441,33 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
+    "scheduling.confirm_booking": (
+        "POST /api/scheduling/bookings/{booking_id}/confirmation",
+        "POST /api/scheduling/bookings/{booking_id}/release",
+        "POST /bookings/{booking_id}/confirm",
+        "POST /bookings/{booking_id}/release",
+    ),
+    "scheduling.answer_request": (
+        "POST /api/scheduling/bookings/{booking_id}/answer",
+        "POST /classes/requests/{booking_id}",
+    ),
+    "scheduling.manage_classes": (
+        "GET /api/scheduling/classes",
+        "POST /api/scheduling/classes",
+        "PUT /api/scheduling/classes/{slot_id}",
+        "POST /api/scheduling/classes/{slot_id}/cancellation",
+        "GET /api/scheduling/locations/{location_id}/resources",
+        "GET /classes",
+        "POST /classes",
+        "GET /classes/{slot_id}",
+        "POST /classes/{slot_id}",
+        "POST /classes/{slot_id}/cancel",
+    ),
+    "scheduling.manage_studio": (
+        "PUT /api/scheduling/locations/{location_id}/resources",
+        "PUT /api/scheduling/locations/{location_id}/holidays",
+    ),
+    "scheduling.waive_fee": ("POST /api/scheduling/bookings/{booking_id}/fee-waiver",),
 }
 """Every route, under the action that it must name."""
 
@@ -464,6 +499,7 @@ PROGRAMME = LINES | {
     "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
+CLASS: dict[str, Any] = {"title": "Mobility", "wall_start": "18:00", "minutes": 60, "capacity": 8}
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
 
 OBJECTS: dict[str, Object] = {
@@ -526,6 +562,25 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
+    "GET /api/scheduling/bookings/{booking_id}/moves": Object(
+        "booking", "customer coach", "front_desk support lead_coach admin"
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/confirmation": Object("booking", "customer"),
+    "POST /api/scheduling/bookings/{booking_id}/release": Object("booking", "customer"),
+    "POST /bookings/{booking_id}/confirm": Object("booking", "customer"),
+    "POST /bookings/{booking_id}/release": Object("booking", "customer"),
+    "POST /api/scheduling/bookings/{booking_id}/answer": Object(
+        "booking", "coach", CANCELLED, body={"is_accepted": True}
+    ),
+    "POST /classes/requests/{booking_id}": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
+    "POST /api/scheduling/bookings/{booking_id}/fee-waiver": Object("booking", every=CANCELLED, body={"reason": "Ill"}),
+    "PUT /api/scheduling/classes/{slot_id}": Object("class", "coach", "lead_coach admin", body=CLASS),
+    "POST /api/scheduling/classes/{slot_id}/cancellation": Object("class", "coach", "lead_coach admin", body={}),
+    "GET /classes/{slot_id}": Object("class", "coach", "lead_coach admin"),
+    "POST /classes/{slot_id}": Object("class", "coach", "lead_coach admin", form=CLASS),
+    "POST /classes/{slot_id}/cancel": Object("class", "coach", "lead_coach admin", form={"scope": "one"}),
+    "GET /api/scheduling/terms": Object("coach", "coach", CANCELLED, at="query.coach_id"),
+    "PUT /api/scheduling/terms": Object("coach", "coach", "lead_coach admin", at="query.coach_id", body={}),
 }
 """Routes whose id names something of one person."""
 
@@ -560,6 +615,9 @@ NOBODYS = {
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
+    "POST /api/scheduling/slots/{slot_id}/hold", "POST /book/{slot_id}/hold",
+    "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
+    "PUT /api/scheduling/locations/{location_id}/holidays",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -151,13 +151,14 @@ class World:
             rows = {
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
+                "class": make_slot(session, coach=coach, capacity=4, starts_at=now + timedelta(days=9)),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)
         self.ids |= {kind: (mine, theirs) for kind, (mine, theirs) in pairs.items()}
         theirs = self._personal(session, session.get_one(Account, tom.id))
         self.ids |= {kind: (mine, theirs[kind]) for kind, mine in self.personal["customer"].items()}
-        self.stranger = {str(tom.id)} | {str(self.ids[kind][1]) for kind in pairs if kind != "slot"}
+        self.stranger = {str(tom.id)} | {str(self.ids[kind][1]) for kind in pairs if kind not in ("slot", "class")}
         session.flush()
 
     def _personal(self, session: Session, account: Account) -> dict[str, UUID]:

@@ -35,6 +35,7 @@ own := {
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
 	"training.report_injury", "training.resolve_injury", "training.train",
+	"scheduling.confirm_booking",
 }
 
 coached := {
@@ -47,6 +48,7 @@ coached := {
 	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
 	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
 	"staff.open_desk",
+	"scheduling.answer_request", "scheduling.manage_classes",
 }
 
 staff := {
@@ -107,6 +109,10 @@ staff := {
 	"scheduling.see_day": {"front_desk", "support", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
+	"scheduling.answer_request": {"front_desk", "lead_coach", "admin"},
+	"scheduling.manage_classes": {"lead_coach", "admin"},
+	"scheduling.manage_studio": {"lead_coach", "admin"},
+	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 }
 
 approvals := {
