@@ -64,7 +64,8 @@ def tell_of_move(session: Session, event: Event) -> None:
     """The confirmation again, with the time to which the coach moved the class."""
     assert isinstance(event, scheduling.SessionMoved)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
-    _mail(session, event, customer, "booking_confirmed", f"{event.booking_id}:{event.to_starts_at.isoformat()}", **facts)
+    key = f"{event.booking_id}:{event.to_starts_at.isoformat()}"
+    _mail(session, event, customer, "booking_confirmed", key, **facts)
 
 
 def offer_seat(session: Session, event: Event) -> None:

@@ -25,8 +25,7 @@ def close_waitlists(session: Session, now: datetime) -> None:
 
 def free_seats(session: Session, now: datetime) -> None:
     """Holds, requests and offers that lapsed are over, and who waits is asked."""
-    lapsed = holds.lapse_all(session, now)
-    offered = waitlist.offer_free_seats(session, now)
+    lapsed, offered = holds.free_seats(session, now)
     if lapsed or offered:
         log.info("seats_freed", lapsed=lapsed, offered=offered)
 

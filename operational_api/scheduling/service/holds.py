@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.errors import AlreadyBooked, TooManyHolds
-from operational_api.scheduling.lifecycle import LONGEST_REQUEST, BookingLife
+from operational_api.scheduling.lifecycle import LONGEST_REQUEST, PENDING, BookingLife
 from operational_api.scheduling.models import Booking, Slot
 from operational_api.scheduling.service import announcing, payment, seats, waitlist
 from operational_api.scheduling.service.terms import terms_of
@@ -129,16 +129,22 @@ def free_lapsed(session: Session, slot: Slot, terms: Terms, *, customer_id: UUID
         waitlist.offer_seats(session, slot=slot, now=now, terms=terms)
 
 
-def lapse_all(session: Session, now: datetime) -> int:
-    """Write down every hold and request that lapsed, and offer those seats to who waits.
+def free_seats(session: Session, now: datetime) -> tuple[int, int]:
+    """Write down every hold, offer and request that lapsed, and offer what is free to those who wait.
+
+    Also seats that were free before and that nobody who waits could pay for or come to, until now.
 
     Returns:
-        How many there were.
+        How many lapsed and how many were offered.
     """
-    lapsed = seats.lapse(session, now)
-    for slot_id in sorted({one.slot_id for one in lapsed}):
-        waitlist.offer_seats(session, slot=seats.lock_slot(session, slot_id), now=now)
-    return len(lapsed)
+    lapsed = select(Booking.slot_id).where(Booking.status.in_(PENDING), Booking.held_until <= now)
+    slot_ids = set(session.scalars(lapsed)) | set(waitlist.slots_to_offer(session, now))
+    counts = [0, 0]
+    for slot_id in sorted(slot_ids):  # one order, as everybody locks: no deadlock
+        slot = seats.lock_slot(session, slot_id)
+        counts[0] += len(seats.lapse(session, now, slot_id=slot_id))
+        counts[1] += len(waitlist.offer_seats(session, slot=slot, now=now))
+    return counts[0], counts[1]
 
 
 def answer_by(slot: Slot, now: datetime) -> datetime:

@@ -108,17 +108,20 @@ def withdraw_empty_slots(
     Args:
         within: Only those that touch one of these spans.
     """
-    gone = delete(Slot).where(
-        Slot.coach_id == coach_id,
-        Slot.starts_at > now,
-        Slot.status == "open",
-        Slot.kind == "one_to_one",
-        ~exists().where(Booking.slot_id == Slot.id),
-        ~exists().where(WaitlistEntry.slot_id == Slot.id),
+    untouched = (
+        ~exists().where(Booking.slot_id == Slot.id).correlate(Slot),
+        ~exists().where(WaitlistEntry.slot_id == Slot.id).correlate(Slot),
+    )
+    empty = select(Slot.id).where(
+        Slot.coach_id == coach_id, Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one", *untouched
     )
     if within is not None:
-        gone = gone.where(or_(*(and_(Slot.starts_at < one.ends_at, Slot.ends_at > one.starts_at) for one in within)))
-    session.execute(gone.execution_options(synchronize_session=False))
+        empty = empty.where(or_(*(and_(Slot.starts_at < one.ends_at, Slot.ends_at > one.starts_at) for one in within)))
+    # Locked first and asked again after: whoever books one at this moment has it, and keeps it.
+    ids = session.scalars(empty.order_by(Slot.id).with_for_update(skip_locked=True)).all()
+    if ids:
+        gone = delete(Slot).where(Slot.id.in_(ids), *untouched)
+        session.execute(gone.execution_options(synchronize_session=False))
 
 
 def _openings(

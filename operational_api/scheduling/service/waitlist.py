@@ -110,21 +110,16 @@ def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | N
     return offered
 
 
-def offer_free_seats(session: Session, now: datetime) -> int:
-    """Offer seats that are free while somebody waits: of who could not pay or come before, and now can.
-
-    Returns:
-        How many were offered.
-    """
-    slot_ids = session.scalars(
+def slots_to_offer(session: Session, now: datetime) -> Sequence[UUID]:
+    """Slots with a free seat that somebody waits for."""
+    query = (
         select(WaitlistEntry.slot_id)
         .join(Slot, Slot.id == WaitlistEntry.slot_id)
         .where(WaitlistEntry.status == "waiting", Slot.starts_at > now, Slot.status == "open")
         .where(Slot.capacity > seats.count_held(now))
         .distinct()
-        .order_by(WaitlistEntry.slot_id)
-    ).all()
-    return sum(len(offer_seats(session, slot=seats.lock_slot(session, one), now=now)) for one in slot_ids)
+    )
+    return session.scalars(query).all()
 
 
 def _announce_offer(
