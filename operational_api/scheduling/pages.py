@@ -174,6 +174,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
     past, _ = agenda.list_bookings(session, customer_id=customer_id, order="desc", limit=PAST + len(coming))
     shown = {view.booking.id for view in coming}
     client = training.client_facts(session, customer_id)
+    moved = moves.history(session, [view.booking.id for view in (*coming, *past)])
     return render(
         request,
         "scheduling/bookings.html",
@@ -182,7 +183,13 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
         coming=[(view, life_of(view.booking)) for view in coming],
         window=CANCELLATION_WINDOW,
         kept=agenda.list_kept(session, customer_id=customer_id, now=now),
-        moved=moves.history(session, [view.booking.id for view in coming]),
+        moved=moved,
+        replaced={
+            step.from_booking_id
+            for chain in moved.values()
+            for step in chain
+            if step.from_booking_id != step.to_booking_id
+        },
         waits=agenda.list_waits(session, customer_id=customer_id, now=now),
         past=[view for view in past if view.booking.id not in shown][:PAST],
     )

@@ -467,7 +467,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/scheduling/locations/{location_id}/resources",
         "PUT /api/scheduling/locations/{location_id}/holidays",
     ),
-    "scheduling.waive_fee": ("POST /api/scheduling/bookings/{booking_id}/fee-waiver",),
+    "scheduling.waive_fee": (
+        "POST /api/scheduling/bookings/{booking_id}/fee-waiver",
+        "POST /staff/people/{account_id}/fee-waivers",
+    ),
 }
 """Every route, under the action that it must name."""
 
@@ -616,6 +619,7 @@ NOBODYS = {
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
     "POST /api/scheduling/slots/{slot_id}/hold", "POST /book/{slot_id}/hold",
+    "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
 }  # fmt: skip

@@ -156,6 +156,7 @@ class TestHistory:
         page = browser.get("/bookings").text
         assert "Moved 2 times" in page
         assert "by your coach" in page
+        assert page.count(">Moved</span>") == 2  # and not "Cancelled"
 
 
 class TestFees:
@@ -180,6 +181,22 @@ class TestFees:
         assert "Fee waived" in browser.get("/bookings").text
         assert front.post(path, json={"reason": "ill"}).json()["code"] == "scheduling.no_fee"
 
+    def test_are_waived_at_the_desk_for_the_person_they_are_about(
+        self, session: Session, mia: Client, coach: Coach, sign_in: SignIn
+    ) -> None:
+        past = datetime.now(UTC) - timedelta(days=1)
+        booking = make_booking(
+            session, customer_id=mia.id, status="late_cancelled", late_fee_minor=1500, late_fee_currency="EUR",
+            late_fee_due_at=past, slot=make_slot(session, coach=coach, starts_at=past),
+        )  # fmt: skip
+        front = sign_in(make_account(session, role="front_desk"))
+        assert "Waive the fee" in front.get(f"/staff/people/{mia.id}").text
+        form = {"booking_id": str(booking.id), "reason": "ill"}
+        other = make_client(session)
+        assert front.post(f"/staff/people/{other.id}/fee-waivers", data=form).status_code == 404
+        assert front.post(f"/staff/people/{mia.id}/fee-waivers", data=form).status_code == 303
+        assert "Waive the fee" not in front.get(f"/staff/people/{mia.id}").text
+
 
 class TestClasses:
     FORM = {"title": "Mobility flow", "wall_start": "18:00", "minutes": "60", "capacity": "8"}
@@ -190,7 +207,7 @@ class TestClasses:
         assert "No classes yet" in desk.get("/classes").text
         form = self.FORM | {"first_on": f"{SOON:%Y-%m-%d}", "repeats": "weekly", "times": "3", "until": ""}
         assert desk.post("/classes", data=form).headers["location"] == "/classes"
-        assert desk.get("/classes").text.count("Mobility flow") == 3
+        assert desk.get("/classes").text.count(">Mobility flow</a>") == 3
         slot = session.scalars(select(Slot).order_by(Slot.starts_at)).first()
         assert slot is not None
         assert "This and all that follow" in desk.get(f"/classes/{slot.id}").text
