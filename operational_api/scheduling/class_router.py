@@ -12,6 +12,7 @@ from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.scheduling import access
+from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.class_schemas import (
     ClassCancel,
     ClassChange,
@@ -24,7 +25,7 @@ from operational_api.scheduling.class_schemas import (
     TermsRead,
 )
 from operational_api.scheduling.recurrence import parse
-from operational_api.scheduling.schemas import HolidayBody, Kind
+from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service import classes, openings, studio, terms
 from operational_api.scheduling.service.moves import Mover
 
@@ -102,6 +103,13 @@ def put_terms(
     kind = body.kind or "one_to_one"
     found = terms.terms_of(session, coach_id=whose, kind=kind)
     return TermsRead.model_validate({"coach_id": whose, "kind": kind} | terms.as_values(found))
+
+
+@router.put("/studio-terms", dependencies=[Allowed("scheduling.manage_studio")])
+def put_studio_terms(body: TermsPut, session: DbSession) -> TermsPut:
+    """Say on what terms all sessions, or those of a kind, are booked where their coach says nothing else."""
+    terms.put_terms(session, coach_id=None, kind=body.kind, said=body.model_dump(exclude={"kind"}))
+    return body
 
 
 @router.get("/locations/{location_id}/resources", dependencies=[Allowed("scheduling.manage_classes")])

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from operational_api.scheduling.schemas import HolidayBody, Kind
+from operational_api.scheduling.availability_schemas import HolidayBody
+from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service.classes import LARGEST, ClassPlan
 from operational_api.scheduling.service.studio import ClassView
 

@@ -14,11 +14,10 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.scheduling import access, class_router, public, seat_router
+from operational_api.scheduling.availability_schemas import AvailabilityRead, AvailabilityReplace
 from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.lifecycle import Status
 from operational_api.scheduling.schemas import (
-    AvailabilityRead,
-    AvailabilityReplace,
     BookingCreate,
     BookingRead,
     CalendarLink,
@@ -217,7 +216,7 @@ def replace_availability(
         away=[one.away() for one in body.time_off],
         session_minutes=body.session_minutes,
         buffer_minutes=body.buffer_minutes,
-        exceptions=[one.hours() for one in body.exceptions],
+        exceptions=None if body.exceptions is None else [one.hours() for one in body.exceptions],
         now=_now(),
     )
     return AvailabilityRead.of(changed)

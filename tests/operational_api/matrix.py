@@ -466,6 +466,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.manage_studio": (
         "PUT /api/scheduling/locations/{location_id}/resources",
         "PUT /api/scheduling/locations/{location_id}/holidays",
+        "PUT /api/scheduling/studio-terms",
     ),
     "scheduling.waive_fee": (
         "POST /api/scheduling/bookings/{booking_id}/fee-waiver",

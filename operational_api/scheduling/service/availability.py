@@ -57,7 +57,7 @@ class OtherHours:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Everything a coach may edit about their calendar, and the clients already booked on days away.
+    """Everything a coach may edit about their calendar, and the clients already booked on days off.
 
     `holidays` are the studio's, for information.
     """
@@ -99,10 +99,18 @@ def get_availability(session: Session, *, coach_id: UUID, now: datetime) -> Avai
         .order_by(PublicHoliday.holiday_on)
     ).all()
     local_day = cast(func.timezone(zone, Booking.starts_at), Date)
+    exception = (AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on == local_day)
     affected = session.scalars(
         select(Booking.id)
         .where(Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at > now)
-        .where(exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on)))
+        .where(
+            exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on))
+            | exists().where(*exception, AvailabilityException.starts_at.is_(None))
+            | (
+                exists().where(PublicHoliday.location_id == coach.location_id, PublicHoliday.holiday_on == local_day)
+                & ~exists().where(*exception)
+            )
+        )
         .order_by(Booking.starts_at)
     ).all()
     return Availability(coach, zone, rules, away, others, holidays, affected)
@@ -117,12 +125,12 @@ def replace_availability(
     session_minutes: int,
     buffer_minutes: int,
     now: datetime,
-    exceptions: Sequence[OtherHours] = (),
+    exceptions: Sequence[OtherHours] | None = None,
 ) -> Availability:
-    """Replace a coach's hours, coming exceptions and days away, and bring the calendar in line.
+    """Replace a coach's hours, days away and, unless None, coming exceptions, and bring the calendar in line.
 
     Empty slots outside the new hours disappear, missing ones appear. Booked sessions stay: the answer names those that
-    fall on days away, and calling them off is the coach's own decision.
+    fall on days off, and calling them off is the coach's own decision.
 
     Raises:
         CoachNotFound: the account is no coach.
@@ -130,7 +138,7 @@ def replace_availability(
     """
     coach, zone = _coach(session, coach_id, lock=True)
     _check(hours, away, session_minutes)
-    _check_exceptions(exceptions)
+    _check_exceptions(exceptions or ())
     today = now.astimezone(ZoneInfo(zone)).date()
     coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
     session.execute(
@@ -150,6 +158,14 @@ def replace_availability(
     session.add_all(
         TimeOff(coach_id=coach_id, starts_on=one.starts_on, ends_on=one.ends_on, kind=one.kind) for one in away
     )
+    if exceptions is not None:
+        _replace_exceptions(session, coach_id, exceptions, today)
+    session.flush()
+    openings.renew_slots(session, now, coach_id=coach_id)
+    return get_availability(session, coach_id=coach_id, now=now)
+
+
+def _replace_exceptions(session: Session, coach_id: UUID, exceptions: Sequence[OtherHours], today: date) -> None:
     session.execute(
         delete(AvailabilityException).where(
             AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on >= today
@@ -161,9 +177,6 @@ def replace_availability(
         )
         for one in exceptions
     )
-    session.flush()
-    openings.renew_slots(session, now, coach_id=coach_id)
-    return get_availability(session, coach_id=coach_id, now=now)
 
 
 def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -> None:

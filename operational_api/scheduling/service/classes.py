@@ -35,7 +35,6 @@ from operational_api.scheduling.models import Coach, Location, Resource, Session
 from operational_api.scheduling.recurrence import Recurrence, at_wall_time
 from operational_api.scheduling.service import announcing, bookings, moves, openings, seats, waitlist
 from operational_api.scheduling.service.moves import Mover
-from operational_api.scheduling.service.terms import terms_of
 
 Scope = Literal["one", "following"]
 REFUSALS: dict[str, type[DomainError]] = {
@@ -184,12 +183,11 @@ def _change(session: Session, slot: Slot, plan: ClassPlan, span: Span, *, now: d
     before = slot.starts_at
     slot.title, slot.capacity = plan.title, plan.capacity
     slot.starts_at, slot.ends_at = span.starts_at, span.ends_at
-    terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
     for booking in held:
         has_moved = booking.starts_at != span.starts_at
         booking.starts_at, booking.ends_at = span.starts_at, span.ends_at
         if has_moved:
-            booking.free_until = max(span.starts_at, terms.free_until(span.starts_at))
+            booking.free_until = span.starts_at
             if booking.held_until is not None:
                 booking.held_until = min(booking.held_until, span.starts_at)
             moves.keep(session, booking, booking, from_starts_at=before, by=by, now=now)

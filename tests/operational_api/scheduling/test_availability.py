@@ -201,10 +201,31 @@ class TestReplaceAvailability:
     def test_an_exception_opens_and_closes_days_and_is_gone_when_it_is_not_said_again(self, session: Session) -> None:
         coach = make_coach(session)
         evening = OtherHours(date(2026, 3, 3), time(18), time(20))
-        for others, count in (((evening,), 2), ((), 0)):
+        for others, count in (((evening,), 2), (None, 2), ((), 0)):
             answer = availability.replace_availability(
                 session, coach_id=coach.id, hours=(), away=(), session_minutes=60, buffer_minutes=0, now=NOW,
                 exceptions=others,
             )  # fmt: skip
             assert len(starts(session, coach)) == count
-            assert len(answer.exceptions) == len(others)
+            assert len(answer.exceptions) == count // 2
+
+    def test_names_who_is_booked_on_a_holiday_or_a_closed_day(self, session: Session) -> None:
+        coach = make_coach(session)
+        closed, holiday, opened, plain = (
+            make_booking(session, slot=make_slot(session, coach=coach, starts_at=NOW + timedelta(days=day))).id
+            for day in (2, 3, 4, 5)
+        )
+        today = NOW.date()
+        for day in (3, 4):
+            on = today + timedelta(days=day)
+            session.add(PublicHoliday(location_id=coach.location_id, holiday_on=on, name="Holiday"))
+        session.add(AvailabilityException(coach_id=coach.id, exception_on=today + timedelta(days=2)))
+        session.add(
+            AvailabilityException(
+                coach_id=coach.id, exception_on=today + timedelta(days=4), starts_at=time(9), ends_at=time(18)
+            )
+        )
+        session.flush()
+        found = availability.get_availability(session, coach_id=coach.id, now=NOW).affected_booking_ids
+        assert found == [closed, holiday]
+        assert {opened, plain}.isdisjoint(found)

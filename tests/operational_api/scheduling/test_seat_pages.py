@@ -276,3 +276,15 @@ class TestTerms:
         assert hours == {9, 11}
         assert desk.get("/api/scheduling/terms?kind=group").json()["buffer_before_minutes"] == 60
         assert desk.put("/api/scheduling/terms", json={"late_fee_minor": 100}).status_code == 422
+
+    def test_the_studio_says_what_holds_where_a_coach_says_nothing(
+        self, session: Session, desk: TestClient, sign_in: SignIn
+    ) -> None:
+        lead = sign_in(make_account(session, role="lead_coach"))
+        body = {"kind": "group", "hold_minutes": 30, "offer_minutes": 45}
+        assert lead.put("/api/scheduling/studio-terms", json=body).status_code == 200
+        assert desk.put("/api/scheduling/studio-terms", json=body).status_code == 403
+        desk.put("/api/scheduling/terms", json={"offer_minutes": 20})
+        found = desk.get("/api/scheduling/terms?kind=group").json()
+        assert (found["hold_minutes"], found["offer_minutes"]) == (30, 20)
+        assert desk.get("/api/scheduling/terms").json()["hold_minutes"] == 15
