@@ -119,7 +119,7 @@ def read_whole(engine: Engine, ask: Callable[[Session], object]) -> list[str]:
             if not statement.lstrip().lower().startswith(("select", "update", "delete")) or "set_config" in statement:
                 continue
             raw.execute("explain (format json) " + statement, given)
-            plan = raw.fetchone()[0]
+            plan = (raw.fetchone() or ["[]"])[0]
             walk((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"], statement)
     return found
 
