@@ -129,6 +129,8 @@ def change_classes(
     changed = [seats.lock_slot(session, one.id) for one in sorted(found, key=lambda slot: slot.id)]
     spans = {}
     for slot in changed:
+        if slot.status != "open":  # called off while we waited for it
+            raise SlotClosed
         start = at_wall_time(slot.starts_at.astimezone(zone).date(), plan.wall_start, zone)
         if start <= now:
             raise InvalidClass("A class starts in the future.")

@@ -31,7 +31,7 @@ def replace_holidays(
     Raises:
         NotFound: there is no such studio.
     """
-    if session.get(Location, location_id) is None:
+    if session.get(Location, location_id, with_for_update={"key_share": True}) is None:
         raise NotFound
     session.execute(delete(PublicHoliday).where(PublicHoliday.location_id == location_id))
     session.add_all(PublicHoliday(location_id=location_id, holiday_on=on, name=name) for on, name in dict(days).items())

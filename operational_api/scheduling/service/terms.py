@@ -1,12 +1,14 @@
 """Terms of booking as they are kept: read for one session or inside a query, changed by coaches and the studio."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from contracts.ids import new_id
 from operational_api.scheduling import terms
 from operational_api.scheduling.errors import InvalidAvailability
 from operational_api.scheduling.models import BookingTerms, Coach, Slot
@@ -59,14 +61,13 @@ def put_terms(session: Session, *, coach_id: UUID | None, kind: str | None, said
     """
     if (said.get("late_fee_minor") is None) != (said.get("late_fee_currency") is None):
         raise InvalidAvailability("A fee is an amount and a currency.")
+    values = {field.name: said.get(field.name) for field in fields(Terms)}
     session.execute(
-        delete(BookingTerms).where(
-            BookingTerms.coach_id.is_not_distinct_from(coach_id), BookingTerms.kind.is_not_distinct_from(kind)
-        )
+        insert(BookingTerms)
+        .values(id=new_id(), coach_id=coach_id, kind=kind, **values)
+        .on_conflict_do_update(constraint="uq_booking_terms_coach_id_kind", set_=values)
     )
-    if any(value is not None for value in said.values()):
-        session.add(BookingTerms(coach_id=coach_id, kind=kind, **said))
-    session.flush()
+    session.expire_all()  # the statement went past what the session knows
     return terms_of(session, coach_id=coach_id, kind=kind) if coach_id and kind else None
 
 

@@ -97,5 +97,6 @@ class TestKept:
             found = kept.put_terms(session, coach_id=coach.id, kind="group", said=said)
         assert found is not None
         assert (found.hold_minutes, found.buffer_after_minutes) == (7, 10)  # the coach's own buffer again
-        kept.put_terms(session, coach_id=coach.id, kind="group", said={})
-        assert session.scalars(select(BookingTerms)).all() == []
+        found = kept.put_terms(session, coach_id=coach.id, kind="group", said={})
+        assert found == Terms(buffer_after_minutes=10)
+        assert len(session.scalars(select(BookingTerms)).all()) == 1
