@@ -19,7 +19,8 @@ VALUES: dict[str, Any] = {
     "coach": "Ana Ruiz", "location": "Plyo Kreuzberg", "starts_at": "2026-03-29T08:00:00+00:00",
     "ends_at": "2026-03-29T09:00:00+00:00", "time_zone": "Europe/Berlin", "is_late": True, "is_by_coach": False,
     "amount_minor": 990000, "currency": "VND", "is_trial": True, "code": "012345", "what": "A passkey was <b> added",
-    "detail": "It is <script> new.", "expires_at": "2026-03-28T08:00:00+00:00", "sender": "Ana", "body": "Hi <script>\nSecond line",
+    "detail": "It is <script> new.", "sender": "Ana", "body": "Hi <script>\nSecond line",
+    "expires_at": "2026-03-28T08:00:00+00:00",
 }  # fmt: skip
 URL = "https://plyo.example"
 
