@@ -81,3 +81,110 @@ class CalendarDisconnected(_CalendarEvent):
     """What opened it and what it brought is gone."""
 
     type: ClassVar[str] = "scheduling.calendar_disconnected"
+
+
+class SeatHeld(_BookingEvent):
+    """A seat is kept until `held_until`, for somebody who is paying or, `is_offer`, who waited for it."""
+
+    type: ClassVar[str] = "scheduling.seat_held"
+    starts_at: datetime
+    held_until: datetime
+    is_offer: bool = False
+
+
+class SessionRequested(_BookingEvent):
+    """A seat is asked for; without the coach's answer by `answer_by` it is free again."""
+
+    type: ClassVar[str] = "scheduling.session_requested"
+    starts_at: datetime
+    answer_by: datetime
+
+
+class SeatReleased(_BookingEvent):
+    """A seat that was held or asked for is free again. `reason`: lapsed, let_go, declined or called_off."""
+
+    type: ClassVar[str] = "scheduling.seat_released"
+    reason: str
+
+
+class SessionMoved(_BookingEvent):
+    """The coach moved a class, and the booking with it."""
+
+    type: ClassVar[str] = "scheduling.session_moved"
+    from_starts_at: datetime
+    to_starts_at: datetime
+
+
+class LateFeeIncurred(_BookingEvent):
+    """A late cancellation costs what was agreed when the session was booked; nobody was charged yet."""
+
+    type: ClassVar[str] = "scheduling.late_fee_incurred"
+    amount_minor: int
+    currency: str
+
+
+class LateFeeWaived(_BookingEvent):
+    """Staff let a customer off a fee that `LateFeeIncurred` announced: it is not to be charged, or to be given back."""
+
+    type: ClassVar[str] = "scheduling.late_fee_waived"
+    amount_minor: int
+    currency: str
+    waived_by: UUID
+
+
+class WaitlistOffered(Event):
+    """Whoever waits is offered a seat; it is held for them as `booking_id` until `offer_expires_at`."""
+
+    type: ClassVar[str] = "scheduling.waitlist_offered"
+    aggregate: ClassVar[str] = "waitlist_entry_id"
+    waitlist_entry_id: UUID
+    slot_id: UUID
+    customer_id: UUID
+    booking_id: UUID
+    offer_expires_at: datetime
+
+
+class WaitlistEnded(Event):
+    """Somebody waits no longer. `reason`: promoted, declined, lapsed, left or expired."""
+
+    type: ClassVar[str] = "scheduling.waitlist_ended"
+    aggregate: ClassVar[str] = "waitlist_entry_id"
+    waitlist_entry_id: UUID
+    slot_id: UUID
+    customer_id: UUID
+    reason: str
+
+
+class ClassScheduled(Event):
+    """A coach opened a class, one of a series where `series_id` is given."""
+
+    type: ClassVar[str] = "scheduling.class_scheduled"
+    aggregate: ClassVar[str] = "slot_id"
+    slot_id: UUID
+    coach_id: UUID
+    series_id: UUID | None
+    starts_at: datetime
+    ends_at: datetime
+    capacity: int
+
+
+class ClassChanged(Event):
+    """A class has another title, size, time or room; whose booking moved with it is told by `SessionMoved`."""
+
+    type: ClassVar[str] = "scheduling.class_changed"
+    aggregate: ClassVar[str] = "slot_id"
+    slot_id: UUID
+    coach_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    capacity: int
+
+
+class SlotCalledOff(Event):
+    """The coach called a session off; each booking's end is a fact of its own."""
+
+    type: ClassVar[str] = "scheduling.slot_called_off"
+    aggregate: ClassVar[str] = "slot_id"
+    slot_id: UUID
+    coach_id: UUID
+    starts_at: datetime

@@ -54,7 +54,7 @@ POLICY = (
     Limit("checkout", 20, methods=("POST",), paths=(r"/checkout", r"/api/commerce/(checkout-sessions|refunds)"),
           is_sensitive=True),
     Limit("booking", 30, methods=("POST",), is_sensitive=True,
-          paths=(r"/book/", r"/api/scheduling/(bookings|slots/.*waitlist)")),
+          paths=(r"/book/", r"/api/scheduling/(bookings|slots/.*(waitlist|hold))")),
     Limit("lead", 20, methods=("POST",), paths=(r"/api/engagement/leads",), by_address=True),
     Limit("facade", 300, paths=(r"/api/graphql",)),
     Limit("write", 240, methods=WRITES),

@@ -60,6 +60,22 @@ def confirm_cancellation(session: Session, event: Event) -> None:
     _mail(session, event, customer, "booking_cancelled", event.booking_id, **facts, **told)
 
 
+def tell_of_move(session: Session, event: Event) -> None:
+    """The confirmation again, with the time to which the coach moved the class."""
+    assert isinstance(event, scheduling.SessionMoved)  # noqa: S101
+    customer, facts = _session_facts(session, event.booking_id)
+    key = f"{event.booking_id}:{event.to_starts_at.isoformat()}"
+    _mail(session, event, customer, "booking_confirmed", key, **facts)
+
+
+def offer_seat(session: Session, event: Event) -> None:
+    """Whoever waited reads that a seat is kept for them, and until when."""
+    assert isinstance(event, scheduling.WaitlistOffered)  # noqa: S101
+    customer, facts = _session_facts(session, event.booking_id)
+    until = {"expires_at": event.offer_expires_at.isoformat()}
+    _mail(session, event, customer, "waitlist_offered", event.booking_id, **facts, **until)
+
+
 def send_receipt(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
@@ -118,6 +134,8 @@ def convert_lead(session: Session, event: Event) -> None:
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking],
     scheduling.SessionCancelled.type: [confirm_cancellation],
+    scheduling.SessionMoved.type: [tell_of_move],
+    scheduling.WaitlistOffered.type: [offer_seat],
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],

@@ -12,7 +12,7 @@ from operational_api.core.policy import Resource, may_principal, may_see_everybo
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Coach, Slot
-from operational_api.scheduling.service import bookings, desks
+from operational_api.scheduling.service import desks, seats
 from operational_api.training import public as training
 
 
@@ -27,8 +27,8 @@ def reach_booking(
     session: Session, principal: Principal, booking_id: UUID, action: str, *, kind: str | None = None
 ) -> Booking:
     """A booking, where the policy lets the principal; else as if it did not exist."""
-    booking = bookings.get_booking(session, booking_id)
-    about, who = bookings.resource_of(booking, kind=kind), posted(session, principal)
+    booking = seats.get_booking(session, booking_id)
+    about, who = seats.resource_of(booking, kind=kind), posted(session, principal)
     if who.locations is not None:
         about = replace(about, location_id=session.get_one(Slot, booking.slot_id).location_id)
     require(who, action, about, missing=BookingNotFound)

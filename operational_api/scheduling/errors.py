@@ -10,13 +10,21 @@ DomainError
 |  |- FeedNotFound
 |- Invalid
 |  |- InvalidAvailability
+|  |- InvalidRecurrence
+|  |- InvalidClass
+|- ClassNotFound       404, ResourceNotFound 404
 |- PlanRequired        402
 |- AllowanceUsed
 |- SlotTaken           somebody else has the last seat
 |- AlreadyBooked       the customer's own calendar
 |- SlotClosed          past, cancelled or too soon
 |  |- TooLate
-|  |- CoachBusy
+|  |- CoachBusyElsewhere
+|  |- TooEarly         beyond the booking window
+|- HoldExpired         nobody keeps that seat any longer
+|- TooManyHolds
+|- CoachBusy, ResourceTaken, SeatsHeld, CustomersClash    a class that does not fit
+|- NoFee
 |- BookingClosed       no such step from where the booking is
 |- SessionStarted
 |- SessionNotStarted
@@ -52,6 +60,22 @@ class InvalidAvailability(Invalid):
     """Those working hours do not fit together."""
 
 
+class InvalidRecurrence(Invalid):
+    """That is no way in which classes repeat."""
+
+
+class InvalidClass(Invalid):
+    """A class like that cannot be held."""
+
+
+class ClassNotFound(NotFound):
+    """There is no such class."""
+
+
+class ResourceNotFound(NotFound):
+    """There is no such room or machine at this studio."""
+
+
 class PlanRequired(DomainError):
     """You need a membership or a session pack to book. Choose one and come back: it takes a minute."""
 
@@ -75,7 +99,39 @@ class SlotClosed(DomainError):
 
 
 class TooLate(SlotClosed):
-    """Sessions can be booked until two hours before they start."""
+    """It is too short before the start to book this session."""
+
+
+class TooEarly(SlotClosed):
+    """This session cannot be booked yet: it is too far ahead."""
+
+
+class HoldExpired(DomainError):
+    """The seat was kept for you only for a while, and that time is over. If it is still free, book it again."""
+
+
+class TooManyHolds(DomainError):
+    """You already keep three seats. Book or let go of one of them first."""
+
+
+class CoachBusy(DomainError):
+    """The coach has another session at that time."""
+
+
+class ResourceTaken(DomainError):
+    """The room or machine is in use at that time."""
+
+
+class SeatsHeld(DomainError):
+    """More customers have a seat than the class would have places."""
+
+
+class CustomersClash(DomainError):
+    """A customer of this class has another session at the new time."""
+
+
+class NoFee(DomainError):
+    """There is no fee to waive, or it was waived already."""
 
 
 class BookingClosed(DomainError):
@@ -91,14 +147,14 @@ class SessionNotStarted(DomainError):
 
 
 class TooLateToReschedule(DomainError):
-    """A session can be moved until twelve hours before it starts. After that it can only be cancelled."""
+    """It is too short before the start to move this session. It can only be cancelled."""
 
 
 class SeatsLeft(DomainError):
     """There is a free seat: book it instead of waiting."""
 
 
-class CoachBusy(SlotClosed):
+class CoachBusyElsewhere(SlotClosed):
     """Your coach has something else at that time. Choose another time."""
 
 

@@ -8,23 +8,30 @@ from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
-from contracts.events.scheduling import SessionBooked, SessionCancelled
+from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
 from operational_api.scheduling.models import Booking
-from operational_api.scheduling.service import calendar, connections, entries, pushes, waitlist
+from operational_api.scheduling.service import connections, entries, holds, openings, pushes, waitlist
 
 log = get_logger(__name__)
 
 
 def open_calendars(session: Session, now: datetime) -> None:
     """Keep every coach's calendar open as far ahead as sessions can be booked."""
-    made = calendar.materialise_slots(session, now + calendar.HORIZON, now)
+    made = openings.open_slots(session, now)
     log.info("slots_materialised", made=made)
 
 
 def close_waitlists(session: Session, now: datetime) -> None:
     """Nobody waits for a session that has started."""
     waitlist.expire_started(session, now)
+
+
+def free_seats(session: Session, now: datetime) -> None:
+    """Holds, requests and offers that lapsed are over, and who waits is asked."""
+    lapsed, offered = holds.free_seats(session, now)
+    if lapsed or offered:
+        log.info("seats_freed", lapsed=lapsed, offered=offered)
 
 
 def show_in_calendars(session: Session, event: Event) -> None:
@@ -48,6 +55,12 @@ def _follow(session: Session, booking_id: UUID, now: datetime) -> None:
         pushes.follow(session, booking, now=now)
 
 
+def move_in_calendars(session: Session, event: Event) -> None:
+    """A class that the coach moved is the same event at another time."""
+    assert isinstance(event, SessionMoved)  # noqa: S101 - registered for this event only
+    _follow(session, event.booking_id, event.occurred_at)
+
+
 def disconnect_calendars(session: Session, event: Event) -> None:
     """Nothing of a closed account's calendars is kept."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
@@ -57,9 +70,11 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
+    SessionMoved.type: [move_in_calendars],
     AccountClosed.type: [disconnect_calendars],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
+    ("scheduling.free_seats", timedelta(minutes=1), free_seats),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),
 ]

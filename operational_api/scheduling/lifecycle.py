@@ -1,8 +1,12 @@
 """The life of a booking and of a slot's seats, as values: no database, no clock. Services ask, then write.
 
-booked -> cancelled        in time: the credit comes back
-       -> late_cancelled   inside the window: the seat is free again, the credit is used
-       -> attended <-> no_show   marked by the coach once the session has started; a slip may be corrected
+held      -> requested or booked   confirmed in time; whoever waited was offered a seat like this
+          -> released              let go, or nobody confirmed it in time
+requested -> booked                the coach says yes
+          -> released              the coach says no or nothing, or the customer takes it back: the credit comes back
+booked    -> cancelled             in time: the credit comes back
+          -> late_cancelled        too late: the seat is free again, the credit is used, a fee may be due
+          -> attended <-> no_show  marked by the coach once the session has started; a slip may be corrected
 """
 
 from collections.abc import Collection
@@ -10,18 +14,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from operational_api.scheduling.errors import BookingClosed, SessionNotStarted, SessionStarted, TooLateToReschedule
+from operational_api.scheduling.errors import (
+    BookingClosed,
+    HoldExpired,
+    SessionNotStarted,
+    SessionStarted,
+    TooLateToReschedule,
+)
 
-Status = Literal["booked", "attended", "no_show", "cancelled", "late_cancelled"]
+Status = Literal["held", "requested", "booked", "attended", "no_show", "cancelled", "late_cancelled", "released"]
 Outcome = Literal["attended", "no_show"]
 
 HOLDING: tuple[Status, ...] = ("booked", "attended", "no_show")
-"""States that hold a seat; the partial unique index on seats names the same."""
-USES_ALLOWANCE: tuple[Status, ...] = (*HOLDING, "late_cancelled")
+"""States that hold a seat for good."""
+PENDING: tuple[Status, ...] = ("held", "requested")
+"""States that hold a seat until `held_until`; the constraints on seats name both kinds of states."""
+USES_ALLOWANCE: tuple[Status, ...] = ("requested", *HOLDING, "late_cancelled")
 """States that count against a membership's sessions."""
 
 CANCELLATION_WINDOW = timedelta(hours=12)
 MINIMUM_NOTICE = timedelta(hours=2)
+LONGEST_REQUEST = timedelta(hours=24)
+"""How long a coach has to answer a request; never beyond the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +44,52 @@ class BookingLife:
 
     status: str
     starts_at: datetime
+    free_until: datetime | None = None
+    """Agreed when it was booked; None: twelve hours before the start."""
+    held_until: datetime | None = None
+
+    def confirm(self, now: datetime, *, needs_confirmation: bool) -> Status:
+        """A held seat becomes a booking, or a request where the coach has the last word.
+
+        Raises:
+            BookingClosed: nothing is held.
+            HoldExpired: not any longer.
+        """
+        if self.status != "held":
+            raise BookingClosed
+        if self.has_lapsed(now):
+            raise HoldExpired
+        return "requested" if needs_confirmation else "booked"
+
+    def answer(self, now: datetime, *, is_accepted: bool) -> Status:
+        """The coach's answer to a request.
+
+        Raises:
+            BookingClosed: nobody asks.
+            HoldExpired: nobody asks any longer.
+        """
+        if self.status != "requested":
+            raise BookingClosed
+        if self.has_lapsed(now):
+            raise HoldExpired
+        return "booked" if is_accepted else "released"
+
+    def let_go(self) -> Status:
+        """A seat that is held or asked for is given back.
+
+        Raises:
+            BookingClosed: it is neither.
+        """
+        if self.status not in PENDING:
+            raise BookingClosed
+        return "released"
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Whether a seat that was held or asked for is anybody's again."""
+        return self.status in PENDING and (self.held_until is None or self.held_until <= now)
 
     def cancel(self, now: datetime, *, by_coach: bool = False) -> Status:
-        """`cancelled` until twelve hours before the start, `late_cancelled` after. A coach's is never late.
+        """`cancelled` while it is free, `late_cancelled` after. A coach's is never late.
 
         Raises:
             BookingClosed: there is nothing to cancel.
@@ -69,7 +126,7 @@ class BookingLife:
 
     def is_free_to_cancel(self, now: datetime) -> bool:
         """Whether cancelling now gives the credit back."""
-        return now <= self.starts_at - CANCELLATION_WINDOW
+        return now <= (self.free_until or self.starts_at - CANCELLATION_WINDOW)
 
 
 def lowest_free_seat(taken: Collection[int], capacity: int) -> int | None:
@@ -77,6 +134,6 @@ def lowest_free_seat(taken: Collection[int], capacity: int) -> int | None:
     return next((seat for seat in range(1, capacity + 1) if seat not in taken), None)
 
 
-def is_bookable(starts_at: datetime, now: datetime) -> bool:
+def is_bookable(starts_at: datetime, now: datetime, notice: timedelta = MINIMUM_NOTICE) -> bool:
     """Whether there is enough notice left for anybody to be booked."""
-    return now <= starts_at - MINIMUM_NOTICE
+    return now <= starts_at - notice

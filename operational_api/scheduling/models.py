@@ -1,13 +1,13 @@
 """Tables of the schema `scheduling`.
 
-Constraints, not code, keep calendars sane: no coach's slots overlap, no customer's live bookings overlap, no seat is
-sold twice.
+Constraints, not code, keep calendars sane: no coach's slots overlap, no resource is in two of them at once, no
+customer's seats overlap, no seat is given twice.
 """
 
 from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +15,7 @@ from operational_api.core.database import Base, Currency, Id, RequiredTime, Serv
 from operational_api.scheduling.calendars import models as _calendars  # noqa: F401 - tables of this schema too
 
 SCHEMA = {"schema": "scheduling"}
+_SEAT_IS_HELD = "status in ('held', 'requested', 'booked', 'attended', 'no_show')"
 
 
 class Location(Base):
@@ -84,6 +85,100 @@ class TimeOff(Base):
     kind: Mapped[str] = mapped_column(String(20))
 
 
+class AvailabilityException(Base):
+    """Other hours than the weekly ones on one local day of a coach; a row without hours closes the day."""
+
+    __tablename__ = "availability_exceptions"
+    __table_args__ = (
+        CheckConstraint("(starts_at is null) = (ends_at is null) and ends_at > starts_at", name="ends_after_start"),
+        UniqueConstraint(
+            "coach_id", "exception_on", "starts_at", name="uq_availability_exceptions_day",
+            postgresql_nulls_not_distinct=True,
+        ),
+        SCHEMA,
+    )  # fmt: skip
+    id: Mapped[Id]
+    coach_id: Mapped[UUID] = mapped_column(ForeignKey(Coach.id))
+    exception_on: Mapped[date]
+    starts_at: Mapped[time | None]
+    ends_at: Mapped[time | None]
+
+
+class PublicHoliday(Base):
+    """A day on which a studio is closed, unless a coach makes an exception for it."""
+
+    __tablename__ = "public_holidays"
+    __table_args__ = (UniqueConstraint("location_id", "holiday_on"), SCHEMA)
+    id: Mapped[Id]
+    location_id: Mapped[UUID] = mapped_column(ForeignKey(Location.id))
+    holiday_on: Mapped[date]
+    name: Mapped[str]
+
+
+class BookingTerms(Base):
+    """What holds for the sessions of a coach and a kind; null coach or kind means any, a null value leaves it open.
+
+    How rows are laid over each other is `terms.effective`.
+    """
+
+    __tablename__ = "booking_terms"
+    __table_args__ = (
+        CheckConstraint("kind in ('one_to_one', 'group')", name="kind"),
+        CheckConstraint(
+            "(late_fee_minor is null) = (late_fee_currency is null) and late_fee_minor >= 0", name="late_fee"
+        ),
+        UniqueConstraint("coach_id", "kind", postgresql_nulls_not_distinct=True),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    coach_id: Mapped[UUID | None] = mapped_column(ForeignKey(Coach.id))
+    kind: Mapped[str | None] = mapped_column(String(20))
+    buffer_before_minutes: Mapped[int | None]
+    buffer_after_minutes: Mapped[int | None]
+    minimum_notice_minutes: Mapped[int | None]
+    booking_window_days: Mapped[int | None]
+    free_cancellation_minutes: Mapped[int | None]
+    hold_minutes: Mapped[int | None]
+    offer_minutes: Mapped[int | None]
+    needs_confirmation: Mapped[bool | None]
+    members_first: Mapped[bool | None]
+    late_fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    late_fee_currency: Mapped[str | None] = mapped_column(String(3))
+    created_at: Mapped[ServerTime]
+
+
+class Resource(Base):
+    """A room, rack or machine of a studio that one session at a time may use."""
+
+    __tablename__ = "resources"
+    __table_args__ = (
+        CheckConstraint("kind in ('room', 'rack', 'machine')", name="kind"),
+        UniqueConstraint("location_id", "name"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    location_id: Mapped[UUID] = mapped_column(ForeignKey(Location.id))
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(20))
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[ServerTime]
+
+
+class SessionSeries(Base):
+    """Classes that repeat: `rule` is an RRULE, `wall_start` the studio's clock. Each class of it is a slot."""
+
+    __tablename__ = "session_series"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    coach_id: Mapped[UUID] = mapped_column(ForeignKey(Coach.id), index=True)
+    location_id: Mapped[UUID] = mapped_column(ForeignKey(Location.id))
+    title: Mapped[str]
+    rule: Mapped[str]
+    starts_on: Mapped[date]
+    wall_start: Mapped[time]
+    created_at: Mapped[ServerTime]
+
+
 class Slot(Base):
     """A bookable hour of a coach. `kind` is one_to_one (capacity 1) or group. `status` is open or cancelled."""
 
@@ -99,6 +194,7 @@ class Slot(Base):
         ),
         Index("ix_slots_coach_id_starts_at", "coach_id", "starts_at"),
         Index("ix_slots_starts_at", "starts_at"),
+        Index("ix_slots_series_id", "series_id", "starts_at", postgresql_where=text("series_id is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -110,33 +206,65 @@ class Slot(Base):
     ends_at: Mapped[RequiredTime]
     capacity: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     status: Mapped[str] = mapped_column(String(20), server_default="open")
+    series_id: Mapped[UUID | None] = mapped_column(ForeignKey(SessionSeries.id))
     created_at: Mapped[ServerTime]
+
+
+class SlotResource(Base):
+    """A resource that a slot uses. Times are the slot's, copied so that the constraint can see them."""
+
+    __tablename__ = "slot_resources"
+    __table_args__ = (
+        ExcludeConstraint(
+            (text("resource_id"), "="),
+            (text("tstzrange(starts_at, ends_at)"), "&&"),
+            where=text("is_taken"),
+            name="ex_slot_resources_overlap",
+        ),
+        SCHEMA,
+    )
+    slot_id: Mapped[UUID] = mapped_column(ForeignKey(Slot.id, ondelete="CASCADE"), primary_key=True)
+    resource_id: Mapped[UUID] = mapped_column(ForeignKey(Resource.id), primary_key=True)
+    starts_at: Mapped[RequiredTime]
+    ends_at: Mapped[RequiredTime]
+    is_taken: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class Booking(Base):
     """One seat of one slot for one customer.
 
-    `status`: booked, attended, no_show, cancelled, late_cancelled. The first three hold the seat. Coach and times are
-    the slot's, copied so that constraints can see them. `session_pack_id` says which credits paid; null is membership.
+    `status`: held, requested, booked, attended, no_show hold the seat; cancelled, late_cancelled, released do not. A
+    seat held or requested lapses at `held_until`, whether or not anybody has written so yet. Coach and times are the
+    slot's, copied so that constraints can see them. `session_pack_id` says which credits paid; null is membership.
+    `free_until` and the late fee are what was agreed when it was booked.
     """
 
     __tablename__ = "bookings"
     __table_args__ = (
-        CheckConstraint("status in ('booked', 'attended', 'no_show', 'cancelled', 'late_cancelled')", name="status"),
+        CheckConstraint(
+            "status in ('held', 'requested', 'booked', 'attended', 'no_show', 'cancelled', 'late_cancelled', "
+            "'released')",
+            name="status",
+        ),
         CheckConstraint("seat >= 1", name="seat"),
+        CheckConstraint("status not in ('held', 'requested') or held_until is not null", name="held_until"),
+        CheckConstraint(
+            "(late_fee_minor is null) = (late_fee_currency is null) and late_fee_minor > 0", name="late_fee"
+        ),
         Index(
             "uq_bookings_seat",
             "slot_id",
             "seat",
             unique=True,
-            postgresql_where=text("status in ('booked', 'attended', 'no_show')"),
+            postgresql_where=text(_SEAT_IS_HELD),
         ),
         ExcludeConstraint(
             (text("customer_id"), "="),
             (text("tstzrange(starts_at, ends_at)"), "&&"),
-            where=text("status in ('booked', 'attended', 'no_show')"),
+            where=text(_SEAT_IS_HELD),
             name="ex_bookings_customer_overlap",
         ),
+        Index("ix_bookings_held_until", "held_until", postgresql_where=text("status in ('held', 'requested')")),
         Index("ix_bookings_slot_id", "slot_id"),
         Index("ix_bookings_coach_id_starts_at", "coach_id", "starts_at"),
         Index("ix_bookings_customer_id_starts_at", "customer_id", "starts_at"),
@@ -154,15 +282,46 @@ class Booking(Base):
     booked_at: Mapped[RequiredTime]
     cancelled_at: Mapped[datetime | None]
     outcome_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    free_until: Mapped[datetime | None]
+    late_fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    late_fee_currency: Mapped[str | None] = mapped_column(String(3))
+    late_fee_due_at: Mapped[datetime | None]
+    late_fee_waived_at: Mapped[datetime | None]
+    late_fee_waived_by: Mapped[UUID | None]
+
+
+class BookingMove(Base):
+    """One step in the history of a booking: from when to when, by whom. `origin_id` is the first booking of the chain.
+
+    A class that its coach moved takes its bookings along: then both bookings are the same.
+    """
+
+    __tablename__ = "booking_moves"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    origin_id: Mapped[UUID] = mapped_column(ForeignKey(Booking.id), index=True)
+    from_booking_id: Mapped[UUID] = mapped_column(ForeignKey(Booking.id))
+    to_booking_id: Mapped[UUID] = mapped_column(ForeignKey(Booking.id), index=True)
+    from_starts_at: Mapped[RequiredTime]
+    to_starts_at: Mapped[RequiredTime]
+    moved_by: Mapped[UUID | None]
+    moved_by_role: Mapped[str] = mapped_column(String(20))
+    moved_at: Mapped[RequiredTime]
 
 
 class WaitlistEntry(Base):
-    """A customer waiting for a seat of a full slot. `status`: waiting, promoted, left, expired."""
+    """A customer waiting for a seat of a full slot.
+
+    `status`: waiting, offered, promoted, declined, lapsed, left, expired. An offer is a seat held for them
+    (`booking_id`) until its `held_until`. `is_first` goes before all that are not.
+    """
 
     __tablename__ = "waitlist_entries"
     __table_args__ = (
         UniqueConstraint("slot_id", "customer_id"),
         Index("ix_waitlist_entries_customer_waiting", "customer_id", postgresql_where=text("status = 'waiting'")),
+        Index("ix_waitlist_entries_slot_waiting", "slot_id", postgresql_where=text("status = 'waiting'")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -171,6 +330,9 @@ class WaitlistEntry(Base):
     status: Mapped[str] = mapped_column(String(20), server_default="waiting")
     joined_at: Mapped[RequiredTime]
     closed_at: Mapped[datetime | None]
+    is_first: Mapped[bool] = mapped_column(server_default=text("false"))
+    booking_id: Mapped[UUID | None] = mapped_column(ForeignKey(Booking.id), index=True)
+    offered_at: Mapped[datetime | None]
 
 
 class DeskLocation(Base):

@@ -12,16 +12,19 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from contracts.money import Money
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
-from operational_api.scheduling import access
+from operational_api.scheduling import access, class_pages, seat_pages
 from operational_api.scheduling.calendars import pages as calendar_pages
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
-from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
+from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import Location
-from operational_api.scheduling.service import agenda, bookings, payment, slots, timetable, waitlist
+from operational_api.scheduling.service import agenda, bookings, moves, payment, slots, timetable, waitlist
+from operational_api.scheduling.service.holds import life_of
+from operational_api.scheduling.service.terms import terms_of
 from operational_api.training import public as training
 from operational_api.web.rendering import redirect, render, time_zone
 from operational_api.web.shell import NavItem
@@ -30,6 +33,7 @@ router = APIRouter()
 NAV = [
     NavItem("Book", "/book", "scheduling.book", for_guests=True, order=20, icon="calendar-plus"),
     NavItem("Bookings", "/bookings", "scheduling.see_bookings", order=30, icon="calendar"),
+    *class_pages.NAV,
     *calendar_pages.NAV,
 ]
 router.include_router(calendar_pages.router)
@@ -97,7 +101,7 @@ def confirm(
     """One session: what it is, what pays for it, until when it can be cancelled; and the button."""
     now = datetime.now(UTC)
     customer_id = principal.account_id if principal and principal.role == "customer" else None
-    view = slots.get_slot(session, slot_id, viewer_id=customer_id)
+    view = slots.get_slot(session, slot_id, viewer_id=customer_id, now=now)
     client = training.client_facts(session, customer_id) if customer_id else None
     moving = access.reach_booking(session, principal, move, "scheduling.read_booking") if move and principal else None
     return render(
@@ -105,8 +109,11 @@ def confirm(
         "scheduling/slot.html",
         tz=_zone(request, client, view.location.time_zone),
         view=view,
-        free_until=view.slot.starts_at - CANCELLATION_WINDOW,
-        is_open=view.slot.status == "open" and view.slot.starts_at > now,
+        terms=(terms := terms_of(session, coach_id=view.slot.coach_id, kind=view.slot.kind)),
+        free_until=terms.free_until(view.slot.starts_at),
+        is_open=view.slot.status == "open"
+        and now + terms.notice <= view.slot.starts_at
+        and terms.is_in_window(view.slot.starts_at, now),
         means=payment.means_of(session, customer_id=customer_id, now=now) if customer_id else None,
         moving=agenda.view_of(session, moving) if moving else None,
     )
@@ -124,18 +131,20 @@ def book_slot(
     """Book a seat, or move a booking here."""
     now = datetime.now(UTC)
     access.know_customer(session, principal, now, time_zone=time_zone(request))
-    if slots.get_slot(session, slot_id, viewer_id=customer_id).booking_id is not None:
+    own = slots.get_slot(session, slot_id, viewer_id=customer_id, now=now).booking_status
+    if own is not None and (move or own != "held"):
         return redirect(request, "/bookings", flash="You have this session.")
     try:
         with session.begin_nested():
             if move:
                 old = access.reach_booking(session, principal, move, "scheduling.reschedule_booking")
-                bookings.reschedule_booking(session, booking_id=old.id, slot_id=slot_id, now=now)
+                by = moves.Mover.of(principal)
+                moves.reschedule_booking(session, booking_id=old.id, slot_id=slot_id, now=now, by=by)
                 return redirect(request, "/bookings", flash="Moved. Your coach sees the new time at once.")
-            bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
+            booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
     except PlanRequired as refusal:
         return redirect(request, "/plans", flash=refusal.detail, tone="info")
-    return redirect(request, "/bookings", flash="Booked. See you there.")
+    return redirect(request, "/bookings", flash=seat_pages.told(booking))
 
 
 @router.post("/book/{slot_id}/waitlist", dependencies=[Allowed("scheduling.book")])
@@ -157,7 +166,7 @@ def wait(
         return redirect(request, "/bookings", flash=refusal.detail, tone="info")
     place = waitlist.place_in_line(session, entry)
     told = "You are next in line." if place == 1 else f"You are number {place} in line."
-    return redirect(request, "/bookings", flash=f"{told} We book you the moment a seat is free.")
+    return redirect(request, "/bookings", flash=f"{told} We keep a seat for you and write to you when one is free.")
 
 
 @router.get("/bookings", response_class=HTMLResponse, dependencies=[Allowed("scheduling.see_bookings")])
@@ -168,13 +177,22 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
     past, _ = agenda.list_bookings(session, customer_id=customer_id, order="desc", limit=PAST + len(coming))
     shown = {view.booking.id for view in coming}
     client = training.client_facts(session, customer_id)
+    moved = moves.history(session, [view.booking.id for view in (*coming, *past)])
     return render(
         request,
         "scheduling/bookings.html",
         is_offline_ready=True,
         tz=_zone(request, client, coming[0].location.time_zone if coming else None),
-        coming=[(view, BookingLife(view.booking.status, view.booking.starts_at)) for view in coming],
+        coming=[(view, life_of(view.booking)) for view in coming],
         window=CANCELLATION_WINDOW,
+        kept=agenda.list_kept(session, customer_id=customer_id, now=now),
+        moved=moved,
+        replaced={
+            step.from_booking_id
+            for chain in moved.values()
+            for step in chain
+            if step.from_booking_id != step.to_booking_id
+        },
         waits=agenda.list_waits(session, customer_id=customer_id, now=now),
         past=[view for view in past if view.booking.id not in shown][:PAST],
     )
@@ -199,7 +217,13 @@ def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, sess
         if booking.status not in ("cancelled", "late_cancelled"):
             return redirect(request, "/bookings", flash=refusal.detail, tone="bad")
     if booking.status == "late_cancelled":
-        return redirect(request, "/bookings", flash="Cancelled late: the session counts as used.", tone="warn")
+        fee = (
+            f" The fee is {Money(booking.late_fee_minor, booking.late_fee_currency or '')}."
+            if booking.late_fee_minor
+            else ""
+        )
+        told = f"Cancelled late: the session counts as used.{fee}"
+        return redirect(request, "/bookings", flash=told, tone="warn")
     return redirect(request, "/bookings", flash="Cancelled. Nothing was used.")
 
 
@@ -219,3 +243,7 @@ def _own_place(request: Request, client: training.ClientFacts | None, places: Se
         return str(client.location_id)
     near = [one for one in places if one.time_zone == _own_zone(request, client)]
     return str((near or list(places))[0].id) if places else ""
+
+
+router.include_router(seat_pages.router)
+router.include_router(class_pages.router)

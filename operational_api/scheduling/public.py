@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 from operational_api.core.policy import is_allowed
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
+from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings, desks
+from operational_api.scheduling.service import agenda, bookings, desks, fees, seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def seats_of_day(
 
 def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
     booking = row.booking
-    may_mark = is_allowed(principal, "scheduling.mark_outcome", bookings.resource_of(booking, kind="business"))
+    may_mark = is_allowed(principal, "scheduling.mark_outcome", seats.resource_of(booking, kind="business"))
     return Seat(
         booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
         booking.ends_at, booking.status, may_mark and booking.starts_at <= now,
@@ -204,3 +205,48 @@ def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, ou
     """
     booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
     bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class LateFee:
+    """What a late cancellation costs; nobody waived it."""
+
+    booking_id: UUID
+    starts_at: datetime
+    due_at: datetime
+    amount_minor: int
+    currency: str
+
+
+def late_fees(session: Session, customer_id: UUID, *, limit: int) -> list[LateFee]:
+    """A customer's newest fees that were not waived. The caller decides who may ask."""
+    columns = (
+        Booking.id, Booking.starts_at, Booking.late_fee_due_at, Booking.late_fee_minor, Booking.late_fee_currency,
+    )  # fmt: skip
+    rows = session.execute(
+        select(*columns)
+        .where(Booking.customer_id == customer_id, Booking.status == "late_cancelled")
+        .where(Booking.late_fee_due_at.is_not(None), Booking.late_fee_waived_at.is_(None))
+        .order_by(Booking.starts_at.desc())
+        .limit(limit)
+    ).tuples()
+    return [
+        LateFee(id_, starts_at, due_at, amount, currency)
+        for id_, starts_at, due_at, amount, currency in rows
+        if due_at is not None and amount is not None and currency is not None
+    ]
+
+
+def waive_late_fee(
+    session: Session, principal: Principal, *, booking_id: UUID, customer_id: UUID, reason: str, now: datetime
+) -> None:
+    """Let a customer off the fee of one of their bookings.
+
+    Raises:
+        BookingNotFound: none of theirs, or the principal may not say so.
+        NoFee: none is due, or it was waived.
+    """
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.waive_fee", kind="business")
+    if booking.customer_id != customer_id:
+        raise BookingNotFound
+    fees.waive(session, booking_id=booking.id, actor_id=account_id_of(principal), reason=reason, now=now)

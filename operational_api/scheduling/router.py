@@ -13,13 +13,13 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
-from operational_api.scheduling import access, public
+from operational_api.scheduling import access, class_router, public, seat_router
+from operational_api.scheduling.availability_schemas import AvailabilityRead, AvailabilityReplace
 from operational_api.scheduling.calendars import router as calendars
 from operational_api.scheduling.calendars.feed import MEDIA_TYPE
 from operational_api.scheduling.errors import BookingNotFound
+from operational_api.scheduling.lifecycle import Status
 from operational_api.scheduling.schemas import (
-    AvailabilityRead,
-    AvailabilityReplace,
     BookingCreate,
     BookingRead,
     CalendarLink,
@@ -32,7 +32,16 @@ from operational_api.scheduling.schemas import (
     WaitlistRead,
     Zone,
 )
-from operational_api.scheduling.service import agenda, availability, bookings, calendar_file, desks, slots, waitlist
+from operational_api.scheduling.service import (
+    agenda,
+    availability,
+    bookings,
+    calendar_file,
+    desks,
+    moves,
+    slots,
+    waitlist,
+)
 
 router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
 
@@ -78,7 +87,7 @@ def list_slots(
 @router.get("/slots/{slot_id}", dependencies=[Allowed("scheduling.read_timetable")])
 def read_slot(slot_id: UUID, principal: MaybePrincipal, session: DbSession, time_zone: TimeZone = None) -> SlotRead:
     """One session."""
-    view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None)
+    view = slots.get_slot(session, slot_id, viewer_id=principal.account_id if principal else None, now=_now())
     return SlotRead.of(view, access.reader_zone(session, principal, time_zone))
 
 
@@ -87,12 +96,12 @@ def cancel_slot(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) 
     """The coach calls a session off; every booking gets its credit back."""
     access.reach_slot(session, principal, slot_id, "scheduling.cancel_slot")
     bookings.cancel_slot(session, slot_id=slot_id, now=_now())
-    return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None), None)
+    return SlotRead.of(slots.get_slot(session, slot_id, viewer_id=None, now=_now()), None)
 
 
 @router.post("/slots/{slot_id}/waitlist", status_code=201, dependencies=[Allowed("scheduling.book")])
 def join_waitlist(slot_id: UUID, customer_id: CurrentAccount, session: DbSession) -> WaitlistRead:
-    """Wait for a seat of a full session. Whoever is promoted is booked."""
+    """Wait for a seat of a full session. Whoever is next is offered it for a while."""
     entry = waitlist.join_waitlist(session, customer_id=customer_id, slot_id=slot_id, now=_now())
     return WaitlistRead.of(entry, waitlist.place_in_line(session, entry))
 
@@ -111,7 +120,7 @@ def list_bookings(
     to: AwareDatetime | None = None,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
-    status: Literal["booked", "attended", "no_show", "cancelled", "late_cancelled"] | None = None,
+    status: Status | None = None,
     order: Literal["asc", "desc"] = "asc",
     time_zone: TimeZone = None,
     limit: Limit = 50,
@@ -169,7 +178,7 @@ def read_calendar_file(booking_id: UUID, subject: signed_urls.SignedSubject, ses
 
 @router.post("/bookings/{booking_id}/cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
 def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
-    """Cancel: the credit comes back until twelve hours before the start, and always when the coach cancels."""
+    """Cancel: the credit comes back until `free_until`, and always when the coach cancels. What is held is let go."""
     return public.cancel_booking(session, principal, booking_id=booking_id, now=_now())
 
 
@@ -182,7 +191,9 @@ def reschedule_booking(
     """Move a booking to another session in one step. The answer is the new booking."""
     now = _now()
     booking = access.reach_booking(session, principal, booking_id, "scheduling.reschedule_booking")
-    moved = bookings.reschedule_booking(session, booking_id=booking.id, slot_id=body.slot_id, now=now)
+    moved = moves.reschedule_booking(
+        session, booking_id=booking.id, slot_id=body.slot_id, now=now, by=moves.Mover.of(principal)
+    )
     return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
 
 
@@ -217,6 +228,7 @@ def replace_availability(
         away=[one.away() for one in body.time_off],
         session_minutes=body.session_minutes,
         buffer_minutes=body.buffer_minutes,
+        exceptions=None if body.exceptions is None else [one.hours() for one in body.exceptions],
         now=_now(),
     )
     return AvailabilityRead.of(changed)
@@ -233,4 +245,8 @@ def assign_desk(account_id: UUID, body: DeskReplace, principal: CurrentPrincipal
     """Say at which studios' front desk somebody works; it holds with their next request."""
     found = public.assign_desk(session, principal, account_id=account_id, location_ids=body.location_ids, now=_now())
     return DeskRead(location_ids=sorted(found))
+
+
 router.include_router(calendars.router)
+router.include_router(seat_router.router)
+router.include_router(class_router.router)

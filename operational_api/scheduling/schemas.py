@@ -1,16 +1,16 @@
 """What crosses HTTP. Moments are UTC; `*_local` is the same moment with the offset of the zone named beside it."""
 
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW, BookingLife
-from operational_api.scheduling.models import WaitlistEntry
+from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
+from operational_api.scheduling.models import BookingMove, WaitlistEntry
 from operational_api.scheduling.service.agenda import BookingView
-from operational_api.scheduling.service.availability import Availability, Away, Hours
+from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.slots import SlotView
 
 
@@ -45,7 +45,9 @@ class SlotRead(BaseModel):
     capacity: int
     seats_left: int
     status: str
-    booking_id: UUID | None = Field(description="The reader's own booking.")
+    booking_id: UUID | None = Field(description="The reader's own booking, or a seat kept for them.")
+    booking_status: str | None = None
+    held_until: datetime | None = Field(None, description="Until when a seat is kept for the reader.")
     is_waiting: bool
 
     @classmethod
@@ -62,7 +64,8 @@ class SlotRead(BaseModel):
             location_name=view.location.name, city=view.location.city, kind=slot.kind, title=slot.title,
             starts_at=slot.starts_at, ends_at=slot.ends_at, starts_at_local=slot.starts_at.astimezone(here),
             ends_at_local=slot.ends_at.astimezone(here), time_zone=name, capacity=slot.capacity,
-            seats_left=view.seats_left, status=slot.status, booking_id=view.booking_id, is_waiting=view.is_waiting,
+            seats_left=view.seats_left, status=slot.status, booking_id=view.booking_id,
+            booking_status=view.booking_status, held_until=view.held_until, is_waiting=view.is_waiting,
         )  # fmt: skip
 
 
@@ -75,7 +78,11 @@ class OutcomeCreate(BaseModel):
 
 
 class BookingRead(BaseModel):
-    """A seat held, or once held. `free_until`: cancelling by then gives the credit back."""
+    """A seat held, or once held.
+
+    `free_until`: cancelling by then gives the credit back and costs no fee. `held_until`: of a seat that is held or
+    asked for. The fee is what a late cancellation costs, or cost where it is due.
+    """
 
     id: UUID
     slot_id: UUID
@@ -99,22 +106,68 @@ class BookingRead(BaseModel):
     booked_at: datetime
     cancelled_at: datetime | None
     outcome_at: datetime | None
+    held_until: datetime | None
+    late_fee_minor: int | None
+    late_fee_currency: str | None
+    late_fee_due_at: datetime | None
+    late_fee_waived_at: datetime | None
 
     @classmethod
     def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
         """From a booking with its words; `zone` is the reader's, None for the studio's own."""
         booking, name = view.booking, zone or view.location.time_zone
-        life = BookingLife(booking.status, booking.starts_at)
+        life = life_of(booking)
         return cls(
             id=booking.id, slot_id=booking.slot_id, customer_id=booking.customer_id, customer_name=view.customer_name,
             coach_id=booking.coach_id, coach_name=view.coach_name, location_name=view.location.name,
             city=view.location.city, kind=view.slot.kind, title=view.slot.title, starts_at=booking.starts_at,
             ends_at=booking.ends_at, starts_at_local=booking.starts_at.astimezone(ZoneInfo(name)), time_zone=name,
             seat=booking.seat, status=booking.status, is_paid_by_pack=booking.session_pack_id is not None,
-            free_until=booking.starts_at - CANCELLATION_WINDOW,
+            free_until=booking.free_until or booking.starts_at - CANCELLATION_WINDOW,
             is_free_to_cancel=booking.status == "booked" and life.is_free_to_cancel(now),
             booked_at=booking.booked_at, cancelled_at=booking.cancelled_at, outcome_at=booking.outcome_at,
+            held_until=booking.held_until, late_fee_minor=booking.late_fee_minor,
+            late_fee_currency=booking.late_fee_currency, late_fee_due_at=booking.late_fee_due_at,
+            late_fee_waived_at=booking.late_fee_waived_at,
         )  # fmt: skip
+
+
+class MoveRead(BaseModel):
+    """One step of a booking's history. `moved_by` is an account; None: the system."""
+
+    from_booking_id: UUID
+    to_booking_id: UUID
+    from_starts_at: datetime
+    to_starts_at: datetime
+    from_starts_at_local: datetime
+    to_starts_at_local: datetime
+    time_zone: str
+    moved_by: UUID | None
+    moved_by_role: str
+    moved_at: datetime
+
+    @classmethod
+    def of(cls, move: BookingMove, zone: str) -> "MoveRead":
+        """In the reader's zone."""
+        here = ZoneInfo(zone)
+        return cls(
+            from_booking_id=move.from_booking_id, to_booking_id=move.to_booking_id, from_starts_at=move.from_starts_at,
+            to_starts_at=move.to_starts_at, from_starts_at_local=move.from_starts_at.astimezone(here),
+            to_starts_at_local=move.to_starts_at.astimezone(here), time_zone=zone, moved_by=move.moved_by,
+            moved_by_role=move.moved_by_role, moved_at=move.moved_at,
+        )  # fmt: skip
+
+
+class AnswerCreate(BaseModel):
+    """The coach's word on a request."""
+
+    is_accepted: bool
+
+
+class WaiverCreate(BaseModel):
+    """Why a customer is let off a fee; kept in the audit log."""
+
+    reason: str = Field(min_length=1, max_length=500)
 
 
 class WaitlistRead(BaseModel):
@@ -130,74 +183,6 @@ class WaitlistRead(BaseModel):
     def of(cls, entry: WaitlistEntry, place: int) -> "WaitlistRead":
         """From the entry."""
         return cls(id=entry.id, slot_id=entry.slot_id, status=entry.status, joined_at=entry.joined_at, place=place)
-
-
-class HoursBody(BaseModel):
-    """Weekly hours on the studio's clock; `weekday` 0 is Monday. Days are included; no `valid_to` is for good."""
-
-    model_config = ConfigDict(from_attributes=True)
-    weekday: int = Field(ge=0, le=6)
-    starts_at: time
-    ends_at: time
-    valid_from: date
-    valid_to: date | None = None
-
-    def hours(self) -> Hours:
-        """The same for the service, without a zone: the studio's clock."""
-        return Hours(
-            self.weekday,
-            self.starts_at.replace(tzinfo=None),
-            self.ends_at.replace(tzinfo=None),
-            self.valid_from,
-            self.valid_to,
-        )
-
-
-class AwayBody(BaseModel):
-    """Whole days away, both included."""
-
-    model_config = ConfigDict(from_attributes=True)
-    starts_on: date
-    ends_on: date
-    kind: Literal["holiday", "sick"]
-
-    def away(self) -> Away:
-        """The same for the service."""
-        return Away(self.starts_on, self.ends_on, self.kind)
-
-
-class AvailabilityReplace(BaseModel):
-    """All of a coach's working hours and coming days away; what is not named is gone."""
-
-    rules: list[HoursBody] = Field(max_length=70)
-    time_off: list[AwayBody] = Field(default=[], max_length=100)
-    session_minutes: int = Field(60, ge=15, le=240)
-    buffer_minutes: int = Field(0, ge=0, le=120)
-
-
-class AvailabilityRead(BaseModel):
-    """A coach's calendar rules. `affected_booking_ids`: clients still booked on days away."""
-
-    coach_id: UUID
-    time_zone: str
-    session_minutes: int
-    buffer_minutes: int
-    rules: list[HoursBody]
-    time_off: list[AwayBody]
-    affected_booking_ids: list[UUID]
-
-    @classmethod
-    def of(cls, availability: Availability) -> "AvailabilityRead":
-        """From the service's answer."""
-        return cls(
-            coach_id=availability.coach.id,
-            time_zone=availability.time_zone,
-            session_minutes=availability.coach.session_minutes,
-            buffer_minutes=availability.coach.buffer_minutes,
-            rules=[HoursBody.model_validate(rule) for rule in availability.rules],
-            time_off=[AwayBody.model_validate(period) for period in availability.time_off],
-            affected_booking_ids=list(availability.affected_booking_ids),
-        )
 
 
 class CoachRead(BaseModel):

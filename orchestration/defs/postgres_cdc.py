@@ -27,7 +27,11 @@ CAPTURED = {
         "onboarding_steps", "personal_records", "planned_exercises", "programme_phases", "programme_templates",
         "programme_versions", "programmes", "screenings", "wearable_days", "workout_sets", "workouts",
     ),
-    "scheduling": ("availability_rules", "bookings", "coaches", "locations", "slots", "time_off", "waitlist_entries"),
+    "scheduling": (
+        "availability_exceptions", "availability_rules", "booking_moves", "booking_terms", "bookings", "coaches",
+        "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots", "time_off",
+        "waitlist_entries",
+    ),
     "engagement": ("contact_preferences", "leads", "messages", "outgoing_emails"),
     "automation": ("churn_scores", "rules", "runs"),
     "compliance": ("consents", "exports"),

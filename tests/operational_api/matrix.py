@@ -120,6 +120,11 @@ ROLES_OF: dict[str, str] = {
     "training.read_funnel": "lead_coach admin data",
     "scheduling.connect_calendars": f"customer {COACHES}",
     "scheduling.open_calendar_feed": EVERYBODY,
+    "scheduling.confirm_booking": "customer",
+    "scheduling.answer_request": f"{COACHES} front_desk admin",
+    "scheduling.manage_classes": f"{COACHES} admin",
+    "scheduling.manage_studio": "lead_coach admin",
+    "scheduling.waive_fee": "lead_coach front_desk admin",
 }
 
 
@@ -359,6 +364,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/bookings",
         "POST /book/{slot_id}",
         "POST /book/{slot_id}/waitlist",
+        "POST /api/scheduling/slots/{slot_id}/hold",
+        "POST /book/{slot_id}/hold",
     ),
     "scheduling.cancel_booking": (
         "POST /api/scheduling/bookings/{booking_id}/cancellation",
@@ -371,11 +378,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/bookings/{booking_id}/outcome",
     ),
     "scheduling.open_calendar_file": ("GET /api/scheduling/calendar-files/{booking_id}",),
-    "scheduling.read_availability": ("GET /api/scheduling/availability",),
+    "scheduling.read_availability": ("GET /api/scheduling/availability", "GET /api/scheduling/terms"),
     "scheduling.read_booking": (
         "GET /api/scheduling/bookings/{booking_id}",
         "POST /api/scheduling/bookings/{booking_id}/calendar-link",
         "GET /bookings/{booking_id}/calendar",
+        "GET /api/scheduling/bookings/{booking_id}/moves",
     ),
     "scheduling.read_timetable": (
         "GET /api/scheduling/coaches",
@@ -384,7 +392,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /book",
         "GET /book/{slot_id}",
     ),
-    "scheduling.replace_availability": ("PUT /api/scheduling/availability",),
+    "scheduling.replace_availability": ("PUT /api/scheduling/availability", "PUT /api/scheduling/terms"),
     "scheduling.reschedule_booking": ("POST /api/scheduling/bookings/{booking_id}/rescheduling",),
     "scheduling.see_bookings": ("GET /bookings",),
     "training.assign_programme": (
@@ -544,6 +552,37 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/calendar-feeds",
     ),
     "scheduling.open_calendar_feed": ("GET /api/scheduling/calendar-feeds/{token}.ics",),
+    "scheduling.confirm_booking": (
+        "POST /api/scheduling/bookings/{booking_id}/confirmation",
+        "POST /api/scheduling/bookings/{booking_id}/release",
+        "POST /bookings/{booking_id}/confirm",
+        "POST /bookings/{booking_id}/release",
+    ),
+    "scheduling.answer_request": (
+        "POST /api/scheduling/bookings/{booking_id}/answer",
+        "POST /classes/requests/{booking_id}",
+    ),
+    "scheduling.manage_classes": (
+        "GET /api/scheduling/classes",
+        "POST /api/scheduling/classes",
+        "PUT /api/scheduling/classes/{slot_id}",
+        "POST /api/scheduling/classes/{slot_id}/cancellation",
+        "GET /api/scheduling/locations/{location_id}/resources",
+        "GET /classes",
+        "POST /classes",
+        "GET /classes/{slot_id}",
+        "POST /classes/{slot_id}",
+        "POST /classes/{slot_id}/cancel",
+    ),
+    "scheduling.manage_studio": (
+        "PUT /api/scheduling/locations/{location_id}/resources",
+        "PUT /api/scheduling/locations/{location_id}/holidays",
+        "PUT /api/scheduling/studio-terms",
+    ),
+    "scheduling.waive_fee": (
+        "POST /api/scheduling/bookings/{booking_id}/fee-waiver",
+        "POST /staff/people/{account_id}/fee-waivers",
+    ),
 }
 """Every route, under the action that it must name."""
 
@@ -577,6 +616,7 @@ PROGRAMME = LINES | {
 SCREENING = {"answers": dict.fromkeys((one.key for one in QUESTIONS[VERSION]), False)}
 TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
+CLASS: dict[str, Any] = {"title": "Mobility", "wall_start": "18:00", "minutes": 60, "capacity": 8}
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
 
 OBJECTS: dict[str, Object] = {
@@ -682,6 +722,25 @@ OBJECTS: dict[str, Object] = {
     "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
     "POST /calendars/{connection_id}/end": Object("calendar", f"customer {COACHES}"),
     "DELETE /api/scheduling/calendar-connections/{connection_id}": Object("calendar", f"customer {COACHES}"),
+    "GET /api/scheduling/bookings/{booking_id}/moves": Object(
+        "booking", "customer coach", "front_desk support lead_coach admin"
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/confirmation": Object("booking", "customer"),
+    "POST /api/scheduling/bookings/{booking_id}/release": Object("booking", "customer"),
+    "POST /bookings/{booking_id}/confirm": Object("booking", "customer"),
+    "POST /bookings/{booking_id}/release": Object("booking", "customer"),
+    "POST /api/scheduling/bookings/{booking_id}/answer": Object(
+        "booking", "coach", CANCELLED, body={"is_accepted": True}
+    ),
+    "POST /classes/requests/{booking_id}": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
+    "POST /api/scheduling/bookings/{booking_id}/fee-waiver": Object("booking", every=CANCELLED, body={"reason": "Ill"}),
+    "PUT /api/scheduling/classes/{slot_id}": Object("class", "coach", "lead_coach admin", body=CLASS),
+    "POST /api/scheduling/classes/{slot_id}/cancellation": Object("class", "coach", "lead_coach admin", body={}),
+    "GET /classes/{slot_id}": Object("class", "coach", "lead_coach admin"),
+    "POST /classes/{slot_id}": Object("class", "coach", "lead_coach admin", form=CLASS),
+    "POST /classes/{slot_id}/cancel": Object("class", "coach", "lead_coach admin", form={"scope": "one"}),
+    "GET /api/scheduling/terms": Object("coach", "coach", CANCELLED, at="query.coach_id"),
+    "PUT /api/scheduling/terms": Object("coach", "coach", "lead_coach admin", at="query.coach_id", body={}),
 }
 """Routes whose id names something of one person."""
 
@@ -722,6 +781,10 @@ NOBODYS = {
     "PUT /api/training/habits/{habit_id}/checks/{day}",  # two parameters: another's habit is tested beside it
     "GET /api/scheduling/calendar-feeds/{token}.ics",  # whoever holds its secret address
     "POST /calendars/connect/{provider}", "GET /calendars/connect/{provider}/callback",
+    "POST /api/scheduling/slots/{slot_id}/hold", "POST /book/{slot_id}/hold",
+    "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
+    "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
+    "PUT /api/scheduling/locations/{location_id}/holidays",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

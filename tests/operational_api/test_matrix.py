@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -157,13 +157,14 @@ class World:
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
                 "template": template, **make_wellbeing(session, client=client),
+                "class": make_slot(session, coach=coach, capacity=4, starts_at=now + timedelta(days=9)),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)
         self.ids |= {kind: (mine, theirs) for kind, (mine, theirs) in pairs.items()}
         theirs = self._personal(session, session.get_one(Account, tom.id))
         self.ids |= {kind: (mine, theirs[kind]) for kind, mine in self.personal["customer"].items()}
-        self.stranger = {str(tom.id)} | {str(self.ids[kind][1]) for kind in pairs if kind != "slot"}
+        self.stranger = {str(tom.id)} | {str(self.ids[kind][1]) for kind in pairs if kind not in ("slot", "class")}
         session.flush()
 
     def _personal(self, session: Session, account: Account) -> dict[str, UUID]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0027_calendars_outside"
-down_revision = "0025_second_provider"
+down_revision = "0026_scheduling_rules"
 branch_labels = None
 depends_on = None
 

@@ -10,8 +10,12 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.paging import after, cut
+from operational_api.scheduling.lifecycle import HOLDING, PENDING
 from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.service.waitlist import turn
 from operational_api.training import public as training
+
+BECAME_BOOKINGS = (*HOLDING, "cancelled", "late_cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def list_bookings(
         customer_id: Only this customer's; the caller decides who may ask.
         coach_id: Only with this coach.
         location_ids: Only at these studios.
+        status: Only in this state; without one, what became a booking: no seat that is merely kept or asked for.
         order: `desc` shows the latest first.
     """
     key = tuple_(Booking.starts_at, Booking.id)
@@ -65,6 +70,8 @@ def list_bookings(
         query = query.where(Booking.starts_at < starts_before)
     if status is not None:
         query = query.where(Booking.status == status)
+    else:
+        query = query.where(Booking.status.in_(BECAME_BOOKINGS))
     if cursor:
         last = tuple_(*after(cursor, datetime, UUID))  # type: ignore[arg-type]
         query = query.where(key > last if order == "asc" else key < last)
@@ -76,6 +83,52 @@ def list_bookings(
         for booking, slot, coach, location in rows
     ]
     return cut(views, limit, lambda view: (view.booking.starts_at, view.booking.id))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptView:
+    """A seat kept for a customer, or asked for by one, and not lapsed. `is_offer`: they waited for it."""
+
+    booking: Booking
+    slot: Slot
+    coach_name: str
+    location: Location
+    customer_name: str
+    is_offer: bool
+
+
+def list_kept(
+    session: Session, *, customer_id: UUID | None = None, coach_id: UUID | None = None, now: datetime
+) -> list[KeptView]:
+    """Seats that wait for their customer's word, and requests that wait for their coach's, the most urgent first.
+
+    Args:
+        customer_id: What this customer keeps and asked for.
+        coach_id: Requests to this coach only; nothing of what customers merely keep.
+    """
+    offered = (
+        select(WaitlistEntry.id)
+        .where(WaitlistEntry.booking_id == Booking.id, WaitlistEntry.status == "offered")
+        .correlate(Booking)
+        .exists()
+    )
+    query = (
+        select(Booking, Slot, Coach.display_name, Location, offered)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .join(Coach, Coach.id == Booking.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .where(Booking.status.in_(PENDING), Booking.held_until > now)
+    )
+    if customer_id is not None:
+        query = query.where(Booking.customer_id == customer_id)
+    if coach_id is not None:
+        query = query.where(Booking.coach_id == coach_id, Booking.status == "requested")
+    rows = session.execute(query.order_by(Booking.held_until, Booking.id)).tuples().all()
+    names = training.client_names(session, {row[0].customer_id for row in rows}) if coach_id is not None else {}
+    return [
+        KeptView(booking, slot, coach, place, names.get(booking.customer_id, "New client"), is_offer)
+        for booking, slot, coach, place, is_offer in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +150,7 @@ def list_waits(session: Session, *, customer_id: UUID, now: datetime) -> list[Wa
         .where(
             ahead.slot_id == WaitlistEntry.slot_id,
             ahead.status == "waiting",
-            tuple_(ahead.joined_at, ahead.id) <= tuple_(WaitlistEntry.joined_at, WaitlistEntry.id),
+            tuple_(*turn(ahead)) <= tuple_(*turn(WaitlistEntry)),
         )
         .correlate(WaitlistEntry)
         .scalar_subquery()

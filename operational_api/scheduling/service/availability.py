@@ -1,8 +1,9 @@
-"""A coach's working hours and days away, edited by the coach. Slots follow: see `calendar`."""
+"""A coach's working hours, exceptions and days away, edited by the coach. Slots follow: see `openings`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,16 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
-from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, TimeOff
-from operational_api.scheduling.service import calendar
+from operational_api.scheduling.models import (
+    AvailabilityException,
+    AvailabilityRule,
+    Booking,
+    Coach,
+    Location,
+    PublicHoliday,
+    TimeOff,
+)
+from operational_api.scheduling.service import openings
 
 FAR = date(9999, 12, 31)
 
@@ -38,13 +47,27 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherHours:
+    """Hours of one day instead of the weekly ones; both None: closed that day. A day may have several."""
+
+    exception_on: date
+    starts_at: time | None
+    ends_at: time | None
+
+
+@dataclass(frozen=True, slots=True)
 class Availability:
-    """Everything a coach may edit about their calendar, and the clients already booked on days away."""
+    """Everything a coach may edit about their calendar, and the clients already booked on days off.
+
+    `holidays` are the studio's, for information.
+    """
 
     coach: Coach
     time_zone: str
     rules: Sequence[AvailabilityRule]
     time_off: Sequence[TimeOff]
+    exceptions: Sequence[AvailabilityException]
+    holidays: Sequence[PublicHoliday]
     affected_booking_ids: Sequence[UUID]
 
 
@@ -65,14 +88,32 @@ def get_availability(session: Session, *, coach_id: UUID, now: datetime) -> Avai
     away = session.scalars(
         select(TimeOff).where(TimeOff.coach_id == coach_id, TimeOff.ends_on >= today).order_by(TimeOff.starts_on)
     ).all()
+    others = session.scalars(
+        select(AvailabilityException)
+        .where(AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on >= today)
+        .order_by(AvailabilityException.exception_on, AvailabilityException.starts_at)
+    ).all()
+    holidays = session.scalars(
+        select(PublicHoliday)
+        .where(PublicHoliday.location_id == coach.location_id, PublicHoliday.holiday_on >= today)
+        .order_by(PublicHoliday.holiday_on)
+    ).all()
     local_day = cast(func.timezone(zone, Booking.starts_at), Date)
+    exception = (AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on == local_day)
     affected = session.scalars(
         select(Booking.id)
         .where(Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at > now)
-        .where(exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on)))
+        .where(
+            exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on))
+            | exists().where(*exception, AvailabilityException.starts_at.is_(None))
+            | (
+                exists().where(PublicHoliday.location_id == coach.location_id, PublicHoliday.holiday_on == local_day)
+                & ~exists().where(*exception)
+            )
+        )
         .order_by(Booking.starts_at)
     ).all()
-    return Availability(coach, zone, rules, away, affected)
+    return Availability(coach, zone, rules, away, others, holidays, affected)
 
 
 def replace_availability(
@@ -84,11 +125,12 @@ def replace_availability(
     session_minutes: int,
     buffer_minutes: int,
     now: datetime,
+    exceptions: Sequence[OtherHours] | None = None,
 ) -> Availability:
-    """Replace a coach's hours and coming days away, and bring the calendar in line.
+    """Replace a coach's hours, days away and, unless None, coming exceptions, and bring the calendar in line.
 
     Empty slots outside the new hours disappear, missing ones appear. Booked sessions stay: the answer names those that
-    fall on days away, and calling them off is the coach's own decision.
+    fall on days off, and calling them off is the coach's own decision.
 
     Raises:
         CoachNotFound: the account is no coach.
@@ -96,6 +138,7 @@ def replace_availability(
     """
     coach, zone = _coach(session, coach_id, lock=True)
     _check(hours, away, session_minutes)
+    _check_exceptions(exceptions or ())
     today = now.astimezone(ZoneInfo(zone)).date()
     coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
     session.execute(
@@ -115,10 +158,25 @@ def replace_availability(
     session.add_all(
         TimeOff(coach_id=coach_id, starts_on=one.starts_on, ends_on=one.ends_on, kind=one.kind) for one in away
     )
+    if exceptions is not None:
+        _replace_exceptions(session, coach_id, exceptions, today)
     session.flush()
-    calendar.withdraw_empty_slots(session, coach_id=coach_id, first=today, last=FAR, now=now)
-    calendar.materialise_slots(session, now + calendar.HORIZON, now, coach_id=coach_id)
+    openings.renew_slots(session, now, coach_id=coach_id)
     return get_availability(session, coach_id=coach_id, now=now)
+
+
+def _replace_exceptions(session: Session, coach_id: UUID, exceptions: Sequence[OtherHours], today: date) -> None:
+    session.execute(
+        delete(AvailabilityException).where(
+            AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on >= today
+        )
+    )
+    session.add_all(
+        AvailabilityException(
+            coach_id=coach_id, exception_on=one.exception_on, starts_at=one.starts_at, ends_at=one.ends_at
+        )
+        for one in exceptions
+    )
 
 
 def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -> None:
@@ -140,6 +198,23 @@ def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -
     for period in away:
         if period.ends_on < period.starts_on:
             raise InvalidAvailability("The last day away must not come before the first.")
+
+
+def _check_exceptions(exceptions: Sequence[OtherHours]) -> None:
+    days: dict[date, list[tuple[time, time]]] = {}
+    for one in exceptions:
+        day = days.setdefault(one.exception_on, [])
+        if (one.starts_at is None) != (one.ends_at is None):
+            raise InvalidAvailability(f"{one.exception_on}: hours have a beginning and an end, or the day is closed.")
+        if one.starts_at is not None and one.ends_at is not None:
+            if one.ends_at <= one.starts_at:
+                raise InvalidAvailability(f"{one.exception_on}: the end must come after the beginning.")
+            day.append((one.starts_at, one.ends_at))
+    for on, hours in days.items():
+        said = sum(one.exception_on == on for one in exceptions)
+        ordered = sorted(hours)
+        if said != max(len(hours), 1) or any(later[0] < earlier[1] for earlier, later in pairwise(ordered)):
+            raise InvalidAvailability(f"{on}: the hours of that day overlap, or it is both open and closed.")
 
 
 def _day(one: Hours) -> str:

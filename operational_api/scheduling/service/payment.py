@@ -20,17 +20,28 @@ def pay_for(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -
         PlanRequired: the customer has neither a running membership nor a credit.
         AllowanceUsed: the membership's sessions of that month are booked and no pack has a credit.
     """
-    plan = commerce.current_plan(session, customer_id)
-    if plan is not None and plan.ends_at is not None and plan.ends_at <= slot.starts_at:
-        plan = None  # by then the membership is over
-    if plan is not None:
-        included = plan.sessions_included
-        if included is None or sessions_used(session, slot=slot, customer_id=customer_id) < included:
-            return None
+    has_plan, is_covered = _membership(session, slot=slot, customer_id=customer_id)
+    if is_covered:
+        return None
     pack_id = commerce.use_pack_session(session, customer_id, now)
     if pack_id is None:
-        raise AllowanceUsed if plan is not None else PlanRequired
+        raise AllowanceUsed if has_plan else PlanRequired
     return pack_id
+
+
+def can_pay(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -> bool:
+    """Whether `pay_for` would find something; nothing is charged."""
+    _, is_covered = _membership(session, slot=slot, customer_id=customer_id)
+    return is_covered or commerce.pack_sessions_left(session, customer_id, now) > 0
+
+
+def _membership(session: Session, *, slot: Slot, customer_id: UUID) -> tuple[bool, bool]:
+    """Whether there is a membership when the session takes place, and whether it covers one more of that month."""
+    plan = commerce.current_plan(session, customer_id)
+    if plan is None or (plan.ends_at is not None and plan.ends_at <= slot.starts_at):
+        return False, False
+    included = plan.sessions_included
+    return True, included is None or sessions_used(session, slot=slot, customer_id=customer_id) < included
 
 
 def sessions_used(session: Session, *, slot: Slot, customer_id: UUID) -> int:

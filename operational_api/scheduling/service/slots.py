@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, func, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, cast, func, select, tuple_
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.types import Interval
 
 from operational_api.core.paging import after, cut
 from operational_api.scheduling.errors import SlotNotFound
-from operational_api.scheduling.lifecycle import HOLDING, MINIMUM_NOTICE
-from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingTerms, Coach, Location, Slot, WaitlistEntry
 from operational_api.scheduling.service.busy_times import keeps_busy
+from operational_api.scheduling.service.seats import count_held, is_held
+from operational_api.scheduling.service.terms import of_slot
+from operational_api.scheduling.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class SlotView:
 
     Attributes:
         seats_left: Free seats, 0 when full.
-        booking_id: The viewer's own booking, if any.
+        booking_id: The viewer's own booking, if any; a seat held for them too.
         is_waiting: Whether the viewer is on its waitlist.
     """
 
@@ -30,6 +33,8 @@ class SlotView:
     location: Location
     seats_left: int
     booking_id: UUID | None
+    booking_status: str | None
+    held_until: datetime | None
     is_waiting: bool
 
 
@@ -55,7 +60,7 @@ def list_slots(
     cursor: str | None = None,
 ) -> tuple[list[SlotView], str | None]:
     """Slots that can still be booked or waited for, by start, a page at a time."""
-    query = _views(viewer_id).where(Slot.status == "open", Slot.starts_at >= now + MINIMUM_NOTICE, ~keeps_busy())
+    query = _views(viewer_id, now).where(*is_bookable(now))
     if wanted.starts_from is not None:
         query = query.where(Slot.starts_at >= wanted.starts_from)
     if wanted.starts_before is not None:
@@ -67,20 +72,20 @@ def list_slots(
     if wanted.kind is not None:
         query = query.where(Slot.kind == wanted.kind)
     if wanted.only_free:
-        query = query.where(Slot.capacity > seats_held())
+        query = query.where(Slot.capacity > count_held(now))
     if cursor:
         query = query.where(tuple_(Slot.starts_at, Slot.id) > tuple_(*after(cursor, datetime, UUID)))  # type: ignore[arg-type]
     rows = session.execute(query.order_by(Slot.starts_at, Slot.id).limit(limit + 1)).all()
     return cut([SlotView(*row) for row in rows], limit, lambda view: (view.slot.starts_at, view.slot.id))
 
 
-def get_slot(session: Session, slot_id: UUID, *, viewer_id: UUID | None) -> SlotView:
+def get_slot(session: Session, slot_id: UUID, *, viewer_id: UUID | None, now: datetime) -> SlotView:
     """One slot, whatever its state.
 
     Raises:
         SlotNotFound: there is none.
     """
-    row = session.execute(_views(viewer_id).where(Slot.id == slot_id)).one_or_none()
+    row = session.execute(_views(viewer_id, now).where(Slot.id == slot_id)).one_or_none()
     if row is None:
         raise SlotNotFound
     return SlotView(*row)
@@ -101,24 +106,26 @@ def list_locations(session: Session) -> Sequence[Location]:
     return session.scalars(select(Location).order_by(Location.name)).all()
 
 
-def seats_held() -> ScalarSelect[int]:
-    """How many seats of `Slot` are held, inside a query over slots."""
+def is_bookable(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Which slots are open with notice enough and inside the booking window, by their terms, while the coach has
+    nothing else to do; inside a query."""
+    notice = func.make_interval(
+        0, 0, 0, 0, 0, of_slot(BookingTerms.minimum_notice_minutes, Terms().minimum_notice_minutes)
+    )
+    window = func.make_interval(0, 0, 0, of_slot(BookingTerms.booking_window_days, None))
     return (
-        select(func.count())
-        .select_from(Booking)
-        .where(Booking.slot_id == Slot.id, Booking.status.in_(HOLDING))
-        .correlate(Slot)
-        .scalar_subquery()
+        Slot.status == "open",
+        Slot.starts_at > now,  # bounds that an index can use
+        Slot.starts_at >= now + cast(notice, Interval),
+        func.coalesce(Slot.starts_at <= now + cast(window, Interval), True),
+        ~keeps_busy(),
     )
 
 
-def _views(viewer_id: UUID | None) -> Select[tuple[Slot, str, Location, int, UUID, bool]]:
-    own = (
-        select(Booking.id)
-        .where(Booking.slot_id == Slot.id, Booking.customer_id == viewer_id, Booking.status.in_(HOLDING))
-        .correlate(Slot)
-        .scalar_subquery()
-    )
+def _views(
+    viewer_id: UUID | None, now: datetime
+) -> Select[tuple[Slot, str, Location, int, UUID, str, datetime | None, bool]]:
+    own = aliased(Booking)
     waiting = (
         select(WaitlistEntry.id)
         .where(
@@ -129,8 +136,10 @@ def _views(viewer_id: UUID | None) -> Select[tuple[Slot, str, Location, int, UUI
         .correlate(Slot)
         .exists()
     )
+    left = func.greatest(Slot.capacity - count_held(now), 0)
     return (
-        select(Slot, Coach.display_name, Location, Slot.capacity - seats_held(), own, waiting)
+        select(Slot, Coach.display_name, Location, left, own.id, own.status, own.held_until, waiting)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
+        .outerjoin(own, and_(own.slot_id == Slot.id, own.customer_id == viewer_id, is_held(now, own)))
     )

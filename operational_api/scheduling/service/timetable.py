@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, func, select
 from sqlalchemy.orm import Session
 
-from operational_api.scheduling.lifecycle import MINIMUM_NOTICE
 from operational_api.scheduling.models import Slot
-from operational_api.scheduling.service.busy_times import keeps_busy
-from operational_api.scheduling.service.slots import SlotFilter, SlotView, list_slots, seats_held
+from operational_api.scheduling.service.seats import count_held
+from operational_api.scheduling.service.slots import SlotFilter, SlotView, is_bookable, list_slots
 
 DAYS = 14
 """Days in the strip at the top of the page."""
@@ -44,11 +43,9 @@ def free_days(session: Session, wanted: SlotFilter, *, zone: str, now: datetime)
     today = now.astimezone(ZoneInfo(zone)).date()
     local_day = cast(func.timezone(zone, Slot.starts_at), Date)
     query = select(local_day, func.count()).where(
-        Slot.status == "open",
-        Slot.starts_at >= now + MINIMUM_NOTICE,
+        *is_bookable(now),
         Slot.starts_at < _midnight(today + timedelta(days=DAYS), zone),
-        Slot.capacity > seats_held(),
-        ~keeps_busy(),
+        Slot.capacity > count_held(now),
     )
     if wanted.coach_id is not None:
         query = query.where(Slot.coach_id == wanted.coach_id)

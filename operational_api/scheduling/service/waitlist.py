@@ -1,18 +1,26 @@
-"""Waiting for a seat of a full slot. Promotion is `bookings.promote_waiting`, where the seat is freed."""
+"""Waiting for a seat of a full slot, and being asked when one is free.
+
+Whoever is next gets an offer: the seat is held for them for a while. They take it (`holds.confirm_hold`) or leave it
+(`holds.let_go`); if they do neither, it lapses and the next is asked. Who waited once and did not take it queues anew.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from contracts.events.scheduling import WaitlistJoined
+from contracts.events.scheduling import WaitlistJoined, WaitlistOffered
+from operational_api.commerce import public as commerce
 from operational_api.core.outbox import publish
-from operational_api.scheduling.errors import AlreadyBooked, SeatsLeft, SlotClosed, SlotNotFound
-from operational_api.scheduling.lifecycle import HOLDING, is_bookable
+from operational_api.scheduling.errors import AlreadyBooked, SeatsLeft, SlotClosed, SlotTaken
+from operational_api.scheduling.lifecycle import is_bookable
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.service import announcing, payment, seats
+from operational_api.scheduling.service.terms import terms_of
+from operational_api.scheduling.terms import Terms
 
 
 def join_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime) -> WaitlistEntry:
@@ -24,14 +32,13 @@ def join_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: da
         SeatsLeft: there is nothing to wait for.
         AlreadyBooked: the customer has a seat.
     """
-    slot = session.scalar(select(Slot).where(Slot.id == slot_id).with_for_update(key_share=True))
-    if slot is None:
-        raise SlotNotFound
-    if slot.status != "open" or not is_bookable(slot.starts_at, now):
+    slot = seats.lock_slot(session, slot_id)
+    terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
+    if slot.status != "open" or not is_bookable(slot.starts_at, now, terms.notice):
         raise SlotClosed
-    holders = set(
-        session.scalars(select(Booking.customer_id).where(Booking.slot_id == slot_id, Booking.status.in_(HOLDING)))
-    )
+    if any(one.slot_id == slot_id for one in seats.lapse(session, now, slot_id=slot_id, customer_id=customer_id)):
+        offer_seats(session, slot=slot, now=now, terms=terms)
+    holders = {one.customer_id for one in seats.holders(session, slot_id)}
     if customer_id in holders:
         raise AlreadyBooked("You already have this session.")
     if len(holders) < slot.capacity:
@@ -40,7 +47,10 @@ def join_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: da
     if known is not None and known.status == "waiting":
         return known
     # Somebody who left and comes back queues at the end.
-    values = {"status": "waiting", "joined_at": now, "closed_at": None}
+    values = {
+        "status": "waiting", "joined_at": now, "closed_at": None, "booking_id": None, "offered_at": None,
+        "is_first": terms.members_first and commerce.has_active_plan(session, customer_id, now),
+    }  # fmt: skip
     entry = session.scalars(
         insert(WaitlistEntry)
         .values(slot_id=slot_id, customer_id=customer_id, **values)
@@ -60,13 +70,82 @@ def leave_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: d
     close(session, slot_id=slot_id, customer_id=customer_id, status="left", now=now)
 
 
+def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | None = None) -> list[Booking]:
+    """Offer the free seats of a locked slot to those who wait, while there is time to ask.
+
+    Who has meanwhile something else at that time, or nothing to pay with, is passed over and keeps waiting.
+
+    Returns:
+        The seats, held for those they are offered to.
+    """
+    entries = waiting(session, slot.id)
+    if slot.status != "open" or not entries:
+        return []
+    terms = terms or terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
+    ends_at = terms.offer_ends(slot.starts_at, now)
+    if ends_at <= now:
+        return []
+    offered: list[Booking] = []
+    taken = list(seats.holders(session, slot.id))
+    for entry in entries:
+        try:
+            seat = seats.free_seat(taken, slot)
+        except SlotTaken:
+            break
+        if not payment.can_pay(session, slot=slot, customer_id=entry.customer_id, now=now):
+            continue
+        booking = seats.new_booking(slot, customer_id=entry.customer_id, seat=seat, status="held", terms=terms, now=now)
+        booking.held_until = ends_at
+        try:
+            with session.begin_nested():
+                seats.place(session, booking)
+        except AlreadyBooked:
+            continue
+        entry.status, entry.offered_at, entry.booking_id = "offered", now, booking.id
+        announcing.held(session, booking, now=now, is_offer=True)
+        _announce_offer(session, entry, booking, ends_at, now=now)
+        taken.append(booking)
+        offered.append(booking)
+    session.flush()
+    return offered
+
+
+def slots_to_offer(session: Session, now: datetime) -> Sequence[UUID]:
+    """Slots with a free seat that somebody waits for."""
+    query = (
+        select(WaitlistEntry.slot_id)
+        .join(Slot, Slot.id == WaitlistEntry.slot_id)
+        .where(WaitlistEntry.status == "waiting", Slot.starts_at > now, Slot.status == "open")
+        .where(Slot.capacity > seats.count_held(now))
+        .distinct()
+    )
+    return session.scalars(query).all()
+
+
+def _announce_offer(
+    session: Session, entry: WaitlistEntry, booking: Booking, ends_at: datetime, *, now: datetime
+) -> None:
+    event = WaitlistOffered(
+        occurred_at=now, waitlist_entry_id=entry.id, slot_id=entry.slot_id, customer_id=entry.customer_id,
+        booking_id=booking.id, offer_expires_at=ends_at,
+    )  # fmt: skip
+    publish(session, event)
+
+
 def waiting(session: Session, slot_id: UUID) -> Sequence[WaitlistEntry]:
-    """Who waits for a slot, longest first."""
+    """Who waits for a slot, who is asked first at the head: who goes first by the terms, then who waits longest."""
     return session.scalars(
         select(WaitlistEntry)
         .where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
-        .order_by(WaitlistEntry.joined_at, WaitlistEntry.id)
+        .order_by(*turn(WaitlistEntry))
     ).all()
+
+
+def turn(
+    entry: type[WaitlistEntry],
+) -> tuple[ColumnElement[bool], InstrumentedAttribute[datetime], InstrumentedAttribute[UUID]]:
+    """The order in which those who wait are asked."""
+    return (~entry.is_first, entry.joined_at, entry.id)
 
 
 def place_in_line(session: Session, entry: WaitlistEntry) -> int:
@@ -78,7 +157,7 @@ def place_in_line(session: Session, entry: WaitlistEntry) -> int:
             .where(
                 WaitlistEntry.slot_id == entry.slot_id,
                 WaitlistEntry.status == "waiting",
-                tuple_(WaitlistEntry.joined_at, WaitlistEntry.id) <= tuple_(entry.joined_at, entry.id),  # type: ignore[arg-type]
+                tuple_(*turn(WaitlistEntry)) <= tuple_(not entry.is_first, entry.joined_at, entry.id),  # type: ignore[arg-type]
             )
         )
         or 0
@@ -89,31 +168,31 @@ def close(session: Session, *, slot_id: UUID, customer_id: UUID, status: str, no
     """End one customer's waiting, if they wait. `status`: promoted or left."""
     entry = session.scalar(_entry(slot_id, customer_id).where(WaitlistEntry.status == "waiting"))
     if entry is not None:
-        entry.status, entry.closed_at = status, now
-        session.flush()
+        _end(session, [entry], status, now=now)
 
 
 def expire(session: Session, *, slot_id: UUID, now: datetime) -> None:
     """Nobody waits for this slot any longer."""
-    session.execute(
-        update(WaitlistEntry)
-        .where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
-        .values(status="expired", closed_at=now)
-    )
+    query = select(WaitlistEntry).where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
+    _end(session, session.scalars(query).all(), "expired", now=now)
 
 
 def expire_started(session: Session, now: datetime) -> None:
     """End the waiting for every slot that has started."""
-    session.execute(
-        update(WaitlistEntry)
-        .where(
-            WaitlistEntry.status == "waiting",
-            WaitlistEntry.slot_id == Slot.id,
-            Slot.starts_at <= now,
-        )
-        .values(status="expired", closed_at=now)
-        .execution_options(synchronize_session=False)
+    query = (
+        select(WaitlistEntry)
+        .join(Slot, Slot.id == WaitlistEntry.slot_id)
+        .where(WaitlistEntry.status == "waiting", Slot.starts_at <= now)
+        .with_for_update(of=WaitlistEntry, skip_locked=True)
     )
+    _end(session, session.scalars(query).all(), "expired", now=now)
+
+
+def _end(session: Session, entries: Sequence[WaitlistEntry], status: str, *, now: datetime) -> None:
+    for entry in entries:
+        entry.status, entry.closed_at = status, now
+        announcing.waiting_ended(session, entry, now=now)
+    session.flush()
 
 
 def _entry(slot_id: UUID, customer_id: UUID) -> Select[tuple[WaitlistEntry]]:

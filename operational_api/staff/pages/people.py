@@ -74,6 +74,7 @@ class Seen:
     next_session: scheduling.SessionFacts | None
     coach: str | None
     payments: list[commerce.PaymentMade] | None
+    fees: list[scheduling.LateFee]
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
@@ -127,6 +128,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
     sees_plan = is_customer and is_allowed(principal, "commerce.read_client_membership", theirs)
     sees_bookings = is_customer and is_allowed(principal, "scheduling.read_booking", theirs)
     asks_refunds = is_customer and is_allowed(principal, "commerce.request_refund", theirs)
+    waives = is_customer and is_allowed(principal, "scheduling.waive_fee", theirs)
     coaches = scheduling.coach_names(session, [theirs.coach_id]) if theirs.coach_id else {}
     return Seen(
         person,
@@ -137,6 +139,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         next_session=scheduling.next_session(session, id_, now) if sees_bookings else None,
         coach=next(iter(coaches.values()), None),
         payments=commerce.payments_of(session, id_, limit=PAYMENTS) if asks_refunds else None,
+        fees=scheduling.late_fees(session, id_, limit=PAYMENTS) if waives else [],
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
         can_sign_out=id_ != principal.account_id and is_allowed(principal, "identity.end_sessions", about),
@@ -220,3 +223,19 @@ def assign_desk(
     scheduling.assign_desk(session, principal, account_id=account_id, location_ids=studio, now=datetime.now(UTC))
     told = "They work at the studios you chose." if studio else "They work at every studio."
     return redirect(request, f"/staff/people/{account_id}", flash=f"{told} It holds at once.")
+
+
+@router.post("/{account_id}/fee-waivers", dependencies=[Allowed("scheduling.waive_fee")])
+def waive_fee(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    booking_id: Annotated[UUID, Form()],
+    reason: Why,
+) -> Response:
+    """Let a customer off the fee of a late cancellation."""
+    scheduling.waive_late_fee(
+        session, principal, booking_id=booking_id, customer_id=account_id, reason=reason, now=datetime.now(UTC)
+    )
+    return redirect(request, f"/staff/people/{account_id}", flash="Waived. They see it under their bookings.")

@@ -37,6 +37,7 @@ own := {
 	"training.report_injury", "training.resolve_injury", "training.train", "training.answer_screening",
 	"training.keep_wellbeing", "training.onboard", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
+	"scheduling.confirm_booking",
 }
 
 coached := {
@@ -51,6 +52,7 @@ coached := {
 	"staff.open_desk", "training.answer_check_in", "training.clear_screening", "training.coach",
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
+	"scheduling.answer_request", "scheduling.manage_classes",
 }
 
 staff := {
@@ -117,6 +119,10 @@ staff := {
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
 	"training.manage_templates": {"lead_coach", "admin"},
 	"training.read_funnel": {"lead_coach", "data", "admin"},
+	"scheduling.answer_request": {"front_desk", "lead_coach", "admin"},
+	"scheduling.manage_classes": {"lead_coach", "admin"},
+	"scheduling.manage_studio": {"lead_coach", "admin"},
+	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 }
 
 approvals := {

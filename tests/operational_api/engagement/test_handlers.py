@@ -63,6 +63,23 @@ class TestSessions:
         [email] = told(session, scheduling.SessionBooked(**about(booking), is_from_waitlist=True))
         assert email.template == "waitlist_promoted"
 
+    def test_who_is_offered_a_seat_reads_until_when(self, session: Session, booking: Booking) -> None:
+        offer = scheduling.WaitlistOffered(
+            occurred_at=NOW, waitlist_entry_id=new_id(), slot_id=booking.slot_id, customer_id=booking.customer_id,
+            booking_id=booking.id, offer_expires_at=datetime(2026, 11, 30, 12, tzinfo=UTC),
+        )  # fmt: skip
+        [email] = told(session, offer)
+        mail = render(email.template, email.context, public_url="http://plyo")
+        assert mail.subject == "A place is free: Personal training, Tuesday 1 December, 09:00 (Ho Chi Minh time)"
+        assert "Monday 30 November, 19:00" in mail.text
+
+    def test_each_move_of_a_class_is_told_once(self, session: Session, booking: Booking) -> None:
+        for hour in (3, 4):
+            to = booking.starts_at + timedelta(hours=hour)
+            move = scheduling.SessionMoved(**about(booking), from_starts_at=booking.starts_at, to_starts_at=to)
+            assert [email.template for email in told(session, move)][-1] == "booking_confirmed"
+        assert len(session.scalars(select(OutgoingEmail)).all()) == 2
+
     @pytest.mark.parametrize(
         ("how", "words"),
         [({}, "cancelled in time"), ({"is_late": True}, "late cancellation"), ({"is_by_coach": True}, "coach had to")],

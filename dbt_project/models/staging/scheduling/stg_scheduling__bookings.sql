@@ -12,3 +12,5 @@ select
     cancelled_at,
     outcome_at
 from {{ latest_rows('scheduling__bookings') }} as latest
+-- A seat that is merely kept or asked for is no booking yet, and one that was let go never became one.
+where status not in ('held', 'requested', 'released')

@@ -18,9 +18,9 @@ from operational_api.core.models import OutboxEvent
 from operational_api.core.viewer import SYSTEM
 from operational_api.scheduling import handlers
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection, CalendarPush, CalendarSecret
-from operational_api.scheduling.errors import CoachBusy, OnlyForCoaches, TooManyCalendars
+from operational_api.scheduling.errors import CoachBusyElsewhere, OnlyForCoaches, TooManyCalendars
 from operational_api.scheduling.models import Booking, Coach
-from operational_api.scheduling.service import bookings, busy_times, connections, entries, slots, timetable
+from operational_api.scheduling.service import bookings, busy_times, connections, entries, moves, slots, timetable
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.training.models import Client
@@ -122,7 +122,7 @@ class TestShowing:
         hear(session)
         work(session, worker)
         assert shown(google) == [("Personal training with Mia Maier", DAY)]
-        moved = bookings.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=NOW)
+        moved = moves.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=NOW)
         hear(session)
         work(session, worker)
         assert shown(google) == [("Personal training with Mia Maier", DAY + 2 * HOUR)]
@@ -139,7 +139,7 @@ class TestShowing:
         first, later = (make_slot(session, coach=coach, starts_at=DAY + n * HOUR) for n in (0, 2))
         booking = bookings.book_session(session, customer_id=mia.id, slot_id=first.id, now=NOW)
         hear(session)
-        bookings.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=NOW)
+        moves.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=NOW)
         hear(session, backwards=True)
         work(session, worker)
         assert shown(google) == [("Personal training with Ana", DAY + 2 * HOUR)]
@@ -154,7 +154,7 @@ class TestShowing:
         booking = bookings.book_session(session, customer_id=mia.id, slot_id=first.id, now=NOW)
         hear(session)
         work(session, worker)
-        bookings.reschedule_booking(session, booking_id=booking.id, slot_id=other.id, now=NOW)
+        moves.reschedule_booking(session, booking_id=booking.id, slot_id=other.id, now=NOW)
         hear(session)
         work(session, worker)
         assert shown(google) == []
@@ -237,7 +237,7 @@ class TestBusy:
         wanted = slots.SlotFilter(coach_id=coach.id)
         theirs = google.add(DAY + timedelta(minutes=30))
         work(session, worker)
-        with pytest.raises(CoachBusy):
+        with pytest.raises(CoachBusyElsewhere):
             bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
         assert slots.list_slots(session, wanted, viewer_id=None, now=NOW, limit=9)[0] == []
         assert not any(day.free for day in timetable.free_days(session, wanted, zone="UTC", now=NOW))
@@ -258,8 +258,8 @@ class TestBusy:
         hear(session)
         work(session, worker)
         with session.begin_nested() as nested:
-            with pytest.raises(CoachBusy):
-                bookings.reschedule_booking(session, booking_id=booking.id, slot_id=other.id, now=NOW)
+            with pytest.raises(CoachBusyElsewhere):
+                moves.reschedule_booking(session, booking_id=booking.id, slot_id=other.id, now=NOW)
             nested.rollback()
         session.refresh(booking)
         assert booking.status == "booked"
@@ -413,7 +413,7 @@ class TestEntries:
         for slot in times[1:]:
             old, current = (
                 current,
-                bookings.reschedule_booking(session, booking_id=current.id, slot_id=slot.id, now=NOW),
+                moves.reschedule_booking(session, booking_id=current.id, slot_id=slot.id, now=NOW),
             )
             hear(session)
             assert entries.of_booking(session, old.id, mia.id) is None

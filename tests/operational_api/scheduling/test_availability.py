@@ -8,10 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.errors import InvalidAvailability
-from operational_api.scheduling.models import Coach, Slot, TimeOff
-from operational_api.scheduling.service import availability, calendar
-from operational_api.scheduling.service.availability import Away, Hours
-from tests.factories import make_availability, make_booking, make_coach, make_location
+from operational_api.scheduling.models import (
+    AvailabilityException,
+    BookingTerms,
+    Coach,
+    PublicHoliday,
+    Slot,
+    TimeOff,
+)
+from operational_api.scheduling.service import availability, openings
+from operational_api.scheduling.service.availability import Away, Hours, OtherHours
+from tests.factories import make_availability, make_booking, make_coach, make_location, make_slot
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)  # a Sunday
@@ -26,11 +33,11 @@ def starts(session: Session, coach: Coach) -> list[datetime]:
     )
 
 
-class TestMaterialiseSlots:
+class TestOpenSlots:
     def test_follows_the_local_clock_across_dst(self, session: Session) -> None:
         coach = make_coach(session)
         make_availability(session, coach=coach)  # Mondays 9-12
-        made = calendar.materialise_slots(session, datetime(2026, 4, 1, tzinfo=UTC), NOW)
+        made = openings.open_slots(session, NOW, until=datetime(2026, 4, 1, tzinfo=UTC))
         assert made == 15
         local = [at.astimezone(BERLIN) for at in starts(session, coach)]
         assert {at.time() for at in local} == {time(9), time(10), time(11)}
@@ -39,9 +46,9 @@ class TestMaterialiseSlots:
 
     def test_adds_nothing_when_run_again(self, session: Session) -> None:
         make_availability(session, coach=make_coach(session))
-        assert calendar.materialise_slots(session, NOW + timedelta(days=10), NOW) == 6
-        assert calendar.materialise_slots(session, NOW + timedelta(days=10), NOW) == 0
-        assert calendar.materialise_slots(session, NOW + timedelta(days=17), NOW + timedelta(days=7)) == 3
+        assert openings.open_slots(session, NOW, until=NOW + timedelta(days=10)) == 6
+        assert openings.open_slots(session, NOW, until=NOW + timedelta(days=10)) == 0
+        assert openings.open_slots(session, NOW + timedelta(days=7), until=NOW + timedelta(days=17)) == 3
 
     @pytest.mark.parametrize(
         ("sunday", "expected"),
@@ -56,7 +63,7 @@ class TestMaterialiseSlots:
         coach = make_coach(session)
         make_availability(session, coach=coach, weekday=6, starts_at=time(0), ends_at=time(4))
         before = datetime.combine(sunday - timedelta(days=1), time(12), tzinfo=UTC)
-        calendar.materialise_slots(session, before + timedelta(days=2), before)
+        openings.open_slots(session, before, until=before + timedelta(days=2))
         got = [
             at.astimezone(BERLIN).isoformat()[11:16] + at.astimezone(BERLIN).isoformat()[19:]
             for at in starts(session, coach)
@@ -69,32 +76,60 @@ class TestMaterialiseSlots:
         make_availability(session, coach=gone)
         session.add(TimeOff(coach_id=coach.id, starts_on=date(2026, 3, 9), ends_on=date(2026, 3, 9), kind="holiday"))
         session.flush()
-        calendar.materialise_slots(session, NOW + timedelta(days=14), NOW)
+        openings.open_slots(session, NOW, until=NOW + timedelta(days=14))
         assert {at.date() for at in starts(session, coach)} == {date(2026, 3, 2)}
         assert starts(session, gone) == []
 
     def test_buffers_really_space_slots(self, session: Session) -> None:
         coach = make_coach(session, session_minutes=45, buffer_minutes=15)
         make_availability(session, coach=coach, ends_at=time(11, 50))
-        calendar.materialise_slots(session, NOW + timedelta(days=2), NOW)
+        openings.open_slots(session, NOW, until=NOW + timedelta(days=2))
         assert [at.astimezone(BERLIN).time() for at in starts(session, coach)] == [time(9), time(10), time(11)]
         rows = session.execute(select(Slot.ends_at - Slot.starts_at)).scalars()
         assert set(rows) == {timedelta(minutes=45)}
 
+    def test_keeps_holidays_exceptions_outside_calendars_and_the_buffers_of_what_is_there(
+        self, session: Session
+    ) -> None:
+        coach = make_coach(session)
+        make_availability(session, coach=coach)  # Mondays 9-12
+        session.add_all(
+            [
+                PublicHoliday(location_id=coach.location_id, holiday_on=date(2026, 3, 9), name="Women's Day, moved"),
+                AvailabilityException(
+                    coach_id=coach.id, exception_on=date(2026, 3, 16), starts_at=time(17), ends_at=time(18)
+                ),
+                AvailabilityException(coach_id=coach.id, exception_on=date(2026, 3, 23)),
+                BookingTerms(coach_id=coach.id, kind="group", buffer_before_minutes=30),
+            ]
+        )
+        make_slot(session, coach=coach, capacity=8, starts_at=datetime(2026, 3, 30, 8, 30, tzinfo=UTC))  # 10:30 there
+        openings.open_slots(session, NOW, until=datetime(2026, 4, 1, tzinfo=UTC))
+        local = [f"{at.astimezone(BERLIN):%d %H:%M}" for at in starts(session, coach)]
+        assert local == ["02 09:00", "02 10:00", "02 11:00", "16 17:00", "30 09:00", "30 10:30"]
+
+    def test_a_longer_booking_window_opens_the_calendar_further(self, session: Session) -> None:
+        coach = make_coach(session)
+        make_availability(session, coach=coach)
+        session.add(BookingTerms(coach_id=coach.id, booking_window_days=60))
+        session.flush()
+        openings.open_slots(session, NOW)
+        assert starts(session, coach)[-1] > NOW + timedelta(days=50)
+
     def test_does_not_bring_back_what_was_called_off(self, session: Session) -> None:
         coach = make_coach(session)
         make_availability(session, coach=coach)
-        calendar.materialise_slots(session, NOW + timedelta(days=2), NOW)
+        openings.open_slots(session, NOW, until=NOW + timedelta(days=2))
         slot = session.scalars(select(Slot).where(Slot.coach_id == coach.id).order_by(Slot.starts_at)).first()
         assert slot is not None
         slot.status = "cancelled"
         session.flush()
-        assert calendar.materialise_slots(session, NOW + timedelta(days=2), NOW) == 0
+        assert openings.open_slots(session, NOW, until=NOW + timedelta(days=2)) == 0
 
     def test_serves_every_studio_on_its_own_clock(self, session: Session) -> None:
         saigon = make_coach(session, location=make_location(session, time_zone="Asia/Ho_Chi_Minh", currency="VND"))
         make_availability(session, coach=saigon)
-        calendar.materialise_slots(session, NOW + timedelta(days=2), NOW)
+        openings.open_slots(session, NOW, until=NOW + timedelta(days=2))
         assert [at.hour for at in starts(session, saigon)] == [2, 3, 4]
 
 
@@ -139,3 +174,56 @@ class TestReplaceAvailability:
         from_june = Hours(0, time(10), time(13), date(2026, 6, 1))
         answer = self.replace(session, make_coach(session), until_june, from_june)
         assert len(answer.rules) == 2
+
+    @pytest.mark.parametrize(
+        ("others", "told"),
+        [
+            ([OtherHours(date(2026, 3, 2), time(9), None)], "a beginning and an end"),
+            ([OtherHours(date(2026, 3, 2), time(9), time(8))], "must come after"),
+            (
+                [OtherHours(date(2026, 3, 2), time(9), time(11)), OtherHours(date(2026, 3, 2), time(10), time(12))],
+                "over",
+            ),
+            ([OtherHours(date(2026, 3, 2), time(9), time(11)), OtherHours(date(2026, 3, 2), None, None)], "both open"),
+        ],
+    )
+    def test_refuses_exceptions_that_contradict_themselves(
+        self, session: Session, others: list[OtherHours], told: str
+    ) -> None:
+        with pytest.raises(InvalidAvailability, match=told):
+            availability.replace_availability(
+                session, coach_id=make_coach(session).id, hours=(), away=(), session_minutes=60, buffer_minutes=0,
+                now=NOW, exceptions=others,
+            )  # fmt: skip
+
+    def test_an_exception_opens_and_closes_days_and_is_gone_when_it_is_not_said_again(self, session: Session) -> None:
+        coach = make_coach(session)
+        evening = OtherHours(date(2026, 3, 3), time(18), time(20))
+        for others, count in (((evening,), 2), (None, 2), ((), 0)):
+            answer = availability.replace_availability(
+                session, coach_id=coach.id, hours=(), away=(), session_minutes=60, buffer_minutes=0, now=NOW,
+                exceptions=others,
+            )  # fmt: skip
+            assert len(starts(session, coach)) == count
+            assert len(answer.exceptions) == count // 2
+
+    def test_names_who_is_booked_on_a_holiday_or_a_closed_day(self, session: Session) -> None:
+        coach = make_coach(session)
+        closed, holiday, opened, plain = (
+            make_booking(session, slot=make_slot(session, coach=coach, starts_at=NOW + timedelta(days=day))).id
+            for day in (2, 3, 4, 5)
+        )
+        today = NOW.date()
+        for day in (3, 4):
+            on = today + timedelta(days=day)
+            session.add(PublicHoliday(location_id=coach.location_id, holiday_on=on, name="Holiday"))
+        session.add(AvailabilityException(coach_id=coach.id, exception_on=today + timedelta(days=2)))
+        session.add(
+            AvailabilityException(
+                coach_id=coach.id, exception_on=today + timedelta(days=4), starts_at=time(9), ends_at=time(18)
+            )
+        )
+        session.flush()
+        found = availability.get_availability(session, coach_id=coach.id, now=NOW).affected_booking_ids
+        assert found == [closed, holiday]
+        assert {opened, plain}.isdisjoint(found)

@@ -1,0 +1,80 @@
+"""HTTP to seats that are kept, asked for, moved and paid for late. Part of `router`."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Page
+from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
+from operational_api.scheduling import access
+from operational_api.scheduling.models import Booking
+from operational_api.scheduling.schemas import AnswerCreate, BookingRead, MoveRead, WaiverCreate
+from operational_api.scheduling.service import agenda, fees, holds, moves
+
+router = APIRouter(route_class=IdempotentRoute)
+
+
+def _told(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
+    return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@router.post("/slots/{slot_id}/hold", status_code=201, dependencies=[Allowed("scheduling.book")])
+def hold_seat(
+    slot_id: UUID, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
+) -> BookingRead:
+    """Keep a seat for some minutes, to pay in peace. It is free again at `held_until` unless it is confirmed."""
+    now = datetime.now(UTC)
+    access.know_customer(session, principal, now)
+    return _told(session, principal, holds.hold_seat(session, customer_id=customer_id, slot_id=slot_id, now=now), now)
+
+
+@router.post("/bookings/{booking_id}/confirmation", dependencies=[Allowed("scheduling.confirm_booking")])
+def confirm_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """Book the seat that is kept, or that was offered from the waitlist, and pay for it."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.confirm_booking")
+    return _told(session, principal, holds.confirm_hold(session, booking_id=booking.id, now=now), now)
+
+
+@router.post("/bookings/{booking_id}/release", dependencies=[Allowed("scheduling.confirm_booking")])
+def release_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """Let go of a seat that is kept or asked for, or decline the one that was offered."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.confirm_booking")
+    return _told(session, principal, holds.let_go(session, booking_id=booking.id, now=now), now)
+
+
+@router.post("/bookings/{booking_id}/answer", dependencies=[Allowed("scheduling.answer_request")])
+def answer_request(
+    booking_id: UUID, body: AnswerCreate, principal: CurrentPrincipal, session: DbSession
+) -> BookingRead:
+    """The coach's yes or no to a request."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.answer_request", kind="business")
+    answered = holds.answer_request(session, booking_id=booking.id, is_accepted=body.is_accepted, now=now)
+    return _told(session, principal, answered, now)
+
+
+@router.get("/bookings/{booking_id}/moves", dependencies=[Allowed("scheduling.read_booking")])
+def list_moves(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Page[MoveRead]:
+    """How a booking came to be where it is, the first move first; the same list from every booking of the chain."""
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.read_booking")
+    zone = access.reader_zone(session, principal, None) or agenda.view_of(session, booking).location.time_zone
+    found = moves.history(session, [booking.id]).get(booking.id, [])
+    return Page(items=[MoveRead.of(move, zone) for move in found])
+
+
+@router.post("/bookings/{booking_id}/fee-waiver", dependencies=[Allowed("scheduling.waive_fee")])
+def waive_fee(
+    booking_id: UUID, body: WaiverCreate, account_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
+) -> BookingRead:
+    """Let a customer off the fee of a late cancellation. Who did it and why is in the audit log."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.waive_fee", kind="business")
+    waived = fees.waive(session, booking_id=booking.id, actor_id=account_id, reason=body.reason, now=now)
+    return _told(session, principal, waived, now)

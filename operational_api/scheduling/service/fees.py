@@ -1,0 +1,53 @@
+"""What a late cancellation costs: announced for commerce to bill, or waived by staff. No money moves here."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from contracts.events.scheduling import LateFeeIncurred, LateFeeWaived
+from operational_api.core import audit
+from operational_api.core.outbox import publish
+from operational_api.scheduling.errors import NoFee
+from operational_api.scheduling.models import Booking
+from operational_api.scheduling.service import announcing, seats
+
+
+def incur(session: Session, booking: Booking, *, now: datetime) -> None:
+    """The fee of a booking that was just cancelled late, where one was agreed."""
+    if booking.status != "late_cancelled" or booking.late_fee_minor is None or booking.late_fee_currency is None:
+        return
+    booking.late_fee_due_at = now
+    session.flush()
+    event = LateFeeIncurred(
+        occurred_at=now, amount_minor=booking.late_fee_minor, currency=booking.late_fee_currency,
+        **announcing.of(booking),
+    )  # fmt: skip
+    publish(session, event)
+
+
+def waive(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, now: datetime) -> Booking:
+    """Let a customer off the fee of a late cancellation.
+
+    Args:
+        reason: Kept in the audit log.
+
+    Raises:
+        BookingNotFound.
+        NoFee: none is due, or it was waived.
+    """
+    booking = seats.get_booking(session, booking_id, lock=True)
+    amount, currency = booking.late_fee_minor, booking.late_fee_currency
+    if booking.late_fee_due_at is None or booking.late_fee_waived_at is not None or not amount or not currency:
+        raise NoFee
+    booking.late_fee_waived_at, booking.late_fee_waived_by = now, actor_id
+    session.flush()
+    event = LateFeeWaived(
+        occurred_at=now, amount_minor=amount, currency=currency, waived_by=actor_id, **announcing.of(booking)
+    )
+    publish(session, event)
+    audit.record(
+        session, "scheduling.waive_fee", "Booking", booking.id, actor_id=actor_id, subject_id=booking.customer_id,
+        purpose="operations", details={"amount_minor": amount, "currency": currency, "reason": reason}, now=now,
+    )  # fmt: skip
+    return booking

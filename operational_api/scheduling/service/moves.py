@@ -1,0 +1,104 @@
+"""Moving a booking, and the history of where it was before: who moved it, when, from when to when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from operational_api.core.principal import Principal
+from operational_api.scheduling.errors import AlreadyBooked
+from operational_api.scheduling.models import Booking, BookingMove
+from operational_api.scheduling.service import announcing, holds, payment, seats, waitlist
+from operational_api.scheduling.service.terms import terms_of
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Who moves a booking."""
+
+    account_id: UUID | None = None
+    role: str = "service"
+
+    @classmethod
+    def of(cls, principal: Principal) -> "Mover":
+        """Whoever asks."""
+        return cls(principal.account_id, principal.role)
+
+
+def reschedule_booking(
+    session: Session, *, booking_id: UUID, slot_id: UUID, now: datetime, by: Mover | None = None
+) -> Booking:
+    """Move a booking to another slot in one step: either the new seat is held or the old one still is.
+
+    The old booking stays in the history as cancelled; the new one's event names it. What was confirmed once is not
+    asked for again.
+
+    Returns:
+        The new booking.
+
+    Raises:
+        TooLateToReschedule: inside the cancellation window.
+        Whatever cancelling the old or booking the new refuses.
+    """
+    old = seats.get_booking(session, booking_id)
+    locked = {id_: seats.lock_slot(session, id_) for id_ in sorted({old.slot_id, slot_id})}  # one order: no deadlock
+    session.refresh(old)
+    status = holds.life_of(old).move(now)
+    if old.slot_id == slot_id:
+        raise AlreadyBooked("You already have this session.")
+    slot = locked[slot_id]
+    terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
+    seats.check_open(session, slot, terms, now)
+    holds.free_lapsed(session, slot, terms, customer_id=old.customer_id, now=now)
+    taken = seats.holders(session, slot.id)
+    if any(one.customer_id == old.customer_id for one in taken):
+        raise AlreadyBooked("You already have this session.")
+    seat = seats.free_seat(taken, slot)
+    seats.give_back(session, old, status, now=now)
+    new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
+    new.session_pack_id = payment.pay_for(session, slot=slot, customer_id=old.customer_id, now=now)
+    seats.place(session, new)
+    waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
+    keep(session, old, new, from_starts_at=old.starts_at, by=by or Mover(), now=now)
+    announcing.cancelled(session, old, now=now)
+    announcing.booked(session, new, now=now, moved_from_id=old.id)
+    waitlist.offer_seats(session, slot=locked[old.slot_id], now=now)
+    return new
+
+
+def keep(
+    session: Session, old: Booking, new: Booking, *, from_starts_at: datetime, by: Mover, now: datetime
+) -> None:  # fmt: skip
+    """Write one step of the history down."""
+    origin = select(BookingMove.origin_id).where(BookingMove.to_booking_id == old.id).limit(1).scalar_subquery()
+    session.add(
+        BookingMove(
+            origin_id=func.coalesce(origin, old.id), from_booking_id=old.id, to_booking_id=new.id,
+            from_starts_at=from_starts_at, to_starts_at=new.starts_at, moved_by=by.account_id,
+            moved_by_role=by.role, moved_at=now,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def history(session: Session, booking_ids: Sequence[UUID]) -> dict[UUID, list[BookingMove]]:
+    """How bookings came to be where they are, the first move first, in one statement. Unmoved ones are left out."""
+    chain = (
+        select(BookingMove.origin_id, BookingMove.to_booking_id.label("booking_id"))
+        .where(BookingMove.to_booking_id.in_(booking_ids))
+        .distinct()
+        .union(select(BookingMove.origin_id, BookingMove.origin_id).where(BookingMove.origin_id.in_(booking_ids)))
+        .subquery()
+    )
+    rows = session.execute(
+        select(chain.c.booking_id, BookingMove)
+        .join(BookingMove, BookingMove.origin_id == chain.c.origin_id)
+        .order_by(BookingMove.moved_at, BookingMove.id)
+    ).tuples()
+    found: dict[UUID, list[BookingMove]] = {}
+    for booking_id, move in rows:
+        found.setdefault(booking_id, []).append(move)
+    return found

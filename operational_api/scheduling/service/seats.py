@@ -1,0 +1,206 @@
+"""Seats of a slot: taking one, giving one back, and those that nobody came for in time.
+
+Whoever changes the seats of a slot locks its row first, so decisions about one slot happen one after the other. The
+database's constraints stand behind that: a seat is given once and a customer is in one place, whatever the code does.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import public as commerce
+from operational_api.core.errors import DomainError
+from operational_api.core.policy import Resource
+from operational_api.scheduling.errors import (
+    AlreadyBooked,
+    BookingNotFound,
+    CoachBusyElsewhere,
+    SlotClosed,
+    SlotNotFound,
+    SlotTaken,
+    TooEarly,
+    TooLate,
+)
+from operational_api.scheduling.lifecycle import HOLDING, PENDING, is_bookable, lowest_free_seat
+from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.service import announcing, busy_times
+from operational_api.scheduling.terms import Terms
+
+REFUSALS: dict[str, type[DomainError]] = {
+    "uq_bookings_seat": SlotTaken,
+    "ex_bookings_customer_overlap": AlreadyBooked,
+}
+"""What a violated constraint means to the customer."""
+
+
+def lock_slot(session: Session, slot_id: UUID) -> Slot:
+    """The slot, locked until the transaction ends and read afresh.
+
+    Raises:
+        SlotNotFound: there is none.
+    """
+    slot = session.scalar(
+        select(Slot).where(Slot.id == slot_id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
+    if slot is None:
+        raise SlotNotFound
+    return slot
+
+
+def get_booking(session: Session, booking_id: UUID, *, lock: bool = False) -> Booking:
+    """The booking.
+
+    Raises:
+        BookingNotFound: there is none.
+    """
+    query = select(Booking).where(Booking.id == booking_id)
+    booking = session.scalar(query.with_for_update(key_share=True) if lock else query)
+    if booking is None:
+        raise BookingNotFound
+    return booking
+
+
+def lock_booking(session: Session, booking_id: UUID) -> tuple[Booking, Slot]:
+    """A booking as it is once its slot is locked."""
+    booking = get_booking(session, booking_id)
+    slot = lock_slot(session, booking.slot_id)
+    session.refresh(booking)
+    return booking, slot
+
+
+def resource_of(booking: Booking, *, kind: str | None = None) -> Resource:
+    """The booking as the policy sees it. `kind="business"` for what customers never do to their own booking."""
+    return Resource("Booking", booking.id, customer_id=booking.customer_id, coach_id=booking.coach_id, kind=kind)
+
+
+def check_open(session: Session, slot: Slot, terms: Terms, now: datetime) -> None:
+    """Refuse a slot that cannot be booked now.
+
+    Raises:
+        SlotClosed: it was cancelled or has started; TooLate, TooEarly: outside the terms' notice and window;
+            CoachBusyElsewhere: the coach's own calendar says so.
+    """
+    if slot.status != "open" or slot.starts_at <= now:
+        raise SlotClosed
+    if not is_bookable(slot.starts_at, now, terms.notice):
+        raise TooLate
+    if not terms.is_in_window(slot.starts_at, now):
+        raise TooEarly
+    if busy_times.is_busy(session, slot.coach_id, slot.starts_at, slot.ends_at):
+        raise CoachBusyElsewhere
+
+
+def holders(session: Session, slot_id: UUID) -> Sequence[Booking]:
+    """Bookings that hold a seat of a slot, those that lapsed and were not written down yet among them."""
+    return session.scalars(
+        select(Booking).where(Booking.slot_id == slot_id, Booking.status.in_((*HOLDING, *PENDING)))
+    ).all()
+
+
+def is_held(now: datetime, booking: type[Booking] = Booking) -> ColumnElement[bool]:
+    """Whether a booking holds its seat: for good, or for a while that is not over; inside a query."""
+    return or_(booking.status.in_(HOLDING), and_(booking.status.in_(PENDING), booking.held_until > now))
+
+
+def count_held(now: datetime) -> ScalarSelect[int]:
+    """How many seats of `Slot` are held, inside a query over slots."""
+    return (
+        select(func.count())
+        .select_from(Booking)
+        .where(Booking.slot_id == Slot.id, is_held(now))
+        .correlate(Slot)
+        .scalar_subquery()
+    )
+
+
+def free_seat(taken: Sequence[Booking], slot: Slot) -> int:
+    """The lowest seat that nobody holds.
+
+    Raises:
+        SlotTaken: there is none.
+    """
+    seat = lowest_free_seat({one.seat for one in taken}, slot.capacity)
+    if seat is None:
+        raise SlotTaken
+    return seat
+
+
+def place(session: Session, booking: Booking) -> Booking:
+    """Write a booking that holds a seat.
+
+    Raises:
+        SlotTaken, AlreadyBooked: a constraint says that the seat or the customer's time is not free.
+    """
+    session.add(booking)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        refusal = REFUSALS.get(getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "")
+        if refusal is None:
+            raise
+        raise refusal from error
+    return booking
+
+
+def new_booking(slot: Slot, *, customer_id: UUID, seat: int, status: str, terms: Terms, now: datetime) -> Booking:
+    """A booking of a slot on these terms, not written yet. What pays for it and until when it is held is to be said."""
+    return agree(
+        Booking(
+            slot_id=slot.id, customer_id=customer_id, coach_id=slot.coach_id, seat=seat, starts_at=slot.starts_at,
+            ends_at=slot.ends_at, status=status, booked_at=now,
+        ),
+        terms,
+    )  # fmt: skip
+
+
+def agree(booking: Booking, terms: Terms) -> Booking:
+    """Keep with the booking what cancelling it costs, as its customer sees it now."""
+    booking.free_until = terms.free_until(booking.starts_at)
+    booking.late_fee_minor = terms.late_fee_minor or None
+    booking.late_fee_currency = terms.late_fee_currency if terms.late_fee_minor else None
+    return booking
+
+
+def give_back(session: Session, booking: Booking, status: str, *, now: datetime) -> None:
+    """Free a booking's seat, and return the credit that paid for it unless it was cancelled late."""
+    booking.status, booking.cancelled_at = status, now
+    session.flush()
+    if status != "late_cancelled" and booking.session_pack_id is not None:
+        commerce.return_pack_session(session, booking.session_pack_id)
+
+
+def lapse(session: Session, now: datetime, *, slot_id: UUID, customer_id: UUID | None = None) -> list[Booking]:
+    """Write down that seats were not confirmed or answered in time: of a locked slot, and of a customer anywhere.
+
+    What another transaction is working on is left to it.
+    """
+    query = select(Booking).where(Booking.status.in_(PENDING), Booking.held_until <= now)
+    whose = Booking.slot_id == slot_id
+    query = query.where(or_(whose, Booking.customer_id == customer_id) if customer_id is not None else whose)
+    lapsed = list(session.scalars(query.order_by(Booking.id).with_for_update(key_share=True, skip_locked=True)))
+    for booking in lapsed:
+        give_back(session, booking, "released", now=now)
+        announcing.released(session, booking, "lapsed", now=now)
+    if lapsed:
+        end_offers(session, [one.id for one in lapsed], "lapsed", now=now)
+    return lapsed
+
+
+def end_offers(session: Session, booking_ids: Sequence[UUID], status: str, *, now: datetime) -> int:
+    """Close the waiting of those whom these held seats were offered to. `status`: promoted, declined, lapsed, expired.
+
+    Returns:
+        How many there were.
+    """
+    entries = session.scalars(
+        select(WaitlistEntry).where(WaitlistEntry.booking_id.in_(booking_ids), WaitlistEntry.status == "offered")
+    ).all()
+    for entry in entries:
+        entry.status, entry.closed_at = status, now
+        announcing.waiting_ended(session, entry, now=now)
+    session.flush()
+    return len(entries)

@@ -1,0 +1,112 @@
+"""What belongs to a studio and not to one coach: closed days, rooms, racks and machines. And classes as lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from operational_api.core.errors import NotFound
+from operational_api.scheduling.models import (
+    Coach,
+    Location,
+    PublicHoliday,
+    Resource,
+    SessionSeries,
+    Slot,
+    SlotResource,
+)
+from operational_api.scheduling.service import openings
+from operational_api.scheduling.service.seats import count_held
+
+
+def replace_holidays(
+    session: Session, *, location_id: UUID, days: Sequence[tuple[date, str]], now: datetime
+) -> Sequence[PublicHoliday]:
+    """The days on which a studio is closed; what is not named is gone. The calendars of its coaches follow.
+
+    Raises:
+        NotFound: there is no such studio.
+    """
+    if session.get(Location, location_id, with_for_update={"key_share": True}) is None:
+        raise NotFound
+    session.execute(delete(PublicHoliday).where(PublicHoliday.location_id == location_id))
+    session.add_all(PublicHoliday(location_id=location_id, holiday_on=on, name=name) for on, name in dict(days).items())
+    session.flush()
+    for coach_id in session.scalars(
+        select(Coach.id).where(Coach.location_id == location_id, Coach.left_on.is_(None)).order_by(Coach.id)
+    ):
+        openings.renew_slots(session, now, coach_id=coach_id)
+    return holidays(session, location_id)
+
+
+def holidays(session: Session, location_id: UUID) -> Sequence[PublicHoliday]:
+    """A studio's closed days, by day."""
+    query = select(PublicHoliday).where(PublicHoliday.location_id == location_id)
+    return session.scalars(query.order_by(PublicHoliday.holiday_on)).all()
+
+
+def resources(session: Session, location_id: UUID | None) -> Sequence[Resource]:
+    """What sessions may use, of one studio or of all, by name."""
+    query = select(Resource).where(Resource.is_active)
+    if location_id is not None:
+        query = query.where(Resource.location_id == location_id)
+    return session.scalars(query.order_by(Resource.name, Resource.id)).all()
+
+
+def put_resource(session: Session, *, location_id: UUID, name: str, kind: str, is_active: bool) -> Resource:
+    """A room, rack or machine by its name: made, changed, or no longer to be used.
+
+    Raises:
+        NotFound: there is no such studio.
+    """
+    if session.get(Location, location_id) is None:
+        raise NotFound
+    return session.scalars(
+        insert(Resource)
+        .values(location_id=location_id, name=name, kind=kind, is_active=is_active)
+        .on_conflict_do_update(index_elements=["location_id", "name"], set_={"kind": kind, "is_active": is_active})
+        .returning(Resource),
+        execution_options={"populate_existing": True},
+    ).one()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassView:
+    """A class as its coach sees it. `rule` is of its series, None of a single one."""
+
+    slot: Slot
+    location: Location
+    seats_held: int
+    rule: str | None
+    resources: Sequence[Resource]
+
+
+def list_classes(
+    session: Session, *, coach_id: UUID | None = None, slot_id: UUID | None = None, now: datetime, limit: int = 60
+) -> list[ClassView]:
+    """Classes that have not started, of a coach or one by its id, by start. Two statements."""
+    query = (
+        select(Slot, Location, count_held(now), SessionSeries.rule)
+        .join(Location, Location.id == Slot.location_id)
+        .outerjoin(SessionSeries, SessionSeries.id == Slot.series_id)
+        .where(Slot.kind == "group")
+    )
+    if slot_id is not None:
+        query = query.where(Slot.id == slot_id)
+    else:
+        query = query.where(Slot.coach_id == coach_id, Slot.starts_at > now, Slot.status == "open")
+    rows = session.execute(query.order_by(Slot.starts_at).limit(limit)).tuples().all()
+    used: dict[UUID, list[Resource]] = {}
+    pairs = select(SlotResource.slot_id, Resource).join(Resource, Resource.id == SlotResource.resource_id)
+    for id_, resource in session.execute(pairs.where(SlotResource.slot_id.in_([row[0].id for row in rows]))).tuples():
+        used.setdefault(id_, []).append(resource)
+    return [ClassView(slot, place, held, rule, used.get(slot.id, [])) for slot, place, held, rule in rows]
+
+
+def coach_location(session: Session, coach_id: UUID) -> Location | None:
+    """Where a coach works."""
+    return session.scalar(select(Location).join(Coach, Coach.location_id == Location.id).where(Coach.id == coach_id))

@@ -1,0 +1,148 @@
+"""From working hours to sessions, without a database: golden days, and what holds for any calendar."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operational_api.scheduling.hours import Rules, Span, WeeklyHours, openings
+from operational_api.scheduling.terms import Terms
+
+BERLIN, SAIGON = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Ho_Chi_Minh")
+HOUR = timedelta(hours=1)
+EVER = date(2020, 1, 1)
+EVERY_DAY = [WeeklyHours(day, time(9), time(12), EVER) for day in range(7)]
+PLAIN = Rules(EVERY_DAY, {})
+
+
+def of_day(
+    day: date, rules: Rules = PLAIN, *, zone: ZoneInfo = BERLIN, length: timedelta = HOUR, terms: Terms | None = None,
+    busy: list[Span] | None = None,
+) -> list[str]:  # fmt: skip
+    """The sessions of a local day, as wall times with their offset."""
+    since = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC) - timedelta(seconds=1)
+    found = openings(
+        rules, busy or [], zone=zone, length=length, terms=terms or Terms(), since=since,
+        until=datetime.combine(day, time(23, 59), tzinfo=zone).astimezone(UTC),
+    )  # fmt: skip
+    return [f"{one.starts_at.astimezone(zone):%H:%M%z}-{one.ends_at.astimezone(zone):%H:%M}" for one in found]
+
+
+def at(day: date, hour: int, minute: int = 0, *, zone: ZoneInfo = BERLIN) -> datetime:
+    return datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
+
+
+SPRING, AUTUMN, PLAIN_DAY = date(2026, 3, 29), date(2026, 10, 25), date(2026, 3, 3)
+NIGHT = Rules([WeeklyHours(6, time(0), time(5), EVER)], {})
+
+
+class TestGoldenDays:
+    @pytest.mark.parametrize(
+        ("day", "zone", "expected"),
+        [
+            # 02:00 does not exist, and 03:00 is an hour after 01:00 ends.
+            (SPRING, BERLIN, ["00:00+0100-01:00", "01:00+0100-03:00", "03:00+0200-04:00", "04:00+0200-05:00"]),
+            # 02:00 is there twice, and the second is meant.
+            (
+                AUTUMN, BERLIN,
+                ["00:00+0200-01:00", "01:00+0200-02:00", "02:00+0100-03:00", "03:00+0100-04:00", "04:00+0100-05:00"],
+            ),
+            (SPRING, SAIGON, [f"0{hour}:00+0700-0{hour + 1}:00" for hour in range(5)]),
+            (AUTUMN, SAIGON, [f"0{hour}:00+0700-0{hour + 1}:00" for hour in range(5)]),
+        ],
+    )  # fmt: skip
+    def test_the_nights_on_which_clocks_change(self, day: date, zone: ZoneInfo, expected: list[str]) -> None:
+        assert of_day(day, NIGHT, zone=zone) == expected
+
+    def test_a_long_session_over_the_change_still_takes_its_minutes(self) -> None:
+        assert of_day(SPRING, NIGHT, length=2 * HOUR) == ["00:00+0100-03:00"]  # 02:00 is none, 04:00 ends too late
+        assert of_day(AUTUMN, NIGHT, length=2 * HOUR) == ["00:00+0200-02:00", "02:00+0100-04:00"]
+
+    def test_the_weeks_around_a_change_keep_their_wall_times(self) -> None:
+        before, after = of_day(SPRING - timedelta(days=7)), of_day(SPRING + timedelta(days=7))
+        assert [one[:5] for one in before] == [one[:5] for one in after] == ["09:00", "10:00", "11:00"]
+        assert {one[5:10] for one in before} == {"+0100"}
+        assert {one[5:10] for one in after} == {"+0200"}
+
+    def test_buffers_lie_before_and_after_each_session(self) -> None:
+        terms = Terms(buffer_before_minutes=10, buffer_after_minutes=5)
+        assert of_day(PLAIN_DAY, length=timedelta(minutes=45), terms=terms) == [
+            "09:00+0100-09:45", "10:00+0100-10:45", "11:00+0100-11:45",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("busy", "left"),
+        [
+            ((8, 0, 9, 0), ["10:00", "11:00"]),  # ten minutes are needed before
+            ((8, 0, 8, 50), ["09:00", "10:00", "11:00"]),
+            ((10, 5, 10, 10), ["09:00", "11:00"]),  # five after 09:45 are kept, the one it hits is not
+            ((9, 49, 9, 50), ["10:00", "11:00"]),
+            ((9, 50, 9, 50), ["09:00", "10:00", "11:00"]),  # nothing is nothing
+            ((0, 0, 23, 0), []),
+        ],
+    )
+    def test_nothing_busy_lies_in_a_session_or_its_buffers(
+        self, busy: tuple[int, int, int, int], left: list[str]
+    ) -> None:
+        terms = Terms(buffer_before_minutes=10, buffer_after_minutes=5)
+        span = Span(at(PLAIN_DAY, *busy[:2]), at(PLAIN_DAY, *busy[2:]))
+        got = of_day(PLAIN_DAY, length=timedelta(minutes=45), terms=terms, busy=[span, span])
+        assert [one[:5] for one in got] == left
+
+    def test_absence_goes_over_exception_over_holiday_over_the_week(self) -> None:
+        day = PLAIN_DAY
+        hours = {day: [(time(20), time(21)), (time(14), time(15))]}
+        assert [one[:5] for one in of_day(day, Rules(EVERY_DAY, hours))] == ["14:00", "20:00"]
+        assert of_day(day, Rules(EVERY_DAY, {day: []})) == []
+        assert of_day(day, Rules(EVERY_DAY, {}, holidays=frozenset({day}))) == []
+        assert len(of_day(day, Rules(EVERY_DAY, hours, holidays=frozenset({day})))) == 2
+        assert of_day(day, Rules(EVERY_DAY, hours, away=[(day, day)])) == []
+        assert len(of_day(day, Rules(EVERY_DAY, {}, away=[(day + timedelta(days=1), day + timedelta(days=9))]))) == 3
+
+    def test_hours_hold_on_the_days_they_are_valid(self) -> None:
+        rules = Rules([WeeklyHours(1, time(9), time(10), PLAIN_DAY, PLAIN_DAY + timedelta(days=7))], {})
+        days = [PLAIN_DAY + timedelta(days=7 * week) for week in (-1, 0, 1, 2)]
+        assert [len(of_day(day, rules)) for day in days] == [0, 1, 1, 0]
+
+    def test_a_session_as_long_as_the_hours_fits_and_a_longer_one_does_not(self) -> None:
+        assert of_day(PLAIN_DAY, length=3 * HOUR) == ["09:00+0100-12:00"]
+        assert of_day(PLAIN_DAY, length=3 * HOUR + timedelta(minutes=1)) == []
+
+
+class TestAnyCalendar:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        zone=st.sampled_from([BERLIN, SAIGON, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")]),
+        first=st.dates(date(2026, 1, 1), date(2027, 12, 1)),
+        length=st.integers(15, 240),
+        before=st.integers(0, 60),
+        after=st.integers(0, 60),
+        opens=st.integers(0, 22),
+        busy=st.lists(st.tuples(st.integers(0, 14 * 24 * 60), st.integers(1, 600)), max_size=12),
+    )
+    def test_sessions_keep_their_distance_their_length_and_the_hours(
+        self, zone: ZoneInfo, first: date, length: int, before: int, after: int, opens: int,
+        busy: list[tuple[int, int]],
+    ) -> None:  # fmt: skip
+        since = datetime.combine(first, time(), tzinfo=UTC)
+        rules = Rules([WeeklyHours(day, time(opens), time(23, 59), EVER) for day in range(7)], {})
+        taken = [
+            Span(since + timedelta(minutes=start), since + timedelta(minutes=start + size)) for start, size in busy
+        ]
+        terms = Terms(buffer_before_minutes=before, buffer_after_minutes=after)
+        until = since + timedelta(days=14)
+        found = openings(
+            rules, taken, zone=zone, length=timedelta(minutes=length), terms=terms, since=since, until=until
+        )
+        wide = [one.widened(terms.before, terms.after) for one in found]
+        assert all(a.ends_at <= b.starts_at for a, b in pairwise(wide))
+        assert not [one for one in wide for other in taken if one.overlaps(other)]
+        for one in found:
+            assert one.ends_at - one.starts_at == timedelta(minutes=length)
+            assert since < one.starts_at <= until
+            local, end = one.starts_at.astimezone(zone), one.ends_at.astimezone(zone)
+            assert local.time() >= time(opens)
+            assert end.replace(tzinfo=None) <= datetime.combine(local.date(), time(23, 59))
