@@ -24,16 +24,18 @@ SCHEMAS = (
 # Of identity, which holds secrets, a table is published only if it is named here.
 IDENTITY_TABLES = ("accounts",)
 
-# web_sessions holds people's tokens, export_files what an export was approved for and nothing else.
+# web_sessions holds people's tokens, export_files what an export was approved for and nothing else; files of messages,
+# numbers and push subscriptions (whoever has one may push) serve operations alone.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
-    "compliance.export_files",
+    "compliance.export_files", "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions",
 )  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.
 WITHHELD_COLUMNS = {
     "identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",),
-    "platform.audit_entries": ("address",),
+    "platform.audit_entries": ("address",), "integrations.webhook_endpoints": ("secrets",),
+    "integrations.webhook_deliveries": ("payload",),
 }  # fmt: skip
 
 _TABLES: LiteralString = """

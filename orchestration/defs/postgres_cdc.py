@@ -27,10 +27,16 @@ CAPTURED = {
         "workout_sets", "workouts",
     ),
     "scheduling": ("availability_rules", "bookings", "coaches", "locations", "slots", "time_off", "waitlist_entries"),
-    "engagement": ("contact_preferences", "leads", "messages", "outgoing_emails"),
+    "engagement": (
+        "announcements", "attachments", "channel_choices", "contact_preferences", "leads", "lifecycle_facts",
+        "lifecycle_stages", "message_templates", "messages", "outgoing_emails", "scheduled_messages", "suppressions",
+    ),
     "automation": ("churn_scores", "rules", "runs"),
     "compliance": ("consents", "exports"),
-    "integrations": ("connector_runs", "connectors", "wearable_links", "wearable_payloads"),
+    "integrations": (
+        "connector_runs", "connectors", "wearable_links", "wearable_payloads", "webhook_deliveries",
+        "webhook_endpoints",
+    ),
 }  # fmt: skip
 """Published tables by schema; a test compares them with the models. Identity keeps its secrets to itself."""
 
