@@ -39,7 +39,7 @@ class MessageLeft(Event):
     type: ClassVar[str] = "engagement.message_left"
     aggregate: ClassVar[str] = "outgoing_id"
     outgoing_id: UUID
-    customer_id: UUID
+    person_id: UUID
     channel: str
     purpose: str
     template: str
@@ -51,7 +51,7 @@ class MessageFailed(Event):
     type: ClassVar[str] = "engagement.message_failed"
     aggregate: ClassVar[str] = "outgoing_id"
     outgoing_id: UUID
-    customer_id: UUID
+    person_id: UUID
     channel: str
     purpose: str
     template: str
@@ -64,7 +64,7 @@ class MessageDelivered(Event):
     type: ClassVar[str] = "engagement.message_delivered"
     aggregate: ClassVar[str] = "outgoing_id"
     outgoing_id: UUID
-    customer_id: UUID
+    person_id: UUID
     channel: str
 
 

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from contracts.events import commerce, engagement, identity, scheduling
 from contracts.events.envelope import Event
 from operational_api.engagement.models import Message
-from operational_api.engagement.service import leads
+from operational_api.engagement.service import leads, scheduled
 from operational_api.engagement.service.contacts import Contact, contact, contacts
-from operational_api.engagement.service.emails import queue_email
+from operational_api.engagement.service.emails import call_off, queue_email, queue_message
 from operational_api.scheduling import public as scheduling_public
 
 STALE_AFTER = timedelta(days=1)
+REMIND_BEFORE = timedelta(hours=24)
 
 
 def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
@@ -93,7 +94,7 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
 
 
 def announce_message(session: Session, event: Event) -> None:
-    """An e-mail for an unread message; not more than one an hour to a person."""
+    """A push or an e-mail for an unread message; not more than one an hour to a person."""
     assert isinstance(event, engagement.MessageSent)  # noqa: S101
     message = session.get(Message, event.message_id)
     if message is None or message.read_at is not None or message.kind == "system":
@@ -101,10 +102,14 @@ def announce_message(session: Session, event: Event) -> None:
     people = contacts(session, [event.sender_id, event.recipient_id])
     recipient, sender = people.get(event.recipient_id), people.get(event.sender_id)
     is_customer = event.recipient_id == event.customer_id
-    _mail(
-        session, event, recipient, "new_message", f"{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}",
-        sender=sender.first_name if sender else "Plyo", body=message.body,
-        path="/messages" if is_customer else f"/coach/messages?customer={event.customer_id}",
+    now = datetime.now(UTC)
+    if recipient is None or now - event.occurred_at > STALE_AFTER:
+        return
+    path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
+    queue_message(
+        session, dedupe_key=f"new_message:{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}", person=recipient,
+        template="new_message", purpose="coaching", channels=["push", "email"], now=now,
+        context={"sender": sender.first_name if sender else "Plyo", "body": message.body, "path": path},
     )  # fmt: skip
 
 
@@ -115,9 +120,30 @@ def convert_lead(session: Session, event: Event) -> None:
         leads.convert_leads(session, email=person.email, customer_id=event.account_id, now=event.occurred_at)
 
 
+def remind_of_session(session: Session, event: Event) -> None:
+    """The day before: a push where they take pushes, else an e-mail. A session booked later than that needs none."""
+    assert isinstance(event, scheduling.SessionBooked)  # noqa: S101
+    customer, facts = _session_facts(session, event.booking_id)
+    now = datetime.now(UTC)
+    if customer is None or (starts_at := datetime.fromisoformat(facts["starts_at"])) - REMIND_BEFORE <= now:
+        return
+    queue_message(
+        session, dedupe_key=f"session_reminder:{event.booking_id}", person=customer, template="session_reminder",
+        context=facts | {"path": "/bookings"}, purpose="reminders", channels=["push", "email"], now=now,
+        send_at=starts_at - REMIND_BEFORE, expires_at=starts_at,
+    )  # fmt: skip
+
+
+def forget_reminder(session: Session, event: Event) -> None:
+    """Nobody is reminded of what is off."""
+    assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
+    call_off(session, f"session_reminder:{event.booking_id}", reason="cancelled")
+
+
+PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
 HANDLERS = {
-    scheduling.SessionBooked.type: [confirm_booking],
-    scheduling.SessionCancelled.type: [confirm_cancellation],
+    scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
+    scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],

@@ -94,7 +94,11 @@ class Attachment(Base):
     """A file in a thread. Its content lies apart, where change capture does not reach (`AttachmentFile`)."""
 
     __tablename__ = "attachments"
-    __table_args__ = (Index("ix_attachments_message_id", "message_id"), SCHEMA)
+    __table_args__ = (
+        Index("ix_attachments_message_id", "message_id"),
+        Index("ix_attachments_customer_id", "customer_id"),
+        SCHEMA,
+    )
     id: Mapped[Id]
     customer_id: Mapped[UUID]
     message_id: Mapped[UUID] = mapped_column(ForeignKey("engagement.messages.id", ondelete="CASCADE"))

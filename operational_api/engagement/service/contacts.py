@@ -55,3 +55,9 @@ def contact_by_email(session: Session, email: str) -> Contact | None:
     """Whose address this is, or None."""
     row = session.execute(select(_contacts).where(func.lower(_contacts.c.email) == email.lower())).first()
     return Contact(**row._mapping) if row else None
+
+
+def all_customers(session: Session) -> list[Contact]:
+    """Every customer with an account that is open."""
+    rows = session.execute(select(_contacts).where(_contacts.c.role == "customer").order_by(_contacts.c.account_id))
+    return [Contact(**row._mapping) for row in rows]

@@ -15,7 +15,7 @@ from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.sending import Channel, Purpose
 from operational_api.engagement.service.contacts import Contact, contact_by_email
-from operational_api.engagement.service.preferences import language_for
+from operational_api.engagement.service.preferences import language_for, languages_for
 
 TEMPLATES: dict[str, frozenset[str]] = {
     name: frozenset(needs.split())
@@ -109,6 +109,34 @@ def queue_message(
     )  # fmt: skip
 
 
+def queue_for_many(
+    session: Session,
+    people: Sequence[Contact],
+    *,
+    dedupe_key: str,
+    template: str,
+    context: dict[str, Any],
+    purpose: Purpose,
+    channels: Sequence[Channel],
+    now: datetime,
+) -> None:
+    """`queue_message` for each of these people, in few statements; the person's id is added to the `dedupe_key`."""
+    _check(template, {"name": "", **context})
+    first, *others = channels
+    languages = languages_for(session, people)
+    rows = [
+        {
+            "dedupe_key": f"{dedupe_key}:{person.account_id}", "template": template, "channel": first,
+            "recipient": person.email if first == "email" else "", "fallbacks": others, "purpose": purpose,
+            "context": {"name": person.first_name, **context}, "customer_id": person.account_id,
+            "language": languages[person.account_id], "next_attempt_at": now,
+        }
+        for person in people
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(OutgoingMessage).on_conflict_do_nothing(), rows)
+
+
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
     """A message that waits is not sent after all; one that has left has left."""
     session.execute(
@@ -118,11 +146,15 @@ def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
     )
 
 
-def _queue(session: Session, *, template: str, context: dict[str, Any], **columns: Any) -> bool:
+def _check(template: str, context: dict[str, Any]) -> None:
     if template not in TEMPLATES:
         raise UnknownTemplate(f"No e-mail is called {template!r}. There are: {', '.join(sorted(TEMPLATES))}.")
     if missing := TEMPLATES[template] - context.keys():
         raise UnknownTemplate(f"The e-mail {template!r} needs {', '.join(sorted(missing))}.")
+
+
+def _queue(session: Session, *, template: str, context: dict[str, Any], **columns: Any) -> bool:
+    _check(template, context)
     statement = (
         insert(OutgoingMessage)
         .values(template=template, context=context, **columns)

@@ -150,7 +150,7 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
         publish(
             session,
             MessageLeft(
-                occurred_at=now, outgoing_id=row.id, customer_id=row.customer_id, channel=row.channel,
+                occurred_at=now, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel,
                 purpose=row.purpose, template=row.template,
             ),
         )  # fmt: skip
@@ -237,7 +237,7 @@ def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
     if row is not None and row.customer_id is not None:
         publish(
             session,
-            MessageDelivered(occurred_at=at, outgoing_id=row_id, customer_id=row.customer_id, channel=row.channel),
+            MessageDelivered(occurred_at=at, outgoing_id=row_id, person_id=row.customer_id, channel=row.channel),
         )
 
 
@@ -251,7 +251,7 @@ def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: 
         publish(
             session,
             MessageFailed(
-                occurred_at=now, outgoing_id=row.id, customer_id=row.customer_id, channel=row.channel,
+                occurred_at=now, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel,
                 purpose=row.purpose, template=row.template, reason=reason,
             ),
         )  # fmt: skip

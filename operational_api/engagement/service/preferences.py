@@ -1,6 +1,6 @@
 """What a customer allows, by channel and purpose, when they want quiet, and which language they read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, time
 from uuid import UUID
 
@@ -8,6 +8,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.events.engagement import ContactChoiceMade
+from operational_api.core.outbox import publish
 from operational_api.engagement.channels.rendering import LANGUAGES, language_of
 from operational_api.engagement.errors import (
     HalfQuiet,
@@ -128,16 +130,27 @@ def wishes_of(session: Session, customer_id: UUID, person: Contact | None) -> Wi
     )  # fmt: skip
 
 
-def choose(session: Session, *, customer_id: UUID, choices: dict[tuple[Channel, Purpose], bool], now: datetime) -> None:
-    """Store yes or no for channels and purposes. The one that is locked is left alone.
+def choose(
+    session: Session,
+    *,
+    customer_id: UUID,
+    choices: Mapping[tuple[Channel, Purpose], bool],
+    source: str = "preferences",
+    now: datetime,
+) -> None:
+    """Store yes or no for channels and purposes, and announce what changes. The one that is locked is left alone.
+
+    Args:
+        source: Where it was said: preferences, unsubscribe or stop.
 
     Raises:
         UnknownChoice: no such channel or purpose.
     """
+    before = wishes_of(session, customer_id, None)
     for (channel, purpose), is_allowed in choices.items():
         if channel not in CHANNELS or purpose not in PURPOSES:
             raise UnknownChoice
-        if (channel, purpose) == LOCKED:
+        if (channel, purpose) == LOCKED or before.choices.get((channel, purpose)) is is_allowed:
             continue
         values = {"is_allowed": is_allowed, "decided_at": now}
         statement = insert(ChannelChoice).values(customer_id=customer_id, channel=channel, purpose=purpose, **values)
@@ -146,6 +159,12 @@ def choose(session: Session, *, customer_id: UUID, choices: dict[tuple[Channel, 
                 index_elements=[ChannelChoice.customer_id, ChannelChoice.channel, ChannelChoice.purpose], set_=values
             )
         )
+        if before.allows(channel, purpose) is not is_allowed:
+            event = ContactChoiceMade(
+                occurred_at=now, customer_id=customer_id, channel=channel, purpose=purpose, is_allowed=is_allowed,
+                source=source,
+            )  # fmt: skip
+            publish(session, event)
 
 
 def speak(session: Session, *, customer_id: UUID, language: str | None, now: datetime) -> None:
@@ -166,3 +185,13 @@ def language_for(session: Session, person: Contact) -> str:
     """The language this person is written to in."""
     row = session.get(ContactPreference, person.account_id)
     return (row.language if row else None) or language_of(person.locale)
+
+
+def languages_for(session: Session, people: Iterable[Contact]) -> dict[UUID, str]:
+    """The language each of these is written to in. One query."""
+    locales = {one.account_id: one.locale for one in people}
+    said = select(ContactPreference.customer_id, ContactPreference.language).where(
+        ContactPreference.customer_id.in_(locales), ContactPreference.language.is_not(None)
+    )
+    chosen = {customer_id: language for customer_id, language in session.execute(said) if language}
+    return {account_id: chosen.get(account_id) or language_of(locale) for account_id, locale in locales.items()}

@@ -50,6 +50,7 @@ TABLES = """
         constraint fk_attachments_message_id foreign key (message_id)
             references engagement.messages (id) on DELETE CASCADE
     );
+    create index ix_attachments_customer_id on engagement.attachments (customer_id);
     create index ix_attachments_message_id on engagement.attachments (message_id);
     create table engagement.attachment_files (
         attachment_id uuid not null,

@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         assert self.headers["Content-Encoding"] == "aes128gcm"
         assert len(self.headers["Topic"]) <= 32
-        self.cloud.pushes.append((self.path, dict(self.headers), body))
+        self.cloud.pushes.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
         if self.cloud.mishap == "silent":
             return self._hang_up()
         return self._answer(201, Location="/message/1")
