@@ -34,8 +34,7 @@ WITHHELD_TABLES = (
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log.
 WITHHELD_COLUMNS = {
     "identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",),
-    "platform.audit_entries": ("address",), "integrations.webhook_endpoints": ("secrets",),
-    "integrations.webhook_deliveries": ("payload",),
+    "platform.audit_entries": ("address",),
 }  # fmt: skip
 
 _TABLES: LiteralString = """

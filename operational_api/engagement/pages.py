@@ -17,7 +17,7 @@ from operational_api.engagement.channels.rendering import LANGUAGES
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
-from operational_api.engagement.sending import CHANNELS, LOCKED, PURPOSES
+from operational_api.engagement.sending import LOCKED, PURPOSES
 from operational_api.engagement.service import addresses, announcements, attachments, preferences, threads
 from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
@@ -122,9 +122,9 @@ def preferences_page(request: Request, customer_id: CurrentAccount, session: DbS
     language = preferences.language_for(session, person) if person else "en"
     return render(
         request, "engagement/preferences.html", words=CATALOGUE[language], language=language, languages=LANGUAGES,
-        channels=CHANNELS, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
+        channels=settings.channels, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
-        ticked={(channel, purpose) for channel in CHANNELS for purpose in PURPOSES if wishes.allows(channel, purpose)},
+        ticked={(channel, purpose) for channel in settings.channels for purpose in PURPOSES if wishes.allows(channel, purpose)},
     )  # fmt: skip
 
 
@@ -133,16 +133,18 @@ def write_preferences(
     request: Request,
     customer_id: CurrentAccount,
     session: DbSession,
+    settings: Settings,
     allows_nudges: Annotated[bool, Form()] = False,
     quiet_from: Annotated[str, Form()] = "",
     quiet_until: Annotated[str, Form()] = "",
     language: Annotated[str, Form()] = "",
-    phone: Annotated[str, Form()] = "",
+    phone: Annotated[str | None, Form()] = None,
     choice: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Keep the whole form: what is not ticked is a no."""
+    """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said."""
     now, ticked = datetime.now(UTC), set(choice or ())
-    choices = {(channel, purpose): f"{channel}:{purpose}" in ticked for channel in CHANNELS for purpose in PURPOSES}
+    shown = [(channel, purpose) for channel in settings.channels for purpose in PURPOSES]
+    choices = {(channel, purpose): f"{channel}:{purpose}" in ticked for channel, purpose in shown}
     preferences.set_preferences(
         session,
         customer_id=customer_id,
@@ -154,7 +156,8 @@ def write_preferences(
     )
     preferences.choose(session, customer_id=customer_id, choices=choices, now=now)
     preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
-    addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
+    if phone is not None:
+        addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
     person = contact(session, customer_id)
     spoken = preferences.language_for(session, person) if person else "en"
     return redirect(request, "/messages/preferences", flash=CATALOGUE[spoken]["saved"])

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from operational_api.engagement.sending import CHANNELS, Channel
+
 SmtpSecurity = Literal["plain", "starttls", "tls"]
 
 
@@ -57,6 +59,17 @@ class ChannelSettings(BaseSettings):
     """The service account's JSON; its `token_uri` is where its tokens come from."""
     fallback_after_seconds: float = 300
     """How long a provider may be down before a message that has another channel takes it."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that these settings say how to reach; what is not here is offered to nobody."""
+        has_twilio = bool(self.twilio_account_sid)
+        has_push = bool(self.vapid_private_key.get_secret_value() or self.fcm_service_account.get_secret_value())
+        is_there = {
+            "email": True, "sms": has_twilio and bool(self.sms_from),
+            "whatsapp": has_twilio and bool(self.whatsapp_from), "push": has_push,
+        }  # fmt: skip
+        return tuple(channel for channel in CHANNELS if is_there[channel])
 
     def is_push_service(self, endpoint: str) -> bool:
         """Whether an address that a browser gave is one of a push service we know."""

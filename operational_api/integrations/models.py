@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Integer, String, text
+from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -101,56 +101,3 @@ class WearablePayload(Base):
     is_kept: Mapped[bool]
     refusal: Mapped[str | None] = mapped_column(String(40))
     body: Mapped[bytes | None]
-
-
-class WebhookEndpoint(Base):
-    """Where another system hears of our events. `state`: active, or disabled (`disabled_reason` says why).
-
-    `secrets`: one or two, sealed; the newest signs first, both do while it is rotated.
-    """
-
-    __tablename__ = "webhook_endpoints"
-    __table_args__ = (CheckConstraint("state in ('active', 'disabled')", name="state"), SCHEMA)
-    id: Mapped[Id]
-    url: Mapped[str]
-    event_types: Mapped[list[str]] = mapped_column(JSONB)
-    secrets: Mapped[list[str]] = mapped_column(JSONB)
-    state: Mapped[str] = mapped_column(String(20), server_default="active")
-    disabled_reason: Mapped[str | None]
-    failing_since: Mapped[datetime | None]
-    created_by: Mapped[UUID]
-    created_at: Mapped[RequiredTime]
-
-
-class WebhookDelivery(Base):
-    """An event on its way to an endpoint. Those of one `subject_id` (a customer) leave one after the other.
-
-    `status`: waiting, delivered, or parked (given up, until somebody replays it). The id is what the receiver sees as
-    `webhook-id`: the same for every try and every replay.
-    """
-
-    __tablename__ = "webhook_deliveries"
-    __table_args__ = (
-        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=text("status = 'waiting'")),
-        Index(
-            "ix_webhook_deliveries_order", "endpoint_id", "subject_id", "position",
-            postgresql_where=text("status = 'waiting'"),
-        ),
-        Index("uq_webhook_deliveries_event", "endpoint_id", "event_id", unique=True),
-        CheckConstraint("status in ('waiting', 'delivered', 'parked')", name="status"),
-        SCHEMA,
-    )  # fmt: skip
-    id: Mapped[Id]
-    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.webhook_endpoints.id", ondelete="CASCADE"))
-    event_id: Mapped[UUID]
-    event_type: Mapped[str] = mapped_column(String(80))
-    subject_id: Mapped[UUID]
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    status: Mapped[str] = mapped_column(String(20), server_default="waiting")
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    next_attempt_at: Mapped[RequiredTime]
-    answered_status: Mapped[int | None] = mapped_column(Integer)
-    last_error: Mapped[str | None]
-    created_at: Mapped[RequiredTime]
-    delivered_at: Mapped[datetime | None]

@@ -33,10 +33,7 @@ CAPTURED = {
     ),
     "automation": ("churn_scores", "rules", "runs"),
     "compliance": ("consents", "exports"),
-    "integrations": (
-        "connector_runs", "connectors", "wearable_links", "wearable_payloads", "webhook_deliveries",
-        "webhook_endpoints",
-    ),
+    "integrations": ("connector_runs", "connectors", "wearable_links", "wearable_payloads"),
 }  # fmt: skip
 """Published tables by schema; a test compares them with the models. Identity keeps its secrets to itself."""
 

@@ -8,7 +8,7 @@ down in a transaction of its own before the message is handed over, and whoever 
 A provider that is down costs no message a try; those that have another channel take it after a while.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -33,14 +33,10 @@ log = get_logger(__name__)
 
 def gateways(settings: ChannelSettings) -> dict[Channel, Gateway]:
     """A gateway for each channel that the settings say how to reach."""
-    found: dict[Channel, Gateway] = {"email": email.gateway(settings)}
-    if settings.twilio_account_sid and settings.sms_from:
-        found["sms"] = SmsGateway(settings)
-    if settings.twilio_account_sid and settings.whatsapp_from:
-        found["whatsapp"] = WhatsAppGateway(settings)
-    if settings.vapid_private_key.get_secret_value() or settings.fcm_service_account.get_secret_value():
-        found["push"] = PushGateway(settings)
-    return found
+    made: dict[Channel, Callable[[ChannelSettings], Gateway]] = {
+        "email": email.gateway, "sms": SmsGateway, "whatsapp": WhatsAppGateway, "push": PushGateway,
+    }  # fmt: skip
+    return {channel: made[channel](settings) for channel in settings.channels}
 
 
 class Dispatcher:

@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
-from operational_api.core import inbox
+from operational_api.core import inbox, viewer
 from operational_api.core.models import InboxMessage
 from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent
@@ -108,6 +108,7 @@ def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> No
         addresses.unsuppress(session, channel=channel, address=number, reason="stop")
         addresses.confirm_phone(session, number=number, now=now)
     elif body:
+        viewer.show_all(session)  # Twilio speaks of any customer
         _pass_on(session, number, body, now)
 
 

@@ -121,42 +121,6 @@ TABLES = """
         constraint pk_lifecycle_stages primary key (person_id)
     );
     create index ix_lifecycle_stages_stage on engagement.lifecycle_stages (stage);
-    create table integrations.webhook_endpoints (
-        id uuid not null,
-        url varchar not null,
-        event_types jsonb not null,
-        secrets jsonb not null,
-        state varchar(20) default 'active' not null,
-        disabled_reason varchar,
-        failing_since timestamptz,
-        created_by uuid not null,
-        created_at timestamptz not null,
-        constraint pk_webhook_endpoints primary key (id),
-        constraint ck_webhook_endpoints_state check (state in ('active', 'disabled'))
-    );
-    create table integrations.webhook_deliveries (
-        id uuid not null,
-        position bigint generated always as identity,
-        endpoint_id uuid not null,
-        event_id uuid not null,
-        event_type varchar(80) not null,
-        subject_id uuid not null,
-        payload jsonb not null,
-        status varchar(20) default 'waiting' not null,
-        attempts integer default '0' not null,
-        next_attempt_at timestamptz not null,
-        answered_status integer,
-        last_error varchar,
-        created_at timestamptz not null,
-        delivered_at timestamptz,
-        constraint pk_webhook_deliveries primary key (id),
-        constraint ck_webhook_deliveries_status check (status in ('waiting', 'delivered', 'parked')),
-        constraint fk_webhook_deliveries_endpoint_id foreign key (endpoint_id)
-            references integrations.webhook_endpoints (id) on DELETE CASCADE
-    );
-    create index ix_webhook_deliveries_due on integrations.webhook_deliveries (next_attempt_at) where status = 'waiting';
-    create index ix_webhook_deliveries_order on integrations.webhook_deliveries (endpoint_id, subject_id, position) where status = 'waiting';
-    create unique index uq_webhook_deliveries_event on integrations.webhook_deliveries (endpoint_id, event_id);
 """
 
 NAMES = (
@@ -171,8 +135,6 @@ NAMES = (
     "engagement.push_subscriptions",
     "engagement.lifecycle_facts",
     "engagement.lifecycle_stages",
-    "integrations.webhook_endpoints",
-    "integrations.webhook_deliveries",
 )
 
 
