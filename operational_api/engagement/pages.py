@@ -4,6 +4,7 @@ and the admins' page of announcements. All work without JavaScript.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from itertools import product
 from typing import Annotated
 from uuid import UUID
 
@@ -124,7 +125,7 @@ def preferences_page(request: Request, customer_id: CurrentAccount, session: DbS
         request, "engagement/preferences.html", words=CATALOGUE[language], language=language, languages=LANGUAGES,
         channels=settings.channels, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
-        ticked={(channel, purpose) for channel in settings.channels for purpose in PURPOSES if wishes.allows(channel, purpose)},
+        ticked={one for one in product(settings.channels, PURPOSES) if wishes.allows(*one)},
     )  # fmt: skip
 
 
@@ -143,8 +144,7 @@ def write_preferences(
 ) -> Response:
     """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said."""
     now, ticked = datetime.now(UTC), set(choice or ())
-    shown = [(channel, purpose) for channel in settings.channels for purpose in PURPOSES]
-    choices = {(channel, purpose): f"{channel}:{purpose}" in ticked for channel, purpose in shown}
+    choices = {one: ":".join(one) in ticked for one in product(settings.channels, PURPOSES)}
     preferences.set_preferences(
         session,
         customer_id=customer_id,

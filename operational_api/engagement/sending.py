@@ -77,14 +77,14 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Withhold:
-    """Never by this channel. `reason`: suppressed:…, not_allowed, too_late, daily_cap, weekly_cap."""
+    """Never by this channel. `reason`: suppressed:…, not_allowed, no_address, too_late, daily_cap, weekly_cap."""
 
     reason: str
 
     @property
     def other_channel_may(self) -> bool:
         """Whether the reason is about this channel alone, and a fallback may carry the message."""
-        return self.reason.startswith("suppressed") or self.reason == "not_allowed"
+        return self.reason.startswith("suppressed") or self.reason in ("not_allowed", "no_address")
 
 
 Decision = Send | Postpone | Withhold

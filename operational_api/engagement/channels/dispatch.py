@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.telemetry import get_logger, trace
 from operational_api.core import failpoints
 from operational_api.engagement.channels import email
-from operational_api.engagement.channels.port import Gateway, NotSent, Refused, Sender, TryAgain, Unavailable, Undecided
+from operational_api.engagement.channels.port import Gateway, NotSent, Refused, Sender, Unavailable, Undecided
 from operational_api.engagement.channels.push import PushGateway
 from operational_api.engagement.channels.sms import SmsGateway
 from operational_api.engagement.channels.whatsapp import WhatsAppGateway
 from operational_api.engagement.models import OutgoingMessage
-from operational_api.engagement.sending import Channel
+from operational_api.engagement.sending import Channel, Send
 from operational_api.engagement.service import outgoing
 from operational_api.engagement.settings import ChannelSettings
 
@@ -90,8 +90,10 @@ class Dispatcher:
                 if row is None:
                     return may_double  # another worker has it, and there may be more
                 now = outgoing.now_utc()
-                if not outgoing.apply(session, row, outgoing.weigh(session, row, now), now):
+                decision = outgoing.weigh(session, row, now)
+                if not isinstance(decision, Send):
                     _take_back(row, mark)
+                    outgoing.hold(session, row, decision, now)
                     return True
                 row.attempts += 0 if may_double else 1
                 with trace():
@@ -108,10 +110,10 @@ class Dispatcher:
 
     def _hand_over(self, session: Session, row: OutgoingMessage, sender: Sender, mark: "_Mark | None") -> bool:
         """Returns whether to go on with this connection."""
-        message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
-        if mark is not None and mark.is_first_of(row):
-            message = replace(message, doubtful_since=None)
         try:
+            message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
+            if mark is not None and mark.is_first_of(row):
+                message = replace(message, doubtful_since=None)
             receipt = sender.send(message)
         except Unavailable:
             raise
@@ -119,9 +121,9 @@ class Dispatcher:
             log.warning("email_failed", email_id=str(row.id), channel=row.channel, error=str(refusal))
             outgoing.note_refused(session, row, refusal, outgoing.now_utc())
             return True
-        except (TryAgain, Undecided) as error:
+        except Exception as error:  # also one that cannot be rendered: it does not hold up those behind it
             log.exception("email_failed", email_id=str(row.id), channel=row.channel, template=row.template)
-            is_undecided = isinstance(error, Undecided)
+            is_undecided = isinstance(error, Undecided) or (mark is not None and not isinstance(error, NotSent))
             outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=outgoing.now_utc())
             return not _has_lost_the_line(error)
         failpoints.hit("email.before_commit")
@@ -165,7 +167,7 @@ def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
         row.in_doubt_since, row.attempts = None, row.attempts - 1
 
 
-def _has_lost_the_line(error: NotSent) -> bool:
+def _has_lost_the_line(error: Exception) -> bool:
     return "SMTPServerDisconnected" in str(error)
 
 

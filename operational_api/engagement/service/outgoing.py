@@ -22,7 +22,6 @@ from operational_api.engagement.sending import (
     Channel,
     Decision,
     Postpone,
-    Send,
     Wishes,
     Withhold,
     decide,
@@ -94,15 +93,14 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
     return [at for at in session.scalars(found) if at is not None]
 
 
-def apply(session: Session, row: OutgoingMessage, decision: Decision, now: datetime) -> bool:
-    """Write a decision down. Returns whether the message is to leave now."""
-    if isinstance(decision, Send):
-        return True
+def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:
+    """It does not leave now: later, by its next channel, or never. What may have left already takes no other channel."""
     if isinstance(decision, Postpone):
         row.next_attempt_at = decision.until
-    elif not ((decision.other_channel_may or decision.reason == "no_address") and move_on(row, now)):
+        return
+    is_of_this_channel = decision.other_channel_may and row.in_doubt_since is None
+    if not (is_of_this_channel and move_on(row, now)):
         _end(session, row, "withheld", decision.reason, now)
-    return False
 
 
 def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now: datetime) -> Ready:

@@ -248,6 +248,29 @@ class TestOnce:
         dispatcher(session, channel_settings).send_due("sms")
         assert (only(session).status, len(cloud.texts)) == ("sent", 1)
 
+    def test_what_may_have_left_takes_no_other_channel(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms", "email")
+        with pytest.raises(SystemExit):
+            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
+        addresses.suppress(session, channel="sms", address=NUMBER, reason="stop", now=NOW)
+        sends = dispatcher(session, channel_settings)
+        sends.send_due("sms")
+        sends.send_due("email")
+        assert (only(session).status, only(session).reason) == ("withheld", "suppressed:stop")
+        assert (len(cloud.texts), post.mails) == (1, [])
+
+    def test_one_that_cannot_be_made_holds_up_nobody(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "email", key="broken")
+        only(session).context = {}
+        queue(session, mia, "email", key="whole", now=NOW + timedelta(milliseconds=1))
+        dispatcher(session, channel_settings).send_due("email")
+        assert len(post.mails) == 1
+
 
 class DeadlySms(SmsGateway):
     """Takes the whole worker with it once Twilio has the message."""
