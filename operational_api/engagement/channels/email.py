@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
@@ -19,6 +19,23 @@ import httpx
 
 from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Refused, Sender, TryAgain, Unavailable
 from operational_api.engagement.settings import ChannelSettings
+
+
+class _Policy(EmailPolicy):
+    """Leaves long addresses on one line: to fold them they would be encoded, and no mailbox reads them then."""
+
+    def fold(self, name: str, value: Any) -> str:
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: {value}{self.linesep}"
+        return super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if name.lower() == "list-unsubscribe":
+            return self.fold(name, value).encode()
+        return super().fold_binary(name, value)
+
+
+POLICY = _Policy(linesep="\r\n")
 
 
 def gateway(settings: ChannelSettings) -> Gateway:
@@ -42,18 +59,18 @@ def headers_of(message: Ready, mail_from: str) -> dict[str, str]:
 
 def compose(message: Ready, mail_from: str) -> EmailMessage:
     """The e-mail, to the byte the same for the same message: nothing in it depends on when or how often it is made."""
-    email = EmailMessage(policy=SMTP)
+    email = EmailMessage(policy=POLICY)
     email["From"] = mail_from
     email["To"] = message.recipient
     email["Subject"] = message.rendered.subject
     email["Date"] = format_datetime(message.created_at)
-    email["Content-Language"] = message.language
     for name, value in headers_of(message, mail_from).items():
         email[name] = value
     email.set_content(message.rendered.text)
     email.add_alternative(message.rendered.html, subtype="html")
     for name, mime_type, content in message.rendered.attachments:
         email.add_attachment(content, subtype=mime_type.split("/")[1], filename=name)
+    email["Content-Language"] = message.language
     for number, part in enumerate(one for one in email.walk() if one.is_multipart()):
         part.set_boundary(f"=_plyo_{message.id.hex}_{number}")
     return email

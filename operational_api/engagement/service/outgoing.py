@@ -94,7 +94,7 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
 
 
 def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:
-    """It does not leave now: later, by its next channel, or never. What may have left already takes no other channel."""
+    """It does not leave now: later, by its next channel, or never. What may have left takes no other channel."""
     if isinstance(decision, Postpone):
         row.next_attempt_at = decision.until
         return

@@ -286,7 +286,7 @@ class TestPlans:
         [
             "select * from engagement.outgoing_emails where channel = 'email' and status = 'queued'"
             " and next_attempt_at <= now() order by next_attempt_at limit 1",
-            "select sent_at from engagement.outgoing_emails where customer_id = gen_random_uuid()"
+            "select sent_at from engagement.outgoing_emails where customer_id = '00000000-0000-7000-8000-000000000001'"
             " and purpose = 'coaching' and purpose <> 'transactional' and sent_at > now() - interval '7 days'"
             " and sent_at is not null",
             "select * from engagement.outgoing_emails where provider_message_id = 'SM1'",

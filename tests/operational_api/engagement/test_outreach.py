@@ -22,6 +22,7 @@ from operational_api.engagement.service import scheduled
 from operational_api.engagement.service.attachments import LARGEST_BYTES, media_type_of
 from operational_api.engagement.service.merging import fields_of, fill
 from operational_api.engagement.service.threads import Conversation
+from operational_api.identity.models import Account
 from operational_api.training.models import Client
 from tests.factories import account_of, make_account, make_booking, make_client, make_coach, make_slot
 from tests.operational_api.conftest import SignIn
@@ -32,7 +33,11 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 @pytest.fixture
 def mia(session: Session) -> Client:
-    return make_client(session, coach=make_coach(session, display_name="Ana Ruiz"), display_name="Mia Maier")
+    found = make_client(session, coach=make_coach(session))
+    session.get_one(Account, found.id).display_name = "Mia Maier"
+    session.get_one(Account, found.coach_id).display_name = "Ana Ruiz"
+    session.flush()
+    return found
 
 
 def wall(text: str) -> datetime:
@@ -58,7 +63,7 @@ class TestMergeFields:
 
     def test_are_checked_when_a_template_is_saved(self, session: Session, sign_in: SignIn, mia: Client) -> None:
         assert mia.coach_id
-        ana = sign_in(account_of(session, mia.coach_id))
+        ana = sign_in(session.get_one(Account, mia.coach_id))
         wrong = ana.post("/api/engagement/templates", json={"name": "Hello", "body": "Hi {{nickname}}"})
         assert (wrong.status_code, wrong.json()["code"]) == (422, "engagement.unknown_merge_field")
         for body in ("Hi {{first_name}}", "Dear {{first_name}}, yours {{coach_name}}"):
@@ -122,7 +127,7 @@ class TestScheduled:
 
     def test_can_be_cancelled_until_it_leaves(self, session: Session, sign_in: SignIn, mia: Client) -> None:
         assert mia.coach_id
-        ana = sign_in(account_of(session, mia.coach_id))
+        ana = sign_in(session.get_one(Account, mia.coach_id))
         local = (NOW + timedelta(days=2)).strftime("%Y-%m-%dT07:00:00")
         home = f"/api/engagement/threads/{mia.id}/scheduled"
         made = ana.post(home, json={"body": "Later", "local_at": local}).json()
@@ -166,7 +171,7 @@ class TestAttachments:
     @pytest.mark.asvs("5.3.2", "5.4.1")
     def test_are_saved_by_an_address_made_for_one_person(self, session: Session, sign_in: SignIn, mia: Client) -> None:
         assert mia.coach_id
-        client, ana = sign_in(account_of(session, mia)), sign_in(account_of(session, mia.coach_id))
+        client, ana = sign_in(account_of(session, mia)), sign_in(session.get_one(Account, mia.coach_id))
         made = self.send(client, mia, PNG, '../../etc/pass"wd\r\n.html').json()
         assert (made["media_type"], made["name"]) == ("image/png", "pass_wd.png")
         url = ana.post(f"/api/engagement/attachments/{made['id']}/link").json()["url"]
