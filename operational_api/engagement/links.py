@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from operational_api.engagement.errors import BadUnsubscribeLink
+from operational_api.engagement.sending import Channel, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Subscription:
     """What a link speaks of."""
 
     customer_id: UUID
-    channel: str
-    purpose: str
+    channel: Channel
+    purpose: Purpose
 
 
 def unsubscribe_path(key: bytes, about: Subscription) -> str:
@@ -37,7 +38,7 @@ def read(key: bytes, token: str) -> Subscription:
     if not hmac.compare_digest(_signature(key, said).encode(), signature.encode()):
         raise BadUnsubscribeLink
     customer, channel, purpose = said.split(".")
-    return Subscription(UUID(customer), channel, purpose)
+    return Subscription(UUID(customer), channel, purpose)  # type: ignore[arg-type]
 
 
 def _signature(key: bytes, said: str) -> str:

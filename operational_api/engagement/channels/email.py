@@ -26,7 +26,7 @@ class _Policy(EmailPolicy):
 
     def fold(self, name: str, value: Any) -> str:
         if name.lower() == "list-unsubscribe":
-            return f"{name}: {value}{self.linesep}"
+            return f"{name}: {value}\r\n"
         return super().fold(name, value)
 
     def fold_binary(self, name: str, value: Any) -> bytes:

@@ -107,7 +107,7 @@ def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now
     """The message as it leaves, and as a preview shows it."""
     unsubscribe_url = None
     if row.customer_id is not None and row.purpose != "transactional":
-        about = links.Subscription(row.customer_id, row.channel, row.purpose)
+        about = links.Subscription(row.customer_id, row.channel, row.purpose)  # type: ignore[arg-type]
         unsubscribe_url = settings.public_url + links.unsubscribe_path(settings.link_key, about)
     devices: list[Device] = []
     if row.channel == "push" and row.customer_id is not None:
