@@ -1,4 +1,4 @@
-"""The worker process: relays events, runs their handlers and webhooks', sends e-mail, runs recurring jobs.
+"""The worker process: relays events, runs their handlers and webhooks', sends messages, runs recurring jobs.
 
 `python -m operational_api.worker`, as many as wanted. Only the assembly is here; each loop's work is `core` or a
 context's own. Alive means: `plyo-worker-listen` is seen in `pg_stat_activity`.
@@ -7,6 +7,7 @@ context's own. Alive means: `plyo-worker-listen` is seen in `pg_stat_activity`.
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Event
@@ -24,7 +25,9 @@ from operational_api.core.relay import Routes, relay_due
 from operational_api.core.retries import RetryPolicy
 from operational_api.core.supervisor import Loop
 from operational_api.core.viewer import SYSTEM
-from operational_api.engagement.channels.email import Mailer, SmtpSecurity, SmtpSettings
+from operational_api.engagement.channels.dispatch import Dispatcher
+from operational_api.engagement.sending import CHANNELS
+from operational_api.engagement.settings import ChannelSettings
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
 
@@ -47,17 +50,8 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
 
-    public_url: str = "http://127.0.0.1:8400"
-    """The gateway's origin, base of every link in an e-mail."""
     database_url: SecretStr
     """`postgresql+psycopg://…/plyo` as the role `plyo_api`."""
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = 1025
-    smtp_security: SmtpSecurity = "plain"
-    """plain, starttls or tls."""
-    smtp_username: str = ""
-    smtp_password: SecretStr = SecretStr("")
-    mail_from: str = "Plyo <hello@plyo.test>"
     worker_threads: int = 2
     """Handlers that run at the same time in this process."""
     handler_attempts: int = 8
@@ -86,15 +80,15 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 4)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 8)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
-    mailer = Mailer(sessions, SmtpSettings.model_validate(settings, from_attributes=True))
+    dispatcher = Dispatcher(sessions, ChannelSettings())
     jobs = PeriodicJobs(engine, sessions, modules)
     loops = [
         Loop("relay", lambda: relay_due(sessions, routes), wakes_on="outbox"),
-        Loop("email", mailer.send_due, wakes_on="emails"),
+        *(Loop(channel, partial(dispatcher.send_due, channel), wakes_on="emails") for channel in CHANNELS),
         Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
         Loop("periodic", jobs.run_due),
         *(

@@ -1,5 +1,6 @@
 """Facts about people talking to each other, and about leads."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -30,3 +31,91 @@ class MessageRead(Event):
     aggregate: ClassVar[str] = "message_id"
     message_id: UUID
     customer_id: UUID
+
+
+class MessageLeft(Event):
+    """A provider took a message to a person. `channel` is email, sms, whatsapp or push."""
+
+    type: ClassVar[str] = "engagement.message_left"
+    aggregate: ClassVar[str] = "outgoing_id"
+    outgoing_id: UUID
+    person_id: UUID
+    channel: str
+    purpose: str
+    template: str
+
+
+class MessageFailed(Event):
+    """A message to a person ends unsent: withheld by what they want, or given up. `reason` is a word for which."""
+
+    type: ClassVar[str] = "engagement.message_failed"
+    aggregate: ClassVar[str] = "outgoing_id"
+    outgoing_id: UUID
+    person_id: UUID
+    channel: str
+    purpose: str
+    template: str
+    reason: str
+
+
+class MessageDelivered(Event):
+    """A provider says that a message arrived. Whether it was opened nobody knows."""
+
+    type: ClassVar[str] = "engagement.message_delivered"
+    aggregate: ClassVar[str] = "outgoing_id"
+    outgoing_id: UUID
+    person_id: UUID
+    channel: str
+
+
+class ContactChoiceMade(Event):
+    """A person said yes or no to one purpose by one channel. `source`: preferences, unsubscribe or stop."""
+
+    type: ClassVar[str] = "engagement.contact_choice_made"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    channel: str
+    purpose: str
+    is_allowed: bool
+    source: str
+
+
+class MessageScheduled(Event):
+    """Somebody wrote a message for later."""
+
+    type: ClassVar[str] = "engagement.message_scheduled"
+    aggregate: ClassVar[str] = "scheduled_id"
+    scheduled_id: UUID
+    customer_id: UUID
+    sender_id: UUID
+    send_at: datetime
+
+
+class ScheduledMessageCancelled(Event):
+    type: ClassVar[str] = "engagement.scheduled_message_cancelled"
+    aggregate: ClassVar[str] = "scheduled_id"
+    scheduled_id: UUID
+    customer_id: UUID
+    cancelled_by: UUID
+
+
+class AnnouncementMade(Event):
+    """News went to a segment. Who was reached by what is in the messages."""
+
+    type: ClassVar[str] = "engagement.announcement_made"
+    aggregate: ClassVar[str] = "announcement_id"
+    announcement_id: UUID
+    author_id: UUID
+    segment: str
+    recipients: int
+
+
+class LifecycleStageChanged(Event):
+    """A person entered a stage: lead, trial, active, paused, at_risk, churned or won_back. `before` may be None."""
+
+    type: ClassVar[str] = "engagement.lifecycle_stage_changed"
+    aggregate: ClassVar[str] = "person_id"
+    person_id: UUID
+    before: str | None
+    stage: str
+    since: datetime

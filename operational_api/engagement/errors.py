@@ -9,11 +9,24 @@ DomainError
 |- MessageRejected      422   empty or too long
 |- HalfQuiet            422   a start of quiet hours without an end
 |- InvalidEmail         422   an address that cannot be one
+|- UnknownChoice        422   a channel, purpose or language that there is not
+|- InvalidPhone         422   not a number with its country
+|- UnknownDevice        422   a push subscription at a service we do not know
+|- UnknownMergeField    422   a template speaks of a field that there is not
+|  |- EmptyMergeField          this client has no value for it
+|- TemplateRejected     422   a template without a name or words, or a second one of its name
+|- TooSoon              422   a later message for the past, or for a time that the clocks jump over
+|- FileRejected         422   too large, or of a kind that is not taken
+|- ForgedMessageEvent   401   a provider's event without a good signature
+|- BadUnsubscribeLink   404   changed, or never ours
+|- ScheduledNotFound    404   no such later message, or it has left
+|- TemplateNotFound     404
+|- AttachmentNotFound   404
 |- ThreadNotFound       404   no such thread, or not yours
 |- UnknownTemplate      422   an e-mail that does not exist, or that lacks a value
 """
 
-from operational_api.core.errors import DomainError, Invalid, NotFound
+from operational_api.core.errors import DomainError, Invalid, NotFound, Unauthenticated
 
 
 class NudgeRefused(DomainError):
@@ -54,3 +67,55 @@ class InvalidEmail(Invalid):
 
 class ThreadNotFound(NotFound):
     """There is no such conversation, or it is not yours."""
+
+
+class UnknownChoice(Invalid):
+    """There is no such channel, purpose or language."""
+
+
+class InvalidPhone(Invalid):
+    """Write the number with its country, like +49 151 23456789 or +84 912 345 678."""
+
+
+class UnknownDevice(Invalid):
+    """This browser's push service is not one we know."""
+
+
+class UnknownMergeField(Invalid):
+    """A template speaks of a field that there is not."""
+
+
+class EmptyMergeField(UnknownMergeField):
+    """This client has no value for a field of the template."""
+
+
+class TemplateRejected(Invalid):
+    """A template needs a name of its own (60 characters at most) and 1 to 4000 characters of text."""
+
+
+class TooSoon(Invalid):
+    """Pick a time that lies ahead where this person lives."""
+
+
+class FileRejected(Invalid):
+    """Files are pictures (JPEG, PNG, WebP), PDF or MP4, of 10 MB at most."""
+
+
+class ForgedMessageEvent(Unauthenticated):
+    """The signature of this event is missing, wrong or too old."""
+
+
+class BadUnsubscribeLink(NotFound):
+    """This link is not whole. Open the newest e-mail, or sign in and choose under Messages."""
+
+
+class ScheduledNotFound(NotFound):
+    """There is no such later message, or it has left already."""
+
+
+class TemplateNotFound(NotFound):
+    """There is no such template, or it is not yours."""
+
+
+class AttachmentNotFound(NotFound):
+    """There is no such file, or it is not yours."""

@@ -9,15 +9,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from contracts.events import commerce, engagement, identity, scheduling
+from contracts.events import automation, commerce, engagement, identity, scheduling
 from contracts.events.envelope import Event
+from operational_api.engagement import lifecycle
 from operational_api.engagement.models import Message
-from operational_api.engagement.service import leads
+from operational_api.engagement.service import leads, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
-from operational_api.engagement.service.emails import queue_email
+from operational_api.engagement.service.emails import call_off, queue_email, queue_message
 from operational_api.scheduling import public as scheduling_public
 
 STALE_AFTER = timedelta(days=1)
+REMIND_BEFORE = timedelta(hours=24)
+AT_RISK_FROM, RECOVERED_BELOW = 0.6, 0.4
+"""Of a churn score's probability."""
+CHANGES: dict[str, lifecycle.Kind] = {
+    "started": "membership_started", "paused": "membership_paused", "resumed": "membership_resumed",
+}  # fmt: skip
 
 
 def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
@@ -109,7 +116,7 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
 
 
 def announce_message(session: Session, event: Event) -> None:
-    """An e-mail for an unread message; not more than one an hour to a person."""
+    """A push or an e-mail for an unread message; not more than one an hour to a person."""
     assert isinstance(event, engagement.MessageSent)  # noqa: S101
     message = session.get(Message, event.message_id)
     if message is None or message.read_at is not None or message.kind == "system":
@@ -117,10 +124,14 @@ def announce_message(session: Session, event: Event) -> None:
     people = contacts(session, [event.sender_id, event.recipient_id])
     recipient, sender = people.get(event.recipient_id), people.get(event.sender_id)
     is_customer = event.recipient_id == event.customer_id
-    _mail(
-        session, event, recipient, "new_message", f"{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}",
-        sender=sender.first_name if sender else "Plyo", body=message.body,
-        path="/messages" if is_customer else f"/coach/messages?customer={event.customer_id}",
+    now = datetime.now(UTC)
+    if recipient is None or now - event.occurred_at > STALE_AFTER:
+        return
+    path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
+    queue_message(
+        session, dedupe_key=f"new_message:{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}", person=recipient,
+        template="new_message", purpose="coaching", channels=["push", "email"], now=now,
+        context={"sender": sender.first_name if sender else "Plyo", "body": message.body, "path": path},
     )  # fmt: skip
 
 
@@ -131,16 +142,95 @@ def convert_lead(session: Session, event: Event) -> None:
         leads.convert_leads(session, email=person.email, customer_id=event.account_id, now=event.occurred_at)
 
 
+def _learn(session: Session, event: Event, person_id: UUID, kind: lifecycle.Kind) -> None:
+    stages.learn(
+        session, person_id=person_id, fact_id=event.event_id, kind=kind, at=event.occurred_at, now=datetime.now(UTC)
+    )
+
+
+def learn_of_lead(session: Session, event: Event) -> None:
+    """Somebody is interested. A lead is a person of its own until it has an account."""
+    assert isinstance(event, engagement.LeadCaptured)  # noqa: S101
+    _learn(session, event, event.lead_id, "lead_captured")
+
+
+def carry_lead_over(session: Session, event: Event) -> None:
+    """Whoever was a lead begins as one."""
+    assert isinstance(event, identity.EmailVerified)  # noqa: S101
+    if person := contact(session, event.account_id):
+        stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=datetime.now(UTC))
+
+
+def learn_of_start(session: Session, event: Event) -> None:
+    """A trial or a membership began."""
+    assert isinstance(event, commerce.SubscriptionStarted)  # noqa: S101
+    _learn(session, event, event.customer_id, "trial_started" if event.is_trial else "membership_started")
+
+
+def learn_of_change(session: Session, event: Event) -> None:
+    """A trial became a membership, or it was paused or resumed; other changes are no news here."""
+    assert isinstance(event, commerce.SubscriptionChanged)  # noqa: S101
+    if (kind := CHANGES.get(event.kind)) is not None:
+        _learn(session, event, event.customer_id, kind)
+
+
+def learn_of_end(session: Session, event: Event) -> None:
+    """It has ended; one that will end is a member until then."""
+    assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
+    if event.ends_now:
+        _learn(session, event, event.customer_id, "membership_ended")
+
+
+def learn_of_score(session: Session, event: Event) -> None:
+    """A member drifts away, or is back: two borders, so that a score that trembles changes nothing."""
+    assert isinstance(event, automation.ChurnScored)  # noqa: S101
+    if event.probability >= AT_RISK_FROM:
+        _learn(session, event, event.customer_id, "became_at_risk")
+    elif event.probability < RECOVERED_BELOW:
+        _learn(session, event, event.customer_id, "recovered")
+
+
+def remind_of_session(session: Session, event: Event) -> None:
+    """The day before: a push where they take pushes, else an e-mail. A session booked later than that needs none."""
+    assert isinstance(event, scheduling.SessionBooked | scheduling.SessionMoved)  # noqa: S101
+    customer, facts = _session_facts(session, event.booking_id)
+    now = datetime.now(UTC)
+    if customer is None or (starts_at := datetime.fromisoformat(facts["starts_at"])) - REMIND_BEFORE <= now:
+        return
+    queue_message(
+        session, dedupe_key=_reminder(event.booking_id, starts_at), person=customer, template="session_reminder",
+        context=facts | {"path": "/bookings"}, purpose="reminders", channels=["push", "email"], now=now,
+        send_at=starts_at - REMIND_BEFORE, expires_at=starts_at,
+    )  # fmt: skip
+
+
+def forget_reminder(session: Session, event: Event) -> None:
+    """Nobody is reminded of what is off, nor of when it was to be before it was moved."""
+    assert isinstance(event, scheduling.SessionCancelled | scheduling.SessionMoved)  # noqa: S101
+    was = event.from_starts_at if isinstance(event, scheduling.SessionMoved) else event.starts_at
+    if was is None:  # told before events said it
+        was = datetime.fromisoformat(_session_facts(session, event.booking_id)[1]["starts_at"])
+    call_off(session, _reminder(event.booking_id, was), reason="cancelled")
+
+
+def _reminder(booking_id: UUID, starts_at: datetime) -> str:
+    return f"session_reminder:{booking_id}:{starts_at.astimezone(UTC).isoformat()}"
+
+
+PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
 HANDLERS = {
-    scheduling.SessionBooked.type: [confirm_booking],
-    scheduling.SessionCancelled.type: [confirm_cancellation],
-    scheduling.SessionMoved.type: [tell_of_move],
+    scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
+    scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],
+    scheduling.SessionMoved.type: [tell_of_move, forget_reminder, remind_of_session],
     scheduling.WaitlistOffered.type: [offer_seat],
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
-    commerce.SubscriptionStarted.type: [welcome_member],
-    commerce.SubscriptionCancelled.type: [confirm_end_of_membership],
+    commerce.SubscriptionStarted.type: [welcome_member, learn_of_start],
+    commerce.SubscriptionChanged.type: [learn_of_change],
+    commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn_of_end],
+    automation.ChurnScored.type: [learn_of_score],
+    engagement.LeadCaptured.type: [learn_of_lead],
     engagement.MessageSent.type: [announce_message],
-    identity.EmailVerified.type: [convert_lead],
+    identity.EmailVerified.type: [convert_lead, carry_lead_over],
 }

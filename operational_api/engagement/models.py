@@ -4,7 +4,8 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, String, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -48,8 +49,94 @@ class Message(Base):
     read_at: Mapped[datetime | None]
 
 
+class MessageTemplate(Base):
+    """Words a coach uses again, with merge fields (`{{first_name}}`) that were checked when it was saved."""
+
+    __tablename__ = "message_templates"
+    __table_args__ = (
+        Index("uq_message_templates_name", "owner_id", text("lower(name)"), unique=True),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    owner_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(String(60))
+    body: Mapped[str]
+    updated_at: Mapped[RequiredTime]
+
+
+class ScheduledMessage(Base):
+    """A chat message for later. `send_at` is the instant of `local_at` in `time_zone`, the recipient's.
+
+    `status`: scheduled, sent, cancelled or refused (`reason` says why).
+    """
+
+    __tablename__ = "scheduled_messages"
+    __table_args__ = (
+        Index("ix_scheduled_messages_due", "send_at", postgresql_where=text("status = 'scheduled'")),
+        Index("ix_scheduled_messages_customer", "customer_id", "send_at"),
+        CheckConstraint("status in ('scheduled', 'sent', 'cancelled', 'refused')", name="status"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    customer_id: Mapped[UUID]
+    sender_id: Mapped[UUID]
+    body: Mapped[str]
+    local_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
+    time_zone: Mapped[str]
+    send_at: Mapped[RequiredTime]
+    status: Mapped[str] = mapped_column(String(20), server_default="scheduled")
+    message_id: Mapped[UUID | None]
+    reason: Mapped[str | None]
+    created_at: Mapped[ServerTime]
+
+
+class Attachment(Base):
+    """A file in a thread. Its content lies apart, where change capture does not reach (`AttachmentFile`)."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (
+        Index("ix_attachments_message_id", "message_id"),
+        Index("ix_attachments_customer_id", "customer_id"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    customer_id: Mapped[UUID]
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("engagement.messages.id", ondelete="CASCADE"))
+    uploader_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(String(120))
+    media_type: Mapped[str] = mapped_column(String(40))
+    size_bytes: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[RequiredTime]
+
+
+class AttachmentFile(Base):
+    __tablename__ = "attachment_files"
+    __table_args__ = (SCHEMA,)
+    attachment_id: Mapped[UUID] = mapped_column(
+        ForeignKey("engagement.attachments.id", ondelete="CASCADE"), primary_key=True
+    )
+    content: Mapped[bytes]
+
+
+class Announcement(Base):
+    """News of the business to a segment of customers, as it was sent out."""
+
+    __tablename__ = "announcements"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    author_id: Mapped[UUID]
+    segment: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(120))
+    body: Mapped[str]
+    recipients: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[RequiredTime]
+
+
 class ContactPreference(Base):
-    """What a customer allows, and when they want quiet (local time; both null: always reachable)."""
+    """What a customer allows, and when they want quiet (local time; both null: always reachable).
+
+    `language`: en or vi; null takes the account's.
+    """
 
     __tablename__ = "contact_preferences"
     __table_args__ = (SCHEMA,)
@@ -58,20 +145,85 @@ class ContactPreference(Base):
     allows_nudges: Mapped[bool] = mapped_column(server_default=text("true"))
     quiet_from: Mapped[time | None]
     quiet_until: Mapped[time | None]
+    language: Mapped[str | None] = mapped_column(String(5))
     updated_at: Mapped[ServerTime]
 
 
-class OutgoingEmail(Base):
-    """An e-mail to be sent once by the worker; `dedupe_key` makes asking twice harmless.
+class ChannelChoice(Base):
+    """A yes or a no to one purpose by one channel; what was never said has its default (`sending.Wishes`)."""
 
-    `status`: queued, sent, failed.
+    __tablename__ = "channel_choices"
+    __table_args__ = (SCHEMA,)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(10), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
+    is_allowed: Mapped[bool]
+    decided_at: Mapped[RequiredTime]
+
+
+class Suppression(Base):
+    """An address that gets nothing more by a channel. `reason`: bounce, complaint, stop or unsubscribe."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (
+        CheckConstraint("reason in ('bounce', 'complaint', 'stop', 'unsubscribe')", name="reason"),
+        SCHEMA,
+    )
+    channel: Mapped[str] = mapped_column(String(10), primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[RequiredTime]
+
+
+class Phone(Base):
+    """A customer's number (E.164). Nothing but one question goes to it until its owner has answered START.
+
+    `whatsapp_seen_at`: when they last wrote to us there; free text may follow for 24 hours.
+    """
+
+    __tablename__ = "phones"
+    __table_args__ = (Index("ix_phones_number", "number"), SCHEMA)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(16))
+    confirmed_at: Mapped[datetime | None]
+    whatsapp_seen_at: Mapped[datetime | None]
+    asked_at: Mapped[RequiredTime]
+
+
+class PushSubscription(Base):
+    """A browser (`kind` web: `endpoint` and the two keys of RFC 8291) or a phone's app (fcm: `endpoint` is a token)."""
+
+    __tablename__ = "push_subscriptions"
+    __table_args__ = (Index("ix_push_subscriptions_customer", "customer_id"), SCHEMA)
+    id: Mapped[Id]
+    customer_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(String(5))
+    endpoint: Mapped[str] = mapped_column(unique=True)
+    p256dh: Mapped[str] = mapped_column(server_default="")
+    auth: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[RequiredTime]
+
+
+class OutgoingMessage(Base):
+    """A message that leaves once, by e-mail, SMS, WhatsApp or push; `dedupe_key` makes asking twice harmless.
+
+    The table has the name of its first kind. `status`: queued, sent, failed, or withheld; `reason` says why one was
+    withheld or failed. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have left
+    by a provider that cannot tell two equal requests apart, who is asked before it is sent again.
     """
 
     __tablename__ = "outgoing_emails"
     __table_args__ = (
-        Index("ix_outgoing_emails_due", "next_attempt_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_outgoing_emails_due", "channel", "next_attempt_at", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_outgoing_emails_lately", "customer_id", "purpose", "sent_at",
+            postgresql_where=text("purpose <> 'transactional' and sent_at is not null"),
+        ),
+        Index("ix_outgoing_emails_provider", "provider_message_id"),
+        CheckConstraint("channel in ('email', 'sms', 'whatsapp', 'push')", name="channel"),
+        CheckConstraint("purpose in ('transactional', 'reminders', 'coaching', 'marketing')", name="purpose"),
         SCHEMA,
-    )
+    )  # fmt: skip
     id: Mapped[Id]
     dedupe_key: Mapped[str] = mapped_column(unique=True)
     recipient: Mapped[str]
@@ -83,3 +235,38 @@ class OutgoingEmail(Base):
     sent_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
     created_at: Mapped[ServerTime]
+    channel: Mapped[str] = mapped_column(String(10), server_default="email")
+    purpose: Mapped[str] = mapped_column(String(20), server_default="transactional")
+    customer_id: Mapped[UUID | None]
+    language: Mapped[str] = mapped_column(String(5), server_default="en")
+    fallbacks: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
+    expires_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    in_doubt_since: Mapped[datetime | None]
+    provider_message_id: Mapped[str | None]
+    delivered_at: Mapped[datetime | None]
+
+
+OutgoingEmail = OutgoingMessage
+"""The name from when there was e-mail alone."""
+
+
+class LifecycleFact(Base):
+    """Something that happened between a person and the business; its id is the event's. Stages are folded from it."""
+
+    __tablename__ = "lifecycle_facts"
+    __table_args__ = (Index("ix_lifecycle_facts_person", "person_id", "occurred_at"), SCHEMA)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(String(30))
+    occurred_at: Mapped[RequiredTime]
+
+
+class LifecycleStage(Base):
+    """The stage a person is in: what `lifecycle.fold` makes of their facts, kept so that it can be asked for."""
+
+    __tablename__ = "lifecycle_stages"
+    __table_args__ = (Index("ix_lifecycle_stages_stage", "stage"), SCHEMA)
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(String(20))
+    since: Mapped[RequiredTime]

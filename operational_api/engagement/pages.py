@@ -1,25 +1,37 @@
-"""The page /messages: a customer's conversation with their coach, and what they allow. Works without JavaScript."""
+"""The pages /messages and /unsubscribe: a customer's conversation with their coach, and what reaches them how and when;
+and the admins' page of announcements. All work without JavaScript.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from itertools import product
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.engagement import links
+from operational_api.engagement.channels.rendering import LANGUAGES
 from operational_api.engagement.errors import HalfQuiet
-from operational_api.engagement.models import Message
-from operational_api.engagement.service import preferences, threads
+from operational_api.engagement.models import Attachment, Message, Phone
+from operational_api.engagement.outreach import Settings, file_link
+from operational_api.engagement.sending import LOCKED, PURPOSES
+from operational_api.engagement.service import addresses, announcements, attachments, preferences, threads
+from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
 from operational_api.engagement.service.messages import unread_count
+from operational_api.engagement.words import CATALOGUE
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter()
-NAV = [NavItem("Messages", "/messages", "engagement.talk", order=40, icon="message", badge=unread_count)]
+NAV = [
+    NavItem("Messages", "/messages", "engagement.talk", order=40, icon="message", badge=unread_count),
+    NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
+]
 SHOWN = 40
 
 
@@ -31,6 +43,7 @@ class _Talk:
     messages: list[Message]
     names: dict[UUID, str]
     older: str | None
+    files: dict[UUID, list[Attachment]]
 
 
 def _talk(session: DbSession, customer_id: UUID, coach_id: UUID | None, before: str | None) -> _Talk:
@@ -42,6 +55,7 @@ def _talk(session: DbSession, customer_id: UUID, coach_id: UUID | None, before: 
         messages=list(reversed(found)),
         names={account_id: person.display_name for account_id, person in people.items()},
         older=older,
+        files=attachments.attachments_of(session, [message.id for message in found]),
     )
 
 
@@ -80,11 +94,39 @@ def write_message(
     principal: CurrentPrincipal,
     session: DbSession,
     body: Annotated[str, Form()] = "",
+    file: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
-    """Send a message to the coach."""
+    """Send a message to the coach, with a file or without."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
-    threads.write(session, thread=thread, sender_id=customer_id, body=body, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    content = file.file.read(LARGEST_BYTES + 1) if file and file.filename else b""
+    if file and content:
+        threads.write_with_file(
+            session, thread=thread, sender_id=customer_id, body=body, name=file.filename or "", content=content, now=now
+        )
+    else:
+        threads.write(session, thread=thread, sender_id=customer_id, body=body, now=now)
     return redirect(request, "/messages")
+
+
+@router.get("/messages/files/{attachment_id}", dependencies=[Allowed("engagement.talk")])
+def open_file(request: Request, attachment_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """A file of the conversation, by an address that lives five minutes."""
+    return redirect(request, file_link(request, principal, session, attachment_id).url)
+
+
+@router.get("/messages/preferences", dependencies=[Allowed("engagement.set_preferences")])
+def preferences_page(request: Request, customer_id: CurrentAccount, session: DbSession, settings: Settings) -> Response:
+    """Every choice by channel and purpose, quiet hours, language, number, and this device."""
+    person = contact(session, customer_id)
+    wishes = preferences.wishes_of(session, customer_id, person)
+    language = preferences.language_for(session, person) if person else "en"
+    return render(
+        request, "engagement/preferences.html", words=CATALOGUE[language], language=language, languages=LANGUAGES,
+        channels=settings.channels, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
+        allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
+        ticked={one for one in product(settings.channels, PURPOSES) if wishes.allows(*one)},
+    )  # fmt: skip
 
 
 @router.post("/messages/preferences", dependencies=[Allowed("engagement.set_preferences")])
@@ -92,11 +134,17 @@ def write_preferences(
     request: Request,
     customer_id: CurrentAccount,
     session: DbSession,
+    settings: Settings,
     allows_nudges: Annotated[bool, Form()] = False,
     quiet_from: Annotated[str, Form()] = "",
     quiet_until: Annotated[str, Form()] = "",
+    language: Annotated[str, Form()] = "",
+    phone: Annotated[str | None, Form()] = None,
+    choice: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Change whether and when check-ins may come."""
+    """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said."""
+    now, ticked = datetime.now(UTC), set(choice or ())
+    choices = {one: ":".join(one) in ticked for one in product(settings.channels, PURPOSES)}
     preferences.set_preferences(
         session,
         customer_id=customer_id,
@@ -104,9 +152,65 @@ def write_preferences(
         allows_marketing=preferences.preferences_of(session, customer_id).allows_marketing,
         quiet_from=_time(quiet_from),
         quiet_until=_time(quiet_until),
-        now=datetime.now(UTC),
+        now=now,
     )
-    return redirect(request, "/messages", flash="Saved. It counts from the next check-in on.")
+    preferences.choose(session, customer_id=customer_id, choices=choices, now=now)
+    preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
+    if phone is not None:
+        addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
+    person = contact(session, customer_id)
+    spoken = preferences.language_for(session, person) if person else "en"
+    return redirect(request, "/messages/preferences", flash=CATALOGUE[spoken]["saved"])
+
+
+@router.get("/unsubscribe/{token}", dependencies=[Allowed("engagement.unsubscribe")])
+def ask_unsubscribe(request: Request, token: str, session: DbSession, settings: Settings) -> Response:
+    """Asks: a mailbox that looks at every link unsubscribes nobody."""
+    return _unsubscribe_page(request, session, links.read(settings.link_key, token), is_done=False)
+
+
+@router.post("/unsubscribe/{token}", dependencies=[Allowed("engagement.unsubscribe")])
+def unsubscribe(request: Request, token: str, session: DbSession, settings: Settings) -> Response:
+    """Unsubscribes, whoever posts: the page's button, or a mailbox by RFC 8058. Again is as good as once."""
+    about = links.read(settings.link_key, token)
+    preferences.choose(
+        session, customer_id=about.customer_id, choices={(about.channel, about.purpose): False},
+        source="unsubscribe", now=datetime.now(UTC),
+    )  # fmt: skip
+    return _unsubscribe_page(request, session, about, is_done=True)
+
+
+def _unsubscribe_page(request: Request, session: DbSession, about: links.Subscription, *, is_done: bool) -> Response:
+    person = contact(session, about.customer_id)
+    language = preferences.language_for(session, person) if person else "en"
+    return render(
+        request, "engagement/unsubscribe.html", words=CATALOGUE[language], language=language, about=about,
+        is_done=is_done,
+    )  # fmt: skip
+
+
+@router.get("/staff/announcements", dependencies=[Allowed("engagement.announce")])
+def announcements_page(request: Request, session: DbSession) -> Response:
+    """The form, and what was sent before."""
+    return render(
+        request, "engagement/announcements.html", found=announcements.recent(session), segments=announcements.SEGMENTS
+    )
+
+
+@router.post("/staff/announcements", dependencies=[Allowed("engagement.announce")])
+def announce(
+    request: Request,
+    author_id: CurrentAccount,
+    session: DbSession,
+    segment: Annotated[str, Form()] = "",
+    subject: Annotated[str, Form()] = "",
+    body: Annotated[str, Form()] = "",
+) -> Response:
+    """Send it to everybody in the segment who lets us."""
+    row = announcements.announce(
+        session, author_id=author_id, segment=segment, subject=subject, body=body, now=datetime.now(UTC)
+    )
+    return redirect(request, "/staff/announcements", flash=f"On its way to {row.recipients} people who allow it.")
 
 
 def _time(value: str) -> time | None:

@@ -10,7 +10,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
-from operational_api.engagement import public
+from operational_api.engagement import hooks, outreach, public
 from operational_api.engagement.schemas import (
     LeadCreate,
     LeadReceipt,
@@ -23,14 +23,15 @@ from operational_api.engagement.schemas import (
 )
 from operational_api.engagement.service import leads, preferences, threads
 
-router = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
+router = APIRouter()
+api = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@router.get("/threads", dependencies=[Allowed("engagement.read_threads")])
+@api.get("/threads", dependencies=[Allowed("engagement.read_threads")])
 def list_threads(
     coach_id: CurrentAccount, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ThreadRead]:
@@ -39,7 +40,7 @@ def list_threads(
     return Page(items=[ThreadRead.of(one, coach_id) for one in found], next_cursor=next_cursor)
 
 
-@router.get("/threads/{customer_id}/messages", dependencies=[Allowed("engagement.read_messages")])
+@api.get("/threads/{customer_id}/messages", dependencies=[Allowed("engagement.read_messages")])
 def list_messages(
     customer_id: UUID, principal: CurrentPrincipal, session: DbSession, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MessageRead]:
@@ -50,7 +51,7 @@ def list_messages(
     return Page(items=[MessageRead.of(one, people) for one in found], next_cursor=next_cursor)
 
 
-@router.post("/threads/{customer_id}/messages", status_code=201, dependencies=[Allowed("engagement.send_message")])
+@api.post("/threads/{customer_id}/messages", status_code=201, dependencies=[Allowed("engagement.send_message")])
 def create_message(
     customer_id: UUID, body: MessageCreate, principal: CurrentPrincipal, session: DbSession
 ) -> MessageRead:
@@ -58,26 +59,31 @@ def create_message(
     return public.write_message(session, principal, customer_id=customer_id, body=body.body, now=_now())
 
 
-@router.post("/threads/{customer_id}/read", dependencies=[Allowed("engagement.send_message")])
+@api.post("/threads/{customer_id}/read", dependencies=[Allowed("engagement.send_message")])
 def read_thread(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ReadReceipt:
     """Everything sent to the reader is read."""
     return public.mark_thread_read(session, principal, customer_id=customer_id, now=_now())
 
 
-@router.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])
+@api.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])
 def read_preferences(customer_id: CurrentAccount, session: DbSession) -> PreferencesRead:
     """What the customer allows."""
     return PreferencesRead.of(preferences.preferences_of(session, customer_id))
 
 
-@router.put("/preferences", dependencies=[Allowed("engagement.set_preferences")])
+@api.put("/preferences", dependencies=[Allowed("engagement.set_preferences")])
 def write_preferences(body: PreferencesWrite, principal: CurrentPrincipal, session: DbSession) -> PreferencesRead:
     """Change what the customer allows."""
     return public.set_preferences(session, principal, body, now=_now())
 
 
-@router.post("/leads", status_code=202, dependencies=[Allowed("engagement.leave_lead")])
+@api.post("/leads", status_code=202, dependencies=[Allowed("engagement.leave_lead")])
 def create_lead(body: LeadCreate, session: DbSession) -> LeadReceipt:
     """A guest asks to be contacted."""
     leads.capture_lead(session, **body.model_dump(), now=_now())
     return LeadReceipt()
+
+
+router.include_router(api)
+router.include_router(outreach.api)
+router.include_router(hooks.hooks)

@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.service.contacts import Contact
@@ -98,3 +98,126 @@ class LeadReceipt(BaseModel):
     """Thanks; nothing is said about whether the address was known."""
 
     state: Literal["received"] = "received"
+
+
+Short = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
+
+
+class TemplateWrite(BaseModel):
+    """Words to use again; `{{first_name}}`, `{{full_name}}` and `{{coach_name}}` are filled in for each client."""
+
+    name: Annotated[str, Field(max_length=60, pattern=NO_NUL)]
+    body: Short
+
+
+class TemplateRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    body: str
+    updated_at: datetime
+
+
+class FilledTemplate(BaseModel):
+    """A template as one client would read it; `problem` says why it cannot be sent to them, `body` is null then."""
+
+    id: UUID
+    name: str
+    body: str | None
+    problem: str | None
+
+
+class ScheduledCreate(BaseModel):
+    """`local_at` is a time on the recipient's wall clock, without an offset."""
+
+    body: Short
+    local_at: NaiveDatetime
+
+
+class ScheduledRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    customer_id: UUID
+    body: str
+    local_at: datetime
+    time_zone: str
+    send_at: datetime
+    status: str
+
+
+class AttachmentCreate(BaseModel):
+    """A file of 10 MB at most, base64, and words that go with it. What it is, its content says."""
+
+    name: Annotated[str, Field(max_length=200, pattern=NO_NUL)]
+    content: Annotated[Base64Bytes, Field(max_length=15_000_000)]
+    body: Short = ""
+
+
+class AttachmentRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    message_id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
+
+
+class FileLink(BaseModel):
+    """An address that opens one file for who asked, for five minutes."""
+
+    url: str
+    expires_at: datetime
+
+
+class AnnouncementCreate(BaseModel):
+    segment: Literal["everybody", "active", "trial", "at_risk", "churned"]
+    subject: Annotated[str, Field(max_length=120, pattern=NO_NUL)]
+    body: Short
+
+
+class AnnouncementRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    segment: str
+    subject: str
+    body: str
+    recipients: int
+    created_at: datetime
+
+
+class PushKeys(BaseModel):
+    p256dh: Annotated[str, Field(min_length=80, max_length=100, pattern=r"^[\w-]+=*$")]
+    auth: Annotated[str, Field(min_length=20, max_length=30, pattern=r"^[\w-]+=*$")]
+
+
+class BrowserCreate(BaseModel):
+    """A browser's push subscription, as `PushSubscription.toJSON()` tells it."""
+
+    endpoint: Annotated[str, Field(max_length=1000, pattern=NO_NUL)]
+    keys: PushKeys
+
+
+class AppCreate(BaseModel):
+    """A phone's app, by its FCM token."""
+
+    token: Annotated[str, Field(min_length=10, max_length=500, pattern=r"^[\w:-]+$")]
+
+
+class DeviceEnd(BaseModel):
+    """The endpoint of a browser's subscription, or an app's token."""
+
+    endpoint: Annotated[str, Field(max_length=1000, pattern=NO_NUL)]
+
+
+class DeviceReceipt(BaseModel):
+    state: Literal["subscribed", "unsubscribed"]
+
+
+class EventReceipt(BaseModel):
+    """Taken."""
+
+    state: Literal["taken"] = "taken"

@@ -22,6 +22,7 @@ FIELD, HEADER = "csrf_token", "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OPEN_TO_PROGRAMS = (
     "/webhooks/", "/oidc/token", "/oidc/revoke", "/oidc/introspect", "/oidc/userinfo", "/gateway/csp-reports",
+    "/unsubscribe/",
 )  # fmt: skip
 """Paths whose callers authenticate with every request and never by a cookie."""
 LARGEST_FORM_BYTES = 12 * 1024 * 1024

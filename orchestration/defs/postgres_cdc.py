@@ -20,6 +20,8 @@ CAPTURED = {
     "identity": ("accounts",),
     "commerce": (
         "checkout_sessions", "customers", "disputes", "invoices", "ledger_journals", "ledger_lines", "payments",
+        "finding_resolutions", "provider_movements", "provider_payouts", "reconciliation_findings",
+        "reconciliation_runs",
         "plan_prices", "plans", "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
     ),
     "training": (
@@ -29,10 +31,13 @@ CAPTURED = {
     ),
     "scheduling": (
         "availability_exceptions", "availability_rules", "booking_moves", "booking_terms", "bookings", "coaches",
-        "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots", "time_off",
+        "desk_locations", "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots", "time_off",
         "waitlist_entries",
     ),
-    "engagement": ("contact_preferences", "leads", "messages", "outgoing_emails"),
+    "engagement": (
+        "announcements", "attachments", "channel_choices", "contact_preferences", "leads", "lifecycle_facts",
+        "lifecycle_stages", "message_templates", "messages", "outgoing_emails", "scheduled_messages", "suppressions",
+    ),
     "automation": ("churn_scores", "rules", "runs"),
     "compliance": ("consents", "exports"),
     "integrations": ("connector_runs", "connectors", "wearable_links", "wearable_payloads"),

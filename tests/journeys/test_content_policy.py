@@ -29,7 +29,7 @@ PASSWORD = "correct horse battery"
 GUEST = ("/", "/plans", "/book", "/signup", "/login", "/reset-password", "/offline", "/design", "/api/docs", "/nothing")
 CUSTOMER = (
     "/home", "/book", "/bookings", "/training", "/training/log", "/progress", "/messages", "/membership", "/account",
-    "/privacy", "/devices",
+    "/privacy", "/devices", "/messages/preferences",
 )  # fmt: skip
 STAFF = (
     "/staff",

@@ -125,6 +125,12 @@ ROLES_OF: dict[str, str] = {
     "scheduling.manage_classes": f"{COACHES} admin",
     "scheduling.manage_studio": "lead_coach admin",
     "scheduling.waive_fee": "lead_coach front_desk admin",
+    "engagement.receive_webhook": EVERYBODY,
+    "engagement.unsubscribe": EVERYBODY,
+    "engagement.open_attachment_file": EVERYBODY,
+    "engagement.keep_templates": COACHES,
+    "engagement.schedule_message": COACHES,
+    "engagement.announce": "admin",
 }
 
 
@@ -190,20 +196,54 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "compliance.read_readings": ("GET /api/compliance/readings",),
     "engagement.leave_lead": ("POST /api/engagement/leads",),
-    "engagement.read_messages": ("GET /api/engagement/threads/{customer_id}/messages",),
+    "engagement.read_messages": (
+        "GET /api/engagement/threads/{customer_id}/messages",
+        "GET /api/engagement/threads/{customer_id}/attachments",
+        "POST /api/engagement/attachments/{attachment_id}/link",
+    ),
+    "engagement.receive_webhook": (
+        "POST /webhooks/sendgrid",
+        "POST /webhooks/twilio",
+        "POST /webhooks/twilio/status",
+    ),
+    "engagement.unsubscribe": ("GET /unsubscribe/{token}", "POST /unsubscribe/{token}"),
+    "engagement.open_attachment_file": ("GET /api/engagement/attachment-files/{attachment_id}",),
+    "engagement.keep_templates": (
+        "GET /api/engagement/templates",
+        "POST /api/engagement/templates",
+        "DELETE /api/engagement/templates/{template_id}",
+    ),
+    "engagement.schedule_message": (
+        "GET /api/engagement/threads/{customer_id}/templates",
+        "GET /api/engagement/threads/{customer_id}/scheduled",
+        "POST /api/engagement/threads/{customer_id}/scheduled",
+        "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation",
+    ),
+    "engagement.announce": (
+        "GET /api/engagement/announcements",
+        "POST /api/engagement/announcements",
+        "GET /staff/announcements",
+        "POST /staff/announcements",
+    ),
     "engagement.read_threads": ("GET /api/engagement/threads",),
     "engagement.send_message": (
         "POST /api/engagement/threads/{customer_id}/messages",
         "POST /api/engagement/threads/{customer_id}/read",
+        "POST /api/engagement/threads/{customer_id}/attachments",
     ),
     "engagement.set_preferences": (
         "GET /api/engagement/preferences",
         "PUT /api/engagement/preferences",
         "POST /messages/preferences",
+        "GET /messages/preferences",
+        "POST /api/engagement/devices/browsers",
+        "POST /api/engagement/devices/apps",
+        "POST /api/engagement/devices/removals",
     ),
     "engagement.talk": (
         "GET /messages",
         "GET /messages/latest",
+        "GET /messages/files/{attachment_id}",
         "POST /messages",
     ),
     "gateway.ask_graph": ("POST /api/graphql",),
@@ -741,6 +781,19 @@ OBJECTS: dict[str, Object] = {
     "POST /classes/{slot_id}/cancel": Object("class", "coach", "lead_coach admin", form={"scope": "one"}),
     "GET /api/scheduling/terms": Object("coach", "coach", CANCELLED, at="query.coach_id"),
     "PUT /api/scheduling/terms": Object("coach", "coach", "lead_coach admin", at="query.coach_id", body={}),
+    "GET /api/engagement/threads/{customer_id}/attachments": Object("customer", "customer coach", "admin"),
+    "POST /api/engagement/threads/{customer_id}/attachments": Object(
+        "customer", "customer coach", body={"name": "a.pdf", "content": "JVBERi0xLjQK"}
+    ),
+    "POST /api/engagement/attachments/{attachment_id}/link": Object("attachment", "customer coach", "admin"),
+    "GET /messages/files/{attachment_id}": Object("attachment", "customer"),
+    "GET /api/engagement/threads/{customer_id}/templates": Object("customer", "coach"),
+    "GET /api/engagement/threads/{customer_id}/scheduled": Object("customer", "coach"),
+    "POST /api/engagement/threads/{customer_id}/scheduled": Object(
+        "customer", "coach", body={"body": "Hi", "local_at": "NEXT_MONTH"}
+    ),
+    "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation": Object("scheduled", "coach"),
+    "DELETE /api/engagement/templates/{template_id}": Object("wording", "coach"),
 }
 """Routes whose id names something of one person."""
 
@@ -785,6 +838,8 @@ NOBODYS = {
     "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
+    "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link
+    "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -26,6 +26,7 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.automation.models import Run
 from operational_api.core.policy import Gate, may
 from operational_api.core.principal import ROLES
+from operational_api.engagement.models import Attachment, Message, MessageTemplate, ScheduledMessage
 from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
 from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
@@ -148,7 +149,21 @@ class World:
                 id=new_id(), rule_id=rule.id, customer_id=client.id, coach_id=coach.id, arm="treatment",
                 status="dismissed", suggested_message="Hi", started_at=now, decided_at=now, decided_by=coach.id,
             )  # fmt: skip
-            session.add_all([injury, link, run, dismissed])
+            talk = Message(
+                id=new_id(), customer_id=client.id, sender_id=client.id, recipient_id=coach.id, body="Hi", sent_at=now
+            )
+            later = ScheduledMessage(
+                id=new_id(), customer_id=client.id, sender_id=coach.id, body="Hi", local_at=now.replace(tzinfo=None),
+                time_zone="UTC", send_at=now + timedelta(days=1),
+            )  # fmt: skip
+            words = MessageTemplate(id=new_id(), owner_id=coach.id, name="Hello", body="Hi", updated_at=now)
+            session.add_all([injury, link, run, dismissed, talk, later, words])
+            session.flush()
+            file = Attachment(
+                id=new_id(), customer_id=client.id, message_id=talk.id, uploader_id=client.id, name="a.pdf",
+                media_type="application/pdf", size_bytes=1, created_at=now,
+            )  # fmt: skip
+            session.add(file)
             booking = make_booking(session, slot=slot, customer_id=client.id)
             done = make_workout(session, client=client, status="completed", completed_at=now, scheduled_on=now.date())
             planned = make_workout(session, client=client, programme=programme)
@@ -158,6 +173,7 @@ class World:
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
                 "template": template, **make_wellbeing(session, client=client),
                 "class": make_slot(session, coach=coach, capacity=4, starts_at=now + timedelta(days=9)),
+                "attachment": file, "scheduled": later, "wording": words,
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)
@@ -212,6 +228,7 @@ class World:
             "NEW": str(new_id()),
             "CLIENT": str(self.ids["customer"][0]),
             "TEMPLATE": str(self.ids["template"][0]),
+            "NEXT_MONTH": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT12:00:00"),
             "TODAY": datetime.now(UTC).date().isoformat(),
         }
         return made.get(body, body) if isinstance(body, str) else body

@@ -1,151 +1,194 @@
-"""E-mail by SMTP: takes what is queued, renders it, hands it to the server, remembers the answer.
+"""E-mail by SMTP or by SendGrid's API: the same bytes of subject, text, HTML and files by either.
 
-A message is sent while its row is locked and marked in the same transaction, so of many workers one sends it. A crash
-after the server's "250" and before our commit sends it once more: SMTP knows no idempotency key. Each crash can
-double one message only, the one in hand, and the copy carries the same Message-ID (the row's id), by which mailboxes
-recognise it. Nothing is ever lost: what is not marked sent is sent again.
+`compose` makes the message, for the preview and for the wire. SMTP and SendGrid know no idempotency key: a crash
+between their yes and our commit sends the one in hand once more, under the same Message-ID, by which mailboxes know it.
 """
 
+import base64
 import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, SecretStr
-from sqlalchemy import select
-from sqlalchemy.orm import Session, sessionmaker
+import httpx
 
-from contracts.telemetry import get_logger, trace
-from operational_api.core import failpoints
-from operational_api.core.retries import RetryPolicy, told
-from operational_api.engagement.channels.rendering import render
-from operational_api.engagement.models import OutgoingEmail
-from operational_api.engagement.service.emails import SECRET_VALUES
-
-log = get_logger(__name__)
-SmtpSecurity = Literal["plain", "starttls", "tls"]
-RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
-"""About ten hours: greylisting and full mailboxes pass, a wrong address is refused for good at once."""
+from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Refused, Sender, TryAgain, Unavailable
+from operational_api.engagement.settings import ChannelSettings
 
 
-class SmtpSettings(BaseModel):
-    """How to reach the mail server; the fields of `WorkerSettings` that concern it."""
+class _Policy(EmailPolicy):
+    """Leaves long addresses on one line: to fold them they would be encoded, and no mailbox reads them then."""
 
-    public_url: str
-    smtp_host: str
-    smtp_port: int
-    smtp_security: SmtpSecurity
-    smtp_username: str
-    smtp_password: SecretStr
-    mail_from: str
+    def fold(self, name: str, value: Any) -> str:
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: {value}\r\n"
+        folded: str = super().fold(name, value)
+        return folded
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if name.lower() == "list-unsubscribe":
+            return self.fold(name, value).encode()
+        return super().fold_binary(name, value)
 
 
-class Mailer:
-    """Sends queued e-mails. One per loop: it keeps one connection open while there is more to send."""
+POLICY = _Policy(linesep="\r\n")
 
-    def __init__(self, sessions: sessionmaker[Session], settings: SmtpSettings) -> None:
-        self._sessions, self._settings = sessions, settings
-        self._domain = parseaddr(settings.mail_from)[1].rpartition("@")[2] or "localhost"
 
-    def send_due(self) -> bool:
-        """Send all that is due, over one connection.
+def gateway(settings: ChannelSettings) -> Gateway:
+    """The provider that the settings name."""
+    return SendGridGateway(settings) if settings.email_provider == "sendgrid" else SmtpGateway(settings)
 
-        Returns:
-            False: nothing is left to do at once.
 
-        Raises:
-            OSError: the mail server cannot be reached. Nothing was tried, so no message is nearer to giving up.
-        """
-        if not self._is_any_due():
-            return False
-        with self._server() as server:
-            while self._send_next(server):
-                pass
-        return False
+def headers_of(message: Ready, mail_from: str) -> dict[str, str]:
+    """Headers beside those of every e-mail: who it is again, and how to get out of it with one click (RFC 8058)."""
+    domain = parseaddr(mail_from)[1].rpartition("@")[2] or "localhost"
+    found = {
+        "Message-ID": f"<{message.id}@{domain}>",
+        "Auto-Submitted": "auto-generated",
+        "X-Plyo-Template": message.template,
+    }
+    if message.unsubscribe_url:
+        found["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+        found["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return found
 
-    def _is_any_due(self) -> bool:
-        with self._sessions() as session:
-            return session.scalar(_due(datetime.now(UTC))) is not None
 
-    def _send_next(self, server: smtplib.SMTP) -> bool:
-        with self._sessions.begin() as session:
-            email = session.scalar(_due(datetime.now(UTC)).with_for_update(skip_locked=True))
-            if email is None:
-                return False
-            email.attempts += 1
-            with trace():
-                try:
-                    server.send_message(self._message(email))
-                except smtplib.SMTPServerDisconnected as error:
-                    _put_back(email, error)
-                    return False
-                except Exception as error:
-                    log.exception("email_failed", email_id=str(email.id), template=email.template)
-                    _put_back(email, error)
-                    return True
-                failpoints.hit("email.before_commit")
-                email.status, email.sent_at, email.last_error = "sent", datetime.now(UTC), None
-                email.context = {key: value for key, value in email.context.items() if key not in SECRET_VALUES}
-                log.info("email_sent", email_id=str(email.id), template=email.template, attempt=email.attempts)
-        failpoints.hit("email.after_commit")
-        return True
+def compose(message: Ready, mail_from: str) -> EmailMessage:
+    """The e-mail, to the byte the same for the same message: nothing in it depends on when or how often it is made."""
+    email = EmailMessage(policy=POLICY)
+    email["From"] = mail_from
+    email["To"] = message.recipient
+    email["Subject"] = message.rendered.subject
+    email["Date"] = format_datetime(message.created_at)
+    for name, value in headers_of(message, mail_from).items():
+        email[name] = value
+    email.set_content(message.rendered.text)
+    email.add_alternative(message.rendered.html, subtype="html")
+    for name, mime_type, content in message.rendered.attachments:
+        email.add_attachment(content, subtype=mime_type.split("/")[1], filename=name)
+    email["Content-Language"] = message.language
+    for number, part in enumerate(one for one in email.walk() if one.is_multipart()):
+        part.set_boundary(f"=_plyo_{message.id.hex}_{number}")
+    return email
 
-    def _message(self, email: OutgoingEmail) -> EmailMessage:
-        rendered = render(email.template, email.context, public_url=self._settings.public_url)
-        message = EmailMessage()
-        message["From"] = self._settings.mail_from
-        message["To"] = email.recipient
-        message["Subject"] = rendered.subject
-        message["Date"] = format_datetime(datetime.now(UTC))
-        message["Message-ID"] = f"<{email.id}@{self._domain}>"
-        message["Auto-Submitted"] = "auto-generated"
-        message["X-Plyo-Template"] = email.template
-        message.set_content(rendered.text)
-        message.add_alternative(rendered.html, subtype="html")
-        for name, mime_type, content in rendered.attachments:
-            message.add_attachment(content, subtype=mime_type.split("/")[1], filename=name)
-        return message
+
+@dataclass(frozen=True, slots=True)
+class SmtpGateway:
+    """A mail server."""
+
+    settings: ChannelSettings
+    may_double: bool = False
 
     @contextmanager
-    def _server(self) -> Iterator[smtplib.SMTP]:
-        settings = self._settings
+    def opened(self) -> Iterator[Sender]:
+        """One connection for all that is due."""
+        settings = self.settings
         where = {"host": settings.smtp_host, "port": settings.smtp_port, "timeout": 15}
         context = ssl.create_default_context()
-        if settings.smtp_security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(**where, context=context)  # type: ignore[arg-type]
-        else:
-            server = smtplib.SMTP(**where)  # type: ignore[arg-type]
-        with server:
+        try:
+            if settings.smtp_security == "tls":
+                server: smtplib.SMTP = smtplib.SMTP_SSL(**where, context=context)  # type: ignore[arg-type]
+            else:
+                server = smtplib.SMTP(**where)  # type: ignore[arg-type]
             if settings.smtp_security == "starttls":
                 server.starttls(context=context)
             if settings.smtp_username:
                 server.login(settings.smtp_username, settings.smtp_password.get_secret_value())
-            yield server
+        except (OSError, smtplib.SMTPException) as error:
+            raise Unavailable(f"mail server: {error}") from error
+        try:
+            yield _SmtpSender(server, settings.mail_from)
+        finally:
+            try:
+                server.quit()
+            except (OSError, smtplib.SMTPException):
+                server.close()
 
 
-def _due(now: datetime):  # type: ignore[no-untyped-def]
-    return (
-        select(OutgoingEmail)
-        .where(OutgoingEmail.status == "queued", OutgoingEmail.next_attempt_at <= now)
-        .order_by(OutgoingEmail.next_attempt_at)
-        .limit(1)
-    )
+@dataclass(frozen=True, slots=True)
+class _SmtpSender:
+    server: smtplib.SMTP
+    mail_from: str
+
+    def send(self, message: Ready) -> Receipt:
+        try:
+            self.server.send_message(compose(message, self.mail_from))
+        except smtplib.SMTPServerDisconnected as error:
+            raise TryAgain(f"SMTPServerDisconnected: {error}") from error
+        except smtplib.SMTPRecipientsRefused as error:
+            told = "; ".join(f"{code} {text!r}" for code, text in error.recipients.values())
+            if all(code >= 500 for code, _ in error.recipients.values()):
+                raise Refused("rejected", told, dead="bounce") from error
+            raise TryAgain(told) from error
+        except smtplib.SMTPResponseException as error:
+            if error.smtp_code >= 500:
+                raise Refused("rejected", f"{error.smtp_code} {error.smtp_error!r}") from error
+            raise TryAgain(f"{error.smtp_code} {error.smtp_error!r}") from error
+        except (OSError, ValueError) as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
+        return Receipt()
 
 
-def _put_back(email: OutgoingEmail, error: Exception) -> None:
-    email.last_error = told(error)
-    email.next_attempt_at = datetime.now(UTC) + RETRY.delay(email.attempts)
-    if RETRY.is_last(email.attempts) or _is_final(error):
-        email.status = "failed"
-        log.error("email_given_up", email_id=str(email.id), template=email.template, error=email.last_error)
+@dataclass(frozen=True, slots=True)
+class SendGridGateway:
+    """SendGrid's API, version 3."""
+
+    settings: ChannelSettings
+    may_double: bool = False
+
+    @contextmanager
+    def opened(self) -> Iterator[Sender]:
+        """A client that keeps its connection."""
+        key = self.settings.sendgrid_api_key.get_secret_value()
+        with httpx.Client(
+            base_url=self.settings.sendgrid_base_url, headers={"Authorization": f"Bearer {key}"}, timeout=15
+        ) as client:
+            yield _SendGridSender(client, self.settings.mail_from)
 
 
-def _is_final(error: Exception) -> bool:
-    """Whether the server said that it will never take this message (a 5xx answer)."""
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(code >= 500 for code, _ in error.recipients.values())
-    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
+@dataclass(frozen=True, slots=True)
+class _SendGridSender:
+    client: httpx.Client
+    mail_from: str
+
+    def send(self, message: Ready) -> Receipt:
+        try:
+            answer = self.client.post("/v3/mail/send", json=self._document(message))
+        except httpx.ConnectError as error:
+            raise Unavailable(f"SendGrid: {error}") from error
+        except httpx.TransportError as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
+        if answer.status_code in (401, 403, 429, 503):
+            raise Unavailable(f"SendGrid answered {answer.status_code}")
+        if answer.status_code >= 500:
+            raise TryAgain(f"SendGrid answered {answer.status_code}")
+        if answer.status_code >= 400:
+            raise Refused("rejected", f"{answer.status_code} {answer.text[:300]}")
+        return Receipt(answer.headers.get("X-Message-Id"))
+
+    def _document(self, message: Ready) -> dict[str, Any]:
+        name, address = parseaddr(self.mail_from)
+        rendered = message.rendered
+        document: dict[str, Any] = {
+            "personalizations": [{"to": [{"email": message.recipient}]}],
+            "from": {"email": address, "name": name} if name else {"email": address},
+            "subject": rendered.subject,
+            "content": [
+                {"type": "text/plain", "value": rendered.text}, {"type": "text/html", "value": rendered.html},
+            ],
+            "headers": headers_of(message, self.mail_from),
+            "custom_args": {"plyo_message_id": str(message.id)},
+            # Whether a picture was fetched says nothing of a person; links stay as they were written.
+            "tracking_settings": {"open_tracking": {"enable": False}, "click_tracking": {"enable": False}},
+        }  # fmt: skip
+        if rendered.attachments:
+            document["attachments"] = [
+                {"filename": name, "type": kind, "content": base64.b64encode(content.encode()).decode()}
+                for name, kind, content in rendered.attachments
+            ]
+        return document

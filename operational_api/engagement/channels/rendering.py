@@ -1,7 +1,9 @@
 """Turns a template and its context into subject, text, HTML and attachments. Sends nothing, looks nothing up.
 
-Each e-mail is one Jinja file, rendered twice: with `layout.txt` and `ui.txt` as text, with `layout.html` and `ui.html`
-as HTML (escaped). Links start at the public address, times are shown in the reader's zone, money in its currency.
+Each message is one Jinja file, rendered three times: with `layout.txt` and `ui.txt` as text, with `layout.html` and
+`ui.html` as HTML (escaped), with `layout.short` as what fits a phone's lock screen. A language other than English has a
+folder of its own; what is not in it is said in English. Links start at the public address, times are shown in the
+reader's zone, money in its currency. Previews show what this makes, and so do all channels.
 """
 
 import textwrap
@@ -18,51 +20,88 @@ from contracts.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An e-mail as it will leave. `attachments`: (file name, MIME type, content)."""
+    """A message as it will leave. `short`: one line; `attachments`: (file name, MIME type, content)."""
 
     subject: str
     text: str
     html: str
+    short: str = ""
     attachments: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def local_time(value: str, time_zone: str) -> str:
+LANGUAGES = {"en": "English", "vi": "Tiếng Việt"}
+"""Languages that everything exists in, by their own names."""
+_FRAME = {
+    "en": {
+        "why": "You get this because you have a Plyo account.", "unsubscribe": "Unsubscribe",
+        "preferences": "Choose what you get",
+    },
+    "vi": {
+        "why": "Bạn nhận được thư này vì bạn có tài khoản Plyo.", "unsubscribe": "Hủy đăng ký",
+        "preferences": "Chọn những gì bạn nhận",
+    },
+}  # fmt: skip
+_DAYS_VI = ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật")
+
+
+def language_of(locale: str | None) -> str:
+    """The language of ours that a locale (`vi-VN`) asks for, English where there is none."""
+    found = (locale or "").replace("_", "-").partition("-")[0].lower()
+    return found if found in LANGUAGES else "en"
+
+
+def local_time(value: str, time_zone: str, language: str = "en") -> str:
     """`Tuesday 3 March, 18:00 (Berlin time)` of an ISO 8601 instant."""
     at = datetime.fromisoformat(value).astimezone(ZoneInfo(time_zone))
     city = time_zone.rsplit("/", 1)[-1].replace("_", " ")
+    if language == "vi":
+        return f"{_DAYS_VI[at.weekday()]} {at.day}/{at.month}/{at.year}, {at:%H:%M} (giờ {city})"
     return f"{at:%A} {at.day} {at:%B}, {at:%H:%M} ({city} time)"
 
 
 @cache
-def _environment(kind: str) -> Environment:
+def _environment(kind: str, language: str) -> Environment:
     environment = Environment(
         loader=PackageLoader("operational_api.engagement", "templates/emails"),
-        autoescape=kind == "html",  # noqa: S701 - the other kind is plain text
+        autoescape=kind == "html",  # noqa: S701 - the other kinds are plain text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"layout": f"layout.{kind}", "ui": f"ui.{kind}"}
+    ui = "ui.html" if kind == "html" else "ui.txt"
+    environment.globals |= {"layout": f"layout.{kind}", "ui": ui, "frame": _FRAME[language], "language": language}
     environment.filters |= {
-        "local_time": local_time,
+        "local_time": lambda value, time_zone: local_time(value, time_zone, language),
         "money": lambda amount_minor, currency: str(Money(amount_minor, currency)),
     }
     return environment
 
 
-def render(template: str, context: dict[str, Any], *, public_url: str) -> Rendered:
-    """The e-mail `template` with its values. `name` may be a full name: people are called by the first.
+def render(
+    template: str,
+    context: dict[str, Any],
+    *,
+    public_url: str,
+    language: str = "en",
+    unsubscribe_url: str | None = None,
+) -> Rendered:
+    """The message `template` with its values. `name` may be a full name: people are called by the first.
 
     Args:
         public_url: Base of links, without a trailing slash.
+        unsubscribe_url: Shown at the foot; None where the message cannot be switched off.
     """
-    values = {**context, "public_url": public_url}
+    values = {**context, "public_url": public_url, "unsubscribe_url": unsubscribe_url}
     if words := str(values.get("name", "")).split():
         values["name"] = words[0]
-    text = _environment("txt").get_template(f"{template}.jinja").render(values)
-    subject, _, body = text.strip().partition("\n")
-    html = _environment("html").get_template(f"{template}.jinja").render(values)
-    return Rendered(subject.strip(), _wrapped(body), html, _attachments(template, context))
+    names = [f"{template}.jinja"] if language == "en" else [f"{language}/{template}.jinja", f"{template}.jinja"]
+
+    def made(kind: str) -> str:
+        return _environment(kind, language).select_template(names).render(values)
+
+    subject, _, body = made("txt").strip().partition("\n")
+    short = " ".join(made("short").split())
+    return Rendered(subject.strip(), _wrapped(body), made("html"), short, _attachments(template, context))
 
 
 def _wrapped(text: str) -> str:

@@ -1,14 +1,14 @@
 """Where and in which time zone people are reached: a read-only view that identity's table stands behind.
 
-The view `engagement.contacts` (migration 0010) is all that engagement sees of identity; nothing is copied, so a changed
-or erased address is changed or erased here at once.
+The view `engagement.contacts` (migrations 0010, 0029) is all that engagement sees of identity; nothing is copied, so a
+changed or erased address is changed or erased here at once.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import String, Uuid, column, select, table
+from sqlalchemy import String, Uuid, column, func, select, table
 from sqlalchemy.orm import Session
 
 _contacts = table(
@@ -18,6 +18,7 @@ _contacts = table(
     column("display_name", String),
     column("time_zone", String),
     column("role", String),
+    column("locale", String),
     schema="engagement",
 )
 
@@ -31,6 +32,7 @@ class Contact:
     display_name: str
     time_zone: str
     role: str
+    locale: str = "en"
 
     @property
     def first_name(self) -> str:
@@ -47,3 +49,15 @@ def contacts(session: Session, account_ids: Iterable[UUID]) -> dict[UUID, Contac
 def contact(session: Session, account_id: UUID) -> Contact | None:
     """One contact, or None where the account is unknown or disabled."""
     return contacts(session, [account_id]).get(account_id)
+
+
+def contact_by_email(session: Session, email: str) -> Contact | None:
+    """Whose address this is, or None."""
+    row = session.execute(select(_contacts).where(func.lower(_contacts.c.email) == email.lower())).first()
+    return Contact(**row._mapping) if row else None
+
+
+def all_customers(session: Session) -> list[Contact]:
+    """Every customer with an account that is open."""
+    rows = session.execute(select(_contacts).where(_contacts.c.role == "customer").order_by(_contacts.c.account_id))
+    return [Contact(**row._mapping) for row in rows]

@@ -1,13 +1,21 @@
-"""Asking for an e-mail: which exist, what each needs, and that asking twice sends once. Sending is `channels.email`."""
+"""Asking for a message: which exist, what each needs, and that asking twice sends once. Sending is `channels.dispatch`.
 
+To a person by whatever channel they allow (`queue_message`), or to a bare address by e-mail (`queue_email`).
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.errors import UnknownTemplate
-from operational_api.engagement.models import OutgoingEmail
+from operational_api.engagement.models import OutgoingMessage
+from operational_api.engagement.sending import Channel, Purpose
+from operational_api.engagement.service.contacts import Contact, contact_by_email
+from operational_api.engagement.service.preferences import language_for, languages_for
 
 TEMPLATES: dict[str, frozenset[str]] = {
     name: frozenset(needs.split())
@@ -29,6 +37,9 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "subscription_started": "name is_trial",
         "subscription_cancelled": "name",
         "new_message": "name sender body path",
+        "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
+        "announcement": "name subject body",
+        "confirm_phone": "name",
     }.items()
 }
 """Template name -> the values its context must have. `path` is a path of ours ("/verify-email?token=…"), times are
@@ -41,7 +52,7 @@ SECRET_VALUES = ("path", "code")
 def queue_email(
     session: Session, *, dedupe_key: str, recipient: str, template: str, context: dict[str, Any], now: datetime
 ) -> bool:
-    """Have the worker send an e-mail after this transaction commits.
+    """Have the worker send a transactional e-mail after this transaction commits, in the reader's language.
 
     Args:
         dedupe_key: Names the reason, as in `booking_confirmed:<booking id>`; the second request with it does nothing.
@@ -54,16 +65,101 @@ def queue_email(
     Raises:
         UnknownTemplate: no such template, or a value it needs is missing.
     """
+    reader = contact_by_email(session, recipient)
+    return _queue(
+        session, dedupe_key=dedupe_key, recipient=recipient, template=template, context=context, next_attempt_at=now,
+        language=language_for(session, reader) if reader else "en",
+    )  # fmt: skip
+
+
+def queue_message(
+    session: Session,
+    *,
+    dedupe_key: str,
+    person: Contact,
+    template: str,
+    context: dict[str, Any],
+    purpose: Purpose,
+    channels: Sequence[Channel] = ("email",),
+    now: datetime,
+    send_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> bool:
+    """Have one message reach a person, once, by the first of the channels that can and may carry it.
+
+    Whether it may leave is decided when it is about to: what they want then counts, not what they want now.
+
+    Args:
+        dedupe_key: As for `queue_email`.
+        channels: In order of preference; each further one is for when those before it may not or cannot.
+        send_at: Not before; None is as soon as may be.
+        expires_at: Worth nothing from then on.
+
+    Returns:
+        False when a message with this `dedupe_key` was asked for before.
+
+    Raises:
+        UnknownTemplate: no such template, or a value it needs is missing.
+    """
+    first, *others = channels
+    return _queue(
+        session, dedupe_key=dedupe_key, recipient=person.email if first == "email" else "", template=template,
+        context={"name": person.first_name, **context}, next_attempt_at=send_at or now, channel=first,
+        fallbacks=others, purpose=purpose, customer_id=person.account_id, expires_at=expires_at,
+        language=language_for(session, person),
+    )  # fmt: skip
+
+
+def queue_for_many(
+    session: Session,
+    people: Sequence[Contact],
+    *,
+    dedupe_key: str,
+    template: str,
+    context: dict[str, Any],
+    purpose: Purpose,
+    channels: Sequence[Channel],
+    now: datetime,
+) -> None:
+    """`queue_message` for each of these people, in few statements; the person's id is added to the `dedupe_key`."""
+    _check(template, {"name": "", **context})
+    first, *others = channels
+    languages = languages_for(session, people)
+    rows = [
+        {
+            "dedupe_key": f"{dedupe_key}:{person.account_id}", "template": template, "channel": first,
+            "recipient": person.email if first == "email" else "", "fallbacks": others, "purpose": purpose,
+            "context": {"name": person.first_name, **context}, "customer_id": person.account_id,
+            "language": languages[person.account_id], "next_attempt_at": now,
+        }
+        for person in people
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(OutgoingMessage).on_conflict_do_nothing(), rows)
+
+
+def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
+    """A message that waits is not sent after all; one that has left has left."""
+    session.execute(
+        update(OutgoingMessage)
+        .where(OutgoingMessage.dedupe_key == dedupe_key, OutgoingMessage.status == "queued")
+        .values(status="withheld", reason=reason)
+    )
+
+
+def _check(template: str, context: dict[str, Any]) -> None:
     if template not in TEMPLATES:
         raise UnknownTemplate(f"No e-mail is called {template!r}. There are: {', '.join(sorted(TEMPLATES))}.")
     if missing := TEMPLATES[template] - context.keys():
         raise UnknownTemplate(f"The e-mail {template!r} needs {', '.join(sorted(missing))}.")
+
+
+def _queue(session: Session, *, template: str, context: dict[str, Any], **columns: Any) -> bool:
+    _check(template, context)
     statement = (
-        insert(OutgoingEmail)
-        .values(
-            dedupe_key=dedupe_key, recipient=recipient, template=template, context=context, next_attempt_at=now
-        )
-        .on_conflict_do_nothing(index_elements=[OutgoingEmail.dedupe_key])
-        .returning(OutgoingEmail.id)
-    )  # fmt: skip
+        insert(OutgoingMessage)
+        .values(template=template, context=context, **columns)
+        .on_conflict_do_nothing(index_elements=[OutgoingMessage.dedupe_key])
+        .returning(OutgoingMessage.id)
+    )
     return session.scalar(statement) is not None

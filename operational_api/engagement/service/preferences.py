@@ -1,28 +1,38 @@
-"""What a customer allows and when they want quiet. Asked before every nudge, whatever the channel."""
+"""What a customer allows, by channel and purpose, when they want quiet, and which language they read."""
 
-from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from operational_api.engagement.errors import HalfQuiet, NudgeRefused, NudgesOff, QuietHours, TooManyNudges
-from operational_api.engagement.models import ContactPreference, Message
-from operational_api.engagement.service.contacts import contacts
-
-NUDGES_A_WEEK = 3
-
-
-def is_quiet(local: time, *, quiet_from: time | None, quiet_until: time | None) -> bool:
-    """Whether a local time of day lies in [quiet_from, quiet_until), which may span midnight."""
-    if quiet_from is None or quiet_until is None or quiet_from == quiet_until:
-        return False
-    if quiet_from < quiet_until:
-        return quiet_from <= local < quiet_until
-    return local >= quiet_from or local < quiet_until
+from contracts.events.engagement import ContactChoiceMade
+from operational_api.core.outbox import publish
+from operational_api.engagement.channels.rendering import LANGUAGES, language_of
+from operational_api.engagement.errors import (
+    HalfQuiet,
+    NudgeRefused,
+    NudgesOff,
+    QuietHours,
+    TooManyNudges,
+    UnknownChoice,
+)
+from operational_api.engagement.models import ChannelChoice, ContactPreference, Message
+from operational_api.engagement.sending import (
+    CHANNELS,
+    LOCKED,
+    NUDGES,
+    PURPOSES,
+    WEEK,
+    Channel,
+    Purpose,
+    Wishes,
+    is_quiet,
+    zone_of,
+)
+from operational_api.engagement.service.contacts import Contact, contacts
 
 
 def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, NudgeRefused]:
@@ -37,12 +47,12 @@ def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datet
     }
     zones = {one.account_id: one.time_zone for one in contacts(session, preferences).values()}
     lately = select(Message.customer_id).where(
-        Message.customer_id.in_(ids), Message.kind == "nudge", Message.sent_at > now - timedelta(days=7)
+        Message.customer_id.in_(ids), Message.kind == "nudge", Message.sent_at > now - WEEK
     )
-    lately = lately.group_by(Message.customer_id).having(func.count() >= NUDGES_A_WEEK)
+    lately = lately.group_by(Message.customer_id).having(func.count() >= NUDGES.a_week)
     refusals: dict[UUID, NudgeRefused] = {customer_id: TooManyNudges() for customer_id in session.scalars(lately)}
     for customer_id, allowed in preferences.items():
-        local = now.astimezone(ZoneInfo(zones.get(customer_id, "UTC")))
+        local = now.astimezone(zone_of(zones.get(customer_id, "UTC")))
         if not allowed.allows_nudges:
             refusals[customer_id] = NudgesOff()
         elif is_quiet(local.time(), quiet_from=allowed.quiet_from, quiet_until=allowed.quiet_until):
@@ -83,13 +93,19 @@ def set_preferences(
     quiet_until: time | None,
     now: datetime,
 ) -> ContactPreference:
-    """Store what the customer allows. Takes effect with the next nudge.
+    """Store what the customer allows. Takes effect with the next nudge and the next message.
+
+    What they say of marketing as a whole takes the place of what they said of it by channel.
 
     Raises:
         HalfQuiet: one end of the quiet time without the other.
     """
     if (quiet_from is None) != (quiet_until is None):
         raise HalfQuiet
+    if allows_marketing != preferences_of(session, customer_id).allows_marketing:
+        session.execute(
+            delete(ChannelChoice).where(ChannelChoice.customer_id == customer_id, ChannelChoice.purpose == "marketing")
+        )
     values = {
         "allows_nudges": allows_nudges, "allows_marketing": allows_marketing, "quiet_from": quiet_from,
         "quiet_until": quiet_until, "updated_at": now,
@@ -97,3 +113,85 @@ def set_preferences(
     statement = insert(ContactPreference).values(customer_id=customer_id, **values)
     statement = statement.on_conflict_do_update(index_elements=[ContactPreference.customer_id], set_=values)
     return session.scalars(statement.returning(ContactPreference), execution_options={"populate_existing": True}).one()
+
+
+def choices_of(session: Session, customer_id: UUID) -> dict[tuple[Channel, Purpose], bool]:
+    """What the customer said by channel and purpose; nothing for what they never said."""
+    rows = session.scalars(select(ChannelChoice).where(ChannelChoice.customer_id == customer_id))
+    return {(row.channel, row.purpose): row.is_allowed for row in rows}  # type: ignore[misc]
+
+
+def wishes_of(session: Session, customer_id: UUID, person: Contact | None) -> Wishes:
+    """All that the decision to send asks of a person. Two queries."""
+    row = preferences_of(session, customer_id)
+    return Wishes(
+        choices=choices_of(session, customer_id), allows_marketing=row.allows_marketing, quiet_from=row.quiet_from,
+        quiet_until=row.quiet_until, time_zone=person.time_zone if person else "UTC",
+    )  # fmt: skip
+
+
+def choose(
+    session: Session,
+    *,
+    customer_id: UUID,
+    choices: Mapping[tuple[Channel, Purpose], bool],
+    source: str = "preferences",
+    now: datetime,
+) -> None:
+    """Store yes or no for channels and purposes, and announce what changes. The one that is locked is left alone.
+
+    Args:
+        source: Where it was said: preferences, unsubscribe or stop.
+
+    Raises:
+        UnknownChoice: no such channel or purpose.
+    """
+    before = wishes_of(session, customer_id, None)
+    for (channel, purpose), is_allowed in choices.items():
+        if channel not in CHANNELS or purpose not in PURPOSES:
+            raise UnknownChoice
+        if (channel, purpose) == LOCKED or before.choices.get((channel, purpose)) is is_allowed:
+            continue
+        values = {"is_allowed": is_allowed, "decided_at": now}
+        statement = insert(ChannelChoice).values(customer_id=customer_id, channel=channel, purpose=purpose, **values)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[ChannelChoice.customer_id, ChannelChoice.channel, ChannelChoice.purpose], set_=values
+            )
+        )
+        if before.allows(channel, purpose) is not is_allowed:
+            event = ContactChoiceMade(
+                occurred_at=now, customer_id=customer_id, channel=channel, purpose=purpose, is_allowed=is_allowed,
+                source=source,
+            )  # fmt: skip
+            publish(session, event)
+
+
+def speak(session: Session, *, customer_id: UUID, language: str | None, now: datetime) -> None:
+    """Have messages come in this language; None follows the account.
+
+    Raises:
+        UnknownChoice: none that we speak.
+    """
+    if language is not None and language not in LANGUAGES:
+        raise UnknownChoice
+    values = {"language": language, "updated_at": now}
+    statement = insert(ContactPreference).values(customer_id=customer_id, **values)
+    statement = statement.on_conflict_do_update(index_elements=[ContactPreference.customer_id], set_=values)
+    session.scalars(statement.returning(ContactPreference), execution_options={"populate_existing": True}).one()
+
+
+def language_for(session: Session, person: Contact) -> str:
+    """The language this person is written to in."""
+    row = session.get(ContactPreference, person.account_id)
+    return (row.language if row else None) or language_of(person.locale)
+
+
+def languages_for(session: Session, people: Iterable[Contact]) -> dict[UUID, str]:
+    """The language each of these is written to in. One query."""
+    locales = {one.account_id: one.locale for one in people}
+    said = select(ContactPreference.customer_id, ContactPreference.language).where(
+        ContactPreference.customer_id.in_(locales), ContactPreference.language.is_not(None)
+    )
+    chosen = {customer_id: language for customer_id, language in session.execute(said) if language}
+    return {account_id: chosen.get(account_id) or language_of(locale) for account_id, locale in locales.items()}

@@ -14,7 +14,8 @@ from operational_api.core.paging import after, cut
 from operational_api.core.policy import Resource, require
 from operational_api.core.principal import Principal
 from operational_api.engagement.errors import NoCoachYet, ThreadNotFound
-from operational_api.engagement.models import Message
+from operational_api.engagement.models import Attachment, Message
+from operational_api.engagement.service.attachments import attach
 from operational_api.engagement.service.contacts import Contact, contacts
 from operational_api.engagement.service.messages import send_message
 from operational_api.training import public as training
@@ -115,6 +116,20 @@ def write(session: Session, *, thread: Conversation, sender_id: UUID, body: str,
         session, customer_id=thread.customer_id, sender_id=sender_id, recipient_id=recipient_id, kind="chat",
         body=body, now=now,
     )  # fmt: skip
+
+
+def write_with_file(
+    session: Session, *, thread: Conversation, sender_id: UUID, body: str, name: str, content: bytes, now: datetime
+) -> Attachment:
+    """A chat message with a file; without words the file's name stands for them.
+
+    Raises:
+        NoCoachYet: a customer without a coach writes.
+        MessageRejected: too long.
+        FileRejected: too large, or of a kind that is not taken.
+    """
+    message = write(session, thread=thread, sender_id=sender_id, body=body.strip() or name or "File", now=now)
+    return attach(session, message=message, name=name, content=content, now=now)
 
 
 def mark_read(session: Session, *, customer_id: UUID, reader_id: UUID, now: datetime) -> int:

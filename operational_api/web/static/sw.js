@@ -7,7 +7,7 @@ const SHELL = "shell-__VERSION__";
 const PERSON = "person-";
 const PUBLIC = "pages-public";
 const FILES = __FILES__;
-const NOT_OURS = /^\/(api|oidc|auth|coach|admin|dagster|mailbox|webhooks|gateway|login|signup|verify-email|reset-password|live|ready|\.well-known|bookings\/[\w-]+\/calendar)(\/|$)/;
+const NOT_OURS = /^\/(api|oidc|auth|coach|admin|dagster|mailbox|webhooks|gateway|login|signup|verify-email|reset-password|live|ready|\.well-known|bookings\/[\w-]+\/calendar|unsubscribe|messages\/files)(\/|$)/;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -49,4 +49,26 @@ self.addEventListener("fetch", (event) => {
   } else if (event.request.mode === "navigate") {
     event.respondWith(page(event.request));
   }
+});
+
+// A push says what happened and where it leads. A copy of it has the same tag: it takes the first one's place, silently.
+self.addEventListener("push", (event) => {
+  let told = {};
+  try { told = event.data?.json() ?? {}; } catch { /* not from us: shown as nothing in particular */ }
+  event.waitUntil(self.registration.showNotification(told.title || "Plyo", {
+    body: told.body || "", tag: told.tag || "plyo", lang: told.lang || "en", renotify: false,
+    icon: "/static/icon-192.png", badge: "/static/icon-192.png", data: { url: told.url || "/home" },
+  }));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const target = new URL(event.notification.data?.url ?? "/home", self.location.origin);
+  if (target.origin !== self.location.origin) return;
+  event.waitUntil((async () => {
+    for (const open of await self.clients.matchAll({ type: "window" })) {
+      if (new URL(open.url).pathname === target.pathname) return open.focus();
+    }
+    return self.clients.openWindow(target.href);
+  })());
 });

@@ -17,6 +17,7 @@ anybody := {
 	"scheduling.read_timetable", "engagement.leave_lead", "commerce.receive_webhook", "integrations.receive_webhook",
 	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
 	"compliance.open_export_file", "scheduling.open_calendar_feed",
+	"engagement.receive_webhook", "engagement.unsubscribe", "engagement.open_attachment_file",
 }
 
 people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
@@ -44,6 +45,7 @@ coached := {
 	"analytics.read_client", "analytics.read_lineage", "automation.act_on_queue", "automation.read_queue",
 	"commerce.read_client_membership",
 	"engagement.read_messages", "engagement.read_threads", "engagement.send_message", "gateway.open_coach_console",
+	"engagement.keep_templates", "engagement.schedule_message",
 	"scheduling.cancel_booking", "scheduling.cancel_slot", "scheduling.list_bookings", "scheduling.mark_outcome",
 	"scheduling.read_availability", "scheduling.read_booking", "scheduling.replace_availability",
 	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
@@ -72,6 +74,7 @@ staff := {
 	"compliance.read_audit": {"admin"},
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
+	"engagement.announce": {"admin"},
 	"gateway.ask_anything": {"coach", "lead_coach", "front_desk", "support", "finance", "data", "admin"},
 	"gateway.open_admin_console": {"finance", "data", "admin"},
 	"gateway.open_pipelines": {"data", "admin"},

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.engagement.channels.rendering import calendar_entry, local_time, render
+from operational_api.engagement.channels.rendering import LANGUAGES, calendar_entry, local_time, render
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.engagement.public import queue_email
@@ -19,7 +19,7 @@ VALUES: dict[str, Any] = {
     "coach": "Ana Ruiz", "location": "Plyo Kreuzberg", "starts_at": "2026-03-29T08:00:00+00:00",
     "ends_at": "2026-03-29T09:00:00+00:00", "time_zone": "Europe/Berlin", "is_late": True, "is_by_coach": False,
     "amount_minor": 990000, "currency": "VND", "is_trial": True, "code": "012345", "what": "A passkey was <b> added",
-    "detail": "It is <script> new.", "sender": "Ana", "body": "Hi <script>\nSecond line",
+    "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
     "expires_at": "2026-03-28T08:00:00+00:00",
 }  # fmt: skip
 URL = "https://plyo.example"
@@ -42,11 +42,15 @@ class TestQueueEmail:
 
 class TestRender:
     @pytest.mark.asvs("1.2.1")
+    @pytest.mark.parametrize("language", LANGUAGES)
     @pytest.mark.parametrize("template", sorted(TEMPLATES))
-    def test_every_template_says_the_same_in_both_parts_and_escapes(self, template: str) -> None:
+    def test_every_template_says_the_same_in_all_parts_and_escapes(self, template: str, language: str) -> None:
         needed = {key: VALUES[key] for key in TEMPLATES[template]}
-        mail = render(template, needed, public_url=URL)
+        mail = render(template, needed, public_url=URL, language=language)
         assert mail.subject
+        assert mail.short
+        assert "\n" not in mail.short
+        assert f'lang="{language}"' in mail.html
         assert "\n" not in mail.subject
         assert "<script>" not in mail.html
         assert "<b>" not in mail.html
@@ -55,6 +59,19 @@ class TestRender:
         assert f"{URL}" in mail.text
         assert all(len(line) < 200 for line in mail.text.splitlines())
 
+    def test_every_template_is_there_in_vietnamese(self) -> None:
+        for template in TEMPLATES:
+            needed = {key: VALUES[key] for key in TEMPLATES[template]}
+            english, vietnamese = (render(template, needed, public_url=URL, language=one) for one in LANGUAGES)
+            assert english.text != vietnamese.text, template
+
+    def test_shows_the_way_out_where_there_is_one(self) -> None:
+        way = f"{URL}/unsubscribe/x"
+        mail = render("announcement", VALUES, public_url=URL, language="vi", unsubscribe_url=way)
+        assert f"Hủy đăng ký: {way}" in mail.text
+        assert f'href="{way}"' in mail.html
+        assert "unsubscribe" not in render("announcement", VALUES, public_url=URL).html
+
     def test_links_start_at_the_public_address(self) -> None:
         mail = render("verify_email", VALUES, public_url=URL)
         assert f"{URL}/verify-email?token=abc&x=1" in mail.text
@@ -62,7 +79,9 @@ class TestRender:
 
     def test_shows_money_and_local_time(self) -> None:
         assert "990,000 ₫" in render("payment_receipt", VALUES, public_url=URL).subject
-        assert local_time("2026-03-29T08:00:00+00:00", "Europe/Berlin") == "Sunday 29 March, 10:00 (Berlin time)"
+        at = "2026-03-29T08:00:00+00:00"
+        assert local_time(at, "Europe/Berlin") == "Sunday 29 March, 10:00 (Berlin time)"
+        assert local_time(at, "Asia/Ho_Chi_Minh", "vi") == "Chủ Nhật 29/3/2026, 15:00 (giờ Ho Chi Minh)"
 
     def test_attaches_the_session_for_the_calendar(self) -> None:
         [(name, kind, entry)] = render("booking_confirmed", VALUES, public_url=URL).attachments

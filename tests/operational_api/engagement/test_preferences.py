@@ -10,7 +10,7 @@ from contracts.ids import new_id
 from operational_api.engagement.errors import NudgesOff, QuietHours, TooManyNudges
 from operational_api.engagement.models import ContactPreference
 from operational_api.engagement.public import may_nudge, nudge_refusals, send_message
-from operational_api.engagement.service.preferences import is_quiet
+from operational_api.engagement.sending import is_quiet
 from tests.factories import account_of, make_account, make_client
 from tests.operational_api.conftest import SignIn
 

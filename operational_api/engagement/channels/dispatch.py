@@ -1,0 +1,183 @@
+"""Sends what is queued, each message once: takes a row, asks whether it may leave, hands it over, writes its end.
+
+A message is handed over while its row is locked and marked in the same transaction, so of many workers one sends it.
+A crash between the provider's yes and our commit leaves it queued. Providers that recognise a copy (a mailbox by its
+Message-ID, a push service by its topic) then get it again. Of those that do not (`may_double`) the doubt is written
+down in a transaction of its own before the message is handed over, and whoever tries next looks first.
+
+A provider that is down costs no message a try; those that have another channel take it after a while.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from contracts.telemetry import get_logger, trace
+from operational_api.core import failpoints
+from operational_api.engagement.channels import email
+from operational_api.engagement.channels.port import Gateway, NotSent, Refused, Sender, Unavailable, Undecided
+from operational_api.engagement.channels.push import PushGateway
+from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.channels.whatsapp import WhatsAppGateway
+from operational_api.engagement.models import OutgoingMessage
+from operational_api.engagement.sending import Channel, Send
+from operational_api.engagement.service import outgoing
+from operational_api.engagement.settings import ChannelSettings
+
+log = get_logger(__name__)
+
+
+def gateways(settings: ChannelSettings) -> dict[Channel, Gateway]:
+    """A gateway for each channel that the settings say how to reach."""
+    made: dict[Channel, Callable[[ChannelSettings], Gateway]] = {
+        "email": email.gateway, "sms": SmsGateway, "whatsapp": WhatsAppGateway, "push": PushGateway,
+    }  # fmt: skip
+    return {channel: made[channel](settings) for channel in settings.channels}
+
+
+class Dispatcher:
+    """Sends by every channel; one loop each calls `send_due`."""
+
+    def __init__(
+        self, sessions: sessionmaker[Session], settings: ChannelSettings, ways: Mapping[Channel, Gateway] | None = None
+    ) -> None:
+        self._sessions, self._settings = sessions, settings
+        self._ways = gateways(settings) if ways is None else ways
+
+    def send_due(self, channel: Channel) -> bool:
+        """Send all that is due by a channel, over one connection.
+
+        Returns:
+            False: nothing is left to do at once.
+
+        Raises:
+            Unavailable: the provider cannot be reached. Nothing was tried, so no message is nearer to giving up.
+        """
+        if not self._is_any_due(channel):
+            return False
+        way = self._ways.get(channel)
+        if way is None:
+            with self._sessions.begin() as session:
+                outgoing.end_without_channel(session, channel, outgoing.now_utc())
+            return False
+        try:
+            with way.opened() as sender:
+                while self._send_next(channel, sender, may_double=way.may_double):
+                    pass
+        except Unavailable:
+            now = outgoing.now_utc()
+            with self._sessions.begin() as session:
+                patience = timedelta(seconds=self._settings.fallback_after_seconds)
+                outgoing.move_all_on(session, channel, waiting_since=now - patience, now=now)
+            raise
+        return False
+
+    def _is_any_due(self, channel: Channel) -> bool:
+        with self._sessions() as session:
+            return session.scalar(_due(channel, outgoing.now_utc())) is not None
+
+    def _send_next(self, channel: Channel, sender: Sender, *, may_double: bool) -> bool:
+        mark = self._note_doubt(channel) if may_double else None
+        if may_double and mark is None:
+            return False
+        try:
+            with self._sessions.begin() as session:
+                row = session.scalar(self._next(channel, mark).with_for_update(skip_locked=True))
+                if row is None:
+                    return may_double  # another worker has it, and there may be more
+                now = outgoing.now_utc()
+                decision = outgoing.weigh(session, row, now)
+                if not isinstance(decision, Send):
+                    _take_back(row, mark)
+                    outgoing.hold(session, row, decision, now)
+                    return True
+                row.attempts += 0 if may_double else 1
+                with trace():
+                    goes_on = self._hand_over(session, row, sender, mark)
+        except Unavailable:
+            if mark is not None:
+                with self._sessions.begin() as session:
+                    if row := session.get(OutgoingMessage, mark.row_id, with_for_update=True):
+                        _take_back(row, mark)
+            raise
+        if goes_on:
+            failpoints.hit("email.after_commit")
+        return goes_on
+
+    def _hand_over(self, session: Session, row: OutgoingMessage, sender: Sender, mark: "_Mark | None") -> bool:
+        """Returns whether to go on with this connection."""
+        try:
+            message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
+            if mark is not None and mark.is_first_of(row):
+                message = replace(message, doubtful_since=None)
+            receipt = sender.send(message)
+        except Unavailable:
+            raise
+        except Refused as refusal:
+            log.warning("email_failed", email_id=str(row.id), channel=row.channel, error=str(refusal))
+            outgoing.note_refused(session, row, refusal, outgoing.now_utc())
+            return True
+        except Exception as error:  # also one that cannot be rendered: it does not hold up those behind it
+            log.exception("email_failed", email_id=str(row.id), channel=row.channel, template=row.template)
+            is_undecided = isinstance(error, Undecided) or (mark is not None and not isinstance(error, NotSent))
+            outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=outgoing.now_utc())
+            return not _has_lost_the_line(error)
+        failpoints.hit("email.before_commit")
+        outgoing.note_taken(session, row, receipt, outgoing.now_utc())
+        log.info(
+            "email_sent", email_id=str(row.id), channel=row.channel, template=row.template, attempt=row.attempts
+        )  # fmt: skip
+        return True
+
+    def _note_doubt(self, channel: Channel) -> "_Mark | None":
+        """Write down, for good, that the next message may be about to leave."""
+        with self._sessions.begin() as session:
+            row = session.scalar(_due(channel, outgoing.now_utc()).with_for_update(skip_locked=True))
+            if row is None:
+                return None
+            is_new = row.in_doubt_since is None
+            row.in_doubt_since = row.in_doubt_since or outgoing.now_utc()
+            row.attempts += 1
+            return _Mark(row.id, row.attempts, is_new)
+
+    def _next(self, channel: Channel, mark: "_Mark | None") -> Select[tuple[OutgoingMessage]]:
+        found = _due(channel, outgoing.now_utc())
+        return found if mark is None else found.where(OutgoingMessage.id == mark.row_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The doubt that one worker wrote down: it is the first one only if no other worker's came after it."""
+
+    row_id: UUID
+    attempt: int
+    is_new: bool
+
+    def is_first_of(self, row: OutgoingMessage) -> bool:
+        return self.is_new and row.attempts == self.attempt
+
+
+def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
+    """Nothing was handed over after all."""
+    if mark is not None and mark.is_first_of(row):
+        row.in_doubt_since, row.attempts = None, row.attempts - 1
+
+
+def _has_lost_the_line(error: Exception) -> bool:
+    return "SMTPServerDisconnected" in str(error)
+
+
+def _due(channel: Channel, now: datetime) -> Select[tuple[OutgoingMessage]]:
+    return (
+        select(OutgoingMessage)
+        .where(
+            OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
+            OutgoingMessage.next_attempt_at <= now,
+        )
+        .order_by(OutgoingMessage.next_attempt_at)
+        .limit(1)
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""What every way out to a person is: a `Gateway` that opens a `Sender`. Deciding, order and retries are `dispatch`.
+
+A sender says one of five things of a message: taken (`Receipt`), `Refused` for good, `TryAgain`, `Undecided` (it may
+have left), or `Unavailable` (nobody's messages leave now, and this one certainly has not).
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+from operational_api.engagement.channels.rendering import Rendered
+
+Dead = Literal["bounce", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser or a phone that takes pushes, as `models.PushSubscription` keeps it."""
+
+    id: UUID
+    kind: str
+    endpoint: str
+    p256dh: str
+    auth: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message as it will leave.
+
+    Args:
+        id: Stable over tries: by it a receiver knows a copy for a copy.
+        path: Where in Plyo it leads.
+        doubtful_since: It may have left since then; who cannot tell copies apart looks first.
+        is_window_open: Whether the person wrote to us by WhatsApp in the last 24 hours.
+    """
+
+    id: UUID
+    template: str
+    purpose: str
+    recipient: str
+    rendered: Rendered
+    language: str
+    created_at: datetime
+    first_name: str = ""
+    path: str = "/"
+    unsubscribe_url: str | None = None
+    doubtful_since: datetime | None = None
+    is_window_open: bool = False
+    devices: Sequence[Device] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Taken by the provider. `gone`: devices that told us to forget them."""
+
+    provider_message_id: str | None = None
+    gone: Sequence[UUID] = ()
+
+
+class NotSent(Exception):
+    """A message has not left, as far as we know."""
+
+
+class Unavailable(NotSent):
+    """The provider cannot be reached, or takes nothing from us now. No message was taken, none is nearer to failing."""
+
+
+class TryAgain(NotSent):
+    """Not now, this one."""
+
+
+class Undecided(NotSent):
+    """It was handed over and nobody answered."""
+
+
+class Refused(NotSent):
+    """Never.
+
+    Args:
+        reason: A word for the row: rejected, bad_number, no_device, window_closed.
+        dead: Why the address gets nothing more; None where it is this message alone.
+        gone: Devices to forget.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, dead: Dead | None = None, gone: Sequence[UUID] = ()) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.dead, self.gone = reason, dead, gone
+
+
+class Sender(Protocol):
+    def send(self, message: Ready) -> Receipt:
+        """Hand one message over.
+
+        Raises:
+            NotSent: one of its four kinds.
+        """
+        ...
+
+
+class Gateway(Protocol):
+    """A provider of one channel. `may_double`: it cannot tell a second request for a message from a second message."""
+
+    @property
+    def may_double(self) -> bool: ...
+
+    def opened(self) -> AbstractContextManager[Sender]:
+        """A connection for as long as there is something to send.
+
+        Raises:
+            Unavailable: there is none to be had.
+        """
+        ...

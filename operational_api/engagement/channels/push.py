@@ -1,0 +1,170 @@
+"""Push: to browsers (RFC 8030, sealed by RFC 8291, signed by VAPID) and to phones' apps by FCM's API, version 1.
+
+One message goes to all devices of a person and counts as sent when one of them took it. Its id is the topic (the tag,
+the collapse key): a copy that arrives again takes the place of the first and does not ring twice.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import requests
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from pywebpush import WebPushException, webpush
+
+from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, Sender, TryAgain, Unavailable
+from operational_api.engagement.settings import ChannelSettings
+
+TTL_SECONDS = 24 * 3600
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+
+
+class Gone(Exception):
+    """The device wants no more pushes, or is no more."""
+
+
+def payload_of(message: Ready) -> dict[str, str]:
+    """What the service worker and the app are told."""
+    return {
+        "title": message.rendered.subject,
+        "body": message.rendered.short,
+        "url": message.path,
+        "tag": message.id.hex,
+        "lang": message.language,
+    }
+
+
+@dataclass(frozen=True)
+class PushGateway:
+    """Web push and FCM together."""
+
+    settings: ChannelSettings
+    may_double: bool = False
+    _fcm: "_Fcm | None" = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if account := self.settings.fcm_service_account.get_secret_value():
+            object.__setattr__(self, "_fcm", _Fcm(self.settings.fcm_base_url, json.loads(account)))
+
+    @contextmanager
+    def opened(self) -> Iterator[Sender]:
+        """No connection is kept: devices are at many services."""
+        yield self
+
+    def send(self, message: Ready) -> Receipt:
+        """To every device.
+
+        Raises:
+            Refused: there is none, or none is left.
+            NotSent: none of those that are left took it now.
+        """
+        gone, taken, problems = [], 0, []
+        for device in message.devices:
+            try:
+                self._to(device, message)
+                taken += 1
+            except Gone:
+                gone.append(device.id)
+            except (TryAgain, Unavailable) as error:
+                problems.append(error)
+        if taken:
+            return Receipt(gone=gone)
+        if not problems:
+            raise Refused("no_device", gone=gone)
+        raise TryAgain("; ".join(str(one) for one in problems))
+
+    def _to(self, device: Device, message: Ready) -> None:
+        if device.kind == "web":
+            self._to_browser(device, message)
+        elif self._fcm is None:
+            raise TryAgain("FCM is not set up")
+        else:
+            self._fcm.send(device.endpoint, message)
+
+    def _to_browser(self, device: Device, message: Ready) -> None:
+        if not self.settings.is_push_service(device.endpoint):
+            raise Gone
+        try:
+            webpush(
+                {"endpoint": device.endpoint, "keys": {"p256dh": device.p256dh, "auth": device.auth}},
+                json.dumps(payload_of(message)),
+                vapid_private_key=self.settings.vapid_private_key.get_secret_value(),
+                vapid_claims={"sub": self.settings.vapid_subject},
+                ttl=TTL_SECONDS,
+                timeout=15,
+                headers={"Topic": message.id.hex, "Urgency": "normal"},
+            )
+        except WebPushException as error:
+            status = error.response.status_code if error.response is not None else 0
+            if status in (404, 410):
+                raise Gone from error
+            raise TryAgain(f"push service answered {status}") from error
+        except requests.RequestException as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass
+class _Fcm:
+    """FCM's API for one project; its access token is kept until a minute before it ends."""
+
+    base_url: str
+    account: dict[str, Any]
+    _token: str = ""
+    _until: float = 0
+
+    def send(self, token: str, message: Ready) -> None:
+        """To one app.
+
+        Raises:
+            Gone: FCM knows the token no more.
+            TryAgain: not now.
+        """
+        told = payload_of(message)
+        document = {
+            "message": {
+                "token": token,
+                "notification": {"title": told["title"], "body": told["body"]},
+                "data": told,
+                "android": {
+                    "collapse_key": told["tag"],
+                    "ttl": f"{TTL_SECONDS}s",
+                    "notification": {"tag": told["tag"]},
+                },
+                "apns": {"headers": {"apns-collapse-id": told["tag"]}},
+            }
+        }
+        address = f"{self.base_url}/v1/projects/{self.account['project_id']}/messages:send"
+        try:
+            with httpx.Client(timeout=15) as client:
+                headers = {"Authorization": f"Bearer {self._access_token(client)}"}
+                answer = client.post(address, json=document, headers=headers)
+        except httpx.TransportError as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
+        if answer.status_code == 404 or "UNREGISTERED" in answer.text:
+            raise Gone
+        if answer.status_code != 200:
+            raise TryAgain(f"FCM answered {answer.status_code}")
+
+    def _access_token(self, client: httpx.Client) -> str:
+        now = int(time.time())
+        if now >= self._until:
+            claims = {
+                "iss": self.account["client_email"], "scope": SCOPE, "aud": self.account["token_uri"], "iat": now,
+                "exp": now + 3600,
+            }  # fmt: skip
+            key = RSAKey.import_key(self.account["private_key"])
+            header = {"alg": "RS256", "typ": "JWT", "kid": self.account.get("private_key_id", "")}
+            grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+            answer = client.post(
+                self.account["token_uri"], data={"grant_type": grant, "assertion": jwt.encode(header, claims, key)}
+            )
+            if answer.status_code != 200:
+                raise TryAgain(f"FCM's token endpoint answered {answer.status_code}")
+            given = answer.json()
+            self._token, self._until = given["access_token"], now + int(given["expires_in"]) - 60
+        return self._token

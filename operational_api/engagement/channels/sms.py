@@ -1,0 +1,138 @@
+"""SMS by Twilio, with Twilio's own client. What it shares with WhatsApp, which Twilio carries too, is here as well.
+
+Twilio knows no idempotency key. A message of which nobody knows whether it left is looked for among what went to that
+number before it is sent again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import requests
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from contracts.telemetry import get_logger
+from operational_api.engagement.channels import segments
+from operational_api.engagement.channels.port import Ready, Receipt, Refused, Sender, Unavailable, Undecided
+from operational_api.engagement.settings import ChannelSettings
+
+log = get_logger(__name__)
+MOST_SEGMENTS = 10
+STOPPED = 21610
+BAD_NUMBERS = {21211, 21214, 21217, 21614, 21635, 63003, 63024}
+STOP_HINT = {"en": "Reply STOP to opt out.", "vi": "Trả lời STOP để ngừng nhận tin."}
+
+
+def text_of(message: Ready) -> str:
+    """What an SMS says: the short form, and for advertising how to end it."""
+    if message.purpose == "marketing":
+        return f"{message.rendered.short} {STOP_HINT.get(message.language, STOP_HINT['en'])}"
+    return message.rendered.short
+
+
+@dataclass(frozen=True)
+class TwilioGateway:
+    """Twilio for one channel: a subclass says what is asked of it for a message."""
+
+    settings: ChannelSettings
+    may_double: bool = True
+
+    @cached_property
+    def client(self) -> Client:
+        """Twilio's client, at the address of the settings."""
+        found = Client(
+            self.settings.twilio_account_sid, self.settings.twilio_auth_token.get_secret_value(),
+            http_client=TwilioHttpClient(timeout=15),
+        )  # fmt: skip
+        found.api.base_url = self.settings.twilio_base_url
+        return found
+
+    @contextmanager
+    def opened(self) -> Iterator[Sender]:
+        """The client keeps its connections itself."""
+        yield self
+
+    def request(self, message: Ready) -> dict[str, Any]:
+        """Arguments of Twilio's `messages.create`.
+
+        Raises:
+            Refused: it may not be asked for.
+        """
+        raise NotImplementedError
+
+    def send(self, message: Ready) -> Receipt:
+        """Hand it over once.
+
+        Raises:
+            NotSent: it was not taken, or nobody knows.
+        """
+        asked = self.request(message)
+        callback = f"{self.settings.public_url}/webhooks/twilio/status"
+        try:
+            if message.doubtful_since and (known := self._find(message, asked)):
+                return Receipt(known)
+            return Receipt(self.client.messages.create(**asked, status_callback=callback).sid)
+        except TwilioRestException as error:
+            raise _problem(error) from error
+        except requests.RequestException as error:
+            if _never_left(error):
+                raise Unavailable(f"Twilio: {error}") from error
+            raise Undecided(f"{type(error).__name__}: {error}") from error
+
+    def _find(self, message: Ready, asked: dict[str, Any]) -> str | None:
+        """The sid of what left before, if it did."""
+        assert message.doubtful_since is not None  # noqa: S101 - asked only then
+        since, text = message.doubtful_since.replace(microsecond=0), asked.get("body", message.rendered.short)
+        for one in self.client.messages.list(to=asked["to"], limit=50):
+            # An approved template puts words of its own around ours.
+            if one.date_created and one.date_created >= since and text in (one.body or ""):
+                log.info("message_had_left", message_id=str(message.id), sid=one.sid)
+                return str(one.sid)
+        return None
+
+
+@dataclass(frozen=True)
+class SmsGateway(TwilioGateway):
+    """SMS from our number or messaging service."""
+
+    def request(self, message: Ready) -> dict[str, Any]:
+        """The text, not longer than ten segments.
+
+        Raises:
+            Refused: it is longer.
+        """
+        text = text_of(message)
+        counted = segments.count(text)
+        if counted.segments > MOST_SEGMENTS:
+            raise Refused("too_long", f"{counted.segments} segments")
+        log.info("sms_counted", message_id=str(message.id), segments=counted.segments, encoding=counted.encoding)
+        sender = self.settings.sms_from
+        who = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
+        return {"to": message.recipient, "body": text, **who}
+
+
+def _problem(error: TwilioRestException) -> Exception:
+    told = f"{error.status} {error.code} {error.msg}"
+    if error.code == STOPPED:
+        return Refused("stopped", told, dead="stop")
+    if error.code in BAD_NUMBERS:
+        return Refused("bad_number", told, dead="bounce")
+    if error.status in (401, 403, 429):
+        return Unavailable(f"Twilio: {told}")
+    if error.status >= 500:
+        return Undecided(told)
+    return Refused("rejected", told)
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Whether no connection was made, so that nothing can have been taken."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)

@@ -1,0 +1,29 @@
+"""WhatsApp by Twilio: free text in the 24 hours after somebody wrote to us, approved templates at any time."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from operational_api.engagement.channels.port import Ready, Refused
+from operational_api.engagement.channels.sms import TwilioGateway
+
+
+@dataclass(frozen=True)
+class WhatsAppGateway(TwilioGateway):
+    """WhatsApp from our number."""
+
+    def request(self, message: Ready) -> dict[str, Any]:
+        """Free text while the window is open, else the approved template; its variables: 1 the name, 2 the text.
+
+        Raises:
+            Refused: the window is closed and there is no template. Nobody was asked.
+        """
+        who = {"from_": f"whatsapp:{self.settings.whatsapp_from}", "to": f"whatsapp:{message.recipient}"}
+        if message.is_window_open:
+            return who | {"body": message.rendered.short}
+        templates = self.settings.whatsapp_templates
+        content = templates.get(f"{message.template}:{message.language}") or templates.get(message.template)
+        if content is None:
+            raise Refused("window_closed", "they wrote to us more than 24 hours ago, and no template is approved")
+        variables = {"1": message.first_name, "2": message.rendered.short}
+        return who | {"content_sid": content, "content_variables": json.dumps(variables)}

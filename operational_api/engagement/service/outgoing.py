@@ -1,0 +1,260 @@
+"""What becomes of a queued message: whether it leaves now, what exactly leaves, and how its end is written down.
+
+Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from contracts.events.engagement import MessageDelivered, MessageFailed, MessageLeft
+from contracts.telemetry import get_logger
+from operational_api.core.outbox import publish
+from operational_api.core.retries import RetryPolicy, told
+from operational_api.engagement import links
+from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused
+from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.models import OutgoingMessage, Phone
+from operational_api.engagement.sending import (
+    WEEK,
+    Channel,
+    Decision,
+    Postpone,
+    Wishes,
+    Withhold,
+    decide,
+)
+from operational_api.engagement.service import addresses
+from operational_api.engagement.service.contacts import Contact, contact
+from operational_api.engagement.service.emails import SECRET_VALUES
+from operational_api.engagement.service.preferences import wishes_of
+from operational_api.engagement.settings import ChannelSettings
+
+log = get_logger(__name__)
+RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
+"""About ten hours: greylisting and full mailboxes pass, a wrong address is refused for good at once."""
+FALL_BACK_AT = 3
+"""Tries of a message after which its next channel takes over, where it has one."""
+
+
+def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
+    """The decision about a message that is due. Two messages to one person are weighed one after the other."""
+    person, wishes = None, Wishes()
+    if row.customer_id is not None:
+        if row.purpose != "transactional":
+            session.execute(
+                text("select pg_advisory_xact_lock(hashtextextended('message:' || :who, 0))"),
+                {"who": str(row.customer_id)},
+            )
+        person = contact(session, row.customer_id)
+        if person is None:
+            return Withhold("no_such_person")
+        wishes = wishes_of(session, row.customer_id, person)
+        if (problem := _find_address(session, row, person)) is not None:
+            return problem
+    elif row.channel != "email":
+        return Withhold("no_address")
+    if row.channel != "email" and row.template == "confirm_phone":
+        wishes = Wishes({(row.channel, row.purpose): True})  # type: ignore[dict-item]
+    return decide(
+        channel=row.channel,  # type: ignore[arg-type]
+        purpose=row.purpose,  # type: ignore[arg-type]
+        now=now,
+        wishes=wishes,
+        sent_lately=_sent_lately(session, row, now),
+        suppressed_by=addresses.suppression_of(session, channel=row.channel, address=row.recipient),
+        expires_at=row.expires_at,
+    )
+
+
+def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Withhold | None:
+    if row.template == "confirm_phone":  # the one message to a number that nobody has confirmed
+        phone = session.get(Phone, person.account_id, populate_existing=True)
+        address = phone.number if phone else None
+    else:
+        address = addresses.address_of(session, row.channel, person)  # type: ignore[arg-type]
+    if address is None:
+        return Withhold("no_address")
+    row.recipient = address
+    return None
+
+
+def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[datetime]:
+    if row.purpose == "transactional" or row.customer_id is None:
+        return []
+    found = select(OutgoingMessage.sent_at).where(
+        OutgoingMessage.customer_id == row.customer_id, OutgoingMessage.purpose == row.purpose,
+        OutgoingMessage.sent_at > now - WEEK,
+        # As the index says it: a partial index is used only where the query implies its condition.
+        OutgoingMessage.purpose != "transactional", OutgoingMessage.sent_at.is_not(None),
+    )  # fmt: skip
+    return [at for at in session.scalars(found) if at is not None]
+
+
+def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:
+    """It does not leave now: later, by its next channel, or never. What may have left takes no other channel."""
+    if isinstance(decision, Postpone):
+        row.next_attempt_at = decision.until
+        return
+    is_of_this_channel = decision.other_channel_may and row.in_doubt_since is None
+    if not (is_of_this_channel and move_on(row, now)):
+        _end(session, row, "withheld", decision.reason, now)
+
+
+def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now: datetime) -> Ready:
+    """The message as it leaves, and as a preview shows it."""
+    unsubscribe_url = None
+    if row.customer_id is not None and row.purpose != "transactional":
+        about = links.Subscription(row.customer_id, row.channel, row.purpose)  # type: ignore[arg-type]
+        unsubscribe_url = settings.public_url + links.unsubscribe_path(settings.link_key, about)
+    devices: list[Device] = []
+    if row.channel == "push" and row.customer_id is not None:
+        devices = [
+            Device(one.id, one.kind, one.endpoint, one.p256dh, one.auth)
+            for one in addresses.devices_of(session, row.customer_id)
+        ]
+    return Ready(
+        id=row.id,
+        template=row.template,
+        purpose=row.purpose,
+        recipient=row.recipient,
+        rendered=render(
+            row.template, row.context, public_url=settings.public_url, language=row.language,
+            unsubscribe_url=unsubscribe_url,
+        ),
+        language=row.language,
+        created_at=row.created_at,
+        first_name=str(row.context.get("name", "")).split(" ")[0],
+        path=str(row.context.get("path", "/home")),
+        unsubscribe_url=unsubscribe_url,
+        doubtful_since=row.in_doubt_since,
+        is_window_open=(
+            row.channel == "whatsapp" and row.customer_id is not None
+            and addresses.is_window_open(session, row.customer_id, now)
+        ),
+        devices=devices,
+    )  # fmt: skip
+
+
+def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: datetime) -> None:
+    """The provider has it."""
+    row.status, row.sent_at, row.last_error, row.reason = "sent", now, None, None
+    row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
+    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    addresses.forget_devices(session, receipt.gone)
+    if row.customer_id is not None:
+        publish(
+            session,
+            MessageLeft(
+                occurred_at=now, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel,
+                purpose=row.purpose, template=row.template,
+            ),
+        )  # fmt: skip
+
+
+def note_refused(session: Session, row: OutgoingMessage, refusal: Refused, now: datetime) -> None:
+    """The provider never takes it: a dead address is remembered, and another channel may carry the message."""
+    row.last_error, row.in_doubt_since = told(refusal), None
+    addresses.forget_devices(session, refusal.gone)
+    if refusal.dead:
+        addresses.suppress(session, channel=row.channel, address=row.recipient, reason=refusal.dead, now=now)
+    if not move_on(row, now):
+        _end(session, row, "failed", refusal.reason, now)
+
+
+def note_failure(
+    session: Session, row: OutgoingMessage, error: Exception, *, is_undecided: bool, now: datetime
+) -> None:
+    """It did not leave, or nobody knows; the next try is due later. What may have left takes no other channel."""
+    row.last_error = told(error)
+    row.next_attempt_at = now + RETRY.delay(row.attempts)
+    if not is_undecided:
+        row.in_doubt_since = None
+        if row.attempts >= FALL_BACK_AT and move_on(row, now):
+            return
+    if RETRY.is_last(row.attempts):
+        _end(session, row, "failed", "undecided" if is_undecided else "gave_up", now)
+
+
+def move_on(row: OutgoingMessage, now: datetime) -> bool:
+    """Let the next channel carry the message, at once and anew; False where there is none."""
+    if not row.fallbacks:
+        return False
+    log.info("message_falls_back", message_id=str(row.id), of=row.channel, to=row.fallbacks[0])
+    row.channel, row.fallbacks = row.fallbacks[0], row.fallbacks[1:]
+    row.attempts, row.next_attempt_at, row.recipient = 0, now, ""
+    return True
+
+
+def move_all_on(session: Session, channel: Channel, *, waiting_since: datetime, now: datetime) -> int:
+    """The provider of a channel is down: what has waited for it since before and has another channel takes that.
+
+    What may have left already stays. Returns how many moved.
+    """
+    rows = session.scalars(
+        select(OutgoingMessage)
+        .where(
+            OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
+            OutgoingMessage.next_attempt_at <= waiting_since, OutgoingMessage.in_doubt_since.is_(None),
+            func.jsonb_array_length(OutgoingMessage.fallbacks) > 0,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()  # fmt: skip
+    for row in rows:
+        move_on(row, now)
+    return len(rows)
+
+
+def end_without_channel(session: Session, channel: Channel, now: datetime) -> int:
+    """Nobody carries this channel here: what is due takes another, or is not sent. Returns how many."""
+    rows = session.scalars(
+        select(OutgoingMessage)
+        .where(
+            OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
+            OutgoingMessage.next_attempt_at <= now,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()  # fmt: skip
+    for row in rows:
+        if not move_on(row, now):
+            _end(session, row, "withheld", "no_such_channel", now)
+    return len(rows)
+
+
+def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
+    """The provider says that it arrived; the first time counts."""
+    statement = (
+        update(OutgoingMessage)
+        .where(OutgoingMessage.id == row_id, OutgoingMessage.delivered_at.is_(None))
+        .values(delivered_at=at)
+        .returning(OutgoingMessage.customer_id, OutgoingMessage.channel)
+    )
+    row = session.execute(statement, execution_options={"synchronize_session": False}).first()
+    if row is not None and row.customer_id is not None:
+        publish(
+            session,
+            MessageDelivered(occurred_at=at, outgoing_id=row_id, person_id=row.customer_id, channel=row.channel),
+        )
+
+
+def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
+    row.status, row.reason = status, reason
+    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    log.info("message_ended", message_id=str(row.id), channel=row.channel, status=status, reason=reason)
+    if status == "failed":
+        log.error("email_given_up", email_id=str(row.id), template=row.template, error=row.last_error)
+    if row.customer_id is not None:
+        publish(
+            session,
+            MessageFailed(
+                occurred_at=now, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel,
+                purpose=row.purpose, template=row.template, reason=reason,
+            ),
+        )  # fmt: skip
+
+
+def now_utc() -> datetime:
+    """The clock of the worker."""
+    return datetime.now(UTC)

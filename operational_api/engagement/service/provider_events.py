@@ -1,0 +1,169 @@
+"""What providers tell us of messages: verified, taken once, followed at once. A STOP counts from the next message on.
+
+Opens and clicks are not listened to: who looks at a picture is not who read, and the other way about.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from twilio.request_validator import RequestValidator
+
+from operational_api.core import inbox, viewer
+from operational_api.core.models import InboxMessage
+from operational_api.engagement.channels.sms import BAD_NUMBERS
+from operational_api.engagement.errors import ForgedMessageEvent
+from operational_api.engagement.models import OutgoingMessage, Phone
+from operational_api.engagement.service import addresses, outgoing, threads
+from operational_api.engagement.settings import ChannelSettings
+from operational_api.training import public as training
+
+TOLERANCE = timedelta(minutes=10)
+STOP_WORDS = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "HUY", "HỦY"}
+START_WORDS = {"START", "YES", "UNSTOP"}
+
+
+def check_sendgrid(
+    body: bytes, *, signature: str | None, timestamp: str | None, settings: ChannelSettings, now: datetime
+) -> None:
+    """Pass when SendGrid signed this body with the key of the settings, within ten minutes.
+
+    Raises:
+        ForgedMessageEvent: anything else; also where no key is set.
+    """
+    try:
+        key = load_der_public_key(base64.b64decode(settings.sendgrid_webhook_key))
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise ForgedMessageEvent
+        key.verify(base64.b64decode(signature or ""), (timestamp or "").encode() + body, ec.ECDSA(hashes.SHA256()))
+        at = datetime.fromtimestamp(int(timestamp or ""), UTC)
+    except (ValueError, TypeError, OverflowError, OSError, InvalidSignature) as error:
+        raise ForgedMessageEvent from error
+    if abs(now - at) > TOLERANCE:
+        raise ForgedMessageEvent
+
+
+def check_twilio(form: Mapping[str, str], *, path: str, signature: str | None, settings: ChannelSettings) -> None:
+    """Pass when Twilio signed this form for this address of ours.
+
+    Raises:
+        ForgedMessageEvent: anything else; also where Twilio is not set up.
+    """
+    token = settings.twilio_auth_token.get_secret_value()
+    if not token or not RequestValidator(token).validate(settings.public_url + path, dict(form), signature or ""):
+        raise ForgedMessageEvent
+
+
+def take_sendgrid(session: Session, body: bytes, *, now: datetime) -> int:
+    """Follow a batch of events, each once by its `sg_event_id`. Returns how many were new."""
+    try:
+        events = json.loads(body)
+    except ValueError:
+        events = []
+    found = [one for one in events if isinstance(one, dict)] if isinstance(events, list) else []
+    return sum(_take_sendgrid(session, event, now) for event in found)
+
+
+def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) -> bool:
+    kind, address = str(event.get("event", ""))[:40], str(event.get("email", ""))
+    event_id = str(event.get("sg_event_id", ""))[:200]
+    if not event_id or not _once(session, "sendgrid", event_id, kind, now):
+        return False
+    at = datetime.fromtimestamp(int(event.get("timestamp") or now.timestamp()), UTC)
+    row_id = _uuid(event.get("plyo_message_id"))
+    if kind == "delivered" and row_id:
+        outgoing.note_delivered(session, row_id, at)
+    elif kind == "bounce" and event.get("type", "bounce") == "bounce":
+        addresses.suppress(session, channel="email", address=address, reason="bounce", now=now)
+        _note_undelivered(session, OutgoingMessage.id == row_id, "bounce")
+    elif kind == "spamreport":
+        addresses.suppress(session, channel="email", address=address, reason="complaint", now=now)
+    elif kind in ("dropped", "bounce"):
+        _note_undelivered(session, OutgoingMessage.id == row_id, kind)
+    return True
+
+
+def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> None:
+    """Somebody wrote to our number: STOP and START at once, anything else to their coach."""
+    sid, sender, body = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "").strip()
+    channel = "whatsapp" if sender.startswith("whatsapp:") else "sms"
+    number = sender.removeprefix("whatsapp:")
+    if not sid or not _once(session, "twilio", sid, channel, now):
+        return
+    if channel == "whatsapp":
+        addresses.saw_whatsapp(session, number=number, now=now)
+    word = body.upper().rstrip(".!")
+    if word in STOP_WORDS:
+        addresses.suppress(session, channel=channel, address=number, reason="stop", now=now)
+    elif word in START_WORDS:
+        addresses.unsuppress(session, channel=channel, address=number, reason="stop")
+        addresses.confirm_phone(session, number=number, now=now)
+    elif body:
+        viewer.show_all(session)  # Twilio speaks of any customer
+        _pass_on(session, number, body, now)
+
+
+def take_status(session: Session, form: Mapping[str, str], *, now: datetime) -> None:
+    """What became of a message that Twilio took."""
+    sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
+    if not sid or not _once(session, "twilio", f"{sid}:{status}", "status", now):
+        return
+    row = session.scalar(select(OutgoingMessage).where(OutgoingMessage.provider_message_id == sid))
+    if row is None:
+        return
+    if status in ("delivered", "read"):
+        outgoing.note_delivered(session, row.id, now)
+    elif status in ("undelivered", "failed"):
+        code = form.get("ErrorCode", "")
+        _note_undelivered(session, OutgoingMessage.id == row.id, f"carrier:{code}"[:40])
+        if code.isdigit() and int(code) in BAD_NUMBERS:
+            addresses.suppress(session, channel=row.channel, address=row.recipient, reason="bounce", now=now)
+
+
+def _pass_on(session: Session, number: str, body: str, now: datetime) -> None:
+    owners = session.scalars(select(Phone).where(Phone.number == number, Phone.confirmed_at.is_not(None))).all()
+    if len(owners) != 1 or "\0" in body:  # of a family's one number nobody can say who wrote
+        return
+    customer_id = owners[0].customer_id
+    coach_id = training.coach_of(session, customer_id)
+    if coach_id is not None:
+        thread = threads.Conversation(customer_id, coach_id)
+        threads.write(session, thread=thread, sender_id=customer_id, body=body[:4000], now=now)
+
+
+def _note_undelivered(session: Session, which: Any, reason: str) -> None:
+    session.execute(
+        update(OutgoingMessage)
+        .where(which, OutgoingMessage.status == "sent")
+        .values(status="failed", reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _once(session: Session, source: str, message_id: str, kind: str, now: datetime) -> bool:
+    """Whether this is the first time; what was said is not kept, only that it was."""
+    if not inbox.receive(session, source=source, message_id=message_id, kind=kind, payload={}, now=now):
+        return False
+    session.execute(
+        update(InboxMessage)
+        .where(InboxMessage.source == source, InboxMessage.message_id == message_id)
+        .values(handled_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,281 @@
+"""One contract for every way out, each against a server of its provider's shape and spoken by its own client."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.ids import new_id
+from operational_api.engagement.channels import segments
+from operational_api.engagement.channels.email import SendGridGateway, SmtpGateway, compose
+from operational_api.engagement.channels.port import (
+    Device,
+    Gateway,
+    NotSent,
+    Ready,
+    Receipt,
+    Refused,
+    TryAgain,
+    Unavailable,
+    Undecided,
+)
+from operational_api.engagement.channels.push import PushGateway
+from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.channels.whatsapp import WhatsAppGateway
+from operational_api.engagement.settings import ChannelSettings
+from plyo.postgres import free_port
+from tests.operational_api.engagement.conftest import Post
+from tests.operational_api.engagement.providers import Browser, Cloud
+
+VALUES = {"name": "Mia", "sender": "Ana", "body": "Chào <b>", "path": "/messages"}
+BROWSER = Browser()
+
+
+def message(**given: Any) -> Ready:
+    """A coach's message, ready to leave."""
+    base = Ready(
+        id=new_id(), template="new_message", purpose="coaching", recipient="+84912345678",
+        rendered=render("new_message", VALUES, public_url="https://plyo.example"), language="en",
+        created_at=datetime(2026, 3, 2, 12, tzinfo=UTC), first_name="Mia", path="/messages", is_window_open=True,
+        unsubscribe_url="https://plyo.example/unsubscribe/x",
+    )  # fmt: skip
+    return replace(base, **given)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One gateway under the contract, and where to see what arrived."""
+
+    gateway: Callable[[ChannelSettings], Gateway]
+    arrived: Callable[[Cloud, Post], list[str]]
+    given: Callable[[Cloud], dict[str, Any]] = lambda _: {}
+    down: type[NotSent] = Unavailable
+    silent: type[NotSent] = TryAgain
+
+
+def _web(cloud: Cloud) -> dict[str, Any]:
+    return {"devices": [Device(new_id(), "web", f"{cloud.url}/push/1", BROWSER.p256dh, BROWSER.auth)]}
+
+
+WAYS = {
+    "smtp": Way(
+        SmtpGateway, lambda _, post: [str(mail.get_payload()) for mail in post.mails],
+        lambda _: {"recipient": "mia@plyo.test"},
+    ),
+    "sendgrid": Way(
+        SendGridGateway, lambda cloud, _: [one["content"][0]["value"] for one in cloud.emails],
+        lambda _: {"recipient": "mia@plyo.test"},
+    ),
+    "sms": Way(SmsGateway, lambda cloud, _: [one["body"] for one in cloud.texts], silent=Undecided),
+    "whatsapp": Way(WhatsAppGateway, lambda cloud, _: [one["body"] for one in cloud.texts], silent=Undecided),
+    "web push": Way(
+        PushGateway, lambda cloud, _: [BROWSER.read(body)["body"] for _, _, body in cloud.pushes], _web, down=TryAgain
+    ),
+    "fcm": Way(
+        PushGateway, lambda cloud, _: [one["notification"]["body"] for one in cloud.apps],
+        lambda _: {"devices": [Device(new_id(), "fcm", "app-token", "", "")]}, down=TryAgain,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
+class TestContract:
+    def test_what_is_handed_over_arrives_once(
+        self, way: Way, cloud: Cloud, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        with way.gateway(channel_settings).opened() as sender:
+            assert isinstance(sender.send(message(**way.given(cloud))), Receipt)
+        assert len(way.arrived(cloud, post)) == 1
+
+    def test_a_refusal_for_good_is_told_apart(
+        self, way: Way, cloud: Cloud, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        cloud.mishap, post.answer = "refuse", "550 no such user"
+        with way.gateway(channel_settings).opened() as sender, pytest.raises(Refused):
+            sender.send(message(**way.given(cloud)))
+
+    def test_a_provider_that_is_busy_is_no_refusal(
+        self, way: Way, cloud: Cloud, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        cloud.mishap, post.answer = "busy", "451 later"
+        with way.gateway(channel_settings).opened() as sender, pytest.raises((TryAgain, Unavailable)):
+            sender.send(message(**way.given(cloud)))
+
+    def test_a_provider_that_is_down_takes_nothing(
+        self, way: Way, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        down = channel_settings.model_copy(
+            update={
+                "smtp_port": 1, "sendgrid_base_url": nowhere, "twilio_base_url": nowhere, "fcm_base_url": nowhere,
+                "push_origins": nowhere,
+            }
+        )  # fmt: skip
+        given = way.given(cloud)
+        if "devices" in given:
+            moved = given["devices"][0].endpoint.replace(cloud.url, nowhere)
+            given["devices"] = [replace(given["devices"][0], endpoint=moved)]
+        with pytest.raises(way.down), way.gateway(down).opened() as sender:
+            sender.send(message(**given))
+
+    @pytest.mark.parametrize("name", [one for one in WAYS if one != "smtp"])  # whose silence the worker's tests try
+    def test_silence_after_the_message_was_taken_is_doubt_where_a_copy_would_not_be_known(
+        self, name: str, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        cloud.mishap, way = "silent", WAYS[name]
+        gateway = way.gateway(channel_settings)
+        with gateway.opened() as sender, pytest.raises(way.silent):
+            sender.send(message(**way.given(cloud)))
+        assert gateway.may_double is (way.silent is Undecided)
+
+
+class TestEmail:
+    def test_what_is_shown_before_is_what_arrives_to_the_byte(
+        self, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        mail = message(recipient="mia@plyo.test")
+        with SmtpGateway(channel_settings).opened() as sender:
+            sender.send(mail)
+        assert post.bodies == [compose(mail, channel_settings.mail_from).as_bytes()]
+
+    def test_leaves_with_one_click(self, cloud: Cloud, post: Post, channel_settings: ChannelSettings) -> None:
+        way = f"https://plyo.example/unsubscribe/{'x' * 90}"
+        mail = message(recipient="mia@plyo.test", unsubscribe_url=way)
+        for gateway in (SmtpGateway(channel_settings), SendGridGateway(channel_settings)):
+            with gateway.opened() as sender:
+                sender.send(mail)
+        for headers in (post.mails[0], cloud.emails[0]["headers"]):
+            assert headers["List-Unsubscribe"] == f"<{way}>"
+            assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        plain = compose(replace(mail, unsubscribe_url=None), channel_settings.mail_from)
+        assert plain["List-Unsubscribe"] is None
+
+    def test_sendgrid_is_given_the_same_words_and_counts_no_opens(
+        self, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        mail = message(recipient="mia@plyo.test")
+        with SendGridGateway(channel_settings).opened() as sender:
+            assert sender.send(mail).provider_message_id == "sg-1"
+        [told] = cloud.emails
+        assert [one["value"] for one in told["content"]] == [mail.rendered.text, mail.rendered.html]
+        assert told["custom_args"] == {"plyo_message_id": str(mail.id)}
+        assert told["tracking_settings"]["open_tracking"] == {"enable": False}
+
+
+class TestTwilio:
+    @pytest.mark.parametrize("gateway", [SmsGateway, WhatsAppGateway])
+    def test_looks_before_it_sends_again_what_may_have_left(
+        self, cloud: Cloud, channel_settings: ChannelSettings, gateway: type[SmsGateway]
+    ) -> None:
+        cloud.mishap, before, text = "silent", datetime.now(UTC), message()
+        with pytest.raises(Undecided):
+            gateway(channel_settings).send(text)
+        cloud.mishap = ""
+        receipt = gateway(channel_settings).send(replace(text, doubtful_since=before))
+        assert receipt.provider_message_id == cloud.texts[0]["sid"]
+        assert len(cloud.texts) == 1
+
+    def test_sends_again_what_had_not_left(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        SmsGateway(channel_settings).send(message(doubtful_since=datetime.now(UTC)))
+        assert len(cloud.texts) == 1
+
+    def test_a_number_that_said_stop_is_dead(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        cloud.mishap = "stopped"
+        with pytest.raises(Refused) as refused:
+            SmsGateway(channel_settings).send(message())
+        assert refused.value.dead == "stop"
+
+    def test_advertising_says_how_to_end_it(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        SmsGateway(channel_settings).send(message(purpose="marketing", language="vi"))
+        assert cloud.texts[0]["body"].endswith("Trả lời STOP để ngừng nhận tin.")
+        assert cloud.texts[0]["form"]["StatusCallback"].endswith("/webhooks/twilio/status")
+
+    def test_refuses_a_novel(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        long = replace(message().rendered, short="ă" * 671)
+        with pytest.raises(Refused, match="too_long"):
+            SmsGateway(channel_settings).send(message(rendered=long))
+        assert cloud.texts == []
+
+    def test_free_text_outside_the_window_is_refused_before_anybody_is_asked(
+        self, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        with pytest.raises(Refused) as refused:
+            WhatsAppGateway(channel_settings).send(message(is_window_open=False))
+        assert (refused.value.reason, refused.value.dead, cloud.texts) == ("window_closed", None, [])
+
+    def test_an_approved_template_goes_at_any_time(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        approved = {"new_message": "HX1", "new_message:vi": "HX2"}
+        settings = channel_settings.model_copy(update={"whatsapp_templates": approved})
+        WhatsAppGateway(settings).send(message(is_window_open=False))
+        WhatsAppGateway(settings).send(message(is_window_open=False, language="vi"))
+        forms = [one["form"] for one in cloud.texts]
+        assert [form["ContentSid"] for form in forms] == ["HX1", "HX2"]
+        assert json.loads(forms[0]["ContentVariables"]) == {"1": "Mia", "2": message().rendered.short}
+        assert forms[0]["To"] == "whatsapp:+84912345678"
+
+
+class TestSegments:
+    @pytest.mark.parametrize(
+        ("text", "encoding", "expected"),
+        [
+            ("", "GSM-7", 1), ("a" * 160, "GSM-7", 1), ("a" * 161, "GSM-7", 2), ("a" * 306, "GSM-7", 2),
+            ("a" * 307, "GSM-7", 3), ("€" * 80, "GSM-7", 1), ("€" * 81, "GSM-7", 2),
+            ("a" * 152 + "€" + "a" * 10, "GSM-7", 2), ("a" * 152 + "€" + "a" * 152, "GSM-7", 3),
+            ("ă" * 70, "UCS-2", 1), ("ă" * 71, "UCS-2", 2), ("ă" * 135, "UCS-2", 3), ("😀" * 35, "UCS-2", 1),
+            ("😀" * 36, "UCS-2", 2), ("😀" * 67, "UCS-2", 3),
+        ],
+    )  # fmt: skip
+    def test_are_counted_as_they_are_billed(self, text: str, encoding: str, expected: int) -> None:
+        assert segments.count(text) == segments.Count(encoding, expected)  # type: ignore[arg-type]
+
+
+class TestPush:
+    def test_only_the_browser_reads_it(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        sent = message(**_web(cloud))
+        PushGateway(channel_settings).send(sent)
+        [(_, headers, body)] = cloud.pushes
+        told = BROWSER.read(body)
+        assert told == {
+            "title": "Ana sent you a message", "body": "Ana: Chào <b>", "url": "/messages", "tag": sent.id.hex,
+            "lang": "en",
+        }  # fmt: skip
+        assert headers["topic"] == sent.id.hex
+        assert "Chào".encode() not in body
+        with pytest.raises(Exception, match=r".*"):
+            Browser().read(body)
+
+    def test_forgets_what_is_gone_and_reaches_the_rest(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        gone = Device(new_id(), "web", f"{cloud.url}/push/gone", BROWSER.p256dh, BROWSER.auth)
+        [alive] = _web(cloud)["devices"]
+        receipt = PushGateway(channel_settings).send(message(devices=[gone, alive]))
+        assert (receipt.gone, len(cloud.pushes)) == ([gone.id], 1)
+        with pytest.raises(Refused) as refused:
+            PushGateway(channel_settings).send(message(devices=[gone]))
+        assert list(refused.value.gone) == [gone.id]
+
+    @pytest.mark.asvs("1.3.6")
+    def test_posts_nowhere_but_to_push_services(self, channel_settings: ChannelSettings) -> None:
+        default = ChannelSettings(session_secret=channel_settings.session_secret)
+        for fine in ("https://fcm.googleapis.com/fcm/send/x", "https://db5p.notify.windows.com/w/?token=x"):
+            assert default.is_push_service(fine)
+        for bad in (
+            "http://fcm.googleapis.com/x", "https://169.254.169.254/latest", "https://fcm.googleapis.com@10.0.0.1/",
+            "https://fcm.googleapis.com.evil.test/", "https://evil.test/?https://fcm.googleapis.com",
+            "https://a@b.notify.windows.com/",
+        ):  # fmt: skip
+            assert not default.is_push_service(bad)
+
+    def test_fcm_keeps_its_token(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        gateway = PushGateway(channel_settings)
+        for _ in range(2):
+            gateway.send(message(devices=[Device(new_id(), "fcm", "app-token", "", "")]))
+        assert (len(cloud.apps), cloud.tokens) == (2, 1)
+        assert cloud.apps[0]["android"]["notification"]["tag"] == cloud.apps[0]["data"]["tag"]

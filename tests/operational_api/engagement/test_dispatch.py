@@ -1,0 +1,306 @@
+"""From the queue to the provider: what is weighed, what falls back, what a crash leaves, and that each leaves once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from operational_api.core.database import session_factory
+from operational_api.core.models import OutboxEvent
+from operational_api.core.viewer import SYSTEM
+from operational_api.engagement.channels.dispatch import Dispatcher, gateways
+from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Unavailable
+from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.models import (
+    ChannelChoice,
+    ContactPreference,
+    OutgoingMessage,
+    Phone,
+    PushSubscription,
+    Suppression,
+)
+from operational_api.engagement.sending import CHANNELS, Channel
+from operational_api.engagement.service import addresses
+from operational_api.engagement.service.contacts import Contact, contact
+from operational_api.engagement.service.emails import call_off, queue_email, queue_message
+from operational_api.engagement.settings import ChannelSettings
+from plyo.postgres import free_port
+from tests.factories import make_account
+from tests.operational_api.engagement.conftest import Post
+from tests.operational_api.engagement.providers import Browser, Cloud
+
+NOW = datetime.now(UTC)
+NUMBER = "+84912345678"
+
+
+@pytest.fixture
+def mia(session: Session) -> Contact:
+    """Mia, in UTC, with a confirmed number."""
+    account = make_account(session, display_name="Mia Maier", time_zone="UTC")
+    session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW))
+    session.flush()
+    found = contact(session, account.id)
+    assert found
+    return found
+
+
+def dispatcher(session: Session, settings: ChannelSettings, ways: dict[Channel, Gateway] | None = None) -> Dispatcher:
+    sessions = session_factory(
+        session.connection(), viewer=lambda: SYSTEM, join_transaction_mode="create_savepoint"
+    )  # fmt: skip
+    return Dispatcher(sessions, settings, ways)
+
+
+def queue(session: Session, mia: Contact, *channels: Channel, key: str = "k", **given: Any) -> None:
+    values: dict[str, Any] = {"purpose": "transactional", "now": NOW} | given
+    context = {"sender": "Ana", "body": "Chào", "path": "/messages"}
+    queue_message(
+        session, dedupe_key=key, person=mia, template="new_message", context=context, channels=channels, **values
+    )
+    session.flush()
+
+
+def allow(session: Session, mia: Contact, purpose: str, *channels: str, is_allowed: bool = True) -> None:
+    for channel in channels:
+        session.add(
+            ChannelChoice(
+                customer_id=mia.account_id, channel=channel, purpose=purpose, is_allowed=is_allowed, decided_at=NOW
+            )
+        )
+    session.flush()
+
+
+def only(session: Session) -> OutgoingMessage:
+    return session.scalars(select(OutgoingMessage).execution_options(populate_existing=True)).one()
+
+
+class TestWeighing:
+    def test_sends_what_may_go_and_tells_of_it(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "email", purpose="coaching")
+        dispatcher(session, channel_settings).send_due("email")
+        row = only(session)
+        assert (row.status, row.reason, row.recipient) == ("sent", None, mia.email)
+        assert "path" not in row.context
+        assert post.mails[0]["List-Unsubscribe"].startswith("<http://testserver/unsubscribe/")
+        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_left"))
+        assert event.payload["channel"] == "email"
+
+    def test_quiet_hours_postpone_and_drop_nothing(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        ends = (NOW + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+        starts = (NOW - timedelta(hours=2)).time().replace(second=0, microsecond=0)
+        session.add(ContactPreference(customer_id=mia.account_id, quiet_from=starts, quiet_until=ends.time()))
+        queue(session, mia, "email", purpose="coaching")
+        queue(session, mia, "email", key="proof")
+        dispatcher(session, channel_settings).send_due("email")
+        rows = {row.dedupe_key: row for row in session.scalars(select(OutgoingMessage))}
+        session.refresh(rows["k"])
+        assert (rows["k"].status, rows["k"].next_attempt_at, rows["k"].attempts) == ("queued", ends, 0)
+        assert len(post.mails) == 1
+
+    @pytest.mark.parametrize("channel", ["email", "sms"])
+    def test_caps_count_over_all_channels(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings,
+        channel: Channel,
+    ) -> None:  # fmt: skip
+        allow(session, mia, "marketing", *CHANNELS)
+        queue(session, mia, "email", key="first", purpose="marketing")
+        sends = dispatcher(session, channel_settings)
+        sends.send_due("email")
+        queue(session, mia, channel, key="second", purpose="marketing")
+        sends.send_due(channel)
+        second = session.scalars(select(OutgoingMessage).where(OutgoingMessage.dedupe_key == "second")).one()
+        session.refresh(second)
+        assert (second.status, second.reason) == ("withheld", "daily_cap")
+        assert (len(post.mails), len(cloud.texts)) == (1, 0)
+
+    def test_a_no_takes_the_next_channel_and_the_last_no_is_kept(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "coaching", "push", "email", is_allowed=False)
+        queue(session, mia, "push", "email", purpose="coaching")
+        sends = dispatcher(session, channel_settings)
+        sends.send_due("push")
+        assert (only(session).channel, only(session).status) == ("email", "queued")
+        sends.send_due("email")
+        assert (only(session).status, only(session).reason, post.mails) == ("withheld", "not_allowed", [])
+        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
+        assert event.payload["reason"] == "not_allowed"
+
+    def test_nothing_goes_to_a_dead_address(
+        self, session: Session, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        addresses.suppress(session, channel="email", address="Mia@Plyo.test", reason="bounce", now=NOW)
+        queue_email(
+            session, dedupe_key="k", recipient="mia@plyo.test", template="password_changed", context={"name": "Mia"},
+            now=NOW,
+        )  # fmt: skip
+        dispatcher(session, channel_settings).send_due("email")
+        assert (only(session).reason, post.mails) == ("suppressed:bounce", [])
+
+    def test_what_was_called_off_stays(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "email")
+        call_off(session, "k", reason="cancelled")
+        dispatcher(session, channel_settings).send_due("email")
+        assert (only(session).reason, post.mails) == ("cancelled", [])
+
+
+class TestFallback:
+    def test_no_device_means_e_mail_and_a_gone_one_is_forgotten(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        gone = Browser()
+        session.add(
+            PushSubscription(
+                customer_id=mia.account_id, kind="web", endpoint=f"{cloud.url}/push/gone", p256dh=gone.p256dh,
+                auth=gone.auth, created_at=NOW,
+            )
+        )  # fmt: skip
+        queue(session, mia, "push", "email")
+        allow(session, mia, "transactional", "push")
+        sends = dispatcher(session, channel_settings)
+        for channel in ("push", "email", "push", "email"):
+            sends.send_due(channel)
+        assert (only(session).status, len(post.mails)) == ("sent", 1)
+        assert session.scalars(select(PushSubscription)).all() == []
+
+    def test_a_provider_that_is_down_loses_it_to_the_next_once(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms", "email")
+        nowhere = channel_settings.model_copy(update={"twilio_base_url": f"http://127.0.0.1:{free_port()}"})
+        with pytest.raises(Unavailable):
+            dispatcher(session, nowhere).send_due("sms")
+        row = only(session)
+        assert (row.channel, row.attempts, row.in_doubt_since) == ("email", 0, None)
+        sends = dispatcher(session, channel_settings)  # it is back, too late
+        sends.send_due("sms")
+        sends.send_due("email")
+        assert (len(post.mails), len(cloud.texts)) == (1, 0)
+
+    def test_without_another_way_it_waits(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms")
+        nowhere = channel_settings.model_copy(update={"twilio_base_url": f"http://127.0.0.1:{free_port()}"})
+        with pytest.raises(Unavailable):
+            dispatcher(session, nowhere).send_due("sms")
+        assert (only(session).status, only(session).attempts) == ("queued", 0)
+        dispatcher(session, channel_settings).send_due("sms")
+        assert (only(session).status, len(cloud.texts)) == ("sent", 1)
+
+    def test_a_channel_that_is_not_set_up_is_passed_over(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        bare = ChannelSettings(session_secret=channel_settings.session_secret, smtp_port=post.port)
+        assert gateways(bare).keys() == {"email"}
+        queue(session, mia, "whatsapp", "email")
+        sends = dispatcher(session, bare)
+        sends.send_due("whatsapp")
+        sends.send_due("email")
+        assert (only(session).status, len(post.mails)) == ("sent", 1)
+
+    def test_a_stopped_number_is_remembered(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms")
+        cloud.mishap = "stopped"
+        dispatcher(session, channel_settings).send_due("sms")
+        assert (only(session).status, only(session).reason) == ("failed", "stopped")
+        assert session.get_one(Suppression, ("sms", NUMBER)).reason == "stop"
+
+
+class TestOnce:
+    def test_a_text_of_which_nobody_knows_whether_it_left_leaves_once(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms", "email")
+        sends = dispatcher(session, channel_settings)
+        cloud.mishap = "silent"
+        sends.send_due("sms")
+        row = only(session)
+        assert (row.channel, row.status, row.in_doubt_since is not None) == ("sms", "queued", True)
+        cloud.mishap, row.next_attempt_at = "", NOW
+        session.flush()
+        sends.send_due("sms")
+        assert (only(session).status, len(cloud.texts)) == ("sent", 1)
+        assert only(session).provider_message_id == cloud.texts[0]["sid"]
+
+    def test_a_worker_that_dies_after_the_provider_took_it_doubles_nothing(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms")
+        with pytest.raises(SystemExit):
+            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
+        assert (only(session).status, len(cloud.texts)) == ("queued", 1)
+        dispatcher(session, channel_settings).send_due("sms")
+        assert (only(session).status, len(cloud.texts)) == ("sent", 1)
+
+    def test_what_may_have_left_takes_no_other_channel(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        queue(session, mia, "sms", "email")
+        with pytest.raises(SystemExit):
+            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
+        addresses.suppress(session, channel="sms", address=NUMBER, reason="stop", now=NOW)
+        sends = dispatcher(session, channel_settings)
+        sends.send_due("sms")
+        sends.send_due("email")
+        assert (only(session).status, only(session).reason) == ("withheld", "suppressed:stop")
+        assert (len(cloud.texts), post.mails) == (1, [])
+
+    def test_one_that_cannot_be_made_holds_up_nobody(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "email", key="broken")
+        only(session).context = {}
+        queue(session, mia, "email", key="whole", now=NOW + timedelta(milliseconds=1))
+        dispatcher(session, channel_settings).send_due("email")
+        assert len(post.mails) == 1
+
+
+class DeadlySms(SmsGateway):
+    """Takes the whole worker with it once Twilio has the message."""
+
+    def send(self, message: Ready) -> Receipt:
+        super().send(message)
+        raise SystemExit
+
+
+class TestPlans:
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "select * from engagement.outgoing_emails where channel = 'email' and status = 'queued'"
+            " and next_attempt_at <= now() order by next_attempt_at limit 1",
+            "select sent_at from engagement.outgoing_emails where customer_id = '00000000-0000-7000-8000-000000000001'"
+            " and purpose = 'coaching' and purpose <> 'transactional' and sent_at > now() - interval '7 days'"
+            " and sent_at is not null",
+            "select * from engagement.outgoing_emails where provider_message_id = 'SM1'",
+        ],
+    )
+    def test_no_query_of_the_worker_reads_the_whole_table(self, session: Session, query: str) -> None:
+        session.execute(
+            text(
+                "insert into engagement.outgoing_emails (id, dedupe_key, recipient, template, context, status,"
+                " next_attempt_at, sent_at, customer_id, purpose, provider_message_id)"
+                " select gen_random_uuid(), 'plan' || n, 'x', 'x', '{}', 'sent', now(), now(), gen_random_uuid(),"
+                " 'coaching', 'SM' || n from generate_series(1, 5000) n"
+            )
+        )
+        session.execute(text("analyze engagement.outgoing_emails"))
+        plan = "\n".join(session.scalars(text(f"explain {query}")))
+        assert "Seq Scan" not in plan, plan

@@ -1,0 +1,285 @@
+"""What providers tell us, signed and once; and the ways out: one click, the page that asks, every choice."""
+
+import base64
+import json
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from twilio.request_validator import RequestValidator
+
+from contracts.ids import new_id
+from operational_api.core.models import InboxMessage, OutboxEvent
+from operational_api.core.principal import Principal
+from operational_api.engagement import links
+from operational_api.engagement.models import (
+    ChannelChoice,
+    ContactPreference,
+    Message,
+    OutgoingMessage,
+    Phone,
+    PushSubscription,
+    Suppression,
+)
+from operational_api.engagement.sending import CHANNELS, PURPOSES
+from operational_api.engagement.service.addresses import e164
+from operational_api.engagement.settings import ChannelSettings
+from operational_api.engagement.words import CATALOGUE
+from operational_api.training.models import Client
+from tests.factories import account_of, make_client, make_coach
+from tests.operational_api.conftest import ISSUER, SignIn
+from tests.operational_api.engagement.providers import Browser, Cloud
+
+NOW = datetime.now(UTC)
+NUMBER = "+84912345678"
+TWILIO = "twilio-token"
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def mia(session: Session) -> Client:
+    client = make_client(session, coach=make_coach(session))
+    session.add(Phone(customer_id=client.id, number=NUMBER, asked_at=NOW))
+    session.flush()
+    return client
+
+
+@pytest.fixture
+def hooked(wired: FastAPI, api: TestClient, channel_settings: ChannelSettings) -> TestClient:
+    public = KEY.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    key = base64.b64encode(public).decode()
+    wired.state.channel_settings = channel_settings.model_copy(update={"sendgrid_webhook_key": key})
+    return api
+
+
+def sendgrid(api: TestClient, *events: dict[str, Any], at: float | None = None, key: Any = KEY) -> Response:
+    body, stamp = json.dumps(events).encode(), str(int(at or time.time()))
+    signature = base64.b64encode(key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
+    headers = {
+        "X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": stamp,
+    }  # fmt: skip
+    return api.post("/webhooks/sendgrid", content=body, headers=headers)
+
+
+def twilio(api: TestClient, path: str = "", signed_with: str = TWILIO, **form: str) -> Response:
+    signature = RequestValidator(signed_with).compute_signature(f"{ISSUER}/webhooks/twilio{path}", form)
+    return api.post(f"/webhooks/twilio{path}", data=form, headers={"X-Twilio-Signature": signature})
+
+
+def make_outgoing(session: Session, **given: Any) -> OutgoingMessage:
+    values = {
+        "dedupe_key": new_id().hex, "recipient": "mia@plyo.test", "template": "new_message", "context": {},
+        "next_attempt_at": NOW, "status": "sent", "sent_at": NOW,
+    }  # fmt: skip
+    row = OutgoingMessage(**values | given)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def suppressed(session: Session) -> list[tuple[str, str, str]]:
+    rows = session.scalars(select(Suppression).execution_options(populate_existing=True))
+    return [(row.channel, row.address, row.reason) for row in rows]
+
+
+class TestSendGrid:
+    def test_a_bounce_ends_the_address_once(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        row = make_outgoing(session, customer_id=mia.id)
+        event = {
+            "email": "Mia@plyo.test", "event": "bounce", "type": "bounce", "sg_event_id": "e1",
+            "plyo_message_id": str(row.id), "timestamp": int(time.time()), "reason": "550 no such user",
+        }  # fmt: skip
+        assert sendgrid(hooked, event).status_code == 200
+        assert sendgrid(hooked, event, event).status_code == 200
+        assert suppressed(session) == [("email", "mia@plyo.test", "bounce")]
+        session.refresh(row)
+        assert (row.status, row.reason) == ("failed", "bounce")
+        assert len(session.scalars(select(InboxMessage).where(InboxMessage.source == "sendgrid")).all()) == 1
+
+    def test_a_blocked_message_leaves_the_address_alive(self, session: Session, hooked: TestClient) -> None:
+        sendgrid(hooked, {"email": "a@b.test", "event": "bounce", "type": "blocked", "sg_event_id": "e2"})
+        sendgrid(hooked, {"email": "a@b.test", "event": "deferred", "sg_event_id": "e3"})
+        assert suppressed(session) == []
+
+    def test_a_complaint_is_heard(self, session: Session, hooked: TestClient) -> None:
+        sendgrid(hooked, {"email": "a@b.test", "event": "spamreport", "sg_event_id": "e4"})
+        assert suppressed(session) == [("email", "a@b.test", "complaint")]
+
+    def test_delivery_is_believed_and_an_open_is_not(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        row = make_outgoing(session, customer_id=mia.id)
+        about = {"email": "a@b.test", "plyo_message_id": str(row.id), "timestamp": int(time.time())}
+        sendgrid(hooked, about | {"event": "open", "sg_event_id": "e5"})
+        session.refresh(row)
+        assert row.delivered_at is None
+        sendgrid(hooked, about | {"event": "delivered", "sg_event_id": "e6"})
+        sendgrid(hooked, about | {"event": "delivered", "sg_event_id": "e7"})
+        session.refresh(row)
+        assert row.delivered_at is not None
+        told = select(OutboxEvent).where(OutboxEvent.type == "engagement.message_delivered")
+        assert len(session.scalars(told).all()) == 1
+
+    @pytest.mark.parametrize("how", [{"at": time.time() - 3600}, {"key": ec.generate_private_key(ec.SECP256R1())}])
+    def test_a_forged_or_old_event_is_refused(self, session: Session, hooked: TestClient, how: dict[str, Any]) -> None:
+        answer = sendgrid(hooked, {"email": "a@b.test", "event": "bounce", "sg_event_id": "e8"}, **how)
+        assert (answer.status_code, answer.json()["code"]) == (401, "engagement.forged_message_event")
+        assert suppressed(session) == []
+
+    def test_nothing_is_believed_without_a_key(self, wired: FastAPI, api: TestClient) -> None:
+        assert sendgrid(api, {"event": "bounce"}).status_code == 401
+        assert api.post("/webhooks/sendgrid", content=b"[]").status_code == 401
+
+
+class TestTwilio:
+    def test_stop_counts_at_once_and_start_lifts_it(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        assert twilio(hooked, From=NUMBER, Body=" stop. ", MessageSid="SM1").text == "<Response/>"
+        assert suppressed(session) == [("sms", NUMBER, "stop")]
+        twilio(hooked, From=NUMBER, Body="START", MessageSid="SM2")
+        assert suppressed(session) == []
+        assert session.get_one(Phone, mia.id, populate_existing=True).confirmed_at
+        twilio(hooked, From=NUMBER, Body=" stop. ", MessageSid="SM1")  # told again, late
+        assert suppressed(session) == []
+
+    def test_whatsapp_opens_its_window(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        twilio(hooked, From=f"whatsapp:{NUMBER}", Body="Hi", MessageSid="SM3")
+        seen = session.get_one(Phone, mia.id, populate_existing=True).whatsapp_seen_at
+        assert seen
+        assert datetime.now(UTC) - seen < timedelta(minutes=1)
+
+    def test_what_a_client_answers_reaches_their_coach(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        twilio(hooked, From=NUMBER, Body="From a stranger's hand", MessageSid="SM4")
+        twilio(hooked, From=NUMBER, Body="YES", MessageSid="SM5")
+        twilio(hooked, From=NUMBER, Body="See you at 9", MessageSid="SM6")
+        twilio(hooked, From=NUMBER, Body="See you at 9", MessageSid="SM6")
+        [message] = session.scalars(select(Message)).all()
+        assert (message.body, message.sender_id, message.recipient_id) == ("See you at 9", mia.id, mia.coach_id)
+
+    def test_a_forged_stop_is_refused(self, session: Session, hooked: TestClient) -> None:
+        assert twilio(hooked, signed_with="another", From=NUMBER, Body="STOP", MessageSid="SM7").status_code == 401
+        form = {"From": NUMBER, "Body": "STOP", "MessageSid": "SM7"}
+        assert hooked.post("/webhooks/twilio", data=form).status_code == 401
+        assert suppressed(session) == []
+
+    def test_a_carriers_no_is_kept(self, session: Session, hooked: TestClient, mia: Client) -> None:
+        row = make_outgoing(
+            session, customer_id=mia.id, channel="sms", recipient=NUMBER, provider_message_id="SM8"
+        )  # fmt: skip
+        failed = {"MessageSid": "SM8", "MessageStatus": "undelivered", "ErrorCode": "21614"}
+        assert twilio(hooked, "/status", **failed).status_code == 204
+        session.refresh(row)
+        assert (row.status, row.reason) == ("failed", "carrier:21614")
+        assert suppressed(session) == [("sms", NUMBER, "bounce")]
+
+
+class TestPhones:
+    @pytest.mark.parametrize("told", ["+84 912 345 678", "0084 (912) 345-678", "+84.912.345.678"])
+    def test_are_kept_as_e164(self, told: str) -> None:
+        assert e164(told) == NUMBER
+
+    @pytest.mark.parametrize("told", ["0912 345 678", "+0912345678", "+84", "+84 91234567890123", "+84 9x", "STOP"])
+    def test_need_their_country(self, told: str) -> None:
+        with pytest.raises(Exception, match="with its country"):
+            e164(told)
+
+
+class TestUnsubscribe:
+    def path(self, settings: ChannelSettings, mia: Client, purpose: str = "marketing") -> str:
+        return links.unsubscribe_path(settings.link_key, links.Subscription(mia.id, "email", purpose))
+
+    def choices(self, session: Session) -> list[tuple[str, str, bool]]:
+        return [(row.channel, row.purpose, row.is_allowed) for row in session.scalars(select(ChannelChoice))]
+
+    def test_looking_asks_and_one_click_does(
+        self, session: Session, hooked: TestClient, mia: Client, channel_settings: ChannelSettings
+    ) -> None:
+        path = self.path(channel_settings, mia, "coaching")
+        page = hooked.get(path)
+        assert "Unsubscribe?" in page.text
+        assert self.choices(session) == []
+        for _ in range(2):  # as a mailbox does it: no cookie, no token of a form
+            done = hooked.post(path, data={"List-Unsubscribe": "One-Click"})
+            assert (done.status_code, "You are unsubscribed" in done.text) == (200, True)
+        assert self.choices(session) == [("email", "coaching", False)]
+        told = select(OutboxEvent).where(OutboxEvent.type == "engagement.contact_choice_made")
+        assert [event.payload["source"] for event in session.scalars(told)] == ["unsubscribe"]
+
+    def test_speaks_their_language(
+        self, session: Session, hooked: TestClient, mia: Client, channel_settings: ChannelSettings
+    ) -> None:
+        session.add(ContactPreference(customer_id=mia.id, language="vi"))
+        session.flush()
+        assert "Hủy đăng ký?" in hooked.get(self.path(channel_settings, mia)).text
+
+    @pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: p.replace("email", "sms"), lambda p: p + "x"])
+    def test_a_link_that_was_changed_opens_nothing(
+        self, session: Session, hooked: TestClient, mia: Client, channel_settings: ChannelSettings, change: Any
+    ) -> None:
+        assert hooked.post(change(self.path(channel_settings, mia))).status_code == 404
+        assert self.choices(session) == []
+
+
+class TestPreferencesPage:
+    @pytest.fixture
+    def browser(self, wired: FastAPI, mia: Client, api: TestClient) -> TestClient:
+        wired.state.authenticators = [lambda _: Principal("customer", "app", mia.id, display_name="Mia Maier")]
+        api.headers.update({"Accept": "text/html"})
+        return api
+
+    def test_keeps_every_choice_and_asks_a_new_number(self, session: Session, browser: TestClient, mia: Client) -> None:
+        page = browser.get("/messages/preferences").text
+        assert 'value="email:transactional"' not in page
+        assert 'value="email:coaching" checked' in page
+        token = re.search(r'name="csrf_token" value="(\w+)"', page)
+        assert token
+        form = {
+            "csrf_token": token[1], "choice": ["push:marketing", "sms:reminders"], "language": "vi",
+            "phone": "+49 151 23456789", "quiet_from": "22:00", "quiet_until": "07:00",
+        }  # fmt: skip
+        assert browser.post("/messages/preferences", data=form).status_code == 303
+        said = {(row.channel, row.purpose): row.is_allowed for row in session.scalars(select(ChannelChoice))}
+        assert said[("push", "marketing")] is True
+        assert said[("email", "coaching")] is False
+        assert ("email", "transactional") not in said
+        page = browser.get("/messages/preferences").text
+        assert "Những gì bạn nhận" in page
+        assert 'value="sms:reminders" checked' in page
+        [asked] = session.scalars(select(OutgoingMessage)).all()
+        assert (asked.template, asked.channel, asked.language) == ("confirm_phone", "sms", "vi")
+        assert session.get_one(Phone, mia.id, populate_existing=True).number == "+4915123456789"
+
+    def test_says_the_same_in_both_languages(self) -> None:
+        english, vietnamese = CATALOGUE["en"], CATALOGUE["vi"]
+        assert english.keys() == vietnamese.keys()
+        assert all(vietnamese[key] != english[key] for key in english.keys() - {"email", "sms", "whatsapp"})
+        assert {*CHANNELS, *PURPOSES} <= english.keys()
+
+
+class TestDevices:
+    def test_come_and_go_with_whoever_signs_in_on_them(
+        self, session: Session, wired: FastAPI, sign_in: SignIn, mia: Client, cloud: Cloud
+    ) -> None:
+        client, one = sign_in(account_of(session, mia)), Browser()
+        told = {"endpoint": f"{cloud.url}/push/1", "keys": {"p256dh": one.p256dh, "auth": one.auth}}
+        for _ in range(2):
+            assert client.post("/api/engagement/devices/browsers", json=told).status_code == 201
+        kept = session.scalars(select(PushSubscription)).one()
+        assert (kept.customer_id, kept.kind) == (mia.id, "web")
+        tom = sign_in(account_of(session, make_client(session)))
+        assert tom.post("/api/engagement/devices/removals", json={"endpoint": told["endpoint"]}).status_code == 200
+        assert len(session.scalars(select(PushSubscription)).all()) == 1
+        assert client.post("/api/engagement/devices/removals", json={"endpoint": told["endpoint"]}).status_code == 200
+        assert session.scalars(select(PushSubscription)).all() == []
+
+    def test_elsewhere_are_refused(self, session: Session, wired: FastAPI, sign_in: SignIn, mia: Client) -> None:
+        client, one = sign_in(account_of(session, mia)), Browser()
+        told = {"endpoint": "http://169.254.169.254/x", "keys": {"p256dh": one.p256dh, "auth": one.auth}}
+        answer = client.post("/api/engagement/devices/browsers", json=told)
+        assert (answer.status_code, answer.json()["code"]) == (422, "engagement.unknown_device")
