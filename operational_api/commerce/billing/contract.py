@@ -113,7 +113,7 @@ def advance(contract: Contract, today: date) -> tuple[date, Step] | None:
 
     Called until it returns None, so that a worker that slept for a month catches up period by period.
     """
-    due = _due_on(contract)
+    due = due_on(contract)
     if due is None or due > today or contract.status in (lifecycle.CANCELLED, lifecycle.INCOMPLETE):
         return None
     if contract.cancels_on is not None and contract.cancels_on <= due:
@@ -127,7 +127,8 @@ def advance(contract: Contract, today: date) -> tuple[date, Step] | None:
     return due, _charge(replace(contract, terms=contract.next_terms or contract.terms, next_terms=None), due)
 
 
-def _due_on(contract: Contract) -> date | None:
+def due_on(contract: Contract) -> date | None:
+    """The day on which time does something to a contract next."""
     if contract.status == lifecycle.PAUSED:
         ends = contract.resumes_on
     elif contract.status == lifecycle.TRIALING:

@@ -1,7 +1,7 @@
 """How an invoice is collected: when it is tried again, and when nobody tries any more. Pure.
 
-+2, +5, +7 and +7 days after a failed attempt. A bank's final no ends it at once; a new card begins at once and has the
-attempts that are left, at least one.
++2, +5, +7 and +7 days after a failed attempt. After a bank's final no the card is not tried again, but the member has
+the days that were left to give another one, which is tried at once.
 """
 
 from dataclasses import dataclass, replace
@@ -25,15 +25,22 @@ class Verdict(StrEnum):
 
     PAID = "paid"
     RETRY = "retry"
+    STOPPED = "stopped"
     GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Dunning:
-    """How far the collection of one invoice is. `attempts` were made; `next_on` is None once it is over."""
+    """How far the collection of one invoice is.
+
+    Attributes:
+        attempts: That were made.
+        next_on: When the next one is due, or, where it waits for a card, the end; None once it is over.
+    """
 
     attempts: int
     next_on: date | None
+    waits_for_card: bool = False
 
 
 def begin(on: date) -> Dunning:
@@ -56,19 +63,21 @@ def judge(before: Dunning, *, failure: str | None, on: date) -> tuple[Dunning, V
     attempts = before.attempts + 1
     if failure is None:
         return Dunning(attempts, None), Verdict.PAID
-    if is_hard(failure) or attempts > len(DELAYS):
+    if attempts > len(DELAYS):
         return Dunning(attempts, None), Verdict.GIVEN_UP
+    if is_hard(failure):
+        return Dunning(attempts, on + timedelta(days=sum(DELAYS[attempts - 1 :])), waits_for_card=True), Verdict.STOPPED
     return Dunning(attempts, on + timedelta(days=DELAYS[attempts - 1])), Verdict.RETRY
 
 
 def card_changed(before: Dunning, *, on: date) -> Dunning:
-    """A new card: the next attempt is due at once, and does not count as one more of the old card's."""
-    return replace(before, next_on=on)
+    """A new card: the next attempt is due at once. What is over stays so."""
+    return replace(before, next_on=on, waits_for_card=False) if before.next_on else before
 
 
 def plan(before: Dunning) -> list[date]:
-    """The days of this and every later attempt, if all of them fail."""
-    days = [before.next_on] if before.next_on else []
+    """The days of the next attempt and every later one, if all of them fail."""
+    days = [before.next_on] if before.next_on and not before.waits_for_card else []
     for delay in DELAYS[before.attempts :] if days else ():
         days.append(days[-1] + timedelta(days=delay))
     return days

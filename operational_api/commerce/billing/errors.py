@@ -2,7 +2,7 @@
 
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay OverdueMember            409
-|- CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                                          409
+|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                                          409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound StatementNotFound (NotFound)                            404
 """
@@ -48,6 +48,10 @@ class PauseTooLong(Invalid):
 
 class CouponNotFound(NotFound):
     """We do not know this code, or it is no longer valid."""
+
+
+class CouponExists(DomainError):
+    """There is a coupon of that name already."""
 
 
 class CouponUsed(DomainError):

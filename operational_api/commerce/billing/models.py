@@ -104,7 +104,8 @@ class CreditNote(Base):
 
 
 class Collection(Base):
-    """How far collecting one of our invoices is. `status`: due, retrying, paid, given_up.
+    """How far collecting one of our invoices is. `status`: due, retrying, stopped (waits for a new card; without one
+    it is given up at `next_attempt_at`), paid, given_up.
 
     `attempts` counts those with an answer. While an answer is missing the same attempt is asked about again with its
     key, never made a second time.
@@ -112,8 +113,10 @@ class Collection(Base):
 
     __tablename__ = "collections"
     __table_args__ = (
-        CheckConstraint("status in ('due', 'retrying', 'paid', 'given_up')", name="status"),
-        CheckConstraint("(status in ('due', 'retrying')) = (next_attempt_at is not null)", name="open_has_next"),
+        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'given_up')", name="status"),
+        CheckConstraint(
+            "(status in ('due', 'retrying', 'stopped')) = (next_attempt_at is not null)", name="open_has_next"
+        ),
         Index("ix_collections_due", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
         Index("ix_collections_customer_id", "customer_id"),
         SCHEMA,

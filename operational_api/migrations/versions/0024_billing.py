@@ -95,8 +95,8 @@ create table commerce.collections (
     started_at timestamptz not null,
     ended_at timestamptz,
     constraint pk_collections primary key (invoice_id),
-    constraint ck_collections_status check (status in ('due', 'retrying', 'paid', 'given_up')),
-    constraint ck_collections_open_has_next check ((status in ('due', 'retrying')) = (next_attempt_at is not null)),
+    constraint ck_collections_status check (status in ('due', 'retrying', 'stopped', 'paid', 'given_up')),
+    constraint ck_collections_open_has_next check ((status in ('due', 'retrying', 'stopped')) = (next_attempt_at is not null)),
     constraint fk_collections_invoice_id foreign key (invoice_id) references commerce.invoices (id),
     constraint fk_collections_customer_id foreign key (customer_id) references commerce.customers (id),
     constraint fk_collections_payer_id foreign key (payer_id) references commerce.customers (id)
@@ -276,17 +276,24 @@ create trigger append_only before update or delete on commerce.commission_rates
 create trigger append_only before update or delete on commerce.commission_statements
     for each row execute function platform.refuse_change();
 """
+# With the rights of their owner, as the other contexts' views of accounts: whom a document is addressed to.
+PEOPLE = """
+create view commerce.people as with found as (
+    select id as account_id, display_name, time_zone from identity.accounts) select * from found;
+"""
 
 
 def upgrade() -> None:
     op.execute(COLUMNS)
     op.execute(TABLES)
     op.execute(TRIGGERS)
+    op.execute(PEOPLE)
 
 
 def downgrade() -> None:
     op.execute(
         """
+        drop view commerce.people;
         drop function commerce.refuse_issued_change() cascade;
         drop table commerce.delivered_sessions, commerce.commission_statements, commerce.commission_rates,
             commerce.coupon_redemptions, commerce.coupons, commerce.collections, commerce.credit_notes,

@@ -128,14 +128,17 @@ class BilledLife(RuleBasedStateMachine):
             if not self._open():
                 self._set(contracts.paid_up(self.now))
         elif verdict is Verdict.GIVEN_UP:
-            for one in self._open():
-                one.status = "uncollectible"
-                subtotal = one.draft.total_minor - one.draft.tax_minor
-                self.post(ledger.written_off(subtotal_minor=subtotal, tax_minor=one.draft.tax_minor))
-            if self.is_live():
-                self.take(contracts.cancel_now(self.now))
+            self.give_up()
         else:
             self._set(contracts.payment_failed(self.now))
+
+    def give_up(self) -> None:
+        for one in self._open():
+            one.status = "uncollectible"
+            subtotal = one.draft.total_minor - one.draft.tax_minor
+            self.post(ledger.written_off(subtotal_minor=subtotal, tax_minor=one.draft.tax_minor))
+        if self.is_live():
+            self.take(contracts.cancel_now(self.now))
 
     # what people do
 
@@ -205,17 +208,20 @@ class BilledLife(RuleBasedStateMachine):
             self.take(contracts.cancel_now(self.now, on=self.today))
 
     @precondition(lambda self: self._open())
-    @rule(failure=st.sampled_from([None, None, "insufficient_funds", "lost_card", "stolen_card"]))
-    def collect(self, failure: str | None) -> None:
+    @rule(failure=st.sampled_from([None, None, "insufficient_funds", "lost_card"]), has_new_card=st.booleans())
+    def collect(self, failure: str | None, has_new_card: bool) -> None:
         bill = self._open()[0]
-        if bill.dunning.next_on is None:
+        if has_new_card:
             bill.dunning = card_changed(bill.dunning, on=self.today)
         assert bill.dunning.next_on is not None
         while (due := contracts.advance(self.now, bill.dunning.next_on)) and self.today < bill.dunning.next_on:
             self.today = max(self.today, due[0])
             self.take(due[1])
         self.today = max(self.today, bill.dunning.next_on)
-        self.try_to_collect(bill, failure)
+        if bill.dunning.waits_for_card:
+            self.give_up()
+        else:
+            self.try_to_collect(bill, failure)
 
     @precondition(
         lambda self: any(one.status == "paid" and one.back_minor < one.draft.total_minor for one in self.bills)
