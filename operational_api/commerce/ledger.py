@@ -19,6 +19,7 @@ from operational_api.commerce.models import LedgerJournal, LedgerLine
 RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_payable"
 MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
+DEFERRED_PACKS, COMMISSION_EXPENSE, COMMISSION_PAYABLE = "deferred_packs", "commission_expense", "commission_payable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,16 @@ def dispute_won(*, amount_minor: int) -> list[Line]:
     return _balanced(Line(STRIPE_BALANCE, amount_minor), Line(DISPUTES, -amount_minor))
 
 
+def pack_earned(*, amount_minor: int) -> list[Line]:
+    """A session of a pack was held, or a pack ran out: that part of its price is revenue now."""
+    return _balanced(Line(DEFERRED_PACKS, amount_minor), Line(PACK_REVENUE, -amount_minor))
+
+
+def commission_earned(*, amount_minor: int) -> list[Line]:
+    """A coach's pay period was closed: we owe them."""
+    return _balanced(Line(COMMISSION_EXPENSE, amount_minor), Line(COMMISSION_PAYABLE, -amount_minor))
+
+
 def _balanced(*lines: Line) -> list[Line]:
     if sum(line.amount_minor for line in lines) != 0:
         raise ValueError(f"journal does not sum to zero: {lines}")
@@ -87,7 +98,7 @@ def post(
     kind: str,
     source_type: str,
     source_id: UUID,
-    customer_id: UUID,
+    customer_id: UUID | None,
     currency: str,
     lines: Iterable[Line],
     posted_at: datetime,

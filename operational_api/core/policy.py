@@ -45,6 +45,7 @@ class Resource:
         expires_at: When what was asked for can no longer be decided.
         data_kind: Of a wearable's data, which its customer has to consent to.
         consents: The data kinds that its customer lets their coach see.
+        payer_id: Who pays for it where that is not its customer.
     """
 
     type: str
@@ -56,6 +57,7 @@ class Resource:
     expires_at: datetime | None = None
     data_kind: str | None = None
     consents: frozenset[str] | None = None
+    payer_id: UUID | None = None
 
     def attributes(self) -> dict[str, object]:
         """As Cedar sees it."""
@@ -74,6 +76,8 @@ class Resource:
             found["data_kind"] = self.data_kind
         if self.consents is not None:
             found["consents"] = sorted(self.consents)
+        if self.payer_id:
+            found["payer"] = str(self.payer_id)
         return found
 
 

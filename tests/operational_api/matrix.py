@@ -102,6 +102,15 @@ ROLES_OF: dict[str, str] = {
     "scheduling.see_day": f"{COACHES} front_desk support admin",
     "staff.open_desk": f"{COACHES} front_desk support finance admin data",
     "staff.read_requests": "front_desk support finance admin data",
+    "commerce.close_pay_period": "finance admin",
+    "commerce.issue_credit_note": "finance admin",
+    "commerce.manage_prices": "finance admin",
+    "commerce.pay_invoice": "customer",
+    "commerce.read_collections": "support finance admin",
+    "commerce.read_commissions": f"{COACHES} finance admin",
+    "commerce.read_invoice": "customer finance admin",
+    "commerce.set_commission": "finance admin",
+    "commerce.set_payer": "finance admin",
 }
 
 
@@ -129,6 +138,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/checkout-sessions",
         "POST /checkout",
         "GET /checkout/return",
+        "POST /api/commerce/memberships",
     ),
     "commerce.change_membership": (
         "POST /api/commerce/subscription/cancellation",
@@ -136,11 +146,21 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /membership/cancel",
         "POST /membership/cancellation",
         "POST /membership/cancellation/undo",
+        "POST /api/commerce/subscription/pause",
+        "POST /api/commerce/subscription/resumption",
+        "GET /api/commerce/subscription/plan-change",
+        "POST /api/commerce/subscription/plan-change",
+        "GET /membership/pause",
+        "POST /membership/pause",
+        "POST /membership/resume",
+        "GET /membership/plan",
+        "POST /membership/plan",
     ),
     "commerce.create_refund": ("POST /api/commerce/refunds",),
     "commerce.read_membership": (
         "GET /api/commerce/subscription",
         "GET /api/commerce/invoices",
+        "GET /api/commerce/subscription/collections",
         "GET /membership",
     ),
     "commerce.read_plans": (
@@ -433,6 +453,35 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.see_day": ("GET /staff/today",),
     "staff.open_desk": ("GET /staff",),
     "staff.read_requests": ("GET /staff/requests",),
+    "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
+    "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
+    "commerce.manage_prices": (
+        "GET /api/commerce/coupons",
+        "POST /api/commerce/coupons",
+        "GET /api/commerce/plans/{plan_code}/prices",
+        "POST /api/commerce/plans/{plan_code}/prices",
+    ),
+    "commerce.pay_invoice": (
+        "POST /api/commerce/invoices/{invoice_id}/payment-attempts",
+        "POST /membership/invoices/{invoice_id}/pay",
+    ),
+    "commerce.read_collections": ("GET /api/commerce/collections", "GET /staff/collections"),
+    "commerce.read_commissions": ("GET /api/commerce/commission-statements", "GET /staff/commissions"),
+    "commerce.read_invoice": (
+        "GET /api/commerce/invoices/{invoice_id}",
+        "GET /api/commerce/invoices/{invoice_id}/file",
+        "GET /api/commerce/credit-notes/{credit_note_id}/file",
+        "GET /invoices/{invoice_id}",
+        "GET /invoices/{invoice_id}/file",
+        "GET /credit-notes/{credit_note_id}/file",
+    ),
+    "commerce.set_commission": (
+        "GET /api/commerce/commission-rates",
+        "POST /api/commerce/commission-rates",
+        "GET /api/commerce/commissions",
+        "POST /staff/commissions/rates",
+    ),
+    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer",),
 }
 """Every route, under the action that it must name."""
 
@@ -526,6 +575,14 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
+    "GET /api/commerce/invoices/{invoice_id}": Object("invoice", "customer", "finance admin"),
+    "GET /api/commerce/invoices/{invoice_id}/file": Object("invoice", "customer", "finance admin"),
+    "GET /api/commerce/credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
+    "GET /invoices/{invoice_id}": Object("invoice", "customer", "finance admin"),
+    "GET /invoices/{invoice_id}/file": Object("invoice", "customer", "finance admin"),
+    "GET /credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
+    "POST /api/commerce/invoices/{invoice_id}/payment-attempts": Object("invoice", "customer"),
+    "POST /membership/invoices/{invoice_id}/pay": Object("invoice", "customer"),
 }
 """Routes whose id names something of one person."""
 
@@ -560,6 +617,8 @@ NOBODYS = {
     "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
+    "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
+    "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 
@@ -570,6 +629,7 @@ SEES_STRANGERS = {
     "integrations.deliver": "service",
     "scheduling.see_day": "front_desk support admin",
     "identity.look_up_person": "front_desk support admin",
+    "commerce.read_collections": "support finance admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -38,6 +38,7 @@ from tests.factories import (
     make_client,
     make_coach,
     make_exercise,
+    make_invoice,
     make_pack,
     make_programme,
     make_slot,
@@ -128,6 +129,7 @@ class World:
         for client, coach in ((mia, cara), (tom, dan)):
             slot = make_slot(session, coach=coach)
             make_pack(session, customer_id=client.id)
+            invoice, credit_note = make_invoice(session, customer_id=client.id)
             programme = make_programme(session, client=client)
             injury = Injury(
                 id=new_id(), customer_id=client.id, body_part="knee", severity=1, occurred_on=date(2026, 1, 1)
@@ -151,6 +153,7 @@ class World:
             rows = {
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
+                "invoice": invoice, "credit_note": credit_note,
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)

@@ -1,10 +1,10 @@
 """The refusals of our own billing.
 
 DomainError
-|- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay OverdueMember            409
-|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                                          409
+|- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay                         409
+|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                            409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
-|- CouponNotFound InvoiceNotFound CreditNoteNotFound StatementNotFound (NotFound)                            404
+|- CouponNotFound InvoiceNotFound CreditNoteNotFound (NotFound)                                              404
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound
@@ -32,10 +32,6 @@ class BilledElsewhere(DomainError):
 
 class NothingToPay(DomainError):
     """Nothing of this is waiting to be paid."""
-
-
-class OverdueMember(DomainError):
-    """An earlier invoice is still unpaid. Pay that one first."""
 
 
 class IntervalDiffers(Invalid):
@@ -96,7 +92,3 @@ class PayPeriodInvalid(Invalid):
 
 class PeriodClosed(DomainError):
     """This pay period is closed, or a closed one overlaps it."""
-
-
-class StatementNotFound(NotFound):
-    """There is no such pay statement."""

@@ -11,7 +11,7 @@ from operational_api.commerce import lifecycle
 from operational_api.commerce.errors import AlreadySubscribed, CheckoutNotFound, CheckoutNotPaid
 from operational_api.commerce.models import CheckoutSession, Customer, Invoice, Plan, Subscription
 from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider, ProviderCheckout
-from operational_api.commerce.service import customers, plans
+from operational_api.commerce.service import customers, packs, plans
 from operational_api.commerce.service.invoices import sync_invoice
 from operational_api.commerce.service.subscriptions import live_membership, sync_subscription
 
@@ -45,6 +45,7 @@ def begin_checkout(
         PlanNotFound, PlanNotSold: it is not for sale.
         AlreadySubscribed: a membership runs, and this is another one.
         WrongCurrency: the customer pays in another currency.
+        IntroUsed: an introduction, and they have bought before.
     """
     wanted = currency or plans.DEFAULT_CURRENCY
     customers.ensure_customer(session, account_id=customer_id, currency=wanted)
@@ -55,6 +56,8 @@ def begin_checkout(
     sold = plans.offer(session, code=plan_code, currency=wanted, now=now)
     is_membership = sold.plan.kind == "membership"
     _refuse_second(session, customer_id, is_membership)
+    if sold.plan.kind == "intro":
+        packs.require_new(session, customer_id)
     reusable = _look_at_open_pages(session, provider, customer, sold, now=now)
     _refuse_second(session, customer_id, is_membership)
     return reusable or _open_page(session, provider, customer, sold, display_name=display_name, public_url=public_url)

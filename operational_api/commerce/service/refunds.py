@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentRefunded
 from operational_api.commerce import ledger, prices
+from operational_api.commerce.billing.service import credit_notes
 from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
@@ -133,6 +134,7 @@ def _succeed(session: Session, row: Refund, invoice: Invoice) -> None:
         lines=ledger.refund_paid(amount_minor=row.amount_minor, tax_minor=tax),
         posted_at=posted_at,
     )
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax)
     publish(
         session,
         PaymentRefunded(

@@ -107,7 +107,8 @@ def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: d
         return booking
     booking.status, booking.outcome_at = status, now
     event = SessionAttended if status == "attended" else SessionMissed
-    publish(session, event(occurred_at=now, **_facts(booking)))
+    paid = {"starts_at": booking.starts_at, "session_pack_id": booking.session_pack_id}
+    publish(session, event(occurred_at=now, **_facts(booking), **paid))
     session.flush()
     return booking
 

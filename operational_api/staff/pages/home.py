@@ -15,6 +15,8 @@ WAYS = {
     "/staff/today": "Who comes to the studio today, and whether they came.",
     "/staff/requests": "Refunds, roles, lost second steps and exports that take two people.",
     "/staff/people": "Find a customer, help with a lost second step, ask for a refund or a role.",
+    "/staff/collections": "Payments that did not go through, and when they are tried again.",
+    "/staff/commissions": "What coaches earned by their sessions, pay period by pay period.",
     "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
     "/staff/audit": "Who did what to whose data, when and why.",
     "/coach/": "Your clients, calendar and messages.",

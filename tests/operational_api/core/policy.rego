@@ -34,8 +34,11 @@ own := {
 	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",
-	"training.report_injury", "training.resolve_injury", "training.train",
+	"training.report_injury", "training.resolve_injury", "training.train", "commerce.pay_invoice",
+	"commerce.read_invoice",
 }
+
+paid_for := {"commerce.pay_invoice", "commerce.read_invoice"}
 
 coached := {
 	"analytics.read_client", "analytics.read_lineage", "automation.act_on_queue", "automation.read_queue",
@@ -46,7 +49,7 @@ coached := {
 	"scheduling.reschedule_booking", "training.assign_programme", "training.list_clients", "training.log_workout",
 	"training.read_client", "training.read_injuries", "training.read_programmes", "training.read_progress",
 	"training.read_workouts", "training.report_injury", "training.resolve_injury", "scheduling.see_day",
-	"staff.open_desk",
+	"staff.open_desk", "commerce.read_commissions",
 }
 
 staff := {
@@ -107,6 +110,14 @@ staff := {
 	"scheduling.see_day": {"front_desk", "support", "admin"},
 	"staff.open_desk": {"front_desk", "support", "finance", "data", "admin"},
 	"staff.read_requests": {"front_desk", "support", "finance", "data", "admin"},
+	"commerce.close_pay_period": {"finance", "admin"},
+	"commerce.issue_credit_note": {"finance", "admin"},
+	"commerce.manage_prices": {"finance", "admin"},
+	"commerce.read_collections": {"support", "finance", "admin"},
+	"commerce.read_commissions": {"finance", "admin"},
+	"commerce.read_invoice": {"finance", "admin"},
+	"commerce.set_commission": {"finance", "admin"},
+	"commerce.set_payer": {"finance", "admin"},
 }
 
 approvals := {
@@ -145,6 +156,12 @@ permitted(r) if {
 	r.role == "customer"
 	r.action in own
 	is_about_me(r)
+}
+
+permitted(r) if {
+	r.role == "customer"
+	r.action in paid_for
+	r.object.payer == r.account
 }
 
 permitted(r) if {

@@ -225,6 +225,7 @@ class Asked:
                 expires_at=rng.choice([None, NOW, NOW - timedelta(days=1), NOW + timedelta(seconds=1)]),
                 data_kind=rng.choice(["sleep", "body"]) if rng.random() < 0.15 else None,
                 consents=rng.choice([None, frozenset(), frozenset({"sleep"}), frozenset({"sleep", "body"})]),
+                payer_id=rng.choice([*people, None]),
             ),
         )  # fmt: skip
 

@@ -26,6 +26,8 @@ from operational_api.commerce.models import Customer, Invoice, Payment
 from operational_api.commerce.service import customers
 from operational_api.core import paging
 from operational_api.core.outbox import publish
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
 
 log = get_logger(__name__)
 ASK_AGAIN = timedelta(minutes=10)
@@ -90,7 +92,7 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         _end(session, row, "paid", now)
         invoice.status, invoice.paid_at = "paid", now
         session.flush()
-        if invoice.subscription_id and not _is_any_open(session, invoice.subscription_id):
+        if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
     elif verdict is Verdict.GIVEN_UP:
         _give_up(session, row, invoice, now)
@@ -107,25 +109,21 @@ def _dunning(row: Collection) -> Dunning:
 
 def _attempt(session: Session, collector: Collector, row: Collection, invoice: Invoice, now: datetime) -> Payment:
     number = row.attempts + 1
-    payer = session.get_one(Customer, row.payer_id)
-    amount = credit_notes.left_to_pay(session, invoice)
-    order = Charge(
-        key=f"invoice-{invoice.id}-{number}", payer_ref=payer.stripe_customer_id, amount_minor=amount,
-        currency=invoice.currency, description=f"Invoice {invoice.number}",
-    )  # fmt: skip
-    seen = collector.charge(order)
     payment = session.scalar(
-        select(Payment).where(
-            Payment.invoice_id == invoice.id, Payment.attempt == number, Payment.status.in_(("unknown", "pending"))
-        )
+        select(Payment).where(Payment.invoice_id == invoice.id, Payment.attempt == number, Payment.status == "unknown")
     )
     if payment is None:
         payment = Payment(
-            invoice_id=invoice.id, customer_id=invoice.customer_id, provider=collector.name, attempt=number,
-            amount_minor=amount, currency=invoice.currency, attempted_at=now,
+            invoice_id=invoice.id, customer_id=invoice.customer_id, provider=collector.name, status="pending",
+            attempt=number, amount_minor=credit_notes.left_to_pay(session, invoice), currency=invoice.currency, attempted_at=now,
         )  # fmt: skip
         session.add(payment)
-    _note(payment, seen, now)
+    payer = session.get_one(Customer, row.payer_id)
+    order = Charge(
+        key=f"invoice-{invoice.id}-{number}", payer_ref=payer.stripe_customer_id, amount_minor=payment.amount_minor,
+        currency=invoice.currency, description=f"Invoice {invoice.number}",
+    )  # fmt: skip
+    _note(payment, collector.charge(order), now)
     session.flush()
     _announce(session, payment, now)
     return payment
@@ -196,15 +194,6 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         memberships.end_unpaid(session, invoice.subscription_id, now=now)
 
 
-def _is_any_open(session: Session, subscription_id: UUID) -> bool:
-    query = (
-        select(Collection.invoice_id)
-        .join(Invoice, Invoice.id == Collection.invoice_id)
-        .where(Invoice.subscription_id == subscription_id, Collection.status.in_(("retrying", "stopped")))
-    )
-    return session.scalar(query.limit(1)) is not None
-
-
 def card_changed(session: Session, *, payer_id: UUID, now: datetime) -> int:
     """A payer has a new card: all that waits for one, or for another day, is tried at once.
 
@@ -222,25 +211,31 @@ def card_changed(session: Session, *, payer_id: UUID, now: datetime) -> int:
     return len(rows)
 
 
-def try_now(session: Session, *, invoice_id: UUID, payer_id: UUID, now: datetime) -> Collection:
+def card_changed_at(session: Session, *, provider_customer_id: str | None, now: datetime) -> int:
+    """`card_changed`, by the provider's id of the payer; nobody of ours is nothing to do."""
+    payer_id = session.scalar(select(Customer.id).where(Customer.stripe_customer_id == provider_customer_id))
+    return card_changed(session, payer_id=payer_id, now=now) if payer_id else 0
+
+
+def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: datetime) -> Schedule:
     """Bring the next attempt forward, as the payer asks.
 
     Raises:
-        InvoiceNotFound: not an invoice that they pay.
+        InvoiceNotFound: unknown, or not theirs to pay.
         NothingToPay: it is paid or given up, or waits for a new card.
     """
-    row = session.scalar(
-        select(Collection).where(Collection.invoice_id == invoice_id, Collection.payer_id == payer_id).with_for_update()
-    )
+    row = session.get(Collection, invoice_id, with_for_update=True)
     if row is None:
         raise InvoiceNotFound
+    about = Resource("Invoice", invoice_id, customer_id=row.customer_id, payer_id=row.payer_id)
+    require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
     if row.status == "stopped":
         raise NothingToPay("Your bank refused this card for good. Add another card first.")
     if row.status not in OPEN:
         raise NothingToPay
     row.next_attempt_at = now
     session.flush()
-    return row
+    return _schedules(session, [row])[0]
 
 
 def open_of(session: Session, account_id: UUID) -> list[Schedule]:

@@ -3,15 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
 from operational_api.commerce.billing.models import Collection, CreditNote
-from operational_api.commerce.billing.service import numbers
-from operational_api.commerce.models import Invoice, Refund
+from operational_api.commerce.billing.service import memberships, numbers
+from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -19,7 +19,9 @@ from operational_api.core.outbox import publish
 
 def credited(session: Session, invoice_id: UUID, settlement: str | None = None) -> tuple[int, int]:
     """How much of an invoice was credited, tax included, and the tax in it."""
-    query = select(func.coalesce(func.sum(CreditNote.amount_minor), 0), func.coalesce(func.sum(CreditNote.tax_minor), 0))
+    query = select(
+        func.coalesce(func.sum(CreditNote.amount_minor), 0), func.coalesce(func.sum(CreditNote.tax_minor), 0)
+    )
     query = query.where(CreditNote.invoice_id == invoice_id)
     if settlement:
         query = query.where(CreditNote.settlement == settlement)
@@ -48,7 +50,7 @@ def credit_open(
 
     Raises:
         InvoiceNotFound: no such invoice.
-        InvoiceNotCreditable: it is not open.
+        InvoiceNotCreditable: it is not open, or an answer about its payment is missing.
         CreditTooLarge: more than is left of it.
     """
     customer_id = session.scalar(select(Invoice.customer_id).where(Invoice.id == invoice_id))
@@ -56,7 +58,8 @@ def credit_open(
         raise InvoiceNotFound
     locked_customer(session, customer_id)
     invoice = session.get_one(Invoice, invoice_id, populate_existing=True)
-    if invoice.status != "open" or invoice.series is None:
+    unknown = exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown")
+    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown)):
         raise InvoiceNotCreditable
     before, _ = credited(session, invoice.id)
     left = invoice.total_minor - before
@@ -70,6 +73,9 @@ def credit_open(
         collection = session.get(Collection, invoice.id, with_for_update=True)
         if collection is not None and collection.next_attempt_at is not None:
             collection.status, collection.next_attempt_at, collection.ended_at = "paid", None, now
+            session.flush()
+        if invoice.subscription_id:
+            memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
     audit.record(
         session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
         purpose="operations", now=now,
@@ -95,9 +101,7 @@ def _issue(
 ) -> CreditNote:  # fmt: skip
     tax = tax_minor
     if tax is None:
-        tax = prices.tax_part(
-            amount, before_minor=before, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor
-        )
+        tax = prices.tax_part(amount, before_minor=before, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor)
     number = numbers.next_number(session, numbers.CREDIT_NOTES, now)
     row = CreditNote(
         number=number.text, series=number.series, sequence=number.sequence, invoice_id=invoice.id,

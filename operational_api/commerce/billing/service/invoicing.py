@@ -43,9 +43,7 @@ def _row(item: Item, **given: object) -> BillingItem:
 
 
 def _item(row: BillingItem) -> Item:
-    return Item(
-        row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on
-    )
+    return Item(row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on)
 
 
 def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[BillingItem]:

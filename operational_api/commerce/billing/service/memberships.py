@@ -12,6 +12,7 @@ from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.errors import BilledElsewhere
+from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
 from operational_api.commerce.billing.proration import Cover, Item, Mode
 from operational_api.commerce.billing.service import coupons, invoicing
@@ -49,9 +50,7 @@ def _terms(session: Session, price_id: UUID) -> Terms:
 
 def contract_of(session: Session, row: Subscription) -> Contract:
     """A stored membership as the pure rules see it."""
-    terms = replace(
-        _terms(session, row.price_id), amount_minor=row.amount_minor, interval_months=row.interval_months
-    )
+    terms = replace(_terms(session, row.price_id), amount_minor=row.amount_minor, interval_months=row.interval_months)
     period = cover = None
     if row.anchor_on is not None and row.current_period_start is not None and row.current_period_end is not None:
         period = Period(day_of(row.current_period_start, row.time_zone), day_of(row.current_period_end, row.time_zone))
@@ -61,10 +60,19 @@ def contract_of(session: Session, row: Subscription) -> Contract:
     return Contract(
         status=row.status, terms=terms, anchor_on=row.anchor_on, period=period, cover=cover,
         trial_ends_on=day_of(row.trial_ends_at, row.time_zone) if row.trial_ends_at else None,
-        resumes_on=row.resumes_on, next_terms=_terms(session, row.next_price_id) if row.next_price_id else None,
+        resumes_on=row.resumes_on, next_terms=_next_terms(session, row),
         cancels_on=day_of(row.cancel_at, row.time_zone) if row.cancel_at and row.ended_at is None else None,
         has_started=row.started_at is not None,
     )  # fmt: skip
+
+
+def _next_terms(session: Session, row: Subscription) -> Terms | None:
+    """What follows at the next boundary; a new price that begins only later is not looked at yet."""
+    price = session.get(PlanPrice, row.next_price_id) if row.next_price_id else None
+    boundary = row.next_step_at or row.current_period_end
+    if price is None or (boundary is not None and price.valid_from > boundary):
+        return None
+    return _terms(session, price.id)
 
 
 def start_membership(
@@ -141,9 +149,7 @@ def change_plan(
     return Membership(found.subscription, session.get_one(Plan, found.subscription.plan_id))
 
 
-def preview(
-    session: Session, *, customer_id: UUID, plan_code: str, mode: Mode | None = None, now: datetime
-) -> Preview:
+def preview(session: Session, *, customer_id: UUID, plan_code: str, mode: Mode | None = None, now: datetime) -> Preview:
     """What `change_plan` would do and cost, without doing it. Raises what it raises."""
     _, found, before, today = _load(session, customer_id, now)
     terms, chosen, sold = _wanted(session, found, before, plan_code, mode, now)
@@ -203,6 +209,17 @@ def keep(session: Session, provider: PaymentProvider, *, customer_id: UUID, now:
     return found
 
 
+def next_plan(session: Session, customer_id: UUID) -> tuple[Plan, PlanPrice] | None:
+    """What a customer's membership changes to when its period ends, where it does."""
+    row = session.execute(
+        select(Plan, PlanPrice)
+        .join(PlanPrice, PlanPrice.plan_id == Plan.id)
+        .join(Subscription, Subscription.next_price_id == PlanPrice.id)
+        .where(Subscription.customer_id == customer_id, Subscription.status.in_(lifecycle.LIVE))
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
 def _is_ours(session: Session, customer_id: UUID) -> bool:
     return subscriptions.membership(session, customer_id).subscription.billed_by == OURS
 
@@ -234,7 +251,9 @@ def advance(session: Session, subscription_id: UUID, *, now: datetime) -> None:
     row = session.get_one(Subscription, subscription_id, populate_existing=True)
     while due := contracts.advance(contract_of(session, row), day_of(now, row.time_zone)):
         on, step = due
-        _store(session, customer, row, contract_of(session, row), step, now=first_moment(on, row.time_zone), made_at=now)
+        _store(
+            session, customer, row, contract_of(session, row), step, now=first_moment(on, row.time_zone), made_at=now
+        )
 
 
 def _locked(session: Session, customer_id: UUID) -> Customer:
@@ -289,10 +308,11 @@ def _store(
             after = replace(after, cover=contracts.proration.cover(item, less))
     steps = lifecycle.move(before.life(), after.life())
     had_cancellation, was_live = row.cancel_at is not None, row.status in lifecycle.LIVE
+    if after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:
+        row.next_price_id = after.next_terms.price_id if after.next_terms else None
     _copy(row, after, now)
     session.flush()
-    times = {kind: now for kind in (
-        "trial_started", "started", "ended", "paused", "resumed", "price_changed", "plan_changed")}  # fmt: skip
+    times = dict.fromkeys((step.kind for step in steps), now)
     subscriptions.record(session, row, steps, times)
     subscriptions.announce(session, row, steps, times, is_first=not was_live)
     subscriptions.announce_cancellation(
@@ -312,7 +332,6 @@ def _copy(row: Subscription, after: Contract, now: datetime) -> None:
     row.plan_id, row.price_id = terms.plan_id, terms.price_id
     row.amount_minor, row.interval_months = terms.amount_minor, terms.interval_months
     row.anchor_on, row.resumes_on = after.anchor_on, after.resumes_on
-    row.next_price_id = after.next_terms.price_id if after.next_terms else None
     row.trial_ends_at = first_moment(after.trial_ends_on, zone) if after.trial_ends_on else None
     if after.period is not None:
         row.current_period_start = first_moment(after.period.starts_on, zone)
@@ -339,10 +358,22 @@ def _copy(row: Subscription, after: Contract, now: datetime) -> None:
 def set_overdue(session: Session, subscription_id: UUID, *, is_overdue: bool, now: datetime) -> None:
     """What an unpaid invoice, or the last one's payment, makes of a membership; the customer's row is locked."""
     row = session.get_one(Subscription, subscription_id, populate_existing=True)
+    if not is_overdue and _is_unpaid(session, subscription_id):
+        return
     before = contract_of(session, row)
     after = contracts.payment_failed(before) if is_overdue else contracts.paid_up(before)
     if after != before:
         _store(session, session.get_one(Customer, row.customer_id), row, before, Step(after), now=now)
+
+
+def _is_unpaid(session: Session, subscription_id: UUID) -> bool:
+    """Whether an attempt to collect an invoice failed, and it is still open."""
+    query = (
+        select(Collection.invoice_id)
+        .join(Invoice, Invoice.id == Collection.invoice_id)
+        .where(Invoice.subscription_id == subscription_id, Collection.status.in_(("retrying", "stopped")))
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def end_unpaid(session: Session, subscription_id: UUID, *, now: datetime) -> None:

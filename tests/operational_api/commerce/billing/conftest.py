@@ -67,9 +67,7 @@ class Studio:
         """A plan for sale; returns its code."""
         plan = make_plan(self.session, price=None, name=name, **given)
         self.session.add(
-            PlanPrice(
-                plan_id=plan.id, currency="EUR", amount_minor=amount, tax_rate_bp=rate, valid_from=LONG_AGO
-            )
+            PlanPrice(plan_id=plan.id, currency="EUR", amount_minor=amount, tax_rate_bp=rate, valid_from=LONG_AGO)
         )
         self.session.flush()
         self.plans[name] = plan

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.errors import NothingToPay
 from operational_api.commerce.billing.service import collection, credit_notes
+from operational_api.core.principal import Principal
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
 
 
@@ -57,10 +58,9 @@ class TestHardDecline:
             member.collect()
         assert days_tried(member) == [0]
         assert member.member.status == "past_due"
+        customer = Principal("customer", "tests", member.customer_id)
         with pytest.raises(NothingToPay):
-            collection.try_now(
-                session, invoice_id=member.invoices[0].id, payer_id=member.customer_id, now=member.now
-            )
+            collection.try_now(session, customer, invoice_id=member.invoices[0].id, now=member.now)
         member.wait(days=1)
         member.collect()
         assert member.member.status == "cancelled"

@@ -50,7 +50,12 @@ class TestStart:
         assert studio.member.status == "active"
         assert len(studio.invoices) == 1
         memberships.cancel(
-            session, None, customer_id=studio.customer_id, reason="x", at_once=True, now=studio.now  # type: ignore[arg-type]
+            session,
+            None,
+            customer_id=studio.customer_id,
+            reason="x",
+            at_once=True,
+            now=studio.now,  # type: ignore[arg-type]
         )
         assert studio.start(code).status == "active"
         assert [kind for kind, *_ in studio.history()] == ["trial_started", "started", "ended", "started"]
@@ -61,8 +66,8 @@ class TestTime:
         studio.now = datetime(2026, 1, 31, 10, tzinfo=UTC)
         studio.start(studio.plan("Small", 5000))
         studio.wait(until=date(2026, 4, 2))  # the worker slept for two months
-        berlin = [datetime(2026, 1, 30, 23), datetime(2026, 2, 27, 23), datetime(2026, 3, 30, 22)]
-        assert [one.period_start for one in studio.invoices] == [one.replace(tzinfo=UTC) for one in berlin]
+        berlin = [(1, 30, 23), (2, 27, 23), (3, 30, 22)]
+        assert [one.period_start for one in studio.invoices] == [datetime(2026, *one, tzinfo=UTC) for one in berlin]
 
     def test_a_pause_ends_by_itself(self, studio: Studio, session: Session) -> None:
         studio.start(studio.plan("Small", 5000))
@@ -128,9 +133,7 @@ class TestChangePlan:
         assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]
 
     def test_one_that_stripe_bills_is_left_to_it(self, studio: Studio, session: Session) -> None:
-        make_subscription(
-            session, customer_id=studio.customer_id, now=studio.now, stripe_subscription_id="sub_1"
-        )
+        make_subscription(session, customer_id=studio.customer_id, now=studio.now, stripe_subscription_id="sub_1")
         with pytest.raises(BilledElsewhere):
             memberships.resume(session, customer_id=studio.customer_id, now=studio.now)
 
