@@ -4,7 +4,7 @@ DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay                         409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                            409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
-|- CouponNotFound InvoiceNotFound CreditNoteNotFound (NotFound)                                              404
+|- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound (NotFound)                               404
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound
@@ -60,6 +60,10 @@ class CouponNotForThis(Invalid):
 
 class IntroUsed(DomainError):
     """The introduction is for people who have not trained with us before."""
+
+
+class PersonNotFound(NotFound):
+    """There is no account of that id."""
 
 
 class InvoiceNotFound(NotFound):

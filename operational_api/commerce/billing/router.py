@@ -1,6 +1,7 @@
 """HTTP to service and back: memberships that we bill, invoices, collection, prices, payers and commission."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -10,6 +11,7 @@ from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
     CollectionList,
     CollectionRead,
+    CollectionStatus,
     CommissionRateCreate,
     CommissionRateList,
     CommissionRateRead,
@@ -18,6 +20,7 @@ from operational_api.commerce.billing.schemas import (
     CouponRead,
     CreditNoteCreate,
     CreditNoteRead,
+    Day,
     EarningList,
     EarningRead,
     InvoiceDetail,
@@ -55,6 +58,7 @@ from operational_api.core.policy import Allowed, may_see_everybody
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 
 router = APIRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
+PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
 
 
 def seller(request: Request) -> SellerSettings:
@@ -126,7 +130,7 @@ def own_collections(customer_id: CurrentAccount, session: DbSession) -> Collecti
 
 @router.get("/collections", dependencies=[Allowed("commerce.read_collections")])
 def list_collections(
-    session: DbSession, status: str | None = None, limit: Limit = 50, cursor: Cursor = None
+    session: DbSession, status: CollectionStatus | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[CollectionRead]:
     """Everybody's: those that are open, unless a status is named; the newest first."""
     found, following = collection.page(session, status=status, limit=limit, cursor=cursor)
@@ -140,15 +144,19 @@ def read_invoice(invoice_id: UUID, principal: CurrentPrincipal, session: DbSessi
     return InvoiceDetail.whole(found.invoice, found.lines, found.credit_notes)
 
 
-@router.get("/invoices/{invoice_id}/file", response_class=Response, dependencies=[Allowed("commerce.read_invoice")])
+@router.get(
+    "/invoices/{invoice_id}/file", response_class=Response, responses=PDF,
+    dependencies=[Allowed("commerce.read_invoice")],
+)  # fmt: skip
 def read_invoice_file(invoice_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request) -> Response:
     """An invoice as a PDF."""
     return pdf(*papers.invoice_pdf(session, principal, invoice_id=invoice_id, seller=seller(request)))
 
 
 @router.get(
-    "/credit-notes/{credit_note_id}/file", response_class=Response, dependencies=[Allowed("commerce.read_invoice")]
-)
+    "/credit-notes/{credit_note_id}/file", response_class=Response, responses=PDF,
+    dependencies=[Allowed("commerce.read_invoice")],
+)  # fmt: skip
 def read_credit_note_file(
     credit_note_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request
 ) -> Response:
@@ -242,7 +250,7 @@ def create_rate(body: CommissionRateCreate, actor_id: CurrentAccount, session: D
 
 
 @router.get("/commissions", dependencies=[Allowed("commerce.set_commission")])
-def list_commissions(session: DbSession, last_on: date | None = None) -> EarningList:
+def list_commissions(session: DbSession, last_on: Day | None = None) -> EarningList:
     """What every coach is owed up to a day, today unless one is named, and is in no statement yet."""
     last = last_on or datetime.now(UTC).date()
     return EarningList(

@@ -1,6 +1,6 @@
 """What crosses HTTP about our own billing. Amounts are integer minor units beside a currency, tax included."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -16,6 +16,9 @@ from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.schemas import NO_NUL, CurrencyCode, InvoiceRead, PlanCode, Reason
 
 AMOUNT_MAX = 1_000_000_000_000
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
+CollectionStatus = Literal["due", "retrying", "stopped", "paid", "given_up"]
 CouponCode = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern="^[A-Za-z0-9_-]+$")
 ]
@@ -32,7 +35,7 @@ class MembershipCreate(BaseModel):
 class PauseCreate(BaseModel):
     """Until when to pause: the first day on which it runs again, in the customer's calendar."""
 
-    resumes_on: date
+    resumes_on: Day
 
 
 class PlanChangeCreate(BaseModel):
@@ -196,7 +199,7 @@ class CouponCreate(BaseModel):
     duration: Literal["once", "months", "forever"] = "once"
     duration_months: int | None = Field(None, ge=1, le=120)
     max_redemptions: int | None = Field(None, ge=1, le=1_000_000)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
     @model_validator(mode="after")
     def is_one_thing(self) -> "CouponCreate":
@@ -244,7 +247,7 @@ class PriceCreate(BaseModel):
     currency: CurrencyCode
     amount_minor: int = Field(ge=0, le=AMOUNT_MAX)
     tax_rate_bp: int = Field(ge=0, le=9999)
-    valid_from: AwareDatetime | None = None
+    valid_from: Moment | None = None
     for_members: bool = False
 
 
@@ -286,7 +289,7 @@ class CommissionRateCreate(BaseModel):
     currency: CurrencyCode
     per_session_minor: int = Field(ge=0, le=AMOUNT_MAX)
     pack_share_bp: int = Field(0, ge=0, le=10_000)
-    valid_from: date
+    valid_from: Day
 
 
 class CommissionRateRead(BaseModel):
@@ -331,8 +334,8 @@ class EarningList(BaseModel):
 class PayPeriodClose(BaseModel):
     """A pay period to close; both days belong to it (UTC)."""
 
-    first_on: date
-    last_on: date
+    first_on: Day
+    last_on: Day
 
 
 class StatementRead(BaseModel):

@@ -107,8 +107,10 @@ def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: d
         return booking
     booking.status, booking.outcome_at = status, now
     event = SessionAttended if status == "attended" else SessionMissed
-    paid = {"starts_at": booking.starts_at, "session_pack_id": booking.session_pack_id}
-    publish(session, event(occurred_at=now, **_facts(booking), **paid))
+    publish(
+        session,
+        event(occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id, **_facts(booking)),
+    )
     session.flush()
     return booking
 

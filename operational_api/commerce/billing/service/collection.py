@@ -115,7 +115,8 @@ def _attempt(session: Session, collector: Collector, row: Collection, invoice: I
     if payment is None:
         payment = Payment(
             invoice_id=invoice.id, customer_id=invoice.customer_id, provider=collector.name, status="pending",
-            attempt=number, amount_minor=credit_notes.left_to_pay(session, invoice), currency=invoice.currency, attempted_at=now,
+            attempt=number, amount_minor=credit_notes.left_to_pay(session, invoice), currency=invoice.currency,
+            attempted_at=now,
         )  # fmt: skip
         session.add(payment)
     payer = session.get_one(Customer, row.payer_id)

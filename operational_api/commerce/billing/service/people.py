@@ -32,6 +32,11 @@ def addressees(session: Session, account_ids: Iterable[UUID]) -> dict[UUID, Addr
     return {id_: found.get(id_) or Addressee(f"Customer {str(id_)[-12:]}", "UTC") for id_ in wanted}
 
 
+def is_known(session: Session, account_id: UUID) -> bool:
+    """Whether there is an account of that id."""
+    return session.scalar(select(_people.c.account_id).where(_people.c.account_id == account_id)) is not None
+
+
 def addressee(session: Session, account_id: UUID) -> Addressee:
     """One person."""
     return addressees(session, [account_id])[account_id]
