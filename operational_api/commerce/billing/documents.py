@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
-import font_roboto
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
@@ -45,7 +45,7 @@ class Document:
 
 @cache
 def _fonts() -> dict[str, Path]:
-    folder = Path(font_roboto.__file__).parent / "files"
+    folder = Path(str(files("font_roboto"))) / "files"
     return {"": folder / "Roboto-Regular.ttf", "B": folder / "Roboto-Medium.ttf"}
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.errors import BilledElsewhere
@@ -282,7 +283,7 @@ def _take_over(session: Session, row: Subscription, now: datetime) -> None:
     if row.status in lifecycle.EARNING and row.current_period_start is not None:
         row.anchor_on = day_of(row.current_period_start, row.time_zone)
         period = period_at(row.anchor_on, row.interval_months, day_of(now, row.time_zone))
-        whole = contracts.proration.charge("", row.amount_minor, _terms(session, row.price_id).tax_rate_bp, period)
+        whole = proration.charge("", row.amount_minor, _terms(session, row.price_id).tax_rate_bp, period)
         row.current_period_start = first_moment(period.starts_on, row.time_zone)
         row.current_period_end = first_moment(period.ends_on, row.time_zone)
         row.covered_from, row.covered_until = period.starts_on, period.ends_on
@@ -305,7 +306,7 @@ def _store(
         is_whole = after.period is not None and item.starts_on == after.period.starts_on
         if item.kind == "membership" and (less := coupons.discount_for(session, row, item, is_whole=is_whole)):
             items.append(less)
-            after = replace(after, cover=contracts.proration.cover(item, less))
+            after = replace(after, cover=proration.cover(item, less))
     steps = lifecycle.move(before.life(), after.life())
     had_cancellation, was_live = row.cancel_at is not None, row.status in lifecycle.LIVE
     if after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:

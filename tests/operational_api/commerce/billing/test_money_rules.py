@@ -1,6 +1,7 @@
 """Coupons, prices, payers, packs that are earned session by session, and what coaches are owed."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy.orm import Session
@@ -75,12 +76,18 @@ class TestPrice:
     def test_has_a_history_and_reaches_members_at_their_next_period(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 5000)
         studio.start(plan)
-        change = {"plan_code": plan, "currency": "EUR", "tax_rate_bp": 1900, "for_members": True, "actor_id": None}
-        pricing.set_price(
-            session, amount_minor=6000, valid_from=datetime(2026, 5, 15, tzinfo=UTC), now=studio.now, **change
-        )  # type: ignore[arg-type]
+        change = partial(
+            pricing.set_price,
+            session,
+            plan_code=plan,
+            currency="EUR",
+            tax_rate_bp=1900,
+            for_members=True,
+            actor_id=None,
+        )
+        change(amount_minor=6000, valid_from=datetime(2026, 5, 15, tzinfo=UTC), now=studio.now)
         with pytest.raises(PriceInThePast):
-            pricing.set_price(session, amount_minor=1, valid_from=studio.now, now=MAY, **change)  # type: ignore[arg-type]
+            change(amount_minor=1, valid_from=studio.now, now=MAY)
         studio.wait(until=date(2026, 6, 2))
         assert [one.total_minor for one in studio.invoices] == [5000, 5000, 6000]
         assert [one.amount_minor for one in pricing.history(session, plan_code=plan)] == [6000, 5000]
