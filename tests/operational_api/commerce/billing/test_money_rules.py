@@ -84,7 +84,7 @@ class TestPrice:
             tax_rate_bp=1900,
             for_members=True,
             actor_id=None,
-        )
+        )  # fmt: skip
         change(amount_minor=6000, valid_from=datetime(2026, 5, 15, tzinfo=UTC), now=studio.now)
         with pytest.raises(PriceInThePast):
             change(amount_minor=1, valid_from=studio.now, now=MAY)

@@ -1,7 +1,6 @@
 """Invoices and credit notes as files, and who may have them."""
 
 import re
-import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,17 +22,10 @@ PAPER = Document(
 )  # fmt: skip
 
 
-def words(pdf: bytes) -> set[str]:
-    """Every character that the file can turn its glyphs back into."""
-    found = set()
-    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
-        try:
-            text = zlib.decompress(stream)
-        except zlib.error:
-            continue
-        if b"beginbfchar" in text or b"beginbfrange" in text:
-            found |= {chr(int(code, 16)) for code in re.findall(rb"<[0-9A-Fa-f]{4}> <([0-9A-Fa-f]{4})>", text)}
-    return found
+def characters(pdf: bytes) -> set[str]:
+    """Every character that the file can turn its glyphs back into, as a reader that copies text out of it does."""
+    maps = re.findall(rb"beginbfchar(.*?)endbfchar", pdf, re.DOTALL)
+    return {chr(int(code, 16)) for one in maps for code in re.findall(rb"<[0-9A-F]{4}> <([0-9A-F]{4})>", one)}
 
 
 class TestRender:
@@ -44,7 +36,7 @@ class TestRender:
         assert first.startswith(b"%PDF-")
 
     def test_vietnamese_names_are_all_there(self) -> None:
-        assert set("ễịÁếôớạ") - {"ế"} <= words(render(PAPER, SellerSettings()))
+        assert set("ễịÁếôớạ") <= characters(render(PAPER, SellerSettings()))
 
     def test_many_lines_go_on_over_the_page(self) -> None:
         many = render(replace(PAPER, lines=[*PAPER.lines] * 60), SellerSettings())
