@@ -63,10 +63,10 @@ class TestDesk:
     @pytest.mark.parametrize(
         ("role", "ways"),
         [
-            ("coach", {"/staff/today", "/coach/"}),
+            ("coach", {"/staff/commissions", "/staff/today", "/coach/"}),
             ("front_desk", {"/staff/today", "/staff/requests", "/staff/people"}),
-            ("support", {"/staff/today", "/staff/requests", "/staff/people"}),
-            ("finance", {"/staff/requests", "/admin/"}),
+            ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
+            ("finance", {"/staff/collections", "/staff/commissions", "/staff/requests", "/admin/"}),
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
@@ -84,7 +84,7 @@ class TestDesk:
 
     def test_is_not_for_customers(self, mia: Account, signed_in: As) -> None:
         browser = signed_in(mia)
-        for path in ("", "/requests", "/people", "/today", "/exports", "/audit"):
+        for path in ("", "/requests", "/people", "/today", "/exports", "/audit", "/collections", "/commissions"):
             assert browser.get(f"/staff{path}").status_code == 403
 
 
