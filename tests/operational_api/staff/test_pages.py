@@ -71,7 +71,7 @@ class TestDesk:
             (
                 "admin",
                 {"/staff/today", "/staff/requests", "/staff/people", "/staff/exports", "/staff/audit", "/admin/",
-                 "/dagster/"},
+                 "/dagster/", "/staff/collections", "/staff/commissions"},
             ),
         ],
     )  # fmt: skip
