@@ -47,11 +47,11 @@ def _item(row: BillingItem) -> Item:
 
 
 def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[BillingItem]:
-    """What waits for an invoice, the oldest first."""
+    """What waits for an invoice, the oldest first; of one moment a charge before its discount."""
     query = select(BillingItem).where(
         BillingItem.customer_id == customer_id, BillingItem.currency == currency, BillingItem.invoice_id.is_(None)
     )
-    return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.id)))
+    return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
 
 def issue(session: Session, *, customer: Customer, subscription: Subscription, now: datetime) -> Invoice | None:
