@@ -12,7 +12,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api asvs clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql lives coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ imports: install ## who may import whom
 
 sql: install ## sqlfluff on the dbt project
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+lives: install ## ten thousand random lives of memberships and their money (LIVES=1000 for fewer)
+	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest tests/operational_api/commerce/billing/test_lives.py $(ARGS)
 
 coverage: install ## the tests with a coverage report
 	@$(TESTS) --cov --cov-report=term $(ARGS)

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce.models import Customer, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.commerce.billing.models import Collection, CreditNote, InvoiceLine
+from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, SessionPack, Subscription
 from operational_api.core.database import Base
 from operational_api.identity.models import Account, LoginSession
 from operational_api.scheduling.models import AvailabilityRule, Booking, Coach, Location, Slot
@@ -145,6 +146,26 @@ def make_pack(session: Session, *, customer_id: UUID, now: datetime | None = Non
         "purchased_at": now - timedelta(days=1), "expires_at": now + timedelta(days=180),
     }  # fmt: skip
     return _save(session, SessionPack(customer_id=customer_id, **values | given))
+
+
+def make_invoice(session: Session, *, customer_id: UUID, **given: Any) -> tuple[Invoice, CreditNote]:
+    """An open invoice of 99.00, of which 9.00 were credited; it is being collected."""
+    _payer(session, customer_id)
+    mark, now = new_id().hex[-12:], datetime.now(UTC)
+    values = {
+        "number": f"TEST-{mark}", "status": "open", "currency": "EUR", "subtotal_minor": 8319, "tax_minor": 1581,
+        "total_minor": 9900, "issued_at": now, "due_at": now, "series": f"T-{mark}", "sequence": 1,
+    }  # fmt: skip
+    invoice = _save(session, Invoice(customer_id=customer_id, **values | given))
+    line = {"kind": "membership", "description": "Unlimited", "amount_minor": 9900, "tax_minor": 1581}
+    _save(session, InvoiceLine(invoice_id=invoice.id, position=1, tax_rate_bp=1900, currency=invoice.currency, **line))
+    note = CreditNote(
+        number=f"TEST-CN-{mark}", series=f"C-{mark}", sequence=1, invoice_id=invoice.id, customer_id=customer_id,
+        settlement="open", amount_minor=900, tax_minor=144, currency=invoice.currency, reason="Closed", issued_at=now,
+    )  # fmt: skip
+    collection = {"next_attempt_at": now + timedelta(days=2), "started_at": now, "status": "retrying", "attempts": 1}
+    session.add(Collection(invoice_id=invoice.id, customer_id=customer_id, payer_id=customer_id, **collection))
+    return invoice, _save(session, note)
 
 
 def make_slot(session: Session, *, coach: Coach | None = None, **given: Any) -> Slot:

@@ -1,5 +1,6 @@
 """Facts about plans, subscriptions and money. Amounts are minor units beside an ISO 4217 currency."""
 
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -137,3 +138,115 @@ class DifferenceResolved(Event):
     finding_id: UUID
     outcome: str
     resolved_by: UUID
+
+
+class InvoiceIssued(Event):
+    """One of our own invoices was made. `payer_id` is who else pays it."""
+
+    type: ClassVar[str] = "commerce.invoice_issued"
+    aggregate: ClassVar[str] = "invoice_id"
+    invoice_id: UUID
+    customer_id: UUID
+    payer_id: UUID | None = None
+    number: str
+    total_minor: int
+    tax_minor: int
+    currency: str
+
+
+class CreditNoteIssued(Event):
+    """`settlement` is refund (money went back) or open (the invoice asks for so much less)."""
+
+    type: ClassVar[str] = "commerce.credit_note_issued"
+    aggregate: ClassVar[str] = "invoice_id"
+    credit_note_id: UUID
+    invoice_id: UUID
+    customer_id: UUID
+    number: str
+    amount_minor: int
+    tax_minor: int
+    currency: str
+    settlement: str
+
+
+class CollectionScheduled(Event):
+    """An attempt to collect failed. `waits_for_card`: the card is never tried again; without a new one by
+    `next_attempt_at` the membership ends."""
+
+    type: ClassVar[str] = "commerce.collection_scheduled"
+    aggregate: ClassVar[str] = "invoice_id"
+    invoice_id: UUID
+    customer_id: UUID
+    attempts: int
+    next_attempt_at: datetime
+    failure_code: str | None = None
+    waits_for_card: bool = False
+
+
+class CollectionEnded(Event):
+    """`outcome` is paid or given_up."""
+
+    type: ClassVar[str] = "commerce.collection_ended"
+    aggregate: ClassVar[str] = "invoice_id"
+    invoice_id: UUID
+    customer_id: UUID
+    attempts: int
+    outcome: str
+
+
+class CouponCreated(Event):
+    type: ClassVar[str] = "commerce.coupon_created"
+    aggregate: ClassVar[str] = "coupon_id"
+    coupon_id: UUID
+    code: str
+
+
+class CouponRedeemed(Event):
+    type: ClassVar[str] = "commerce.coupon_redeemed"
+    aggregate: ClassVar[str] = "subscription_id"
+    coupon_id: UUID
+    subscription_id: UUID
+    customer_id: UUID
+
+
+class PayerChanged(Event):
+    """Who pays for a customer from now on; None: they do."""
+
+    type: ClassVar[str] = "commerce.payer_changed"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    payer_id: UUID | None
+
+
+class SessionDelivered(Event):
+    """A session counts for its coach. `revenue_minor` is what it earned of a pack's price, without tax."""
+
+    type: ClassVar[str] = "commerce.session_delivered"
+    aggregate: ClassVar[str] = "booking_id"
+    booking_id: UUID
+    coach_id: UUID
+    customer_id: UUID
+    revenue_minor: int
+    currency: str
+
+
+class CommissionRateSet(Event):
+    type: ClassVar[str] = "commerce.commission_rate_set"
+    aggregate: ClassVar[str] = "coach_id"
+    coach_id: UUID
+    currency: str
+    per_session_minor: int
+    pack_share_bp: int
+    valid_from: date
+
+
+class PayPeriodClosed(Event):
+    type: ClassVar[str] = "commerce.pay_period_closed"
+    aggregate: ClassVar[str] = "statement_id"
+    statement_id: UUID
+    coach_id: UUID
+    first_on: date
+    last_on: date
+    sessions: int
+    total_minor: int
+    currency: str

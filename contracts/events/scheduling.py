@@ -32,13 +32,19 @@ class SessionCancelled(_BookingEvent):
 
 
 class SessionAttended(_BookingEvent):
+    """`session_pack_id` is the pack whose credit paid; None: the membership did."""
+
     type: ClassVar[str] = "scheduling.session_attended"
+    starts_at: datetime | None = None
+    session_pack_id: UUID | None = None
 
 
 class SessionMissed(_BookingEvent):
     """Booked, neither attended nor cancelled: a no-show."""
 
     type: ClassVar[str] = "scheduling.session_missed"
+    starts_at: datetime | None = None
+    session_pack_id: UUID | None = None
 
 
 class WaitlistJoined(Event):

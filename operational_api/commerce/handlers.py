@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
+from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
+from operational_api.commerce.billing import collectors
+from operational_api.commerce.billing.collectors import Collector
+from operational_api.commerce.billing.service import collection, earnings, memberships
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
@@ -38,13 +42,44 @@ def end_due_memberships(session: Session, now: datetime) -> None:
     subscriptions.end_due(session, now=now)
 
 
-HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {}
+def collect_invoices(session: Session, now: datetime, collector: Collector | None = None) -> None:
+    """Make every attempt to collect that is due; the collector is the environment's unless given."""
+    collection.collect_due(session, collector or collectors.configured(), now)
+
+
+def advance_memberships(session: Session, now: datetime) -> None:
+    """Begin periods, end trials and pauses, and end memberships whose last day was yesterday."""
+    memberships.advance_due(session, now)
+
+
+def earn_expired_packs(session: Session, now: datetime) -> None:
+    """Recognise what is left of packs that ran out."""
+    earnings.earn_expired(session, now)
+
+
+def on_session_over(session: Session, event: Event) -> None:
+    """A session counts for its coach, whether the customer came or not."""
+    if isinstance(event, SessionAttended | SessionMissed):
+        earnings.deliver(
+            session, booking_id=event.booking_id, coach_id=event.coach_id, customer_id=event.customer_id,
+            session_pack_id=event.session_pack_id, has_attended=isinstance(event, SessionAttended),
+            delivered_at=event.starts_at or event.occurred_at, now=event.occurred_at,
+        )  # fmt: skip
+
+
+HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
+    SessionAttended.type: [on_session_over],
+    SessionMissed.type: [on_session_over],
+}
 WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
     webhooks.SOURCE: on_stripe,
     notifications.SOURCE: on_momo,
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships),
+    ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
+    ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
+    ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),
     ("commerce.expire_requests", timedelta(minutes=5), approvals.REFUNDS.expire),

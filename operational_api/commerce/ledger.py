@@ -20,6 +20,7 @@ RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_p
 MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
 MOMO_BALANCE = "momo_balance"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
+DEFERRED_PACKS, COMMISSION_EXPENSE, COMMISSION_PAYABLE = "deferred_packs", "commission_expense", "commission_payable"
 
 
 def balance_at(provider: str) -> str:
@@ -85,6 +86,16 @@ def dispute_won(*, amount_minor: int) -> list[Line]:
     return _balanced(Line(STRIPE_BALANCE, amount_minor), Line(DISPUTES, -amount_minor))
 
 
+def pack_earned(*, amount_minor: int) -> list[Line]:
+    """A session of a pack was held, or a pack ran out: that part of its price is revenue now."""
+    return _balanced(Line(DEFERRED_PACKS, amount_minor), Line(PACK_REVENUE, -amount_minor))
+
+
+def commission_earned(*, amount_minor: int) -> list[Line]:
+    """A coach's pay period was closed: we owe them."""
+    return _balanced(Line(COMMISSION_EXPENSE, amount_minor), Line(COMMISSION_PAYABLE, -amount_minor))
+
+
 def _balanced(*lines: Line) -> list[Line]:
     if sum(line.amount_minor for line in lines) != 0:
         raise ValueError(f"journal does not sum to zero: {lines}")
@@ -97,7 +108,7 @@ def post(
     kind: str,
     source_type: str,
     source_id: UUID,
-    customer_id: UUID,
+    customer_id: UUID | None,
     currency: str,
     lines: Iterable[Line],
     posted_at: datetime,

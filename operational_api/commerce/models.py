@@ -27,10 +27,11 @@ SCHEMA = {"schema": "commerce"}
 
 
 class Plan(Base):
-    """A membership, billed each `interval_months`, or a pack of `sessions_included` credits, paid once"""
+    """A membership, billed each `interval_months`, or `sessions_included` credits, paid once: a pack, a single session
+    (drop_in), or an introduction for people who are new (intro)."""
 
     __tablename__ = "plans"
-    __table_args__ = (CheckConstraint("kind in ('membership', 'pack')", name="kind"), SCHEMA)
+    __table_args__ = (CheckConstraint("kind in ('membership', 'pack', 'drop_in', 'intro')", name="kind"), SCHEMA)
     id: Mapped[Id]
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -65,20 +66,23 @@ class PlanPrice(Base):
 
 
 class Customer(Base):
-    """An account as a payer."""
+    """An account as a payer. Where `payer_id` is set, that account pays instead: a parent, an employer."""
 
     __tablename__ = "customers"
-    __table_args__ = (SCHEMA,)
+    __table_args__ = (CheckConstraint("payer_id <> id", name="payer_is_another"), SCHEMA)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     currency: Mapped[Currency]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[ServerTime]
+    payer_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.customers.id"), index=True)
 
 
 class Subscription(Base):
     """A customer's membership. `amount_minor` is the contracted price per interval, tax included.
 
     `status`: incomplete, trialing, active, paused, past_due, cancelled. `cancel_kind`: voluntary or involuntary.
+    `billed_by`: provider, whose state we follow, or plyo (`commerce.billing`), which counts in days of `time_zone` from
+    `anchor_on`; what is charged of the running period already is in the columns `covered_…`.
     """
 
     __tablename__ = "subscriptions"
@@ -87,6 +91,13 @@ class Subscription(Base):
             "status in ('incomplete', 'trialing', 'active', 'paused', 'past_due', 'cancelled')", name="status"
         ),
         CheckConstraint("(status = 'cancelled') = (ended_at is not null)", name="ended_when_cancelled"),
+        CheckConstraint("billed_by in ('provider', 'plyo')", name="billed_by"),
+        CheckConstraint("resumes_on is null or status = 'paused'", name="paused_until"),
+        Index(
+            "ix_subscriptions_next_step",
+            "next_step_at",
+            postgresql_where=text("billed_by = 'plyo' and next_step_at is not null"),
+        ),
         Index(
             "uq_subscriptions_one_live",
             "customer_id",
@@ -115,6 +126,16 @@ class Subscription(Base):
     ended_at: Mapped[datetime | None]
     stripe_subscription_id: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[ServerTime]
+    billed_by: Mapped[str] = mapped_column(String(20), server_default="provider")
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    anchor_on: Mapped[date | None]
+    resumes_on: Mapped[date | None]
+    next_price_id: Mapped[UUID | None] = mapped_column(ForeignKey(PlanPrice.id))
+    covered_from: Mapped[date | None]
+    covered_until: Mapped[date | None]
+    covered_minor: Mapped[int | None] = mapped_column(BigInteger)
+    covered_tax_minor: Mapped[int | None] = mapped_column(BigInteger)
+    next_step_at: Mapped[datetime | None]
 
 
 class SubscriptionChange(Base):
@@ -137,11 +158,17 @@ class SubscriptionChange(Base):
 
 
 class SessionPack(Base):
-    """Prepaid sessions. `sessions_used` never passes `sessions_total`."""
+    """Prepaid sessions. `sessions_used` never passes `sessions_total`.
+
+    Of `net_minor`, its price without tax, `recognised_minor` was earned by sessions held or by running out; null for
+    packs brought over, which were earned when they were sold.
+    """
 
     __tablename__ = "session_packs"
     __table_args__ = (
         CheckConstraint("sessions_used between 0 and sessions_total", name="used_within_total"),
+        CheckConstraint("recognised_minor between 0 and coalesce(net_minor, 0)", name="recognised"),
+        Index("ix_session_packs_unrecognised", "expires_at", postgresql_where=text("recognised_minor < net_minor")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -151,15 +178,23 @@ class SessionPack(Base):
     sessions_used: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     purchased_at: Mapped[RequiredTime]
     expires_at: Mapped[RequiredTime]
+    net_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    recognised_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
 
 
 class Invoice(Base):
-    """A demand for money. `status`: open, paid, void, uncollectible. `total = subtotal + tax`."""
+    """A demand for money. `status`: open, paid, void, uncollectible. `total = subtotal + tax`.
+
+    A trigger refuses any change of what was issued: number, whose it is, amounts, period. Ours are numbered without a
+    gap in a `series`; a provider's keep its number. `customer_id` is whom it is about, `payer_id` who else pays.
+    """
 
     __tablename__ = "invoices"
     __table_args__ = (
         CheckConstraint("total_minor = subtotal_minor + tax_minor", name="total_is_sum"),
         CheckConstraint("subtotal_minor >= 0 and tax_minor >= 0", name="not_negative"),
+        UniqueConstraint("series", "sequence"),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -178,6 +213,9 @@ class Invoice(Base):
     due_at: Mapped[RequiredTime]
     paid_at: Mapped[datetime | None]
     stripe_invoice_id: Mapped[str | None] = mapped_column(unique=True)
+    series: Mapped[str | None] = mapped_column(String(20))
+    sequence: Mapped[int | None]
+    payer_id: Mapped[UUID | None] = mapped_column(ForeignKey(Customer.id), index=True)
 
 
 class Payment(Base):
@@ -281,7 +319,7 @@ class LedgerLine(Base):
     and a trigger refuses a statement after which any journal it touched does not sum to 0 per currency.
 
     `account`: receivable, stripe_balance, momo_balance, membership_revenue, pack_revenue, tax_payable, payment_fees,
-    refunds, disputes, bad_debt.
+    refunds, disputes, bad_debt, deferred_packs, commission_expense, commission_payable.
     """
 
     __tablename__ = "ledger_lines"

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from operational_api.commerce.billing import pages as billing
+from operational_api.commerce.billing.service import collection, memberships
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
@@ -61,12 +63,15 @@ def show_plans(
         request,
         "commerce/plans.html",
         memberships=[sold for sold in found if sold.plan.kind == "membership"],
-        packs=[sold for sold in found if sold.plan.kind == "pack"],
+        packs=[sold for sold in found if sold.plan.kind != "membership"],
         currency=shown,
         currencies=sold_in,
         member=subscriptions.live_membership(session, customer_id) if customer_id else None,
         can_buy=customer_id is not None,
-        ways={kind: providers.choices(shown, is_recurring=kind == "membership") for kind in ("membership", "pack")},
+        ways={
+            kind: providers.choices(shown, is_recurring=kind == "membership")
+            for kind in {sold.plan.kind for sold in found}
+        },
         signup=f"/signup?next={quote(here, safe='')}",
     )
 
@@ -140,6 +145,9 @@ def show_membership(
         invoices=rows,
         older=following,
         is_first=cursor is None,
+        collections=collection.open_of(session, customer_id),
+        next_plan=memberships.next_plan(session, customer_id),
+        account_id=customer_id,
     )
 
 
@@ -164,12 +172,15 @@ def cancel(
     if not said:
         raise Invalid("Tell us why, please: one click is enough.")
     now = datetime.now(UTC)
-    subscriptions.request_cancellation(session, provider, customer_id=customer_id, reason=said, now=now)
+    memberships.cancel(session, provider, customer_id=customer_id, reason=said, now=now)
     return redirect(request, "/membership", flash="Your membership will end. You can change your mind until then.")
 
 
 @router.post("/membership/cancellation/undo", dependencies=[Allowed("commerce.change_membership")])
 def keep(request: Request, customer_id: CurrentAccount, session: DbSession, provider: Provider) -> Response:
     """Keep the membership after all."""
-    subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
+    memberships.keep(session, provider, customer_id=customer_id, now=datetime.now(UTC))
     return redirect(request, "/membership", flash="Good to have you: your membership goes on.")
+
+
+router.include_router(billing.router)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
+from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
+from operational_api.commerce.billing.service import collection, earnings
+from operational_api.commerce.billing.service.collection import Schedule
+from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
@@ -16,9 +20,11 @@ from operational_api.commerce.service import approvals, customers, findings, pac
 from operational_api.core.principal import Principal
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "comparisons",
-    "current_plan", "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
-    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "use_pack_session",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "close_pay_period",
+    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
+    "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
+    "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
+    "use_pack_session",
 ]  # fmt: skip
 
 
@@ -217,3 +223,49 @@ class Comparison:
 def comparisons(session: Session) -> list[Comparison]:
     """The newest comparison with each provider."""
     return [Comparison(row.provider, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
+
+
+def collections(session: Session, *, limit: int, cursor: str | None) -> tuple[list[Schedule], str | None]:
+    """What is being collected from everybody, the newest first, and the cursor of the next page."""
+    return collection.page(session, status=None, limit=limit, cursor=cursor)
+
+
+def commissions_owed(session: Session, *, last_on: date) -> list[Earning]:
+    """What coaches earned up to a day that is in no statement yet."""
+    return earnings.earned(session, last_on=last_on)
+
+
+def commission_statements(
+    session: Session, *, coach_id: UUID | None, limit: int, cursor: str | None
+) -> tuple[list[CommissionStatement], str | None]:
+    """Closed pay periods of a coach, or of all, the newest first, and the cursor of the next page."""
+    return earnings.statements(session, coach_id=coach_id, limit=limit, cursor=cursor)
+
+
+def commission_rates(session: Session, coach_ids: Iterable[UUID] | None) -> list[CommissionRate]:
+    """What these coaches earn, or all, the newest rate of each first."""
+    return earnings.rates(session, coach_ids)
+
+
+def set_commission_rate(
+    session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
+    actor_id: UUID, now: datetime,
+) -> None:  # fmt: skip
+    """Set what a coach earns from a day on.
+
+    Raises:
+        PeriodClosed: that day is in a closed pay period, or another rate begins on it.
+    """
+    earnings.set_rate(
+        session, coach_id=coach_id, currency=currency, per_session_minor=per_session_minor,
+        pack_share_bp=pack_share_bp, valid_from=valid_from, actor_id=actor_id, now=now,
+    )  # fmt: skip
+
+
+def close_pay_period(session: Session, *, first_on: date, last_on: date, actor_id: UUID, now: datetime) -> int:
+    """Close a pay period; returns how many statements that made.
+
+    Raises:
+        PayPeriodInvalid, PeriodClosed.
+    """
+    return len(earnings.close(session, first_on=first_on, last_on=last_on, actor_id=actor_id, now=now))

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import books
+from operational_api.commerce.billing import router as billing
+from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
 from operational_api.commerce.providers import Providers, assembled
 from operational_api.commerce.providers.port import PaymentProvider
@@ -151,10 +153,10 @@ def read_subscription(customer_id: CurrentAccount, session: DbSession) -> Subscr
 def create_cancellation(
     body: CancellationCreate, customer_id: CurrentAccount, session: DbSession, provider: Provider
 ) -> SubscriptionRead:
-    """End the membership when the paid period ends."""
+    """End the membership when the paid period ends, or at once."""
     return SubscriptionRead.of(
-        subscriptions.request_cancellation(
-            session, provider, customer_id=customer_id, reason=body.reason, now=datetime.now(UTC)
+        memberships.cancel(
+            session, provider, customer_id=customer_id, reason=body.reason, at_once=body.at_once, now=datetime.now(UTC)
         )
     )
 
@@ -162,9 +164,7 @@ def create_cancellation(
 @api.delete("/subscription/cancellation", dependencies=[Allowed("commerce.change_membership")])
 def delete_cancellation(customer_id: CurrentAccount, session: DbSession, provider: Provider) -> SubscriptionRead:
     """Keep the membership after all."""
-    return SubscriptionRead.of(
-        subscriptions.undo_cancellation(session, provider, customer_id=customer_id, now=datetime.now(UTC))
-    )
+    return SubscriptionRead.of(memberships.keep(session, provider, customer_id=customer_id, now=datetime.now(UTC)))
 
 
 @api.get("/invoices", dependencies=[Allowed("commerce.read_membership")])
@@ -299,3 +299,4 @@ def receive_momo_notification(
 
 router.include_router(api)
 router.include_router(books.router)
+router.include_router(billing.router)

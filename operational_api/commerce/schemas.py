@@ -1,6 +1,6 @@
 """What crosses HTTP. Amounts are integer minor units beside a currency."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -90,6 +90,8 @@ class SubscriptionRead(BaseModel):
     current_period_end: datetime | None
     cancel_at: datetime | None
     cancel_reason: str | None
+    billed_by: str
+    resumes_on: date | None
 
     @classmethod
     def of(cls, found: Membership) -> "SubscriptionRead":
@@ -109,13 +111,16 @@ class SubscriptionRead(BaseModel):
             current_period_end=row.current_period_end,
             cancel_at=row.cancel_at,
             cancel_reason=row.cancel_reason,
+            billed_by=row.billed_by,
+            resumes_on=row.resumes_on,
         )
 
 
 class CancellationCreate(BaseModel):
-    """Why a membership should end."""
+    """Why a membership should end. `at_once`: today, though it is paid for longer; nothing is given back."""
 
     reason: Reason
+    at_once: bool = False
 
 
 class InvoiceRead(BaseModel):

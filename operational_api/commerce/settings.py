@@ -55,3 +55,13 @@ class RefundSettings(BaseSettings):
     )
     """Minor units by currency: up to here of one payment one person gives back alone; beyond, and in every currency
     that is not named, it takes two. JSON."""
+
+
+class SellerSettings(BaseSettings):
+    """Who sells, as invoices say it. Environment with the prefix `PLYO_SELLER_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_SELLER_", extra="ignore")
+
+    name: str = "Plyo"
+    address: str = ""
+    tax_id: str = ""

@@ -46,6 +46,7 @@ class Resource:
         data_kind: Of a wearable's data, which its customer has to consent to.
         consents: The data kinds that its customer lets their coach see.
         location_id: The studio where it takes place.
+        payer_id: Who pays for it where that is not its customer.
     """
 
     type: str
@@ -58,6 +59,7 @@ class Resource:
     data_kind: str | None = None
     consents: frozenset[str] | None = None
     location_id: UUID | None = None
+    payer_id: UUID | None = None
 
     def attributes(self) -> dict[str, object]:
         """As Cedar sees it."""
@@ -78,6 +80,8 @@ class Resource:
             found["consents"] = sorted(self.consents)
         if self.location_id:
             found["location"] = str(self.location_id)
+        if self.payer_id:
+            found["payer"] = str(self.payer_id)
         return found
 
 

@@ -15,6 +15,7 @@ def import_models() -> None:
     import_module("operational_api.web.models")
     for name in CONTEXTS:
         import_module(f"operational_api.{name}.models")
+    import_module("operational_api.commerce.billing.models")
 
 
 def config(url: str) -> Config:

@@ -68,6 +68,12 @@ def coach_names(session: Session, coach_ids: Iterable[UUID]) -> dict[UUID, str]:
     return {row.id: row.display_name for row in rows}
 
 
+def all_coaches(session: Session) -> dict[UUID, str]:
+    """Every coach's display name, by name."""
+    return {row.id: row.display_name for row in session.execute(select(Coach.id, Coach.display_name).order_by(
+        Coach.display_name, Coach.id))}  # fmt: skip
+
+
 def next_sessions(session: Session, customer_ids: Iterable[UUID], now: datetime) -> dict[UUID, SessionFacts]:
     """The next booked session of many customers in one query. Who has none is not in the answer."""
     query = (

@@ -19,10 +19,11 @@ CAPTURED = {
     "platform": ("audit_entries", "bulk_loads", "inbox_messages", "outbox_events", "role_changes"),
     "identity": ("accounts",),
     "commerce": (
-        "checkout_sessions", "customers", "disputes", "invoices", "ledger_journals", "ledger_lines", "payments",
-        "finding_resolutions", "provider_movements", "provider_payouts", "reconciliation_findings",
-        "reconciliation_runs",
-        "plan_prices", "plans", "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
+        "billing_items", "checkout_sessions", "collections", "commission_rates", "commission_statements",
+        "coupon_redemptions", "coupons", "credit_notes", "customers", "delivered_sessions", "disputes",
+        "finding_resolutions", "invoice_lines", "invoices", "ledger_journals", "ledger_lines", "number_series",
+        "payments", "plan_prices", "plans", "provider_movements", "provider_payouts", "reconciliation_findings",
+        "reconciliation_runs", "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
     ),
     "training": (
         "check_ins", "clients", "coach_assignments", "exercises", "goals", "habit_checks", "habits", "injuries",
@@ -31,8 +32,8 @@ CAPTURED = {
     ),
     "scheduling": (
         "availability_exceptions", "availability_rules", "booking_moves", "booking_terms", "bookings", "coaches",
-        "desk_locations", "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots", "time_off",
-        "waitlist_entries",
+        "desk_locations", "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots",
+        "time_off", "waitlist_entries",
     ),
     "engagement": (
         "announcements", "attachments", "channel_choices", "contact_preferences", "leads", "lifecycle_facts",

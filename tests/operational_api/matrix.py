@@ -131,6 +131,15 @@ ROLES_OF: dict[str, str] = {
     "engagement.keep_templates": COACHES,
     "engagement.schedule_message": COACHES,
     "engagement.announce": "admin",
+    "commerce.close_pay_period": "finance admin",
+    "commerce.issue_credit_note": "finance admin",
+    "commerce.manage_prices": "finance admin",
+    "commerce.pay_invoice": "customer",
+    "commerce.read_collections": "support finance admin",
+    "commerce.read_commissions": f"{COACHES} finance admin",
+    "commerce.read_invoice": "customer finance admin",
+    "commerce.set_commission": "finance admin",
+    "commerce.set_payer": "finance admin",
 }
 
 
@@ -158,6 +167,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/checkout-sessions",
         "POST /checkout",
         "GET /checkout/return",
+        "POST /api/commerce/memberships",
     ),
     "commerce.change_membership": (
         "POST /api/commerce/subscription/cancellation",
@@ -165,11 +175,21 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /membership/cancel",
         "POST /membership/cancellation",
         "POST /membership/cancellation/undo",
+        "POST /api/commerce/subscription/pause",
+        "POST /api/commerce/subscription/resumption",
+        "GET /api/commerce/subscription/plan-change",
+        "POST /api/commerce/subscription/plan-change",
+        "GET /membership/pause",
+        "POST /membership/pause",
+        "POST /membership/resume",
+        "GET /membership/plan",
+        "POST /membership/plan",
     ),
     "commerce.create_refund": ("POST /api/commerce/refunds",),
     "commerce.read_membership": (
         "GET /api/commerce/subscription",
         "GET /api/commerce/invoices",
+        "GET /api/commerce/subscription/collections",
         "GET /membership",
     ),
     "commerce.read_plans": (
@@ -623,6 +643,35 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/bookings/{booking_id}/fee-waiver",
         "POST /staff/people/{account_id}/fee-waivers",
     ),
+    "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
+    "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
+    "commerce.manage_prices": (
+        "GET /api/commerce/coupons",
+        "POST /api/commerce/coupons",
+        "GET /api/commerce/plans/{plan_code}/prices",
+        "POST /api/commerce/plans/{plan_code}/prices",
+    ),
+    "commerce.pay_invoice": (
+        "POST /api/commerce/invoices/{invoice_id}/payment-attempts",
+        "POST /membership/invoices/{invoice_id}/pay",
+    ),
+    "commerce.read_collections": ("GET /api/commerce/collections", "GET /staff/collections"),
+    "commerce.read_commissions": ("GET /api/commerce/commission-statements", "GET /staff/commissions"),
+    "commerce.read_invoice": (
+        "GET /api/commerce/invoices/{invoice_id}",
+        "GET /api/commerce/invoices/{invoice_id}/file",
+        "GET /api/commerce/credit-notes/{credit_note_id}/file",
+        "GET /invoices/{invoice_id}",
+        "GET /invoices/{invoice_id}/file",
+        "GET /credit-notes/{credit_note_id}/file",
+    ),
+    "commerce.set_commission": (
+        "GET /api/commerce/commission-rates",
+        "POST /api/commerce/commission-rates",
+        "GET /api/commerce/commissions",
+        "POST /staff/commissions/rates",
+    ),
+    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer",),
 }
 """Every route, under the action that it must name."""
 
@@ -794,6 +843,14 @@ OBJECTS: dict[str, Object] = {
     ),
     "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation": Object("scheduled", "coach"),
     "DELETE /api/engagement/templates/{template_id}": Object("wording", "coach"),
+    "GET /api/commerce/invoices/{invoice_id}": Object("invoice", "customer", "finance admin"),
+    "GET /api/commerce/invoices/{invoice_id}/file": Object("invoice", "customer", "finance admin"),
+    "GET /api/commerce/credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
+    "GET /invoices/{invoice_id}": Object("invoice", "customer", "finance admin"),
+    "GET /invoices/{invoice_id}/file": Object("invoice", "customer", "finance admin"),
+    "GET /credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
+    "POST /api/commerce/invoices/{invoice_id}/payment-attempts": Object("invoice", "customer"),
+    "POST /membership/invoices/{invoice_id}/pay": Object("invoice", "customer"),
 }
 """Routes whose id names something of one person."""
 
@@ -840,6 +897,8 @@ NOBODYS = {
     "PUT /api/scheduling/locations/{location_id}/holidays",
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
+    "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
+    "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 
@@ -851,6 +910,7 @@ SEES_STRANGERS = {
     "scheduling.see_day": "front_desk support admin",
     "identity.look_up_person": "front_desk support admin",
     "training.manage_templates": "lead_coach admin",
+    "commerce.read_collections": "support finance admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

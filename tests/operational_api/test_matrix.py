@@ -40,6 +40,7 @@ from tests.factories import (
     make_client,
     make_coach,
     make_exercise,
+    make_invoice,
     make_login_session,
     make_pack,
     make_programme,
@@ -133,6 +134,7 @@ class World:
         for client, coach in ((mia, cara), (tom, dan)):
             slot = make_slot(session, coach=coach)
             make_pack(session, customer_id=client.id)
+            invoice, credit_note = make_invoice(session, customer_id=client.id)
             programme = make_programme(session, client=client)
             injury = Injury(
                 id=new_id(), customer_id=client.id, body_part="knee", severity=1, occurred_on=date(2026, 1, 1)
@@ -174,6 +176,7 @@ class World:
                 "template": template, **make_wellbeing(session, client=client),
                 "class": make_slot(session, coach=coach, capacity=4, starts_at=now + timedelta(days=9)),
                 "attachment": file, "scheduled": later, "wording": words,
+                "invoice": invoice, "credit_note": credit_note,
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)

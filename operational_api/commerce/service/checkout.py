@@ -16,7 +16,7 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import CheckoutSession, Customer, Plan, Subscription
 from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider
-from operational_api.commerce.service import customers, plans
+from operational_api.commerce.service import customers, packs, plans
 from operational_api.commerce.service.outcomes import FIRST_LOOK, LIVE, take_over
 from operational_api.commerce.service.outcomes import Purchase as Purchase
 from operational_api.commerce.service.subscriptions import live_membership
@@ -49,6 +49,7 @@ def begin_checkout(
         CheckoutUnknown: money of an earlier page may be on its way.
         CurrencyNotTaken, AmountNotTaken: this provider does not take such a payment.
         WrongCurrency: the customer pays in another currency.
+        IntroUsed: an introduction, and they have bought before.
     """
     wanted = currency or plans.DEFAULT_CURRENCY
     customers.ensure_customer(session, account_id=customer_id, currency=wanted)
@@ -59,6 +60,8 @@ def begin_checkout(
     sold = plans.offer(session, code=plan_code, currency=wanted, now=now)
     is_membership = sold.plan.kind == "membership"
     _refuse_second(session, customer_id, is_membership)
+    if sold.plan.kind == "intro":
+        packs.require_new(session, customer_id)
     known = {**(others or {}), provider.name: provider}
     reusable = _look_at_open_pages(session, known, customer, sold, now=now)
     _refuse_second(session, customer_id, is_membership)

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PaymentCaptured, PaymentFailed
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
-from operational_api.commerce.models import CheckoutSession, Invoice, Payment, PlanPrice, Subscription
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.models import CheckoutSession, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.providers.port import PaymentProvider, ProviderAttempt, ProviderInvoice
 from operational_api.commerce.service import packs, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
@@ -53,7 +55,9 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
     if row.status == "open" and seen.status in CLOSED:
         _close(session, row, seen, now=now)
     if checkout is not None and row.status == "paid" and row.session_pack_id is None:
-        row.session_pack_id = packs.grant(session, checkout=checkout, purchased_at=row.paid_at or now).id
+        row.session_pack_id = packs.grant(
+            session, checkout=checkout, purchased_at=row.paid_at or now, net_minor=row.subtotal_minor
+        ).id
     session.flush()
     for payment, attempt in zip(captured, seen.attempts, strict=True):
         if attempt.is_refunded:
@@ -83,13 +87,16 @@ def _issue(
     )
     session.add(row)
     session.flush()
+    plan = session.get_one(Plan, source.plan_id)
+    days = (row.period_start.date(), row.period_end.date()) if row.period_start and row.period_end else (None, None)
+    invoicing.write_lines(session, row, [Item(plan.kind, plan.name, row.total_minor, tax, tax_rate_bp, *days)])
     lines = ledger.invoice_issued(subtotal_minor=row.subtotal_minor, tax_minor=tax, revenue=_revenue(row))
     _post(session, row, "invoice_issued", lines, row.issued_at)
     return row
 
 
 def _revenue(row: Invoice) -> str:
-    return ledger.MEMBERSHIP_REVENUE if row.subscription_id else ledger.PACK_REVENUE
+    return ledger.MEMBERSHIP_REVENUE if row.subscription_id else ledger.DEFERRED_PACKS
 
 
 def _post(session: Session, row: Invoice, kind: str, lines: Sequence[ledger.Line], at: datetime) -> None:
@@ -196,8 +203,8 @@ def captured_payment(
 def invoices_of(
     session: Session, *, customer_id: UUID, limit: int, cursor: str | None = None
 ) -> tuple[list[Invoice], str | None]:
-    """A customer's invoices, newest first, and the cursor of the next page."""
-    query = select(Invoice).where(Invoice.customer_id == customer_id)
+    """Invoices about a customer, and those that they pay for others, newest first, and the cursor of the next page."""
+    query = select(Invoice).where((Invoice.customer_id == customer_id) | (Invoice.payer_id == customer_id))
     if cursor:
         query = query.where(tuple_(Invoice.issued_at, Invoice.id) < paging.after(cursor, datetime, UUID))
     rows = session.scalars(query.order_by(Invoice.issued_at.desc(), Invoice.id.desc()).limit(limit + 1)).all()

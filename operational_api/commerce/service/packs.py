@@ -3,27 +3,46 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
-from operational_api.commerce.models import CheckoutSession, Plan, SessionPack
+from operational_api.commerce import lifecycle
+from operational_api.commerce.billing.errors import IntroUsed
+from operational_api.commerce.models import CheckoutSession, Plan, PlanPrice, SessionPack, Subscription
 
 DEFAULT_VALIDITY_DAYS = 365
 
 
-def grant(session: Session, *, checkout: CheckoutSession, purchased_at: datetime) -> SessionPack:
-    """The sessions that a paid checkout bought."""
+def grant(session: Session, *, checkout: CheckoutSession, purchased_at: datetime, net_minor: int) -> SessionPack:
+    """The sessions that a paid checkout bought, for a price without tax that they will earn."""
     plan = session.get_one(Plan, checkout.plan_id)
+    price = session.get_one(PlanPrice, checkout.price_id)
     pack = SessionPack(
         customer_id=checkout.customer_id,
         plan_id=plan.id,
-        sessions_total=plan.sessions_included or 0,
+        sessions_total=plan.sessions_included or 1,
+        net_minor=net_minor,
+        currency=price.currency,
+        recognised_minor=0,
         purchased_at=purchased_at,
         expires_at=purchased_at + timedelta(days=plan.validity_days or DEFAULT_VALIDITY_DAYS),
     )
     session.add(pack)
     session.flush()
     return pack
+
+
+def require_new(session: Session, customer_id: UUID) -> None:
+    """Let somebody pass who has bought nothing yet.
+
+    Raises:
+        IntroUsed: they have.
+    """
+    bought = exists().where(SessionPack.customer_id == customer_id) | exists().where(
+        Subscription.customer_id == customer_id, Subscription.status != lifecycle.INCOMPLETE
+    )
+    if session.scalar(select(bought)):
+        raise IntroUsed
 
 
 def use_session(session: Session, *, customer_id: UUID, now: datetime) -> UUID | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PaymentRefunded
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
+from operational_api.commerce.billing.service import credit_notes
 from operational_api.commerce.errors import (
     PaymentNotFound,
     PaymentNotRefundable,
@@ -227,6 +228,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         ),
         posted_at=posted_at,
     )
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax)
     publish(
         session,
         PaymentRefunded(

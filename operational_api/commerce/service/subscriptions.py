@@ -112,9 +112,9 @@ def _apply(
         session.add(row)
     session.flush()
     times = _times(seen, now)
-    _record(session, row, steps, times)
-    _announce(session, row, steps, times, is_first=not was_live)
-    _announce_cancellation(session, row, ends_now=_ends(steps), had_cancellation=had_cancellation, now=now)
+    record(session, row, steps, times)
+    announce(session, row, steps, times, is_first=not was_live)
+    announce_cancellation(session, row, ends_now=has_ended(steps), had_cancellation=had_cancellation, now=now)
     return row
 
 
@@ -162,7 +162,8 @@ def _times(seen: ProviderSubscription, now: datetime) -> dict[str, datetime]:
     }
 
 
-def _record(session: Session, row: Subscription, steps: list[lifecycle.Step], times: dict[str, datetime]) -> None:
+def record(session: Session, row: Subscription, steps: list[lifecycle.Step], times: dict[str, datetime]) -> None:
+    """Write the steps of a membership's history; `times` says when by their kinds."""
     session.add_all(
         SubscriptionChange(
             subscription_id=row.id,
@@ -178,9 +179,10 @@ def _record(session: Session, row: Subscription, steps: list[lifecycle.Step], ti
     )
 
 
-def _announce(
+def announce(
     session: Session, row: Subscription, steps: list[lifecycle.Step], times: dict[str, datetime], *, is_first: bool
 ) -> None:
+    """Tell others of the steps but the last, which `announce_cancellation` does."""
     for step in steps:
         begins = step.kind == "trial_started" or (step.kind == "started" and is_first and step is steps[0])
         if begins:
@@ -210,13 +212,15 @@ def _announce(
             )
 
 
-def _ends(steps: list[lifecycle.Step]) -> bool:
+def has_ended(steps: list[lifecycle.Step]) -> bool:
+    """Whether one of the steps is the end."""
     return any(step.kind == "ended" for step in steps)
 
 
-def _announce_cancellation(
+def announce_cancellation(
     session: Session, row: Subscription, *, ends_now: bool, had_cancellation: bool, now: datetime
 ) -> None:
+    """Tell others that it will end, has ended, or goes on after all."""
     will_end = row.cancel_at is not None and not had_cancellation and row.status != lifecycle.CANCELLED
     if ends_now or will_end:
         publish(
@@ -281,7 +285,7 @@ def _plan_cancellation(
     row.cancel_requested_at = now if reason is not None else None
     row.cancel_kind, row.cancel_reason = ("voluntary", reason) if reason is not None else (None, None)
     session.flush()
-    _announce_cancellation(session, row, ends_now=False, had_cancellation=had_cancellation, now=now)
+    announce_cancellation(session, row, ends_now=False, had_cancellation=had_cancellation, now=now)
     return found
 
 
@@ -297,6 +301,7 @@ def end_due(session: Session, *, now: datetime, limit: int = 500) -> int:
             Subscription.cancel_at <= now,
             Subscription.status.in_(lifecycle.LIVE),
             Subscription.stripe_subscription_id.is_(None),
+            Subscription.billed_by == "provider",
         )
         .order_by(Subscription.cancel_at)
         .limit(limit)
@@ -306,7 +311,7 @@ def end_due(session: Session, *, now: datetime, limit: int = 500) -> int:
         before = _life(session, row)
         steps = lifecycle.move(before, replace(before, status=lifecycle.CANCELLED))
         row.status, row.ended_at = lifecycle.CANCELLED, row.cancel_at
-        _record(session, row, steps, {"ended": row.cancel_at or now})
-        _announce_cancellation(session, row, ends_now=_ends(steps), had_cancellation=True, now=now)
+        record(session, row, steps, {"ended": row.cancel_at or now})
+        announce_cancellation(session, row, ends_now=has_ended(steps), had_cancellation=True, now=now)
     session.flush()
     return len(due)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
+from operational_api.commerce.billing.service import collection
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, MalformedWebhook
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import checkout, disputes, invoices, refunds, subscriptions
@@ -68,6 +69,8 @@ def follow_up(session: Session, provider: PaymentProvider, message: InboxMessage
         disputes.sync_dispute(session, provider, provider_id=about["id"], now=now)
     elif kind == "charge.refunded" or kind.startswith("refund."):
         _refunded(session, provider, about["payment_intent"], now=now)
+    elif kind == "payment_method.attached":
+        collection.card_changed_at(session, provider_customer_id=about.get("customer"), now=now)
 
 
 def _confirm(session: Session, provider: PaymentProvider, provider_session_id: str, *, now: datetime) -> None:

@@ -83,7 +83,11 @@ def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: d
         return booking
     booking.status, booking.outcome_at = status, now
     event = SessionAttended if status == "attended" else SessionMissed
-    publish(session, event(occurred_at=now, **announcing.of(booking)))
+    facts = announcing.of(booking)
+    publish(
+        session,
+        event(occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id, **facts),
+    )
     session.flush()
     return booking
 

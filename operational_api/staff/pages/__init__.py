@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.identity import public as identity
 from operational_api.staff import desks
-from operational_api.staff.pages import audit, books, exports, home, people, requests, today
+from operational_api.staff.pages import audit, books, exports, home, money, people, requests, today
 from operational_api.web.navigation import NavItem
 
 
@@ -18,7 +18,7 @@ def _waiting(session: Session, account_id: UUID) -> int:
 
 
 router = APIRouter()
-for _part in (home, requests, people, today, books, exports, audit):
+for _part in (home, requests, people, today, books, exports, audit, money):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
@@ -27,5 +27,7 @@ NAV = [
     NavItem("People", "/staff/people", "identity.look_up_person", order=4, icon="search"),
     NavItem("Books", "/staff/books", "commerce.read_differences", order=5, icon="receipt"),
     NavItem("Exports", "/staff/exports", "compliance.read_exports", order=11, icon="copy"),
+    NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
+    NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=8, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
 ]

@@ -16,6 +16,8 @@ WAYS = {
     "/staff/requests": "Refunds, roles, lost second steps and exports that take two people.",
     "/staff/people": "Find a customer, help with a lost second step, ask for a refund or a role.",
     "/staff/books": "Where a payment provider's books and ours differ.",
+    "/staff/collections": "Payments that did not go through, and when they are tried again.",
+    "/staff/commissions": "What coaches earned by their sessions, pay period by pay period.",
     "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
     "/staff/audit": "Who did what to whose data, when and why.",
     "/coach/": "Your clients, calendar and messages.",

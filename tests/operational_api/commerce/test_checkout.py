@@ -107,7 +107,7 @@ class TestPack:
         assert (pack.sessions_total, pack.sessions_used) == (10, 0)
         assert (pack.expires_at - pack.purchased_at).days == 180
         assert shop.one(Invoice).session_pack_id == pack.id
-        assert shop.balances()["pack_revenue"] == -37_815
+        assert shop.balances()["deferred_packs"] == -37_815
 
     def test_a_second_pack_may_be_bought(self, shop: Shop) -> None:
         plan = shop.plan(kind="pack")

@@ -142,6 +142,7 @@ class TestOrder:
             "commerce.subscription_started": 1,
             "commerce.payment_captured": 1,
             "commerce.payment_refunded": 1,
+            "commerce.credit_note_issued": 1,
             "commerce.subscription_cancelled": 1,
         }
         assert sum(states[0]["balances"].values()) == 0

@@ -39,7 +39,10 @@ own := {
 	"training.keep_wellbeing", "training.onboard", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
 	"scheduling.confirm_booking",
+	"commerce.pay_invoice", "commerce.read_invoice",
 }
+
+paid_for := {"commerce.pay_invoice", "commerce.read_invoice"}
 
 coached := {
 	"analytics.read_client", "analytics.read_lineage", "automation.act_on_queue", "automation.read_queue",
@@ -55,6 +58,7 @@ coached := {
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
 	"scheduling.answer_request", "scheduling.manage_classes",
+	"commerce.read_commissions",
 }
 
 staff := {
@@ -126,6 +130,14 @@ staff := {
 	"scheduling.manage_classes": {"lead_coach", "admin"},
 	"scheduling.manage_studio": {"lead_coach", "admin"},
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
+	"commerce.close_pay_period": {"finance", "admin"},
+	"commerce.issue_credit_note": {"finance", "admin"},
+	"commerce.manage_prices": {"finance", "admin"},
+	"commerce.read_collections": {"support", "finance", "admin"},
+	"commerce.read_commissions": {"finance", "admin"},
+	"commerce.read_invoice": {"finance", "admin"},
+	"commerce.set_commission": {"finance", "admin"},
+	"commerce.set_payer": {"finance", "admin"},
 }
 
 approvals := {
@@ -164,6 +176,12 @@ permitted(r) if {
 	r.role == "customer"
 	r.action in own
 	is_about_me(r)
+}
+
+permitted(r) if {
+	r.role == "customer"
+	r.action in paid_for
+	r.object.payer == r.account
 }
 
 permitted(r) if {

@@ -229,6 +229,7 @@ class Asked:
                 data_kind=rng.choice(["sleep", "body"]) if rng.random() < 0.15 else None,
                 consents=rng.choice([None, frozenset(), frozenset({"sleep"}), frozenset({"sleep", "body"})]),
                 location_id=rng.choice([None, None, *people]),
+                payer_id=rng.choice([*people, None]),
             ),
             works_at[account] if account else None,
         )  # fmt: skip

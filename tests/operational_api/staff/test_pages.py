@@ -75,15 +75,18 @@ class TestDesk:
     @pytest.mark.parametrize(
         ("role", "ways"),
         [
-            ("coach", {"/staff/today", "/coach/"}),
+            ("coach", {"/staff/commissions", "/staff/today", "/coach/"}),
             ("front_desk", {"/staff/today", "/staff/requests", "/staff/people"}),
-            ("support", {"/staff/today", "/staff/requests", "/staff/people"}),
-            ("finance", {"/staff/requests", "/staff/books", "/admin/"}),
+            ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
+            (
+                "finance",
+                {"/staff/books", "/staff/collections", "/staff/commissions", "/staff/requests", "/admin/"},
+            ),
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
                 {"/staff/today", "/staff/requests", "/staff/people", "/staff/books", "/staff/exports",
-                 "/staff/audit", "/admin/", "/dagster/"},
+                 "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions"},
             ),
         ],
     )  # fmt: skip
@@ -96,7 +99,8 @@ class TestDesk:
 
     def test_is_not_for_customers(self, mia: Account, signed_in: As) -> None:
         browser = signed_in(mia)
-        for path in ("", "/requests", "/people", "/today", "/exports", "/audit", "/books"):
+        pages = ("", "/requests", "/people", "/today", "/exports", "/audit", "/books", "/collections", "/commissions")
+        for path in pages:
             assert browser.get(f"/staff{path}").status_code == 403
 
 

@@ -1,0 +1,98 @@
+"""The refusals of our own billing.
+
+DomainError
+|- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay                         409
+|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                            409
+|- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
+|- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound (NotFound)                               404
+"""
+
+from operational_api.core.errors import DomainError, Invalid, NotFound
+
+
+class NotChangeable(DomainError):
+    """This membership cannot be changed now: it is overdue, about to end, or has ended."""
+
+
+class NotPausable(DomainError):
+    """Only a running membership that is paid can be paused."""
+
+
+class NotResumable(DomainError):
+    """This membership is not paused."""
+
+
+class AlreadyOnPlan(DomainError):
+    """That is your plan already."""
+
+
+class BilledElsewhere(DomainError):
+    """This membership is billed by the payment provider: end it there first, then start it anew here."""
+
+
+class NothingToPay(DomainError):
+    """Nothing of this is waiting to be paid."""
+
+
+class IntervalDiffers(Invalid):
+    """Between a monthly and a yearly plan the change begins a new period, or waits until the paid one ends."""
+
+
+class PauseTooLong(Invalid):
+    """A pause ends on a day after today, and within a year."""
+
+
+class CouponNotFound(NotFound):
+    """We do not know this code, or it is no longer valid."""
+
+
+class CouponExists(DomainError):
+    """There is a coupon of that name already."""
+
+
+class CouponUsed(DomainError):
+    """This code was used already."""
+
+
+class CouponNotForThis(Invalid):
+    """This code is not for this plan or currency."""
+
+
+class IntroUsed(DomainError):
+    """The introduction is for people who have not trained with us before."""
+
+
+class PersonNotFound(NotFound):
+    """There is no account of that id."""
+
+
+class InvoiceNotFound(NotFound):
+    """There is no such invoice."""
+
+
+class InvoiceNotCreditable(DomainError):
+    """Only an open invoice can be credited; of one that is paid, give the money back."""
+
+
+class CreditTooLarge(Invalid):
+    """A credit note cannot be for more than what is left of the invoice."""
+
+
+class CreditNoteNotFound(NotFound):
+    """There is no such credit note."""
+
+
+class PriceInThePast(Invalid):
+    """A new price begins now or later: the past was charged already."""
+
+
+class PayerLoop(DomainError):
+    """Who pays for somebody else pays for themselves: nobody else can pay for them."""
+
+
+class PayPeriodInvalid(Invalid):
+    """A pay period ends after it begins, and is over when it is closed."""
+
+
+class PeriodClosed(DomainError):
+    """This pay period is closed, or a closed one overlaps it."""

@@ -1,0 +1,236 @@
+"""Tables of our own billing, in the schema `commerce`. Amounts are integer minor units beside a currency."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from operational_api.commerce.models import SCHEMA, Customer, Invoice, Refund, SessionPack, Subscription
+from operational_api.core.database import AmountMinor, Base, Currency, Id, RequiredTime, ServerTime
+
+
+class NumberSeries(Base):
+    """The last number given in a series of documents. Its row is the lock under which the next one is given."""
+
+    __tablename__ = "number_series"
+    __table_args__ = (SCHEMA,)
+    series: Mapped[str] = mapped_column(String(20), primary_key=True)
+    last_number: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class BillingItem(Base):
+    """Something charged, or given back where negative, that waits for an invoice until `invoice_id` is set.
+
+    What is used in part is split: the rest waits in a row of its own with the same `origin_id`.
+    """
+
+    __tablename__ = "billing_items"
+    __table_args__ = (
+        CheckConstraint("kind in ('membership', 'unused', 'discount', 'drop_in', 'pack', 'fee')", name="kind"),
+        Index("ix_billing_items_waiting", "customer_id", postgresql_where=text("invoice_id is null")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    origin_id: Mapped[UUID]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id))
+    subscription_id: Mapped[UUID | None] = mapped_column(ForeignKey(Subscription.id), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    description: Mapped[str]
+    amount_minor: Mapped[AmountMinor]
+    tax_minor: Mapped[AmountMinor]
+    tax_rate_bp: Mapped[int] = mapped_column(SmallInteger)
+    currency: Mapped[Currency]
+    starts_on: Mapped[date | None]
+    ends_on: Mapped[date | None]
+    made_at: Mapped[RequiredTime]
+    invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey(Invoice.id), index=True)
+
+
+class InvoiceLine(Base):
+    """One line of an invoice, never changed. All lines of an invoice are inserted by one statement, and a trigger
+    refuses one after which they are not the invoice's total and tax."""
+
+    __tablename__ = "invoice_lines"
+    __table_args__ = (UniqueConstraint("invoice_id", "position"), SCHEMA)
+    id: Mapped[Id]
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id))
+    position: Mapped[int] = mapped_column(SmallInteger)
+    kind: Mapped[str] = mapped_column(String(20))
+    description: Mapped[str]
+    amount_minor: Mapped[AmountMinor]  # tax included; negative where given back
+    tax_minor: Mapped[AmountMinor]
+    tax_rate_bp: Mapped[int] = mapped_column(SmallInteger)
+    currency: Mapped[Currency]
+    starts_on: Mapped[date | None]
+    ends_on: Mapped[date | None]  # the day after the last
+
+
+class CreditNote(Base):
+    """What of an invoice is not owed after all, never changed. `settlement`: refund (the document of money given back)
+    or open (the invoice asks for so much less)."""
+
+    __tablename__ = "credit_notes"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0 and tax_minor between 0 and amount_minor", name="amounts"),
+        CheckConstraint("settlement in ('refund', 'open')", name="settlement"),
+        CheckConstraint("(settlement = 'refund') = (refund_id is not null)", name="refund_has_refund"),
+        UniqueConstraint("series", "sequence"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(unique=True)
+    series: Mapped[str] = mapped_column(String(20))
+    sequence: Mapped[int]
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id), index=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id), unique=True)
+    settlement: Mapped[str] = mapped_column(String(20))
+    amount_minor: Mapped[AmountMinor]  # tax included
+    tax_minor: Mapped[AmountMinor]
+    currency: Mapped[Currency]
+    reason: Mapped[str]
+    issued_at: Mapped[RequiredTime]
+
+
+class Collection(Base):
+    """How far collecting one of our invoices is. `status`: due, retrying, stopped (waits for a new card; without one
+    it is given up at `next_attempt_at`), paid, given_up.
+
+    `attempts` counts those with an answer. While an answer is missing the same attempt is asked about again with its
+    key, never made a second time.
+    """
+
+    __tablename__ = "collections"
+    __table_args__ = (
+        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'given_up')", name="status"),
+        CheckConstraint(
+            "(status in ('due', 'retrying', 'stopped')) = (next_attempt_at is not null)", name="open_has_next"
+        ),
+        Index("ix_collections_due", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
+        Index("ix_collections_customer_id", "customer_id"),
+        SCHEMA,
+    )
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id), primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id))
+    payer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    status: Mapped[str] = mapped_column(String(20), server_default="due")
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    next_attempt_at: Mapped[datetime | None]
+    last_failure_code: Mapped[str | None]
+    started_at: Mapped[RequiredTime]
+    ended_at: Mapped[datetime | None]
+
+
+class Coupon(Base):
+    """A code that makes a membership cheaper. `kind`: percent (basis points) or amount. `duration`: once, months,
+    forever; counted in invoiced periods."""
+
+    __tablename__ = "coupons"
+    __table_args__ = (
+        CheckConstraint("code = upper(code)", name="code_upper"),
+        CheckConstraint(
+            "(kind = 'percent' and percent_bp between 1 and 10000 and amount_minor is null and currency is null) or "
+            "(kind = 'amount' and percent_bp is null and amount_minor > 0 and currency is not null)", name="worth",
+        ),
+        CheckConstraint("duration in ('once', 'months', 'forever')", name="duration"),
+        CheckConstraint("(duration = 'months') = (duration_months is not null)", name="months"),
+        CheckConstraint("redeemed_count <= max_redemptions", name="not_redeemed_too_often"),
+        SCHEMA,
+    )  # fmt: skip
+    id: Mapped[Id]
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    percent_bp: Mapped[int | None] = mapped_column(SmallInteger)
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    duration: Mapped[str] = mapped_column(String(20))
+    duration_months: Mapped[int | None] = mapped_column(SmallInteger)
+    max_redemptions: Mapped[int | None]
+    redeemed_count: Mapped[int] = mapped_column(server_default="0")
+    expires_at: Mapped[datetime | None]
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[ServerTime]
+    created_by: Mapped[UUID | None]
+
+
+class CouponRedemption(Base):
+    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up."""
+
+    __tablename__ = "coupon_redemptions"
+    __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
+    id: Mapped[Id]
+    coupon_id: Mapped[UUID] = mapped_column(ForeignKey(Coupon.id))
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
+    months_left: Mapped[int | None] = mapped_column(SmallInteger)
+    redeemed_at: Mapped[RequiredTime]
+
+
+class CommissionRate(Base):
+    """What a coach earns from a day on, until the next rate: so much a session, and a share of what packs brought."""
+
+    __tablename__ = "commission_rates"
+    __table_args__ = (
+        CheckConstraint("per_session_minor >= 0 and pack_share_bp between 0 and 10000", name="within"),
+        UniqueConstraint("coach_id", "currency", "valid_from"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    coach_id: Mapped[UUID]
+    currency: Mapped[Currency]
+    per_session_minor: Mapped[AmountMinor]
+    pack_share_bp: Mapped[int] = mapped_column(SmallInteger)
+    valid_from: Mapped[date]
+    set_by: Mapped[UUID | None]
+    set_at: Mapped[RequiredTime]
+
+
+class DeliveredSession(Base):
+    """A session that was held or missed by the customer, as far as money knows of it. `revenue_minor` is the part of
+    the pack's price, without tax, that was earned by it; 0 on a membership."""
+
+    __tablename__ = "delivered_sessions"
+    __table_args__ = (Index("ix_delivered_sessions_coach", "coach_id", "delivered_at"), SCHEMA)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    coach_id: Mapped[UUID]
+    customer_id: Mapped[UUID]
+    session_pack_id: Mapped[UUID | None] = mapped_column(ForeignKey(SessionPack.id), index=True)
+    has_attended: Mapped[bool]
+    revenue_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
+    currency: Mapped[Currency]
+    delivered_at: Mapped[RequiredTime]
+    statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
+
+
+class CommissionStatement(Base):
+    """What one coach earned in one closed pay period, in one currency; never changed. Both days belong to it (UTC)."""
+
+    __tablename__ = "commission_statements"
+    __table_args__ = (
+        CheckConstraint("last_on >= first_on", name="ends_after_start"),
+        UniqueConstraint("coach_id", "currency", "first_on"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    coach_id: Mapped[UUID]
+    first_on: Mapped[date]
+    last_on: Mapped[date]
+    currency: Mapped[Currency]
+    sessions: Mapped[int]
+    pack_revenue_minor: Mapped[AmountMinor]
+    session_pay_minor: Mapped[AmountMinor]
+    pack_pay_minor: Mapped[AmountMinor]
+    total_minor: Mapped[AmountMinor]
+    closed_at: Mapped[RequiredTime]
+    closed_by: Mapped[UUID | None]

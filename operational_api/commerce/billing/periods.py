@@ -1,0 +1,65 @@
+"""Days and months of a customer's calendar. Pure: no clock, no tables.
+
+A membership is paid for whole local days. A period is from the first moment of its first day until the first moment of
+the day after its last, so that daylight saving time makes periods of 23 or 25 hours more or less and never of a day.
+"""
+
+import calendar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days from `starts_on` until the day before `ends_on`."""
+
+    starts_on: date
+    ends_on: date
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.ends_on - self.starts_on).days
+
+    def used(self, on: date) -> tuple[int, int]:
+        """Days before `on`, and days left with it; `on` outside counts as its nearest end."""
+        cut = min(max(on, self.starts_on), self.ends_on)
+        return (cut - self.starts_on).days, (self.ends_on - cut).days
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day so many months later, or the last of a month that has no such day: 31 January + 1 is 28 February."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def period_at(anchor_on: date, interval_months: int, day: date) -> Period:
+    """The period that has `day` in it, of those that begin on the day of the month of `anchor_on`.
+
+    Boundaries are counted from the anchor and not from each other: after 31 January and 28 February comes 31 March.
+    """
+    months = (day.year - anchor_on.year) * 12 + day.month - anchor_on.month
+    number = months // interval_months
+    while add_months(anchor_on, number * interval_months) > day:
+        number -= 1
+    while add_months(anchor_on, (number + 1) * interval_months) <= day:
+        number += 1
+    return Period(
+        add_months(anchor_on, number * interval_months), add_months(anchor_on, (number + 1) * interval_months)
+    )
+
+
+def first_moment(day: date, zone: str) -> datetime:
+    """When a day begins in a time zone, in UTC: where clocks skip midnight, the first moment after the gap."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+
+
+def day_of(moment: datetime, zone: str) -> date:
+    """The local day that a moment is in."""
+    return moment.astimezone(ZoneInfo(zone)).date()
+
+
+def days_after(day: date, days: int) -> date:
+    """A day so many days later."""
+    return day + timedelta(days=days)

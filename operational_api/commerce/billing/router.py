@@ -1,0 +1,280 @@
+"""HTTP to service and back: memberships that we bill, invoices, collection, prices, payers and commission."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
+from operational_api.commerce.billing.proration import Mode
+from operational_api.commerce.billing.schemas import (
+    CollectionList,
+    CollectionRead,
+    CollectionStatus,
+    CommissionRateCreate,
+    CommissionRateList,
+    CommissionRateRead,
+    CouponCreate,
+    CouponList,
+    CouponRead,
+    CreditNoteCreate,
+    CreditNoteRead,
+    Day,
+    EarningList,
+    EarningRead,
+    InvoiceDetail,
+    MembershipCreate,
+    PauseCreate,
+    PayerRead,
+    PayerSet,
+    PayPeriodClose,
+    PlanChangeCreate,
+    PlanChangeRead,
+    PriceCreate,
+    PriceList,
+    PriceRead,
+    StatementList,
+    StatementRead,
+)
+from operational_api.commerce.billing.service import (
+    collection,
+    coupons,
+    credit_notes,
+    earnings,
+    memberships,
+    papers,
+    payers,
+    pricing,
+)
+from operational_api.commerce.models import PlanPrice
+from operational_api.commerce.schemas import PlanCode, SubscriptionRead
+from operational_api.commerce.service import subscriptions
+from operational_api.commerce.settings import SellerSettings
+from operational_api.core.database import DbSession
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor, Limit, Page
+from operational_api.core.policy import Allowed, may_see_everybody
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+
+router = APIRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
+PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
+
+
+def seller(request: Request) -> SellerSettings:
+    """Who sells; tests and other deployments put their own on the app."""
+    found: SellerSettings | None = getattr(request.app.state, "seller_settings", None)
+    return found or SellerSettings()
+
+
+def pdf(name: str, content: bytes) -> Response:
+    """A file to keep; nobody else may."""
+    disposition = f'attachment; filename="{name}"'
+    return Response(content, media_type="application/pdf", headers={"Content-Disposition": disposition})
+
+
+@router.post("/memberships", status_code=201, dependencies=[Allowed("commerce.buy")])
+def create_membership(body: MembershipCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
+    """Begin a membership that we bill; its first invoice is collected from the saved card within a minute."""
+    memberships.start_membership(
+        session, customer_id=customer_id, plan_code=body.plan_code, currency=body.currency, coupon=body.coupon,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    return SubscriptionRead.of(subscriptions.membership(session, customer_id))
+
+
+@router.post("/subscription/pause", dependencies=[Allowed("commerce.change_membership")])
+def pause(body: PauseCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
+    """Pause until a day; it goes on by itself."""
+    return SubscriptionRead.of(
+        memberships.pause(session, customer_id=customer_id, resumes_on=body.resumes_on, now=datetime.now(UTC))
+    )
+
+
+@router.post("/subscription/resumption", dependencies=[Allowed("commerce.change_membership")])
+def resume(customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
+    """End a pause now."""
+    return SubscriptionRead.of(memberships.resume(session, customer_id=customer_id, now=datetime.now(UTC)))
+
+
+@router.get("/subscription/plan-change", dependencies=[Allowed("commerce.change_membership")])
+def preview_change(
+    plan_code: PlanCode, customer_id: CurrentAccount, session: DbSession, mode: Mode | None = None
+) -> PlanChangeRead:
+    """What a change of plan would cost now and later, without doing it."""
+    # Looking takes a membership over and brings it up to date; a look changes nothing.
+    with session.begin_nested() as look:
+        found = memberships.preview(
+            session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=datetime.now(UTC)
+        )
+        answer = PlanChangeRead.of(found)
+        look.rollback()
+    return answer
+
+
+@router.post("/subscription/plan-change", dependencies=[Allowed("commerce.change_membership")])
+def change_plan(body: PlanChangeCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
+    """Change to another plan."""
+    return SubscriptionRead.of(
+        memberships.change_plan(
+            session, customer_id=customer_id, plan_code=body.plan_code, mode=body.mode, now=datetime.now(UTC)
+        )
+    )
+
+
+@router.get("/subscription/collections", dependencies=[Allowed("commerce.read_membership")])
+def own_collections(customer_id: CurrentAccount, session: DbSession) -> CollectionList:
+    """What is being collected from, or about, the customer: tried and to come."""
+    return CollectionList(items=[CollectionRead.of(one) for one in collection.open_of(session, customer_id)])
+
+
+@router.get("/collections", dependencies=[Allowed("commerce.read_collections")])
+def list_collections(
+    session: DbSession, status: CollectionStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[CollectionRead]:
+    """Everybody's: those that are open, unless a status is named; the newest first."""
+    found, following = collection.page(session, status=status, limit=limit, cursor=cursor)
+    return Page(items=[CollectionRead.of(one) for one in found], next_cursor=following)
+
+
+@router.get("/invoices/{invoice_id}", dependencies=[Allowed("commerce.read_invoice")])
+def read_invoice(invoice_id: UUID, principal: CurrentPrincipal, session: DbSession) -> InvoiceDetail:
+    """An invoice with its lines and credit notes."""
+    found = papers.invoice(session, principal, invoice_id=invoice_id)
+    return InvoiceDetail.whole(found.invoice, found.lines, found.credit_notes)
+
+
+@router.get(
+    "/invoices/{invoice_id}/file", response_class=Response, responses=PDF,
+    dependencies=[Allowed("commerce.read_invoice")],
+)  # fmt: skip
+def read_invoice_file(invoice_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request) -> Response:
+    """An invoice as a PDF."""
+    return pdf(*papers.invoice_pdf(session, principal, invoice_id=invoice_id, seller=seller(request)))
+
+
+@router.get(
+    "/credit-notes/{credit_note_id}/file", response_class=Response, responses=PDF,
+    dependencies=[Allowed("commerce.read_invoice")],
+)  # fmt: skip
+def read_credit_note_file(
+    credit_note_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request
+) -> Response:
+    """A credit note as a PDF."""
+    return pdf(*papers.credit_note_pdf(session, principal, credit_note_id=credit_note_id, seller=seller(request)))
+
+
+@router.post("/invoices/{invoice_id}/payment-attempts", dependencies=[Allowed("commerce.pay_invoice")])
+def try_payment(invoice_id: UUID, principal: CurrentPrincipal, session: DbSession) -> CollectionRead:
+    """Try the saved card within a minute instead of on the next day planned."""
+    return CollectionRead.of(collection.try_now(session, principal, invoice_id=invoice_id, now=datetime.now(UTC)))
+
+
+@router.post(
+    "/invoices/{invoice_id}/credit-notes",
+    response_model=CreditNoteRead,
+    status_code=201,
+    dependencies=[Allowed("commerce.issue_credit_note")],
+)
+def create_credit_note(
+    invoice_id: UUID, body: CreditNoteCreate, actor_id: CurrentAccount, session: DbSession
+) -> CreditNote:
+    """Ask for less of an open invoice, or for nothing more."""
+    return credit_notes.credit_open(
+        session, invoice_id=invoice_id, amount_minor=body.amount_minor, reason=body.reason, actor_id=actor_id,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+@router.get("/coupons", dependencies=[Allowed("commerce.manage_prices")])
+def list_coupons(session: DbSession) -> CouponList:
+    """Every code."""
+    return CouponList(items=[CouponRead.model_validate(row) for row in coupons.all_coupons(session)])
+
+
+@router.post("/coupons", response_model=CouponRead, status_code=201, dependencies=[Allowed("commerce.manage_prices")])
+def create_coupon(body: CouponCreate, actor_id: CurrentAccount, session: DbSession) -> Coupon:
+    """Make a code."""
+    return coupons.create(
+        session, code=body.code, worth=body.worth(), duration=body.duration, duration_months=body.duration_months,
+        max_redemptions=body.max_redemptions, expires_at=body.expires_at, actor_id=actor_id, now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+@router.get("/plans/{plan_code}/prices", dependencies=[Allowed("commerce.manage_prices")])
+def list_prices(plan_code: PlanCode, session: DbSession) -> PriceList:
+    """What a plan cost, costs and will cost."""
+    return PriceList(items=[PriceRead.model_validate(row) for row in pricing.history(session, plan_code=plan_code)])
+
+
+@router.post(
+    "/plans/{plan_code}/prices",
+    response_model=PriceRead,
+    status_code=201,
+    dependencies=[Allowed("commerce.manage_prices")],
+)
+def create_price(plan_code: PlanCode, body: PriceCreate, actor_id: CurrentAccount, session: DbSession) -> PlanPrice:
+    """Give a plan another price, now or later."""
+    now = datetime.now(UTC)
+    return pricing.set_price(
+        session, plan_code=plan_code, currency=body.currency, amount_minor=body.amount_minor,
+        tax_rate_bp=body.tax_rate_bp, valid_from=body.valid_from or now, for_members=body.for_members,
+        actor_id=actor_id, now=now,
+    )  # fmt: skip
+
+
+@router.put("/customers/{customer_id}/payer", dependencies=[Allowed("commerce.set_payer")])
+def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, session: DbSession) -> PayerRead:
+    """Let another account pay for a customer: a parent, an employer."""
+    row = payers.set_payer(
+        session, customer_id=customer_id, payer_id=body.payer_id, actor_id=actor_id, now=datetime.now(UTC)
+    )
+    return PayerRead(customer_id=row.id, payer_id=row.payer_id)
+
+
+@router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])
+def list_rates(session: DbSession) -> CommissionRateList:
+    """What coaches earn, and earned."""
+    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in earnings.rates(session)])
+
+
+@router.post(
+    "/commission-rates",
+    response_model=CommissionRateRead,
+    status_code=201,
+    dependencies=[Allowed("commerce.set_commission")],
+)
+def create_rate(body: CommissionRateCreate, actor_id: CurrentAccount, session: DbSession) -> CommissionRate:
+    """Set what a coach earns from a day on."""
+    return earnings.set_rate(session, **body.model_dump(), actor_id=actor_id, now=datetime.now(UTC))
+
+
+@router.get("/commissions", dependencies=[Allowed("commerce.set_commission")])
+def list_commissions(session: DbSession, last_on: Day | None = None) -> EarningList:
+    """What every coach is owed up to a day, today unless one is named, and is in no statement yet."""
+    last = last_on or datetime.now(UTC).date()
+    return EarningList(
+        last_on=last, items=[EarningRead.model_validate(one) for one in earnings.earned(session, last_on=last)]
+    )
+
+
+@router.post("/commission-statements", status_code=201, dependencies=[Allowed("commerce.close_pay_period")])
+def close_pay_period(body: PayPeriodClose, actor_id: CurrentAccount, session: DbSession) -> StatementList:
+    """Close a pay period: a statement for every coach who worked in it."""
+    made = earnings.close(
+        session, first_on=body.first_on, last_on=body.last_on, actor_id=actor_id, now=datetime.now(UTC)
+    )
+    return StatementList(items=[StatementRead.model_validate(row) for row in made])
+
+
+@router.get("/commission-statements", dependencies=[Allowed("commerce.read_commissions")])
+def list_statements(
+    principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[StatementRead]:  # fmt: skip
+    """Closed pay periods, the newest first: a coach's own, or everybody's for finance."""
+    sees_all = may_see_everybody(principal, "commerce.read_commissions")
+    rows, following = earnings.statements(
+        session, coach_id=None if sees_all else account_id, limit=limit, cursor=cursor
+    )
+    return Page(items=[StatementRead.model_validate(row) for row in rows], next_cursor=following)

@@ -1,0 +1,361 @@
+"""What crosses HTTP about our own billing. Amounts are integer minor units beside a currency, tax included."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from operational_api.commerce.billing.drafts import Draft
+from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.proration import Item, Mode
+from operational_api.commerce.billing.service.collection import Schedule
+from operational_api.commerce.billing.service.coupons import Worth
+from operational_api.commerce.billing.service.memberships import Preview
+from operational_api.commerce.models import Invoice, Payment
+from operational_api.commerce.schemas import NO_NUL, CurrencyCode, InvoiceRead, PlanCode, Reason
+
+AMOUNT_MAX = 1_000_000_000_000
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
+CollectionStatus = Literal["due", "retrying", "stopped", "paid", "given_up"]
+CouponCode = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern="^[A-Za-z0-9_-]+$")
+]
+
+
+class MembershipCreate(BaseModel):
+    """A membership to begin, billed by us from a saved card. Without a currency: the customer's own."""
+
+    plan_code: PlanCode
+    currency: CurrencyCode | None = None
+    coupon: Annotated[str, StringConstraints(max_length=40, pattern=NO_NUL)] | None = None
+
+
+class PauseCreate(BaseModel):
+    """Until when to pause: the first day on which it runs again, in the customer's calendar."""
+
+    resumes_on: Day
+
+
+class PlanChangeCreate(BaseModel):
+    """A plan to change to. Without a mode: up now, down when the paid period ends."""
+
+    plan_code: PlanCode
+    mode: Mode | None = None
+
+
+class LineRead(BaseModel):
+    """One line of an invoice. `ends_on` is the day after the last."""
+
+    model_config = ConfigDict(from_attributes=True)
+    kind: str
+    description: str
+    amount_minor: int
+    tax_minor: int
+    tax_rate_bp: int
+    starts_on: date | None
+    ends_on: date | None
+
+
+class DraftRead(BaseModel):
+    """An invoice as it would be."""
+
+    total_minor: int
+    tax_minor: int
+    lines: list[LineRead]
+
+    @classmethod
+    def of(cls, draft: Draft) -> "DraftRead":
+        """A draft as the API shows it."""
+        return cls(total_minor=draft.total_minor, tax_minor=draft.tax_minor, lines=_lines(draft.lines))
+
+
+class PlanChangeRead(BaseModel):
+    """What a change would come to. `next_invoice_minor` is what more (or less) the next invoice then has."""
+
+    mode: Mode
+    plan_code: str
+    amount_minor: int
+    currency: str
+    from_on: date
+    invoice_now: DraftRead | None
+    next_invoice_minor: int
+
+    @classmethod
+    def of(cls, found: Preview) -> "PlanChangeRead":
+        """A preview as the API shows it."""
+        return cls(
+            mode=found.mode, plan_code=found.plan.code, amount_minor=found.price.amount_minor,
+            currency=found.price.currency, from_on=found.from_on,
+            invoice_now=DraftRead.of(found.invoice) if found.invoice else None,
+            next_invoice_minor=found.next_invoice_minor,
+        )  # fmt: skip
+
+
+def _lines(items: tuple[Item, ...] | list[Item]) -> list[LineRead]:
+    return [LineRead.model_validate(item) for item in items]
+
+
+class CreditNoteRead(BaseModel):
+    """What of an invoice is not owed after all. `settlement`: refund or open."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    number: str
+    invoice_id: UUID
+    amount_minor: int
+    tax_minor: int
+    currency: str
+    settlement: str
+    reason: str
+    issued_at: datetime
+
+
+class InvoiceDetail(InvoiceRead):
+    """An invoice with its lines and what was credited of it."""
+
+    customer_id: UUID
+    payer_id: UUID | None
+    lines: list[LineRead]
+    credit_notes: list[CreditNoteRead]
+
+    @classmethod
+    def whole(cls, invoice: Invoice, lines: list[Item], notes: list[CreditNote]) -> "InvoiceDetail":
+        """An invoice and what belongs to it as the API shows it."""
+        return cls(
+            **InvoiceRead.of(invoice).model_dump(), customer_id=invoice.customer_id, payer_id=invoice.payer_id,
+            lines=_lines(lines), credit_notes=[CreditNoteRead.model_validate(one) for one in notes],
+        )  # fmt: skip
+
+
+class CreditNoteCreate(BaseModel):
+    """How much of an open invoice not to ask for; all that is left unless an amount is named."""
+
+    amount_minor: int | None = Field(None, gt=0, le=AMOUNT_MAX)
+    reason: Reason
+
+
+class AttemptRead(BaseModel):
+    """One attempt to collect an invoice."""
+
+    model_config = ConfigDict(from_attributes=True)
+    attempt: int
+    status: str
+    amount_minor: int
+    failure_code: str | None
+    attempted_at: datetime
+
+    @classmethod
+    def of(cls, row: Payment) -> "AttemptRead":
+        """A row as the API shows it."""
+        return cls.model_validate(row)
+
+
+class CollectionRead(BaseModel):
+    """How far collecting an invoice is: what was tried, and when what comes next if nothing succeeds.
+
+    `status`: due, retrying, stopped (the card is not tried again; without another one by `next_attempt_at` the
+    membership ends), paid, given_up.
+    """
+
+    invoice_id: UUID
+    invoice_number: str
+    customer_id: UUID
+    payer_id: UUID
+    status: str
+    total_minor: int
+    currency: str
+    next_attempt_at: datetime | None
+    last_failure_code: str | None
+    tried: list[AttemptRead]
+    planned: list[datetime]
+
+    @classmethod
+    def of(cls, found: Schedule) -> "CollectionRead":
+        """A schedule as the API shows it."""
+        row, invoice = found.collection, found.invoice
+        return cls(
+            invoice_id=row.invoice_id, invoice_number=invoice.number, customer_id=row.customer_id,
+            payer_id=row.payer_id, status=row.status, total_minor=invoice.total_minor, currency=invoice.currency,
+            next_attempt_at=row.next_attempt_at, last_failure_code=row.last_failure_code,
+            tried=[AttemptRead.of(one) for one in found.tried], planned=list(found.planned),
+        )  # fmt: skip
+
+
+class CollectionList(BaseModel):
+    """What is being collected from one account; there is little of it, so no pages."""
+
+    items: list[CollectionRead]
+
+
+class CouponCreate(BaseModel):
+    """A code to make: so many percent (basis points) or so much off, once, for months, or for ever."""
+
+    code: CouponCode
+    percent_bp: int | None = Field(None, ge=1, le=10_000)
+    amount_minor: int | None = Field(None, gt=0, le=AMOUNT_MAX)
+    currency: CurrencyCode | None = None
+    duration: Literal["once", "months", "forever"] = "once"
+    duration_months: int | None = Field(None, ge=1, le=120)
+    max_redemptions: int | None = Field(None, ge=1, le=1_000_000)
+    expires_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def is_one_thing(self) -> "CouponCreate":
+        """A share or an amount, and months where months are meant."""
+        is_share = self.percent_bp is not None and self.amount_minor is None and self.currency is None
+        is_amount = self.percent_bp is None and self.amount_minor is not None and self.currency is not None
+        if not is_share and not is_amount:
+            raise ValueError("a coupon is a share, or an amount with its currency")
+        if (self.duration == "months") != (self.duration_months is not None):
+            raise ValueError("duration_months goes with months, and with nothing else")
+        return self
+
+    def worth(self) -> Worth:
+        """What it takes off."""
+        return Worth(self.percent_bp, self.amount_minor, self.currency)
+
+
+class CouponRead(BaseModel):
+    """A code, and how often it was used."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    code: str
+    kind: str
+    percent_bp: int | None
+    amount_minor: int | None
+    currency: str | None
+    duration: str
+    duration_months: int | None
+    max_redemptions: int | None
+    redeemed_count: int
+    expires_at: datetime | None
+    is_active: bool
+
+
+class CouponList(BaseModel):
+    """Every code; there are few, so no pages."""
+
+    items: list[CouponRead]
+
+
+class PriceCreate(BaseModel):
+    """Another price of a plan. `for_members`: those who have it pay it from their next period on."""
+
+    currency: CurrencyCode
+    amount_minor: int = Field(ge=0, le=AMOUNT_MAX)
+    tax_rate_bp: int = Field(ge=0, le=9999)
+    valid_from: Moment | None = None
+    for_members: bool = False
+
+
+class PriceRead(BaseModel):
+    """A price and from when to when it holds; `valid_to` None: until it is changed."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    currency: str
+    amount_minor: int
+    tax_rate_bp: int
+    valid_from: datetime
+    valid_to: datetime | None
+
+
+class PriceList(BaseModel):
+    """A plan's prices through time."""
+
+    items: list[PriceRead]
+
+
+class PayerSet(BaseModel):
+    """Who pays for a customer; None: they do."""
+
+    payer_id: UUID | None
+
+
+class PayerRead(BaseModel):
+    """Who pays for whom."""
+
+    customer_id: UUID
+    payer_id: UUID | None
+
+
+class CommissionRateCreate(BaseModel):
+    """What a coach earns from a day on (UTC)."""
+
+    coach_id: UUID
+    currency: CurrencyCode
+    per_session_minor: int = Field(ge=0, le=AMOUNT_MAX)
+    pack_share_bp: int = Field(0, ge=0, le=10_000)
+    valid_from: Day
+
+
+class CommissionRateRead(BaseModel):
+    """What a coach earns from a day on, until the next rate."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    coach_id: UUID
+    currency: str
+    per_session_minor: int
+    pack_share_bp: int
+    valid_from: date
+
+
+class CommissionRateList(BaseModel):
+    """Rates of every coach, the newest of each first."""
+
+    items: list[CommissionRateRead]
+
+
+class EarningRead(BaseModel):
+    """What a coach is owed that is in no statement yet."""
+
+    model_config = ConfigDict(from_attributes=True)
+    coach_id: UUID
+    currency: str
+    sessions: int
+    sessions_without_rate: int
+    pack_revenue_minor: int
+    session_pay_minor: int
+    pack_pay_minor: int
+    total_minor: int
+
+
+class EarningList(BaseModel):
+    """What every coach is owed up to a day."""
+
+    last_on: date
+    items: list[EarningRead]
+
+
+class PayPeriodClose(BaseModel):
+    """A pay period to close; both days belong to it (UTC)."""
+
+    first_on: Day
+    last_on: Day
+
+
+class StatementRead(BaseModel):
+    """What a coach earned in a closed pay period."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    coach_id: UUID
+    first_on: date
+    last_on: date
+    currency: str
+    sessions: int
+    pack_revenue_minor: int
+    session_pay_minor: int
+    pack_pay_minor: int
+    total_minor: int
+    closed_at: datetime
+
+
+class StatementList(BaseModel):
+    """The statements that closing made."""
+
+    items: list[StatementRead]

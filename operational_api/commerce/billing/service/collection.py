@@ -1,0 +1,281 @@
+"""Collecting our invoices: each attempt once, the schedule of the next ones, and the end where nobody pays.
+
+The worker makes every attempt, in a transaction that began before it: its key is known before anything is charged, so
+after a crash the same attempt is asked about and not made anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import CollectionEnded, CollectionScheduled, PaymentCaptured, PaymentFailed
+from contracts.telemetry import get_logger
+from operational_api.commerce import ledger
+from operational_api.commerce.billing import dunning
+from operational_api.commerce.billing.collectors import Charge, Charged, Collector
+from operational_api.commerce.billing.dunning import Dunning, Verdict
+from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
+from operational_api.commerce.billing.models import Collection
+from operational_api.commerce.billing.service import credit_notes, invoicing, memberships
+from operational_api.commerce.models import Customer, Invoice, Payment
+from operational_api.commerce.service import customers
+from operational_api.core import paging
+from operational_api.core.outbox import publish
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
+
+log = get_logger(__name__)
+ASK_AGAIN = timedelta(minutes=10)
+"""How long an answer that did not come is waited for before it is asked for again."""
+OPEN = ("due", "retrying", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How far the collection of an invoice is: what was tried, and when what comes next."""
+
+    collection: Collection
+    invoice: Invoice
+    tried: Sequence[Payment]
+    planned: Sequence[datetime]
+
+
+def collect_due(session: Session, collector: Collector, now: datetime, *, limit: int = 50) -> int:
+    """Make every attempt that is due. One that goes wrong leaves the others alone.
+
+    Returns:
+        How many were due.
+    """
+    due = session.execute(
+        select(Collection.invoice_id, Collection.customer_id)
+        .where(Collection.next_attempt_at <= now)
+        .order_by(Collection.next_attempt_at)
+        .limit(limit)
+    ).all()
+    for invoice_id, customer_id in due:
+        try:
+            with session.begin_nested():
+                customers.locked_customer(session, customer_id)
+                collect(session, collector, invoice_id, now=now)
+        except Exception:
+            log.exception("collection_failed", invoice_id=str(invoice_id))
+    return len(due)
+
+
+def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: datetime) -> Collection | None:
+    """Make the attempt that is due, or give up where only a new card was waited for; the customer's row is locked."""
+    row = session.scalar(
+        select(Collection)
+        .where(Collection.invoice_id == invoice_id, Collection.next_attempt_at <= now)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        return None
+    invoice = session.get_one(Invoice, invoice_id)
+    if row.status == "stopped":
+        _give_up(session, row, invoice, now)
+        return row
+    payment = _attempt(session, collector, row, invoice, now)
+    if payment.status == "unknown":
+        row.next_attempt_at = now + ASK_AGAIN
+        session.flush()
+        return row
+    after, verdict = dunning.judge(_dunning(row), failure=payment.failure_code, on=now.date())
+    row.attempts, row.last_failure_code = after.attempts, payment.failure_code
+    if verdict is Verdict.PAID:
+        _end(session, row, "paid", now)
+        invoice.status, invoice.paid_at = "paid", now
+        session.flush()
+        if invoice.subscription_id:
+            memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
+    elif verdict is Verdict.GIVEN_UP:
+        _give_up(session, row, invoice, now)
+    else:
+        _wait(session, row, invoice, after, verdict, now)
+    session.flush()
+    return row
+
+
+def _dunning(row: Collection) -> Dunning:
+    next_on = row.next_attempt_at.date() if row.next_attempt_at else None
+    return Dunning(row.attempts, next_on, waits_for_card=row.status == "stopped")
+
+
+def _attempt(session: Session, collector: Collector, row: Collection, invoice: Invoice, now: datetime) -> Payment:
+    number = row.attempts + 1
+    payment = session.scalar(
+        select(Payment).where(Payment.invoice_id == invoice.id, Payment.attempt == number, Payment.status == "unknown")
+    )
+    if payment is None:
+        payment = Payment(
+            invoice_id=invoice.id, customer_id=invoice.customer_id, provider=collector.name, status="pending",
+            attempt=number, amount_minor=credit_notes.left_to_pay(session, invoice), currency=invoice.currency,
+            attempted_at=now,
+        )  # fmt: skip
+        session.add(payment)
+    payer = session.get_one(Customer, row.payer_id)
+    order = Charge(
+        key=f"invoice-{invoice.id}-{number}", payer_ref=payer.stripe_customer_id, amount_minor=payment.amount_minor,
+        currency=invoice.currency, description=f"Invoice {invoice.number}",
+    )  # fmt: skip
+    _note(payment, collector.charge(order), now)
+    session.flush()
+    _announce(session, payment, now)
+    return payment
+
+
+def _note(payment: Payment, seen: Charged, now: datetime) -> None:
+    payment.status, payment.provider_payment_id = seen.status, seen.payment_id
+    payment.fee_minor, payment.failure_code = seen.fee_minor, seen.failure_code if seen.status == "failed" else None
+    payment.captured_at = now if seen.status == "captured" else None
+
+
+def _announce(session: Session, payment: Payment, now: datetime) -> None:
+    facts: dict[str, Any] = {
+        "occurred_at": now, "payment_id": payment.id, "customer_id": payment.customer_id,
+        "amount_minor": payment.amount_minor, "currency": payment.currency,
+    }  # fmt: skip
+    if payment.status == "failed":
+        publish(session, PaymentFailed.model_validate(facts | {"failure_code": payment.failure_code}))
+    elif payment.status == "captured":
+        ledger.post(
+            session, kind="payment_captured", source_type="payment", source_id=payment.id,
+            customer_id=payment.customer_id, currency=payment.currency,
+            lines=ledger.payment_captured(amount_minor=payment.amount_minor, fee_minor=payment.fee_minor),
+            posted_at=now,
+        )  # fmt: skip
+        publish(session, PaymentCaptured.model_validate(facts))
+
+
+def _wait(session: Session, row: Collection, invoice: Invoice, after: Dunning, verdict: Verdict, now: datetime) -> None:
+    if after.next_on is None:
+        raise ValueError("who waits has a next day")
+    row.status = "stopped" if verdict is Verdict.STOPPED else "retrying"
+    row.next_attempt_at = now + (after.next_on - now.date())
+    if invoice.subscription_id:
+        memberships.set_overdue(session, invoice.subscription_id, is_overdue=True, now=now)
+    publish(session, CollectionScheduled(
+        occurred_at=now, invoice_id=invoice.id, customer_id=invoice.customer_id, attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at, failure_code=row.last_failure_code,
+        waits_for_card=verdict is Verdict.STOPPED,
+    ))  # fmt: skip
+
+
+def _end(session: Session, row: Collection, status: str, now: datetime) -> None:
+    row.status, row.next_attempt_at, row.ended_at = status, None, now
+    publish(session, CollectionEnded(
+        occurred_at=now, invoice_id=row.invoice_id, customer_id=row.customer_id, attempts=row.attempts, outcome=status,
+    ))  # fmt: skip
+
+
+def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
+    """Nobody pays: every open invoice of the membership is written off, and it ends."""
+    rows = [row]
+    if invoice.subscription_id:
+        others = (
+            select(Collection)
+            .join(Invoice, Invoice.id == Collection.invoice_id)
+            .where(Invoice.subscription_id == invoice.subscription_id, Collection.status.in_(OPEN))
+        )
+        rows += [other for other in session.scalars(others) if other.invoice_id != row.invoice_id]
+    for one in rows:
+        unpaid = session.get_one(Invoice, one.invoice_id)
+        _end(session, one, "given_up", now)
+        unpaid.status = "uncollectible"
+        net, tax = credit_notes.left_of(session, unpaid)
+        invoicing.post(session, unpaid, "written_off", ledger.written_off(subtotal_minor=net, tax_minor=tax), now)
+    session.flush()
+    if invoice.subscription_id:
+        memberships.end_unpaid(session, invoice.subscription_id, now=now)
+
+
+def card_changed(session: Session, *, payer_id: UUID, now: datetime) -> int:
+    """A payer has a new card: all that waits for one, or for another day, is tried at once.
+
+    Returns:
+        How many invoices that are.
+    """
+    rows = session.scalars(
+        select(Collection).where(Collection.payer_id == payer_id, Collection.status.in_(OPEN)).with_for_update()
+    ).all()
+    for row in rows:
+        row.next_attempt_at = now
+        if row.status == "stopped":
+            row.status = "retrying"
+    session.flush()
+    return len(rows)
+
+
+def card_changed_at(session: Session, *, provider_customer_id: str | None, now: datetime) -> int:
+    """`card_changed`, by the provider's id of the payer; nobody of ours is nothing to do."""
+    payer_id = session.scalar(select(Customer.id).where(Customer.stripe_customer_id == provider_customer_id))
+    return card_changed(session, payer_id=payer_id, now=now) if payer_id else 0
+
+
+def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: datetime) -> Schedule:
+    """Bring the next attempt forward, as the payer asks.
+
+    Raises:
+        InvoiceNotFound: unknown, or not theirs to pay.
+        NothingToPay: it is paid or given up, or waits for a new card.
+    """
+    row = session.get(Collection, invoice_id, with_for_update=True)
+    if row is None:
+        raise InvoiceNotFound
+    about = Resource("Invoice", invoice_id, customer_id=row.customer_id, payer_id=row.payer_id)
+    require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
+    if row.status == "stopped":
+        raise NothingToPay("Your bank refused this card for good. Add another card first.")
+    if row.status not in OPEN:
+        raise NothingToPay
+    row.next_attempt_at = now
+    session.flush()
+    return _schedules(session, [row])[0]
+
+
+def open_of(session: Session, account_id: UUID) -> list[Schedule]:
+    """What is being collected from an account, or about it, the oldest first."""
+    query = (
+        select(Collection)
+        .where(
+            (Collection.payer_id == account_id) | (Collection.customer_id == account_id), Collection.status.in_(OPEN)
+        )
+        .order_by(Collection.started_at)
+    )
+    return _schedules(session, session.scalars(query).all())
+
+
+def page(
+    session: Session, *, status: str | None, limit: int, cursor: str | None
+) -> tuple[list[Schedule], str | None]:  # fmt: skip
+    """Collections of everybody, the newest first: those that are open, unless a status is named."""
+    query = select(Collection).where(Collection.status == status if status else Collection.status.in_(OPEN))
+    if cursor:
+        query = query.where(Collection.invoice_id < paging.after(cursor, UUID)[0])
+    rows = session.scalars(query.order_by(Collection.invoice_id.desc()).limit(limit + 1)).all()
+    cut, following = paging.cut(rows, limit, lambda row: (row.invoice_id,))
+    return _schedules(session, cut), following
+
+
+def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
+    ids = [row.invoice_id for row in rows]
+    invoices = {one.id: one for one in session.scalars(select(Invoice).where(Invoice.id.in_(ids)))}
+    tried: dict[UUID, list[Payment]] = {id_: [] for id_ in ids}
+    for payment in session.scalars(
+        select(Payment).where(Payment.invoice_id.in_(ids)).order_by(Payment.attempt, Payment.id)
+    ):
+        tried[payment.invoice_id].append(payment)
+    return [Schedule(row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row)) for row in rows]
+
+
+def _planned(row: Collection) -> list[datetime]:
+    if row.next_attempt_at is None or row.status == "stopped":
+        return []
+    days = dunning.plan(_dunning(row))
+    return [row.next_attempt_at + (day - days[0]) for day in days]

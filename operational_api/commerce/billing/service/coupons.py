@@ -1,0 +1,135 @@
+"""Coupons: made by the business, redeemed once a customer, and taken off what a membership charges."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import CouponCreated, CouponRedeemed
+from operational_api.commerce import prices
+from operational_api.commerce.billing import proration
+from operational_api.commerce.billing.errors import CouponExists, CouponNotForThis, CouponNotFound, CouponUsed
+from operational_api.commerce.billing.models import Coupon, CouponRedemption
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.models import Subscription
+from operational_api.core import audit
+from operational_api.core.outbox import publish
+
+Duration = Literal["once", "months", "forever"]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a coupon takes off: a share in basis points, or an amount of a currency."""
+
+    percent_bp: int | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+
+
+def create(
+    session: Session, *, code: str, worth: Worth, duration: Duration, duration_months: int | None = None,
+    max_redemptions: int | None = None, expires_at: datetime | None = None, actor_id: UUID | None, now: datetime,
+) -> Coupon:  # fmt: skip
+    """Make a code; upper and lower case are one.
+
+    Raises:
+        CouponExists: there is one of that name.
+    """
+    if session.scalar(select(Coupon.id).where(Coupon.code == code.upper())):
+        raise CouponExists
+    row = Coupon(
+        code=code.upper(), kind="percent" if worth.percent_bp else "amount", percent_bp=worth.percent_bp,
+        amount_minor=worth.amount_minor, currency=worth.currency, duration=duration, duration_months=duration_months,
+        max_redemptions=max_redemptions, expires_at=expires_at, created_by=actor_id, redeemed_count=0, is_active=True,
+        created_at=now,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    publish(session, CouponCreated(occurred_at=now, coupon_id=row.id, code=row.code))
+    audit.record(
+        session, "commerce.manage_prices", "Coupon", row.id, actor_id=actor_id, purpose="operations", now=now,
+        details={"code": row.code},
+    )  # fmt: skip
+    return row
+
+
+def all_coupons(session: Session) -> list[Coupon]:
+    """Every code, the newest first."""
+    return list(session.scalars(select(Coupon).order_by(Coupon.created_at.desc(), Coupon.id.desc())))
+
+
+def redeem(session: Session, *, code: str, subscription: Subscription, now: datetime) -> CouponRedemption:
+    """Use a code for a membership; the customer's row is locked.
+
+    The count goes up in the statement that looks at the limit, so the last redemption is given to one of two.
+
+    Raises:
+        CouponNotFound: unknown, expired, or redeemed as often as it may be.
+        CouponUsed: this customer used it before.
+        CouponNotForThis: it is an amount of another currency.
+    """
+    coupon = session.scalar(select(Coupon).where(Coupon.code == code.strip().upper(), Coupon.is_active))
+    if coupon is None or (coupon.expires_at is not None and coupon.expires_at <= now):
+        raise CouponNotFound
+    if coupon.currency is not None and coupon.currency != subscription.currency:
+        raise CouponNotForThis
+    used = select(CouponRedemption.id).where(
+        CouponRedemption.coupon_id == coupon.id, CouponRedemption.customer_id == subscription.customer_id
+    )
+    if session.scalar(used):
+        raise CouponUsed
+    counted = session.scalar(
+        update(Coupon)
+        .where(
+            Coupon.id == coupon.id,
+            Coupon.max_redemptions.is_(None) | (Coupon.redeemed_count < Coupon.max_redemptions),
+        )
+        .values(redeemed_count=Coupon.redeemed_count + 1)
+        .returning(Coupon.id)
+        .execution_options(synchronize_session=False)
+    )
+    if counted is None:
+        raise CouponNotFound("This code was used as often as it could be.")
+    months = {"once": 1, "months": coupon.duration_months, "forever": None}[coupon.duration]
+    row = CouponRedemption(
+        coupon_id=coupon.id, customer_id=subscription.customer_id, subscription_id=subscription.id, months_left=months,
+        redeemed_at=now,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    publish(
+        session,
+        CouponRedeemed(
+            occurred_at=now, coupon_id=coupon.id, subscription_id=subscription.id, customer_id=subscription.customer_id
+        ),
+    )
+    return row
+
+
+def discount_for(session: Session, subscription: Subscription, item: Item, *, is_whole: bool) -> Item | None:
+    """What a membership's coupon takes off one charge.
+
+    Args:
+        is_whole: It is for a whole period, of which the coupon then holds one less.
+    """
+    found = session.execute(
+        select(CouponRedemption, Coupon)
+        .join(Coupon, Coupon.id == CouponRedemption.coupon_id)
+        .where(
+            CouponRedemption.subscription_id == subscription.id,
+            CouponRedemption.months_left.is_(None) | (CouponRedemption.months_left > 0),
+        )
+        .order_by(CouponRedemption.redeemed_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if found is None or item.amount_minor == 0:
+        return None
+    redemption, coupon = found
+    if is_whole and redemption.months_left is not None:
+        redemption.months_left = max(0, redemption.months_left - subscription.interval_months)
+    less = coupon.amount_minor or prices.divide_half_up(item.amount_minor * (coupon.percent_bp or 0), prices.BASIS)
+    return proration.discount(item, less, f"Coupon {coupon.code}")

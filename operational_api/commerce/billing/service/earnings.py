@@ -1,0 +1,287 @@
+"""What held sessions earn: the revenue of packs, and what each coach is owed for a pay period.
+
+A session counts once it is marked attended or missed; a coach who waited in vain worked too. What is marked after its
+pay period was closed is in the next statement: nothing is lost and nothing is paid twice.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import CommissionRateSet, PayPeriodClosed, SessionDelivered
+from operational_api.commerce import ledger, prices
+from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClosed
+from operational_api.commerce.billing.models import CommissionRate, CommissionStatement, DeliveredSession
+from operational_api.commerce.billing.proration import split
+from operational_api.commerce.models import Customer, SessionPack
+from operational_api.core import audit, paging
+from operational_api.core.outbox import publish
+
+GRACE = timedelta(days=60)
+"""How long after a pack ran out what is left of its price waits for sessions that were booked before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earning:
+    """What one coach earned in one currency. `sessions_without_rate` were held before any rate was set."""
+
+    coach_id: UUID
+    currency: str
+    sessions: int
+    sessions_without_rate: int
+    pack_revenue_minor: int
+    session_pay_minor: int
+    pack_pay_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        """What the coach is owed."""
+        return self.session_pay_minor + self.pack_pay_minor
+
+
+def deliver(
+    session: Session, *, booking_id: UUID, coach_id: UUID, customer_id: UUID, session_pack_id: UUID | None,
+    has_attended: bool, delivered_at: datetime, now: datetime,
+) -> bool:  # fmt: skip
+    """Count a session, and recognise its part of the pack that paid it.
+
+    Returns:
+        True when it is new; a session that was counted keeps what it earned, whatever becomes of its outcome.
+    """
+    pack = session.get(SessionPack, session_pack_id, with_for_update=True) if session_pack_id else None
+    customer = session.get(Customer, customer_id)
+    currency = (pack.currency if pack else None) or (customer.currency if customer else "EUR")
+    made = session.scalar(
+        insert(DeliveredSession)
+        .values(
+            booking_id=booking_id,
+            coach_id=coach_id,
+            customer_id=customer_id,
+            currency=currency,
+            session_pack_id=pack.id if pack else None,
+            has_attended=has_attended,
+            delivered_at=delivered_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(DeliveredSession.booking_id)
+    )
+    if made is None:
+        session.execute(
+            update(DeliveredSession)
+            .where(DeliveredSession.booking_id == booking_id)
+            .values(has_attended=has_attended)
+            .execution_options(synchronize_session=False)
+        )
+        return False
+    revenue = _recognise(session, pack, booking_id, now) if pack else 0
+    publish(session, SessionDelivered(
+        occurred_at=now, booking_id=booking_id, coach_id=coach_id, customer_id=customer_id, revenue_minor=revenue,
+        currency=currency,
+    ))  # fmt: skip
+    return True
+
+
+def _recognise(session: Session, pack: SessionPack, booking_id: UUID, now: datetime) -> int:
+    """The part of a pack's price that its next session earns: the parts of all its sessions are the price."""
+    if pack.net_minor is None or pack.currency is None:
+        return 0
+    before = session.scalar(
+        select(func.count())
+        .select_from(DeliveredSession)
+        .where(DeliveredSession.session_pack_id == pack.id, DeliveredSession.booking_id != booking_id)
+    )
+    parts = split(pack.net_minor, [1] * max(pack.sessions_total, 1))
+    number = int(before or 0)
+    part = min(parts[number] if number < len(parts) else 0, pack.net_minor - pack.recognised_minor)
+    if part:
+        pack.recognised_minor += part
+        session.execute(
+            update(DeliveredSession).where(DeliveredSession.booking_id == booking_id).values(revenue_minor=part)
+        )
+        ledger.post(
+            session, kind="pack_earned", source_type="booking", source_id=booking_id, customer_id=pack.customer_id,
+            currency=pack.currency, lines=ledger.pack_earned(amount_minor=part), posted_at=now,
+        )  # fmt: skip
+    session.flush()
+    return part
+
+
+def earn_expired(session: Session, now: datetime, *, limit: int = 500) -> int:
+    """What is left of packs that ran out long ago is earned without a session.
+
+    Returns:
+        How many packs that were.
+    """
+    packs = session.scalars(
+        select(SessionPack)
+        .where(SessionPack.expires_at <= now - GRACE, SessionPack.recognised_minor < SessionPack.net_minor)
+        .order_by(SessionPack.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for pack in packs:
+        left = (pack.net_minor or 0) - pack.recognised_minor
+        pack.recognised_minor += left
+        ledger.post(
+            session, kind="pack_expired", source_type="session_pack", source_id=pack.id, customer_id=pack.customer_id,
+            currency=pack.currency or "EUR", lines=ledger.pack_earned(amount_minor=left), posted_at=now,
+        )  # fmt: skip
+    session.flush()
+    return len(packs)
+
+
+def set_rate(
+    session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
+    actor_id: UUID | None, now: datetime,
+) -> CommissionRate:  # fmt: skip
+    """What a coach earns from a day on. The rates before stay, for the days that they were for.
+
+    Raises:
+        PeriodClosed: a closed pay period has that day in it, or a rate begins on it already.
+    """
+    taken = select(CommissionStatement.id).where(
+        CommissionStatement.coach_id == coach_id, CommissionStatement.last_on >= valid_from
+    )
+    same = select(CommissionRate.id).where(
+        CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
+        CommissionRate.valid_from == valid_from,
+    )  # fmt: skip
+    if session.scalar(taken.limit(1)):
+        raise PeriodClosed
+    if session.scalar(same):
+        raise PeriodClosed("A rate begins on that day already: choose another day.")
+    row = CommissionRate(
+        coach_id=coach_id, currency=currency, per_session_minor=per_session_minor, pack_share_bp=pack_share_bp,
+        valid_from=valid_from, set_by=actor_id, set_at=now,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    publish(session, CommissionRateSet(
+        occurred_at=now, coach_id=coach_id, currency=currency, per_session_minor=per_session_minor,
+        pack_share_bp=pack_share_bp, valid_from=valid_from,
+    ))  # fmt: skip
+    audit.record(
+        session, "commerce.set_commission", "Coach", coach_id, actor_id=actor_id, subject_id=coach_id,
+        purpose="operations", now=now,
+        details={"currency": currency, "per_session_minor": per_session_minor, "pack_share_bp": pack_share_bp,
+                 "valid_from": valid_from.isoformat()},
+    )  # fmt: skip
+    return row
+
+
+def rates(session: Session, coach_ids: Iterable[UUID] | None = None) -> list[CommissionRate]:
+    """Every rate, the newest of a coach first."""
+    query = select(CommissionRate).order_by(
+        CommissionRate.coach_id, CommissionRate.currency, CommissionRate.valid_from.desc()
+    )
+    if coach_ids is not None:
+        query = query.where(CommissionRate.coach_id.in_(list(coach_ids)))
+    return list(session.scalars(query))
+
+
+def earned(session: Session, *, last_on: date) -> list[Earning]:
+    """What every coach is owed for sessions up to a day (UTC) that are in no statement yet."""
+    query = select(DeliveredSession).where(
+        DeliveredSession.statement_id.is_(None), DeliveredSession.delivered_at < _end(last_on)
+    )
+    by_coach: dict[tuple[UUID, str], list[DeliveredSession]] = {}
+    for one in session.scalars(query.order_by(DeliveredSession.coach_id, DeliveredSession.delivered_at)):
+        by_coach.setdefault((one.coach_id, one.currency), []).append(one)
+    known = rates(session, {coach_id for coach_id, _ in by_coach})
+    return [
+        _earning(coach_id, currency, held, [
+            rate for rate in known if rate.coach_id == coach_id and rate.currency == currency
+        ])
+        for (coach_id, currency), held in by_coach.items()
+    ]  # fmt: skip
+
+
+def _earning(coach_id: UUID, currency: str, held: list[DeliveredSession], known: list[CommissionRate]) -> Earning:
+    """Shares are rounded once for all sessions of a rate, not once a session."""
+    session_pay = without = 0
+    revenue: dict[int, int] = {}
+    for one in held:
+        rate = next((rate for rate in known if rate.valid_from <= one.delivered_at.astimezone(UTC).date()), None)
+        if rate is None:
+            without += 1
+            continue
+        session_pay += rate.per_session_minor
+        revenue[rate.pack_share_bp] = revenue.get(rate.pack_share_bp, 0) + one.revenue_minor
+    pack_pay = sum(prices.divide_half_up(total * share, prices.BASIS) for share, total in revenue.items())
+    return Earning(
+        coach_id, currency, len(held), without, sum(one.revenue_minor for one in held), session_pay, pack_pay
+    )
+
+
+def close(
+    session: Session, *, first_on: date, last_on: date, actor_id: UUID | None, now: datetime
+) -> list[CommissionStatement]:
+    """Close a pay period: one statement a coach and currency, posted as owed. Closing it again finds nothing new.
+
+    Raises:
+        PayPeriodInvalid: it ends before it begins, or is not over.
+        PeriodClosed: it begins inside one that is closed.
+    """
+    if last_on < first_on or _end(last_on) > now:
+        raise PayPeriodInvalid
+    overlap = select(CommissionStatement.id).where(
+        CommissionStatement.first_on <= last_on, CommissionStatement.last_on >= first_on
+    )
+    if session.scalar(overlap.limit(1)):
+        raise PeriodClosed
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
+    made = []
+    for earning in earned(session, last_on=last_on):
+        row = CommissionStatement(
+            coach_id=earning.coach_id, first_on=first_on, last_on=last_on, currency=earning.currency,
+            sessions=earning.sessions, pack_revenue_minor=earning.pack_revenue_minor,
+            session_pay_minor=earning.session_pay_minor, pack_pay_minor=earning.pack_pay_minor,
+            total_minor=earning.total_minor, closed_at=now, closed_by=actor_id,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        session.execute(
+            update(DeliveredSession)
+            .where(
+                DeliveredSession.coach_id == earning.coach_id, DeliveredSession.currency == earning.currency,
+                DeliveredSession.statement_id.is_(None), DeliveredSession.delivered_at < _end(last_on),
+            )
+            .values(statement_id=row.id)
+            .execution_options(synchronize_session=False)
+        )  # fmt: skip
+        ledger.post(
+            session, kind="commission_earned", source_type="commission_statement", source_id=row.id, customer_id=None,
+            currency=row.currency, lines=ledger.commission_earned(amount_minor=row.total_minor), posted_at=now,
+        )  # fmt: skip
+        publish(session, PayPeriodClosed(
+            occurred_at=now, statement_id=row.id, coach_id=row.coach_id, first_on=first_on, last_on=last_on,
+            sessions=row.sessions, total_minor=row.total_minor, currency=row.currency,
+        ))  # fmt: skip
+        made.append(row)
+    audit.record(
+        session, "commerce.close_pay_period", "PayPeriod", f"{first_on}..{last_on}", actor_id=actor_id,
+        purpose="operations", now=now, details={"statements": len(made)},
+    )  # fmt: skip
+    return made
+
+
+def statements(
+    session: Session, *, coach_id: UUID | None = None, limit: int, cursor: str | None
+) -> tuple[list[CommissionStatement], str | None]:
+    """Closed statements, the newest first: of one coach, or of all."""
+    query = select(CommissionStatement)
+    if coach_id is not None:
+        query = query.where(CommissionStatement.coach_id == coach_id)
+    if cursor:
+        query = query.where(CommissionStatement.id < paging.after(cursor, UUID)[0])
+    rows = session.scalars(query.order_by(CommissionStatement.id.desc()).limit(limit + 1)).all()
+    return paging.cut(rows, limit, lambda row: (row.id,))
+
+
+def _end(last_on: date) -> datetime:
+    return datetime.combine(last_on + timedelta(days=1), time.min, UTC)

@@ -1,0 +1,162 @@
+"""Invoices of our own: made of what waits for one, numbered, posted, and never changed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import InvoiceIssued
+from contracts.ids import new_id
+from operational_api.commerce import ledger
+from operational_api.commerce.billing.drafts import draft
+from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
+from operational_api.commerce.billing.periods import first_moment
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import numbers
+from operational_api.commerce.models import Customer, Invoice, Subscription
+from operational_api.core.outbox import publish
+
+
+def add_items(
+    session: Session, items: Sequence[Item], *, customer_id: UUID, currency: str, now: datetime,
+    subscription_id: UUID | None = None,
+) -> list[BillingItem]:  # fmt: skip
+    """Let items wait for the customer's next invoice."""
+    rows = []
+    for item in items:
+        id_ = new_id()
+        rows.append(_row(item, id=id_, origin_id=id_, customer_id=customer_id, subscription_id=subscription_id,
+                         currency=currency, made_at=now))  # fmt: skip
+    session.add_all(rows)
+    session.flush()
+    return rows
+
+
+def _row(item: Item, **given: object) -> BillingItem:
+    return BillingItem(
+        kind=item.kind, description=item.description, amount_minor=item.amount_minor, tax_minor=item.tax_minor,
+        tax_rate_bp=item.tax_rate_bp, starts_on=item.starts_on, ends_on=item.ends_on, **given,
+    )  # fmt: skip
+
+
+def _item(row: BillingItem) -> Item:
+    return Item(row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on)
+
+
+def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[BillingItem]:
+    """What waits for an invoice, the oldest first; of one moment a charge before its discount."""
+    query = select(BillingItem).where(
+        BillingItem.customer_id == customer_id, BillingItem.currency == currency, BillingItem.invoice_id.is_(None)
+    )
+    return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
+
+
+def issue(session: Session, *, customer: Customer, subscription: Subscription, now: datetime) -> Invoice | None:
+    """Make an invoice of all that waits, and let it be collected; None when nothing but credits waits.
+
+    An invoice of 0 is paid as it is made. The customer's row is locked.
+    """
+    rows = waiting(session, customer_id=customer.id, currency=subscription.currency)
+    made = draft([_item(row) for row in rows])
+    if made is None:
+        return None
+    number = numbers.next_number(session, numbers.INVOICES, now)
+    subtotal = made.total_minor - made.tax_minor
+    starts, ends = _span(made.lines)
+    invoice = Invoice(
+        number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
+        payer_id=customer.payer_id, subscription_id=subscription.id, status="open", currency=subscription.currency,
+        subtotal_minor=subtotal, tax_minor=made.tax_minor, total_minor=made.total_minor,
+        period_start=first_moment(starts, subscription.time_zone) if starts else None,
+        period_end=first_moment(ends, subscription.time_zone) if ends else None, issued_at=now, due_at=now,
+    )  # fmt: skip
+    if made.total_minor == 0:
+        invoice.status, invoice.paid_at = "paid", now
+    session.add(invoice)
+    session.flush()
+    write_lines(session, invoice, made.lines)
+    for row, left in zip(rows, made.left, strict=True):
+        _use(session, row, left, invoice)
+    post(session, invoice, "invoice_issued", ledger.invoice_issued(
+        subtotal_minor=subtotal, tax_minor=made.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE), now)  # fmt: skip
+    if invoice.status == "open":
+        payer_id = customer.payer_id or customer.id
+        session.add(
+            Collection(
+                invoice_id=invoice.id, customer_id=customer.id, payer_id=payer_id, next_attempt_at=now, started_at=now
+            )
+        )
+    publish(session, InvoiceIssued(
+        occurred_at=now, invoice_id=invoice.id, customer_id=customer.id, payer_id=invoice.payer_id,
+        number=invoice.number, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor, currency=invoice.currency,
+    ))  # fmt: skip
+    session.flush()
+    return invoice
+
+
+def _span(lines: Sequence[Item]) -> tuple[date | None, date | None]:
+    charged = [line for line in lines if line.kind == "membership"]
+    starts = [line.starts_on for line in charged if line.starts_on]
+    ends = [line.ends_on for line in charged if line.ends_on]
+    return (min(starts), max(ends)) if starts and ends else (None, None)
+
+
+def _use(session: Session, row: BillingItem, left: Item | None, invoice: Invoice) -> None:
+    """What fits is on the invoice; the rest waits in a row of its own, or as it was if nothing fitted."""
+    if left is not None and left.amount_minor == row.amount_minor:
+        return
+    if left is not None:
+        session.add(_row(
+            left, origin_id=row.origin_id, customer_id=row.customer_id, subscription_id=row.subscription_id,
+            currency=row.currency, made_at=row.made_at,
+        ))  # fmt: skip
+        row.amount_minor -= left.amount_minor
+        row.tax_minor -= left.tax_minor
+    row.invoice_id = invoice.id
+
+
+def write_lines(session: Session, invoice: Invoice, lines: Sequence[Item]) -> None:
+    """All lines of an invoice, in one statement, as the trigger that adds them up wants it."""
+    session.execute(
+        insert(InvoiceLine).values([
+            {
+                "id": new_id(), "invoice_id": invoice.id, "position": position, "kind": line.kind,
+                "description": line.description, "amount_minor": line.amount_minor, "tax_minor": line.tax_minor,
+                "tax_rate_bp": line.tax_rate_bp, "currency": invoice.currency, "starts_on": line.starts_on,
+                "ends_on": line.ends_on,
+            }
+            for position, line in enumerate(lines, start=1)
+        ])
+    )  # fmt: skip
+
+
+def post(session: Session, invoice: Invoice, kind: str, lines: Sequence[ledger.Line], at: datetime) -> None:
+    """Write a journal about an invoice."""
+    ledger.post(
+        session, kind=kind, source_type="invoice", source_id=invoice.id, customer_id=invoice.customer_id,
+        currency=invoice.currency, lines=lines, posted_at=at,
+    )  # fmt: skip
+
+
+def lines_of(session: Session, invoice: Invoice, *, name: str) -> list[Item]:
+    """An invoice's lines in order; one line in their stead where it was brought over or is older than its lines.
+
+    Args:
+        name: What was sold, for that one line.
+    """
+    rows = session.scalars(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(InvoiceLine.position)
+    ).all()
+    found = [
+        Item(row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on)
+        for row in rows
+    ]
+    if found:
+        return found
+    whole = Item("membership" if invoice.subscription_id else "pack", name, invoice.total_minor, invoice.tax_minor, 0)
+    if invoice.period_start and invoice.period_end:
+        whole = replace(whole, starts_on=invoice.period_start.date(), ends_on=invoice.period_end.date())
+    return [whole]

@@ -1,0 +1,122 @@
+"""Invoices and credit notes as documents, for whoever they are about, whoever pays, and finance."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from contracts.money import Money
+from operational_api.commerce.billing import documents
+from operational_api.commerce.billing.documents import Document
+from operational_api.commerce.billing.errors import CreditNoteNotFound, InvoiceNotFound
+from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.periods import day_of
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import credit_notes, invoicing
+from operational_api.commerce.billing.service.people import addressees
+from operational_api.commerce.models import Invoice, Plan, SessionPack, Subscription
+from operational_api.commerce.settings import SellerSettings
+from operational_api.core import audit
+from operational_api.core.errors import NotFound
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
+
+
+def resource_of(invoice: Invoice) -> Resource:
+    """As the policy sees an invoice, and what belongs to it."""
+    return Resource("Invoice", invoice.id, customer_id=invoice.customer_id, payer_id=invoice.payer_id)
+
+
+def _invoice(session: Session, principal: Principal, invoice_id: UUID, missing: type[NotFound]) -> Invoice:
+    found = session.get(Invoice, invoice_id)
+    if found is None:
+        raise missing
+    require(principal, "commerce.read_invoice", resource_of(found), missing=missing)
+    audit.record_read(session, principal, "commerce.read_invoice", "Invoice", [found.customer_id])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """An invoice with its lines and credit notes."""
+
+    invoice: Invoice
+    lines: list[Item]
+    credit_notes: list[CreditNote]
+
+
+def invoice(session: Session, principal: Principal, *, invoice_id: UUID) -> Paper:
+    """An invoice for who may read it.
+
+    Raises:
+        InvoiceNotFound: unknown, or not the principal's to read.
+    """
+    found = _invoice(session, principal, invoice_id, InvoiceNotFound)
+    lines = invoicing.lines_of(session, found, name=_sold(session, found))
+    return Paper(found, lines, credit_notes.of_invoices(session, [found.id]).get(found.id, []))
+
+
+def invoice_pdf(
+    session: Session, principal: Principal, *, invoice_id: UUID, seller: SellerSettings
+) -> tuple[str, bytes]:
+    """A file's name and the invoice.
+
+    Raises:
+        InvoiceNotFound: unknown, or not the principal's to read.
+    """
+    row = _invoice(session, principal, invoice_id, InvoiceNotFound)
+    people = addressees(session, [row.customer_id, row.payer_id or row.customer_id])
+    payer, customer = people[row.payer_id or row.customer_id], people[row.customer_id]
+    credited, _ = credit_notes.credited(session, row.id, "open")
+    facts = [("State", _state(row, payer.time_zone))]
+    if credited:
+        facts.append(("Credited", f"{Money(credited, row.currency)}, see the credit note"))
+    document = Document(
+        title="Invoice", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
+        issued_at=row.issued_at, addressee=payer.name, about=customer.name if row.payer_id else None,
+        facts=facts, lines=invoicing.lines_of(session, row, name=_sold(session, row)),
+        currency=row.currency, total_minor=row.total_minor, tax_minor=row.tax_minor, total_label="Total",
+        note="Prices include tax.",
+    )  # fmt: skip
+    return f"{row.number}.pdf", documents.render(document, seller)
+
+
+def credit_note_pdf(
+    session: Session, principal: Principal, *, credit_note_id: UUID, seller: SellerSettings
+) -> tuple[str, bytes]:
+    """A file's name and the credit note.
+
+    Raises:
+        CreditNoteNotFound: unknown, or not the principal's to read.
+    """
+    row = session.get(CreditNote, credit_note_id)
+    if row is None:
+        raise CreditNoteNotFound
+    about = _invoice(session, principal, row.invoice_id, CreditNoteNotFound)
+    people = addressees(session, [about.customer_id, about.payer_id or about.customer_id])
+    payer, customer = people[about.payer_id or about.customer_id], people[about.customer_id]
+    how = "Given back" if row.settlement == "refund" else "Not owed any more"
+    document = Document(
+        title="Credit note", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
+        issued_at=row.issued_at, addressee=payer.name, about=customer.name if about.payer_id else None,
+        facts=[("For invoice", about.number), ("Reason", row.reason)],
+        lines=[Item("credit", f"{how}: part of {about.number}", row.amount_minor, row.tax_minor, 0)],
+        currency=row.currency, total_minor=row.amount_minor, tax_minor=row.tax_minor, total_label="Credited",
+    )  # fmt: skip
+    return f"{row.number}.pdf", documents.render(document, seller)
+
+
+def _state(invoice: Invoice, zone: str) -> str:
+    if invoice.status == "paid" and invoice.paid_at:
+        day = day_of(invoice.paid_at, zone)
+        return f"Paid on {day.day} {day:%B %Y}"
+    return {"open": "To be paid from the saved card", "void": "Cancelled"}.get(invoice.status, "Not paid")
+
+
+def _sold(session: Session, invoice: Invoice) -> str:
+    source: Subscription | SessionPack | None = None
+    if invoice.subscription_id:
+        source = session.get(Subscription, invoice.subscription_id)
+    elif invoice.session_pack_id:
+        source = session.get(SessionPack, invoice.session_pack_id)
+    return session.get_one(Plan, source.plan_id).name if source else "Sessions"

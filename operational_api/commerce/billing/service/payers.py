@@ -1,0 +1,56 @@
+"""Who pays for whom: a parent, an employer. Invoices made from then on go to the payer, whose card is charged."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import PayerChanged
+from operational_api.commerce.billing.errors import PayerLoop, PersonNotFound
+from operational_api.commerce.billing.service.people import is_known
+from operational_api.commerce.errors import WrongCurrency
+from operational_api.commerce.models import Customer
+from operational_api.commerce.service import customers
+from operational_api.core import audit
+from operational_api.core.outbox import publish
+
+
+def set_payer(
+    session: Session, *, customer_id: UUID, payer_id: UUID | None, actor_id: UUID | None, now: datetime
+) -> Customer:
+    """Let another account pay for a customer, or themselves again (None). What is issued stays with who it was for.
+
+    Raises:
+        PersonNotFound: there is no such account.
+        PayerLoop: the payer is paid for, the customer pays for others, or both are one.
+        WrongCurrency: the payer pays in another currency.
+    """
+    for id_ in [customer_id, payer_id] if payer_id else [customer_id]:
+        if session.get(Customer, id_) is None and not is_known(session, id_):
+            raise PersonNotFound
+    known = session.get(Customer, payer_id) if payer_id else None
+    customers.ensure_customer(session, account_id=customer_id, currency=known.currency if known else "EUR")
+    for id_ in sorted([customer_id, payer_id] if payer_id else [customer_id]):
+        customers.locked_customer(session, id_)  # in one order: no deadlock
+    customer = session.get_one(Customer, customer_id)
+    if payer_id is not None:
+        payer = customers.ensure_customer(session, account_id=payer_id, currency=customer.currency)
+        pays_for_others = session.scalar(select(exists().where(Customer.payer_id == customer_id)))
+        if payer.id == customer_id or payer.payer_id is not None or pays_for_others:
+            raise PayerLoop
+        if payer.currency != customer.currency:
+            raise WrongCurrency(f"The payer pays in {payer.currency}, and the customer in {customer.currency}.")
+    customer.payer_id = payer_id
+    session.flush()
+    publish(session, PayerChanged(occurred_at=now, customer_id=customer_id, payer_id=payer_id))
+    audit.record(
+        session, "commerce.set_payer", "Customer", customer_id, actor_id=actor_id, subject_id=customer_id,
+        purpose="operations", now=now, details={"payer_id": str(payer_id) if payer_id else None},
+    )  # fmt: skip
+    return customer
+
+
+def paid_for_by(session: Session, payer_id: UUID) -> list[UUID]:
+    """Whom an account pays for."""
+    return list(session.scalars(select(Customer.id).where(Customer.payer_id == payer_id).order_by(Customer.id)))

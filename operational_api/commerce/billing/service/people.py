@@ -1,0 +1,49 @@
+"""Whom a document is addressed to and in whose calendar a membership runs: a read-only view of identity's accounts.
+
+Nothing is copied, so a changed or erased name is changed or erased on documents made from then on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import String, Uuid, column, select, table
+from sqlalchemy.orm import Session
+
+_people = table(
+    "people", column("account_id", Uuid), column("display_name", String), column("time_zone", String), schema="commerce"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A person as a document needs them."""
+
+    name: str
+    time_zone: str
+
+
+def addressees(session: Session, account_ids: Iterable[UUID]) -> dict[UUID, Addressee]:
+    """People by account id in one query; of somebody who is gone a number stands for the name."""
+    wanted = set(account_ids)
+    rows = session.execute(select(_people).where(_people.c.account_id.in_(wanted)))
+    found = {row.account_id: Addressee(row.display_name, _known(row.time_zone)) for row in rows}
+    return {id_: found.get(id_) or Addressee(f"Customer {str(id_)[-12:]}", "UTC") for id_ in wanted}
+
+
+def is_known(session: Session, account_id: UUID) -> bool:
+    """Whether there is an account of that id."""
+    return session.scalar(select(_people.c.account_id).where(_people.c.account_id == account_id)) is not None
+
+
+def addressee(session: Session, account_id: UUID) -> Addressee:
+    """One person."""
+    return addressees(session, [account_id])[account_id]
+
+
+def _known(zone: str) -> str:
+    try:
+        return ZoneInfo(zone).key
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"

@@ -1,0 +1,122 @@
+"""/staff/collections and /staff/commissions: payments that did not go through, and what coaches earned."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+
+from contracts.money import exponent
+from operational_api.commerce import public as commerce
+from operational_api.core.database import DbSession
+from operational_api.core.errors import Invalid
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.paging import Cursor
+from operational_api.core.policy import Allowed, may_principal, may_see_everybody
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.identity import public as identity
+from operational_api.scheduling import public as scheduling
+from operational_api.web.rendering import redirect, render
+
+router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
+SHOWN = 25
+STATES = {
+    "due": ("Being collected", "info"), "retrying": ("Will be tried again", "warn"),
+    "stopped": ("Waits for a new card", "bad"),
+}  # fmt: skip
+
+
+class NoSuchAmount(Invalid):
+    """Write amounts as 25 or 25.50, shares as 40 or 12.5, and days as 2026-03-02."""
+
+
+@router.get("/collections", dependencies=[Allowed("commerce.read_collections")])
+def collections(request: Request, principal: CurrentPrincipal, session: DbSession, cursor: Cursor = None) -> Response:
+    """What is being collected: what was tried, and when what comes next."""
+    found, following = commerce.collections(session, limit=SHOWN, cursor=cursor)
+    return render(
+        request, "staff/collections.html", found=found, following=following, states=STATES, cursor=cursor,
+        people=identity.people(session, {one.collection.customer_id for one in found}),
+        looks_up=may_principal(principal, "identity.look_up_person"),
+        reads=may_principal(principal, "commerce.read_invoice"),
+    )  # fmt: skip
+
+
+@router.get("/commissions", dependencies=[Allowed("commerce.read_commissions")])
+def commissions(
+    request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, cursor: Cursor = None
+) -> Response:
+    """What coaches earned: a coach's own closed pay periods; for finance everybody's, what is owed, and the rates."""
+    today = datetime.now(UTC).date()
+    sees_all = may_see_everybody(principal, "commerce.read_commissions")
+    closed, following = commerce.commission_statements(
+        session, coach_id=None if sees_all else account_id, limit=SHOWN, cursor=cursor
+    )
+    owed = commerce.commissions_owed(session, last_on=today) if sees_all else []
+    known = commerce.commission_rates(session, None if sees_all else [account_id])
+    coaches = scheduling.all_coaches(session) if sees_all else {account_id: principal.display_name}
+    last_month = today.replace(day=1) - timedelta(days=1)
+    return render(
+        request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
+        rates=known, coaches=coaches, today=today, first=last_month.replace(day=1), last=last_month,
+        currencies=sorted({one.currency for one in known} | {one.currency for one in owed} | {"EUR"}),
+    )  # fmt: skip
+
+
+@router.post("/commissions/rates", dependencies=[Allowed("commerce.set_commission")])
+def set_rate(
+    request: Request,
+    account_id: CurrentAccount,
+    session: DbSession,
+    coach_id: Annotated[UUID, Form()],
+    currency: Annotated[str, Form(pattern="^[A-Z]{3}$")],
+    per_session: Annotated[str, Form(max_length=20)],
+    valid_from: Annotated[str, Form(max_length=10)],
+    pack_share: Annotated[str, Form(max_length=10)] = "0",
+) -> Response:
+    """Set what a coach earns from a day on."""
+    commerce.set_commission_rate(
+        session, coach_id=coach_id, currency=currency, per_session_minor=_units(per_session, exponent(currency)),
+        pack_share_bp=_share(pack_share), valid_from=_day(valid_from), actor_id=account_id, now=datetime.now(UTC),
+    )  # fmt: skip
+    return redirect(request, "/staff/commissions", flash="The rate is set.")
+
+
+@router.post("/commissions/close", dependencies=[Allowed("commerce.close_pay_period")])
+def close(
+    request: Request,
+    account_id: CurrentAccount,
+    session: DbSession,
+    first_on: Annotated[str, Form(max_length=10)],
+    last_on: Annotated[str, Form(max_length=10)],
+) -> Response:
+    """Close a pay period."""
+    made = commerce.close_pay_period(
+        session, first_on=_day(first_on), last_on=_day(last_on), actor_id=account_id, now=datetime.now(UTC)
+    )
+    return redirect(request, "/staff/commissions", flash=f"Closed, with {made} statement{'' if made == 1 else 's'}.")
+
+
+def _units(text: str, places: int) -> int:
+    try:
+        found = Decimal(text.strip()).scaleb(places)
+    except InvalidOperation as error:
+        raise NoSuchAmount from error
+    if not found.is_finite() or found != found.to_integral_value() or not 0 <= found < 10**12:
+        raise NoSuchAmount
+    return int(found)
+
+
+def _share(text: str) -> int:
+    found = _units(text or "0", 2)
+    if found > 10_000:
+        raise NoSuchAmount
+    return found
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise NoSuchAmount from error

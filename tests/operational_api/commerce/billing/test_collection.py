@@ -1,0 +1,117 @@
+"""Dunning: what is tried when, what is never tried twice, and how it ends."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.billing.errors import NothingToPay
+from operational_api.commerce.billing.service import collection, credit_notes
+from operational_api.core.principal import Principal
+from tests.operational_api.commerce.billing.conftest import NOON, Studio
+
+
+@pytest.fixture
+def member(studio: Studio) -> Studio:
+    studio.start(studio.plan("Small", 5000))
+    return studio
+
+
+def days_tried(studio: Studio) -> list[int]:
+    return [(one.attempted_at - NOON).days for one in studio.payments]
+
+
+class TestSchedule:
+    def test_plus_2_5_7_7_then_the_membership_ends(self, member: Studio) -> None:
+        for _ in range(22):
+            member.collect(*["insufficient_funds"] * 3)
+            member.wait(days=1)
+        assert days_tried(member) == [0, 2, 7, 14, 21]
+        assert [one.attempt for one in member.payments] == [1, 2, 3, 4, 5]
+        assert (member.member.status, member.member.cancel_kind) == ("cancelled", "involuntary")
+        assert member.member.cancel_reason == "payment_failed"
+        assert member.invoices[0].status == "uncollectible"
+        assert member.balances() == {"bad_debt": 4202, "membership_revenue": -4202}
+        told = member.announced()
+        assert (told["commerce.collection_scheduled"], told["commerce.collection_ended"]) == (4, 1)
+
+    def test_one_paid_on_the_way_is_active_again(self, member: Studio) -> None:
+        member.collect("insufficient_funds")
+        assert member.member.status == "past_due"
+        member.wait(days=2)
+        member.collect()
+        assert (member.member.status, member.collections[0].status) == ("active", "paid")
+
+    def test_shows_what_was_tried_and_what_comes(self, member: Studio, session: Session) -> None:
+        member.collect("insufficient_funds")
+        [seen] = collection.open_of(session, member.customer_id)
+        assert [one.failure_code for one in seen.tried] == ["insufficient_funds"]
+        assert [(one - NOON).days for one in seen.planned] == [2, 7, 14, 21]
+
+
+class TestHardDecline:
+    def test_the_card_is_not_tried_again(self, member: Studio, session: Session) -> None:
+        member.collect("stolen_card")
+        assert member.collections[0].status == "stopped"
+        for _ in range(20):
+            member.wait(days=1)
+            member.collect()
+        assert days_tried(member) == [0]
+        assert member.member.status == "past_due"
+        customer = Principal("customer", "tests", member.customer_id)
+        with pytest.raises(NothingToPay):
+            collection.try_now(session, customer, invoice_id=member.invoices[0].id, now=member.now)
+        member.wait(days=1)
+        member.collect()
+        assert member.member.status == "cancelled"
+        assert len(member.bank.charged) == 1
+
+    def test_a_new_card_is_tried_at_once(self, member: Studio, session: Session) -> None:
+        member.collect("stolen_card")
+        member.wait(days=3)
+        assert collection.card_changed(session, payer_id=member.customer_id, now=member.now) == 1
+        member.collect()
+        assert (days_tried(member), member.member.status) == ([0, 3], "active")
+
+
+class TestUnknown:
+    def test_is_asked_about_and_never_charged_twice(self, member: Studio) -> None:
+        member.bank.is_silent = True
+        for _ in range(3):
+            member.collect()
+            member.now += timedelta(minutes=11)
+        assert member.payments[0].status == "unknown"
+        assert member.invoices[0].status == "open"
+        member.bank.is_silent = False
+        member.collect()
+        assert (member.bank.captured, len(member.payments)) == (1, 1)
+        assert (member.payments[0].status, member.invoices[0].status) == ("captured", "paid")
+
+    def test_a_crash_after_the_charge_charges_once(self, member: Studio, session: Session) -> None:
+        with session.begin_nested() as crash:
+            member.collect()
+            crash.rollback()
+        member.collect()
+        assert (member.bank.captured, member.invoices[0].status) == (1, "paid")
+
+
+class TestCreditNote:
+    def test_part_of_an_open_invoice_is_not_asked_for(self, member: Studio, session: Session) -> None:
+        note = credit_notes.credit_open(
+            session, invoice_id=member.invoices[0].id, amount_minor=1000, reason="Closed for a week", actor_id=None,
+            now=member.now,
+        )  # fmt: skip
+        assert (note.number, note.amount_minor, note.tax_minor) == ("CN-2026-000001", 1000, 160)
+        member.collect()
+        assert member.payments[0].amount_minor == 4000
+        assert member.balances() == {
+            "stripe_balance": 3960, "payment_fees": 40, "membership_revenue": -3362, "tax_payable": -638,
+        }  # fmt: skip
+
+    def test_the_whole_of_it_is_void_and_not_collected(self, member: Studio, session: Session) -> None:
+        credit_notes.credit_open(
+            session, invoice_id=member.invoices[0].id, amount_minor=None, reason="Mistake", actor_id=None,
+            now=member.now,
+        )  # fmt: skip
+        member.collect()
+        assert (member.invoices[0].status, member.payments, member.balances()) == ("void", [], {})

@@ -1,0 +1,286 @@
+"""Random lives of memberships that we bill, day by day: the same pure rules that the services store, and their money.
+
+A few dozen lives by default; `PLYO_LIVES=10000` (`make lives`) for as many as wanted.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from uuid import UUID
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from operational_api.commerce import ledger, lifecycle, prices
+from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing.contract import Contract, Step, Terms
+from operational_api.commerce.billing.drafts import Draft, draft
+from operational_api.commerce.billing.dunning import Dunning, Verdict, begin, card_changed, judge
+from operational_api.commerce.billing.errors import IntervalDiffers
+from operational_api.commerce.billing.proration import Item, Mode, discount
+from operational_api.commerce.billing.proration import cover as covers
+from operational_api.core.errors import DomainError
+
+LIVES = int(os.environ.get("PLYO_LIVES", "40"))
+FIRST_DAY = date(2026, 1, 31)
+TERMS = [
+    Terms(UUID(int=n), UUID(int=100 + n), f"Plan {n}", amount, rate, months)
+    for n, (amount, rate, months) in enumerate(
+        [(4900, 1900, 1), (9900, 1900, 1), (0, 0, 1), (7, 700, 1), (3333, 700, 1), (99_000, 1900, 12), (25_001, 0, 3)]
+    )
+]
+plans = st.sampled_from(TERMS)
+
+
+@dataclass
+class Bill:
+    """An invoice, and how far it is paid."""
+
+    draft: Draft
+    dunning: Dunning
+    status: str = "open"
+    back_minor: int = 0
+
+
+class BilledLife(RuleBasedStateMachine):
+    """One customer, who may leave and come back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.today = FIRST_DAY
+        self.contracts: list[Contract] = []
+        self.steps: list[lifecycle.Step] = []
+        self.waiting: list[Item] = []
+        self.bills: list[Bill] = []
+        self.balances: Counter[str] = Counter()
+        self.covered: Counter[tuple[int, date]] = Counter()
+        self.has_trialed = False
+
+    # what the services do with a step
+
+    @property
+    def now(self) -> Contract:
+        return self.contracts[-1]
+
+    def take(self, step: Step, *, percent: int = 0) -> None:
+        before, self.contracts[-1] = self.now.life(), step.contract
+        self.steps += lifecycle.move(before, step.contract.life())
+        for item in step.items:
+            self.waiting.append(item)
+            self._cover(item)
+            if percent and item.kind == "membership":
+                less = discount(item, item.amount_minor * percent // 100, "coupon")
+                self.waiting.append(less)
+                if self.now.cover is not None:
+                    cover = covers(item, less)
+                    self.contracts[-1] = replace(self.now, cover=cover)
+        if step.bills_now:
+            self._bill()
+
+    def _cover(self, item: Item) -> None:
+        assert item.starts_on is not None
+        assert item.ends_on is not None
+        assert item.starts_on <= item.ends_on
+        for number in range((item.ends_on - item.starts_on).days):
+            day = item.starts_on + timedelta(days=number)
+            self.covered[(0, day)] += 1 if item.kind == "membership" else -1
+
+    def _bill(self) -> None:
+        made = draft(self.waiting)
+        if made is None:
+            return
+        self.waiting = [item for item in made.left if item is not None]
+        bill = Bill(made, begin(self.today))
+        self.bills.append(bill)
+        self.post(
+            ledger.invoice_issued(
+                subtotal_minor=made.total_minor - made.tax_minor, tax_minor=made.tax_minor,
+                revenue=ledger.MEMBERSHIP_REVENUE,
+            )
+        )  # fmt: skip
+        if made.total_minor == 0:
+            bill.status = "paid"
+
+    def post(self, lines: list[ledger.Line]) -> None:
+        assert sum(line.amount_minor for line in lines) == 0
+        for line in lines:
+            self.balances[line.account] += line.amount_minor
+
+    def _open(self) -> list[Bill]:
+        return [bill for bill in self.bills if bill.status == "open"]
+
+    def _refundable(self) -> list[Bill]:
+        return [one for one in self.bills if one.status == "paid" and one.back_minor < one.draft.total_minor]
+
+    def _set(self, after: Contract) -> None:
+        self.steps += lifecycle.move(self.now.life(), after.life())
+        self.contracts[-1] = after
+
+    def try_to_collect(self, bill: Bill, failure: str | None) -> None:
+        number = bill.dunning.attempts + 1
+        bill.dunning, verdict = judge(bill.dunning, failure=failure, on=self.today)
+        assert bill.dunning.attempts == number
+        if verdict is Verdict.PAID:
+            bill.status = "paid"
+            self.post(ledger.payment_captured(amount_minor=bill.draft.total_minor, fee_minor=0))
+            if not self._open():
+                self._set(contracts.paid_up(self.now))
+        elif verdict is Verdict.GIVEN_UP:
+            self.give_up()
+        else:
+            self._set(contracts.payment_failed(self.now))
+
+    def give_up(self) -> None:
+        for one in self._open():
+            one.status = "uncollectible"
+            subtotal = one.draft.total_minor - one.draft.tax_minor
+            self.post(ledger.written_off(subtotal_minor=subtotal, tax_minor=one.draft.tax_minor))
+        if self.is_live():
+            self.take(contracts.cancel_now(self.now))
+
+    # what people do
+
+    @initialize(terms=plans, trial=st.sampled_from([0, 14]))
+    def begin(self, terms: Terms, trial: int) -> None:
+        self.join(terms, trial)
+
+    def join(self, terms: Terms, trial: int) -> None:
+        trial = 0 if self.has_trialed else trial
+        self.has_trialed = True
+        self.contracts.append(Contract(lifecycle.INCOMPLETE, terms))
+        self.take(contracts.start(terms, on=self.today, trial_days=trial))
+
+    def is_live(self) -> bool:
+        return bool(self.contracts) and self.now.status in lifecycle.LIVE
+
+    @precondition(lambda self: not self.is_live())
+    @rule(terms=plans, trial=st.sampled_from([0, 14]))
+    def come_back(self, terms: Terms, trial: int) -> None:
+        """A second contract on the day the first one ended would charge that day twice, unless it was given back."""
+        while self.covered[(0, self.today)]:
+            self.today += timedelta(days=1)
+        self.join(terms, trial)
+
+    @rule(days=st.integers(1, 45))
+    def time_passes(self, days: int) -> None:
+        until = self.today + timedelta(days=days)
+        while due := contracts.advance(self.now, until):
+            assert due[0] >= self.today - timedelta(days=1)
+            self.today = max(self.today, due[0])
+            self.take(due[1])
+        self.today = until
+
+    @precondition(lambda self: self.is_live())
+    @rule(terms=plans, mode=st.sampled_from(Mode), percent=st.sampled_from([0, 0, 30, 100]))
+    def change_plan(self, terms: Terms, mode: Mode, percent: int) -> None:
+        try:
+            self.take(contracts.change_plan(self.now, terms, mode=mode, on=self.today), percent=percent)
+        except IntervalDiffers:
+            assert terms.interval_months != self.now.terms.interval_months
+        except DomainError:
+            assert terms == self.now.terms or self.now.status == lifecycle.PAST_DUE or self.now.cancels_on
+
+    @precondition(lambda self: self.is_live())
+    @rule(days=st.integers(0, 400))
+    def pause(self, days: int) -> None:
+        try:
+            self.take(contracts.pause(self.now, on=self.today, resumes_on=self.today + timedelta(days=days)))
+        except DomainError:
+            assert days in (0, *range(365, 401)) or self.now.status != lifecycle.ACTIVE
+
+    @precondition(lambda self: self.is_live() and self.now.status == lifecycle.PAUSED)
+    @rule()
+    def resume(self) -> None:
+        self.take(contracts.resume(self.now, on=self.today))
+
+    @precondition(lambda self: self.is_live())
+    @rule(how=st.sampled_from(["now", "now, keeping what is left", "at the end", "keep"]))
+    def cancel(self, how: str) -> None:
+        if how == "now":
+            self.take(contracts.cancel_now(self.now))
+        elif how == "at the end":
+            self.take(contracts.cancel_at_end(self.now, on=self.today))
+        elif how == "keep":
+            self.take(contracts.keep(self.now))
+        else:
+            self.take(contracts.cancel_now(self.now, on=self.today))
+
+    @precondition(lambda self: self._open())
+    @rule(failure=st.sampled_from([None, None, "insufficient_funds", "lost_card"]), has_new_card=st.booleans())
+    def collect(self, failure: str | None, has_new_card: bool) -> None:
+        bill = self._open()[0]
+        if has_new_card:
+            bill.dunning = card_changed(bill.dunning, on=self.today)
+        assert bill.dunning.next_on is not None
+        while (due := contracts.advance(self.now, bill.dunning.next_on)) and self.today < bill.dunning.next_on:
+            self.today = max(self.today, due[0])
+            self.take(due[1])
+        self.today = max(self.today, bill.dunning.next_on)
+        if bill.dunning.waits_for_card:
+            self.give_up()
+        else:
+            self.try_to_collect(bill, failure)
+
+    @precondition(
+        lambda self: any(one.status == "paid" and one.back_minor < one.draft.total_minor for one in self.bills)
+    )
+    @rule(data=st.data())
+    def refund_part(self, data: st.DataObject) -> None:
+        bill = data.draw(st.sampled_from(self._refundable()))
+        total = bill.draft.total_minor
+        amount = data.draw(st.integers(1, total - bill.back_minor))
+        tax = prices.tax_part(amount, before_minor=bill.back_minor, total_minor=total, tax_minor=bill.draft.tax_minor)
+        assert 0 <= tax <= amount
+        bill.back_minor += amount
+        self.post(ledger.refund_paid(amount_minor=amount, tax_minor=tax))
+
+    # what always holds
+
+    @invariant()
+    def the_ledger_sums_to_zero(self) -> None:
+        assert sum(self.balances.values()) == 0
+
+    @invariant()
+    def nothing_is_negative(self) -> None:
+        for bill in self.bills:
+            assert bill.draft.total_minor >= 0
+            assert 0 <= bill.draft.tax_minor <= bill.draft.total_minor
+        assert self.balances[ledger.TAX_PAYABLE] <= 0
+
+    @invariant()
+    def what_is_owed_is_what_open_invoices_ask(self) -> None:
+        assert self.balances[ledger.RECEIVABLE] == sum(bill.draft.total_minor for bill in self._open())
+
+    @invariant()
+    def credits_wait_and_never_turn_into_charges(self) -> None:
+        assert all(item.amount_minor <= 0 and item.tax_minor <= 0 for item in self.waiting if item.kind == "unused")
+
+    @invariant()
+    def revenue_is_told_without_a_gap(self) -> None:
+        earning = 0
+        for step in self.steps:
+            assert step.before_minor == earning
+            earning = step.after_minor
+        if self.contracts:
+            assert earning == self.now.life().earns_minor
+
+    @invariant()
+    def never_two_live_memberships(self) -> None:
+        assert sum(one.status in lifecycle.LIVE for one in self.contracts) <= 1
+
+    @invariant()
+    def no_day_is_charged_twice(self) -> None:
+        assert set(self.covered.values()) <= {0, 1}
+
+    @invariant()
+    def who_is_active_has_paid_for_today(self) -> None:
+        if self.contracts and self.now.status == lifecycle.ACTIVE:
+            assert self.covered[(0, self.today)] == 1
+
+
+TestBilledLife = BilledLife.TestCase
+TestBilledLife.settings = settings(
+    max_examples=LIVES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

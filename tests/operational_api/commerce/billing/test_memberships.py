@@ -1,0 +1,180 @@
+"""Memberships that we bill, on a real database: what is stored, told and posted, and when."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
+from operational_api.commerce.billing.proration import Mode
+from operational_api.commerce.billing.service import memberships
+from operational_api.commerce.errors import AlreadySubscribed
+from operational_api.commerce.providers.stripe import StripeProvider
+from operational_api.commerce.settings import StripeSettings
+from tests.factories import make_subscription
+from tests.operational_api.commerce.billing.conftest import Studio
+
+NO_PROVIDER = StripeProvider(StripeSettings())
+"""Nobody is asked: what is billed here is ended here."""
+
+
+class TestStart:
+    def test_invoices_and_collects_the_first_month(self, studio: Studio) -> None:
+        row = studio.start(studio.plan("Small", 5000))
+        [invoice] = studio.invoices
+        assert (invoice.status, invoice.total_minor, invoice.tax_minor) == ("open", 5000, 798)
+        assert studio.lines(invoice) == [("membership", 5000, 798)]
+        studio.collect()
+        assert studio.invoices[0].status == "paid"
+        assert row.status == "active"
+        assert studio.balances() == {
+            "stripe_balance": 4950, "payment_fees": 50, "membership_revenue": -4202, "tax_payable": -798,
+        }  # fmt: skip
+        assert studio.history() == [("started", 0, 4202)]
+        assert studio.announced()["commerce.invoice_issued"] == 1
+
+    def test_days_are_the_customers(self, studio: Studio) -> None:
+        studio.now = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)  # already the 29th in Berlin, when clocks change
+        row = studio.start(studio.plan("Small", 5000))
+        assert row.current_period_start == datetime(2026, 3, 28, 23, tzinfo=UTC)
+        assert row.current_period_end == datetime(2026, 4, 28, 22, tzinfo=UTC)
+
+    def test_one_at_a_time(self, studio: Studio) -> None:
+        code = studio.plan("Small", 5000)
+        studio.start(code)
+        with pytest.raises(AlreadySubscribed):
+            studio.start(code)
+
+    def test_a_trial_is_free_and_given_once(self, studio: Studio, session: Session) -> None:
+        code = studio.plan("Small", 5000, trial_days=14)
+        studio.start(code)
+        assert studio.invoices == []
+        studio.wait(days=14)
+        assert studio.member.status == "active"
+        assert len(studio.invoices) == 1
+        memberships.cancel(
+            session,
+            NO_PROVIDER,
+            customer_id=studio.customer_id,
+            reason="x",
+            at_once=True,
+            now=studio.now,
+        )
+        assert studio.start(code).status == "active"
+        assert [kind for kind, *_ in studio.history()] == ["trial_started", "started", "ended", "started"]
+
+
+class TestTime:
+    def test_the_end_of_january_comes_back_in_march(self, studio: Studio) -> None:
+        studio.now = datetime(2026, 1, 31, 10, tzinfo=UTC)
+        studio.start(studio.plan("Small", 5000))
+        studio.wait(until=date(2026, 4, 2))  # the worker slept for two months
+        berlin = [(1, 30, 23), (2, 27, 23), (3, 30, 22)]
+        assert [one.period_start for one in studio.invoices] == [datetime(2026, *one, tzinfo=UTC) for one in berlin]
+
+    def test_a_pause_ends_by_itself(self, studio: Studio, session: Session) -> None:
+        studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        studio.wait(days=10)
+        memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 15), now=studio.now)
+        assert studio.member.status == "paused"
+        studio.wait(until=date(2026, 6, 14))
+        assert studio.member.status == "paused"
+        studio.wait(days=1)
+        assert studio.member.status == "active"
+        assert studio.lines(studio.invoices[-1]) == [("membership", 5000, 798), ("unused", -3333, -532)]
+        assert [kind for kind, *_ in studio.history()] == ["started", "paused", "resumed"]
+
+    def test_cancelled_at_the_periods_end(self, studio: Studio, session: Session) -> None:
+        studio.start(studio.plan("Small", 5000))
+        memberships.cancel(session, NO_PROVIDER, customer_id=studio.customer_id, reason="x", now=studio.now)
+        assert studio.member.cancel_at == datetime(2026, 4, 30, 22, tzinfo=UTC)
+        studio.wait(until=date(2026, 5, 2))
+        assert (studio.member.status, studio.member.cancel_kind) == ("cancelled", "voluntary")
+        assert studio.member.ended_at == datetime(2026, 4, 30, 22, tzinfo=UTC)
+        assert len(studio.invoices) == 1
+
+
+class TestChangePlan:
+    def test_up_now_and_down_later(self, studio: Studio, session: Session) -> None:
+        small, large = studio.plan("Small", 5000), studio.plan("Large", 10_000)
+        studio.start(small)
+        studio.wait(days=10)
+        seen = memberships.preview(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        assert seen.invoice is not None
+        assert (seen.mode, seen.invoice.total_minor) == (Mode.INVOICE, 3334)
+        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        assert studio.invoices[-1].total_minor == 3334
+        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=small, now=studio.now)
+        assert studio.member.amount_minor == 10_000
+        studio.wait(until=date(2026, 5, 1))
+        assert (studio.member.amount_minor, studio.invoices[-1].total_minor) == (5000, 5000)
+        assert studio.history() == [
+            ("started", 0, 4202), ("plan_changed", 4202, 8403), ("plan_changed", 8403, 4202),
+        ]  # fmt: skip
+
+    def test_prorate_is_on_the_next_invoice(self, studio: Studio, session: Session) -> None:
+        studio.start(studio.plan("Small", 5000))
+        large = studio.plan("Large", 10_000)
+        studio.wait(days=10)
+        memberships.change_plan(
+            session, customer_id=studio.customer_id, plan_code=large, mode=Mode.PRORATE, now=studio.now
+        )
+        assert len(studio.invoices) == 1
+        studio.wait(until=date(2026, 5, 1))
+        assert studio.lines(studio.invoices[-1]) == [
+            ("membership", 6667, 1064), ("membership", 10_000, 1597), ("unused", -3333, -532),
+        ]  # fmt: skip
+
+    def test_one_brought_over_is_taken_over_with_its_paid_days(self, studio: Studio, session: Session) -> None:
+        row = make_subscription(session, customer_id=studio.customer_id, now=studio.now)
+        row.current_period_start, row.current_period_end = studio.now - timedelta(days=10), studio.now
+        large = studio.plan("Large", 20_000)
+        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        assert (row.billed_by, row.anchor_on) == ("plyo", date(2026, 3, 22))
+        # 21 of 31 days from 22 March: 99.00 -> 67.06 back, 200.00 -> 135.48
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]
+
+    def test_one_that_stripe_bills_is_left_to_it(self, studio: Studio, session: Session) -> None:
+        make_subscription(session, customer_id=studio.customer_id, now=studio.now, stripe_subscription_id="sub_1")
+        with pytest.raises(BilledElsewhere):
+            memberships.resume(session, customer_id=studio.customer_id, now=studio.now)
+
+
+class TestIssued:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "update commerce.invoices set total_minor = 1, subtotal_minor = 1, tax_minor = 0",
+            "update commerce.invoices set number = 'x'",
+            "delete from commerce.invoices",
+            "update commerce.invoice_lines set amount_minor = 0",
+            "delete from commerce.invoice_lines",
+            "insert into commerce.invoice_lines select gen_random_uuid(), id, 2, 'fee', 'x', 1, 0, 0, 'EUR'"
+            " from commerce.invoices",
+        ],
+    )
+    def test_stays_as_it_was(self, studio: Studio, session: Session, change: str) -> None:
+        studio.start(studio.plan("Small", 5000))
+        with pytest.raises(DatabaseError), session.begin_nested():
+            session.execute(text(change))
+
+    def test_numbers_have_no_gap(self, studio: Studio, session: Session) -> None:
+        code = studio.plan("Small", 5000)
+        studio.start(code)
+        with session.begin_nested() as crash:
+            studio.wait(days=40)
+            assert len(studio.invoices) == 2
+            crash.rollback()
+        studio.wait(days=0)
+        assert [one.number for one in studio.invoices] == ["INV-2026-000001", "INV-2026-000002"]
+
+
+class TestPause:
+    def test_not_while_overdue(self, studio: Studio, session: Session) -> None:
+        studio.start(studio.plan("Small", 5000))
+        studio.collect("insufficient_funds")
+        with pytest.raises(NotPausable):
+            memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)

@@ -1,0 +1,75 @@
+"""Periods in the customer's calendar: ends of months, leap years and clocks that change."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operational_api.commerce.billing.periods import Period, add_months, day_of, first_moment, period_at
+
+DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
+ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Ho_Chi_Minh", "America/Santiago", "Pacific/Apia", "Asia/Beirut"])
+
+
+class TestAddMonths:
+    @pytest.mark.parametrize(
+        ("day", "months", "expected"),
+        [
+            (date(2026, 1, 31), 1, date(2026, 2, 28)),
+            (date(2028, 1, 31), 1, date(2028, 2, 29)),
+            (date(2026, 1, 31), 2, date(2026, 3, 31)),
+            (date(2026, 11, 30), 3, date(2027, 2, 28)),
+            (date(2028, 2, 29), 12, date(2029, 2, 28)),
+            (date(2026, 12, 15), 1, date(2027, 1, 15)),
+            (date(2026, 3, 31), -1, date(2026, 2, 28)),
+        ],
+    )
+    def test_keeps_the_day_where_the_month_has_it(self, day: date, months: int, expected: date) -> None:
+        assert add_months(day, months) == expected
+
+
+class TestPeriodAt:
+    def test_boundaries_return_to_the_anchors_day(self) -> None:
+        starts, day = [], date(2026, 1, 31)
+        for _ in range(5):
+            found = period_at(date(2026, 1, 31), 1, day)
+            starts.append(found.starts_on)
+            day = found.ends_on
+        assert starts == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31)]
+
+    @given(DAYS, st.sampled_from([1, 3, 6, 12]), DAYS)
+    def test_every_day_is_in_exactly_one_period(self, anchor: date, months: int, day: date) -> None:
+        found = period_at(anchor, months, day)
+        assert found.starts_on <= day < found.ends_on
+        assert period_at(anchor, months, found.ends_on).starts_on == found.ends_on
+        assert period_at(anchor, months, found.starts_on - timedelta(days=1)).ends_on == found.starts_on
+
+
+class TestFirstMoment:
+    @pytest.mark.parametrize(
+        ("day", "zone", "expected"),
+        [
+            (date(2026, 3, 29), "Europe/Berlin", datetime(2026, 3, 28, 23, tzinfo=UTC)),
+            (date(2026, 3, 30), "Europe/Berlin", datetime(2026, 3, 29, 22, tzinfo=UTC)),  # the 29th had 23 hours
+            (date(2026, 10, 26), "Europe/Berlin", datetime(2026, 10, 25, 23, tzinfo=UTC)),  # and the 25th has 25
+            (date(2026, 9, 6), "America/Santiago", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # no midnight: 1:00 is first
+            (date(2026, 7, 1), "Asia/Ho_Chi_Minh", datetime(2026, 6, 30, 17, tzinfo=UTC)),
+        ],
+    )
+    def test_across_changes_of_the_clock(self, day: date, zone: str, expected: datetime) -> None:
+        assert first_moment(day, zone) == expected
+
+    @given(DAYS, ZONES)
+    def test_a_day_begins_in_itself_and_not_before(self, day: date, zone: str) -> None:
+        moment = first_moment(day, zone)
+        assert day_of(moment, zone) == day
+        assert day_of(moment - timedelta(seconds=1), zone) < day
+
+
+class TestPeriod:
+    def test_used_and_left_are_all_of_it(self) -> None:
+        march = Period(date(2026, 3, 1), date(2026, 4, 1))
+        assert march.used(date(2026, 3, 11)) == (10, 21)
+        assert march.used(date(2026, 2, 1)) == (0, 31)
+        assert march.used(date(2026, 5, 1)) == (31, 0)
