@@ -42,8 +42,8 @@ class TestCreate:
         assert published_tables(published) == before
 
     def test_a_new_table_is_published_by_the_transaction_that_makes_it(self, published):
-        published.execute("create table training.habits (id int primary key)")
-        assert "training.habits" in published_tables(published)
+        published.execute("create table training.moods (id int primary key)")
+        assert "training.moods" in published_tables(published)
 
     def test_a_new_table_of_identity_is_not(self, published):
         published.execute("create table identity.totp_secrets (id int primary key, secret text)")

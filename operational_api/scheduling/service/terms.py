@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.ids import new_id
 from operational_api.scheduling import terms
-from operational_api.scheduling.errors import InvalidAvailability
+from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
 from operational_api.scheduling.models import BookingTerms, Coach, Slot
 from operational_api.scheduling.terms import Terms
 
@@ -57,8 +57,11 @@ def put_terms(session: Session, *, coach_id: UUID | None, kind: str | None, said
         What holds now; None where no one coach and kind is meant.
 
     Raises:
+        CoachNotFound: no such coach.
         InvalidAvailability: a fee without a currency, or the other way round.
     """
+    if coach_id is not None and session.get(Coach, coach_id) is None:
+        raise CoachNotFound
     if (said.get("late_fee_minor") is None) != (said.get("late_fee_currency") is None):
         raise InvalidAvailability("A fee is an amount and a currency.")
     values = {field.name: said.get(field.name) for field in fields(Terms)}

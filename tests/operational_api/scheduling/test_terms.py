@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.scheduling.errors import InvalidAvailability
+from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
 from operational_api.scheduling.models import BookingTerms, Slot
 from operational_api.scheduling.service import terms as kept
 from operational_api.scheduling.terms import Terms, effective
@@ -90,6 +90,8 @@ class TestKept:
     def test_a_fee_has_a_currency(self, session: Session) -> None:
         with pytest.raises(InvalidAvailability):
             kept.put_terms(session, coach_id=make_coach(session).id, kind="group", said={"late_fee_minor": 1000})
+        with pytest.raises(CoachNotFound):
+            kept.put_terms(session, coach_id=new_id(), kind="group", said={})
 
     def test_what_is_said_again_replaces_what_was_said(self, session: Session) -> None:
         coach = make_coach(session, buffer_minutes=10)
