@@ -28,6 +28,6 @@ NAV = [
     NavItem("Books", "/staff/books", "commerce.read_differences", order=5, icon="receipt"),
     NavItem("Exports", "/staff/exports", "compliance.read_exports", order=11, icon="copy"),
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
-    NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=8, icon="receipt"),
+    NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
 ]
