@@ -10,9 +10,9 @@ from consoles.coach.views import calendar, client, clients, messages, today
 
 def main() -> None:
     """Draw the console for the coach signed in."""
-    st.set_page_config(
-        page_title="Plyo coach", page_icon=":material/sports_score:", layout="wide", initial_sidebar_state="collapsed"
-    )
+    # The app's own mark: of an icon by name, browsers would ask a font server elsewhere.
+    mark = f"{session.settings().public_url}/static/icon-192.png"
+    st.set_page_config(page_title="Plyo coach", page_icon=mark, layout="wide", initial_sidebar_state="collapsed")
     style.apply()
     plyo, person, opens = session.require_person()
     drawn = [
