@@ -29,9 +29,10 @@ journey: install ## the first story by real processes and Chromium, with picture
 drill: install ## what is killed, cut off, starved or promoted, at length and alone on the machine
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
-fuzz: install ## the API, the graph and the readers of wearables against hundreds of generated requests and payloads each
-	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py \
-		tests/operational_api/gateway/test_graphql_fuzz.py tests/ingestion/wearables/test_garbage.py $(ARGS)
+fuzz: install ## the API, the graph and the readers of wearables against dozens of generated requests each, and of payloads
+	@PLYO_FUZZ_EXAMPLES=30 $(BIN)/python -m pytest -n 2 tests/operational_api/test_openapi.py $(ARGS)
+	@PLYO_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest tests/operational_api/gateway/test_graphql_fuzz.py \
+		tests/ingestion/wearables/test_garbage.py $(ARGS)
 
 install: $(STAMP) ## make the environment, or finish a half-made one
 

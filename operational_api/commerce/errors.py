@@ -5,7 +5,7 @@ DomainError
 |- RefundNeedsApproval RefundAskedAlready RefundRequestClosed                                              409
 |- CheckoutUnknown PaymentDiffers FindingResolved                                                          409
 |- OwnRefundRequest (Forbidden)                                                                            403
-|- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded (Invalid)                                   422
+|- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded WayNotOffered (Invalid)                     422
 |- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound RefundRequestNotFound (NotFound) 404
 |- FindingNotFound (NotFound)                                                                              404
 |- MalformedWebhook                                                                                        400
@@ -66,6 +66,10 @@ class CurrencyNotTaken(Invalid):
 
 class AmountNotTaken(Invalid):
     """MoMo takes between 1,000 and 50,000,000 dong at once."""
+
+
+class WayNotOffered(Invalid):
+    """That way to pay is not offered here. Choose another."""
 
 
 class ReasonNeeded(Invalid):

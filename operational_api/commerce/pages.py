@@ -90,7 +90,7 @@ def go_to_payment(
     """Send the customer to the provider's page; pressing twice leads to the same one."""
     page = checkout.begin_checkout(
         session,
-        providers.of(provider),
+        providers.chosen(provider),
         customer_id=customer_id,
         display_name=principal.display_name,
         plan_code=plan_code,

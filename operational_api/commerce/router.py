@@ -132,7 +132,7 @@ def create_checkout(
     """Open the provider's payment page; send the customer to `url`."""
     return checkout.begin_checkout(
         session,
-        providers.of(body.provider),
+        providers.chosen(body.provider),
         customer_id=customer_id,
         display_name=principal.display_name,
         plan_code=body.plan_code,

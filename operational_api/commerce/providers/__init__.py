@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from operational_api.commerce.errors import ProviderRefused
+from operational_api.commerce.errors import ProviderRefused, WayNotOffered
 from operational_api.commerce.providers.momo import MomoProvider
 from operational_api.commerce.providers.port import Books, PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
@@ -28,6 +28,16 @@ class Providers:
         if found is None:
             raise ProviderRefused(f"{name} is not set up here.")
         return found
+
+    def chosen(self, name: str) -> PaymentProvider:
+        """The provider that a buyer asks for.
+
+        Raises:
+            WayNotOffered: it is not set up here.
+        """
+        if name not in self.by_name:
+            raise WayNotOffered
+        return self.by_name[name]
 
     def choices(self, currency: str, *, is_recurring: bool) -> list[str]:
         """Names of those that take a payment, the one that customers of this currency expect first."""

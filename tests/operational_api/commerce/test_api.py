@@ -120,6 +120,10 @@ class TestCheckout:
         assert (answer.status_code, answer.json()["code"]) == (404, "commerce.plan_not_found")
         assert "See the plans page" in answer.json()["detail"]
 
+    def test_a_way_to_pay_that_is_not_set_up_is_the_buyers_to_change(self, client: TestClient) -> None:
+        answer = client.post("/api/commerce/checkout-sessions", json={"plan_code": "platinum", "provider": "momo"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "commerce.way_not_offered")
+
     @pytest.mark.asvs("2.2.1")
     def test_a_nul_character_is_refused_not_a_crash(self, client: TestClient) -> None:
         assert client.post("/api/commerce/checkout-sessions", json={"plan_code": "a\0"}).status_code == 422
