@@ -1,11 +1,12 @@
 """What crosses HTTP."""
 
-from datetime import datetime, time
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 
+from operational_api.core.wall_time import WallTime
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.service.contacts import Contact
 from operational_api.engagement.service.threads import Thread
@@ -72,8 +73,8 @@ class PreferencesWrite(BaseModel):
 
     allows_nudges: bool = True
     allows_marketing: bool = False
-    quiet_from: time | None = None
-    quiet_until: time | None = None
+    quiet_from: WallTime | None = None
+    quiet_until: WallTime | None = None
 
 
 class PreferencesRead(PreferencesWrite):

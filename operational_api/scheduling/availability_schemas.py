@@ -1,11 +1,12 @@
 """What crosses HTTP about working hours: weekly ones, exceptions, days away, holidays. Clocks are the studio's."""
 
-from datetime import date, time
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from operational_api.core.wall_time import WallTime
 from operational_api.scheduling.service.availability import Availability, Away, Hours, OtherHours
 
 
@@ -14,20 +15,14 @@ class HoursBody(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
     weekday: int = Field(ge=0, le=6)
-    starts_at: time
-    ends_at: time
+    starts_at: WallTime
+    ends_at: WallTime
     valid_from: date
     valid_to: date | None = None
 
     def hours(self) -> Hours:
-        """The same for the service, without a zone: the studio's clock."""
-        return Hours(
-            self.weekday,
-            self.starts_at.replace(tzinfo=None),
-            self.ends_at.replace(tzinfo=None),
-            self.valid_from,
-            self.valid_to,
-        )
+        """The same for the service."""
+        return Hours(self.weekday, self.starts_at, self.ends_at, self.valid_from, self.valid_to)
 
 
 class AwayBody(BaseModel):
@@ -48,13 +43,12 @@ class OtherHoursBody(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
     exception_on: date
-    starts_at: time | None = None
-    ends_at: time | None = None
+    starts_at: WallTime | None = None
+    ends_at: WallTime | None = None
 
     def hours(self) -> OtherHours:
-        """The same for the service, without a zone."""
-        naive = [one.replace(tzinfo=None) if one else None for one in (self.starts_at, self.ends_at)]
-        return OtherHours(self.exception_on, *naive)
+        """The same for the service."""
+        return OtherHours(self.exception_on, self.starts_at, self.ends_at)
 
 
 class HolidayBody(BaseModel):

@@ -1,12 +1,13 @@
 """What crosses HTTP about classes, terms and studios. `schemas` has bookings and slots."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from operational_api.core.wall_time import WallTime
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service.classes import LARGEST, ClassPlan
@@ -20,7 +21,7 @@ class ClassBody(BaseModel):
     """A class on the studio's clock, without its day."""
 
     title: str = Field(min_length=1, max_length=100)
-    wall_start: time
+    wall_start: WallTime
     minutes: int = Field(60, ge=10, le=480)
     capacity: int = Field(ge=1, le=LARGEST)
     resource_ids: list[UUID] = Field(default=[], max_length=10)
