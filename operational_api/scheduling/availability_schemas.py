@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from operational_api.core.wall_time import WallTime
+from operational_api.core.wall_time import Day, WallTime
 from operational_api.scheduling.service.availability import Availability, Away, Hours, OtherHours
 
 
@@ -29,8 +29,8 @@ class AwayBody(BaseModel):
     """Whole days away, both included."""
 
     model_config = ConfigDict(from_attributes=True)
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
     kind: Literal["holiday", "sick"]
 
     def away(self) -> Away:
@@ -42,7 +42,7 @@ class OtherHoursBody(BaseModel):
     """Hours of one day instead of the weekly ones, on the studio's clock; without hours the day is closed."""
 
     model_config = ConfigDict(from_attributes=True)
-    exception_on: date
+    exception_on: Day
     starts_at: WallTime | None = None
     ends_at: WallTime | None = None
 
@@ -55,7 +55,7 @@ class HolidayBody(BaseModel):
     """A day on which a studio is closed."""
 
     model_config = ConfigDict(from_attributes=True)
-    holiday_on: date
+    holiday_on: Day
     name: str = Field(min_length=1, max_length=100)
 
 

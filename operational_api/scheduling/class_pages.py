@@ -1,6 +1,6 @@
 """/classes: a coach's classes and series, and the requests that wait for an answer. Part of `pages`."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.wall_time import Day
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import BookingClosed, HoldExpired
 from operational_api.scheduling.recurrence import Recurrence
@@ -45,14 +46,14 @@ def create(
     principal: CurrentPrincipal,
     session: DbSession,
     title: Title,
-    first_on: Annotated[date, Form()],
+    first_on: Annotated[Day, Form()],
     wall_start: Annotated[time, Form()],
     minutes: Whole,
     capacity: Whole,
     resource_ids: Rooms = [],  # noqa: B006 - FastAPI copies it
     repeats: Annotated[Literal["no", "weekly", "biweekly"], Form()] = "no",
     times: Annotated[int | None, Form(le=1000)] = None,
-    until: Annotated[date | Literal[""] | None, Form()] = None,
+    until: Annotated[Day | Literal[""] | None, Form()] = None,
 ) -> Response:
     """Open a class or a series; what does not fit is said above the form, with nothing lost."""
     whose = access.reach_calendar(session, principal, None, "scheduling.manage_classes")

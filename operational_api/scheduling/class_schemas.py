@@ -1,13 +1,13 @@
 """What crosses HTTP about classes, terms and studios. `schemas` has bookings and slots."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from operational_api.core.wall_time import WallTime
+from operational_api.core.wall_time import Day, WallTime
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service.classes import LARGEST, ClassPlan
@@ -35,7 +35,7 @@ class ClassBody(BaseModel):
 class ClassCreate(ClassBody):
     """A class, or with `rule` a series of them from its first day on."""
 
-    first_on: date
+    first_on: Day
     rule: str | None = Field(
         None, max_length=200, description="RRULE: FREQ=WEEKLY, INTERVAL 1 or 2, BYDAY, and COUNT or UNTIL."
     )

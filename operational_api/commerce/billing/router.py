@@ -20,7 +20,6 @@ from operational_api.commerce.billing.schemas import (
     CouponRead,
     CreditNoteCreate,
     CreditNoteRead,
-    Day,
     EarningList,
     EarningRead,
     InvoiceDetail,
@@ -56,6 +55,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, may_see_everybody
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.wall_time import Day
 
 router = APIRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
 PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}

@@ -14,9 +14,9 @@ from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.billing.service.memberships import Preview
 from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.schemas import NO_NUL, CurrencyCode, InvoiceRead, PlanCode, Reason
+from operational_api.core.wall_time import Day
 
 AMOUNT_MAX = 1_000_000_000_000
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
 Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
 CollectionStatus = Literal["due", "retrying", "stopped", "paid", "given_up"]
 CouponCode = Annotated[
