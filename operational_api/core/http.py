@@ -1,7 +1,7 @@
 """What every HTTP answer has in common: problem+json, trace ids, security headers, a log line."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.telemetry import current_traceparent, get_logger, trace
 from operational_api.core import audit
@@ -127,33 +129,61 @@ def audit_sessions(app: FastAPI) -> sessionmaker[Session] | None:
     return found if found is not None else getattr(app.state, "sessions", None)
 
 
-async def _around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    began = time.perf_counter()
-    with trace(request.headers.get("traceparent")) as traceparent, audit.watching(request) as refusals:
-        try:
-            response = await call_next(request)
-        except Exception:
-            log.exception("request_crashed", method=request.method, path=request.url.path)
-            response = _answer(
-                request,
-                problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
-            )
-        if refusals and (sessions := audit_sessions(request.app)) is not None:
-            await run_in_threadpool(audit.keep, sessions, refusals)
-        response.headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
-        response.headers.update(headers_of(request))
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("X-Frame-Options", "DENY")
-        if request.url.path.startswith("/api"):
-            response.headers.setdefault("Cache-Control", "no-store")
-            if not response.headers.get("content-type", "").startswith("text/html"):
-                response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        log.info(
-            "request", method=request.method, path=request.url.path, status=response.status_code,
-            milliseconds=round((time.perf_counter() - began) * 1000, 1),
-        )  # fmt: skip
-        return response
+class Around:
+    """What goes around every request: a trace id, a log line, security headers, and 500 for what nobody caught.
+
+    Refusals that were noted on the way are kept before the answer leaves.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, request = time.perf_counter(), Request(scope)
+        status, milliseconds = 0, 0.0
+        with trace(request.headers.get("traceparent")) as traceparent, audit.watching(request) as refusals:
+
+            async def answer(message: Message) -> None:
+                nonlocal status, milliseconds
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    if refusals and (sessions := audit_sessions(request.app)) is not None:
+                        await run_in_threadpool(audit.keep, sessions, refusals)
+                    _secure(MutableHeaders(scope=message), request, traceparent)
+                milliseconds = (time.perf_counter() - began) * 1000
+                await send(message)
+
+            try:
+                await self.app(scope, receive, answer)
+            except Exception:
+                log.exception("request_crashed", method=request.method, path=request.url.path)
+                if status:  # half of an answer has left: it can only be broken off
+                    raise
+                response = _answer(
+                    request,
+                    problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
+                )
+                await response(scope, receive, answer)
+            log.info(
+                "request", method=request.method, path=request.url.path, status=status,
+                milliseconds=round(milliseconds, 1),
+            )  # fmt: skip
+
+
+def _secure(headers: MutableHeaders, request: Request, traceparent: str) -> None:
+    headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
+    headers.update(headers_of(request))
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
+    if request.url.path.startswith("/api"):
+        headers.setdefault("Cache-Control", "no-store")
+        if not headers.get("content-type", "").startswith("text/html"):
+            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
 
 def install(app: FastAPI) -> None:
@@ -163,4 +193,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, _database_down)
     app.add_exception_handler(DataError, _impossible_value)
-    app.middleware("http")(_around)
+    app.add_middleware(Around)

@@ -38,7 +38,8 @@ def clients_of(session: Session, coach_id: UUID) -> list[UUID]:
 
 def client_name(session: Session, customer_id: UUID) -> str | None:
     """Display name of a customer, or None when the account is no client."""
-    return clients.client_names(session, [customer_id]).get(customer_id)
+    client = session.get(Client, customer_id)
+    return client.display_name if client else None
 
 
 def client_names(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, str]:

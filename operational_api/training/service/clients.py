@@ -43,6 +43,9 @@ def ensure_client(
     Args:
         display_name: Empty where it is not known yet; the next caller who knows it fills it in.
     """
+    known = session.get(Client, account_id)
+    if known is not None and (known.display_name != UNNAMED or not display_name):
+        return
     values = {"display_name": display_name or UNNAMED, "time_zone": time_zone, "location_id": location_id}
     statement = insert(Client).values(id=account_id, joined_at=now, **values)
     if display_name:
@@ -52,6 +55,8 @@ def ensure_client(
     else:
         statement = statement.on_conflict_do_nothing()
     session.execute(statement)
+    if known is not None:
+        session.expire(known)
 
 
 def get_client(session: Session, customer_id: UUID) -> Client:
