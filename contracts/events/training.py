@@ -27,6 +27,15 @@ class WorkoutCorrected(Event):
     volume_kg: float
 
 
+class PlannedWorkoutSkipped(Event):
+    """A planned workout will not be done."""
+
+    type: ClassVar[str] = "training.workout_skipped"
+    aggregate: ClassVar[str] = "workout_id"
+    workout_id: UUID
+    customer_id: UUID
+
+
 class CoachAssigned(Event):
     type: ClassVar[str] = "training.coach_assigned"
     aggregate: ClassVar[str] = "customer_id"

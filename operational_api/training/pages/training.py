@@ -183,7 +183,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
 def skip(request: Request, workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """A planned workout that will not be done."""
     access.reach_workout(session, principal, workout_id, "training.log_workout")
-    workouts.skip_workout(session, workout_id=workout_id)
+    workouts.skip_workout(session, workout_id=workout_id, now=datetime.now(UTC))
     return redirect(request, "/training", flash="Skipped. On to the next one.", tone="info")
 
 

@@ -140,7 +140,7 @@ def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincip
 def skip_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutSummaryRead:
     """Mark a planned workout as not done."""
     access.reach_workout(session, principal, workout_id, "training.log_workout")
-    return WorkoutSummaryRead.model_validate(workouts.skip_workout(session, workout_id=workout_id))
+    return WorkoutSummaryRead.model_validate(workouts.skip_workout(session, workout_id=workout_id, now=_now()))
 
 
 @router.get("/workouts/{workout_id}/revisions", dependencies=[Allowed("training.read_workouts")])

@@ -71,6 +71,14 @@ def get_client(session: Session, customer_id: UUID) -> Client:
     return client
 
 
+def lock(session: Session, client: Client) -> Client:
+    """The client as they are now, until the transaction ends changed by nobody else: what is decided by whether they
+    are on hold, or must not be there twice, waits for its turn here.
+    """
+    query = select(Client).where(Client.id == client.id).with_for_update(key_share=True)
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
 def resource_of(
     client: Client,
     *,

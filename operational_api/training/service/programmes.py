@@ -23,7 +23,7 @@ from operational_api.training.errors import (
 )
 from operational_api.training.models import Client, Programme, ProgrammePhase, ProgrammeVersion, Workout
 from operational_api.training.service import plans
-from operational_api.training.service.clients import local_today
+from operational_api.training.service.clients import local_today, lock
 from operational_api.training.service.plans import Line, Lines, Plan
 
 __all__ = ["WEEKDAYS", "Line", "Plan", "ProgrammeDetail", "archive_programme", "assign_programme", "change_programme",
@@ -71,6 +71,7 @@ def assign_programme(
         InvalidDates: it would start in the past, or a line is for a day the week does not have.
         InvalidPlan, UnknownExercise: the plan does not fit together.
     """
+    client = lock(session, client)  # of two programmes given at once one is active, and none comes past a new hold
     if client.on_hold_since is not None:
         raise TrainingOnHold
     today = local_today(client, now)
@@ -78,7 +79,7 @@ def assign_programme(
         raise InvalidDates("A programme starts today or later.")
     plans.check(session, plan, weeks=weeks, sessions_per_week=sessions_per_week)
     active = select(Programme.id).where(Programme.customer_id == client.id, Programme.status == "active")
-    _clear_calendar(session, list(session.scalars(active.with_for_update())), today)
+    _clear_calendar(session, list(session.scalars(active)), today)
     session.execute(
         update(Programme)
         .where(Programme.customer_id == client.id, Programme.status == "active")

@@ -13,6 +13,7 @@ from operational_api.core.outbox import publish
 from operational_api.training import screening as questionnaire
 from operational_api.training.errors import InvalidAnswers, NotToClear, ScreeningNotFound
 from operational_api.training.models import Client, Screening
+from operational_api.training.service.clients import lock
 
 SENT_TWICE = timedelta(minutes=5)
 
@@ -32,7 +33,7 @@ def answer_screening(
         red = questionnaire.is_red(version, answers)
     except questionnaire.WrongAnswers:
         raise InvalidAnswers from None
-    client = _locked(session, client)
+    client = lock(session, client)
     last = latest(session, client.id)
     is_same = last is not None and (last.version, last.answers) == (version, dict(answers))
     if last is not None and is_same and last.cleared_at is None and last.answered_at > now - SENT_TWICE:
@@ -58,7 +59,7 @@ def clear_screening(
     Raises:
         NotToClear: it holds nothing, or a newer one has been answered since.
     """
-    client = _locked(session, client)
+    client = lock(session, client)
     if screening.cleared_at is not None:
         return screening
     newest = latest_red(session, client.id)
@@ -112,8 +113,3 @@ def latest_red(session: Session, customer_id: UUID) -> Screening | None:
 def is_due(last: Screening | None, now: datetime) -> bool:
     """Whether to ask: never answered, other questions since, or longer ago than a year."""
     return last is None or last.version != questionnaire.VERSION or last.answered_at < now - questionnaire.VALID_FOR
-
-
-def _locked(session: Session, client: Client) -> Client:
-    query = select(Client).where(Client.id == client.id).with_for_update(key_share=True)
-    return session.scalars(query.execution_options(populate_existing=True)).one()

@@ -47,6 +47,7 @@ def change_template(
         TemplateNotFound: it was archived.
         InvalidDates, InvalidPlan, UnknownExercise: it does not fit together.
     """
+    session.refresh(template, with_for_update=True)
     if template.archived_at is not None:
         raise TemplateNotFound
     plans.check(session, plan, weeks=weeks, sessions_per_week=sessions_per_week)

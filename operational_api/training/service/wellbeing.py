@@ -22,7 +22,7 @@ from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.training.errors import AnsweredAlready, CheckInNotFound, GoalNotFound, HabitNotFound, InvalidDates
 from operational_api.training.models import CheckIn, Client, Goal, Habit, HabitCheck
-from operational_api.training.service.clients import local_today
+from operational_api.training.service.clients import local_today, lock
 
 CHECKABLE = timedelta(days=7)
 """A habit can be checked for today and the week before: who forgets it in the evening does not lose it."""
@@ -71,6 +71,7 @@ def set_goal(session: Session, *, client: Client, text: str, target_on: date | N
     """
     if target_on is not None and target_on < local_today(client, now):
         raise InvalidDates("A goal is for today or later.")
+    lock(session, client)
     known = session.scalar(
         select(Goal).where(Goal.customer_id == client.id, Goal.text == text, Goal.status == "open").limit(1)
     )
@@ -101,6 +102,7 @@ def close_goal(session: Session, *, client: Client, goal_id: UUID, outcome: str,
 
 def begin_habit(session: Session, *, client: Client, name: str, times_per_week: int, now: datetime) -> Habit:
     """Begin something to do regularly. The same one again changes how often, if anything."""
+    lock(session, client)
     known = session.scalar(
         select(Habit).where(Habit.customer_id == client.id, Habit.name == name, Habit.archived_at.is_(None)).limit(1)
     )

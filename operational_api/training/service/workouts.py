@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from contracts.events.training import WorkoutCorrected, WorkoutLogged
+from contracts.events.training import WorkoutCorrected, WorkoutLogged, PlannedWorkoutSkipped
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.training.errors import (
@@ -181,8 +181,8 @@ def is_correctable(workout: Workout, client: Client, now: datetime) -> bool:
     return workout.completed_at is not None and local_today(client, workout.completed_at) == local_today(client, now)
 
 
-def skip_workout(session: Session, *, workout_id: UUID) -> Workout:
-    """Mark a planned workout as not done. Skipping it again changes nothing.
+def skip_workout(session: Session, *, workout_id: UUID, now: datetime) -> Workout:
+    """Mark a planned workout as not done, and announce it. Skipping it again changes nothing.
 
     Raises:
         WorkoutNotFound: there is none.
@@ -191,8 +191,10 @@ def skip_workout(session: Session, *, workout_id: UUID) -> Workout:
     workout = get_workout(session, workout_id, lock=True)
     if workout.status == "completed":
         raise WorkoutClosed("This workout is already logged as done.")
-    workout.status = "skipped"
-    session.flush()
+    if workout.status != "skipped":
+        workout.status = "skipped"
+        session.flush()
+        publish(session, PlannedWorkoutSkipped(occurred_at=now, workout_id=workout.id, customer_id=workout.customer_id))
     return workout
 
 

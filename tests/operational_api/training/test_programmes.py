@@ -1,6 +1,7 @@
 """Programmes: phases, supersets, rules, templates, and versions that never alter what was logged."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,18 +10,28 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.registry import EVENTS
 from contracts.events.training import PlanUpdated
 from contracts.ids import new_id
+from operational_api.core.database import session_factory
 from operational_api.core.models import OutboxEvent
-from operational_api.training.models import Client, PlannedExercise, Workout, WorkoutSet
-from operational_api.training.service import plans, programmes, workouts
+from operational_api.training.models import Client, Goal, PlannedExercise, Programme, Workout, WorkoutSet
+from operational_api.training.service import plans, programmes, wellbeing, workouts
 from operational_api.training.service.plans import Line, PhasePlan, Plan
 from operational_api.training.service.workouts import Log, SetDone
-from tests.factories import account_of, make_account, make_client, make_coach, make_exercise, make_template
+from tests.conftest import sqlalchemy_url
+from tests.factories import (
+    account_of,
+    make_account,
+    make_client,
+    make_coach,
+    make_exercise,
+    make_template,
+    make_workout,
+)
 from tests.operational_api.conftest import SignIn
 
 NOW = datetime.now(UTC).replace(hour=12)
@@ -329,3 +340,40 @@ class TestStatements:
             counted(lambda: plans.asked_for(session, planned())),
         )
         assert few == many == (3, 6)
+
+
+class TestRaces:
+    def test_of_programmes_and_goals_given_at_once_one_stays(self, fresh_database: Callable[[], str]) -> None:
+        engine = create_engine(sqlalchemy_url(fresh_database()), pool_size=8)
+        sessions = session_factory(engine)
+        with sessions.begin() as session:
+            mia, plan = make_client(session), Plan([Line(1, make_exercise(session).id, 3, 5)])
+
+        def act(turn: int) -> None:
+            with sessions.begin() as session:
+                client = session.get_one(Client, mia.id)
+                wellbeing.set_goal(session, client=client, text="Ten pull-ups", target_on=None, now=NOW)
+                programmes.assign_programme(
+                    session, client=client, coach_id=new_id(), name=f"Base {turn}", goal="strength", starts_on=TODAY,
+                    weeks=1, sessions_per_week=1, plan=plan, now=NOW,
+                )  # fmt: skip
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(act, range(6)))
+        with sessions() as session:
+            assert session.scalars(select(Programme.status).order_by(Programme.status)).all() == [
+                "active", *["completed"] * 5,
+            ]  # fmt: skip
+            assert session.scalar(select(func.count()).select_from(Workout)) == 1
+            assert session.scalar(select(func.count()).select_from(Goal)) == 1
+        engine.dispose()
+
+
+class TestSkip:
+    def test_is_announced_once(self, session: Session, mia: Client) -> None:
+        planned = make_workout(session, client=mia)
+        for _ in range(2):
+            workouts.skip_workout(session, workout_id=planned.id, now=NOW)
+        assert events(session, "training.workout_skipped") == [
+            {"workout_id": str(planned.id), "customer_id": str(mia.id)}
+        ]
