@@ -12,7 +12,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql lives coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api asvs clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ sql: install ## sqlfluff on the dbt project
 
 lives: install ## ten thousand random lives of memberships and their money (LIVES=1000 for fewer)
 	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest tests/operational_api/commerce/billing/test_lives.py $(ARGS)
+
+mutation: install ## the share of planted mistakes in money, slots and ledger that the tests notice: at least 85 %
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 coverage: install ## the tests with a coverage report
 	@$(TESTS) --cov --cov-report=term $(ARGS)

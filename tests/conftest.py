@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,10 @@ from plyo.postgres import PostgresServer, free_port
 from tests.asvs import unknown_ids
 
 pytest_plugins = ["tests.dbt_project.fixtures"]
+# The same few examples each time, in a process that runs a test again and again (`make mutation`).
+settings.register_profile(
+    "mutation", max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 LAKE = tuple(
     f"tests/{name}"
     for name in (

@@ -54,12 +54,19 @@ class SubscriptionCancelled(Event):
 
 
 class PaymentCaptured(Event):
+    """Money arrived at a provider. `provider_payment_id` and `fee_minor` are the provider's; events of before they
+    were told have none."""
+
     type: ClassVar[str] = "commerce.payment_captured"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
     customer_id: UUID
     amount_minor: int
     currency: str
+    invoice_id: UUID | None = None
+    provider: str | None = None
+    provider_payment_id: str | None = None
+    fee_minor: int | None = None
 
 
 class PaymentFailed(Event):

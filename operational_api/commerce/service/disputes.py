@@ -10,6 +10,7 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.models import Dispute, Payment
 from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import journals
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
 from operational_api.core.outbox import publish
@@ -62,7 +63,7 @@ def sync_dispute(session: Session, provider: PaymentProvider, *, provider_id: st
 
 
 def _post(session: Session, row: Dispute, payment: Payment, kind: str, lines: list[ledger.Line], at: datetime) -> None:
-    ledger.post(
+    journals.post(
         session,
         kind=kind,
         source_type="dispute",

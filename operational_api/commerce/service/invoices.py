@@ -1,23 +1,20 @@
 """Invoices and the attempts to collect them: following the provider's state, posting the ledger, listing."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PaymentCaptured, PaymentFailed
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import invoicing
 from operational_api.commerce.models import CheckoutSession, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.providers.port import PaymentProvider, ProviderAttempt, ProviderInvoice
-from operational_api.commerce.service import packs, refunds, subscriptions
+from operational_api.commerce.service import captures, packs, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import paging
-from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
 CLOSED = {"paid", "void", "uncollectible"}
@@ -91,25 +88,12 @@ def _issue(
     days = (row.period_start.date(), row.period_end.date()) if row.period_start and row.period_end else (None, None)
     invoicing.write_lines(session, row, [Item(plan.kind, plan.name, row.total_minor, tax, tax_rate_bp, *days)])
     lines = ledger.invoice_issued(subtotal_minor=row.subtotal_minor, tax_minor=tax, revenue=_revenue(row))
-    _post(session, row, "invoice_issued", lines, row.issued_at)
+    invoicing.post(session, row, "invoice_issued", lines, row.issued_at)
     return row
 
 
 def _revenue(row: Invoice) -> str:
     return ledger.MEMBERSHIP_REVENUE if row.subscription_id else ledger.DEFERRED_PACKS
-
-
-def _post(session: Session, row: Invoice, kind: str, lines: Sequence[ledger.Line], at: datetime) -> None:
-    ledger.post(
-        session,
-        kind=kind,
-        source_type="invoice",
-        source_id=row.id,
-        customer_id=row.customer_id,
-        currency=row.currency,
-        lines=lines,
-        posted_at=at,
-    )
 
 
 def _close(session: Session, row: Invoice, seen: ProviderInvoice, *, now: datetime) -> None:
@@ -119,10 +103,10 @@ def _close(session: Session, row: Invoice, seen: ProviderInvoice, *, now: dateti
         row.paid_at = closed_at
     elif seen.status == "void":
         lines = ledger.invoice_voided(subtotal_minor=row.subtotal_minor, tax_minor=row.tax_minor, revenue=_revenue(row))
-        _post(session, row, "invoice_voided", lines, closed_at)
+        invoicing.post(session, row, "invoice_voided", lines, closed_at)
     else:
         lines = ledger.written_off(subtotal_minor=row.subtotal_minor, tax_minor=row.tax_minor)
-        _post(session, row, "written_off", lines, closed_at)
+        invoicing.post(session, row, "written_off", lines, closed_at)
 
 
 def _collect(session: Session, provider: PaymentProvider, invoice: Invoice, seen: ProviderAttempt) -> Payment:
@@ -152,29 +136,7 @@ def _collect(session: Session, provider: PaymentProvider, invoice: Invoice, seen
     row.status, row.fee_minor, row.failure_code = seen.status, seen.fee_minor, seen.failure_code
     row.captured_at = seen.attempted_at if seen.status == "captured" else None
     session.flush()
-    facts = {
-        "occurred_at": seen.attempted_at,
-        "payment_id": row.id,
-        "customer_id": row.customer_id,
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-    }
-    if seen.status == "failed":
-        publish(session, PaymentFailed.model_validate(facts | {"failure_code": row.failure_code}))
-        return row
-    ledger.post(
-        session,
-        kind="payment_captured",
-        source_type="payment",
-        source_id=row.id,
-        customer_id=row.customer_id,
-        currency=row.currency,
-        lines=ledger.payment_captured(
-            amount_minor=row.amount_minor, fee_minor=row.fee_minor, balance=ledger.balance_at(provider.name)
-        ),
-        posted_at=seen.attempted_at,
-    )
-    publish(session, PaymentCaptured.model_validate(facts))
+    captures.announce(session, row, at=seen.attempted_at)
     return row
 
 

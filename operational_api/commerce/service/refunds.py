@@ -20,6 +20,7 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
+from operational_api.commerce.service import journals
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -216,7 +217,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         tax_minor=invoice.tax_minor,
     )
     posted_at: datetime = row.refunded_at
-    ledger.post(
+    journals.post(
         session,
         kind="refund_paid",
         source_type="refund",

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce import handlers, ledger
+from operational_api.commerce import handlers
 from operational_api.commerce.models import (
     CheckoutSession,
     Dispute,
@@ -27,7 +27,7 @@ from operational_api.commerce.models import (
     SubscriptionChange,
 )
 from operational_api.commerce.providers.stripe import StripeProvider
-from operational_api.commerce.service import checkout
+from operational_api.commerce.service import checkout, journals
 from operational_api.commerce.settings import StripeSettings
 from operational_api.core.models import InboxMessage, OutboxEvent
 from tests.factories import LONG_AGO, make_plan
@@ -141,7 +141,7 @@ class Shop:
 
     def balances(self) -> dict[str, int]:
         """Ledger balances of this test; one currency."""
-        return {account: total for (account, _), total in ledger.balances(self.session).items() if total}
+        return {account: total for (account, _), total in journals.balances(self.session).items() if total}
 
     def state(self) -> dict[str, Any]:
         """All that the customer's life with us came to, without ids: equal states compare equal."""

@@ -7,13 +7,12 @@ after a crash the same attempt is asked about and not made anew.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CollectionEnded, CollectionScheduled, PaymentCaptured, PaymentFailed
+from contracts.events.commerce import CollectionEnded, CollectionScheduled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.billing import dunning
@@ -23,7 +22,7 @@ from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPa
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.service import credit_notes, invoicing, memberships
 from operational_api.commerce.models import Customer, Invoice, Payment
-from operational_api.commerce.service import customers
+from operational_api.commerce.service import captures, customers
 from operational_api.core import paging
 from operational_api.core.outbox import publish
 from operational_api.core.policy import Resource, require
@@ -126,7 +125,7 @@ def _attempt(session: Session, collector: Collector, row: Collection, invoice: I
     )  # fmt: skip
     _note(payment, collector.charge(order), now)
     session.flush()
-    _announce(session, payment, now)
+    captures.announce(session, payment, at=now)
     return payment
 
 
@@ -134,23 +133,6 @@ def _note(payment: Payment, seen: Charged, now: datetime) -> None:
     payment.status, payment.provider_payment_id = seen.status, seen.payment_id
     payment.fee_minor, payment.failure_code = seen.fee_minor, seen.failure_code if seen.status == "failed" else None
     payment.captured_at = now if seen.status == "captured" else None
-
-
-def _announce(session: Session, payment: Payment, now: datetime) -> None:
-    facts: dict[str, Any] = {
-        "occurred_at": now, "payment_id": payment.id, "customer_id": payment.customer_id,
-        "amount_minor": payment.amount_minor, "currency": payment.currency,
-    }  # fmt: skip
-    if payment.status == "failed":
-        publish(session, PaymentFailed.model_validate(facts | {"failure_code": payment.failure_code}))
-    elif payment.status == "captured":
-        ledger.post(
-            session, kind="payment_captured", source_type="payment", source_id=payment.id,
-            customer_id=payment.customer_id, currency=payment.currency,
-            lines=ledger.payment_captured(amount_minor=payment.amount_minor, fee_minor=payment.fee_minor),
-            posted_at=now,
-        )  # fmt: skip
-        publish(session, PaymentCaptured.model_validate(facts))
 
 
 def _wait(session: Session, row: Collection, invoice: Invoice, after: Dunning, verdict: Verdict, now: datetime) -> None:

@@ -12,6 +12,7 @@ from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCr
 from operational_api.commerce.billing.models import Collection, CreditNote
 from operational_api.commerce.billing.service import memberships, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
+from operational_api.commerce.service import journals
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -121,7 +122,7 @@ def _post(session: Session, row: CreditNote, now: datetime) -> None:
     lines = ledger.invoice_voided(
         subtotal_minor=row.amount_minor - row.tax_minor, tax_minor=row.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE
     )
-    ledger.post(
+    journals.post(
         session, kind="credited", source_type="credit_note", source_id=row.id, customer_id=row.customer_id,
         currency=row.currency, lines=lines, posted_at=now,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClos
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement, DeliveredSession
 from operational_api.commerce.billing.proration import split
 from operational_api.commerce.models import Customer, SessionPack
+from operational_api.commerce.service import journals
 from operational_api.core import audit, paging
 from operational_api.core.outbox import publish
 
@@ -103,7 +104,7 @@ def _recognise(session: Session, pack: SessionPack, booking_id: UUID, now: datet
         session.execute(
             update(DeliveredSession).where(DeliveredSession.booking_id == booking_id).values(revenue_minor=part)
         )
-        ledger.post(
+        journals.post(
             session, kind="pack_earned", source_type="booking", source_id=booking_id, customer_id=pack.customer_id,
             currency=pack.currency, lines=ledger.pack_earned(amount_minor=part), posted_at=now,
         )  # fmt: skip
@@ -127,7 +128,7 @@ def earn_expired(session: Session, now: datetime, *, limit: int = 500) -> int:
     for pack in packs:
         left = (pack.net_minor or 0) - pack.recognised_minor
         pack.recognised_minor += left
-        ledger.post(
+        journals.post(
             session, kind="pack_expired", source_type="session_pack", source_id=pack.id, customer_id=pack.customer_id,
             currency=pack.currency or "EUR", lines=ledger.pack_earned(amount_minor=left), posted_at=now,
         )  # fmt: skip
@@ -254,7 +255,7 @@ def close(
             .values(statement_id=row.id)
             .execution_options(synchronize_session=False)
         )  # fmt: skip
-        ledger.post(
+        journals.post(
             session, kind="commission_earned", source_type="commission_statement", source_id=row.id, customer_id=None,
             currency=row.currency, lines=ledger.commission_earned(amount_minor=row.total_minor), posted_at=now,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers
 from operational_api.commerce.models import Customer, Invoice, Subscription
+from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
 
 
@@ -135,7 +136,7 @@ def write_lines(session: Session, invoice: Invoice, lines: Sequence[Item]) -> No
 
 def post(session: Session, invoice: Invoice, kind: str, lines: Sequence[ledger.Line], at: datetime) -> None:
     """Write a journal about an invoice."""
-    ledger.post(
+    journals.post(
         session, kind=kind, source_type="invoice", source_id=invoice.id, customer_id=invoice.customer_id,
         currency=invoice.currency, lines=lines, posted_at=at,
     )  # fmt: skip

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce import ledger
 from operational_api.commerce.billing.collectors import Charge, Charged
 from operational_api.commerce.billing.models import Collection, InvoiceLine
 from operational_api.commerce.billing.service import collection, memberships
@@ -24,6 +23,7 @@ from operational_api.commerce.models import (
     Subscription,
     SubscriptionChange,
 )
+from operational_api.commerce.service import journals
 from operational_api.core.models import OutboxEvent
 from tests.factories import LONG_AGO, make_account, make_plan
 
@@ -123,7 +123,7 @@ class Studio:
         return Counter(self.session.scalars(select(OutboxEvent.type)))
 
     def balances(self) -> dict[str, int]:
-        return {account: total for (account, _), total in ledger.balances(self.session).items() if total}
+        return {account: total for (account, _), total in journals.balances(self.session).items() if total}
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""What a finished attempt to collect means: one journal and one event for money that came, one event for a no.
+
+The provider's webhook and our own collection both end here, so that the event, the ledger and the row say the same.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import PaymentCaptured, PaymentFailed
+from operational_api.commerce import ledger
+from operational_api.commerce.models import Payment
+from operational_api.commerce.service import journals
+from operational_api.core.outbox import publish
+
+
+def announce(session: Session, payment: Payment, *, at: datetime) -> None:
+    """Post and tell what came of an attempt; one that is pending or unknown says nothing yet."""
+    facts: dict[str, Any] = {
+        "occurred_at": at, "payment_id": payment.id, "customer_id": payment.customer_id,
+        "amount_minor": payment.amount_minor, "currency": payment.currency,
+    }  # fmt: skip
+    if payment.status == "failed":
+        publish(session, PaymentFailed(**facts, failure_code=payment.failure_code))
+    elif payment.status == "captured":
+        journals.post(
+            session, kind="payment_captured", source_type="payment", source_id=payment.id,
+            customer_id=payment.customer_id, currency=payment.currency,
+            lines=ledger.payment_captured(
+                amount_minor=payment.amount_minor, fee_minor=payment.fee_minor,
+                balance=ledger.balance_at(payment.provider),
+            ),
+            posted_at=at,
+        )  # fmt: skip
+        publish(
+            session,
+            PaymentCaptured(
+                **facts, invoice_id=payment.invoice_id, provider=payment.provider,
+                provider_payment_id=payment.provider_payment_id, fee_minor=payment.fee_minor,
+            ),
+        )  # fmt: skip
