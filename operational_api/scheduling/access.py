@@ -45,6 +45,19 @@ def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: st
     return slot
 
 
+def reach_new_slot(session: Session, principal: Principal, slot_id: UUID, booking: Booking) -> Slot:
+    """The slot that a booking is to be moved to: a customer's choice is free, a coach's is among their own, and a front
+    desk's at its studios."""
+    slot = session.get(Slot, slot_id)
+    if slot is None:
+        raise SlotNotFound
+    about = Resource(
+        "Slot", slot.id, customer_id=booking.customer_id, coach_id=slot.coach_id, location_id=slot.location_id
+    )
+    require(posted(session, principal), "scheduling.reschedule_booking", about, missing=SlotNotFound)
+    return slot
+
+
 def reach_calendar(session: Session, principal: Principal, coach_id: UUID | None, action: str) -> UUID:
     """The coach whose working hours are meant: the one named, or the coach who asks."""
     wanted, who = coach_id or principal.account_id, posted(session, principal)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from operational_api.core.policy import is_allowed
@@ -55,11 +55,21 @@ def session_facts(session: Session, booking_id: UUID) -> SessionFacts | None:
     return SessionFacts(*row) if row else None
 
 
-def next_session(session: Session, customer_id: UUID, now: datetime) -> SessionFacts | None:
-    """The customer's next booked session, or None."""
-    query = _facts().where(Booking.customer_id == customer_id, Booking.status == "booked", Booking.starts_at > now)
-    row = session.execute(query.order_by(Booking.starts_at).limit(1)).one_or_none()
-    return SessionFacts(*row) if row else None
+def next_session(
+    session: Session, customer_id: UUID, now: datetime, *, seen_by: Principal | None = None
+) -> SessionFacts | None:
+    """The customer's next booked session, or None.
+
+    Args:
+        seen_by: Who asks. A front desk that is kept to studios is told of sessions there only.
+    """
+    return next_sessions(session, [customer_id], now, seen_by=seen_by).get(customer_id)
+
+
+def _seen(session: Session, principal: Principal | None) -> list[ColumnElement[bool]]:
+    """Which sessions somebody may be told of, inside a query over slots."""
+    locations = access.posted(session, principal).locations if principal else None
+    return [] if locations is None else [Slot.location_id.in_(locations)]
 
 
 def coach_names(session: Session, coach_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -74,11 +84,15 @@ def all_coaches(session: Session) -> dict[UUID, str]:
         Coach.display_name, Coach.id))}  # fmt: skip
 
 
-def next_sessions(session: Session, customer_ids: Iterable[UUID], now: datetime) -> dict[UUID, SessionFacts]:
-    """The next booked session of many customers in one query. Who has none is not in the answer."""
+def next_sessions(
+    session: Session, customer_ids: Iterable[UUID], now: datetime, *, seen_by: Principal | None = None
+) -> dict[UUID, SessionFacts]:
+    """The next booked session of many customers in one query. Who has none is not in the answer; `seen_by` as in
+    `next_session`."""
     query = (
         _facts()
         .where(Booking.customer_id.in_(list(customer_ids)), Booking.status == "booked", Booking.starts_at > now)
+        .where(*_seen(session, seen_by))
         .distinct(Booking.customer_id)
         .order_by(Booking.customer_id, Booking.starts_at)
     )
@@ -224,14 +238,16 @@ class LateFee:
     currency: str
 
 
-def late_fees(session: Session, customer_id: UUID, *, limit: int) -> list[LateFee]:
-    """A customer's newest fees that were not waived. The caller decides who may ask."""
+def late_fees(session: Session, principal: Principal, customer_id: UUID, *, limit: int) -> list[LateFee]:
+    """A customer's newest fees that were not waived, at the studios that who asks works at. The caller decides who may
+    ask at all."""
     columns = (
         Booking.id, Booking.starts_at, Booking.late_fee_due_at, Booking.late_fee_minor, Booking.late_fee_currency,
     )  # fmt: skip
     rows = session.execute(
         select(*columns)
-        .where(Booking.customer_id == customer_id, Booking.status == "late_cancelled")
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(Booking.customer_id == customer_id, Booking.status == "late_cancelled", *_seen(session, principal))
         .where(Booking.late_fee_due_at.is_not(None), Booking.late_fee_waived_at.is_(None))
         .order_by(Booking.starts_at.desc())
         .limit(limit)

@@ -191,8 +191,9 @@ def reschedule_booking(
     """Move a booking to another session in one step. The answer is the new booking."""
     now = _now()
     booking = access.reach_booking(session, principal, booking_id, "scheduling.reschedule_booking")
+    slot = access.reach_new_slot(session, principal, body.slot_id, booking)
     moved = moves.reschedule_booking(
-        session, booking_id=booking.id, slot_id=body.slot_id, now=now, by=moves.Mover.of(principal)
+        session, booking_id=booking.id, slot_id=slot.id, now=now, by=moves.Mover.of(principal)
     )
     return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
 
