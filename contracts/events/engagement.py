@@ -14,6 +14,25 @@ class LeadCaptured(Event):
     source: str
 
 
+class LeadConverted(Event):
+    """A lead has an account now, with the address that they left."""
+
+    type: ClassVar[str] = "engagement.lead_converted"
+    aggregate: ClassVar[str] = "lead_id"
+    lead_id: UUID
+    customer_id: UUID
+
+
+class LeadChanged(Event):
+    """Something of a lead's is another now; `changed` names what. `by` is the system that said so, e.g. hubspot."""
+
+    type: ClassVar[str] = "engagement.lead_changed"
+    aggregate: ClassVar[str] = "lead_id"
+    lead_id: UUID
+    changed: tuple[str, ...]
+    by: str
+
+
 class MessageSent(Event):
     """`kind` is chat, nudge or system."""
 

@@ -45,13 +45,18 @@ def fold(facts: Iterable[Fact]) -> list[Standing]:
     ordered = sorted({fact.id: fact for fact in facts}.values(), key=lambda one: (one.at, _order(one), one.id))
     stages: list[Standing] = []
     has_churned, before_risk = False, "active"
+    is_paused_trial = False
     for fact in ordered:
         now = stages[-1].stage if stages else None
         after = _after(now, fact.kind, has_churned=has_churned, before_risk=before_risk)
+        if fact.kind == "membership_resumed" and after is not None and is_paused_trial:
+            after = "trial"
         if after is None or after == now:
             continue
         if after == "at_risk":
             before_risk = now or "active"
+        if after == "paused":
+            is_paused_trial = now == "trial" or (now == "at_risk" and before_risk == "trial")
         has_churned = has_churned or after == "churned"
         stages.append(Standing(after, fact.at))
     return stages

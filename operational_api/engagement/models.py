@@ -14,14 +14,16 @@ SCHEMA = {"schema": "engagement"}
 
 
 class Lead(Base):
-    """Somebody interested, not yet an account. `source` is where they came from."""
+    """Somebody interested, not yet an account. `source` is where they came from, `owner` who sells to them (a name)."""
 
     __tablename__ = "leads"
-    __table_args__ = (SCHEMA,)
+    __table_args__ = (Index("ix_leads_email", text("lower(email)")), SCHEMA)
     id: Mapped[Id]
     name: Mapped[str]
     email: Mapped[str]
     source: Mapped[str] = mapped_column(String(30))
+    phone: Mapped[str | None] = mapped_column(String(40))
+    owner: Mapped[str | None] = mapped_column(String(200))
     location_id: Mapped[UUID | None]
     customer_id: Mapped[UUID | None] = mapped_column(index=True)
     created_at: Mapped[RequiredTime]

@@ -17,15 +17,18 @@ from operational_api.engagement.schemas import (
     PreferencesWrite,
     ReadReceipt,
 )
-from operational_api.engagement.service import messages, preferences, threads
+from operational_api.engagement.service import messages, people, preferences, threads
+from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
+from operational_api.engagement.service.leads import amend_lead
 from operational_api.engagement.service.messages import unread_count
+from operational_api.engagement.service.people import CrmPerson
 from operational_api.engagement.service.preferences import customers_without_nudges
 
 __all__ = [
-    "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "customers_without_nudges", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "send_message",
-    "set_preferences", "unread_count", "write_message",
+    "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
+    "amend_lead", "crm_people", "customers_without_nudges", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "send_message",
+    "set_preferences", "staff", "unread_count", "write_message",
 ]  # fmt: skip
 
 
@@ -86,3 +89,13 @@ def set_preferences(
     """Change what the customer who asks allows."""
     row = preferences.set_preferences(session, customer_id=account_id_of(principal), **body.model_dump(), now=now)
     return PreferencesRead.of(row)
+
+
+def staff(session: Session, role: str) -> list[Contact]:
+    """Everybody of a role of the business's own, to write to."""
+    return contacts_of_role(session, role)
+
+
+def crm_people(session: Session, person_ids: Iterable[UUID]) -> dict[UUID, CrmPerson]:
+    """What a CRM may know of people, by the id that was asked for: a lead's or a customer's. Unknown ids are absent."""
+    return people.crm_people(session, set(person_ids))

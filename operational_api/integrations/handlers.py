@@ -1,10 +1,14 @@
-"""What integrations do in the worker: forget what a customer no longer lets us keep."""
+"""What integrations do in the worker: forget what a customer no longer lets us keep, queue webhooks of ours."""
+
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from operational_api.compliance import public as compliance
+from operational_api.integrations.outgoing.catalogue import KINDS
+from operational_api.integrations.outgoing.service import deliveries
 from operational_api.integrations.service import payloads
 
 
@@ -15,4 +19,10 @@ def forget_withdrawn(session: Session, event: Event) -> None:
         payloads.forget(session, customer_id=event.customer_id, data_kind=event.data_kind)
 
 
-HANDLERS = {ConsentChanged.type: [forget_withdrawn]}
+def queue_webhooks(session: Session, event: Event) -> None:
+    """Have every endpoint get it that listens to such events."""
+    deliveries.queue(session, event, datetime.now(UTC))
+
+
+PERIODIC = [("integrations.forget_deliveries", timedelta(minutes=10), deliveries.forget_old)]
+HANDLERS = {ConsentChanged.type: [forget_withdrawn], **{kind: [queue_webhooks] for kind in KINDS}}

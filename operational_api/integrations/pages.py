@@ -1,4 +1,7 @@
-"""The page /devices: a customer's watches, rings and scales, connecting and disconnecting them, workout files."""
+"""The page /devices: a customer's watches, rings and scales, connecting and disconnecting them, workout files.
+
+The staff's page /staff/webhooks is `outgoing.pages`.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,13 +16,19 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
 from operational_api.integrations.errors import UnreadableFile
 from operational_api.integrations.providers.terra import Terra
-from operational_api.integrations.router import MaybeSealer, Settings
+from operational_api.integrations.outgoing import pages as outgoing
+from operational_api.integrations.provided import Settings
+from operational_api.integrations.router import MaybeSealer
 from operational_api.integrations.service import connectors, files, links
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter()
-NAV = [NavItem("Devices", "/devices", "integrations.link_wearables", order=80, icon="device", place="account")]
+router.include_router(outgoing.router)
+NAV = [
+    NavItem("Devices", "/devices", "integrations.link_wearables", order=80, icon="device", place="account"),
+    *outgoing.NAV,
+]
 ENDED = {
     "by_customer": "You disconnected it",
     "access_revoked": "You took our access back at the maker",

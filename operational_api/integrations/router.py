@@ -14,6 +14,8 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.integrations.errors import ConnectorNotFound
+from operational_api.integrations.outgoing import router as outgoing
+from operational_api.integrations.provided import Settings
 from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.schemas import (
     AliveLink,
@@ -36,18 +38,6 @@ from operational_api.integrations.settings import IntegrationSettings
 
 router = APIRouter()
 api = APIRouter(prefix="/api/integrations", tags=["integrations"], route_class=IdempotentRoute)
-
-
-def integration_settings(request: Request) -> IntegrationSettings:
-    """This process's settings of providers; tests and other deployments put their own on the app."""
-    state = request.app.state
-    if not hasattr(state, "integration_settings"):
-        state.integration_settings = IntegrationSettings(public_url=state.settings.public_url)
-    found: IntegrationSettings = state.integration_settings
-    return found
-
-
-Settings = Annotated[IntegrationSettings, Depends(integration_settings)]
 
 
 def sealer_of(settings: Settings) -> Sealer | None:
@@ -284,3 +274,4 @@ def receive_terra_webhook(
 
 
 router.include_router(api)
+router.include_router(outgoing.router)

@@ -3,6 +3,8 @@
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.sealing import Sealer
+
 
 class IntegrationSettings(BaseSettings):
     """Environment with the prefix `PLYO_`; what is empty is not configured."""
@@ -21,10 +23,30 @@ class IntegrationSettings(BaseSettings):
     stripe_secret_key: SecretStr = SecretStr("")
     hubspot_api_base: str = "https://api.hubapi.com"
     hubspot_access_token: SecretStr = SecretStr("")
+    hubspot_client_secret: SecretStr = SecretStr("")
+    """Of the app, which signs HubSpot's webhooks with it; without it none is taken, and changes are found by polling."""
+    hubspot_requests_in_ten_seconds: int = 80
+    """Ours, of all processes; a private app may make 100, and the nightly reading of the data platform needs some."""
+    hubspot_sync: bool = True
+    """Whether contacts and deals are written there once the connector is connected."""
     momo_settlements_url: str = ""
     """Folder or bucket into which MoMo's settlement files are put, as fsspec names it."""
+    redis_url: SecretStr = SecretStr("")
+    """Where all processes count requests."""
+    session_secret: SecretStr = SecretStr("")
+    webhook_keys: SecretStr = SecretStr("")
+    """Seal the secrets that sign our webhooks (`contracts.sealing`), comma separated, the one that seals first. Without
+    any the session secret does: changing it then needs every endpoint's secret to be rotated."""
+    webhook_private_networks: str = ""
+    """Networks that endpoints may be in although they are not on the internet, comma separated; http is allowed there."""
 
     @property
     def signing_secrets(self) -> list[str]:
         """Terra's signing secrets that are valid now."""
         return [one.strip() for one in self.terra_signing_secrets.get_secret_value().split(",") if one.strip()]
+
+    @property
+    def webhook_sealer(self) -> Sealer | None:
+        """What seals the secrets of endpoints; None: no endpoint can be made."""
+        told = self.webhook_keys.get_secret_value() or self.session_secret.get_secret_value()
+        return Sealer.of(told) if told else None

@@ -16,6 +16,8 @@ def import_models() -> None:
     for name in CONTEXTS:
         import_module(f"operational_api.{name}.models")
     import_module("operational_api.commerce.billing.models")
+    import_module("operational_api.integrations.outgoing.models")
+    import_module("operational_api.integrations.crm.models")
 
 
 def config(url: str) -> Config:

@@ -59,5 +59,10 @@ def contact_by_email(session: Session, email: str) -> Contact | None:
 
 def all_customers(session: Session) -> list[Contact]:
     """Every customer with an account that is open."""
-    rows = session.execute(select(_contacts).where(_contacts.c.role == "customer").order_by(_contacts.c.account_id))
+    return contacts_of_role(session, "customer")
+
+
+def contacts_of_role(session: Session, role: str) -> list[Contact]:
+    """Everybody of a role with an account that is open."""
+    rows = session.execute(select(_contacts).where(_contacts.c.role == role).order_by(_contacts.c.account_id))
     return [Contact(**row._mapping) for row in rows]

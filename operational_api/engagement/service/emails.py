@@ -40,6 +40,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",
         "confirm_phone": "name",
+        "webhook_disabled": "name label reason path",
     }.items()
 }
 """Template name -> the values its context must have. `path` is a path of ours ("/verify-email?token=…"), times are

@@ -4,8 +4,6 @@ Each connection, also after a redirect, goes to an address that was looked up on
 a name that answers differently the second time leads nowhere.
 """
 
-import ipaddress
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import httpx
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
+from operational_api.core import egress
 from operational_api.scheduling.calendars.errors import (
     AddressNotAllowed,
     CalendarGone,
@@ -29,8 +28,6 @@ SECONDS = 10
 LONGEST_SECONDS = 30
 """For a whole file, however slowly it drips."""
 MOST_REDIRECTS = 3
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,12 @@ class Guard:
         allowed: Networks that may be although they are not on the internet, e.g. `10.2.0.0/16`; http is allowed there.
     """
 
-    allowed: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+    allowed: Sequence[egress.Network] = ()
 
     @classmethod
     def of(cls, setting: str) -> "Guard":
         """From a setting: networks, comma separated."""
-        return cls([ipaddress.ip_network(one.strip()) for one in setting.split(",") if one.strip()])
+        return cls(egress.networks_of(setting))
 
     def resolve(self, url: str) -> str:
         """The one IP address to connect to for a URL.
@@ -56,52 +53,11 @@ class Guard:
             CalendarUnreachable: there is no such host.
         """
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
+            return egress.resolve(url, self.allowed)
+        except egress.NotOutside as error:
             raise AddressNotAllowed from error
-        if parts.scheme not in ("https", "http") or not host or parts.username is not None:
-            raise AddressNotAllowed
-        try:
-            known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except egress.NoSuchHost as error:
             raise CalendarUnreachable("There is no server of that name.") from error
-        found = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in known]
-        inside = [one for one in found if any(one in network for network in self.allowed)]
-        if inside and len(inside) == len(found):
-            return str(found[0])
-        if not found or parts.scheme != "https" or not all(map(_is_public, found)):
-            raise AddressNotAllowed
-        return str(found[0])
-
-
-def _is_public(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        hidden = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if hidden is not None:
-            return _is_public(hidden)
-    return address.is_global and not address.is_multicast
-
-
-class PinnedTransport(httpx.BaseTransport):
-    """httpx's transport, connecting to the judged address and still speaking to the host by name."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard, self._inner = guard, httpx.HTTPTransport()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """One request."""
-        host = request.url.host
-        address = self._guard.resolve(str(request.url))
-        request.url = request.url.copy_with(host=address)
-        request.extensions = dict(request.extensions) | {"sni_hostname": host}
-        return self._inner.handle_request(request)
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._inner.close()
 
 
 class PinnedAdapter(HTTPAdapter):
@@ -163,7 +119,7 @@ def fetch(url: str, guard: Guard, *, largest: int, etag: str = "") -> Fetched:
     if not url.lower().startswith(("https://", "http://")):
         raise AddressNotAllowed
     try:
-        with httpx.Client(transport=PinnedTransport(guard), timeout=SECONDS, trust_env=False) as client:
+        with httpx.Client(transport=egress.PinnedTransport(guard.resolve), timeout=SECONDS, trust_env=False) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 with client.stream("GET", url, headers=headers) as answer:
                     if not answer.has_redirect_location:

@@ -20,6 +20,7 @@ WAYS = {
     "/staff/commissions": "What coaches earned by their sessions, pay period by pay period.",
     "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
     "/staff/audit": "Who did what to whose data, when and why.",
+    "/staff/webhooks": "Which systems outside hear of what, and what became of each delivery.",
     "/coach/": "Your clients, calendar and messages.",
     "/admin/": "Numbers, automations and connectors.",
     "/dagster/": "Runs of the data platform.",

@@ -11,6 +11,7 @@ from contracts.events.identity import EmailVerified
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement.handlers import convert_lead
 from operational_api.engagement.models import Lead
+from operational_api.engagement.service.leads import amend_lead, capture_lead
 from tests.factories import make_account
 
 FORM = {"name": "Lea Lind", "email": "Lea@example.test", "source": "instagram"}
@@ -34,3 +35,24 @@ class TestCaptureLead:
         account = make_account(session, email="lea@example.test")
         convert_lead(session, EmailVerified(occurred_at=datetime.now(UTC), account_id=account.id))
         assert session.scalars(select(Lead.customer_id)).all() == [account.id]
+        convert_lead(session, EmailVerified(occurred_at=datetime.now(UTC), account_id=account.id))
+        told = session.scalars(select(OutboxEvent.type).order_by(OutboxEvent.position)).all()
+        assert told.count("engagement.lead_converted") == 1
+
+
+class TestAmendLead:
+    def test_takes_over_what_is_other_and_announces_that_alone(self, session: Session) -> None:
+        now = datetime.now(UTC)
+        lead = capture_lead(session, name="Lea", email="lea@example.test", source="web", location_id=None, now=now)
+        values = {"name": "Lea Lind", "source": "web", "phone": " +49 30 1 "}
+        assert amend_lead(session, lead.id, values, by="hubspot", now=now)
+        assert not amend_lead(session, lead.id, values, by="hubspot", now=now)
+        assert (lead.name, lead.phone) == ("Lea Lind", "+49 30 1")
+        told = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.lead_changed")).all()
+        assert [(one.payload["changed"], one.payload["by"]) for one in told] == [(["name", "phone"], "hubspot")]
+
+    def test_never_takes_a_name_away(self, session: Session) -> None:
+        now = datetime.now(UTC)
+        lead = capture_lead(session, name="Lea", email="lea@example.test", source="web", location_id=None, now=now)
+        assert not amend_lead(session, lead.id, {"name": " ", "source": None}, by="hubspot", now=now)
+        assert (lead.name, lead.source) == ("Lea", "web")

@@ -47,6 +47,12 @@ class TestFold:
             (["membership_started", "membership_paused", "membership_resumed"], ["active", "paused", "active"]),
             (["membership_started", "became_at_risk", "recovered"], ["active", "at_risk", "active"]),
             (["trial_started", "became_at_risk", "recovered"], ["trial", "at_risk", "trial"]),
+            (["trial_started", "membership_paused", "membership_resumed"], ["trial", "paused", "trial"]),
+            (
+                ["trial_started", "membership_paused", "membership_started", "membership_paused",
+                 "membership_resumed"],
+                ["trial", "paused", "active", "paused", "active"],
+            ),
             (
                 ["membership_started", "became_at_risk", "membership_ended", "membership_started", "membership_paused",
                  "membership_resumed"],

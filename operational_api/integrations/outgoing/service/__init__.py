@@ -1,0 +1,1 @@
+"""Rules of outgoing webhooks, one module a noun."""
