@@ -27,8 +27,8 @@ from operational_api.engagement.service.preferences import customers_without_nud
 
 __all__ = [
     "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "amend_lead", "crm_people", "customers_without_nudges", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "send_message",
-    "set_preferences", "staff", "unread_count", "write_message",
+    "amend_lead", "crm_people", "customers_without_nudges", "mark_thread_read", "may_nudge",
+    "nudge_refusals", "queue_email", "send_message", "set_preferences", "staff", "unread_count", "write_message",
 ]  # fmt: skip
 
 

@@ -13,12 +13,14 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.integrations.crm import hooks
 from operational_api.integrations.errors import ConnectorNotFound
 from operational_api.integrations.outgoing import router as outgoing
 from operational_api.integrations.provided import Settings
 from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.schemas import (
     AliveLink,
+    ChangesRead,
     ConnectorRead,
     FileRead,
     LinkCreate,
@@ -271,6 +273,27 @@ def receive_terra_webhook(
         now=_now(),
     )
     return WebhookRead(is_new=receipt.is_new)
+
+
+@router.post("/webhooks/hubspot", tags=["webhooks"], dependencies=[Allowed("integrations.receive_webhook")])
+def receive_hubspot_webhook(
+    body: Annotated[bytes, Depends(raw_body)],
+    session: DbSession,
+    settings: Settings,
+    x_hubspot_signature_v3: Annotated[str | None, Header()] = None,
+    x_hubspot_request_timestamp: Annotated[str | None, Header()] = None,
+) -> ChangesRead:
+    """Hear which contacts changed. Answered 200 also where that was our own doing."""
+    now = _now()
+    hooks.verify(
+        body,
+        url=f"{settings.public_url}/webhooks/hubspot",
+        signature=x_hubspot_signature_v3,
+        timestamp=x_hubspot_request_timestamp,
+        secret=settings.hubspot_client_secret.get_secret_value(),
+        now=now,
+    )
+    return ChangesRead(marked=hooks.receive(session, body, now))
 
 
 router.include_router(api)

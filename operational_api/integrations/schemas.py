@@ -185,3 +185,9 @@ class WebhookRead(BaseModel):
     """False: this delivery came before."""
 
     is_new: bool
+
+
+class ChangesRead(BaseModel):
+    """How many people of ours are to be looked at again because of a webhook."""
+
+    marked: int

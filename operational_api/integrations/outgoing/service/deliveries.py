@@ -102,9 +102,7 @@ def queue_again(
         "state": "waiting", "attempts": 0, "next_attempt_at": now, "done_at": None, "last_problem": None,
         "replay_id": replay_id,
     }  # fmt: skip
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["endpoint_id", "event_id"], set_=again), rows
-    )
+    session.execute(statement.on_conflict_do_update(index_elements=["endpoint_id", "event_id"], set_=again), rows)
 
 
 def queue_test(session: Session, endpoint_id: UUID, *, admin_id: UUID, now: datetime) -> WebhookDelivery:
@@ -227,9 +225,10 @@ def note(session: Session, delivery_id: UUID, answer: Answer, *, attempt: int, n
     """
     owner = select(WebhookDelivery.endpoint_id).where(WebhookDelivery.id == delivery_id).scalar_subquery()
     place = session.scalar(
-        select(WebhookEndpoint).where(WebhookEndpoint.id == owner).with_for_update().execution_options(
-            populate_existing=True
-        )
+        select(WebhookEndpoint)
+        .where(WebhookEndpoint.id == owner)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     row = session.get(WebhookDelivery, delivery_id, with_for_update=True, populate_existing=True)
     if row is None or place is None:
@@ -348,9 +347,7 @@ def counts(session: Session) -> dict[UUID, dict[str, int]]:
 
 def forget_old(session: Session, now: datetime) -> None:
     """Drop what was done with long ago. For the worker; a thousand at a time."""
-    old = (
-        select(WebhookDelivery.id).where(WebhookDelivery.done_at < now - KEPT).limit(_AT_ONCE).scalar_subquery()
-    )
+    old = select(WebhookDelivery.id).where(WebhookDelivery.done_at < now - KEPT).limit(_AT_ONCE).scalar_subquery()
     session.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(old)))
 
 

@@ -1,4 +1,4 @@
-"""Endpoints as admins set them: where, of what, paused or not, and what signs. Every change is announced and audited."""
+"""Endpoints as admins set them: where, of what, paused or not, what signs. Changes are announced and audited."""
 
 import base64
 import secrets
@@ -156,9 +156,7 @@ def disable(session: Session, row: WebhookEndpoint, *, reason: str, now: datetim
     since = row.failing_since or now
     row.state, row.disabled_reason, row.changed_at = "disabled", reason, now
     session.flush()
-    publish(
-        session, WebhookEndpointDisabled(occurred_at=now, endpoint_id=row.id, reason=reason, failing_since=since)
-    )
+    publish(session, WebhookEndpointDisabled(occurred_at=now, endpoint_id=row.id, reason=reason, failing_since=since))
     audit.record(
         session, "integrations.manage_webhooks", "WebhookEndpoint", row.id, purpose="operations",
         details={"change": "disabled", "reason": reason}, now=now,
@@ -168,7 +166,9 @@ def disable(session: Session, row: WebhookEndpoint, *, reason: str, now: datetim
         engagement.queue_email(
             session, dedupe_key=f"webhook_disabled:{row.id}:{now.isoformat()}:{admin.account_id}",
             recipient=admin.email, template="webhook_disabled",
-            context={"name": admin.first_name, "label": row.label, "reason": reason, "path": f"/staff/webhooks/{row.id}"},
+            context={
+                "name": admin.first_name, "label": row.label, "reason": reason, "path": f"/staff/webhooks/{row.id}",
+            },
             now=now,
         )  # fmt: skip
 

@@ -208,7 +208,13 @@ class TestEndpoints:
         assert session.scalars(select(WebhookAttempt.problem)).all() == ["It answered 307: we follow no redirect"]
 
     def test_whose_name_leads_inside_by_now_are_not_connected_to(
-        self, session: Session, endpoint: WebhookEndpoint, listener: Listener, clock: Clock, pay: Pay, sender: WebhookSender
+        self,
+        session: Session,
+        endpoint: WebhookEndpoint,
+        listener: Listener,
+        clock: Clock,
+        pay: Pay,
+        sender: WebhookSender,
     ) -> None:
         """It was judged when it was made; each connection is judged again."""
         sender._allowed = []
