@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.models import Lead, LifecycleStage
-from operational_api.engagement.service.contacts import contacts
+from operational_api.engagement.service.contacts import all_customers, contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,9 @@ def crm_people(session: Session, person_ids: Collection[UUID]) -> dict[UUID, Crm
                 stages.get(lead.id, "lead"),
             )  # fmt: skip
     return found
+
+
+def crm_person_ids(session: Session) -> list[UUID]:
+    """Leads who wait, and customers."""
+    waiting = session.scalars(select(Lead.id).where(Lead.converted_at.is_(None), Lead.lost_at.is_(None))).all()
+    return [*waiting, *(one.account_id for one in all_customers(session))]

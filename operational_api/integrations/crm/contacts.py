@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.engagement import public as engagement
 from operational_api.engagement.public import CrmPerson
 from operational_api.integrations.crm.hubspot import SOURCE, STAGE, Contact, Properties
 from operational_api.integrations.crm.merging import LIFECYCLE_OF
@@ -60,13 +61,14 @@ def mark_known(session: Session, contact_ids: Collection[str], now: datetime) ->
 
 
 def mark_all(session: Session, now: datetime) -> None:
-    """Look at everybody again."""
+    """Look at everybody: whom it knows already, and every lead and customer of ours."""
     session.execute(
         update(CrmContact)
         .where(CrmContact.provider == PROVIDER)
         .values(due_at=now, marks=CrmContact.marks + 1, attempts=0)
         .execution_options(synchronize_session=False)
     )
+    mark(session, engagement.crm_person_ids(session), now)
 
 
 def convert(session: Session, *, lead_id: UUID, customer_id: UUID, now: datetime) -> None:

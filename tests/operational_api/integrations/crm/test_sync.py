@@ -22,7 +22,7 @@ from operational_api.core.models import OutboxEvent
 from operational_api.core.rate_limit import Limiter
 from operational_api.engagement.models import Lead
 from operational_api.engagement.service.leads import capture_lead, convert_leads
-from operational_api.integrations.crm import deals
+from operational_api.integrations.crm import deals, standing
 from operational_api.integrations.crm.models import CrmContact, CrmDeal
 from operational_api.integrations.crm.sync import CrmWorker
 from operational_api.integrations.handlers import CRM
@@ -206,6 +206,21 @@ class TestOut:
         drain(worker)
         assert [one["archived"] for one in crm.store.objects["contacts"].values()] == [True]
         assert session.scalars(select(CrmContact)).all() == []
+
+
+class TestConnecting:
+    def test_brings_everybody_who_was_there_before_and_says_so(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        """Nothing was marked: the events were long ago."""
+        make_account(session, email="mia@example.test", display_name="Mia Maier")
+        capture_lead(session, name="Lea", email="lea@example.test", source="web", location_id=None, now=NOW)
+        drain(worker)
+        emails = {one["properties"]["email"] for one in crm.store.objects["contacts"].values()}
+        assert {"mia@example.test", "lea@example.test"} <= emails
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert (told["rows"], told["problem"], told["cursor"]) == (len(emails), None, "all as it should be")
 
 
 class TestIn:
