@@ -5,7 +5,7 @@ change, in whatever order and however often it is heard, and causes no write eit
 when we died (`pending`) is ours as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -68,14 +68,14 @@ def merge(
     rules: Mapping[str, Rule],
     known_ours: Values | None = None,
     known_theirs: Values | None = None,
-    pending: Values | None = None,
+    pending: Mapping[str, Collection[str | None]] | None = None,
 ) -> Merged:
     """Bring both sides together.
 
     Args:
         ours: What we say; a field that is not in it is not ours to say, and is left alone.
         known_ours, known_theirs: What each side said when they last agreed; None: they never have.
-        pending: What we were about to write there since; it may have arrived.
+        pending: What we were about to write there since, each time; it may have arrived.
     """
     to_us: dict[str, str | None] = {}
     to_them: dict[str, str | None] = {}
@@ -87,9 +87,8 @@ def merge(
         has_met = known_ours is not None and known_theirs is not None and field in known_ours
         i_changed = not has_met or mine != (known_ours or {}).get(field)
         you_changed = not has_met or yours != (known_theirs or {}).get(field)
-        if field in pending and yours == pending[field]:
-            you_changed = False  # it was us
-            i_changed = mine != pending[field]
+        if field in pending and yours in pending[field]:
+            i_changed, you_changed = mine != yours, False  # it was us
         if mine == yours or not (i_changed or you_changed):
             continue
         if _goes_out(rule, mine, yours, i_changed=i_changed, you_changed=you_changed, has_met=has_met):

@@ -25,6 +25,6 @@ def stream(session: Session, now: datetime) -> dict[str, Any] | None:
         "stream": STREAM,
         "rows": session.scalar(known) or 0,
         "cursor": f"{waiting} waiting" if waiting else "all as it should be",
-        "problem": f"{wrong[0].person_id}: {wrong[0].problem}"[:500] if wrong else None,
+        "problem": state.problem or (f"{wrong[0].person_id}: {wrong[0].problem}"[:500] if wrong else None),
         "at": newest or state.next_poll_at,
     }

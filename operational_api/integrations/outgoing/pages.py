@@ -19,7 +19,7 @@ from operational_api.integrations.errors import NoSuchSpan
 from operational_api.integrations.outgoing.catalogue import GROUPS, KINDS, TEST_KIND
 from operational_api.integrations.outgoing.router import MANAGE, READ, Networks, WebhookSealer, note_read
 from operational_api.integrations.outgoing.schemas import DeliveryState
-from operational_api.integrations.outgoing.service import deliveries, endpoints, replays
+from operational_api.integrations.outgoing.service import deliveries, endpoints, replays, signing
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render, time_zone
 
@@ -154,11 +154,11 @@ def _show(
         "secret": "",
         "typed": {},
     }
-    filtered = {"state": state, "kind": kind, "cursor": cursor}
+    filtered: dict[str, Any] = {"state": state, "kind": kind, "cursor": cursor}
     return render(
         request, "integrations/webhook_endpoint.html", row=row, found=rows, following=following, states=STATES,
         outcomes=OUTCOMES, words=_words, groups=_grouped(), replays=replays.of_endpoint(session, endpoint_id),
-        can_manage=can_manage, can_reveal=endpoints.can_reveal(session, endpoint_id, _now()),
+        can_manage=can_manage, can_reveal=signing.can_reveal(session, endpoint_id, _now()),
         counts=deliveries.counts(session).get(endpoint_id, {}), **(defaults | shown), **filtered,
         status_code=422 if shown.get("problem") or shown.get("span_problem") else 200,
     )  # fmt: skip

@@ -21,7 +21,7 @@ class Pair:
     theirs: dict[str, str | None] = field(default_factory=dict)
     known_ours: dict[str, str | None] | None = None
     known_theirs: dict[str, str | None] | None = None
-    pending: dict[str, str | None] = field(default_factory=dict)
+    pending: dict[str, list[str | None]] = field(default_factory=dict)
     writes: int = 0
 
     def sync(self, dies: str = "") -> None:
@@ -32,7 +32,8 @@ class Pair:
             pending=self.pending,
         )  # fmt: skip
         if merged.to_them:
-            self.pending = merged.to_them
+            for name, value in merged.to_them.items():
+                self.pending.setdefault(name, []).append(value)
             if dies == "before":
                 return
             self.theirs |= merged.to_them
@@ -90,7 +91,9 @@ class TestInterleavings:
                 pair.ours[what] = value
         pair.ours[rule] = "x"
         pair.sync(dies)
-        pair.ours[rule] = "newest"  # while a worker lies dead with "x" on its way
+        pair.ours[rule] = "y"  # while a worker lies dead with "x" on its way
+        pair.sync("before")
+        pair.ours[rule] = "newest"  # and the next one as well
         pair.sync()
         assert (pair.ours[rule], pair.theirs[rule]) == ("newest", "newest")
 

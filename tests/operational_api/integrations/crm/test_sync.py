@@ -324,6 +324,22 @@ class TestLimits:
         drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=11)))
         assert len(crm.store.objects["contacts"]) == 1
 
+    def test_a_token_that_it_refuses_is_said_and_asked_seldom(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        make_lead(session)
+        worker.run_due()
+        crm.fail(401)
+        drain(worker)
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert told["problem"].startswith("401")
+        later = make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=6))
+        drain(later)
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert (told["problem"], len(crm.store.objects["contacts"])) == (None, 1)
+
     def test_a_paused_connector_asks_nothing_and_goes_on_where_it_was(
         self, session: Session, crm: LocalHubSpot, worker: CrmWorker
     ) -> None:

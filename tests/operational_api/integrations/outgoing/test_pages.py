@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -118,9 +118,7 @@ class TestApi:
         for amount in range(6):
             clock.forward(minutes=1)
             pay(mia, amount)
-        session.execute(
-            WebhookDelivery.__table__.delete().where(WebhookDelivery.occurred_at > clock() - timedelta(minutes=2))
-        )
+        session.execute(delete(WebhookDelivery).where(WebhookDelivery.occurred_at > clock() - timedelta(minutes=2)))
         drain(sender)
         assert len(listener.taken) == 4
         span = {
