@@ -102,5 +102,5 @@ def crm_people(session: Session, person_ids: Iterable[UUID]) -> dict[UUID, CrmPe
 
 
 def crm_person_ids(session: Session) -> list[UUID]:
-    """Everybody whom a CRM may know: leads who wait, and customers."""
+    """Everybody whom a CRM may know: leads who wait, and customers with a stage."""
     return people.crm_person_ids(session)

@@ -31,8 +31,6 @@ def mark_person(session: Session, event: Event) -> None:
     """Something that a CRM knows of a person is another now; what it said itself is no news to it."""
     if isinstance(event, engagement.LeadChanged) and event.by == contacts.PROVIDER:
         return
-    if isinstance(event, identity.AccountRegistered) and event.role != "customer":
-        return
     if contacts.is_on(session):
         contacts.mark(session, [event.aggregate_id], datetime.now(UTC))
 
@@ -72,7 +70,7 @@ CRM = {
     engagement.LeadChanged.type: mark_person,
     engagement.LifecycleStageChanged.type: mark_person,
     engagement.LeadConverted.type: convert_contact,
-    identity.AccountRegistered.type: mark_person,
+    identity.EmailVerified.type: mark_person,
     identity.EmailChanged.type: mark_person,
     identity.AccountClosed.type: forget_contact,
     commerce.SubscriptionStarted.type: tell_sale,

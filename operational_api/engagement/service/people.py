@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.models import Lead, LifecycleStage
-from operational_api.engagement.service.contacts import all_customers, contacts
+from operational_api.engagement.service.contacts import contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def crm_people(session: Session, person_ids: Collection[UUID]) -> dict[UUID, Crm
 
 
 def crm_person_ids(session: Session) -> list[UUID]:
-    """Leads who wait, and customers."""
+    """Leads who wait, and customers with a stage. An address that nobody has confirmed yet is told to no CRM."""
     waiting = session.scalars(select(Lead.id).where(Lead.converted_at.is_(None), Lead.lost_at.is_(None))).all()
-    return [*waiting, *(one.account_id for one in all_customers(session))]
+    is_lead = select(Lead.id).where(Lead.id == LifecycleStage.person_id).exists()
+    return [*waiting, *session.scalars(select(LifecycleStage.person_id).where(~is_lead))]

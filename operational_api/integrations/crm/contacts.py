@@ -77,13 +77,15 @@ def convert(session: Session, *, lead_id: UUID, customer_id: UUID, now: datetime
         select(CrmContact).where(CrmContact.provider == PROVIDER, CrmContact.person_id == lead_id).with_for_update()
     )
     other = session.scalar(
-        select(CrmContact.id).where(CrmContact.provider == PROVIDER, CrmContact.person_id == customer_id)
+        select(CrmContact).where(CrmContact.provider == PROVIDER, CrmContact.person_id == customer_id).with_for_update()
     )
-    if row is not None and other is None:
+    if row is not None:
+        if other is not None:  # the one that is somebody there is kept
+            gone, row = (row, other) if row.contact_id is None else (other, row)
+            session.delete(gone)
+            session.flush()
         row.person_id = customer_id
         session.flush()
-    elif row is not None:
-        session.execute(delete(CrmContact).where(CrmContact.id == row.id))
     mark(session, [customer_id], now)
 
 

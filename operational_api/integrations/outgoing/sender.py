@@ -36,6 +36,8 @@ LONGEST_SECONDS = 15
 """Of one try, however slowly an answer drips."""
 HEAD_BYTES = 500
 MOST_REST = timedelta(hours=1)
+LOOKED = timedelta(seconds=1)
+"""Between looks at an endpoint of which everything that is due has to wait: the others' turn."""
 Clock = Callable[[], datetime]
 
 
@@ -109,7 +111,7 @@ class WebhookSender:
             transport.close()
             with self._sessions.begin() as session:
                 attempts.release(session, batch.endpoint_id, batch.leased_until)
-        return bool(batch.due)
+        return True
 
     def _take(self, sealer: Sealer) -> _Batch | None:
         now = self._clock()
@@ -124,6 +126,9 @@ class WebhookSender:
                 log.error("webhook_secret_unreadable", endpoint=str(row.id))
                 row.rest_until = now + MOST_REST
                 secrets, found = [], []
+            else:
+                if not found:  # what is due stands behind others
+                    row.rest_until = now + LOOKED
             return _Batch(row.id, row.url, row.leased_until, secrets, [_due(one) for one in found])
 
     def _post(self, transport: httpx.BaseTransport, batch: _Batch, due: _Due) -> Answer:

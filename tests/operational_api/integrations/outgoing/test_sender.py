@@ -137,6 +137,7 @@ class TestOrder:
         drain(sender)
         assert amounts(listener.taken) == [2]
         session.execute(text("update platform.inbox_messages set handled_at = now() where message_id = 'first'"))
+        clock.forward(seconds=2)
         drain(sender)
         assert amounts(listener.taken) == [2, 1]
 
