@@ -53,7 +53,8 @@ def take(session: Session, *, now: datetime, lease: timedelta, limit: int) -> li
     taken = [_of(row) for row in contacts.take_due(session, now=now, lease=lease, limit=limit)]
     known = engagement.crm_people(session, [one.person_id for one in taken])
     for one in taken:
-        if (person := known.get(one.person_id)) is not None:
+        person = known.get(one.person_id)
+        if person is not None and person.person_id == one.person_id:  # else a lead that is a customer by now
             one.ours = contacts.ours_of(person)
             one.is_customer, one.lead_id = person.is_customer, person.lead_id
     return taken

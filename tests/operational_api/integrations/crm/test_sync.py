@@ -136,7 +136,7 @@ class TestOut:
     def test_a_lead_with_an_account_stays_one_contact_and_its_name_is_the_accounts(
         self, session: Session, crm: LocalHubSpot, worker: CrmWorker
     ) -> None:
-        make_lead(session)
+        lead = make_lead(session)
         drain(worker)
         mia = make_account(session, email="lea@example.test", display_name="Lea Account")
         hear(session, identity.EmailVerified(occurred_at=NOW, account_id=mia.id))  # whichever is heard first
@@ -145,6 +145,9 @@ class TestOut:
         drain(worker)
         assert len(crm.store.objects["contacts"]) == 1
         assert contact_of(session, crm)["lastname"] == "Account"
+        late = facts.LifecycleStageChanged(occurred_at=NOW, person_id=lead.id, before=None, stage="lead", since=NOW)
+        hear(session, late)
+        drain(worker)
         crm.store.change("contacts", "501", lastname="Other")
         remark(session)
         drain(worker)
