@@ -28,6 +28,9 @@ from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.dispatch import Dispatcher
 from operational_api.engagement.sending import CHANNELS
 from operational_api.engagement.settings import ChannelSettings
+from operational_api.integrations.crm.sync import CrmWorker
+from operational_api.integrations.outgoing.sender import WebhookSender
+from operational_api.integrations.settings import IntegrationSettings
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
 
@@ -43,6 +46,8 @@ CONTEXTS = (
     "integrations",
     "gateway",
 )
+WEBHOOK_LOOPS = 2
+"""Endpoints that are sent to at the same time by this process: one that is slow has one of them at most."""
 
 
 class WorkerSettings(BaseSettings):
@@ -80,16 +85,20 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 8)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 8 + WEBHOOK_LOOPS)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
     dispatcher = Dispatcher(sessions, ChannelSettings())
+    outside = IntegrationSettings()
+    webhooks = WebhookSender(sessions, outside)
     jobs = PeriodicJobs(engine, sessions, modules)
     loops = [
         Loop("relay", lambda: relay_due(sessions, routes), wakes_on="outbox"),
         *(Loop(channel, partial(dispatcher.send_due, channel), wakes_on="emails") for channel in CHANNELS),
         Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
+        *(Loop(f"webhooks-{n}", webhooks.run_due) for n in range(WEBHOOK_LOOPS)),
+        Loop("crm", CrmWorker(sessions, outside).run_due),
         Loop("periodic", jobs.run_due),
         *(
             Loop(f"handlers-{n}", lambda: handle_next(sessions, routes.consumers, retry=retry), wakes_on="inbox")

@@ -84,6 +84,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
         "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
+        "PLYO_WEBHOOK_PRIVATE_NETWORKS": "127.0.0.0/8",  # so that a listener on this machine can be tried
         "PLYO_ANALYTICS_URL": local["analytics"],
         "PLYO_GRAPHQL_INTROSPECTION": "true",
     }

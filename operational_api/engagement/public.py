@@ -27,8 +27,8 @@ from operational_api.engagement.service.preferences import customers_without_nud
 
 __all__ = [
     "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "amend_lead", "crm_people", "customers_without_nudges", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "send_message",
-    "set_preferences", "staff", "unread_count", "write_message",
+    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "mark_thread_read", "may_nudge",
+    "nudge_refusals", "queue_email", "send_message", "set_preferences", "staff", "unread_count", "write_message",
 ]  # fmt: skip
 
 
@@ -99,3 +99,8 @@ def staff(session: Session, role: str) -> list[Contact]:
 def crm_people(session: Session, person_ids: Iterable[UUID]) -> dict[UUID, CrmPerson]:
     """What a CRM may know of people, by the id that was asked for: a lead's or a customer's. Unknown ids are absent."""
     return people.crm_people(session, set(person_ids))
+
+
+def crm_person_ids(session: Session) -> list[UUID]:
+    """Everybody whom a CRM may know: leads who wait, and customers with a stage."""
+    return people.crm_person_ids(session)

@@ -15,9 +15,9 @@ from operational_api.core.errors import DomainError
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
 from operational_api.integrations.errors import UnreadableFile
-from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.outgoing import pages as outgoing
 from operational_api.integrations.provided import Settings
+from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.router import MaybeSealer
 from operational_api.integrations.service import connectors, files, links
 from operational_api.web.navigation import NavItem

@@ -1,7 +1,7 @@
 """HTTP to the services of integrations and back: the admin's connectors, customers' devices, Terra's webhooks."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Header, Request, UploadFile
@@ -13,12 +13,14 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.integrations.crm import contacts, hooks, standing
 from operational_api.integrations.errors import ConnectorNotFound
 from operational_api.integrations.outgoing import router as outgoing
 from operational_api.integrations.provided import Settings
 from operational_api.integrations.providers.terra import Terra
 from operational_api.integrations.schemas import (
     AliveLink,
+    ChangesRead,
     ConnectorRead,
     FileRead,
     LinkCreate,
@@ -57,7 +59,13 @@ def _one(session: DbSession, settings: IntegrationSettings, name: str) -> Connec
     kind, known = connectors.kind_of(name), connectors.known(session)
     mine = {name: known[name]} if name in known else {}
     condition = runs.conditions(session, mine, now=_now()).get(name)
-    return ConnectorRead.of(kind, known.get(name), condition, kind.missing(settings))
+    return ConnectorRead.of(kind, known.get(name), condition, kind.missing(settings), _others(session, name))
+
+
+def _others(session: DbSession, name: str) -> list[dict[str, Any]]:
+    """Streams of a connector that the data platform does not pull."""
+    found = standing.stream(session, _now()) if name == contacts.PROVIDER else None
+    return [found] if found else []
 
 
 def _may(principal: CurrentPrincipal, action: str, name: str) -> None:
@@ -71,7 +79,7 @@ def list_connectors(principal: CurrentPrincipal, session: DbSession, settings: S
     known = connectors.known(session)
     conditions = runs.conditions(session, known, now=_now())
     items = [
-        ConnectorRead.of(kind, known.get(name), conditions.get(name), kind.missing(settings))
+        ConnectorRead.of(kind, known.get(name), conditions.get(name), kind.missing(settings), _others(session, name))
         for name, kind in connectors.KINDS.items()
     ]
     return Page(items=items)
@@ -271,6 +279,27 @@ def receive_terra_webhook(
         now=_now(),
     )
     return WebhookRead(is_new=receipt.is_new)
+
+
+@router.post("/webhooks/hubspot", tags=["webhooks"], dependencies=[Allowed("integrations.receive_webhook")])
+def receive_hubspot_webhook(
+    body: Annotated[bytes, Depends(raw_body)],
+    session: DbSession,
+    settings: Settings,
+    x_hubspot_signature_v3: Annotated[str | None, Header()] = None,
+    x_hubspot_request_timestamp: Annotated[str | None, Header()] = None,
+) -> ChangesRead:
+    """Hear which contacts changed. Answered 200 also where that was our own doing."""
+    now = _now()
+    hooks.verify(
+        body,
+        url=f"{settings.public_url}/webhooks/hubspot",
+        signature=x_hubspot_signature_v3,
+        timestamp=x_hubspot_request_timestamp,
+        secret=settings.hubspot_client_secret.get_secret_value(),
+        now=now,
+    )
+    return ChangesRead(marked=hooks.receive(session, body, now))
 
 
 router.include_router(api)

@@ -1,6 +1,6 @@
 """What crosses HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -93,9 +93,18 @@ class ConnectorRead(BaseModel):
 
     @classmethod
     def of(
-        cls, kind: Kind, row: Connector | None, condition: Condition | None, missing: Sequence[str]
+        cls,
+        kind: Kind,
+        row: Connector | None,
+        condition: Condition | None,
+        missing: Sequence[str],
+        others: Sequence[Mapping[str, Any]] = (),
     ) -> "ConnectorRead":
-        """From what there is; a connector that nobody ever connected has neither row nor condition."""
+        """From what there is; a connector that nobody ever connected has neither row nor condition.
+
+        Args:
+            others: Streams that are not pulled by the data platform.
+        """
         return cls.model_validate(
             {
                 "name": kind.name,
@@ -113,7 +122,7 @@ class ConnectorRead(BaseModel):
                 "last_run_at": condition and condition.last_run_at,
                 "last_success_at": condition and condition.last_success_at,
                 "failing_since": condition and condition.failing_since,
-                "streams": condition.streams if condition else [],
+                "streams": [*(condition.streams if condition else []), *others],
             }
         )
 
@@ -185,3 +194,9 @@ class WebhookRead(BaseModel):
     """False: this delivery came before."""
 
     is_new: bool
+
+
+class ChangesRead(BaseModel):
+    """How many people of ours are to be looked at again because of a webhook."""
+
+    marked: int

@@ -24,7 +24,7 @@ class IntegrationSettings(BaseSettings):
     hubspot_api_base: str = "https://api.hubapi.com"
     hubspot_access_token: SecretStr = SecretStr("")
     hubspot_client_secret: SecretStr = SecretStr("")
-    """Of the app, which signs HubSpot's webhooks with it; without it none is taken, and changes are found by polling."""
+    """Of the app, which signs HubSpot's webhooks; without it none is taken, and changes are found by polling."""
     hubspot_requests_in_ten_seconds: int = 80
     """Ours, of all processes; a private app may make 100, and the nightly reading of the data platform needs some."""
     hubspot_sync: bool = True
@@ -38,7 +38,7 @@ class IntegrationSettings(BaseSettings):
     """Seal the secrets that sign our webhooks (`contracts.sealing`), comma separated, the one that seals first. Without
     any the session secret does: changing it then needs every endpoint's secret to be rotated."""
     webhook_private_networks: str = ""
-    """Networks that endpoints may be in although they are not on the internet, comma separated; http is allowed there."""
+    """Networks that endpoints may be in although not on the internet, comma separated; http is allowed there."""
 
     @property
     def signing_secrets(self) -> list[str]:

@@ -140,6 +140,8 @@ ROLES_OF: dict[str, str] = {
     "commerce.read_invoice": "customer finance admin",
     "commerce.set_commission": "finance admin",
     "commerce.set_payer": "finance admin",
+    "integrations.read_webhooks": "admin",
+    "integrations.manage_webhooks": "admin",
 }
 
 
@@ -401,7 +403,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/integrations/connectors",
         "GET /api/integrations/connectors/{name}/runs",
     ),
-    "integrations.receive_webhook": ("POST /webhooks/terra",),
+    "integrations.receive_webhook": ("POST /webhooks/terra", "POST /webhooks/hubspot"),
     "integrations.resume": ("POST /api/integrations/connectors/{name}/resume",),
     "integrations.resync": ("POST /api/integrations/connectors/{name}/resync",),
     "integrations.revoke": ("POST /api/integrations/connectors/{name}/revoke",),
@@ -672,6 +674,34 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/commissions/rates",
     ),
     "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer",),
+    "integrations.read_webhooks": (
+        "GET /api/integrations/webhook-kinds",
+        "GET /api/integrations/webhook-endpoints",
+        "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
+        "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",
+        "GET /api/integrations/webhook-deliveries/{delivery_id}",
+        "GET /staff/webhooks",
+        "GET /staff/webhooks/{endpoint_id}",
+        "GET /staff/webhooks/deliveries/{delivery_id}",
+    ),
+    "integrations.manage_webhooks": (
+        "POST /api/integrations/webhook-endpoints",
+        "PUT /api/integrations/webhook-endpoints/{endpoint_id}",
+        "DELETE /api/integrations/webhook-endpoints/{endpoint_id}",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/pause",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/resume",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/rotation",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/secret",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/test",
+        "POST /api/integrations/webhook-endpoints/{endpoint_id}/replays",
+        "POST /api/integrations/webhook-deliveries/{delivery_id}/replay",
+        "POST /staff/webhooks",
+        "POST /staff/webhooks/{endpoint_id}",
+        "POST /staff/webhooks/{endpoint_id}/secret",
+        "POST /staff/webhooks/{endpoint_id}/replays",
+        "POST /staff/webhooks/{endpoint_id}/{action}",
+        "POST /staff/webhooks/deliveries/{delivery_id}/replay",
+    ),
 }
 """Every route, under the action that it must name."""
 
@@ -899,6 +929,20 @@ NOBODYS = {
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
     "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
     "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
+    # an endpoint and its deliveries are the business's
+    "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
+    "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",
+    "GET /api/integrations/webhook-deliveries/{delivery_id}", "GET /staff/webhooks/{endpoint_id}",
+    "GET /staff/webhooks/deliveries/{delivery_id}", "PUT /api/integrations/webhook-endpoints/{endpoint_id}",
+    "DELETE /api/integrations/webhook-endpoints/{endpoint_id}",
+    "POST /api/integrations/webhook-deliveries/{delivery_id}/replay",
+    *(
+        f"POST /api/integrations/webhook-endpoints/{{endpoint_id}}/{what}"
+        for what in ("pause", "resume", "rotation", "secret", "test", "replays")
+    ),
+    "POST /staff/webhooks/{endpoint_id}", "POST /staff/webhooks/{endpoint_id}/secret",
+    "POST /staff/webhooks/{endpoint_id}/replays", "POST /staff/webhooks/{endpoint_id}/{action}",
+    "POST /staff/webhooks/deliveries/{delivery_id}/replay",
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

@@ -68,3 +68,10 @@ def crm_people(session: Session, person_ids: Collection[UUID]) -> dict[UUID, Crm
                 stages.get(lead.id, "lead"),
             )  # fmt: skip
     return found
+
+
+def crm_person_ids(session: Session) -> list[UUID]:
+    """Leads who wait, and customers with a stage. An address that nobody has confirmed yet is told to no CRM."""
+    waiting = session.scalars(select(Lead.id).where(Lead.converted_at.is_(None), Lead.lost_at.is_(None))).all()
+    is_lead = select(Lead.id).where(Lead.id == LifecycleStage.person_id).exists()
+    return [*waiting, *session.scalars(select(LifecycleStage.person_id).where(~is_lead))]

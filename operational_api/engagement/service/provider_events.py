@@ -18,12 +18,15 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
+from contracts.events.engagement import ContactChoiceMade
 from operational_api.core import inbox, viewer
 from operational_api.core.models import InboxMessage
+from operational_api.core.outbox import publish
 from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent
 from operational_api.engagement.models import OutgoingMessage, Phone
-from operational_api.engagement.service import addresses, outgoing, threads
+from operational_api.engagement.sending import PURPOSES, Channel
+from operational_api.engagement.service import addresses, outgoing, preferences, threads
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
 
@@ -78,7 +81,7 @@ def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) ->
     event_id = str(event.get("sg_event_id", ""))[:200]
     if not event_id or not _once(session, "sendgrid", event_id, kind, now):
         return False
-    at = datetime.fromtimestamp(int(event.get("timestamp") or now.timestamp()), UTC)
+    at = _moment(event.get("timestamp"), now)
     row_id = _uuid(event.get("plyo_message_id"))
     if kind == "delivered" and row_id:
         outgoing.note_delivered(session, row_id, at)
@@ -95,7 +98,7 @@ def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) ->
 def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> None:
     """Somebody wrote to our number: STOP and START at once, anything else to their coach."""
     sid, sender, body = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "").strip()
-    channel = "whatsapp" if sender.startswith("whatsapp:") else "sms"
+    channel: Channel = "whatsapp" if sender.startswith("whatsapp:") else "sms"
     number = sender.removeprefix("whatsapp:")
     if not sid or not _once(session, "twilio", sid, channel, now):
         return
@@ -103,8 +106,13 @@ def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> No
         addresses.saw_whatsapp(session, number=number, now=now)
     word = body.upper().rstrip(".!")
     if word in STOP_WORDS:
+        is_new = addresses.suppression_of(session, channel=channel, address=number) != "stop"
         addresses.suppress(session, channel=channel, address=number, reason="stop", now=now)
+        if is_new:
+            _announce(session, number, channel, is_allowed=False, now=now)
     elif word in START_WORDS:
+        if addresses.suppression_of(session, channel=channel, address=number) == "stop":
+            _announce(session, number, channel, is_allowed=True, now=now)
         addresses.unsuppress(session, channel=channel, address=number, reason="stop")
         addresses.confirm_phone(session, number=number, now=now)
     elif body:
@@ -127,6 +135,22 @@ def take_status(session: Session, form: Mapping[str, str], *, now: datetime) -> 
         _note_undelivered(session, OutgoingMessage.id == row.id, f"carrier:{code}"[:40])
         if code.isdigit() and int(code) in BAD_NUMBERS:
             addresses.suppress(session, channel=row.channel, address=row.recipient, reason="bounce", now=now)
+
+
+def _announce(session: Session, number: str, channel: Channel, *, is_allowed: bool, now: datetime) -> None:
+    """A STOP takes back what a number's owners allow by this channel, a START gives it again: facts of each of them."""
+    owners = select(Phone.customer_id).where(Phone.number == number, Phone.confirmed_at.is_not(None))
+    for customer_id in session.scalars(owners).all():
+        wishes = preferences.wishes_of(session, customer_id, None)
+        for purpose in PURPOSES:
+            if wishes.allows(channel, purpose):
+                publish(
+                    session,
+                    ContactChoiceMade(
+                        occurred_at=now, customer_id=customer_id, channel=channel, purpose=purpose,
+                        is_allowed=is_allowed, source="stop",
+                    ),
+                )  # fmt: skip
 
 
 def _pass_on(session: Session, number: str, body: str, now: datetime) -> None:
@@ -160,6 +184,14 @@ def _once(session: Session, source: str, message_id: str, kind: str, now: dateti
         .execution_options(synchronize_session=False)
     )
     return True
+
+
+def _moment(told: object, now: datetime) -> datetime:
+    """Unix seconds; now where it is anything else: one odd event must not hold up its batch for ever."""
+    try:
+        return datetime.fromtimestamp(int(str(told)), UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
 
 
 def _uuid(value: object) -> UUID | None:

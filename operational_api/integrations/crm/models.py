@@ -66,7 +66,8 @@ class CrmDeal(Base):
 
 
 class CrmState(Base):
-    """How far one CRM is read: its changes up to `changed_until`. `rest_until`: it asked to be left alone.
+    """How far one CRM is read: its changes up to `changed_until`. Until `rest_until` it is left alone: it asked for it,
+    does not answer, or refuses us (`problem`).
 
     `resynced_for`: the connecting or resync for which everybody was looked at last.
     """
@@ -77,5 +78,6 @@ class CrmState(Base):
     changed_until: Mapped[datetime | None]
     next_poll_at: Mapped[RequiredTime]
     rest_until: Mapped[datetime | None]
+    problem: Mapped[str | None] = mapped_column(String(300))
     prepared_at: Mapped[datetime | None]
     resynced_for: Mapped[datetime | None]

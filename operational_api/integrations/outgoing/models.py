@@ -1,4 +1,4 @@
-"""Tables of outgoing webhooks, in the schema `integrations`. None of them is captured: secrets, answers of strangers."""
+"""Tables of outgoing webhooks, in the schema `integrations`. None is captured: secrets, answers of strangers."""
 
 from datetime import datetime
 from uuid import UUID

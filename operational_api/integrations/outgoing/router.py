@@ -88,9 +88,7 @@ def create_endpoint(
     body: EndpointWrite, admin_id: CurrentAccount, session: DbSession, sealer: WebhookSealer, networks: Networks
 ) -> EndpointRead:
     """Listen from now on. What signs is asked for apart, once."""
-    row = endpoints.create(
-        session, **body.model_dump(), admin_id=admin_id, allowed=networks, sealer=sealer, now=_now()
-    )
+    row = endpoints.create(session, **body.model_dump(), admin_id=admin_id, allowed=networks, sealer=sealer, now=_now())
     return _told(session, row)
 
 
@@ -99,9 +97,7 @@ def edit_endpoint(
     endpoint_id: UUID, body: EndpointWrite, admin_id: CurrentAccount, session: DbSession, networks: Networks
 ) -> EndpointRead:
     """Another name, address or other kinds."""
-    row = endpoints.edit(
-        session, endpoint_id, **body.model_dump(), admin_id=admin_id, allowed=networks, now=_now()
-    )
+    row = endpoints.edit(session, endpoint_id, **body.model_dump(), admin_id=admin_id, allowed=networks, now=_now())
     return _told(session, row)
 
 
@@ -134,9 +130,7 @@ def rotate_secret(
 
 
 @once.post("/webhook-endpoints/{endpoint_id}/secret", dependencies=[Allowed(MANAGE)])
-def reveal_secret(
-    endpoint_id: UUID, admin_id: CurrentAccount, session: DbSession, sealer: WebhookSealer
-) -> SecretRead:
+def reveal_secret(endpoint_id: UUID, admin_id: CurrentAccount, session: DbSession, sealer: WebhookSealer) -> SecretRead:
     """What signs, to whoever asks first. No Idempotency-Key brings it back."""
     told = endpoints.reveal(session, endpoint_id, admin_id=admin_id, sealer=sealer, now=_now())
     return SecretRead(secret=told)
@@ -145,9 +139,7 @@ def reveal_secret(
 @api.post("/webhook-endpoints/{endpoint_id}/test", status_code=202, dependencies=[Allowed(MANAGE)])
 def test_endpoint(endpoint_id: UUID, admin_id: CurrentAccount, session: DbSession) -> DeliveryRead:
     """Have an event about nobody sent there."""
-    return DeliveryRead.model_validate(
-        deliveries.queue_test(session, endpoint_id, admin_id=admin_id, now=_now())
-    )
+    return DeliveryRead.model_validate(deliveries.queue_test(session, endpoint_id, admin_id=admin_id, now=_now()))
 
 
 @api.get("/webhook-endpoints/{endpoint_id}/deliveries", dependencies=[Allowed(READ)])
@@ -199,9 +191,7 @@ def list_replays(endpoint_id: UUID, session: DbSession) -> Page[ReplayRead]:
 
 
 @api.post("/webhook-endpoints/{endpoint_id}/replays", status_code=202, dependencies=[Allowed(MANAGE)])
-def create_replay(
-    endpoint_id: UUID, body: ReplayCreate, admin_id: CurrentAccount, session: DbSession
-) -> ReplayRead:
+def create_replay(endpoint_id: UUID, body: ReplayCreate, admin_id: CurrentAccount, session: DbSession) -> ReplayRead:
     """Have what happened in a span sent once more, in its order, also what was missed."""
     row = replays.ask(session, endpoint_id, **body.model_dump(), admin_id=admin_id, now=_now())
     return ReplayRead.of(replays.Progress(row, 0, 0))

@@ -22,8 +22,8 @@ from operational_api.core import egress, failpoints
 from operational_api.core.relay import source_of
 from operational_api.integrations.handlers import queue_webhooks
 from operational_api.integrations.outgoing.models import WebhookDelivery
-from operational_api.integrations.outgoing.service import deliveries, endpoints, replays
-from operational_api.integrations.outgoing.service.deliveries import Answer
+from operational_api.integrations.outgoing.service import attempts, replays, signing
+from operational_api.integrations.outgoing.service.attempts import Answer
 from operational_api.integrations.settings import IntegrationSettings
 
 log = get_logger(__name__)
@@ -36,6 +36,8 @@ LONGEST_SECONDS = 15
 """Of one try, however slowly an answer drips."""
 HEAD_BYTES = 500
 MOST_REST = timedelta(hours=1)
+LOOKED = timedelta(seconds=1)
+"""Between looks at an endpoint of which everything that is due has to wait: the others' turn."""
 Clock = Callable[[], datetime]
 
 
@@ -101,29 +103,32 @@ class WebhookSender:
                 answer = self._post(transport, batch, due)
                 failpoints.hit("webhooks.before_note")
                 with self._sessions.begin() as session:
-                    goes_on = deliveries.note(session, due.id, answer, attempt=due.attempts, now=self._clock())
+                    goes_on = attempts.note(session, due.id, answer, attempt=due.attempts, now=self._clock())
                 failpoints.hit("webhooks.after_note")
                 if not goes_on or monotonic() > until:
                     break
         finally:
             transport.close()
             with self._sessions.begin() as session:
-                deliveries.release(session, batch.endpoint_id, batch.leased_until)
-        return bool(batch.due)
+                attempts.release(session, batch.endpoint_id, batch.leased_until)
+        return True
 
     def _take(self, sealer: Sealer) -> _Batch | None:
         now = self._clock()
         with self._sessions.begin() as session:
-            row = deliveries.take_endpoint(session, now=now, lease=LEASE)
+            row = attempts.take_endpoint(session, now=now, lease=LEASE)
             if row is None or row.leased_until is None:
                 return None
-            found = deliveries.heads(session, row.id, source_of(queue_webhooks), now=now, limit=BATCH)
+            found = attempts.heads(session, row.id, source_of(queue_webhooks), now=now, limit=BATCH)
             try:
-                secrets = endpoints.signing_secrets(session, row.id, sealer, now)
+                secrets = signing.signing_secrets(session, row.id, sealer, now)
             except SealBroken:
                 log.error("webhook_secret_unreadable", endpoint=str(row.id))
                 row.rest_until = now + MOST_REST
                 secrets, found = [], []
+            else:
+                if not found:  # what is due stands behind others
+                    row.rest_until = now + LOOKED
             return _Batch(row.id, row.url, row.leased_until, secrets, [_due(one) for one in found])
 
     def _post(self, transport: httpx.BaseTransport, batch: _Batch, due: _Due) -> Answer:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from operational_api.core import audit, viewer
@@ -125,10 +126,11 @@ def connect(
         ProbeFailed: the source does not let us in; nothing changed.
     """
     _let_in(name, settings)
-    row = session.get(Connector, name, with_for_update=True)
-    if row is None:
-        row = Connector(name=name, connected_at=now)
-        session.add(row)
+    fresh = insert(Connector).values(name=name, state="revoked", connected_at=now, changed_at=now)
+    session.execute(fresh.on_conflict_do_nothing())  # of two who connect it at once the second finds the first one's
+    row = session.get_one(Connector, name, with_for_update=True, populate_existing=True)
+    if row.state == "revoked":  # for the first time, or anew
+        row.connected_at = now
     row.state, row.changed_at, row.changed_by = "connected", now, admin_id
     row.tested_at, row.test_problem = now, None
     _audit(session, "integrations.connect", name, admin_id, now)

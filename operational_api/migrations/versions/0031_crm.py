@@ -146,6 +146,7 @@ create table integrations.crm_states (
     changed_until timestamptz,
     next_poll_at timestamptz not null,
     rest_until timestamptz,
+    problem varchar(300),
     prepared_at timestamptz,
     resynced_for timestamptz,
     constraint pk_crm_states primary key (provider),

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from tests.fakes.hubspot.store import PROPERTIES, TYPE_IDS, Object, Store
+from tests.fakes.hubspot.store import TYPE_IDS, Object, Store
 
 _CORRELATION = "aeb5f871-7f07-4993-9211-075dc63e7cbf"
 
@@ -38,6 +38,13 @@ class Read(BaseModel):
 
     inputs: list[dict[str, str]]
     properties: list[str] = []
+    idProperty: str | None = None
+
+
+class Write(BaseModel):
+    """Body of a batch that writes."""
+
+    inputs: list[dict[str, Any]]
 
 
 class Limits:
@@ -51,8 +58,23 @@ class Limits:
     def __init__(self, results: int, searches_a_second: int) -> None:
         self.results, self.searches_a_second = results, searches_a_second
         self.searches: deque[float] = deque(maxlen=searches_a_second)
+        self.in_ten_seconds = 100
+        self.requests: deque[float] = deque()
         self.refusals = 0
         self.faults: list[tuple[int, float | None]] = []
+
+    def count_request(self) -> None:
+        """Refuse the 101st request within ten seconds."""
+        now = time.monotonic()
+        while self.requests and now - self.requests[0] >= 10:
+            self.requests.popleft()
+        if len(self.requests) >= self.in_ten_seconds:
+            self.refusals += 1
+            raise Refused(
+                429, "You have reached your ten_secondly_rolling limit.", errorType="RATE_LIMIT",
+                policyName="TEN_SECONDLY_ROLLING", groupName="publicapi:private-apps-api-calls",
+            )  # fmt: skip
+        self.requests.append(now)
 
     def count_search(self) -> None:
         """Refuse the sixth search within a second."""
@@ -89,6 +111,7 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
                 status, retry_after = limits.faults.pop(0)
                 raise too_many(retry_after) if status == 429 else Refused(status, "internal error")
             _check_token(request, token)
+            limits.count_request()
         except Refused as error:
             return JSONResponse(error.body, error.status, error.headers)
         answer: Response = await call_next(request)
@@ -96,7 +119,16 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
 
     @app.get("/crm/v3/properties/{kind}")
     def properties(kind: str) -> Object:
-        return {"results": [{"name": name, "label": name, "type": "string"} for name in PROPERTIES[kind]]}
+        return {"results": [{"name": name, "label": name, "type": "string"} for name in store.properties[kind]]}
+
+    @app.post("/crm/v3/properties/{kind}", status_code=201)
+    def make_property(kind: str, body: dict[str, Any]) -> Object:
+        if body["name"] in store.properties[kind]:
+            raise Refused(409, f"A property named '{body['name']}' already exists.", category="CONFLICT")
+        store.properties[kind].append(body["name"])
+        if body.get("hasUniqueValue"):
+            store.unique.setdefault(kind, set()).add(body["name"])
+        return body | {"archived": False, "groupName": body["groupName"], "options": []}
 
     @app.get("/crm/v3/owners")
     def owners(limit: int = 100, after: str | None = None, archived: bool = False) -> Object:
@@ -118,7 +150,7 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
         with store.lock:
             ordered = sorted(_of(store, kind).values(), key=lambda one: int(one["id"]))
             found = _page([one for one in ordered if one["archived"] == archived], limit, after, 100)
-            found["results"] = [_shown(kind, one, properties.split(",")) for one in found["results"]]
+            found["results"] = [_shown(store, kind, one, properties.split(",")) for one in found["results"]]
             return found
 
     @app.post("/crm/v3/objects/{kind}/search")
@@ -132,12 +164,15 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
         if len(body.inputs) > 100:
             raise Refused(400, "The batch size exceeds the limit of 100", category="VALIDATION_ERROR")
         with store.lock:
-            wanted = [store.find(kind, one["id"]) for one in body.inputs]
+            wanted = [
+                store.by(kind, body.idProperty, one["id"]) if body.idProperty else store.find(kind, one["id"])
+                for one in body.inputs
+            ]
             found = {one["id"]: one for one in wanted if one and one["archived"] == archived}
             missing = [asked["id"] for asked, one in zip(body.inputs, wanted, strict=True) if one is None]
             answer: Object = {
                 "status": "COMPLETE",
-                "results": [_shown(kind, one, body.properties) for one in found.values()],
+                "results": [_shown(store, kind, one, body.properties) for one in found.values()],
             }
         if missing:
             response.status_code = 207
@@ -147,13 +182,57 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
             ]}  # fmt: skip
         return answer
 
+    @app.post("/crm/v3/objects/{kind}/batch/update")
+    def update(kind: str, body: Write) -> Object:
+        with store.lock:
+            _check_batch(store, kind, body)
+            for one in body.inputs:
+                if store.find(kind, one["id"]) is None:
+                    raise Refused(404, f"Object not found: {one['id']}", category="OBJECT_NOT_FOUND")
+                other = store.by(kind, "email", one["properties"].get("email") or "?")
+                if other is not None and other["id"] != one["id"]:
+                    raise Refused(409, f"Contact already exists. Existing ID: {other['id']}", category="CONFLICT")
+            changed = [_written(store, kind, one["id"], one["properties"]) for one in body.inputs]
+            return {"status": "COMPLETE", "results": [_shown(store, kind, one, _sent(body)) for one in changed]}
+
+    @app.post("/crm/v3/objects/{kind}/batch/upsert")
+    def upsert(kind: str, body: Write) -> Object:
+        with store.lock:
+            _check_batch(store, kind, body)
+            results = []
+            for one in body.inputs:
+                name = one["idProperty"]
+                if name not in store.unique.get(kind, ()):
+                    raise Refused(400, f"{name} is not a unique property", category="VALIDATION_ERROR")
+                known = store.by(kind, name, one["id"])
+                made = known or store.make(kind, **{name: one["id"].lower() if name == "email" else one["id"]})
+                written = _written(store, kind, made["id"], one["properties"])
+                results.append(_shown(store, kind, written, [*_sent(body), name]) | {"new": known is None})
+            return {"status": "COMPLETE", "results": results}
+
+    @app.delete("/crm/v3/objects/{kind}/{id_}", status_code=204)
+    def archive(kind: str, id_: str) -> Response:
+        with store.lock:
+            if store.find(kind, id_) is None:
+                raise Refused(404, f"Object not found: {id_}", category="OBJECT_NOT_FOUND")
+            store.archive(kind, id_)
+            store.writes += 1
+        return Response(status_code=204)
+
+    @app.put("/crm/v4/objects/{kind}/{id_}/associations/default/{to_kind}/{to_id}")
+    def associate(kind: str, id_: str, to_kind: str, to_id: str) -> Object:
+        with store.lock:
+            store.associate(kind, id_, to_kind, to_id)
+        now = store.clock().isoformat()
+        return {"status": "COMPLETE", "results": [], "startedAt": now, "completedAt": now}
+
     @app.get("/crm/v3/objects/{kind}/{id_}")
     def retrieve(kind: str, id_: str, properties: str = "") -> Object:
         with store.lock:
             found = store.find(kind, id_)
             if found is None or found["archived"]:
                 raise Refused(404, f"Object not found.  objectId are usually numeric: {id_}")
-            return _shown(kind, found, properties.split(","))
+            return _shown(store, kind, found, properties.split(","))
 
     @app.post("/crm/v4/associations/{kind}/{to_kind}/batch/read")
     def associations(kind: str, to_kind: str, body: Read, response: Response) -> Object:
@@ -183,6 +262,28 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
         return answer
 
     return app
+
+
+def _check_batch(store: Store, kind: str, body: Write) -> None:
+    if not 1 <= len(body.inputs) <= 100:
+        raise Refused(400, "The batch size must be between 1 and 100", category="VALIDATION_ERROR")
+    if len({one["id"] for one in body.inputs}) < len(body.inputs):
+        raise Refused(400, "Duplicate IDs found in batch input", category="VALIDATION_ERROR")
+    for name in _sent(body):
+        if name not in store.properties[kind]:
+            raise Refused(400, f"Property values were not valid: Property {name} does not exist")
+    for one in body.inputs:
+        if "@" not in one["properties"].get("email", "@"):
+            raise Refused(400, "Email address is invalid", category="VALIDATION_ERROR")
+
+
+def _sent(body: Write) -> list[str]:
+    return list(dict.fromkeys(name for one in body.inputs for name in one["properties"]))
+
+
+def _written(store: Store, kind: str, id_: str, properties: dict[str, str]) -> Object:
+    store.writes += 1
+    return store.change(kind, id_, by="INTEGRATION", **properties)
 
 
 def _check_token(request: Request, token: str) -> None:
@@ -215,9 +316,9 @@ def _page(objects: list[Object], limit: int, after: str | None, most: int) -> Ob
     return answer
 
 
-def _shown(kind: str, one: Object, properties: list[str]) -> Object:
+def _shown(store: Store, kind: str, one: Object, properties: list[str]) -> Object:
     first = ("hs_object_id", "createdate", "hs_createdate", "lastmodifieddate", "hs_lastmodifieddate")
-    names = [name for name in dict.fromkeys([*first, *filter(None, properties)]) if name in PROPERTIES[kind]]
+    names = [name for name in dict.fromkeys([*first, *filter(None, properties)]) if name in store.properties[kind]]
     return one | {"properties": {name: one["properties"].get(name) for name in names}}
 
 
@@ -238,7 +339,7 @@ def _search(store: Store, kind: str, body: Search, most: int) -> Object:
     for sort in body.sorts[:1]:
         found.sort(key=lambda one: _value(one, sort["propertyName"]), reverse=sort["direction"] == "DESCENDING")
     page = found[start : start + body.limit]
-    answer: Object = {"total": len(found), "results": [_shown(kind, one, body.properties) for one in page]}
+    answer: Object = {"total": len(found), "results": [_shown(store, kind, one, body.properties) for one in page]}
     if len(found) > start + body.limit:
         answer["paging"] = {"next": {"after": str(start + body.limit)}}
     return answer

@@ -20,6 +20,9 @@ PROPERTIES = {
     **{kind: ["hs_createdate", "hs_lastmodifieddate", "hs_object_id", "hs_timestamp", "hubspot_owner_id"]
        for kind in ENGAGEMENTS},
 }  # fmt: skip
+LIFECYCLES = (
+    "subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist",
+)  # fmt: skip
 TYPE_IDS = {("contacts", "companies"): 279, ("deals", "contacts"): 3, ("deals", "companies"): 341}
 
 
@@ -29,6 +32,9 @@ class Store:
     Attributes:
         is_indexing: Whether a search sees a change at once; HubSpot's sees it some moments later. `index` catches up.
         clock: The server's time; `tick` moves it, and so does every change, by a millisecond.
+        properties: Names by kind; more are made over HTTP.
+        writes: Objects that were written over HTTP, each time they were.
+        heard: What webhooks are to tell of contacts, one for each property that changed; `webhooks` sends them.
     """
 
     def __init__(self) -> None:
@@ -39,6 +45,10 @@ class Store:
         self.associations: dict[tuple[str, str, str], list[str]] = {}
         self.owners: dict[str, Object] = {}
         self.pipelines: dict[str, Object] = {}
+        self.properties = {kind: list(names) for kind, names in PROPERTIES.items()}
+        self.unique: dict[str, set[str]] = {"contacts": {"email"}}
+        self.writes = 0
+        self.heard: list[Object] = []
         self.is_indexing = True
         self._shift = timedelta(0)
         self._next_id = _FIRST_ID
@@ -64,12 +74,43 @@ class Store:
             self.objects[kind][id_] = body
             return self._touched(kind, body)
 
-    def change(self, kind: str, id_: str, **properties: str) -> Object:
-        """Other values of properties."""
+    def change(self, kind: str, id_: str, *, by: str = "CRM_UI", **properties: str) -> Object:
+        """Other values of properties. A lifecycle stage does not step back, and HubSpot does not say that it did not.
+
+        Args:
+            by: `changeSource` of its webhooks: CRM_UI, or INTEGRATION for what came over HTTP.
+        """
         with self.lock:
             body = self.objects[kind][id_]
-            body["properties"] |= properties
-            return self._touched(kind, body)
+            known = body["properties"]
+            stage = properties.get("lifecyclestage")
+            now = known.get("lifecyclestage")
+            if stage in LIFECYCLES and now in LIFECYCLES and LIFECYCLES.index(stage) < LIFECYCLES.index(now):
+                properties = {name: value for name, value in properties.items() if name != "lifecyclestage"}
+            if "email" in properties:
+                properties["email"] = properties["email"].lower()
+            news = {name: value for name, value in properties.items() if (known.get(name) or "") != value}
+            known |= news
+            if kind == "contacts":
+                self.heard += [self._news(id_, name, value, by) for name, value in news.items()]
+            return self._touched(kind, body) if news else body
+
+    def _news(self, id_: str, name: str, value: str, by: str) -> Object:
+        self._next_id += 1
+        return {
+            "eventId": self._next_id, "subscriptionId": 1, "portalId": 62515, "appId": 54321,
+            "occurredAt": int(self.clock().timestamp() * 1000), "subscriptionType": "contact.propertyChange",
+            "attemptNumber": 0, "objectId": int(id_), "propertyName": name, "propertyValue": value,
+            "changeSource": by, "sourceId": "54321" if by == "INTEGRATION" else "userId:9",
+        }  # fmt: skip
+
+    def by(self, kind: str, name: str, value: str) -> Object | None:
+        """The living object with this value of a property that tells them apart."""
+        wanted = value.lower() if name == "email" else value
+        return next(
+            (one for one in self.objects[kind].values()
+             if not one["archived"] and one["properties"].get(name) == wanted), None,
+        )  # fmt: skip
 
     def _touched(self, kind: str, body: Object) -> Object:
         now = _text(self.clock())

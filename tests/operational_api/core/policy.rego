@@ -138,6 +138,8 @@ staff := {
 	"commerce.read_invoice": {"finance", "admin"},
 	"commerce.set_commission": {"finance", "admin"},
 	"commerce.set_payer": {"finance", "admin"},
+	"integrations.manage_webhooks": {"admin"},
+	"integrations.read_webhooks": {"admin"},
 }
 
 approvals := {

@@ -31,6 +31,7 @@ from operational_api.engagement.models import (
     Suppression,
 )
 from operational_api.engagement.sending import CHANNELS, PURPOSES
+from operational_api.engagement.service import preferences
 from operational_api.engagement.service.addresses import e164
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.engagement.words import CATALOGUE
@@ -110,6 +111,12 @@ class TestSendGrid:
         sendgrid(hooked, {"email": "a@b.test", "event": "deferred", "sg_event_id": "e3"})
         assert suppressed(session) == []
 
+    def test_an_odd_event_holds_up_none_of_its_batch(self, session: Session, hooked: TestClient) -> None:
+        odd = {"email": "a@b.test", "event": "open", "sg_event_id": "e30", "timestamp": "tomorrow"}
+        complaint = {"email": "a@b.test", "event": "spamreport", "sg_event_id": "e31", "timestamp": 10**30}
+        assert sendgrid(hooked, odd, complaint).status_code == 200
+        assert suppressed(session) == [("email", "a@b.test", "complaint")]
+
     def test_a_complaint_is_heard(self, session: Session, hooked: TestClient) -> None:
         sendgrid(hooked, {"email": "a@b.test", "event": "spamreport", "sg_event_id": "e4"})
         assert suppressed(session) == [("email", "a@b.test", "complaint")]
@@ -147,6 +154,24 @@ class TestTwilio:
         assert session.get_one(Phone, mia.id, populate_existing=True).confirmed_at
         twilio(hooked, From=NUMBER, Body=" stop. ", MessageSid="SM1")  # told again, late
         assert suppressed(session) == []
+
+    def test_stop_and_start_are_facts_of_what_a_person_allows(
+        self, session: Session, hooked: TestClient, mia: Client
+    ) -> None:
+        twilio(hooked, From=NUMBER, Body="START", MessageSid="SM20")
+        preferences.choose(session, customer_id=mia.id, choices={("sms", "reminders"): True}, now=datetime.now(UTC))
+        for sid, body in (("SM21", "STOP"), ("SM22", "STOP"), ("SM23", "START")):
+            twilio(hooked, From=NUMBER, Body=body, MessageSid=sid)
+        told = session.scalars(
+            select(OutboxEvent)
+            .where(OutboxEvent.type == "engagement.contact_choice_made")
+            .order_by(OutboxEvent.position)
+        ).all()
+        said = [
+            (one.payload["source"], one.payload["is_allowed"])
+            for one in told if one.payload["purpose"] == "reminders"
+        ]  # fmt: skip
+        assert said == [("preferences", True), ("stop", False), ("stop", True)]
 
     def test_whatsapp_opens_its_window(self, session: Session, hooked: TestClient, mia: Client) -> None:
         twilio(hooked, From=f"whatsapp:{NUMBER}", Body="Hi", MessageSid="SM3")

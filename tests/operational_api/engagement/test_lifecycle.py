@@ -6,17 +6,18 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from contracts.events import automation, commerce, identity
+from contracts.events import automation, commerce, identity, registry
 from contracts.events import engagement as facts
 from contracts.events.envelope import Event
 from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
+from operational_api.core.outbox import publish
 from operational_api.engagement.handlers import HANDLERS
 from operational_api.engagement.lifecycle import MEMBERS, Fact, Kind, fold
-from operational_api.engagement.models import Lead, LifecycleStage
+from operational_api.engagement.models import Lead, LifecycleFact, LifecycleStage
 from operational_api.engagement.service import stages
 from tests.factories import make_account
 
@@ -117,6 +118,35 @@ class TestStages:
         changes = [(one.payload["before"], one.payload["stage"]) for one in session.scalars(told)]
         assert changes[-1] == ("churned", "won_back")
         assert all(a != b for a, b in changes)
+
+    def test_history_in_the_outbox_makes_the_same_stages_again(self, session: Session) -> None:
+        mia, tom, money = new_id(), new_id(), {"amount_minor": 9900, "currency": "EUR", "plan_id": new_id()}
+        for person, day in ((mia, 0), (tom, 1)):
+            about = {"customer_id": person, "subscription_id": new_id()}
+            at = [T0 + timedelta(days=day + n) for n in range(0, 50, 10)]
+            for event in (
+                commerce.SubscriptionStarted(occurred_at=at[0], is_trial=person is tom, **about, **money),
+                automation.ChurnScored(occurred_at=at[1], customer_id=person, probability=0.8, model_id="m"),
+                commerce.SubscriptionCancelled(occurred_at=at[2], ends_now=True, **about),
+                commerce.SubscriptionStarted(occurred_at=at[3], **about, **money),
+            ):
+                publish(session, event)
+                self.tell(session, event)
+        kept = {one.person_id: (one.stage, one.since) for one in session.scalars(select(LifecycleStage))}
+        history = session.scalars(select(OutboxEvent).where(OutboxEvent.type.in_(HANDLERS))).all()
+        session.execute(delete(LifecycleStage))
+        session.execute(delete(LifecycleFact))
+        session.expire_all()
+        for row in sorted(history, key=lambda one: one.payload.get("customer_id", "")):
+            self.tell(
+                session,
+                registry.parse(
+                    event_type=row.type, version=row.version, event_id=row.event_id, occurred_at=row.occurred_at,
+                    payload=row.payload,
+                ),
+            )  # fmt: skip
+        assert {one.person_id: (one.stage, one.since) for one in session.scalars(select(LifecycleStage))} == kept
+        assert {stage for stage, _ in kept.values()} == {"won_back"}
 
     def test_a_lead_with_an_account_began_as_one(self, session: Session) -> None:
         mia = make_account(session, email="mia@plyo.test")

@@ -1,7 +1,5 @@
-"""Endpoints as admins set them: where, of what, paused or not, and what signs. Every change is announced and audited."""
+"""Endpoints as admins set them: where, of what, paused or not, what signs. Changes are announced and audited."""
 
-import base64
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.integrations import WebhookEndpointChanged, WebhookEndpointDisabled
 from contracts.ids import new_id
-from contracts.sealing import SealBroken, Sealer
+from contracts.sealing import Sealer
 from contracts.telemetry import get_logger
 from operational_api.core import audit, egress
 from operational_api.core.outbox import publish
@@ -24,12 +22,12 @@ from operational_api.integrations.errors import (
     TooManyEndpoints,
 )
 from operational_api.integrations.outgoing.catalogue import KINDS
-from operational_api.integrations.outgoing.models import WebhookDelivery, WebhookEndpoint, WebhookSecret
+from operational_api.integrations.outgoing.models import WebhookDelivery, WebhookEndpoint
+from operational_api.integrations.outgoing.service import signing
 
 log = get_logger(__name__)
 MOST = 20
 OLD_SECRET_LIVES = timedelta(days=1)
-PREFIX = "whsec_"
 
 
 def endpoints(session: Session) -> Sequence[WebhookEndpoint]:
@@ -77,7 +75,7 @@ def create(
     )  # fmt: skip
     session.add(row)
     session.flush()
-    _add_secret(session, row.id, sealer, now)
+    signing.add(session, row.id, sealer, now)
     _told(session, row.id, "created", admin_id, now)
     return row
 
@@ -156,9 +154,7 @@ def disable(session: Session, row: WebhookEndpoint, *, reason: str, now: datetim
     since = row.failing_since or now
     row.state, row.disabled_reason, row.changed_at = "disabled", reason, now
     session.flush()
-    publish(
-        session, WebhookEndpointDisabled(occurred_at=now, endpoint_id=row.id, reason=reason, failing_since=since)
-    )
+    publish(session, WebhookEndpointDisabled(occurred_at=now, endpoint_id=row.id, reason=reason, failing_since=since))
     audit.record(
         session, "integrations.manage_webhooks", "WebhookEndpoint", row.id, purpose="operations",
         details={"change": "disabled", "reason": reason}, now=now,
@@ -168,7 +164,9 @@ def disable(session: Session, row: WebhookEndpoint, *, reason: str, now: datetim
         engagement.queue_email(
             session, dedupe_key=f"webhook_disabled:{row.id}:{now.isoformat()}:{admin.account_id}",
             recipient=admin.email, template="webhook_disabled",
-            context={"name": admin.first_name, "label": row.label, "reason": reason, "path": f"/staff/webhooks/{row.id}"},
+            context={
+                "name": admin.first_name, "label": row.label, "reason": reason, "path": f"/staff/webhooks/{row.id}",
+            },
             now=now,
         )  # fmt: skip
 
@@ -180,11 +178,11 @@ def rotate(session: Session, endpoint_id: UUID, *, admin_id: UUID, sealer: Seale
         EndpointNotFound.
     """
     row = endpoint(session, endpoint_id, locked=True)
-    newest, *older = _live(session, row.id, now)
+    newest, *older = signing.live(session, row.id, now)
     for one in older:
         one.expires_at = now
     newest.expires_at = now + OLD_SECRET_LIVES
-    _add_secret(session, row.id, sealer, now)
+    signing.add(session, row.id, sealer, now)
     _told(session, row.id, "secret_rotated", admin_id, now)
 
 
@@ -196,7 +194,7 @@ def reveal(session: Session, endpoint_id: UUID, *, admin_id: UUID, sealer: Seale
         SecretShown: somebody has seen it.
     """
     row = endpoint(session, endpoint_id, locked=True)
-    newest = _live(session, row.id, now)[0]
+    newest = signing.live(session, row.id, now)[0]
     if newest.shown_at is not None:
         raise SecretShown
     newest.shown_at = now
@@ -205,49 +203,13 @@ def reveal(session: Session, endpoint_id: UUID, *, admin_id: UUID, sealer: Seale
         session, "integrations.manage_webhooks", "WebhookEndpoint", row.id, actor_id=admin_id, purpose="operations",
         details={"change": "secret_shown"}, now=now,
     )  # fmt: skip
-    return _opened(newest, sealer)
-
-
-def can_reveal(session: Session, endpoint_id: UUID, now: datetime) -> bool:
-    """Whether nobody has seen the newest secret yet."""
-    return _live(session, endpoint_id, now)[0].shown_at is None
-
-
-def signing_secrets(session: Session, endpoint_id: UUID, sealer: Sealer, now: datetime) -> list[str]:
-    """What signs now, the newest first: one, or two while one is rotated out.
-
-    Raises:
-        SealBroken: sealed with a key that we do not have.
-    """
-    return [_opened(one, sealer) for one in _live(session, endpoint_id, now)]
+    return signing.opened(newest, sealer)
 
 
 def disabled_count(session: Session, _: UUID) -> int:
     """How many endpoints stopped by themselves: the number at the menu's entry."""
     query = select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.state == "disabled")
     return session.scalar(query) or 0
-
-
-def _live(session: Session, endpoint_id: UUID, now: datetime) -> Sequence[WebhookSecret]:
-    query = select(WebhookSecret).where(
-        WebhookSecret.endpoint_id == endpoint_id,
-        WebhookSecret.expires_at.is_(None) | (WebhookSecret.expires_at > now),
-    )
-    return session.scalars(query.order_by(WebhookSecret.created_at.desc(), WebhookSecret.id.desc())).all()
-
-
-def _add_secret(session: Session, endpoint_id: UUID, sealer: Sealer, now: datetime) -> None:
-    told = PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-    sealed = sealer.seal(f"{endpoint_id}:{told}".encode())  # copied to another endpoint it signs nothing
-    session.add(WebhookSecret(id=new_id(), endpoint_id=endpoint_id, sealed=sealed, created_at=now))
-    session.flush()
-
-
-def _opened(row: WebhookSecret, sealer: Sealer) -> str:
-    owner, _, told = sealer.open(row.sealed).decode().partition(":")
-    if owner != str(row.endpoint_id):
-        raise SealBroken("sealed for another endpoint")
-    return told
 
 
 def _checked(url: str, allowed: Sequence[egress.Network]) -> str:

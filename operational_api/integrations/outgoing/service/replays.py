@@ -1,7 +1,7 @@
 """Replays: what happened in a span, sent to one endpoint once more, from the outbox, which forgets nothing.
 
-So what an endpoint missed while it was disabled, or before it was there, can be had too. The worker reads a piece of the
-outbox at a time, and a replay that was cut off goes on where it was.
+So what an endpoint missed while it was disabled, or before it was there, can be had too. The worker reads a piece of
+the outbox at a time, and a replay that was cut off goes on where it was.
 """
 
 from collections.abc import Sequence

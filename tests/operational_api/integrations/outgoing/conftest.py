@@ -1,4 +1,4 @@
-"""Somebody who listens to our webhooks: a real server whose moods a test chooses, and a sender with the test's clock."""
+"""Somebody who listens to our webhooks: a real server whose moods a test chooses; a sender with the test's clock."""
 
 import json
 import threading
@@ -18,7 +18,6 @@ from contracts.ids import new_id
 from operational_api.core import egress
 from operational_api.core.database import session_factory
 from operational_api.core.outbox import publish
-
 from operational_api.integrations.outgoing.models import WebhookEndpoint
 from operational_api.integrations.outgoing.sender import WebhookSender
 from operational_api.integrations.outgoing.service import deliveries, endpoints
@@ -78,7 +77,7 @@ def server() -> Iterator[tuple[ThreadingHTTPServer, list[Listener]]]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             pass
 
     made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

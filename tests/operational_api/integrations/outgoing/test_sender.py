@@ -18,8 +18,8 @@ from operational_api.engagement.models import OutgoingMessage
 from operational_api.integrations.handlers import queue_webhooks
 from operational_api.integrations.outgoing.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from operational_api.integrations.outgoing.sender import WebhookSender
-from operational_api.integrations.outgoing.service import deliveries, endpoints
-from operational_api.integrations.outgoing.service.deliveries import RETRY
+from operational_api.integrations.outgoing.service import attempts, endpoints, signing
+from operational_api.integrations.outgoing.service.attempts import RETRY
 from tests.factories import make_account
 from tests.operational_api.integrations.outgoing.conftest import (
     LOCAL,
@@ -72,7 +72,7 @@ class TestSignature:
         for secret in (old, new):
             Webhook(secret).verify(listener.heard[0].body, listener.heard[0].headers)
         clock.forward(days=1, seconds=1)
-        assert endpoints.signing_secrets(session, endpoint.id, sealer, clock()) == [new]
+        assert signing.signing_secrets(session, endpoint.id, sealer, clock()) == [new]
 
     def test_of_no_more_than_two_secrets(self, session: Session, endpoint: WebhookEndpoint, clock: Clock) -> None:
         sealer = LOCAL.webhook_sealer
@@ -80,7 +80,7 @@ class TestSignature:
         for _ in range(3):
             clock.forward(seconds=1)
             endpoints.rotate(session, endpoint.id, admin_id=new_id(), sealer=sealer, now=clock())
-        assert len(endpoints.signing_secrets(session, endpoint.id, sealer, clock())) == 2
+        assert len(signing.signing_secrets(session, endpoint.id, sealer, clock())) == 2
 
 
 class TestOrder:
@@ -137,6 +137,7 @@ class TestOrder:
         drain(sender)
         assert amounts(listener.taken) == [2]
         session.execute(text("update platform.inbox_messages set handled_at = now() where message_id = 'first'"))
+        clock.forward(seconds=2)
         drain(sender)
         assert amounts(listener.taken) == [2, 1]
 
@@ -177,7 +178,7 @@ class TestAtLeastOnce:
 
         def die(name: str) -> None:
             if name == place:
-                monkeypatch.setattr(deliveries, "release", lambda *_: None)
+                monkeypatch.setattr(attempts, "release", lambda *_: None)
                 raise Killed
 
         mia = new_id()
@@ -208,7 +209,13 @@ class TestEndpoints:
         assert session.scalars(select(WebhookAttempt.problem)).all() == ["It answered 307: we follow no redirect"]
 
     def test_whose_name_leads_inside_by_now_are_not_connected_to(
-        self, session: Session, endpoint: WebhookEndpoint, listener: Listener, clock: Clock, pay: Pay, sender: WebhookSender
+        self,
+        session: Session,
+        endpoint: WebhookEndpoint,
+        listener: Listener,
+        clock: Clock,
+        pay: Pay,
+        sender: WebhookSender,
     ) -> None:
         """It was judged when it was made; each connection is judged again."""
         sender._allowed = []

@@ -1,0 +1,108 @@
+"""Sales of ours as deals there: what each is to be, by the events of its subscription. Written, never read."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from contracts.money import EXPONENTS
+from operational_api.integrations.crm.contacts import PROVIDER
+from operational_api.integrations.crm.models import CrmDeal
+
+TRYING, WON, LOST = "appointmentscheduled", "closedwon", "closedlost"
+"""Stages of HubSpot's own pipeline: on trial, bought, left before buying."""
+
+
+def started(
+    session: Session,
+    *,
+    sale_id: UUID,
+    person_id: UUID,
+    amount_minor: int,
+    currency: str,
+    is_trial: bool,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """A trial or a membership began."""
+    wanted = {
+        "dealname": "Plyo membership", "pipeline": "default", "dealstage": TRYING if is_trial else WON,
+        "amount": major(amount_minor, currency), "deal_currency_code": currency, "closedate": _day(at),
+    }  # fmt: skip
+    _want(session, sale_id, person_id, wanted, at=at, now=now)
+
+
+def bought(session: Session, *, sale_id: UUID, at: datetime, now: datetime) -> None:
+    """A trial became a membership."""
+    _step(session, sale_id, {"dealstage": WON, "closedate": _day(at)}, at=at, now=now)
+
+
+def ended(session: Session, *, sale_id: UUID, at: datetime, now: datetime) -> None:
+    """It ended: a trial was lost; a membership was won, and stays so."""
+    row = session.scalar(_of(sale_id).with_for_update())
+    if row is not None and row.wanted.get("dealstage") == TRYING:
+        _step(session, sale_id, {"dealstage": LOST, "closedate": _day(at)}, at=at, now=now)
+
+
+def take_due(session: Session, *, now: datetime, lease: timedelta, limit: int) -> list[CrmDeal]:
+    """Deals to write, for this worker alone until the lease ends."""
+    rows = list(
+        session.scalars(
+            select(CrmDeal)
+            .where(CrmDeal.provider == PROVIDER, CrmDeal.due_at <= now)
+            .order_by(CrmDeal.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    for row in rows:
+        row.due_at = now + lease
+    session.flush()
+    return rows
+
+
+def major(amount_minor: int, currency: str) -> str:
+    """An amount as HubSpot writes it: in major units, exactly."""
+    exponent = EXPONENTS.get(currency, 2)
+    if exponent == 0:
+        return str(amount_minor)
+    whole, rest = divmod(abs(amount_minor), 10**exponent)
+    return f"{'-' if amount_minor < 0 else ''}{whole}.{rest:0{exponent}d}"
+
+
+def _want(
+    session: Session, sale_id: UUID, person_id: UUID, wanted: dict[str, Any], *, at: datetime, now: datetime
+) -> None:
+    statement = insert(CrmDeal).values(
+        id=new_id(), provider=PROVIDER, sale_id=sale_id, person_id=person_id, wanted=wanted, as_of=at, due_at=now,
+        marks=1,
+    )  # fmt: skip
+    new = statement.excluded
+    # The beginning told again, or after what followed it: its own facts are no other by then.
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["provider", "sale_id"],
+            set_={"due_at": func.coalesce(func.least(CrmDeal.due_at, new.due_at), new.due_at),
+                  "marks": CrmDeal.marks + 1},
+        )
+    )  # fmt: skip
+
+
+def _step(session: Session, sale_id: UUID, change: dict[str, Any], *, at: datetime, now: datetime) -> None:
+    row = session.scalar(_of(sale_id).with_for_update())
+    if row is not None and row.as_of <= at:
+        row.wanted, row.as_of = row.wanted | change, at
+        row.due_at, row.marks, row.attempts = now, row.marks + 1, 0
+        session.flush()
+
+
+def _of(sale_id: UUID) -> Any:
+    return select(CrmDeal).where(CrmDeal.provider == PROVIDER, CrmDeal.sale_id == sale_id)
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()

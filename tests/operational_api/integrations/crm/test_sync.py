@@ -1,0 +1,385 @@
+"""People of ours at a local HubSpot, spoken to by HubSpot's own client: out, in, and no echo either way."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.events import commerce, identity
+from contracts.events import engagement as facts
+from contracts.events.envelope import Event
+from contracts.events.registry import parse
+from contracts.ids import new_id
+from operational_api.core import failpoints
+from operational_api.core.database import session_factory
+from operational_api.core.models import OutboxEvent
+from operational_api.core.rate_limit import Limiter
+from operational_api.engagement.models import Lead, LifecycleStage
+from operational_api.engagement.service.leads import capture_lead, convert_leads
+from operational_api.integrations.crm import deals, standing
+from operational_api.integrations.crm.models import CrmContact, CrmDeal
+from operational_api.integrations.crm.sync import CrmWorker
+from operational_api.integrations.handlers import CRM
+from operational_api.integrations.models import Connector
+from operational_api.integrations.settings import IntegrationSettings
+from tests.factories import make_account
+from tests.fakes.hubspot.testing import CLIENT_SECRET, TOKEN, LocalHubSpot, local_hubspot
+from tests.operational_api.conftest import ISSUER
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalHubSpot]:
+    with local_hubspot(searches_a_second=1000) as one:
+        yield one
+
+
+@pytest.fixture
+def crm(running: LocalHubSpot) -> LocalHubSpot:
+    """The local HubSpot with nothing in it."""
+    running.store.__init__()  # type: ignore[misc]
+    running.limits.requests.clear()
+    running.limits.in_ten_seconds, running.limits.refusals = 10_000, 0
+    running.limits.faults.clear()
+    return running
+
+
+@pytest.fixture
+def worker(session: Session, crm: LocalHubSpot) -> CrmWorker:
+    session.add(Connector(name="hubspot", state="connected", connected_at=NOW, changed_at=NOW))
+    session.flush()
+    return make_worker(session, crm)
+
+
+def make_worker(session: Session, crm: LocalHubSpot, **given: Any) -> CrmWorker:
+    sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
+    settings = IntegrationSettings(
+        hubspot_api_base=crm.url, hubspot_access_token=SecretStr(TOKEN), hubspot_requests_in_ten_seconds=10_000
+    )
+    return CrmWorker(sessions, settings, Limiter(factor=given.pop("factor", 1.0)), **given)
+
+
+def hear(session: Session, *events: Event) -> None:
+    for event in events:
+        CRM[event.type](session, event)
+    session.flush()
+
+
+def hear_all(session: Session) -> None:
+    """Hand every event that is written to whoever listens to it here, as the relay does."""
+
+    rows = session.scalars(select(OutboxEvent).order_by(OutboxEvent.position)).all()
+    for row in rows:
+        if row.type in CRM and row.relayed_at is None:
+            row.relayed_at = NOW
+            hear(session, parse(event_type=row.type, version=row.version, event_id=row.event_id,
+                                occurred_at=row.occurred_at, payload=row.payload))  # fmt: skip
+
+
+def drain(worker: CrmWorker) -> None:
+    while worker.run_due():
+        pass
+
+
+def make_lead(session: Session, name: str = "Lea Lind", email: str = "lea@example.test") -> Lead:
+    lead = capture_lead(session, name=name, email=email, source="instagram", location_id=None, now=NOW)
+    hear_all(session)
+    return lead
+
+
+def contact_of(session: Session, crm: LocalHubSpot) -> dict[str, str]:
+    [row] = session.scalars(select(CrmContact)).all()
+    session.refresh(row)
+    found: dict[str, str] = crm.store.objects["contacts"][str(row.contact_id)]["properties"]
+    return found
+
+
+def remark(session: Session) -> None:
+    for row in session.scalars(select(CrmContact)):
+        row.due_at, row.marks = NOW - timedelta(days=1), row.marks + 1
+    session.flush()
+
+
+class TestOut:
+    def test_a_lead_becomes_a_contact_with_its_stage(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        told = contact_of(session, crm)
+        expected = {
+            "email": "lea@example.test", "firstname": "Lea", "lastname": "Lind", "lifecyclestage": "lead",
+            "plyo_stage": "lead",
+        }  # fmt: skip
+        assert {name: told.get(name) for name in expected} == expected
+        assert (told["plyo_lead_source"], told["plyo_person_id"]) == ("instagram", str(lead.id))
+        linked = session.scalars(select(OutboxEvent.type)).all()
+        assert "integrations.crm_contact_linked" in linked
+
+    def test_somebody_who_is_there_already_is_not_made_twice(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        crm.store.make("contacts", email="lea@example.test", firstname="Lea", lastname="Lind-Berg", phone="+49 30 1")
+        lead = make_lead(session)
+        drain(worker)
+        assert len(crm.store.objects["contacts"]) == 1
+        session.refresh(lead)
+        assert (lead.name, lead.phone) == ("Lea Lind-Berg", "+49 30 1")
+
+    def test_a_lead_with_an_account_stays_one_contact_and_its_name_is_the_accounts(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        mia = make_account(session, email="lea@example.test", display_name="Lea Account")
+        hear(session, identity.EmailVerified(occurred_at=NOW, account_id=mia.id))  # whichever is heard first
+        convert_leads(session, email="lea@example.test", customer_id=mia.id, now=NOW)
+        hear_all(session)
+        drain(worker)
+        assert len(crm.store.objects["contacts"]) == 1
+        assert contact_of(session, crm)["lastname"] == "Account"
+        late = facts.LifecycleStageChanged(occurred_at=NOW, person_id=lead.id, before=None, stage="lead", since=NOW)
+        hear(session, late)
+        drain(worker)
+        crm.store.change("contacts", "501", lastname="Other")
+        remark(session)
+        drain(worker)
+        assert contact_of(session, crm)["lastname"] == "Account"
+
+    def test_one_that_it_refuses_holds_up_no_other(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        first, second = make_lead(session), make_lead(session, "Tom Ton", "tom@example.test")
+        drain(worker)
+        crm.store.make("contacts", email="taken@example.test")
+        first.email = "taken@example.test"
+        second.name = "Tom Town"
+        crm.store.change("contacts", "501", email="lea@example.test")
+        remark(session)
+        drain(worker)
+        rows = {
+            row.person_id: row for row in session.scalars(select(CrmContact).execution_options(populate_existing=True))
+        }
+        assert "409" in str(rows[first.id].problem)
+        assert rows[second.id].problem is None
+        assert crm.store.by("contacts", "email", "tom@example.test")["properties"]["lastname"] == "Town"  # type: ignore[index]
+
+    def test_a_membership_is_a_deal_of_its_contact_once(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        mia = make_account(session, email="mia@example.test")
+        sale = {"subscription_id": new_id(), "customer_id": mia.id}
+        begun = commerce.SubscriptionStarted(
+            occurred_at=NOW, plan_id=new_id(), amount_minor=4950, currency="EUR", is_trial=True, **sale
+        )
+        hear(
+            session,
+            facts.LifecycleStageChanged(occurred_at=NOW, person_id=mia.id, before=None, stage="trial", since=NOW),
+        )
+        hear(session, begun)
+        drain(worker)
+        [deal] = crm.store.objects["deals"].values()
+        assert (deal["properties"]["dealstage"], deal["properties"]["amount"]) == (deals.TRYING, "49.50")
+        bought = commerce.SubscriptionChanged(
+            occurred_at=NOW + timedelta(days=14), kind="started", mrr_minor=4950, currency="EUR", **sale
+        )
+        hear(session, bought, begun)
+        drain(worker)
+        [deal] = crm.store.objects["deals"].values()
+        assert deal["properties"]["dealstage"] == deals.WON
+        [contact] = crm.store.objects["contacts"]
+        assert crm.store.associations["deals", deal["id"], "contacts"] == [contact]
+        ended = commerce.SubscriptionCancelled(occurred_at=NOW + timedelta(days=90), ends_now=True, **sale)
+        hear(session, ended)
+        assert session.scalars(select(CrmDeal.due_at)).all() == [None], "what was won stays won"
+
+    def test_whoever_leaves_us_is_archived_there_and_forgotten_here(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        mia = make_account(session, email="mia@example.test")
+        hear(session, identity.EmailChanged(occurred_at=NOW, account_id=mia.id))
+        drain(worker)
+        hear(session, identity.AccountClosed(occurred_at=NOW, account_id=mia.id))
+        drain(worker)
+        assert [one["archived"] for one in crm.store.objects["contacts"].values()] == [True]
+        assert session.scalars(select(CrmContact)).all() == []
+
+
+class TestConnecting:
+    def test_brings_everybody_who_was_there_before_and_says_so(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        """Nothing was marked: the events were long ago."""
+        mia = make_account(session, email="mia@example.test", display_name="Mia Maier")
+        session.add(LifecycleStage(person_id=mia.id, stage="active", since=NOW))
+        make_account(session, email="unconfirmed@example.test")
+        capture_lead(session, name="Lea", email="lea@example.test", source="web", location_id=None, now=NOW)
+        drain(worker)
+        emails = {one["properties"]["email"] for one in crm.store.objects["contacts"].values()}
+        assert emails == {"mia@example.test", "lea@example.test"}
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert (told["rows"], told["problem"], told["cursor"]) == (len(emails), None, "all as it should be")
+
+
+class TestIn:
+    def test_what_sales_changes_of_a_lead_comes_here_and_goes_nowhere_again(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        owner = crm.store.make_owner(firstName="Olga", lastName="Own")
+        lead = make_lead(session)
+        drain(worker)
+        writes, [there] = crm.store.writes, crm.store.objects["contacts"]
+        crm.store.change("contacts", there, phone="+49 30 9", lastname="Lund", hubspot_owner_id=owner["id"])
+        remark(session)
+        drain(worker)
+        session.refresh(lead)
+        assert (lead.name, lead.phone, lead.owner) == ("Lea Lund", "+49 30 9", "Olga Own")
+        hear_all(session)
+        assert session.scalars(select(CrmContact.due_at)).all() == [None], "what it said itself is no news to it"
+        remark(session)
+        drain(worker)
+        assert crm.store.writes == writes
+
+    def test_a_poll_finds_what_no_webhook_told_and_not_our_own_doing(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        crm.store.change("contacts", "501", phone="+49 30 9")
+        later = make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=11))
+        drain(later)
+        session.refresh(lead)
+        assert lead.phone == "+49 30 9"
+
+
+@pytest.fixture
+def hook_app(app: FastAPI) -> FastAPI:
+    app.state.integration_settings = IntegrationSettings(
+        public_url=ISSUER, hubspot_client_secret=SecretStr(CLIENT_SECRET)
+    )
+    return app
+
+
+class TestWebhooks:
+    URL = f"{ISSUER}/webhooks/hubspot"
+
+    def test_of_our_own_writes_mark_nobody_and_of_others_mark_them(
+        self, hook_app: FastAPI, api: TestClient, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        body, headers = crm.webhook(self.URL)
+        assert b"INTEGRATION" in body
+        assert api.post("/webhooks/hubspot", content=body, headers=headers).json() == {"marked": 0}
+        assert session.scalars(select(CrmContact.due_at)).all() == [None]
+        crm.store.change("contacts", "501", phone="+49 30 9")
+        body, headers = crm.webhook(self.URL)
+        for _ in range(2):
+            assert api.post("/webhooks/hubspot", content=body, headers=headers).json() == {"marked": 1}
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=1)))
+        session.refresh(lead)
+        assert lead.phone == "+49 30 9"
+
+    @pytest.mark.parametrize("forge", ["secret", "old", "future", "body", "none"])
+    def test_that_hubspot_did_not_sign_now_are_refused(
+        self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot, forge: str
+    ) -> None:
+        crm.store.make("contacts", email="a@example.test")
+        moment = datetime.now(UTC).timestamp() + {"old": -3600, "future": 3600}.get(forge, 0)
+        body, headers = crm.webhook(self.URL, at=moment, secret="other" if forge == "secret" else CLIENT_SECRET)
+        if forge == "body":
+            body += b" "
+        refused = api.post("/webhooks/hubspot", content=body, headers={} if forge == "none" else headers)
+        assert refused.status_code == 401
+
+    def test_that_are_no_list_are_refused(self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot) -> None:
+        crm.store.heard = "nonsense"  # type: ignore[assignment]
+        body, headers = crm.webhook(self.URL)
+        assert api.post("/webhooks/hubspot", content=body, headers=headers).status_code == 400
+
+
+class TestLimits:
+    def test_too_many_requests_of_ours_are_not_sent(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        crm.limits.in_ten_seconds = 10
+        slow = make_worker(session, crm, factor=8 / 10_000)
+        for n in range(3):
+            make_lead(session, f"Lead {n}", f"lead{n}@example.test")
+        for _ in range(5):
+            slow.run_due()
+        assert crm.limits.refusals == 0
+        assert len(crm.limits.requests) <= 10
+
+    def test_its_429_is_waited_for_and_nothing_is_lost(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        make_lead(session)
+        worker.run_due()
+        crm.fail(429)
+        drain(worker)
+        assert crm.store.objects["contacts"] == {}
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=11)))
+        assert len(crm.store.objects["contacts"]) == 1
+
+    def test_a_token_that_it_refuses_is_said_and_asked_seldom(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        make_lead(session)
+        worker.run_due()
+        crm.fail(401)
+        drain(worker)
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert told["problem"].startswith("401")
+        later = make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=6))
+        drain(later)
+        told = standing.stream(session, datetime.now(UTC))
+        assert told is not None
+        assert (told["problem"], len(crm.store.objects["contacts"])) == (None, 1)
+
+    def test_a_paused_connector_asks_nothing_and_goes_on_where_it_was(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        connector = session.get_one(Connector, "hubspot")
+        connector.state = "paused"
+        make_lead(session)
+        drain(worker)
+        assert len(crm.limits.requests) == 0
+        connector.state = "connected"
+        session.flush()
+        drain(worker)
+        assert len(crm.store.objects["contacts"]) == 1
+
+
+class TestDeath:
+    @pytest.mark.parametrize("place", ["crm.before_write", "crm.after_write"])
+    def test_between_writing_and_noting_changes_nothing(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        def die(name: str) -> None:
+            if name == place:
+                raise Killed
+
+        lead = make_lead(session)
+        monkeypatch.setattr(failpoints, "hit", die)
+        with pytest.raises(Killed):
+            drain(worker)
+        monkeypatch.undo()
+        lead.name = "Lea Newest"
+        session.flush()
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=6)))
+        told = contact_of(session, crm)
+        assert (told["lastname"], session.get_one(Lead, lead.id).name) == ("Newest", "Lea Newest")
+        assert len(crm.store.objects["contacts"]) == 1
