@@ -14,6 +14,7 @@ from orchestration.jobs import (
     copy_to_warehouse,
     first_pipeline,
     forget_withdrawn,
+    judge_raw,
     maintain_lake,
     pull_hubspot,
     pull_momo,
@@ -152,6 +153,12 @@ def nightly_comparison() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=judge_raw, cron_schedule="25 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def hourly_judgement() -> dg.RunRequest:
+    """Judge every hour: Great Expectations takes seconds to load, and only a migration can make change logs wrong."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=forget_withdrawn, cron_schedule="25 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_forgetting() -> dg.RunRequest:
     """Forget at night: the stream stands still meanwhile, and nobody is shown an older state of the marts after it."""
@@ -214,4 +221,7 @@ RESYNC_SENSORS = [
 ]
 
 SENSORS = [keep_streaming, new_changes, watch_lag, *RESYNC_SENSORS]
-SCHEDULES = [hourly_copy, nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]
+SCHEDULES = [
+    hourly_copy, hourly_judgement, nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training,
+    *CONNECTORS,
+]  # fmt: skip
