@@ -64,6 +64,17 @@ compare_lake = dg.define_asset_job(
     description="Compare every row and value of raw with the operational database; changes nothing.",
 )
 
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=MARTS_WRITER,  # dbt writes its manifest anew, which a build would read
+    description="Write dbt's page of models, columns, tests and lineage, which /warehouse/docs shows.",
+)
+def document_marts() -> None:
+    """One op."""
+    dbt.write_docs()
+
+
 judge_raw = dg.define_asset_job(
     "judge_raw",
     selection=dg.AssetSelection.checks(quality.change_log_suites),
@@ -186,6 +197,7 @@ JOBS: list[Any] = [
     stream_changes,
     resume_table,
     compare_lake,
+    document_marts,
     judge_raw,
     redrive,
     maintain_lake,

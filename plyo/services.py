@@ -86,6 +86,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
         "PLYO_ANALYTICS_URL": local["analytics"],
         "PLYO_GRAPHQL_INTROSPECTION": "true",
+        "PLYO_WAREHOUSE_DOCS": str(home.path / "dbt" / "target" / "static_index.html"),
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
