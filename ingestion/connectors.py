@@ -16,6 +16,7 @@ from contracts.telemetry import get_logger
 from contracts.warehouse import WarehouseSettings
 from ingestion import landing
 from ingestion.batch import Batch
+from ingestion.quality import quarantine
 
 log = get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Outcome:
 
     Args:
         rows: Appended to raw.
+        quarantined: Put aside because their suite refuses them; some may have been aside already.
         cursor: Where it goes on.
         problem: Why it ended early; None: it did not.
     """
@@ -73,6 +75,7 @@ class Outcome:
     rows: int
     cursor: str | None
     problem: str | None = None
+    quarantined: int = 0
 
 
 def pull(
@@ -138,7 +141,7 @@ def _each(
         landing.ensure_tables(lake, connector.tables)
         cursors = landing.cursors_of(lake, connector.name)
         for stream in connector.streams if streams is None else streams:
-            rows, problem = 0, None
+            rows, quarantined, problem = 0, 0, None
             try:
                 if resync:
                     landing.rewind(lake, connector.name, stream)
@@ -148,14 +151,16 @@ def _each(
                 if reconciles and isinstance(connector, Reconciled) and connector.is_whole(stream, begun):
                     arriving = _with_vanished(lake, connector, f"{connector.name}__{stream}", stream, arriving)
                 for batch in arriving:
-                    landed = landing.land(lake, connector.name, stream, batch)
+                    sifted = quarantine.sift(batch)
+                    landed = quarantine.land(lake, connector.name, stream, sifted)
                     rows += landed
+                    quarantined += len(sifted.reasons)
                     cursors[stream] = batch.cursor if batch.cursor is not None else cursors.get(stream)
                     on_batch(stream, landed)
             except Exception as error:  # told in the outcome; the other streams go on
                 log.exception("pull.stream_failed", connector=connector.name, stream=stream)
                 problem = f"{type(error).__name__}: {error}"[:500]
-            outcomes.append(Outcome(stream, rows, cursors.get(stream), problem))
+            outcomes.append(Outcome(stream, rows, cursors.get(stream), problem, quarantined))
     return outcomes
 
 

@@ -4,7 +4,7 @@ Rows and cursor are ONE lake transaction: a pull that was killed goes on where i
 is recognised by its key. Change logs of PostgreSQL are landed by `postgres_cdc`; reading sources is the connectors'.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -116,8 +116,18 @@ def absent(lake: duckdb.DuckDBPyConnection, table: str, seen: Sequence[pa.Chunke
     return [row[0] for row in rows]
 
 
-def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> int:
+def land(
+    lake: duckdb.DuckDBPyConnection,
+    connector: str,
+    stream: str,
+    batch: Batch,
+    *,
+    also: Callable[[], None] = lambda: None,
+) -> int:
     """Append what is new in a batch, and note the cursor, in one lake transaction.
+
+    Args:
+        also: What else that transaction does; said again where it is tried again.
 
     Returns:
         Rows appended.
@@ -128,17 +138,18 @@ def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Ba
     """
     lake.register(_BATCH, batch.rows)
     try:
-        return warehouse.in_transaction(lake, lambda: _land(lake, connector, stream, batch))
+        return warehouse.in_transaction(lake, lambda: _land(lake, connector, stream, batch, also))
     finally:
         lake.unregister(_BATCH)
 
 
-def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> int:
+def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch, also: Callable[[], None]) -> int:
     batch_id, now = new_id(), datetime.now(UTC)
     appended = 0
     if batch.rows.num_rows:
         _prepare(lake, batch.table)
         appended = _append(lake, batch, [batch_id, now])
+    also()
     cursor = batch.cursor if batch.cursor is not None else cursor_of(lake, connector, stream)
     lake.execute(
         f"insert into {CURSORS} values (?, ?, ?, ?, ?, ?)", [connector, stream, cursor, appended, batch_id, now]

@@ -59,6 +59,8 @@ class ApiSettings(BaseSettings):
     """`id:secret,id:secret`: keys of signed addresses, the first signs; empty takes one made from `session_secret`."""
     redis_url: SecretStr = SecretStr("")
     """`redis://:password@host:port`: where all processes count requests; empty counts in each process alone."""
+    warehouse_docs: Path = Path("dbt_project/target/static_index.html")
+    """The page that dbt writes of its models, columns and lineage (job `document_marts`)."""
     rate_limit_factor: float = 1.0
     """Multiplies every rate limit; 0 switches them off. For load tests."""
     graphql_introspection: bool = False

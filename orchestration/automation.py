@@ -12,8 +12,10 @@ from orchestration.jobs import (
     RESYNCS,
     compare_lake,
     copy_to_warehouse,
+    document_marts,
     first_pipeline,
     forget_withdrawn,
+    judge_raw,
     maintain_lake,
     pull_hubspot,
     pull_momo,
@@ -152,6 +154,29 @@ def nightly_comparison() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=document_marts, cron_schedule="50 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_documentation() -> dg.RunRequest:
+    """Write the page at night: models change with releases, and dbt reads every column of the lake for it."""
+    return dg.RunRequest()
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[first_pipeline],
+    request_job=document_marts,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def documented_from_the_start() -> dg.RunRequest:
+    """Write the page when everything was built for the first time: nobody waits a night for it."""
+    return dg.RunRequest(run_key="first")
+
+
+@dg.schedule(job=judge_raw, cron_schedule="25 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def hourly_judgement() -> dg.RunRequest:
+    """Judge every hour: Great Expectations takes seconds to load, and only a migration can make change logs wrong."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=forget_withdrawn, cron_schedule="25 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_forgetting() -> dg.RunRequest:
     """Forget at night: the stream stands still meanwhile, and nobody is shown an older state of the marts after it."""
@@ -213,5 +238,8 @@ RESYNC_SENSORS = [
     resync_sensor(name, job, "ask_terra" if name == "terra" else f"{name}_raw") for name, job in RESYNCS.items()
 ]
 
-SENSORS = [keep_streaming, new_changes, watch_lag, *RESYNC_SENSORS]
-SCHEDULES = [hourly_copy, nightly_comparison, nightly_forgetting, nightly_maintenance, weekly_training, *CONNECTORS]
+SENSORS = [keep_streaming, new_changes, watch_lag, documented_from_the_start, *RESYNC_SENSORS]
+SCHEDULES = [
+    hourly_copy, hourly_judgement, nightly_comparison, nightly_documentation, nightly_forgetting, nightly_maintenance,
+    weekly_training, *CONNECTORS,
+]  # fmt: skip

@@ -16,6 +16,7 @@ import httpx
 from contracts.telemetry import get_logger
 from orchestration.failures import TRY_AGAIN, judged
 from orchestration.resources import ConnectorOrders, OperationalApi
+from orchestration.suites import CHECK, standing_aside
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -164,12 +165,16 @@ def raw_assets(connector: str, tables: Mapping[str, Sequence[str]], *, group: st
             )
             for table in tables
         ],
+        check_specs=[
+            dg.AssetCheckSpec(CHECK, asset=["raw", table], description="No row stands aside that its suite refused.")
+            for table in tables
+        ],
         can_subset=True,
         retry_policy=TRY_AGAIN,
     )
     def pulled(
         context: dg.AssetExecutionContext, config: Pull, api: OperationalApi
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Bring what is new. Running it again lands nothing twice."""
         from ingestion.registry import NotConfigured
 
@@ -180,6 +185,7 @@ def raw_assets(connector: str, tables: Mapping[str, Sequence[str]], *, group: st
             resync = config.resync and context.retry_number == 0
             outcomes = run(connector, streams, resync=resync, api=api, run_id=run_id_of(context))
         yield from told(outcomes, wanted)
+        yield from standing_aside([key.asset_key.path[-1] for key in context.selected_asset_check_keys])
         fail_for(outcomes)
 
     return pulled
@@ -195,6 +201,7 @@ def told(outcomes: "Sequence[Outcome]", tables: Mapping[str, Sequence[str]]) -> 
                 asset_key=["raw", table],
                 metadata={
                     "rows_landed": sum(one.rows for one in mine),
+                    "rows_put_aside": sum(one.quarantined for one in mine),
                     "cursor": ", ".join(one.cursor for one in mine if one.cursor) or "none",
                 },
             )

@@ -6,7 +6,18 @@ Nothing is computed here, and no sensor, condition or check is defined here.
 import dagster as dg
 
 from orchestration import automation, jobs, resources
-from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, postgres_cdc, watch, wearables
+from orchestration.defs import (
+    activation,
+    churn,
+    crm,
+    dbt,
+    maintenance,
+    payments,
+    postgres_cdc,
+    quality,
+    watch,
+    wearables,
+)
 
 defs = dg.Definitions(
     assets=[
@@ -21,7 +32,7 @@ defs = dg.Definitions(
         *payments.ASSETS,
         *crm.ASSETS,
     ],
-    asset_checks=[watch.lag_checks],
+    asset_checks=[watch.lag_checks, quality.change_log_suites],
     jobs=jobs.JOBS,
     sensors=automation.SENSORS,
     schedules=automation.SCHEDULES,

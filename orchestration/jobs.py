@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration import connectors
-from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, watch, wearables
+from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, quality, watch, wearables
 from orchestration.defs.destinations import copy_raw
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
@@ -19,7 +19,7 @@ first_pipeline = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         raw_change_logs, wearables.wearable_measurements, dbt.marts, *churn.ASSETS, activation.churn_scores
     )
-    - dg.AssetSelection.checks(watch.lag_checks),  # `watch_lag` tells them
+    - dg.AssetSelection.checks(watch.lag_checks, quality.change_log_suites),  # told by `watch_lag` and `judge_raw`
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
 )
@@ -63,6 +63,32 @@ compare_lake = dg.define_asset_job(
     selection=dg.AssetSelection.assets(watch.comparison_with_source),
     description="Compare every row and value of raw with the operational database; changes nothing.",
 )
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=MARTS_WRITER,  # dbt writes its manifest anew, which a build would read
+    description="Write dbt's page of models, columns, tests and lineage, which /warehouse/docs shows.",
+)
+def document_marts() -> None:
+    """One op."""
+    dbt.write_docs()
+
+
+judge_raw = dg.define_asset_job(
+    "judge_raw",
+    selection=dg.AssetSelection.checks(quality.change_log_suites),
+    description="Judge the newest changes of every table by its Great Expectations suite; changes nothing.",
+)
+
+
+@dg.job(
+    executor_def=dg.in_process_executor, description="Drive rows that a suite refused in again, after it was mended."
+)
+def redrive() -> None:
+    """One op; the launchpad asks for the connector."""
+    quality.drive_in_again()
+
 
 maintain_lake = dg.define_asset_job(
     "maintain_lake",
@@ -171,6 +197,9 @@ JOBS: list[Any] = [
     stream_changes,
     resume_table,
     compare_lake,
+    document_marts,
+    judge_raw,
+    redrive,
     maintain_lake,
     forget_withdrawn,
     copy_to_warehouse,

@@ -87,6 +87,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_WEBHOOK_PRIVATE_NETWORKS": "127.0.0.0/8",  # so that a listener on this machine can be tried
         "PLYO_ANALYTICS_URL": local["analytics"],
         "PLYO_GRAPHQL_INTROSPECTION": "true",
+        "PLYO_WAREHOUSE_DOCS": str(home.path / "dbt" / "target" / "static_index.html"),
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}

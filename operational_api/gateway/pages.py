@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
 
 from operational_api.core import audit
 from operational_api.core.errors import NotFound
@@ -10,17 +11,24 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.bff.composition import compose
 from operational_api.gateway.bff.customer import PARTS
+from operational_api.gateway.errors import NotDocumented
 from operational_api.web.filters import zone
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
 from operational_api.web.signin import landing
 
 router = APIRouter()
+SANDBOX = (
+    "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'"
+)
+"""dbt's page is one file with its script inside. It runs as a stranger's: without our cookies, asking nobody."""
 NAV = [
     NavItem("Home", "/home", "training.train", order=0, icon="home"),
     NavItem("Coach console", "/coach/", "gateway.open_coach_console", order=0, icon="users"),
     NavItem("Admin console", "/admin/", "gateway.open_admin_console", order=0, icon="chart"),
     NavItem("Pipelines", "/dagster/", "gateway.open_pipelines", order=10, icon="pipeline"),
+    NavItem("Warehouse", "/warehouse/docs", "gateway.open_pipelines", order=11, icon="pipeline"),
 ]
 
 
@@ -47,3 +55,16 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
     hour = now.astimezone(zone(time_zone(request))).hour
     greeting = "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
     return render(request, "gateway/home.html", is_offline_ready=True, home=found, greeting=greeting, **found.parts)
+
+
+@router.get("/warehouse/docs", dependencies=[Allowed("gateway.open_pipelines")])
+def warehouse_docs(request: Request) -> Response:
+    """What dbt says of every model, column, test and of what comes from what, as of the last `document_marts`.
+
+    Raises:
+        NotDocumented: it has not written it yet.
+    """
+    file = request.app.state.settings.warehouse_docs
+    if not file.is_file():
+        raise NotDocumented
+    return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": SANDBOX})

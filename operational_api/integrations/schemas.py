@@ -17,12 +17,16 @@ State = Literal["off", "connected", "paused", "revoked"]
 
 
 class StreamReport(BaseModel):
-    """How one stream of a pull went. `cursor`: where it goes on; `problem`: why it ended early."""
+    """How one stream of a pull went. `cursor`: where it goes on; `problem`: why it ended early.
+
+    `quarantined`: rows that the data platform refused and put aside.
+    """
 
     stream: Annotated[str, Field(max_length=60, pattern=NO_NUL)]
     rows: Annotated[int, Field(ge=0, le=2**53)]
     cursor: Text | None = None
     problem: Text | None = None
+    quarantined: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
 class StreamRead(StreamReport):

@@ -149,3 +149,11 @@ def _broken_models(results: Mapping[str, Any]) -> list[str]:
         for result in results["results"]
         if result["status"] == "error"
     ]
+
+
+@dg.op(description="dbt's own page of models, columns, tests and lineage, as one file beside its manifest.")
+def write_docs(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
+    """Document what is built now: columns and types are read from the lake."""
+    with judged():
+        dbt.cli(["docs", "generate", "--static"]).wait()
+    context.log.info("the page is at /warehouse/docs")

@@ -156,7 +156,14 @@ def connectors() -> list[dict[str, Any]]:
         } | told  # fmt: skip
 
     def stream(name: str, **told: Any) -> dict[str, Any]:
-        return {"stream": name, "rows": 3, "cursor": None, "problem": None, "at": now.isoformat()} | told
+        return {
+            "stream": name,
+            "rows": 3,
+            "cursor": None,
+            "problem": None,
+            "quarantined": 0,
+            "at": now.isoformat(),
+        } | told
 
     return [
         one("stripe", streams=[stream("events", cursor="evt_9")], last_success_at=now.isoformat()),

@@ -23,6 +23,7 @@ ROLES_OF: dict[str, str] = {
     "gateway.report_violations": EVERYBODY,
     "gateway.open_coach_console": COACHES,
     "gateway.open_admin_console": "finance admin data",
+    "gateway.open_pipelines": "data admin",
     "identity.sign_in": EVERYBODY,
     "identity.use_provider": EVERYBODY,
     "identity.keep_account": PEOPLE,
@@ -275,6 +276,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "gateway.report_violations": ("POST /gateway/csp-reports",),
     "gateway.see_front": ("GET /",),
     "gateway.see_home": ("GET /home",),
+    "gateway.open_pipelines": ("GET /warehouse/docs",),
     "identity.approve_role": (
         "POST /api/identity/role-grants/{grant_id}/approval",
         "POST /api/identity/role-grants/{grant_id}/refusal",

@@ -9,6 +9,7 @@ import pytest
 
 from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
+from ingestion.batch import Document
 from ingestion.crm.hubspot import HubSpot
 from ingestion.payments.momo import Momo
 from ingestion.payments.stripe import Stripe
@@ -69,6 +70,21 @@ class TestRawAssets:
         assert set(payments.SETTLEMENTS) == set(Momo.tables)
         assert {key.path[-1] for key in crm.hubspot_raw.keys} == set(HubSpot.tables)
         assert set(crm.STREAMS) == set(HubSpot.streams)
+
+    def test_a_row_that_cannot_be_is_told_by_the_check_of_its_table_alone(
+        self, lake: WarehouseSettings, local: LocalStripe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        local.client().v1.customers.create({"name": "Mia"})
+
+        def spoiled(body: dict[str, object]) -> Document:
+            return Document(str(body["id"]), {**body, "object": "?"})
+
+        monkeypatch.setattr("ingestion.payments.stripe.document", spoiled)
+        told = materialize(payments.stripe_raw)
+        assert landed(told)["stripe__customers"] == 0
+        checks = {one.asset_key.path[-1]: one for one in told.get_asset_check_evaluations()}
+        assert {name for name, one in checks.items() if not one.passed} == {"stripe__customers", "stripe__events"}
+        assert checks["stripe__customers"].metadata["object is none of customer"].value == 1
 
     def test_a_second_run_lands_nothing_and_tells_where_it_goes_on(
         self, lake: WarehouseSettings, local: LocalStripe

@@ -131,8 +131,18 @@ def _head(told: dict[str, Any]) -> str:
 
 def _streams(streams: list[dict[str, Any]]) -> pn.viewable.Viewable:
     frame = pl.DataFrame(
-        [(one["stream"], one["rows"], one["cursor"] or "–", one["problem"] or "", _ago(one["at"])) for one in streams],
-        schema=["Stream", "New rows", "Goes on after", "Problem", "Pulled"],
+        [
+            (
+                one["stream"],
+                one["rows"],
+                one["quarantined"],
+                one["cursor"] or "–",
+                one["problem"] or "",
+                _ago(one["at"]),
+            )
+            for one in streams
+        ],
+        schema=["Stream", "New rows", "Put aside", "Goes on after", "Problem", "Pulled"],
         orient="row",
     )
     return pn.widgets.Tabulator(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,32 @@ class TestAuthorize:
         answer = self.ask(app)
         assert answer.status_code == 204
         assert answer.headers["x-plyo-principal"] == str(known.account_id)
+
+
+class TestWarehouseDocs:
+    def test_are_dbts_page_which_can_do_nothing_in_our_name(self, app: FastAPI, tmp_path: Path) -> None:
+        sign_in(app, "data")
+        page = tmp_path / "index.html"
+        page.write_text("<!doctype html><script>all of it</script>")
+        app.state.settings = app.state.settings.model_copy(update={"warehouse_docs": page})
+        answer = Browser(app).get("/warehouse/docs")
+        assert (answer.status_code, answer.text) == (200, page.read_text())
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("sandbox allow-scripts")
+        assert "allow-same-origin" not in policy
+        assert "connect-src" not in policy
+        assert "default-src 'none'" in policy
+
+    def test_say_how_to_get_them_where_there_are_none(self, app: FastAPI, tmp_path: Path) -> None:
+        sign_in(app, "admin")
+        app.state.settings = app.state.settings.model_copy(update={"warehouse_docs": tmp_path / "none"})
+        answer = Browser(app).get("/warehouse/docs")
+        assert answer.status_code == 404
+        assert "document_marts" in answer.text
+
+    def test_are_not_for_coaches(self, app: FastAPI) -> None:
+        sign_in(app, "coach")
+        assert Browser(app).get("/warehouse/docs").status_code == 403
 
 
 class TestFrontPage:

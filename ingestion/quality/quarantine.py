@@ -1,0 +1,229 @@
+"""Rows that a suite refused: put aside with their reasons, in the transaction that lands the good ones, and driven in.
+
+A row is in raw or here, never in both and never lost. It is put aside once however often its source sends it. Driven
+in again, it is judged by the suites of today: it lands, or stays with today's reasons; one whose object was landed
+anew since is dropped, for as the newest it would undo what is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pyarrow as pa
+
+from contracts import warehouse
+from contracts.ids import new_id
+from contracts.warehouse import WarehouseSettings
+from ingestion import landing
+from ingestion.batch import Batch
+from ingestion.postgres_cdc.land import quoted
+from ingestion.quality.pulled import SUITES
+
+TABLE = "raw.main._quarantined_rows"
+_ASIDE = "_put_aside"
+_SCHEMA = """(id uuid, connector varchar, stream varchar, raw_table varchar, key varchar[], changes_only boolean,
+    same varchar, body json, reasons varchar[], quarantined_at timestamptz)"""
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """A batch after it was judged.
+
+    Args:
+        batch: The good rows, with the cursor of all.
+        bad: The others.
+        reasons: Of each of the others, by its place in what was judged.
+    """
+
+    batch: Batch
+    bad: pa.Table
+    reasons: Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What came of driving rows in again.
+
+    Args:
+        landed: In raw now, or were there already.
+        kept: Still refused.
+        superseded: Dropped: raw has a later one of the same object.
+    """
+
+    landed: int = 0
+    kept: int = 0
+    superseded: int = 0
+
+
+def sift(batch: Batch) -> Sifted:
+    """Judge a batch by the suite of its table; one without a suite is good.
+
+    Raises:
+        ingestion.quality.judge.SuiteBroken: an expectation could not be judged; nothing is said about the rows.
+    """
+    suite = SUITES.get(batch.table)
+    if suite is None or not batch.rows.num_rows:
+        return Sifted(batch, batch.rows.slice(0, 0), {})
+    from ingestion.quality.judge import judge  # takes seconds to import, and most pulls bring nothing
+
+    found = judge(suite, batch.rows).reasons
+    if not found:
+        return Sifted(batch, batch.rows.slice(0, 0), {})
+    good = pa.array([row not in found for row in range(batch.rows.num_rows)])
+    bad = batch.rows.take(pa.array(list(found), pa.int64()))
+    return Sifted(replace(batch, rows=batch.rows.filter(good)), bad, found)
+
+
+def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, sifted: Sifted) -> int:
+    """Land the good rows and put the others aside, in one lake transaction. Raises like `landing.land`.
+
+    Returns:
+        Rows appended to raw.
+    """
+    if not sifted.reasons:
+        return landing.land(lake, connector, stream, sifted.batch)
+    _ensure(lake)
+    lake.register(
+        _ASIDE, sifted.bad.append_column("_reasons", pa.array(list(sifted.reasons.values()), pa.list_(pa.string())))
+    )
+    try:
+        return landing.land(
+            lake, connector, stream, sifted.batch, also=lambda: _put_aside(lake, connector, stream, sifted.batch)
+        )
+    finally:
+        lake.unregister(_ASIDE)
+
+
+def standing(lake: duckdb.DuckDBPyConnection, tables: Sequence[str] | None = None) -> Mapping[str, Mapping[str, int]]:
+    """By raw table, how many rows stand aside for each reason; a row with two reasons counts for both.
+
+    Args:
+        tables: Only of these; None: of all.
+    """
+    if not _exists(lake):
+        return {}
+    rows = lake.execute(
+        f"""select raw_table, reason, count(*) from (select raw_table, unnest(reasons) as reason from {TABLE})
+            where ? is null or list_contains(?, raw_table) group by all order by all""",
+        [None if tables is None else True, list(tables or ())],
+    ).fetchall()
+    found: dict[str, dict[str, int]] = {}
+    for table, reason, count in rows:
+        found.setdefault(table, {})[reason] = count
+    return found
+
+
+def drive_in(settings: WarehouseSettings, connector: str, *, raw_table: str | None = None) -> Driven:
+    """Judge rows that stand aside again and land those that are good by now.
+
+    Args:
+        raw_table: Only of this table; None: of all tables of the connector.
+
+    Raises:
+        ingestion.landing.AlreadyPulling: another process pulls for this connector.
+    """
+    done = Driven()
+    with landing.pulling(settings, connector) as lake:
+        if not _exists(lake):
+            return done
+        groups = lake.execute(
+            f"""select raw_table, stream, key, changes_only from {TABLE}
+                where connector = ? and coalesce(raw_table = ?, true) group by all order by all""",
+            [connector, raw_table],
+        ).fetchall()
+        for table, stream, key, changes_only in groups:
+            one = _drive_in(lake, connector, stream, Batch(table, pa.table({}), tuple(key), None, changes_only))
+            done = Driven(done.landed + one.landed, done.kept + one.kept, done.superseded + one.superseded)
+    return done
+
+
+def _drive_in(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, like: Batch) -> Driven:
+    aside = lake.execute(
+        f"select id, body, quarantined_at from {TABLE} where raw_table = ? and stream = ? order by quarantined_at, id",
+        [like.table, stream],
+    ).to_arrow_table()
+    newer = set(_superseded(lake, like, stream)) if like.changes_only else set()
+    ids: list[UUID] = [UUID(str(one)) for one in aside["id"].to_pylist()]
+    current = pa.array([id_ not in newer for id_ in ids], pa.bool_())
+    known = [id_ for id_ in ids if id_ not in newer]
+    sifted = sift(replace(like, rows=_as_it_was(lake, like.table, aside).filter(current)))
+    gone = [*newer, *(id_ for place, id_ in enumerate(known) if place not in sifted.reasons)]
+
+    def released() -> None:
+        lake.execute(f"delete from {TABLE} where list_contains(?::uuid[], id)", [gone])
+        for place, reasons in sifted.reasons.items():
+            lake.execute(f"update {TABLE} set reasons = ? where id = ?", [list(reasons), known[place]])
+
+    landing.land(lake, connector, stream, sifted.batch, also=released)
+    return Driven(landed=len(gone) - len(newer), kept=len(sifted.reasons), superseded=len(newer))
+
+
+def _superseded(lake: duckdb.DuckDBPyConnection, like: Batch, stream: str) -> list[UUID]:
+    name = quoted(like.key[0])
+    rows = lake.execute(
+        f"""select aside.id from {TABLE} as aside where raw_table = ? and stream = ? and exists (
+                from raw.main.{quoted(like.table)} as held
+                where held.{name} = (aside.body->>?) and held._landed_at > aside.quarantined_at)""",
+        [like.table, stream, f"$.{like.key[0]}"],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _as_it_was(lake: duckdb.DuckDBPyConnection, table: str, aside: pa.Table) -> pa.Table:
+    """The rows with the columns and types of their raw table."""
+    columns = lake.execute(f"describe raw.main.{quoted(table)}").fetchall()
+    fields = ", ".join(
+        f"""(body->'$."{name}"') as {quoted(name)}""" if kind == "JSON"
+        else f"""(body->>'$."{name}"')::{kind} as {quoted(name)}"""
+        for name, kind, *_ in columns
+        if name not in ("_batch_id", "_landed_at")
+    )  # fmt: skip
+    lake.register(_ASIDE, aside)
+    try:
+        # Qualified: the rows may have an `id` of their own.
+        order = f"{_ASIDE}.quarantined_at, {_ASIDE}.id"
+        rows = lake.execute(f"select {fields} from {_ASIDE} order by {order}").to_arrow_table()
+    finally:
+        lake.unregister(_ASIDE)
+    for place, (name, kind, *_) in enumerate(columns):
+        if kind == "JSON":  # which Arrow calls text
+            rows = rows.set_column(place, name, rows[name].cast(pa.string()).cast(pa.json_(pa.string())))
+    return rows
+
+
+def _put_aside(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> None:
+    sameness = [*batch.key, *(["_hash"] if batch.changes_only else [])]
+    same = "to_json([" + ", ".join(f"arriving.{quoted(name)}::varchar" for name in sameness) + "])::varchar"
+    columns = [name for name in lake.execute(f"from {_ASIDE} limit 0").fetchdf().columns if name != "_reasons"]
+    body = "{" + ", ".join(f"'{name}': arriving.{quoted(name)}" for name in columns) + "}"
+    count = lake.execute(f"select count(*) from {_ASIDE}").fetchone()
+    ids = pa.table({"place": range(count[0]), "id": [str(new_id()) for _ in range(count[0])]}) if count else None
+    lake.register("_ids", ids)
+    try:
+        lake.execute(
+            f"""insert into {TABLE}
+                select numbered.id::uuid, ?, ?, ?, ?, ?, {same}, to_json({body}), arriving._reasons, ?::timestamptz
+                from (select *, row_number() over () - 1 as _place from {_ASIDE}) as arriving
+                join _ids as numbered on numbered.place = arriving._place
+                where not exists (from {TABLE} as held where held.raw_table = ? and held.same = {same})
+                qualify row_number() over (partition by {same} order by arriving._place desc) = 1""",
+            [connector, stream, batch.table, list(batch.key), batch.changes_only, datetime.now(UTC), batch.table],
+        )
+    finally:
+        lake.unregister("_ids")
+
+
+def _ensure(lake: duckdb.DuckDBPyConnection) -> None:
+    if not _exists(lake):
+        warehouse.in_transaction(lake, lambda: lake.execute(f"create table if not exists {TABLE} {_SCHEMA}"))
+
+
+def _exists(lake: duckdb.DuckDBPyConnection) -> Any:
+    try:
+        lake.execute(f"describe {TABLE}")
+    except duckdb.CatalogException:
+        return False
+    return True
