@@ -288,17 +288,17 @@ class TestWebhooks:
         session.refresh(lead)
         assert lead.phone == "+49 30 9"
 
-    @pytest.mark.parametrize("forge", ["secret", "old", "future", "body", "none"])
     def test_that_hubspot_did_not_sign_now_are_refused(
-        self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot, forge: str
+        self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot
     ) -> None:
-        crm.store.make("contacts", email="a@example.test")
-        moment = datetime.now(UTC).timestamp() + {"old": -3600, "future": 3600}.get(forge, 0)
-        body, headers = crm.webhook(self.URL, at=moment, secret="other" if forge == "secret" else CLIENT_SECRET)
-        if forge == "body":
-            body += b" "
-        refused = api.post("/webhooks/hubspot", content=body, headers={} if forge == "none" else headers)
-        assert refused.status_code == 401
+        for forge in ("secret", "old", "future", "body", "none"):
+            crm.store.make("contacts", email=f"{forge}@example.test")
+            moment = datetime.now(UTC).timestamp() + {"old": -3600, "future": 3600}.get(forge, 0)
+            body, headers = crm.webhook(self.URL, at=moment, secret="other" if forge == "secret" else CLIENT_SECRET)
+            if forge == "body":
+                body += b" "
+            refused = api.post("/webhooks/hubspot", content=body, headers={} if forge == "none" else headers)
+            assert (forge, refused.status_code) == (forge, 401)
 
     def test_that_are_no_list_are_refused(self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot) -> None:
         crm.store.heard = "nonsense"  # type: ignore[assignment]

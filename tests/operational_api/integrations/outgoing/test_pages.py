@@ -58,17 +58,15 @@ class TestApi:
         assert admin.post(f"{place}/secret").json()["secret"] != told
 
     @pytest.mark.asvs("1.3.6", "13.2.4")
-    @pytest.mark.parametrize(
-        "url",
-        [
+    def test_refuses_addresses_that_are_not_on_the_internet(self, admin: TestClient) -> None:
+        inside = (
             "http://example.test/", "https://10.0.0.1/", "https://[::1]/", "https://[::ffff:10.0.0.1]/",
             "https://169.254.169.254/latest", "https://0x0a000001/", "https://user:pass@1.1.1.1/", "ftp://1.1.1.1/",
             "file:///etc/passwd", "https://localhost.invalid/", "https://[64:ff9b::10.0.0.1]/",
-        ],
-    )  # fmt: skip
-    def test_refuses_addresses_that_are_not_on_the_internet(self, admin: TestClient, url: str) -> None:
-        refused = admin.post(API, json={"url": url, "kinds": [PAID]})
-        assert (refused.status_code, refused.json()["code"]) == (422, "integrations.address_not_allowed")
+        )  # fmt: skip
+        answers = {url: admin.post(API, json={"url": url, "kinds": [PAID]}) for url in inside}
+        assert {one.status_code for one in answers.values()} == {422}
+        assert {one.json()["code"] for one in answers.values()} == {"integrations.address_not_allowed"}
 
     def test_refuses_what_is_not_in_the_catalogue(self, admin: TestClient, listener: Listener) -> None:
         refused = admin.post(API, json={"url": listener.url, "kinds": ["training.injury_reported"]})
