@@ -30,6 +30,7 @@ from operational_api.engagement.sending import CHANNELS
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
+from operational_api.training.media.worker import MediaWorker
 
 log = telemetry.get_logger(__name__)
 CONTEXTS = (
@@ -80,7 +81,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 8)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 9)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
@@ -90,6 +91,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
         Loop("relay", lambda: relay_due(sessions, routes), wakes_on="outbox"),
         *(Loop(channel, partial(dispatcher.send_due, channel), wakes_on="emails") for channel in CHANNELS),
         Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
+        Loop("media", MediaWorker.of_environment(sessions, stop).run_due),
         Loop("periodic", jobs.run_due),
         *(
             Loop(f"handlers-{n}", lambda: handle_next(sessions, routes.consumers, retry=retry), wakes_on="inbox")

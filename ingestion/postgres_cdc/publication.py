@@ -27,13 +27,15 @@ IDENTITY_TABLES = ("accounts",)
 # web_sessions holds people's tokens, export_files what an export was approved for and nothing else; what a workout said
 # before it was corrected is in its change log already. Of people's own calendars nothing leaves but the events that
 # they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may push)
-# serve operations alone.
+# serve operations alone, and so do videos: what is measured of them is in their events.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
     "compliance.export_files", "training.workout_revisions",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
     "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions",
+    "training.media", "training.media_parts", "training.media_captions", "training.media_cues",
+    "training.media_positions",
 )  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log. What
