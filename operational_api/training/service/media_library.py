@@ -92,9 +92,12 @@ def keep_position(session: Session, *, row: Media, account_id: UUID, seconds: fl
     return seconds
 
 
-def form_videos(session: Session, customer_id: UUID, *, limit: int = 12) -> Sequence[Shelved]:
-    """A customer's own videos that can be watched, for their coach's page."""
+def form_videos(
+    session: Session, customer_id: UUID, *, workout_id: UUID | None = None, limit: int = 12
+) -> Sequence[Shelved]:
+    """A customer's own videos that can be watched, of one workout where it is named, the newest first."""
     found, _ = shelf(
-        session, visible=Media.status == "ready", watcher_id=None, customer_id=customer_id, limit=limit
+        session, visible=Media.status == "ready", watcher_id=None, customer_id=customer_id, workout_id=workout_id,
+        limit=limit,
     )  # fmt: skip
     return found

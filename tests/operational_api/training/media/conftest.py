@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -17,6 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from contracts.ids import new_id
 from operational_api.core.database import session_factory
 from operational_api.core.objects import ObjectSettings, ObjectStore, StoreUnavailable
 from operational_api.core.viewer import SYSTEM
@@ -26,7 +30,7 @@ from operational_api.training.media.settings import MediaSettings
 from operational_api.training.media.worker import MediaWorker
 from operational_api.training.models import Media
 from plyo import objects
-from plyo.postgres import PostgresServer, free_port
+from plyo.postgres import PostgresServer, end_with_parent, free_port
 from tests.conftest import sqlalchemy_url
 from tests.operational_api.conftest import access_token, bearing
 
@@ -42,7 +46,11 @@ def object_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Object
     command = objects.configure(folder, ports, "a-secret-of-this-run")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, env=os.environ | objects.environment(), stdout=log, stderr=log, start_new_session=True
+            command,
+            env=os.environ | objects.environment(),
+            stdout=log,
+            stderr=log,
+            preexec_fn=partial(end_with_parent, signal.SIGTERM),
         )
     settings = ObjectSettings(
         s3_endpoint=f"http://127.0.0.1:{ports['s3']}", s3_access_key=SecretStr(objects.ACCESS_KEY),
@@ -58,7 +66,7 @@ def object_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Object
                 raise
             time.sleep(0.2)
     yield settings
-    process.kill()  # it takes a quarter of a minute to end by itself
+    process.terminate()
     process.wait()
 
 
@@ -138,10 +146,6 @@ class Studio:
 
 @pytest.fixture(scope="module")
 def engine_of_studio(postgres: PostgresServer, template_database: str) -> Iterator[Engine]:
-    import psycopg
-
-    from contracts.ids import new_id
-
     name = f"plyo_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template_database}")

@@ -50,7 +50,10 @@ class TestWho:
         "dan": {"toms", "squat"},
         "admin": {"guide", "squat", "unready"},
     }
-    KEEPS = {"mia": {"mias"}, "tom": {"toms"}, "cara": {"guide", "unready"}, "dan": set(), "admin": {"guide", "squat", "unready"}}
+    KEEPS = {
+        "mia": {"mias"}, "tom": {"toms"}, "cara": {"guide", "unready"}, "dan": set(),
+        "admin": {"guide", "squat", "unready"},
+    }  # fmt: skip
 
     @pytest.mark.asvs("8.2.2")
     def test_list_page_and_search_show_the_same(self, world: dict[str, Any]) -> None:

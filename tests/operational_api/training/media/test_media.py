@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,8 +191,8 @@ class TestPrepare:
         assert list(studio.settings.work_folder.iterdir()) == []
 
     def test_leaves_out_where_it_was_filmed(self, studio: Studio, watched: str, clip: bytes) -> None:
-        assert b"+48.137" in clip
-        assert b"+48.137" not in b"".join(studio.store.read(f"media/{watched}/1/video.mp4"))
+        assert b"loci" in clip
+        assert b"loci" not in b"".join(studio.store.read(f"media/{watched}/1/video.mp4"))
 
     @pytest.mark.asvs("5.2.2")
     @pytest.mark.parametrize(
@@ -250,6 +251,7 @@ class TestPrepare:
     def test_a_worker_that_died_is_followed_by_another_and_writes_nothing_any_more(
         self, studio: Studio, phones: dict[str, TestClient], clip: bytes
     ) -> None:
+        studio.work()
         media_id = send(phones["tom"], clip)
         dead = studio.worker()
         job = dead._take(datetime.now(UTC))
@@ -393,6 +395,14 @@ def picture(page: Page, name: str) -> None:
         page.set_viewport_size({"width": 390, "height": 844})
 
 
+def until(page: Page, condition: str) -> None:
+    """Playwright's own waiting evaluates a string, which the content policy forbids."""
+    deadline = time.monotonic() + 60
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
 NOW = "document.getElementById('player').currentTime"
 
 
@@ -404,7 +414,7 @@ class TestPlayer:
         phones["mia"].put(f"/api/training/media/{watched}/captions", json={"content": vtt})
         page.goto("/media?q=chest")
         page.get_by_role("link", name="Chest up").click()
-        page.wait_for_function(f"{NOW} >= 5 && document.getElementById('player').readyState >= 2")
+        until(page, f"{NOW} >= 5 && document.getElementById('player').readyState >= 2")
         player = page.locator("#player")
         assert player.evaluate("node => node.currentSrc").partition("?")[0].endswith("main.m3u8")
         assert player.evaluate("node => node.textTracks[0].activeCues[0].text") == "Chest up"
@@ -412,7 +422,7 @@ class TestPlayer:
         page.get_by_role("button", name="Captions").click()
         assert player.evaluate("node => node.textTracks[0].mode") == "disabled"
         page.get_by_role("link", name="Feet apart").click()
-        page.wait_for_function(f"{NOW} > 0.6 && {NOW} < 4 && !document.getElementById('player').paused")
+        until(page, f"{NOW} > 0.6 && {NOW} < 4 && !document.getElementById('player').paused")
         with page.expect_response(lambda answer: answer.url.endswith("/position")) as kept:
             player.evaluate("node => node.pause()")
         assert kept.value.status == 200
@@ -421,13 +431,13 @@ class TestPlayer:
             seconds = session.scalars(select(MediaPosition.seconds)).one()
         assert seconds == pytest.approx(stopped, abs=0.1)
         page.goto(f"/media/{watched}")
-        page.wait_for_function(f"Math.abs({NOW} - {stopped}) < 0.2")
+        until(page, f"Math.abs({NOW} - {stopped}) < 0.2")
 
     def test_a_browser_without_hls_gets_the_file(self, page: Page, watched: str) -> None:
         page.route("**/main.m3u8*", lambda route: route.abort())
         page.goto(f"/media/{watched}?t=3")
-        page.wait_for_function("document.getElementById('player').currentSrc.includes('video.mp4')")
-        page.wait_for_function(f"{NOW} >= 3 && document.getElementById('player').readyState >= 2")
+        until(page, "document.getElementById('player').currentSrc.includes('video.mp4')")
+        until(page, f"{NOW} >= 3 && document.getElementById('player').readyState >= 2")
 
     def test_sends_a_file_in_parts_and_waits_for_it(
         self, studio: Studio, page: Page, clip: bytes, tmp_path: Path, phones: dict[str, TestClient]
