@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, BinaryIO
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
@@ -56,6 +55,8 @@ class ObjectStore:
     """The bucket. The first write of a process makes it where it is missing and sets its rules."""
 
     def __init__(self, settings: ObjectSettings) -> None:
+        import boto3  # a process that keeps no files need not pay for it
+
         self.bucket = settings.s3_bucket
         self._client = boto3.client(
             "s3",

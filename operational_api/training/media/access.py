@@ -18,8 +18,13 @@ from operational_api.training.service import clients, media
 WATCH, KEEP = "training.watch_media", "training.keep_media"
 
 
-def reach_media(session: Session, principal: Principal, media_id: UUID, action: str) -> Media:
+def reach_media(
+    session: Session, principal: Principal, media_id: UUID, action: str, *, is_audited: bool = True
+) -> Media:
     """A video, where the policy lets the principal. One that is not ready is for whoever keeps it alone.
+
+    Args:
+        is_audited: False for what a page that was audited says while it is open.
 
     Raises:
         MediaNotFound: there is none, or not for them.
@@ -28,7 +33,7 @@ def reach_media(session: Session, principal: Principal, media_id: UUID, action: 
     require(principal, action, resource_of(session, principal, row, action), missing=MediaNotFound)
     if row.status != "ready" and not may_keep(session, principal, row):
         raise MediaNotFound
-    if row.customer_id is not None:
+    if is_audited and row.customer_id is not None:
         audit.record_read(
             session, principal, action, "Client", [row.customer_id], details={"media_id": str(row.id)}
         )  # fmt: skip

@@ -1,9 +1,5 @@
 """What the worker does about videos, one thing at a time: check and prepare an upload, give up one that nobody
-finishes, delete the bytes of one that was removed.
-
-A video is taken by moving its `due_at` ahead under a row lock; while it is worked on, progress moves it on. A worker
-that dies leaves it to whoever looks after the lease. Each taking has a number (`attempts`): one that was given up
-writes nothing any more, and what it stored lies in a folder that nobody reads.
+finishes, delete the bytes of one that was removed. How a video is taken and kept meanwhile: `claims`.
 """
 
 import hashlib
@@ -11,12 +7,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.events.training import MediaPrepared, MediaRefused
@@ -25,12 +20,12 @@ from operational_api.core.errors import Unavailable
 from operational_api.core.objects import ObjectSettings, ObjectStore
 from operational_api.core.outbox import publish
 from operational_api.training.media import footage, scanner
+from operational_api.training.media.claims import Claims, Job, Superseded
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.models import Media, MediaPart
 from operational_api.training.service import media
 
 log = get_logger(__name__)
-FIRST_WAIT = timedelta(seconds=15)
 SUFFIXES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4",
             ".jpg": "image/jpeg"}  # fmt: skip
 
@@ -51,26 +46,8 @@ class Refused(Exception):
         self.refusal = Refusal(code, told)
 
 
-class Superseded(Exception):
-    """Another worker has the video now, or it was removed."""
-
-
 class Stopping(Exception):
     """The process is to end; the video waits for the next one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One taking of one video."""
-
-    media_id: UUID
-    kind: str
-    status: str
-    attempt: int
-    size_bytes: int
-    sha256: str
-    part_bytes: int
-    upload_key: str | None
 
 
 class MediaWorker:
@@ -86,6 +63,7 @@ class MediaWorker:
         self, sessions: sessionmaker[Session], settings: MediaSettings, store: ObjectStore | None, stop: Event
     ) -> None:
         self._sessions, self._settings, self._store, self._stop = sessions, settings, store, stop
+        self._claims = Claims(sessions, settings.lease)
 
     @classmethod
     def of_environment(cls, sessions: sessionmaker[Session], stop: Event) -> "MediaWorker":
@@ -99,24 +77,24 @@ class MediaWorker:
         Returns:
             Whether there was one, so that more may be waiting.
         """
-        if self._store is None or (job := self._take(datetime.now(UTC))) is None:
+        if self._store is None or (job := self._claims.take(datetime.now(UTC))) is None:
             return False
         with trace():
             try:
                 self._do(job, self._store)
             except Superseded:
                 log.info("media_superseded", media_id=str(job.media_id), attempt=job.attempt)
-                self._store.erase(f"media/{job.media_id}/{job.attempt}/")
+                self._store.erase(job.folder)  # nobody reads it
             except Stopping:
-                self._return(job)
+                self._claims.give_back(job)
             except Refused as error:
                 self._refuse(job, self._store, error.refusal)
             except Unavailable as error:
                 log.warning("media_postponed", media_id=str(job.media_id), code=error.code())
-                self._postpone(job, counts=False)
+                self._claims.postpone(job, counts=False)
             except Exception:
                 log.exception("media_failed", media_id=str(job.media_id), attempt=job.attempt, status=job.status)
-                self._postpone(job, counts=True)
+                self._claims.postpone(job, counts=True)
         return True
 
     def _do(self, job: Job, store: ObjectStore) -> None:
@@ -127,19 +105,6 @@ class MediaWorker:
         else:
             with self._folder(job) as folder:
                 self._prepare(job, store, folder)
-
-    def _take(self, now: datetime) -> Job | None:
-        with self._sessions.begin() as session:
-            row = session.scalar(
-                select(Media).where(Media.due_at <= now).order_by(Media.due_at).limit(1)
-                .with_for_update(skip_locked=True)
-            )  # fmt: skip
-            if row is None:
-                return None
-            row.attempts, row.due_at = row.attempts + 1, now + self._settings.lease
-            return Job(
-                row.id, row.kind, row.status, row.attempts, row.size_bytes, row.sha256, row.part_bytes, row.upload_key
-            )
 
     def _prepare(self, job: Job, store: ObjectStore, folder: Path) -> None:
         if job.attempt > self._settings.attempts:
@@ -153,7 +118,7 @@ class MediaWorker:
         try:
             found = footage.probe(original)
             self._check_length(job, found)
-            self._say(job, status="encoding", media_type=media_type, scan=scan, progress_percent=0)
+            self._claims.say(job, status="encoding", media_type=media_type, scan=scan, progress_percent=0)
             made = folder / "made"
             made.mkdir()
             longest = max(120.0, self._settings.slowest * found.duration_seconds)
@@ -168,7 +133,7 @@ class MediaWorker:
             ) from None
         for file in sorted(made.iterdir()):
             self._progress(job, 99)
-            store.put(f"media/{job.media_id}/{job.attempt}/{file.name}", file.read_bytes(),
+            store.put(f"{job.folder}{file.name}", file.read_bytes(),
                       media_type=SUFFIXES[file.suffix])  # fmt: skip
         self._finish(job, found, renditions)
         store.erase(media.original_key(job.media_id))
@@ -209,23 +174,12 @@ class MediaWorker:
     def _progress(self, job: Job, percent: int) -> None:
         if self._stop.is_set():
             raise Stopping
-        self._say(job, progress_percent=percent)
-
-    def _say(self, job: Job, **values: object) -> None:
-        values = {"due_at": datetime.now(UTC) + self._settings.lease} | values
-        with self._sessions.begin() as session:
-            mine = self._mine(job)
-            if session.execute(update(Media).where(*mine).values(**values).returning(Media.id)).first() is None:
-                raise Superseded
-
-    def _mine(self, job: Job) -> tuple[ColumnElement[bool], ...]:
-        statuses = ("checking", "encoding") if job.status in ("checking", "encoding") else (job.status,)
-        return Media.id == job.media_id, Media.attempts == job.attempt, Media.status.in_(statuses)
+        self._claims.say(job, progress_percent=percent)
 
     def _finish(self, job: Job, found: footage.Probe, renditions: list[footage.Rendition]) -> None:
         now = datetime.now(UTC)
         with self._sessions.begin() as session:
-            row = self._locked(session, job)
+            row = self._claims.locked(session, job)
             row.status, row.ready_at, row.due_at, row.progress_percent = "ready", now, None, 100
             row.edition, row.duration_seconds = job.attempt, found.duration_seconds
             row.renditions = [one.told() for one in renditions]
@@ -241,7 +195,7 @@ class MediaWorker:
         now = datetime.now(UTC)
         try:
             with self._sessions.begin() as session:
-                row = self._locked(session, job)
+                row = self._claims.locked(session, job)
                 row.status, row.refusal, row.due_at = "refused", refusal.told, None
                 session.flush()
                 publish(session, MediaRefused(occurred_at=now, reason=refusal.code, **media.event_facts(row)))
@@ -249,19 +203,13 @@ class MediaWorker:
             return
         log.info("media_refused", media_id=str(job.media_id), reason=refusal.code)
 
-    def _locked(self, session: Session, job: Job) -> Media:
-        row = session.scalar(select(Media).where(*self._mine(job)).with_for_update())
-        if row is None:
-            raise Superseded
-        return row
-
     def _give_up(self, job: Job, store: ObjectStore) -> None:
         if job.upload_key:
             store.abort_upload(media.original_key(job.media_id), job.upload_key)
         store.erase(media.original_key(job.media_id))  # completed, and never said so
         with self._sessions.begin() as session:
             session.execute(delete(MediaPart).where(MediaPart.media_id == job.media_id))
-            row = self._locked(session, job)
+            row = self._claims.locked(session, job)
             row.status, row.due_at, row.refusal = (
                 "refused",
                 None,
@@ -281,23 +229,6 @@ class MediaWorker:
         store.erase(f"media/{job.media_id}/")
         with self._sessions.begin() as session:
             session.execute(delete(Media).where(Media.id == job.media_id, Media.status == "removed"))
-
-    def _return(self, job: Job) -> None:
-        """It is not the video's fault that we end: somebody else takes it at once."""
-        self._wait(job, timedelta(0), counts=False)
-
-    def _postpone(self, job: Job, *, counts: bool) -> None:
-        """Try again after a while that doubles. That a store or scanner is down costs the video no try."""
-        self._wait(job, FIRST_WAIT * 2 ** min(job.attempt - 1, 6), counts=counts)
-
-    def _wait(self, job: Job, how_long: timedelta, *, counts: bool) -> None:
-        attempts = Media.attempts if counts else Media.attempts - 1
-        with self._sessions.begin() as session:
-            session.execute(
-                update(Media)
-                .where(*self._mine(job))
-                .values(due_at=datetime.now(UTC) + how_long, attempts=attempts)
-            )  # fmt: skip
 
     @contextmanager
     def _folder(self, job: Job) -> Iterator[Path]:

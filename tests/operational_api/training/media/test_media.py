@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -17,16 +17,21 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 from playwright.sync_api import Page, Route, sync_playwright
-from sqlalchemy import select, update
+from sqlalchemy import create_engine, func, select, update
+from sqlalchemy.orm import Session
 
 from operational_api.core.models import OutboxEvent
-from operational_api.core.objects import ObjectMissing
+from operational_api.core.objects import ObjectMissing, ObjectSettings, ObjectStore
 from operational_api.identity.models import Account
-from operational_api.training.media import footage, worker
-from operational_api.training.models import Media, MediaPosition
+from operational_api.training.media import footage
+from operational_api.training.media.claims import Superseded
+from operational_api.training.models import Media, MediaCue, MediaPosition
 from operational_api.training.service import media
+from plyo.demo import videos
+from plyo.logins import LOGINS
 from plyo.postgres import free_port
-from tests.factories import account_of, make_client, make_coach
+from tests.conftest import sqlalchemy_url
+from tests.factories import account_of, make_account, make_client, make_coach, make_exercise
 from tests.operational_api.conftest import access_token
 from tests.operational_api.training.media.conftest import EICAR, SMALLEST_PART, Studio
 
@@ -254,13 +259,13 @@ class TestPrepare:
         studio.work()
         media_id = send(phones["tom"], clip)
         dead = studio.worker()
-        job = dead._take(datetime.now(UTC))
+        job = dead._claims.take(datetime.now(UTC))
         assert job is not None
-        assert studio.worker()._take(datetime.now(UTC)) is None  # while its lease lasts nobody else does
-        assert studio.worker()._take(datetime.now(UTC) + timedelta(minutes=2)) is not None
-        with pytest.raises(worker.Superseded):
-            dead._say(job, progress_percent=50)
-        with pytest.raises(worker.Superseded):
+        assert studio.worker()._claims.take(datetime.now(UTC)) is None  # while its lease lasts nobody else does
+        assert studio.worker()._claims.take(datetime.now(UTC) + timedelta(minutes=2)) is not None
+        with pytest.raises(Superseded):
+            dead._claims.say(job, progress_percent=50)
+        with pytest.raises(Superseded):
             dead._finish(job, footage.Probe(1, 1, 1, has_sound=False), [])
         assert studio.row(media_id).attempts == 2
         phones["tom"].delete(f"/api/training/media/{media_id}")
@@ -363,7 +368,10 @@ def page(studio: Studio, people: dict[str, Any]) -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(studio.app, host="localhost", port=port, log_level="warning"))
+    config = uvicorn.Config(
+        studio.app, host="localhost", port=port, log_level="warning", timeout_graceful_shutdown=2, lifespan="off"
+    )  # fmt: skip
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run)
     thread.start()
     with sync_playwright() as playwright:
@@ -469,3 +477,23 @@ class TestPlayer:
         studio.work()
         page.goto("/media")
         picture(page, "library")
+
+
+class TestDemo:
+    def test_sends_its_videos_once(self, fresh_database: Callable[[], str], object_settings: ObjectSettings) -> None:
+        url = fresh_database()
+        engine = create_engine(sqlalchemy_url(url))
+        with Session(engine) as session, session.begin():
+            for role in ("admin", "coach"):
+                make_account(session, role=role, email=LOGINS[role])
+            for slug in ("back-squat", "goblet-squat"):
+                make_exercise(session, slug=slug)
+        for _ in range(2):
+            videos.ensure(url, endpoint=object_settings.s3_endpoint, secret_key="a-secret-of-this-run")
+        with Session(engine) as session:
+            rows = session.scalars(select(Media).order_by(Media.id)).all()
+            assert [(one.kind, one.status) for one in rows] == [("catalogue", "checking"), ("guide", "checking")]
+            assert session.scalar(select(func.count()).select_from(MediaCue)) == 7
+            for one in rows:
+                assert ObjectStore(object_settings).size(media.original_key(one.id)) == one.size_bytes
+        engine.dispose()
