@@ -102,6 +102,8 @@ class MediaWorker:
             self._give_up(job, store)
         elif job.status == "removed":
             self._erase(job, store)
+        elif job.status == "ready":
+            self._tidy(job, store)
         else:
             with self._folder(job) as folder:
                 self._prepare(job, store, folder)
@@ -133,10 +135,9 @@ class MediaWorker:
             ) from None
         for file in sorted(made.iterdir()):
             self._progress(job, 99)
-            store.put(f"{job.folder}{file.name}", file.read_bytes(),
-                      media_type=SUFFIXES[file.suffix])  # fmt: skip
+            with file.open("rb") as content:
+                store.put(f"{job.folder}{file.name}", content, media_type=SUFFIXES[file.suffix])
         self._finish(job, found, renditions)
-        store.erase(media.original_key(job.media_id))
 
     def _fetch(self, job: Job, store: ObjectStore, file: Path) -> None:
         """Bring the upload, and look once more whether it is what was announced."""
@@ -176,11 +177,20 @@ class MediaWorker:
             raise Stopping
         self._claims.say(job, progress_percent=percent)
 
+    def _tidy(self, job: Job, store: ObjectStore) -> None:
+        """Delete the upload, and what takings before the last one left; then there is nothing more to do."""
+        store.erase(media.original_key(job.media_id))
+        with self._sessions.begin() as session:
+            edition = self._claims.locked(session, job).edition
+        for earlier in range(1, edition):
+            store.erase(f"media/{job.media_id}/{earlier}/")
+        self._claims.say(job, due_at=None)
+
     def _finish(self, job: Job, found: footage.Probe, renditions: list[footage.Rendition]) -> None:
         now = datetime.now(UTC)
         with self._sessions.begin() as session:
             row = self._claims.locked(session, job)
-            row.status, row.ready_at, row.due_at, row.progress_percent = "ready", now, None, 100
+            row.status, row.ready_at, row.due_at, row.progress_percent = "ready", now, now, 100
             row.edition, row.duration_seconds = job.attempt, found.duration_seconds
             row.renditions = [one.told() for one in renditions]
             session.flush()

@@ -19,7 +19,8 @@ class Media(Base):
 
     `status`: uploading, checking, encoding, ready, refused, removed. `due_at` is when a worker may take it, for the
     next thing that its status asks for; taking it moves `due_at` past the longest silence of a worker that lives, and
-    counts `attempts`, by which a worker that was given up knows that it was. Null: nothing is to be done.
+    counts `attempts`, by which a worker that was given up knows that it was. Null: nothing is to be done. (One that is
+    ready is taken once more, to delete the upload.)
 
     `sha256` is told by whoever uploads: the digest of the parts' digests, in order. What is served lies below
     `media/{id}/{edition}/`; the upload itself is deleted once it was prepared. `scan`: clean or not_scanned.

@@ -54,7 +54,8 @@ def catalogue(
 @router.get("/exercises/{slug}", response_class=HTMLResponse)
 def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session: DbSession) -> Response:
     """How a movement is done."""
-    found, videos = exercises.get_exercise(session, slug), []
+    found = exercises.get_exercise(session, slug)
+    videos: list[media_library.Shelved] = []
     if may_principal(principal, WATCH):
         videos, _ = media_library.shelf(
             session, visible=visible_to(session, principal), watcher_id=principal.account_id, exercise_id=found.id,

@@ -69,12 +69,13 @@ def new(
     request: Request,
     principal: CurrentPrincipal,
     session: DbSession,
+    settings: Settings,
     title: Annotated[str, Query(max_length=120)] = "",
     exercise: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     workout: UUID | None = None,
 ) -> Response:
     """The form to send a video."""
-    return _form(request, session, principal, Wanted(title, exercise, workout))
+    return _form(request, session, principal, Wanted(title, exercise, workout), settings)
 
 
 @router.post("/media/new", dependencies=[Allowed(KEEP)])
@@ -92,11 +93,11 @@ def send(
     wanted = Wanted(title.strip(), int(exercise_id) if exercise_id.isdecimal() else None, _uuid(workout_id))
     if not wanted.title or file is None or not file.size:
         told = "Give it a title." if not wanted.title else "Choose a video."
-        return _form(request, session, principal, wanted, error=told)
+        return _form(request, session, principal, wanted, settings, error=told)
     try:
         row = _take(session, store_of(request), principal, wanted, file, settings)
     except DomainError as refusal:
-        return _form(request, session, principal, wanted, error=refusal.detail)
+        return _form(request, session, principal, wanted, settings, error=refusal.detail)
     return redirect(request, f"/media/{row.id}", flash="It has arrived. We check and prepare it now.")
 
 
@@ -213,7 +214,13 @@ def _arrived(session: Session, row: Media) -> int:
 
 
 def _form(
-    request: Request, session: Session, principal: Principal, wanted: Wanted, *, error: str | None = None
+    request: Request,
+    session: Session,
+    principal: Principal,
+    wanted: Wanted,
+    settings: MediaSettings,
+    *,
+    error: str | None = None,
 ) -> Response:
     exercise = session.get(Exercise, wanted.exercise_id) if wanted.exercise_id else None
     if wanted.exercise_id and exercise is None:
@@ -228,6 +235,7 @@ def _form(
         exercise=exercise,
         accepted=ACCEPTED,
         largest_form_mb=LARGEST_FORM_MB,
+        part_bytes=settings.part_bytes,
     )
 
 

@@ -4,7 +4,8 @@
 
 const form = document.getElementById("upload");
 const token = document.querySelector("meta[name=csrf-token]").content;
-const PART = 8 * 1024 * 1024;
+const box = form?.querySelector("[data-progress]");
+const PART = Number(box?.dataset.partBytes);
 document.querySelectorAll("[data-without-script]").forEach((part) => { part.hidden = true; });
 
 const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -32,7 +33,6 @@ async function ask(method, url, body, headers) {
   }
 }
 
-const box = form?.querySelector("[data-progress]");
 function say(text, share) {
   box.hidden = false;
   box.querySelector("p").textContent = text;

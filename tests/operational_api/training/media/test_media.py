@@ -450,7 +450,6 @@ class TestPlayer:
     def test_sends_a_file_in_parts_and_waits_for_it(
         self, studio: Studio, page: Page, clip: bytes, tmp_path: Path, phones: dict[str, TestClient]
     ) -> None:
-        studio.app.state.media_settings = studio.settings.model_copy(update={"part_bytes": 8 * 2**20})
         file = tmp_path / "clip.mp4"
         file.write_bytes(clip)
         page.goto("/media/new")
@@ -472,7 +471,6 @@ class TestPlayer:
         assert len(lost) == 1
         picture(page, "checking")
         media_id = page.url.rpartition("/")[2]
-        studio.app.state.media_settings = studio.settings
         phones["mia"].delete(f"/api/training/media/{media_id}")
         studio.work()
         page.goto("/media")
