@@ -386,7 +386,8 @@ def page(studio: Studio, people: dict[str, Any]) -> Iterator[Page]:
         )  # fmt: skip
         complaints: list[str] = []
         page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        # A page that is left while it fades in says that its transition was aborted.
+        page.on("pageerror", lambda error: None if "Transition was" in str(error) else complaints.append(str(error)))
         yield page
         browser.close()
     server.should_exit = True
