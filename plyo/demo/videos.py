@@ -5,6 +5,7 @@ They are sent through the same door as people's; checking and preparing them is 
 
 import hashlib
 import subprocess
+import time
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -15,7 +16,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import make_engine
-from operational_api.core.objects import ObjectSettings, ObjectStore
+from operational_api.core.objects import ObjectSettings, ObjectStore, StoreUnavailable
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.models import Exercise, Media
 from operational_api.training.service import captions, media
@@ -23,6 +24,7 @@ from plyo.logins import LOGINS
 from plyo.objects import ACCESS_KEY
 
 SECONDS = 12
+PATIENCE = 10
 
 
 class Shown(NamedTuple):
@@ -58,11 +60,18 @@ def ensure(url: str, *, endpoint: str, secret_key: str) -> None:
         s3_endpoint=endpoint, s3_access_key=SecretStr(ACCESS_KEY), s3_secret_key=SecretStr(secret_key)
     )
     try:
-        with Session(engine) as session, session.begin():
-            if session.scalar(select(Media.id).limit(1)) is None:
-                store = ObjectStore(settings)
-                for one in VIDEOS:
-                    _send(session, store, one)
+        for left in reversed(range(PATIENCE)):
+            try:
+                with Session(engine) as session, session.begin():
+                    if session.scalar(select(Media.id).limit(1)) is None:
+                        store = ObjectStore(settings)
+                        for one in VIDEOS:
+                            _send(session, store, one)
+                break
+            except StoreUnavailable:  # it answers a moment before it can write
+                if left == 0:
+                    raise
+                time.sleep(1)
     finally:
         engine.dispose()
 
