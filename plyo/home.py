@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from plyo import objects
 from plyo.postgres import free_port
 
 PREFERRED_GATEWAY_PORT = 8400
@@ -21,12 +22,12 @@ SECRET_NAMES = (
     "stripe_key", "stripe_webhook", "coach_client", "admin_client", "app_client", "activation_client",
     "coach_cookie", "admin_cookie", "ctx_identity", "ctx_commerce", "ctx_training", "ctx_scheduling",
     "ctx_engagement", "ctx_automation", "ctx_compliance", "ctx_integrations", "health_data", "factors",
-    "audit_writer", "valkey", "supervisor_client", "signing_seal",
+    "audit_writer", "valkey", "supervisor_client", "signing_seal", "objects",
 )  # fmt: skip
 PREFIXES = {"stripe_key": "sk_test_", "stripe_webhook": "whsec_"}
 PORT_NAMES = (
     "postgres", "api", "analytics", "dagster", "dagster_code", "coach", "admin", "stripe", "mailbox", "smtp", "valkey",
-    "gateway_tls",
+    "gateway_tls", *objects.PORT_NAMES,
 )  # fmt: skip
 
 

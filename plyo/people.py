@@ -72,3 +72,11 @@ def ensure_oauth_clients(server: PostgresServer, secrets: Mapping[str, str], pub
             },
         )
     engine.dispose()
+
+
+def ensure_videos(server: PostgresServer, port: int, secrets: Mapping[str, str]) -> None:
+    """Two short videos for the demo's people to watch, sent as people do; the worker prepares them."""
+    from plyo.demo import videos
+
+    url = server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"])
+    videos.ensure(url, endpoint=f"http://127.0.0.1:{port}", secret_key=secrets["objects"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plyo import certificate, gateway, valkey
+from plyo import certificate, gateway, objects, valkey
 from plyo.home import Home, checkout
 
 STACK_MARK = "PLYO_STACK_ID"
@@ -88,6 +88,11 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_ANALYTICS_URL": local["analytics"],
         "PLYO_GRAPHQL_INTROSPECTION": "true",
         "PLYO_WAREHOUSE_DOCS": str(home.path / "dbt" / "target" / "static_index.html"),
+        "PLYO_S3_ENDPOINT": local["s3"],
+        "PLYO_S3_ACCESS_KEY": objects.ACCESS_KEY,
+        "PLYO_S3_SECRET_KEY": secrets["objects"],
+        "PLYO_MEDIA_SCANNER": os.environ.get("PLYO_MEDIA_SCANNER", "none"),  # said here because somebody has to
+        "PLYO_MEDIA_WORK_FOLDER": str(home.path / "objects" / "work"),
     }
     lake = {"PLYO_LAKE_PATH": str(home.lake)}
     reader = lake | {"PLYO_LAKE_CATALOG_URL": database("lake_reader", "lake")}
@@ -143,6 +148,13 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             valkey.configure(home.path / "valkey", ports["valkey"], secrets["valkey"]),
             "how often who asked for what",
             ready=f"tcp://127.0.0.1:{ports['valkey']}",
+        ),
+        Service(
+            "objects",
+            objects.configure(home.path / "objects", ports, secrets["objects"]),
+            "videos, by S3",
+            objects.environment(),
+            ready=f"{local['s3']}/healthz",
         ),
         Service(
             "stripe",

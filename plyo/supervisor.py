@@ -29,7 +29,7 @@ from plyo.data_platform import (
     prepare_lake,
 )
 from plyo.home import BrokenHome, Home, checkout, write_json
-from plyo.people import LoadFailed, ensure_business, ensure_oauth_clients
+from plyo.people import LoadFailed, ensure_business, ensure_oauth_clients, ensure_videos
 from plyo.postgres import PostgresFailed, PostgresServer
 from plyo.progress import Steps
 from plyo.schema import migrate
@@ -116,11 +116,14 @@ class Supervisor:
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
             self._launch(
-                services, "gateway", "valkey", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics"
-            )
+                services, "objects", "gateway", "valkey", "api", "worker", "stripe", "mailbox", "coach", "admin",
+                "analytics",
+            )  # fmt: skip
             platform.result()
         with self.steps.step("Wait for every process") as advance:
             self._wait_for_all(advance)
+        if self.demo[0]:
+            self._step("Show two videos", lambda: ensure_videos(self.server, self.ports["s3"], secrets))
         if not first_pipeline_is_done(self.home):
             with self.steps.step("Run the first pipeline") as advance:
                 pipeline.run_job(

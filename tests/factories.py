@@ -23,6 +23,9 @@ from operational_api.training.models import (
     Exercise,
     Goal,
     Habit,
+    Media,
+    MediaCaptions,
+    MediaCue,
     PlannedExercise,
     Programme,
     ProgrammeTemplate,
@@ -262,3 +265,23 @@ def make_wellbeing(session: Session, *, client: Client) -> dict[str, Screening |
             session, CheckIn(customer_id=client.id, due_on=date(2026, 3, 1), submitted_at=LONG_AGO, mood=4)
         ),
     }
+
+
+def make_video(session: Session, *, client: Client | None = None, coach: Coach | None = None, **given: Any) -> Media:
+    """Ten seconds that can be watched: a client's own, a coach's guide, or else of the catalogue; with captions."""
+    kind = "form" if client else "guide" if coach else "catalogue"
+    if kind == "catalogue":
+        given = {"exercise_id": make_exercise(session).id} | given
+    values = {
+        "kind": kind, "uploader_id": client.id if client else coach.id if coach else new_id(), "title": "Back squat",
+        "customer_id": client.id if client else None, "coach_id": coach.id if coach else None, "status": "ready",
+        "size_bytes": 1000, "sha256": "0" * 64, "part_bytes": 2**23, "duration_seconds": 10.0, "edition": 1,
+        "created_at": LONG_AGO, "ready_at": LONG_AGO if given.get("status", "ready") == "ready" else None,
+        "scan": "clean", "renditions": [{"name": "240p", "width": 320, "height": 240}],
+    }  # fmt: skip
+    video = _save(session, Media(**values | given))
+    captions = {"media_id": video.id, "language": "en"}
+    content = "WEBVTT\n\n00:00:02.000 --> 00:00:04.000\nKeep your chest up\n"
+    _save(session, MediaCaptions(**captions, content=content, edited_by=video.uploader_id, edited_at=LONG_AGO))
+    _save(session, MediaCue(**captions, position=1, starts_ms=2000, ends_ms=4000, words="Keep your chest up"))
+    return video

@@ -196,3 +196,57 @@ class OnboardingStepLeft(Event):
     customer_id: UUID
     step: str
     outcome: str
+
+
+class MediaUploaded(Event):
+    """All of a video has arrived. `kind`: form, guide or catalogue; a customer's own (form) names them."""
+
+    type: ClassVar[str] = "training.media_uploaded"
+    aggregate: ClassVar[str] = "media_id"
+    media_id: UUID
+    kind: str
+    uploader_id: UUID
+    customer_id: UUID | None = None
+    size_bytes: int
+
+
+class MediaPrepared(Event):
+    """A video can be watched."""
+
+    type: ClassVar[str] = "training.media_prepared"
+    aggregate: ClassVar[str] = "media_id"
+    media_id: UUID
+    kind: str
+    customer_id: UUID | None = None
+    duration_seconds: float
+
+
+class MediaRefused(Event):
+    """A video was not taken; `reason` is the name of the refusal."""
+
+    type: ClassVar[str] = "training.media_refused"
+    aggregate: ClassVar[str] = "media_id"
+    media_id: UUID
+    kind: str
+    customer_id: UUID | None = None
+    reason: str
+
+
+class MediaRemoved(Event):
+    """A video is gone; its bytes follow."""
+
+    type: ClassVar[str] = "training.media_removed"
+    aggregate: ClassVar[str] = "media_id"
+    media_id: UUID
+    kind: str
+    customer_id: UUID | None = None
+
+
+class CaptionsEdited(Event):
+    """The captions of a video in one language were written or changed."""
+
+    type: ClassVar[str] = "training.captions_edited"
+    aggregate: ClassVar[str] = "media_id"
+    media_id: UUID
+    language: str
+    cue_count: int

@@ -27,8 +27,8 @@ IDENTITY_TABLES = ("accounts",)
 # web_sessions holds people's tokens, export_files what an export was approved for and nothing else; what a workout said
 # before it was corrected is in its change log already. Of people's own calendars nothing leaves but the events that
 # they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may push)
-# serve operations alone. Webhooks of ours are sealed secrets, copies of events and answers of strangers; what a CRM was
-# told is a copy, too.
+# serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are sealed
+# secrets, copies of events and answers of strangers; what a CRM was told is a copy, too.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
     "compliance.export_files", "training.workout_revisions",
@@ -38,6 +38,8 @@ WITHHELD_TABLES = (
     "integrations.webhook_endpoints", "integrations.webhook_secrets", "integrations.webhook_replays",
     "integrations.webhook_deliveries", "integrations.webhook_attempts",
     "integrations.crm_contacts", "integrations.crm_deals", "integrations.crm_states",
+    "training.media", "training.media_parts", "training.media_captions", "training.media_cues",
+    "training.media_positions",
 )  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log. What

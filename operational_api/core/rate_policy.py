@@ -56,6 +56,9 @@ POLICY = (
     Limit("booking", 30, methods=("POST",), is_sensitive=True,
           paths=(r"/book/", r"/api/scheduling/(bookings|slots/.*(waitlist|hold))")),
     Limit("lead", 20, methods=("POST",), paths=(r"/api/engagement/leads",), by_address=True),
+    # Seeking asks for many segments, a large upload sends many parts.
+    Limit("video", 3000, methods=("GET",), paths=(r"/api/training/media-files/",)),
+    Limit("part", 600, methods=("PUT",), paths=(r"/api/training/media/.*/parts/",)),
     Limit("facade", 300, paths=(r"/api/graphql",)),
     Limit("write", 240, methods=WRITES),
     Limit("read", 600),

@@ -1,5 +1,7 @@
 """Addresses that open one thing for one person for a few minutes, for what fetches without cookies or tokens.
 
+A folder's signature opens all files in it, for as long as people watch what they opened: a player asks for hundreds.
+
 HMAC-SHA256 over method, path, expiry and subject, with the id of its key: a new key is put first and signs from then
 on, the old one stays until its last address is over (five minutes), then goes, and nothing it signed opens any more.
 """
@@ -19,6 +21,9 @@ from operational_api.core.errors import Forbidden
 from operational_api.core.principal import maybe_principal
 
 LONGEST = timedelta(minutes=5)
+LONGEST_FOLDER = timedelta(hours=1)
+_FOLDER = "FOLDER"
+"""Stands where a method does: no address of one thing is one of a folder."""
 _CONTEXT = b"plyo signed url 1"
 
 
@@ -58,10 +63,23 @@ class UrlSigner:
             subject: Whom it is made for.
             lifetime: At most five minutes.
         """
-        expires = int((now + min(lifetime, LONGEST)).timestamp())
-        signature = self._signature(self._current, method, path, expires, subject)
-        query = {"exp": expires, "sub": subject, "kid": self._current, "sig": signature}
-        return f"{path}?{urlencode(query)}"
+        return f"{path}?{self._query(method, path, subject, now + min(lifetime, LONGEST))}"
+
+    def sign_folder(self, folder: str, *, subject: str, now: datetime) -> str:
+        """The query that opens every file of a folder for an hour.
+
+        Args:
+            folder: With the slash at its end; files in folders below it are not opened.
+        """
+        return self._query(_FOLDER, folder, subject, now + LONGEST_FOLDER)
+
+    def check_folder(self, path: str, query: Mapping[str, str], *, now: datetime) -> str:
+        """The subject of the signature of the folder that a file is in.
+
+        Raises:
+            BadSignedUrl: it is not whole or not in time.
+        """
+        return self._checked(_FOLDER, f"{path.rpartition('/')[0]}/", query, now=now, longest=LONGEST_FOLDER)
 
     def check(self, method: str, path: str, query: Mapping[str, str], *, now: datetime) -> str:
         """The subject of an address that is whole and in time.
@@ -69,6 +87,14 @@ class UrlSigner:
         Raises:
             BadSignedUrl: anything else, whichever part of it.
         """
+        return self._checked(method, path, query, now=now, longest=LONGEST)
+
+    def _query(self, method: str, path: str, subject: str, until: datetime) -> str:
+        expires = int(until.timestamp())
+        signature = self._signature(self._current, method, path, expires, subject)
+        return urlencode({"exp": expires, "sub": subject, "kid": self._current, "sig": signature})
+
+    def _checked(self, method: str, path: str, query: Mapping[str, str], *, now: datetime, longest: timedelta) -> str:
         if query.keys() != {"exp", "sub", "kid", "sig"} or not query["exp"].isdigit() or len(query["exp"]) > 12:
             raise BadSignedUrl
         expires = int(query["exp"])
@@ -77,7 +103,7 @@ class UrlSigner:
         expected = self._signature(query["kid"], method, path, expires, query["sub"])
         if not hmac.compare_digest(expected.encode(), query["sig"].encode()):
             raise BadSignedUrl
-        if not 0 < expires - now.timestamp() <= LONGEST.total_seconds():
+        if not 0 < expires - now.timestamp() <= longest.total_seconds():
             raise BadSignedUrl
         return query["sub"]
 
@@ -95,17 +121,33 @@ def signer(request: Request) -> UrlSigner:
     return found
 
 
-def _subject(
+def _query_of(
     request: Request,
     exp: Annotated[str, Query(max_length=12, description="Seconds since 1970.")],
     sub: Annotated[str, Query(max_length=64, description="Whom the address was made for.")],
     kid: Annotated[str, Query(max_length=16, description="Which key signed it.")],
     sig: Annotated[str, Query(max_length=64)],
-) -> str:
+) -> dict[str, str]:
     query = {"exp": exp, "sub": sub, "kid": kid, "sig": sig}
     if len(request.query_params.multi_items()) != len(query):
         raise BadSignedUrl
+    return query
+
+
+_Signed = Annotated[dict[str, str], Depends(_query_of)]
+
+
+def _subject(request: Request, query: _Signed) -> str:
     subject = signer(request).check(request.method, request.url.path, query, now=datetime.now(UTC))
+    return _is_theirs(request, subject)
+
+
+def _folder_subject(request: Request, query: _Signed) -> str:
+    subject = signer(request).check_folder(request.url.path, query, now=datetime.now(UTC))
+    return _is_theirs(request, subject)
+
+
+def _is_theirs(request: Request, subject: str) -> str:
     principal = maybe_principal(request)
     if principal is not None and principal.key != subject:
         raise BadSignedUrl
@@ -114,3 +156,6 @@ def _subject(
 
 SignedSubject = Annotated[str, Depends(_subject)]
 """For whom the request's address was made. Refused too when somebody else is known to ask with it."""
+
+SignedFolderSubject = Annotated[str, Depends(_folder_subject)]
+"""The same, of the folder that the file asked for is in."""

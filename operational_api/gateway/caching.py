@@ -45,6 +45,8 @@ POLICY = (
     Rule((r"/api/openapi\.json$", r"/api/graphql/queries$"), "public, max-age=300", REVALIDATED, tagged=True),
     # The catalogue of movements: of no person, but only for who is signed in.
     Rule((r"/api/training/exercises$",), NEVER, REVALIDATED, tagged=True),
+    # Files of videos: theirs for as long as their signature, told by each answer.
+    Rule((r"/api/training/media-files/",), "", ""),
     # Whoever has the secret address of a feed asks again and again whether anything changed.
     Rule((r"/api/scheduling/calendar-feeds/",), REVALIDATED, REVALIDATED),
     # Made for one person: what the graph answers and does, and first screens.

@@ -12,6 +12,8 @@ DomainError
 |  |- GoalNotFound
 |  |- HabitNotFound
 |  |- CheckInNotFound
+|  |- MediaNotFound
+|  |- CaptionsNotFound
 |- Invalid
 |  |- UnknownExercise
 |  |- UnreadableCatalogue
@@ -19,6 +21,15 @@ DomainError
 |  |- InvalidAnswers
 |  |- WorkoutInTheFuture
 |  |- InvalidDates
+|  |- MediaTooLarge
+|  |- WrongPart           not the bytes that were told
+|  |- Incomplete          not all parts have come
+|  |- InvalidCaptions     `line` says where
+|- MediaNotSetUp
+|- TooManyUploads
+|- MediaQuotaUsed
+|- UploadClosed           it is complete, or was given up
+|- MediaNotReady
 |- WorkoutClosed       history stays as it was
 |- WorkoutSkipped
 |- ProgrammeOver         what was archived is not changed
@@ -71,6 +82,14 @@ class CheckInNotFound(NotFound):
     """There is no such check-in, or it is not yours to see."""
 
 
+class MediaNotFound(NotFound):
+    """There is no such video, or it is not yours to see."""
+
+
+class CaptionsNotFound(NotFound):
+    """This video has no captions in that language."""
+
+
 class UnknownExercise(Invalid):
     """One of the exercises is not in the catalogue."""
 
@@ -121,3 +140,39 @@ class NotToClear(DomainError):
 
 class AnsweredAlready(DomainError):
     """This check-in has its answer. Write a message instead."""
+
+
+class MediaTooLarge(Invalid):
+    """This video is too large."""
+
+
+class WrongPart(Invalid):
+    """This part of the upload is not what was announced. Send it again."""
+
+
+class Incomplete(Invalid):
+    """Not all of this video has arrived. Send the missing parts."""
+
+
+class InvalidCaptions(Invalid):
+    """These captions cannot be read."""
+
+
+class MediaNotSetUp(DomainError):
+    """Videos cannot be uploaded here: this installation has no place for them yet."""
+
+
+class TooManyUploads(DomainError):
+    """Other uploads of yours are still under way. Finish or remove them first."""
+
+
+class MediaQuotaUsed(DomainError):
+    """There is no room left for more videos of yours. Remove one first."""
+
+
+class UploadClosed(DomainError):
+    """This upload is complete already, or was given up."""
+
+
+class MediaNotReady(DomainError):
+    """This video is not ready yet."""

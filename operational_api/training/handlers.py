@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PaymentCaptured, SubscriptionStarted
 from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
-from contracts.events.identity import AccountRegistered
+from contracts.events.identity import AccountClosed, AccountRegistered
 from contracts.events.scheduling import SessionBooked
 from operational_api.compliance import public as compliance
-from operational_api.training.service import clients, onboarding, wearables
+from operational_api.training.service import clients, media, onboarding, wearables
 
 
 def make_new_customers_clients(session: Session, event: Event) -> None:
@@ -61,11 +61,18 @@ def forget_withdrawn(session: Session, event: Event) -> None:
         wearables.forget(session, customer_id=event.customer_id, data_kind=event.data_kind)
 
 
+def remove_videos(session: Session, event: Event) -> None:
+    """Of an account that is closed no video is kept that shows its person."""
+    if isinstance(event, AccountClosed):
+        media.forget_person(session, account_id=event.account_id, now=event.occurred_at)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     AccountRegistered.type: [make_new_customers_clients],
     SessionBooked.type: [give_first_coach, leave_booking_step],
     SubscriptionStarted.type: [leave_plan_step],
     PaymentCaptured.type: [leave_plan_step],
     ConsentChanged.type: [forget_withdrawn],
+    AccountClosed.type: [remove_videos],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []

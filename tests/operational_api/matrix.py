@@ -143,6 +143,9 @@ ROLES_OF: dict[str, str] = {
     "commerce.set_payer": "finance admin",
     "integrations.read_webhooks": "admin",
     "integrations.manage_webhooks": "admin",
+    "training.keep_media": f"customer {COACHES} admin",
+    "training.watch_media": f"customer {COACHES} admin",
+    "training.open_media_file": EVERYBODY,
 }
 
 
@@ -704,6 +707,31 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/webhooks/{endpoint_id}/{action}",
         "POST /staff/webhooks/deliveries/{delivery_id}/replay",
     ),
+    "training.keep_media": (
+        "POST /api/training/media",
+        "PUT /api/training/media/{media_id}/parts/{number}",
+        "POST /api/training/media/{media_id}/completion",
+        "GET /api/training/media/{media_id}/upload",
+        "PATCH /api/training/media/{media_id}",
+        "DELETE /api/training/media/{media_id}",
+        "PUT /api/training/media/{media_id}/captions",
+        "GET /media/new",
+        "POST /media/new",
+        "POST /media/{media_id}/remove",
+        "GET /media/{media_id}/captions",
+        "POST /media/{media_id}/captions",
+    ),
+    "training.watch_media": (
+        "GET /api/training/media",
+        "GET /api/training/media-search",
+        "GET /api/training/media/{media_id}",
+        "GET /api/training/media/{media_id}/captions",
+        "POST /api/training/media/{media_id}/links",
+        "PUT /api/training/media/{media_id}/position",
+        "GET /media",
+        "GET /media/{media_id}",
+    ),
+    "training.open_media_file": ("GET /api/training/media-files/{media_id}/{edition}/{name}",),
 }
 """Every route, under the action that it must name."""
 
@@ -883,6 +911,19 @@ OBJECTS: dict[str, Object] = {
     "GET /credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
     "POST /api/commerce/invoices/{invoice_id}/payment-attempts": Object("invoice", "customer"),
     "POST /membership/invoices/{invoice_id}/pay": Object("invoice", "customer"),
+    "POST /api/training/media/{media_id}/completion": Object("video", "customer"),
+    "GET /api/training/media/{media_id}/upload": Object("video", "customer"),
+    "PATCH /api/training/media/{media_id}": Object("video", "customer", body={"title": "Squat"}),
+    "DELETE /api/training/media/{media_id}": Object("video", "customer"),
+    "PUT /api/training/media/{media_id}/captions": Object("video", "customer", body={"content": "WEBVTT"}),
+    "POST /media/{media_id}/remove": Object("video", "customer"),
+    "GET /media/{media_id}/captions": Object("video", "customer"),
+    "POST /media/{media_id}/captions": Object("video", "customer", form={"language": "en", "content": "WEBVTT"}),
+    "GET /api/training/media/{media_id}": Object("video", "customer coach"),
+    "GET /api/training/media/{media_id}/captions": Object("video", "customer coach"),
+    "POST /api/training/media/{media_id}/links": Object("video", "customer coach"),
+    "PUT /api/training/media/{media_id}/position": Object("video", "customer coach", body={"seconds": 1}),
+    "GET /media/{media_id}": Object("video", "customer coach"),
 }
 """Routes whose id names something of one person."""
 
@@ -945,6 +986,8 @@ NOBODYS = {
     "POST /staff/webhooks/{endpoint_id}", "POST /staff/webhooks/{endpoint_id}/secret",
     "POST /staff/webhooks/{endpoint_id}/replays", "POST /staff/webhooks/{endpoint_id}/{action}",
     "POST /staff/webhooks/deliveries/{delivery_id}/replay",
+    "GET /api/training/media-files/{media_id}/{edition}/{name}",  # whoever holds its signed address
+    "PUT /api/training/media/{media_id}/parts/{number}",  # two parameters: another's upload is tested beside it
 }  # fmt: skip
 """Routes whose id names something of the business, or of everybody: only the role counts."""
 

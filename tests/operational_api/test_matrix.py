@@ -46,6 +46,7 @@ from tests.factories import (
     make_programme,
     make_slot,
     make_template,
+    make_video,
     make_wellbeing,
     make_workout,
 )
@@ -176,7 +177,7 @@ class World:
                 "template": template, **make_wellbeing(session, client=client),
                 "class": make_slot(session, coach=coach, capacity=4, starts_at=now + timedelta(days=9)),
                 "attachment": file, "scheduled": later, "wording": words,
-                "invoice": invoice, "credit_note": credit_note,
+                "invoice": invoice, "credit_note": credit_note, "video": make_video(session, client=client),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)

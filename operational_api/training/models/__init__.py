@@ -9,6 +9,7 @@ from operational_api.training.models.health import (
     Screening,
     WearableDay,
 )
+from operational_api.training.models.media import Media, MediaCaptions, MediaCue, MediaPart, MediaPosition
 from operational_api.training.models.people import SCHEMA, Client, CoachAssignment, OnboardingStep
 from operational_api.training.models.plans import (
     Exercise,
@@ -21,7 +22,30 @@ from operational_api.training.models.plans import (
 from operational_api.training.models.workouts import PersonalRecord, Workout, WorkoutRevision, WorkoutSet
 
 __all__ = [
-    "SCHEMA", "CheckIn", "Client", "CoachAssignment", "Exercise", "Goal", "Habit", "HabitCheck", "Injury",
-    "OnboardingStep", "PersonalRecord", "PlannedExercise", "Programme", "ProgrammePhase", "ProgrammeTemplate",
-    "ProgrammeVersion", "Screening", "WearableDay", "Workout", "WorkoutRevision", "WorkoutSet",
+    "SCHEMA",
+    "CheckIn",
+    "Client",
+    "CoachAssignment",
+    "Exercise",
+    "Goal",
+    "Habit",
+    "HabitCheck",
+    "Injury",
+    "Media",
+    "MediaCaptions",
+    "MediaCue",
+    "MediaPart",
+    "MediaPosition",
+    "OnboardingStep",
+    "PersonalRecord",
+    "PlannedExercise",
+    "Programme",
+    "ProgrammePhase",
+    "ProgrammeTemplate",
+    "ProgrammeVersion",
+    "Screening",
+    "WearableDay",
+    "Workout",
+    "WorkoutRevision",
+    "WorkoutSet",
 ]  # fmt: skip

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from operational_api.training.pages import coaching, exercises, onboarding, templates, training, wellbeing
+from operational_api.training.pages import coaching, exercises, media, onboarding, templates, training, wellbeing
 from operational_api.training.service.waiting import waiting_count
 from operational_api.web.navigation import NavItem
 
 router = APIRouter()
-for _part in (training, exercises, wellbeing, onboarding, coaching, templates):
+for _part in (training, exercises, wellbeing, onboarding, coaching, templates, media):
     router.include_router(_part.router)
 router.include_router(wellbeing.checks)
 NAV = [
@@ -15,5 +15,6 @@ NAV = [
     NavItem("Progress", "/progress", "training.train", order=40, icon="chart"),
     NavItem("Wellbeing", "/wellbeing", "training.keep_wellbeing", order=42, icon="heart"),
     NavItem("Exercises", "/exercises", "training.read_exercises", order=45, icon="search"),
+    NavItem("Videos", "/media", "training.watch_media", order=44, icon="play"),
     NavItem("My clients", "/coaching", "training.coach", order=3, icon="users", badge=waiting_count),
 ]

@@ -15,6 +15,7 @@ from operational_api.training import access
 from operational_api.training import screening as questionnaire
 from operational_api.training.service import (
     coaching,
+    media_library,
     programmes,
     progress,
     records,
@@ -73,6 +74,7 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         numbers=numbers,
         bests=bests,
         strength=strength,
+        videos=media_library.form_videos(session, client.id) if part["training.read_progress"] else [],
         programme=active[0] if active else None,
         templates=templates.templates_of(session, account_id_of(principal)),
     )

@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, Response
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.training.service import exercises
+from operational_api.training.media.access import KEEP, WATCH, visible_to
+from operational_api.training.service import exercises, media_library
 from operational_api.web.rendering import render
 
 router = APIRouter(dependencies=[Allowed("training.read_exercises")])
@@ -54,9 +55,20 @@ def catalogue(
 def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session: DbSession) -> Response:
     """How a movement is done."""
     found = exercises.get_exercise(session, slug)
+    videos: list[media_library.Shelved] = []
+    if may_principal(principal, WATCH):
+        videos, _ = media_library.shelf(
+            session, visible=visible_to(session, principal), watcher_id=principal.account_id, exercise_id=found.id,
+            limit=12,
+        )  # fmt: skip
     return render(
-        request, "training/exercise.html", exercise=found, can_log=may_principal(principal, "training.train"),
-    )  # fmt: skip
+        request,
+        "training/exercise.html",
+        exercise=found,
+        can_log=may_principal(principal, "training.train"),
+        can_film=may_principal(principal, KEEP),
+        videos=videos,
+    )
 
 
 def _options(found: exercises.Choices) -> dict[str, list[tuple[str, str]]]:

@@ -20,7 +20,16 @@ from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
-from operational_api.training.service import exercises, injuries, onboarding, plans, programmes, progress, workouts
+from operational_api.training.service import (
+    exercises,
+    injuries,
+    media_library,
+    onboarding,
+    plans,
+    programmes,
+    progress,
+    workouts,
+)
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 
@@ -176,6 +185,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         bests=progress.bests_of(session, row),
         more_records=[(one, detail.exercises[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
+        videos=media_library.form_videos(session, client.id, workout_id=row.id),
     )
 
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from operational_api.training.router import exercises, health, programmes, training
+from operational_api.training.router import exercises, health, media, media_files, programmes, training
 
 router = APIRouter()
-for _part in (training, exercises, programmes, health):
+for _part in (training, exercises, programmes, health, media, media_files):
     router.include_router(_part.router)

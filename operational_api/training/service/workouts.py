@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from contracts.events.training import WorkoutCorrected, WorkoutLogged, PlannedWorkoutSkipped
+from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.training.errors import (

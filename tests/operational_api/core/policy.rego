@@ -18,6 +18,7 @@ anybody := {
 	"gateway.ask_graph", "gateway.report_violations", "scheduling.open_calendar_file",
 	"compliance.open_export_file", "scheduling.open_calendar_feed",
 	"engagement.receive_webhook", "engagement.unsubscribe", "engagement.open_attachment_file",
+	"training.open_media_file",
 }
 
 people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
@@ -40,6 +41,7 @@ own := {
 	"scheduling.connect_calendars",
 	"scheduling.confirm_booking",
 	"commerce.pay_invoice", "commerce.read_invoice",
+	"training.keep_media", "training.watch_media",
 }
 
 paid_for := {"commerce.pay_invoice", "commerce.read_invoice"}
@@ -59,6 +61,7 @@ coached := {
 	"scheduling.connect_calendars",
 	"scheduling.answer_request", "scheduling.manage_classes",
 	"commerce.read_commissions",
+	"training.keep_media", "training.watch_media",
 }
 
 staff := {
@@ -140,6 +143,8 @@ staff := {
 	"commerce.set_payer": {"finance", "admin"},
 	"integrations.manage_webhooks": {"admin"},
 	"integrations.read_webhooks": {"admin"},
+	"training.keep_media": {"admin"},
+	"training.watch_media": {"admin"},
 }
 
 approvals := {

@@ -1,0 +1,1 @@
+"""Videos: from a phone to a player."""

@@ -1,0 +1,170 @@
+"""Real parts: an S3 server out of its wheel, ffmpeg, clamd where it is installed; one of each for the whole run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from contracts.ids import new_id
+from operational_api.core.database import session_factory
+from operational_api.core.objects import ObjectSettings, ObjectStore, StoreUnavailable
+from operational_api.core.viewer import SYSTEM
+from operational_api.identity.models import Account
+from operational_api.training.media import footage
+from operational_api.training.media.settings import MediaSettings
+from operational_api.training.media.worker import MediaWorker
+from operational_api.training.models import Media
+from plyo import objects
+from plyo.postgres import PostgresServer, end_with_parent, free_port
+from tests.conftest import sqlalchemy_url
+from tests.operational_api.conftest import access_token, bearing
+
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+CLAMD = shutil.which("clamd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+SMALLEST_PART = 5 * 2**20
+
+
+@pytest.fixture(scope="session")
+def object_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSettings]:
+    """An S3 server of this run's own."""
+    folder, ports = tmp_path_factory.mktemp("s3"), {name: free_port() for name in objects.PORT_NAMES}
+    command = objects.configure(folder, ports, "a-secret-of-this-run")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | objects.environment(),
+            stdout=log,
+            stderr=log,
+            preexec_fn=partial(end_with_parent, signal.SIGTERM),
+        )
+    settings = ObjectSettings(
+        s3_endpoint=f"http://127.0.0.1:{ports['s3']}", s3_access_key=SecretStr(objects.ACCESS_KEY),
+        s3_secret_key=SecretStr("a-secret-of-this-run"),
+    )  # fmt: skip
+    store, deadline = ObjectStore(settings), time.monotonic() + 120
+    while True:
+        try:
+            store.prepare()
+            break
+        except StoreUnavailable:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+    yield settings
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def store(object_settings: ObjectSettings) -> ObjectStore:
+    return ObjectStore(object_settings)
+
+
+@pytest.fixture(scope="session")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A scanner that knows the test file of all scanners and nothing else; its address."""
+    if CLAMD is None:
+        pytest.skip("no clamd on this machine: install Debian's package clamav-daemon to run it")
+    folder = tmp_path_factory.mktemp("clamd")
+    (folder / "db").mkdir()
+    (folder / "db" / "plyo.ndb").write_text(f"Plyo.Test:0:*:{EICAR.hex()}\n")
+    socket = folder / "socket"
+    (folder / "conf").write_text(
+        f"LocalSocket {socket}\nDatabaseDirectory {folder}/db\nForeground yes\nStreamMaxLength 50M\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([CLAMD, "-c", str(folder / "conf")], stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert socket.exists(), (folder / "log").read_text()
+    yield f"unix:{socket}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Eight seconds of a test pattern with a tone, as a phone would send it: 720 lines, and where it was filmed."""
+    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    subprocess.run(
+        [footage._ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=5:duration=8",
+         "-f", "lavfi", "-i", "sine=frequency=440:duration=8", "-c:v", "libx264", "-preset", "ultrafast",
+         "-pix_fmt", "yuv420p", "-c:a", "aac", "-metadata", "location=+48.137+011.575/", str(file)],
+        check=True,
+    )  # fmt: skip
+    return file.read_bytes()
+
+
+@dataclass
+class Studio:
+    """A database of its own, the app on it, and the worker's loop, called by hand."""
+
+    app: FastAPI
+    sessions: sessionmaker[Session]
+    store: ObjectStore
+    settings: MediaSettings
+
+    def client_of(self, account: Account) -> TestClient:
+        return bearing(self.app, access_token(self.app, account))
+
+    def worker(self, stop: Event | None = None, **settings: object) -> MediaWorker:
+        return MediaWorker(
+            self.sessions, self.settings.model_copy(update=settings), self.store, stop or Event()
+        )  # fmt: skip
+
+    def work(self, **settings: object) -> None:
+        """Do all that is due."""
+        worker = self.worker(**settings)
+        while worker.run_due():
+            pass
+
+    def row(self, media_id: object) -> Media:
+        with self.sessions() as session:
+            return session.get_one(Media, media_id)
+
+    def make_due(self, media_id: object) -> None:
+        """As if the time had come."""
+        with self.sessions.begin() as session:
+            session.execute(update(Media).where(Media.id == media_id).values(due_at=datetime.now(UTC)))
+
+
+@pytest.fixture(scope="module")
+def engine_of_studio(postgres: PostgresServer, template_database: str) -> Iterator[Engine]:
+    name = f"plyo_{new_id().hex}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template_database}")
+    engine = create_engine(sqlalchemy_url(postgres.url(name)))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def studio(
+    engine_of_studio: Engine,
+    serve_app: Callable[[str], FastAPI],
+    store: ObjectStore,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Studio:
+    url = engine_of_studio.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    app = serve_app(url)
+    settings = MediaSettings(
+        scanner="none", part_bytes=SMALLEST_PART, work_folder=Path(tmp_path_factory.mktemp("work"))
+    )  # fmt: skip
+    app.state.objects, app.state.media_settings = store, settings
+    return Studio(app, session_factory(engine_of_studio, viewer=lambda: SYSTEM), store, settings)

@@ -1,0 +1,118 @@
+"""Ranges, playlists and the shelf, and signatures of folders: no store is asked."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operational_api.core.signed_urls import LONGEST_FOLDER, BadSignedUrl, UrlSigner
+from operational_api.training.media import delivery
+from operational_api.training.media.delivery import BadRange, Span, span_of
+from operational_api.training.media.footage import Probe, ladder, main_playlist, middle
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+class TestSpanOf:
+    @pytest.mark.parametrize(
+        ("asked", "found"),
+        [
+            (None, None), ("bytes=0-9", (0, 9)), ("bytes=90-", (90, 99)), ("bytes=90-500", (90, 99)),
+            ("bytes=-10", (90, 99)), ("bytes=-500", (0, 99)), ("bytes=-", None), ("bytes=0-1,5-6", None),
+            ("items=0-1", None), ("bytes=9-1", None), ("bytes=x-1", None),
+        ],
+    )  # fmt: skip
+    def test_finds_the_bytes(self, asked: str | None, found: tuple[int, int] | None) -> None:
+        assert span_of(asked, 100) == (Span(*found, 100) if found else None)
+
+    @pytest.mark.parametrize("asked", ["bytes=100-", "bytes=500-600", "bytes=-0"])
+    def test_refuses_what_is_behind_the_end(self, asked: str) -> None:
+        with pytest.raises(BadRange):
+            span_of(asked, 100)
+
+    @given(st.text(max_size=30), st.integers(1, 1000))
+    def test_never_leaves_the_file(self, asked: str, size: int) -> None:
+        try:
+            span = span_of(f"bytes={asked}", size)
+        except BadRange:
+            return
+        assert span is None or 0 <= span.start <= span.end < size
+
+
+class TestSignedFolder:
+    SIGNER = UrlSigner({"a": b"k" * 32})
+
+    def query(self, **given: Any) -> dict[str, str]:
+        made = self.SIGNER.sign_folder(**{"folder": "/files/1/", "subject": "mia", "now": NOW} | given)
+        return dict(parse_qsl(made))
+
+    @pytest.mark.asvs("8.2.2")
+    def test_opens_the_files_of_its_folder_alone(self) -> None:
+        query = self.query()
+        assert self.SIGNER.check_folder("/files/1/a.mp4", query, now=NOW + timedelta(minutes=59)) == "mia"
+        for path in ("/files/2/a.mp4", "/files/1/deeper/a.mp4", "/files/1", "/files/a.mp4"):
+            with pytest.raises(BadSignedUrl):
+                self.SIGNER.check_folder(path, query, now=NOW)
+
+    def test_is_over_after_its_hour_and_is_no_other_signature(self) -> None:
+        query = self.query()
+        with pytest.raises(BadSignedUrl):
+            self.SIGNER.check_folder("/files/1/a.mp4", query, now=NOW + LONGEST_FOLDER)
+        with pytest.raises(BadSignedUrl):
+            self.SIGNER.check("GET", "/files/1/", query, now=NOW)
+        one = dict(parse_qsl(self.SIGNER.sign("/files/1/", subject="mia", now=NOW).partition("?")[2]))
+        with pytest.raises(BadSignedUrl):
+            self.SIGNER.check_folder("/files/1/a.mp4", one, now=NOW)
+
+    @pytest.mark.parametrize("change", [{"sub": "tom"}, {"exp": "9999999999"}, {"kid": "b"}, {"sig": "x" * 43}])
+    def test_refuses_what_was_changed(self, change: dict[str, str]) -> None:
+        with pytest.raises(BadSignedUrl):
+            self.SIGNER.check_folder("/files/1/a.mp4", self.query() | change, now=NOW)
+
+
+class TestPlaylists:
+    def test_every_address_carries_the_signature(self) -> None:
+        source = '#EXTM3U\n#EXT-X-MAP:URI="240p-init.mp4"\n#EXTINF:4.0,\n240p-0000.m4s\n\n#EXT-X-ENDLIST\n'
+        assert delivery.signed_playlist(source, "exp=1&sig=a-b") == (
+            '#EXTM3U\n#EXT-X-MAP:URI="240p-init.mp4?exp=1&sig=a-b"\n#EXTINF:4.0,\n240p-0000.m4s?exp=1&sig=a-b\n\n'
+            "#EXT-X-ENDLIST\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("width", "height", "sizes"),
+        [
+            (1920, 1080, ["426x240", "854x480", "1280x720"]),
+            (720, 1280, ["240x426", "480x854", "720x1280"]),
+            (640, 360, ["426x240"]),
+            (160, 121, ["158x120"]),
+        ],
+    )  # fmt: skip
+    def test_no_step_of_the_ladder_is_larger_than_its_source(self, width: int, height: int, sizes: list[str]) -> None:
+        steps = ladder(Probe(width, height, 10, has_sound=False))
+        assert [f"{one.width}x{one.height}" for one in steps] == sizes
+        first = main_playlist(steps).splitlines()[4]
+        assert first == f"{middle(steps).name}.m3u8"
+
+
+class Store:
+    """Counts what is fetched."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def read(self, key: str) -> list[bytes]:
+        self.asked.append(key)
+        return [b"x" * 10]
+
+
+class TestShelf:
+    def test_fetches_once_and_gives_up_what_was_not_used_longest(self) -> None:
+        store = Store()
+        shelf = delivery.Shelf(store, most_bytes=25)  # type: ignore[arg-type]
+        assert [shelf.fetch(key)[1] for key in ("a", "a", "b", "a", "c", "a", "b")] == [
+            False, True, False, True, False, True, False,
+        ]  # fmt: skip
+        assert store.asked == ["a", "b", "c", "b"]
