@@ -31,7 +31,9 @@ class Context:
         self.clients = DataLoader(self._by_id(lambda ids: training.client_cards(session, ids)))
         self.coaches = DataLoader(self._by_id(lambda ids: scheduling.coach_names(session, ids)))
         self.memberships = DataLoader(self._by_id(lambda ids: commerce.current_plans(session, ids)))
-        self.next_sessions = DataLoader(self._by_id(lambda ids: scheduling.next_sessions(session, ids, now, seen_by=principal)))
+        self.next_sessions = DataLoader(
+            self._by_id(lambda ids: scheduling.next_sessions(session, ids, now, seen_by=principal))
+        )
         self.shown_kinds = DataLoader(self._by_id(lambda ids: compliance.shown_kinds(session, ids)))
         self.injuries = DataLoader(self._by_id(self._injuries))
 

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from contracts.events.scheduling import HoursChanged
 from contracts.ids import new_id
+from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
 from operational_api.scheduling.models import (
     AvailabilityException,
@@ -136,9 +138,9 @@ def replace_availability(
         CoachNotFound: the account is no coach.
         InvalidAvailability: hours of one weekday overlap, an end comes before its beginning, or nothing fits in.
     """
-    coach, zone = _coach(session, coach_id, lock=True)
+    coach, zone = lock_coach(session, coach_id)
     _check(hours, away, session_minutes)
-    _check_exceptions(exceptions or ())
+    check_exceptions(exceptions or ())
     today = now.astimezone(ZoneInfo(zone)).date()
     coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
     session.execute(
@@ -162,6 +164,7 @@ def replace_availability(
         _replace_exceptions(session, coach_id, exceptions, today)
     session.flush()
     openings.renew_slots(session, now, coach_id=coach_id)
+    publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
     return get_availability(session, coach_id=coach_id, now=now)
 
 
@@ -200,7 +203,12 @@ def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -
             raise InvalidAvailability("The last day away must not come before the first.")
 
 
-def _check_exceptions(exceptions: Sequence[OtherHours]) -> None:
+def check_exceptions(exceptions: Sequence[OtherHours]) -> None:
+    """Refuse other hours that do not fit with each other.
+
+    Raises:
+        InvalidAvailability: with the day and the reason.
+    """
     days: dict[date, list[tuple[time, time]]] = {}
     for one in exceptions:
         day = days.setdefault(one.exception_on, [])
@@ -220,6 +228,15 @@ def _check_exceptions(exceptions: Sequence[OtherHours]) -> None:
 def _day(one: Hours) -> str:
     names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     return f"{names[one.weekday]} {one.starts_at:%H:%M}-{one.ends_at:%H:%M}"
+
+
+def lock_coach(session: Session, coach_id: UUID) -> tuple[Coach, str]:
+    """A coach and the zone of their days, locked: one calendar's hours are changed one after the other.
+
+    Raises:
+        CoachNotFound: the account is no coach.
+    """
+    return _coach(session, coach_id, lock=True)
 
 
 def _coach(session: Session, coach_id: UUID, *, lock: bool = False) -> tuple[Coach, str]:
