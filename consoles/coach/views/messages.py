@@ -1,15 +1,17 @@
-"""All conversations, newest first, with what is unread on top."""
+"""All conversations, newest first, with what is unread on top; and the coach's templates."""
 
 import streamlit as st
 
 from consoles.client import Plyo
 from consoles.coach.session import Person
-from consoles.coach.views import thread
+from consoles.coach.views import thread, wordings
 
 
 def page(plyo: Plyo, person: Person) -> None:
     """Draw the list of conversations and the chosen one."""
     st.title("Messages")
+    with st.expander("Templates", icon=":material/edit_note:"):
+        wordings.draw(plyo)
     threads = plyo.get("/api/engagement/threads", limit=200)["items"]
     if not threads:
         st.info("No conversation yet. Open a client and write the first message.", icon=":material/chat:")
