@@ -431,8 +431,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.cancel_booking": (
         "POST /api/scheduling/bookings/{booking_id}/cancellation",
         "POST /bookings/{booking_id}/cancel",
-        "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
-    "POST /api/scheduling/bookings/{booking_id}/series-cancellation",
+        "POST /api/scheduling/bookings/{booking_id}/series-cancellation",
     ),
     "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
     "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
@@ -867,6 +866,7 @@ OBJECTS: dict[str, Object] = {
     "GET /credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
     "POST /api/commerce/invoices/{invoice_id}/payment-attempts": Object("invoice", "customer"),
     "POST /membership/invoices/{invoice_id}/pay": Object("invoice", "customer"),
+    "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
 }
 """Routes whose id names something of one person."""

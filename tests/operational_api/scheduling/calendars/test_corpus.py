@@ -56,9 +56,11 @@ def read(data: bytes) -> bool:
 
 
 @needs_files
-def test_every_file_is_read_or_refused_with_a_reason() -> None:
-    was_read = [read(one.read_bytes()) for one in FILES]
-    assert len(was_read) >= 200
+@pytest.mark.parametrize("each", [5, pytest.param(1, marks=pytest.mark.drill)])
+def test_every_file_is_read_or_refused_with_a_reason(each: int) -> None:
+    """One in five with every test, all of them in `make drill`."""
+    was_read = [read(one.read_bytes()) for one in FILES[::each]]
+    assert len(was_read) >= 200 // each
     assert sum(was_read) >= 0.6 * len(was_read)  # most are fine; some were made to be broken
 
 
@@ -113,7 +115,7 @@ def entries(draw: st.DrawFn) -> Entry:
     )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shown=st.lists(entries(), min_size=1, max_size=4))
 def test_our_feed_is_read_back_as_it_was_meant(shown: list[Entry]) -> None:
     text = feed.render(shown, name="Plyo")
