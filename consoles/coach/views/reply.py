@@ -5,7 +5,7 @@ What a template becomes for this client stands in the box before it is sent, and
 
 import base64
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import streamlit as st
@@ -34,7 +34,7 @@ def draw(plyo: Plyo, customer_id: str, name: str) -> None:
     is_later = st.toggle("Send later", key=f"later-{customer_id}")
     if is_later:
         day, clock = st.columns(2)
-        day.date_input("Day", value="today", key=f"day-{customer_id}")
+        day.date_input("Day", value=datetime.now(UTC).date() + timedelta(days=1), key=f"day-{customer_id}")
         clock.time_input("Time", value=time(9), key=f"time-{customer_id}", step=900)
         st.caption(f"On {name}'s own clock. A file cannot wait: send it now.")
     acts: Callable[[Plyo, str, str, str], None] = _later if is_later else _now

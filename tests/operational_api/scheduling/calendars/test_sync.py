@@ -26,15 +26,17 @@ from operational_api.scheduling.service import (
     busy_times,
     connections,
     entries,
+    holds,
     moves,
     recurring,
     slots,
     timetable,
+    waitlist,
 )
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.training.models import Client
-from tests.factories import make_client, make_coach, make_pack, make_slot
+from tests.factories import make_booking, make_client, make_coach, make_pack, make_slot
 from tests.fakes.google_calendar import app as google_app
 from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld, weeks_later
 
@@ -380,6 +382,21 @@ class TestBusy:
             nested.rollback()
         session.refresh(booking)
         assert booking.status == "booked"
+
+    def test_nobody_is_offered_a_seat_in_a_busy_time_until_it_is_gone(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        connection, slot = connect(coach.id), make_slot(session, coach=coach, starts_at=DAY)
+        taken = make_booking(session, slot=slot)
+        waitlist.join_waitlist(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        theirs = google.add(DAY)
+        work(session, worker)
+        bookings.cancel_booking(session, booking_id=taken.id, now=NOW)
+        assert [one.status for one in waitlist.waiting(session, slot.id)] == ["waiting"]
+        google.remove(theirs)
+        due_again(session, connection)
+        work(session, worker)
+        assert holds.free_seats(session, NOW)[1] == 1
 
     def test_touching_spans_are_one(self, session: Session, connect: Connect, coach: Coach) -> None:
         connection = connect(coach.id)
