@@ -39,12 +39,13 @@ def preview(
     Raises:
         Whatever the change refuses.
     """
-    before, known = _free(session, coach_ids, now), _affected(session, coach_ids, now)
+    before = _free(session, coach_ids, now)
+    known = set(availability.affected_bookings(session, coach_ids, now))
     with session.begin_nested() as trial:
         change(session)
         session.flush()
         after = _free(session, coach_ids, now)
-        hit = [one for one in _affected(session, coach_ids, now) if one not in known]
+        hit = [one for one in availability.affected_bookings(session, coach_ids, now) if one not in known]
         trial.rollback()
     session.expire_all()
     return Effect(sorted(before - after), sorted(after - before), agenda.views_by_id(session, hit))
@@ -162,11 +163,3 @@ def _free(session: Session, coach_ids: Sequence[UUID], now: datetime) -> set[dat
         Slot.coach_id.in_(coach_ids), Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one"
     )
     return set(session.scalars(query))
-
-
-def _affected(session: Session, coach_ids: Sequence[UUID], now: datetime) -> list[UUID]:
-    return [
-        booking_id
-        for coach_id in coach_ids
-        for booking_id in availability.get_availability(session, coach_id=coach_id, now=now).affected_booking_ids
-    ]
