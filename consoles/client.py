@@ -173,6 +173,10 @@ class Plyo:
         except Unreachable:
             return self._json(self._api, "POST", path, json=body or {}, headers=headers)
 
+    def fetch(self, path: str) -> bytes:
+        """A file of the operational API."""
+        return self._send(self._api, "GET", path).content
+
     def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """PUT, PATCH or DELETE on the operational API."""
         return self._json(self._api, method, path, json=body)

@@ -194,3 +194,45 @@ class SlotCalledOff(Event):
     slot_id: UUID
     coach_id: UUID
     starts_at: datetime
+
+
+class SeriesBooked(Event):
+    """Sessions that are to recur were booked at once; each is a `SessionBooked` or `SessionRequested` of its own too.
+
+    `rule` is an RRULE on the studio's clock from the first of them on.
+    """
+
+    type: ClassVar[str] = "scheduling.series_booked"
+    aggregate: ClassVar[str] = "series_id"
+    series_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    rule: str
+    starts_at: datetime
+    booking_ids: tuple[UUID, ...]
+
+
+class HoursChanged(Event):
+    """A coach's working hours, days away or other hours are not what they were; free sessions followed."""
+
+    type: ClassVar[str] = "scheduling.hours_changed"
+    aggregate: ClassVar[str] = "coach_id"
+    coach_id: UUID
+
+
+class HolidaysChanged(Event):
+    """The days on which a studio is closed are not what they were."""
+
+    type: ClassVar[str] = "scheduling.holidays_changed"
+    aggregate: ClassVar[str] = "location_id"
+    location_id: UUID
+
+
+class TermsChanged(Event):
+    """On what terms sessions are booked: of a coach (None: all) and a kind (None: any)."""
+
+    type: ClassVar[str] = "scheduling.terms_changed"
+    aggregate: ClassVar[str] = "terms_id"
+    terms_id: UUID
+    coach_id: UUID | None
+    kind: str | None

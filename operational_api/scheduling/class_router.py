@@ -98,8 +98,9 @@ def put_terms(
 ) -> TermsRead:
     """Say on what terms. What is booked keeps the terms it was booked on; free slots follow the buffers at once."""
     whose = access.reach_calendar(session, principal, coach_id, "scheduling.replace_availability")
-    terms.put_terms(session, coach_id=whose, kind=body.kind, said=body.model_dump(exclude={"kind"}))
-    openings.renew_slots(session, datetime.now(UTC), coach_id=whose)
+    now = datetime.now(UTC)
+    terms.put_terms(session, coach_id=whose, kind=body.kind, said=body.model_dump(exclude={"kind"}), now=now)
+    openings.renew_slots(session, now, coach_id=whose)
     kind = body.kind or "one_to_one"
     found = terms.terms_of(session, coach_id=whose, kind=kind)
     return TermsRead.model_validate({"coach_id": whose, "kind": kind} | terms.as_values(found))
@@ -108,7 +109,9 @@ def put_terms(
 @router.put("/studio-terms", dependencies=[Allowed("scheduling.manage_studio")])
 def put_studio_terms(body: TermsPut, session: DbSession) -> TermsPut:
     """Say on what terms all sessions, or those of a kind, are booked where their coach says nothing else."""
-    terms.put_terms(session, coach_id=None, kind=body.kind, said=body.model_dump(exclude={"kind"}))
+    terms.put_terms(
+        session, coach_id=None, kind=body.kind, said=body.model_dump(exclude={"kind"}), now=datetime.now(UTC)
+    )
     return body
 
 

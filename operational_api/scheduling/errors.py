@@ -12,7 +12,7 @@ DomainError
 |  |- InvalidAvailability
 |  |- InvalidRecurrence
 |  |- InvalidClass
-|- ClassNotFound       404, ResourceNotFound 404
+|- ClassNotFound       404, ResourceNotFound 404, DayNotFound 404
 |- PlanRequired        402
 |- AllowanceUsed
 |- SlotTaken           somebody else has the last seat
@@ -30,6 +30,7 @@ DomainError
 |- SessionNotStarted
 |- TooLateToReschedule
 |- SeatsLeft           nothing to wait for
+|- NotRecurring
 |- TooManyCalendars
 |- OnlyForCoaches
 |- CalendarsNotSetUp   503
@@ -70,6 +71,10 @@ class InvalidClass(Invalid):
 
 class ClassNotFound(NotFound):
     """There is no such class."""
+
+
+class DayNotFound(NotFound):
+    """There is no such day in this calendar."""
 
 
 class ResourceNotFound(NotFound):
@@ -148,6 +153,10 @@ class SessionNotStarted(DomainError):
 
 class TooLateToReschedule(DomainError):
     """It is too short before the start to move this session. It can only be cancelled."""
+
+
+class NotRecurring(DomainError):
+    """This booking does not recur: cancel it by itself."""
 
 
 class SeatsLeft(DomainError):

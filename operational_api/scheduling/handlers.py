@@ -45,7 +45,7 @@ def show_in_calendars(session: Session, event: Event) -> None:
 def take_from_calendars(session: Session, event: Event) -> None:
     """What was cancelled goes from the calendars of both."""
     assert isinstance(event, SessionCancelled)  # noqa: S101 - registered for this event only
-    entries.cancelled(session, booking_id=event.booking_id, now=event.occurred_at)
+    entries.changed(session, booking_id=event.booking_id, now=event.occurred_at)
     _follow(session, event.booking_id, event.occurred_at)
 
 
@@ -58,6 +58,7 @@ def _follow(session: Session, booking_id: UUID, now: datetime) -> None:
 def move_in_calendars(session: Session, event: Event) -> None:
     """A class that the coach moved is the same event at another time."""
     assert isinstance(event, SessionMoved)  # noqa: S101 - registered for this event only
+    entries.changed(session, booking_id=event.booking_id, now=event.occurred_at)
     _follow(session, event.booking_id, event.occurred_at)
 
 

@@ -230,13 +230,36 @@ class SlotResource(Base):
     is_taken: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
+class BookingSeries(Base):
+    """Sessions that a customer booked to recur: `rule` is an RRULE, `wall_start` the studio's clock.
+
+    Each session of it is a booking that names its `recurs_at`, when the rule has it. `sequence` grows with each change
+    of any of them: it is what calendars know the whole by.
+    """
+
+    __tablename__ = "booking_series"
+    __table_args__ = (CheckConstraint("minutes between 1 and 1440", name="minutes"), SCHEMA)
+    id: Mapped[Id]
+    customer_id: Mapped[UUID] = mapped_column(index=True)
+    coach_id: Mapped[UUID] = mapped_column(ForeignKey(Coach.id))
+    location_id: Mapped[UUID] = mapped_column(ForeignKey(Location.id))
+    rule: Mapped[str]
+    starts_on: Mapped[date]
+    wall_start: Mapped[time]
+    minutes: Mapped[int] = mapped_column(SmallInteger)
+    sequence: Mapped[int] = mapped_column(server_default="0")
+    changed_at: Mapped[RequiredTime]
+    created_at: Mapped[ServerTime]
+
+
 class Booking(Base):
     """One seat of one slot for one customer.
 
     `status`: held, requested, booked, attended, no_show hold the seat; cancelled, late_cancelled, released do not. A
     seat held or requested lapses at `held_until`, whether or not anybody has written so yet. Coach and times are the
     slot's, copied so that constraints can see them. `session_pack_id` says which credits paid; null is membership.
-    `free_until` and the late fee are what was agreed when it was booked.
+    `free_until` and the late fee are what was agreed when it was booked. Of a series, `recurs_at` is when its rule has
+    this session, wherever it was moved to.
     """
 
     __tablename__ = "bookings"
@@ -264,6 +287,8 @@ class Booking(Base):
             where=text(_SEAT_IS_HELD),
             name="ex_bookings_customer_overlap",
         ),
+        CheckConstraint("(series_id is null) = (recurs_at is null)", name="series"),
+        Index("ix_bookings_series_id", "series_id", "recurs_at", postgresql_where=text("series_id is not null")),
         Index("ix_bookings_held_until", "held_until", postgresql_where=text("status in ('held', 'requested')")),
         Index("ix_bookings_slot_id", "slot_id"),
         Index("ix_bookings_coach_id_starts_at", "coach_id", "starts_at"),
@@ -289,6 +314,8 @@ class Booking(Base):
     late_fee_due_at: Mapped[datetime | None]
     late_fee_waived_at: Mapped[datetime | None]
     late_fee_waived_by: Mapped[UUID | None]
+    series_id: Mapped[UUID | None] = mapped_column(ForeignKey(BookingSeries.id))
+    recurs_at: Mapped[datetime | None]
 
 
 class BookingMove(Base):

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,12 +18,12 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
-from operational_api.scheduling import access, class_pages, seat_pages
+from operational_api.scheduling import access, class_pages, hours_pages, seat_pages, studio_pages
 from operational_api.scheduling.calendars import pages as calendar_pages
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import Location
-from operational_api.scheduling.service import agenda, bookings, moves, payment, slots, timetable, waitlist
+from operational_api.scheduling.service import agenda, bookings, moves, payment, recurring, slots, timetable, waitlist
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.training import public as training
@@ -34,6 +35,8 @@ NAV = [
     NavItem("Book", "/book", "scheduling.book", for_guests=True, order=20, icon="calendar-plus"),
     NavItem("Bookings", "/bookings", "scheduling.see_bookings", order=30, icon="calendar"),
     *class_pages.NAV,
+    *hours_pages.NAV,
+    *studio_pages.NAV,
     *calendar_pages.NAV,
 ]
 router.include_router(calendar_pages.router)
@@ -127,8 +130,9 @@ def book_slot(
     principal: CurrentPrincipal,
     session: DbSession,
     move: Annotated[UUID | None, Form()] = None,
+    times: Annotated[int, Form(ge=1, le=recurring.MOST)] = 1,
 ) -> Response:
-    """Book a seat, or move a booking here."""
+    """Book a seat, for some weeks where it is wanted, or move a booking here."""
     now = datetime.now(UTC)
     access.know_customer(session, principal, now, time_zone=time_zone(request))
     own = slots.get_slot(session, slot_id, viewer_id=customer_id, now=now).booking_status
@@ -141,6 +145,10 @@ def book_slot(
                 by = moves.Mover.of(principal)
                 moves.reschedule_booking(session, booking_id=old.id, slot_id=slot_id, now=now, by=by)
                 return redirect(request, "/bookings", flash="Moved. Your coach sees the new time at once.")
+            if times > 1 and own is None:
+                found = recurring.book_series(session, customer_id=customer_id, slot_id=slot_id, times=times, now=now)
+                tone = "warn" if found.missed else "good"
+                return redirect(request, "/bookings", flash=_told(request, found), tone=tone)
             booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
     except PlanRequired as refusal:
         return redirect(request, "/plans", flash=refusal.detail, tone="info")
@@ -184,6 +192,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
         is_offline_ready=True,
         tz=_zone(request, client, coming[0].location.time_zone if coming else None),
         coming=[(view, life_of(view.booking)) for view in coming],
+        last_of={view.booking.series_id: view.booking.id for view in coming},
         window=CANCELLATION_WINDOW,
         kept=agenda.list_kept(session, customer_id=customer_id, now=now),
         moved=moved,
@@ -207,12 +216,24 @@ def to_calendar(request: Request, booking_id: UUID, principal: CurrentPrincipal,
 
 
 @router.post("/bookings/{booking_id}/cancel", dependencies=[Allowed("scheduling.cancel_booking")])
-def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """Cancel a booking and say what it cost."""
+def cancel(
+    request: Request,
+    booking_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    scope: Annotated[Literal["one", "following"], Form()] = "one",
+) -> Response:
+    """Cancel a booking, of those that recur with all that follow too, and say what it cost."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
-    now = datetime.now(UTC)
+    now, by_coach = datetime.now(UTC), principal.role != "customer"
     try:
-        bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=principal.role != "customer")
+        if scope == "following" and booking.series_id is not None:
+            gone = recurring.cancel_following(session, booking_id=booking.id, now=now, by_coach=by_coach)
+            used = sum(one.status == "late_cancelled" for one in gone)
+            told = f"{len(gone)} sessions are cancelled." if len(gone) > 1 else "Cancelled."
+            cost = f" {used} of them late: counted as used." if used else " Nothing was used."
+            return redirect(request, "/bookings", flash=told + cost, tone="warn" if used else "good")
+        bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=by_coach)
     except BookingClosed as refusal:
         if booking.status not in ("cancelled", "late_cancelled"):
             return redirect(request, "/bookings", flash=refusal.detail, tone="bad")
@@ -225,6 +246,18 @@ def cancel(request: Request, booking_id: UUID, principal: CurrentPrincipal, sess
         told = f"Cancelled late: the session counts as used.{fee}"
         return redirect(request, "/bookings", flash=told, tone="warn")
     return redirect(request, "/bookings", flash="Cancelled. Nothing was used.")
+
+
+def _told(request: Request, found: recurring.Booked) -> str:
+    """What somebody reads who has just booked for weeks."""
+    zone = ZoneInfo(time_zone(request))
+    count = len(found.bookings)
+    told = f"{count} sessions are booked." if count > 1 else "One session is booked."
+    if found.bookings[0].status == "requested":
+        told = f"Asked for {count} sessions. Your coach answers within a day; until then the seats are yours."
+    missed = ", ".join(f"{one.starts_at.astimezone(zone):%-d %B}" for one in found.missed[:5])
+    more = f" and {len(found.missed) - 5} more" if len(found.missed) > 5 else ""
+    return f"{told} Not to be had: {missed}{more}." if missed else told
 
 
 def _zone(request: Request, client: training.ClientFacts | None, place: str | None) -> str:
@@ -247,3 +280,5 @@ def _own_place(request: Request, client: training.ClientFacts | None, places: Se
 
 router.include_router(seat_pages.router)
 router.include_router(class_pages.router)
+router.include_router(hours_pages.router)
+router.include_router(studio_pages.router)

@@ -6,19 +6,21 @@ Commands take the principal and decide by the policy; the HTTP API and the graph
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from operational_api.core.policy import is_allowed
+from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings, desks, fees, seats
+from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, seats
+from operational_api.training import public as training
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +218,6 @@ def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
     )  # fmt: skip
 
 
-def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, outcome: Outcome, now: datetime) -> None:
-    """Say whether somebody came, once it has begun.
-
-    Raises:
-        BookingNotFound: none, or the principal may not say so of it.
-        BookingClosed, SessionNotStarted.
-    """
-    booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
-    bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=now)
-
-
 @dataclass(frozen=True, slots=True)
 class LateFee:
     """What a late cancellation costs; nobody waived it."""
@@ -238,25 +229,91 @@ class LateFee:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A seat that somebody asked for and that waits for a yes or no."""
+
+    booking_id: UUID
+    customer_id: UUID
+    customer_name: str
+    coach_name: str
+    title: str
+    starts_at: datetime
+    answer_by: datetime
+
+
+def requests_at(session: Session, principal: Principal, location_id: UUID, now: datetime) -> list[Asked]:
+    """Requests at a studio that the reader may answer, the most urgent first."""
+    who = access.posted(session, principal)
+    if who.locations is not None and location_id not in who.locations:
+        return []
+    return [
+        Asked(
+            row.booking.id, row.booking.customer_id, row.customer_name, row.coach_name, row.slot.title,
+            row.booking.starts_at, row.booking.held_until or row.booking.starts_at,
+        )
+        for row in agenda.list_requests(session, location_id=location_id, now=now)
+        if is_allowed(principal, "scheduling.answer_request", seats.resource_of(row.booking, kind="business"))
+    ]  # fmt: skip
+
+
+def answer_request(
+    session: Session, principal: Principal, *, booking_id: UUID, is_accepted: bool, now: datetime
+) -> None:
+    """Say yes or no to a request.
+
+    Raises:
+        BookingNotFound: none, or not for the principal to say.
+        BookingClosed, HoldExpired.
+    """
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.answer_request", kind="business")
+    holds.answer_request(session, booking_id=booking.id, is_accepted=is_accepted, now=now)
+
+
+def fees_at(
+    session: Session, principal: Principal, location_id: UUID, *, limit: int
+) -> list[tuple[LateFee, UUID, str]]:
+    """The newest fees at a studio that nobody waived and the reader may: each with its customer and their name."""
+    who = access.posted(session, principal)
+    may_waive = is_allowed(who, "scheduling.waive_fee", Resource("Location", location_id, location_id=location_id))
+    if not may_waive:
+        return []
+    found = session.execute(
+        _late_fees().add_columns(Booking.customer_id).where(Slot.location_id == location_id).limit(limit)
+    ).tuples().all()  # fmt: skip
+    names = training.client_names(session, {row[-1] for row in found})
+    return [(LateFee(*row[:-1]), row[-1], names.get(row[-1], "New client")) for row in found]
+
+
+def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, outcome: Outcome, now: datetime) -> None:
+    """Say whether somebody came, once it has begun.
+
+    Raises:
+        BookingNotFound: none, or the principal may not say so of it.
+        BookingClosed, SessionNotStarted.
+    """
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.mark_outcome", kind="business")
+    bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=now)
+
+
 def late_fees(session: Session, principal: Principal, customer_id: UUID, *, limit: int) -> list[LateFee]:
     """A customer's newest fees that were not waived, at the studios that who asks works at. The caller decides who may
     ask at all."""
+    query = _late_fees().where(Booking.customer_id == customer_id, *_seen(session, principal))
+    return [LateFee(*row) for row in session.execute(query.limit(limit)).tuples()]
+
+
+def _late_fees() -> Select[Any]:
     columns = (
         Booking.id, Booking.starts_at, Booking.late_fee_due_at, Booking.late_fee_minor, Booking.late_fee_currency,
     )  # fmt: skip
-    rows = session.execute(
+    return (
         select(*columns)
         .join(Slot, Slot.id == Booking.slot_id)
-        .where(Booking.customer_id == customer_id, Booking.status == "late_cancelled", *_seen(session, principal))
-        .where(Booking.late_fee_due_at.is_not(None), Booking.late_fee_waived_at.is_(None))
+        .where(Booking.status == "late_cancelled", Booking.late_fee_waived_at.is_(None))
+        .where(Booking.late_fee_due_at.is_not(None), Booking.late_fee_minor.is_not(None))
         .order_by(Booking.starts_at.desc())
-        .limit(limit)
-    ).tuples()
-    return [
-        LateFee(id_, starts_at, due_at, amount, currency)
-        for id_, starts_at, due_at, amount, currency in rows
-        if due_at is not None and amount is not None and currency is not None
-    ]
+    )
 
 
 def waive_late_fee(

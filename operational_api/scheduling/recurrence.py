@@ -96,6 +96,12 @@ def parse(rule: str) -> Recurrence:
         raise InvalidRecurrence(f"{rule[:80]!r} is no rule that can be read.") from error
 
 
+def starts_of(rule: str, first: date, wall: time, zone: str) -> list[datetime]:
+    """Every start of a rule, in UTC."""
+    here = ZoneInfo(zone)
+    return [at_wall_time(day, wall, here) for day in parse(rule).days(first)]
+
+
 def at_wall_time(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """A class's start in UTC. A time that spring skips is the one an hour later; of two in autumn it is the first."""
     return datetime.combine(day, wall, tzinfo=zone).astimezone(UTC)

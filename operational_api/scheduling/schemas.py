@@ -111,6 +111,7 @@ class BookingRead(BaseModel):
     late_fee_currency: str | None
     late_fee_due_at: datetime | None
     late_fee_waived_at: datetime | None
+    series_id: UUID | None = Field(None, description="Of a session that recurs: the same for all of them.")
 
     @classmethod
     def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
@@ -128,8 +129,33 @@ class BookingRead(BaseModel):
             booked_at=booking.booked_at, cancelled_at=booking.cancelled_at, outcome_at=booking.outcome_at,
             held_until=booking.held_until, late_fee_minor=booking.late_fee_minor,
             late_fee_currency=booking.late_fee_currency, late_fee_due_at=booking.late_fee_due_at,
-            late_fee_waived_at=booking.late_fee_waived_at,
+            late_fee_waived_at=booking.late_fee_waived_at, series_id=booking.series_id,
         )  # fmt: skip
+
+
+class SeriesCreate(BaseModel):
+    """A session and the same hour of its coach in the weeks that follow."""
+
+    slot_id: UUID
+    times: int = Field(ge=2, le=26, description="Weeks in all, this one among them.")
+    interval: int = Field(1, ge=1, le=2, description="1 is every week, 2 every second.")
+
+
+class MissedRead(BaseModel):
+    """A week that could not be booked; `code` is that of the refusal."""
+
+    starts_at: datetime
+    code: str
+    detail: str
+
+
+class SeriesRead(BaseModel):
+    """Bookings by start. `id` and `rule` are null where only one could be booked; `rule` is an RRULE."""
+
+    id: UUID | None
+    rule: str | None
+    bookings: list[BookingRead]
+    missed: list[MissedRead]
 
 
 class MoveRead(BaseModel):

@@ -1,5 +1,6 @@
 """HTTP to seats that are kept, asked for, moved and paid for late. Part of `router`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,14 +14,29 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.scheduling import access
 from operational_api.scheduling.models import Booking
-from operational_api.scheduling.schemas import AnswerCreate, BookingRead, MoveRead, WaiverCreate
-from operational_api.scheduling.service import agenda, fees, holds, moves
+from operational_api.scheduling.schemas import (
+    AnswerCreate,
+    BookingRead,
+    MissedRead,
+    MoveRead,
+    SeriesCreate,
+    SeriesRead,
+    WaiverCreate,
+)
+from operational_api.scheduling.service import agenda, fees, holds, moves, recurring
 
 router = APIRouter(route_class=IdempotentRoute)
 
 
 def _told(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+def _all_told(
+    session: Session, principal: Principal, bookings: Sequence[Booking], now: datetime
+) -> list[BookingRead]:  # fmt: skip
+    zone = access.reader_zone(session, principal, None)
+    return [BookingRead.of(view, zone, now) for view in agenda.views_of(session, bookings)]
 
 
 @router.post("/slots/{slot_id}/hold", status_code=201, dependencies=[Allowed("scheduling.book")])
@@ -31,6 +47,37 @@ def hold_seat(
     now = datetime.now(UTC)
     access.know_customer(session, principal, now)
     return _told(session, principal, holds.hold_seat(session, customer_id=customer_id, slot_id=slot_id, now=now), now)
+
+
+@router.post("/booking-series", status_code=201, dependencies=[Allowed("scheduling.book")])
+def book_series(
+    body: SeriesCreate, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
+) -> SeriesRead:
+    """Book a session and the same hour in the weeks that follow. What cannot be had of it is left out and told."""
+    now = datetime.now(UTC)
+    access.know_customer(session, principal, now)
+    found = recurring.book_series(
+        session, customer_id=customer_id, slot_id=body.slot_id, times=body.times, interval=body.interval, now=now
+    )
+    return SeriesRead(
+        id=found.series.id if found.series else None, rule=found.series.rule if found.series else None,
+        bookings=_all_told(session, principal, found.bookings, now),
+        missed=[
+            MissedRead(starts_at=one.starts_at, code=one.reason.code(), detail=one.reason.detail)
+            for one in found.missed
+        ],
+    )  # fmt: skip
+
+
+@router.post("/bookings/{booking_id}/series-cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
+def cancel_following(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Page[BookingRead]:
+    """Cancel a booking and all that follow it in its series, each by its own terms."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
+    gone = recurring.cancel_following(
+        session, booking_id=booking.id, now=now, by_coach=principal.role != "customer"
+    )  # fmt: skip
+    return Page(items=_all_told(session, principal, gone, now))
 
 
 @router.post("/bookings/{booking_id}/confirmation", dependencies=[Allowed("scheduling.confirm_booking")])

@@ -31,9 +31,9 @@ CAPTURED = {
         "programme_versions", "programmes", "screenings", "wearable_days", "workout_sets", "workouts",
     ),
     "scheduling": (
-        "availability_exceptions", "availability_rules", "booking_moves", "booking_terms", "bookings", "coaches",
-        "desk_locations", "locations", "public_holidays", "resources", "session_series", "slot_resources", "slots",
-        "time_off", "waitlist_entries",
+        "availability_exceptions", "availability_rules", "booking_moves", "booking_series", "booking_terms", "bookings",
+        "coaches", "desk_locations", "locations", "public_holidays", "resources", "session_series", "slot_resources",
+        "slots", "time_off", "waitlist_entries",
     ),
     "engagement": (
         "announcements", "attachments", "channel_choices", "contact_preferences", "leads", "lifecycle_facts",

@@ -29,6 +29,8 @@ class PlyoServer:
     asked: list[str] = field(default_factory=list)
     acted: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     refusals: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def client(self) -> Plyo:
         """The real client, pointed here."""
@@ -44,19 +46,23 @@ def _app(server: PlyoServer) -> FastAPI:
             return JSONResponse({"detail": "Sign in first.", "code": "core.unauthenticated"}, 401)
         if request.method == "GET":
             server.asked.append(path)
-        if path in server.refusals:
-            status, problem = server.refusals[path]
+        if refusal := server.refusals.get(path) or server.refusals.get(f"{request.method} {path}"):
+            status, problem = refusal
             return JSONResponse(problem, status, media_type="application/problem+json")
         if request.method != "GET":
             body = await request.json() if await request.body() else None
             server.acted.append((request.method, path, body, request.headers.get("idempotency-key")))
-            return JSONResponse({})
+            return JSONResponse(server.made.get(path, {}))
+        if path in server.files:
+            return Response(server.files[path], media_type="application/octet-stream")
         if path.startswith("api/analytics/datasets/"):
             table = server.datasets[path.rsplit("/", 1)[1]].to_arrow()
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
             return Response(sink.getvalue().to_pybytes(), media_type="application/vnd.apache.arrow.stream")
+        if path.startswith("api/engagement/") and path.endswith(("/attachments", "/scheduled", "templates")):
+            return JSONResponse(server.answers.get(path, {"items": []}))
         return JSONResponse(server.answers[path])
 
     return app

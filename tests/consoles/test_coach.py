@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from consoles.coach.views import thread
 from tests.consoles.conftest import PlyoServer
 
 
@@ -274,3 +275,97 @@ class TestMessages:
     def test_nobody_wrote_yet(self, plyo_server: PlyoServer) -> None:
         plyo_server.answers["api/engagement/threads"] = {"items": []}
         assert "No conversation yet" in draw(messages, plyo_server).info[0].value
+
+    @pytest.fixture
+    def talk(self, plyo_server: PlyoServer) -> str:
+        """The path of Mia's conversation, with one message that has a file."""
+        mia = str(plyo_server.datasets["coach_clients"]["customer_id"][0])
+        path = f"api/engagement/threads/{mia}"
+        message = {
+            "id": "m1", "sender_id": mia, "recipient_id": "c", "read_at": "2026-01-05T10:00:00Z", "kind": "chat",
+            "body": "My *squat*", "sent_at": "2026-01-05T09:00:00Z",
+        }  # fmt: skip
+        plyo_server.answers |= {
+            f"{path}/messages": {"items": [message]},
+            f"{path}/attachments": {"items": [
+                {"id": "a1", "message_id": "m1", "name": "squat.mp4", "media_type": "video/mp4", "size_bytes": 3145728}
+            ]},
+            f"{path}/templates": {"items": [
+                {"id": "t1", "name": "Welcome", "body": "Hi Mia, glad you are here. Cara", "problem": None},
+                {"id": "t2", "name": "Formal", "body": None, "problem": "This client has no full name."},
+            ]},
+            f"{path}/scheduled": {"items": [
+                {"id": "s1", "body": "Good luck", "local_at": "2026-02-02T08:00:00", "time_zone": "America/New_York"}
+            ]},
+        }  # fmt: skip
+        return path
+
+    def test_shows_files_as_they_were_sent_and_fetches_one_when_asked(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        assert not page.exception
+        assert "My *squat*" in [one.value for one in page.text]
+        assert page.get("download_button")[0].proto.label == "squat.mp4 (3.0 MB)"
+        plyo_server.made["api/engagement/attachments/a1/link"] = {"url": "/api/engagement/attachment-files/a1?sig=x"}
+        plyo_server.files["api/engagement/attachment-files/a1"] = b"film"
+        assert thread.opened(plyo_server.client(), "a1")() == b"film"
+
+    def test_what_a_template_becomes_is_what_is_sent(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        assert "Formal: This client has no full name." in [one.value for one in page.caption]
+        mia = talk.rpartition("/")[2]
+        page.selectbox(key=f"template-reply-{mia}").set_value("t1").run()
+        shown = page.text_area(key=f"reply-{mia}").value
+        page.button(key=f"send-{mia}").click().run()
+        assert not page.exception
+        assert plyo_server.acted[-1][:3] == ("POST", f"{talk}/messages", {"body": shown})
+        assert shown == "Hi Mia, glad you are here. Cara"
+        assert page.text_area(key=f"reply-{mia}").value == ""
+
+    def test_a_file_goes_with_its_words_and_a_refusal_keeps_both(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        mia = talk.rpartition("/")[2]
+        page.text_area(key=f"reply-{mia}").set_value("Your plan").run()
+        page.get("file_uploader")[0].set_value(("plan.pdf", b"%PDF-1.4", "application/pdf")).run()
+        plyo_server.refusals[f"POST {talk}/attachments"] = (422, {"detail": "That file cannot be sent.", "code": "x"})
+        page.button(key=f"send-{mia}").click().run()
+        assert page.error[0].value == "That file cannot be sent."
+        assert page.text_area(key=f"reply-{mia}").value == "Your plan"
+        del plyo_server.refusals[f"POST {talk}/attachments"]
+        page.button(key=f"send-{mia}").click().run()
+        assert plyo_server.acted[-1][:3] == (
+            "POST", f"{talk}/attachments", {"name": "plan.pdf", "content": "JVBERi0xLjQ=", "body": "Your plan"},
+        )  # fmt: skip
+
+    def test_sends_later_on_the_clients_clock_and_takes_it_back(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        mia = talk.rpartition("/")[2]
+        assert "Goes out Mon 2 Feb, 08:00, America/New York" in [one.value for one in page.caption]
+        page.button(key="cancel-s1").click().run()
+        assert plyo_server.acted[-1][1] == "api/engagement/scheduled-messages/s1/cancellation"
+        page.toggle(key=f"later-{mia}").set_value(True).run()
+        page.date_input(key=f"day-{mia}").set_value(date(2026, 5, 4)).run()
+        page.text_area(key=f"reply-{mia}").set_value("Big day").run()
+        page.button(key=f"send-{mia}").click().run()
+        told = {"body": "Big day", "local_at": "2026-05-04T09:00:00"}
+        assert plyo_server.acted[-1][:3] == ("POST", f"{talk}/scheduled", told)
+
+    def test_templates_are_kept_changed_and_forgotten(self, plyo_server: PlyoServer, talk: str) -> None:
+        kept = {"id": "t1", "name": "Welcome", "body": "Hi {{first_name}}", "updated_at": "2026-01-05T09:00:00Z"}
+        plyo_server.answers["api/engagement/templates"] = {"items": [kept]}
+        page = draw(messages, plyo_server)
+        page.selectbox(key="wording").set_value("t1").run()
+        page.text_area(key="wording-body").set_value("Hi {{nickname}}").run()
+        plyo_server.refusals["POST api/engagement/templates"] = (422, {"detail": "There is no nickname.", "code": "x"})
+        page.button(key="wording-save").click().run()
+        assert page.error[0].value == "There is no nickname."
+        assert page.text_area(key="wording-body").value == "Hi {{nickname}}"
+        page.text_area(key="wording-body").set_value("Hey {{first_name}}").run()
+        plyo_server.refusals.clear()
+        page.button(key="wording-save").click().run()
+        told = {"name": "Welcome", "body": "Hey {{first_name}}"}
+        assert plyo_server.acted[-1][:3] == ("POST", "api/engagement/templates", told)
+        assert page.text_area(key="wording-body").value == ""
+        page.selectbox(key="wording").set_value("t1").run()
+        page.button(key="wording-forget").click().run()
+        assert not page.exception
+        assert plyo_server.acted[-1][:2] == ("DELETE", "api/engagement/templates/t1")

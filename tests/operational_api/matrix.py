@@ -433,10 +433,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /book/{slot_id}/waitlist",
         "POST /api/scheduling/slots/{slot_id}/hold",
         "POST /book/{slot_id}/hold",
+        "POST /api/scheduling/booking-series",
     ),
     "scheduling.cancel_booking": (
         "POST /api/scheduling/bookings/{booking_id}/cancellation",
         "POST /bookings/{booking_id}/cancel",
+        "POST /api/scheduling/bookings/{booking_id}/series-cancellation",
     ),
     "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
     "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
@@ -459,7 +461,14 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /book",
         "GET /book/{slot_id}",
     ),
-    "scheduling.replace_availability": ("PUT /api/scheduling/availability", "PUT /api/scheduling/terms"),
+    "scheduling.replace_availability": (
+        "PUT /api/scheduling/availability",
+        "PUT /api/scheduling/terms",
+        "GET /availability",
+        "POST /availability/days",
+        "POST /availability/days/{day_id}/remove",
+        "POST /availability/terms",
+    ),
     "scheduling.reschedule_booking": ("POST /api/scheduling/bookings/{booking_id}/rescheduling",),
     "scheduling.see_bookings": ("GET /bookings",),
     "training.assign_programme": (
@@ -628,6 +637,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "scheduling.answer_request": (
         "POST /api/scheduling/bookings/{booking_id}/answer",
         "POST /classes/requests/{booking_id}",
+        "POST /staff/bookings/{booking_id}/answer",
     ),
     "scheduling.manage_classes": (
         "GET /api/scheduling/classes",
@@ -645,10 +655,15 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/scheduling/locations/{location_id}/resources",
         "PUT /api/scheduling/locations/{location_id}/holidays",
         "PUT /api/scheduling/studio-terms",
+        "GET /studio",
+        "POST /studio/holidays",
+        "POST /studio/holidays/remove",
+        "POST /studio/terms",
     ),
     "scheduling.waive_fee": (
         "POST /api/scheduling/bookings/{booking_id}/fee-waiver",
         "POST /staff/people/{account_id}/fee-waivers",
+        "POST /staff/bookings/{booking_id}/fee-waiver",
     ),
     "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
     "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
@@ -924,6 +939,8 @@ OBJECTS: dict[str, Object] = {
     "POST /api/training/media/{media_id}/links": Object("video", "customer coach"),
     "PUT /api/training/media/{media_id}/position": Object("video", "customer coach", body={"seconds": 1}),
     "GET /media/{media_id}": Object("video", "customer coach"),
+    "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
+    "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
 }
 """Routes whose id names something of one person."""
 
@@ -968,6 +985,8 @@ NOBODYS = {
     "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
+    "POST /staff/bookings/{booking_id}/fee-waiver",  # it has to be its customer's too, tested beside it
+    "POST /availability/days/{day_id}/remove",  # of the calendar in the form, tested beside it
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
     "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",

@@ -1,37 +1,67 @@
-"""One conversation between a coach and a client, with a reply box. Used by the client page and the messages page."""
+"""One conversation between a coach and a client, with its files. Used by the client page and the messages page.
 
+Writing is `reply`.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
-from consoles.client import Plyo, Refused
+from consoles.client import Plyo
 from consoles.coach.session import Person
+from consoles.coach.views import reply
 from consoles.theme import when
+
+ICONS = {"image": ":material/image:", "video": ":material/movie:", "application": ":material/description:"}
 
 
 def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
-    """Show the last messages, oldest on top, and send a reply."""
+    """Show the last messages, oldest on top, what waits to be sent, and the reply box."""
     found = plyo.get(f"/api/engagement/threads/{customer_id}/messages", limit=50)["items"]
     if any(message["recipient_id"] == person.id and not message.get("read_at") for message in found):
         plyo.post(f"/api/engagement/threads/{customer_id}/read")
     if not found:
         st.info(f"No messages with {name} yet. Say hello.", icon=":material/waving_hand:")
+    files: dict[str, list[dict[str, Any]]] = {}
+    for one in plyo.get(f"/api/engagement/threads/{customer_id}/attachments")["items"]:
+        files.setdefault(one["message_id"], []).append(one)
     for message in sorted(found, key=lambda one: str(one["sent_at"])):
         is_mine = message["sender_id"] != customer_id
         with st.chat_message(
             "assistant" if is_mine else "user", avatar=":material/sports:" if is_mine else ":material/person:"
         ):
-            st.write(message["body"])
+            st.text(message["body"])  # as it was written: no markup of theirs or ours
+            for one in files.get(message["id"], []):
+                _file(plyo, one)
             seen = " · read" if is_mine and message.get("read_at") else ""
             nudge = " · check-in" if message["kind"] == "nudge" else ""
             st.caption(when(datetime.fromisoformat(message["sent_at"]), person.time_zone) + nudge + seen)
-    with st.form(f"reply-{customer_id}", clear_on_submit=True, border=False):
-        body = st.text_area("Reply", placeholder=f"Write to {name}", label_visibility="collapsed")
-        sent = st.form_submit_button("Send", icon=":material/send:", type="primary")
-    if sent and body.strip():
-        try:
-            plyo.post(f"/api/engagement/threads/{customer_id}/messages", {"body": body.strip()})
-        except Refused as error:
-            st.error(str(error), icon=":material/block:")
-            return
-        st.rerun()
+    reply.draw(plyo, customer_id, name)
+
+
+def _file(plyo: Plyo, one: dict[str, Any]) -> None:
+    st.download_button(
+        f"{one['name']} ({_size(one['size_bytes'])})",
+        data=opened(plyo, one["id"]),
+        file_name=one["name"],
+        mime="application/octet-stream",
+        icon=ICONS.get(one["media_type"].partition("/")[0], ":material/attach_file:"),
+        key=f"file-{one['id']}",
+        on_click="ignore",
+    )
+
+
+def opened(plyo: Plyo, attachment_id: str) -> Callable[[], bytes]:
+    """What fetches a file once somebody asks for it: each time by a new address, which lives five minutes."""
+
+    def fetch(plyo: Plyo, attachment_id: str) -> bytes:
+        return plyo.fetch(plyo.post(f"/api/engagement/attachments/{attachment_id}/link")["url"])
+
+    return partial(fetch, plyo, attachment_id)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1024 / 1024:.1f} MB" if size_bytes >= 1024 * 1024 else f"{max(size_bytes // 1024, 1)} KB"

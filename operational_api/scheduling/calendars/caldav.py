@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -105,9 +105,8 @@ class CaldavCalendar:
             urls = [self._whole(calendar_id, str(one.url)) for one in named if not str(one.url).endswith("/")]
             touched.update(urls)
             for url, data, etag in self._multiget(calendar_id, urls):
-                starts_at, ends_at, is_own = _own_times(data)
-                if is_own:
-                    own.append(OwnSeen(url, etag, starts_at, ends_at))
+                if seen := _own(url, etag, data):
+                    own.append(seen)
                     continue
                 found = ics.busy_times(data, window, zone=zone)
                 busy += [Busy(url, one.starts_at, one.ends_at) for one in found]
@@ -154,14 +153,16 @@ def _merged(current: bytes, entry: Entry) -> bytes:
     """The event as it is there, with ours in what we say: a reminder that its owner set stays."""
     try:
         calendar = icalendar.Calendar.from_ical(current)
-        mine = feed.event_of(entry)
-        for event in calendar.walk("VEVENT"):
-            if str(event.get("UID")) == entry.uid:
-                for name in feed.OURS:
-                    event.pop(name, None)
-                    event[name] = mine[name]
-                event.pop("DURATION", None)
-                event.pop("RRULE", None)
+        known = {_recurs_at(one): one for one in calendar.walk("VEVENT") if str(one.get("UID")) == entry.uid}
+        calendar.subcomponents = [one for one in calendar.subcomponents if one not in known.values()]
+        for mine in feed.events_of(entry):
+            theirs = known.get(_recurs_at(mine)) or known.get(None)
+            if theirs is not None:
+                for name, value in theirs.items():
+                    if name.upper() not in feed.OURS:
+                        mine[name] = value
+                mine.subcomponents = theirs.subcomponents
+            calendar.add_component(mine)
         calendar.add_missing_timezones()
         text: bytes = calendar.to_ical()
     except (ValueError, KeyError, TypeError, AttributeError):  # whatever it is now, it is our event
@@ -169,16 +170,26 @@ def _merged(current: bytes, entry: Entry) -> bytes:
     return text
 
 
-def _own_times(data: bytes) -> tuple[datetime | None, datetime | None, bool]:
-    """The times of an event of ours, and whether it is one."""
+def _recurs_at(event: Any) -> datetime | None:
+    """Which occurrence an exception is of; None of what is none."""
+    told = event.get("RECURRENCE-ID")
+    return told.dt.astimezone(UTC) if told is not None else None
+
+
+def _own(url: str, etag: str, data: bytes) -> OwnSeen | None:
+    """An event of ours as it lies there; None of somebody else's."""
     if b"@plyo" not in data:
-        return None, None, False
+        return None
     try:
         events = icalendar.Calendar.from_ical(data).walk("VEVENT")
-        own = next((one for one in events if is_ours(str(one.get("UID", "")))), None)
-        return (None, None, False) if own is None else (*ics.span(own, "UTC"), True)
-    except (ValueError, KeyError, TypeError, AttributeError):  # broken meanwhile, and ours all the same
-        return None, None, True
+        ours = [one for one in events if is_ours(str(one.get("UID", "")))]
+        if not ours:
+            return None
+        starts_at, ends_at = ics.span(ours[0], "UTC")
+        is_series = any("RRULE" in one or "RECURRENCE-ID" in one for one in ours)
+        return OwnSeen(url, etag, starts_at, ends_at, ics.occurrences(data, starts_at) if is_series else None)
+    except (ValueError, KeyError, TypeError, AttributeError, CalendarUnreadable):  # broken meanwhile, and ours
+        return OwnSeen(url, etag)
 
 
 def _problem(answer: Any) -> Exception:

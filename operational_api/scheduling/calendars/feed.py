@@ -5,18 +5,22 @@ The same entries make the same bytes: a feed's ETag says whether anything change
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vRecur
 
 from operational_api.scheduling.calendars.port import Entry
 
 MEDIA_TYPE = "text/calendar"
 PRODUCT = "-//Plyo//Bookings//EN"
 REFRESHED_EVERY = timedelta(hours=1)
-OURS = ("UID", "DTSTAMP", "SEQUENCE", "SUMMARY", "LOCATION", "DTSTART", "DTEND", "STATUS", "LAST-MODIFIED")
-"""Properties of an event that we say; whatever else it has is its owner's."""
+OURS = (
+    "UID", "DTSTAMP", "SEQUENCE", "SUMMARY", "LOCATION", "DTSTART", "DTEND", "DURATION", "STATUS", "LAST-MODIFIED",
+    "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID",
+)  # fmt: skip
+"""Properties of an event that we say, or leave out; whatever else it has is its owner's."""
 
 
 def render(entries: Sequence[Entry], *, name: str = "", is_published: bool = True) -> bytes:
@@ -37,17 +41,42 @@ def render(entries: Sequence[Entry], *, name: str = "", is_published: bool = Tru
         calendar.add("REFRESH-INTERVAL", REFRESHED_EVERY, parameters={"VALUE": "DURATION"})
         calendar.add("X-PUBLISHED-TTL", REFRESHED_EVERY)
     for entry in entries:
-        calendar.add_component(event_of(entry))
+        for event in events_of(entry):
+            calendar.add_component(event)
     if entries:
         calendar.add_missing_timezones(
             first_date=min(one.starts_at for one in entries).date() - timedelta(days=366),
-            last_date=max(one.ends_at for one in entries).date() + timedelta(days=366),
+            last_date=max(_last(one) for one in entries).date() + timedelta(days=366),
         )
     text: bytes = calendar.to_ical()
     return text
 
 
-def event_of(entry: Entry) -> Event:
+def events_of(entry: Entry) -> list[Event]:
+    """The entry's VEVENTs: of a series the rule with its holes first, then each occurrence that is elsewhere."""
+    event = _event(entry)
+    series = entry.series
+    if series is None:
+        return [event]
+    here = ZoneInfo(entry.time_zone)
+    event.add("RRULE", vRecur.from_ical(series.rule))
+    if series.shown and series.holes:
+        event.add("EXDATE", [one.astimezone(here) for one in series.holes])
+    found = [event]
+    for one in series.moved(entry.ends_at - entry.starts_at):
+        elsewhere = _event(replace(entry, starts_at=one.starts_at, ends_at=one.ends_at))
+        elsewhere.add("RECURRENCE-ID", one.recurs_at.astimezone(here))
+        found.append(elsewhere)
+    return found
+
+
+def _last(entry: Entry) -> datetime:
+    if entry.series is None:
+        return entry.ends_at
+    return max([entry.ends_at, *entry.series.every, *(one.ends_at for one in entry.series.shown)])
+
+
+def _event(entry: Entry) -> Event:
     """One VEVENT, its times on the studio's clock."""
     event, here = Event(), ZoneInfo(entry.time_zone)
     event.add("UID", entry.uid)

@@ -1,9 +1,11 @@
 """Google Calendar, API v3. Series are expanded by Google; ours are known by a private property and by their id."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable, CursorTooOld
 from operational_api.scheduling.calendars.port import (
@@ -17,27 +19,15 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import MOST_PAGES, Api, Conflict, Exists, Missing
+from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Conflict, Exists, Missing, RestAccount
 
-TRIES = 3
 _FREE_KINDS = ("workingLocation", "birthday")
 _PREFIX = "plo"
 """Of our events' ids, which are base32hex by Google's rule."""
 
 
-class GoogleCalendar:
-    """One person's Google account.
-
-    Args:
-        base_url: `https://www.googleapis.com/calendar/v3`, or a server of the same shape.
-    """
-
-    def __init__(self, base_url: str, token: str) -> None:
-        self._api = Api(base_url, token)
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._api.close()
+class GoogleCalendar(RestAccount):
+    """One person's Google account: `https://www.googleapis.com/calendar/v3`, or a server of the same shape."""
 
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the primary one first."""
@@ -54,28 +44,54 @@ class GoogleCalendar:
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Create the event under an id made of its UID, or change it where it is the version we know."""
         events, id_ = _events(calendar_id), known.external_id if known else id_of(entry.uid)
-        etag, body = known.etag if known else "", _body(entry)
         try:
-            for _ in range(TRIES):
-                if not etag:
-                    try:
-                        return _pushed(self._api.call("POST", events, json=body | {"id": id_}))
-                    except Exists:  # our answer was lost, or it was taken away: its id is spent
-                        etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
-                try:
-                    return _pushed(self._api.call("PATCH", f"{events}/{id_}", etag=etag, json=body))
-                except Conflict:
-                    etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
-                except (Missing, CursorTooOld):  # a deleted event answers 410
-                    etag = ""
+            pushed = self._put(events, id_, entry, known.etag if known else "")
+            return self._arrange(f"{events}/{id_}/instances", events, pushed, entry) if entry.series else pushed
         except Missing as error:
             raise CalendarGone from error
+        except (KeyError, ValueError) as error:
+            raise CalendarUnreachable from error
+
+    def _put(self, events: str, id_: str, entry: Entry, etag: str) -> Pushed:
+        body = _body(entry)
+        for _ in range(TRIES):
+            if not etag:
+                try:
+                    return _pushed(self._api.call("POST", events, json=body | {"id": id_}))
+                except Exists:  # our answer was lost, or it was taken away: its id is spent
+                    etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
+            try:
+                return _pushed(self._api.call("PATCH", f"{events}/{id_}", etag=etag, json=body))
+            except Conflict:
+                etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
+            except (Missing, CursorTooOld):  # a deleted event answers 410
+                etag = ""
         raise CalendarUnreachable
+
+    def _arrange(self, instances: str, events: str, pushed: Pushed, entry: Entry) -> Pushed:
+        """Have each occurrence where it belongs, whatever was done to it there."""
+        wanted = {one.recurs_at: one for one in entry.series.shown} if entry.series else {}
+        ids: dict[str, datetime] = {}
+        pages = list(self._pages(instances, {"maxResults": "2500", "showDeleted": "true"}))
+        for item in (one for page in pages for one in page.get("items", [])):
+            recurs_at = datetime.fromisoformat(item["originalStartTime"]["dateTime"]).astimezone(UTC)
+            one, is_gone = wanted.get(recurs_at), item.get("status") == "cancelled"
+            if one is not None:
+                ids[item["id"]] = recurs_at
+                if is_gone or _times(item, "UTC") != (one.starts_at, one.ends_at):
+                    body = {"status": "confirmed"} | _span(one.starts_at, one.ends_at, entry.time_zone)
+                    self._api.call("PATCH", f"{events}/{item['id']}", json=body)
+            elif not is_gone:
+                self._delete(f"{events}/{item['id']}")
+        return replace(pushed, occurrences=ids)
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Delete the event."""
+        self._delete(f"{_events(calendar_id)}/{known.external_id}")
+
+    def _delete(self, path: str) -> None:
         try:
-            self._api.call("DELETE", f"{_events(calendar_id)}/{known.external_id}")
+            self._api.call("DELETE", path)
         except (Missing, CursorTooOld):
             return
 
@@ -129,14 +145,28 @@ def _events(calendar_id: str) -> str:
 
 
 def _body(entry: Entry) -> dict[str, Any]:
-    def at(moment: datetime) -> dict[str, str]:
-        return {"dateTime": moment.astimezone(UTC).isoformat(), "timeZone": entry.time_zone}
-
-    return {
+    body = {
         "summary": entry.title, "location": entry.location, "status": "confirmed",
-        "start": at(entry.starts_at), "end": at(entry.ends_at),
         "extendedProperties": {"private": {"plyo": entry.uid, "plyoSequence": str(entry.sequence)}},
     }  # fmt: skip
+    if entry.series is not None:
+        body["recurrence"] = _recurrence(entry)
+    return body | _span(entry.starts_at, entry.ends_at, entry.time_zone)
+
+
+def _recurrence(entry: Entry) -> list[str]:
+    assert entry.series is not None  # noqa: S101 - asked of a series only
+    rule = [f"RRULE:{entry.series.rule}"]
+    if holes := entry.series.holes:
+        here = ZoneInfo(entry.time_zone)
+        walls = ",".join(f"{one.astimezone(here):%Y%m%dT%H%M%S}" for one in holes)
+        rule.append(f"EXDATE;TZID={entry.time_zone}:{walls}")
+    return rule
+
+
+def _span(starts_at: datetime, ends_at: datetime, zone: str) -> dict[str, dict[str, str]]:
+    moments = {"start": starts_at, "end": ends_at}
+    return {edge: {"dateTime": one.astimezone(UTC).isoformat(), "timeZone": zone} for edge, one in moments.items()}
 
 
 def _pushed(item: dict[str, Any]) -> Pushed:
@@ -145,7 +175,8 @@ def _pushed(item: dict[str, Any]) -> Pushed:
 
 def _is_own(item: dict[str, Any]) -> bool:
     marked = item.get("extendedProperties", {}).get("private", {}).get("plyo", "")
-    return is_ours(marked) or (item["id"].startswith(_PREFIX) and len(item["id"]) == len(_PREFIX) + 32)
+    event = item["id"].partition("_")[0]  # an occurrence's id begins with its series'
+    return is_ours(marked) or (event.startswith(_PREFIX) and len(event) == len(_PREFIX) + 32)
 
 
 def _own(item: dict[str, Any]) -> OwnSeen:

@@ -5,18 +5,18 @@ and alarms are dropped unread: neither a flood of them nor what they say gets an
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import icalendar
 import recurring_ical_events
 
 from operational_api.scheduling.calendars.errors import CalendarUnreadable
-from operational_api.scheduling.calendars.port import Busy, Window, is_ours, whole_days
+from operational_api.scheduling.calendars.port import Busy, Occurrence, Window, is_ours, whole_days
 
 LARGEST_BYTES = 5 * 1024 * 1024
 LONGEST_LINE = 64 * 1024
@@ -31,6 +31,7 @@ _KEPT = frozenset(
     ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS", "TRANSP", "SEQUENCE",
      "X-MICROSOFT-CDO-BUSYSTATUS")
 )  # fmt: skip
+Read = TypeVar("Read")
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY")
 
 
@@ -48,12 +49,17 @@ def busy_times(data: bytes, window: Window, *, zone: str) -> list[Busy]:
     Raises:
         CalendarUnreadable: with the reason; nothing of a file that is broken in part is believed.
     """
+    found = _carefully(data, lambda calendar: _expand(calendar, window, zone))
+    return sorted(found, key=lambda one: (one.starts_at, one.external_id))
+
+
+def _carefully(data: bytes, read: Callable[[icalendar.Component], Iterable[Read]]) -> list[Read]:
+    """What `read` finds in the calendars of a file, reduced before and on a budget."""
     reduced = _reduce(data)
     events = reduced.count("BEGIN:VEVENT")
     try:
         with _budget(CALLS_OF_A_FILE + CALLS_OF_AN_EVENT * events):
-            found = [one for calendar in icalendar.Calendar.from_ical(reduced, multiple=True)
-                     for one in _expand(calendar, window, zone)]  # fmt: skip
+            return [one for calendar in icalendar.Calendar.from_ical(reduced, multiple=True) for one in read(calendar)]
     except CalendarUnreadable:
         raise
     except _TooMuchWork as error:
@@ -62,7 +68,26 @@ def busy_times(data: bytes, window: Window, *, zone: str) -> list[Busy]:
         raise CalendarUnreadable("It is nested too deeply.") from error
     except Exception as error:  # the libraries raise what they like at what they were not made for
         raise CalendarUnreadable(f"It does not keep to the iCalendar standard: {_reason(error)}") from error
-    return sorted(found, key=lambda one: (one.starts_at, one.external_id))
+
+
+def occurrences(data: bytes, around: datetime) -> list[Occurrence]:
+    """What a series of ours has in somebody's calendar, within a year before and three years after.
+
+    Raises:
+        CalendarUnreadable: whatever it is by now.
+    """
+    window = Window(around - timedelta(days=366), around + timedelta(days=1100))
+    told_of = []
+
+    def expand(calendar: icalendar.Component) -> Iterable[Any]:
+        found: Iterable[Any] = recurring_ical_events.of(calendar).between(window.since, window.until)
+        return found
+
+    for event in _carefully(data, expand):
+        starts_at, ends_at = span(event, "UTC")
+        told = event.get("RECURRENCE-ID")
+        told_of.append(Occurrence(_utc(told.dt, "UTC") if told else starts_at, starts_at, ends_at))
+    return told_of
 
 
 def _expand(calendar: icalendar.Component, window: Window, zone: str) -> Iterator[Busy]:

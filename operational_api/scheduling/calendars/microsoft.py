@@ -1,9 +1,11 @@
 """Microsoft Graph. A window is read by a delta link, in which Graph has expanded series; ours have a transaction id."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable
 from operational_api.scheduling.calendars.port import (
@@ -17,27 +19,21 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import MOST_PAGES, Api, Conflict, Exists, Missing
+from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Conflict, Exists, Missing, RestAccount
+from operational_api.scheduling.recurrence import parse
 
-TRIES = 3
 PROPERTY = "String {6c1f5d4e-52a3-4a9d-9d6e-0f5a3c7be1b2} Name PlyoUid"
 _PREFER = 'outlook.timezone="UTC", IdType="ImmutableId", odata.maxpagesize=200'
 _FREE = ("free", "workingElsewhere")
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_AROUND = timedelta(days=400)
+"""How far from its series an occurrence is looked for that somebody moved."""
 
 
-class MicrosoftCalendar:
-    """One person's Microsoft account.
+class MicrosoftCalendar(RestAccount):
+    """One person's Microsoft account: `https://graph.microsoft.com/v1.0`, or a server of the same shape."""
 
-    Args:
-        base_url: `https://graph.microsoft.com/v1.0`, or a server of the same shape.
-    """
-
-    def __init__(self, base_url: str, token: str) -> None:
-        self._api = Api(base_url, token, headers={"Prefer": _PREFER})
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._api.close()
+    headers = {"Prefer": _PREFER}
 
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the default one first."""
@@ -53,27 +49,63 @@ class MicrosoftCalendar:
 
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Create the event under a transaction id, or change it where it is the version we know."""
-        body = _body(entry)
         try:
-            for _ in range(TRIES):
-                if known is None:
-                    try:
-                        new = body | {"transactionId": f"{entry.sequence}:{entry.uid}"}  # a deleted event's is spent
-                        return _pushed(self._api.call("POST", f"{_calendar(calendar_id)}/events", json=new))
-                    except Exists:
-                        known = self._find(calendar_id, entry.uid)
-                        if known is None:
-                            raise CalendarUnreachable from None
-                try:
-                    path = f"/me/events/{quote(known.external_id, safe='')}"
-                    return _pushed(self._api.call("PATCH", path, etag=known.etag, json=body))
-                except Conflict:
-                    known = Pushed(known.external_id, str(self._api.call("GET", path).get("@odata.etag") or "*"))
-                except Missing:
-                    known = None
+            for number in range(TRIES):
+                pushed = self._put(calendar_id, entry, known, number)
+                if entry.series is None:
+                    return pushed
+                if (arranged := self._arrange(pushed, entry)) is not None:
+                    return arranged
+                self.cancel(calendar_id, pushed)  # an occurrence that was taken away never comes back to its series
+                known = None
         except Missing as error:
             raise CalendarGone from error
+        except (KeyError, ValueError) as error:
+            raise CalendarUnreachable from error
         raise CalendarUnreachable
+
+    def _put(self, calendar_id: str, entry: Entry, known: Pushed | None, number: int) -> Pushed:
+        for _ in range(TRIES):
+            if known is None:
+                # A deleted event's id is spent, also that of a series which is made anew.
+                new = _body(entry) | _times(entry) | {"transactionId": f"{number}.{entry.sequence}:{entry.uid}"}
+                try:
+                    return _pushed(self._api.call("POST", f"{_calendar(calendar_id)}/events", json=new))
+                except Exists:
+                    known = self._find(calendar_id, entry.uid)
+                    if known is None:
+                        raise CalendarUnreachable from None
+            path = f"/me/events/{quote(known.external_id, safe='')}"
+            # Graph forgets a series' exceptions when its times are written: those of occurrences are arranged instead.
+            body = _body(entry) | ({} if entry.series else _times(entry))
+            try:
+                return _pushed(self._api.call("PATCH", path, etag=known.etag, json=body))
+            except Conflict:
+                known = Pushed(known.external_id, str(self._api.call("GET", path).get("@odata.etag") or "*"))
+            except Missing:
+                known = None
+        raise CalendarUnreachable
+
+    def _arrange(self, pushed: Pushed, entry: Entry) -> Pushed | None:
+        """Have each occurrence where it belongs; None where one that belongs there is not there any more."""
+        assert entry.series is not None  # noqa: S101 - asked of a series only
+        wanted = {one.recurs_at: one for one in entry.series.shown}
+        edges = [*entry.series.every, *(one.starts_at for one in entry.series.shown)]
+        query = {"startDateTime": _utc(min(edges) - _AROUND), "endDateTime": _utc(max(edges) + _AROUND)}
+        ids: dict[str, datetime] = {}
+        pages = list(self._pages(f"/me/events/{quote(pushed.external_id, safe='')}/instances", query))
+        for item in (one for page in pages for one in page.get("value", [])):
+            told = item.get("originalStart")
+            recurs_at = datetime.fromisoformat(told).astimezone(UTC) if told else _moment(item["start"])
+            one = wanted.get(recurs_at)
+            if one is None:
+                self.cancel("", Pushed(item["id"], ""))
+                continue
+            ids[item["id"]] = recurs_at
+            if (_moment(item["start"]), _moment(item["end"])) != (one.starts_at, one.ends_at):
+                path = f"/me/events/{quote(item['id'], safe='')}"
+                self._api.call("PATCH", path, json=_span(one.starts_at, one.ends_at))
+        return replace(pushed, occurrences=ids) if set(ids.values()) == wanted.keys() else None
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
         """Delete the event."""
@@ -135,10 +167,31 @@ def _utc(moment: datetime) -> str:
 def _body(entry: Entry) -> dict[str, Any]:
     return {
         "subject": entry.title, "location": {"displayName": entry.location}, "showAs": "busy",
-        "start": {"dateTime": _utc(entry.starts_at), "timeZone": "UTC"},
-        "end": {"dateTime": _utc(entry.ends_at), "timeZone": "UTC"},
         "singleValueExtendedProperties": [{"id": PROPERTY, "value": entry.uid}],
     }  # fmt: skip
+
+
+def _times(entry: Entry) -> dict[str, Any]:
+    """When it is. A series recurs on the clock of the zone that its times are told in."""
+    if entry.series is None:
+        return _span(entry.starts_at, entry.ends_at)
+    here, rule = ZoneInfo(entry.time_zone), parse(entry.series.rule)
+    first = entry.starts_at.astimezone(here)
+    pattern = {
+        "type": "weekly", "interval": rule.interval, "firstDayOfWeek": "monday",
+        "daysOfWeek": [_DAYS[one] for one in rule.weekdays or (first.weekday(),)],
+    }  # fmt: skip
+    ends = {
+        "type": "numbered", "startDate": f"{first:%Y-%m-%d}", "numberOfOccurrences": len(entry.series.every),
+        "recurrenceTimeZone": entry.time_zone,
+    }  # fmt: skip
+    walls = {"start": first, "end": entry.ends_at.astimezone(here)}
+    told = {edge: {"dateTime": f"{one:%Y-%m-%dT%H:%M:%S}", "timeZone": entry.time_zone} for edge, one in walls.items()}
+    return told | {"recurrence": {"pattern": pattern, "range": ends}}
+
+
+def _span(starts_at: datetime, ends_at: datetime) -> dict[str, dict[str, str]]:
+    return {edge: {"dateTime": _utc(one), "timeZone": "UTC"} for edge, one in (("start", starts_at), ("end", ends_at))}
 
 
 def _pushed(item: dict[str, Any]) -> Pushed:

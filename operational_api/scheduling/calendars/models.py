@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -98,14 +99,16 @@ class CalendarEntry(Base):
 
 
 class CalendarPush(Base):
-    """What a connected calendar shows or is to show of a booking, or of a group's slot: due while `due_at` is set.
+    """What a connected calendar shows or is to show of a booking, a series of them, or a group's slot: due while
+    `due_at` is set.
 
-    `pushed_sequence` is the change that it has, null before the first.
+    `pushed_sequence` is the change that it has, null before the first. Of a series: `occurrences` has the ids that its
+    sessions have there and each one's `recurs_at`; `away` those that somebody took away there and when they began.
     """
 
     __tablename__ = "calendar_pushes"
     __table_args__ = (
-        CheckConstraint("(booking_id is null) <> (slot_id is null)", name="subject"),
+        CheckConstraint("num_nonnulls(booking_id, slot_id, series_id) = 1", name="subject"),
         Index("ix_calendar_pushes_due", "due_at", postgresql_where=text("due_at is not null")),
         SCHEMA,
     )
@@ -115,6 +118,7 @@ class CalendarPush(Base):
     uid: Mapped[str] = mapped_column(primary_key=True)
     booking_id: Mapped[UUID | None]
     slot_id: Mapped[UUID | None]
+    series_id: Mapped[UUID | None]
     sequence: Mapped[int]
     pushed_sequence: Mapped[int | None]
     external_id: Mapped[str | None]
@@ -123,6 +127,8 @@ class CalendarPush(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     last_error: Mapped[str | None]
     pushed_at: Mapped[datetime | None]
+    occurrences: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
+    away: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
 
 
 class CalendarFeed(Base):

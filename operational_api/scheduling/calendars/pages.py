@@ -1,12 +1,14 @@
 """The page /calendars: what is connected and how it fares, connecting and disconnecting, the address for other apps."""
 
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
-from sqlalchemy.orm import Session
+from fastapi import APIRouter, Depends, Form, Request, Response
 
+from contracts.sealing import Sealer
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import Allowed
@@ -36,29 +38,47 @@ Short = Annotated[str, Form(max_length=200)]
 Long = Annotated[str, Form(max_length=2000)]
 
 
+@dataclass
+class _Visit:
+    """Who looks at the page, and what it is drawn from."""
+
+    request: Request
+    principal: CurrentPrincipal
+    account_id: CurrentAccount
+    session: DbSession
+    settings: Settings
+
+    def page(self, **shown: Any) -> Response:
+        """What is connected, and what can be; `shown` has what was typed and why it was refused."""
+        settings = self.settings
+        found = feeds.feed_of(self.session, self.account_id) if settings.keys else None
+        return render(
+            self.request,
+            "scheduling/calendars.html",
+            connected=connections.list_connections(self.session, self.account_id),
+            labels=LABELS,
+            offered=oauth.clients(settings) if settings.keys else {},
+            has_keys=bool(settings.keys),
+            is_coach=self.principal.role != "customer",
+            feed=feed_url(settings, found) if found else "",
+            **({"typed": {}, "failed": "", "problem": ""} | shown),
+        )
+
+    def connect(self, sealer: Sealer, provider: str, calendar: CalendarRef, secret: connections.Secret) -> None:
+        """Connect what has let us in."""
+        connections.connect(
+            self.session, account_id=self.account_id, provider=provider, calendar_id=calendar.id, label=calendar.name,
+            secret=secret, sealer=sealer, now=datetime.now(UTC),
+        )  # fmt: skip
+
+
+Visit = Annotated[_Visit, Depends()]
+
+
 @router.get("/calendars", dependencies=[Allowed(CONNECT)])
-def calendars_page(
-    request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, settings: Settings
-) -> Response:
+def calendars_page(visit: Visit) -> Response:
     """What is connected, and what can be."""
-    return _page(request, session, settings, account_id, is_coach=principal.role != "customer")
-
-
-def _page(
-    request: Request, session: Session, settings: CalendarSettings, account_id: UUID, *, is_coach: bool, **shown: Any
-) -> Response:
-    found = feeds.feed_of(session, account_id) if settings.keys else None
-    return render(
-        request,
-        "scheduling/calendars.html",
-        connected=connections.list_connections(session, account_id),
-        labels=LABELS,
-        offered=oauth.clients(settings) if settings.keys else {},
-        has_keys=bool(settings.keys),
-        is_coach=is_coach,
-        feed=feed_url(settings, found) if found else "",
-        **({"typed": {}, "failed": "", "problem": ""} | shown),
-    )
+    return visit.page()
 
 
 @router.post("/calendars/connect/{provider}", dependencies=[Allowed(CONNECT)])
@@ -113,17 +133,13 @@ def come_back(
 
 
 def _oauth_calendars(settings: CalendarSettings, provider: str, token: str) -> list[CalendarRef]:
-    if provider == "google":
-        google = GoogleCalendar(settings.calendar_google_api_url, token)
-        try:
-            return google.calendars()
-        finally:
-            google.close()
-    microsoft = MicrosoftCalendar(settings.calendar_microsoft_api_url, token)
-    try:
-        return microsoft.calendars()
-    finally:
-        microsoft.close()
+    account: GoogleCalendar | MicrosoftCalendar = (
+        GoogleCalendar(settings.calendar_google_api_url, token)
+        if provider == "google"
+        else MicrosoftCalendar(settings.calendar_microsoft_api_url, token)
+    )
+    with closing(account):
+        return account.calendars()
 
 
 def _main(found: list[CalendarRef]) -> CalendarRef:
@@ -135,67 +151,36 @@ def _main(found: list[CalendarRef]) -> CalendarRef:
 
 @router.post("/calendars/caldav", dependencies=[Allowed(CONNECT)])
 def connect_caldav(
-    request: Request,
-    principal: CurrentPrincipal,
-    account_id: CurrentAccount,
-    session: DbSession,
-    settings: Settings,
-    sealer: CalendarSealer,
-    url: Long = "",
-    username: Short = "",
-    password: Short = "",
+    visit: Visit, sealer: CalendarSealer, url: Long = "", username: Short = "", password: Short = ""
 ) -> Response:
     """Connect the first calendar of a CalDAV account, once its server has let us in."""
     typed = {"url": url.strip(), "username": username.strip()}
     try:
-        with_password, guard = typed | {"password": password}, Guard.of(settings.calendar_private_networks)
+        with_password, guard = typed | {"password": password}, Guard.of(visit.settings.calendar_private_networks)
         guard.resolve(typed["url"])  # also what is no address at all
-        calendar = CaldavCalendar(**with_password, guard=guard)
-        try:
+        with closing(CaldavCalendar(**with_password, guard=guard)) as calendar:
             main = _main(calendar.calendars())
-        finally:
-            calendar.close()
-        connections.connect(
-            session, account_id=account_id, provider="caldav", calendar_id=main.id, label=main.name,
-            secret=with_password, sealer=sealer, now=datetime.now(UTC),
-        )  # fmt: skip
+        visit.connect(sealer, "caldav", main, with_password)
+    except CalendarRefused:
+        told = "That server refuses this name and password. Many want a password made for one app."
+        return visit.page(typed=typed, failed="caldav", problem=told)
     except DomainError as refused:
-        told = refused.detail
-        if isinstance(refused, CalendarRefused):
-            told = "That server refuses this name and password. Many want a password made for one app."
-        return _page(
-            request, session, settings, account_id, is_coach=principal.role != "customer", typed=typed,
-            failed="caldav", problem=told,
-        )  # fmt: skip
-    return redirect(request, HOME, flash=f"{main.name} is connected.")
+        return visit.page(typed=typed, failed="caldav", problem=refused.detail)
+    return redirect(visit.request, HOME, flash=f"{main.name} is connected.")
 
 
 @router.post("/calendars/feeds", dependencies=[Allowed(CONNECT)])
-def connect_feed(
-    request: Request,
-    principal: CurrentPrincipal,
-    account_id: CurrentAccount,
-    session: DbSession,
-    settings: Settings,
-    sealer: CalendarSealer,
-    address: Long = "",
-    name: Short = "",
-) -> Response:
+def connect_feed(visit: Visit, sealer: CalendarSealer, address: Long = "", name: Short = "") -> Response:
     """Connect an address with an iCalendar file behind it, once it could be read."""
     typed, now = {"address": address.strip(), "name": name.strip()}, datetime.now(UTC)
     try:
-        calendar = SubscribedCalendar(typed["address"], Guard.of(settings.calendar_private_networks))
+        calendar = SubscribedCalendar(typed["address"], Guard.of(visit.settings.calendar_private_networks))
         calendar.changes("", None, Window(now, now + timedelta(days=7)), zone="UTC")
-        connections.connect(
-            session, account_id=account_id, provider="feed", calendar_id=connections.feed_id(typed["address"]),
-            label=typed["name"], secret={"url": typed["address"]}, sealer=sealer, now=now,
-        )  # fmt: skip
+        subscribed = CalendarRef(connections.feed_id(typed["address"]), typed["name"], False, False)
+        visit.connect(sealer, "feed", subscribed, {"url": typed["address"]})
     except DomainError as refused:
-        return _page(
-            request, session, settings, account_id, is_coach=principal.role != "customer", typed=typed, failed="feed",
-            problem=refused.detail,
-        )  # fmt: skip
-    return redirect(request, HOME, flash="Connected. What is in it is busy from now on.")
+        return visit.page(typed=typed, failed="feed", problem=refused.detail)
+    return redirect(visit.request, HOME, flash="Connected. What is in it is busy from now on.")
 
 
 @router.post("/calendars/address", dependencies=[Allowed(CONNECT)])

@@ -1,7 +1,7 @@
 """What every calendar outside can do, and the values that cross. One suite of tests holds every adapter to it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -31,8 +31,50 @@ class CalendarRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One session of a series. `recurs_at` is when the rule has it, its name for good; the others, when it is."""
+
+    recurs_at: datetime
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How an entry recurs.
+
+    Args:
+        rule: RRULE without that word, weekly and with an end, on the clock of the entry's zone.
+        every: Each start that the rule has, in UTC.
+        shown: Those that take place, by `recurs_at`. What the rule has and this has not is a hole.
+    """
+
+    rule: str
+    every: Sequence[datetime]
+    shown: Sequence[Occurrence]
+
+    @property
+    def holes(self) -> list[datetime]:
+        """Starts that the rule has and that do not take place."""
+        known = {one.recurs_at for one in self.shown}
+        return [one for one in self.every if one not in known]
+
+    def moved(self, length: timedelta) -> list[Occurrence]:
+        """Those that are not when the rule has them, or not as long."""
+        return [one for one in self.shown if (one.starts_at, one.ends_at) != (one.recurs_at, one.recurs_at + length)]
+
+    def without(self, away: Mapping[datetime, datetime]) -> "Series":
+        """Without those that somebody took away, as long as they are when they were.
+
+        Args:
+            away: `recurs_at` and the start that it had then.
+        """
+        return Series(self.rule, self.every, [one for one in self.shown if away.get(one.recurs_at) != one.starts_at])
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A booking as a calendar shows it.
+    """A booking as a calendar shows it, or with `series` bookings that recur: then the times are of the rule's first.
 
     Args:
         sequence: Grows with every change that people should notice (RFC 5545).
@@ -49,14 +91,20 @@ class Entry:
     time_zone: str
     changed_at: datetime
     is_cancelled: bool = False
+    series: Series | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Where an entry lies there, and the version that we know of."""
+    """Where an entry lies there, and the version that we know of.
+
+    Args:
+        occurrences: Of a series whose occurrences have ids of their own there: each id's `recurs_at`.
+    """
 
     external_id: str
     etag: str
+    occurrences: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +131,17 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class OwnSeen:
-    """An event of ours as it was found there. Times are None where it was removed."""
+    """An event of ours, or an occurrence that has an id of its own, as it was found there. No times: it was removed.
+
+    Args:
+        occurrences: Of a series that is told as a whole, all that it has there.
+    """
 
     external_id: str
     etag: str
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    occurrences: Sequence[Occurrence] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +196,8 @@ class Calendar(Readable, Protocol):
 
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Have the calendar show the entry; doing it twice is doing it once, also where the first answer was lost.
+
+        A series is one event there, with its holes and with those occurrences elsewhere that are.
 
         Where somebody changed the event there meanwhile, ours wins in what we say (title, place, times), and what they
         added (a reminder, a note, a colour) stays.

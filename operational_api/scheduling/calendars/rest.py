@@ -1,8 +1,9 @@
 """What Google's and Microsoft's REST APIs have in common: a token, refusals by status, Retry-After told by a raise."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -14,6 +15,8 @@ from operational_api.scheduling.calendars.errors import (
 )
 
 SECONDS = 15
+TRIES = 3
+"""To write an event that somebody else keeps changing."""
 MOST_PAGES = 100
 """Of one answer: a server that never comes to an end is not followed for ever."""
 LONGEST_WAIT = 3600.0
@@ -90,6 +93,23 @@ class Api:
         if status == 503 and "Retry-After" in answer.headers:
             raise CalendarThrottled(retry_after(answer.headers["Retry-After"]))
         raise CalendarUnreachable
+
+
+class RestAccount:
+    """One person's account at a provider of that kind: the connections of its adapter.
+
+    Args:
+        base_url: Of the provider's API, version included.
+    """
+
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self._api = Api(base_url, token, headers=dict(self.headers))
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._api.close()
 
 
 def retry_after(told: str | None) -> float:

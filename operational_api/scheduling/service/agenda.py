@@ -1,6 +1,6 @@
 """Bookings as lists: a customer's own, a coach's calendar. Rows are chosen in SQL by who asks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -131,6 +131,17 @@ def list_kept(
     ]
 
 
+def list_requests(session: Session, *, location_id: UUID, now: datetime) -> list[BookingView]:
+    """What waits for a yes or no at a studio, the most urgent first."""
+    rows = session.scalars(
+        select(Booking)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(Slot.location_id == location_id, Booking.status == "requested", Booking.held_until > now)
+        .order_by(Booking.held_until, Booking.id)
+    ).all()
+    return views_of(session, rows)
+
+
 @dataclass(frozen=True, slots=True)
 class WaitView:
     """A place on a waitlist with the words of its slot. `place` 1 is next."""
@@ -168,11 +179,26 @@ def list_waits(session: Session, *, customer_id: UUID, now: datetime) -> list[Wa
 
 def view_of(session: Session, booking: Booking) -> BookingView:
     """One booking with its words."""
-    slot, coach_name, location = session.execute(
+    return views_of(session, [booking])[0]
+
+
+def views_by_id(session: Session, ids: Sequence[UUID]) -> list[BookingView]:
+    """Bookings with their words, by start."""
+    rows = session.scalars(select(Booking).where(Booking.id.in_(ids)).order_by(Booking.starts_at, Booking.id)).all()
+    return views_of(session, rows)
+
+
+def views_of(session: Session, bookings: Sequence[Booking]) -> list[BookingView]:
+    """Bookings with their words, in the order given, in two statements."""
+    rows = session.execute(
         select(Slot, Coach.display_name, Location)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
-        .where(Slot.id == booking.slot_id)
-    ).one()
-    name = training.client_name(session, booking.customer_id) or "New client"
-    return BookingView(booking, slot, coach_name, location, name)
+        .where(Slot.id.in_([one.slot_id for one in bookings]))
+    ).tuples()
+    words = {slot.id: (slot, coach, location) for slot, coach, location in rows}
+    names = training.client_names(session, {one.customer_id for one in bookings})
+    return [
+        BookingView(one, *words[one.slot_id], names.get(one.customer_id, "New client"))
+        for one in bookings
+    ]  # fmt: skip

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from contracts.events.scheduling import HoursChanged
 from contracts.ids import new_id
+from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
 from operational_api.scheduling.models import (
     AvailabilityException,
@@ -98,22 +100,27 @@ def get_availability(session: Session, *, coach_id: UUID, now: datetime) -> Avai
         .where(PublicHoliday.location_id == coach.location_id, PublicHoliday.holiday_on >= today)
         .order_by(PublicHoliday.holiday_on)
     ).all()
-    local_day = cast(func.timezone(zone, Booking.starts_at), Date)
-    exception = (AvailabilityException.coach_id == coach_id, AvailabilityException.exception_on == local_day)
-    affected = session.scalars(
-        select(Booking.id)
-        .where(Booking.coach_id == coach_id, Booking.status == "booked", Booking.starts_at > now)
-        .where(
-            exists().where(TimeOff.coach_id == coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on))
-            | exists().where(*exception, AvailabilityException.starts_at.is_(None))
-            | (
-                exists().where(PublicHoliday.location_id == coach.location_id, PublicHoliday.holiday_on == local_day)
-                & ~exists().where(*exception)
-            )
-        )
-        .order_by(Booking.starts_at)
-    ).all()
+    affected = affected_bookings(session, [coach_id], now)
     return Availability(coach, zone, rules, away, others, holidays, affected)
+
+
+def affected_bookings(session: Session, coach_ids: Sequence[UUID], now: datetime) -> Sequence[UUID]:
+    """Clients who are booked on days on which their coach does not work, by start: in one statement for any number."""
+    local_day = cast(func.timezone(Location.time_zone, Booking.starts_at), Date)
+    away = exists().where(TimeOff.coach_id == Booking.coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on))
+    exception = exists().where(
+        AvailabilityException.coach_id == Booking.coach_id, AvailabilityException.exception_on == local_day
+    )
+    holiday = exists().where(PublicHoliday.location_id == Coach.location_id, PublicHoliday.holiday_on == local_day)
+    query = (
+        select(Booking.id)
+        .join(Coach, Coach.id == Booking.coach_id)
+        .join(Location, Location.id == Coach.location_id)
+        .where(Booking.coach_id.in_(coach_ids), Booking.status == "booked", Booking.starts_at > now)
+        .where(away | exception.where(AvailabilityException.starts_at.is_(None)) | (holiday & ~exception))
+        .order_by(Booking.starts_at)
+    )
+    return session.scalars(query).all()
 
 
 def replace_availability(
@@ -136,9 +143,9 @@ def replace_availability(
         CoachNotFound: the account is no coach.
         InvalidAvailability: hours of one weekday overlap, an end comes before its beginning, or nothing fits in.
     """
-    coach, zone = _coach(session, coach_id, lock=True)
+    coach, zone = lock_coach(session, coach_id)
     _check(hours, away, session_minutes)
-    _check_exceptions(exceptions or ())
+    check_exceptions(exceptions or ())
     today = now.astimezone(ZoneInfo(zone)).date()
     coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
     session.execute(
@@ -162,6 +169,7 @@ def replace_availability(
         _replace_exceptions(session, coach_id, exceptions, today)
     session.flush()
     openings.renew_slots(session, now, coach_id=coach_id)
+    publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
     return get_availability(session, coach_id=coach_id, now=now)
 
 
@@ -200,7 +208,12 @@ def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -
             raise InvalidAvailability("The last day away must not come before the first.")
 
 
-def _check_exceptions(exceptions: Sequence[OtherHours]) -> None:
+def check_exceptions(exceptions: Sequence[OtherHours]) -> None:
+    """Refuse other hours that do not fit with each other.
+
+    Raises:
+        InvalidAvailability: with the day and the reason.
+    """
     days: dict[date, list[tuple[time, time]]] = {}
     for one in exceptions:
         day = days.setdefault(one.exception_on, [])
@@ -220,6 +233,15 @@ def _check_exceptions(exceptions: Sequence[OtherHours]) -> None:
 def _day(one: Hours) -> str:
     names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     return f"{names[one.weekday]} {one.starts_at:%H:%M}-{one.ends_at:%H:%M}"
+
+
+def lock_coach(session: Session, coach_id: UUID) -> tuple[Coach, str]:
+    """A coach and the zone of their days, locked: one calendar's hours are changed one after the other.
+
+    Raises:
+        CoachNotFound: the account is no coach.
+    """
+    return _coach(session, coach_id, lock=True)
 
 
 def _coach(session: Session, coach_id: UUID, *, lock: bool = False) -> tuple[Coach, str]:

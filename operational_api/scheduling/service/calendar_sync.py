@@ -6,7 +6,7 @@ between is followed by another worker, and everything done twice is done once.
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import delete, or_, select
@@ -32,7 +32,7 @@ from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection, CalendarSecret
 from operational_api.scheduling.calendars.port import Calendar, Changes, Readable, Window
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
-from operational_api.scheduling.service import connections, pushes
+from operational_api.scheduling.service import connections, mending, pushes
 from operational_api.scheduling.settings import CalendarSettings
 
 log = get_logger(__name__)
@@ -235,22 +235,9 @@ def apply(
         for id_, starts_at, ends_at, series in sorted(spans)
         if ends_at > starts_at and id_ not in ours
     )  # fmt: skip
-    _mend_own(session, changes, ours, now)
+    mending.mend(session, changes, ours, now=now)
     row.cursor, row.last_synced_at, row.next_sync_at = changes.cursor, now, next_at
     row.failures, row.problem = 0, None
     if changes.is_full:
         row.read_until = window.until
     session.flush()
-
-
-def _mend_own(session: Session, changes: Changes, ours: dict[str, Any], now: datetime) -> None:
-    """Ours that were moved there are put back: what was booked is what counts. Ours that they deleted stay away."""
-    for seen in changes.own:
-        push = ours.get(seen.external_id)
-        if push is None or seen.starts_at is None or push.due_at is not None:
-            continue
-        if push.etag == seen.etag:
-            continue
-        wanted = pushes.entry_of(session, push)
-        if wanted is not None and (wanted.starts_at, wanted.ends_at) != (seen.starts_at, seen.ends_at):
-            push.due_at, push.attempts = now, 0

@@ -1,9 +1,10 @@
 """Bookings as calendars know them: a UID for as long as they exist, a sequence that grows with each change.
 
-A coach sees a group's session once, however many come; everybody else sees bookings.
+A coach sees a group's session once, however many come; everybody else sees bookings. Those that recur are one entry.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.calendars.models import CalendarEntry
-from operational_api.scheduling.calendars.port import Entry, uid_of
+from operational_api.scheduling.calendars.port import Entry, Occurrence, Series, uid_of
 from operational_api.scheduling.lifecycle import HOLDING
-from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.models import Booking, BookingMove, BookingSeries, Coach, Location, Slot
+from operational_api.scheduling.recurrence import starts_of
 from operational_api.training import public as training
 
 SHOWN_AFTER_CANCELLING = timedelta(days=30)
@@ -25,8 +27,20 @@ _Row = Row[tuple[Booking, Slot, str, Location, CalendarEntry]]
 """The last of them is None of a booking that was never moved nor cancelled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An entry and what it is of: one of the three."""
+
+    entry: Entry
+    booking_id: UUID | None = None
+    slot_id: UUID | None = None
+    series_id: UUID | None = None
+
+
 def moved(session: Session, *, old_id: UUID, new_id: UUID, now: datetime) -> None:
-    """The new booking is the old one at another time: it takes its UID over."""
+    """The new booking is the old one at another time: it takes its UID over. One of a series has no UID of its own."""
+    if session.scalar(select(Booking.series_id).where(Booking.id == old_id)) is not None:
+        return
     old = _of(session, old_id, now)
     old.is_superseded = True
     values = {"uid": old.uid, "sequence": old.sequence + 1, "changed_at": now}
@@ -44,8 +58,16 @@ def moved(session: Session, *, old_id: UUID, new_id: UUID, now: datetime) -> Non
     session.flush()
 
 
-def cancelled(session: Session, *, booking_id: UUID, now: datetime) -> None:
-    """One change more, unless another booking has taken its place."""
+def changed(session: Session, *, booking_id: UUID, now: datetime) -> None:
+    """One change more, of a series where it is one of it; unless another booking has taken its place."""
+    series_id = session.scalar(select(Booking.series_id).where(Booking.id == booking_id))
+    if series_id is not None:
+        session.execute(
+            update(BookingSeries)
+            .where(BookingSeries.id == series_id)
+            .values(sequence=BookingSeries.sequence + 1, changed_at=now)
+        )
+        return
     entry = _of(session, booking_id, now)
     if not entry.is_superseded:
         entry.sequence, entry.changed_at = entry.sequence + 1, now
@@ -58,8 +80,8 @@ def _of(session: Session, booking_id: UUID, now: datetime) -> CalendarEntry:
     return session.scalars(select(CalendarEntry).where(CalendarEntry.booking_id == booking_id).with_for_update()).one()
 
 
-def coming(session: Session, account_id: UUID, now: datetime) -> list[tuple[UUID | None, UUID | None, Entry]]:
-    """Everything of a person that a newly connected calendar is to show: (booking id, slot id of a group, entry)."""
+def coming(session: Session, account_id: UUID, now: datetime) -> list[Shown]:
+    """Everything of a person that a newly connected calendar is to show."""
     query = _rows().where(_is_of(account_id), Booking.status == "booked", Booking.ends_at > now)
     return _told(session, session.execute(query.order_by(Booking.starts_at).limit(MOST)).all(), account_id)
 
@@ -73,12 +95,15 @@ def of_feed(session: Session, account_id: UUID, now: datetime) -> list[Entry]:
         or_(CalendarEntry.is_superseded.is_(None), CalendarEntry.is_superseded.is_(False)),
     )
     rows = session.execute(query.order_by(Booking.starts_at.desc(), Booking.id).limit(MOST)).all()
-    return sorted((one for *_, one in _told(session, rows, account_id)), key=lambda one: (one.starts_at, one.uid))
+    return sorted((one.entry for one in _told(session, rows, account_id)), key=lambda one: (one.starts_at, one.uid))
 
 
 def of_booking(session: Session, booking_id: UUID, account_id: UUID) -> Entry | None:
-    """One booking as this person's calendar shows it; None where there is none or another has taken its place."""
+    """One booking as this person's calendar shows it, with all of its series; None where there is none or another has
+    taken its place."""
     rows = session.execute(_rows().where(Booking.id == booking_id)).all()
+    if rows and rows[0][0].series_id is not None:
+        return of_series(session, rows[0][0].series_id, account_id)
     if not rows or (rows[0][4] is not None and rows[0][4].is_superseded):
         return None
     return _entry(rows[0], _names(session, rows, account_id), account_id)
@@ -87,7 +112,53 @@ def of_booking(session: Session, booking_id: UUID, account_id: UUID) -> Entry | 
 def of_slot(session: Session, slot_id: UUID) -> Entry | None:
     """A group's session as its coach's calendar shows it: there while anybody comes."""
     rows = session.execute(_rows().where(Slot.id == slot_id)).all()
-    return _group(rows) if rows else None
+    return _group(rows, _moves(session, [slot_id]).get(slot_id, [])) if rows else None
+
+
+def of_series(session: Session, series_id: UUID, account_id: UUID) -> Entry | None:
+    """Sessions that recur as this person's calendar shows them; None where they have none of them."""
+    return _series(session, [series_id], account_id).get(series_id)
+
+
+def _series(session: Session, ids: Collection[UUID], account_id: UUID) -> dict[UUID, Entry]:
+    if not ids:
+        return {}
+    found: dict[UUID, list[_Row]] = {}
+    for row in session.execute(
+        _rows().where(_is_of(account_id), Booking.series_id.in_(ids)).order_by(Booking.recurs_at, Booking.booked_at)
+    ).all():
+        found.setdefault(row[0].series_id or row[0].id, []).append(row)
+    every = {one.id: one for one in session.scalars(select(BookingSeries).where(BookingSeries.id.in_(found)))}
+    names = _names(session, [rows[0] for rows in found.values()], account_id)
+    return {id_: _recurring(every[id_], rows, names, account_id) for id_, rows in found.items()}
+
+
+def _recurring(series: BookingSeries, rows: Sequence[_Row], names: dict[UUID, str], account_id: UUID) -> Entry:
+    first = _entry(rows[0], names, account_id)
+    starts = starts_of(series.rule, series.starts_on, series.wall_start, rows[0][3].time_zone)
+    shown = [
+        Occurrence(one.recurs_at, one.starts_at, one.ends_at)
+        for one, *_ in rows
+        if one.status in HOLDING and one.recurs_at is not None
+    ]
+    return replace(
+        first, uid=uid_of(series.id), sequence=series.sequence, changed_at=series.changed_at, is_cancelled=not shown,
+        starts_at=starts[0], ends_at=starts[0] + timedelta(minutes=series.minutes),
+        series=Series(series.rule, starts, shown),
+    )  # fmt: skip
+
+
+def _moves(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, list[datetime]]:
+    """When classes were moved that somebody comes to."""
+    query = (
+        select(Booking.slot_id, BookingMove.moved_at)
+        .join(Booking, Booking.id == BookingMove.to_booking_id)
+        .where(Booking.slot_id.in_(slot_ids), BookingMove.from_booking_id == BookingMove.to_booking_id)
+    )
+    found: dict[UUID, list[datetime]] = {}
+    for slot_id, moved_at in session.execute(query.distinct()).tuples():
+        found.setdefault(slot_id, []).append(moved_at)
+    return found
 
 
 def _rows() -> Select[tuple[Booking, Slot, str, Location, CalendarEntry]]:
@@ -104,16 +175,21 @@ def _is_of(account_id: UUID) -> ColumnElement[bool]:
     return or_(Booking.customer_id == account_id, Booking.coach_id == account_id)
 
 
-def _told(session: Session, rows: Sequence[_Row], account_id: UUID) -> list[tuple[UUID | None, UUID | None, Entry]]:
+def _told(session: Session, rows: Sequence[_Row], account_id: UUID) -> list[Shown]:
     names = _names(session, rows, account_id)
     groups: dict[UUID, list[_Row]] = {}
-    found: list[tuple[UUID | None, UUID | None, Entry]] = []
+    recurring: set[UUID] = set()
+    found: list[Shown] = []
     for row in rows:
         if is_group_of(row[1], account_id):
             groups.setdefault(row[1].id, []).append(row)
+        elif row[0].series_id is not None:
+            recurring.add(row[0].series_id)
         else:
-            found.append((row[0].id, None, _entry(row, names, account_id)))
-    return found + [(None, slot_id, _group(members)) for slot_id, members in groups.items()]
+            found.append(Shown(_entry(row, names, account_id), booking_id=row[0].id))
+    moves = _moves(session, groups) if groups else {}
+    found += [Shown(entry, series_id=id_) for id_, entry in _series(session, recurring, account_id).items()]
+    return found + [Shown(_group(members, moves.get(id_, [])), slot_id=id_) for id_, members in groups.items()]
 
 
 def is_group_of(slot: Slot, account_id: UUID) -> bool:
@@ -139,13 +215,14 @@ def _entry(row: _Row, names: dict[UUID, str], account_id: UUID) -> Entry:
     )  # fmt: skip
 
 
-def _group(rows: Sequence[_Row]) -> Entry:
+def _group(rows: Sequence[_Row], moves: Sequence[datetime]) -> Entry:
+    """A group's session; each time that it moved and each that somebody stays away is a change of it."""
     _, slot, _, location, _ = rows[0]
     is_cancelled = not any(row[0].status in HOLDING for row in rows)
-    changes = [row[0].cancelled_at for row in rows if row[0].cancelled_at] if is_cancelled else []
+    changes = [*moves, *(row[0].cancelled_at for row in rows if row[0].cancelled_at)]
     return Entry(
-        uid=uid_of(slot.id), sequence=int(is_cancelled), title=slot.title,
+        uid=uid_of(slot.id), sequence=len(changes), title=slot.title,
         location=f"{location.name}, {location.city}", starts_at=slot.starts_at, ends_at=slot.ends_at,
-        time_zone=location.time_zone, changed_at=max(changes) if changes else min(row[0].booked_at for row in rows),
+        time_zone=location.time_zone, changed_at=max([min(row[0].booked_at for row in rows), *changes]),
         is_cancelled=is_cancelled,
     )  # fmt: skip

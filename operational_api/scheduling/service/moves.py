@@ -60,6 +60,8 @@ def reschedule_booking(
     seats.give_back(session, old, status, now=now)
     new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
     new.session_pack_id = payment.pay_for(session, slot=slot, customer_id=old.customer_id, now=now)
+    if (slot.coach_id, slot.location_id) == (locked[old.slot_id].coach_id, locked[old.slot_id].location_id):
+        new.series_id, new.recurs_at = old.series_id, old.recurs_at  # with somebody else it is a session by itself
     seats.place(session, new)
     waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
     keep(session, old, new, from_starts_at=old.starts_at, by=by or Mover(), now=now)

@@ -5,7 +5,7 @@ matter, nor how often it is done.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -49,11 +49,13 @@ def follow(session: Session, booking: Booking, *, now: datetime) -> None:
     ):
         slot = session.get_one(Slot, booking.slot_id)
         if entries.is_group_of(slot, connection.account_id):
-            want(session, connection.id, uid=uid_of(slot.id), booking_id=None, slot_id=slot.id, now=now)
+            want(session, connection.id, uid=uid_of(slot.id), slot_id=slot.id, now=now)
             continue
         entry = entries.of_booking(session, booking.id, connection.account_id)
-        if entry is not None:
-            want(session, connection.id, uid=entry.uid, booking_id=booking.id, slot_id=None, now=now)
+        if entry is not None and entry.series is not None:
+            want(session, connection.id, uid=entry.uid, series_id=booking.series_id, now=now)
+        elif entry is not None:
+            want(session, connection.id, uid=entry.uid, booking_id=booking.id, now=now)
         else:  # moved to another coach, whose calendar has it now: this one's loses it
             session.execute(
                 update(CalendarPush)
@@ -63,12 +65,14 @@ def follow(session: Session, booking: Booking, *, now: datetime) -> None:
 
 
 def want(
-    session: Session, connection_id: UUID, *, uid: str, booking_id: UUID | None, slot_id: UUID | None, now: datetime
-) -> None:
-    """Have it done now, and again if it is being done at this moment."""
+    session: Session, connection_id: UUID, *, uid: str, booking_id: UUID | None = None, slot_id: UUID | None = None,
+    series_id: UUID | None = None, now: datetime,
+) -> None:  # fmt: skip
+    """Have it done now, and again if it is being done at this moment. What is shown is one of the three."""
     statement = insert(CalendarPush).values(
-        connection_id=connection_id, uid=uid, booking_id=booking_id, slot_id=slot_id, sequence=0, due_at=now
-    )
+        connection_id=connection_id, uid=uid, booking_id=booking_id, slot_id=slot_id, series_id=series_id, sequence=0,
+        due_at=now,
+    )  # fmt: skip
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[CalendarPush.connection_id, CalendarPush.uid],
@@ -82,8 +86,11 @@ def want(
 
 def want_all(session: Session, connection: CalendarConnection, *, now: datetime) -> None:
     """Have a calendar show everything that is coming; what it was to show before is tried again."""
-    for booking_id, slot_id, entry in entries.coming(session, connection.account_id, now):
-        want(session, connection.id, uid=entry.uid, booking_id=booking_id, slot_id=slot_id, now=now)
+    for one in entries.coming(session, connection.account_id, now):
+        want(
+            session, connection.id, uid=one.entry.uid, booking_id=one.booking_id, slot_id=one.slot_id,
+            series_id=one.series_id, now=now,
+        )  # fmt: skip
 
 
 def take_next(session: Session, now: datetime) -> Due | None:
@@ -111,9 +118,19 @@ def entry_of(session: Session, push: CalendarPush) -> Entry | None:
 
 
 def _entry(session: Session, push: CalendarPush, account_id: UUID) -> Entry | None:
+    if push.series_id is not None:
+        return _without_what_they_took_away(entries.of_series(session, push.series_id, account_id), push)
     if push.slot_id is not None:
         return entries.of_slot(session, push.slot_id)
     return entries.of_booking(session, push.booking_id, account_id) if push.booking_id else None
+
+
+def _without_what_they_took_away(entry: Entry | None, push: CalendarPush) -> Entry | None:
+    if entry is None or entry.series is None:
+        return entry
+    away = {datetime.fromisoformat(one): datetime.fromisoformat(began) for one, began in push.away.items()}
+    series = entry.series.without(away)
+    return replace(entry, series=series, is_cancelled=not series.shown)
 
 
 def done(session: Session, due: Due, pushed: Pushed | None, *, now: datetime) -> None:
@@ -122,6 +139,7 @@ def done(session: Session, due: Due, pushed: Pushed | None, *, now: datetime) ->
     if push is None:
         return
     push.external_id, push.etag = (pushed.external_id, pushed.etag) if pushed else (None, None)
+    push.occurrences = {id_: one.isoformat() for id_, one in pushed.occurrences.items()} if pushed else {}
     push.pushed_sequence, push.pushed_at, push.attempts, push.last_error = due.sequence, now, 0, None
     push.due_at = None if push.sequence == due.sequence else now
 
@@ -151,11 +169,11 @@ def failed(session: Session, due: Due, error: Exception, *, now: datetime, wait:
 
 
 def own_ids(session: Session, connection_id: UUID) -> dict[str, CalendarPush]:
-    """Our events in a calendar, by the id they have there."""
+    """Our events in a calendar by the ids they have there, those of a series' occurrences among them."""
     rows: Sequence[CalendarPush] = session.scalars(
         select(CalendarPush).where(CalendarPush.connection_id == connection_id, CalendarPush.external_id.is_not(None))
     ).all()
-    return {str(row.external_id): row for row in rows}
+    return {id_: row for row in rows for id_ in (str(row.external_id), *row.occurrences)}
 
 
 def _locked(session: Session, due: Due) -> CalendarPush | None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from contracts.events.scheduling import TermsChanged
 from contracts.ids import new_id
+from operational_api.core.outbox import publish
 from operational_api.scheduling import terms
 from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
 from operational_api.scheduling.models import BookingTerms, Coach, Slot
@@ -50,7 +53,19 @@ def of_slot(column: InstrumentedAttribute[int | None], default: int | None) -> C
     return said if default is None else func.coalesce(said, literal(default))
 
 
-def put_terms(session: Session, *, coach_id: UUID | None, kind: str | None, said: Mapping[str, object]) -> Terms | None:
+def said_of(session: Session, *, coach_id: UUID | None, kind: str | None) -> dict[str, object]:
+    """What was said of just this coach and kind; what was left open is None."""
+    row = session.scalar(
+        select(BookingTerms).where(
+            BookingTerms.coach_id.is_not_distinct_from(coach_id), BookingTerms.kind.is_not_distinct_from(kind)
+        )
+    )
+    return {field.name: getattr(row, field.name, None) for field in fields(Terms)}
+
+
+def put_terms(
+    session: Session, *, coach_id: UUID | None, kind: str | None, said: Mapping[str, object], now: datetime
+) -> Terms | None:
     """Say what holds for a coach's sessions (None: everybody's) of a kind (None: any). What is None is left open.
 
     Returns:
@@ -65,12 +80,14 @@ def put_terms(session: Session, *, coach_id: UUID | None, kind: str | None, said
     if (said.get("late_fee_minor") is None) != (said.get("late_fee_currency") is None):
         raise InvalidAvailability("A fee is an amount and a currency.")
     values = {field.name: said.get(field.name) for field in fields(Terms)}
-    session.execute(
+    id_ = session.scalar(
         insert(BookingTerms)
         .values(id=new_id(), coach_id=coach_id, kind=kind, **values)
         .on_conflict_do_update(constraint="uq_booking_terms_coach_id_kind", set_=values)
+        .returning(BookingTerms.id)
     )
     session.expire_all()  # the statement went past what the session knows
+    publish(session, TermsChanged(occurred_at=now, terms_id=id_, coach_id=coach_id, kind=kind))
     return terms_of(session, coach_id=coach_id, kind=kind) if coach_id and kind else None
 
 

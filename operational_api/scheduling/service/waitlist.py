@@ -18,7 +18,7 @@ from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SeatsLeft, SlotClosed, SlotTaken
 from operational_api.scheduling.lifecycle import is_bookable
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
-from operational_api.scheduling.service import announcing, payment, seats
+from operational_api.scheduling.service import announcing, busy_times, payment, seats
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.scheduling.terms import Terms
 
@@ -71,7 +71,8 @@ def leave_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: d
 
 
 def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | None = None) -> list[Booking]:
-    """Offer the free seats of a locked slot to those who wait, while there is time to ask.
+    """Offer the free seats of a locked slot to those who wait, while there is time to ask and its coach is not busy
+    elsewhere.
 
     Who has meanwhile something else at that time, or nothing to pay with, is passed over and keeps waiting.
 
@@ -80,6 +81,8 @@ def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | N
     """
     entries = waiting(session, slot.id)
     if slot.status != "open" or not entries:
+        return []
+    if busy_times.is_busy(session, slot.coach_id, slot.starts_at, slot.ends_at):
         return []
     terms = terms or terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
     ends_at = terms.offer_ends(slot.starts_at, now)

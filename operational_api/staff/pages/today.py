@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request, Response
 
 from operational_api.core.database import DbSession
+from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
@@ -16,6 +17,8 @@ from operational_api.web.rendering import redirect, render, safe_return_path
 
 router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
 DAY = timedelta(days=1)
+FEES = 20
+"""Late fees on the page, the newest."""
 FIRST, LAST = date(2000, 1, 1), date(2100, 1, 1)
 
 
@@ -45,6 +48,8 @@ def page(
         request, "staff/today.html", here=here, studios=studios, seats=seats, day=on, today=today, before=on - DAY,
         after=on + DAY, looks_up=may_principal(principal, "identity.look_up_person"),
         marks=may_principal(principal, "scheduling.mark_outcome"),
+        asked=scheduling.requests_at(session, principal, here.location_id, now),
+        fees=scheduling.fees_at(session, principal, here.location_id, limit=FEES),
     )  # fmt: skip
 
 
@@ -61,3 +66,51 @@ def mark(
     scheduling.mark_outcome(session, principal, booking_id=booking_id, outcome=outcome, now=datetime.now(UTC))
     told = "Checked in." if outcome == "attended" else "Noted: did not come."
     return redirect(request, safe_return_path(return_to, "/staff/today"), flash=told)
+
+
+@router.post("/bookings/{booking_id}/answer", dependencies=[Allowed("scheduling.answer_request")])
+def answer(
+    request: Request,
+    booking_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    answer: Annotated[Literal["yes", "no"], Form()],
+    return_to: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Yes or no to somebody who asked for a seat."""
+    home = safe_return_path(return_to, "/staff/today")
+    try:
+        with session.begin_nested():
+            scheduling.answer_request(
+                session, principal, booking_id=booking_id, is_accepted=answer == "yes", now=datetime.now(UTC)
+            )
+    except NotFound:
+        raise
+    except DomainError as refusal:  # answered or lapsed meanwhile
+        return redirect(request, home, flash=refusal.detail, tone="warn")
+    told = "Accepted. They are booked and told." if answer == "yes" else "Declined. They are told, nothing was used."
+    return redirect(request, home, flash=told)
+
+
+@router.post("/bookings/{booking_id}/fee-waiver", dependencies=[Allowed("scheduling.waive_fee")])
+def waive(
+    request: Request,
+    booking_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    customer_id: Annotated[UUID, Form()],
+    reason: Annotated[str, Form(min_length=1, max_length=500)],
+    return_to: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Let somebody off the fee of a late cancellation."""
+    home = safe_return_path(return_to, "/staff/today")
+    try:
+        with session.begin_nested():
+            scheduling.waive_late_fee(
+                session, principal, booking_id=booking_id, customer_id=customer_id, reason=reason, now=datetime.now(UTC)
+            )
+    except NotFound:
+        raise
+    except DomainError as refusal:
+        return redirect(request, home, flash=refusal.detail, tone="warn")
+    return redirect(request, home, flash="Waived. They see it under their bookings.")

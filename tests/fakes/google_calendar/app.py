@@ -79,11 +79,22 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
 
     @app.get(API + "/calendars/{calendar_id}/events/{event_id}")
     def read(calendar_id: str, event_id: str) -> Any:
-        return store.events.get(event_id) or refusal(404, "notFound", "Not Found")
+        return store.find(event_id) or refusal(404, "notFound", "Not Found")
+
+    @app.get(API + "/calendars/{calendar_id}/events/{event_id}/instances")
+    def instances(calendar_id: str, event_id: str, request: Request) -> Any:
+        known = store.events.get(event_id)
+        if known is None or "recurrence" not in known:
+            return refusal(404, "notFound", "Not Found")
+        shows_deleted = request.query_params.get("showDeleted") == "true"
+        items = [one for one in store.expand(known) if shows_deleted or one["status"] != "cancelled"]
+        first = int(request.query_params.get("pageToken", 0))
+        more = {"nextPageToken": str(first + store.page_size)} if first + store.page_size < len(items) else {}
+        return {"items": items[first : first + store.page_size]} | more
 
     @app.patch(API + "/calendars/{calendar_id}/events/{event_id}")
     async def patch(calendar_id: str, event_id: str, request: Request) -> Any:
-        known = store.events.get(event_id)
+        known = store.find(event_id)
         if known is None:
             return refusal(404, "notFound", "Not Found")
         if request.headers.get("if-match", known["etag"]) not in (known["etag"], "*"):
@@ -92,12 +103,13 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
 
     @app.delete(API + "/calendars/{calendar_id}/events/{event_id}")
     def delete(calendar_id: str, event_id: str) -> Any:
-        known = store.events.get(event_id)
+        known = store.find(event_id)
         if known is None:
             return refusal(404, "notFound", "Not Found")
         if known["status"] == "cancelled":
             return refusal(410, "deleted", "Resource has been deleted")
-        store.save(event_id, known | {"status": "cancelled"})
+        for one in [known, *store.exceptions(event_id)]:
+            store.save(one["id"], one | {"status": "cancelled"})
         return Response(status_code=204)
 
     return app

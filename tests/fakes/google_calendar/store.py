@@ -42,7 +42,7 @@ class Store:
         changed = [one for id_, one in self.events.items() if self.changed_at[id_] > revision]
         told = [one for event in changed for one in self._told(event)]
         return [
-            {key: one[key] for key in ("id", "status", "etag", "recurringEventId") if key in one}
+            {key: one[key] for key in ("id", "status", "etag", "recurringEventId", "originalStartTime") if key in one}
             if one["status"] == "cancelled" else one
             for one in told
         ]  # fmt: skip
@@ -50,26 +50,46 @@ class Store:
     def _told(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         if "recurrence" not in event:
             return [event]
+        return [one for one in self.expand(event) if one["id"] not in self.events]
+
+    def expand(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """Instances of a recurring event, those that have an exception as it has them."""
+        if event["status"] == "cancelled":
+            return []
         zone = ZoneInfo(event["start"]["timeZone"])
         start, end = (datetime.fromisoformat(event[edge]["dateTime"]).astimezone(zone) for edge in ("start", "end"))
         rule = rrulestr(event["recurrence"][0].removeprefix("RRULE:"), dtstart=start.replace(tzinfo=None))
+        holes = {wall for line in event["recurrence"][1:] for wall in line.partition(":")[2].split(",")}
         found = []
         for wall in rule.xafter(start.replace(tzinfo=None), count=500, inc=True):
+            if f"{wall:%Y%m%dT%H%M%S}" in holes:
+                continue
             begins = wall.replace(tzinfo=zone)
             id_ = f"{event['id']}_{begins.astimezone(ZoneInfo('UTC')):%Y%m%dT%H%M%SZ}"
-            if id_ in self.events:
-                continue
-            instance = {key: value for key, value in event.items() if key != "recurrence"}
-            found.append(instance | {
+            instance = {key: value for key, value in event.items() if key != "recurrence"} | {
                 "id": id_, "recurringEventId": event["id"],
                 "start": {"dateTime": begins.isoformat(), "timeZone": str(zone)},
                 "end": {"dateTime": (begins + (end - start)).isoformat(), "timeZone": str(zone)},
-            })  # fmt: skip
+                "originalStartTime": {"dateTime": begins.isoformat(), "timeZone": str(zone)},
+            }  # fmt: skip
+            found.append(self.events.get(id_, instance))
         return found
+
+    def exceptions(self, id_: str) -> list[dict[str, Any]]:
+        """Instances of a series that were changed by themselves."""
+        return [one for one in self.events.values() if one.get("recurringEventId") == id_]
+
+    def find(self, id_: str) -> dict[str, Any] | None:
+        """An event, or an instance of one."""
+        if id_ in self.events or "_" not in id_:
+            return self.events.get(id_)
+        series = self.events.get(id_.partition("_")[0])
+        return next((one for one in self.expand(series) if one["id"] == id_), None) if series else None
 
     def move(self, id_: str, starts_at: datetime) -> None:
         """Somebody drags an event."""
-        event = self.events[id_]
+        event = self.find(id_)
+        assert event
         length = datetime.fromisoformat(event["end"]["dateTime"]) - datetime.fromisoformat(event["start"]["dateTime"])
         self.save(id_, event | {"start": _at(starts_at), "end": _at(starts_at + length)})
 

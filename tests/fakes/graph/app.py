@@ -2,16 +2,20 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
+from dateutil.rrule import WEEKLY, rrule
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.oauth import Grants, add_routes
 
 API = "/v1.0"
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass
@@ -36,6 +40,26 @@ class Store:
         self.events[id_] = base | event | {"id": id_, "@odata.etag": f'W/"{self.revision}"'}
         self.changed_at[id_] = self.revision
         return self.events[id_]
+
+    def recur(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Keep a series and its occurrences, each with an id of its own."""
+        pattern, span = event["recurrence"]["pattern"], event["recurrence"]["range"]
+        assert (pattern["type"], span["type"]) == ("weekly", "numbered")
+        zone = ZoneInfo(event["start"]["timeZone"])
+        start, end = (datetime.fromisoformat(event[edge]["dateTime"]) for edge in ("start", "end"))
+        weekdays = [DAYS.index(one) for one in pattern["daysOfWeek"]]
+        rule = rrule(
+            WEEKLY, dtstart=start, interval=pattern["interval"], byweekday=weekdays, count=span["numberOfOccurrences"]
+        )
+        first, last = (one.replace(tzinfo=zone).astimezone(UTC) for one in (start, end))
+        series = self.save(event | {"type": "seriesMaster", "start": at(first), "end": at(last)})
+        for wall in rule:
+            begins, ends = (one.replace(tzinfo=zone).astimezone(UTC) for one in (wall, wall + (end - start)))
+            self.save(
+                {"type": "occurrence", "seriesMasterId": series["id"], "start": at(begins), "end": at(ends),
+                 "originalStart": f"{begins:%Y-%m-%dT%H:%M:%SZ}", "subject": event["subject"]}
+            )  # fmt: skip
+        return series
 
     def remove(self, id_: str) -> None:
         """Delete an event, and with a series its occurrences."""
@@ -82,7 +106,7 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
         if transaction in store.spent:
             return refusal(409, "ErrorDuplicateTransactionId", "Your request can't be completed again.")
         store.spent.add(transaction)
-        return JSONResponse(store.save(body), 201)
+        return JSONResponse(store.recur(body) if "recurrence" in body else store.save(body), 201)
 
     @app.get(API + "/me/calendars/{calendar_id}/events")
     def find(request: Request) -> Any:
@@ -123,6 +147,23 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
     def read(event_id: str) -> Any:
         return store.events.get(event_id) or refusal(404, "ErrorItemNotFound")
 
+    @app.get(API + "/me/events/{event_id}/instances")
+    def instances(event_id: str, request: Request) -> Any:
+        if event_id not in store.events:
+            return refusal(404, "ErrorItemNotFound")
+        since, until = request.query_params["startDateTime"], request.query_params["endDateTime"]
+        items = [
+            one for one in store.events.values()
+            if one.get("seriesMasterId") == event_id
+            and one["start"]["dateTime"][:19] < until and one["end"]["dateTime"][:19] > since
+        ]  # fmt: skip
+        first = int(request.query_params.get("$skip", 0))
+        page: dict[str, Any] = {"value": items[first : first + store.page_size]}
+        if first + store.page_size < len(items):
+            asked = urlencode({"startDateTime": since, "endDateTime": until, "$skip": first + store.page_size})
+            page["@odata.nextLink"] = f"{str(request.url).partition('?')[0]}?{asked}"
+        return page
+
     @app.patch(API + "/me/events/{event_id}")
     async def patch(event_id: str, request: Request) -> Any:
         known = store.events.get(event_id)
@@ -130,7 +171,12 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
             return refusal(404, "ErrorItemNotFound")
         if request.headers.get("if-match", "*") not in (known["@odata.etag"], "*"):
             return refusal(412, "ErrorIrresolvableConflict")
-        return store.save(known | await request.json(), event_id)
+        body = await request.json()
+        if known["type"] == "seriesMaster" and body.keys() & {"start", "end", "recurrence"}:
+            return refusal(400, "ErrorInvalidRequest", "This local server keeps no exceptions when a series moves.")
+        if known["type"] == "occurrence":
+            body["type"] = "exception"
+        return store.save(known | body, event_id)
 
     @app.delete(API + "/me/events/{event_id}")
     def delete(event_id: str) -> Any:

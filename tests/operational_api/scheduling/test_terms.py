@@ -16,6 +16,7 @@ from operational_api.scheduling.service import terms as kept
 from operational_api.scheduling.terms import Terms, effective
 from tests.factories import make_coach, make_slot
 
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA, BEN = new_id(), new_id()
 START = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -89,16 +90,18 @@ class TestKept:
 
     def test_a_fee_has_a_currency(self, session: Session) -> None:
         with pytest.raises(InvalidAvailability):
-            kept.put_terms(session, coach_id=make_coach(session).id, kind="group", said={"late_fee_minor": 1000})
+            kept.put_terms(
+                session, coach_id=make_coach(session).id, kind="group", said={"late_fee_minor": 1000}, now=NOW
+            )
         with pytest.raises(CoachNotFound):
-            kept.put_terms(session, coach_id=new_id(), kind="group", said={})
+            kept.put_terms(session, coach_id=new_id(), kind="group", said={}, now=NOW)
 
     def test_what_is_said_again_replaces_what_was_said(self, session: Session) -> None:
         coach = make_coach(session, buffer_minutes=10)
         for said in ({"hold_minutes": 5, "buffer_after_minutes": 20}, {"hold_minutes": 7}):
-            found = kept.put_terms(session, coach_id=coach.id, kind="group", said=said)
+            found = kept.put_terms(session, coach_id=coach.id, kind="group", said=said, now=NOW)
         assert found is not None
         assert (found.hold_minutes, found.buffer_after_minutes) == (7, 10)  # the coach's own buffer again
-        found = kept.put_terms(session, coach_id=coach.id, kind="group", said={})
+        found = kept.put_terms(session, coach_id=coach.id, kind="group", said={}, now=NOW)
         assert found == Terms(buffer_after_minutes=10)
         assert len(session.scalars(select(BookingTerms)).all()) == 1

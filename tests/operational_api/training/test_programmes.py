@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.orm import Session
 
@@ -166,44 +164,6 @@ class TestVersions:
         assert session.scalars(select(Workout)).all() == []
         assert len(events(session, "training.programme_archived")) == 1
         assert coach.put(f"{address}/lines", json={"lines": [line(squat, reps=3)]}).status_code == 409
-
-    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(
-        st.lists(
-            st.tuples(st.sampled_from(["log", "change", "archive", "assign"]), st.integers(1, 12)),
-            min_size=3, max_size=9,
-        )
-    )  # fmt: skip
-    def test_no_change_ever_alters_what_was_logged(
-        self, session: Session, mia: Client, squat: int, row: int, steps: list[tuple[str, int]]
-    ) -> None:
-        """Whatever happens to programmes, a logged workout keeps its sets, its version, and that version its lines."""
-        seen: dict[Any, Any] = {}
-        coach_id = new_id()
-
-        def assign(reps: int) -> programmes.Programme:
-            return programmes.assign_programme(
-                session, client=mia, coach_id=coach_id, name="P", goal="strength", starts_on=TODAY, weeks=3,
-                sessions_per_week=2, plan=Plan([Line(1, squat, 3, reps), Line(2, row, 3, reps)]), now=NOW,
-            )  # fmt: skip
-
-        current = assign(5)
-        for step, number in steps:
-            if step == "assign":
-                current = assign(number)
-            elif step == "archive":
-                programmes.archive_programme(session, programme_id=current.id, client=mia, now=NOW)
-            elif step == "change" and current.status != "archived":
-                plan = Plan([Line(2, row, number, number), Line(1, squat, 1, number, note=f"{number}")])
-                programmes.change_programme(session, programme_id=current.id, plan=plan, changed_by=coach_id, now=NOW)
-            elif step == "log":
-                planned = session.scalars(
-                    select(Workout.id).where(Workout.programme_id == current.id, Workout.status == "planned")
-                ).first()
-                if planned is not None:
-                    log(session, mia, planned, [SetDone(squat, number, 50.0 + number, rir=2)])
-                    seen[planned] = told(session, planned)
-            assert {one: told(session, one) for one in seen} == seen
 
     def test_the_log_keeps_pointing_at_its_version(self, session: Session, mia: Client, squat: int) -> None:
         programme = programmes.assign_programme(

@@ -1,7 +1,6 @@
 """The servers, started once; each test has a calendar of its own, empty, on them."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +8,13 @@ import pytest
 from tests.fakes.google_calendar.store import Store as GoogleStore
 from tests.fakes.graph.app import Store as GraphStore
 from tests.operational_api.scheduling.calendars import worlds
-from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld, GraphWorld
+from tests.operational_api.scheduling.calendars.worlds import (
+    CaldavWorld,
+    FeedWorld,
+    GoogleWorld,
+    GraphWorld,
+    PublishedWorld,
+)
 
 
 @pytest.fixture(scope="package")
@@ -25,8 +30,14 @@ def graph_server() -> Iterator[GraphWorld]:
 
 
 @pytest.fixture(scope="package")
-def radicale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def radicale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], CaldavWorld]]:
     with worlds.local_radicale(tmp_path_factory.mktemp("radicale")) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def xandikos_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], CaldavWorld]]:
+    with worlds.local_xandikos(tmp_path_factory.mktemp("xandikos")) as found:
         yield found
 
 
@@ -50,8 +61,18 @@ def graph(graph_server: GraphWorld) -> GraphWorld:
 
 
 @pytest.fixture
-def caldav(radicale: tuple[str, Path]) -> CaldavWorld:
-    return CaldavWorld(*radicale)
+def caldav(radicale: Callable[[], CaldavWorld]) -> CaldavWorld:
+    return radicale()
+
+
+@pytest.fixture
+def xandikos(xandikos_server: Callable[[], CaldavWorld]) -> CaldavWorld:
+    return xandikos_server()
+
+
+@pytest.fixture
+def published() -> PublishedWorld:
+    return PublishedWorld()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What every calendar outside must do, said once and held against each adapter on its server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,12 +9,12 @@ import pytest
 
 from contracts.ids import new_id
 from operational_api.scheduling.calendars.errors import CalendarRefused, CalendarThrottled, CursorTooOld
-from operational_api.scheduling.calendars.port import Changes, Entry, Window, uid_of
+from operational_api.scheduling.calendars.port import Changes, Entry, Occurrence, Pushed, Series, Window, uid_of
 from tests.operational_api.scheduling.calendars.worlds import BERLIN, HOUR, WEEK, World, weeks_later
 
 MONDAY = datetime(2026, 10, 12, 8, tzinfo=UTC)
 WINDOW = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
-WRITABLE = ["google", "graph", "caldav"]
+WRITABLE = ["google", "graph", "caldav", "xandikos"]
 ALL = [*WRITABLE, "feed"]
 
 
@@ -153,17 +153,125 @@ class TestReading:
         assert found[-1] == MONDAY + 3 * WEEK + HOUR
 
     def test_being_asked_to_wait_says_how_long(self, world: World, ours: Any) -> None:
-        try:
-            world.throttle()
-        except NotImplementedError:
-            pytest.skip("Radicale never asks to wait")
+        if not world.can_throttle:
+            pytest.skip("that server never asks to wait")
+        world.throttle()
         with pytest.raises(CalendarThrottled) as refused:
             read(world, ours)
         assert refused.value.retry_after == 7
 
 
+def weekly(first: datetime, weeks: int, *, without: Sequence[int] = (), **given: Any) -> Entry:
+    """An hour booked every week on Berlin's clock, but for some weeks."""
+    starts = [weeks_later(first, number) for number in range(weeks)]
+    shown = [Occurrence(one, one, one + HOUR) for number, one in enumerate(starts) if number not in without]
+    series = Series(f"FREQ=WEEKLY;COUNT={weeks}", starts, shown)
+    return entry(starts_at=first, ends_at=first + HOUR, series=series, **given)
+
+
+def elsewhere(booked: Entry, number: int, to: datetime | None) -> Entry:
+    """One more change of a series: its occurrence of that number is at another time, or off."""
+    assert booked.series is not None
+    shown = [
+        Occurrence(one.recurs_at, to, to + HOUR) if to and one.recurs_at == booked.series.every[number] else one
+        for one in booked.series.shown
+        if to or one.recurs_at != booked.series.every[number]
+    ]
+    series = replace(booked.series, shown=shown)
+    return replace(booked, series=series, sequence=booked.sequence + 1)
+
+
+AUTUMN = MONDAY  # the clocks go back on the second Sunday after it
+SPRING = datetime(2027, 3, 15, 9, tzinfo=UTC)  # and forward on the second Sunday after this
+
+
+@pytest.mark.parametrize("world", [*WRITABLE, "published"], indirect=True)
+class TestSeries:
+    @pytest.mark.parametrize("first", [AUTUMN, SPRING])
+    def test_is_one_event_that_stays_on_the_studios_clock(self, world: World, ours: Any, first: datetime) -> None:
+        pushed = ours.put(world.calendar_id, weekly(first, 4, without=[1]), None)
+        found = world.occurrences(pushed.external_id)
+        assert found == {one: one for one in (weeks_later(first, number) for number in (0, 2, 3))}
+        assert weeks_later(first, 3) - first != 3 * WEEK
+
+    def test_one_is_moved_moved_on_and_called_off_and_the_others_stay(self, world: World, ours: Any) -> None:
+        booked = weekly(AUTUMN, 4)
+        pushed = ours.put(world.calendar_id, booked, None)
+        starts = [weeks_later(AUTUMN, number) for number in range(4)]
+        for to in (starts[2] + 3 * HOUR, starts[2] - 26 * HOUR, starts[2]):
+            booked = elsewhere(booked, 2, to)
+            again = ours.put(world.calendar_id, booked, pushed)
+            assert again.external_id == pushed.external_id
+            assert world.occurrences(pushed.external_id) == {one: one for one in starts} | {starts[2]: to}
+            pushed = again
+        booked = elsewhere(elsewhere(booked, 1, starts[1] + HOUR), 2, None)
+        pushed = ours.put(world.calendar_id, booked, pushed)
+        expected = {starts[0]: starts[0], starts[1]: starts[1] + HOUR, starts[3]: starts[3]}
+        assert world.occurrences(pushed.external_id) == expected
+        assert ours.put(world.calendar_id, booked, pushed).external_id == pushed.external_id
+        assert world.occurrences(pushed.external_id) == expected
+
+
+def seen_of(changes: Changes, pushed: Pushed) -> dict[datetime, datetime]:
+    """What is told of our series, by when its rule has each; of servers that tell what changed only, that."""
+    found = {}
+    for one in changes.own:
+        if one.occurrences is not None:
+            found |= {each.recurs_at: each.starts_at for each in one.occurrences}
+        elif one.external_id in pushed.occurrences and one.starts_at is not None:
+            found[pushed.occurrences[one.external_id]] = one.starts_at
+    told = {one.external_id: one.starts_at for one in changes.busy}
+    return found | {pushed.occurrences[id_]: at for id_, at in told.items() if id_ in pushed.occurrences}
+
+
+@pytest.mark.parametrize("world", WRITABLE, indirect=True)
+class TestSeriesThere:
+    def test_our_series_makes_nobody_busy(self, world: World, ours: Any) -> None:
+        cursor = read(world, ours).cursor
+        pushed = ours.put(world.calendar_id, weekly(AUTUMN, 4, without=[1]), None)
+        seen = read(world, ours, cursor)
+        assert [one for one in seen.busy if one.external_id not in pushed.occurrences] == []
+        assert seen_of(seen, pushed) == world.occurrences(pushed.external_id)
+
+    def test_an_occurrence_that_they_move_or_delete_is_told(self, world: World, ours: Any) -> None:
+        pushed = ours.put(world.calendar_id, weekly(AUTUMN, 4), None)
+        cursor, starts = read(world, ours).cursor, [weeks_later(AUTUMN, number) for number in range(4)]
+        world.move_one(pushed.external_id, starts[1], starts[1] + 5 * HOUR)
+        world.remove_one(pushed.external_id, starts[2])
+        later = read(world, ours, cursor)
+        seen = seen_of(later, pushed)
+        assert seen[starts[1]] == starts[1] + 5 * HOUR
+        assert starts[2] not in seen
+        by_id = {one: id_ for id_, one in pushed.occurrences.items()}
+        assert later.touched >= ({by_id[starts[1]], by_id[starts[2]]} if by_id else {pushed.external_id})
+
+    def test_ours_wins_in_an_occurrence_and_one_that_they_deleted_can_come_back(self, world: World, ours: Any) -> None:
+        booked = weekly(AUTUMN, 3)
+        pushed = ours.put(world.calendar_id, booked, None)
+        starts = [weeks_later(AUTUMN, number) for number in range(3)]
+        world.move_one(pushed.external_id, starts[1], starts[1] + 5 * HOUR)
+        world.remove_one(pushed.external_id, starts[2])
+        back = ours.put(world.calendar_id, elsewhere(booked, 2, starts[2] + HOUR), pushed)
+        expected = {one: one for one in starts[:2]} | {starts[2]: starts[2] + HOUR}
+        assert world.occurrences(back.external_id) == expected
+        ours.cancel(world.calendar_id, back)
+        assert read(world, ours).busy == []
+        assert read(world, ours).own == []
+
+    def test_their_reminder_stays_on_a_series(self, world: World, ours: Any) -> None:
+        booked = weekly(AUTUMN, 3)
+        pushed = ours.put(world.calendar_id, booked, None)
+        world.note(pushed.external_id)
+        again = ours.put(world.calendar_id, elsewhere(booked, 1, weeks_later(AUTUMN, 1) + HOUR), pushed)
+        shown = world.shows(again.external_id)
+        assert shown is not None
+        assert shown[2]
+
+
 @pytest.mark.parametrize("world", WRITABLE, indirect=True)
 def test_a_credential_that_counts_no_more_is_told_apart(world: Any) -> None:
+    if not getattr(world, "has_passwords", True):
+        pytest.skip("that server has no passwords: a proxy before it would")
     adapter = world.adapter("wrong")
     with pytest.raises(CalendarRefused):
         adapter.put(world.calendar_id, entry(), None)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,12 +15,16 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import icalendar
+import recurring_ical_events
+from dulwich.repo import Repo
 from fastapi import FastAPI, Request, Response
 
 from operational_api.scheduling.calendars.addresses import Guard
 from operational_api.scheduling.calendars.caldav import CaldavCalendar
+from operational_api.scheduling.calendars.feed import render
 from operational_api.scheduling.calendars.google import GoogleCalendar
 from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
+from operational_api.scheduling.calendars.port import Entry, Pushed
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
 from tests.fakes.google_calendar import app as google
 from tests.fakes.google_calendar.store import Store as GoogleStore
@@ -37,6 +41,7 @@ class World(Protocol):
     """One kind of calendar."""
 
     calendar_id: str
+    can_throttle: bool
 
     def adapter(self) -> Any:
         """Ours, for the person's calendar."""
@@ -62,6 +67,15 @@ class World(Protocol):
     def shows(self, id_: str) -> tuple[str, datetime, bool] | None:
         """Title and start of ours as it is there, and whether their reminder is on it; None: it is gone."""
 
+    def occurrences(self, id_: str) -> dict[datetime, datetime]:
+        """What the calendar has of our series, as it draws it itself: by when the rule has it, when it is."""
+
+    def move_one(self, id_: str, recurs_at: datetime, to: datetime) -> None:
+        """They move one occurrence of our series."""
+
+    def remove_one(self, id_: str, recurs_at: datetime) -> None:
+        """They delete one occurrence of our series."""
+
     def forget(self) -> None:
         """The server forgets where anybody was."""
 
@@ -71,6 +85,8 @@ class World(Protocol):
 
 class GoogleWorld:
     """The local Google Calendar."""
+
+    can_throttle = True
 
     def __init__(self, url: str, store: GoogleStore, grants: Grants) -> None:
         self.url, self.store, self.grants, self.calendar_id = url, store, grants, store.calendar_id
@@ -111,6 +127,18 @@ class GoogleWorld:
             return None
         return event["summary"], datetime.fromisoformat(event["start"]["dateTime"]), "reminders" in event
 
+    def occurrences(self, id_: str) -> dict[datetime, datetime]:
+        return {
+            _utc(one["originalStartTime"]): _utc(one["start"])
+            for one in self.store.expand(self.store.events[id_]) if one["status"] != "cancelled"
+        }  # fmt: skip
+
+    def move_one(self, id_: str, recurs_at: datetime, to: datetime) -> None:
+        self.store.except_instance(id_, recurs_at, start=_google(to), end=_google(to + HOUR))
+
+    def remove_one(self, id_: str, recurs_at: datetime) -> None:
+        self.store.except_instance(id_, recurs_at, status="cancelled")
+
     def forget(self) -> None:
         self.store.revision += 1
         self.store.oldest = self.store.revision
@@ -124,6 +152,8 @@ class GoogleWorld:
 
 class GraphWorld:
     """The local Microsoft Graph."""
+
+    can_throttle = True
 
     def __init__(self, url: str, store: graph.Store, grants: Grants) -> None:
         self.url, self.store, self.grants, self.calendar_id = url, store, grants, store.calendar_id
@@ -162,6 +192,20 @@ class GraphWorld:
         starts_at = datetime.fromisoformat(event["start"]["dateTime"][:19]).replace(tzinfo=UTC)
         return event["subject"], starts_at, "reminderMinutesBeforeStart" in event
 
+    def occurrences(self, id_: str) -> dict[datetime, datetime]:
+        return {_utc(one["originalStart"]): _utc(one["start"]) for one in self._instances(id_)}
+
+    def move_one(self, id_: str, recurs_at: datetime, to: datetime) -> None:
+        one = next(one for one in self._instances(id_) if _utc(one["originalStart"]) == recurs_at)
+        times = {"start": graph.at(to), "end": graph.at(to + HOUR), "type": "exception"}
+        self.store.save(one | times, one["id"])
+
+    def remove_one(self, id_: str, recurs_at: datetime) -> None:
+        self.store.remove(next(one["id"] for one in self._instances(id_) if _utc(one["originalStart"]) == recurs_at))
+
+    def _instances(self, id_: str) -> list[dict[str, Any]]:
+        return [one for one in self.store.events.values() if one.get("seriesMasterId") == id_]
+
     def forget(self) -> None:
         self.store.revision += 1
         self.store.oldest = self.store.revision
@@ -175,12 +219,19 @@ class GraphWorld:
 
 
 class CaldavWorld:
-    """A calendar of its own on a real Radicale."""
+    """A calendar of its own on a real CalDAV server.
 
-    def __init__(self, url: str, storage: Path) -> None:
+    Args:
+        home: The person's calendars.
+        forgets: Makes the server forget its sync tokens of a calendar, by its name.
+    """
+
+    can_throttle = False
+
+    def __init__(self, url: str, home: str, forgets: Callable[[str], None], *, has_passwords: bool = True) -> None:
         self.name = f"c{uuid4().hex[:8]}"
-        self.url, self.storage = url, storage
-        self.calendar_id = f"{url}/ana/{self.name}/"
+        self.url, self._forgets, self.has_passwords = url, forgets, has_passwords
+        self.calendar_id = f"{home}/{self.name}/"
         self._http = httpx.Client(auth=("ana", "s3cret"), trust_env=False)
         body = """<mkcalendar xmlns="urn:ietf:params:xml:ns:caldav" xmlns:d="DAV:"><d:set><d:prop>
             <d:displayname>Work</d:displayname><supported-calendar-component-set><comp name="VEVENT"/>
@@ -226,13 +277,37 @@ class CaldavWorld:
         found = icalendar.Calendar.from_ical(answer.text).walk("VEVENT")[0]
         return str(found["SUMMARY"]), found["DTSTART"].dt.astimezone(UTC), "VALARM" in answer.text
 
+    def occurrences(self, id_: str) -> dict[datetime, datetime]:
+        return drawn(self._http.get(id_).raise_for_status().text)
+
+    def move_one(self, id_: str, recurs_at: datetime, to: datetime) -> None:
+        """As a calendar app does: an exception of the series, beside it in the same file."""
+        calendar = icalendar.Calendar.from_ical(self._http.get(id_).raise_for_status().text)
+        series = next(one for one in calendar.walk("VEVENT") if "RRULE" in one)
+        calendar.subcomponents = [
+            one for one in calendar.subcomponents
+            if "RECURRENCE-ID" not in one or one["RECURRENCE-ID"].dt.astimezone(UTC) != recurs_at
+        ]  # fmt: skip
+        one = icalendar.Event()
+        for name in ("UID", "DTSTAMP", "SUMMARY", "SEQUENCE"):
+            one[name] = series[name]
+        one.add("RECURRENCE-ID", recurs_at.astimezone(ZoneInfo(BERLIN)))
+        one.add("DTSTART", to.astimezone(ZoneInfo(BERLIN)))
+        one.add("DTEND", (to + HOUR).astimezone(ZoneInfo(BERLIN)))
+        calendar.add_component(one)
+        self._http.put(id_, content=calendar.to_ical()).raise_for_status()
+
+    def remove_one(self, id_: str, recurs_at: datetime) -> None:
+        calendar = icalendar.Calendar.from_ical(self._http.get(id_).raise_for_status().text)
+        series = next(one for one in calendar.walk("VEVENT") if "RRULE" in one)
+        series.add("EXDATE", recurs_at.astimezone(ZoneInfo(BERLIN)))
+        self._http.put(id_, content=calendar.to_ical()).raise_for_status()
+
     def forget(self) -> None:
-        cache = self.storage / "collection-root" / "ana" / self.name / ".Radicale.cache" / "sync-token"
-        shutil.rmtree(cache)
-        self.add(datetime(2026, 10, 1, tzinfo=UTC), is_free=True)  # a token of how it is now would still be right
+        self._forgets(self.name)
 
     def throttle(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("it never asks to wait")
 
     def _put(self, text: str) -> str:
         url = f"{self.calendar_id}{uuid4().hex}.ics"
@@ -240,10 +315,40 @@ class CaldavWorld:
         return url
 
 
+class PublishedWorld:
+    """Our own feed, drawn by a calendar app that subscribes to it. Nobody changes anything in it."""
+
+    calendar_id = ""
+    can_throttle = False
+
+    def __init__(self) -> None:
+        self.text = b""
+
+    def adapter(self) -> "PublishedWorld":
+        return self
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
+        self.text = render([entry], name="Plyo")
+        return Pushed(entry.uid, "")
+
+    def occurrences(self, id_: str) -> dict[datetime, datetime]:
+        return drawn(self.text.decode())
+
+
+def drawn(text: str) -> dict[datetime, datetime]:
+    """A file's occurrences as a calendar app draws them: by when the rule has each, when it is."""
+    found = recurring_ical_events.of(icalendar.Calendar.from_ical(text)).between((2026, 1, 1), (2029, 1, 1))
+    return {one["RECURRENCE-ID"].dt.astimezone(UTC): one["DTSTART"].dt.astimezone(UTC) for one in found}
+
+
 class FeedWorld:
     """A file on a web server, as the address that a calendar app gives out."""
 
     calendar_id = ""
+    can_throttle = True
 
     def __init__(self, url: str, state: dict[str, Any]) -> None:
         self.url, self.state = f"{url}/ana.ics", state
@@ -331,6 +436,11 @@ def calendar(*events: str) -> str:
     return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{inner}END:VCALENDAR\r\n"
 
 
+def _utc(told: dict[str, str] | str) -> datetime:
+    moment = datetime.fromisoformat((told if isinstance(told, str) else told["dateTime"]).replace(".0000000", ""))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def _google(moment: datetime) -> dict[str, str]:
     return {"dateTime": moment.isoformat(), "timeZone": "UTC"}
 
@@ -372,25 +482,69 @@ def local_files() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @contextmanager
-def local_radicale(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Run a real Radicale, a process of its own, until the block ends: its address and where it keeps things."""
+def local_radicale(folder: Path) -> Iterator[Callable[[], CaldavWorld]]:
+    """Run a real Radicale, a process of its own, until the block ends."""
     (folder / "users").write_text("ana:s3cret\n")
-    listener = free_listener()
-    port = listener.getsockname()[1]
-    listener.close()
+    port = _free_port()
     options = {
         "server-hosts": f"127.0.0.1:{port}", "auth-type": "htpasswd", "auth-htpasswd_filename": str(folder / "users"),
         "auth-htpasswd_encryption": "plain", "auth-delay": "0", "auth-failed_auth_logout_delay": "",
         "storage-filesystem_folder": str(folder / "storage"), "logging-level": "error",
     }  # fmt: skip
     given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
+
+    def forget(name: str) -> None:
+        shutil.rmtree(folder / "storage/collection-root/ana" / name / ".Radicale.cache/sync-token")
+        _one_event_more(f"{url}/ana/{name}")  # a token of how it is now would still be right
+
+    url = f"http://127.0.0.1:{port}"
+    with _running("radicale", ["--config", "", *given], url, folder):
+        yield lambda: CaldavWorld(url, f"{url}/ana", forget)
+
+
+@contextmanager
+def local_xandikos(folder: Path) -> Iterator[Callable[[], CaldavWorld]]:
+    """Run a real Xandikos, a process of its own, until the block ends. It has no passwords: a proxy's job, it says."""
+    port = _free_port()
+
+    def forget(name: str) -> None:
+        """Its sync tokens are trees of Git: those of before are swept away."""
+        _one_event_more(f"{home}/{name}")
+        repository = Repo(str(calendars / name))
+        trees = [one.commit.tree.decode() for one in repository.get_walker()]
+        for tree in set(trees[1:]) - {trees[0]}:
+            (calendars / name / ".git/objects" / tree[:2] / tree[2:]).unlink()
+
+    calendars = folder / "storage/ana/calendars"
+    options = ["--listen-address", "127.0.0.1", "--port", str(port), "--current-user-principal", "/ana/"]
+    url = f"http://127.0.0.1:{port}"
+    home = f"{url}/ana/calendars"
+    with _running("xandikos", ["serve", "-d", str(folder / "storage"), "--defaults", *options], url, folder):
+        yield lambda: CaldavWorld(url, home, forget, has_passwords=False)
+
+
+def _one_event_more(calendar: str) -> None:
+    httpx.put(
+        f"{calendar}/{uuid4().hex}.ics", content=event(datetime(2026, 10, 1, tzinfo=UTC), is_free=True),
+        auth=("ana", "s3cret"), trust_env=False, headers={"Content-Type": "text/calendar"},
+    ).raise_for_status()  # fmt: skip
+
+
+def _free_port() -> int:
+    listener = free_listener()
+    port: int = listener.getsockname()[1]
+    listener.close()
+    return port
+
+
+@contextmanager
+def _running(module: str, arguments: list[str], url: str, folder: Path) -> Iterator[None]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "radicale", "--config", "", *given], stdout=log, stderr=log, env=dict(os.environ)
+            [sys.executable, "-m", module, *arguments], stdout=log, stderr=log, env=dict(os.environ)
         )
-    url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 httpx.get(url, trust_env=False)
@@ -399,7 +553,7 @@ def local_radicale(folder: Path) -> Iterator[tuple[str, Path]]:
                 if time.monotonic() > until or process.poll() is not None:
                     raise RuntimeError((folder / "log").read_text()) from None
                 time.sleep(0.05)
-        yield url, folder / "storage"
+        yield
     finally:
         process.terminate()
         process.wait(10)
