@@ -105,8 +105,8 @@ billed as (
         subscription_id,
         starts_on,
         ends_on,
-        net_minor / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
-        case when status = 'paid' then net_minor / {{ months_between('starts_on', 'ends_on') }} else 0 end
+        net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
+        case when status = 'paid' then net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} else 0 end
             as collected_minor
     from billing
     where

@@ -1,16 +1,29 @@
 -- Acute and chronic load as rolling averages. Shown as a load spike, not as a risk: see docs/metrics.md. Of an exponential
 -- mean (lambda 2 / (N + 1)) these parts of yesterday are kept. Each load is weighed by its distance to the newest day,
--- summed up, and brought back to the day it is told for.
-{% set kept_of = {"acute": "0.75", "chronic": "(27.0 / 29)"} %}
-with numbered as (
+-- summed up, and brought back to the day it is told for; 2,400 days back the weights leave what a double can hold.
+{% set kept_of = {"acute": "cast(0.75 as double precision)", "chronic": "(cast(27 as double precision) / 29)"} %}
+with bounds as (
     select
         customer_id,
-        day,
-        load,
-        workouts,
-        row_number() over (partition by customer_id order by day desc) - 1 as days_ago,
-        case when row_number() over (partition by customer_id order by day) = 1 then 1 else 0 end as is_first
+        min(day) as first_day,
+        max(day) as last_day
     from {{ ref('int_training_loads') }}
+    group by customer_id
+),
+
+numbered as (
+    select
+        loads.customer_id,
+        loads.day,
+        loads.load,
+        loads.workouts,
+        case
+            when {{ days_between('loads.day', 'bounds.last_day') }} <= 2400
+                then {{ days_between('loads.day', 'bounds.last_day') }}
+        end as days_ago,
+        case when loads.day = bounds.first_day then 1 else 0 end as is_first
+    from {{ ref('int_training_loads') }} as loads
+    inner join bounds on loads.customer_id = bounds.customer_id
 ),
 
 rolled as (
