@@ -92,6 +92,13 @@ _ALL = (
         days_in_stage int, is_current bool""",
     ),
     _relation(
+        "core.fct_consents",
+        "One row per decision of a customer on one kind of health data for one purpose, from when to when it holds.",
+        "decision_id",
+        """decision_id uuid, customer_id uuid, data_kind text, purpose text, is_given bool, policy_version text,
+        valid_from time, valid_to time, is_current bool""",
+    ),
+    _relation(
         "core.fct_builds",
         "One row: the last build of the marts and the change up to which it has read.",
         "built_at",
@@ -223,6 +230,13 @@ _ALL = (
         "customer_id week_starts_on",
         """customer_id uuid, week_starts_on date, planned int, completed int, adherence float, planned_30d int,
         completed_30d int, planned_90d int, completed_90d int""",
+    ),
+    _relation(
+        "training.fct_care_months",
+        "One row per month and coach to whom clients told of weeks or whose clients answered the health questionnaire.",
+        "month coach_id",
+        """month date, coach_id uuid, check_ins int, check_ins_answered int, answer_hours float, screenings int,
+        screenings_held int, screenings_cleared int, clearing_hours float""",
     ),
     _relation(
         "training.fct_wearable_days",

@@ -3,6 +3,7 @@
 from contracts.metrics.definition import Metric
 
 _DAYS = "training.fct_training_days"
+_CARE = "training.fct_care_months"
 
 METRICS = (
     Metric(
@@ -26,6 +27,12 @@ METRICS = (
         "kg", "training.fct_exercise_bests", "avg(best_e1rm_kg)", "performed_on",
         exclusions="Sets without a weight or of more than ten repetitions. Narrow it to a client to read it.",
         owner="coaching",
+    ),
+    Metric(
+        "personal_records", "Personal records",
+        "Days on which an exercise was lifted better than ever before, by estimated maximum.",
+        "count", "training.fct_exercise_bests", "count(*)", "performed_on", where="is_record",
+        exclusions="The first time an exercise is trained is no record.", owner="coaching",
     ),
     Metric(
         "plateau_rate", "Plateaus",
@@ -100,5 +107,26 @@ METRICS = (
             "or more."
         ),
         owner="coaching",
+    ),
+    Metric(
+        "check_in_answer_rate", "Check-ins answered", "Of the weekly check-ins that clients sent, the share answered.",
+        "ratio", _CARE, "sum(check_ins_answered) / nullif(sum(check_ins), 0)", "month",
+        exclusions="Check-ins that nobody sent; those sent before there was a coach.", owner="coaching",
+        grains=("month",),
+    ),
+    Metric(
+        "check_in_answer_hours", "Hours to answer a check-in",
+        "Hours from a client's check-in to the coach's answer, on average over those answered.",
+        "hours", _CARE, "sum(answer_hours) / nullif(sum(check_ins_answered), 0)", "month",
+        exclusions="Check-ins not answered.", owner="coaching", grains=("month",),
+    ),
+    Metric(
+        "screening_hold_rate", "Questionnaires that hold training",
+        "Of the health questionnaires answered, the share with an answer that held training back until a coach "
+        "cleared it.",
+        "ratio", _CARE,
+        "sum(screenings_held) / nullif(sum(case when screenings_held is not null then screenings end), 0)", "month",
+        exclusions="Months of a coach with fewer than five: they would tell of somebody's health.", owner="coaching",
+        grains=("month",),
     ),
 )  # fmt: skip

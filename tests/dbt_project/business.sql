@@ -277,3 +277,10 @@ insert into training.onboarding_steps (customer_id, step, entered_at, left_at, o
     (pg_temp.id('eva'), 'screening', '2026-06-08 09:05Z', null, null),
     (pg_temp.id('fay'), 'goal', '2026-04-28 09:00Z', '2026-04-28 09:02Z', 'skipped'),
     (pg_temp.id('fay'), 'screening', '2026-06-16 09:00Z', null, null);
+
+-- Ana told of two weeks and was answered once, after six hours; nothing in her questionnaire held her back.
+insert into training.check_ins (id, customer_id, due_on, submitted_at, mood, answer, answered_by, answered_at) values
+    (pg_temp.id('week-1'), pg_temp.id('ana'), '2026-06-07', '2026-06-07 08:00Z', 4, 'Well done', pg_temp.id('kim'), '2026-06-07 14:00Z'),
+    (pg_temp.id('week-2'), pg_temp.id('ana'), '2026-06-14', '2026-06-14 08:00Z', 3, null, null, null);
+insert into training.screenings (id, customer_id, version, answers, is_red, answered_at) values
+    (pg_temp.id('screening'), pg_temp.id('ana'), '2024', '{}', false, '2026-06-01 08:00Z');

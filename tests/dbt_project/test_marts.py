@@ -329,6 +329,27 @@ class TestHistory:
             (date(2026, 5, 24), 0), (date(2026, 5, 25), 1), (date(2026, 6, 15), 2), (date(2026, 6, 17), 2),
         ]  # fmt: skip
 
+    def test_a_withdrawn_consent_ends_the_one_given(self, marts):
+        found = rows(
+            marts,
+            """select purpose, is_given, is_current from marts.core.fct_consents
+            where customer_id = ? and data_kind = 'sleep' order by purpose, valid_from""",
+            who("ben"),
+        )
+        assert found == [
+            ("coaching", True, False), ("coaching", False, True),
+            ("modelling", True, False), ("modelling", False, True),
+        ]  # fmt: skip
+
+    def test_one_questionnaire_tells_nobody_whether_it_was_red(self, marts):
+        found = rows(
+            marts,
+            """select check_ins, check_ins_answered, answer_hours, screenings, screenings_held
+            from marts.training.fct_care_months where coach_id = ?""",
+            who("kim"),
+        )
+        assert found == [(2, 1, 6.0, 1, None)]
+
 
 class TestEngagement:
     def test_an_announcement_knows_what_became_of_it(self, marts):
