@@ -24,6 +24,8 @@ def written(answer: MetricAnswer, value: float | None, currency: str) -> str:
         return money(round(value), currency)
     if answer.unit == "ratio":
         return percent(value, 1)
+    if answer.unit in ("number", "days", "months"):
+        return f"{value:,.1f}" + {"days": " days", "months": " months"}.get(answer.unit, "")
     return f"{value:,.0f}" + {"hours": " h", "kg": " kg"}.get(answer.unit, "")
 
 

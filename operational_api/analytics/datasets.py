@@ -190,8 +190,8 @@ _ALL = (
 HEALTH_COLUMNS = frozenset(
     {
         "has_open_injury", "adherence", "adherence_30d", "load", "volume_kg", "best_e1rm_kg", "sleep_minutes",
-        "hrv_rmssd_ms", "hrv_baseline_ms", "resting_heart_rate_bpm", "average_heart_rate_bpm", "max_heart_rate_bpm",
-        "steps", "readiness",
+        "sleep_efficiency", "hrv_rmssd_ms", "hrv_baseline_ms", "resting_heart_rate_bpm", "average_heart_rate_bpm",
+        "max_heart_rate_bpm", "steps", "readiness",
     }
 )  # fmt: skip
 """Columns of lists that tell of somebody's health; who reads such a list has read about everybody in it."""

@@ -20,7 +20,7 @@ COLUMN_KINDS: dict[str, tuple[str, ...]] = {
     "sleep_minutes": ("sleep",), "hrv_rmssd_ms": ("daily",), "hrv_baseline_ms": ("daily",),
     "resting_heart_rate_bpm": ("daily",), "steps": ("daily",), "readiness": ("sleep", "daily"),
     "has_open_injury": ("injuries",), "adherence_30d": ("training",), "last_workout_at": ("training",),
-    "workouts_last_30d": ("training",), "reasons": ("training", "injuries"),
+    "workouts_last_30d": ("training",), "reasons": ("training", "injuries"), "sleep_efficiency": ("sleep",),
 }  # fmt: skip
 """Columns that tell of a kind of data. One that tells of several is shown where all of them are."""
 

@@ -207,3 +207,80 @@ insert into automation.runs (id, rule_id, customer_id, coach_id, score_id, arm, 
     (pg_temp.id('run-ana'), pg_temp.id('rule'), pg_temp.id('ana'), pg_temp.id('kim'), pg_temp.id('score'), 'treatment', 'acted', '2026-05-20 08:00Z'),
     (pg_temp.id('run-ben'), pg_temp.id('rule'), pg_temp.id('ben'), pg_temp.id('kim'), null, 'holdout', 'held_out', '2026-05-25 08:00Z'),
     (pg_temp.id('run-cem'), pg_temp.id('rule'), pg_temp.id('cem'), pg_temp.id('kim'), null, 'treatment', 'open', '2026-06-10 08:00Z');
+
+-- Three packs: Ben's ran out in April, when he had become a member; Cem came back too late after his; Fay's still runs.
+insert into commerce.session_packs (
+    id, customer_id, plan_id, sessions_total, sessions_used, purchased_at, expires_at, net_minor, currency, recognised_minor
+) values
+    (pg_temp.id('pack-ben'), pg_temp.id('ben'), pg_temp.id('ten'), 10, 4, '2026-01-26 08:00Z', '2026-04-26 08:00Z', 42017, 'EUR', 42017),
+    (pg_temp.id('pack-cem'), pg_temp.id('cem'), pg_temp.id('ten'), 10, 0, '2026-03-10 08:00Z', '2026-03-31 08:00Z', 42017, 'EUR', 42017),
+    (pg_temp.id('pack-fay'), pg_temp.id('fay'), pg_temp.id('ten'), 10, 2, '2026-05-16 08:00Z', '2026-11-12 08:00Z', 42017, 'EUR', 8403);
+-- Our own billing writes lines; Dao's invoice of June came from a provider without any, and is still owed.
+insert into commerce.invoice_lines (
+    id, invoice_id, position, kind, description, amount_minor, tax_minor, tax_rate_bp, currency, starts_on, ends_on
+) values
+    (pg_temp.id('line-1'), pg_temp.id('ana-may'), 1, 'membership', 'Monthly', 5400, 862, 1900, 'EUR', '2026-05-17', '2026-06-17');
+insert into commerce.invoices (
+    id, number, customer_id, subscription_id, status, currency, subtotal_minor, tax_minor, total_minor, period_start,
+    period_end, issued_at, due_at
+) values (
+    pg_temp.id('dao-june'), 'INV-2', pg_temp.id('dao'), pg_temp.id('dao-1'), 'open', 'VND', 900000, 90000, 990000,
+    '2026-05-31 17:00Z', '2026-06-30 17:00Z', '2026-05-31 18:00Z', '2026-06-14 17:00Z'
+);
+insert into commerce.credit_notes (
+    id, number, series, sequence, invoice_id, customer_id, refund_id, settlement, amount_minor, tax_minor, currency, reason, issued_at
+) values (
+    pg_temp.id('credit-1'), 'CN-1', 'CN', 1, pg_temp.id('ana-may'), pg_temp.id('ana'), pg_temp.id('ana-refund'), 'refund',
+    540, 86, 'EUR', 'goodwill', '2026-05-25 08:00Z'
+);
+insert into commerce.commission_statements (
+    id, coach_id, first_on, last_on, currency, sessions, pack_revenue_minor, session_pay_minor, pack_pay_minor,
+    total_minor, closed_at
+) values
+    (pg_temp.id('pay-may'), pg_temp.id('kim'), '2026-05-01', '2026-05-31', 'EUR', 1, 0, 2500, 0, 2500, '2026-06-01 08:00Z');
+
+-- Kim opened for two hours on 4 May, had a public holiday on the 11th and closed the 18th.
+insert into scheduling.availability_exceptions (id, coach_id, exception_on, starts_at, ends_at) values
+    (pg_temp.id('x-0504'), pg_temp.id('kim'), '2026-05-04', '14:00', '16:00'),
+    (pg_temp.id('x-0518'), pg_temp.id('kim'), '2026-05-18', null, null);
+insert into scheduling.public_holidays (id, location_id, holiday_on, name) values
+    (pg_temp.id('h-0504'), pg_temp.id('berlin'), '2026-05-04', 'Not for Kim'),
+    (pg_temp.id('h-0511'), pg_temp.id('berlin'), '2026-05-11', 'Holiday');
+insert into scheduling.waitlist_entries (id, slot_id, customer_id, status, joined_at, closed_at, offered_at) values
+    (pg_temp.id('wait-1'), pg_temp.id('s-0525'), pg_temp.id('cem'), 'expired', '2026-05-21 08:00Z', '2026-05-25 08:00Z', null),
+    (pg_temp.id('wait-2'), pg_temp.id('s-0525'), pg_temp.id('eva'), 'declined', '2026-05-21 09:00Z', '2026-05-22 08:00Z', '2026-05-22 07:00Z'),
+    (pg_temp.id('wait-3'), pg_temp.id('s-0615'), pg_temp.id('ana'), 'promoted', '2026-06-07 08:00Z', '2026-06-08 08:00Z', '2026-06-08 07:00Z');
+update scheduling.bookings
+set late_fee_minor = 1500, late_fee_currency = 'EUR', late_fee_due_at = '2026-05-31 20:00Z', late_fee_waived_at = '2026-06-02 08:00Z'
+where id = pg_temp.id('eva@0601');
+
+-- News to three: one got it, one does not want it, one could not be reached; and a confirmation.
+insert into engagement.announcements (id, author_id, segment, subject, body, recipients, created_at) values
+    (pg_temp.id('news'), pg_temp.id('root'), 'everybody', 'Summer hours', 'We close at eight.', 3, '2026-06-01 08:00Z');
+insert into engagement.outgoing_emails (
+    id, dedupe_key, recipient, template, context, status, attempts, next_attempt_at, sent_at, created_at, channel, purpose,
+    customer_id, reason, delivered_at
+)
+select
+    pg_temp.id('out-' || name || template),
+    case template when 'announcement' then 'announcement:' || pg_temp.id('news') || ':' else template || ':' end || pg_temp.id(name),
+    name || '@plyo.test', template, '{}', status, 1, '2026-06-01 08:00Z', cast(sent as timestamptz), '2026-06-01 08:00Z', 'email',
+    purpose, pg_temp.id(name), reason, cast(delivered as timestamptz)
+from (values
+    ('ana', 'announcement', 'marketing', 'sent', '2026-06-01 08:01Z', '2026-06-01 08:02Z', null),
+    ('ben', 'announcement', 'marketing', 'withheld', null, null, 'not_wanted'),
+    ('cem', 'announcement', 'marketing', 'failed', null, null, 'bounce'),
+    ('dao', 'booking_confirmed', 'transactional', 'sent', '2026-06-10 08:01Z', null, null)
+) as given (name, template, purpose, status, sent, delivered, reason);
+insert into training.onboarding_steps (customer_id, step, entered_at, left_at, outcome) values
+    (pg_temp.id('eva'), 'goal', '2026-06-08 09:00Z', '2026-06-08 09:05Z', 'done'),
+    (pg_temp.id('eva'), 'screening', '2026-06-08 09:05Z', null, null),
+    (pg_temp.id('fay'), 'goal', '2026-04-28 09:00Z', '2026-04-28 09:02Z', 'skipped'),
+    (pg_temp.id('fay'), 'screening', '2026-06-16 09:00Z', null, null);
+
+-- Ana told of two weeks and was answered once, after six hours; nothing in her questionnaire held her back.
+insert into training.check_ins (id, customer_id, due_on, submitted_at, mood, answer, answered_by, answered_at) values
+    (pg_temp.id('week-1'), pg_temp.id('ana'), '2026-06-07', '2026-06-07 08:00Z', 4, 'Well done', pg_temp.id('kim'), '2026-06-07 14:00Z'),
+    (pg_temp.id('week-2'), pg_temp.id('ana'), '2026-06-14', '2026-06-14 08:00Z', 3, null, null, null);
+insert into training.screenings (id, customer_id, version, answers, is_red, answered_at) values
+    (pg_temp.id('screening'), pg_temp.id('ana'), '2024', '{}', false, '2026-06-01 08:00Z');

@@ -75,6 +75,48 @@ class TestRevenue:
             (date(2026, 6, 1), 3, 1, 2),
         ]
 
+    def test_what_is_billed_and_collected_stands_beside_what_is_contracted(self, marts):
+        found = rows(
+            marts,
+            """select month, currency, start_minor, reactivation_minor, churn_minor, end_minor, billed_minor,
+                collected_minor from marts.finance.fct_mrr_months where month >= '2026-05-01' order by 1, 2""",
+        )
+        assert found == [
+            (date(2026, 5, 1), "EUR", 8656, 4538, 0, 13194, 4538, 4538),
+            (date(2026, 5, 1), "VND", 900000, 0, 0, 900000, 0, 0),
+            (date(2026, 6, 1), "EUR", 13194, 0, -4118, 9076, 0, 0),  # Ana's invoice ended on the 17th
+            (date(2026, 6, 1), "VND", 900000, 0, 0, 900000, 900000, 0),
+        ]
+
+    def test_an_invoice_tells_how_its_money_came_and_what_is_owed(self, marts):
+        found = rows(
+            marts,
+            "select number, dunning, days_to_recover, credited_minor, owed_minor from marts.finance.fct_invoices "
+            "order by number",
+        )
+        assert found == [("INV-1", "recovered", 3.0, 540, 0), ("INV-2", None, None, 0, 990000)]
+
+    def test_a_membership_lasts_as_long_as_those_who_stay_and_those_who_left_say(self, marts):
+        found = rows(
+            marts,
+            """select round(lifetime_months, 4), members_new, memberships_to_date, billed_to_date_minor
+            from marts.finance.fct_membership_months where currency = 'EUR' and month = '2026-06-01'""",
+        )
+        # Lost 1 of 3 in their second month, 1 of 2 in their fourth: 1 + 1 + 2/3 + 2/3 + 1/3 months.
+        assert found == [(3.6667, 0, 4, 4538)]
+
+    def test_a_pack_is_renewed_in_time_or_not(self, marts):
+        found = rows(
+            marts,
+            """select display_name, ended_on, is_renewed, is_outcome_known from marts.finance.fct_packs
+            inner join marts.core.dim_customers using (customer_id) order by 1""",
+        )
+        assert found == [
+            ("Ben", date(2026, 4, 26), True, True),
+            ("Cem", date(2026, 3, 31), False, True),
+            ("Fay", date(2026, 11, 12), False, False),
+        ]
+
     def test_a_payment_knows_its_attempts_and_refund(self, marts):
         found = rows(
             marts,
@@ -103,11 +145,12 @@ class TestScheduling:
         found = rows(
             marts,
             """select week_starts_on, available_hours, delivered_hours, utilisation, no_shows, late_cancels
-            from marts.scheduling.fct_coach_weeks where coach_id = ? and week_starts_on >= '2026-05-25'
+            from marts.scheduling.fct_coach_weeks where coach_id = ? and week_starts_on >= '2026-05-04'
             order by week_starts_on""",
             who("kim"),
         )
-        assert found == [
+        assert found == [  # the 11th was a public holiday, the 18th closed; on the 4th other hours were kept
+            (date(2026, 5, 4), 2.0, 0.0, 0.0, 0, 0),
             (date(2026, 5, 25), 4.0, 1.0, 0.25, 0, 0),
             (date(2026, 6, 1), 4.0, 1.0, 0.25, 1, 1),
             (date(2026, 6, 15), 4.0, 1.0, 0.25, 0, 0),
@@ -120,6 +163,27 @@ class TestScheduling:
             "where title = 'Circle'",
         )
         assert found == [(4, 2, 1, 1, 1)]
+
+    def test_a_waitlist_tells_who_was_offered_a_seat_and_took_it(self, marts):
+        found = rows(
+            marts,
+            "select local_day, waitlisted, waitlist_offers, waitlist_promoted from marts.scheduling.fct_slots "
+            "where waitlisted > 0 order by 1",
+        )
+        assert found == [(date(2026, 5, 25), 2, 1, 0), (date(2026, 6, 15), 1, 1, 1)]
+
+    def test_a_coach_carries_who_trains_with_them_at_the_end_of_the_week(self, marts):
+        found = rows(
+            marts,
+            "select week_starts_on, clients, client_capacity from marts.scheduling.fct_coach_weeks "
+            "where coach_id = ? and week_starts_on >= '2026-05-18' order by 1",
+            who("kim"),
+        )
+        assert found == [
+            (date(2026, 5, 25), 3, 20),  # Ana, Ben, Cem
+            (date(2026, 6, 1), 2, 20),  # Ben is gone
+            (date(2026, 6, 15), 2, 20),
+        ]
 
 
 class TestTraining:
@@ -238,3 +302,73 @@ class TestRetention:
             outcome,
         )
         assert found == [expected]
+
+
+class TestHistory:
+    def test_a_customers_stages_follow_each_other(self, marts):
+        found = rows(
+            marts,
+            """select stage, valid_from_on, valid_to_on, days_in_stage, is_current from marts.core.fct_customer_stages
+            where customer_id = ? order by stay""",
+            who("cem"),
+        )
+        assert found == [
+            ("lead", date(2026, 1, 15), date(2026, 1, 20), 5, False),
+            ("active", date(2026, 1, 20), date(2026, 3, 5), 44, False),
+            ("churned", date(2026, 3, 5), date(2026, 5, 2), 58, False),
+            ("won_back", date(2026, 5, 2), None, 46, True),
+        ]
+
+    def test_a_visit_counts_for_thirty_days(self, marts):
+        found = rows(
+            marts,
+            """select day, sum(visited_30d)::integer from marts.core.fct_stages_daily
+            where day in ('2026-05-24', '2026-05-25', '2026-06-15', '2026-06-17') group by 1 order by 1""",
+        )
+        assert found == [
+            (date(2026, 5, 24), 0), (date(2026, 5, 25), 1), (date(2026, 6, 15), 2), (date(2026, 6, 17), 2),
+        ]  # fmt: skip
+
+    def test_a_withdrawn_consent_ends_the_one_given(self, marts):
+        found = rows(
+            marts,
+            """select purpose, is_given, is_current from marts.core.fct_consents
+            where customer_id = ? and data_kind = 'sleep' order by purpose, valid_from""",
+            who("ben"),
+        )
+        assert found == [
+            ("coaching", True, False), ("coaching", False, True),
+            ("modelling", True, False), ("modelling", False, True),
+        ]  # fmt: skip
+
+    def test_one_questionnaire_tells_nobody_whether_it_was_red(self, marts):
+        found = rows(
+            marts,
+            """select check_ins, check_ins_answered, answer_hours, screenings, screenings_held
+            from marts.training.fct_care_months where coach_id = ?""",
+            who("kim"),
+        )
+        assert found == [(2, 1, 6.0, 1, None)]
+
+
+class TestEngagement:
+    def test_an_announcement_knows_what_became_of_it(self, marts):
+        found = rows(
+            marts, "select recipients, sent, delivered, withheld, failed from marts.engagement.fct_announcements"
+        )
+        assert found == [(3, 1, 1, 1, 1)]
+
+    def test_neither_address_nor_words_reach_the_marts(self, marts):
+        columns = {row[0] for row in rows(marts, "describe marts.engagement.fct_deliveries")}
+        assert not columns & {"recipient", "context", "dedupe_key", "last_error", "provider_message_id"}
+
+    def test_a_step_not_left_for_a_week_is_a_drop(self, marts):
+        found = rows(
+            marts,
+            """select display_name, step, is_outcome_known, is_dropped from marts.engagement.fct_onboarding_steps
+            inner join marts.core.dim_customers using (customer_id) order by 1, 2""",
+        )
+        assert found == [
+            ("Eva", "goal", True, False), ("Eva", "screening", True, True), ("Fay", "goal", True, False),
+            ("Fay", "screening", False, False),
+        ]  # fmt: skip

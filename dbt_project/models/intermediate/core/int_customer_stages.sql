@@ -36,5 +36,6 @@ select
     stage,
     since,
     since_on,
+    lead(since) over (partition by customer_id order by step_order) as until,
     lead(since_on) over (partition by customer_id order by step_order) as until_on
 from stays

@@ -6,6 +6,7 @@ with allowed as (
         reading.day,
         reading.device,
         case when consent.allows_sleep then reading.sleep_minutes end as sleep_minutes,
+        case when consent.allows_sleep then reading.in_bed_minutes end as in_bed_minutes,
         case when consent.allows_daily then reading.hrv_rmssd_ms end as hrv_rmssd_ms,
         case when consent.allows_daily then reading.resting_heart_rate_bpm end as resting_heart_rate_bpm,
         case when consent.allows_daily then reading.steps end as steps
@@ -43,6 +44,7 @@ select
     device,
     cast(devices_seen as integer) as devices_seen,
     sleep_minutes,
+    in_bed_minutes,
     hrv_rmssd_ms,
     resting_heart_rate_bpm,
     steps

@@ -6,6 +6,7 @@ with told as (
         day,
         device,
         sleep_minutes,
+        cast(null as integer) as in_bed_minutes,
         hrv_rmssd_ms,
         resting_heart_rate_bpm,
         steps,
@@ -17,6 +18,7 @@ with told as (
         day,
         lower(provider) as device,
         cast(round(sum(asleep_seconds) / 60) as integer) as sleep_minutes,
+        cast(round(sum(in_bed_seconds) / 60) as integer) as in_bed_minutes,
         avg(hrv_rmssd_ms) as hrv_rmssd_ms,
         cast(round(min(resting_heart_rate_bpm)) as integer) as resting_heart_rate_bpm,
         null as steps,
@@ -30,6 +32,7 @@ with told as (
         day,
         lower(provider) as device,
         null as sleep_minutes,
+        null as in_bed_minutes,
         hrv_rmssd_ms,
         cast(round(resting_heart_rate_bpm) as integer) as resting_heart_rate_bpm,
         cast(steps as integer) as steps,
@@ -42,6 +45,7 @@ select
     day,
     device,
     cast(max(sleep_minutes) as integer) as sleep_minutes,
+    cast(max(in_bed_minutes) as integer) as in_bed_minutes,
     cast(
         coalesce(
             max(case when place = 1 then hrv_rmssd_ms end),

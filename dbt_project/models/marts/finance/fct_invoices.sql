@@ -3,8 +3,20 @@ with payments as (
         invoice_id,
         count(*) as attempts,
         sum(case when status = 'captured' then amount_minor else 0 end) as paid_minor,
-        sum(refunded_minor) as refunded_minor
+        sum(refunded_minor) as refunded_minor,
+        min(case when status = 'failed' then attempted_at end) as first_failed_at,
+        min(case when status = 'failed' then attempted_on end) as first_failed_on,
+        min(captured_at) as captured_at
     from {{ ref('fct_payments') }}
+    group by invoice_id
+),
+
+credits as (
+    select
+        invoice_id,
+        sum(amount_minor) as credited_minor,
+        sum(case when settlement = 'open' then amount_minor else 0 end) as forgiven_minor
+    from {{ ref('stg_commerce__credit_notes') }}
     group by invoice_id
 )
 
@@ -28,7 +40,29 @@ select
     invoice.issued_at,
     {{ local_date('invoice.issued_at', "coalesce(customer.time_zone, 'UTC')") }} as issued_on,
     invoice.due_at,
-    invoice.paid_at
+    invoice.paid_at,
+    cast(coalesce(credits.credited_minor, 0) as bigint) as credited_minor,
+    cast(
+        case
+            when invoice.status = 'open'
+                then greatest(
+                    invoice.total_minor - coalesce(credits.forgiven_minor, 0) - coalesce(payments.paid_minor, 0), 0
+                )
+            else 0
+        end as bigint
+    ) as owed_minor,
+    payments.first_failed_on,
+    case
+        when payments.first_failed_at is null then null
+        when payments.captured_at > payments.first_failed_at then 'recovered'
+        when invoice.status = 'open' then 'running'
+        else 'lost'
+    end as dunning,
+    case
+        when payments.captured_at > payments.first_failed_at
+            then cast({{ hours_between('payments.first_failed_at', 'payments.captured_at') }} / 24 as double precision)
+    end as days_to_recover
 from {{ ref('stg_commerce__invoices') }} as invoice
 left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id
 left join payments on invoice.invoice_id = payments.invoice_id
+left join credits on invoice.invoice_id = credits.invoice_id

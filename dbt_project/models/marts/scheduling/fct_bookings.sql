@@ -16,7 +16,8 @@ select
     booking.booked_at,
     booking.cancelled_at,
     booking.outcome_at,
-    cast({{ hours_between('booking.booked_at', 'booking.starts_at') }} as double precision) as lead_time_hours
+    cast({{ hours_between('booking.booked_at', 'booking.starts_at') }} as double precision) as lead_time_hours,
+    case when booking.late_fee_due_at is not null then booking.late_fee_waived_at is not null end as is_late_fee_waived
 from {{ ref('stg_scheduling__bookings') }} as booking
 left join {{ ref('stg_scheduling__slots') }} as slot on booking.slot_id = slot.slot_id
 left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id

@@ -32,6 +32,24 @@ weeks as (
         coach_id,
         week_starts_on
     from {{ ref('int_availability_weeks') }}
+),
+
+-- Clients on the week's last day, or today; counted only where there is a week to count them in.
+coached as (
+    select
+        spells.coach_id,
+        ended.week_starts_on,
+        count(distinct spells.customer_id) as clients
+    from weeks as ended
+    inner join {{ ref('int_coach_clients') }} as spells
+        on
+            ended.coach_id = spells.coach_id
+            and spells.since_on <= least({{ add_days('ended.week_starts_on', 6) }}, {{ today() }})
+            and (
+                spells.until_on is null
+                or spells.until_on > least({{ add_days('ended.week_starts_on', 6) }}, {{ today() }})
+            )
+    group by spells.coach_id, ended.week_starts_on
 )
 
 select
@@ -45,10 +63,13 @@ select
     cast(coalesce(slots.sessions_delivered, 0) as integer) as sessions_delivered,
     cast(coalesce(clients.clients_seen, 0) as integer) as clients_seen,
     cast(coalesce(slots.no_shows, 0) as integer) as no_shows,
-    cast(coalesce(slots.late_cancels, 0) as integer) as late_cancels
+    cast(coalesce(slots.late_cancels, 0) as integer) as late_cancels,
+    cast(coalesce(coached.clients, 0) as integer) as clients,
+    coach.client_capacity
 from weeks
 left join {{ ref('stg_scheduling__coaches') }} as coach on weeks.coach_id = coach.coach_id
 left join {{ ref('int_availability_weeks') }} as available
     on weeks.coach_id = available.coach_id and weeks.week_starts_on = available.week_starts_on
 left join slots on weeks.coach_id = slots.coach_id and weeks.week_starts_on = slots.week_starts_on
 left join clients on weeks.coach_id = clients.coach_id and weeks.week_starts_on = clients.week_starts_on
+left join coached on weeks.coach_id = coached.coach_id and weeks.week_starts_on = coached.week_starts_on

@@ -12,7 +12,10 @@ with seats as (
 waiting as (
     select
         slot_id,
-        count(*) as waitlisted
+        count(*) as waitlisted,
+        count(case when offered_at is not null or status in ('offered', 'promoted', 'declined', 'lapsed') then 1 end)
+            as waitlist_offers,
+        count(case when status = 'promoted' then 1 end) as waitlist_promoted
     from {{ ref('stg_scheduling__waitlist_entries') }}
     group by slot_id
 )
@@ -33,7 +36,10 @@ select
     cast(coalesce(seats.seats_attended, 0) as integer) as seats_attended,
     cast(coalesce(seats.no_shows, 0) as integer) as no_shows,
     cast(coalesce(seats.late_cancels, 0) as integer) as late_cancels,
-    cast(coalesce(waiting.waitlisted, 0) as integer) as waitlisted
+    cast(coalesce(waiting.waitlisted, 0) as integer) as waitlisted,
+    cast(coalesce(waiting.waitlist_offers, 0) as integer) as waitlist_offers,
+    cast(coalesce(waiting.waitlist_promoted, 0) as integer) as waitlist_promoted,
+    slot.starts_at <= {{ now() }} as has_started
 from {{ ref('stg_scheduling__slots') }} as slot
 left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id
 left join seats on slot.slot_id = seats.slot_id

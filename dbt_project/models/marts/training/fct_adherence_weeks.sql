@@ -1,10 +1,74 @@
+-- Workouts due and ends of weeks lie in one sequence, so the longer windows are frames that end with the week's last day,
+-- or today.
+with due as (
+    select
+        workout.customer_id,
+        workout.scheduled_on as day,
+        {{ monday('workout.scheduled_on') }} as week_starts_on,
+        {{ today('customer.time_zone') }} as today,
+        case when workout.status = 'completed' then 1 else 0 end as is_done
+    from {{ ref('fct_workouts') }} as workout
+    inner join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
+    where workout.programme_id is not null and workout.scheduled_on <= {{ today('customer.time_zone') }}
+),
+
+weeks as (
+    select
+        customer_id,
+        week_starts_on,
+        least({{ add_days('week_starts_on', 6) }}, max(today)) as day,
+        count(*) as planned,
+        sum(is_done) as completed
+    from due
+    group by customer_id, week_starts_on
+),
+
+sequence as (
+    select
+        customer_id,
+        day,
+        null as week_starts_on,
+        1 as planned,
+        is_done as completed
+    from due
+    union all
+    select
+        customer_id,
+        day,
+        week_starts_on,
+        0 as planned,
+        0 as completed
+    from weeks
+),
+
+windowed as (
+    select
+        customer_id,
+        week_starts_on,
+        {% for days in [30, 90] -%}
+            sum(planned) over last_{{ days }}_days as planned_{{ days }}d,
+            sum(completed) over last_{{ days }}_days as completed_{{ days }}d{{ ',' if not loop.last }}
+        {% endfor %}
+    from sequence
+    window
+        {% for days in [30, 90] -%}
+            last_{{ days }}_days as (
+                partition by customer_id
+                order by day
+                range between interval '{{ days - 1 }}' day preceding and current row
+            ){{ ',' if not loop.last }}
+        {% endfor %}
+)
+
 select
-    workout.customer_id,
-    {{ monday('workout.scheduled_on') }} as week_starts_on,
-    cast(count(*) as integer) as planned,
-    cast(count(case when workout.status = 'completed' then 1 end) as integer) as completed,
-    cast(avg(case when workout.status = 'completed' then 1.0 else 0.0 end) as double precision) as adherence
-from {{ ref('fct_workouts') }} as workout
-inner join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
-where workout.programme_id is not null and workout.scheduled_on <= {{ today('customer.time_zone') }}
-group by workout.customer_id, {{ monday('workout.scheduled_on') }}
+    weeks.customer_id,
+    weeks.week_starts_on,
+    cast(weeks.planned as integer) as planned,
+    cast(weeks.completed as integer) as completed,
+    cast(weeks.completed * 1.0 / weeks.planned as double precision) as adherence,
+    cast(windowed.planned_30d as integer) as planned_30d,
+    cast(windowed.completed_30d as integer) as completed_30d,
+    cast(windowed.planned_90d as integer) as planned_90d,
+    cast(windowed.completed_90d as integer) as completed_90d
+from weeks
+inner join windowed on weeks.customer_id = windowed.customer_id and weeks.week_starts_on = windowed.week_starts_on

@@ -21,8 +21,21 @@ compared as (
             partition by customer_id, exercise_id
             order by performed_on
             rows between unbounded preceding and 1 preceding
-        ) as best_before_kg
+        ) as best_before_kg,
+        max(best_e1rm_kg) over (
+            partition by customer_id, exercise_id
+            order by performed_on
+            range between unbounded preceding and interval '42' day preceding
+        ) as best_of_old_kg,
+        max(best_e1rm_kg) over last_42_days as best_of_late_kg,
+        count(best_e1rm_kg) over last_42_days as days_of_late
     from days
+    window
+        last_42_days as (
+            partition by customer_id, exercise_id
+            order by performed_on
+            range between interval '41' day preceding and current row
+        )
 )
 
 select
@@ -36,6 +49,7 @@ select
     compared.volume_kg,
     cast(compared.sets as integer) as sets,
     cast(compared.reps as integer) as reps,
-    coalesce(compared.best_e1rm_kg > compared.best_before_kg, false) as is_record
+    coalesce(compared.best_e1rm_kg > compared.best_before_kg, false) as is_record,
+    coalesce(compared.days_of_late >= 4 and compared.best_of_late_kg <= compared.best_of_old_kg, false) as is_plateau
 from compared
 left join {{ ref('stg_training__exercises') }} as exercise on compared.exercise_id = exercise.exercise_id

@@ -27,5 +27,10 @@ select
     case
         when days_known >= 7
             then least(100.0, greatest(0.0, 50 + 25 * (ln(hrv_rmssd_ms) - usual) / nullif(deviation, 0)))
-    end as readiness
+    end as readiness,
+    cast(
+        case
+            when in_bed_minutes >= sleep_minutes then sleep_minutes * 1.0 / nullif(in_bed_minutes, 0)
+        end as double precision
+    ) as sleep_efficiency
 from compared

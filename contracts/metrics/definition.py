@@ -1,0 +1,53 @@
+"""What an entry of the metric dictionary says. The entries are in the modules beside this one, by what they are of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.relations import RELATIONS
+
+Unit = Literal["count", "money", "ratio", "number", "days", "months", "hours", "kg"]
+Grain = Literal["day", "week", "month"]
+ANY: tuple[Grain, ...] = ("day", "week", "month")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number with one meaning.
+
+    Attributes:
+        name: Stable, snake_case.
+        label: What a tile is called.
+        definition: One or two sentences a coach understands.
+        unit: `money` is integer minor units, `ratio` is 0-1, `number` has a meaning of its own and decimals.
+        relation: `schema.table` in `contracts.relations`.
+        expression: SQL aggregate over the relation's rows; null where it cannot be told (nothing to divide by).
+        at: Column that places a row in time.
+        kind: `flow` over a period, or `stock` at its end.
+        where: SQL condition on the rows that count; empty for all.
+        exclusions: What is left out, and why.
+        owner: Who answers for it.
+        grains: Periods it may be asked for.
+    """
+
+    name: str
+    label: str
+    definition: str
+    unit: Unit
+    relation: str
+    expression: str
+    at: str
+    kind: Literal["flow", "stock"] = "flow"
+    where: str = ""
+    exclusions: str = "None."
+    owner: str = "finance"
+    grains: tuple[Grain, ...] = ANY
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Columns of the relation: what the metric may be filtered by (`currency`, `coach_id`, `customer_id`…)."""
+        return frozenset(RELATIONS[self.relation].columns)
+
+    @property
+    def has_currency(self) -> bool:
+        """Whether the answer is one series per currency."""
+        return self.unit == "money" or "currency" in self.columns

@@ -1,0 +1,155 @@
+"""Metrics of money: what is contracted, billed and collected, what a customer costs and brings."""
+
+from contracts.metrics.definition import Metric
+
+_DAILY = "finance.fct_mrr_daily"
+_MONTHS = "finance.fct_membership_months"
+_MRR_MONTHS = "finance.fct_mrr_months"
+_TAX = "Tax, packs and one-off sales; trials and paused memberships, which pay nothing."
+
+METRICS = (
+    Metric(
+        "mrr", "Monthly recurring revenue",
+        "What all running memberships pay in a month at their contracted price, each normalised to one month.",
+        "money", _DAILY, "sum(mrr_minor)", "day", "stock", exclusions=_TAX,
+    ),
+    Metric(
+        "new_mrr", "New MRR", "MRR of customers who became members for the first time.",
+        "money", _DAILY, "sum(new_minor)", "day", exclusions=_TAX,
+    ),
+    Metric(
+        "expansion_mrr", "Expansion MRR",
+        "MRR added by price rises, larger plans and memberships resumed after a pause.",
+        "money", _DAILY, "sum(expansion_minor)", "day", exclusions=_TAX,
+    ),
+    Metric(
+        "contraction_mrr", "Contraction MRR",
+        "MRR lost to price cuts, smaller plans and pauses, as a negative amount.",
+        "money", _DAILY, "sum(contraction_minor)", "day", exclusions=_TAX,
+    ),
+    Metric(
+        "churned_mrr", "Churned MRR", "MRR of memberships that ended, as a negative amount.",
+        "money", _DAILY, "sum(churn_minor)", "day", exclusions=_TAX,
+    ),
+    Metric(
+        "reactivation_mrr", "Reactivation MRR", "MRR of former members who came back.",
+        "money", _DAILY, "sum(reactivation_minor)", "day", exclusions=_TAX,
+    ),
+    Metric(
+        "billed_mrr", "Billed MRR",
+        "What invoices charge for the month's last day, each normalised to one month, with discounts taken off.",
+        "money", _MRR_MONTHS, "sum(billed_minor)", "month", "stock",
+        exclusions=(
+            "Tax, prorations, void invoices, memberships that have ended. Refunds and credit notes are not "
+            "subtracted."
+        ),
+        grains=("month",),
+    ),
+    Metric(
+        "collected_mrr", "Collected MRR",
+        "The part of billed MRR whose invoice has been paid.",
+        "money", _MRR_MONTHS, "sum(collected_minor)", "month", "stock",
+        exclusions="As for billed MRR; what is paid in part counts when it is paid in full.", grains=("month",),
+    ),
+    Metric(
+        "arpm", "Average revenue per member",
+        "Money collected in the month, less refunds, divided by everybody who was a member in it.",
+        "money", _MONTHS, "sum(revenue_minor) / nullif(sum(members_any), 0)", "month",
+        exclusions="Payments by customers without a membership that month.", grains=("month",),
+    ),
+    Metric(
+        "arpu", "Average revenue per active member",
+        "Money collected in the 30 days up to the day, less refunds, divided by the mean number of active "
+        "members on those days.",
+        "money", _DAILY, "sum(revenue_30d_minor) / nullif(sum(mean_members_30d), 0)", "day", "stock",
+        exclusions="Members on pause are not divided by; their payments count.",
+    ),
+    Metric(
+        "payments_captured", "Payments collected", "Money captured, before refunds, disputes and provider fees.",
+        "money", "finance.fct_payments", "sum(amount_minor)", "captured_on", where="status = 'captured'",
+        exclusions="Failed and pending attempts. Tax is included.",
+    ),
+    Metric(
+        "net_revenue", "Net revenue",
+        "Money captured, less what was refunded or is disputed and not won, on the day it was captured.",
+        "money", "finance.fct_payments", "sum(amount_minor - refunded_minor - disputed_minor)", "captured_on",
+        where="status = 'captured'", exclusions="Provider fees are not subtracted. Tax is included.",
+    ),
+    Metric(
+        "refund_rate", "Refunded share",
+        "Of the money captured in the period, the share that has been given back since.",
+        "ratio", "finance.fct_payments", "sum(refunded_minor) / nullif(sum(amount_minor), 0)", "captured_on",
+        where="status = 'captured'",
+        exclusions="Disputes. Young payments may still be refunded: recent periods read low.",
+    ),
+    Metric(
+        "credited", "Credit notes",
+        "Sum of the credit notes on invoices that were issued in the period.",
+        "money", "finance.fct_invoices", "sum(credited_minor)", "issued_on",
+        exclusions="Placed by the invoice's day, not by the credit note's. Tax is included.",
+    ),
+    Metric(
+        "invoices_owed", "Still owed",
+        "Of the invoices issued in the period, what open ones still ask for.",
+        "money", "finance.fct_invoices", "sum(owed_minor)", "issued_on",
+        exclusions="What was written off as uncollectible or void. Tax is included.",
+    ),
+    Metric(
+        "payment_failure_rate", "Failed payment attempts", "Share of attempts to collect that failed.",
+        "ratio", "finance.fct_payments", "avg(case when status = 'failed' then 1.0 else 0.0 end)", "attempted_on",
+        where="status in ('captured', 'failed')", exclusions="Attempts still pending or of unknown fate.",
+    ),
+    Metric(
+        "dunning_recovery_rate", "Recovered after failed payment",
+        "Of the invoices whose payment first failed in the period and whose fate is known, the share "
+        "collected after all.",
+        "ratio", "finance.fct_invoices", "avg(case when dunning = 'recovered' then 1.0 else 0.0 end)",
+        "first_failed_on", where="dunning in ('recovered', 'lost')", exclusions="Invoices still being collected.",
+    ),
+    Metric(
+        "days_to_recover", "Days to recover",
+        "Days from the first failed attempt to the money, on average over the invoices that were recovered.",
+        "days", "finance.fct_invoices", "avg(days_to_recover)", "first_failed_on", where="dunning = 'recovered'",
+        exclusions="Invoices that were lost, or are still being collected.",
+    ),
+    Metric(
+        "cac", "Cost to acquire a customer",
+        "Marketing and sales spend of the month divided by customers whose first membership began in it.",
+        "money", _MONTHS, "sum(marketing_spend_minor) / nullif(sum(members_new), 0)", "month",
+        exclusions="Former members who came back. Months without spend entered say nothing.", owner="growth",
+        grains=("month",),
+    ),
+    Metric(
+        "ltv_by_churn", "Lifetime value (revenue / churn)",
+        "Average revenue per member of the month divided by its attrition: what a member would bring if this "
+        "month went on for ever.",
+        "money", _MONTHS,
+        "(sum(revenue_minor) / nullif(sum(members_any), 0)) / nullif(sum(members_lost) / "
+        "nullif(sum(members_at_start), 0), 0)",
+        "month", exclusions="Months in which nobody left say nothing. Costs are not subtracted.", grains=("month",),
+    ),
+    Metric(
+        "ltv_by_lifetime", "Lifetime value (revenue x lifetime)",
+        "Average revenue per member of the month times the months a membership lasts, by Kaplan and Meier.",
+        "money", _MONTHS, "sum(revenue_minor) / nullif(sum(members_any), 0) * max(lifetime_months)", "month",
+        exclusions="What members bring after the longest membership seen so far. Costs are not subtracted.",
+        grains=("month",),
+    ),
+    Metric(
+        "ltv_billed", "Lifetime value (billed / memberships)",
+        "Everything ever invoiced for memberships by the month's end divided by memberships ever started.",
+        "money", _MONTHS, "sum(billed_to_date_minor) / nullif(sum(memberships_to_date), 0)", "month",
+        exclusions=(
+            "What today's members will still pay: it reads low while a business is young. Tax; void "
+            "invoices."
+        ),
+        grains=("month",),
+    ),
+    Metric(
+        "package_renewal_rate", "Package renewal",
+        "Of the session packs that ended in the period, the share whose owner bought again within 30 days of the end.",
+        "ratio", "finance.fct_packs", "avg(case when is_renewed then 1.0 else 0.0 end)", "ended_on",
+        where="is_outcome_known", exclusions="Packs that ended less than 30 days ago, renewed or not.",
+        owner="retention",
+    ),
+)  # fmt: skip

@@ -1,0 +1,189 @@
+-- Start and end are read off the steps that hold then, the movements are summed: that both agree is tested. What moves
+-- from plan to plan leaves one and reaches the other; only the difference is expansion or contraction, of the new plan.
+with steps as (
+    select
+        change_id,
+        subscription_id,
+        currency,
+        plan_id,
+        lag(plan_id) over of_membership as plan_before_id,
+        coalesce(lag(mrr_after_minor) over of_membership, 0) as mrr_before_minor,
+        mrr_after_minor,
+        movement,
+        amount_minor,
+        state_after,
+        changed_on,
+        next_changed_on,
+        {{ first_of_month('changed_on') }} as month
+    from {{ ref('int_membership_changes') }}
+    window of_membership as (partition by subscription_id order by changed_at, change_id)
+),
+
+moved as (
+    select
+        month,
+        currency,
+        plan_id,
+        movement,
+        amount_minor
+    from steps
+    where movement is not null
+    union all
+    select
+        month,
+        currency,
+        plan_before_id as plan_id,
+        'transfer' as movement,
+        -mrr_before_minor as amount_minor
+    from steps
+    where plan_before_id <> plan_id
+    union all
+    select
+        month,
+        currency,
+        plan_id,
+        'transfer' as movement,
+        mrr_before_minor as amount_minor
+    from steps
+    where plan_before_id <> plan_id
+),
+
+summed as (
+    select
+        month,
+        currency,
+        plan_id,
+        {% for movement in ['new', 'expansion', 'contraction', 'churn', 'reactivation', 'transfer'] -%}
+            sum(case when movement = '{{ movement }}' then amount_minor else 0 end)
+            as {{ movement }}_minor{{ ',' if not loop.last }}
+        {% endfor %}
+    from moved
+    group by month, currency, plan_id
+),
+
+months as (
+    select
+        series.day as month,
+        {{ add_months('series.day', 1) }} as next_month,
+        least({{ add_months('series.day', 1) }}, {{ add_days(today(), 1) }}) as until_day
+    from {{ dates("(select min(month) from steps)", today(), '1 month') }} as series
+),
+
+billing as (
+    -- An invoice of a provider's own billing has no lines: it is one charge for its period.
+    select
+        invoice.subscription_id,
+        line.starts_on,
+        line.ends_on,
+        line.amount_minor - line.tax_minor as net_minor,
+        invoice.status
+    from {{ ref('stg_commerce__invoices') }} as invoice
+    inner join {{ ref('stg_commerce__invoice_lines') }} as line on invoice.invoice_id = line.invoice_id
+    where line.kind in ('membership', 'discount') and invoice.status <> 'void'
+    union all
+    select
+        invoice.subscription_id,
+        {{ local_date('invoice.period_start', "coalesce(customer.time_zone, 'UTC')") }} as starts_on,
+        {{ local_date('invoice.period_end', "coalesce(customer.time_zone, 'UTC')") }} as ends_on,
+        invoice.subtotal_minor as net_minor,
+        invoice.status
+    from {{ ref('stg_commerce__invoices') }} as invoice
+    left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id
+    where
+        invoice.status <> 'void'
+        and not exists (
+            select 1
+            from {{ ref('stg_commerce__invoice_lines') }} as line
+            where line.invoice_id = invoice.invoice_id
+        )
+),
+
+-- A charge for a part of a month is a proration and left out. Months are of different lengths, so a period may miss
+-- its whole number of months by three days: from 28 February to 31 March is one month.
+billed as (
+    select
+        subscription_id,
+        starts_on,
+        ends_on,
+        net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
+        case when status = 'paid' then net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} else 0 end
+            as collected_minor
+    from billing
+    where
+        subscription_id is not null
+        and {{ months_between('starts_on', 'ends_on') }} >= 1
+        and abs({{ days_between('ends_on', add_months('starts_on', months_between('starts_on', 'ends_on'))) }}) <= 3
+),
+
+charged as (
+    select
+        months.month,
+        billed.subscription_id,
+        sum(billed.billed_minor) as billed_minor,
+        sum(billed.collected_minor) as collected_minor
+    from months
+    inner join billed on months.until_day > billed.starts_on and months.until_day <= billed.ends_on
+    group by months.month, billed.subscription_id
+),
+
+ending as (
+    select
+        months.month,
+        months.next_month,
+        steps.currency,
+        steps.plan_id,
+        sum(steps.mrr_after_minor) as end_minor,
+        count(case when steps.state_after = 'active' then 1 end) as members_at_end,
+        round(sum(coalesce(charged.billed_minor, 0))) as billed_minor,
+        round(sum(coalesce(charged.collected_minor, 0))) as collected_minor
+    from months
+    inner join steps
+        on
+            months.next_month > steps.changed_on
+            and (steps.next_changed_on is null or months.next_month <= steps.next_changed_on)
+            and steps.state_after in ('active', 'paused')
+    left join charged on months.month = charged.month and steps.subscription_id = charged.subscription_id
+    group by months.month, months.next_month, steps.currency, steps.plan_id
+),
+
+rows_told as (
+    select
+        month,
+        currency,
+        plan_id
+    from ending
+    union
+    select
+        next_month as month,
+        currency,
+        plan_id
+    from ending
+    where next_month <= {{ today() }}
+    union
+    select
+        month,
+        currency,
+        plan_id
+    from summed
+)
+
+select
+    told.month,
+    told.currency,
+    told.plan_id,
+    plan.plan_code,
+    plan.plan_name,
+    cast(coalesce(started.end_minor, 0) as bigint) as start_minor,
+    {% for movement in ['new', 'expansion', 'contraction', 'churn', 'reactivation', 'transfer'] -%}
+        cast(coalesce(summed.{{ movement }}_minor, 0) as bigint) as {{ movement }}_minor,
+    {% endfor -%}
+    cast(coalesce(ending.end_minor, 0) as bigint) as end_minor,
+    cast(coalesce(ending.billed_minor, 0) as bigint) as billed_minor,
+    cast(coalesce(ending.collected_minor, 0) as bigint) as collected_minor,
+    cast(coalesce(ending.members_at_end, 0) as integer) as members_at_end
+from rows_told as told
+left join ending on told.month = ending.month and told.currency = ending.currency and told.plan_id = ending.plan_id
+left join ending as started
+    on told.month = started.next_month and told.currency = started.currency and told.plan_id = started.plan_id
+left join summed on told.month = summed.month and told.currency = summed.currency and told.plan_id = summed.plan_id
+left join {{ ref('stg_commerce__plans') }} as plan on told.plan_id = plan.plan_id

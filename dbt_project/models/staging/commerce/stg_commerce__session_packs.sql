@@ -1,0 +1,13 @@
+{{ config(materialized='ephemeral') }}
+select
+    id as session_pack_id,
+    customer_id,
+    plan_id,
+    cast(sessions_total as integer) as sessions_total,
+    cast(sessions_used as integer) as sessions_used,
+    net_minor,
+    recognised_minor,
+    currency,
+    purchased_at,
+    expires_at
+from {{ latest_rows('commerce__session_packs') }} as latest

@@ -1,0 +1,20 @@
+{{ config(materialized='ephemeral') }}
+-- The table has the name of its first kind. Whom it went to and its words stay behind; of the key only the
+-- announcement that it names is kept.
+select
+    id as delivery_id,
+    customer_id,
+    case
+        when template = 'announcement' and dedupe_key like 'announcement:%'
+            then cast(substr(dedupe_key, 14, 36) as uuid)
+    end as announcement_id,
+    channel,
+    purpose,
+    template,
+    status,
+    reason,
+    cast(attempts as integer) as attempts,
+    created_at,
+    sent_at,
+    delivered_at
+from {{ latest_rows('engagement__outgoing_emails') }} as latest
