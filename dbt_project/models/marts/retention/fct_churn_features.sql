@@ -88,13 +88,23 @@ windowed as (
         {{ seen('avg(hrv_rmssd_ms)', 7) }} as hrv_7d,
         {{ seen('avg(hrv_rmssd_ms)', 28) }} as hrv_28d
     from sequence
-    window of_customer as (partition by customer_id order by day)
+    window of_customer as (partition by customer_id order by {{ day_number('day') }})
 ),
 
 dated as (
     select *
     from windowed
     where as_of is not null
+),
+
+assignments as (
+    select
+        assignment.customer_id,
+        assignment.coach_id,
+        {{ local_date('assignment.assigned_at', 'customer.time_zone') }} as assigned_on,
+        coalesce({{ local_date('assignment.ended_at', 'customer.time_zone') }}, {{ no_date() }}) as ended_on
+    from {{ ref('stg_training__coach_assignments') }} as assignment
+    inner join {{ ref('int_customers') }} as customer on assignment.customer_id = customer.customer_id
 )
 
 select
@@ -149,11 +159,8 @@ inner join {{ ref('int_member_dates') }} as member
     on dated.customer_id = member.customer_id and dated.as_of = member.as_of
 inner join {{ ref('int_customers') }} as customer on dated.customer_id = customer.customer_id
 left join {{ ref('stg_commerce__plans') }} as plan on member.plan_id = plan.plan_id
-left join {{ ref('stg_training__coach_assignments') }} as assignment
+left join assignments as assignment
     on
         dated.customer_id = assignment.customer_id
-        and {{ local_date('assignment.assigned_at', 'customer.time_zone') }} < dated.cutoff_on
-        and (
-            assignment.ended_at is null
-            or {{ local_date('assignment.ended_at', 'customer.time_zone') }} >= dated.cutoff_on
-        )
+        and dated.cutoff_on > assignment.assigned_on
+        and dated.cutoff_on <= assignment.ended_on

@@ -33,9 +33,6 @@ left join {{ ref('stg_training__coach_assignments') }} as assignment
         workout.customer_id = assignment.customer_id
         and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
         >= assignment.assigned_at
-        and (
-            assignment.ended_at is null
-            or coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
-            < assignment.ended_at
-        )
+        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        < coalesce(assignment.ended_at, {{ never() }})
 left join sets on workout.workout_id = sets.workout_id
