@@ -1,3 +1,51 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'as_of',
+    'changed': {
+        'int_customer_activity': 'select customer_id, day - 1 from {rows}',
+        'int_member_dates': 'select customer_id, as_of from {rows}',
+        'int_customers': 'select customer_id, {ever} from {rows}',
+        'stg_training__coach_assignments': "
+            select customer_id, {ever} from {training__coach_assignments}
+            where id in (select id from {rows})
+        ",
+    },
+    'only': {
+        'int_member_dates': "
+            select dates.* from {int_member_dates} as dates
+            inner join {parts} as part on dates.customer_id = part.key and dates.as_of >= part.since
+        ",
+        'int_customer_activity': "
+            with wanted as (
+                select part.* from {parts} as part
+                where exists (
+                    select 1 from {int_member_dates} as dates
+                    where dates.customer_id = part.key and dates.as_of >= part.since
+                )
+            ),
+
+            old as (
+                select activity.* from {int_customer_activity} as activity
+                inner join wanted on activity.customer_id = wanted.key and activity.day < wanted.since - 92
+            )
+
+            select activity.* from {int_customer_activity} as activity
+            inner join wanted on activity.customer_id = wanted.key and activity.day >= wanted.since - 92
+            union all by name
+            select
+                customer_id, max(day) as day,
+                sum(seats_ahead) as seats_ahead, sum(open_injuries) as open_injuries
+            from old group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as attended from old where attended > 0 group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as workouts from old where workouts > 0 group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as messages_sent, 0 as messages_received
+            from old where messages_sent + messages_received > 0 group by customer_id
+        ",
+    },
+}}) }}
 -- Windows over the days before each date. Rows of activity and rows of dates lie in one sequence, so every feature is a
 -- frame that ends on the day before the cutoff: nothing later can reach it.
 with sequence as (
