@@ -12,7 +12,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api asvs clean
+.PHONY: help run test journey drill fuzz install check lint types imports sql lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,9 @@ bench-policy: install ## decisions of the policy a second, and their 99th percen
 
 bench-identity: install ## logins and token checks a second, as ratios to the bare cryptographic calls
 	@$(BIN)/python -m benchmarks.identity $(ARGS)
+
+bench-warehouse: install ## building the warehouse whole and after 1 % changed, and twenty questions, against bare DuckDB
+	@$(BIN)/python -m benchmarks.warehouse $(ARGS)
 
 bench-api: install ## bookings and workout logs a second under 64 clients, against a bare handler and pgbench
 	@$(BIN)/python -m benchmarks.api $(ARGS)

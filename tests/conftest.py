@@ -28,7 +28,8 @@ settings.register_profile(
 LAKE = tuple(
     f"tests/{name}"
     for name in (
-        "dbt_project/test_changes", "dbt_project/test_marts", "dbt_project/test_promises", "orchestration/test_dbt",
+        "dbt_project/test_changes", "dbt_project/test_dialects", "dbt_project/test_marts", "dbt_project/test_promises",
+        "dbt_project/test_rebuilds", "orchestration/test_dbt",
         "orchestration/test_automation", "orchestration/test_activation",
     )
 )  # fmt: skip

@@ -1,7 +1,9 @@
 {#
-    DuckLake replaces a table or a view in one transaction and readers see the old one until it commits, so dbt-duckdb's
-    dance (build under another name, rename twice, drop the old one in a second commit) buys nothing here and doubles
-    the commits, each of which costs a catalog's round trips. Other targets keep their own materializations.
+    How views and tables are built in the lake. DuckLake replaces a table or a view in one transaction and readers see
+    the old one until it commits, so dbt-duckdb's dance (build under another name, rename twice, drop the old one in a
+    second commit) buys nothing here. Other targets keep their own materializations.
+
+    What cannot say anything new is not built: see `lake_changes.sql`.
 #}
 {% materialization view, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='view') -%}
@@ -9,12 +11,18 @@
     {%- if existing is not none and not existing.is_view -%}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
+    {%- set noted = {'code': local_md5(sql)} -%}
     {{ run_hooks(pre_hooks) }}
-    {% call statement('main') -%}
-        create or replace view {{ target_relation }} as (
-            {{ sql }}
-        )
-    {%- endcall %}
+    {% if not should_full_refresh() and plyo_noted(this, 'view') == noted -%}
+        {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) %} select 1 {% endcall %}
+    {%- else -%}
+        {% call statement('main') -%}
+            create or replace view {{ target_relation }} as (
+                {{ sql }}
+            );
+            {{ plyo_note(target_relation, 'view', noted) }}
+        {%- endcall %}
+    {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}
@@ -26,21 +34,29 @@
     {%- if existing is not none and not existing.is_table -%}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
+    {%- set plan = plyo_plan(model, sql) -%}
     {{ run_hooks(pre_hooks) }}
-    {% call statement('main') -%}
-        {%- if config.get('contract').enforced -%}
-            {{ get_assert_columns_equivalent(sql) }}
-            create or replace table {{ target_relation }}
-            {{ get_table_columns_and_constraints() }};
-            insert into {{ target_relation }} {{ get_column_names() }} (
-                {{ get_select_subquery(sql) }}
-            )
-        {%- else -%}
-            create or replace table {{ target_relation }} as (
-                {{ sql }}
-            )
-        {%- endif -%}
-    {%- endcall %}
+    {% if plan.way == 'nothing' -%}
+        {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) %} select 1 {% endcall %}
+    {%- elif plan.way == 'part' -%}
+        {{ plyo_replace_part(target_relation, plan, sql) }}
+    {%- else -%}
+        {% call statement('main') -%}
+            {%- if config.get('contract').enforced -%}
+                {{ get_assert_columns_equivalent(sql) }}
+                create or replace table {{ target_relation }}
+                {{ get_table_columns_and_constraints() }};
+                insert into {{ target_relation }} {{ get_column_names() }} (
+                    {{ get_select_subquery(sql) }}
+                );
+            {%- else -%}
+                create or replace table {{ target_relation }} as (
+                    {{ sql }}
+                );
+            {%- endif %}
+            {{ plyo_note(target_relation, 'table', plan.noted) }}
+        {%- endcall %}
+    {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}

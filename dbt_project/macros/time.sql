@@ -3,6 +3,15 @@
     {%- if var('now') -%} cast('{{ var("now") }}' as timestamp with time zone) {%- else -%} current_timestamp {%- endif -%}
 {%- endmacro %}
 
+{#
+    After every instant: stands for an end that is not set. `x < coalesce(ended_at, never())` can be a hash join's
+    condition; `ended_at is null or x < ended_at` makes DuckDB compare every row of one side with every row of the other.
+#}
+{% macro never() -%} cast('9999-12-31 00:00:00+00' as timestamp with time zone) {%- endmacro %}
+
+{# After every date, for the same reason. #}
+{% macro no_date() -%} cast('9999-12-31' as date) {%- endmacro %}
+
 {# The date that an instant falls on in a time zone. #}
 {% macro local_date(instant, time_zone) -%}
     {{ return(adapter.dispatch('local_date')(instant, time_zone)) }}

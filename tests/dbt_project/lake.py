@@ -6,6 +6,7 @@ Change capture has tests of its own; here DuckDB's scanner takes its place, in t
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -84,10 +85,17 @@ def environment(settings: WarehouseSettings, target: Path) -> dict[str, str]:
     }
 
 
-def dbt(*arguments: str, settings: WarehouseSettings, target: Path, now: str = NOW) -> subprocess.CompletedProcess[str]:
-    """Run one dbt command on the lake, at the tests' own time."""
+def dbt(
+    *arguments: str,
+    settings: WarehouseSettings,
+    target: Path,
+    now: str = NOW,
+    more: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
+    known = environment(settings, target) | dict(more or {})
     return subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", *arguments,
          "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
-        env=environment(settings, target), cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
+        env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip

@@ -1,3 +1,6 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id', 'changed': {}, 'only': {},
+}}) }}
 -- Asked before anything about a person's health is shown or learned from; who is missing here allows nothing.
 select
     customer_id,

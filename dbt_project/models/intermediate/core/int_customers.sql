@@ -1,3 +1,6 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id', 'changed': {}, 'only': {},
+}}) }}
 -- Everybody who trains or pays, with the zone and the currency that their numbers are told in.
 with people as (
     select account_id as customer_id

@@ -1,3 +1,6 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id', 'changed': {}, 'only': {},
+}}) }}
 -- Each step of a membership, told as a movement of recurring revenue, a change of state and a change of stage.
 with ordered as (
     select

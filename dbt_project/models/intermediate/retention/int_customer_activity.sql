@@ -1,3 +1,60 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'day',
+    'changed': {
+        'fct_bookings': "
+            select customer_id, cast(
+                least(local_day, cast(booked_at as date), cast(cancelled_at as date), cast(outcome_at as date)) as date
+            ) - 1 from {rows}
+        ",
+        'fct_workouts': 'select customer_id, least(scheduled_on, completed_on) from {rows}',
+        'fct_payments': 'select customer_id, attempted_on from {rows}',
+        'fct_messages': 'select customer_id, sent_on from {rows}',
+        'fct_wearable_days': 'select customer_id, day from {rows}',
+        'int_membership_changes': 'select customer_id, changed_on from {rows}',
+        'int_customers': 'select customer_id, {ever} from {rows}',
+        'int_health_consents': 'select customer_id, {ever} from {rows}',
+        'stg_training__injuries': "
+            select customer_id, {ever} from {training__injuries} where id in (select id from {rows})
+        ",
+        'stg_training__coach_assignments': "
+            select customer_id, {ever} from {training__coach_assignments}
+            where id in (select id from {rows})
+        ",
+    },
+    'clock': 'select customer_id, local_day - 1 from {fct_bookings} where starts_at > {then} and starts_at <= {now}',
+    'only': {
+        'fct_bookings': "
+            select booking.* from {fct_bookings} as booking
+            inner join {parts} as part
+                on
+                    booking.customer_id = part.key
+                    and cast(greatest(
+                        booking.local_day, cast(booking.booked_at as date), cast(booking.cancelled_at as date),
+                        cast(booking.outcome_at as date)
+                    ) as date) + 1 >= part.since
+        ",
+        'fct_workouts': "
+            select workout.* from {fct_workouts} as workout
+            inner join {parts} as part
+                on
+                    workout.customer_id = part.key
+                    and greatest(workout.scheduled_on, workout.completed_on) >= part.since
+        ",
+        'fct_payments': "
+            select payment.* from {fct_payments} as payment
+            inner join {parts} as part on payment.customer_id = part.key and payment.attempted_on >= part.since
+        ",
+        'fct_messages': "
+            select message.* from {fct_messages} as message
+            inner join {parts} as part on message.customer_id = part.key and message.sent_on >= part.since
+        ",
+        'fct_wearable_days': "
+            select reading.* from {fct_wearable_days} as reading
+            inner join {parts} as part on reading.customer_id = part.key and reading.day >= part.since
+        ",
+    },
+}}) }}
 -- What became known about a customer on a day, from every domain: the sparse material of point-in-time features.
 -- A fact counts on the day it was known, not on the day it was about: an outcome when marked, a workout when done.
 with bookings as (

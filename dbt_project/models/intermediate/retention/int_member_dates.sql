@@ -1,3 +1,6 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id', 'changed': {}, 'only': {},
+}}) }}
 -- Each member who was active (not on trial, not paused) before a date: every Monday, and today.
 -- Today is UTC's for everybody: of the newest date there is, each active member has a row, wherever midnight is now.
 -- `cutoff_on` is the first day that features must not see: the date itself, or the customer's tomorrow where it is today.

@@ -1,3 +1,12 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'day',
+    'changed': {
+        'int_wearable_readings': 'select customer_id, day from {rows}',
+        'int_health_consents': 'select customer_id, {ever} from {rows}',
+    },
+    'only': {'int_wearable_readings': 'customer_id in (select key from {parts})'},
+}}) }}
 -- Of the devices that reported a day, the one that counts: the most complete, then the one worn most so far. Only what
 -- the customer allows: sleep and the rest of a day are consented to apart.
 with allowed as (

@@ -1,3 +1,20 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'day',
+    'changed': {
+        'stg_training__wearable_days': 'select customer_id, day from {rows}',
+        'stg_wearables__sleeps': 'select customer_id, {ever} from {rows}',
+        'stg_wearables__days': 'select customer_id, {ever} from {rows}',
+    },
+    'only': {
+        'stg_training__wearable_days': "
+            exists (
+                select 1 from {parts} as part
+                where part.key = training__wearable_days.customer_id and training__wearable_days.day >= part.since
+            )
+        ",
+    },
+}}) }}
 -- One device's day, whichever way it came: as operations have it, or made of what its maker sent. HRV is RMSSD only, of
 -- the night where there is one: SDNN is another measure and never stands in for it.
 with told as (

@@ -1,3 +1,8 @@
+{{ config(meta={'parts': {
+    'key': 'workout_id',
+    'changed': {'stg_training__workout_sets': 'select workout_id from {rows}'},
+    'only': {'stg_training__workout_sets': 'workout_id in (select key from {parts})'},
+}}) }}
 -- What one exercise amounted to in one workout. The only model that reads all sets.
 select
     workout_id,

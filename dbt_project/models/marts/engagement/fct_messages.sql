@@ -1,3 +1,11 @@
+{{ config(meta={'parts': {
+    'key': 'message_id',
+    'changed': {
+        'stg_engagement__messages': 'select id from {rows}',
+        'int_customers': 'select message_id from {this} where customer_id in (select customer_id from {rows})',
+    },
+    'only': {'stg_engagement__messages': 'id in (select key from {parts})'},
+}}) }}
 select
     message.message_id,
     message.customer_id,

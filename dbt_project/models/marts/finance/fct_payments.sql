@@ -1,3 +1,18 @@
+{{ config(meta={'parts': {
+    'key': 'payment_id',
+    'changed': {
+        'stg_commerce__payments': 'select id from {rows}',
+        'stg_commerce__invoices': 'select payment_id from {this} where invoice_id in (select id from {rows})',
+        'stg_commerce__refunds': "
+            select payment_id from {commerce__refunds} where id in (select id from {rows})
+        ",
+        'stg_commerce__disputes': "
+            select payment_id from {commerce__disputes} where id in (select id from {rows})
+        ",
+        'int_customers': 'select payment_id from {this} where customer_id in (select customer_id from {rows})',
+    },
+    'only': {'stg_commerce__payments': 'id in (select key from {parts})'},
+}}) }}
 with refunds as (
     select
         payment_id,

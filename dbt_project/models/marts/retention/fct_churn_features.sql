@@ -1,3 +1,51 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'as_of',
+    'changed': {
+        'int_customer_activity': 'select customer_id, day - 1 from {rows}',
+        'int_member_dates': 'select customer_id, as_of from {rows}',
+        'int_customers': 'select customer_id, {ever} from {rows}',
+        'stg_training__coach_assignments': "
+            select customer_id, {ever} from {training__coach_assignments}
+            where id in (select id from {rows})
+        ",
+    },
+    'only': {
+        'int_member_dates': "
+            select dates.* from {int_member_dates} as dates
+            inner join {parts} as part on dates.customer_id = part.key and dates.as_of >= part.since
+        ",
+        'int_customer_activity': "
+            with wanted as (
+                select part.* from {parts} as part
+                where exists (
+                    select 1 from {int_member_dates} as dates
+                    where dates.customer_id = part.key and dates.as_of >= part.since
+                )
+            ),
+
+            old as (
+                select activity.* from {int_customer_activity} as activity
+                inner join wanted on activity.customer_id = wanted.key and activity.day < wanted.since - 92
+            )
+
+            select activity.* from {int_customer_activity} as activity
+            inner join wanted on activity.customer_id = wanted.key and activity.day >= wanted.since - 92
+            union all by name
+            select
+                customer_id, max(day) as day,
+                sum(seats_ahead) as seats_ahead, sum(open_injuries) as open_injuries
+            from old group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as attended from old where attended > 0 group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as workouts from old where workouts > 0 group by customer_id
+            union all by name
+            select customer_id, max(day) as day, 1 as messages_sent, 0 as messages_received
+            from old where messages_sent + messages_received > 0 group by customer_id
+        ",
+    },
+}}) }}
 -- Windows over the days before each date. Rows of activity and rows of dates lie in one sequence, so every feature is a
 -- frame that ends on the day before the cutoff: nothing later can reach it.
 with sequence as (
@@ -88,13 +136,23 @@ windowed as (
         {{ seen('avg(hrv_rmssd_ms)', 7) }} as hrv_7d,
         {{ seen('avg(hrv_rmssd_ms)', 28) }} as hrv_28d
     from sequence
-    window of_customer as (partition by customer_id order by day)
+    window of_customer as (partition by customer_id order by {{ day_number('day') }})
 ),
 
 dated as (
     select *
     from windowed
     where as_of is not null
+),
+
+assignments as (
+    select
+        assignment.customer_id,
+        assignment.coach_id,
+        {{ local_date('assignment.assigned_at', 'customer.time_zone') }} as assigned_on,
+        coalesce({{ local_date('assignment.ended_at', 'customer.time_zone') }}, {{ no_date() }}) as ended_on
+    from {{ ref('stg_training__coach_assignments') }} as assignment
+    inner join {{ ref('int_customers') }} as customer on assignment.customer_id = customer.customer_id
 )
 
 select
@@ -149,11 +207,8 @@ inner join {{ ref('int_member_dates') }} as member
     on dated.customer_id = member.customer_id and dated.as_of = member.as_of
 inner join {{ ref('int_customers') }} as customer on dated.customer_id = customer.customer_id
 left join {{ ref('stg_commerce__plans') }} as plan on member.plan_id = plan.plan_id
-left join {{ ref('stg_training__coach_assignments') }} as assignment
+left join assignments as assignment
     on
         dated.customer_id = assignment.customer_id
-        and {{ local_date('assignment.assigned_at', 'customer.time_zone') }} < dated.cutoff_on
-        and (
-            assignment.ended_at is null
-            or {{ local_date('assignment.ended_at', 'customer.time_zone') }} >= dated.cutoff_on
-        )
+        and dated.cutoff_on > assignment.assigned_on
+        and dated.cutoff_on <= assignment.ended_on

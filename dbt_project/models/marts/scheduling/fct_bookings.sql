@@ -1,3 +1,16 @@
+{{ config(meta={'parts': {
+    'key': 'booking_id',
+    'changed': {
+        'stg_scheduling__bookings': 'select id from {rows}',
+        'stg_scheduling__slots': 'select booking_id from {this} where slot_id in (select id from {rows})',
+    },
+    'only': {
+        'stg_scheduling__bookings': 'id in (select key from {parts})',
+        'stg_scheduling__slots': "
+            id in (select slot_id from {scheduling__bookings} where id in (select key from {parts}))
+        ",
+    },
+}}) }}
 select
     booking.booking_id,
     booking.slot_id,

@@ -1,3 +1,21 @@
+{{ config(meta={'parts': {
+    'key': 'slot_id',
+    'changed': {
+        'stg_scheduling__slots': 'select id from {rows}',
+        'stg_scheduling__bookings': "
+            select slot_id from {scheduling__bookings} where id in (select id from {rows})
+        ",
+        'stg_scheduling__waitlist_entries': "
+            select slot_id from {scheduling__waitlist_entries} where id in (select id from {rows})
+        ",
+    },
+    'only': {
+        'stg_scheduling__slots': 'id in (select key from {parts})',
+        'stg_scheduling__bookings': "
+            id in (select id from {scheduling__bookings} where slot_id in (select key from {parts}))
+        ",
+    },
+}}) }}
 with seats as (
     select
         slot_id,

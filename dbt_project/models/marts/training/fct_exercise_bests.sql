@@ -1,3 +1,32 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'performed_on',
+    'changed': {
+        'fct_workouts': 'select customer_id, completed_on from {rows}',
+        'int_workout_exercises': "
+            select workout.customer_id, workout.completed_on from {rows} as told
+            inner join {fct_workouts} as workout on told.workout_id = workout.workout_id
+        ",
+    },
+    'only': {
+        'fct_workouts': "
+            select workout.* from {fct_workouts} as workout
+            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            union all by name
+            select key as workout_id, key as customer_id, 'completed' as status, since - 1 as completed_on from {parts}
+        ",
+        'int_workout_exercises': "
+            select done.* from {int_workout_exercises} as done
+            inner join {fct_workouts} as workout on done.workout_id = workout.workout_id
+            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            union all by name
+            select best.customer_id as workout_id, best.exercise_id, max(best.best_e1rm_kg) as best_e1rm_kg
+            from {this} as best
+            inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since
+            group by best.customer_id, best.exercise_id
+        ",
+    },
+}}) }}
 with days as (
     select
         workout.customer_id,

@@ -1,3 +1,16 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'day': 'day',
+    'changed': {'int_wearable_days_chosen': 'select customer_id, day from {rows}'},
+    'only': {
+        'int_wearable_days_chosen': "
+            exists (
+                select 1 from {parts} as part
+                where part.key = row_of_input.customer_id and row_of_input.day >= part.since - 28
+            )
+        ",
+    },
+}}) }}
 -- Readiness: today's ln RMSSD against the client's own last 28 days; 50 is usual, 25 points are one deviation.
 with compared as (
     select

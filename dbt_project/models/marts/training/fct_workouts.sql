@@ -1,3 +1,20 @@
+{{ config(meta={'parts': {
+    'key': 'workout_id',
+    'changed': {
+        'stg_training__workouts': 'select id from {rows}',
+        'int_workout_exercises': 'select workout_id from {rows}',
+        'int_customers': 'select workout_id from {this} where customer_id in (select customer_id from {rows})',
+        'stg_training__coach_assignments': "
+            select workout_id from {this} where customer_id in (
+                select customer_id from {training__coach_assignments} where id in (select id from {rows})
+            )
+        ",
+    },
+    'only': {
+        'stg_training__workouts': 'id in (select key from {parts})',
+        'int_workout_exercises': 'workout_id in (select key from {parts})',
+    },
+}}) }}
 with sets as (
     select
         workout_id,
@@ -33,9 +50,6 @@ left join {{ ref('stg_training__coach_assignments') }} as assignment
         workout.customer_id = assignment.customer_id
         and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
         >= assignment.assigned_at
-        and (
-            assignment.ended_at is null
-            or coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
-            < assignment.ended_at
-        )
+        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        < coalesce(assignment.ended_at, {{ never() }})
 left join sets on workout.workout_id = sets.workout_id

@@ -1,0 +1,150 @@
+{#
+    What a build of a table in the lake has to do: nothing, a part, or all.
+
+    A table carries a note in its comment: the code it was made by, the snapshots of `raw` and `marts` it was made from,
+    and the time. As the comment of the table, it is written in the transaction that writes the rows, and a table that
+    is replaced by other means has none. From the note the next build sees which inputs have moved since:
+
+    - none, and the model does not ask the clock: nothing is done;
+    - a model that names its parts (`meta: {parts: ...}`) makes only those parts anew that the changed rows of its
+      inputs touch. DuckLake tells exactly the rows that came and went between two snapshots, whatever their age, so
+      late rows, corrections and deletions are found alike;
+    - otherwise, or when the code changed, or a noted snapshot is no longer kept (an erasure ends them all): all of it.
+
+    A part is written only where its rows differ, so what did not change has not moved for the models after it.
+
+    `parts` is a dictionary:
+        key: a column; rows with one value of it are a part, made of the inputs' rows of that part.
+        day: optional, a date column; what changed on a day changes nothing before it, so only later rows are made anew.
+        changed: input to SQL of the parts that its changed rows `{rows}` touch: the key, and with `day` a date as well.
+            An input that moved and is not named here touches every part.
+        only: input to what stands for it when parts are made: a condition, or a whole query that begins with `select`.
+            For a raw table it is a condition on its first mention. An input not named is read whole.
+        clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
+    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads.
+#}
+{% macro plyo_plan(node, sql) %}
+    {%- set inputs = plyo_inputs(node) -%}
+    {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() if not var('now') else var('now') -%}
+    {%- set code = sql | replace(plyo_now_text(), 'now') -%}
+    {%- set seen = plyo_rows(
+        "select (select max(snapshot_id) from " ~ plyo_catalog('raw') ~ "ducklake_snapshot where snapshot_id <= "
+        ~ "(select id from raw.current_snapshot())), (select max(snapshot_id) from " ~ plyo_catalog('marts')
+        ~ "ducklake_snapshot), (select min(snapshot_id) from " ~ plyo_catalog('raw')
+        ~ "ducklake_snapshot), (select min(snapshot_id) from " ~ plyo_catalog('marts') ~ "ducklake_snapshot)"
+    )[0] -%}
+    {%- set noted = {'code': local_md5(code), 'raw': seen[0] | int, 'marts': seen[1] | int, 'now': now | string} -%}
+    {%- set before = plyo_noted(this, 'table') -%}
+    {%- if should_full_refresh() or not before or before.code != noted.code
+        or before.raw < seen[2] or before.marts < seen[3] or before.raw > seen[0] -%}
+        {{ return({'way': 'all', 'noted': noted}) }}
+    {%- endif -%}
+    {%- set moved = plyo_moved(inputs, before) -%}
+    {%- set asks_clock = inputs | selectattr('asks_clock') | list | length > 0 or plyo_now_text() in sql -%}
+    {%- if not moved and not asks_clock -%}
+        {{ return({'way': 'nothing', 'noted': before}) }}
+    {%- endif -%}
+    {%- set parts = node.config.meta.get('parts') -%}
+    {%- if not parts or 'remade' in moved.values() or now < before.now -%}
+        {{ return({'way': 'all', 'noted': noted}) }}
+    {%- endif -%}
+    {{ return({
+        'way': 'part', 'noted': noted, 'before': before, 'moved': moved, 'parts': parts, 'inputs': inputs,
+        'asks_clock': asks_clock, 'now': now
+    }) }}
+{% endmacro %}
+
+{# How `now()` reads in a compiled model. #}
+{% macro plyo_now_text() -%} {{ return(now() | trim) }} {%- endmacro %}
+
+{% macro plyo_catalog(lake) -%} {{ return('__ducklake_metadata_' ~ lake ~ '.' ~ lake ~ '.') }} {%- endmacro %}
+
+{% macro plyo_rows(query) %} {{ return(run_query(query).rows | list) }} {% endmacro %}
+
+{# Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide. #}
+{% macro plyo_inputs(node) %}
+    {%- set found = [] -%}
+    {%- for id in node.depends_on.nodes -%}
+        {%- set source = graph.sources.get(id) -%}
+        {%- if source -%}
+            {%- do found.append({
+                'name': source.name, 'lake': source.database, 'schema': source.schema, 'table': source.identifier,
+                'kind': 'table', 'asks_clock': false, 'view': none
+            }) -%}
+        {%- else -%}
+            {%- set upstream = graph.nodes[id] -%}
+            {%- set is_view = upstream.config.materialized == 'view' -%}
+            {%- do found.append({
+                'name': upstream.name, 'lake': upstream.database, 'schema': upstream.schema, 'table': upstream.alias,
+                'kind': 'view' if is_view else 'table',
+                'asks_clock': is_view and ('now()' in upstream.raw_code or 'today(' in upstream.raw_code),
+                'view': none
+            }) -%}
+            {%- if is_view -%}
+                {%- for inner in plyo_inputs(upstream) -%}
+                    {%- do found.append(dict(inner, view=upstream.name)) -%}
+                {%- endfor -%}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+{# The note a table or a view carries, as a dictionary; none where there is no note. #}
+{% macro plyo_noted(relation, kind) %}
+    {%- set catalog = plyo_catalog('marts') -%}
+    {%- set rows = plyo_rows(
+        "select tag.value from " ~ catalog ~ "ducklake_" ~ kind ~ " as object inner join " ~ catalog ~ "ducklake_schema "
+        ~ "as place on object.schema_id = place.schema_id and place.end_snapshot is null inner join " ~ catalog
+        ~ "ducklake_tag as tag on object." ~ kind ~ "_id = tag.object_id and tag.key = 'comment' and tag.end_snapshot "
+        ~ "is null where object.end_snapshot is null and place.schema_name = '" ~ relation.schema ~ "' and object."
+        ~ kind ~ "_name = '" ~ relation.identifier ~ "'"
+    ) -%}
+    {{ return(fromjson(rows[0][0], none) if rows and rows[0][0] else none) }}
+{% endmacro %}
+
+{% macro plyo_note(relation, kind, noted) -%}
+    comment on {{ kind }} {{ relation }} is '{{ tojson(noted, sort_keys=true) }}'
+{%- endmacro %}
+
+{#
+    Which inputs have moved since a note was written: name to 'changed', or 'remade' where the table or view is another
+    one than then, or maintenance has rewritten files with deleted rows, after which deletions are told no more. Views
+    that hide a moved table are named as well as the table.
+#}
+{% macro plyo_moved(inputs, before) %}
+    {%- set moved = {} -%}
+    {%- for lake in ['raw', 'marts'] -%}
+        {%- set catalog, since = plyo_catalog(lake), before[lake] -%}
+        {%- set mine = inputs | selectattr('lake', 'equalto', lake) | list -%}
+        {%- if mine -%}
+            {%- set names = "'" ~ mine | map(attribute='table') | unique | join("', '") ~ "'" -%}
+            {%- set rows = plyo_rows(
+                "with done as (select unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from " ~ catalog
+                ~ "ducklake_snapshot_changes where snapshot_id > " ~ since ~ "), written as (select distinct "
+                ~ "split_part(what, ':', 2) as id, starts_with(what, 'rewrite') as is_rewritten from done where "
+                ~ "split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
+                ~ "'inlined_delete', 'rewrite_delete')) "
+                ~ "select place.schema_name, t.table_name, t.begin_snapshot > " ~ since ~ " or coalesce(is_rewritten, false)"
+                ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
+                ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
+                ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
+                ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
+                ~ " union all select place.schema_name, v.view_name, true from " ~ catalog ~ "ducklake_view as v "
+                ~ "inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
+                ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
+                ~ "v.begin_snapshot > " ~ since
+            ) -%}
+            {%- for row in rows -%}
+                {%- for input in mine if input.schema == row[0] and input.table == row[1] -%}
+                    {%- set how = 'remade' if row[2] else 'changed' -%}
+                    {%- if moved.get(input.name) != 'remade' -%} {%- do moved.update({input.name: how}) -%} {%- endif -%}
+                    {%- if input.view and moved.get(input.view) != 'remade' -%}
+                        {%- do moved.update({input.view: how}) -%}
+                    {%- endif -%}
+                {%- endfor -%}
+            {%- endfor -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(moved) }}
+{% endmacro %}

@@ -1,0 +1,78 @@
+"""Random lives of the business's rows, as capture lands them: corrected, moved to others, deleted, come back, late."""
+
+import duckdb
+import numpy as np
+
+from tests.dbt_project import lake as lakes
+
+ANY = "any"
+"""The value that some other row of the table has."""
+LATER = "later"
+"""Up to nine days later."""
+MORE = "more"
+"""By one."""
+
+FINISHED = "finished"
+"""Done or not: a workout that is done has a time, one that is not has none."""
+
+CHANGING = {
+    "scheduling__bookings": {
+        "status": ANY, "outcome_at": LATER, "customer_id": ANY, "slot_id": ANY, "booked_at": LATER,
+    },
+    "scheduling__slots": {"status": ANY, "starts_at": LATER, "location_id": ANY},
+    "training__workouts": {"status": FINISHED, "completed_at": LATER, "customer_id": ANY, "session_rpe": MORE},
+    "training__workout_sets": {"reps": MORE, "weight_kg": MORE},
+    "training__wearable_days": {"sleep_minutes": MORE, "hrv_rmssd_ms": MORE},
+    "training__coach_assignments": {"ended_at": LATER, "coach_id": ANY},
+    "training__clients": {"display_name": ANY, "time_zone": ANY, "home_distance_km": MORE},
+    "training__injuries": {"resolved_on": "current_date", "customer_id": ANY},
+    "engagement__messages": {"kind": ANY, "sent_at": LATER, "read_at": LATER},
+    "commerce__payments": {"status": ANY, "fee_minor": MORE, "attempted_at": LATER},
+    "commerce__invoices": {"status": ANY, "paid_at": LATER, "subscription_id": ANY},
+    "commerce__refunds": {"amount_minor": MORE, "payment_id": ANY},
+    "commerce__subscription_changes": {"changed_at": LATER, "mrr_after_minor": MORE},
+    "compliance__consents": {"customer_id": ANY},
+    "automation__runs": {"status": ANY, "started_at": LATER},
+}  # fmt: skip
+LEAVES = ("scheduling__bookings", "training__workouts", "training__workout_sets", "training__wearable_days",
+          "engagement__messages", "commerce__payments", "training__injuries", "commerce__refunds")  # fmt: skip
+"""Tables whose rows may go without another row being left without what it names."""
+
+
+def live(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int, steps: int) -> int:
+    """Land random changes, each at its own place in the log or before what is known already; returns the last place.
+
+    One step in eight is late: it lands now and happened before the first snapshot, so it must change nothing that a
+    later change of the same row has said.
+    """
+    for _ in range(steps):
+        table = str(rng.choice(list(CHANGING)))
+        rows = lake.execute(f"select rowid from raw.{table} where _op <> 't' order by rowid").fetchall()
+        if not rows:
+            continue
+        lsn += 1
+        at = 500 + lsn % 100 if rng.random() < 0.125 else lsn
+        chosen = int(rows[rng.integers(len(rows))][0])
+        operation = str(rng.choice(["u", "u", "u", "i", "d"]))
+        if operation == "d" and table not in LEAVES:
+            operation = "u"
+        values = {} if operation == "d" else _values(table, rng)
+        if operation == "i" and table not in ("training__workout_sets", "training__wearable_days"):
+            values["id"] = "uuid()"
+        lakes.change(lake, table, operation, lsn=at, where=f"rowid = {chosen}", **values)
+    return lsn
+
+
+def _values(table: str, rng: np.random.Generator) -> dict[str, str]:
+    column = str(rng.choice(list(CHANGING[table])))
+    how = CHANGING[table][column]
+    if how == FINISHED:
+        if rng.random() < 0.5:
+            return {column: "'skipped'", "completed_at": "null"}
+        return {column: "'completed'", "completed_at": "coalesce(completed_at, scheduled_on + interval '18 hours')"}
+    if how == ANY:
+        place = f"hash(other.rowid + {rng.integers(99)})"
+        return {column: f"(select other.{column} from raw.{table} as other order by {place} limit 1)"}
+    if how == LATER:
+        return {column: f"{column} + interval '{rng.integers(1, 200)} hours'"}
+    return {column: f"{column} + 1" if how == MORE else how}
