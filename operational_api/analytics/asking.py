@@ -46,6 +46,11 @@ class Asking:
         with self._lock:
             self._ends.append(close)
 
+    @property
+    def holds(self) -> bool:
+        """Whether something waits to be closed."""
+        return bool(self._ends)
+
     def go(self) -> None:
         """The client has gone."""
         with self._lock:  # whoever leaves its block waits here, so nobody else's work is stopped
@@ -89,4 +94,5 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
             await watching
         with suppress(ValueError):  # another context than the one that began it
             _current.reset(token)
-        await asyncio.to_thread(asking.end)
+        if asking.holds:
+            await asyncio.to_thread(asking.end)

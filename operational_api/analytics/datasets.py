@@ -9,6 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from contracts.masks import is_masked
+from contracts.relations import RELATIONS
 from operational_api.analytics import scope, withheld
 from operational_api.analytics.catalogue import DATASETS, Dataset
 from operational_api.analytics.errors import NotAllowed, NotBuilt, UnknownDataset, WholeBusiness
@@ -132,6 +133,11 @@ def asked(
     return compile_rows(principal, dataset, given, page)
 
 
+def without_lookahead(query: Query, page: Page) -> Query:
+    """The query of a page without the one row more that tells whether another page follows."""
+    return replace(query, text=f"{query.text.removesuffix(_limit(page.limit + 1))}{_limit(page.limit)}")
+
+
 def batches(
     lake: Lake, principal: Principal, dataset: Dataset, query: Query, snapshot_id: int, shown: withheld.Shown
 ) -> Iterator[pa.Table]:
@@ -168,7 +174,7 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     order = _order(principal, dataset)
     limit = ""
     if page is not None:
-        limit = f"\nlimit {page.limit + 1:d}"
+        limit = _limit(page.limit + 1)
         if page.after is not None:
             conditions.append(_beyond(order, page.after))
             parameters |= {f"after_{n}": value for n, value in enumerate(page.after) if value is not None}
@@ -178,8 +184,12 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     by = ", ".join(f"{column} desc" if falls else column for column, falls, _ in order)
     return Query(
         f"select {chosen} from (\n    {dataset.text}\n){where}\norder by {by}{limit}", parameters,
-        is_shared=dataset.subject == "business" and "core.dim_customers" not in dataset.relations,
+        is_shared=not any("customer_id" in RELATIONS[name].columns for name in dataset.relations),
     )  # fmt: skip
+
+
+def _limit(rows: int) -> str:
+    return f"\nlimit {rows:d}"
 
 
 def _rows_of(principal: Principal, dataset: Dataset) -> scope.Scope:

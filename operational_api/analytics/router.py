@@ -202,11 +202,10 @@ def get_dataset(
     following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
     table = datasets.told(table, principal, dataset, consents)
     seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
-    told_page = datasets.Page(page.limit - 1, page.after)
     body = {
         "name": name, "definition": dataset.definition, "items": rows(table), "next": following, "snapshot_id": at,
         "freshness": freshness.to_json(), "relations": list(dataset.relations),
-        "sql": lake.sql_of(datasets.asked(lake, principal, dataset, given, at, consents, told_page), snapshot_id=at),
+        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
     }  # fmt: skip
     return _json(body, headers)
 
