@@ -33,7 +33,7 @@ def open_lake(
     Raises:
         LakeMissing: no lake is in the catalog yet.
     """
-    connection = warehouse.connect(settings or WarehouseSettings(), as_of=as_of)  # type: ignore[call-arg]
+    connection = warehouse.connect(settings or WarehouseSettings(), as_of=as_of)
     built = {
         f"{schema}.{table}"
         for schema, table in connection.execute(

@@ -8,10 +8,11 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import strawberry
 from strawberry import Info
 
-from operational_api.core.errors import Unauthenticated
+from operational_api.core.errors import Invalid, Unauthenticated, Unavailable
 from operational_api.gateway.bff.composition import SCREEN_SECONDS
 from operational_api.gateway.bff.numbers import Numbers
 from operational_api.gateway.graphql.loaders import Context
@@ -79,7 +80,7 @@ def metric(
     Raises:
         Unauthenticated: a guest asks.
         NumberRefused: as the analytics service says.
-        Unavailable: it does not answer.
+        Unavailable: it does not answer, or not in time.
     """
     principal = info.context.principal
     if principal is None:
@@ -90,9 +91,13 @@ def metric(
         "location_id": location_id, "as_of": as_of,
     }  # fmt: skip
     told = {key: str(value) for key, value in asked.items() if value is not None}
-    found = Numbers(info.context.request, principal).refusing(
-        f"metrics/{quote(name, safe='')}", seconds=SCREEN_SECONDS, **told
-    )
+    numbers = Numbers(info.context.request, principal)
+    try:
+        found = numbers.refusing(f"metrics/{quote(name, safe='')}", seconds=SCREEN_SECONDS, **told)
+    except UnicodeEncodeError as error:
+        raise Invalid("One of the values is no text.") from error
+    except httpx.TimeoutException as error:
+        raise Unavailable from error
     return Metric(
         **{key: found[key] for key in ("name", "label", "definition", "unit", "grain", "snapshot_id", "sql")},
         state=found["freshness"]["state"], age_seconds=found["freshness"]["age_seconds"],

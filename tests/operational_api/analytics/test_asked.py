@@ -22,7 +22,7 @@ class TestDimensions:
         points = told.json()["points"]
         assert all(set(apart) <= one.keys() for one in points)
         if metric.unit in ("count", "money") and "distinct" not in metric.expression and "/" not in metric.expression:
-            assert sum(one["value"] for one in points) == sum(one["value"] for one in whole["points"])
+            assert sum(one["value"] or 0 for one in points) == sum(one["value"] or 0 for one in whole["points"])
 
     def test_follow_the_customer_where_rows_know_no_more(self, admin: TestClient, by_hand) -> None:  # type: ignore[no-untyped-def]
         told = admin.get(f"{METRIC}workouts_completed?by=coach&grain=month").json()
