@@ -3,10 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
@@ -20,17 +18,6 @@ from tests.operational_api.analytics.conftest import person, serve
 ENDLESS = "select count(*) as n from range(1000000) a, range(1000000) b, @core.fct_builds where a.range <> b.range"
 
 
-@pytest.fixture
-def narrow(settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
-    """An app that allows little, and a dataset that never ends."""
-    monkeypatch.setitem(DATASETS, "endless", Dataset("endless", "", ENDLESS, "business", order="n"))
-    told = {"analytics_query_seconds": 0.3, "analytics_max_rows": 20, "analytics_kept_rows": 5,
-            "analytics_file_max_rows": 100}  # fmt: skip
-    app = serve(settings.model_copy(update=told))
-    yield app
-    app.state.lake.close()
-
-
 class TestBudgets:
     @pytest.mark.asvs("15.2.2")
     @pytest.mark.parametrize(
@@ -41,13 +28,18 @@ class TestBudgets:
         ],
     )
     def test_are_named_with_how_to_ask_for_less(
-        self, narrow: FastAPI, path: str, code: str, unit: str, limit: float
-    ) -> None:
-        answer = person(narrow, "admin").get(f"/api/analytics/{path}")
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch, path: str, code: str, unit: str,
+        limit: float,
+    ) -> None:  # fmt: skip
+        monkeypatch.setitem(DATASETS, "endless", Dataset("endless", "", ENDLESS, "business", order="n"))
+        setting = {"seconds": "analytics_query_seconds", "rows": "analytics_max_rows"}[unit]
+        app = serve(settings.model_copy(update={setting: limit}))
+        answer = person(app, "admin").get(f"/api/analytics/{path}")
         told = answer.json()
         assert (answer.status_code, told["code"]) == (422, code)
         assert told["budget"] == {"unit": unit, "limit": limit}
         assert told["narrow"] == list(NARROW)
+        app.state.lake.close()
 
     def test_of_memory(self, settings: AnalyticsSettings) -> None:
         lake = Lake(settings.model_copy(update={"lake_memory_limit": "30MB"}))

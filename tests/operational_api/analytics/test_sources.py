@@ -24,18 +24,19 @@ NOW = datetime.now(UTC)
 def manifest_of_the_models() -> str:
     """What dbt would write of refs and sources, out of the models' own SQL."""
     files = {file.stem: file for file in MODELS.rglob("*.sql")}
+    declared = set(re.findall(r"name: (\w+__\w+)", "".join(one.read_text() for one in MODELS.rglob("_*sources.yml"))))
     nodes, sources = {}, {}
     for name, file in files.items():
         layer = file.relative_to(MODELS).parts[0]
         schema = file.parent.name if layer == "marts" else layer
         text = file.read_text()
         parents = [f"model.plyo.{one}" for one in re.findall(r"ref\(\s*'(\w+)'\s*\)", text) if one in files]
-        for source, table in re.findall(r"source\(\s*'(\w+)'\s*,\s*'(\w+)'\s*\)", text):
-            key = f"source.plyo.{source}.{table}"
-            raw = table if source == "raw" or "__" in table else f"{source}__{table}"
+        # Read by `source` or by a macro that is given the raw table's name.
+        for table in sorted(declared.intersection(re.findall(r"'(\w+__\w+)'", text))):
+            key = f"source.plyo.raw.{table}"
             sources[key] = {
-                "resource_type": "source", "schema": "ml" if source == "ml" else "main", "identifier": raw,
-                "name": table, "source_name": source, "description": "", "fqn": ["plyo", source], "columns": {},
+                "resource_type": "source", "schema": "main", "identifier": table, "name": table, "source_name": "raw",
+                "description": "", "fqn": ["plyo", "raw"], "columns": {},
             }  # fmt: skip
             parents.append(key)
         nodes[f"model.plyo.{name}"] = {
@@ -68,7 +69,7 @@ def world(postgres, template_database, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def all_is_well(world, monkeypatch):
-    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 0)
+    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 60)
     writer = world[0]
     for table in ("_cdc_watermarks", "_cdc_tables", "_ingestion_cursors"):
         writer.execute(f"delete from raw.main.{table}")
@@ -77,6 +78,7 @@ def all_is_well(world, monkeypatch):
 
 
 def states(clock: Clock, lake: Lake) -> dict[str, str]:
+    lake._newest, clock._heard = (-1e9, -1), None  # look once, now
     at = lake.snapshot_id()
     by_relation = {
         name: clock.of((name,), snapshot_id=at, now=NOW).state for name in {one.relation for one in METRICS.values()}
@@ -119,6 +121,7 @@ class TestATableThatStandsStill:
             select 'commerce__payments' as raw_table, 'blocked' as state, ?::timestamptz as noted_at""",
             [NOW - timedelta(minutes=20)],
         )
+        states(clock, lake)
         told = clock.overview(now=NOW)
         sources = {one["source"]: one for one in told["sources"]}
         assert sources["commerce__payments"]["state"] == told["metrics"]["net_revenue"] == "late"
