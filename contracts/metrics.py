@@ -11,38 +11,13 @@ day. Money is grouped by `currency`, always: nothing is summed across currencies
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts import dimensions
+from contracts.former import Former
 from contracts.relations import RELATIONS
 
 Unit = Literal["count", "money", "ratio", "hours", "kg"]
 Grain = Literal["day", "week", "month"]
 ANY: tuple[Grain, ...] = ("day", "week", "month")
-
-
-DIMENSIONS: dict[str, tuple[str, ...]] = {
-    "currency": ("currency",), "plan": ("plan_code", "plan_id", "customer_id"), "coach": ("coach_id", "customer_id"),
-    "location": ("location_id", "coach_id", "customer_id"), "cohort": ("customer_id",),
-    "city": ("city", "coach_id", "customer_id"), "stage": ("stage",), "kind": ("kind",), "provider": ("provider",),
-    "status": ("status",), "source": ("source",), "cancel_kind": ("cancel_kind",), "failure_code": ("failure_code",),
-    "arm": ("arm",), "rule": ("rule_code",),
-}  # fmt: skip
-"""What a metric may be told apart by, and by which column of its rows it is known: the first that they have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """What a metric meant until its definition was changed.
-
-    Attributes:
-        until: When the change was published, an ISO instant: what was told before was told by this.
-        expression: As it was.
-        where: As it was.
-        reason: Why it was changed, for who wonders why an old number differs.
-    """
-
-    until: str
-    expression: str
-    where: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +56,8 @@ class Metric:
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """What it may be told apart by: those of `DIMENSIONS` that its rows know."""
-        known = self.columns - {self.at}
-        return tuple(name for name, columns in DIMENSIONS.items() if known.intersection(columns))
+        """What it may be told apart by, by name."""
+        return dimensions.known_by(self.columns - {self.at})
 
     @property
     def columns(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Query, Request
 from sqlalchemy.exc import OperationalError
 
-from contracts.metrics import DIMENSIONS
+from contracts.dimensions import DIMENSIONS
 from operational_api.analytics import metrics, periods, withheld
 from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.lake import Lake

@@ -6,7 +6,8 @@ A row that knows no plan or coach of its own has those of its customer, as of th
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contracts.metrics import DIMENSIONS, Metric
+from contracts.dimensions import DIMENSIONS
+from contracts.metrics import Metric
 from operational_api.analytics.errors import NotAllowed
 
 _IDS = frozenset({"coach", "location"})

@@ -21,7 +21,7 @@ COLUMN_KINDS: dict[str, tuple[str, ...]] = {
     "sleep_minutes": ("sleep",), "hrv_rmssd_ms": ("daily",), "hrv_baseline_ms": ("daily",),
     "resting_heart_rate_bpm": ("daily",), "steps": ("daily",), "readiness": ("sleep", "daily"),
     "has_open_injury": ("injuries",), "adherence_30d": ("training",), "last_workout_at": ("training",),
-    "workouts_last_30d": ("training",), "reasons": ("training", "injuries"),
+    "workouts_last_30d": ("training",), "reasons": ("training", "injuries"), "sleep_efficiency": ("sleep",),
     "adherence_28d": ("training",), "adherence_drop": ("training",), "workouts_28d": ("training",),
     "days_since_last_workout": ("training",), "volume_28d_kg": ("training",), "volume_trend": ("training",),
     "session_rpe_28d": ("training",), "sleep_trend": ("sleep",), "hrv_trend": ("daily",),

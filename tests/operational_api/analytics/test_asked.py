@@ -3,7 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from contracts.metrics import DIMENSIONS, METRICS
+from contracts.dimensions import DIMENSIONS
+from contracts.metrics import METRICS
 from operational_api.analytics.metrics import changes
 from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts import warehouse
-from contracts.metrics import METRICS, Former
+from contracts.former import Former
+from contracts.metrics import METRICS
 from operational_api.analytics import lake as lakes
 from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, person, serve, stream
 
