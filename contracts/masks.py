@@ -10,8 +10,8 @@ _PLAIN = frozenset(
     """
     currency kind status provider source stage arm city time_zone country language channel purpose plan_code
     plan_name location_name rule_code rule_name outcome cancel_kind failure_code account device device_type
-    algorithm metrics exercise_name pattern activity_type decision unit cohort variant template_code event_type data_kind dunning
-    movement category
+    algorithm metrics exercise_name pattern activity_type decision unit cohort variant template_code event_type
+    movement category data_kind dunning
     """.split()  # noqa: SIM905 - a list of words
 )
 _PERSONAL = frozenset(
