@@ -63,8 +63,9 @@ class Lake:
         self._files = _Cursors(settings.analytics_file_cursors)
         self._newest: tuple[float, int] = (-1e9, -1)
         self._looking = Lock()
-        self._answers: Remembered[pa.Table] = Remembered(settings.analytics_cache_mib * 2**20)
-        self._few: Remembered[pa.Table | None] = Remembered(settings.analytics_cache_mib * 2**20)
+        half = settings.analytics_cache_mib * 2**19
+        self._answers: Remembered[pa.Table] = Remembered(half)
+        self._few: Remembered[pa.Table | None] = Remembered(half)
         self._shared = Shared(settings.redis_url.get_secret_value(), making_seconds=settings.analytics_query_seconds)
         self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
