@@ -204,7 +204,7 @@ class Lake:
         try:
             cursor = held.enter_context(self._cursor(self._files, settings.analytics_file_seconds))
             reader = cursor.execute(text, query.parameters).to_arrow_reader(_BATCH_ROWS)
-            first = next(reader, None) or pa.RecordBatch.from_pylist([], schema=reader.schema)
+            first = _following(reader) or pa.RecordBatch.from_pylist([], schema=reader.schema)
         except BaseException as error:
             held.__exit__(type(error), error, error.__traceback__)  # raises it again, in our words
             raise
@@ -218,7 +218,7 @@ class Lake:
                     if told > settings.analytics_file_max_rows:
                         raise TooManyRows(settings.analytics_file_max_rows)
                     yield batch
-                    following = next(reader, None)
+                    following = _following(reader)
                     if following is None:
                         break
                     batch = following
@@ -312,6 +312,18 @@ class Lake:
             raise LakeDown from error
         finally:
             pool.put(cursor)
+
+
+def _following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    """The next batch. What stops DuckDB while it is read from comes as an OSError with DuckDB's words."""
+    try:
+        return next(reader, None)
+    except OSError as error:
+        if "INTERRUPT" in str(error):
+            raise duckdb.InterruptException(str(error)) from error
+        if "Out of Memory" in str(error):
+            raise duckdb.OutOfMemoryException(str(error)) from error
+        raise
 
 
 @contextmanager

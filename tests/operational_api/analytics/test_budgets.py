@@ -59,6 +59,17 @@ class TestFiles:
         assert len(sizes) > 2
         lake.close()
 
+    def test_that_nobody_takes_any_more_end(self, settings: AnalyticsSettings) -> None:
+        lake, asking = Lake(settings), Asking()
+        token = _current.set(asking)
+        batches = lake.stream(Query("select range as n from range(100000000), @core.fct_builds"))
+        next(batches)
+        asking.go()
+        with pytest.raises(Abandoned):
+            list(batches)
+        _current.reset(token)
+        lake.close()
+
     def test_end_with_a_refusal_where_they_grow_too_long(self, settings: AnalyticsSettings) -> None:
         lake = Lake(settings.model_copy(update={"analytics_file_max_rows": 100, "analytics_file_cursors": 1}))
         query = Query("select range as n from range(25000), @core.fct_builds")
