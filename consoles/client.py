@@ -3,6 +3,9 @@
 Every call carries that person's token, so the servers decide what they may see and do. No console rule lives here.
 """
 
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -12,6 +15,8 @@ import httpx
 import polars as pl
 import pyarrow as pa
 
+_MOST_KNOWN = 64
+"""Answers that one connection keeps, to be told that they are still right."""
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -58,7 +63,9 @@ class Freshness:
 class MetricAnswer:
     """A metric's series with everything needed to trust it.
 
-    `points` has at (Date), value (Float64) and, where the metric has one, currency (String).
+    `points` has at (Date), value (Float64), where the metric has one, currency (String), and a column for each
+    dimension asked for. `comparison` has a row for each series: value, compared, change, relative_change; empty where
+    none was asked for.
     """
 
     name: str
@@ -69,6 +76,7 @@ class MetricAnswer:
     sql: str
     freshness: Freshness
     points: pl.DataFrame = field(repr=False)
+    comparison: pl.DataFrame = field(repr=False, default_factory=pl.DataFrame)
 
 
 class Plyo:
@@ -87,6 +95,7 @@ class Plyo:
         headers = {"Authorization": f"Bearer {token}"}
         self._api = httpx.Client(base_url=api_url, headers=headers, timeout=15, transport=transport)
         self._analytics = httpx.Client(base_url=analytics_url, headers=headers, timeout=30, transport=transport)
+        self._known: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
 
     def metric(
         self,
@@ -95,18 +104,37 @@ class Plyo:
         grain: str = "month",
         since: date | None = None,
         until: date | None = None,
+        by: Sequence[str] = (),
         **filters: object,
     ) -> MetricAnswer:
-        """One metric over time.
+        """One metric over time. What was told at the snapshot that is still the newest is not sent again.
+
+        Args:
+            grain: day, week or month.
+            by: Dimensions that make a series each.
+            filters: Further parameters of the route: `period`, `compare`, `as_of`, `coach_id`, a dimension's value…
 
         Raises:
             Refused: unknown metric or filter; the message lists what is allowed.
         """
-        found = self._json(
-            self._analytics, "GET", f"/api/analytics/metrics/{name}",
-            params=_present({"grain": grain, "from": since, "to": until} | filters),
+        told = {"grain": grain, "from": since, "to": until, "by": ",".join(by) or None} | filters
+        return self.answer(name, self._unless_known(f"/api/analytics/metrics/{name}", _present(told)))
+
+    def _unless_known(self, path: str, params: dict[str, str]) -> dict[str, Any]:
+        key = f"{path}?{sorted(params.items())}"
+        tag, body = self._known.get(key, ("", {}))
+        answer = self._send(
+            self._analytics, "GET", path, params=params, headers={"If-None-Match": tag} if tag else {}
         )  # fmt: skip
-        return self.answer(name, found)
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            self._known.move_to_end(key)
+            return body | {"freshness": json.loads(answer.headers["X-Plyo-Freshness"])}
+        found: dict[str, Any] = answer.json()
+        if tag := answer.headers.get("ETag", ""):
+            self._known[key] = (tag, found)
+            while len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        return found
 
     @staticmethod
     def answer(name: str, found: dict[str, Any]) -> MetricAnswer:
@@ -118,9 +146,11 @@ class Plyo:
             points = points.with_columns(
                 pl.col("at").cast(pl.String).str.slice(0, 10).str.to_date(), pl.col("value").cast(pl.Float64)
             )
+        compared = found.get("comparison", {"items": []})["items"]
         return MetricAnswer(
             name=name, label=found.get("label", name), definition=found["definition"], unit=found["unit"],
             relation=found["relation"], sql=found["sql"], freshness=_freshness(found["freshness"]), points=points,
+            comparison=pl.DataFrame(compared, infer_schema_length=None),
         )  # fmt: skip
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -190,7 +220,7 @@ class Plyo:
             answer = client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise Unreachable("Plyo does not answer right now. Nothing was lost; try again in a moment.") from error
-        if answer.is_success:
+        if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
             return answer
         is_problem = "json" in answer.headers.get("content-type", "")
         problem = answer.json() if is_problem else {}

@@ -1,11 +1,14 @@
-"""Valkey's configuration: the store in which all processes count requests. It keeps nothing that may not be lost."""
+"""Valkey's configuration: the store in which all processes count requests, and analytics keeps answers for minutes.
+
+It keeps nothing that may not be lost.
+"""
 
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
 LIMITS = {
-    "maxmemory": "48mb",
+    "maxmemory": "64mb",
     # Full, it forgets first what runs out first: a count that is lost is a request let through.
     "maxmemory-policy": "volatile-ttl",
     "save": '""',

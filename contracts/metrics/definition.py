@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts import dimensions
+from contracts.former import Former
 from contracts.relations import RELATIONS
 
 Unit = Literal["count", "money", "ratio", "number", "days", "months", "hours", "kg"]
@@ -27,6 +29,7 @@ class Metric:
         exclusions: What is left out, and why.
         owner: Who answers for it.
         grains: Periods it may be asked for.
+        former: What it meant before, oldest first. A changed `expression` or `where` leaves its old words here.
     """
 
     name: str
@@ -41,6 +44,12 @@ class Metric:
     exclusions: str = "None."
     owner: str = "finance"
     grains: tuple[Grain, ...] = ANY
+    former: tuple[Former, ...] = ()
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What it may be told apart by, by name."""
+        return dimensions.known_by(self.columns - {self.at})
 
     @property
     def columns(self) -> frozenset[str]:

@@ -78,8 +78,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.lake = lake
     # One door to the operational database: to add to the audit log, and to ask whether a token still holds.
     app.state.sessions = app.state.audit_sessions = session_factory(audit_engine) if audit_engine is not None else None
-    app.state.clock = Clock(lake, settings)
     app.state.manifest = Manifest(settings.dbt_manifest)
+    app.state.clock = Clock(lake, settings, app.state.manifest)
     source = keys or RemoteKeys(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]

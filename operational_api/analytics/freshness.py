@@ -1,29 +1,52 @@
 """How old the data behind a number is, and whether that is within what we promise.
 
 Marts are as fresh as the oldest change they have not read: with no change missed they are as of the newest heartbeat
-of the change stream, so a quiet night is fresh and a dead stream is not. Scores and models have a promise of their own.
+of the change stream, so a quiet night is fresh and a dead stream is not. A table of the product that the capture has
+set aside, or a connector that has stopped pulling, makes those marts late that are made of it, and no others: which
+those are tells dbt's manifest. Scores and models have a promise of their own.
 """
 
-from collections.abc import Collection
+import time as clock
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
 from typing import Any, Literal
 
+from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
+from operational_api.analytics import lake as lakes
 from operational_api.analytics.errors import NotBuilt
 from operational_api.analytics.lake import Lake, one
+from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.query import Query
 from operational_api.analytics.settings import AnalyticsSettings
 
 State = Literal["fresh", "late", "stale"]
 _ORDER: tuple[State, ...] = ("fresh", "late", "stale")
 _MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
+STREAM = "change stream"
 
 # A change missed: the first batch with changes after the marts' last one. None missed: the newest batch, be it empty.
 _STREAM = """
     select max(lsn)::bigint, max(committed_at), max(landed_at),
         min(committed_at) filter (changes > 0 and lsn > {lsn:d})
     from raw.main._cdc_watermarks
+"""
+# Since when a table of the product is not live: its changes wait, or are put aside.
+_STANDING = """
+    select note.raw_table, min(note.noted_at)
+    from raw.main._cdc_tables as note inner join (
+        select raw_table, arg_max(state, noted_at) as state, max(noted_at) filter (state = 'live') as live_at
+        from raw.main._cdc_tables group by raw_table
+    ) as last using (raw_table)
+    where last.state <> 'live' and (last.live_at is null or note.noted_at > last.live_at)
+    group by note.raw_table
+"""
+# Every pull leaves a row, also one that found nothing new.
+_PULLS = """
+    select connector, max(landed_at), min(landed_at) filter (rows > 0 and landed_at > {built_at})
+    from raw.main._ingestion_cursors group by connector
 """
 
 
@@ -38,6 +61,7 @@ class Freshness:
         age_seconds: Between `data_as_of` and the asking; None where it is not known.
         late_after_seconds: The promise.
         stale_after_seconds: When nobody should decide by it any more.
+        because: The source that is the oldest: `change stream`, a raw table, a connector, scores or models.
     """
 
     data_as_of: datetime | None
@@ -46,16 +70,34 @@ class Freshness:
     age_seconds: float | None
     late_after_seconds: float
     stale_after_seconds: float
+    because: str = STREAM
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"data_as_of": self.data_as_of.isoformat() if self.data_as_of else None}
 
 
-class Clock:
-    """Tells the freshness of relations at a snapshot. Reads two small tables; the answers are remembered briefly."""
+@dataclass(frozen=True, slots=True)
+class _Pulse:
+    """What `raw` says of its sources: the stream, tables that stand still, connectors."""
 
-    def __init__(self, lake: Lake, settings: AnalyticsSettings) -> None:
-        self._lake, self._settings = lake, settings
+    stream: tuple[int | None, datetime | None, datetime | None, datetime | None]
+    standing: dict[str, datetime]
+    pulls: dict[str, tuple[datetime, datetime | None]]
+
+
+class Clock:
+    """Tells the freshness of relations at a snapshot.
+
+    Args:
+        lake: Asked for small tables; what it says of `raw` is believed as long as the newest snapshot id.
+        settings: What is late.
+        manifest: Which sources a mart is made of; before dbt has written it, each is made of the stream.
+    """
+
+    def __init__(self, lake: Lake, settings: AnalyticsSettings, manifest: Manifest) -> None:
+        self._lake, self._settings, self._manifest = lake, settings, manifest
+        self._lock = Lock()
+        self._heard: tuple[object, float, _Pulse] | None = None
 
     def of(self, relations: Collection[str], *, snapshot_id: int, now: datetime, is_past: bool = False) -> Freshness:
         """The worst freshness among relations.
@@ -64,23 +106,28 @@ class Clock:
             relations: Names of marts.
             snapshot_id: What the answer was made from.
             now: The moment of asking; for a look into the past, that past moment.
-            is_past: Whether the snapshot was chosen by `as_of`: then what the stream holds today says nothing.
+            is_past: Whether the snapshot was chosen by `as_of`: then what the sources hold today says nothing.
         """
-        each = [self._of_one(name, snapshot_id, now, is_past) for name in sorted({_kind(one) for one in relations})]
-        return max(each, key=lambda found: (_ORDER.index(found.state), found.age_seconds or 0))
+        return _worst(
+            found for name in sorted(set(relations)) for found in self._of_one(name, snapshot_id, now, is_past)
+        )
 
     def is_built(self) -> bool:
         """Whether the marts have been built at least once."""
         return self._build(self._lake.snapshot_id()) is not None
 
     def overview(self, *, now: datetime) -> dict[str, Any]:
-        """Freshness of everything: overall, the stream, the build, and each relation."""
+        """Freshness of everything: overall, the stream, the build, each source, relation and metric."""
         snapshot_id = self._lake.snapshot_id()
         build = self._build(snapshot_id)
-        lsn, committed_at, landed_at, missed_at = self._stream(build["lsn"] if build else 0)
-        kinds = {kind: self._of_one(kind, snapshot_id, now, False) for kind in ("marts", _MODELS, _SCORES)}
-        worst = self.of(("core.fct_builds", _SCORES), snapshot_id=snapshot_id, now=now)
-        return worst.to_json() | {
+        pulse = self._pulse(build)
+        lsn, committed_at, landed_at, missed_at = pulse.stream
+        told = {name: list(self._of_one(name, snapshot_id, now, False)) for name in RELATIONS}
+        marts = [found for name in ("core.fct_builds", _SCORES) for found in told[name]]
+        sources: dict[str, Freshness] = {}
+        for found in (each for of_one in told.values() for each in of_one):
+            sources.setdefault(found.because, found)
+        return _worst(iter(marts)).to_json() | {
             "stream": {
                 "lsn": lsn, "committed_at": _told(committed_at), "landed_at": _told(landed_at),
                 "silent_seconds": _age(landed_at, now),
@@ -91,27 +138,53 @@ class Clock:
                 "lsn": build["lsn"] if build else None,
                 "oldest_missed_change_at": _told(missed_at),
             },
-            "relations": [
-                {"relation": name} | kinds[_kind(name)].to_json() for name in RELATIONS
+            "sources": [
+                {"source": name} | found.to_json() | {
+                    "metrics": [
+                        metric.name for metric in METRICS.values()
+                        if any(each.because == name for each in told[metric.relation])
+                    ]
+                }
+                for name, found in sorted(sources.items())
             ],
+            "relations": [{"relation": name} | _worst(iter(told[name])).to_json() for name in RELATIONS],
+            "metrics": {metric.name: _worst(iter(told[metric.relation])).state for metric in METRICS.values()},
         }  # fmt: skip
 
-    def _of_one(self, kind: str, snapshot_id: int, now: datetime, is_past: bool) -> Freshness:
+    def _of_one(self, name: str, snapshot_id: int, now: datetime, is_past: bool) -> Iterator[Freshness]:
+        """One for each source that the relation has, or at least one."""
         settings = self._settings
-        if kind == _SCORES:
+        if name == _SCORES:
             as_of = self._newest("select max(as_of) as newest from @ml.churn_scores", snapshot_id)
             begun = datetime.combine(as_of, time(), UTC) if isinstance(as_of, date) else None
-            return _judged(begun, snapshot_id, now, settings.scores_late_seconds, settings.scores_stale_seconds)
-        if kind == _MODELS:
+            yield _judged(begun, snapshot_id, now, settings.scores_late_seconds, settings.scores_stale_seconds, name)
+            return
+        if name == _MODELS:
             trained = self._newest("select max(trained_at) as newest from @ml.churn_models", snapshot_id)
             at = trained if isinstance(trained, datetime) else None
-            return _judged(at, snapshot_id, now, settings.models_late_seconds, settings.models_stale_seconds)
+            yield _judged(at, snapshot_id, now, settings.models_late_seconds, settings.models_stale_seconds, name)
+            return
+        late, stale = settings.marts_late_seconds, settings.marts_stale_seconds
         build = self._build(snapshot_id)
         data_as_of: datetime | None = build["data_as_of"] if build else None
-        if build and not is_past:
-            _, committed_at, _, missed_at = self._stream(build["lsn"])
-            data_as_of = missed_at or max(filter(None, (committed_at, data_as_of)), default=None)
-        return _judged(data_as_of, snapshot_id, now, settings.marts_late_seconds, settings.marts_stale_seconds)
+        if build is None or is_past:
+            yield _judged(data_as_of, snapshot_id, now, late, stale, STREAM)
+            return
+        pulse = self._pulse(build)
+        tables = self._manifest.raw_tables(name)
+        connectors = {table.partition("__")[0] for table in tables} & pulse.pulls.keys()
+        if not tables or any(table.partition("__")[0] not in connectors for table in tables):
+            _, committed_at, _, missed_at = pulse.stream
+            heard = missed_at or max(filter(None, (committed_at, data_as_of)), default=None)
+            yield _judged(heard, snapshot_id, now, late, stale, STREAM)
+        for table in sorted(tables & pulse.standing.keys()):
+            yield _judged(pulse.standing[table], snapshot_id, now, late, stale, table)
+        for connector in sorted(connectors):
+            pulled_at, waiting_since = pulse.pulls[connector]
+            yield _judged(
+                waiting_since or pulled_at, snapshot_id, now, settings.connectors_late_seconds,
+                settings.connectors_stale_seconds, connector,
+            )  # fmt: skip
 
     def _build(self, snapshot_id: int) -> dict[str, Any] | None:
         try:
@@ -127,19 +200,31 @@ class Clock:
         found = one(self._lake.ask(Query(text), snapshot_id=snapshot_id).table)
         return found["newest"] if found else None
 
-    def _stream(self, lsn: int | None) -> tuple[int | None, datetime | None, datetime | None, datetime | None]:
-        rows = self._lake.raw(_STREAM.format(lsn=lsn or 0))
-        return rows[0] if rows else (None, None, None, None)
+    def _pulse(self, build: dict[str, Any] | None) -> _Pulse:
+        lsn = (build["lsn"] if build else None) or 0
+        built_at = (build["built_at"] if build else None) or datetime(1970, 1, 1, tzinfo=UTC)
+        key, began = (lsn, built_at), clock.monotonic()
+        with self._lock:
+            if self._heard and self._heard[0] == key and began - self._heard[1] <= lakes.SNAPSHOT_SECONDS:
+                return self._heard[2]
+            streams = self._lake.raw(_STREAM.format(lsn=lsn))
+            pulls = self._lake.raw(_PULLS.format(built_at=f"timestamptz '{built_at.isoformat()}'"))
+            pulse = _Pulse(
+                streams[0] if streams else (None, None, None, None),
+                dict(self._lake.raw(_STANDING)), {name: (last, waiting) for name, last, waiting in pulls},
+            )  # fmt: skip
+            self._heard = (key, began, pulse)
+            return pulse
 
 
-def _kind(relation: str) -> str:
-    return relation if relation in (_MODELS, _SCORES) else "marts"
+def _worst(found: Iterator[Freshness]) -> Freshness:
+    return max(found, key=lambda one: (_ORDER.index(one.state), one.age_seconds or 0))
 
 
-def _judged(at: datetime | None, snapshot_id: int, now: datetime, late: float, stale: float) -> Freshness:
+def _judged(at: datetime | None, snapshot_id: int, now: datetime, late: float, stale: float, because: str) -> Freshness:
     age = _age(at, now)
     state: State = "stale" if age is None or age > stale else "late" if age > late else "fresh"
-    return Freshness(at, snapshot_id, state, age, late, stale)
+    return Freshness(at, snapshot_id, state, age, late, stale, because)
 
 
 def _age(at: datetime | None, now: datetime) -> float | None:

@@ -6,15 +6,13 @@ Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`sc
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from queue import Empty, LifoQueue
 from threading import Lock, Timer
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,57 +21,26 @@ from contracts import warehouse
 from contracts.relations import RELATIONS
 from contracts.telemetry import get_logger
 from contracts.warehouse import LakeMissing
-from operational_api.analytics.errors import Busy, LakeDown, NotBuilt, NotThatLongAgo, TooManyRows, TooSlow
-from operational_api.analytics.query import Query
+from operational_api.analytics import asking
+from operational_api.analytics.errors import (
+    Abandoned,
+    Busy,
+    LakeDown,
+    NotBuilt,
+    NotThatLongAgo,
+    TooManyRows,
+    TooMuchMemory,
+    TooSlow,
+)
+from operational_api.analytics.query import At, Query
+from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
 
 log = get_logger(__name__)
-T = TypeVar("T")
 SNAPSHOT_SECONDS = 0.25
 """How long the newest snapshot id is believed before the catalog is asked again."""
-
-
-class Remembered(Generic[T]):
-    """Values by key up to a total weight, least recently used out first; equal questions at once are made once."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._weight = limit, 0
-        self._kept: OrderedDict[Any, tuple[T, int]] = OrderedDict()
-        self._making: dict[Any, Future[T]] = {}
-        self._lock = Lock()
-
-    def get(self, key: object, make: Callable[[], T], weigh: Callable[[T], int] = lambda _: 1) -> T:
-        """The value of `key`, made by `make` when it is not there; what `make` raises is not remembered."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
-            waited_for = self._making.get(key)
-            if waited_for is None:
-                mine = self._making[key] = Future()
-        if waited_for is not None:
-            return waited_for.result()
-        try:
-            value = make()
-        except BaseException as error:
-            mine.set_exception(error)
-            with self._lock:
-                del self._making[key]
-            raise
-        with self._lock:
-            del self._making[key]
-            self._keep(key, value, weigh(value))
-        mine.set_result(value)
-        return value
-
-    def _keep(self, key: object, value: T, weight: int) -> None:
-        if weight > self._limit // 4:
-            return
-        self._kept[key] = (value, weight)
-        self._weight += weight
-        while self._weight > self._limit:
-            _, (_, gone) = self._kept.popitem(last=False)
-            self._weight -= gone
+_BATCH_ROWS = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -92,12 +59,15 @@ class Lake:
         self._settings = settings
         self._lock = Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._cursors: LifoQueue[duckdb.DuckDBPyConnection | None] = LifoQueue()
-        for _ in range(settings.analytics_cursors):
-            self._cursors.put(None)
+        self._cursors = _Cursors(settings.analytics_cursors)
+        self._files = _Cursors(settings.analytics_file_cursors)
         self._newest: tuple[float, int] = (-1e9, -1)
-        self._answers: Remembered[pa.Table] = Remembered(settings.analytics_cache_mib * 2**20)
-        self._moments: Remembered[int] = Remembered(512)
+        self._looking = Lock()
+        half = settings.analytics_cache_mib * 2**19
+        self._answers: Remembered[pa.Table] = Remembered(half)
+        self._few: Remembered[pa.Table | None] = Remembered(half)
+        self._shared = Shared(settings.redis_url.get_secret_value(), making_seconds=settings.analytics_query_seconds)
+        self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
 
     def close(self) -> None:
@@ -107,18 +77,26 @@ class Lake:
             self._connection = None
 
     def snapshot_id(self) -> int:
-        """Id of the newest snapshot of the marts.
+        """Id of the newest snapshot of the marts. One thread looks it up; meanwhile the others believe the last one.
 
         Raises:
             NotBuilt: there is no lake yet.
             LakeDown: the catalog does not answer.
         """
         asked_at, known = self._newest
-        if time.monotonic() - asked_at > SNAPSHOT_SECONDS:
-            with self._cursor() as cursor:
-                known = warehouse.snapshot_id(cursor, "marts")
-            self._newest = (time.monotonic(), known)
-        return known
+        if time.monotonic() - asked_at <= SNAPSHOT_SECONDS:
+            return known
+        is_recent = time.monotonic() - asked_at <= 2 * SNAPSHOT_SECONDS
+        if not self._looking.acquire(blocking=not is_recent):
+            return known
+        try:
+            if self._newest[0] == asked_at:
+                began = time.monotonic()
+                with self._cursor() as cursor:
+                    self._newest = (began, warehouse.snapshot_id(cursor, "marts"))
+            return self._newest[1]
+        finally:
+            self._looking.release()
 
     def snapshot_at(self, moment: datetime) -> int:
         """Id of the snapshot that was the newest at `moment` (with a time zone).
@@ -126,7 +104,7 @@ class Lake:
         Raises:
             NotThatLongAgo: the oldest snapshot still kept is younger.
         """
-        self.snapshot_id()
+        newest = self.snapshot_id()
 
         def find() -> int:
             with self._cursor() as cursor:
@@ -140,33 +118,124 @@ class Lake:
                 raise NotThatLongAgo(oldest=oldest.isoformat() if oldest else None)
             return int(found)
 
-        return self._moments.get(moment, find)
+        # With the newest in its key: what a snapshot that has been expired since said, is not told any more.
+        return int(self._snapshots.get((moment, newest), find))
+
+    def made_at(self, snapshot_id: int) -> datetime:
+        """When a snapshot was made, in UTC.
+
+        Raises:
+            NotThatLongAgo: it is not kept any more, or was never there.
+        """
+
+        def find() -> datetime:
+            with self._cursor() as cursor:
+                row = cursor.execute(
+                    "select snapshot_time from marts.snapshots() where snapshot_id = ?", [snapshot_id]
+                ).fetchone()
+            if row is None:
+                raise NotThatLongAgo(f"The lake has no snapshot {snapshot_id}.")
+            made: datetime = row[0]
+            return made.astimezone(UTC)
+
+        found: datetime = self._snapshots.get(snapshot_id, find)
+        return found
 
     def ask(self, query: Query, *, snapshot_id: int | None = None) -> Answer:
         """Run a query at a snapshot (default: the newest), or remember its answer.
 
         Raises:
             NotBuilt: a mart it reads does not exist at that snapshot.
-            TooManyRows, TooSlow, Busy, LakeDown: as they say.
+            TooManyRows, TooSlow, TooMuchMemory, Busy, LakeDown, Abandoned: as they say.
         """
-        at = self.snapshot_id() if snapshot_id is None else snapshot_id
-        missing = self._missing_at(at) & set(query.relations)
-        text = query.to_run(at, missing=missing)
+        text, sql, at = self._bound(query, snapshot_id)
 
         def run() -> pa.Table:
             with self._cursor() as cursor:
                 limit = self._settings.analytics_max_rows
                 table = cursor.execute(f"select * from ({text}) limit {limit + 1}", query.parameters).to_arrow_table()
             if table.num_rows > limit:
-                raise TooManyRows(limit=limit)
+                raise TooManyRows(limit)
             return table
 
-        if query.depends_on_the_clock:
-            table = run()
-        else:
-            key = (text, tuple(sorted(query.parameters.items())))
-            table = self._answers.get(key, run, lambda made: int(made.nbytes) + 1024)
-        return Answer(table, at, query.to_read(at, missing=missing))
+        # Sorted, and with the row policy in it: who may not see the same rows does not have the same key.
+        key = (text, tuple(sorted(query.parameters.items())))
+        make = (lambda: self._shared.get(repr(key), run)) if query.is_shared else run
+        table = self._answers.get(key, make, lambda made: int(made.nbytes) + 1024)
+        return Answer(table, at, sql)
+
+    def sql_of(self, query: Query, *, snapshot_id: int) -> str:
+        """The SQL that gives a query's answer to anybody."""
+        return self._bound(query, snapshot_id)[1]
+
+    def batches(self, query: Query, *, snapshot_id: int | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows: remembered where they are few, streamed where they are many. At least one batch, maybe empty.
+
+        Raises:
+            As `stream`.
+        """
+        text, _, _ = self._bound(query, snapshot_id)
+        few = self._settings.analytics_kept_rows
+
+        def run() -> pa.Table | None:
+            with self._cursor() as cursor:
+                table = cursor.execute(f"select * from ({text}) limit {few + 1}", query.parameters).to_arrow_table()
+            return table if table.num_rows <= few else None
+
+        table = self._few.get(
+            (text, tuple(sorted(query.parameters.items()))), run, lambda made: (made.nbytes if made else 0) + 1024
+        )  # fmt: skip
+        if table is None:
+            return self.stream(query, snapshot_id=snapshot_id)
+        return iter(table.to_batches(_BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)])
+
+    def stream(self, query: Query, *, snapshot_id: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Batches of a query's rows, one after the other; not remembered, and never all in memory.
+
+        The cursor is held until the last batch, or until the client's asking ends. The first batch is read before
+        this returns, so a refusal comes before anything is told.
+        Where there are no rows one empty batch tells the columns.
+
+        Raises:
+            As `ask`; also between batches. The budgets are those of files.
+        """
+        text, _, _ = self._bound(query, snapshot_id)
+        settings, held = self._settings, ExitStack()
+        try:
+            cursor = held.enter_context(self._cursor(self._files, settings.analytics_file_seconds))
+            reader = cursor.execute(text, query.parameters).to_arrow_reader(_BATCH_ROWS)
+            first = _following(reader) or pa.RecordBatch.from_pylist([], schema=reader.schema)
+        except BaseException as error:
+            held.__exit__(type(error), error, error.__traceback__)  # raises it again, in our words
+            raise
+        asking.current().at_end(held.close)
+
+        def rest() -> Iterator[pa.RecordBatch]:
+            told, batch = 0, first
+            try:
+                while True:
+                    told += batch.num_rows
+                    if told > settings.analytics_file_max_rows:
+                        raise TooManyRows(settings.analytics_file_max_rows)
+                    yield batch
+                    following = _following(reader)
+                    if following is None:
+                        break
+                    batch = following
+            except GeneratorExit:
+                held.close()
+                raise
+            except BaseException as error:
+                held.__exit__(type(error), error, error.__traceback__)
+                raise
+            held.close()
+
+        return rest()
+
+    def key_of(self, query: Query, *, snapshot_id: int | None = None) -> str:
+        """All that an answer depends on, as one text: equal keys are equal answers."""
+        text, _, _ = self._bound(query, snapshot_id)
+        return repr((text, tuple(sorted(query.parameters.items()))))
 
     def raw(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a statement of our own over `raw`, at its newest snapshot; empty where its table is not there yet."""
@@ -175,6 +244,16 @@ class Lake:
                 return cursor.execute(statement).fetchall()
         except NotBuilt:
             return []
+
+    def _bound(self, query: Query, snapshot_id: int | None) -> tuple[str, str, int]:
+        version = self.snapshot_id() if snapshot_id is None else snapshot_id
+        missing = self._missing_at(version) & set(query.relations)
+        is_timed = query.depends_on_the_clock
+        at = At(
+            version, self.made_at(version) if is_timed else _EPOCH, -1 if query.then is None else query.then,
+            self.made_at(query.then) if is_timed and query.then is not None else _EPOCH,
+        )  # fmt: skip
+        return query.to_run(at, missing=missing), query.to_read(at, missing=missing), version
 
     def _missing_at(self, snapshot_id: int) -> frozenset[str]:
         # Scores come after the marts of the first pipeline: until then they are empty, not an error.
@@ -202,27 +281,25 @@ class Lake:
             self._connection = None  # cursors still at work keep theirs until they end
 
     @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of one's own for a moment, with DuckDB's errors told in our words."""
-        try:
-            cursor = self._cursors.get(timeout=self._settings.analytics_query_seconds)
-        except Empty:
-            raise Busy from None
+    def _cursor(
+        self, pool: "_Cursors | None" = None, seconds: float | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of one's own for a while, within the budget, with DuckDB's errors told in our words."""
+        pool = pool or self._cursors
+        seconds = self._settings.analytics_query_seconds if seconds is None else seconds
+        me = asking.current()
+        cursor = pool.take(self._settings.analytics_query_seconds)
         try:
             if cursor is None:
                 cursor = self._open().cursor()
-            timer = Timer(self._settings.analytics_query_seconds, cursor.interrupt)
-            timer.start()
-            try:
+            with me.stopping(cursor.interrupt), _stopped_after(seconds, cursor.interrupt):
                 yield cursor
-            finally:
-                timer.cancel()
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
         except duckdb.InterruptException as error:
-            raise TooSlow from error
+            raise (Abandoned() if me.is_over else TooSlow(seconds)) from error
         except duckdb.OutOfMemoryException as error:
-            raise TooSlow("This question needs more memory than it may have. Narrow it.") from error
+            raise TooMuchMemory(self._settings.lake_memory_limit) from error
         except (
             duckdb.IOException,
             duckdb.ConnectionException,
@@ -234,7 +311,63 @@ class Lake:
             log.error("lake_unavailable", error=str(error).splitlines()[0])
             raise LakeDown from error
         finally:
-            self._cursors.put(cursor)
+            pool.put(cursor)
+
+
+def _following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    """The next batch. What stops DuckDB while it is read from comes as an OSError with DuckDB's words."""
+    try:
+        return next(reader, None)
+    except OSError as error:
+        if "INTERRUPT" in str(error):
+            raise duckdb.InterruptException(str(error)) from error
+        if "Out of Memory" in str(error):
+            raise duckdb.OutOfMemoryException(str(error)) from error
+        raise
+
+
+@contextmanager
+def _stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
+    """Stop what the block does when it takes longer; never what comes after it."""
+    is_running, lock = True, Lock()
+
+    def expire() -> None:
+        with lock:
+            if is_running:
+                stop()
+
+    timer = Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            is_running = False
+        timer.cancel()
+
+
+class _Cursors:
+    """So many at once. One that is not there yet is None."""
+
+    def __init__(self, count: int) -> None:
+        self._free: LifoQueue[duckdb.DuckDBPyConnection | None] = LifoQueue()
+        for _ in range(count):
+            self._free.put(None)
+
+    def take(self, seconds: float) -> duckdb.DuckDBPyConnection | None:
+        """A cursor, waited for.
+
+        Raises:
+            Busy: none was free in time.
+        """
+        try:
+            return self._free.get(timeout=seconds)
+        except Empty:
+            raise Busy from None
+
+    def put(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
+        self._free.put(cursor)
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -1,25 +1,29 @@
-"""Metrics over time, compiled from `contracts.metrics`, and how what was told has changed since.
+"""Metrics over time and in all, compiled from `contracts.metrics`, compared with another period.
 
 No formula is written here: a metric's meaning comes from its definition alone.
 """
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, get_args
 from uuid import UUID
 
+from contracts import metric_sql
 from contracts.metrics import METRICS, Grain, Metric
 from contracts.relations import RELATIONS
-from operational_api.analytics import scope, withheld
+from operational_api.analytics import dimensions, periods, scope, withheld
 from operational_api.analytics.errors import AcrossCurrencies, NotAllowed, UnknownMetric
 from operational_api.analytics.lake import Answer, Lake, rows
-from operational_api.analytics.query import Query, Value
+from operational_api.analytics.periods import Period
+from operational_api.analytics.query import Query, Value, literal
 from operational_api.core.policy import Resource, require
 from operational_api.core.principal import Principal
 
 GRAINS: tuple[str, ...] = get_args(Grain)
 FILTERS = ("coach_id", "customer_id", "location_id")
 ALL_CURRENCIES = "all"
+MOST_DIMENSIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Asked:
         until: Last date, inclusive.
         currency: ISO code for one, `all` to count across them (never for money), None for a series each.
         filters: Column to id.
+        by: Dimensions that make a series each.
+        only: Dimension to the values that count.
     """
 
     grain: str | None = None
@@ -39,6 +45,8 @@ class Asked:
     until: date | None = None
     currency: str | None = None
     filters: tuple[tuple[str, UUID], ...] = ()
+    by: tuple[str, ...] = ()
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def metric(name: str) -> Metric:
@@ -53,6 +61,16 @@ def metric(name: str) -> Metric:
         raise UnknownMetric(f"There is no metric `{name[:60]}`.", allowed=sorted(METRICS)) from None
 
 
+def as_known(metric: Metric, moment: datetime | None) -> Metric:
+    """The metric as it was defined at a moment: what was told then was told by the words of then."""
+    if moment is None:
+        return metric
+    for former in metric.former:
+        if moment < datetime.fromisoformat(former.until).astimezone(UTC):
+            return replace(metric, expression=former.expression, where=former.where)
+    return metric
+
+
 def described(metric: Metric) -> dict[str, Any]:
     """A metric's entry in the dictionary."""
     return {
@@ -60,20 +78,95 @@ def described(metric: Metric) -> dict[str, Any]:
         "kind": metric.kind, "grain": metric.grains[0], "grains": list(metric.grains), "exclusions": metric.exclusions,
         "owner": metric.owner, "relation": metric.relation, "relation_grain": RELATIONS[metric.relation].grain,
         "expression": metric.expression, "where": metric.where, "at": metric.at,
-        "filters": [name for name in FILTERS if name in metric.columns],
+        "filters": [name for name in FILTERS if name in metric.columns], "dimensions": list(metric.dimensions),
         "is_by_currency": metric.has_currency,
+        "former": [{"until": one.until, "expression": one.expression, "where": one.where, "reason": one.reason}
+                   for one in metric.former],
     }  # fmt: skip
 
 
 def series(lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, snapshot_id: int | None = None) -> Answer:
-    """The metric's points, oldest first: at (date a period begins on), currency where it has one, value.
+    """The metric's points, oldest first: at (date a period begins on), currency where it has one, dimensions, value.
 
     Raises:
-        NotAllowed: the metric has no such grain or filter.
+        NotAllowed: the metric has no such grain, filter or dimension.
         AcrossCurrencies: money was asked for across currencies.
         WholeBusiness: the principal may not see it.
     """
     return lake.ask(compile_series(principal, metric, asked), snapshot_id=snapshot_id)
+
+
+def total(
+    lake: Lake, principal: Principal, metric: Metric, asked: Asked, period: Period, *, snapshot_id: int | None = None
+) -> Answer:
+    """One number for a whole period, for each series: a ratio over all its rows, a stock as of its last day.
+
+    Raises:
+        As `series`.
+    """
+    query = compile_series(principal, metric, within(asked, period), is_total=True)
+    return lake.ask(query, snapshot_id=snapshot_id)
+
+
+def period_of(metric: Metric, period: Period) -> Period:
+    """The period as the metric can tell it: one known by month begins with a month."""
+    return periods.widened(period, metric.grains[0])
+
+
+def within(asked: Asked, period: Period) -> Asked:
+    """The same question about the days of a period."""
+    return replace(asked, since=period.since, until=period.until)
+
+
+def changes(told: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each series' number beside another period's.
+
+    Returns:
+        The series' columns; value, compared, change (absolute) and relative_change (of |compared|; None where that is
+        0 or missing). A series that only one of the periods has is told with None for the other.
+    """
+
+    def keyed(items: list[dict[str, Any]]) -> dict[tuple[object, ...], dict[str, Any]]:
+        return {tuple(value for name, value in one.items() if name not in ("at", "value")): one for one in items}
+
+    now, then = keyed(told), keyed(before)
+    found = []
+    for key in dict.fromkeys((*now, *then)):
+        one = now.get(key) or then[key]
+        value, compared = (each.get(key, {}).get("value") for each in (now, then))
+        change = None if value is None or compared is None else value - compared
+        names = {name: one[name] for name in one if name not in ("at", "value")}
+        found.append(
+            names | {
+                "value": value, "compared": compared, "change": change,
+                "relative_change": change / abs(compared) if change is not None and compared else None,
+            }
+        )  # fmt: skip
+    return found
+
+
+def compared(
+    lake: Lake, principal: Principal, metric: Metric, asked: Asked, period: Period | None,
+    comparison: str | None, *, snapshot_id: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The number of a whole period, and what it is compared with.
+
+    Raises:
+        As `series`; NotAllowed: there is no such comparison, or no period that it could be made with.
+    """
+    if period is None:
+        raise NotAllowed("A comparison needs a period.", allowed=["period", "from, to"])
+    answer = total(lake, principal, metric, asked, period, snapshot_id=snapshot_id)
+    told = rows(answer.table)
+    found: dict[str, Any] = {"total": {"from": period.since, "to": period.until, "items": told, "sql": answer.sql}}
+    if comparison is not None:
+        other = period_of(metric, periods.compared(period, comparison))
+        before = total(lake, principal, metric, asked, other, snapshot_id=snapshot_id)
+        found["comparison"] = {
+            "name": comparison, "from": other.since, "to": other.until, "sql": before.sql,
+            "items": changes(told, rows(before.table)),
+        }  # fmt: skip
+    return found
 
 
 def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: withheld.Shown) -> None:
@@ -91,103 +184,76 @@ def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: wit
             require(principal, "analytics.read_client", client)
 
 
-def compile_series(principal: Principal, metric: Metric, asked: Asked) -> Query:
-    """The query of `series`."""
-    grain = _grain(metric, asked.grain)
-    conditions, parameters = _conditions(principal, metric, asked)
-    period = f"cast(date_trunc('{grain}', {metric.at}) as date)"
-    source = f"@{metric.relation}"
-    where = f"\nwhere {' and '.join(conditions)}"
-    if metric.kind == "stock" and grain != "day":
-        newest = f"qualify {metric.at} = max({metric.at}) over (partition by {period})"
-        source = f"(\n    select *\n    from {source}\n    {where.strip()}\n    {newest}\n)"
-        where = ""
-    by_currency = "currency, " if _is_by_currency(metric, asked) else ""
-    text = (
-        f'select {period} as "at", {by_currency}{_typed(metric)} as "value"\n'
-        f"from {source}{where}\ngroup by all\norder by all"
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Pieces of a metric's query: where its rows come from, which count, and what they are told apart by."""
+
+    source: str
+    conditions: list[str]
+    parameters: Mapping[str, Value]
+    by: list[str]
+    period: str
+    is_shared: bool
+
+
+def compile_series(principal: Principal, metric: Metric, asked: Asked, *, is_total: bool = False) -> Query:
+    """The query of `series`, or of `total` where `asked` has both ends."""
+    pieces = compiled(principal, metric, asked, is_total=is_total)
+    text = metric_sql.series(
+        metric, source=pieces.source, period=pieces.period, conditions=pieces.conditions, by=pieces.by
     )
-    return Query(text, parameters)
+    return Query(text, pieces.parameters, is_shared=pieces.is_shared)
 
 
-def restatements(
-    lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, then: int, now: int
-) -> list[dict[str, Any]]:
-    """Points that say something else now than at an older snapshot, with how many rows behind them are the cause.
-
-    Periods that began after the older snapshot's last one are no restatement: nothing had been told about them.
-
-    Returns:
-        at, currency (null without), then, now, rows_added, rows_removed, rows_changed; oldest first.
-    """
-    series = compile_series(principal, metric, asked)
-    key = ", ".join(RELATIONS[metric.relation].key)
-    currency = "currency" if _is_by_currency(metric, asked) else "cast(null as varchar)"
-    rows_behind = _rows_behind(principal, metric, asked, currency)
-    at = 'coalesce(told."at", known."at")'
-    text = f"""
-with told as (select "at", {currency} as currency, "value" from ({_then(series.text)})),
-known as (select "at", {currency} as currency, "value" from ({series.text})),
-paired as (
-    select old.point as old_point, new.point as new_point, old.contents as old_contents, new.contents as new_contents
-    from ({_then(rows_behind)}) as old full join ({rows_behind}) as new using ({key})
-),
-causes as (
-    select new_point as point, 1 as added, 0 as removed, 0 as changed from paired
-    where new_point is not null and new_point is distinct from old_point
-    union all
-    select old_point, 0, 1, 0 from paired where old_point is not null and new_point is distinct from old_point
-    union all
-    select new_point, 0, 0, 1 from paired where new_point = old_point and new_contents <> old_contents
-)
-select
-    {at} as "at", coalesce(told.currency, known.currency) as currency,
-    told."value" as "then", known."value" as "now",
-    coalesce(sum(added), 0)::bigint as rows_added, coalesce(sum(removed), 0)::bigint as rows_removed,
-    coalesce(sum(changed), 0)::bigint as rows_changed
-from told full join known on told."at" = known."at" and told.currency is not distinct from known.currency
-left join causes on causes.point = {_point(at, "coalesce(told.currency, known.currency)")}
-where told."value" is distinct from known."value" and {at} <= (select max("at") from told)
-group by all
-order by all"""
-    return rows(lake.ask(Query(text, series.parameters, then=then), snapshot_id=now).table)
-
-
-def _rows_behind(principal: Principal, metric: Metric, asked: Asked, currency: str) -> str:
-    """Key, point and a hash of everything else, of each row the metric counts."""
-    relation = RELATIONS[metric.relation]
-    conditions, _ = _conditions(principal, metric, asked)
-    period = f"cast(date_trunc('{_grain(metric, asked.grain)}', {metric.at}) as date)"
-    contents = ", ".join(column for column in relation.columns if column not in relation.key)
-    return (
-        f"select {', '.join(relation.key)}, {_point(period, currency)} as point, hash({contents}) as contents "
-        f"from @{metric.relation} where {' and '.join(conditions)}"
-    )
-
-
-def _point(at: str, currency: str) -> str:
-    return f"concat({at}, ' ', {currency})"
-
-
-def _then(text: str) -> str:
-    return text.replace("@", "@then:")
-
-
-def _is_by_currency(metric: Metric, asked: Asked) -> bool:
-    return metric.has_currency and asked.currency != ALL_CURRENCIES
-
-
-def _grain(metric: Metric, asked: str | None) -> str:
-    if asked is None:
-        return metric.grains[0]
-    if asked not in metric.grains:
-        raise NotAllowed(f"`{metric.name}` is not known by {asked[:20]}.", allowed=list(metric.grains))
-    return asked
-
-
-def _conditions(principal: Principal, metric: Metric, asked: Asked) -> tuple[list[str], dict[str, Value]]:
+def compiled(principal: Principal, metric: Metric, asked: Asked, *, is_total: bool = False) -> Compiled:
+    """The pieces of `compile_series`, with the row policy among the conditions."""
     allowed = scope.of(principal, metric.columns, schema=metric.relation.split(".")[0])
-    conditions = [f"({metric.where})"] if metric.where else []
+    if len(set(asked.by)) > MOST_DIMENSIONS:
+        raise NotAllowed(f"At most {MOST_DIMENSIONS} dimensions at once.", allowed=list(metric.dimensions))
+    source = dimensions.source_of(metric, [*asked.by, *(name for name, _ in asked.only)])
+    conditions, parameters = _conditions(metric, asked)
+    for name, values in asked.only:
+        marks = []
+        for number, value in enumerate(values):
+            _check(name, value)
+            parameters[f"{name}_{number}"] = value
+            marks.append(f"cast(${name}_{number} as {dimensions.type_of(name)})")
+        conditions.append(f"{source.columns[name]} in ({', '.join(marks)})")
+    if allowed.condition:
+        conditions.append(allowed.condition)
+    by = ["currency"] if metric.has_currency and asked.currency != ALL_CURRENCIES else []
+    by += [
+        source.columns[name] if source.columns[name] == name else f"{source.columns[name]} as {name}"
+        for name in dict.fromkeys(asked.by)
+        if name != "currency" or not by
+    ]
+    period = literal(asked.since) if is_total and asked.since else metric_sql.period_of(metric, _grain(metric, asked))
+    return Compiled(
+        source.text, conditions, parameters | allowed.parameters, by, period,
+        is_shared=not any(name == "customer_id" for name, _ in asked.filters) and principal.role != "customer",
+    )  # fmt: skip
+
+
+def _check(name: str, value: str) -> None:
+    """A value that no row can have is a mistake, not an answer without rows."""
+    try:
+        if dimensions.type_of(name) == "uuid":
+            UUID(value)
+        elif dimensions.type_of(name) == "date":
+            date.fromisoformat(value)
+    except ValueError:
+        raise NotAllowed(f"`{name}` is no {dimensions.type_of(name)}.", allowed=[dimensions.type_of(name)]) from None
+
+
+def _grain(metric: Metric, asked: Asked) -> str:
+    grain = asked.grain or metric.grains[0]
+    if grain not in metric.grains:
+        raise NotAllowed(f"`{metric.name}` is not known by {grain[:20]}.", allowed=list(metric.grains))
+    return f"'{grain}'"
+
+
+def _conditions(metric: Metric, asked: Asked) -> tuple[list[str], dict[str, Value]]:
+    conditions: list[str] = []
     parameters: dict[str, Value] = {}
     for column, value in asked.filters:
         if column not in metric.columns:
@@ -207,13 +273,4 @@ def _conditions(principal: Principal, metric: Metric, asked: Asked) -> tuple[lis
         if value_of is not None:
             conditions.append(f"{metric.at} {sign} ${name}")
             parameters[name] = value_of
-    conditions.append(f"{metric.at} is not null")
-    if allowed.condition:
-        conditions.append(allowed.condition)
-    return conditions, parameters | allowed.parameters
-
-
-def _typed(metric: Metric) -> str:
-    if metric.unit in ("money", "count"):
-        return f"cast(round({metric.expression}) as bigint)"
-    return f"cast({metric.expression} as double)"
+    return conditions, parameters

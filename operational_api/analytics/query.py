@@ -3,29 +3,50 @@
 Marts are written `@schema.table`; only relations of `contracts.relations` are accepted. To be run, the query is bound
 to one snapshot (and `@then:schema.table` to an older one) and its parameters travel apart from the text. To be read,
 values stand in the text, so that a person can paste it into any connection to the lake and get the very same numbers.
+
+`current_timestamp` and `current_date` mean the moment the snapshot was made: what was told at a snapshot is told at it
+for ever, also where a definition speaks of now.
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from contracts.relations import RELATIONS, relation
 
-Value = str | int | date | UUID
+Value = str | int | float | date | UUID
+"""A datetime is a date too; it needs a time zone."""
 _MART = re.compile(r"@(then:)?([a-z_]+\.[a-z_0-9]+)( as \w+)?")
-_PARAMETER = re.compile(r"\$([a-z_]+)")
-_TIME = re.compile(r"\bcurrent_(timestamp|date)\b|\bnow\(")
+_PARAMETER = re.compile(r"\$([a-z_0-9]+)")
+_TIME = re.compile(r"\b(then|current)_(timestamp|date)\b(?:\(\))?")
+
+
+@dataclass(frozen=True)
+class At:
+    """The snapshots that a query is bound to, and what the time was when they were made."""
+
+    snapshot_id: int
+    made_at: datetime
+    then_id: int = -1
+    then_made_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Query:
-    """SQL over `@marts` with `$parameters`."""
+    """SQL over `@marts` with `$parameters`.
+
+    Attributes:
+        then: Snapshot that `@then:` marts are of.
+        is_shared: Its answer tells of no single person, so it may lie in the store that all processes share.
+    """
 
     text: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     then: int | None = None
+    is_shared: bool = False
 
     @property
     def relations(self) -> tuple[str, ...]:
@@ -38,26 +59,33 @@ class Query:
 
     @property
     def depends_on_the_clock(self) -> bool:
-        """Whether the same snapshot may answer differently a moment later."""
+        """Whether it speaks of now, and has to be told when its snapshot was made."""
         return bool(_TIME.search(self.text))
 
-    def to_run(self, snapshot_id: int, *, missing: Collection[str] = ()) -> str:
+    def to_run(self, at: At, *, missing: Collection[str] = ()) -> str:
         """The text bound to a snapshot; marts in `missing` are empty tables of the promised shape."""
 
         def place(found: re.Match[str]) -> str:
-            name, at = found[2], self.then if found[1] else snapshot_id
+            name, version = found[2], at.then_id if found[1] else at.snapshot_id
             if name in missing:
                 return _empty(name) + (found[3] or "")
-            bound = f"{relation(name).path} at (version => {at:d})"
+            bound = f"{relation(name).path} at (version => {version:d})"
             return f"(from {bound}){found[3]}" if found[3] else bound  # DuckDB takes no alias after `at`
 
-        return _MART.sub(place, self.text)
+        def moment(found: re.Match[str]) -> str:
+            told = at.then_made_at if found[1] == "then" else at.made_at
+            return literal(told if found[2] == "timestamp" else told.astimezone(UTC).date())
 
-    def to_read(self, snapshot_id: int, *, missing: Collection[str] = ()) -> str:
+        return _TIME.sub(moment, _MART.sub(place, self.text))
+
+    def to_read(self, at: At, *, missing: Collection[str] = ()) -> str:
         """The same with values in place of parameters: runnable as it stands."""
-        return _PARAMETER.sub(
-            lambda found: literal(self.parameters[found[1]]), self.to_run(snapshot_id, missing=missing)
-        )
+        return _PARAMETER.sub(lambda found: literal(self.parameters[found[1]]), self.to_run(at, missing=missing))
+
+
+def of_then(text: str) -> str:
+    """The text of a query asked of the older snapshot (`Query.then`) instead."""
+    return _TIME.sub(lambda found: f"then_{found[2]}", text.replace("@", "@then:"))
 
 
 def literal(value: Value) -> str:
@@ -66,6 +94,14 @@ def literal(value: Value) -> str:
         raise TypeError(f"{type(value).__name__} is no value of a query")
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} is no value of a query")
+        return f"cast({value!r} as double)"
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise TypeError("a time without a zone is no value of a query")
+        return f"timestamptz '{value.isoformat()}'"
     if isinstance(value, date):
         return f"date '{value.isoformat()}'"
     if isinstance(value, UUID):

@@ -1,31 +1,32 @@
-"""HTTP to numbers and back: parameters in, JSON or Arrow out. What is allowed is decided in the modules it calls."""
+"""HTTP to numbers and back: parameters in; JSON, files or streams out. What is allowed is decided in what it calls."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from sqlalchemy.exc import OperationalError
+from fastapi.responses import StreamingResponse
 
 from contracts.metrics import METRICS
-from operational_api.analytics import datasets, metrics, scope, withheld
-from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
-from operational_api.analytics.freshness import Clock, Freshness
+from operational_api.analytics import asked as asking_for
+from operational_api.analytics import datasets, formats, metrics, restatements, scope, tags
+from operational_api.analytics.asked import ASKED, asked_of, known_at, moment_of, only, seen, seen_if_one, shown
+from operational_api.analytics.asking import while_connected
+from operational_api.analytics.catalogue import DATASETS, Dataset
+from operational_api.analytics.errors import WholeBusiness
+from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake, rows
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
-from operational_api.analytics.query import Query as LakeQuery
 from operational_api.analytics.query import Value
-from operational_api.compliance import public as compliance
-from operational_api.core import audit
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 
-ARROW = "application/vnd.apache.arrow.stream"
-router = APIRouter(prefix="/api/analytics", tags=["analytics"])
+router = APIRouter(prefix="/api/analytics", tags=["analytics"], dependencies=[Depends(while_connected)])
+PAGE_ROWS, LARGEST_PAGE = 1000, 10_000
 
 
 def _lake(request: Request) -> Lake:
@@ -42,93 +43,6 @@ CurrentLake = Annotated[Lake, Depends(_lake)]
 CurrentClock = Annotated[Clock, Depends(_clock)]
 
 
-def _moment(name: str, told: str | None) -> datetime | None:
-    """A moment out of a date (its end, UTC) or an instant with an offset."""
-    if told is None:
-        return None
-    try:
-        if len(told) == 10:
-            day = date.fromisoformat(told)
-            if day == datetime.now(UTC).date():
-                return datetime.now(UTC)
-            told = datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()
-        moment = datetime.fromisoformat(told.replace(" ", "+"))
-    except (ValueError, OverflowError):
-        moment = datetime.min  # noqa: DTZ901 - only to be refused below
-    if moment.tzinfo is None:
-        raise NotAllowed(f"`{name}` must be a date or an instant.", allowed=["2026-03-01", "2026-03-01T12:00:00+00:00"])
-    if moment > datetime.now(UTC):
-        raise NotThatLongAgo(f"`{name}` lies in the future.")
-    return moment
-
-
-def _only(request: Request, allowed: Iterable[str]) -> None:
-    """Refuse parameters nobody reads: a mistyped filter must not look like an answer."""
-    known = sorted(allowed)
-    if unknown := sorted(set(request.query_params) - set(known)):
-        raise NotAllowed(f"Unknown parameter: {', '.join(unknown)[:200]}.", allowed=known)
-
-
-def _asked(
-    grain: Annotated[str | None, Query(description="day, week or month")] = None,
-    since: Annotated[date | None, Query(alias="from", description="first day")] = None,
-    until: Annotated[date | None, Query(alias="to", description="last day")] = None,
-    currency: Annotated[str | None, Query(pattern="^([A-Z]{3}|all)$", description="ISO code, or `all`")] = None,
-    coach_id: UUID | None = None,
-    customer_id: UUID | None = None,
-    location_id: UUID | None = None,
-) -> Asked:
-    given = {"coach_id": coach_id, "customer_id": customer_id, "location_id": location_id}
-    return Asked(grain, since, until, currency, tuple((name, one) for name, one in given.items() if one is not None))
-
-
-_ASKED = ("grain", "from", "to", "currency", *metrics.FILTERS)
-
-
-def _seen(request: Request, principal: Principal, what: str, customer_ids: Collection[UUID]) -> None:
-    """Write down, before it is told, that data about people was read.
-
-    Raises:
-        AuditDown: it cannot be written down, so it is not told.
-    """
-    if not customer_ids:
-        return
-    sessions = request.app.state.audit_sessions
-    if sessions is None:
-        raise AuditDown
-    told = {"what": what}
-    try:
-        with sessions.begin() as session:
-            audit.record_read(session, principal, "analytics.read_client", "Client", customer_ids, details=told)
-    except OperationalError as error:
-        raise AuditDown from error
-
-
-def _shown(request: Request) -> withheld.Shown:
-    """Asks the operational database what customers let others see.
-
-    Raises:
-        AuditDown: it cannot be asked, so it is not told.
-    """
-
-    def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
-        sessions = request.app.state.audit_sessions
-        if sessions is None:
-            raise AuditDown
-        try:
-            with sessions() as session:
-                return compliance.shown_kinds(session, customer_ids)
-        except OperationalError as error:
-            raise AuditDown from error
-
-    return ask
-
-
-def _seen_if_one(request: Request, principal: Principal, asked: Asked, what: str) -> None:
-    """A metric narrowed to one customer is about a person."""
-    _seen(request, principal, what, [value for name, value in asked.filters if name == "customer_id"])
-
-
 @router.get("/metrics", dependencies=[Allowed("analytics.read_metrics")])
 def list_metrics(_: CurrentPrincipal) -> dict[str, Any]:
     """The metric dictionary: one definition a number, used by every surface."""
@@ -142,26 +56,50 @@ def get_metric(
     principal: CurrentPrincipal,
     lake: CurrentLake,
     clock: CurrentClock,
-    asked: Annotated[Asked, Depends(_asked)],
-    as_of: str | None = None,
-) -> dict[str, Any]:
+    asked: Annotated[Asked, Depends(asked_of)],
+    period: Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")] = None,
+    zone: Annotated[str | None, Query(description="IANA zone in which the period is meant")] = None,
+    compare: Annotated[str | None, Query(description="`previous_period` or `same_period_last_year`")] = None,
+    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
+) -> Response:
     """A metric over time, with its definition, how fresh it is, and the SQL that gives the same numbers.
 
-    `as_of` shows it as it was known at that moment.
+    With a period (or `from` and `to`) its number for the whole of it is told too, and beside another period's with
+    `compare`. `as_of` shows what was told at that moment, and `restated` what is told otherwise now, and why.
     """
-    _only(request, (*_ASKED, "as_of"))
+    only(request, (*ASKED, "compare", "as_of"))
     metric = metrics.metric(name)
-    metrics.require_shown(principal, metric, asked, _shown(request))
-    moment = _moment("as_of", as_of)
-    answer = metrics.series(lake, principal, metric, asked, snapshot_id=lake.snapshot_at(moment) if moment else None)
-    _seen_if_one(request, principal, asked, f"metric {name}")
-    freshness = clock.of(
-        (metric.relation,), snapshot_id=answer.snapshot_id, now=moment or datetime.now(UTC), is_past=moment is not None
-    )
-    return metrics.described(metric) | {
-        "grain": asked.grain or metric.grains[0], "points": rows(answer.table), "as_of": moment,
-        "freshness": freshness.to_json(), "sql": answer.sql,
+    metrics.require_shown(principal, metric, asked, shown(request))
+    then = known_at(lake, as_of)
+    now = then[0] if then else datetime.now(UTC)
+    at, newest = then[1] if then else lake.snapshot_id(), lake.snapshot_id()
+    known = metrics.as_known(metric, then[0] if then else None)
+    whole = asking_for.period_of(request, asked, period, zone, now)
+    if whole is not None:
+        whole = metrics.period_of(metric, whole)
+        asked = metrics.within(asked, whole)
+    query = metrics.compile_series(principal, known, asked)
+    seen_if_one(request, principal, asked, f"metric {name}")
+    freshness = clock.of((metric.relation,), snapshot_id=at, now=now, is_past=then is not None)
+    tag = tags.of(
+        metric, lake.key_of(query, snapshot_id=at), whole, compare, then, newest if then else at, freshness.state
+    )  # fmt: skip
+    is_personal = principal.role == "customer" or any(name == "customer_id" for name, _ in asked.filters)
+    headers = tags.headers(freshness, tag, is_personal=is_personal)
+    if tags.is_known(request, tag):
+        return tags.unchanged(headers)
+    answer = lake.ask(query, snapshot_id=at)
+    body = metrics.described(known) | {
+        "grain": asked.grain or metric.grains[0], "points": rows(answer.table), "as_of": then[0] if then else None,
+        "snapshot_id": at, "freshness": freshness.to_json(), "sql": answer.sql, "by": list(asked.by),
     }  # fmt: skip
+    if whole is not None or compare is not None:
+        body |= {"period": period} | metrics.compared(lake, principal, known, asked, whole, compare, snapshot_id=at)
+    if then is not None:
+        body["restated"] = [] if at == newest and known == metric else restatements.found(
+            lake, principal, metric, asked, then=at, now=newest, told_at=then[0]
+        )  # fmt: skip
+    return _json(body, headers)
 
 
 @router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])
@@ -170,19 +108,19 @@ def get_restatements(
     name: str,
     principal: CurrentPrincipal,
     lake: CurrentLake,
-    asked: Annotated[Asked, Depends(_asked)],
+    asked: Annotated[Asked, Depends(asked_of)],
     since_known: Annotated[str, Query(alias="since", description="date or instant to compare with")],
 ) -> dict[str, Any]:
     """Points of a metric that were told differently at an earlier moment, and how many rows behind them changed."""
-    _only(request, (*_ASKED, "since"))
+    only(request, (*(one for one in ASKED if one not in ("period", "zone")), "since"))
     metric = metrics.metric(name)
-    metrics.require_shown(principal, metric, asked, _shown(request))
-    moment = _moment("since", since_known)
-    then, now = lake.snapshot_at(moment or datetime.now(UTC)), lake.snapshot_id()
-    _seen_if_one(request, principal, asked, f"restatements of metric {name}")
+    metrics.require_shown(principal, metric, asked, shown(request))
+    moment = moment_of("since", since_known) or datetime.now(UTC)
+    then, now = lake.snapshot_at(moment), lake.snapshot_id()
+    seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
-        "items": metrics.restatements(lake, principal, metric, asked, then=then, now=now),
+        "items": restatements.found(lake, principal, metric, asked, then=then, now=now, told_at=moment),
     }  # fmt: skip
 
 
@@ -193,9 +131,9 @@ def list_datasets(_: CurrentPrincipal) -> dict[str, Any]:
         "items": [
             {
                 "name": one.name, "definition": one.definition, "parameters": list(one.parameters),
-                "subject": one.subject, "relations": list(LakeQuery(one.text).relations),
+                "subject": one.subject, "relations": list(one.relations),
             }
-            for one in datasets.DATASETS.values()
+            for one in DATASETS.values()
         ]
     }  # fmt: skip
 
@@ -209,60 +147,121 @@ def get_dataset(
     clock: CurrentClock,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
+    location_id: UUID | None = None,
     exercise_id: int | None = None,
     currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$")] = None,
     since: Annotated[date | None, Query(alias="from")] = None,
     until: Annotated[date | None, Query(alias="to")] = None,
-    as_of: str | None = None,
+    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")] = PAGE_ROWS,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+    chosen: Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")] = None,
     accept: Annotated[str, Header()] = "application/json",
 ) -> Response:
-    """A dataset's rows: an Arrow IPC stream when `Accept` asks for it, JSON otherwise."""
+    """A dataset's rows: pages of JSON, or all of them as an Arrow stream, CSV or Parquet (`format`, or `Accept`)."""
     dataset = datasets.dataset(name)
-    _only(request, (*dataset.parameters, "as_of"))
+    form = formats.asked_for(chosen, accept)
+    only(request, (*dataset.parameters, "as_of", "format", *(("limit", "cursor") if form == "json" else ())))
     told: dict[str, Value | None] = {
-        "customer_id": customer_id, "coach_id": coach_id, "exercise_id": exercise_id, "currency": currency,
-        "from": since, "to": until,
+        "customer_id": customer_id, "coach_id": coach_id, "location_id": location_id, "exercise_id": exercise_id,
+        "currency": currency, "from": since, "to": until,
     }  # fmt: skip
     given = {key: value for key, value in told.items() if value is not None}
-    moment = _moment("as_of", as_of)
-    at = lake.snapshot_at(moment) if moment else None
-    answer = datasets.read(lake, principal, dataset, given, shown=_shown(request), snapshot_id=at)
-    _seen(request, principal, f"dataset {name}", datasets.subjects_of(dataset, principal, given, answer))
-    relations = LakeQuery(dataset.text).relations
+    page = datasets.page_of(dataset, limit, cursor) if form == "json" else None
+    then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
+    at = then[1] if then else lake.snapshot_id()
+    consents = shown(request)
+    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
     freshness = clock.of(
-        relations, snapshot_id=answer.snapshot_id, now=moment or datetime.now(UTC), is_past=moment is not None
-    )
-    headers = {"X-Plyo-Freshness": json.dumps(freshness.to_json()), "Vary": "Accept"}
-    if ARROW in accept:
-        return Response(_arrow(answer.table, answer.sql, freshness), media_type=ARROW, headers=headers)
+        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
+        is_past=as_of is not None,
+    )  # fmt: skip
+    person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
+    tag = None
+    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
+        heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
+        tag = tags.of(dataset, form, lake.key_of(query, snapshot_id=at), heard, as_of, freshness.state)
+    headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
+    about = f"dataset {name}"
+    if tag is not None and tags.is_known(request, tag):
+        seen(request, principal, about, {UUID(str(person))} if person else ())
+        return tags.unchanged(headers)
+    if form != "json":
+        sql = lake.sql_of(query, snapshot_id=at)
+        pieces = _noted(request, principal, dataset, given,
+                        datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
+        file = formats.FORMATS[form]
+        if form != "arrow":
+            headers["Content-Disposition"] = f'attachment; filename="{name}.{file.extension}"'
+        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers["X-Plyo-Freshness"]})
+        return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
+    assert page is not None  # noqa: S101 - of JSON
+    answer = lake.ask(query, snapshot_id=at)
+    is_more = answer.table.num_rows > page.limit
+    table = answer.table.slice(0, page.limit)
+    following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
+    table = datasets.told(table, principal, dataset, consents)
+    seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
     body = {
-        "name": name, "definition": dataset.definition, "items": rows(answer.table), "freshness": freshness.to_json(),
-        "sql": answer.sql, "relations": list(relations),
+        "name": name, "definition": dataset.definition, "items": rows(table), "next": following, "snapshot_id": at,
+        "freshness": freshness.to_json(), "relations": list(dataset.relations),
+        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
     }  # fmt: skip
-    return Response(json.dumps(body, default=_plain), media_type="application/json", headers=headers)
+    return _json(body, headers)
 
 
 @router.get("/freshness", dependencies=[Allowed("analytics.read_metrics")])
 def get_freshness(_: CurrentPrincipal, clock: CurrentClock) -> dict[str, Any]:
-    """How old everything is: overall, the change stream, the last build, each relation with its promise."""
+    """How old everything is: overall, the change stream, the last build, each source, relation and metric."""
     return clock.overview(now=datetime.now(UTC))
 
 
 @router.get("/lineage/{name}", dependencies=[Allowed("analytics.read_lineage")])
-def get_lineage(request: Request, name: str, principal: CurrentPrincipal) -> dict[str, Any]:
-    """What a metric, dataset or mart is made of, with SQL and tests, down to the product's tables. For staff."""
+def get_lineage(request: Request, name: str, principal: CurrentPrincipal, lake: CurrentLake) -> dict[str, Any]:
+    """What a metric, dataset or mart is made of, with SQL, owners and tests, down to the product's tables. For staff.
+
+    `sql` of a metric or dataset runs as it stands and gives the reader's numbers; null where they may not see them.
+    """
     scope.require_staff(principal)
     manifest: Manifest = request.app.state.manifest
-    return manifest.lineage(name)
+    told = manifest.lineage(name)
+    try:
+        if name in METRICS:
+            query = metrics.compile_series(principal, METRICS[name], Asked())
+        elif name in DATASETS and DATASETS[name].subject != "client":
+            query = datasets.compile_rows(principal, DATASETS[name], {})
+        else:
+            return told | {"sql": None}
+        return told | {"sql": lake.sql_of(query, snapshot_id=lake.snapshot_id())}
+    except WholeBusiness:
+        return told | {"sql": None}
 
 
-def _arrow(table: pa.Table, sql: str, freshness: Freshness) -> bytes:
-    about = {"plyo.sql": sql, "plyo.freshness": json.dumps(freshness.to_json())}
-    table = table.replace_schema_metadata((table.schema.metadata or {}) | about)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())
+def _noted(
+    request: Request, principal: Principal, dataset: Dataset, given: dict[str, Value], pieces: Iterator[pa.Table]
+) -> Iterator[pa.Table]:
+    """The pieces, each told only once it is written down whose health it tells of; about everybody once."""
+    noted: set[UUID] = set()
+    for piece in pieces:
+        subjects = datasets.subjects_of(dataset, principal, given, piece)
+        seen(request, principal, f"dataset {dataset.name}", subjects - noted)
+        noted |= subjects
+        yield piece
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces with the first one made: a refusal of it is an answer, not a broken file."""
+    first = next(pieces)
+
+    def all_of_them() -> Iterator[bytes]:
+        yield first
+        yield from pieces
+
+    return all_of_them()
+
+
+def _json(body: dict[str, Any], headers: dict[str, str]) -> Response:
+    return Response(json.dumps(body, default=_plain), media_type="application/json", headers=headers)
 
 
 def _plain(value: object) -> object:

@@ -4,6 +4,7 @@ admin        everything
 finance      everything about money
 lead coach   everything but money
 coach        rows that carry their coach_id, or rows of customers who are their clients now; nothing about money
+data         every row, with what tells of a person left out (`masks`)
 customer     rows about themself
 Whether one client's page may be opened at all is the Cedar policy's decision (`operational_api.core.policy`).
 """
@@ -12,11 +13,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from operational_api.analytics.errors import NotForServices, WholeBusiness
+from operational_api.analytics.errors import HealthData, NotForServices, WholeBusiness
 from operational_api.analytics.query import Value
 from operational_api.core.policy import may_principal
 from operational_api.core.principal import Principal
 
+COACHES = ("coach", "lead_coach")
 OWN_CLIENTS = "customer_id in (select customer_id from @core.dim_customers where coach_id = $principal)"
 
 
@@ -44,9 +46,11 @@ def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_c
     """
     account = _account(principal)
     for_all = "analytics.read_money" if schema == "finance" else "analytics.read_team"
-    if may_principal(principal, "analytics.read_everything") or may_principal(principal, for_all):
+    if any(
+        may_principal(principal, action) for action in ("analytics.read_everything", "analytics.read_masked", for_all)
+    ):
         return Scope("", {})
-    if principal.role == "coach" and schema != "finance":
+    if principal.role in COACHES and schema != "finance":
         if "coach_id" in columns and not is_client_history:
             return Scope("coach_id = $principal", {"principal": account})
         if "customer_id" in columns:
@@ -54,6 +58,18 @@ def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_c
     if principal.role == "customer" and "customer_id" in columns:
         return Scope("customer_id = $principal", {"principal": account})
     raise WholeBusiness
+
+
+def of_own_clients(principal: Principal) -> Scope:
+    """Rows about those who are the principal's clients now, for what nobody but a coach may see row by row.
+
+    Raises:
+        HealthData: the principal is no coach.
+    """
+    account = _account(principal)
+    if principal.role not in COACHES:
+        raise HealthData
+    return Scope(OWN_CLIENTS, {"principal": account})
 
 
 def require_staff(principal: Principal) -> None:

@@ -30,10 +30,21 @@ class AnalyticsSettings(WarehouseSettings):
     analytics_query_seconds: float = 15.0
     """A query that runs longer is stopped."""
     analytics_max_rows: int = 200_000
-    """Rows of one answer; who wants more is asked to narrow it."""
+    """Rows of one answer; who wants more is asked to narrow it, or to take pages or a file."""
+    analytics_kept_rows: int = 20_000
+    """Answers of up to so many rows are remembered whole; longer files and streams are read anew, and never held."""
+    analytics_file_cursors: int = 2
+    """Files (CSV, Parquet, large Arrow streams) written at once: they must not keep questions waiting."""
+    analytics_file_seconds: float = 120.0
+    analytics_file_max_rows: int = 5_000_000
+    business_zone: str = "UTC"
+    """IANA zone in which `this_month` begins where whoever asks names none."""
     marts_late_seconds: float = 600
     """Marts that miss a change older than this are late."""
     marts_stale_seconds: float = 3600
+    connectors_late_seconds: float = 6 * 3600
+    """A connector that has pulled before and not for so long is late; so are the numbers made of what it brings."""
+    connectors_stale_seconds: float = 36 * 3600
     scores_late_seconds: float = 36 * 3600
     """Scores are of a date, so at the end of their day they are a day old."""
     scores_stale_seconds: float = 72 * 3600

@@ -10,6 +10,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.masks import is_masked
 from operational_api.core.policy import Resource, decide
 from operational_api.core.principal import Principal
 
@@ -21,6 +22,9 @@ COLUMN_KINDS: dict[str, tuple[str, ...]] = {
     "resting_heart_rate_bpm": ("daily",), "steps": ("daily",), "readiness": ("sleep", "daily"),
     "has_open_injury": ("injuries",), "adherence_30d": ("training",), "last_workout_at": ("training",),
     "workouts_last_30d": ("training",), "reasons": ("training", "injuries"), "sleep_efficiency": ("sleep",),
+    "adherence_28d": ("training",), "adherence_drop": ("training",), "workouts_28d": ("training",),
+    "days_since_last_workout": ("training",), "volume_28d_kg": ("training",), "volume_trend": ("training",),
+    "session_rpe_28d": ("training",), "sleep_trend": ("sleep",), "hrv_trend": ("daily",),
 }  # fmt: skip
 """Columns that tell of a kind of data. One that tells of several is shown where all of them are."""
 
@@ -64,4 +68,27 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
         hidden = is_withheld.take(owners.indices).fill_null(False)
         place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
         table = table.set_column(place, field, pc.if_else(hidden, pa.scalar(None, field.type), table[name]))
+    return table
+
+
+def without(table: pa.Table, principal: Principal, shown: Shown, kinds: Collection[str]) -> pa.Table:
+    """The table without rows of those who show the principal none of these kinds; all of it where no kind is named."""
+    if not kinds or not table.num_rows:
+        return table
+    owners = table["customer_id"].combine_chunks().dictionary_encode()
+    people = [UUID(str(one)) for one in owners.dictionary.to_pylist()]
+    told = shown(set(people))
+    seen = pa.array(
+        [bool(allowed_kinds(principal, one, kinds, told[one], principal.account_id)) for one in people], pa.bool_()
+    )
+    return table.filter(seen.take(owners.indices))
+
+
+def masked(table: pa.Table) -> pa.Table:
+    """The table with every cell empty that tells of a person (`contracts.masks`), for who works with rows only."""
+    for place, field in enumerate(table.schema):
+        kind = "varchar" if pa.types.is_string(field.type) or pa.types.is_large_string(field.type) else "other"
+        if is_masked(field.name, kind):
+            empty = pa.nulls(table.num_rows, field.type)
+            table = table.set_column(place, field.with_nullable(True), pa.chunked_array([empty], field.type))
     return table

@@ -5,6 +5,7 @@ DomainError
 |  |- QueryInvalid      not GraphQL, or not of our schema
 |  |- QueryTooDeep
 |  |- QueryTooCostly
+|  |- NumberRefused     the analytics service will not tell a number; `code` is its own
 |- Forbidden
 |  |- QueryNotListed    an ad-hoc query of somebody who may not send one
 |  |- FieldForbidden    one field of an answer; the rest is shown
@@ -26,6 +27,10 @@ class QueryTooDeep(Invalid):
 
 class QueryTooCostly(Invalid):
     """This query asks for too much at once. Ask for fewer fields, or smaller pages."""
+
+
+class NumberRefused(Invalid):
+    """This number is not told."""
 
 
 class QueryNotListed(Forbidden):

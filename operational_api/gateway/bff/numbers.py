@@ -12,6 +12,7 @@ from contracts.tokens import ANALYTICS
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import Principal
 from operational_api.gateway.bff.composition import SCREEN_SECONDS, TookTooLong
+from operational_api.gateway.errors import NumberRefused
 
 _asking = ThreadPoolExecutor(8, thread_name_prefix="analytics")
 """Of the process. Analytics answers four at once, so more would only wait there."""
@@ -52,6 +53,19 @@ class Numbers:
             httpx.TimeoutException: it took longer.
             Unavailable: there was none, or no good one.
         """
+        try:
+            return self.refusing(path, seconds=seconds, **parameters)
+        except NumberRefused as error:
+            raise Unavailable(f"Analytics answered {error.extra['status']}.") from error
+
+    def refusing(self, path: str, *, seconds: float, **parameters: str) -> dict[str, Any]:
+        """The same for whoever can be told why there is no answer.
+
+        Raises:
+            NumberRefused: with the code, status and words of the analytics service, and what it allows.
+            httpx.TimeoutException: it took longer.
+            Unavailable: there was no answer, or no good one.
+        """
         headers = {"Authorization": f"Bearer {self._token}", "traceparent": new_traceparent()}
         try:
             answer = self._client.get(
@@ -61,6 +75,11 @@ class Numbers:
             raise
         except httpx.TransportError as error:
             raise Unavailable from error
+        if 400 <= answer.status_code < 500 and "problem+json" in answer.headers.get("content-type", ""):
+            problem = answer.json()
+            names = ("code", "status", "allowed", "budget", "narrow")
+            told = {name: problem[name] for name in names if name in problem}
+            raise NumberRefused(problem["detail"], **told)
         if answer.status_code != 200:
             raise Unavailable(f"Analytics answered {answer.status_code}.")
         found: dict[str, Any] = answer.json()

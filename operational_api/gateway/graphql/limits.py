@@ -28,7 +28,7 @@ DEEPEST = 6
 COSTLIEST = 1500
 COMMAND_COST = 200
 """Of a mutation, so that one request has seven at most."""
-LISTS = {"clients": 20, "plans": 10, "injuries": 3, "consents": 8}
+LISTS = {"clients": 20, "plans": 10, "injuries": 3, "consents": 8, "points": 60, "comparison": 10}
 """Rows that a list is reckoned with where the query does not say `first`."""
 
 

@@ -14,6 +14,8 @@ from operational_api.core.policy import Resource, is_allowed, may_principal, may
 from operational_api.core.principal import Principal
 from operational_api.gateway.errors import FieldForbidden
 from operational_api.gateway.graphql.loaders import Context
+from operational_api.gateway.graphql.metrics import Metric
+from operational_api.gateway.graphql.metrics import metric as ask_metric
 from operational_api.gateway.graphql.mutations import Mutation
 from operational_api.scheduling import public as scheduling
 from operational_api.training import public as training
@@ -152,6 +154,10 @@ First = Annotated[int, strawberry.argument(description=f"Rows on a page, at most
 
 @strawberry.type
 class Query:
+    metric: Metric | None = strawberry.field(
+        resolver=ask_metric, description="A number of the business, as every other surface tells it."
+    )
+
     @strawberry.field(description="Whoever asks; null for a guest.")
     def me(self, info: Asked) -> Viewer | None:
         found = info.context.principal

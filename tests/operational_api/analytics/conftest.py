@@ -185,6 +185,33 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
     )
 
 
+_PLAUSIBLE: dict[str, list[str]] = {
+    "currency": ["EUR", "USD"], "status": ["captured", "attended", "completed", "open", "failed", "no_show"],
+    "kind": ["churn", "message", "nudge", "new"], "cancel_kind": ["involuntary", "voluntary"],
+    "display_name": ["=Mia"], "title": ["@sum"],
+}  # fmt: skip
+
+
+def fill_the_rest(lake: duckdb.DuckDBPyConnection) -> None:
+    """Some rows in each mart that has none yet, of Mia, Olga and nobody: so that there is something of everything."""
+    for relation in RELATIONS.values():
+        if lake.execute(f"select count(*) from {relation.path}").fetchone() != (0,):
+            continue
+        values = []
+        for name, kind in relation.columns.items():
+            told = {
+                "customer_id": f"[uuid '{MIA}', uuid '{OLGA}'][1 + i % 2]", "location_id": f"uuid '{LOCATION}'",
+                "coach_id": f"[uuid '{ANNA}', uuid '{BORIS}'][1 + i % 2]",
+            }.get(name) or {
+                "uuid": "uuid()", "date": "date '2026-08-03' + (7 * i)::integer", "boolean": "i % 2 = 0",
+                "timestamp with time zone": "timestamptz '2026-08-03 09:00:00+00' + to_days((7 * i)::integer)",
+                "integer": "1 + i", "bigint": "100 + 7 * i", "double": "1.5 + i", "json": "'{}'",
+            }.get(kind)  # fmt: skip
+            words = _PLAUSIBLE.get(name, [f"{name} {number}" for number in range(6)])
+            values.append(f"cast({told or f'{words}[1 + i % {len(words)}]'} as {kind}) as {name}")
+        lake.execute(f"insert into {relation.path} by name select {', '.join(values)} from range(12) as r(i)")
+
+
 def new_lake(postgres: PostgresServer, folder: Path, template: str) -> AnalyticsSettings:
     name = f"lake_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
@@ -213,6 +240,8 @@ def settings(
     with warehouse.writing(settings) as lake:
         make_marts(lake)
         fill(lake)
+        with warehouse.transaction(lake):
+            fill_the_rest(lake)
     for customer in (MIA, NOAH, OLGA):
         decide(settings, customer, dict.fromkeys(("activity", "sleep", "daily", "body"), True))
     return settings

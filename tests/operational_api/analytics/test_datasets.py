@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from operational_api.analytics.datasets import DATASETS
+from operational_api.analytics.catalogue import DATASETS, SCREENS
 from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, OLGA, person
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
@@ -18,7 +18,7 @@ def path(name: str, customer=MIA) -> str:
 
 
 class TestFormats:
-    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if not one.is_health])
+    @pytest.mark.parametrize("name", [name for name, one in SCREENS.items() if not one.is_health])
     def test_arrow_json_and_sql_hold_the_same_rows(self, admin, by_hand, name):
         arrow = admin.get(path(name), headers=ARROW)
         told = admin.get(path(name))
@@ -50,7 +50,7 @@ class TestAdmin:
 
 
 class TestCoach:
-    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.subject == "business"])
+    @pytest.mark.parametrize("name", [name for name, one in SCREENS.items() if one.subject == "business"])
     def test_is_refused_what_has_no_coach(self, anna, name):
         assert anna.get(path(name)).json()["code"] == "analytics.whole_business"
 
@@ -64,7 +64,7 @@ class TestCoach:
         assert {row["coach_id"] for row in rows} == {str(ANNA)}
 
     @pytest.mark.asvs("8.2.2")
-    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.subject == "client"])
+    @pytest.mark.parametrize("name", [name for name, one in SCREENS.items() if one.subject == "client"])
     def test_opens_own_clients_and_nobody_elses(self, anna, name):
         own, others = anna.get(path(name, MIA)), anna.get(path(name, OLGA))
         assert (own.status_code, len(own.json()["items"]) > 0) == (200, True)
@@ -76,7 +76,7 @@ class TestCoach:
 
 
 class TestCustomer:
-    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.subject == "client"])
+    @pytest.mark.parametrize("name", [name for name, one in SCREENS.items() if one.subject == "client"])
     def test_opens_own_page_and_nobody_elses(self, mia, name):
         own = mia.get(f"/api/analytics/datasets/{name}")
         assert own.status_code == 200
@@ -89,7 +89,7 @@ class TestCustomer:
         assert not {"probability", "reasons"} & told["items"][0].keys()
         assert anna.get(path("client_overview", MIA)).json()["items"][0]["probability"] == pytest.approx(0.2)
 
-    @pytest.mark.parametrize("name", [name for name, one in DATASETS.items() if one.subject != "client"])
+    @pytest.mark.parametrize("name", [name for name, one in SCREENS.items() if one.subject != "client"])
     def test_is_refused_everything_else(self, mia, name):
         assert mia.get(path(name)).status_code == 403
 

@@ -60,10 +60,14 @@ class TestAsk:
             assert lake.ask(MRR, snapshot_id=first.snapshot_id).table is first.table
             lake.close()
 
-    def test_a_query_that_reads_the_clock_is_not_kept(self, settings):
+    def test_now_is_when_the_snapshot_was_made(self, settings):
         lake = Lake(settings)
-        query = Query("select current_timestamp as at from @core.fct_builds")
-        assert lake.ask(query).table[0][0] != lake.ask(query).table[0][0]
+        query = Query("select current_timestamp as at, current_date as day from @core.fct_builds")
+        answer = lake.ask(query)
+        told = answer.table.to_pylist()[0]
+        assert told["at"] == lake.made_at(answer.snapshot_id)
+        assert told["day"] == lake.made_at(answer.snapshot_id).date()
+        assert "current_" not in answer.sql
         lake.close()
 
     def test_a_snapshot_never_changes_under_a_reader_while_a_build_replaces_tables(self, empty_settings):

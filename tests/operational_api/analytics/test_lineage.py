@@ -1,11 +1,12 @@
 """From a number to the product's tables, out of a manifest as dbt writes it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from operational_api.analytics.lineage import Manifest
-from operational_api.analytics.query import Query, literal
+from operational_api.analytics.query import At, Query, literal
 from tests.operational_api.analytics.conftest import person, serve
 
 
@@ -80,11 +81,11 @@ class TestLineage:
 class TestQuery:
     def test_values_are_quoted_when_written_down(self):
         query = Query("select * from @core.dim_plans where plan_name = $name", {"name": "O'Neill'; drop table x --"})
-        assert query.to_read(7) == (
+        assert query.to_read(At(7, datetime.now(UTC))) == (
             "select * from marts.core.dim_plans at (version => 7) where plan_name = 'O''Neill''; drop table x --'"
         )
 
-    @pytest.mark.parametrize("value", [1.5, None, True, b"x"])
+    @pytest.mark.parametrize("value", [float("nan"), datetime(2026, 1, 1), None, True, b"x"])  # noqa: DTZ001
     def test_other_kinds_of_values_are_no_values(self, value):
         with pytest.raises(TypeError):
             literal(value)

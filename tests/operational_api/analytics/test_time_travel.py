@@ -1,10 +1,13 @@
 """As known on a date, restated since, and how fresh: on lakes that change under the test."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contracts import warehouse
+from contracts.former import Former
+from contracts.metrics import METRICS
 from operational_api.analytics import lake as lakes
 from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, person, serve, stream
 
@@ -155,3 +158,51 @@ class TestScores:
         assert told() == {"churn-2"}
         writer.execute("update marts.ml.churn_models set is_current = model_id = 'churn-1'")
         assert told() == {"churn-1"}
+
+
+class TestWhatWasTold:
+    """`as_of` tells exactly what was told then, and what has been restated since, with the reason."""
+
+    def test_names_the_definition_that_changed(self, admin, writer, monkeypatch):
+        asked = {"grain": "month", "currency": "EUR"}
+        published = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
+        then = datetime.now(UTC)
+        writer.execute("insert into marts.core.fct_stages_daily by name select current_date as day, 'x' as stage")
+        metric = METRICS["new_mrr"]
+        changed = replace(
+            metric, expression="sum(new_minor) * 2",
+            former=(Former(datetime.now(UTC).isoformat(), metric.expression, "", "counted twice, on purpose"),),
+        )  # fmt: skip
+        monkeypatch.setitem(METRICS, "new_mrr", changed)
+        told = admin.get("/api/analytics/metrics/new_mrr", params=asked | {"as_of": then.isoformat()}).json()
+        assert told["points"] == published["points"]
+        assert [one["now"] for one in told["restated"]] == [2 * one["then"] for one in told["restated"]]
+        assert len(told["restated"]) == len(published["points"])
+        assert all("counted twice, on purpose" in one["why"][-1] for one in told["restated"])
+        now = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
+        assert now["points"][0]["value"] == 2 * published["points"][0]["value"]
+
+    def test_tells_late_and_corrected_rows_apart_by_dimension(self, admin, writer):
+        published = admin.get("/api/analytics/metrics/attendances?by=coach&grain=month").json()
+        snapshot = published["snapshot_id"]
+        writer.execute(
+            """insert into marts.scheduling.fct_bookings by name
+            select uuid() as booking_id, coach_id, customer_id, location_id, date '2026-09-03' as local_day,
+                'attended' as status from marts.scheduling.fct_bookings limit 1"""
+        )
+        told = admin.get(f"/api/analytics/metrics/attendances?by=coach&grain=month&as_of={snapshot}").json()
+        assert told["points"] == published["points"]
+        [one] = told["restated"]
+        assert (one["now"] - one["then"], one["rows_added"], one["why"][0][:9]) == (1, 1, "late rows")
+        assert admin.get(f"/api/analytics/metrics/attendances?as_of={snapshot + 999}").status_code == 422
+
+    def test_now_is_then_where_a_definition_speaks_of_now(self, admin, writer):
+        writer.execute(
+            """insert into marts.scheduling.fct_slots by name select uuid() as slot_id, date '2026-09-03' as local_day,
+            'open' as status, 4 as capacity, 2 as seats_held, starts_at
+            from (values (now() - interval '1 hour'), (now() + interval '1 second')) as slots(starts_at)"""
+        )
+        told = [admin.get("/api/analytics/metrics/fill_rate").json() for _ in range(2)]
+        assert told[0]["points"] == told[1]["points"] == [{"at": "2026-09-03", "value": 0.5}]
+        assert "current_timestamp" not in told[0]["sql"]
+        assert writer.execute(told[0]["sql"]).fetchall() == [(datetime(2026, 9, 3).date(), 0.5)]  # noqa: DTZ001

@@ -68,6 +68,7 @@ staff := {
 	"analytics.read_client": {"lead_coach", "admin"},
 	"analytics.read_everything": {"admin"},
 	"analytics.read_lineage": {"finance", "data", "admin"},
+	"analytics.read_masked": {"data"},
 	"analytics.read_money": {"finance", "admin"},
 	"analytics.read_team": {"lead_coach"},
 	"automation.manage_rules": {"admin"},

@@ -1,0 +1,112 @@
+"""Rows written as a file, piece by piece: what is told is never held as a whole. Who may see which rows is settled."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+Pieces = Iterator[pa.Table]
+_FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+"""What a spreadsheet takes for the beginning of a formula, with the wide forms of the signs."""
+
+
+class _Sink(io.RawIOBase):
+    """Keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object, /) -> int:
+        piece = bytes(memoryview(data))  # type: ignore[arg-type]
+        self._pieces.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+def arrow(pieces: Pieces, about: dict[str, str]) -> Iterator[bytes]:
+    """An Arrow IPC stream; `about` becomes metadata of its schema."""
+    yield from _written(pieces, lambda sink, schema: pa.ipc.new_stream(sink, schema), about)
+
+
+def parquet(pieces: Pieces, about: dict[str, str]) -> Iterator[bytes]:
+    """A Parquet file with a row group for each piece."""
+    yield from _written(
+        pieces, lambda sink, schema: pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd"), about
+    )  # fmt: skip
+
+
+def csv(pieces: Pieces, _about: dict[str, str]) -> Iterator[bytes]:
+    """Comma-separated, UTF-8, with a line of names. A text that a spreadsheet would run begins with an apostrophe."""
+    options = pyarrow.csv.WriteOptions(quoting_style="needed")
+    yield from _written(
+        (harmless(one) for one in pieces),
+        lambda sink, schema: pyarrow.csv.CSVWriter(sink, schema, write_options=options), {},
+    )  # fmt: skip
+
+
+def harmless(table: pa.Table) -> pa.Table:
+    """The table with its texts so that no spreadsheet takes one for a formula; nested values as text."""
+    for place, field in enumerate(table.schema):
+        column = table[field.name]
+        if pa.types.is_nested(field.type):
+            told = [None if one is None else str(one) for one in column.to_pylist()]
+            column, field = pa.chunked_array([pa.array(told, pa.string())]), pa.field(field.name, pa.string())
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            is_formula = pc.fill_null(pc.match_substring_regex(column, _FORMULA), False)
+            quoted = pc.binary_join_element_wise(pa.scalar("'", field.type), column, pa.scalar("", field.type))
+            column = pc.if_else(is_formula, quoted, column)
+        table = table.set_column(place, field, column)
+    return table
+
+
+def _written(
+    pieces: Pieces, open_writer: Callable[[_Sink, pa.Schema], pa.ipc.RecordBatchStreamWriter], about: dict[str, str]
+) -> Iterator[bytes]:
+    sink = _Sink()
+    first = next(pieces)
+    schema = first.schema.with_metadata((first.schema.metadata or {}) | about)
+    with open_writer(sink, schema) as writer:
+        writer.write_table(first.replace_schema_metadata(schema.metadata))
+        yield sink.take()
+        for piece in pieces:
+            writer.write_table(piece.cast(schema))
+            yield sink.take()
+    yield sink.take()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a dataset may be had as a file."""
+
+    media_type: str
+    extension: str
+    write: Callable[[Pieces, dict[str, str]], Iterator[bytes]]
+
+
+FORMATS = {
+    "arrow": Format("application/vnd.apache.arrow.stream", "arrows", arrow),
+    "csv": Format("text/csv; charset=utf-8", "csv", csv),
+    "parquet": Format("application/vnd.apache.parquet", "parquet", parquet),
+}
+
+
+def asked_for(name: str | None, accept: str) -> str:
+    """`json` or a name of `FORMATS`: the one named, or else the first that `Accept` names."""
+    if name is not None:
+        return name
+    kinds = {one.media_type.partition(";")[0]: name for name, one in FORMATS.items()}
+    for part in accept.split(","):
+        if (kind := part.partition(";")[0].strip().lower()) in kinds:
+            return kinds[kind]
+    return "json"

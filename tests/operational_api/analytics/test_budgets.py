@@ -1,0 +1,156 @@
+"""Time, memory and rows have a budget that a refusal names; who hangs up is not computed for."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from operational_api.analytics.asking import Asking, _current
+from operational_api.analytics.catalogue import DATASETS, Dataset
+from operational_api.analytics.errors import NARROW, Abandoned, TooManyRows, TooMuchMemory
+from operational_api.analytics.lake import Lake
+from operational_api.analytics.query import Query
+from operational_api.analytics.remembered import Remembered
+from operational_api.analytics.settings import AnalyticsSettings
+from tests.operational_api.analytics.conftest import person, serve
+
+ENDLESS = "select count(*) as n from range(1000000) a, range(1000000) b, @core.fct_builds where a.range <> b.range"
+
+
+class TestBudgets:
+    @pytest.mark.asvs("15.2.2")
+    @pytest.mark.parametrize(
+        ("path", "code", "unit", "limit"),
+        [
+            ("datasets/endless", "analytics.too_slow", "seconds", 0.3),
+            ("metrics/mrr?grain=day", "analytics.too_many_rows", "rows", 20),
+        ],
+    )
+    def test_are_named_with_how_to_ask_for_less(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch, path: str, code: str, unit: str,
+        limit: float,
+    ) -> None:  # fmt: skip
+        monkeypatch.setitem(DATASETS, "endless", Dataset("endless", "", ENDLESS, "business", order="n"))
+        setting = {"seconds": "analytics_query_seconds", "rows": "analytics_max_rows"}[unit]
+        app = serve(settings.model_copy(update={setting: limit}))
+        answer = person(app, "admin").get(f"/api/analytics/{path}")
+        told = answer.json()
+        assert (answer.status_code, told["code"]) == (422, code)
+        assert told["budget"] == {"unit": unit, "limit": limit}
+        assert told["narrow"] == list(NARROW)
+        app.state.lake.close()
+
+    def test_of_memory(self, settings: AnalyticsSettings) -> None:
+        lake = Lake(settings.model_copy(update={"lake_memory_limit": "30MB"}))
+        hungry = "select list(range::varchar || repeat('x', 500)) as n from range(2000000), @core.fct_builds"
+        with pytest.raises(TooMuchMemory) as refusal:
+            lake.ask(Query(hungry))
+        assert refusal.value.extra["budget"] == {"unit": "memory", "limit": "30MB"}
+        lake.close()
+
+
+class TestFiles:
+    def test_longer_than_what_is_kept_are_streamed_in_batches(self, settings: AnalyticsSettings) -> None:
+        lake = Lake(settings.model_copy(update={"analytics_kept_rows": 5}))
+        query = Query("select range as n from range(25000), @core.fct_builds order by n")
+        sizes = [batch.num_rows for batch in lake.batches(query)]
+        assert sum(sizes) == 25000
+        assert len(sizes) > 2
+        lake.close()
+
+    def test_that_nobody_takes_any_more_end(self, settings: AnalyticsSettings) -> None:
+        lake, asking = Lake(settings), Asking()
+        token = _current.set(asking)
+        batches = lake.stream(Query("select range as n from range(100000000), @core.fct_builds"))
+        next(batches)
+        asking.go()
+        with pytest.raises(Abandoned):
+            list(batches)
+        _current.reset(token)
+        lake.close()
+
+    def test_end_with_a_refusal_where_they_grow_too_long(self, settings: AnalyticsSettings) -> None:
+        lake = Lake(settings.model_copy(update={"analytics_file_max_rows": 100, "analytics_file_cursors": 1}))
+        query = Query("select range as n from range(25000), @core.fct_builds")
+        for _ in range(3):  # and the one cursor is free again each time
+            with pytest.raises(TooManyRows):
+                list(lake.stream(query))
+        lake.close()
+
+    def test_left_unread_give_their_cursor_back_when_the_asking_ends(self, settings: AnalyticsSettings) -> None:
+        lake = Lake(settings.model_copy(update={"analytics_file_cursors": 1, "analytics_query_seconds": 2}))
+        query = Query("select range as n from range(25000), @core.fct_builds")
+        for _ in range(2):
+            asking = Asking()
+            token = _current.set(asking)
+            next(lake.stream(query))
+            asking.end()
+            _current.reset(token)
+        lake.close()
+
+
+class TestHangingUp:
+    def test_stops_the_query(self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(DATASETS, "endless", Dataset("endless", "", ENDLESS, "business", order="n"))
+        app = serve(settings.model_copy(update={"analytics_query_seconds": 60, "analytics_cursors": 1}))
+        client = person(app, "admin")
+        client.get("/api/analytics/metrics/mrr")  # the connection is there
+        headers = [(key.lower().encode(), value.encode()) for key, value in client.headers.items()]
+        sent: list[int] = []
+
+        async def hang_up_soon() -> None:
+            begun = False
+
+            async def receive() -> dict[str, object]:
+                nonlocal begun
+                if not begun:
+                    begun = True
+                    return {"type": "http.request", "body": b"", "more_body": False}
+                await asyncio.sleep(0.3)
+                return {"type": "http.disconnect"}
+
+            async def send(message: dict[str, object]) -> None:
+                if message["type"] == "http.response.start":
+                    sent.append(int(str(message["status"])))
+
+            path = "/api/analytics/datasets/endless"
+            scope = {
+                "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+                "headers": headers, "client": ("127.0.0.1", 1), "server": ("testserver", 80), "scheme": "http",
+                "http_version": "1.1", "asgi": {"version": "3.0", "spec_version": "2.3"}, "root_path": "",
+            }  # fmt: skip
+            await app(scope, receive, send)
+
+        began = time.monotonic()
+        asyncio.run(hang_up_soon())
+        assert time.monotonic() - began < 30
+        assert sent in ([408], [])
+        assert client.get("/api/analytics/metrics/active_members").status_code == 200, "the only cursor is free"
+        app.state.lake.close()
+
+    def test_leaves_the_answer_to_the_others_who_wait(self) -> None:
+        kept: Remembered[int] = Remembered(100)
+        gone, waits = threading.Event(), threading.Event()
+
+        def of_one_who_goes() -> int:
+            waits.set()
+            gone.wait(10)
+            raise Abandoned
+
+        def first() -> None:
+            asking = Asking()
+            _current.set(asking)
+            with pytest.raises(Abandoned):
+                kept.get("q", lambda: (of_one_who_goes(), 0)[1] if not asking.go() else 0)
+
+        maker = threading.Thread(target=first)
+        maker.start()
+        waits.wait(10)
+        found: list[int] = []
+        other = threading.Thread(target=lambda: found.append(kept.get("q", lambda: 7)))
+        other.start()
+        gone.set()
+        maker.join()
+        other.join()
+        assert found == [7]

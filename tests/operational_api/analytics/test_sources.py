@@ -1,0 +1,178 @@
+"""One source stops: the numbers made of it turn late, then stale, and no others. For every source and every metric."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from contracts import warehouse
+from contracts.metrics import METRICS
+from operational_api.analytics import lake as lakes
+from operational_api.analytics.freshness import STREAM, Clock
+from operational_api.analytics.lake import Lake
+from operational_api.analytics.lineage import Manifest
+from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, stream
+
+MODELS = Path(__file__).parents[3] / "dbt_project" / "models"
+NOW = datetime.now(UTC)
+
+
+@cache
+def manifest_of_the_models() -> str:
+    """What dbt would write of refs and sources, out of the models' own SQL."""
+    files = {file.stem: file for file in MODELS.rglob("*.sql")}
+    declared = set(re.findall(r"name: (\w+__\w+)", "".join(one.read_text() for one in MODELS.rglob("_*sources.yml"))))
+    nodes, sources = {}, {}
+    for name, file in files.items():
+        layer = file.relative_to(MODELS).parts[0]
+        schema = file.parent.name if layer == "marts" else layer
+        text = file.read_text()
+        parents = [f"model.plyo.{one}" for one in re.findall(r"ref\(\s*'(\w+)'\s*\)", text) if one in files]
+        # Read by `source` or by a macro that is given the raw table's name.
+        for table in sorted(declared.intersection(re.findall(r"'(\w+__\w+)'", text))):
+            key = f"source.plyo.raw.{table}"
+            sources[key] = {
+                "resource_type": "source", "schema": "main", "identifier": table, "name": table, "source_name": "raw",
+                "description": "", "fqn": ["plyo", "raw"], "columns": {},
+            }  # fmt: skip
+            parents.append(key)
+        nodes[f"model.plyo.{name}"] = {
+            "resource_type": "model", "name": name, "alias": name, "schema": schema, "fqn": ["plyo", layer, "x", name],
+            "depends_on": {"nodes": parents}, "raw_code": text, "description": "", "columns": {},
+        }  # fmt: skip
+    return json.dumps({"nodes": nodes, "sources": sources})
+
+
+@pytest.fixture(scope="module")
+def world(postgres, template_database, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    settings = new_lake(postgres, folder, template_database)
+    settings.dbt_manifest.write_text(manifest_of_the_models())
+    with warehouse.writing(settings) as writer:
+        make_marts(writer)
+        fill(writer)
+        writer.execute(
+            """create table raw.main._cdc_tables (slot varchar, raw_table varchar, state varchar, lsn ubigint,
+            oid bigint, reason varchar, rows bigint, noted_at timestamptz, gone varchar[])"""
+        )
+        writer.execute(
+            """create table raw.main._ingestion_cursors (connector varchar, stream varchar, cursor varchar, rows bigint,
+            batch_id uuid, landed_at timestamptz)"""
+        )
+        lake, manifest = Lake(settings), Manifest(settings.dbt_manifest)
+        yield writer, Clock(lake, settings, manifest), lake, manifest
+        lake.close()
+
+
+@pytest.fixture(autouse=True)
+def all_is_well(world, monkeypatch):
+    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 60)
+    writer = world[0]
+    for table in ("_cdc_watermarks", "_cdc_tables", "_ingestion_cursors"):
+        writer.execute(f"delete from raw.main.{table}")
+    stream(writer, 100, NOW, changes=1)
+    build(writer, 100, NOW)
+
+
+def states(clock: Clock, lake: Lake) -> dict[str, str]:
+    lake._newest, clock._heard = (-1e9, -1), None  # look once, now
+    at = lake.snapshot_id()
+    by_relation = {
+        name: clock.of((name,), snapshot_id=at, now=NOW).state for name in {one.relation for one in METRICS.values()}
+    }
+    return {metric.name: by_relation[metric.relation] for metric in METRICS.values()}
+
+
+def made_of(manifest: Manifest, table: str) -> set[str]:
+    return {name for name, metric in METRICS.items() if table in manifest.raw_tables(metric.relation)}
+
+
+class TestATableThatStandsStill:
+    def test_makes_late_then_stale_what_is_made_of_it_and_nothing_else(self, world) -> None:
+        writer, clock, lake, manifest = world
+        tables = set().union(*(manifest.raw_tables(metric.relation) for metric in METRICS.values()))
+        assert len(tables) > 8
+        touched = set()
+        for table in sorted(tables):
+            expected = made_of(manifest, table)
+            for minutes, state in ((5, "fresh"), (20, "late"), (120, "stale")):
+                writer.execute("delete from raw.main._cdc_tables")
+                since = NOW - timedelta(minutes=minutes)
+                writer.execute(
+                    """insert into raw.main._cdc_tables by name select unnest([?, ?]) as raw_table,
+                    unnest(['live', 'blocked']) as state, unnest([?::timestamptz, ?::timestamptz]) as noted_at""",
+                    [table, table, since - timedelta(days=3), since],
+                )
+                told = states(clock, lake)
+                assert {name for name, one in told.items() if one == state} >= expected
+                assert {name for name, one in told.items() if one != "fresh"} == (
+                    expected if state != "fresh" else set()
+                )
+            touched |= expected
+        assert len(touched) > 0.8 * len(METRICS), "most metrics are made of something that can stop"
+
+    def test_is_named_where_freshness_is_told(self, world) -> None:
+        writer, clock, lake, _ = world
+        writer.execute(
+            """insert into raw.main._cdc_tables by name
+            select 'commerce__payments' as raw_table, 'blocked' as state, ?::timestamptz as noted_at""",
+            [NOW - timedelta(minutes=20)],
+        )
+        states(clock, lake)
+        told = clock.overview(now=NOW)
+        sources = {one["source"]: one for one in told["sources"]}
+        assert sources["commerce__payments"]["state"] == told["metrics"]["net_revenue"] == "late"
+        assert "net_revenue" in sources["commerce__payments"]["metrics"]
+        assert sources[STREAM]["state"] == told["metrics"]["attendances"] == "fresh"
+
+
+class TestTheStream:
+    def test_that_is_silent_makes_everything_of_the_product_late(self, world) -> None:
+        writer, clock, lake, _ = world
+        writer.execute("delete from raw.main._cdc_watermarks")
+        ago = NOW - timedelta(minutes=20)
+        stream(writer, 100, ago, changes=1)
+        build(writer, 100, ago)
+        assert set(states(clock, lake).values()) == {"late"}
+
+
+class TestAConnector:
+    """No metric is made of a connector's tables alone, so the mart that is, is told by a manifest of its own."""
+
+    @pytest.fixture
+    def of_stripe(self, world, tmp_path):
+        writer, _, lake, _ = world
+        told = json.loads(manifest_of_the_models())
+        told["nodes"]["model.plyo.fct_leads"]["depends_on"]["nodes"] = ["source.plyo.stripe.charges"]
+        told["sources"]["source.plyo.stripe.charges"] = {
+            "resource_type": "source", "schema": "main", "identifier": "stripe__charges", "name": "charges",
+            "source_name": "stripe", "description": "", "fqn": ["plyo", "stripe"], "columns": {},
+        }  # fmt: skip
+        file = tmp_path / "manifest.json"
+        file.write_text(json.dumps(told))
+        return writer, Clock(lake, lake._settings, Manifest(file)), lake
+
+    @pytest.mark.parametrize(("hours", "state"), [(1, "fresh"), (7, "late"), (40, "stale")])
+    def test_that_stops_pulling_makes_its_own_late(self, of_stripe, hours: int, state: str) -> None:
+        writer, clock, lake = of_stripe
+        writer.execute(
+            "insert into raw.main._ingestion_cursors values ('stripe', 'charges', 'c', 0, uuid(), ?)",
+            [NOW - timedelta(hours=hours)],
+        )
+        told = states(clock, lake)
+        assert told["lead_conversion"] == state
+        assert {one for name, one in told.items() if METRICS[name].relation != "engagement.fct_leads"} == {"fresh"}
+
+    def test_one_that_has_brought_what_no_build_has_read_is_as_old_as_that(self, of_stripe) -> None:
+        writer, clock, lake = of_stripe
+        build(writer, 100, NOW - timedelta(hours=8))
+        stream(writer, 120, NOW, changes=0)
+        for hours, rows in ((7, 3), (0, 0)):
+            writer.execute(
+                "insert into raw.main._ingestion_cursors values ('stripe', 'charges', 'c', ?, uuid(), ?)",
+                [rows, NOW - timedelta(hours=hours)],
+            )
+        assert states(clock, lake)["lead_conversion"] == "late"
