@@ -5,14 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from contracts.events.commerce import SubscriptionCancelled, SubscriptionChanged, SubscriptionStarted
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
+from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.errors import NoSubscription, NotCancellable
 from operational_api.commerce.lifecycle import Life
-from operational_api.commerce.models import Plan, PlanPrice, Subscription, SubscriptionChange
+from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription, SubscriptionChange
 from operational_api.commerce.providers.port import PaymentProvider, ProviderSubscription
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.outbox import publish
@@ -22,20 +23,25 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A subscription with what it subscribes to."""
+    """A subscription with what it subscribes to, and the plan that it changes to once that is paid."""
 
     subscription: Subscription
     plan: Plan
+    waits_for: Plan | None = None
 
 
 def live_membership(session: Session, customer_id: UUID) -> Membership | None:
     """The customer's one running or paused membership."""
+    other, price = aliased(Plan), aliased(PlanPrice)
     row = session.execute(
-        select(Subscription, Plan)
+        select(Subscription, Plan, other)
         .join(Plan, Plan.id == Subscription.plan_id)
+        .outerjoin(PlanChange, (PlanChange.subscription_id == Subscription.id) & (PlanChange.status == "pending"))
+        .outerjoin(price, price.id == PlanChange.to_price_id)
+        .outerjoin(other, other.id == price.plan_id)
         .where(Subscription.customer_id == customer_id, Subscription.status.in_(lifecycle.LIVE))
     ).one_or_none()
-    return Membership(row[0], row[1]) if row else None
+    return Membership(*row) if row else None
 
 
 def membership(session: Session, customer_id: UUID) -> Membership:
@@ -295,17 +301,21 @@ def end_due(session: Session, *, now: datetime, limit: int = 500) -> int:
     Returns:
         How many ended.
     """
+    is_due = (
+        (Subscription.cancel_at <= now)
+        & Subscription.status.in_(lifecycle.LIVE)
+        & Subscription.stripe_subscription_id.is_(None)
+        & (Subscription.billed_by == "provider")
+    )
+    # Whoever changes a membership holds its customer's row: of one that somebody is at, the next run decides.
     due = session.scalars(
         select(Subscription)
-        .where(
-            Subscription.cancel_at <= now,
-            Subscription.status.in_(lifecycle.LIVE),
-            Subscription.stripe_subscription_id.is_(None),
-            Subscription.billed_by == "provider",
-        )
+        .join(Customer, Customer.id == Subscription.customer_id)
+        .where(is_due)
         .order_by(Subscription.cancel_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Customer)
+        .execution_options(populate_existing=True)
     ).all()
     for row in due:
         before = _life(session, row)
