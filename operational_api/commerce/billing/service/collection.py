@@ -60,9 +60,13 @@ def collect_due(session: Session, collector: Collector, now: datetime, *, limit:
         try:
             with session.begin_nested():
                 customers.locked_customer(session, customer_id)
-                collect(session, collector, invoice_id, now=now)
+                row = collect(session, collector, invoice_id, now=now)
         except Exception:
             log.exception("collection_failed", invoice_id=str(invoice_id))
+        else:
+            # A provider that does not answer is left in peace: each of its timeouts keeps these customers' rows locked.
+            if row is not None and row.next_attempt_at == now + ASK_AGAIN:
+                break
     return len(due)
 
 
@@ -133,7 +137,9 @@ def _attempt(session: Session, collector: Collector, row: Collection, invoice: I
 
 
 def _note(payment: Payment, seen: Charged, now: datetime) -> None:
-    payment.status, payment.provider_payment_id = seen.status, seen.payment_id
+    payment.status, payment.provider_payment_id = seen.status, seen.payment_id or payment.provider_payment_id
+    if seen.amount_minor is not None:
+        payment.amount_minor = seen.amount_minor
     payment.fee_minor, payment.failure_code = seen.fee_minor, seen.failure_code if seen.status == "failed" else None
     payment.captured_at = now if seen.status == "captured" else None
 
