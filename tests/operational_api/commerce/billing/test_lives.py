@@ -198,6 +198,7 @@ class BilledLife(RuleBasedStateMachine):
             for make in (ledger.invoice_issued, ledger.invoice_voided):
                 self.post(make(subtotal_minor=subtotal, tax_minor=made.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE))
             assert self.now == before
+            self._catch_up()
             return
         if overdue and self._open():
             self._set(contracts.payment_failed(self.now))
@@ -210,6 +211,10 @@ class BilledLife(RuleBasedStateMachine):
         if bill.status == "open":
             bill.status = "paid"
             self.post(ledger.payment_captured(amount_minor=bill.draft.total_minor, fee_minor=0))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Time goes on where it stood while a change waited for its payment."""
         while due := contracts.advance(self.now, self.today):
             self.take(due[1])
 
