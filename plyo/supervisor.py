@@ -116,7 +116,17 @@ class Supervisor:
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
             self._launch(
-                services, "gateway", "valkey", "api", "worker", "stripe", "mailbox", "coach", "admin", "analytics"
+                services,
+                "gateway",
+                "valkey",
+                "api",
+                "worker",
+                "stripe",
+                "momo",
+                "mailbox",
+                "coach",
+                "admin",
+                "analytics",
             )
             platform.result()
         with self.steps.step("Wait for every process") as advance:

@@ -306,6 +306,7 @@ def end_due(session: Session, *, now: datetime, limit: int = 500) -> int:
         & Subscription.status.in_(lifecycle.LIVE)
         & Subscription.stripe_subscription_id.is_(None)
         & (Subscription.billed_by == "provider")
+        & Subscription.ended_at.is_(None)
     )
     # Whoever changes a membership holds its customer's row: of one that somebody is at, the next run decides.
     due = session.scalars(
