@@ -151,6 +151,7 @@ class Collection(Base):
         ),
         Index("ix_collections_due", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
         Index("ix_collections_customer_id", "customer_id"),
+        Index("ix_collections_open", "invoice_id", postgresql_where=text("status in ('due', 'retrying', 'stopped')")),
         SCHEMA,
     )
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id), primary_key=True)

@@ -14,7 +14,7 @@ from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.errors import NoSubscription, NotCancellable
 from operational_api.commerce.lifecycle import Life
 from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription, SubscriptionChange
-from operational_api.commerce.providers.port import PaymentProvider, ProviderSubscription
+from operational_api.commerce.providers.port import Billing, ProviderSubscription
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.outbox import publish
 
@@ -56,9 +56,7 @@ def membership(session: Session, customer_id: UUID) -> Membership:
     return found
 
 
-def sync_subscription(
-    session: Session, provider: PaymentProvider, *, provider_id: str, now: datetime
-) -> Subscription | None:
+def sync_subscription(session: Session, provider: Billing, *, provider_id: str, now: datetime) -> Subscription | None:
     """Bring our row of a provider's subscription up to its state of this moment.
 
     Returns:
@@ -255,7 +253,7 @@ def announce_cancellation(
 
 
 def request_cancellation(
-    session: Session, provider: PaymentProvider, *, customer_id: UUID, reason: str, now: datetime
+    session: Session, provider: Billing, *, customer_id: UUID, reason: str, now: datetime
 ) -> Membership:
     """End the membership when its paid period ends, for a reason the customer gives. Asking again changes the reason.
 
@@ -265,7 +263,7 @@ def request_cancellation(
     return _plan_cancellation(session, provider, customer_id=customer_id, reason=reason, now=now)
 
 
-def undo_cancellation(session: Session, provider: PaymentProvider, *, customer_id: UUID, now: datetime) -> Membership:
+def undo_cancellation(session: Session, provider: Billing, *, customer_id: UUID, now: datetime) -> Membership:
     """Keep a membership that was to end. Where nothing was to end, nothing happens.
 
     Raises:
@@ -275,7 +273,7 @@ def undo_cancellation(session: Session, provider: PaymentProvider, *, customer_i
 
 
 def _plan_cancellation(
-    session: Session, provider: PaymentProvider, *, customer_id: UUID, reason: str | None, now: datetime
+    session: Session, provider: Billing, *, customer_id: UUID, reason: str | None, now: datetime
 ) -> Membership:
     locked_customer(session, customer_id)
     found = membership(session, customer_id)

@@ -42,6 +42,7 @@ alter table commerce.billing_items
         constraint fk_billing_items_plan_change_id references commerce.plan_changes (id);
 create index ix_billing_items_plan_change_id on commerce.billing_items (plan_change_id)
     where plan_change_id is not null;
+create index ix_collections_open on commerce.collections (invoice_id) where status in ('due', 'retrying', 'stopped');
 create index ix_subscriptions_ends_elsewhere on commerce.subscriptions (cancel_at)
     where billed_by = 'provider' and stripe_subscription_id is null and ended_at is null;
 """
@@ -82,6 +83,7 @@ def downgrade() -> None:
         drop function platform.event_digest(platform.outbox_events);
         drop table platform.event_seals;
         drop index commerce.ix_subscriptions_ends_elsewhere;
+        drop index commerce.ix_collections_open;
         alter table commerce.billing_items drop column plan_change_id;
         drop table commerce.plan_changes;
         """

@@ -16,7 +16,7 @@ from operational_api.commerce.billing.service.agreements import OURS
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import Billing
 from operational_api.commerce.service import customers, plans, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
 
@@ -81,7 +81,7 @@ def resume(session: Session, *, customer_id: UUID, now: datetime) -> Membership:
 
 
 def cancel(
-    session: Session, provider: PaymentProvider, *, customer_id: UUID, reason: str, at_once: bool = False, now: datetime
+    session: Session, provider: Billing, *, customer_id: UUID, reason: str, at_once: bool = False, now: datetime
 ) -> Membership:
     """End the membership when what is paid is over, or at once.
 
@@ -99,7 +99,7 @@ def cancel(
     return found
 
 
-def keep(session: Session, provider: PaymentProvider, *, customer_id: UUID, now: datetime) -> Membership:
+def keep(session: Session, provider: Billing, *, customer_id: UUID, now: datetime) -> Membership:
     """Keep a membership that was to end.
 
     Raises:

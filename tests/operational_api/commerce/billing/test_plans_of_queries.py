@@ -54,7 +54,8 @@ insert into commerce.billing_items (id, origin_id, customer_id, kind, descriptio
     select uuidv7(), id, customer_id, 'membership', 'x', 5000, 798, 1900, 'EUR', '2026-02-01', id from demand;
 insert into commerce.session_packs (id, customer_id, plan_id, sessions_total, purchased_at, expires_at, net_minor,
         currency, recognised_minor)
-    select uuidv7(), payer.id, p.plan_id, 10, '2026-01-01', '2026-09-01', 1000, 'EUR', case when n % 9 = 0 then 0 else 1000 end
+    select uuidv7(), payer.id, p.plan_id, 10, '2026-01-01', '2026-09-01', 1000, 'EUR',
+        case when n % 9 = 0 then 0 else 1000 end
     from payer, commerce.plan_prices p where p.valid_from = '2020-01-01';
 insert into commerce.ledger_journals (id, kind, source_type, source_id, posted_at)
     select id, 'payment_captured', 'payment', id, '2026-02-01' from demand;
