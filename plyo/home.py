@@ -22,12 +22,12 @@ SECRET_NAMES = (
     "stripe_key", "stripe_webhook", "coach_client", "admin_client", "app_client", "activation_client",
     "coach_cookie", "admin_cookie", "ctx_identity", "ctx_commerce", "ctx_training", "ctx_scheduling",
     "ctx_engagement", "ctx_automation", "ctx_compliance", "ctx_integrations", "health_data", "factors",
-    "audit_writer", "valkey", "supervisor_client", "signing_seal", "objects",
+    "audit_writer", "valkey", "supervisor_client", "signing_seal", "objects", "momo",
 )  # fmt: skip
 PREFIXES = {"stripe_key": "sk_test_", "stripe_webhook": "whsec_"}
 PORT_NAMES = (
     "postgres", "api", "analytics", "dagster", "dagster_code", "coach", "admin", "stripe", "mailbox", "smtp", "valkey",
-    "gateway_tls", *objects.PORT_NAMES,
+    "gateway_tls", "momo", *objects.PORT_NAMES,
 )  # fmt: skip
 
 

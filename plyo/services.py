@@ -10,6 +10,7 @@ from pathlib import Path
 from plyo import certificate, gateway, objects, valkey
 from plyo.home import Home, checkout
 
+MOMO_PARTNER = "MOMOLOCAL"
 STACK_MARK = "PLYO_STACK_ID"
 """Environment variable that every process of a copy carries, children of children included."""
 
@@ -83,6 +84,11 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_STRIPE_API_BASE": local["stripe"],
         "PLYO_STRIPE_SECRET_KEY": secrets["stripe_key"],
         "PLYO_STRIPE_WEBHOOK_SECRETS": secrets["stripe_webhook"],
+        "PLYO_MOMO_API_BASE": local["momo"],
+        "PLYO_MOMO_PARTNER_CODE": MOMO_PARTNER,
+        "PLYO_MOMO_ACCESS_KEY": MOMO_PARTNER,
+        "PLYO_MOMO_SECRET_KEY": secrets["momo"],
+        "PLYO_MOMO_IPN_URL": f"{local['api']}/webhooks/momo",
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
         "PLYO_WEBHOOK_PRIVATE_NETWORKS": "127.0.0.0/8",  # so that a listener on this machine can be tried
         "PLYO_ANALYTICS_URL": local["analytics"],
@@ -129,6 +135,13 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "STRIPE_FAKE_WEBHOOK_SECRET": secrets["stripe_webhook"],
         "STRIPE_FAKE_STATE": str(home.path / "stripe" / "state.sqlite"),
     }
+    momo = {
+        "MOMO_FAKE_PUBLIC_URL": local["momo"],
+        "MOMO_FAKE_PARTNER_CODE": MOMO_PARTNER,
+        "MOMO_FAKE_ACCESS_KEY": MOMO_PARTNER,
+        "MOMO_FAKE_SECRET_KEY": secrets["momo"],
+        "MOMO_FAKE_NOTIFIES": "true",
+    }
     mailbox = {
         "PLYO_MAILBOX_SMTP_PORT": str(ports["smtp"]),
         "PLYO_MAILBOX_PORT": str(ports["mailbox"]),
@@ -163,6 +176,14 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             stripe,
             ready=f"{local['stripe']}/live",
             url=local["stripe"],
+        ),
+        Service(
+            "momo",
+            uvicorn("tests.fakes.momo.app:serve", ports["momo"]),
+            "payments in dong, a local MoMo",
+            momo,
+            ready=f"{local['momo']}/live",
+            url=local["momo"],
         ),
         Service(
             "mailbox",

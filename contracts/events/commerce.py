@@ -201,6 +201,33 @@ class CollectionEnded(Event):
     outcome: str
 
 
+class PlanChangeRequested(Event):
+    """A change of plan was invoiced and holds once that is paid. `mode` is invoice or reset."""
+
+    type: ClassVar[str] = "commerce.plan_change_requested"
+    aggregate: ClassVar[str] = "subscription_id"
+    change_id: UUID
+    subscription_id: UUID
+    customer_id: UUID
+    plan_id: UUID
+    mode: str
+    invoice_id: UUID
+    total_minor: int
+    currency: str
+
+
+class PlanChangeDecided(Event):
+    """`outcome` is held (it was paid) or failed (the plan stays what it was, and nothing is owed)."""
+
+    type: ClassVar[str] = "commerce.plan_change_decided"
+    aggregate: ClassVar[str] = "subscription_id"
+    change_id: UUID
+    subscription_id: UUID
+    customer_id: UUID
+    outcome: str
+    failure_code: str | None = None
+
+
 class CouponCreated(Event):
     type: ClassVar[str] = "commerce.coupon_created"
     aggregate: ClassVar[str] = "coupon_id"

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from operational_api.commerce.schemas import Reason
-from operational_api.commerce.service import findings
+from operational_api.commerce.schemas import CurrencyCode, Reason
+from operational_api.commerce.service import findings, settlements
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -16,6 +16,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
 
 router = APIRouter(prefix="/api/commerce/differences", tags=["commerce"], route_class=IdempotentRoute)
+ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 Outcome = Literal["booked", "provider_corrected", "accepted", "no_fault"]
 
 
@@ -60,6 +61,46 @@ class DifferenceRead(BaseModel):
             **{name: getattr(line.finding, name) for name in names},
             resolution=ResolutionRead.model_validate(done, from_attributes=True) if done else None,
         )
+
+
+class SettlementLine(BaseModel):
+    """One transaction of a provider's settlement; a refund's amount is negative. `order_id` is ours, the other ids are
+    the provider's."""
+
+    kind: Literal["payment", "refund"]
+    transaction_id: ProviderId
+    order_id: ProviderId
+    original_id: ProviderId | None = None
+    amount_minor: Annotated[int, Field(ge=-(10**15), le=10**15)]
+    fee_minor: Annotated[int, Field(ge=0, le=10**15)] = 0
+    currency: CurrencyCode
+    paid_at: AwareDatetime
+    payout_id: ProviderId | None = None
+
+
+class SettlementCreate(BaseModel):
+    """Lines of a settlement, as they were landed."""
+
+    provider: Literal["momo"]
+    lines: Annotated[list[SettlementLine], Field(min_length=1, max_length=1_000)]
+
+
+class SettlementReceipt(BaseModel):
+    """How many fees were booked that only the settlement tells."""
+
+    lines: int
+    fees_booked: int
+
+
+settled = APIRouter(prefix="/api/commerce/settlements", tags=["commerce"], route_class=IdempotentRoute)
+
+
+@settled.post("", status_code=202, dependencies=[Allowed("commerce.take_settlement")])
+def take_settlement(body: SettlementCreate, session: DbSession) -> SettlementReceipt:
+    """Take a settlement's lines from the data platform; repeating it changes nothing."""
+    lines = [settlements.SettledLine(**line.model_dump()) for line in body.lines]
+    booked = settlements.take(session, provider=body.provider, lines=lines, now=datetime.now(UTC))
+    return SettlementReceipt(lines=len(lines), fees_booked=booked)
 
 
 @router.get("", dependencies=[Allowed("commerce.read_differences")])

@@ -12,12 +12,12 @@ from operational_api.commerce.billing import collectors
 from operational_api.commerce.billing.collectors import Collector
 from operational_api.commerce.billing.service import collection, earnings, memberships
 from operational_api.commerce.providers import Providers
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
 from operational_api.core.models import InboxMessage
 
 
-def on_stripe(session: Session, message: InboxMessage, provider: PaymentProvider | None = None) -> None:
+def on_stripe(session: Session, message: InboxMessage, provider: BillingProvider | None = None) -> None:
     """Follow up one stored Stripe event; the provider is the environment's unless given."""
     webhooks.follow_up(session, provider or providers.configured(), message, now=datetime.now(UTC))
 
@@ -37,19 +37,16 @@ def compare_books(session: Session, now: datetime) -> None:
     reconciliation.run_due(session, providers.books_configured(), now=now)
 
 
-def end_due_memberships(session: Session, now: datetime) -> None:
-    """End memberships without a provider whose last day has come."""
-    subscriptions.end_due(session, now=now)
-
-
 def collect_invoices(session: Session, now: datetime, collector: Collector | None = None) -> None:
     """Make every attempt to collect that is due; the collector is the environment's unless given."""
     collection.collect_due(session, collector or collectors.configured(), now)
 
 
 def advance_memberships(session: Session, now: datetime) -> None:
-    """Begin periods, end trials and pauses, and end memberships whose last day was yesterday."""
+    """Begin periods, end trials and pauses, and end memberships whose last day was yesterday, also ones that were
+    brought over and that nobody bills."""
     memberships.advance_due(session, now)
+    subscriptions.end_due(session, now=now)
 
 
 def earn_expired_packs(session: Session, now: datetime) -> None:
@@ -76,7 +73,6 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
     notifications.SOURCE: on_momo,
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
-    ("commerce.end_due_memberships", timedelta(minutes=5), end_due_memberships),
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),

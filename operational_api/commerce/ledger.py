@@ -86,6 +86,11 @@ def commission_earned(*, amount_minor: int) -> list[Line]:
     return _balanced(Line(COMMISSION_EXPENSE, amount_minor), Line(COMMISSION_PAYABLE, -amount_minor))
 
 
+def settlement_fee(*, amount_minor: int, balance: str) -> list[Line]:
+    """A provider tells only with its settlement what it kept of a payment."""
+    return _balanced(Line(PAYMENT_FEES, amount_minor), Line(balance, -amount_minor))
+
+
 def _balanced(*lines: Line) -> list[Line]:
     if sum(line.amount_minor for line in lines) != 0:
         raise ValueError(f"journal does not sum to zero: {lines}")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from operational_api.commerce.billing import pages as billing
-from operational_api.commerce.billing.service import collection, memberships
+from operational_api.commerce.billing.service import collection, memberships, plan_changes
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
@@ -147,6 +147,7 @@ def show_membership(
         is_first=cursor is None,
         collections=collection.open_of(session, customer_id),
         next_plan=memberships.next_plan(session, customer_id),
+        failed_change=plan_changes.failed_lately(session, customer_id, now=datetime.now(UTC)),
         account_id=customer_id,
     )
 

@@ -68,7 +68,8 @@ ours as (
 booked as (
     select j.source_id as payment_id, coalesce(sum(l.amount_minor) filter (where l.account = :account), 0) as minor
     from commerce.ledger_journals j join commerce.ledger_lines l on l.journal_id = j.id
-    where j.source_type = 'payment' and j.kind = 'payment_captured' and j.source_id in (select id from ours)
+    where j.source_type = 'payment' and j.kind in ('payment_captured', 'settlement_fee')
+        and j.source_id in (select id from ours)
     group by j.source_id
 ),
 theirs as (

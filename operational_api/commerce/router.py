@@ -12,7 +12,7 @@ from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
 from operational_api.commerce.providers import Providers, assembled
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.schemas import (
     CancellationCreate,
@@ -69,12 +69,12 @@ def refund_settings(request: Request) -> RefundSettings:
     return found
 
 
-def payment_provider(request: Request) -> PaymentProvider:
+def payment_provider(request: Request) -> BillingProvider:
     """The app's payment provider, made on first use and kept with its connections."""
     state = request.app.state
     if not hasattr(state, "payment_provider"):
         state.payment_provider = StripeProvider(stripe_settings(request))
-    provider: PaymentProvider = state.payment_provider
+    provider: BillingProvider = state.payment_provider
     return provider
 
 
@@ -104,7 +104,7 @@ def provider_of_payment(request: Request, session: Session, payment_id: UUID) ->
     return found.by_name.get(name or "") or payment_provider(request)
 
 
-Provider = Annotated[PaymentProvider, Depends(payment_provider)]
+Provider = Annotated[BillingProvider, Depends(payment_provider)]
 AllProviders = Annotated[Providers, Depends(payment_providers)]
 
 
@@ -299,4 +299,5 @@ def receive_momo_notification(
 
 router.include_router(api)
 router.include_router(books.router)
+router.include_router(books.settled)
 router.include_router(billing.router)

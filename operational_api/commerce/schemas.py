@@ -75,7 +75,7 @@ class CheckoutRead(BaseModel):
 
 
 class SubscriptionRead(BaseModel):
-    """A customer's membership."""
+    """A customer's membership. `changes_to` is the code of the plan that holds once its payment is through."""
 
     id: UUID
     plan_code: str
@@ -92,6 +92,7 @@ class SubscriptionRead(BaseModel):
     cancel_reason: str | None
     billed_by: str
     resumes_on: date | None
+    changes_to: str | None
 
     @classmethod
     def of(cls, found: Membership) -> "SubscriptionRead":
@@ -113,6 +114,7 @@ class SubscriptionRead(BaseModel):
             cancel_reason=row.cancel_reason,
             billed_by=row.billed_by,
             resumes_on=row.resumes_on,
+            changes_to=found.waits_for.code if found.waits_for else None,
         )
 
 

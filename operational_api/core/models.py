@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Integer, SmallInteger, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -29,6 +30,22 @@ class OutboxEvent(Base):
     payload: Mapped[dict[str, Any]]
     traceparent: Mapped[str | None] = mapped_column(String(55))
     relayed_at: Mapped[datetime | None]
+
+
+class EventSeal(Base):
+    """One link of the chain over the events: those of one batch of the relay, each with its digest, in order.
+
+    `events` is `[[event_id, digest], ...]`, `hash` covers number, the link before and them. Append-only by trigger;
+    `core.seals` makes and verifies links.
+    """
+
+    __tablename__ = "event_seals"
+    __table_args__ = (CheckConstraint("number > 0", name="number"), {"schema": "platform"})
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    previous: Mapped[str] = mapped_column(String(64))
+    events: Mapped[list[Any]] = mapped_column(JSONB)
+    hash: Mapped[str] = mapped_column(String(64))
+    sealed_at: Mapped[RequiredTime]
 
 
 class InboxMessage(Base):

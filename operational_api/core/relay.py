@@ -20,14 +20,25 @@ from operational_api.core.models import InboxMessage
 log = get_logger(__name__)
 EventHandler = Callable[[Session, Event], None]
 Consumer = Callable[[Session, InboxMessage], None]
-_RELAY_LOCK = 0x706C796F01  # "plyo", 1
+RELAY_LOCK = 0x706C796F01  # "plyo", 1
 
-# One statement: the event is relayed if and only if every consumer's inbox has it.
+# One statement: the event is relayed if and only if every consumer's inbox has it, and is sealed then.
 _FAN_OUT = text(
     """
     with batch as materialized (
-        select event_id, position, type, version, aggregate_id, occurred_at, payload, traceparent
-        from platform.outbox_events where relayed_at is null order by position limit :limit
+        select o.*, platform.event_digest(o) as digest
+        from platform.outbox_events o where relayed_at is null order by position limit :limit
+    ), sealed as (
+        -- The next link of the chain over all events (`core.seals`): one relay at a time is what keeps it one chain.
+        insert into platform.event_seals (number, previous, events, hash, sealed_at)
+        select last.number + 1, last.hash, b.events, platform.seal_hash(last.number + 1, last.hash, b.events), :now
+        from (select jsonb_agg(jsonb_build_array(event_id, digest) order by position) as events from batch) b
+        cross join lateral (
+            select number, hash from platform.event_seals
+            union all select 0, '' order by number desc limit 1
+        ) last
+        where b.events is not null
+        returning number
     ), delivered as (
         insert into platform.inbox_messages
             (source, message_id, kind, payload, traceparent, received_at, aggregate_id, position)
@@ -41,7 +52,8 @@ _FAN_OUT = text(
     ), relayed as (
         update platform.outbox_events o set relayed_at = :now from batch b where o.event_id = b.event_id returning 1
     )
-    select (select count(*) from relayed) as relayed, (select count(*) from delivered) as delivered
+    select (select count(*) from relayed) as relayed, (select count(*) from delivered) as delivered,
+        (select number from sealed) as link
     """
 )
 
@@ -98,12 +110,12 @@ def relay_due(sessions: sessionmaker[Session], routes: Routes, *, limit: int = 5
         Whether more are probably waiting.
     """
     with sessions.begin() as session:
-        if not session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": _RELAY_LOCK}):
+        if not session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": RELAY_LOCK}):
             return False
         parameters = {"limit": limit, "now": datetime.now(UTC), "types": routes.types, "sources": routes.sources}
         done = session.execute(_FAN_OUT, parameters).one()
         failpoints.hit("relay.before_commit")
     if done.relayed:
         failpoints.hit("relay.after_commit")
-        log.info("events_relayed", events=done.relayed, deliveries=done.delivered)
+        log.info("events_relayed", events=done.relayed, deliveries=done.delivered, link=done.link)
     return bool(done.relayed == limit)

@@ -13,7 +13,7 @@ from contracts.events import automation, commerce, engagement, identity, schedul
 from contracts.events.envelope import Event
 from operational_api.engagement import lifecycle
 from operational_api.engagement.models import Message
-from operational_api.engagement.service import leads, scheduled, stages
+from operational_api.engagement.service import forgetting, leads, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import call_off, queue_email, queue_message
 from operational_api.scheduling import public as scheduling_public
@@ -217,6 +217,12 @@ def _reminder(booking_id: UUID, starts_at: datetime) -> str:
     return f"session_reminder:{booking_id}:{starts_at.astimezone(UTC).isoformat()}"
 
 
+def forget_person(session: Session, event: Event) -> None:
+    """Nobody whose account was closed is reached any more, and nothing of how they were is kept."""
+    assert isinstance(event, identity.AccountClosed)  # noqa: S101
+    forgetting.forget_person(session, event.account_id, now=event.occurred_at)
+
+
 PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
@@ -233,4 +239,5 @@ HANDLERS = {
     engagement.LeadCaptured.type: [learn_of_lead],
     engagement.MessageSent.type: [announce_message],
     identity.EmailVerified.type: [convert_lead, carry_lead_over],
+    identity.AccountClosed.type: [forget_person],
 }

@@ -84,6 +84,7 @@ ROLES_OF: dict[str, str] = {
     "automation.manage_rules": "admin",
     "integrations.receive_webhook": EVERYBODY,
     "integrations.deliver": "service",
+    "commerce.take_settlement": "service",
     "integrations.link_wearables": "customer",
     "integrations.read_connectors": "admin data",
     "integrations.connect": "admin data",
@@ -558,6 +559,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
     "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
         "POST /staff/books/{finding_id}/resolve",

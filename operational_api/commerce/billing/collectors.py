@@ -9,11 +9,13 @@ from operational_api.commerce.settings import StripeSettings
 
 NO_CARD = "no_payment_method"
 """Our code where the payer has saved none; a new card is waited for as after any failed attempt."""
+AUTHENTICATION = "authentication_required"
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One attempt. The same `key` charges once, whatever happens between the provider and us."""
+    """One attempt. The same `key` charges once: whenever, with whichever card, and whatever happened between the
+    provider and us since the first time."""
 
     key: str
     payer_ref: str | None
@@ -24,12 +26,16 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """What came of it. `unknown`: it may have happened; asking again with the same key tells."""
+    """What came of it. `unknown`: it may have happened; asking again with the same key tells.
+
+    `amount_minor` is what was charged, where that is told: the first time that a key was used says how much.
+    """
 
     status: Literal["captured", "failed", "unknown"]
     payment_id: str | None = None
     fee_minor: int = 0
     failure_code: str | None = None
+    amount_minor: int | None = None
 
 
 class Collector(Protocol):
@@ -38,11 +44,19 @@ class Collector(Protocol):
     name: str
 
     def charge(self, order: Charge) -> Charged:
-        """Charge the payer's saved card. Never raises for what a provider does: that is `unknown` or `failed`."""
+        """Charge the payer's saved card, or tell what came of it where this was asked for before.
+
+        Never raises for what a provider does: that is `unknown` or `failed`.
+        """
 
 
 class StripeCollector:
-    """The port on Stripe: a confirmed payment intent, off session."""
+    """The port on Stripe: a confirmed payment intent, off session, with our key in its metadata.
+
+    Stripe forgets an idempotency key after a day, ties it to one card, and repeats its first answer for ever, also the
+    one that a payment is still processing. So an intent with our key is looked for before one is made; the idempotency
+    key only keeps two that look at once from making two.
+    """
 
     name = "stripe"
 
@@ -52,21 +66,20 @@ class StripeCollector:
             settings.secret_key.get_secret_value() or "unset",
             base_addresses={"api": settings.api_base},
             http_client=stripe.HTTPXClient(timeout=settings.timeout_seconds, allow_sync_methods=True),
-            max_network_retries=1,
+            max_network_retries=settings.max_retries,
         ).v1
 
     def charge(self, order: Charge) -> Charged:
         """See the port."""
+        if order.payer_ref is None:
+            return Charged("failed", failure_code=NO_CARD)
         try:
-            method = self._card(order.payer_ref)
-            if method is None:
-                return Charged("failed", failure_code=NO_CARD)
-            params: Any = {
-                "amount": order.amount_minor, "currency": order.currency.lower(), "customer": order.payer_ref,
-                "payment_method": method, "confirm": True, "off_session": True, "description": order.description,
-            }  # fmt: skip
-            # A key belongs to one request: another card is another one.
-            made = self._v1.payment_intents.create(params, {"idempotency_key": f"{order.key}-{method}"}).to_dict()
+            made = self._made_before(order)
+            if made is None:
+                method = self._card(order.payer_ref)
+                if method is None:
+                    return Charged("failed", failure_code=NO_CARD)
+                made = self._make(order, method)
             return self._outcome(made)
         except stripe.CardError as error:
             intent: Any = getattr(error.error, "payment_intent", None)
@@ -77,9 +90,25 @@ class StripeCollector:
         except stripe.StripeError:
             return Charged("unknown")
 
-    def _card(self, customer: str | None) -> str | None:
-        if customer is None:
-            return None
+    def _made_before(self, order: Charge) -> dict[str, Any] | None:
+        for one in self._v1.payment_intents.list({"customer": order.payer_ref or "", "limit": 100}).auto_paging_iter():
+            found: dict[str, Any] = one.to_dict()
+            if (found["metadata"] or {}).get("plyo_key") == order.key:
+                return found
+        return None
+
+    def _make(self, order: Charge, method: str) -> dict[str, Any]:
+        params: Any = {
+            "amount": order.amount_minor, "currency": order.currency.lower(), "customer": order.payer_ref,
+            "payment_method": method, "confirm": True, "off_session": True, "description": order.description,
+            "metadata": {"plyo_key": order.key},
+        }  # fmt: skip
+        made: dict[str, Any] = self._v1.payment_intents.create(
+            params, {"idempotency_key": f"{order.key}-{method}"}
+        ).to_dict()
+        return made
+
+    def _card(self, customer: str) -> str | None:
         known = self._v1.customers.retrieve(customer).to_dict()
         chosen = (known.get("invoice_settings") or {}).get("default_payment_method")
         if chosen:
@@ -88,11 +117,20 @@ class StripeCollector:
         return str(saved[0]["id"]) if saved else None
 
     def _outcome(self, made: dict[str, Any]) -> Charged:
+        if made["status"] == "processing":
+            return Charged("unknown", made["id"])
         if made["status"] != "succeeded":
-            is_pending = made["status"] == "processing"
-            return Charged("unknown" if is_pending else "failed", made["id"], failure_code="authentication_required")
+            error = made["last_payment_error"] or {}
+            code = error.get("decline_code") or error.get("code") or _NOT_DONE.get(made["status"], "card_declined")
+            return Charged("failed", made["id"], failure_code=code)
         charge = self._v1.charges.retrieve(made["latest_charge"], {"expand": ["balance_transaction"]}).to_dict()
-        return Charged("captured", made["id"], fee_minor=charge["balance_transaction"]["fee"])
+        movement = charge["balance_transaction"]
+        if movement is None:  # its fee is not known yet, and what is booked stays
+            return Charged("unknown", made["id"])
+        return Charged("captured", made["id"], fee_minor=movement["fee"], amount_minor=made["amount_received"])
+
+
+_NOT_DONE = {"requires_action": AUTHENTICATION, "canceled": "canceled"}
 
 
 def configured() -> Collector:

@@ -170,14 +170,21 @@ def resume(contract: Contract, *, on: date) -> Step:
     return _begin(contract, on)
 
 
-def change_plan(contract: Contract, terms: Terms, *, mode: Mode, on: date) -> Step:
+def change_plan(contract: Contract, terms: Terms, *, mode: Mode, on: date, is_paid: bool = False) -> Step:
     """Change to another plan or price. In a trial and in a pause it costs nothing yet, so every mode is at once.
+
+    Args:
+        is_paid: What it comes to was invoiced and paid already: then it holds, also where another invoice has become
+            overdue meanwhile.
 
     Raises:
         NotChangeable: it is overdue, will end, or has ended.
         AlreadyOnPlan: that is the plan already; where another was to follow, that is taken back.
         IntervalDiffers: days of a month's price and of a year's are not set off: reset, or wait for the period's end.
     """
+    if is_paid and contract.status == lifecycle.PAST_DUE:
+        held = change_plan(paid_up(contract), terms, mode=mode, on=on)
+        return replace(held, contract=replace(held.contract, status=lifecycle.PAST_DUE))
     if contract.status not in (lifecycle.ACTIVE, lifecycle.TRIALING, lifecycle.PAUSED) or contract.cancels_on:
         raise NotChangeable
     if terms.price_id == contract.terms.price_id:

@@ -1,7 +1,7 @@
 """The refusals of our own billing.
 
 DomainError
-|- NotChangeable NotPausable NotResumable AlreadyOnPlan BilledElsewhere NothingToPay                         409
+|- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                            409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound (NotFound)                               404
@@ -24,6 +24,10 @@ class NotResumable(DomainError):
 
 class AlreadyOnPlan(DomainError):
     """That is your plan already."""
+
+
+class ChangePending(DomainError):
+    """A change of plan waits for its payment. It is decided within minutes; nothing else can be changed until then."""
 
 
 class BilledElsewhere(DomainError):

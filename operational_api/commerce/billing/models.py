@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from operational_api.commerce.models import SCHEMA, Customer, Invoice, Refund, SessionPack, Subscription
+from operational_api.commerce.models import SCHEMA, Customer, Invoice, PlanPrice, Refund, SessionPack, Subscription
 from operational_api.core.database import AmountMinor, Base, Currency, Id, RequiredTime, ServerTime
 
 
@@ -29,16 +29,47 @@ class NumberSeries(Base):
     last_number: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
+class PlanChange(Base):
+    """A change of plan that is paid for before it holds. `status`: pending (until it is known whether its invoice was
+    paid), held, failed. `mode`: invoice, reset. It counts from `asked_on`, a day of the customer's."""
+
+    __tablename__ = "plan_changes"
+    __table_args__ = (
+        CheckConstraint("mode in ('invoice', 'reset')", name="mode"),
+        CheckConstraint("status in ('pending', 'held', 'failed')", name="status"),
+        CheckConstraint("(status = 'pending') = (decided_at is null)", name="decided"),
+        Index(
+            "uq_plan_changes_one_pending", "subscription_id", unique=True, postgresql_where=text("status = 'pending'")
+        ),
+        Index("ix_plan_changes_customer_id", "customer_id", "asked_at"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id))
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id))
+    from_price_id: Mapped[UUID] = mapped_column(ForeignKey(PlanPrice.id))
+    to_price_id: Mapped[UUID] = mapped_column(ForeignKey(PlanPrice.id))
+    mode: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20), server_default="pending")
+    asked_on: Mapped[date]
+    asked_at: Mapped[RequiredTime]
+    invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey(Invoice.id), unique=True)
+    decided_at: Mapped[datetime | None]
+    failure_code: Mapped[str | None]
+
+
 class BillingItem(Base):
     """Something charged, or given back where negative, that waits for an invoice until `invoice_id` is set.
 
-    What is used in part is split: the rest waits in a row of its own with the same `origin_id`.
+    What is used in part is split: the rest waits in a row of its own with the same `origin_id`. What a change of plan
+    comes to has its `plan_change_id`: if that fails, it was never owed.
     """
 
     __tablename__ = "billing_items"
     __table_args__ = (
         CheckConstraint("kind in ('membership', 'unused', 'discount', 'drop_in', 'pack', 'fee')", name="kind"),
         Index("ix_billing_items_waiting", "customer_id", postgresql_where=text("invoice_id is null")),
+        Index("ix_billing_items_plan_change_id", "plan_change_id", postgresql_where=text("plan_change_id is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -55,6 +86,7 @@ class BillingItem(Base):
     ends_on: Mapped[date | None]
     made_at: Mapped[RequiredTime]
     invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey(Invoice.id), index=True)
+    plan_change_id: Mapped[UUID | None] = mapped_column(ForeignKey(PlanChange.id))
 
 
 class InvoiceLine(Base):
@@ -119,6 +151,7 @@ class Collection(Base):
         ),
         Index("ix_collections_due", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
         Index("ix_collections_customer_id", "customer_id"),
+        Index("ix_collections_open", "invoice_id", postgresql_where=text("status in ('due', 'retrying', 'stopped')")),
         SCHEMA,
     )
     invoice_id: Mapped[UUID] = mapped_column(ForeignKey(Invoice.id), primary_key=True)

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from operational_api.commerce.billing.periods import add_months, days_after
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.router import pdf, seller
-from operational_api.commerce.billing.service import collection, memberships, papers
+from operational_api.commerce.billing.service import collection, memberships, papers, plan_changes
 from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import plans, subscriptions
 from operational_api.core.database import DbSession
@@ -23,10 +23,13 @@ from operational_api.web.rendering import redirect, render, time_zone
 
 router = APIRouter(route_class=IdempotentRoute)
 MODES = {
-    Mode.INVOICE: ("Now", "You pay the difference for the days left today."),
+    Mode.INVOICE: ("Now", "You pay the difference for the days left today; it holds as soon as that is paid."),
     Mode.PRORATE: ("Now, paid later", "The difference is on your next invoice."),
     Mode.NEXT_PERIOD: ("When my paid time is over", "Nothing changes until then."),
-    Mode.RESET: ("Now, with a new period", "A whole new period begins today; what you paid and did not use comes off."),
+    Mode.RESET: (
+        "Now, with a new period",
+        "A whole new period begins today, as soon as it is paid; what you paid and did not use comes off.",
+    ),
 }
 
 
@@ -85,7 +88,7 @@ def choose_plan(
     seen = None
     if plan:
         with session.begin_nested() as look:  # a look changes nothing
-            seen = memberships.preview(session, customer_id=customer_id, plan_code=plan, mode=mode, now=now)
+            seen = plan_changes.preview(session, customer_id=customer_id, plan_code=plan, mode=mode, now=now)
             look.rollback()
     return render(request, "commerce/change_plan.html", own=own, offers=found, seen=seen, modes=MODES)
 
@@ -100,9 +103,13 @@ def change_plan(
 ) -> Response:
     """Change to another plan."""
     now = datetime.now(UTC)
-    found = memberships.change_plan(session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=now)
-    waits = found.subscription.next_price_id is not None
-    told = "Your plan changes when your paid time is over." if waits else f"You are on {found.plan.name} now."
+    found = plan_changes.change_plan(session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=now)
+    if found.waits_for is not None:
+        told = f"We are charging your card. You are on {found.waits_for.name} as soon as it is paid."
+    elif found.subscription.next_price_id is not None:
+        told = "Your plan changes when your paid time is over."
+    else:
+        told = f"You are on {found.plan.name} now."
     return redirect(request, "/membership", flash=told)
 
 

@@ -44,6 +44,7 @@ from operational_api.commerce.billing.service import (
     memberships,
     papers,
     payers,
+    plan_changes,
     pricing,
 )
 from operational_api.commerce.models import PlanPrice
@@ -104,7 +105,7 @@ def preview_change(
     """What a change of plan would cost now and later, without doing it."""
     # Looking takes a membership over and brings it up to date; a look changes nothing.
     with session.begin_nested() as look:
-        found = memberships.preview(
+        found = plan_changes.preview(
             session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=datetime.now(UTC)
         )
         answer = PlanChangeRead.of(found)
@@ -116,7 +117,7 @@ def preview_change(
 def change_plan(body: PlanChangeCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
     """Change to another plan."""
     return SubscriptionRead.of(
-        memberships.change_plan(
+        plan_changes.change_plan(
             session, customer_id=customer_id, plan_code=body.plan_code, mode=body.mode, now=datetime.now(UTC)
         )
     )

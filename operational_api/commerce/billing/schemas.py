@@ -11,7 +11,7 @@ from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.coupons import Worth
-from operational_api.commerce.billing.service.memberships import Preview
+from operational_api.commerce.billing.service.plan_changes import Preview
 from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.schemas import NO_NUL, CurrencyCode, InvoiceRead, PlanCode, Reason
 from operational_api.core.wall_time import Day

@@ -15,7 +15,7 @@ class LedgerJournal(Base):
     __tablename__ = "ledger_journals"
     __table_args__ = (UniqueConstraint("source_type", "source_id", "kind"), SCHEMA)
     id: Mapped[Id]
-    kind: Mapped[str]  # invoice_issued, payment_captured, refund_paid, dispute_opened, dispute_won, written_off
+    kind: Mapped[str]  # invoice_issued, payment_captured, refund_paid, dispute_opened, dispute_won, written_off, ...
     source_type: Mapped[str]
     source_id: Mapped[UUID]
     posted_at: Mapped[RequiredTime]

@@ -44,6 +44,11 @@ class Subscription(Base):
             postgresql_where=text("billed_by = 'plyo' and next_step_at is not null"),
         ),
         Index(
+            "ix_subscriptions_ends_elsewhere",
+            "cancel_at",
+            postgresql_where=text("billed_by = 'provider' and stripe_subscription_id is null and ended_at is null"),
+        ),
+        Index(
             "uq_subscriptions_one_live",
             "customer_id",
             unique=True,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from operational_api.commerce.errors import ProviderRefused, WayNotOffered
+from operational_api.commerce.providers.kept_books import KeptBooks
 from operational_api.commerce.providers.momo import MomoProvider
-from operational_api.commerce.providers.port import Books, PaymentProvider
+from operational_api.commerce.providers.port import BillingProvider, Books, PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.providers.stripe_books import StripeBooks
 from operational_api.commerce.settings import MomoSettings, StripeSettings
@@ -41,8 +42,8 @@ class Providers:
 
     def choices(self, currency: str, *, is_recurring: bool) -> list[str]:
         """Names of those that take a payment, the one that customers of this currency expect first."""
-        fitting = [one for one in self.by_name.values() if one.bills_later or (currency == "VND" and not is_recurring)]
-        return [one.name for one in sorted(fitting, key=lambda one: one.bills_later)]
+        fitting = [one for one in self.by_name.values() if one.billing or (currency == "VND" and not is_recurring)]
+        return [one.name for one in sorted(fitting, key=lambda one: one.billing is not None)]
 
 
 def assembled(stripe: PaymentProvider, momo: MomoSettings) -> Providers:
@@ -54,7 +55,7 @@ def assembled(stripe: PaymentProvider, momo: MomoSettings) -> Providers:
 
 
 @cache
-def configured() -> PaymentProvider:
+def configured() -> BillingProvider:
     """The provider that bills memberships, as this process's environment names it; one for the life of the process."""
     return StripeProvider(StripeSettings())
 
@@ -63,7 +64,8 @@ def configured() -> PaymentProvider:
 def books_configured() -> list[Books]:
     """The books that this process's environment gives access to."""
     settings = StripeSettings()
-    return [StripeBooks(settings)] if settings.secret_key.get_secret_value() else []
+    found: list[Books] = [StripeBooks(settings)] if settings.secret_key.get_secret_value() else []
+    return [*found, KeptBooks("momo")] if MomoSettings().partner_code else found
 
 
 @cache

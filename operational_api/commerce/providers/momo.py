@@ -1,6 +1,6 @@
 """MoMo's wallet in Vietnam behind the port, by its API v2: payments on its page, and refunds. Translation only.
 
-MoMo keeps neither customers nor prices nor subscriptions of ours: what needs them is refused (`bills_later`). A paid
+MoMo keeps neither customers nor prices nor subscriptions of ours, and so bills nothing by itself (`billing`). A paid
 order is told as an invoice with one attempt, whose id is the order's and is our checkout's. Its fee is told by no call,
 only by the settlement.
 """
@@ -19,13 +19,10 @@ from operational_api.commerce.errors import AmountNotTaken, CurrencyNotTaken, Pr
 from operational_api.commerce.providers import momo_signing as signing
 from operational_api.commerce.providers.port import (
     CheckoutOrder,
-    PriceToSell,
     ProviderAttempt,
     ProviderCheckout,
-    ProviderDispute,
     ProviderInvoice,
     ProviderRefund,
-    ProviderSubscription,
 )
 from operational_api.commerce.settings import MomoSettings
 
@@ -44,7 +41,7 @@ class MomoProvider:
     """The port on MoMo."""
 
     name = "momo"
-    bills_later = False
+    billing = None
 
     def __init__(self, settings: MomoSettings) -> None:
         """Make the client; nothing is sent yet."""
@@ -193,30 +190,6 @@ class MomoProvider:
         """See the port. MoMo does not keep why."""
         found = self._order(payment_id).get("refundTrans") or []
         return [_refund(one, payment_id) for one in sorted(found, key=lambda one: one["createdTime"])]
-
-    def ensure_price(self, price: PriceToSell) -> str:  # noqa: ARG002
-        """See the port."""
-        self._keeps_nothing()
-
-    def create_customer(self, our_customer_id: str, name: str) -> str:  # noqa: ARG002
-        """See the port."""
-        self._keeps_nothing()
-
-    def subscription(self, subscription_id: str) -> ProviderSubscription:  # noqa: ARG002
-        """See the port."""
-        self._keeps_nothing()
-
-    def plan_cancellation(self, subscription_id: str, *, reason: str | None) -> ProviderSubscription:  # noqa: ARG002
-        """See the port."""
-        self._keeps_nothing()
-
-    def dispute(self, dispute_id: str) -> ProviderDispute:  # noqa: ARG002
-        """See the port."""
-        self._keeps_nothing()
-
-    @staticmethod
-    def _keeps_nothing() -> NoReturn:
-        raise ProviderRefused("MoMo takes payments, and keeps no customers, prices or subscriptions.")
 
     def _order(self, order_id: str) -> Json:
         """What MoMo says of an order, whatever came of it."""

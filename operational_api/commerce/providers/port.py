@@ -25,7 +25,7 @@ class PriceToSell:
 class CheckoutOrder:
     """A payment page to open. `reference` is our checkout's id, kept in the metadata of all that it creates.
 
-    `customer_id` and `price_id` are the provider's, empty where it keeps none (`PaymentProvider.bills_later`).
+    `customer_id` and `price_id` are the provider's, empty where it keeps none (`PaymentProvider.billing`).
     """
 
     reference: str
@@ -189,17 +189,40 @@ class Books(Protocol):
     Attributes:
         is_live: Whether the account is no test account.
         tells_fees: Whether a payment's fee stands beside it, and not only in the settlement.
+        settles_later: Whether lines come with a settlement, days after the payments: what is younger than the newest of
+            them is not compared yet.
     """
 
     name: str
     is_live: bool
     tells_fees: bool
+    settles_later: bool
 
     def movements(self, since: datetime, until: datetime) -> Iterator[ProviderMovement]:
         """Every line booked in a span."""
 
     def payouts(self, since: datetime, until: datetime) -> Iterator[ProviderPayout]:
         """Every payout made in a span."""
+
+
+class Billing(Protocol):
+    """What a provider does that keeps customers, prices and subscriptions, and charges a saved card by itself. Calls
+    raise as those of `PaymentProvider` do."""
+
+    def ensure_price(self, price: PriceToSell) -> str:
+        """The provider's id of the price, made with its product when it is not there yet."""
+
+    def create_customer(self, our_customer_id: str, name: str) -> str:
+        """The provider's id of a customer; the same customer gives the same id."""
+
+    def subscription(self, subscription_id: str) -> ProviderSubscription:
+        """A subscription."""
+
+    def plan_cancellation(self, subscription_id: str, *, reason: str | None) -> ProviderSubscription:
+        """End it at the period's end for a reason, or go on when `reason` is None."""
+
+    def dispute(self, dispute_id: str) -> ProviderDispute:
+        """A dispute."""
 
 
 class PaymentProvider(Protocol):
@@ -210,19 +233,13 @@ class PaymentProvider(Protocol):
 
     Attributes:
         name: Kept with every payment.
-        bills_later: Whether it keeps customers, prices and subscriptions, and charges a saved card by itself. One that
-            does not takes a payment on its page each time, and refuses `ensure_price`, `create_customer`,
-            `subscription`, `plan_cancellation` and `dispute`.
     """
 
     name: str
-    bills_later: bool
 
-    def ensure_price(self, price: PriceToSell) -> str:
-        """The provider's id of the price, made with its product when it is not there yet."""
-
-    def create_customer(self, our_customer_id: str, name: str) -> str:
-        """The provider's id of a customer; the same customer gives the same id."""
+    @property
+    def billing(self) -> Billing | None:
+        """What it can do beyond taking a payment on its page each time; None where that is all."""
 
     def open_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
         """Open a payment page; the same `reference` opens it once."""
@@ -232,12 +249,6 @@ class PaymentProvider(Protocol):
 
     def expire_checkout(self, checkout_id: str) -> ProviderCheckout:
         """Close a page nobody paid; one that was completed meanwhile is returned as it is."""
-
-    def subscription(self, subscription_id: str) -> ProviderSubscription:
-        """A subscription."""
-
-    def plan_cancellation(self, subscription_id: str, *, reason: str | None) -> ProviderSubscription:
-        """End it at the period's end for a reason, or go on when `reason` is None."""
 
     def invoice(self, invoice_id: str) -> ProviderInvoice:
         """An invoice with its attempts."""
@@ -254,5 +265,6 @@ class PaymentProvider(Protocol):
     def refunds_of(self, payment_id: str) -> list[ProviderRefund]:
         """Every refund of a payment, oldest first."""
 
-    def dispute(self, dispute_id: str) -> ProviderDispute:
-        """A dispute."""
+
+class BillingProvider(PaymentProvider, Billing, Protocol):
+    """A provider that does both: the one that bills memberships."""

@@ -41,7 +41,6 @@ class StripeProvider:
     """The port on Stripe's API."""
 
     name = "stripe"
-    bills_later = True
 
     def __init__(self, settings: StripeSettings) -> None:
         """Make the client; nothing is sent yet."""
@@ -51,6 +50,11 @@ class StripeProvider:
             http_client=stripe.HTTPXClient(timeout=settings.timeout_seconds, allow_sync_methods=True),
             max_network_retries=settings.max_retries,
         ).v1
+
+    @property
+    def billing(self) -> "StripeProvider":
+        """See the port."""
+        return self
 
     def ensure_price(self, price: PriceToSell) -> str:
         """See the port. The lookup key is ours, so the price is found again whoever made it."""

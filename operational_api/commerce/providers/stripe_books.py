@@ -26,6 +26,7 @@ class StripeBooks:
 
     name = "stripe"
     tells_fees = True
+    settles_later = False
 
     def __init__(self, settings: StripeSettings) -> None:
         """Make the client; nothing is sent yet."""

@@ -45,8 +45,8 @@ def settle_currency(session: Session, customer: Customer, currency: str | None) 
 
 def ensure_at_provider(provider: PaymentProvider, customer: Customer, *, name: str) -> str:
     """The provider's id of a payer, made there on first need; empty where it keeps no customers."""
-    if not provider.bills_later:
+    if provider.billing is None:
         return ""
     if customer.stripe_customer_id is None:
-        customer.stripe_customer_id = provider.create_customer(str(customer.id), name)
+        customer.stripe_customer_id = provider.billing.create_customer(str(customer.id), name)
     return customer.stripe_customer_id

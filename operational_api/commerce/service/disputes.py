@@ -9,7 +9,7 @@ from contracts.events.commerce import DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.models import Dispute, Payment
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import journals
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
@@ -18,7 +18,7 @@ from operational_api.core.outbox import publish
 log = get_logger(__name__)
 
 
-def sync_dispute(session: Session, provider: PaymentProvider, *, provider_id: str, now: datetime) -> Dispute | None:
+def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: str, now: datetime) -> Dispute | None:
     """Bring a dispute and its money up to the provider's state of this moment; None when the payment is not ours."""
     found = captured_payment(session, provider, provider_payment_id=provider.dispute(provider_id).payment_id, now=now)
     if found is None:

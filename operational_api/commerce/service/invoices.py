@@ -29,8 +29,10 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
     seen = provider.invoice(provider_id)
     subscription: Subscription | None = None
     checkout: CheckoutSession | None = None
-    if seen.subscription_id is not None:
-        subscription = subscriptions.sync_subscription(session, provider, provider_id=seen.subscription_id, now=now)
+    if seen.subscription_id is not None and provider.billing is not None:
+        subscription = subscriptions.sync_subscription(
+            session, provider.billing, provider_id=seen.subscription_id, now=now
+        )
     elif seen.checkout_reference is not None:
         checkout = session.get(CheckoutSession, UUID(seen.checkout_reference))
         if checkout is not None:

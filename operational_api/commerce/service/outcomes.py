@@ -70,8 +70,8 @@ def _complete(
     asked, paid = row.amount_minor, seen.amount_minor
     if asked is not None and (paid != asked or seen.currency != session.get_one(PlanPrice, row.price_id).currency):
         raise PaymentDiffers(asked_minor=asked, paid_minor=paid)
-    if seen.subscription_id:
-        sync_subscription(session, provider, provider_id=seen.subscription_id, now=now)
+    if seen.subscription_id and provider.billing is not None:
+        sync_subscription(session, provider.billing, provider_id=seen.subscription_id, now=now)
     invoice = sync_invoice(session, provider, provider_id=seen.invoice_id, now=now) if seen.invoice_id else None
     if row.status != "complete":
         row.status, row.completed_at, row.next_look_at = "complete", now, None

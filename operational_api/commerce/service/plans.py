@@ -65,10 +65,10 @@ def sync_price(provider: PaymentProvider, sold: Offer) -> str:
 
     Empty where the provider keeps no prices.
     """
-    if not provider.bills_later:
+    if provider.billing is None:
         return ""
     if sold.price.stripe_price_id is None:
-        sold.price.stripe_price_id = provider.ensure_price(
+        sold.price.stripe_price_id = provider.billing.ensure_price(
             PriceToSell(
                 key=str(sold.price.id),
                 product_key=f"plyo_{sold.plan.id.hex}",

@@ -48,9 +48,13 @@ def run(session: Session, books: Books, *, now: datetime) -> Outcome:
     """
     since, until = now - LOOKS_BACK, now - GRACE
     lines = keep(session, books.name, books.movements(since, now), books.payouts(since, now))
-    first = session.scalar(
-        select(func.min(ProviderMovement.occurred_at)).where(ProviderMovement.provider == books.name)
-    )
+    first, last = session.execute(
+        select(func.min(ProviderMovement.occurred_at), func.max(ProviderMovement.occurred_at)).where(
+            ProviderMovement.provider == books.name
+        )
+    ).one()
+    if books.settles_later and last is not None:
+        until = min(until, last)
     found: list[findings.Difference] = []
     if first is not None:
         span = reconcile.Span(books.name, max(since, first), until, books.is_live, books.tells_fees)

@@ -5,15 +5,16 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from contracts.events.commerce import SubscriptionCancelled, SubscriptionChanged, SubscriptionStarted
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
+from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.errors import NoSubscription, NotCancellable
 from operational_api.commerce.lifecycle import Life
-from operational_api.commerce.models import Plan, PlanPrice, Subscription, SubscriptionChange
-from operational_api.commerce.providers.port import PaymentProvider, ProviderSubscription
+from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription, SubscriptionChange
+from operational_api.commerce.providers.port import Billing, ProviderSubscription
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.outbox import publish
 
@@ -22,20 +23,25 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A subscription with what it subscribes to."""
+    """A subscription with what it subscribes to, and the plan that it changes to once that is paid."""
 
     subscription: Subscription
     plan: Plan
+    waits_for: Plan | None = None
 
 
 def live_membership(session: Session, customer_id: UUID) -> Membership | None:
     """The customer's one running or paused membership."""
+    other, price = aliased(Plan), aliased(PlanPrice)
     row = session.execute(
-        select(Subscription, Plan)
+        select(Subscription, Plan, other)
         .join(Plan, Plan.id == Subscription.plan_id)
+        .outerjoin(PlanChange, (PlanChange.subscription_id == Subscription.id) & (PlanChange.status == "pending"))
+        .outerjoin(price, price.id == PlanChange.to_price_id)
+        .outerjoin(other, other.id == price.plan_id)
         .where(Subscription.customer_id == customer_id, Subscription.status.in_(lifecycle.LIVE))
     ).one_or_none()
-    return Membership(row[0], row[1]) if row else None
+    return Membership(*row) if row else None
 
 
 def membership(session: Session, customer_id: UUID) -> Membership:
@@ -50,9 +56,7 @@ def membership(session: Session, customer_id: UUID) -> Membership:
     return found
 
 
-def sync_subscription(
-    session: Session, provider: PaymentProvider, *, provider_id: str, now: datetime
-) -> Subscription | None:
+def sync_subscription(session: Session, provider: Billing, *, provider_id: str, now: datetime) -> Subscription | None:
     """Bring our row of a provider's subscription up to its state of this moment.
 
     Returns:
@@ -249,7 +253,7 @@ def announce_cancellation(
 
 
 def request_cancellation(
-    session: Session, provider: PaymentProvider, *, customer_id: UUID, reason: str, now: datetime
+    session: Session, provider: Billing, *, customer_id: UUID, reason: str, now: datetime
 ) -> Membership:
     """End the membership when its paid period ends, for a reason the customer gives. Asking again changes the reason.
 
@@ -259,7 +263,7 @@ def request_cancellation(
     return _plan_cancellation(session, provider, customer_id=customer_id, reason=reason, now=now)
 
 
-def undo_cancellation(session: Session, provider: PaymentProvider, *, customer_id: UUID, now: datetime) -> Membership:
+def undo_cancellation(session: Session, provider: Billing, *, customer_id: UUID, now: datetime) -> Membership:
     """Keep a membership that was to end. Where nothing was to end, nothing happens.
 
     Raises:
@@ -269,7 +273,7 @@ def undo_cancellation(session: Session, provider: PaymentProvider, *, customer_i
 
 
 def _plan_cancellation(
-    session: Session, provider: PaymentProvider, *, customer_id: UUID, reason: str | None, now: datetime
+    session: Session, provider: Billing, *, customer_id: UUID, reason: str | None, now: datetime
 ) -> Membership:
     locked_customer(session, customer_id)
     found = membership(session, customer_id)
@@ -295,17 +299,22 @@ def end_due(session: Session, *, now: datetime, limit: int = 500) -> int:
     Returns:
         How many ended.
     """
+    is_due = (
+        (Subscription.cancel_at <= now)
+        & Subscription.status.in_(lifecycle.LIVE)
+        & Subscription.stripe_subscription_id.is_(None)
+        & (Subscription.billed_by == "provider")
+        & Subscription.ended_at.is_(None)
+    )
+    # Whoever changes a membership holds its customer's row: of one that somebody is at, the next run decides.
     due = session.scalars(
         select(Subscription)
-        .where(
-            Subscription.cancel_at <= now,
-            Subscription.status.in_(lifecycle.LIVE),
-            Subscription.stripe_subscription_id.is_(None),
-            Subscription.billed_by == "provider",
-        )
+        .join(Customer, Customer.id == Subscription.customer_id)
+        .where(is_due)
         .order_by(Subscription.cancel_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Customer)
+        .execution_options(populate_existing=True)
     ).all()
     for row in due:
         before = _life(session, row)

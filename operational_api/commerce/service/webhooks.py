@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from contracts.telemetry import get_logger
 from operational_api.commerce.billing.service import collection
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, MalformedWebhook
-from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
 from operational_api.commerce.service import checkout, disputes, invoices, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import inbox, signatures
@@ -53,7 +53,7 @@ def _event(body: bytes) -> dict[str, Any]:
     return found
 
 
-def follow_up(session: Session, provider: PaymentProvider, message: InboxMessage, *, now: datetime) -> None:
+def follow_up(session: Session, provider: BillingProvider, message: InboxMessage, *, now: datetime) -> None:
     """Bring our rows up to the provider's state of what a stored event is about. Types we do not use do nothing."""
     about: dict[str, Any] = message.payload["data"]["object"]
     kind = message.kind

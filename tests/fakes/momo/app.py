@@ -1,33 +1,46 @@
 """The HTTP application: API below /v2/gateway/api, the payment page below /pay."""
 
 import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tests.fakes.momo import signatures
 from tests.fakes.momo.store import MESSAGES, Json, Store
 
 _ORDER_ID = re.compile(r"^[0-9a-zA-Z]([-_.]*[0-9a-zA-Z]+)*$")
-_PAGE = """<!doctype html><meta name="viewport" content="width=device-width"><title>Local MoMo</title>
-<h1>{amount:,} ₫</h1><p>{info}</p><form method="post">
+_PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Local MoMo</title>
+<style>body {{ font: 1rem/1.5 system-ui; margin: 2rem auto; max-width: 24rem; padding: 0 1rem }}
+button {{ display: block; font: inherit; margin: .75rem 0; padding: .75rem; width: 100% }}</style>
+<h1>{amount:,} ₫</h1><p>{info}</p><p>This is a local MoMo: no money moves.</p><form method="post">
 <button name="code" value="0">Pay</button> <button name="code" value="1006">Decline</button>
 <button name="code" value="1001">Too little money</button> <button name="code" value="7002">Keep me waiting</button>
 </form>"""
 
 
-@dataclass(frozen=True)
-class MomoFakeSettings:
-    """One partner, and where this server is reached."""
+class MomoFakeSettings(BaseSettings):
+    """One partner, and where this server is reached. From the environment with the prefix MOMO_FAKE_.
+
+    Attributes:
+        notifies: Whether results are posted to the order's `ipnUrl` by themselves; tests post them when they want.
+        retry_seconds: Pauses between attempts to tell a result; after the last one it is told no more.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOMO_FAKE_")
 
     public_url: str
     partner_code: str = "MOMOTEST"
     access_key: str = "F8BBA842ECF8"
     secret_key: str = "a-secret-key-of-the-local-momo"
+    notifies: bool = False
+    retry_seconds: tuple[float, ...] = (0.5, 2, 5, 15, 60)
 
 
 def create_app(settings: MomoFakeSettings) -> FastAPI:
@@ -76,8 +89,11 @@ def create_app(settings: MomoFakeSettings) -> FastAPI:
     @app.post("/pay/{order_id}")
     def decide(order_id: str, code: int = Form()) -> Response:
         order = store.finish(order_id, code)
-        told: dict[str, Any] = store.result(order)
-        address = order.request["redirectUrl"] + "?" + urlencode(told | {"signature": signed("result", told)})
+        result: dict[str, Any] = store.result(order)
+        told = result | {"signature": signed("result", result)}
+        if settings.notifies:
+            Thread(target=_tell, args=(order.request["ipnUrl"], told, settings.retry_seconds), daemon=True).start()
+        address = order.request["redirectUrl"] + "?" + urlencode(told)
         return RedirectResponse(address, 303)
 
     @app.get("/live")
@@ -85,3 +101,20 @@ def create_app(settings: MomoFakeSettings) -> FastAPI:
         return {"status": "ok"}
 
     return app
+
+
+def _tell(address: str, told: Json, pauses: tuple[float, ...]) -> None:
+    """Post a result until somebody answers 204, as MoMo does."""
+    for pause in (*pauses, None):
+        try:
+            if httpx.post(address, json=told, timeout=15).status_code == 204:
+                return
+        except httpx.TransportError:
+            pass
+        if pause is not None:
+            time.sleep(pause)
+
+
+def serve() -> FastAPI:
+    """Factory for `uvicorn --factory`; settings come from MOMO_FAKE_*."""
+    return create_app(MomoFakeSettings())

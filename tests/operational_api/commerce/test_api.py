@@ -282,10 +282,10 @@ class TestMembershipWithoutProvider:
         assert client.post("/api/commerce/subscription/cancellation", json={"reason": "x"}).status_code == 200
         session.refresh(row)
         assert row.cancel_at is not None
-        handlers.end_due_memberships(session, LONG_AGO)
+        handlers.advance_memberships(session, LONG_AGO)
         assert row.status == "active"
-        handlers.end_due_memberships(session, row.cancel_at)
-        handlers.end_due_memberships(session, row.cancel_at)
+        handlers.advance_memberships(session, row.cancel_at)
+        handlers.advance_memberships(session, row.cancel_at)
         assert (row.status, row.ended_at, row.cancel_kind) == ("cancelled", row.cancel_at, "voluntary")
         ended = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "commerce.subscription_cancelled")).all()
         assert [one.payload["ends_now"] for one in ended] == [False, True]

@@ -38,6 +38,10 @@ class Remembering:
     def __init__(self, provider: PaymentProvider) -> None:
         self._provider = provider
 
+    @property
+    def billing(self) -> Any:
+        return self if self._provider.billing is not None else None
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._provider, name)
         kept = cache(found) if callable(found) else found

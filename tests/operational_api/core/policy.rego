@@ -25,7 +25,7 @@ people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
 
 signed_in := {"training.read_exercises", "analytics.read_metrics"}
 
-services := {"automation.put_scores", "integrations.deliver"}
+services := {"automation.put_scores", "integrations.deliver", "commerce.take_settlement"}
 
 own := {
 	"analytics.read_client", "commerce.buy", "commerce.change_membership", "commerce.read_membership",

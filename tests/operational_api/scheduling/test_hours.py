@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operational_api.scheduling.hours import Rules, Span, WeeklyHours, openings
+from operational_api.scheduling.hours import Rules, Span, WeeklyHours, moment, openings
 from operational_api.scheduling.terms import Terms
 
 BERLIN, SAIGON = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Ho_Chi_Minh")
@@ -146,3 +146,23 @@ class TestAnyCalendar:
             local, end = one.starts_at.astimezone(zone), one.ends_at.astimezone(zone)
             assert local.time() >= time(opens)
             assert end.replace(tzinfo=None) <= datetime.combine(local.date(), time(23, 59))
+
+
+class TestMoments:
+    def test_one_that_spring_skips_is_none_and_of_two_it_is_the_second(self) -> None:
+        assert moment(datetime(2026, 3, 29, 2, 30), BERLIN) is None  # noqa: DTZ001 - a wall time
+        second = moment(datetime(2026, 10, 25, 2, 30), BERLIN)  # noqa: DTZ001
+        assert second == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+        assert second.tzinfo is UTC
+
+    def test_spans_that_touch_do_not_overlap(self) -> None:
+        first, second = Span(at(PLAIN_DAY, 9), at(PLAIN_DAY, 10)), Span(at(PLAIN_DAY, 10), at(PLAIN_DAY, 11))
+        assert not first.overlaps(second)
+        assert not second.overlaps(first)
+        assert first.overlaps(Span(at(PLAIN_DAY, 9, 59), at(PLAIN_DAY, 12)))
+
+    def test_the_last_moment_asked_for_is_offered_and_the_first_is_not(self) -> None:
+        found = openings(
+            PLAIN, [], zone=BERLIN, length=HOUR, terms=Terms(), since=at(PLAIN_DAY, 9), until=at(PLAIN_DAY, 11)
+        )
+        assert [one.starts_at for one in found] == [at(PLAIN_DAY, 10), at(PLAIN_DAY, 11)]

@@ -1,6 +1,7 @@
 """How classes repeat: days, rules as text, and wall times across clock changes."""
 
 from datetime import date, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -75,3 +76,54 @@ class TestWallTimes:
     def test_a_time_that_is_skipped_is_an_hour_later_and_of_two_the_first(self) -> None:
         assert at_wall_time(date(2026, 3, 29), time(2, 30), BERLIN).astimezone(BERLIN).time() == time(3, 30)
         assert f"{at_wall_time(date(2026, 10, 25), time(2, 30), BERLIN):%H:%M}" == "00:30"
+
+
+class TestEdges:
+    def test_the_longest_series_is_the_longest(self) -> None:
+        assert len(Recurrence(count=104).days(date(2026, 3, 2))) == 104
+        assert len(Recurrence(until=date(2028, 2, 21)).days(date(2026, 3, 2))) == 104
+        with pytest.raises(InvalidRecurrence, match="at most 104"):
+            Recurrence(until=date(2028, 2, 28)).days(date(2026, 3, 2))
+        with pytest.raises(InvalidRecurrence, match="1 to 104"):
+            Recurrence(count=105)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, "one of the two"),
+            ({"count": 1, "until": date(2026, 3, 2)}, "one of the two"),
+            ({"count": 1, "interval": 3}, "every week or every second"),
+            ({"count": 1, "weekdays": (7,)}, "0, Monday, to 6, Sunday"),
+        ],
+    )
+    def test_what_is_no_rule_says_why(self, given: dict[str, Any], said: str) -> None:
+        with pytest.raises(InvalidRecurrence, match=said):
+            Recurrence(**given)
+
+    def test_days_before_the_first_and_after_the_last_are_left_out(self) -> None:
+        wednesday = date(2026, 3, 4)
+        rule = Recurrence(weekdays=(0, 2, 4), until=date(2026, 3, 11))
+        assert rule.days(wednesday) == [wednesday, date(2026, 3, 6), date(2026, 3, 9), date(2026, 3, 11)]
+        with pytest.raises(InvalidRecurrence, match="No class takes place"):
+            Recurrence(weekdays=(0,), until=date(2026, 3, 8)).days(wednesday)
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            "FREQ=WEEKLY;COUNT=3",
+            "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE;COUNT=3",
+            "FREQ=WEEKLY;BYDAY=SU;UNTIL=20260401",
+        ],
+    )
+    def test_is_written_as_it_was_read(self, rule: str) -> None:
+        assert str(parse(rule)) == rule
+
+    def test_the_day_of_a_moment_is_read(self) -> None:
+        assert parse("RRULE:FREQ=WEEKLY;UNTIL=20260401T215959Z").until == date(2026, 4, 1)
+
+    @pytest.mark.parametrize(
+        ("rule", "said"), [("FREQ=DAILY;COUNT=1", "Classes repeat weekly"), ("FREQ=WEEKLY;COUNT=x", "no rule")]
+    )
+    def test_what_cannot_be_read_is_refused(self, rule: str, said: str) -> None:
+        with pytest.raises(InvalidRecurrence, match=said):
+            parse(rule)

@@ -105,3 +105,17 @@ class TestKept:
         found = kept.put_terms(session, coach_id=coach.id, kind="group", said={}, now=NOW)
         assert found == Terms(buffer_after_minutes=10)
         assert len(session.scalars(select(BookingTerms)).all()) == 1
+
+
+class TestMinutes:
+    def test_are_told_as_lengths_and_moments(self) -> None:
+        terms = Terms(
+            buffer_before_minutes=5, buffer_after_minutes=10, minimum_notice_minutes=90, booking_window_days=3,
+            free_cancellation_minutes=60,
+        )  # fmt: skip
+        assert (terms.before, terms.after) == (timedelta(minutes=5), timedelta(minutes=10))
+        assert terms.notice == timedelta(minutes=90)
+        assert terms.free_until(START) == START - timedelta(hours=1)
+        assert terms.is_in_window(START, START - timedelta(days=3))
+        assert not terms.is_in_window(START, START - timedelta(days=3, seconds=1))
+        assert Terms().is_in_window(START, START - timedelta(days=900))

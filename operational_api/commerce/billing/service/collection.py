@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import CollectionEnded, CollectionScheduled
@@ -19,8 +19,8 @@ from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.collectors import Charge, Charged, Collector
 from operational_api.commerce.billing.dunning import Dunning, Verdict
 from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
-from operational_api.commerce.billing.models import Collection
-from operational_api.commerce.billing.service import credit_notes, invoicing, memberships
+from operational_api.commerce.billing.models import Collection, PlanChange
+from operational_api.commerce.billing.service import credit_notes, invoicing, memberships, plan_changes
 from operational_api.commerce.models import Customer, Invoice, Payment
 from operational_api.commerce.service import captures, customers
 from operational_api.core import paging
@@ -60,9 +60,13 @@ def collect_due(session: Session, collector: Collector, now: datetime, *, limit:
         try:
             with session.begin_nested():
                 customers.locked_customer(session, customer_id)
-                collect(session, collector, invoice_id, now=now)
+                row = collect(session, collector, invoice_id, now=now)
         except Exception:
             log.exception("collection_failed", invoice_id=str(invoice_id))
+        else:
+            # A provider that does not answer is left in peace: each of its timeouts keeps these customers' rows locked.
+            if row is not None and row.next_attempt_at == now + ASK_AGAIN:
+                break
     return len(due)
 
 
@@ -91,8 +95,11 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         _end(session, row, "paid", now)
         invoice.status, invoice.paid_at = "paid", now
         session.flush()
+        plan_changes.settle(session, invoice, failure=None, now=now)
         if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
+    elif _drop_change(session, row, invoice, payment.failure_code or "failed", now):
+        pass
     elif verdict is Verdict.GIVEN_UP:
         _give_up(session, row, invoice, now)
     else:
@@ -130,7 +137,9 @@ def _attempt(session: Session, collector: Collector, row: Collection, invoice: I
 
 
 def _note(payment: Payment, seen: Charged, now: datetime) -> None:
-    payment.status, payment.provider_payment_id = seen.status, seen.payment_id
+    payment.status, payment.provider_payment_id = seen.status, seen.payment_id or payment.provider_payment_id
+    if seen.amount_minor is not None:
+        payment.amount_minor = seen.amount_minor
     payment.fee_minor, payment.failure_code = seen.fee_minor, seen.failure_code if seen.status == "failed" else None
     payment.captured_at = now if seen.status == "captured" else None
 
@@ -156,8 +165,20 @@ def _end(session: Session, row: Collection, status: str, now: datetime) -> None:
     ))  # fmt: skip
 
 
+def _drop_change(session: Session, row: Collection, invoice: Invoice, failure: str, now: datetime) -> bool:
+    """A change of plan is tried once: whether this was the invoice of one, which now has failed."""
+    if not session.scalar(select(exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending"))):
+        return False
+    _end(session, row, "given_up", now)
+    session.flush()
+    return plan_changes.settle(session, invoice, failure=failure, now=now)
+
+
 def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
-    """Nobody pays: every open invoice of the membership is written off, and it ends."""
+    """Nobody pays: every open invoice of the membership is written off, and it ends.
+
+    Not while an attempt has no answer: the money may have come, and nothing that is paid is written off.
+    """
     rows = [row]
     if invoice.subscription_id:
         others = (
@@ -166,8 +187,14 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
             .where(Invoice.subscription_id == invoice.subscription_id, Collection.status.in_(OPEN))
         )
         rows += [other for other in session.scalars(others) if other.invoice_id != row.invoice_id]
+    ids = [one.invoice_id for one in rows]
+    if session.scalar(select(exists().where(Payment.invoice_id.in_(ids), Payment.status == "unknown"))):
+        row.next_attempt_at = now + ASK_AGAIN
+        return
     for one in rows:
         unpaid = session.get_one(Invoice, one.invoice_id)
+        if _drop_change(session, one, unpaid, "membership_ended", now):
+            continue
         _end(session, one, "given_up", now)
         unpaid.status = "uncollectible"
         net, tax = credit_notes.left_of(session, unpaid)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
-from operational_api.commerce.billing.models import Collection, CreditNote
+from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
 from operational_api.commerce.billing.service import memberships, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals
@@ -51,7 +51,7 @@ def credit_open(
 
     Raises:
         InvoiceNotFound: no such invoice.
-        InvoiceNotCreditable: it is not open, or an answer about its payment is missing.
+        InvoiceNotCreditable: it is not open, an answer about its payment is missing, or a change of plan waits for it.
         CreditTooLarge: more than is left of it.
     """
     customer_id = session.scalar(select(Invoice.customer_id).where(Invoice.id == invoice_id))
@@ -60,28 +60,40 @@ def credit_open(
     locked_customer(session, customer_id)
     invoice = session.get_one(Invoice, invoice_id, populate_existing=True)
     unknown = exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown")
-    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown)):
+    waited_for = exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending")
+    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown | waited_for)):
         raise InvoiceNotCreditable
     before, _ = credited(session, invoice.id)
     left = invoice.total_minor - before
     amount = left if amount_minor is None else amount_minor
     if amount > left:
         raise CreditTooLarge(left_minor=left, currency=invoice.currency)
-    row = _issue(session, invoice, amount, before, settlement="open", reason=reason, now=now)
-    _post(session, row, now)
     if amount == left:
-        invoice.status = "void"
-        collection = session.get(Collection, invoice.id, with_for_update=True)
-        if collection is not None and collection.next_attempt_at is not None:
-            collection.status, collection.next_attempt_at, collection.ended_at = "paid", None, now
-            session.flush()
+        row = void(session, invoice, reason=reason, now=now)
         if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
+    else:
+        row = _issue(session, invoice, amount, before, settlement="open", reason=reason, now=now)
+        _post(session, row, now)
     audit.record(
         session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
         purpose="operations", now=now,
         details={"number": row.number, "amount_minor": amount, "currency": row.currency, "reason": reason},
     )  # fmt: skip
+    session.flush()
+    return row
+
+
+def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> CreditNote:
+    """Credit all that is left of an open invoice of which no payment is under way, and collect it no more; the
+    customer's row is locked."""
+    before, _ = credited(session, invoice.id)
+    row = _issue(session, invoice, invoice.total_minor - before, before, settlement="open", reason=reason, now=now)
+    _post(session, row, now)
+    invoice.status = "void"
+    collection = session.get(Collection, invoice.id, with_for_update=True)
+    if collection is not None and collection.next_attempt_at is not None:
+        collection.status, collection.next_attempt_at, collection.ended_at = "paid", None, now
     session.flush()
     return row
 

@@ -23,14 +23,14 @@ from operational_api.core.outbox import publish
 
 def add_items(
     session: Session, items: Sequence[Item], *, customer_id: UUID, currency: str, now: datetime,
-    subscription_id: UUID | None = None,
+    subscription_id: UUID | None = None, plan_change_id: UUID | None = None,
 ) -> list[BillingItem]:  # fmt: skip
     """Let items wait for the customer's next invoice."""
     rows = []
     for item in items:
         id_ = new_id()
         rows.append(_row(item, id=id_, origin_id=id_, customer_id=customer_id, subscription_id=subscription_id,
-                         currency=currency, made_at=now))  # fmt: skip
+                         currency=currency, made_at=now, plan_change_id=plan_change_id))  # fmt: skip
     session.add_all(rows)
     session.flush()
     return rows
@@ -43,7 +43,8 @@ def _row(item: Item, **given: object) -> BillingItem:
     )  # fmt: skip
 
 
-def _item(row: BillingItem) -> Item:
+def item_of(row: BillingItem) -> Item:
+    """A row as the pure rules see it."""
     return Item(row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on)
 
 
@@ -61,7 +62,7 @@ def issue(session: Session, *, customer: Customer, subscription: Subscription, n
     An invoice of 0 is paid as it is made. The customer's row is locked.
     """
     rows = waiting(session, customer_id=customer.id, currency=subscription.currency)
-    made = draft([_item(row) for row in rows])
+    made = draft([item_of(row) for row in rows])
     if made is None:
         return None
     number = numbers.next_number(session, numbers.INVOICES, now)
@@ -112,7 +113,7 @@ def _use(session: Session, row: BillingItem, left: Item | None, invoice: Invoice
     if left is not None:
         session.add(_row(
             left, origin_id=row.origin_id, customer_id=row.customer_id, subscription_id=row.subscription_id,
-            currency=row.currency, made_at=row.made_at,
+            currency=row.currency, made_at=row.made_at, plan_change_id=row.plan_change_id,
         ))  # fmt: skip
         row.amount_minor -= left.amount_minor
         row.tax_minor -= left.tax_minor

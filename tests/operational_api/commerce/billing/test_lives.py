@@ -173,14 +173,50 @@ class BilledLife(RuleBasedStateMachine):
         self.today = until
 
     @precondition(lambda self: self.is_live())
-    @rule(terms=plans, mode=st.sampled_from(Mode), percent=st.sampled_from([0, 0, 30, 100]))
-    def change_plan(self, terms: Terms, mode: Mode, percent: int) -> None:
+    @rule(
+        terms=plans, mode=st.sampled_from(Mode), percent=st.sampled_from([0, 0, 30, 100]), is_paid=st.booleans(),
+        waits=st.sampled_from([0, 0, 1, 40]), overdue=st.booleans(),
+    )  # fmt: skip
+    def change_plan(self, terms: Terms, mode: Mode, percent: int, is_paid: bool, waits: int, overdue: bool) -> None:
+        """What costs something is invoiced and holds once it is paid, which may be known only days later."""
+        before, on = self.now, self.today
         try:
-            self.take(contracts.change_plan(self.now, terms, mode=mode, on=self.today), percent=percent)
+            asked = contracts.change_plan(before, terms, mode=mode, on=on)
         except IntervalDiffers:
-            assert terms.interval_months != self.now.terms.interval_months
+            assert terms.interval_months != before.terms.interval_months
+            return
         except DomainError:
-            assert terms == self.now.terms or self.now.status == lifecycle.PAST_DUE or self.now.cancels_on
+            assert terms == before.terms or before.status == lifecycle.PAST_DUE or before.cancels_on
+            return
+        made = draft([*self.waiting, *asked.items]) if asked.bills_now else None
+        if made is None or made.total_minor == 0:
+            self.take(asked, percent=percent)
+            return
+        self.today += timedelta(days=waits)
+        if not is_paid:  # invoiced and credited in full: as if it had never been
+            subtotal = made.total_minor - made.tax_minor
+            for make in (ledger.invoice_issued, ledger.invoice_voided):
+                self.post(make(subtotal_minor=subtotal, tax_minor=made.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE))
+            assert self.now == before
+            self._catch_up()
+            return
+        if overdue and self._open():
+            self._set(contracts.payment_failed(self.now))
+        status = self.now.status
+        held = contracts.change_plan(self.now, terms, mode=mode, on=on, is_paid=True)
+        assert held.items == asked.items
+        self.take(held, percent=percent)
+        assert (self.now.terms, self.now.status) == (terms, status)
+        bill = self.bills[-1]
+        if bill.status == "open":
+            bill.status = "paid"
+            self.post(ledger.payment_captured(amount_minor=bill.draft.total_minor, fee_minor=0))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Time goes on where it stood while a change waited for its payment."""
+        while due := contracts.advance(self.now, self.today):
+            self.take(due[1])
 
     @precondition(lambda self: self.is_live())
     @rule(days=st.integers(0, 400))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import memberships
+from operational_api.commerce.billing.service import memberships, plan_changes
 from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.settings import StripeSettings
@@ -101,13 +101,15 @@ class TestChangePlan:
     def test_up_now_and_down_later(self, studio: Studio, session: Session) -> None:
         small, large = studio.plan("Small", 5000), studio.plan("Large", 10_000)
         studio.start(small)
+        studio.collect()
         studio.wait(days=10)
-        seen = memberships.preview(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        seen = plan_changes.preview(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
         assert seen.invoice is not None
         assert (seen.mode, seen.invoice.total_minor) == (Mode.INVOICE, 3334)
-        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
         assert studio.invoices[-1].total_minor == 3334
-        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=small, now=studio.now)
+        studio.collect()
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=small, now=studio.now)
         assert studio.member.amount_minor == 10_000
         studio.wait(until=date(2026, 5, 1))
         assert (studio.member.amount_minor, studio.invoices[-1].total_minor) == (5000, 5000)
@@ -119,7 +121,7 @@ class TestChangePlan:
         studio.start(studio.plan("Small", 5000))
         large = studio.plan("Large", 10_000)
         studio.wait(days=10)
-        memberships.change_plan(
+        plan_changes.change_plan(
             session, customer_id=studio.customer_id, plan_code=large, mode=Mode.PRORATE, now=studio.now
         )
         assert len(studio.invoices) == 1
@@ -132,7 +134,8 @@ class TestChangePlan:
         row = make_subscription(session, customer_id=studio.customer_id, now=studio.now)
         row.current_period_start, row.current_period_end = studio.now - timedelta(days=10), studio.now
         large = studio.plan("Large", 20_000)
-        memberships.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        studio.collect()
         assert (row.billed_by, row.anchor_on) == ("plyo", date(2026, 3, 22))
         # 21 of 31 days from 22 March: 99.00 -> 67.06 back, 200.00 -> 135.48
         assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]

@@ -1,0 +1,215 @@
+"""Memberships that we bill as rows: loaded as a contract, brought up to date, and stored as a step leaves them."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import lifecycle
+from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing import proration
+from operational_api.commerce.billing.contract import Contract, Step, Terms
+from operational_api.commerce.billing.errors import BilledElsewhere, ChangePending
+from operational_api.commerce.billing.models import PlanChange
+from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
+from operational_api.commerce.billing.proration import Cover, Item
+from operational_api.commerce.billing.service import coupons, invoicing
+from operational_api.commerce.billing.service.people import addressee
+from operational_api.commerce.errors import NoSubscription
+from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription
+from operational_api.commerce.service import customers, subscriptions
+from operational_api.commerce.service.subscriptions import Membership
+
+OURS = "plyo"
+
+
+def terms_of(plan: Plan, price: PlanPrice) -> Terms:
+    """A plan at a price, as contracts know it."""
+    return Terms(price.id, plan.id, plan.name, price.amount_minor, price.tax_rate_bp, plan.interval_months or 1)
+
+
+def stored_terms(session: Session, price_id: UUID) -> Terms:
+    """A price with its plan, as contracts know it."""
+    price = session.get_one(PlanPrice, price_id)
+    return terms_of(session.get_one(Plan, price.plan_id), price)
+
+
+def contract_of(session: Session, row: Subscription) -> Contract:
+    """A stored membership as the pure rules see it."""
+    terms = replace(
+        stored_terms(session, row.price_id), amount_minor=row.amount_minor, interval_months=row.interval_months
+    )
+    period = cover = None
+    if row.anchor_on is not None and row.current_period_start is not None and row.current_period_end is not None:
+        period = Period(day_of(row.current_period_start, row.time_zone), day_of(row.current_period_end, row.time_zone))
+    if row.covered_from is not None and row.covered_until is not None:
+        covered = Period(row.covered_from, row.covered_until)
+        cover = Cover(covered, row.covered_minor or 0, row.covered_tax_minor or 0, terms.tax_rate_bp, terms.name)
+    return Contract(
+        status=row.status, terms=terms, anchor_on=row.anchor_on, period=period, cover=cover,
+        trial_ends_on=day_of(row.trial_ends_at, row.time_zone) if row.trial_ends_at else None,
+        resumes_on=row.resumes_on, next_terms=_next_terms(session, row),
+        cancels_on=day_of(row.cancel_at, row.time_zone) if row.cancel_at and row.ended_at is None else None,
+        has_started=row.started_at is not None,
+    )  # fmt: skip
+
+
+def _next_terms(session: Session, row: Subscription) -> Terms | None:
+    """What follows at the next boundary; a new price that begins only later is not looked at yet."""
+    price = session.get(PlanPrice, row.next_price_id) if row.next_price_id else None
+    boundary = row.next_step_at or row.current_period_end
+    if price is None or (boundary is not None and price.valid_from > boundary):
+        return None
+    return stored_terms(session, price.id)
+
+
+def waits_for_payment() -> ColumnElement[bool]:
+    """Whether a change of a subscription's plan waits for its payment; until that is known time changes nothing of it,
+    because what was invoiced counts on the contract as it was."""
+    return exists().where(PlanChange.subscription_id == Subscription.id, PlanChange.status == "pending")
+
+
+def advance(session: Session, subscription_id: UUID, *, now: datetime) -> None:
+    """Bring one membership up to a moment, step by step, each at the time at which it was due.
+
+    One whose change of plan waits for its payment is left alone, and catches up once that is known.
+    """
+    customer_id = session.scalar(select(Subscription.customer_id).where(Subscription.id == subscription_id))
+    if customer_id is None:
+        return
+    customer = locked(session, customer_id)
+    row = session.get_one(Subscription, subscription_id, populate_existing=True)
+    if session.scalar(select(waits_for_payment()).where(Subscription.id == subscription_id)):
+        return
+    while due := contracts.advance(contract_of(session, row), day_of(now, row.time_zone)):
+        on, step = due
+        store(session, customer, row, contract_of(session, row), step, now=first_moment(on, row.time_zone), made_at=now)
+
+
+def locked(session: Session, customer_id: UUID) -> Customer:
+    """The payer, with its row locked.
+
+    Raises:
+        NoSubscription: nobody of that id ever paid.
+    """
+    found = customers.locked_customer(session, customer_id)
+    if found is None:
+        raise NoSubscription
+    return found
+
+
+def load(session: Session, customer_id: UUID, now: datetime) -> tuple[Customer, Membership, Contract, date]:
+    """A customer's membership, up to date and ours: one brought over from elsewhere is taken over as it is.
+
+    Raises:
+        NoSubscription: there is none.
+        BilledElsewhere: a provider bills it.
+        ChangePending: a change of its plan waits for its payment.
+    """
+    customer = locked(session, customer_id)
+    found = subscriptions.membership(session, customer_id)
+    row = found.subscription
+    if found.waits_for is not None:
+        raise ChangePending
+    if row.billed_by != OURS:
+        _take_over(session, row, now)
+    advance(session, row.id, now=now)
+    found = subscriptions.membership(session, customer_id)
+    return customer, found, contract_of(session, found.subscription), day_of(now, row.time_zone)
+
+
+def _take_over(session: Session, row: Subscription, now: datetime) -> None:
+    if row.stripe_subscription_id is not None:
+        raise BilledElsewhere
+    row.billed_by, row.time_zone = OURS, addressee(session, row.customer_id).time_zone
+    if row.status in lifecycle.EARNING and row.current_period_start is not None:
+        row.anchor_on = day_of(row.current_period_start, row.time_zone)
+        period = period_at(row.anchor_on, row.interval_months, day_of(now, row.time_zone))
+        whole = proration.charge("", row.amount_minor, stored_terms(session, row.price_id).tax_rate_bp, period)
+        row.current_period_start = first_moment(period.starts_on, row.time_zone)
+        row.current_period_end = first_moment(period.ends_on, row.time_zone)
+        row.covered_from, row.covered_until = period.starts_on, period.ends_on
+        row.covered_minor, row.covered_tax_minor = whole.amount_minor, whole.tax_minor
+    session.flush()
+
+
+def store(
+    session: Session, customer: Customer, row: Subscription, before: Contract, step: Step, *, now: datetime,
+    made_at: datetime | None = None, is_charged: bool = False,
+) -> None:  # fmt: skip
+    """Write down what a step led to: the row, its history, what it charges, and an invoice where one is due.
+
+    Args:
+        now: When it took hold.
+        made_at: When the invoice is made, where that is later.
+        is_charged: What it charges was invoiced before.
+    """
+    after, items = step.contract, list(step.items)
+    for item, less in discounts(session, row, step, uses=True):
+        items.append(less)
+        after = replace(after, cover=proration.cover(item, less))
+    steps = lifecycle.move(before.life(), after.life())
+    had_cancellation, was_live = row.cancel_at is not None, row.status in lifecycle.LIVE
+    if after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:
+        row.next_price_id = after.next_terms.price_id if after.next_terms else None
+    _copy(row, after, now)
+    session.flush()
+    times = dict.fromkeys((step.kind for step in steps), now)
+    subscriptions.record(session, row, steps, times)
+    subscriptions.announce(session, row, steps, times, is_first=not was_live)
+    subscriptions.announce_cancellation(
+        session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now
+    )
+    if is_charged:
+        session.flush()
+        return
+    invoicing.add_items(
+        session, items, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=made_at or now
+    )
+    session.flush()
+    if step.bills_now:
+        invoicing.issue(session, customer=customer, subscription=row, now=made_at or now)
+
+
+def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
+    """What a membership's coupon takes off the charges of a step, beside each of them.
+
+    Args:
+        uses: Whether a whole period that it takes something off counts as one of the coupon's.
+    """
+    period, found = step.contract.period, []
+    for item in step.items:
+        is_whole = uses and period is not None and item.starts_on == period.starts_on
+        if item.kind == "membership" and (less := coupons.discount_for(session, row, item, is_whole=is_whole)):
+            found.append((item, less))
+    return found
+
+
+def _copy(row: Subscription, after: Contract, now: datetime) -> None:
+    zone, terms = row.time_zone, after.terms
+    row.plan_id, row.price_id = terms.plan_id, terms.price_id
+    row.amount_minor, row.interval_months = terms.amount_minor, terms.interval_months
+    row.anchor_on, row.resumes_on = after.anchor_on, after.resumes_on
+    row.trial_ends_at = first_moment(after.trial_ends_on, zone) if after.trial_ends_on else None
+    if after.period is not None:
+        row.current_period_start = first_moment(after.period.starts_on, zone)
+        row.current_period_end = first_moment(after.period.ends_on, zone)
+    elif after.status == lifecycle.PAUSED:
+        row.current_period_end = now
+    row.covered_from = after.cover.period.starts_on if after.cover else None
+    row.covered_until = after.cover.period.ends_on if after.cover else None
+    row.covered_minor = after.cover.amount_minor if after.cover else None
+    row.covered_tax_minor = after.cover.tax_minor if after.cover else None
+    if after.has_started and row.started_at is None:
+        row.started_at = now
+    row.paused_at = (row.paused_at or now) if after.status == lifecycle.PAUSED else None
+    if after.status == lifecycle.CANCELLED and row.ended_at is None:
+        row.ended_at = now
+        row.cancel_at = row.cancel_at or now
+    elif after.status != lifecycle.CANCELLED:
+        row.cancel_at = first_moment(after.cancels_on, zone) if after.cancels_on else None
+    row.status = after.status
+    due = contracts.due_on(after)
+    row.next_step_at = first_moment(due, zone) if due and after.status in lifecycle.LIVE else None

@@ -1,0 +1,192 @@
+"""Changes of plan: what one would cost, asking for it, and what holds once it is known whether it was paid.
+
+A change that costs something today is invoiced first and holds once that invoice is paid: until then, and while nobody
+knows, the plan is the old one and nothing else of the membership changes. A no of the bank ends it: the invoice is
+credited in full and the plan stays. One that is paid later, or costs nothing, holds at once.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from contracts.events.commerce import PlanChangeDecided, PlanChangeRequested
+from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing.contract import Contract, Step, Terms
+from operational_api.commerce.billing.drafts import Draft, draft
+from operational_api.commerce.billing.models import BillingItem, PlanChange
+from operational_api.commerce.billing.proration import Item, Mode
+from operational_api.commerce.billing.service import agreements, credit_notes, invoicing
+from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
+from operational_api.commerce.service import plans
+from operational_api.commerce.service.subscriptions import Membership
+from operational_api.core.outbox import publish
+
+TOLD_FOR = timedelta(days=7)
+"""How long a change that was not paid is shown to its customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change of plan would come to: the invoice that is made now, None where none is, and when it holds."""
+
+    mode: Mode
+    plan: Plan
+    price: PlanPrice
+    invoice: Draft | None
+    next_invoice_minor: int
+    from_on: date
+
+
+def preview(session: Session, *, customer_id: UUID, plan_code: str, mode: Mode | None = None, now: datetime) -> Preview:
+    """What `change_plan` would do and cost, without doing it. Raises what it raises."""
+    _, found, before, today = agreements.load(session, customer_id, now)
+    terms, chosen, sold = _wanted(session, found, before, plan_code, mode, now)
+    step = contracts.change_plan(before, terms, mode=chosen, on=today)
+    charged = [*step.items, *(less for _, less in agreements.discounts(session, found.subscription, step, uses=False))]
+    holds_later = step.contract.next_terms is not None and before.period is not None
+    return Preview(
+        chosen, sold.plan, sold.price, _draft(session, found.subscription, charged) if step.bills_now else None,
+        sum(item.amount_minor for item in charged) if not step.bills_now else 0,
+        before.period.ends_on if holds_later and before.period else today,
+    )  # fmt: skip
+
+
+def change_plan(
+    session: Session, *, customer_id: UUID, plan_code: str, mode: Mode | None = None, now: datetime
+) -> Membership:
+    """Change to another plan: up now and down when the period ends, unless a mode is named.
+
+    Returns:
+        The membership; `waits_for` is the other plan where it has to be paid first.
+
+    Raises:
+        NoSubscription, BilledElsewhere, PlanNotFound, PlanNotSold, NotChangeable, AlreadyOnPlan, IntervalDiffers.
+        ChangePending: another one waits for its payment.
+    """
+    customer, found, before, today = agreements.load(session, customer_id, now)
+    terms, chosen, sold = _wanted(session, found, before, plan_code, mode, now)
+    step = contracts.change_plan(before, terms, mode=chosen, on=today)
+    row = found.subscription
+    charged = [*step.items, *(less for _, less in agreements.discounts(session, row, step, uses=False))]
+    made = _draft(session, row, charged) if step.bills_now else None
+    if made is None or made.total_minor == 0:
+        agreements.store(session, customer, row, before, step, now=now)
+        return Membership(row, session.get_one(Plan, row.plan_id))
+    _ask(session, customer, row, charged, to=sold, mode=chosen, on=today, now=now)
+    return Membership(row, found.plan, waits_for=sold.plan)
+
+
+def _wanted(
+    session: Session, found: Membership, before: Contract, plan_code: str, mode: Mode | None, now: datetime
+) -> tuple[Terms, Mode, plans.Offer]:
+    sold = plans.offer(session, code=plan_code, currency=found.subscription.currency, now=now)
+    terms = agreements.terms_of(sold.plan, sold.price)
+    return terms, mode or contracts.usual_mode(before.terms, terms), sold
+
+
+def _draft(session: Session, row: Subscription, charged: list[Item]) -> Draft | None:
+    """The invoice that would be made now."""
+    waiting = invoicing.waiting(session, customer_id=row.customer_id, currency=row.currency)
+    return draft([*(invoicing.item_of(one) for one in waiting), *charged])
+
+
+def _ask(
+    session: Session, customer: Customer, row: Subscription, charged: list[Item], *, to: plans.Offer, mode: Mode,
+    on: date, now: datetime,
+) -> None:  # fmt: skip
+    change = PlanChange(
+        subscription_id=row.id, customer_id=customer.id, from_price_id=row.price_id, to_price_id=to.price.id,
+        mode=mode.value, status="pending", asked_on=on, asked_at=now,
+    )  # fmt: skip
+    session.add(change)
+    session.flush()
+    invoicing.add_items(
+        session, charged, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=now,
+        plan_change_id=change.id,
+    )  # fmt: skip
+    invoice = invoicing.issue(session, customer=customer, subscription=row, now=now)
+    if invoice is None:
+        raise ValueError("what costs something is on an invoice")
+    change.invoice_id = invoice.id
+    session.flush()
+    publish(session, PlanChangeRequested(
+        occurred_at=now, change_id=change.id, subscription_id=row.id, customer_id=customer.id, plan_id=to.plan.id,
+        mode=change.mode, invoice_id=invoice.id, total_minor=invoice.total_minor, currency=invoice.currency,
+    ))  # fmt: skip
+
+
+def settle(session: Session, invoice: Invoice, *, failure: str | None, now: datetime) -> bool:
+    """Let a change hold, or end it, once it is known whether its invoice was paid; the customer's row is locked.
+
+    Args:
+        failure: Why it was not paid; None when it was.
+
+    Returns:
+        Whether the invoice was one of a change that waited for it.
+    """
+    change = session.scalar(
+        select(PlanChange).where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending")
+    )
+    if change is None:
+        return False
+    change.status, change.decided_at, change.failure_code = "held" if failure is None else "failed", now, failure
+    session.flush()
+    if failure is None:
+        _hold(session, change, now)
+    else:
+        _drop(session, change, invoice, now)
+    publish(session, PlanChangeDecided(
+        occurred_at=now, change_id=change.id, subscription_id=change.subscription_id, customer_id=change.customer_id,
+        outcome=change.status, failure_code=failure,
+    ))  # fmt: skip
+    return True
+
+
+def _hold(session: Session, change: PlanChange, now: datetime) -> None:
+    row = session.get_one(Subscription, change.subscription_id, populate_existing=True)
+    before = agreements.contract_of(session, row)
+    step: Step = contracts.change_plan(
+        before, agreements.stored_terms(session, change.to_price_id), mode=Mode(change.mode), on=change.asked_on,
+        is_paid=True,
+    )  # fmt: skip
+    agreements.store(session, session.get_one(Customer, row.customer_id), row, before, step, now=now, is_charged=True)
+
+
+def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime) -> None:
+    """Nothing of it is owed: its invoice is credited, and what had waited for an invoice before waits again."""
+    session.execute(
+        update(BillingItem)
+        .where(BillingItem.invoice_id == invoice.id, BillingItem.plan_change_id.is_(None))
+        .values(invoice_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        delete(BillingItem)
+        .where(BillingItem.plan_change_id == change.id, BillingItem.invoice_id.is_(None))
+        .execution_options(synchronize_session=False)
+    )
+    session.expire_all()
+    credit_notes.void(session, invoice, reason="The change of plan was not paid", now=now)
+
+
+def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:
+    """A customer's newest change that had to be paid first, with the plan that it is to."""
+    row = session.execute(
+        select(PlanChange, Plan)
+        .join(PlanPrice, PlanPrice.id == PlanChange.to_price_id)
+        .join(Plan, Plan.id == PlanPrice.plan_id)
+        .where(PlanChange.customer_id == customer_id)
+        .order_by(PlanChange.asked_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def failed_lately(session: Session, customer_id: UUID, *, now: datetime) -> tuple[PlanChange, Plan] | None:
+    """The newest change if it was not paid, for as long as its customer may wonder what became of it."""
+    found = newest(session, customer_id)
+    is_told = found is not None and found[0].status == "failed" and found[0].asked_at > now - TOLD_FOR
+    return found if is_told else None

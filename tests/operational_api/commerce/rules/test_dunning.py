@@ -1,0 +1,72 @@
+"""When an invoice is tried again, when the card is left alone, and when nobody tries any more."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from operational_api.commerce.billing.dunning import (
+    HARD_DECLINES,
+    Dunning,
+    Verdict,
+    begin,
+    card_changed,
+    is_hard,
+    judge,
+    plan,
+)
+
+DAY = date(2026, 4, 1)
+
+
+def days(*after: int) -> list[date]:
+    return [DAY + timedelta(days=number) for number in after]
+
+
+class TestJudge:
+    @pytest.mark.parametrize(("before", "next_in"), [(0, 2), (1, 5), (2, 7), (3, 7)])
+    def test_each_no_waits_longer(self, before: int, next_in: int) -> None:
+        after, verdict = judge(Dunning(before, DAY), failure="insufficient_funds", on=DAY)
+        assert (after, verdict) == (Dunning(before + 1, DAY + timedelta(days=next_in)), Verdict.RETRY)
+
+    @pytest.mark.parametrize("failure", ["insufficient_funds", "stolen_card"])
+    def test_the_fifth_no_is_the_last(self, failure: str) -> None:
+        assert judge(Dunning(4, DAY), failure=failure, on=DAY) == (Dunning(5, None), Verdict.GIVEN_UP)
+
+    @pytest.mark.parametrize(("before", "waits"), [(0, 21), (1, 19), (2, 14), (3, 7)])
+    def test_after_a_final_no_the_days_that_were_left_are_for_another_card(self, before: int, waits: int) -> None:
+        after, verdict = judge(Dunning(before, DAY), failure="lost_card", on=DAY)
+        assert verdict is Verdict.STOPPED
+        assert after == Dunning(before + 1, DAY + timedelta(days=waits), waits_for_card=True)
+
+    @pytest.mark.parametrize("before", range(6))
+    def test_what_is_paid_is_over(self, before: int) -> None:
+        assert judge(Dunning(before, DAY), failure=None, on=DAY) == (Dunning(before + 1, None), Verdict.PAID)
+
+
+class TestPlan:
+    def test_names_each_day_that_is_left(self) -> None:
+        assert plan(begin(DAY)) == days(0, 2, 7, 14, 21)
+        assert plan(Dunning(2, DAY)) == days(0, 7, 14)
+        assert plan(Dunning(4, DAY)) == days(0)
+
+    def test_who_waits_for_a_card_or_for_nothing_has_no_day(self) -> None:
+        assert plan(Dunning(1, DAY, waits_for_card=True)) == []
+        assert plan(Dunning(1, None)) == []
+
+
+class TestCardChanged:
+    def test_is_tried_at_once(self) -> None:
+        waiting = Dunning(1, DAY + timedelta(days=9), waits_for_card=True)
+        assert card_changed(waiting, on=DAY) == Dunning(1, DAY)
+
+    def test_what_is_over_stays_so(self) -> None:
+        assert card_changed(Dunning(2, None), on=DAY) == Dunning(2, None)
+
+
+class TestIsHard:
+    def test_a_banks_final_no_and_nothing_else(self) -> None:
+        assert all(is_hard(code) for code in HARD_DECLINES)
+        assert not any(is_hard(code) for code in (None, "insufficient_funds", "processing_error", "no_payment_method"))
+
+    def test_nothing_was_tried_at_the_beginning(self) -> None:
+        assert begin(DAY) == Dunning(0, DAY, waits_for_card=False)
