@@ -1,8 +1,8 @@
 """What the warehouse may rely on of the operational tables: the promise between the product and the dbt project.
 
-Every column that a model reads is here with its type, and nothing else: a table may change in all other ways at will. A
-test holds the product's tables to it and says whom a breaking change breaks, down to metrics and screens. To break it on
-purpose: add the new column, move the models to it, take the old one from here, and drop it in a later migration.
+Every column that a model reads is here with its type, and nothing else: a table may change in all other ways at will.
+A test holds the product's tables to it and says whom a breaking change breaks, down to metrics and screens. To break it
+on purpose: add the new column, move the models to it, take the old one from here, and drop it in a later migration.
 
 Does not belong here: which tables are captured (`orchestration.defs.postgres_cdc`), what marts look like (`relations`).
 """
@@ -39,28 +39,29 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "commerce__customers": _table("id uuid, currency text, created_at time"),
     "commerce__disputes": _table(
-        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, opened_at time,
-        closed_at time"""
+        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, opened_at
+        time, closed_at time"""
     ),
     "commerce__invoices": _table(
-        """id uuid, number text, customer_id uuid, subscription_id uuid, session_pack_id uuid, status text, currency
-        text, subtotal_minor bigint, tax_minor bigint, total_minor bigint, period_start time, period_end time,
-        issued_at time, due_at time, paid_at time"""
+        """id uuid, number text, customer_id uuid, subscription_id uuid, session_pack_id uuid, status text,
+        currency text, subtotal_minor bigint, tax_minor bigint, total_minor bigint, period_start time,
+        period_end time, issued_at time, due_at time, paid_at time"""
     ),
     "commerce__ledger_journals": _table("id uuid, kind text, source_type text, source_id uuid, posted_at time"),
     "commerce__ledger_lines": _table(
         """id uuid, journal_id uuid, account text, customer_id uuid, amount_minor bigint, currency text"""
     ),
     "commerce__payments": _table(
-        """id uuid, invoice_id uuid, customer_id uuid, provider text, attempt small, status text, amount_minor bigint,
-        fee_minor bigint, currency text, failure_code text, attempted_at time, captured_at time"""
+        """id uuid, invoice_id uuid, customer_id uuid, provider text, attempt small, status text, amount_minor
+        bigint, fee_minor bigint, currency text, failure_code text, attempted_at time, captured_at time"""
     ),
     "commerce__plan_prices": _table(
-        """id uuid, plan_id uuid, currency text, amount_minor bigint, tax_rate_bp small, valid_from time, valid_to time"""
+        """id uuid, plan_id uuid, currency text, amount_minor bigint, tax_rate_bp small, valid_from time, valid_to
+        time"""
     ),
     "commerce__plans": _table(
-        """id uuid, code text, name text, kind text, interval_months small, sessions_included small, trial_days small,
-        is_active bool, created_at time"""
+        """id uuid, code text, name text, kind text, interval_months small, sessions_included small, trial_days
+        small, is_active bool, created_at time"""
     ),
     "commerce__refunds": _table(
         """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, refunded_at
@@ -71,15 +72,17 @@ CAPTURED: dict[str, dict[str, str]] = {
         mrr_after_minor bigint, currency text, changed_at time"""
     ),
     "commerce__subscriptions": _table(
-        """id uuid, customer_id uuid, plan_id uuid, status text, amount_minor bigint, currency text, interval_months
-        small, started_at time, trial_ends_at time, paused_at time, cancel_requested_at time, cancel_at time,
-        cancel_kind text, cancel_reason text, ended_at time, created_at time"""
+        """id uuid, customer_id uuid, plan_id uuid, status text, amount_minor bigint, currency text,
+        interval_months small, started_at time, trial_ends_at time, paused_at time, cancel_requested_at time,
+        cancel_at time, cancel_kind text, cancel_reason text, ended_at time, created_at time"""
     ),
     "compliance__consents": _table(
-        """id uuid, customer_id uuid, data_kind text, purpose text, is_given bool, policy_version text, decided_at time"""
+        """id uuid, customer_id uuid, data_kind text, purpose text, is_given bool, policy_version text, decided_at
+        time"""
     ),
     "engagement__leads": _table(
-        """id uuid, source text, location_id uuid, customer_id uuid, created_at time, converted_at time, lost_at time"""
+        """id uuid, source text, location_id uuid, customer_id uuid, created_at time, converted_at time, lost_at
+        time"""
     ),
     "engagement__messages": _table(
         """id uuid, customer_id uuid, sender_id uuid, recipient_id uuid, kind text, automation_run_id uuid, sent_at
@@ -108,8 +111,8 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, slot_id uuid, customer_id uuid, status text, joined_at time, closed_at time"""
     ),
     "training__clients": _table(
-        """id uuid, display_name text, coach_id uuid, location_id uuid, goal text, level text, home_distance_km real,
-        time_zone text, joined_at time"""
+        """id uuid, display_name text, coach_id uuid, location_id uuid, goal text, level text, home_distance_km
+        real, time_zone text, joined_at time"""
     ),
     "training__coach_assignments": _table("id uuid, customer_id uuid, coach_id uuid, assigned_at time, ended_at time"),
     "training__exercises": _table(
@@ -126,8 +129,8 @@ CAPTURED: dict[str, dict[str, str]] = {
         """workout_id uuid, position small, exercise_id int, reps small, weight_kg real, rpe real"""
     ),
     "training__workouts": _table(
-        """id uuid, customer_id uuid, programme_id uuid, booking_id uuid, title text, scheduled_on date, status text,
-        started_at time, completed_at time, duration_minutes small, session_rpe real"""
+        """id uuid, customer_id uuid, programme_id uuid, booking_id uuid, title text, scheduled_on date, status
+        text, started_at time, completed_at time, duration_minutes small, session_rpe real"""
     ),
 }
 """Raw table to column to PostgreSQL type; how long a text or how precise a number may be is not promised."""

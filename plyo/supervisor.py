@@ -116,8 +116,8 @@ class Supervisor:
             ensure_oauth_clients(self.server, secrets, public_url(self.ports))
             # Only now, because a load over a half-made business empties every table first.
             self._launch(
-                services, "objects", "gateway", "valkey", "api", "worker", "stripe", "momo", "mailbox", "coach", "admin",
-                "analytics",
+                services, "objects", "gateway", "valkey", "api", "worker", "stripe", "momo", "mailbox", "coach",
+                "admin", "analytics",
             )  # fmt: skip
             platform.result()
         with self.steps.step("Wait for every process") as advance:
