@@ -37,10 +37,22 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, rule_id uuid, customer_id uuid, coach_id uuid, score_id uuid, arm text, status text, message_id
         uuid, started_at time, decided_at time, dismiss_reason text"""
     ),
+    "commerce__commission_statements": _table(
+        """id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int, pack_revenue_minor
+        bigint, session_pay_minor bigint, pack_pay_minor bigint, total_minor bigint, closed_at time"""
+    ),
+    "commerce__credit_notes": _table(
+        """id uuid, invoice_id uuid, customer_id uuid, settlement text, amount_minor bigint, tax_minor bigint,
+        currency text, issued_at time"""
+    ),
     "commerce__customers": _table("id uuid, currency text, created_at time"),
     "commerce__disputes": _table(
         """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, opened_at
         time, closed_at time"""
+    ),
+    "commerce__invoice_lines": _table(
+        """id uuid, invoice_id uuid, kind text, amount_minor bigint, tax_minor bigint, currency text, starts_on
+        date, ends_on date"""
     ),
     "commerce__invoices": _table(
         """id uuid, number text, customer_id uuid, subscription_id uuid, session_pack_id uuid, status text,
@@ -67,6 +79,10 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, refunded_at
         time"""
     ),
+    "commerce__session_packs": _table(
+        """id uuid, customer_id uuid, plan_id uuid, sessions_total small, sessions_used small, purchased_at time,
+        expires_at time, net_minor bigint, currency text, recognised_minor bigint"""
+    ),
     "commerce__subscription_changes": _table(
         """id uuid, subscription_id uuid, customer_id uuid, plan_id uuid, kind text, mrr_before_minor bigint,
         mrr_after_minor bigint, currency text, changed_at time"""
@@ -80,6 +96,9 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, customer_id uuid, data_kind text, purpose text, is_given bool, policy_version text, decided_at
         time"""
     ),
+    "engagement__announcements": _table(
+        """id uuid, author_id uuid, segment text, subject text, recipients int, created_at time"""
+    ),
     "engagement__leads": _table(
         """id uuid, source text, location_id uuid, customer_id uuid, created_at time, converted_at time, lost_at
         time"""
@@ -88,28 +107,38 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, customer_id uuid, sender_id uuid, recipient_id uuid, kind text, automation_run_id uuid, sent_at
         time, read_at time"""
     ),
+    "engagement__outgoing_emails": _table(
+        """id uuid, dedupe_key text, template text, status text, attempts int, sent_at time, created_at time,
+        channel text, purpose text, customer_id uuid, reason text, delivered_at time"""
+    ),
     "identity__accounts": _table(
         """id uuid, display_name text, role text, time_zone text, created_at time, disabled_at time"""
+    ),
+    "scheduling__availability_exceptions": _table(
+        """id uuid, coach_id uuid, exception_on date, starts_at clock, ends_at clock"""
     ),
     "scheduling__availability_rules": _table(
         """id uuid, coach_id uuid, weekday small, starts_at clock, ends_at clock, valid_from date, valid_to date"""
     ),
     "scheduling__bookings": _table(
         """id uuid, slot_id uuid, customer_id uuid, coach_id uuid, seat small, starts_at time, ends_at time, status
-        text, session_pack_id uuid, booked_at time, cancelled_at time, outcome_at time"""
+        text, session_pack_id uuid, booked_at time, cancelled_at time, outcome_at time, late_fee_due_at time,
+        late_fee_waived_at time"""
     ),
     "scheduling__coaches": _table(
         """id uuid, display_name text, location_id uuid, client_capacity small, hired_on date, left_on date"""
     ),
     "scheduling__locations": _table("id uuid, name text, city text, country_code text, time_zone text, currency text"),
+    "scheduling__public_holidays": _table("id uuid, location_id uuid, holiday_on date, name text"),
     "scheduling__slots": _table(
         """id uuid, coach_id uuid, location_id uuid, kind text, title text, starts_at time, ends_at time, capacity
         small, status text"""
     ),
     "scheduling__time_off": _table("id uuid, coach_id uuid, starts_on date, ends_on date, kind text"),
     "scheduling__waitlist_entries": _table(
-        """id uuid, slot_id uuid, customer_id uuid, status text, joined_at time, closed_at time"""
+        """id uuid, slot_id uuid, customer_id uuid, status text, joined_at time, closed_at time, offered_at time"""
     ),
+    "training__check_ins": _table("id uuid, customer_id uuid, due_on date, submitted_at time, answered_at time"),
     "training__clients": _table(
         """id uuid, display_name text, coach_id uuid, location_id uuid, goal text, level text, home_distance_km
         real, time_zone text, joined_at time"""
@@ -121,6 +150,8 @@ CAPTURED: dict[str, dict[str, str]] = {
     "training__injuries": _table(
         """id uuid, customer_id uuid, body_part text, severity small, occurred_on date, resolved_on date"""
     ),
+    "training__onboarding_steps": _table("customer_id uuid, step text, entered_at time, left_at time, outcome text"),
+    "training__screenings": _table("id uuid, customer_id uuid, is_red bool, answered_at time, cleared_at time"),
     "training__wearable_days": _table(
         """customer_id uuid, day date, device text, sleep_minutes small, hrv_rmssd_ms real, resting_heart_rate_bpm
         small, steps int, received_at time"""

@@ -44,9 +44,11 @@ def readers(manifest: dict[str, Any], known: Columns) -> dict[tuple[str, str], l
     """
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for node in manifest["nodes"].values():
+        if node["resource_type"] != "model":
+            continue
         tables = [name.split(".")[-1] for name in node["depends_on"]["nodes"] if name.startswith("source.")]
         captured = [table for table in tables if table in known]
-        if node["resource_type"] != "model" or not captured:
+        if not captured:
             continue
         tree = sqlglot.parse_one(node["compiled_code"], read="duckdb")
         named = {column.name for column in tree.find_all(exp.Column)}
