@@ -1,3 +1,6 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id', 'changed': {}, 'only': {},
+}}) }}
 -- One row per membership that was ever paid for: from when to when, on the customer's calendar.
 select
     subscription_id,

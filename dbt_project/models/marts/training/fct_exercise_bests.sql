@@ -16,9 +16,11 @@
             select key as workout_id, key as customer_id, 'completed' as status, since - 1 as completed_on from {parts}
         ",
         'int_workout_exercises': "
-            select done.* from {int_workout_exercises} as done
-            inner join {fct_workouts} as workout on done.workout_id = workout.workout_id
-            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            select * from {int_workout_exercises}
+            where workout_id in (
+                select workout.workout_id from {fct_workouts} as workout
+                inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            )
             union all by name
             select best.customer_id as workout_id, best.exercise_id, max(best.best_e1rm_kg) as best_e1rm_kg
             from {this} as best
