@@ -398,6 +398,7 @@ def page(studio: Studio, people: dict[str, Any]) -> Iterator[Page]:
 def picture(page: Page, name: str) -> None:
     """For people who want to look; `PLYO_PICTURES` is the folder."""
     if folder := os.environ.get("PLYO_PICTURES"):
+        page.wait_for_load_state("load")
         for width in (390, 1280):
             page.set_viewport_size({"width": width, "height": 844})
             page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
