@@ -160,6 +160,7 @@ class TestTwilio:
     ) -> None:
         twilio(hooked, From=NUMBER, Body="START", MessageSid="SM20")
         preferences.choose(session, customer_id=mia.id, choices={("sms", "reminders"): True}, now=datetime.now(UTC))
+        session.flush()
         for sid, body in (("SM21", "STOP"), ("SM22", "STOP"), ("SM23", "START")):
             twilio(hooked, From=NUMBER, Body=body, MessageSid=sid)
         told = session.scalars(
