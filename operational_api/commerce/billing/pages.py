@@ -90,7 +90,7 @@ def choose_plan(
         with session.begin_nested() as look:  # a look changes nothing
             seen = plan_changes.preview(session, customer_id=customer_id, plan_code=plan, mode=mode, now=now)
             look.rollback()
-    return render(request, "commerce/change_plan.html", own=own, offers=found, seen=seen, modes=MODES)
+    return render(request, "commerce/change_plan.html", member=own, offers=found, change=seen, modes=MODES)
 
 
 @router.post("/membership/plan", dependencies=[Allowed("commerce.change_membership")])
