@@ -15,7 +15,7 @@ from datetime import datetime
 import duckdb
 
 from contracts import metric_sql, warehouse
-from contracts.masks import masked
+from contracts.classification import masked
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS, Relation
 from contracts.warehouse import Lake, WarehouseSettings

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from contracts.masks import is_masked
+from contracts.classification import is_masked
 from contracts.relations import RELATIONS
 from operational_api.analytics import scope, withheld
 from operational_api.analytics.catalogue import DATASETS, Dataset
@@ -212,7 +212,7 @@ def _order(principal: Principal, dataset: Dataset) -> list[tuple[str, bool, str]
     order = dataset.ordered()
     if not _is_masked_for(principal):
         return order
-    return [one for one in order if not is_masked(one[0], one[2])] or order
+    return [one for one in order if not is_masked(one[0])] or order
 
 
 def _beyond(order: Sequence[tuple[str, bool, str]], after: Sequence[str | None]) -> str:

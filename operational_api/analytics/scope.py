@@ -4,7 +4,7 @@ admin        everything
 finance      everything about money
 lead coach   everything but money
 coach        rows that carry their coach_id, or rows of customers who are their clients now; nothing about money
-data         every row, with what tells of a person left out (`masks`)
+data         every row, with what tells of a person left out (`classification`)
 customer     rows about themself
 Whether one client's page may be opened at all is the Cedar policy's decision (`operational_api.core.policy`).
 """

@@ -10,7 +10,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.masks import is_masked
+from contracts.classification import is_masked
 from operational_api.core.policy import Resource, decide
 from operational_api.core.principal import Principal
 
@@ -85,10 +85,9 @@ def without(table: pa.Table, principal: Principal, shown: Shown, kinds: Collecti
 
 
 def masked(table: pa.Table) -> pa.Table:
-    """The table with every cell empty that tells of a person (`contracts.masks`), for who works with rows only."""
+    """The table with every cell empty that tells of a person (by its class), for who works with rows only."""
     for place, field in enumerate(table.schema):
-        kind = "varchar" if pa.types.is_string(field.type) or pa.types.is_large_string(field.type) else "other"
-        if is_masked(field.name, kind):
+        if is_masked(field.name):
             empty = pa.nulls(table.num_rows, field.type)
             table = table.set_column(place, field.with_nullable(True), pa.chunked_array([empty], field.type))
     return table

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from contracts.masks import is_masked, masked
+from contracts.classification import is_masked, masked
 from contracts.relations import RELATIONS
 from operational_api.analytics import formats
 from operational_api.analytics.catalogue import DATASETS, SCREENS
@@ -82,10 +82,10 @@ class TestAnalyst:
         assert "Mia" not in json.dumps(told)
         assert told["after"]
 
-    def test_a_new_column_of_text_is_masked_until_somebody_says_it_is_plain(self) -> None:
-        assert is_masked("what_somebody_wrote", "varchar")
-        assert not is_masked("currency", "varchar")
-        assert not is_masked("amount_minor", "bigint")
+    def test_a_new_column_is_masked_until_somebody_says_what_it_tells(self) -> None:
+        assert is_masked("what_somebody_wrote")
+        assert not is_masked("currency")
+        assert not is_masked("amount_minor")
 
 
 class TestPages:

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from consoles.client import Plyo
 from contracts import notebook
-from contracts.masks import masked
+from contracts.classification import masked
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
 from operational_api.analytics.settings import AnalyticsSettings
