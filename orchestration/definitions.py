@@ -15,6 +15,7 @@ from orchestration.defs import (
     payments,
     postgres_cdc,
     quality,
+    settlements,
     watch,
     wearables,
 )
@@ -30,6 +31,7 @@ defs = dg.Definitions(
         *churn.ASSETS,
         activation.churn_scores,
         *payments.ASSETS,
+        settlements.momo_settlements,
         *crm.ASSETS,
     ],
     asset_checks=[watch.lag_checks, quality.change_log_suites],

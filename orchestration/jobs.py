@@ -5,7 +5,18 @@ from typing import Any
 import dagster as dg
 
 from orchestration import connectors
-from orchestration.defs import activation, churn, crm, dbt, maintenance, payments, quality, watch, wearables
+from orchestration.defs import (
+    activation,
+    churn,
+    crm,
+    dbt,
+    maintenance,
+    payments,
+    quality,
+    settlements,
+    watch,
+    wearables,
+)
 from orchestration.defs.destinations import copy_raw
 from orchestration.defs.postgres_cdc import follow_changes, raw_change_logs
 from orchestration.defs.resumption import resume
@@ -125,14 +136,14 @@ reconcile_stripe = dg.define_asset_job(
 
 pull_momo = dg.define_asset_job(
     "pull_momo",
-    selection=dg.AssetSelection.assets(payments.momo_raw),
+    selection=dg.AssetSelection.assets(payments.momo_raw, settlements.momo_settlements),
     tags=connectors.tags("momo"),
-    description="Land the settlement files that MoMo has put there since the last pull.",
+    description="Land the settlement files that MoMo has put there since the last pull, and hand on their lines.",
 )
 
 reconcile_momo = dg.define_asset_job(
     "reconcile_momo",
-    selection=dg.AssetSelection.assets(payments.momo_raw, payments.momo_staging),
+    selection=dg.AssetSelection.assets(payments.momo_raw, payments.momo_staging, settlements.momo_settlements),
     tags={**connectors.tags("momo"), **MARTS_WRITER},
     config={"ops": {"momo_raw": {"config": {"resync": True}}}},
     description="Read every settlement file again, land what was missed, and stage it.",

@@ -79,6 +79,12 @@ class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._client() as client:
             self._post(client, "/api/automation/churn-scores", body)
 
+    def post_settlement(self, provider: str, lines: list[dict[str, Any]]) -> None:
+        """Hand on lines of a provider's settlement. The same again changes nothing there. Raises as
+        `post_churn_scores`."""
+        with self._client() as client:
+            self._post(client, "/api/commerce/settlements", {"provider": provider, "lines": lines})
+
     @property
     def is_known(self) -> bool:
         """Whether the environment says where operations are. A data platform without them is its own master."""
