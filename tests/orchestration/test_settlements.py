@@ -46,7 +46,8 @@ def held(lake: duckdb.DuckDBPyConnection, *rows: tuple[str, int, int, int]) -> N
     """The change log of what operations have: (id, amount, fee, LSN)."""
     lake.execute(
         """create table raw.main.commerce__provider_movements (
-               provider varchar, id varchar, amount_minor bigint, fee_minor bigint, _op varchar, _lsn ubigint, _seq bigint
+               provider varchar, id varchar, amount_minor bigint, fee_minor bigint, _op varchar, _lsn ubigint,
+               _seq bigint
            )"""
     )
     for row in rows:
