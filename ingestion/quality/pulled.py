@@ -48,7 +48,7 @@ def _hubspot(*expectations: Expectation, **fields: str) -> Suite:
     common = {"id": "id", "version": "epoch(_version)"}
     return Suite(
         {**common, **fields},
-        (told("id"), matching("id", "^[0-9A-Za-z:_-]{1,100}$", "id of HubSpot"), plausible("version"), *expectations),
+        (told("id"), matching("id", "^[0-9A-Za-z:/_-]{1,100}$", "id of HubSpot"), plausible("version"), *expectations),
         where=_PRESENT,
     )
 

@@ -36,6 +36,7 @@ SEEN = {
     "training.read_client": "your training overview",
     "training.read_progress": "your progress",
     "training.read_workouts": "your workouts",
+    "training.watch_media": "your videos",
     "training.read_programmes": "your programme",
     "training.read_injuries": "your injuries",
     "training.report_injury": "your injuries, and noted one",

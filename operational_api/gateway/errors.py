@@ -11,7 +11,6 @@ DomainError
 |  |- FieldForbidden    one field of an answer; the rest is shown
 |- NotFound
 |  |- QueryUnknown      no query of ours has this hash
-|  |- NotDocumented     dbt has not written its page yet
 """
 
 from operational_api.core.errors import Forbidden, Invalid, NotFound
@@ -43,7 +42,3 @@ class FieldForbidden(Forbidden):
 
 class QueryUnknown(NotFound):
     """Plyo knows no query with this hash."""
-
-
-class NotDocumented(NotFound):
-    """The warehouse is not documented yet. Run the job `document_marts` under Pipelines, then come back."""

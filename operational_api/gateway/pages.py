@@ -11,7 +11,6 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.bff.composition import compose
 from operational_api.gateway.bff.customer import PARTS
-from operational_api.gateway.errors import NotDocumented
 from operational_api.web.filters import zone
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
@@ -59,12 +58,8 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
 
 @router.get("/warehouse/docs", dependencies=[Allowed("gateway.open_pipelines")])
 def warehouse_docs(request: Request) -> Response:
-    """What dbt says of every model, column, test and of what comes from what, as of the last `document_marts`.
-
-    Raises:
-        NotDocumented: it has not written it yet.
-    """
+    """What dbt says of every model, column, test and of what comes from what, as of the last `document_marts`."""
     file = request.app.state.settings.warehouse_docs
     if not file.is_file():
-        raise NotDocumented
+        return render(request, "gateway/no_docs.html")
     return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": SANDBOX})

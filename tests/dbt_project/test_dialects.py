@@ -28,7 +28,7 @@ def plain(sql: str) -> exp.Expr:
     for scope in traverse_scope(tree):
         eliminate_window_clause(scope.expression)
     for window in tree.find_all(exp.Window):
-        if window.args.get("spec"):
+        if window.args.get("spec") or isinstance(window.this, exp.AggFunc):
             for ordered in window.find_all(exp.Ordered):
                 ordered.set("nulls_first", not ordered.args.get("desc"))
     return tree

@@ -1,7 +1,8 @@
 """Who may see and keep which video. Every way to one video leads through here, as every way to a client's data does
-through `training.access`; watching a customer's own video is audited.
+through `training.access`; watching a customer's own video is audited, and so is being shown that there is one.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, or_, select
@@ -38,6 +39,12 @@ def reach_media(
             session, principal, action, "Client", [row.customer_id], details={"media_id": str(row.id)}
         )  # fmt: skip
     return row
+
+
+def note_listed(session: Session, principal: Principal, rows: Iterable[Media]) -> None:
+    """Have it written down that a list or a search showed videos, or words, of these customers."""
+    customers = {row.customer_id for row in rows if row.customer_id is not None}
+    audit.record_read(session, principal, WATCH, "Client", sorted(customers))
 
 
 def may_keep(session: Session, principal: Principal, row: Media) -> bool:

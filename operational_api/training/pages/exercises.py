@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.training.media.access import KEEP, WATCH, visible_to
+from operational_api.training.media.access import KEEP, WATCH, note_listed, visible_to
 from operational_api.training.service import exercises, media_library
 from operational_api.web.rendering import render
 
@@ -61,6 +61,7 @@ def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session:
             session, visible=visible_to(session, principal), watcher_id=principal.account_id, exercise_id=found.id,
             limit=12,
         )  # fmt: skip
+        note_listed(session, principal, (one.media for one in videos))
     return render(
         request,
         "training/exercise.html",

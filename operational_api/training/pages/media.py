@@ -20,7 +20,7 @@ from operational_api.core.objects import ObjectStore
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
 from operational_api.training.errors import CaptionsNotFound, ExerciseNotFound, InvalidCaptions
-from operational_api.training.media.access import KEEP, WATCH, may_keep, reach_media, visible_to
+from operational_api.training.media.access import KEEP, WATCH, may_keep, note_listed, reach_media, visible_to
 from operational_api.training.media.footage import TYPES
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.media.wiring import Settings, store_of
@@ -61,6 +61,7 @@ def library(
         session, visible=visible, watcher_id=principal.account_id, title=q.strip(), limit=SHOWN, cursor=cursor
     )  # fmt: skip
     hits = captions.search(session, q, visible=visible) if q.strip() else []
+    note_listed(session, principal, [*(one.media for one in found), *(one.media for one in hits)])
     return render(request, "training/media.html", q=q.strip(), rows=found, hits=hits, later=later)
 
 

@@ -18,7 +18,7 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
 from operational_api.training.errors import MediaNotFound, MediaNotReady, WrongPart
-from operational_api.training.media.access import KEEP, WATCH, reach_media, visible_to
+from operational_api.training.media.access import KEEP, WATCH, note_listed, reach_media, visible_to
 from operational_api.training.media.wiring import Settings, store_of
 from operational_api.training.models import Media
 from operational_api.training.schemas.media import (
@@ -68,6 +68,7 @@ def list_media(
         session, visible=visible_to(session, principal), watcher_id=principal.account_id, customer_id=customer_id,
         exercise_id=exercise_id, workout_id=workout_id, title=title.strip(), limit=limit, cursor=cursor,
     )  # fmt: skip
+    note_listed(session, principal, (one.media for one in found))
     return Page(items=[MediaRead.of(one) for one in found], next_cursor=next_cursor)
 
 
@@ -77,6 +78,7 @@ def search_media(
 ) -> list[HitRead]:
     """What is said in videos, to the second: captions with all these words or longer ones."""
     hits = captions.search(session, q, visible=visible_to(session, principal))
+    note_listed(session, principal, (one.media for one in hits))
     return [HitRead.of(one) for one in hits]
 
 

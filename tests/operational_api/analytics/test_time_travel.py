@@ -196,7 +196,9 @@ class TestWhatWasTold:
         assert (one["now"] - one["then"], one["rows_added"], one["why"][0][:9]) == (1, 1, "late rows")
         assert admin.get(f"/api/analytics/metrics/attendances?as_of={snapshot + 999}").status_code == 422
 
-    def test_now_is_then_where_a_definition_speaks_of_now(self, admin, writer):
+    def test_now_is_then_where_a_definition_speaks_of_now(self, admin, writer, monkeypatch):
+        asks_the_clock = "status = 'open' and starts_at <= current_timestamp"
+        monkeypatch.setitem(METRICS, "fill_rate", replace(METRICS["fill_rate"], where=asks_the_clock))
         writer.execute(
             """insert into marts.scheduling.fct_slots by name select uuid() as slot_id, date '2026-09-03' as local_day,
             'open' as status, 4 as capacity, 2 as seats_held, starts_at

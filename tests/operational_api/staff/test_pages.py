@@ -85,7 +85,8 @@ class TestDesk:
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
-                {"/staff/today", "/staff/requests", "/staff/people", "/staff/books", "/staff/exports",
+                {"/staff/webhooks", "/staff/today", "/staff/requests", "/staff/people", "/staff/books",
+                 "/staff/exports",
                  "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions"},
             ),
         ],

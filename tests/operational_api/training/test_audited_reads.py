@@ -29,6 +29,7 @@ from tests.factories import (
     make_exercise,
     make_programme,
     make_template,
+    make_video,
     make_wellbeing,
     make_workout,
 )
@@ -44,6 +45,16 @@ ABOUT_NOBODY = {
     "GET /api/training/templates": "a coach's own work",
     "POST /api/training/templates": "a coach's own work",
     "PUT /api/training/templates/{template_id}": "a coach's own work",
+    "DELETE /api/training/media/{media_id}": "the sender's own",
+    "GET /api/training/media-files/{media_id}/{edition}/{name}": "whoever holds an address that was noted when given",
+    "GET /api/training/media-search": "nothing without words; with them, see below",
+    "GET /api/training/media/{media_id}/upload": "the sender's own",
+    "PATCH /api/training/media/{media_id}": "the sender's own",
+    "POST /api/training/media": "the sender's own",
+    "POST /api/training/media/{media_id}/completion": "the sender's own",
+    "PUT /api/training/media/{media_id}/captions": "the sender's own",
+    "PUT /api/training/media/{media_id}/parts/{number}": "the sender's own",
+    "PUT /api/training/media/{media_id}/position": "where the coach stopped watching",
     "POST /api/training/templates/{template_id}/archive": "a coach's own work",
 }
 CUSTOMERS = {route for action, roles in ROLES_OF.items() if "coach" not in roles for route in ROUTES_OF.get(action, ())}
@@ -77,6 +88,7 @@ def ids(session: Session, mia: Client) -> dict[str, str]:
     return {name + "_id": str(row.id) for name, row in more.items()} | {
         "step": "goal", "customer_id": str(mia.id), "injury_id": str(injury.id), "workout_id": str(workout.id),
         "programme_id": str(programme.id), "template_id": str(template.id),
+        "media_id": str(make_video(session, client=mia).id),
     }  # fmt: skip
 
 
@@ -125,6 +137,16 @@ def test_the_api_writes_down_that_the_coach_saw_the_client(
         (coach.id, "coach", mia.id, "care")
     }
     assert {entry.action for entry in found} <= SEEN.keys(), "say in words on /privacy what this action saw"
+
+
+def test_words_of_a_clients_video_that_a_search_shows_are_written_down(
+    session: Session, mia: Client, ids: dict[str, str], sign_in: SignIn
+) -> None:
+    coach = sign_in(session.get_one(Account, mia.coach_id))
+    before = len(reads(session))
+    for words, is_seen in (("unheard of", False), ("keep your chest", True)):
+        assert bool(coach.get("/api/training/media-search", params={"q": words}).json()) == is_seen
+        assert [entry.subject_id for entry in reads(session)[before:]] == ([mia.id] if is_seen else [])
 
 
 def test_what_is_about_nobody_exists() -> None:

@@ -177,7 +177,7 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
         @rule(pick=st.integers(0, 19))
         def skip(self, pick: int) -> None:
             if (workout_id := self.one(Workout, pick)) is not None:
-                self.act(lambda session, now: workouts.skip_workout(session, workout_id=workout_id))
+                self.act(lambda session, now: workouts.skip_workout(session, workout_id=workout_id, now=now))
 
         @invariant()
         def no_promise_is_broken(self) -> None:
