@@ -61,7 +61,10 @@
 
 {% macro plyo_rows(query) %} {{ return(run_query(query).rows | list) }} {% endmacro %}
 
-{# Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide. #}
+{#
+    Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide.
+    A model that is only written into others hides tables as a view does.
+#}
 {% macro plyo_inputs(node) %}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes -%}
@@ -73,7 +76,7 @@
             }) -%}
         {%- else -%}
             {%- set upstream = graph.nodes[id] -%}
-            {%- set is_view = upstream.config.materialized == 'view' -%}
+            {%- set is_view = upstream.config.materialized in ('view', 'ephemeral') -%}
             {%- do found.append({
                 'name': upstream.name, 'lake': upstream.database, 'schema': upstream.schema, 'table': upstream.alias,
                 'kind': 'view' if is_view else 'table',
