@@ -19,7 +19,7 @@
         changed: input to SQL of the parts that its changed rows `{rows}` touch: the key, and with `day` a date as well.
             An input that moved and is not named here touches every part.
         only: input to what stands for it when parts are made: a condition, or a whole query that begins with `select`.
-            For a raw table it is a condition on its first mention. An input not named is read whole.
+            A condition on a staging view is put on the first mention of its raw table. An input not named is read whole.
         clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
     In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads.
 #}
@@ -27,20 +27,17 @@
     {%- set inputs = plyo_inputs(node) -%}
     {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() if not var('now') else var('now') -%}
     {%- set code = sql | replace(plyo_now_text(), 'now') -%}
+    {%- set before = plyo_noted(this, 'table') -%}
     {%- set seen = plyo_rows(
-        "select (select max(snapshot_id) from " ~ plyo_catalog('raw') ~ "ducklake_snapshot where snapshot_id <= "
-        ~ "(select id from raw.current_snapshot())), (select max(snapshot_id) from " ~ plyo_catalog('marts')
-        ~ "ducklake_snapshot), (select min(snapshot_id) from " ~ plyo_catalog('raw')
-        ~ "ducklake_snapshot), (select min(snapshot_id) from " ~ plyo_catalog('marts') ~ "ducklake_snapshot)"
+        "select (select id from raw.current_snapshot()), (select id from marts.current_snapshot()), "
+        ~ (plyo_is_kept('raw', before.raw) ~ " and " ~ plyo_is_kept('marts', before.marts) if before else "false")
     )[0] -%}
     {%- set noted = {'code': local_md5(code), 'raw': seen[0] | int, 'marts': seen[1] | int, 'now': now | string} -%}
-    {%- set before = plyo_noted(this, 'table') -%}
-    {%- if should_full_refresh() or not before or before.code != noted.code
-        or before.raw < seen[2] or before.marts < seen[3] or before.raw > seen[0] -%}
+    {%- if should_full_refresh() or not before or before.code != noted.code or not seen[2] or before.raw > seen[0] -%}
         {{ return({'way': 'all', 'noted': noted}) }}
     {%- endif -%}
     {%- set moved = plyo_moved(inputs, before) -%}
-    {%- set asks_clock = inputs | selectattr('asks_clock') | list | length > 0 or plyo_now_text() in sql -%}
+    {%- set asks_clock = plyo_asks_clock(sql, inputs, before.now, now) -%}
     {%- if not moved and not asks_clock -%}
         {{ return({'way': 'nothing', 'noted': before}) }}
     {%- endif -%}
@@ -57,11 +54,35 @@
 {# How `now()` reads in a compiled model. #}
 {% macro plyo_now_text() -%} {{ return(now() | trim) }} {%- endmacro %}
 
+{#
+    Whether time alone can have changed what a model says. One that uses the clock only for what day it is somewhere says
+    the same until a day is over in UTC or where some customer lives: models ask for no other zone's.
+#}
+{% macro plyo_asks_clock(sql, inputs, then, now) %}
+    {%- set days = "cast(" ~ plyo_now_text() ~ " at time zone " -%}
+    {%- set clocks = inputs | map(attribute='clock') | list -%}
+    {%- if 'now' in clocks or sql.count(plyo_now_text()) > sql.count(days) -%} {{ return(true) }} {%- endif -%}
+    {%- if 'day' not in clocks and days not in sql -%} {{ return(false) }} {%- endif -%}
+    {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
+    {{ return(plyo_rows(
+        "select count(*) from (select time_zone from marts.intermediate.int_customers union select 'UTC') where cast(timestamptz '" ~ then
+        ~ "' at time zone time_zone as date) <> cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
+    )[0][0] > 0) }}
+{% endmacro %}
+
 {% macro plyo_catalog(lake) -%} {{ return('__ducklake_metadata_' ~ lake ~ '.' ~ lake ~ '.') }} {%- endmacro %}
+
+{# SQL that says whether a snapshot is still there. By its id: the stream leaves one a second, too many to be read. #}
+{% macro plyo_is_kept(lake, snapshot) -%}
+    {{ return("exists (select 1 from " ~ plyo_catalog(lake) ~ "ducklake_snapshot where snapshot_id = " ~ snapshot ~ ")") }}
+{%- endmacro %}
 
 {% macro plyo_rows(query) %} {{ return(run_query(query).rows | list) }} {% endmacro %}
 
-{# Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide. #}
+{#
+    Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide.
+    A model that is only written into others hides tables as a view does.
+#}
 {% macro plyo_inputs(node) %}
     {%- set found = [] -%}
     {%- for id in node.depends_on.nodes -%}
@@ -69,15 +90,16 @@
         {%- if source -%}
             {%- do found.append({
                 'name': source.name, 'lake': source.database, 'schema': source.schema, 'table': source.identifier,
-                'kind': 'table', 'asks_clock': false, 'view': none
+                'kind': 'table', 'clock': none, 'view': none
             }) -%}
         {%- else -%}
             {%- set upstream = graph.nodes[id] -%}
-            {%- set is_view = upstream.config.materialized == 'view' -%}
+            {%- set is_view = upstream.config.materialized in ('view', 'ephemeral') -%}
             {%- do found.append({
                 'name': upstream.name, 'lake': upstream.database, 'schema': upstream.schema, 'table': upstream.alias,
                 'kind': 'view' if is_view else 'table',
-                'asks_clock': is_view and ('now()' in upstream.raw_code or 'today(' in upstream.raw_code),
+                'clock': none if not is_view else 'now' if 'now()' in upstream.raw_code
+                    else 'day' if 'today(' in upstream.raw_code else none,
                 'view': none
             }) -%}
             {%- if is_view -%}

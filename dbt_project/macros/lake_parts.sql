@@ -83,14 +83,14 @@
         {%- set condition = plyo_named(only, plan) -%}
         {%- set input = plan.inputs | selectattr('name', 'equalto', name) | first -%}
         {%- set mention = plyo_mention(input) -%}
-        {%- if input.kind == 'view' -%}
+        {%- if condition.startswith('select ') or condition.startswith('with ') -%}
+            {%- set text.sql = text.sql | replace(mention, '(' ~ condition ~ ')') -%}
+        {%- elif input.kind == 'view' -%}
             {%- set raw_table = plan.inputs | selectattr('view', 'equalto', name) | first -%}
             {%- set raw_mention = plyo_mention(raw_table) -%}
             {%- set inner = render(graph.nodes['model.plyo.' ~ name].raw_code)
                 | replace(raw_mention, '(select * from ' ~ raw_mention ~ ' where ' ~ condition ~ ')', 1) -%}
             {%- set text.sql = text.sql | replace(mention, '(' ~ inner ~ ')') -%}
-        {%- elif condition.startswith('select ') or condition.startswith('with ') -%}
-            {%- set text.sql = text.sql | replace(mention, '(' ~ condition ~ ')') -%}
         {%- else -%}
             {%- set text.sql = text.sql | replace(
                 mention, '(select * from ' ~ mention ~ ' as row_of_input where ' ~ condition ~ ')'

@@ -8,12 +8,14 @@ from tests.dbt_project import lake as lakes
 ANY = "any"
 """The value that some other row of the table has."""
 LATER = "later"
-"""Up to nine days later."""
+"""Up to nine days later, or two months earlier."""
 MORE = "more"
 """By one."""
 
 FINISHED = "finished"
 """Done or not: a workout that is done has a time, one that is not has none."""
+WORKOUT = "(select id from raw.training__workouts where _op <> 't' order by hash(rowid + {number}) limit 1)"
+"""Some workout's."""
 
 CHANGING = {
     "scheduling__bookings": {
@@ -21,7 +23,7 @@ CHANGING = {
     },
     "scheduling__slots": {"status": ANY, "starts_at": LATER, "location_id": ANY},
     "training__workouts": {"status": FINISHED, "completed_at": LATER, "customer_id": ANY, "session_rpe": MORE},
-    "training__workout_sets": {"reps": MORE, "weight_kg": MORE},
+    "training__workout_sets": {"reps": MORE, "weight_kg": MORE, "workout_id": WORKOUT, "position": MORE},
     "training__wearable_days": {"sleep_minutes": MORE, "hrv_rmssd_ms": MORE},
     "training__coach_assignments": {"ended_at": LATER, "coach_id": ANY},
     "training__clients": {"display_name": ANY, "time_zone": ANY, "home_distance_km": MORE},
@@ -33,10 +35,29 @@ CHANGING = {
     "commerce__subscription_changes": {"changed_at": LATER, "mrr_after_minor": MORE},
     "compliance__consents": {"customer_id": ANY},
     "automation__runs": {"status": ANY, "started_at": LATER},
+    "identity__accounts": {"display_name": ANY, "time_zone": ANY},
+    "commerce__subscriptions": {"status": ANY, "plan_id": ANY},
+    "commerce__session_packs": {"sessions_used": MORE, "expires_at": LATER},
+    "commerce__commission_statements": {"sessions": MORE, "coach_id": ANY},
+    "commerce__credit_notes": {"amount_minor": MORE},
+    "scheduling__coaches": {"location_id": ANY, "client_capacity": MORE},
+    "scheduling__time_off": {"coach_id": ANY},
+    "scheduling__availability_exceptions": {"coach_id": ANY},
+    "scheduling__waitlist_entries": {"status": ANY, "slot_id": ANY},
+    "engagement__leads": {"source": ANY, "converted_at": LATER},
+    "engagement__announcements": {"recipients": MORE},
+    "engagement__outgoing_emails": {"status": ANY, "delivered_at": LATER},
+    "training__onboarding_steps": {"left_at": LATER, "outcome": ANY},
+    "training__check_ins": {"answered_at": LATER, "customer_id": ANY},
+    "training__screenings": {"cleared_at": LATER, "is_red": "not is_red"},
 }  # fmt: skip
 LEAVES = ("scheduling__bookings", "training__workouts", "training__workout_sets", "training__wearable_days",
-          "engagement__messages", "commerce__payments", "training__injuries", "commerce__refunds")  # fmt: skip
+          "engagement__messages", "commerce__payments", "training__injuries", "commerce__refunds",
+          "scheduling__waitlist_entries", "engagement__outgoing_emails", "training__check_ins",
+          "scheduling__time_off")  # fmt: skip
 """Tables whose rows may go without another row being left without what it names."""
+KEYED = ("training__workout_sets", "training__wearable_days", "training__onboarding_steps")
+"""Tables whose key is not `id`: one that comes in is what another became."""
 
 
 def live(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int, steps: int) -> int:
@@ -57,7 +78,7 @@ def live(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int,
         if operation == "d" and table not in LEAVES:
             operation = "u"
         values = {} if operation == "d" else _values(table, rng)
-        if operation == "i" and table not in ("training__workout_sets", "training__wearable_days"):
+        if operation == "i" and table not in KEYED:
             values["id"] = "uuid()"
         lakes.change(lake, table, operation, lsn=at, where=f"rowid = {chosen}", **values)
     return lsn
@@ -74,5 +95,5 @@ def _values(table: str, rng: np.random.Generator) -> dict[str, str]:
         place = f"hash(other.rowid + {rng.integers(99)})"
         return {column: f"(select other.{column} from raw.{table} as other order by {place} limit 1)"}
     if how == LATER:
-        return {column: f"{column} + interval '{rng.integers(1, 200)} hours'"}
-    return {column: f"{column} + 1" if how == MORE else how}
+        return {column: f"{column} + interval '{rng.integers(-1500, 200)} hours'"}
+    return {column: f"{column} + 1" if how == MORE else how.format(number=rng.integers(99))}

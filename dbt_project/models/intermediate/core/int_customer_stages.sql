@@ -1,3 +1,14 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {
+        'int_customers': 'select customer_id from {rows}',
+        'int_membership_changes': 'select customer_id from {rows}',
+    },
+    'only': {
+        'int_customers': 'customer_id in (select key from {parts})',
+        'int_membership_changes': 'customer_id in (select key from {parts})',
+    },
+}}) }}
 -- The stages a customer went through, one row per stay in a stage.
 with entered as (
     select

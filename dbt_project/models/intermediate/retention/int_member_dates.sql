@@ -1,5 +1,20 @@
 {{ config(meta={'parts': {
-    'key': 'customer_id', 'changed': {}, 'only': {},
+    'key': 'customer_id',
+    'changed': {
+        'int_customers': 'select customer_id from {rows}',
+        'int_memberships': 'select customer_id from {rows}',
+        'int_membership_changes': 'select customer_id from {rows}',
+    },
+    'only': {
+        'int_customers': 'customer_id in (select key from {parts})',
+        'int_membership_changes': 'customer_id in (select key from {parts})',
+    },
+    'clock': "
+        select customer_id from {int_customers}
+        where
+            cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
+            or cast({then} at time zone 'UTC' as date) <> cast({now} at time zone 'UTC' as date)
+    ",
 }}) }}
 -- Each member who was active (not on trial, not paused) before a date: every Monday, and today.
 -- Today is UTC's for everybody: of the newest date there is, each active member has a row, wherever midnight is now.

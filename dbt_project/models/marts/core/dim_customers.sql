@@ -1,3 +1,32 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {
+        'int_customers': 'select customer_id from {rows}',
+        'int_customer_stages': 'select customer_id from {rows}',
+        'int_memberships': 'select customer_id from {rows}',
+        'int_membership_changes': 'select customer_id from {rows}',
+        'fct_bookings': 'select customer_id from {rows}',
+        'fct_workouts': 'select customer_id from {rows}',
+        'fct_messages': 'select customer_id from {rows}',
+        'stg_commerce__subscriptions': "
+            select customer_id from {commerce__subscriptions} where id in (select id from {rows})
+        ",
+        'stg_training__injuries': "
+            select customer_id from {training__injuries} where id in (select id from {rows})
+        ",
+    },
+    'only': {
+        'fct_bookings': 'customer_id in (select key from {parts})',
+        'fct_workouts': 'customer_id in (select key from {parts})',
+        'fct_messages': 'customer_id in (select key from {parts})',
+    },
+    'clock': "
+        select customer_id from {int_customers}
+        where cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
+        union all
+        select customer_id from {fct_bookings} where starts_at > {then} and starts_at <= {now}
+    ",
+}}) }}
 with stage as (
     select
         customer_id,

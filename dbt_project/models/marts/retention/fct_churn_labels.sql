@@ -1,3 +1,14 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {'int_member_dates': 'select customer_id from {rows}'},
+    'only': {'int_member_dates': 'customer_id in (select key from {parts})'},
+    'clock': "
+        select customer_id from {int_member_dates}
+        where
+            cutoff_on + 30 > cast({then} at time zone 'UTC' as date)
+            and cutoff_on + 30 <= cast({now} at time zone 'UTC' as date)
+    ",
+}}) }}
 -- Unknown until the 30 days are over, for those who left too: known only for leavers, it would teach that all leave.
 select
     customer_id,

@@ -15,6 +15,7 @@
             id in (select id from {scheduling__bookings} where slot_id in (select key from {parts}))
         ",
     },
+    'clock': 'select slot_id from {this} where starts_at > {then} and starts_at <= {now}',
 }}) }}
 with seats as (
     select

@@ -1,3 +1,15 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {
+        'fct_workouts': 'select customer_id from {rows}',
+        'int_customers': 'select customer_id from {rows}',
+    },
+    'only': {'fct_workouts': 'customer_id in (select key from {parts})'},
+    'clock': "
+        select customer_id from {int_customers}
+        where cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
+    ",
+}}) }}
 -- Workouts due and ends of weeks lie in one sequence, so the longer windows are frames that end with the week's last day,
 -- or today.
 with due as (

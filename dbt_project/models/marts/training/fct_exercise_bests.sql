@@ -11,20 +11,20 @@
     'only': {
         'fct_workouts': "
             select workout.* from {fct_workouts} as workout
-            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since - 42
             union all by name
-            select key as workout_id, key as customer_id, 'completed' as status, since - 1 as completed_on from {parts}
+            select key as workout_id, key as customer_id, 'completed' as status, since - 43 as completed_on from {parts}
         ",
         'int_workout_exercises': "
             select * from {int_workout_exercises}
             where workout_id in (
                 select workout.workout_id from {fct_workouts} as workout
-                inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+                inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since - 42
             )
             union all by name
             select best.customer_id as workout_id, best.exercise_id, max(best.best_e1rm_kg) as best_e1rm_kg
             from {this} as best
-            inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since
+            inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since - 42
             group by best.customer_id, best.exercise_id
         ",
     },

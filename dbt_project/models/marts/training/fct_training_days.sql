@@ -1,3 +1,16 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {'int_training_loads': 'select customer_id from {rows}'},
+    'only': {
+        'int_training_loads': '
+            select * from {int_training_loads} where customer_id in (select key from {parts})
+        ',
+    },
+    'clock': "
+        select customer_id from {int_customers}
+        where cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
+    ",
+}}) }}
 -- Acute and chronic load as rolling averages. Shown as a load spike, not as a risk: see docs/metrics.md. Of an exponential
 -- mean (lambda 2 / (N + 1)) these parts of yesterday are kept. Each load is weighed by its distance to the newest day,
 -- summed up, and brought back to the day it is told for; 2,400 days back the weights leave what a double can hold.

@@ -38,8 +38,8 @@ select
     steps,
     case when days_known >= 7 then exp(usual) end as hrv_baseline_ms,
     case
-        when days_known >= 7
-            then least(100.0, greatest(0.0, 50 + 25 * (ln(hrv_rmssd_ms) - usual) / nullif(deviation, 0)))
+        when days_known >= 7 and hrv_rmssd_ms is not null and deviation > 1e-9
+            then least(100.0, greatest(0.0, 50 + 25 * (ln(hrv_rmssd_ms) - usual) / deviation))
     end as readiness,
     cast(
         case
