@@ -4,8 +4,10 @@ A check that fails blocks what is downstream of it and nothing else. Inside the 
 comes after it (training, scoring, activation) `released` holds a model back until its own checks have passed.
 """
 
+import shutil
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,6 +18,8 @@ from orchestration.resources import DBT_PROJECT, Lake
 
 CONNECTORS = "connectors"
 """Tag of the models of sources outside."""
+DOCS = "static_index.html"
+"""dbt's page in its target folder; the API is told where that is (PLYO_WAREHOUSE_DOCS)."""
 Event = dg.Output[Any] | dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult | dg.AssetCheckEvaluation
 
 
@@ -155,5 +159,9 @@ def _broken_models(results: Mapping[str, Any]) -> list[str]:
 def write_docs(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
     """Document what is built now: columns and types are read from the lake."""
     with judged():
-        dbt.cli(["docs", "generate", "--static"]).wait()
+        invocation = dbt.cli(["docs", "generate", "--static"]).wait()
+    # dbt was given a folder of its own; whoever reads the page meanwhile sees the old one or the new one, whole.
+    written, page = invocation.target_path / DOCS, Path(DBT_PROJECT.target_path) / DOCS
+    shutil.copyfile(written, page.with_suffix(".part"))
+    page.with_suffix(".part").replace(page)
     context.log.info("the page is at /warehouse/docs")
