@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
+from plyo import objects
 from plyo.demo import presence
 from plyo.home import Home, checkout
 from plyo.postgres import PostgresServer
@@ -74,9 +75,22 @@ def ensure_oauth_clients(server: PostgresServer, secrets: Mapping[str, str], pub
     engine.dispose()
 
 
-def ensure_videos(server: PostgresServer, port: int, secrets: Mapping[str, str]) -> None:
-    """Two short videos for the demo's people to watch, sent as people do; the worker prepares them."""
-    from plyo.demo import videos
+def ensure_videos(home: Home, server: PostgresServer, port: int, secrets: Mapping[str, str]) -> None:
+    """Two short videos for the demo's people to watch, sent as people do; the worker prepares them.
 
+    In a process of its own, like the business: the supervisor keeps nothing of what that needs.
+
+    Raises:
+        LoadFailed: with its last words.
+    """
     url = server.url("plyo", user="plyo_owner", password=secrets["plyo_owner"])
-    videos.ensure(url, endpoint=f"http://127.0.0.1:{port}", secret_key=secrets["objects"])
+    store = {
+        "PLYO_S3_ENDPOINT": f"http://127.0.0.1:{port}", "PLYO_S3_ACCESS_KEY": objects.ACCESS_KEY,
+        "PLYO_S3_SECRET_KEY": secrets["objects"],
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "plyo.demo.videos"], cwd=checkout(), stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False, env=os.environ | store | {presence.URL_VARIABLE: url, STACK_MARK: home.stack_id},
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise LoadFailed("The demo's videos were not sent: " + (done.stderr[-2000:] or f"exit {done.returncode}"))

@@ -123,7 +123,7 @@ class Supervisor:
         with self.steps.step("Wait for every process") as advance:
             self._wait_for_all(advance)
         if self.demo[0]:
-            self._step("Show two videos", lambda: ensure_videos(self.server, self.ports["s3"], secrets))
+            self._step("Show two videos", lambda: ensure_videos(self.home, self.server, self.ports["s3"], secrets))
         if not first_pipeline_is_done(self.home):
             with self.steps.step("Run the first pipeline") as advance:
                 pipeline.run_job(

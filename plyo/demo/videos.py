@@ -4,6 +4,7 @@ They are sent through the same door as people's; checking and preparing them is 
 """
 
 import hashlib
+import os
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -11,7 +12,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 import imageio_ffmpeg
-from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -20,8 +20,8 @@ from operational_api.core.objects import ObjectSettings, ObjectStore, StoreUnava
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.models import Exercise, Media
 from operational_api.training.service import captions, media
+from plyo.demo import presence
 from plyo.logins import LOGINS
-from plyo.objects import ACCESS_KEY
 
 SECONDS = 12
 PATIENCE = 10
@@ -48,17 +48,14 @@ VIDEOS = (
 )  # fmt: skip
 
 
-def ensure(url: str, *, endpoint: str, secret_key: str) -> None:
+def ensure(url: str, settings: ObjectSettings) -> None:
     """Send them unless there is a video already.
 
     Args:
         url: libpq URL, as owner of the schemas.
-        endpoint: Of the S3 server.
+        settings: Of the store.
     """
     engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), application_name="plyo-demo")
-    settings = ObjectSettings(
-        s3_endpoint=endpoint, s3_access_key=SecretStr(ACCESS_KEY), s3_secret_key=SecretStr(secret_key)
-    )
     try:
         for left in reversed(range(PATIENCE)):
             try:
@@ -118,3 +115,7 @@ def _captions(shown: Shown) -> str:
         f"00:{at:02d}.000 --> 00:{end:02d}.000\n{words}\n" for (at, words), end in zip(shown.said, ends, strict=True)
     ]
     return "\n".join(["WEBVTT\n", *cues])
+
+
+if __name__ == "__main__":
+    ensure(os.environ[presence.URL_VARIABLE], ObjectSettings())

@@ -489,7 +489,7 @@ class TestDemo:
             for slug in ("back-squat", "goblet-squat"):
                 make_exercise(session, slug=slug)
         for _ in range(2):
-            videos.ensure(url, endpoint=object_settings.s3_endpoint, secret_key="a-secret-of-this-run")
+            videos.ensure(url, object_settings)
         with Session(engine) as session:
             rows = session.scalars(select(Media).order_by(Media.id)).all()
             assert [(one.kind, one.status) for one in rows] == [("catalogue", "checking"), ("guide", "checking")]
