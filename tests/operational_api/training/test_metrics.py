@@ -62,7 +62,11 @@ class TestWarehouse:
     def test_acute_against_chronic_load(self) -> None:
         draw = random.Random(7)
         sql = (DBT / "models/marts/training/fct_training_days.sql").read_text()
-        macros = {"ref": lambda _: "loads", "days_between": lambda since, until: f"date_diff('day', {since}, {until})"}
+        macros = {
+            "ref": lambda _: "loads",
+            "days_between": lambda since, until: f"date_diff('day', {since}, {until})",
+            "config": lambda **_: "",
+        }
         sql = Environment(autoescape=False).from_string(sql).render(**macros)  # noqa: S701 - SQL
         lake = duckdb.connect()
         lake.execute("create table loads (customer_id int, day date, load double, workouts int)")
