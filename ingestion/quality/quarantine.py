@@ -8,14 +8,12 @@ anew since is dropped, for as the newest it would undo what is known.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import duckdb
 import pyarrow as pa
 
 from contracts import warehouse
-from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from ingestion import landing
 from ingestion.batch import Batch
@@ -107,8 +105,8 @@ def standing(lake: duckdb.DuckDBPyConnection, tables: Sequence[str] | None = Non
         return {}
     rows = lake.execute(
         f"""select raw_table, reason, count(*) from (select raw_table, unnest(reasons) as reason from {TABLE})
-            where ? is null or list_contains(?, raw_table) group by all order by all""",
-        [None if tables is None else True, list(tables or ())],
+            where coalesce(list_contains(?::varchar[], raw_table), true) group by all order by all""",
+        [None if tables is None else list(tables)],
     ).fetchall()
     found: dict[str, dict[str, int]] = {}
     for table, reason, count in rows:
@@ -188,32 +186,26 @@ def _as_it_was(lake: duckdb.DuckDBPyConnection, table: str, aside: pa.Table) -> 
         rows = lake.execute(f"select {fields} from {_ASIDE} order by {order}").to_arrow_table()
     finally:
         lake.unregister(_ASIDE)
-    for place, (name, kind, *_) in enumerate(columns):
+    for name, kind, *_ in columns:
         if kind == "JSON":  # which Arrow calls text
-            rows = rows.set_column(place, name, rows[name].cast(pa.string()).cast(pa.json_(pa.string())))
+            column = rows[name].cast(pa.string()).cast(pa.json_(pa.string()))
+            rows = rows.set_column(rows.column_names.index(name), name, column)
     return rows
 
 
 def _put_aside(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch) -> None:
     sameness = [*batch.key, *(["_hash"] if batch.changes_only else [])]
     same = "to_json([" + ", ".join(f"arriving.{quoted(name)}::varchar" for name in sameness) + "])::varchar"
-    columns = [name for name in lake.execute(f"from {_ASIDE} limit 0").fetchdf().columns if name != "_reasons"]
+    columns = [name for name, *_ in lake.execute(f"describe {_ASIDE}").fetchall() if name != "_reasons"]
     body = "{" + ", ".join(f"'{name}': arriving.{quoted(name)}" for name in columns) + "}"
-    count = lake.execute(f"select count(*) from {_ASIDE}").fetchone()
-    ids = pa.table({"place": range(count[0]), "id": [str(new_id()) for _ in range(count[0])]}) if count else None
-    lake.register("_ids", ids)
-    try:
-        lake.execute(
-            f"""insert into {TABLE}
-                select numbered.id::uuid, ?, ?, ?, ?, ?, {same}, to_json({body}), arriving._reasons, ?::timestamptz
-                from (select *, row_number() over () - 1 as _place from {_ASIDE}) as arriving
-                join _ids as numbered on numbered.place = arriving._place
-                where not exists (from {TABLE} as held where held.raw_table = ? and held.same = {same})
-                qualify row_number() over (partition by {same} order by arriving._place desc) = 1""",
-            [connector, stream, batch.table, list(batch.key), batch.changes_only, datetime.now(UTC), batch.table],
-        )
-    finally:
-        lake.unregister("_ids")
+    lake.execute(
+        f"""insert into {TABLE}
+            select uuidv7(), ?, ?, ?, ?, ?, {same}, to_json({body}), arriving._reasons, ?::timestamptz
+            from (select *, row_number() over () as _place from {_ASIDE}) as arriving
+            where not exists (from {TABLE} as held where held.raw_table = ? and held.same = {same})
+            qualify row_number() over (partition by {same} order by arriving._place desc) = 1""",
+        [connector, stream, batch.table, list(batch.key), batch.changes_only, datetime.now(UTC), batch.table],
+    )
 
 
 def _ensure(lake: duckdb.DuckDBPyConnection) -> None:
@@ -221,7 +213,7 @@ def _ensure(lake: duckdb.DuckDBPyConnection) -> None:
         warehouse.in_transaction(lake, lambda: lake.execute(f"create table if not exists {TABLE} {_SCHEMA}"))
 
 
-def _exists(lake: duckdb.DuckDBPyConnection) -> Any:
+def _exists(lake: duckdb.DuckDBPyConnection) -> bool:
     try:
         lake.execute(f"describe {TABLE}")
     except duckdb.CatalogException:

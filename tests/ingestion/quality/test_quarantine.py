@@ -175,6 +175,19 @@ class TestDrivingIn:
         )
         assert newest.fetchone() == ("failed",)
 
+    @pytest.mark.usefixtures("mended")
+    def test_finds_its_columns_where_raw_gained_one_since(
+        self, settings: WarehouseSettings, lake: duckdb.DuckDBPyConnection
+    ) -> None:
+        good = charges({})
+        pull(settings, OneStream(replace(good, rows=good.rows.drop_columns(["document"]))))
+        with pytest.MonkeyPatch.context() as before:
+            before.setattr(quarantine, "SUITES", pulled.SUITES)
+            pull(settings, OneStream(charges({}, {"status": "reversed"})))
+        assert drive_in(settings, "stripe") == Driven(landed=1)
+        row = lake.execute("select document->>'$.status' from raw.main.stripe__charges where id = 'ch_1'")
+        assert row.fetchone() == ("reversed",)
+
     @pytest.mark.usefixtures("aside")
     def test_takes_its_turn_behind_a_pull(self, settings: WarehouseSettings) -> None:
         with landing.pulling(settings, "stripe"), pytest.raises(landing.AlreadyPulling):
