@@ -1,6 +1,7 @@
 """Money: integer minor units and an ISO 4217 currency, never a float. Formatting happens at the edges through here."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 EXPONENTS = {"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "VND": 0, "JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3}
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "VND": "₫", "JPY": "¥"}
@@ -51,6 +52,11 @@ class Money:
 
     def __neg__(self) -> "Money":
         return Money(-self.amount_minor, self.currency)
+
+    @property
+    def major(self) -> Decimal:
+        """In major units, exactly: 12.34 of 1234 cents."""
+        return Decimal(self.amount_minor).scaleb(-exponent(self.currency))
 
     def __str__(self) -> str:
         places = exponent(self.currency)

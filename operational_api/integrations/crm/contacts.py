@@ -4,7 +4,7 @@ A mark says only that somebody is to be looked at. So it may be made twice, late
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, or_, select, update
@@ -116,23 +116,6 @@ def echoes(session: Session, changes: Mapping[str, Mapping[str, str]]) -> set[st
         if all((value or None) == known.get(name) for name, value in told.items() if name in FIELD_OF):
             found.add(str(row.contact_id))
     return found
-
-
-def take_due(session: Session, *, now: datetime, lease: timedelta, limit: int) -> list[CrmContact]:
-    """People to look at, for this worker alone until the lease ends."""
-    rows = list(
-        session.scalars(
-            select(CrmContact)
-            .where(CrmContact.provider == PROVIDER, CrmContact.due_at <= now)
-            .order_by(CrmContact.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    )
-    for row in rows:
-        row.due_at = now + lease
-    session.flush()
-    return rows
 
 
 def ours_of(person: CrmPerson) -> dict[str, str | None]:

@@ -1,6 +1,6 @@
 """Sales of ours as deals there: what each is to be, by the events of its subscription. Written, never read."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from contracts.money import EXPONENTS
+from contracts.money import Money
 from operational_api.integrations.crm.contacts import PROVIDER
 from operational_api.integrations.crm.models import CrmDeal
 
@@ -31,7 +31,7 @@ def started(
     """A trial or a membership began."""
     wanted = {
         "dealname": "Plyo membership", "pipeline": "default", "dealstage": TRYING if is_trial else WON,
-        "amount": major(amount_minor, currency), "deal_currency_code": currency, "closedate": _day(at),
+        "amount": str(Money(amount_minor, currency).major), "deal_currency_code": currency, "closedate": _day(at),
     }  # fmt: skip
     _want(session, sale_id, person_id, wanted, at=at, now=now)
 
@@ -46,32 +46,6 @@ def ended(session: Session, *, sale_id: UUID, at: datetime, now: datetime) -> No
     row = session.scalar(_of(sale_id).with_for_update())
     if row is not None and row.wanted.get("dealstage") == TRYING:
         _step(session, sale_id, {"dealstage": LOST, "closedate": _day(at)}, at=at, now=now)
-
-
-def take_due(session: Session, *, now: datetime, lease: timedelta, limit: int) -> list[CrmDeal]:
-    """Deals to write, for this worker alone until the lease ends."""
-    rows = list(
-        session.scalars(
-            select(CrmDeal)
-            .where(CrmDeal.provider == PROVIDER, CrmDeal.due_at <= now)
-            .order_by(CrmDeal.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    )
-    for row in rows:
-        row.due_at = now + lease
-    session.flush()
-    return rows
-
-
-def major(amount_minor: int, currency: str) -> str:
-    """An amount as HubSpot writes it: in major units, exactly."""
-    exponent = EXPONENTS.get(currency, 2)
-    if exponent == 0:
-        return str(amount_minor)
-    whole, rest = divmod(abs(amount_minor), 10**exponent)
-    return f"{'-' if amount_minor < 0 else ''}{whole}.{rest:0{exponent}d}"
 
 
 def _want(

@@ -20,6 +20,7 @@ from operational_api.core.retries import RetryPolicy
 from operational_api.engagement import public as engagement
 from operational_api.integrations.crm import contacts
 from operational_api.integrations.crm.contacts import PROVIDER
+from operational_api.integrations.crm.due import take_due
 from operational_api.integrations.crm.hubspot import PERSON, Contact, CrmRefused, HubSpotCrm, Properties
 from operational_api.integrations.crm.merging import CUSTOMER, LEAD, Merged, merge
 from operational_api.integrations.crm.models import CrmContact
@@ -50,7 +51,7 @@ class Person:
 
 def take(session: Session, *, now: datetime, lease: timedelta, limit: int) -> list[Person]:
     """People to look at, for this worker alone until the lease ends, with what we say of each."""
-    taken = [_of(row) for row in contacts.take_due(session, now=now, lease=lease, limit=limit)]
+    taken = [_of(row) for row in take_due(session, CrmContact, now=now, lease=lease, limit=limit)]
     known = engagement.crm_people(session, [one.person_id for one in taken])
     for one in taken:
         person = known.get(one.person_id)

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.telemetry import get_logger, trace
 from operational_api.core.rate_limit import Limiter
 from operational_api.core.retries import told
-from operational_api.integrations.crm import contacts, deals, people
+from operational_api.integrations.crm import contacts, people
 from operational_api.integrations.crm.contacts import PROVIDER
+from operational_api.integrations.crm.due import take_due
 from operational_api.integrations.crm.hubspot import (
     CrmDown,
     CrmRefused,
@@ -149,7 +150,7 @@ class CrmWorker:
     def _sales(self, crm: HubSpotCrm) -> bool:
         now = self._clock()
         with self._sessions.begin() as session:
-            rows = deals.take_due(session, now=now, lease=LEASE, limit=BATCH)
+            rows = take_due(session, CrmDeal, now=now, lease=LEASE, limit=BATCH)
             owners = select(CrmContact.person_id, CrmContact.contact_id).where(
                 CrmContact.provider == PROVIDER, CrmContact.person_id.in_([row.person_id for row in rows])
             )
