@@ -6,12 +6,11 @@ Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`sc
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import Empty, LifoQueue
-from threading import Lock, Timer
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -22,9 +21,9 @@ from contracts.relations import RELATIONS
 from contracts.telemetry import get_logger
 from contracts.warehouse import LakeMissing
 from operational_api.analytics import asking
+from operational_api.analytics.cursors import Cursors, following, stopped_after
 from operational_api.analytics.errors import (
     Abandoned,
-    Busy,
     LakeDown,
     NotBuilt,
     NotThatLongAgo,
@@ -59,8 +58,8 @@ class Lake:
         self._settings = settings
         self._lock = Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._cursors = _Cursors(settings.analytics_cursors)
-        self._files = _Cursors(settings.analytics_file_cursors)
+        self._cursors = Cursors(settings.analytics_cursors)
+        self._files = Cursors(settings.analytics_file_cursors)
         self._newest: tuple[float, int] = (-1e9, -1)
         self._looking = Lock()
         half = settings.analytics_cache_mib * 2**19
@@ -204,7 +203,7 @@ class Lake:
         try:
             cursor = held.enter_context(self._cursor(self._files, settings.analytics_file_seconds))
             reader = cursor.execute(text, query.parameters).to_arrow_reader(_BATCH_ROWS)
-            first = _following(reader) or pa.RecordBatch.from_pylist([], schema=reader.schema)
+            first = following(reader) or pa.RecordBatch.from_pylist([], schema=reader.schema)
         except BaseException as error:
             held.__exit__(type(error), error, error.__traceback__)  # raises it again, in our words
             raise
@@ -218,10 +217,10 @@ class Lake:
                     if told > settings.analytics_file_max_rows:
                         raise TooManyRows(settings.analytics_file_max_rows)
                     yield batch
-                    following = _following(reader)
-                    if following is None:
+                    more = following(reader)
+                    if more is None:
                         break
-                    batch = following
+                    batch = more
             except GeneratorExit:
                 held.close()
                 raise
@@ -281,9 +280,7 @@ class Lake:
             self._connection = None  # cursors still at work keep theirs until they end
 
     @contextmanager
-    def _cursor(
-        self, pool: "_Cursors | None" = None, seconds: float | None = None
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _cursor(self, pool: Cursors | None = None, seconds: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of one's own for a while, within the budget, with DuckDB's errors told in our words."""
         pool = pool or self._cursors
         seconds = self._settings.analytics_query_seconds if seconds is None else seconds
@@ -292,7 +289,7 @@ class Lake:
         try:
             if cursor is None:
                 cursor = self._open().cursor()
-            with me.stopping(cursor.interrupt), _stopped_after(seconds, cursor.interrupt):
+            with me.stopping(cursor.interrupt), stopped_after(seconds, cursor.interrupt):
                 yield cursor
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
@@ -312,62 +309,6 @@ class Lake:
             raise LakeDown from error
         finally:
             pool.put(cursor)
-
-
-def _following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    """The next batch. What stops DuckDB while it is read from comes as an OSError with DuckDB's words."""
-    try:
-        return next(reader, None)
-    except OSError as error:
-        if "INTERRUPT" in str(error):
-            raise duckdb.InterruptException(str(error)) from error
-        if "Out of Memory" in str(error):
-            raise duckdb.OutOfMemoryException(str(error)) from error
-        raise
-
-
-@contextmanager
-def _stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
-    """Stop what the block does when it takes longer; never what comes after it."""
-    is_running, lock = True, Lock()
-
-    def expire() -> None:
-        with lock:
-            if is_running:
-                stop()
-
-    timer = Timer(seconds, expire)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            is_running = False
-        timer.cancel()
-
-
-class _Cursors:
-    """So many at once. One that is not there yet is None."""
-
-    def __init__(self, count: int) -> None:
-        self._free: LifoQueue[duckdb.DuckDBPyConnection | None] = LifoQueue()
-        for _ in range(count):
-            self._free.put(None)
-
-    def take(self, seconds: float) -> duckdb.DuckDBPyConnection | None:
-        """A cursor, waited for.
-
-        Raises:
-            Busy: none was free in time.
-        """
-        try:
-            return self._free.get(timeout=seconds)
-        except Empty:
-            raise Busy from None
-
-    def put(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
-        self._free.put(cursor)
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -1,0 +1,70 @@
+"""DuckDB's cursors as the analytics service uses them: so many at once, stopped when they take too long.
+
+What is asked with one, and how its errors are told, is `lake`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty, LifoQueue
+from threading import Lock, Timer
+
+import duckdb
+import pyarrow as pa
+
+from operational_api.analytics.errors import Busy
+
+
+def following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    """The next batch. What stops DuckDB while it is read from comes as an OSError with DuckDB's words."""
+    try:
+        return next(reader, None)
+    except OSError as error:
+        if "INTERRUPT" in str(error):
+            raise duckdb.InterruptException(str(error)) from error
+        if "Out of Memory" in str(error):
+            raise duckdb.OutOfMemoryException(str(error)) from error
+        raise
+
+
+@contextmanager
+def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
+    """Stop what the block does when it takes longer; never what comes after it."""
+    is_running, lock = True, Lock()
+
+    def expire() -> None:
+        with lock:
+            if is_running:
+                stop()
+
+    timer = Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            is_running = False
+        timer.cancel()
+
+
+class Cursors:
+    """So many at once. One that is not there yet is None."""
+
+    def __init__(self, count: int) -> None:
+        self._free: LifoQueue[duckdb.DuckDBPyConnection | None] = LifoQueue()
+        for _ in range(count):
+            self._free.put(None)
+
+    def take(self, seconds: float) -> duckdb.DuckDBPyConnection | None:
+        """A cursor, waited for.
+
+        Raises:
+            Busy: none was free in time.
+        """
+        try:
+            return self._free.get(timeout=seconds)
+        except Empty:
+            raise Busy from None
+
+    def put(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
+        self._free.put(cursor)
