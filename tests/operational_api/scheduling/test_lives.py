@@ -12,9 +12,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
@@ -28,6 +27,7 @@ from operational_api.scheduling.service import bookings, classes, fees, holds, m
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from tests.factories import make_coach, make_location, make_pack, make_slot, make_subscription
+from tests.operational_api.lives import live, taken_back
 
 LIVES = int(os.environ.get("PLYO_LIVES", "60"))
 A_STUDIO = 6
@@ -316,23 +316,11 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
 @pytest.fixture
 def studio(engine: Engine) -> Iterator[tuple[World, Any]]:
     """The world inside a transaction that is taken back in the end."""
-    with engine.connect() as connection:
-        outer = connection.begin()
-        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-            world = World(session)
-            session.commit()
-            yield world, connection
-        outer.rollback()
+    with taken_back(engine, World) as world:
+        yield world
 
 
 def test_bookings_live_as_promised(studio: tuple[World, Any], record_property: Callable[..., None]) -> None:
-    studios = max(LIVES // A_STUDIO, 1)
-    run_state_machine_as_test(
-        lives(*studio),
-        settings=settings(
-            max_examples=studios, stateful_step_count=STEPS, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )  # fmt: skip
+    live(lives(*studio), examples=LIVES // A_STUDIO, steps=STEPS)
     record_property("bookings_lived", studio[0].lived)
     sys.stdout.write(f"{studio[0].lived} bookings lived\n")

@@ -11,9 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
@@ -24,6 +23,7 @@ from operational_api.training.service import programmes, workouts
 from operational_api.training.service.plans import Line, PhasePlan, Plan
 from operational_api.training.service.workouts import Log, SetDone
 from tests.factories import make_client, make_coach, make_exercise
+from tests.operational_api.lives import live, taken_back
 
 LIVES = int(os.environ.get("PLYO_LIVES", "20"))
 A_CLIENT = 4
@@ -200,22 +200,11 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
 @pytest.fixture
 def gym(engine: Engine) -> Iterator[tuple[World, Any]]:
     """The world inside a transaction that is taken back in the end."""
-    with engine.connect() as connection:
-        outer = connection.begin()
-        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-            world = World(session)
-            session.commit()
-            yield world, connection
-        outer.rollback()
+    with taken_back(engine, World) as world:
+        yield world
 
 
 def test_programmes_live_as_promised(gym: tuple[World, Any], record_property: Callable[..., None]) -> None:
-    run_state_machine_as_test(
-        lives(*gym),
-        settings=settings(
-            max_examples=max(LIVES // A_CLIENT, 1), stateful_step_count=STEPS, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )  # fmt: skip
+    live(lives(*gym), examples=LIVES // A_CLIENT, steps=STEPS)
     record_property("programmes_lived", gym[0].lived)
     sys.stdout.write(f"{gym[0].lived} programmes lived\n")
