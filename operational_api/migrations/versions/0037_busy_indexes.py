@@ -1,4 +1,4 @@
-"""Indexes for who reads bookings of everybody: the desk's list by start, and the fees that are still to be paid.
+"""Indexes for who reads of everybody: bookings by start, fees that are still to be paid, clients by name.
 
 Only widens.
 """
@@ -14,6 +14,7 @@ INDEXES = """
 create index ix_bookings_starts_at on scheduling.bookings (starts_at, id);
 create index ix_bookings_late_fees on scheduling.bookings (starts_at)
     where status = 'late_cancelled' and late_fee_waived_at is null and late_fee_due_at is not null;
+create index ix_clients_display_name on training.clients (display_name, id);
 """
 
 
@@ -22,4 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop index scheduling.ix_bookings_starts_at; drop index scheduling.ix_bookings_late_fees")
+    op.execute("drop index scheduling.ix_bookings_starts_at, scheduling.ix_bookings_late_fees")
+    op.execute("drop index training.ix_clients_display_name")
