@@ -42,7 +42,7 @@ select
     workout.session_rpe * workout.duration_minutes as session_load,
     cast(coalesce(sets.set_count, 0) as integer) as set_count,
     cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
-    cast(coalesce(sets.volume_kg, 0) as double precision) as volume_kg
+    cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg
 from {{ ref('stg_training__workouts') }} as workout
 left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
 left join {{ ref('stg_training__coach_assignments') }} as assignment
