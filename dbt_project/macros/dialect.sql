@@ -7,14 +7,21 @@
 
 {% macro bigquery__double() -%} float64 {%- endmacro %}
 
+{# Any value as text. #}
+{% macro as_text(expression) -%} {{ return(adapter.dispatch('as_text')(expression)) }} {%- endmacro %}
+
+{% macro default__as_text(expression) -%} cast({{ expression }} as varchar) {%- endmacro %}
+
+{% macro bigquery__as_text(expression) -%} cast({{ expression }} as string) {%- endmacro %}
+
 {# An id as the ids of raw are: a UUID, or its text where there is no such type. #}
 {% macro as_id(expression) -%} {{ return(adapter.dispatch('as_id')(expression)) }} {%- endmacro %}
 
 {% macro default__as_id(expression) -%} cast({{ expression }} as uuid) {%- endmacro %}
 
-{% macro snowflake__as_id(expression) -%} cast({{ expression }} as varchar) {%- endmacro %}
+{% macro snowflake__as_id(expression) -%} {{ as_text(expression) }} {%- endmacro %}
 
-{% macro bigquery__as_id(expression) -%} cast({{ expression }} as string) {%- endmacro %}
+{% macro bigquery__as_id(expression) -%} {{ as_text(expression) }} {%- endmacro %}
 
 {# One text of several columns, of which any may be null: those are left out. #}
 {% macro joined_text(columns) -%} {{ return(adapter.dispatch('joined_text')(columns)) }} {%- endmacro %}
@@ -23,12 +30,10 @@
 
 {# A null would make all of it null. #}
 {% macro snowflake__joined_text(columns) -%}
-    concat({% for column in columns %}coalesce(cast({{ column }} as varchar), ''){{ ', ' if not loop.last }}{% endfor %})
+    concat({% for column in columns %}coalesce({{ as_text(column) }}, ''){{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{% macro bigquery__joined_text(columns) -%}
-    concat({% for column in columns %}coalesce(cast({{ column }} as string), ''){{ ', ' if not loop.last }}{% endfor %})
-{%- endmacro %}
+{% macro bigquery__joined_text(columns) -%} {{ snowflake__joined_text(columns) }} {%- endmacro %}
 
 {# MD5 of a text, in hexadecimal digits. #}
 {% macro md5_of(text) -%} {{ return(adapter.dispatch('md5_of')(text)) }} {%- endmacro %}

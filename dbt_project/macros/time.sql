@@ -6,15 +6,37 @@
 {# An instant written out, with its offset from UTC. #}
 {% macro instant(text) -%} {{ return(adapter.dispatch('instant')(text)) }} {%- endmacro %}
 
-{% macro default__instant(text) -%} cast('{{ text }}' as timestamp with time zone) {%- endmacro %}
+{% macro default__instant(text) -%} cast('{{ text }}' as {{ instant_type() }}) {%- endmacro %}
 
-{% macro bigquery__instant(text) -%} cast('{{ text }}' as timestamp) {%- endmacro %}
+{# Snowflake takes fewer ways of writing it. #}
+{% macro snowflake__instant(text) -%}
+    {{ default__instant(modules.datetime.datetime.fromisoformat(text).isoformat()) }}
+{%- endmacro %}
+
+{# An instant as a type. #}
+{% macro instant_type() -%} {{ return(adapter.dispatch('instant_type')()) }} {%- endmacro %}
+
+{% macro default__instant_type() -%} timestamp with time zone {%- endmacro %}
+
+{% macro bigquery__instant_type() -%} timestamp {%- endmacro %}
 
 {#
     After every instant: stands for an end that is not set. `x < coalesce(ended_at, never())` can be a hash join's
     condition; `ended_at is null or x < ended_at` makes DuckDB compare every row of one side with every row of the other.
 #}
 {% macro never() -%} {{ instant('9999-12-31 00:00:00+00') }} {%- endmacro %}
+
+{# The instant a date begins in UTC. #}
+{% macro utc_midnight(day) -%} {{ return(adapter.dispatch('utc_midnight')(day)) }} {%- endmacro %}
+
+{% macro default__utc_midnight(day) -%} cast({{ day }} as timestamp with time zone) {%- endmacro %}
+
+{# A cast would take the session's time zone. #}
+{% macro snowflake__utc_midnight(day) -%}
+    {{ snowflake__epoch("datediff('second', cast('1970-01-01' as date), " ~ day ~ ")") }}
+{%- endmacro %}
+
+{% macro bigquery__utc_midnight(day) -%} timestamp({{ day }}) {%- endmacro %}
 
 {# After every date, for the same reason. #}
 {% macro no_date() -%} cast('9999-12-31' as date) {%- endmacro %}
@@ -139,10 +161,10 @@
     {{ return(adapter.dispatch('seconds_after')(instant, seconds)) }}
 {%- endmacro %}
 
-{% macro default__seconds_after(instant, seconds) -%} {{ instant }} + {{ seconds }} * interval '1' second {%- endmacro %}
+{% macro default__seconds_after(instant, seconds) -%} ({{ instant }} + {{ seconds }} * interval '1' second) {%- endmacro %}
 
 {% macro snowflake__seconds_after(instant, seconds) -%}
-    dateadd('microsecond', cast(round({{ seconds }} * 1000000) as bigint), {{ instant }})
+    (dateadd('microsecond', cast(round({{ seconds }} * 1000000) as bigint), {{ instant }}))
 {%- endmacro %}
 
 {% macro bigquery__seconds_after(instant, seconds) -%}

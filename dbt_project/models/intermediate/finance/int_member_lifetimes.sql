@@ -91,7 +91,11 @@ survived as (
         *,
         case
             when max(case when left_then = at_risk then 1 else 0 end) over ({{ so_far }}) = 1 then 0.0
-            else exp(sum(ln(1 - case when left_then = at_risk then 0 else cast(left_then as {{ double() }}) / at_risk end)) over ({{ so_far }}))
+            else exp(
+                sum(
+                    ln(1 - case when left_then = at_risk then 0 else cast(left_then as {{ double() }}) / at_risk end)
+                ) over ({{ so_far }})
+            )
         end as survival
     from risks
 )

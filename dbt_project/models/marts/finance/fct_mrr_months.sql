@@ -106,8 +106,10 @@ billed as (
         starts_on,
         ends_on,
         cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
-        case when status = 'paid' then cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }} else 0 end
-            as collected_minor
+        case
+            when status = 'paid' then cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }}
+            else 0
+        end as collected_minor
     from billing
     where
         subscription_id is not null

@@ -177,7 +177,8 @@ select
         cast(coalesce(dated.sessions_attended_{{ days }}d, 0) as integer) as sessions_attended_{{ days }}d,
     {% endfor -%}
     cast(
-        cast(coalesce(dated.sessions_attended_28d, 0) as {{ double() }}) / nullif(dated.attended_before, 0) as {{ double() }}
+        cast(coalesce(dated.sessions_attended_28d, 0) as {{ double() }})
+        / nullif(dated.attended_before, 0) as {{ double() }}
     ) as attendance_trend,
     cast(coalesce(dated.no_shows_90d, 0) as integer) as no_shows_90d,
     cast(coalesce(dated.late_cancels_90d, 0) as integer) as late_cancels_90d,

@@ -48,8 +48,8 @@ left join {{ ref('int_customers') }} as customer on workout.customer_id = custom
 left join {{ ref('stg_training__coach_assignments') }} as assignment
     on
         workout.customer_id = assignment.customer_id
-        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        and coalesce(workout.completed_at, {{ utc_midnight('workout.scheduled_on') }})
         >= assignment.assigned_at
-        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        and coalesce(workout.completed_at, {{ utc_midnight('workout.scheduled_on') }})
         < coalesce(assignment.ended_at, {{ never() }})
 left join sets on workout.workout_id = sets.workout_id
