@@ -85,10 +85,23 @@ def land(lake: duckdb.DuckDBPyConnection, tables: set[str], folder: Path) -> Non
 
 def snowflake_profile(port: int) -> dict[str, str]:
     """What dbt is told of a Snowflake: all of it but the address is what an account would be told."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     return {
-        "PLYO_SNOWFLAKE_PRIVATE_KEY": key.decode(), "PLYO_SNOWFLAKE_HOST": "127.0.0.1",
-        "PLYO_SNOWFLAKE_PORT": str(port), "PLYO_SNOWFLAKE_PROTOCOL": "http", "PLYO_SNOWFLAKE_DATABASE": "PLYO",
+        "PLYO_SNOWFLAKE_PRIVATE_KEY": _key(), "PLYO_SNOWFLAKE_HOST": "127.0.0.1", "PLYO_SNOWFLAKE_PORT": str(port),
+        "PLYO_SNOWFLAKE_PROTOCOL": "http", "PLYO_SNOWFLAKE_DATABASE": "PLYO",
     }  # fmt: skip
+
+
+def bigquery_profile(folder: Path) -> dict[str, str]:
+    """What dbt is told of a BigQuery: a service account that nobody knows, in a file of the folder."""
+    account = {
+        "type": "service_account", "project_id": "plyo", "private_key_id": "k", "private_key": _key(),
+        "client_email": "lake-writer@plyo.iam.gserviceaccount.com", "token_uri": "http://127.0.0.1:9/token",
+    }  # fmt: skip
+    (folder / "account.json").write_text(json.dumps(account))
+    return {"PLYO_BIGQUERY_KEYFILE": str(folder / "account.json")}
+
+
+def _key() -> str:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.private_bytes(*kind).decode()

@@ -4,7 +4,7 @@ It reads Snowflake's SQL and runs it in DuckDB, so it accepts more than Snowflak
 be known beyond. Run by the environment that `make install-warehouses` makes, so it imports nothing of ours:
 
     python -m tests.dbt_project.stand_in load PORT FOLDER     tables of FOLDER's *.json (DDL) and *.parquet, as raw
-    python -m tests.dbt_project.stand_in fetch PORT FOLDER    queries of FOLDER/queries.json, each to FOLDER/NAME.parquet
+    python -m tests.dbt_project.stand_in fetch PORT FOLDER    queries of FOLDER/queries.json, each to NAME.parquet there
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A build of parts says what a build of everything says, and other warehouses what the lake says: each mart by its rows."""
+"""A build of parts says what a build of everything says, and other warehouses what the lake says: each mart, by row."""
 
 import json
 import os

@@ -59,8 +59,12 @@ windowed as (
         customer_id,
         week_starts_on,
         {% for days in [30, 90] -%}
-            sum(planned) over ({{ until_then }} range between {{ days - 1 }} preceding and current row) as planned_{{ days }}d,
-            sum(completed) over ({{ until_then }} range between {{ days - 1 }} preceding and current row) as completed_{{ days }}d{{ ',' if not loop.last }}
+            sum(planned) over (
+                {{ until_then }} range between {{ days - 1 }} preceding and current row
+            ) as planned_{{ days }}d,
+            sum(completed) over (
+                {{ until_then }} range between {{ days - 1 }} preceding and current row
+            ) as completed_{{ days }}d{{ ',' if not loop.last }}
         {% endfor %}
     from sequence
 )
