@@ -255,6 +255,15 @@ class TestRetention:
             (date(2026, 6, 17), 3, 0, 2, 0.5, 1, 0.102, 1, True, True, 1, 1, 3, 152),
         ]
 
+    def test_who_had_nothing_planned_has_no_share_of_it(self, marts):
+        found = rows(
+            marts,
+            """select distinct adherence_28d, adherence_drop from marts.retention.fct_churn_features
+            where customer_id not in (
+                select customer_id from marts.training.fct_workouts where programme_id is not null)""",
+        )
+        assert found == [(None, None)]
+
     def test_nobody_is_asked_about_who_is_on_trial_paused_or_gone(self, marts):
         found = {
             name
