@@ -237,7 +237,8 @@ PLANTED = {
         documented("c4", properties={"hs_merged_object_ids": "c1", "email": None}),
     ],
     "hubspot__deals": [
-        documented("d1", createdAt="2026-03-29T01:00:00.5Z", properties={"amount": "490.505", "deal_currency_code": "EUR"}),
+        documented("d1", createdAt="2026-03-29T01:00:00.5Z",
+                   properties={"amount": "490.505", "deal_currency_code": "EUR"}),
         documented("d2", properties={"amount": "7", "deal_currency_code": "XXX"}),
     ],
     "hubspot__pipelines": [
