@@ -16,11 +16,3 @@
 
 {# A date as a whole number, one more each day. #}
 {% macro day_number(day) -%} {{ days_between("cast('2000-01-01' as date)", day) }} {%- endmacro %}
-
-{#
-    Planned workouts done, as a share of those planned and at most 1; null where none was planned. Not left to `least`,
-    which passes nulls over in DuckDB and PostgreSQL and gives null elsewhere.
-#}
-{% macro adherence(done, planned) -%}
-    case when {{ planned }} > 0 then least(1.0, cast(coalesce({{ done }}, 0) as {{ double() }}) / {{ planned }}) end
-{%- endmacro %}

@@ -14,8 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import snowflake.connector
+from snowflake.connector.constants import FIELD_TYPES
 
 DATABASE = "PLYO"
+EPOCH = "cast('1970-01-01T00:00:00+00:00' as timestamp with time zone)"
 
 
 def connect(port: int) -> snowflake.connector.SnowflakeConnection:
@@ -44,10 +46,22 @@ def load(port: int, folder: Path) -> None:
 def fetch(port: int, folder: Path) -> None:
     with connect(port) as connection, connection.cursor() as cursor:
         for name, query in json.loads((folder / "queries.json").read_text()).items():
-            cursor.execute(query)
-            table = cursor.fetch_arrow_all(force_return_table=True)
-            named = table.rename_columns([column.lower() for column in table.column_names])
-            pa.parquet.write_table(named, folder / f"{name}.parquet")
+            columns = cursor.describe(query)
+            instants = {column.name for column in columns if FIELD_TYPES[column.type_code].name.startswith("TIMESTAMP")}
+            # As numbers: in the stand-in's answers an instant that is null has come to be 1970.
+            selected = ", ".join(
+                f'datediff(\'microsecond\', {EPOCH}, "{column.name}") as "{column.name}"'
+                if column.name in instants
+                else f'"{column.name}"'
+                for column in columns
+            )
+            cursor.execute(f"select {selected} from ({query}) as told")
+            told = cursor.fetch_arrow_all(force_return_table=True)
+            table = pa.table({
+                column.lower(): told[column].cast(pa.timestamp("us", "UTC")) if column in instants else told[column]
+                for column in told.column_names
+            })  # fmt: skip
+            pa.parquet.write_table(table, folder / f"{name}.parquet")
 
 
 if __name__ == "__main__":

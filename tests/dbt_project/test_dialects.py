@@ -101,10 +101,29 @@ def refused(dialect: str, sql: str) -> list[str]:
         for name in tree.find_all(exp.Identifier)
         if not name.args.get("quoted") and name.name.lower() in reserved
     ]
+    found += asked_of_null(tree)
     found += ["a command"] * bool(list(tree.find_all(exp.Command)))
     for compared in tree.find_all(exp.GT, exp.GTE, exp.LT, exp.LTE):
         found += ["rows compared"] * isinstance(compared.this, exp.Tuple)
     return found + (_snowflake(tree) if dialect == "snowflake" else _bigquery(tree))
+
+
+def asked_of_null(tree: exp.Expr) -> list[str]:
+    """Arguments of `least` and `greatest` that are null by how they are made, whatever the rows say.
+
+    Of a null they answer the other value in DuckDB and PostgreSQL, and null in Snowflake and BigQuery: `at_most` says
+    which is meant.
+    """
+    asked = [one for call in tree.find_all(exp.Least, exp.Greatest) for one in (call.this, *call.expressions)]
+    return [f"{one.sql()} may be null" for one in asked if one is not None and _may_be_null(one)]
+
+
+def _may_be_null(tree: exp.Expr) -> bool:
+    if isinstance(tree, exp.Coalesce):
+        return _may_be_null(tree.expressions[-1])
+    if isinstance(tree, exp.Nullif | exp.Null) or (isinstance(tree, exp.Case) and tree.args.get("default") is None):
+        return True
+    return any(_may_be_null(child) for child in tree.iter_expressions())
 
 
 def _snowflake(tree: exp.Expr) -> list[str]:
@@ -164,6 +183,8 @@ class TestDialects:
                 "select sum(x) over (order by d range between interval 3 day preceding and current row)",
             ),
             ("bigquery", "select window from t"),
+            ("bigquery", "select least(1.0, a / nullif(b, 0)) as share from t"),
+            ("snowflake", "select greatest(0, case when a > 0 then b end) as share from t"),
         ],
     )
     def test_what_a_warehouse_has_no_word_for_is_refused(self, dialect, sql):
