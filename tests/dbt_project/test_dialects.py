@@ -34,6 +34,20 @@ def plain(sql: str) -> exp.Expr:
     return tree
 
 
+def asked_of_null(tree: exp.Expr) -> list[str]:
+    """Arguments of `least` and `greatest` that are null by how they are made, whatever the rows say."""
+    asked = [one for call in tree.find_all(exp.Least, exp.Greatest) for one in (call.this, *call.expressions)]
+    return [one.sql() for one in asked if one is not None and _may_be_null(one)]
+
+
+def _may_be_null(tree: exp.Expr) -> bool:
+    if isinstance(tree, exp.Coalesce):
+        return _may_be_null(tree.expressions[-1])
+    if isinstance(tree, exp.Nullif | exp.Null) or (isinstance(tree, exp.Case) and tree.args.get("default") is None):
+        return True
+    return any(_may_be_null(child) for child in tree.iter_expressions())
+
+
 @pytest.fixture(scope="module")
 def trees(built_lake, target: Path) -> dict[str, exp.Expr]:
     return {name: plain(sql) for name, sql in compiled(target).items()}
@@ -53,6 +67,15 @@ class TestDialects:
             assert len(again.selects) == len(tree.selects), name
         assert len(trees) > 70
         assert refused == {}
+
+    def test_least_and_greatest_are_asked_of_nothing_that_may_be_null(self, trees):
+        """Of a null they answer the other value here and null in Snowflake and BigQuery: `at_most` says which."""
+        assert {name: asked_of_null(tree) for name, tree in trees.items() if asked_of_null(tree)} == {}
+
+    def test_one_that_may_be_null_is_found(self):
+        assert asked_of_null(plain("select least(1.0, a / nullif(b, 0)) as share from t")) == ["a / NULLIF(b, 0)"]
+        assert asked_of_null(plain("select greatest(0, case when a > 0 then b end) as share from t"))
+        assert asked_of_null(plain("select least(1.0, coalesce(a / nullif(b, 0), 0)) as share from t")) == []
 
     def test_a_model_that_cannot_be_said_is_refused(self):
         with pytest.raises(sqlglot.errors.UnsupportedError):

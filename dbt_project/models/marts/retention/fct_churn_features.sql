@@ -140,7 +140,11 @@ windowed as (
 ),
 
 dated as (
-    select *
+    select
+        *,
+        -- Null without a plan: who has none has not done all of it.
+        coalesce(planned_done_28d, 0) * 1.0 / nullif(planned_28d, 0) as done_of_planned_28d,
+        coalesce(planned_done_before, 0) * 1.0 / nullif(planned_before, 0) as done_of_planned_before
     from windowed
     where as_of is not null
 ),
@@ -177,12 +181,10 @@ select
     cast(coalesce(dated.late_cancels_90d, 0) as integer) as late_cancels_90d,
     {{ days_between('dated.last_attended_on', 'dated.cutoff_on') }} as days_since_last_session,
     coalesce(dated.seats_ahead, 0) > 0 as has_next_booking,
+    cast({{ at_most('dated.done_of_planned_28d', '1.0') }} as double precision) as adherence_28d,
     cast(
-        least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
-    ) as adherence_28d,
-    cast(
-        least(1.0, coalesce(dated.planned_done_before, 0) * 1.0 / nullif(dated.planned_before, 0))
-        - least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
+        {{ at_most('dated.done_of_planned_before', '1.0') }}
+        - {{ at_most('dated.done_of_planned_28d', '1.0') }} as double precision
     ) as adherence_drop,
     cast(coalesce(dated.workouts_28d, 0) as integer) as workouts_28d,
     {{ days_between('dated.last_workout_on', 'dated.cutoff_on') }} as days_since_last_workout,
