@@ -61,7 +61,10 @@ def rest_of(metric: Metric) -> str:
 def read(path: Path = PATH) -> list[Entry]:
     """The ledger's entries, in the file's order."""
     with path.open(newline="") as file:
-        return [Entry(**row | {"version": int(row["version"])}) for row in csv.DictReader(file)]
+        return [
+            Entry(row["metric"], int(row["version"]), row["since"], row["words"], row["rest"], row["decision"])
+            for row in csv.DictReader(file)
+        ]
 
 
 def complaints(metrics: Mapping[str, Metric], entries: Iterable[Entry], decisions: str) -> list[str]:
@@ -150,7 +153,7 @@ def main(decision: str = "") -> None:
         writer.writerow(COLUMNS)
         writer.writerows(astuple(one) for one in (*entries, *added))
     for one in added:
-        print(f"{one.metric}: version {one.version}")
+        sys.stdout.write(f"{one.metric}: version {one.version}\n")
 
 
 if __name__ == "__main__":

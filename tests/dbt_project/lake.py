@@ -91,11 +91,12 @@ def dbt(
     target: Path,
     now: str = NOW,
     more: Mapping[str, str] | None = None,
+    project: Path = PROJECT,
 ) -> subprocess.CompletedProcess[str]:
     """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
     known = environment(settings, target) | dict(more or {})
     return subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", *arguments,
-         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
+         "--project-dir", str(project), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
         env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip
