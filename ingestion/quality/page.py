@@ -78,7 +78,7 @@ def write(
             }
             for table, one in sorted(judged.items())
         ],
-        "distances": [asdict(one) | {"day": one.day.isoformat()} for one in distances],
+        "distances": [asdict(one) | {"day": one.day.isoformat(), "is_drift": one.is_drift} for one in distances],
     }  # fmt: skip
     part = folder / f"{SUMMARY}.part"
     part.write_text(json.dumps(summary))
@@ -135,7 +135,8 @@ def _without_values(document: Any, table: str) -> Any:
 
 def _standing_alone(html: str, table: str) -> str:
     html = _ACTIONS.sub("", _FOREIGN.sub("", html))
-    html = re.sub(r'href="[./]*index\.html"', f'href="{HOME}"', html)
+    html = re.sub(r'<a href="[./]*index\.html">\s*Home\s*</a>', f'<a href="{HOME}">Data quality</a>', html)
+    html = re.sub(r'<a href="[./]*(?:index|expectations/[^"]*)\.html"[^>]*>(.*?)</a>', r"\1", html, flags=re.DOTALL)
     html = html.replace(f"Validations / {table} / __none__", table).replace("/ __none__", "")
     head = f'<title>{table}</title><meta name="viewport" content="width=device-width, initial-scale=1">'
     return re.sub(r"</head>", f"{head}<style>{_STYLE()}</style></head>", html, count=1)

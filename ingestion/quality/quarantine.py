@@ -114,6 +114,16 @@ def standing(lake: duckdb.DuckDBPyConnection, tables: Sequence[str] | None = Non
     return found
 
 
+def aside(lake: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
+    """The rows of a raw table that stand aside, as they would be in it; none where there are none."""
+    if not _exists(lake) or not landing.columns_of(lake, table):
+        return pa.table({})
+    rows = lake.execute(
+        f"select id, body, quarantined_at from {TABLE} where raw_table = ? order by quarantined_at, id", [table]
+    ).to_arrow_table()
+    return _as_it_was(lake, table, rows) if rows.num_rows else pa.table({})
+
+
 def drive_in(settings: WarehouseSettings, connector: str, *, raw_table: str | None = None) -> Driven:
     """Judge rows that stand aside again and land those that are good by now.
 
