@@ -11,16 +11,16 @@ but the bin that moved most is, by its limits or its word.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 
 import duckdb
 
 from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
 from ingestion.postgres_cdc.land import quoted
+from ingestion.quality.watched import WATCHED, Watched
 
 TABLE = "raw.main._column_distances"
 _SCHEMA = """(day date, relation varchar, field varchar, before_rows bigint, now_rows bigint, distance double,
@@ -34,31 +34,6 @@ LEAST_ROWS = 100
 _Z = 3.719  # of the normal distribution: 1 in 10,000 lies above
 _BINS, _WORDS = 10, 20
 _KEPT = timedelta(days=400)
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A column that is watched.
-
-    Args:
-        relation: `lake.schema.table`.
-        field: SQL over its rows, as people know it: mostly a column.
-        at: Column that places a row in time.
-        kind: number, or word: a text of few values.
-        where: SQL condition of the rows that count.
-        asset: Key of the asset that makes the relation.
-    """
-
-    relation: str
-    field: str
-    at: str
-    kind: Literal["number", "word"]
-    where: str = "true"
-
-    @property
-    def asset(self) -> tuple[str, str]:
-        lake, schema, table = self.relation.split(".")
-        return ("raw" if lake == "raw" else schema, table)
 
 
 @dataclass(frozen=True)
@@ -85,39 +60,6 @@ class Distance:
         return self.distance is not None and self.distance > self.allowed
 
 
-def _watched(relation: str, at: str, numbers: str = "", words: str = "", where: str = "true") -> Iterator[Watched]:
-    yield from (Watched(relation, field, at, "number", where) for field in numbers.split())
-    yield from (Watched(relation, field, at, "word", where) for field in words.split())
-
-
-WATCHED: tuple[Watched, ...] = (
-    *_watched("marts.finance.fct_payments", "attempted_at", "amount_minor attempt", "status provider failure_code"),
-    *_watched("marts.scheduling.fct_bookings", "booked_at", "lead_time_hours", "kind"),
-    *_watched(
-        "marts.scheduling.fct_bookings", "starts_at", words="status",
-        where="status in ('attended', 'no_show', 'late_cancelled')",
-    ),
-    *_watched(
-        "marts.training.fct_workouts", "completed_at", "duration_minutes session_rpe volume_kg set_count",
-        where="status = 'completed'",
-    ),
-    *_watched(
-        "marts.training.fct_wearable_days", "day", "sleep_minutes hrv_rmssd_ms resting_heart_rate_bpm steps", "device"
-    ),
-    *_watched("marts.engagement.fct_messages", "sent_at", words="kind"),
-    *_watched("marts.engagement.fct_deliveries", "created_at", words="channel status"),
-    *_watched(
-        "marts.retention.fct_churn_features", "as_of",
-        "tenure_days sessions_attended_28d attendance_trend days_since_last_session adherence_28d workouts_28d",
-    ),
-    *_watched("marts.ml.churn_scores", "as_of", "probability"),
-    *_watched("raw.main.wearables__activities", "received_at", "duration_seconds distance_m", "provider activity_type"),
-    *_watched("raw.main.wearables__sleeps", "received_at", "asleep_seconds", "provider"),
-    *_watched("raw.main.stripe__charges", "_landed_at", words="document->>'$.status' document->>'$.currency'"),
-)  # fmt: skip
-"""What metrics, scores and messages are made of: a shift here is a change of the business or a broken source."""
-
-
 def distance(lake: duckdb.DuckDBPyConnection, watched: Watched, *, day: date) -> Distance | None:
     """How far a column has moved in the week that ends before a day; None where its table is not there."""
     end = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -127,13 +69,17 @@ def distance(lake: duckdb.DuckDBPyConnection, watched: Watched, *, day: date) ->
     except duckdb.CatalogException:
         return None
     before_rows, now_rows, bins, psi, moved, share_before, share_now = row or (0, 0, 0, None, None, 0, 0)
-    said = {"day": day, "relation": watched.relation, "field": watched.field}
-    if min(before_rows, now_rows) < LEAST_ROWS:
-        return Distance(**said, before_rows=before_rows, now_rows=now_rows, distance=None, allowed=MATTERS)
+    is_told = min(before_rows, now_rows) >= LEAST_ROWS
     return Distance(
-        **said, before_rows=before_rows, now_rows=now_rows, distance=psi, allowed=allowed(bins, before_rows, now_rows),
-        moved=f"{moved}: {share_before:.0%} before, {share_now:.0%} now",
-    )  # fmt: skip
+        day,
+        watched.relation,
+        watched.field,
+        before_rows,
+        now_rows,
+        psi if is_told else None,
+        allowed(bins, before_rows, now_rows) if is_told else MATTERS,
+        f"{moved}: {share_before:.0%} before, {share_now:.0%} now" if is_told else "",
+    )
 
 
 def allowed(bins: int, before_rows: int, now_rows: int) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ingestion.quality.watched import WATCHED, asset_of
 from orchestration.defs.postgres_cdc import CAPTURED, raw_key
 from orchestration.defs.wearables import MEASURED
 from orchestration.failures import TRY_AGAIN, judged
@@ -19,6 +20,7 @@ CHANGE_LOGS = tuple(raw_key(context, table).path[-1] for context, tables in CAPT
 PAGES = "quality"
 """Folder of the page in dbt's target folder; the API is told where that is (PLYO_WAREHOUSE_QUALITY)."""
 DISTRIBUTIONS = "distributions_hold"
+WATCHED_ASSETS = tuple(dict.fromkeys(asset_of(one.relation) for one in WATCHED))
 
 
 @dg.multi_asset_check(
@@ -29,7 +31,7 @@ DISTRIBUTIONS = "distributions_hold"
     ],
 )
 def change_log_suites(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    """The Great Expectations suites of what has landed, and the page of all of them. What is not there is not judged."""
+    """The Great Expectations suites of what has landed, and the page of all. What is not there is not judged."""
     from contracts import warehouse
     from contracts.warehouse import WarehouseSettings
     from ingestion.quality import captured, drift, landed, page, quarantine
@@ -58,7 +60,7 @@ def change_log_suites(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Ass
         dg.AssetCheckSpec(
             DISTRIBUTIONS, asset=list(key), description="The last week is distributed like the eight before it."
         )
-        for key in WATCHED
+        for key in WATCHED_ASSETS
     ],
 )
 def distributions() -> Iterator[dg.AssetCheckResult]:
@@ -68,8 +70,8 @@ def distributions() -> Iterator[dg.AssetCheckResult]:
 
     with judged():
         found = drift.watch(WarehouseSettings())
-    for key in WATCHED:
-        mine = [one for one in found if drift.asset_of(one.relation) == key]
+    for key in WATCHED_ASSETS:
+        mine = [one for one in found if asset_of(one.relation) == key]
         if mine:
             yield dg.AssetCheckResult(
                 check_name=DISTRIBUTIONS,
@@ -82,6 +84,16 @@ def distributions() -> Iterator[dg.AssetCheckResult]:
                     for one in mine
                 },
             )  # fmt: skip
+
+
+@dg.op(description="Forgets rows that have stood aside for longer than their class may.", retry_policy=TRY_AGAIN)
+def forget_aside(context: dg.OpExecutionContext) -> None:
+    """Say in the log what was forgotten."""
+    from contracts.warehouse import WarehouseSettings
+    from ingestion.quality import quarantine
+
+    with judged():
+        context.log.info(f"forgotten: {dict(quarantine.forget_aged(WarehouseSettings())) or 'nothing'}")
 
 
 class DriveIn(dg.Config):

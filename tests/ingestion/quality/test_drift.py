@@ -11,7 +11,8 @@ import pytest
 from contracts import warehouse
 from contracts.relations import RELATIONS
 from ingestion.quality import drift
-from ingestion.quality.drift import LEAST_ROWS, WATCHED, Watched, allowed, distance, newest, watch
+from ingestion.quality.drift import LEAST_ROWS, allowed, distance, newest, watch
+from ingestion.quality.watched import WATCHED, Watched
 from tests.ingestion.conftest import Captured
 
 DAY = date(2026, 6, 15)
