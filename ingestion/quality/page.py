@@ -31,7 +31,9 @@ _COUNTS = (
     "element_count", "missing_count", "missing_percent", "unexpected_count", "unexpected_percent",
     "unexpected_percent_total", "unexpected_percent_nonmissing",
 )  # fmt: skip
-_FOREIGN = re.compile(r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>", re.DOTALL | re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"<script\b.*?</script>|<footer\b.*?</footer>|<link\b[^>]*>|<img\b[^>]*>", re.DOTALL | re.IGNORECASE
+)
 _ACTIONS = re.compile(
     r'<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions</strong>'
     r'.*?(?=<div class="card d-md-block)',
@@ -138,6 +140,7 @@ def _without_values(document: Any, table: str) -> Any:
 
 def _standing_alone(html: str, table: str) -> str:
     html = _ACTIONS.sub("", _FOREIGN.sub("", html))
+    html = re.sub(r"url\([^)]*\)", "none", html)
     html = re.sub(r'<a href="[./]*index\.html">\s*Home\s*</a>', f'<a href="{HOME}">Data quality</a>', html)
     html = re.sub(r'<a href="[./]*(?:index|expectations/[^"]*)\.html"[^>]*>(.*?)</a>', r"\1", html, flags=re.DOTALL)
     html = html.replace(f"Validations / {table} / __none__", table).replace("/ __none__", "")

@@ -30,23 +30,24 @@ class TestSuites:
     ) -> None:
         monkeypatch.setattr(quality, "PAGES", str(tmp_path / "quality"))
         captured_environment.source.execute(
-            "insert into commerce.plans (id, code, name, kind, interval_months) "
-            "values (gen_random_uuid(), 'secret-code', 'Two a week', 'subscription', 1)"
+            "create table training.goals (id uuid primary key, note text); "
+            "insert into training.goals values (gen_random_uuid(), 'a secret wish')"
         )
+        capture.ensure_ready(captured_environment.settings)
         capture.run_once(captured_environment.settings)
         with warehouse.writing(captured_environment.settings) as lake:
             lake.execute(
-                "insert into raw.commerce__plans by name select * replace (null as id) from raw.commerce__plans"
+                "insert into raw.training__goals by name select * replace (null as id) from raw.training__goals"
             )
         found = checked(quality.change_log_suites)
-        assert {name for name, one in found.items() if not one.passed} == {"commerce__plans"}
-        assert found["commerce__plans"].severity == dg.AssetCheckSeverity.WARN
+        assert {name for name, one in found.items() if not one.passed} == {"training__goals"}
+        assert found["training__goals"].severity == dg.AssetCheckSeverity.WARN
         summary = json.loads((tmp_path / "quality" / "summary.json").read_text())
         told = {one["table"]: one for one in summary["tables"]}
-        assert told["commerce__plans"]["reasons"] == {"id is missing or unreadable": 1}
-        page = (tmp_path / "quality" / summary["pages"] / "commerce__plans.html").read_text()
+        assert told["training__goals"]["reasons"] == {"id is missing or unreadable": 1}
+        page = (tmp_path / "quality" / summary["pages"] / "training__goals.html").read_text()
         assert "1 unexpected values found" in page
-        assert "secret-code" not in page
+        assert "a secret wish" not in page
         assert "<script" not in page
         assert "http" not in page.replace("http://www.w3.org", "")
 

@@ -157,4 +157,5 @@ class TestWatch:
         assert not any(one.is_drift for one in found)
 
     def test_nothing_was_measured_yet(self, lake):
+        lake.execute("attach ':memory:' as raw")
         assert newest(lake) == []
