@@ -41,9 +41,12 @@ SOURCES = _watched()
 def source_freshness(
     context: dg.AssetCheckExecutionContext, dbt: DbtCliResource, lake: Lake
 ) -> Iterator[dg.AssetCheckResult]:
-    """Ask dbt. A connector that has never pulled is not asked about: nothing is promised of it."""
+    """Ask dbt. What was never captured or pulled is not asked about: nothing is promised of it."""
     with judged(), lake.reading() as connection:
-        selected = [f"source:{name}" for name in ("raw", *pulled(connection))]
+        selected = [f"source:{name}" for name in heard(connection)]
+        if not selected:
+            context.log.info("nothing was captured or pulled yet")
+            return
         invocation = dbt.cli(["source", "freshness", "--select", *selected], raise_on_error=False).wait()
         found = invocation.get_artifact("sources.json")["results"]
     broken = [f"{one['unique_id']}: {one['error']}" for one in found if one["status"] == "runtime error"]
@@ -55,16 +58,19 @@ def source_freshness(
         raise dg.Failure(f"dbt could not tell how fresh {len(broken)} sources are: {broken[0]}")
 
 
-def pulled(connection: Any) -> list[str]:
-    """Connectors that have pulled at least once."""
-    held = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'raw' and table_name = '_ingestion_cursors'"
-    ).fetchone()
-    known = {key[-1].partition("__")[0] for key in SOURCES.values()}
-    if held is None:
-        return []
-    rows = connection.execute("select distinct connector from raw.main._ingestion_cursors order by 1").fetchall()
-    return [name for (name,) in rows if name in known]
+def heard(connection: Any) -> list[str]:
+    """Sources of dbt that were heard of at least once: `raw` where there is a capture, connectors that have pulled."""
+    rows = connection.execute(
+        """select table_name from duckdb_tables() where database_name = 'raw' and schema_name = 'main'
+            and table_name in ('_cdc_tables', '_ingestion_cursors')"""
+    ).fetchall()
+    held = {name for (name,) in rows}
+    found = ["raw"] if "_cdc_tables" in held else []
+    if "_ingestion_cursors" in held:
+        known = {key[-1].partition("__")[0] for key in SOURCES.values()}
+        pulls = connection.execute("select distinct connector from raw.main._ingestion_cursors order by 1").fetchall()
+        found += [name for (name,) in pulls if name in known]
+    return found
 
 
 def verdict(result: Mapping[str, Any]) -> dg.AssetCheckResult:
