@@ -144,5 +144,5 @@ def _standing_alone(html: str, table: str) -> str:
     html = re.sub(r'<a href="[./]*index\.html">\s*Home\s*</a>', f'<a href="{HOME}">Data quality</a>', html)
     html = re.sub(r'<a href="[./]*(?:index|expectations/[^"]*)\.html"[^>]*>(.*?)</a>', r"\1", html, flags=re.DOTALL)
     html = html.replace(f"Validations / {table} / __none__", table).replace("/ __none__", "")
-    head = f'<title>{table}</title><meta name="viewport" content="width=device-width, initial-scale=1">'
-    return re.sub(r"</head>", f"{head}<style>{_STYLE()}</style></head>", html, count=1)
+    head = f"<title>{table}</title>"
+    return html.replace("</head>", f"{head}<style>{_STYLE()}</style></head>", 1)

@@ -50,6 +50,7 @@ class TestWrite:
         for foreign in ("hush-hush", "<script", "<link", "<img", "https://", 'href="../'):
             assert foreign not in html
         assert f'href="{page.HOME}"' in html
+        assert (Path(page.__file__).parent / "page.css").read_text() in html
 
     def test_a_table_without_rows_has_no_page(self, tmp_path: Path) -> None:
         summary = json.loads(page.write(tmp_path, {TABLE: Judged(0, {}, None)}, {}, []).read_text())
