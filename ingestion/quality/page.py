@@ -5,6 +5,7 @@ other people's servers) and on which no value of any row is seen: samples of bad
 The operational API shows them; it reads the summary, which names the folder of the pages that belong to it.
 """
 
+import copy
 import json
 import os
 import re
@@ -40,7 +41,7 @@ _ACTIONS = re.compile(
     re.DOTALL,
 )
 """Buttons of the page's own script, which is not there."""
-_STYLE = (Path(__file__).parent / "page.css").read_text
+_STYLESHEET = Path(__file__).parent / "page.css"
 
 
 def write(
@@ -126,8 +127,6 @@ def _render(judged: Mapping[str, Judged], site: Path, pages: Path, at: datetime)
 
 def _without_values(document: Any, table: str) -> Any:
     """The result with what was counted and no value of any row."""
-    import copy
-
     bare = copy.copy(document)
     bare.suite_name = table
     bare.results = []
@@ -144,5 +143,5 @@ def _standing_alone(html: str, table: str) -> str:
     html = re.sub(r'<a href="[./]*index\.html">\s*Home\s*</a>', f'<a href="{HOME}">Data quality</a>', html)
     html = re.sub(r'<a href="[./]*(?:index|expectations/[^"]*)\.html"[^>]*>(.*?)</a>', r"\1", html, flags=re.DOTALL)
     html = html.replace(f"Validations / {table} / __none__", table).replace("/ __none__", "")
-    head = f"<title>{table}</title>"
-    return html.replace("</head>", f"{head}<style>{_STYLE()}</style></head>", 1)
+    html = re.sub(r"<title>.*?</title>", "", html, flags=re.DOTALL)
+    return html.replace("</head>", f"<title>{table}</title><style>{_STYLESHEET.read_text()}</style></head>", 1)
