@@ -13,7 +13,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install install-warehouses check lint types imports sql lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
+.PHONY: help run test journey drill fuzz install install-warehouses check lint types imports sql promises lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,7 +57,7 @@ $(WAREHOUSES)/.installed: constraints-warehouses.txt | $(STAMP)
 	@touch $@
 
 check: install ## what a commit must pass, without the tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types imports sql
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types imports sql promises
 
 lint: install ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -70,6 +70,9 @@ imports: install ## who may import whom
 
 sql: install ## sqlfluff on the dbt project
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+promises: install ## what columns tell about people is tagged in dbt, and no metric changed its meaning without a word
+	@$(BIN)/python -m pytest -q -p no:warnings tests/contracts/test_dbt_tags.py tests/contracts/test_metric_ledger.py
 
 lives: install ## random lives: ten thousand of memberships, two thousand each of bookings and programmes (LIVES=10000 for all)
 	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest tests/operational_api/commerce/billing/test_lives.py $(ARGS)

@@ -96,11 +96,12 @@ def dbt(
     now: str = NOW,
     more: Mapping[str, str] | None = None,
     python: Path = Path(sys.executable),
+    project: Path = PROJECT,
 ) -> subprocess.CompletedProcess[str]:
     """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
     known = environment(settings, target) | dict(more or {})
     return subprocess.run(
         [python, "-m", "dbt.cli.main", *arguments,
-         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
+         "--project-dir", str(project), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
         env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip
