@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 
+from contracts import figures
+from contracts.metrics import Unit
 from contracts.money import Money
 
 STYLES = {
@@ -31,6 +33,11 @@ def zone(name: str | None) -> ZoneInfo:
 def money(value: Money | int, currency: str | None = None) -> str:
     """`{{ price|money }}` of a Money, `{{ row.amount_minor|money(row.currency) }}` of a column."""
     return str(value if isinstance(value, Money) else Money(value, currency or ""))
+
+
+def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
+    """`{{ load.acwr|figure("number") }}`: as the consoles write it, a dash for what is not known."""
+    return figures.written(value, unit, currency)
 
 
 @pass_context
@@ -83,7 +90,9 @@ def initials(name: str) -> str:
 
 def install(environment: Environment) -> None:
     """Register the filters, and `spark_points` for the sparkline component."""
-    environment.filters |= {"money": money, "local": local, "day": day, "ago": ago, "initials": initials}
+    environment.filters |= {
+        "money": money, "figure": figure, "local": local, "day": day, "ago": ago, "initials": initials,
+    }  # fmt: skip
     environment.globals["spark_points"] = spark_points
 
 
