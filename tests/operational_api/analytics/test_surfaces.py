@@ -1,25 +1,35 @@
-"""One number, whoever asks and however: HTTP, console client, GraphQL and SQL agree to the cent, for every metric."""
+"""One number, whoever asks and however: HTTP, both consoles, GraphQL and SQL agree to the cent, for every metric."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
+import panel as pn
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from streamlit.testing.v1 import AppTest
 
+from consoles import figures
+from consoles.admin.tiles import tile
+from consoles.admin.views.catalogue import Catalogue
 from consoles.client import Plyo
+from consoles.coach.views import numbers
 from contracts import notebook
 from contracts.classification import masked
-from contracts.metrics import METRICS
+from contracts.metrics import METRICS, Metric
+from contracts.money import exponent
 from contracts.relations import RELATIONS
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.principal import Principal
 from operational_api.core.tokens import Delegation
 from operational_api.gateway.graphql import execution
 from operational_api.gateway.graphql.loaders import Context
-from tests.operational_api.analytics.conftest import ANNA, ISSUER, KEY, MIA, person
+from tests.fakes.stripe.testing import served
+from tests.operational_api.analytics.conftest import ANNA, BORIS, ISSUER, KEY, MIA, person, serve
 
 Points = dict[tuple[str, str | None], float | None]
 
@@ -59,7 +69,108 @@ def points(items: list[dict[str, Any]]) -> Points:
     return {(str(one["at"])[:10], one.get("currency")): one["value"] for one in items}
 
 
+def read(shown: str, unit: str, currency: str) -> tuple[float, float] | None:
+    """A written value back as a number in the metric's own unit, and how far off it may be by its rounding.
+
+    Nothing of what wrote it is used, so a wrong factor, sign or currency is seen.
+    """
+    if shown == "–":
+        return None
+    digits = re.search(r"-?[^\d-]*([\d,]+(?:\.\d+)?)", shown)
+    assert digits is not None, shown
+    number = Decimal(digits[1].replace(",", "")) * (-1 if "-" in shown else 1)
+    off = Decimal("0.5").scaleb(-len(digits[1].partition(".")[2]))
+    if unit == "money":
+        assert {"EUR": "€", "USD": "$"}[currency] in shown
+        return float(number.scaleb(exponent(currency))), 0.0  # to the cent
+    if unit == "ratio":
+        assert shown.endswith(" %")
+        if shown.startswith("under "):
+            return 0.0, float(number / 100)
+        return float(number / 100), float(off / 100)
+    assert unit in ("count", "number") or shown.endswith({"hours": " h"}.get(unit, f" {unit}"))
+    return float(number), 0.0 if unit == "count" else float(off)
+
+
+def is_as(shown: str, value: float | None, metric: Metric, currency: str) -> bool:
+    """Whether a text tells a number, as exactly as the text is."""
+    told = read(shown, metric.unit, currency)
+    if told is None or value is None:
+        return told is None and value is None
+    return abs(told[0] - value) <= told[1] * (1 + 1e-9)
+
+
+def drawn_value(page: pn.viewable.Viewable) -> str:
+    """The large figure of a tile or of a metric's page, out of what is sent to the browser."""
+    [found] = [
+        found[1]
+        for pane in page.select(pn.pane.HTML)
+        if (found := re.search(r'class="plyo-value"[^>]*>([^<]*)</div>', str(pane.object)))
+    ]
+    return found
+
+
 class TestEveryMetric:
+    def test_is_drawn_by_the_admin_console_as_sql_tells_it(self, app: FastAPI, sql: duckdb.DuckDBPyConnection) -> None:
+        """Tiles and metric pages in full, read back from their HTML and set beside SQL of a connection of its own."""
+        admin = person(app, "admin", ANNA)
+        token = admin.headers["Authorization"].removeprefix("Bearer ")
+        console = Plyo(api_url=ISSUER, analytics_url=ISSUER, token=token, transport=admin._transport)
+        catalogue = Catalogue(console, ["EUR", "USD"])
+        assert list(catalogue.param.metric.objects.values()) == list(METRICS), "the page lists all of them"
+        drawn = set()
+        for name, metric in METRICS.items():
+            grain = metric.grains[-1]
+            rows = [] if "current_" in metric.where + metric.expression else (
+                sql.execute(f"from metrics.{name}('{grain}')").to_arrow_table().to_pylist()
+            )  # fmt: skip
+            answer = console.metric(name, grain=grain)
+            for currency in ("EUR", "USD") if metric.has_currency else ("EUR",):
+                mine = [one for one in rows if one.get("currency") in (None, currency)]
+                if not mine:
+                    continue
+                last = max(mine, key=lambda one: one["at"])["value"]
+                shown = drawn_value(tile(answer, currency=currency))
+                assert is_as(shown, last, metric, currency), (name, currency, shown, last)
+                if metric.unit == "money" and last is not None:  # the reader above would see a cent
+                    assert not is_as(shown, last + 1, metric, currency)
+                drawn |= {name} if last is not None else set()
+        assert len(drawn) > 0.8 * len(METRICS), "most metrics have something to tell"
+
+    def test_is_compared_on_screen_as_the_rows_of_both_periods_tell(
+        self, app: FastAPI, sql: duckdb.DuckDBPyConnection
+    ) -> None:
+        """October beside September: the value, the other, and the change between them, each read back."""
+        admin = person(app, "admin", ANNA)
+        token = admin.headers["Authorization"].removeprefix("Bearer ")
+        console = Plyo(api_url=ISSUER, analytics_url=ISSUER, token=token, transport=admin._transport)
+        compared = set()
+        for name, metric in METRICS.items():
+            answer = console.metric(
+                name, grain=None, since=date(2026, 9, 1), until=date(2026, 9, 30), compare="previous_period"
+            )
+            months = {} if "month" not in metric.grains or "current_" in metric.where + metric.expression else {
+                (str(one["at"]), one.get("currency")): one["value"]
+                for one in sql.execute(f"from metrics.{name}('month')").to_arrow_table().to_pylist()
+            }  # fmt: skip
+            for currency in ("EUR", "USD") if metric.has_currency else ("EUR",):
+                found = figures.compared(answer, currency)
+                assert found is not None
+                shown = drawn_value(tile(answer, currency=currency))
+                assert shown == found.value
+                told = months.get(("2026-09-01", currency if metric.has_currency else None))
+                if told is not None:
+                    assert is_as(shown, told, metric, currency), (name, shown, told)
+                [row] = [
+                    one for one in answer.comparison.iter_rows(named=True) if one.get("currency") in (None, currency)
+                ] or [{}]
+                if row.get("change"):
+                    change = found.change.removeprefix("+").replace(" points", " %")
+                    assert is_as(change, row["value"] - row["compared"], metric, currency), (name, found.change)
+                    assert found.change[0] == ("+" if row["value"] > row["compared"] else "-") or change[0] == "0"
+                    compared.add(name)
+        assert len(compared) > 0.4 * len(METRICS)
+
     def test_is_the_same_by_api_console_graph_and_sql(
         self, app: FastAPI, graph: Graph, sql: duckdb.DuckDBPyConnection
     ) -> None:
@@ -123,3 +234,38 @@ class TestConsole:
         assert heard == [200, 304]
         assert first.points.equals(second.points)
         assert second.freshness.state == "fresh"
+
+
+def numbers_page(url: str, token: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach.session import Person
+    from consoles.coach.views import numbers as view
+
+    view.page(Plyo(api_url=url, analytics_url=url, token=token), Person("c", "Anna", "Europe/Berlin"))
+
+
+class TestCoachConsole:
+    """The page in full, drawn by Streamlit from a served analytics service."""
+
+    def test_shows_each_of_the_coachs_numbers_as_the_service_tells_that_coach(
+        self, settings: AnalyticsSettings
+    ) -> None:
+        app = serve(settings)
+        anna = person(app, "coach", ANNA)
+        token = anna.headers["Authorization"].removeprefix("Bearer ")
+        with served(app) as running:
+            page = AppTest.from_function(numbers_page, args=(running.url, token), default_timeout=120).run()
+            page.selectbox[0].set_value("last_12_months").run()
+            assert not page.exception
+            shown = {one.label: one.value for one in page.metric}
+            names = [name for group in numbers.SHOWN.values() for name in group]
+            assert list(shown) == [METRICS[name].label for name in names], "none is refused"
+            asked = {"period": "last_12_months", "compare": "previous_period", "currency": "all"}
+            for name in names:
+                told = anna.get(f"/api/analytics/metrics/{name}", params=asked).json()["total"]["items"]
+                value = told[0]["value"] if told else None
+                assert is_as(shown[METRICS[name].label], value, METRICS[name], "EUR"), name
+            assert sum(one != "–" for one in shown.values()) > 5
+            clients = METRICS["active_clients"]
+            boris = person(app, "coach", BORIS).get("/api/analytics/metrics/active_clients", params=asked).json()
+            assert not is_as(shown[clients.label], boris["total"]["items"][0]["value"], clients, "EUR")
