@@ -43,9 +43,19 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
 def screen(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
     """All below the bar, of one call: ways to the app's pages for staff, and the console's own."""
     first = plyo.first_screen("admin", months=MONTHS)
-    return pn.Column(
-        staff_links(first["staff_pages"]), tabs(plyo, public_url, first), sizing_mode="stretch_width", margin=0
-    )
+    pages = tabs(plyo, public_url, first)
+    return pn.Column(staff_links(first["staff_pages"]), menu(pages), pages, sizing_mode="stretch_width", margin=0)
+
+
+def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
+    """The pages' names as buttons: the tabs' own cannot be reached by keyboard."""
+    titles = {title: number for number, title in enumerate(pages._names)}
+    chosen = pn.widgets.RadioButtonGroup(
+        options=titles, value=pages.active, button_type="light", stylesheets=[style.MENU], margin=(0, 8),
+        sizing_mode="stretch_width",
+    )  # fmt: skip
+    chosen.link(pages, value="active", bidirectional=True)
+    return chosen
 
 
 def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.viewable.Viewable:

@@ -21,12 +21,17 @@ def css() -> str:
     """
 
 
-TABS = f"""
-:host {{ --tab-ink: {colour("ink-soft")}; }}
-.bk-tab {{ font-size: 1rem; padding: .65rem 1rem; border: 0 !important; color: {colour("ink-soft")}; }}
-.bk-tab.bk-active {{ color: {colour("brand")} !important; font-weight: 650;
-    border-bottom: 3px solid {colour("brand")} !important; background: transparent !important; }}
-.bk-header {{ border-bottom: 1px solid {colour("line")}; overflow-x: auto; }}
+TABS = ".bk-header { display: none; }"
+"""Pages without names above them: the menu has those."""
+
+MENU = f"""
+.bk-btn-group {{ display: flex; overflow-x: auto; border-bottom: 1px solid {colour("line")}; padding: 3px; }}
+.bk-btn {{ flex: none; font-size: 1rem; padding: .65rem 1rem; border: 0 !important;
+    border-radius: 8px 8px 0 0 !important; box-shadow: none !important;
+    color: {colour("ink-soft")}; background: none !important; }}
+.bk-btn.bk-active {{ color: {colour("brand")} !important; font-weight: 650;
+    border-bottom: 3px solid {colour("brand")} !important; }}
+.bk-btn:focus-visible {{ outline: 2px solid {colour("brand")} !important; outline-offset: -2px; }}
 """
 
 CARD = f"""

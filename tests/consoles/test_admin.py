@@ -93,7 +93,7 @@ class TestOverview:
 
     def test_is_drawn_from_two_calls(self, server: PlyoServer) -> None:
         """The first screen and the chart below it; it was fifteen."""
-        ways, tabs = screen(server.client(), "http://x").objects
+        ways, _menu, tabs = screen(server.client(), "http://x").objects
         said = words(tabs.objects[0])
         assert 'href="/staff/requests"' in ways.object
         assert said.count("fresh, 20 s old") == len(TILES)
@@ -214,11 +214,27 @@ class TestPages:
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
-        assert len(screen(server.client(), "http://x").objects[1].objects) == 8
+        _, menu, pages = screen(server.client(), "http://x").objects
+        assert list(menu.options) == pages._names
+        assert len(menu.options) == 8
+
+    def test_are_opened_by_a_menu_of_buttons_that_follows_them(self, server: PlyoServer) -> None:
+        _, menu, pages = screen(server.client(), "http://x").objects
+        menu.value = menu.options["Data"]
+        assert pages._names[pages.active] == "Data"
+        pages.active = 0
+        assert menu.value == 0
+
+    def test_a_tile_leads_to_its_metrics_page(self, server: PlyoServer) -> None:
+        _, menu, pages = screen(server.client(), "http://x").objects
+        drawn = pages.objects[0].tiles() if hasattr(pages.objects[0], "tiles") else pages.objects[0]
+        next(one for one in drawn.select(pn.widgets.Button) if one.name.startswith("Trend")).clicks += 1
+        assert pages._names[pages.active] == "Metrics"
+        assert menu.value == menu.options["Metrics"]
 
     def test_only_those_that_the_policy_opens(self, server: PlyoServer) -> None:
         server.answers["api/bff/admin"] |= {"screens": ["connectors"], "figures": {}, "currencies": None}
-        shown = screen(server.client(), "http://x").objects[1]
+        shown = screen(server.client(), "http://x").objects[2]
         assert shown._names == ["Connectors"]
 
 
