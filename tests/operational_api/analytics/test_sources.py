@@ -147,7 +147,7 @@ class TestTheStream:
 class TestOnScreen:
     """What people see of it: the tile of every metric, drawn by the console from what the served API answers."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def console(self, world):
         settings = world[2]._settings
         app = serve(settings)
