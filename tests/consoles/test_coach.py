@@ -288,7 +288,7 @@ class TestMessages:
         plyo_server.answers |= {
             f"{path}/messages": {"items": [message]},
             f"{path}/attachments": {"items": [
-                {"id": "a1", "message_id": "m1", "name": "squat.mp4", "media_type": "video/mp4", "size_bytes": 3145728}
+                {"id": "a1", "message_id": "m1", "name": "squat.mp4", "media_type": "video/mp4", "size_bytes": 3145728, "status": "ready"}
             ]},
             f"{path}/templates": {"items": [
                 {"id": "t1", "name": "Welcome", "body": "Hi Mia, glad you are here. Cara", "problem": None},

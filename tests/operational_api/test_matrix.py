@@ -26,7 +26,7 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.automation.models import Run
 from operational_api.core.policy import Gate, may
 from operational_api.core.principal import ROLES
-from operational_api.engagement.models import Attachment, Message, MessageTemplate, ScheduledMessage
+from operational_api.engagement.models import Attachment, AttachmentFile, Message, MessageTemplate, ScheduledMessage
 from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
 from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
@@ -166,7 +166,7 @@ class World:
                 id=new_id(), customer_id=client.id, message_id=talk.id, uploader_id=client.id, name="a.pdf",
                 media_type="application/pdf", size_bytes=1, created_at=now,
             )  # fmt: skip
-            session.add(file)
+            session.add_all([file, AttachmentFile(attachment_id=file.id, content=b"%PDF-1.7", status="ready")])
             booking = make_booking(session, slot=slot, customer_id=client.id)
             done = make_workout(session, client=client, status="completed", completed_at=now, scheduled_on=now.date())
             planned = make_workout(session, client=client, programme=programme)
