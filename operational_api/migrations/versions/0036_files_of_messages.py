@@ -1,4 +1,4 @@
-"""Files of messages go to the object store, once somebody looked through them.
+"""Files of messages go to the object store, once somebody looked through them; whom a CRM erased is not told there again.
 
 Only widens. A version before this one writes a file without saying anything of it: it is ready, and due at once. What is
 here already moves a day from now, when no such version reads it any more, a file at a time (`engagement.filing`).
@@ -37,6 +37,7 @@ def upgrade() -> None:
         end $$;
         create trigger remove_file after delete on engagement.attachments
             for each row execute function engagement.remove_attachment_file();
+        alter table integrations.crm_contacts add column forgotten_at timestamptz;
         """
     )
 
@@ -49,6 +50,7 @@ def downgrade() -> None:
                 raise exception 'files of messages are in the object store: take them back before this';
             end if;
         end $$;
+        alter table integrations.crm_contacts drop column forgotten_at;
         drop trigger remove_file on engagement.attachments;
         drop function engagement.remove_attachment_file();
         delete from engagement.attachment_files where content is null;
