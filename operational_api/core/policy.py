@@ -258,7 +258,8 @@ class Gate:
         if found is None:
             raise Unauthenticated
         if not may(found.role, self.action):
-            await run_in_threadpool(demand_standing, request)  # who must sign in again is told that, and not what an old token may not
+            # Who must sign in again is told that, and not what an old token may not.
+            await run_in_threadpool(demand_standing, request)
             log.info("policy_refused", action=self.action, role=found.role, principal=found.key, path=request.url.path)
             raise Forbidden
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from operational_api.core import signed_urls
 from operational_api.core.database import DbSession
@@ -15,6 +15,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.engagement.errors import AttachmentNotFound, EmptyMergeField, ScheduledNotFound
 from operational_api.engagement.models import Announcement, MessageTemplate, ScheduledMessage
 from operational_api.engagement.schemas import (
@@ -44,7 +45,7 @@ from operational_api.engagement.service import (
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
 
-api = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
 
 
 def channel_settings(request: Request) -> ChannelSettings:
