@@ -9,10 +9,14 @@ from uuid import UUID
 import psycopg
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, bindparam, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement, TextClause
 from starlette.concurrency import run_in_threadpool
 
 from contracts.ids import new_id
@@ -86,6 +90,20 @@ def _expect_silence(connection: psycopg.Connection[Any], *_: object) -> None:
     heard.register(connection.fileno(), POLLIN)
     if heard.poll(0):
         raise DisconnectionError
+
+
+def compiled_once(statement: ClauseElement) -> TextClause:
+    """A statement that is PostgreSQL's own, as text: what has an `on conflict` SQLAlchemy would compile each time.
+
+    Args:
+        statement: Its values are bind parameters, to be given when it is executed.
+    """
+    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect.bind_typing = BindTyping.NONE  # each value is told its type when it is bound
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101 - of a statement
+    kinds = (bindparam(name, type_=one.type) for name, one in compiled.binds.items())
+    return text(str(compiled)).bindparams(*kinds)
 
 
 def session_factory(

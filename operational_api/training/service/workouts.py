@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
+from operational_api.core.database import compiled_once
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.training.errors import (
@@ -319,10 +320,12 @@ _WRITTEN = (
 )  # fmt: skip
 _WORKOUTS = cast(Table, Workout.__table__)
 _INSERT_WORKOUT = select(Workout).from_statement(
-    pg_insert(_WORKOUTS)
-    .values({name: bindparam(name, type_=_WORKOUTS.c[name].type) for name in _WRITTEN})
-    .on_conflict_do_nothing()
-    .returning(*_WORKOUTS.c)
+    compiled_once(
+        pg_insert(_WORKOUTS)
+        .values({name: bindparam(name, type_=_WORKOUTS.c[name].type) for name in _WRITTEN})
+        .on_conflict_do_nothing()
+        .returning(*_WORKOUTS.c)
+    )
 )
 
 _TOLD = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
