@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
 from select import POLLIN, poll
 from typing import Annotated, Any
 from uuid import UUID
@@ -137,12 +138,24 @@ async def transaction(
     try:
         if claim := getattr(request.state, "claim", None):
             await run_in_threadpool(claim, session)
+        else:  # what a key is answered with is kept in the same transaction: that answer is not known before the end
+            session.info[_END] = partial(_commit, request, session)
         yield session
-        await _at_once(_commit, request, session)
+        if claim or session.info.pop(_END, None) is not None:
+            await _at_once(_commit, request, session)
     except BaseException:
         if session.in_transaction():
             await _at_once(session.close)
         raise
+
+
+_END = "end_of_request"
+
+
+def end_early(session: Session) -> None:
+    """Commit what `transaction` would commit at its end, in the turn of a thread that is being had."""
+    if (end := session.info.pop(_END, None)) is not None:
+        end()
 
 
 def _commit(request: Request, session: Session) -> None:

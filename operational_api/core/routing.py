@@ -10,9 +10,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
 from starlette.types import Scope
+
+from operational_api.core.database import end_early
 
 
 class ContextRouter(APIRouter):
@@ -31,9 +35,11 @@ class ContextRouter(APIRouter):
 
 
 class Route(APIRoute):
-    """A route whose endpoint, a plain function, takes one turn of a thread.
+    """A route whose endpoint, a plain function, takes one turn of a thread, the commit of its transaction included.
 
-    FastAPI takes a second one to look at its answer, which is less work than a turn is.
+    FastAPI takes a turn for the endpoint, one to look at its answer and one for the commit, and each is more work than
+    a look. An answer that is no model yet may still turn out not to be what the route promises: that is committed
+    after FastAPI looked at it, as ever.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -41,8 +47,16 @@ class Route(APIRoute):
 
 
 def _in_a_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    def turn(asked: dict[str, Any]) -> Any:
+        answer = endpoint(**asked)
+        if isinstance(answer, BaseModel):
+            for one in asked.values():
+                if isinstance(one, Session):
+                    end_early(one)
+        return answer
+
     @wraps(endpoint)
     async def answer(**asked: Any) -> Any:
-        return await run_in_threadpool(endpoint, **asked)
+        return await run_in_threadpool(turn, asked)
 
     return answer
