@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 
 from contracts.sealing import Sealer
 from operational_api.core import ranges, signed_urls
@@ -17,6 +17,7 @@ from operational_api.core.objects import store_of
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.core.viewer import show_all
 from operational_api.engagement import filing
 from operational_api.engagement.errors import AttachmentNotFound, EmptyMergeField, ScheduledNotFound
@@ -48,7 +49,7 @@ from operational_api.engagement.service import (
 from operational_api.engagement.settings import ChannelSettings, FileSettings
 from operational_api.training import public as training
 
-api = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
 
 
 def channel_settings(request: Request) -> ChannelSettings:

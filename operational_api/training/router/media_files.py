@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from operational_api.core import ranges, signed_urls
 from operational_api.core.objects import ObjectMissing
 from operational_api.core.policy import Allowed
+from operational_api.core.routing import ContextRouter
 from operational_api.core.viewer import show_all
 from operational_api.training.errors import MediaNotFound
 from operational_api.training.media import delivery
 from operational_api.training.media.wiring import shelf_of
 from operational_api.training.service import captions, media
 
-router = APIRouter(prefix="/api/training", tags=["training"])
+router = ContextRouter(prefix="/api/training", tags=["training"])
 PLAYLIST = "application/vnd.apple.mpegurl"
 
 
