@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.routing import ContextRouter
 
 Surface = Literal["app", "coach", "admin"]
-router = APIRouter(prefix="/api/gateway", tags=["gateway"])
+router = ContextRouter(prefix="/api/gateway", tags=["gateway"])
 
 
 @dataclass(frozen=True, slots=True)
