@@ -77,7 +77,8 @@ def client(fresh_database: Callable[[], str]) -> Iterator[TestClient]:
 
 def kept(client: TestClient) -> int:
     with client.app.state.sessions() as session:  # type: ignore[attr-defined]
-        return session.scalar(select(func.count()).select_from(AuditEntry))
+        count: int = session.scalar(select(func.count()).select_from(AuditEntry))
+        return count
 
 
 class TestContextRouter:
