@@ -13,6 +13,7 @@ from operational_api.analytics import metrics, periods, withheld
 from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.metrics import Asked
+from operational_api.analytics.retold import Personal
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit
@@ -115,6 +116,7 @@ def seen(request: Request, principal: Principal, what: str, customer_ids: Collec
     """
     if not customer_ids:
         return
+    Personal.of(request).noted.setdefault(what, set()).update(customer_ids)
     sessions = request.app.state.audit_sessions
     if sessions is None:
         raise AuditDown
@@ -137,7 +139,7 @@ def shown(request: Request) -> withheld.Shown:
     Raises:
         AuditDown: it cannot be asked, so it is not told.
     """
-    known: dict[UUID, frozenset[str]] = {}
+    known = Personal.of(request).heard
 
     def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
         sessions = request.app.state.audit_sessions

@@ -60,6 +60,19 @@ class Remembered(Generic[T]):
                 if asking.current().is_over:
                     raise
 
+    def find(self, key: object) -> T | None:
+        """The value of `key` where it is there."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: object, value: T, weight: int = 1) -> None:
+        """Remember a value that was made elsewhere."""
+        with self._lock:
+            self._keep(key, value, weight)
+
     def _make(self, key: object, mine: Future[T], make: Callable[[], T], weigh: Callable[[T], int]) -> T:
         try:
             value = make()
@@ -89,6 +102,8 @@ class Remembered(Generic[T]):
     def _keep(self, key: object, value: T, weight: int) -> None:
         if weight > self._limit // 4:
             return
+        if key in self._kept:
+            self._weight -= self._kept.pop(key)[1]
         self._kept[key] = (value, weight)
         self._weight += weight
         while self._weight > self._limit:

@@ -7,15 +7,16 @@ gathered during the request and written after it, because the request's own tran
 Does not belong here: what only operations want to know (that is the log), and the values that were read or written.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import bindparam, insert, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -29,15 +30,36 @@ Outcome = Literal["done", "refused", "failed"]
 _READS = text(
     """
     insert into platform.audit_entries (
-        id, action, object_type, object_id, subject_id, purpose, outcome, details, address, traceparent, occurred_at,
-        actor_id, actor_role
+        id, subject_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details, address,
+        traceparent, occurred_at
     )
-    select each.id, :action, :object_type, cast(each.subject as text), each.subject, each.purpose, :outcome, :details,
-        :address, :traceparent, :occurred_at, :actor_id, :actor_role
-    from unnest(cast(:ids as uuid[]), cast(:subjects as uuid[]), cast(:purposes as text[]))
-        as each (id, subject, purpose)
+    select each.id, subject, cast(subject as text), purpose, actor_id, actor_role, action, object_type, 'done',
+        cast(details as jsonb), address, traceparent, occurred_at
+    from unnest(cast(:reads as integer[]), cast(:ids as uuid[]), cast(:subjects as uuid[]), cast(:purposes as text[]))
+        as each (place, id, subject, purpose)
+    inner join unnest(
+        cast(:actor_ids as uuid[]), cast(:actor_roles as text[]), cast(:actions as text[]),
+        cast(:object_types as text[]), cast(:details as text[]), cast(:addresses as text[]),
+        cast(:traceparents as text[]), cast(:times as timestamptz[])
+    ) with ordinality
+        as reading (actor_id, actor_role, action, object_type, details, address, traceparent, occurred_at, place)
+        using (place)
+    order by place, each.id
     """
-).bindparams(bindparam("details", type_=JSONB))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """That somebody saw data about these people, for who writes it down after the fact and for several at once."""
+
+    principal: Principal
+    action: str
+    object_type: str
+    subjects: Collection[UUID]
+    details: Mapping[str, Any]
+    address: str | None
+    traceparent: str | None
 
 
 @contextmanager
@@ -92,17 +114,31 @@ def record_read(
     now: datetime | None = None,
 ) -> None:
     """Write that the principal saw data about these people: one entry each, in one statement."""
-    told = list(subjects)
-    if not told:
-        return
-    same = _entry(action, object_type, "", None, None, "done", details, now) | _actor(principal)
-    # A list of five hundred is one statement with three arrays, not five hundred rows of parameters.
-    session.execute(
-        _READS, same | {
-            "ids": [new_id() for _ in told], "subjects": told,
-            "purposes": [purpose_of(principal, one) for one in told],
-        },
+    request = answering.current()
+    address = request.client.host if request is not None and request.client is not None else None
+    reading = Reading(
+        principal, action, object_type, list(subjects), details or {}, address, current_traceparent()
     )  # fmt: skip
+    record_readings(session, [reading], now=now)
+
+
+def record_readings(session: Session, readings: Sequence[Reading], *, now: datetime | None = None) -> None:
+    """Write what several people saw: an entry for each reading and person it was about, in one statement."""
+    each = [(place, reading, one) for place, reading in enumerate(readings, 1) for one in reading.subjects]
+    if not each:
+        return
+    session.execute(_READS, {
+        "reads": [place for place, _, _ in each], "ids": [new_id() for _ in each],
+        "subjects": [one for _, _, one in each],
+        "purposes": [purpose_of(reading.principal, one) for _, reading, one in each],
+        "actor_ids": [one.principal.account_id for one in readings],
+        "actor_roles": [one.principal.role for one in readings],
+        "actions": [one.action for one in readings], "object_types": [one.object_type for one in readings],
+        "details": [json.dumps(_details(one.principal, one.details)) for one in readings],
+        "addresses": [one.address and one.address[:45] for one in readings],
+        "traceparents": [one.traceparent for one in readings],
+        "times": [now or datetime.now(UTC)] * len(readings),
+    })  # fmt: skip
 
 
 def purpose_of(principal: Principal, subject_id: UUID) -> str:
@@ -143,6 +179,12 @@ def _actor(principal: Principal) -> dict[str, Any]:
     return {"actor_id": principal.account_id, "actor_role": principal.role}
 
 
+def _details(principal: Principal | None, details: Mapping[str, Any]) -> dict[str, Any]:
+    if principal is None or principal.account_id is not None:
+        return dict(details)
+    return dict(details) | {"client_id": principal.client_id}
+
+
 def _entry(
     action: str,
     object_type: str,
@@ -155,9 +197,6 @@ def _entry(
 ) -> dict[str, Any]:
     request = answering.current()
     principal: Principal | None = getattr(request.state, "principal", None) if request is not None else None
-    told = dict(details or {})
-    if principal is not None and principal.account_id is None:
-        told["client_id"] = principal.client_id
     return {
         "id": new_id(),
         "action": action,
@@ -166,7 +205,7 @@ def _entry(
         "subject_id": subject_id,
         "purpose": purpose,
         "outcome": outcome,
-        "details": told,
+        "details": _details(principal, details or {}),
         "address": request.client.host[:45] if request is not None and request.client is not None else None,
         "traceparent": current_traceparent(),
         "occurred_at": now or datetime.now(UTC),
