@@ -5,8 +5,8 @@ and an answer can never mix two builds' tables within itself. Reading takes no l
 Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`scope`).
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row, TextClause
 from sqlalchemy import text as statement_of
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
@@ -33,6 +33,7 @@ from operational_api.analytics.errors import (
     TooMuchMemory,
     TooSlow,
 )
+from operational_api.analytics.held import Held
 from operational_api.analytics.query import At, Query
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
@@ -40,6 +41,7 @@ from operational_api.core.database import make_engine
 
 log = get_logger(__name__)
 _NEWEST = statement_of(warehouse.newest_snapshot("marts"))
+_SIZES = statement_of(warehouse.row_counts("marts"))
 _BATCH_ROWS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -66,6 +68,8 @@ class Bound:
     sql: str
     snapshot_id: int
     key: str
+    at: At
+    missing: frozenset[str]
 
 
 class Lake:
@@ -84,6 +88,7 @@ class Lake:
         self._shared = Shared(settings.redis_url.get_secret_value(), making_seconds=settings.analytics_query_seconds)
         self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
+        self._held = Held(settings.analytics_held_cells, self._sizes)
         self._bindings: Remembered[Bound] = Remembered(1024)
 
     def close(self) -> None:
@@ -101,17 +106,10 @@ class Lake:
             NotBuilt: there is no lake yet.
             LakeDown: the catalog does not answer.
         """
-        try:
-            with self._catalog.connect() as connection:
-                found: int | None = connection.execute(_NEWEST).scalar()
-        except ProgrammingError as error:  # no such table
-            raise NotBuilt from error
-        except DBAPIError as error:
-            log.error("lake_unavailable", error=str(error).splitlines()[0])
-            raise LakeDown from error
+        [(found,)] = self._cataloged(_NEWEST)
         if found is None:
             raise NotBuilt
-        return found
+        return int(found)
 
     def snapshot_at(self, moment: datetime) -> int:
         """Id of the snapshot that was the newest at `moment` (with a time zone).
@@ -168,9 +166,7 @@ class Lake:
         def run() -> pa.Table:
             with self._cursor() as cursor:
                 limit = self._settings.analytics_max_rows
-                table = cursor.execute(
-                    f"select * from ({bound.text}) limit {limit + 1}", query.parameters
-                ).to_arrow_table()
+                table = self._rows(cursor, query, bound, limit + 1)
             if table.num_rows > limit:
                 raise TooManyRows(limit)
             return table
@@ -194,9 +190,7 @@ class Lake:
 
         def run() -> pa.Table | None:
             with self._cursor() as cursor:
-                table = cursor.execute(
-                    f"select * from ({bound.text}) limit {few + 1}", query.parameters
-                ).to_arrow_table()
+                table = self._rows(cursor, query, bound, few + 1)
             return table if table.num_rows <= few else None
 
         table = self._few.get(bound.key, run, lambda made: (made.nbytes if made else 0) + 1024)
@@ -259,6 +253,27 @@ class Lake:
         except NotBuilt:
             return []
 
+    def _cataloged(self, statement: TextClause) -> Sequence[Row[Any]]:
+        try:
+            with self._catalog.connect() as connection:
+                return connection.execute(statement).all()
+        except ProgrammingError as error:  # no such table
+            raise NotBuilt from error
+        except DBAPIError as error:
+            log.error("lake_unavailable", error=str(error).splitlines()[0])
+            raise LakeDown from error
+
+    def _sizes(self) -> dict[str, int]:
+        return {name: int(rows) for name, rows in self._cataloged(_SIZES)}
+
+    def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
+        here = [name for name in query.relations if name not in bound.missing]
+        if tables := self._held.tables(cursor, here, bound.snapshot_id):
+            text = query.to_run(bound.at, missing=bound.missing, tables=tables)
+            with suppress(duckdb.CatalogException):  # a newer snapshot has dropped them since
+                return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()
+        return cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters).to_arrow_table()
+
     def _bound(self, query: Query, snapshot_id: int | None) -> Bound:
         version = self.snapshot_id() if snapshot_id is None else snapshot_id
         given = tuple(sorted(query.parameters.items()))
@@ -271,7 +286,8 @@ class Lake:
                 self.made_at(query.then) if is_timed and query.then is not None else _EPOCH,
             )  # fmt: skip
             text = query.to_run(at, missing=missing)
-            return Bound(text, query.to_read(at, missing=missing), version, repr((text, given)))
+            sql = query.to_read(at, missing=missing)
+            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing))
 
         return self._bindings.get((query.text, given, query.then, version), bind)
 
@@ -298,6 +314,7 @@ class Lake:
 
     def _forget(self) -> None:
         with self._lock:
+            self._held.forget()
             self._connection = None  # cursors still at work keep theirs until they end
 
     @contextmanager
