@@ -204,7 +204,7 @@ def newest_snapshot(lake: Lake) -> str:
 
 
 def row_counts(lake: Lake) -> str:
-    """SQL for the catalog: `schema.table` and rows of every table of the newest snapshot; never fewer than there are."""
+    """SQL for the catalog: `schema.table` and rows of every table at the newest snapshot; never fewer than it has."""
     return f"""
         select schema_name || '.' || table_name, record_count
         from {lake}.ducklake_table_stats

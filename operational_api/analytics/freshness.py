@@ -8,7 +8,7 @@ those are tells dbt's manifest. Scores and models have a promise of their own.
 
 import time as clock
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock, Thread
 from typing import Any, Literal
@@ -84,7 +84,11 @@ class Freshness:
     because: str = STREAM
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"data_as_of": self.data_as_of.isoformat() if self.data_as_of else None}
+        return {
+            "data_as_of": _told(self.data_as_of), "snapshot_id": self.snapshot_id, "state": self.state,
+            "age_seconds": self.age_seconds, "late_after_seconds": self.late_after_seconds,
+            "stale_after_seconds": self.stale_after_seconds, "because": self.because,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Clock:
     """Tells the freshness of relations at a snapshot.
 
     Args:
-        lake: Asked for small tables; what it says of `raw` is believed as long as the newest snapshot id.
+        lake: Asked for small tables; what it says of `raw` is believed for seconds.
         settings: What is late.
         manifest: Which sources a mart is made of; before dbt has written it, each is made of the stream.
     """

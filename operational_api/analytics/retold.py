@@ -6,9 +6,9 @@ for all of a role who are told the same rows; one that does, for its reader alon
 in `turns`; how it comes about is `router`.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import time as _now
 from uuid import UUID
 
 from fastapi import Request
@@ -19,7 +19,7 @@ from operational_api.analytics.remembered import Remembered
 from operational_api.core.principal import Principal
 
 _MOST_ASKERS = 20_000
-_NAMED_PERIOD_SECONDS = 900
+NAMED_PERIOD_SECONDS = 900
 """`today` begins somewhere on earth every quarter of an hour: what was told by a period's name is told no longer."""
 
 
@@ -86,7 +86,7 @@ class Question:
 
     def words(self) -> tuple[object, ...]:
         """What is asked, as it is meant now."""
-        return self.path, self.query, self.accept, int(time.time()) // _NAMED_PERIOD_SECONDS
+        return self.path, self.query, self.accept, int(_now()) // NAMED_PERIOD_SECONDS
 
 
 class Retold:

@@ -8,6 +8,7 @@ every answer, so who keeps a body knows how old it is now.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from fastapi import Request, Response
 
@@ -34,6 +35,7 @@ def names(told: str, tag: str) -> bool:
     return any(one.strip().removeprefix("W/") == tag.removeprefix("W/") for one in told.split(","))
 
 
+@lru_cache(maxsize=1024)
 def text_of(freshness: Freshness) -> str:
     """The freshness as the header tells it."""
     return json.dumps(freshness.to_json())
