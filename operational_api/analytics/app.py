@@ -62,6 +62,9 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     lake = Lake(settings)
     url = settings.audit_database_url
     audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=5) if url else None
+    asking = make_engine(
+        url.get_secret_value(), application_name="plyo-analytics-turns", pool_size=1, is_checked=False
+    ) if url else None  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,8 +72,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
         if app.state.turns is not None:
             app.state.turns.close()
         lake.close()
-        if audit_engine is not None:
-            audit_engine.dispose()
+        for engine in filter(None, (audit_engine, asking)):
+            engine.dispose()
 
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
@@ -88,9 +91,12 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
-    app.state.turns = None if audit_engine is None else Turns(
-        lake, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter, engine=audit_engine
-    )  # fmt: skip
+    app.state.turns = None
+    if audit_engine is not None and asking is not None:
+        app.state.turns = Turns(
+            lake, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter,
+            engine=audit_engine, asking=asking,
+        )  # fmt: skip
     app.add_middleware(Together)
     http.install(app)
     app.include_router(health)

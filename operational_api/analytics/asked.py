@@ -31,7 +31,7 @@ def only(request: Request, allowed: Iterable[str]) -> None:
         raise NotAllowed(f"Unknown parameter: {', '.join(unknown)[:200]}.", allowed=known)
 
 
-def asked_of(
+async def asked_of(
     request: Request,
     grain: Annotated[str | None, Query(description="day, week or month")] = None,
     since: Annotated[date | None, Query(alias="from", description="first day")] = None,

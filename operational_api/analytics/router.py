@@ -29,17 +29,17 @@ router = APIRouter(prefix="/api/analytics", tags=["analytics"], dependencies=[De
 PAGE_ROWS, LARGEST_PAGE = 1000, 10_000
 
 
-def _lake(request: Request) -> Lake:
+async def _lake(request: Request) -> Lake:
     lake: Lake = request.app.state.lake
     return lake
 
 
-def _clock(request: Request) -> Clock:
+async def _clock(request: Request) -> Clock:
     clock: Clock = request.app.state.clock
     return clock
 
 
-def _retold(request: Request) -> Retold:
+async def _retold(request: Request) -> Retold:
     retold: Retold = request.app.state.retold
     return retold
 

@@ -26,6 +26,7 @@ from operational_api.analytics.lake import Lake
 from operational_api.analytics.retold import Question, Retold, Told
 from operational_api.compliance import public as compliance
 from operational_api.core import audit, standing
+from operational_api.core.database import asked_twice
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, bearer_of
 from operational_api.core.rate_limit import Limiter, Verdict, counted
@@ -66,14 +67,16 @@ class Turns:
 
     Args:
         engine: To the operational database, as the role that may ask and write down there and do nothing else.
+        asking: The same for questions, unchecked (`make_engine`).
     """
 
     def __init__(
-        self, lake: Lake, clock: Clock, retold: Retold, *, verifier: TokenVerifier, limiter: Limiter, engine: Engine
-    ) -> None:
+        self, lake: Lake, clock: Clock, retold: Retold, *, verifier: TokenVerifier, limiter: Limiter, engine: Engine,
+        asking: Engine,
+    ) -> None:  # fmt: skip
         self._lake, self._clock, self._retold = lake, clock, retold
         self._verifier, self._limiter = verifier, limiter
-        self._engine, self._asking = engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine, self._asking = engine, asking.execution_options(isolation_level="AUTOCOMMIT")
         # Of its own: those who compute may hold all of the common ones.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="turns")
         self._rooms: WeakKeyDictionary[AbstractEventLoop, _Room] = WeakKeyDictionary()
@@ -99,11 +102,12 @@ class Turns:
                 found = await loop.run_in_executor(self._worker, self._turn, [question for question, _ in turn])
             except (DomainError, SQLAlchemyError) as error:
                 log.warning("turn_failed", error=type(error).__name__, requests=len(turn))
-            except Exception:  # a mistake of ours, which must leave nobody waiting
+            except Exception:
                 log.exception("turn_broke", requests=len(turn))
-            for (_, waiting), one in zip(turn, found, strict=True):
-                if not waiting.done():
-                    waiting.set_result(one)
+            finally:  # whatever happened, nobody is left waiting
+                for (_, waiting), one in zip(turn, found, strict=True):
+                    if not waiting.done():
+                        waiting.set_result(one)
 
     def _turn(self, questions: Sequence[Question]) -> list[Heard | None]:
         believed = [self._believed(question) for question in questions]
@@ -111,10 +115,9 @@ class Turns:
         if not people:
             return [None] * len(questions)
         newest = self._lake.snapshot_id()
-        with self._asking.connect() as connection:
-            people = standing.still_hold(connection, people)
+        still = asked_twice(self._asking, lambda connection: standing.still_hold(connection, people))
         found = [
-            Heard(question, who, newest, self._retold.known(question, who)) if who in people else None
+            Heard(question, who, newest, self._retold.known(question, who)) if who in still else None
             for question, who in zip(questions, believed, strict=True)
         ]
         self._tell([one for one in found if one is not None and one.told is not None])
@@ -160,8 +163,7 @@ class Turns:
 
     def _hear(self, personal: list[Heard]) -> None:
         ids = {who for one in personal if one.told is not None for who in one.told.personal.heard}
-        with Session(self._asking) as session:
-            now = compliance.shown_kinds(session, ids)
+        now = asked_twice(self._asking, lambda connection: compliance.shown_kinds(Session(connection), ids))
         for one in personal:
             if one.told is not None and any(now[who] != kinds for who, kinds in one.told.personal.heard.items()):
                 one.told = None

@@ -1,13 +1,14 @@
 """Engine, declarative base, column types and the request's session. No tables of a context, no queries."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 from contracts.ids import new_id
@@ -38,6 +39,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, str: String}
 
 
+Found = TypeVar("Found")
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
 """A UUIDv7 primary key."""
 
@@ -51,21 +53,35 @@ RequiredTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 ServerTime = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=text("now()"))]
 
 
-def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engine:
+def make_engine(url: str, *, application_name: str, pool_size: int = 10, is_checked: bool = True) -> Engine:
     """An engine on psycopg 3.
 
     Args:
         url: `postgresql+psycopg://…`.
         application_name: Shown in `pg_stat_activity`.
         pool_size: Connections kept open; up to as many again under load.
+        is_checked: Whether a connection is tried before each use: a round trip. Without it, who uses it asks again
+            when a server that was restarted has left it dead (`asked_twice`).
     """
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        pool_pre_ping=is_checked,
         connect_args={"application_name": application_name, "options": "-c timezone=UTC -c statement_timeout=30s"},
     )
+
+
+def asked_twice(engine: Engine, ask: Callable[[Connection], Found]) -> Found:
+    """What a question finds, asked again over a new connection where the pool's was dead. For what changes nothing."""
+    try:
+        with engine.connect() as connection:
+            return ask(connection)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    with engine.connect() as connection:
+        return ask(connection)
 
 
 def session_factory(
