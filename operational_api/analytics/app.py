@@ -63,8 +63,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     url = settings.audit_database_url
     audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=5) if url else None
     asking = make_engine(
-        url.get_secret_value(), application_name="plyo-analytics-turns", pool_size=1, is_checked=False
-    ) if url else None  # fmt: skip
+        url.get_secret_value(), application_name="plyo-analytics-asking", pool_size=4, is_checked=False
+    ).execution_options(isolation_level="AUTOCOMMIT") if url else None  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -91,6 +91,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
+    app.state.asking = asking
     app.state.turns = None
     if audit_engine is not None and asking is not None:
         app.state.turns = Turns(

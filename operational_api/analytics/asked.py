@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import Query, Request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from contracts.dimensions import DIMENSIONS
 from operational_api.analytics import metrics, periods, withheld
@@ -17,6 +18,7 @@ from operational_api.analytics.retold import Personal
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit
+from operational_api.core.database import asked_twice
 from operational_api.core.principal import Principal
 
 ASKED = ("grain", "from", "to", "period", "zone", "currency", "by", *metrics.FILTERS,
@@ -142,13 +144,14 @@ def shown(request: Request) -> withheld.Shown:
     known = Personal.of(request).heard
 
     def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
-        sessions = request.app.state.audit_sessions
-        if sessions is None:
+        engine = request.app.state.asking
+        if engine is None:
             raise AuditDown
         if unknown := [one for one in customer_ids if one not in known]:
             try:
-                with sessions() as session:
-                    known.update(compliance.shown_kinds(session, unknown))
+                known.update(
+                    asked_twice(engine, lambda connection: compliance.shown_kinds(Session(connection), unknown))
+                )
             except OperationalError as error:
                 raise AuditDown from error
         return known

@@ -67,7 +67,7 @@ class Turns:
 
     Args:
         engine: To the operational database, as the role that may ask and write down there and do nothing else.
-        asking: The same for questions, unchecked (`make_engine`).
+        asking: The same for questions, without transactions (autocommit) and unchecked (`make_engine`).
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Turns:
     ) -> None:  # fmt: skip
         self._lake, self._clock, self._retold = lake, clock, retold
         self._verifier, self._limiter = verifier, limiter
-        self._engine, self._asking = engine, asking.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine, self._asking = engine, asking
         # Of its own: those who compute may hold all of the common ones.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="turns")
         self._rooms: WeakKeyDictionary[AbstractEventLoop, _Room] = WeakKeyDictionary()
