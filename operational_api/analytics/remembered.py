@@ -25,8 +25,10 @@ from operational_api.analytics.errors import Abandoned
 
 log = get_logger(__name__)
 T = TypeVar("T")
-_LOOK_SECONDS = 0.05
-"""Between two looks whether what others make is there."""
+_LOOK_SECONDS = 0.01
+"""Between two looks whether what another process makes is there."""
+_GONE_SECONDS = 0.25
+"""Between two looks whether somebody still waits for what another thread makes."""
 
 
 class Remembered(Generic[T]):
@@ -92,7 +94,7 @@ class Remembered(Generic[T]):
         me = asking.current()
         while True:
             try:
-                return others.result(_LOOK_SECONDS * 5)
+                return others.result(_GONE_SECONDS)
             except StillMaking:
                 if others.done():  # it was the making that took too long
                     raise

@@ -8,7 +8,6 @@ in `turns`; how it comes about is `router`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import time as _now
 from uuid import UUID
 
 from fastapi import Request
@@ -19,8 +18,6 @@ from operational_api.analytics.remembered import Remembered
 from operational_api.core.principal import Principal
 
 _MOST_ASKERS = 20_000
-NAMED_PERIOD_SECONDS = 900
-"""`today` begins somewhere on earth every quarter of an hour: what was told by a period's name is told no longer."""
 
 
 @dataclass
@@ -74,7 +71,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a request says that its answer may depend on."""
+    """What a request says that its answer may depend on.
+
+    Attributes:
+        quarter: Of an hour, in which it came: `today` begins somewhere on earth in each, so what was told by a period's
+            name is told no longer.
+    """
 
     token: str
     path: str
@@ -83,10 +85,11 @@ class Question:
     known_tags: str
     address: str
     traceparent: str | None
+    quarter: int
 
     def words(self) -> tuple[object, ...]:
-        """What is asked, as it is meant now."""
-        return self.path, self.query, self.accept, int(_now()) // NAMED_PERIOD_SECONDS
+        """What is asked, as it was meant when it was."""
+        return self.path, self.query, self.accept, self.quarter
 
 
 class Retold:

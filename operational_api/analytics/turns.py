@@ -12,6 +12,7 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import time as _now
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
@@ -34,6 +35,7 @@ from operational_api.core.tokens import TokenVerifier
 
 log = get_logger(__name__)
 READ = "analytics.read_client"
+QUARTER_SECONDS = 900
 
 
 @dataclass(slots=True)
@@ -224,4 +226,5 @@ def question_of(scope: Scope) -> Question | None:
         token=token.strip(), path=scope["path"], query=scope["query_string"].decode("latin-1"),
         accept=told.get(b"accept", ""), known_tags=told.get(b"if-none-match", ""),
         address=client[0] if client else "", traceparent=current_traceparent(),
+        quarter=int(_now()) // QUARTER_SECONDS,
     )  # fmt: skip

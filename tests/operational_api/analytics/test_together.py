@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from contracts import warehouse
 from contracts.ids import new_id
-from operational_api.analytics import retold
+from operational_api.analytics import turns
 from operational_api.analytics.held import Held
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
@@ -75,8 +75,8 @@ def without_route(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def at_once(app: FastAPI, asked: list[tuple[TestClient, str]]) -> list[httpx.Response]:
     """All of them in one event loop, so that they take their turns together."""
-    turns: Turns = app.state.turns
-    sizes, alone = [], turns._turn
+    taking: Turns = app.state.turns
+    sizes, alone = [], taking._turn
 
     def noted(questions: Sequence[Question]) -> list[Heard | None]:
         sizes.append(len(questions))
@@ -87,11 +87,11 @@ def at_once(app: FastAPI, asked: list[tuple[TestClient, str]]) -> list[httpx.Res
         async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as client:
             return await asyncio.gather(*(client.get(path, headers=dict(who.headers)) for who, path in asked))
 
-    turns._turn = noted  # type: ignore[method-assign]
+    taking._turn = noted  # type: ignore[method-assign]
     try:
         told = asyncio.run(ask())
     finally:
-        turns._turn = alone  # type: ignore[method-assign]
+        taking._turn = alone  # type: ignore[method-assign]
     assert max(sizes) > 1
     assert sum(sizes) == len(asked)
     return told
@@ -214,7 +214,7 @@ class TestToldAgain:
         clock = time.time
         without_route(app, monkeypatch)
         assert admin.get(f"{MRR}?period=today").status_code == 200
-        monkeypatch.setattr(retold, "_now", lambda: clock() + retold.NAMED_PERIOD_SECONDS)
+        monkeypatch.setattr(turns, "_now", lambda: clock() + turns.QUARTER_SECONDS)
         asked: list[object] = []
         monkeypatch.setattr(app.state.lake, "key_of", lambda *_, **__: (asked.append(1), "a key")[1])
         assert admin.get(f"{MRR}?period=today").status_code == 200
