@@ -63,7 +63,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     url = settings.audit_database_url
     audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=5) if url else None
     asking = make_engine(
-        url.get_secret_value(), application_name="plyo-analytics-asking", pool_size=4, is_checked=False
+        url.get_secret_value(), application_name="plyo-analytics-asking", pool_size=4
     ).execution_options(isolation_level="AUTOCOMMIT") if url else None  # fmt: skip
 
     @asynccontextmanager

@@ -18,7 +18,6 @@ from operational_api.analytics.retold import Personal
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit
-from operational_api.core.database import asked_twice
 from operational_api.core.principal import Principal
 
 ASKED = ("grain", "from", "to", "period", "zone", "currency", "by", *metrics.FILTERS,
@@ -149,9 +148,8 @@ def shown(request: Request) -> withheld.Shown:
             raise AuditDown
         if unknown := [one for one in customer_ids if one not in known]:
             try:
-                known.update(
-                    asked_twice(engine, lambda connection: compliance.shown_kinds(Session(connection), unknown))
-                )
+                with engine.connect() as connection:
+                    known.update(compliance.shown_kinds(Session(connection), unknown))
             except OperationalError as error:
                 raise AuditDown from error
         return known

@@ -37,7 +37,7 @@ from operational_api.analytics.held import Held
 from operational_api.analytics.query import At, Query
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
-from operational_api.core.database import asked_twice, make_engine
+from operational_api.core.database import make_engine
 
 log = get_logger(__name__)
 _NEWEST = statement_of(warehouse.newest_snapshot("marts"))
@@ -255,7 +255,8 @@ class Lake:
 
     def _cataloged(self, statement: TextClause) -> Sequence[Row[Any]]:
         try:
-            return asked_twice(self._catalog, lambda connection: connection.execute(statement).all())
+            with self._catalog.connect() as connection:
+                return connection.execute(statement).all()
         except ProgrammingError as error:  # no such table
             raise NotBuilt from error
         except DBAPIError as error:
@@ -350,9 +351,7 @@ class Lake:
 
 def _catalog(settings: AnalyticsSettings) -> Engine:
     _, _, address = settings.lake_catalog_url.get_secret_value().partition("://")
-    engine = make_engine(
-        f"postgresql+psycopg://{address}", application_name="plyo-analytics-lake", pool_size=4, is_checked=False
-    )
+    engine = make_engine(f"postgresql+psycopg://{address}", application_name="plyo-analytics-lake", pool_size=4)
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 

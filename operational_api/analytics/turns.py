@@ -27,7 +27,6 @@ from operational_api.analytics.lake import Lake
 from operational_api.analytics.retold import Question, Retold, Told
 from operational_api.compliance import public as compliance
 from operational_api.core import audit, standing
-from operational_api.core.database import asked_twice
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, bearer_of
 from operational_api.core.rate_limit import Limiter, Verdict, counted
@@ -69,7 +68,7 @@ class Turns:
 
     Args:
         engine: To the operational database, as the role that may ask and write down there and do nothing else.
-        asking: The same for questions, without transactions (autocommit) and unchecked (`make_engine`).
+        asking: The same for questions, without transactions (autocommit).
     """
 
     def __init__(
@@ -117,9 +116,12 @@ class Turns:
         if not people:
             return [None] * len(questions)
         newest = self._lake.snapshot_id()
-        still = asked_twice(self._asking, lambda connection: standing.still_hold(connection, people))
+        with self._asking.connect() as connection:
+            still = standing.still_hold(connection, people)
         found = [
-            Heard(question, who, newest, self._retold.known(question, who)) if who in still else None
+            Heard(question, who, newest, self._retold.known(question, who))
+            if who is not None and who in still
+            else None
             for question, who in zip(questions, believed, strict=True)
         ]
         self._tell([one for one in found if one is not None and one.told is not None])
@@ -165,7 +167,8 @@ class Turns:
 
     def _hear(self, personal: list[Heard]) -> None:
         ids = {who for one in personal if one.told is not None for who in one.told.personal.heard}
-        now = asked_twice(self._asking, lambda connection: compliance.shown_kinds(Session(connection), ids))
+        with self._asking.connect() as connection:
+            now = compliance.shown_kinds(Session(connection), ids)
         for one in personal:
             if one.told is not None and any(now[who] != kinds for who, kinds in one.told.personal.heard.items()):
                 one.told = None

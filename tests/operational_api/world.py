@@ -20,7 +20,7 @@ from contracts.ids import new_id
 from operational_api.automation.models import Run
 from operational_api.core.policy import Gate
 from operational_api.core.principal import ROLES
-from operational_api.engagement.models import Attachment, Message, MessageTemplate, ScheduledMessage
+from operational_api.engagement.models import Attachment, AttachmentFile, Message, MessageTemplate, ScheduledMessage
 from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
 from operational_api.integrations.settings import IntegrationSettings
@@ -149,7 +149,7 @@ class World:
                 id=new_id(), customer_id=client.id, message_id=talk.id, uploader_id=client.id, name="a.pdf",
                 media_type="application/pdf", size_bytes=1, created_at=now,
             )  # fmt: skip
-            session.add(file)
+            session.add_all([file, AttachmentFile(attachment_id=file.id, content=b"%PDF-1.7", status="ready")])
             booking = make_booking(session, slot=slot, customer_id=client.id)
             done = make_workout(session, client=client, status="completed", completed_at=now, scheduled_on=now.date())
             planned = make_workout(session, client=client, programme=programme)

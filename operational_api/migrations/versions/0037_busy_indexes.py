@@ -6,7 +6,7 @@ Only widens.
 from alembic import op
 
 revision = "0037_busy_indexes"
-down_revision = "0034_money_rest"
+down_revision = "0036_files_of_messages"
 branch_labels = None
 depends_on = None
 
