@@ -31,6 +31,8 @@ OPTIONS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "e
 """Of every build: unit tests belong to development, exposures are not built, and the manifest is there already."""
 CONNECTORS = "tag:connectors"
 """Models of sources outside, which are no part of a build of everything."""
+TESTED_SNAPSHOT = "PLYO_LAKE_TESTED_SNAPSHOT"
+"""Environment variable for dbt: the snapshot of marts on which all data tests had passed."""
 _BUILT = ("model", "seed", "snapshot")
 _NOTE = "marts.main.last_build"
 _DATA_CHANGES = "('inserted_into_table', 'deleted_from_table', 'inlined_insert', 'inlined_delete', 'rewrite_delete')"
@@ -59,10 +61,12 @@ class Plan:
 
     Args:
         state: What it sees.
+        before: What the last build of everything saw; none where everything is visited.
         left_out: Unique ids of models and seeds that are not visited.
     """
 
     state: State
+    before: State | None = None
     left_out: frozenset[str] = frozenset()
 
     @property
@@ -80,15 +84,19 @@ class Plan:
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        """Let dbt processes started inside read raw as the plan saw it, so that all models agree."""
-        before = os.environ.get(warehouse.RAW_SNAPSHOT)
-        os.environ[warehouse.RAW_SNAPSHOT] = str(self.state.raw)
+        """Let dbt processes started inside read raw as the plan saw it, so that all models agree.
+
+        Data tests of uniqueness are told what they need not compare again.
+        """
+        told = {warehouse.RAW_SNAPSHOT: str(self.state.raw)}
+        if self.before:
+            told[TESTED_SNAPSHOT] = str(self.before.marts)
+        os.environ.update(told)
         try:
             yield
         finally:
-            os.environ.pop(warehouse.RAW_SNAPSHOT)
-            if before is not None:
-                os.environ[warehouse.RAW_SNAPSHOT] = before
+            for name in told:
+                del os.environ[name]
 
 
 def plan(lake: duckdb.DuckDBPyConnection, manifest: Manifest, project: Path, *, whole: bool = False) -> Plan:
@@ -106,7 +114,7 @@ def plan(lake: duckdb.DuckDBPyConnection, manifest: Manifest, project: Path, *, 
         return Plan(seen)
     built = {unique_id for unique_id, node in manifest["nodes"].items() if node["resource_type"] in _BUILT}
     reached = _reached(manifest, _moved(lake, manifest, before) | _asking_the_clock(lake, manifest, before, now))
-    return Plan(seen, frozenset(built - reached - _of_connectors(manifest)))
+    return Plan(seen, before, frozenset(built - reached - _of_connectors(manifest)))
 
 
 def remember(lake: duckdb.DuckDBPyConnection, done: Plan) -> None:
