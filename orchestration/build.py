@@ -10,7 +10,7 @@ How models are made and when builds run do not belong here.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -207,9 +207,7 @@ def _changed(lake: duckdb.DuckDBPyConnection, name: str, since: int) -> list[tup
     ).fetchall()
 
 
-def _asking_the_clock(
-    lake: duckdb.DuckDBPyConnection, manifest: Manifest, before: State, now: datetime
-) -> Iterable[str]:
+def _asking_the_clock(lake: duckdb.DuckDBPyConnection, manifest: Manifest, before: State, now: datetime) -> set[str]:
     """Models that time alone may have changed: those of a day, once it is over in UTC or where a customer lives."""
     clocks = {
         unique_id: clock
@@ -229,7 +227,8 @@ def _asking_the_clock(
 
 
 def _reached(manifest: Manifest, moved: Collection[str]) -> set[str]:
-    reached, waiting = set(), list(moved)
+    reached: set[str] = set()
+    waiting = list(moved)
     while waiting:
         unique_id = waiting.pop()
         if unique_id not in reached:
