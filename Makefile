@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WAREHOUSES := .venv-warehouses
 EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not journey and not drill"
@@ -12,7 +13,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install check lint types imports sql lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
+.PHONY: help run test journey drill fuzz install install-warehouses check lint types imports sql promises lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +21,7 @@ help: ## show this list
 run: install ## everything, live, behind one address (ARGS=--detach returns once it is ready)
 	@$(BIN)/plyo up $(ARGS)
 
-test: install check ## everything the project can check, on real components
+test: install install-warehouses check ## everything the project can check, on real components
 	@$(TESTS) $(ARGS)
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
@@ -47,8 +48,16 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib >/dev/null || true
 	@touch $(STAMP)
 
+install-warehouses: $(WAREHOUSES)/.installed ## dbt for Snowflake and BigQuery, whose libraries do not go with the others
+
+# The file lists all that is needed and no more: what the adapters ask for and these targets never import is left out.
+$(WAREHOUSES)/.installed: constraints-warehouses.txt | $(STAMP)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(WAREHOUSES)
+	@$(BIN)/uv pip install --quiet --no-deps --python $(WAREHOUSES)/bin/python -r constraints-warehouses.txt
+	@touch $@
+
 check: install ## what a commit must pass, without the tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types imports sql
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint types imports sql promises
 
 lint: install ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -62,15 +71,17 @@ imports: install ## who may import whom
 sql: install ## sqlfluff on the dbt project
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
 
-lives: install ## random lives: ten thousand of memberships, two thousand each of bookings and programmes (LIVES=10000 for all)
-	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest tests/operational_api/commerce/billing/test_lives.py $(ARGS)
-	@PLYO_LIVES=$(or $(LIVES),2000) $(BIN)/python -m pytest -n 2 --dist loadfile tests/operational_api/scheduling/test_lives.py \
-		tests/operational_api/training/test_lives.py $(ARGS)
+promises: install ## what columns tell about people is tagged in dbt, and no metric changed its meaning without a word
+	@$(BIN)/python -m pytest -q -p no:warnings tests/contracts/test_dbt_tags.py tests/contracts/test_metric_ledger.py
+
+lives: install ## ten thousand random lives each of memberships, bookings and programmes (LIVES=500 for so many)
+	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 --dist loadfile tests/operational_api/scheduling/test_lives.py \
+		tests/operational_api/training/test_lives.py tests/operational_api/commerce/billing/test_lives.py $(ARGS)
 
 mutation: install ## the share of planted mistakes in money, slots and ledger that the tests notice: at least 85 %
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-coverage: install ## the tests with a coverage report
+coverage: install install-warehouses ## the tests with a coverage report
 	@$(TESTS) --cov --cov-report=term $(ARGS)
 
 bench: install ## every benchmark, each a ratio measured in one run
@@ -103,4 +114,4 @@ asvs: install ## requirements of the OWASP ASVS 5.0 that a named test verifies, 
 	@$(BIN)/python -m tests.asvs
 
 clean: ## remove the environment (data stays: `plyo reset` deletes that)
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(WAREHOUSES)

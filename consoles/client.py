@@ -7,13 +7,16 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import polars as pl
 import pyarrow as pa
+
+from contracts.metrics import Better, Unit
 
 _MOST_KNOWN = 64
 """Answers that one connection keeps, to be told that they are still right."""
@@ -44,12 +47,14 @@ def length(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the data behind an answer is. `state` is fresh, late or stale; `data_as_of` an ISO instant."""
+    """How old the data behind an answer is. `state` is fresh, late or stale; `data_as_of` an ISO instant; `because` the
+    source that is the oldest."""
 
     state: str = "unknown"
     age_seconds: float | None = None
     data_as_of: str | None = None
     snapshot_id: int | None = None
+    because: str = ""
 
     @property
     def words(self) -> str:
@@ -64,19 +69,29 @@ class MetricAnswer:
     """A metric's series with everything needed to trust it.
 
     `points` has at (Date), value (Float64), where the metric has one, currency (String), and a column for each
-    dimension asked for. `comparison` has a row for each series: value, compared, change, relative_change; empty where
-    none was asked for.
+    dimension asked for. `total` has the number of the whole period asked for, a row for each series; `comparison` the
+    same beside another period's: value, compared, change, relative_change. Both are empty where none was asked for, and
+    their days are `period` and `compared_with`. `restated` has what was told otherwise at `as_of` than now: at, then,
+    now, why (texts), and the series' columns.
     """
 
     name: str
     label: str
     definition: str
-    unit: str
+    unit: Unit
     relation: str
     sql: str
     freshness: Freshness
     points: pl.DataFrame = field(repr=False)
     comparison: pl.DataFrame = field(repr=False, default_factory=pl.DataFrame)
+    total: pl.DataFrame = field(repr=False, default_factory=pl.DataFrame)
+    period: tuple[date, date] | None = None
+    compared_with: tuple[date, date] | None = None
+    restated: tuple[dict[str, Any], ...] = ()
+    as_of: datetime | None = None
+    exclusions: str = ""
+    owner: str = ""
+    better: Better = "neither"
 
 
 class Plyo:
@@ -96,12 +111,13 @@ class Plyo:
         self._api = httpx.Client(base_url=api_url, headers=headers, timeout=15, transport=transport)
         self._analytics = httpx.Client(base_url=analytics_url, headers=headers, timeout=30, transport=transport)
         self._known: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._lock = Lock()  # a screen asks several things at a time
 
     def metric(
         self,
         name: str,
         *,
-        grain: str = "month",
+        grain: str | None = "month",
         since: date | None = None,
         until: date | None = None,
         by: Sequence[str] = (),
@@ -110,7 +126,7 @@ class Plyo:
         """One metric over time. What was told at the snapshot that is still the newest is not sent again.
 
         Args:
-            grain: day, week or month.
+            grain: day, week or month; None for the finest the metric has.
             by: Dimensions that make a series each.
             filters: Further parameters of the route: `period`, `compare`, `as_of`, `coach_id`, a dimension's value…
 
@@ -127,13 +143,16 @@ class Plyo:
             self._analytics, "GET", path, params=params, headers={"If-None-Match": tag} if tag else {}
         )  # fmt: skip
         if answer.status_code == httpx.codes.NOT_MODIFIED:
-            self._known.move_to_end(key)
+            with self._lock:
+                if key in self._known:
+                    self._known.move_to_end(key)
             return body | {"freshness": json.loads(answer.headers["X-Plyo-Freshness"])}
         found: dict[str, Any] = answer.json()
         if tag := answer.headers.get("ETag", ""):
-            self._known[key] = (tag, found)
-            while len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+            with self._lock:
+                self._known[key] = (tag, found)
+                while len(self._known) > _MOST_KNOWN:
+                    self._known.popitem(last=False)
         return found
 
     @staticmethod
@@ -146,11 +165,16 @@ class Plyo:
             points = points.with_columns(
                 pl.col("at").cast(pl.String).str.slice(0, 10).str.to_date(), pl.col("value").cast(pl.Float64)
             )
-        compared = found.get("comparison", {"items": []})["items"]
+        total, compared = found.get("total") or {}, found.get("comparison") or {}
+        as_of = found.get("as_of")
         return MetricAnswer(
             name=name, label=found.get("label", name), definition=found["definition"], unit=found["unit"],
             relation=found["relation"], sql=found["sql"], freshness=_freshness(found["freshness"]), points=points,
-            comparison=pl.DataFrame(compared, infer_schema_length=None),
+            comparison=pl.DataFrame(compared.get("items", []), infer_schema_length=None),
+            total=pl.DataFrame(total.get("items", []), infer_schema_length=None),
+            period=_days(total), compared_with=_days(compared), restated=tuple(found.get("restated") or ()),
+            as_of=datetime.fromisoformat(as_of) if as_of else None, exclusions=found.get("exclusions", ""),
+            owner=found.get("owner", ""), better=found.get("better", "neither"),
         )  # fmt: skip
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -172,6 +196,21 @@ class Plyo:
             frame = pl.from_arrow(stream.read_all())
         assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table, never a column
         return frame
+
+    def rows(self, name: str, *, limit: int, **filters: object) -> pl.DataFrame:
+        """The first rows of a dataset or mart, in its own order: enough to look at."""
+        asked = _present(filters | {"limit": limit})
+        found = self._json(self._analytics, "GET", f"/api/analytics/datasets/{name}", params=asked)
+        return pl.DataFrame(found["items"], infer_schema_length=None)
+
+    def restatements(self, name: str, *, since: str, **filters: object) -> list[dict[str, Any]]:
+        """Points of a metric that were told otherwise at an earlier moment: at, then, now, why, the series' columns."""
+        asked = _present(filters | {"since": since})
+        found: dict[str, Any] = self._json(
+            self._analytics, "GET", f"/api/analytics/metrics/{name}/restatements", params=asked
+        )
+        items: list[dict[str, Any]] = found["items"]
+        return items
 
     def freshness(self) -> dict[str, Any]:
         """How old each part of the lake is."""
@@ -232,10 +271,15 @@ def _present(values: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
+def _days(told: dict[str, Any]) -> tuple[date, date] | None:
+    return (date.fromisoformat(told["from"]), date.fromisoformat(told["to"])) if told else None
+
+
 def _freshness(found: dict[str, Any]) -> Freshness:
     return Freshness(
         state=found.get("state", "unknown"),
         age_seconds=found.get("age_seconds"),
         data_as_of=found.get("data_as_of"),
         snapshot_id=found.get("snapshot_id"),
+        because=found.get("because") or "",
     )

@@ -1,6 +1,6 @@
 """One design for the app and both consoles: the app's design tokens, read from their one file, as Python values.
 
-Belongs here: colours, fonts, how numbers and dates are written. Does not: charts (`consoles.charts`), words of a page.
+Belongs here: colours, fonts, how dates are written. Does not: figures (`contracts.figures`), charts, words of a page.
 """
 
 import re
@@ -8,8 +8,6 @@ from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-from contracts.money import Money
 
 TOKENS_FILE = Path(__file__).resolve().parent.parent / "operational_api" / "web" / "static" / "tokens.css"
 _TOKEN = re.compile(r"--([a-z0-9-]+):\s*(?:light-dark\(([^,]+),\s*([^)]+)\)|([^;]+));")
@@ -43,19 +41,6 @@ def risk_band(probability: float | None) -> tuple[str, str]:
     if probability is None:
         return "unknown", "ink-soft"
     return next((word, token) for floor, word, token in RISK_BANDS if probability >= floor)
-
-
-def money(amount_minor: int | None, currency: str) -> str:
-    """An amount as people write it; a dash when there is none."""
-    return "–" if amount_minor is None else str(Money(int(amount_minor), currency))
-
-
-def percent(value: float | None, digits: int = 0) -> str:
-    """A ratio as a percentage; a dash when it is unknown, and little where it would round to nothing."""
-    if value is None:
-        return "–"
-    written = f"{value * 100:.{digits}f}"
-    return f"under {10**-digits:g} %" if value > 0 and float(written) == 0 else f"{written} %"
 
 
 def when(value: datetime | None, zone: str) -> str:

@@ -1,8 +1,9 @@
-"""What every column of every mart tells about a person: its class, and what follows from it.
+"""What every column of every model tells about a person: its class, and what follows from it.
 
-A column's name means the same in all marts, so a class is said once for a name. A test holds that each column of each
+A column's name means the same in all models, so a class is said once for a name. A test holds that each column of each
 mart has one, so a mart cannot gain a column that nobody has thought about; and that a mart with anything about a person
-has a key by which that person's rows are found, to give, to narrow and to erase them.
+has a key by which that person's rows are found, to give, to narrow and to erase them. The dbt project carries the same
+tags as `meta` of its columns (`contracts.dbt_tags` writes them), and no build begins where one is missing.
 
 Does not belong here: what one customer withholds from their coach today (`analytics.withheld`), which rows a role sees
 (`analytics.scope`).
@@ -47,11 +48,11 @@ TAGS: dict[Class, Tag] = {
 SUBJECT_KEYS = ("customer_id", "lead_id", "coach_id")
 """Columns that say whom a row is about, the nearest first."""
 
-_IDENTITY = "display_name coach_name home_distance_km"
+_IDENTITY = "display_name coach_name home_distance_km customer_name email first_name last_name phone"
 # Texts that people or models wrote about one person; a number that tells nobody apart is business.
 _WORDS = """
     activity_name dismiss_reason goal level reason reasons title template subject attitude step segment number
-    policy_version
+    policy_version cancel_reason cancellation_reason deal_name invoice_number
 """
 _HEALTH = """
     active_energy_kcal acute_load_7d acwr acwr_smoothed acwr_uncoupled adherence adherence_28d adherence_30d
@@ -63,6 +64,9 @@ _HEALTH = """
     screenings_held session_load session_rpe session_rpe_28d set_count sets sleep_efficiency sleep_minutes
     sleep_trend steps strain_7d top_weight_kg trimp volume_28d_kg volume_kg volume_trend workouts workouts_28d
     workouts_last_30d
+    active_seconds asleep_seconds body_part cleared_at duration_seconds in_bed_minutes in_bed_seconds is_nap is_red
+    occurred_on open_injuries planned_done resolved_on rpe rpes_told severity strain
+    utc_offset_minutes vo2max_ml_per_kg_minute weight_kg ordering_at
 """
 _BEHAVIOUR = """
     answer_hours arm attempt attempted_at attempted_on attempts attendance_trend base_value became_member_at
@@ -80,6 +84,14 @@ _BEHAVIOUR = """
     sessions_booked_90d sessions_last_30d sessions_total sessions_used source stage stage_since started_at
     status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on valid_to
     valid_to_on visited_30d
+    active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
+    attended billing_reason booked cancel_requested_at charged_at closes_at coach_changes current_period_end_at
+    current_period_start_at cutoff_on disabled_at disputed_at due_on engagement_kind evidence_due_at expires_at
+    failed_payments finalized_at happened_at is_cancelled_at_period_end is_captured is_delinquent is_disputed
+    is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
+    messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
+    no_show offered_at opened_at paused_at paused_delta price_increase purchased_at refunded_at role seat seats_ahead
+    settlement since since_on started_on state_after state_before submitted_at trial_ends_at until until_on
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours
@@ -94,6 +106,12 @@ _BUSINESS = """
     retained retention rule_code rule_name runs scheduled_on score seats_attended seats_held sent sessions
     sessions_delivered sessions_included starts_at treated treated_rate trials_converted trials_decided
     trials_started utilisation waitlist_offers waitlist_promoted waitlisted week_starts_on withheld
+    action arrives_on association_category association_label available_at company_name country_code domain ends_on
+    equipment exception_on file_name from_type holdout_percent holiday_name holiday_on industry interval_count
+    interval_unit is_automatic is_closed is_deleted is_loaded is_won line_number loaded_at lookup_key method moved_at
+    movement_kind object_type outcome_days partner_code period_end_at period_start_at pipeline_name position posted_at
+    price_kind primary_muscle product_name quantity reporting_category source_type stage_name starts_on survival
+    survival_before tax_rate_bp to_type transaction_kind trigger updated_at weekday win_probability
 """
 _NAMES: tuple[tuple[Class, str], ...] = (
     ("identity", _IDENTITY), ("words", _WORDS), ("health", _HEALTH), ("behaviour", _BEHAVIOUR), ("business", _BUSINESS),

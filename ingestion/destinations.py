@@ -5,7 +5,9 @@ as they are committed. How far a table was copied is dlt's state, which is kept 
 the rows; a copy that is killed repeats what it had not noted, and the merge inserts no number that is there already.
 Rows erased from the lake for a person are not erased there: `compliance` must be told of every destination.
 
-Values that the destinations have no common type for are copied as text (uuid, interval) or JSON (lists, structs).
+Values that the destinations have no common type for are copied as text (uuid, interval) or JSON (lists, structs). JSON
+goes to Snowflake and BigQuery as text too: Parquet has no type for it, so the one would make a variant of a text of it
+and dlt refuses the other. The models read it as it is.
 """
 
 import os
@@ -30,6 +32,7 @@ from ingestion.postgres_cdc.land import quoted
 
 ROW = "_row_number"
 """Column that the destination has besides the lake's: the row's number in its raw table, the key of the merge."""
+Kind = Literal["postgres", "snowflake", "bigquery"]
 _ARROW_ROWS = 50_000
 _AS_TEXT = ("UUID", "INTERVAL", "ENUM", "TIME WITH TIME ZONE", "BIT", "HUGEINT", "UHUGEINT")
 _UNSIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "BIGINT"}
@@ -47,7 +50,7 @@ class DestinationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PLYO_DESTINATION_", extra="ignore", env_ignore_empty=True)
 
-    kind: Literal["postgres", "snowflake", "bigquery"]
+    kind: Kind
     credentials: SecretStr
     dataset: str = "raw"
     rows_a_load: int = 1_000_000
@@ -97,7 +100,7 @@ def _copied(lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, tabl
         dataset_name=settings.dataset,
     )
     pipeline.sync_destination()
-    columns = _columns(lake, table)
+    columns = columns_of(lake, table, settings.kind)
     row = lake.execute(f"select max(rowid) from raw.main.{quoted(table)}").fetchone()
     newest = -1 if row is None or row[0] is None else int(row[0])
     sent = 0
@@ -149,13 +152,18 @@ def _source(
     return rows
 
 
-def _columns(lake: duckdb.DuckDBPyConnection, table: str) -> list[Column]:
+def columns_of(lake: duckdb.DuckDBPyConnection, table: str, kind: Kind) -> list[Column]:
+    """How each column of a raw table is copied to one kind of destination.
+
+    Raises:
+        duckdb.CatalogException: the table is not in raw.
+    """
     described = lake.execute(f"describe raw.main.{quoted(table)}").fetchall()
-    return [_column(name, kind) for name, kind, *_ in described]
+    json: dict[str, Any] = {"data_type": "json"} if kind == "postgres" else {}
+    return [_column(name, type_, json) for name, type_, *_ in described]
 
 
-def _column(name: str, kind: str) -> Column:
-    json = {"data_type": "json"}
+def _column(name: str, kind: str, json: dict[str, Any]) -> Column:
     if kind == "JSON":
         return Column(name, f"{quoted(name)}::varchar", json)
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):

@@ -21,6 +21,7 @@ from contracts.warehouse import LAKES, Lake, WarehouseSettings
 from ingestion.postgres_cdc import parked
 from ingestion.postgres_cdc.capture import Capture
 from ingestion.postgres_cdc.land import quoted
+from ingestion.quality import quarantine
 from ingestion.settings import CdcSettings
 
 # Files that nothing needs stay this long: a reader may be under way, and a file just written is not in a snapshot yet.
@@ -75,11 +76,12 @@ class Maintained:
 
 @dataclass(frozen=True)
 class Erased:
-    """Rows erased by raw table, snapshots that went with them, and files deleted from disk."""
+    """Rows erased by raw table, snapshots that went with them, files deleted from disk, and rows that stood aside."""
 
     rows: Mapping[str, int]
     expired_snapshots: int
     deleted_files: int
+    aside: int = 0
 
 
 def maintain(settings: MaintenanceSettings) -> dict[Lake, Maintained]:
@@ -102,7 +104,8 @@ def erase(
     """Make raw forget rows, with all their history: no file and no row of the catalog holds their values afterwards.
 
     The source must have forgotten them first, and the capture be stopped: DuckLake lets no delete pass an insert. All
-    older snapshots of raw end, since they need the old files; raw's history is its rows, and those of others stay.
+    older snapshots of raw end, since they need the old files; raw's history is its rows, and those of others stay. Rows
+    that stand aside go too, where they are of these rows or name one of the values.
     Marts still know: build them, then call `forget_past`. An erasure that was cut off is finished by the same call.
 
     Args:
@@ -123,10 +126,12 @@ def erase(
             counted = {table: _delete(lake, table, wanted, (only or {}).get(table)) for table, wanted in rows.items()}
             for table in rows:
                 lake.execute(f"delete from {parked.TABLE} where raw_table = ?", [table])
+            aside = quarantine.forget_person(lake, rows)
         for table in (*rows, parked.TABLE.rsplit(".", 1)[-1]):
             lake.execute("call ducklake_flush_inlined_data('raw', schema_name => 'main', table_name => ?)", [table])
             lake.execute("call ducklake_rewrite_data_files('raw', ?, schema => 'main', delete_threshold => 0)", [table])
-        erased = Erased(counted, *_forget(lake, "raw"))
+        quarantine.rewrite(lake)
+        erased = Erased(counted, *_forget(lake, "raw"), aside)
     log.info("lake.erased", tables=len(counted), rows=sum(counted.values()), files=erased.deleted_files)
     return erased
 

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from contracts import telemetry
 from operational_api.core import health, http
-from operational_api.core.admission import SPARE, Admission
+from operational_api.core.admission import Admission
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
@@ -36,7 +36,8 @@ CONTEXTS = (
 
 
 POOL_SIZE = 10
-"""Connections that a process keeps; it opens as many again under load."""
+"""Connections that a process keeps, and so many transactions at once. As many again are opened for what is done in one
+turn while those are busy: who asks, idempotency keys, parts of first screens."""
 
 
 def _part(context: str, name: str) -> ModuleType | None:
@@ -68,7 +69,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.limiter = Limiter(settings.redis_url.get_secret_value(), factor=settings.rate_limit_factor)
     app.state.url_signer = UrlSigner.from_setting(settings.url_signing_keys, fallback=settings.session_secret)
     app.state.sessions = session_factory(engine)
-    app.state.admission = Admission(2 * POOL_SIZE - SPARE)
+    app.state.admission = Admission(POOL_SIZE)
     # A context that starts alone has none of identity's keys: it asks for the public ones like any other service, and
     # makes no tokens.
     keys = RemoteKeys(f"{settings.api_url}/oidc/jwks")

@@ -61,6 +61,8 @@ class ApiSettings(BaseSettings):
     """`redis://:password@host:port`: where all processes count requests; empty counts in each process alone."""
     warehouse_docs: Path = Path("dbt_project/target/static_index.html")
     """The page that dbt writes of its models, columns and lineage (job `document_marts`)."""
+    warehouse_quality: Path = Path("dbt_project/target/quality")
+    """The folder of what suites and the watch of distributions found (job `judge_raw`)."""
     rate_limit_factor: float = 1.0
     """Multiplies every rate limit; 0 switches them off. For load tests."""
     graphql_introspection: bool = False

@@ -26,6 +26,7 @@ from operational_api.core.retries import RetryPolicy
 from operational_api.core.supervisor import Loop
 from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.dispatch import Dispatcher
+from operational_api.engagement.filing import FileKeeper
 from operational_api.engagement.sending import CHANNELS
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.integrations.crm.sync import CrmWorker
@@ -86,7 +87,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 9 + WEBHOOK_LOOPS)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 10 + WEBHOOK_LOOPS)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
@@ -100,6 +101,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
         Loop("calendars", CalendarWorker(sessions, CalendarSettings()).run_due),
         *(Loop(f"webhooks-{n}", webhooks.run_due) for n in range(WEBHOOK_LOOPS)),
         Loop("crm", CrmWorker(sessions, outside).run_due),
+        Loop("files", FileKeeper.of_environment(sessions).run_due),
         Loop("media", MediaWorker.of_environment(sessions, stop).run_due),
         Loop("periodic", jobs.run_due),
         *(

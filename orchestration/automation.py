@@ -14,6 +14,7 @@ from orchestration.jobs import (
     copy_to_warehouse,
     document_marts,
     first_pipeline,
+    forget_quarantined,
     forget_withdrawn,
     judge_raw,
     maintain_lake,
@@ -27,6 +28,7 @@ from orchestration.jobs import (
     refresh_marts,
     retrain,
     stream_changes,
+    watch_distributions,
 )
 from orchestration.resources import Lake
 
@@ -177,6 +179,18 @@ def hourly_judgement() -> dg.RunRequest:
     return dg.RunRequest()
 
 
+@dg.schedule(job=watch_distributions, cron_schedule="5 4 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_distributions() -> dg.RunRequest:
+    """Measure once a night: a week moves by a day, and a day has one entry in the history."""
+    return dg.RunRequest()
+
+
+@dg.schedule(job=forget_quarantined, cron_schedule="35 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly_forgetting_aside() -> dg.RunRequest:
+    """Forget just before the lake is maintained, which ends the snapshots that still know."""
+    return dg.RunRequest()
+
+
 @dg.schedule(job=forget_withdrawn, cron_schedule="25 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_forgetting() -> dg.RunRequest:
     """Forget at night: the stream stands still meanwhile, and nobody is shown an older state of the marts after it."""
@@ -240,6 +254,6 @@ RESYNC_SENSORS = [
 
 SENSORS = [keep_streaming, new_changes, watch_lag, documented_from_the_start, *RESYNC_SENSORS]
 SCHEDULES = [
-    hourly_copy, hourly_judgement, nightly_comparison, nightly_documentation, nightly_forgetting, nightly_maintenance,
-    weekly_training, *CONNECTORS,
+    hourly_copy, hourly_judgement, nightly_comparison, nightly_distributions, nightly_documentation, nightly_forgetting,
+    nightly_forgetting_aside, nightly_maintenance, weekly_training, *CONNECTORS,
 ]  # fmt: skip

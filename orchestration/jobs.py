@@ -10,6 +10,7 @@ from orchestration.defs import (
     churn,
     crm,
     dbt,
+    freshness,
     maintenance,
     payments,
     quality,
@@ -25,28 +26,36 @@ from orchestration.defs.withdrawals import forget
 MARTS_WRITER = {"plyo/writes": "marts"}
 """Tag of runs that write marts; `dagster.yaml` lets one of them run at a time."""
 
+OF_THEIR_OWN = dg.AssetSelection.checks(
+    watch.lag_checks, quality.change_log_suites, quality.distributions, freshness.source_freshness
+)
+"""Checks that have a time of their own, and are told by `watch_lag`, `judge_raw` and `watch_distributions`."""
+
+
+def assets(*selected: Any) -> dg.AssetSelection:
+    """Assets with those of their checks that are told when they are made."""
+    return dg.AssetSelection.assets(*selected) - OF_THEIR_OWN
+
+
 first_pipeline = dg.define_asset_job(
     "first_pipeline",
-    selection=dg.AssetSelection.assets(
+    selection=assets(
         raw_change_logs, wearables.wearable_measurements, dbt.marts, *churn.ASSETS, activation.churn_scores
-    )
-    - dg.AssetSelection.checks(watch.lag_checks, quality.change_log_suites),  # told by `watch_lag` and `judge_raw`
+    ),
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
 )
 
 refresh_marts = dg.define_asset_job(
     "refresh_marts",
-    selection=dg.AssetSelection.assets(
-        wearables.wearable_measurements, dbt.marts, churn.churn_scores, activation.churn_scores
-    ),
+    selection=assets(wearables.wearable_measurements, dbt.marts, churn.churn_scores, activation.churn_scores),
     tags=MARTS_WRITER,
     description="Marts and scores of what has landed since; the model stays.",
 )
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets(*churn.ASSETS, activation.churn_scores),
+    selection=assets(*churn.ASSETS, activation.churn_scores),
     tags=MARTS_WRITER,
     description="Train on all outcomes known by now, promote if better, score and tell operations.",
 )
@@ -71,7 +80,7 @@ def resume_table() -> None:
 
 compare_lake = dg.define_asset_job(
     "compare_lake",
-    selection=dg.AssetSelection.assets(watch.comparison_with_source),
+    selection=assets(watch.comparison_with_source),
     description="Compare every row and value of raw with the operational database; changes nothing.",
 )
 
@@ -88,9 +97,21 @@ def document_marts() -> None:
 
 judge_raw = dg.define_asset_job(
     "judge_raw",
-    selection=dg.AssetSelection.checks(quality.change_log_suites),
-    description="Judge the newest changes of every table by its Great Expectations suite; changes nothing.",
+    selection=dg.AssetSelection.checks(quality.change_log_suites, freshness.source_freshness),
+    description="Judge the newest rows of every table and how fresh each source is, and write /warehouse/quality.",
 )
+
+watch_distributions = dg.define_asset_job(
+    "watch_distributions",
+    selection=dg.AssetSelection.checks(quality.distributions),
+    description="Compare how watched columns are distributed with the eight weeks before, and keep what was found.",
+)
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Forget rows that have stood aside for longer than they may.")
+def forget_quarantined() -> None:
+    """One op."""
+    quality.forget_aside()
 
 
 @dg.job(
@@ -103,7 +124,7 @@ def redrive() -> None:
 
 maintain_lake = dg.define_asset_job(
     "maintain_lake",
-    selection=dg.AssetSelection.assets(maintenance.lake_files),
+    selection=assets(maintenance.lake_files),
     tags=MARTS_WRITER,  # not beside a build: of two that change a table, one would have to begin again
     description="Gather small files, forget snapshots past their days, delete files that nothing needs.",
 )
@@ -121,29 +142,28 @@ def forget_withdrawn() -> None:
 
 pull_stripe_events = dg.define_asset_job(
     "pull_stripe_events",
-    selection=dg.AssetSelection.assets(["raw", payments.EVENTS]),
+    selection=assets(["raw", payments.EVENTS]),
     tags=connectors.tags("stripe"),
     description="Land what happened at Stripe since the last pull.",
 )
 
 reconcile_stripe = dg.define_asset_job(
     "reconcile_stripe",
-    selection=dg.AssetSelection.assets(*(["raw", table] for table in payments.OBJECTS))
-    | dg.AssetSelection.assets(payments.stripe_staging),
+    selection=assets(*(["raw", table] for table in payments.OBJECTS)) | assets(payments.stripe_staging),
     tags={**connectors.tags("stripe"), **MARTS_WRITER},
     description="Compare every object of Stripe with raw, land what differs, mark what is gone, and stage it.",
 )
 
 pull_momo = dg.define_asset_job(
     "pull_momo",
-    selection=dg.AssetSelection.assets(payments.momo_raw, settlements.momo_settlements),
+    selection=assets(payments.momo_raw, settlements.momo_settlements),
     tags=connectors.tags("momo"),
     description="Land the settlement files that MoMo has put there since the last pull, and hand on their lines.",
 )
 
 reconcile_momo = dg.define_asset_job(
     "reconcile_momo",
-    selection=dg.AssetSelection.assets(payments.momo_raw, payments.momo_staging, settlements.momo_settlements),
+    selection=assets(payments.momo_raw, payments.momo_staging, settlements.momo_settlements),
     tags={**connectors.tags("momo"), **MARTS_WRITER},
     config={"ops": {"momo_raw": {"config": {"resync": True}}}},
     description="Read every settlement file again, land what was missed, and stage it.",
@@ -151,14 +171,14 @@ reconcile_momo = dg.define_asset_job(
 
 pull_hubspot = dg.define_asset_job(
     "pull_hubspot",
-    selection=dg.AssetSelection.assets(crm.hubspot_raw),
+    selection=assets(crm.hubspot_raw),
     tags=connectors.tags("hubspot"),
     description="Land what changed in HubSpot since the last pull.",
 )
 
 reconcile_hubspot = dg.define_asset_job(
     "reconcile_hubspot",
-    selection=dg.AssetSelection.assets(crm.hubspot_raw, crm.hubspot_staging),
+    selection=assets(crm.hubspot_raw, crm.hubspot_staging),
     tags={**connectors.tags("hubspot"), **MARTS_WRITER},
     config={"ops": {"hubspot_raw": {"config": {"resync": True}}}},
     description="Read all of HubSpot again, land what differs, mark what is gone or was merged, and stage it.",
@@ -188,7 +208,7 @@ def copy_to_warehouse() -> None:
 RESYNCS: dict[str, Any] = {
     "stripe": dg.define_asset_job(
         "resync_stripe",
-        selection=dg.AssetSelection.assets(payments.stripe_raw, payments.stripe_staging),
+        selection=assets(payments.stripe_raw, payments.stripe_staging),
         tags={**connectors.tags("stripe"), **MARTS_WRITER},
         config={"ops": {"stripe_raw": {"config": {"resync": True}}}},
         description="Read all of Stripe again, as an admin asked: nothing is landed twice.",
@@ -210,7 +230,9 @@ JOBS: list[Any] = [
     compare_lake,
     document_marts,
     judge_raw,
+    watch_distributions,
     redrive,
+    forget_quarantined,
     maintain_lake,
     forget_withdrawn,
     copy_to_warehouse,

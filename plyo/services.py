@@ -94,6 +94,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "PLYO_ANALYTICS_URL": local["analytics"],
         "PLYO_GRAPHQL_INTROSPECTION": "true",
         "PLYO_WAREHOUSE_DOCS": str(home.path / "dbt" / "target" / "static_index.html"),
+        "PLYO_WAREHOUSE_QUALITY": str(home.path / "dbt" / "target" / "quality"),
         "PLYO_S3_ENDPOINT": local["s3"],
         "PLYO_S3_ACCESS_KEY": objects.ACCESS_KEY,
         "PLYO_S3_SECRET_KEY": secrets["objects"],

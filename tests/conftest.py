@@ -58,6 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: 0 if item.nodeid.startswith(LAKE) else 1 if item.nodeid.startswith(LONG) else 2)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many random lives were lived, however many processes lived them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name.endswith("_lived"):
+                terminalreporter.write_line(f"{value} {name.replace('_', ' ')}")
+
+
 def _name_apart(items: list[pytest.Item]) -> None:
     """Tests that Schemathesis makes of one function have one id with pytest 9, and xdist runs one test for each id."""
     for item in items:

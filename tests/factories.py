@@ -250,7 +250,7 @@ def make_workout(session: Session, *, client: Client, programme: Programme | Non
     return _save(session, Workout(customer_id=client.id, **values | given))
 
 
-def make_wellbeing(session: Session, *, client: Client) -> dict[str, Screening | Goal | Habit | CheckIn]:
+def make_wellbeing(session: Session, *, client: Client, week: int = 0) -> dict[str, Screening | Goal | Habit | CheckIn]:
     """A red questionnaire that holds training, an open goal, a habit begun, an unanswered check-in of long ago."""
     client.on_hold_since = LONG_AGO
     red = {one.key: one.key == "heart" for one in QUESTIONS[VERSION]}
@@ -262,7 +262,10 @@ def make_wellbeing(session: Session, *, client: Client) -> dict[str, Screening |
         "goal": _save(session, Goal(customer_id=client.id, text="Squat my weight", status="open", set_at=LONG_AGO)),
         "habit": _save(session, Habit(customer_id=client.id, name="Walk", times_per_week=5, begun_at=LONG_AGO)),
         "check_in": _save(
-            session, CheckIn(customer_id=client.id, due_on=date(2026, 3, 1), submitted_at=LONG_AGO, mood=4)
+            session,
+            CheckIn(
+                customer_id=client.id, due_on=date(2026, 3, 1) + timedelta(weeks=week), submitted_at=LONG_AGO, mood=4
+            ),
         ),
     }
 

@@ -9,6 +9,7 @@ import panel as pn
 
 from consoles.admin import session, sign_out, style
 from consoles.admin.views import automations, coaches, connectors, retention
+from consoles.admin.views.catalogue import Catalogue
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import MONTHS, Overview
 from consoles.admin.views.revenue import Revenue
@@ -42,16 +43,40 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
 def screen(plyo: Plyo, public_url: str) -> pn.viewable.Viewable:
     """All below the bar, of one call: ways to the app's pages for staff, and the console's own."""
     first = plyo.first_screen("admin", months=MONTHS)
-    return pn.Column(
-        staff_links(first["staff_pages"]), tabs(plyo, public_url, first), sizing_mode="stretch_width", margin=0
-    )
+    pages = tabs(plyo, public_url, first)
+    return pn.Column(staff_links(first["staff_pages"]), menu(pages), pages, sizing_mode="stretch_width", margin=0)
+
+
+def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
+    """The pages' names as buttons: the tabs' own cannot be reached by keyboard."""
+    titles = {title: number for number, title in enumerate(pages._names)}
+    chosen = pn.widgets.RadioButtonGroup(
+        options=titles, value=pages.active, button_type="light", stylesheets=[style.MENU], margin=(0, 8),
+        sizing_mode="stretch_width",
+    )  # fmt: skip
+    chosen.link(pages, value="active", bidirectional=True)
+    return chosen
 
 
 def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.viewable.Viewable:
     """The pages that open for this person; each is drawn when it is first opened."""
     opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
+    opened: list[Catalogue] = []
+
+    def catalogue() -> Catalogue:
+        if not opened:
+            opened.append(Catalogue(plyo, currencies))
+            if pn.state.location is not None:  # the address names the metric, to send or to keep
+                pn.state.location.sync(opened[0], {"metric": "metric"})
+        return opened[0]
+
+    def look(metric: str) -> None:
+        catalogue().open(metric)
+        shown.active = names.index("metrics")
+
     drawn: dict[str, tuple[str, Callable[[], object]]] = {
-        "overview": ("Overview", lambda: Overview(plyo, currencies, first)),
+        "overview": ("Overview", lambda: Overview(plyo, currencies, first, look)),
+        "metrics": ("Metrics", lambda: _deferred(lambda: guarded(catalogue().__panel__))),
         "revenue": ("Revenue", lambda: _deferred(lambda: Revenue(plyo, currencies))),
         "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo))),
         "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo))),
@@ -59,13 +84,16 @@ def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.viewable.View
         "connectors": ("Connectors", lambda: _deferred(lambda: connectors.page(plyo))),
         "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url))),
     }
-    return pn.Tabs(
-        *((title, draw()) for name, (title, draw) in drawn.items() if name in opens),
+    names = [name for name in drawn if name in opens]
+    shown = pn.Tabs(
+        *((drawn[name][0], drawn[name][1]()) for name in names),
         dynamic=True,
+        active=names.index("metrics") if "metrics" in names and "metric" in pn.state.session_args else 0,
         stylesheets=[style.TABS],
         sizing_mode="stretch_width",
         margin=(0, 8),
     )
+    return shown
 
 
 def staff_links(pages: dict[str, str]) -> pn.viewable.Viewable:

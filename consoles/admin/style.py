@@ -21,12 +21,17 @@ def css() -> str:
     """
 
 
-TABS = f"""
-:host {{ --tab-ink: {colour("ink-soft")}; }}
-.bk-tab {{ font-size: 1rem; padding: .65rem 1rem; border: 0 !important; color: {colour("ink-soft")}; }}
-.bk-tab.bk-active {{ color: {colour("brand")} !important; font-weight: 650;
-    border-bottom: 3px solid {colour("brand")} !important; background: transparent !important; }}
-.bk-header {{ border-bottom: 1px solid {colour("line")}; overflow-x: auto; }}
+TABS = ".bk-header { display: none; }"
+"""Pages without names above them: the menu has those."""
+
+MENU = f"""
+.bk-btn-group {{ display: flex; overflow-x: auto; border-bottom: 1px solid {colour("line")}; padding: 3px; }}
+.bk-btn {{ flex: none; font-size: 1rem; padding: .65rem 1rem; border: 0 !important;
+    border-radius: 8px 8px 0 0 !important; box-shadow: none !important;
+    color: {colour("ink-soft")}; background: none !important; }}
+.bk-btn.bk-active {{ color: {colour("brand")} !important; font-weight: 650;
+    border-bottom: 3px solid {colour("brand")} !important; }}
+.bk-btn:focus-visible {{ outline: 2px solid {colour("brand")} !important; outline-offset: -2px; }}
 """
 
 CARD = f"""
@@ -34,9 +39,23 @@ CARD = f"""
     box-sizing: border-box; }}
 """
 
-QUIET = """
-:host, .card-header { border: 0; outline: 0; box-shadow: none; }
-.card-header { padding: 0; }
-.card-header:focus-visible { outline: 2px solid currentColor; }
+QUIET = f"""
+:host, .card-header {{ border: 0 !important; outline: 0; box-shadow: none !important; }}
+.card-header {{ padding: 0; justify-content: flex-start; text-align: left; }}
+.card-header:focus-visible {{ outline: 2px solid {colour("brand")} !important; }}
 """
 """A card to unfold that does not shout."""
+
+TEXT = f"""
+code {{ color: {colour("ink")} !important; background: {colour("sunken")}; padding: 0 .25em; border-radius: 4px; }}
+pre code {{ background: none; padding: 0; }}
+pre {{ overflow: auto; max-height: 18rem; background: {colour("canvas")}; padding: 8px; border-radius: 6px; }}
+"""
+"""Words with names of tables and SQL in them."""
+
+LINK = f"""
+.bk-btn {{ background: none !important; border: 1px solid {colour("line-strong")} !important; border-radius: 8px;
+    color: {colour("brand")} !important; }}
+.bk-btn:focus-visible {{ outline: 2px solid {colour("brand")} !important; }}
+"""
+"""A button that leads somewhere and changes nothing."""

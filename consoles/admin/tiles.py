@@ -1,96 +1,126 @@
-"""One number as a tile: value, change, history, definition, freshness, and the SQL that gives it."""
+"""One number as a tile: value, comparison, history, freshness, whether it was restated, and how it is made."""
 
 import html
+from collections.abc import Callable
 
 import panel as pn
 import polars as pl
 
-from consoles import charts
-from consoles.admin.style import CARD, QUIET
+from consoles import charts, figures
+from consoles.admin.style import CARD, LINK, QUIET, TEXT
 from consoles.client import MetricAnswer
-from consoles.theme import colour, money, percent
+from consoles.theme import colour
 
-FRESHNESS = {"fresh": "good", "late": "warn", "stale": "bad"}
-LESS_IS_BETTER = frozenset(
-    {"attrition", "no_show_rate", "late_cancel_rate", "payment_failure_rate", "involuntary_churn_rate", "members_ended"}
-)
+ARROWS = {"+": "▲", "-": "▼"}
 
 
-def written(answer: MetricAnswer, value: float | None, currency: str) -> str:
-    """A value of the metric as people write it."""
-    if value is None:
-        return "–"
-    if answer.unit == "money":
-        return money(round(value), currency)
-    if answer.unit == "ratio":
-        return percent(value, 1)
-    if answer.unit in ("number", "days", "months"):
-        return f"{value:,.1f}" + {"days": " days", "months": " months"}.get(answer.unit, "")
-    return f"{value:,.0f}" + {"hours": " h", "kg": " kg"}.get(answer.unit, "")
-
-
-def tile(answer: MetricAnswer, *, currency: str, is_running: bool) -> pn.Column:
+def tile(
+    answer: MetricAnswer,
+    *,
+    currency: str,
+    period: str = "",
+    compare: Callable[[], pn.viewable.Viewable] | None = None,
+    look: Callable[[], None] | None = None,
+) -> pn.Column:
     """Draw a metric.
 
     Args:
-        answer: Its series, one row per period.
+        answer: Its series, one row per period, with the period's total and comparison where they were asked for.
         currency: Which of its currencies, where the metric is told by currency.
-        is_running: Whether the last period is not over, so that a change against it would mislead.
+        period: Words for what the value is of.
+        compare: Draws the comparison once the page is there, where the answer has none.
+        look: Opens the metric's own page, with its trend, its parts and its sources.
     """
-    points = answer.points.sort("at")
-    if "currency" in points.columns and points["currency"].null_count() < len(points):
-        points = points.filter(pl.col("currency") == currency)
-    values = points["value"].to_list()
-    shown = values[-1] if values else None
-    return pn.Column(
-        pn.pane.HTML(_words(answer, shown, _change(answer, values, is_running), currency), sizing_mode="stretch_width"),
+    points = figures.series(answer, currency)
+    parts: list[pn.viewable.Viewable] = [
+        pn.pane.HTML(_words(answer, currency, period), sizing_mode="stretch_width", margin=(0, 5))
+    ]
+    if compare is not None:
+        later = pn.panel(lambda: compare(), defer_load=True, sizing_mode="stretch_width", min_height=40, margin=0)
+        parts.append(later)
+    else:
+        parts.append(comparison(answer, currency))
+    parts += [
+        pn.pane.HTML(_state(answer), sizing_mode="stretch_width", margin=(0, 5)),
         pn.pane.Plotly(
             _spark(points), config={"displayModeBar": False, "staticPlot": True}, height=56, sizing_mode="stretch_width"
         ),
-        pn.Card(
-            pn.pane.Markdown(
-                f"{answer.definition}\n\nFrom `{answer.relation}`\n\n```sql\n{answer.sql}\n```",
-                sizing_mode="stretch_width",
-            ),
-            header=pn.pane.HTML(f'<span style="color:{colour("ink-soft")};font-size:.85rem">How it is made</span>'),
-            collapsed=True,
-            header_background="transparent",
-            stylesheets=[QUIET],
+    ]
+    if told := figures.restated(answer, currency):
+        parts.append(restated(told))
+    parts.append(made(answer))
+    if look is not None:
+        button = pn.widgets.Button(name="Trend, parts and sources", button_type="light", stylesheets=[LINK])
+        button.on_click(lambda _: look())
+        parts.append(button)
+    return pn.Column(
+        *parts, stylesheets=[CARD], sizing_mode="stretch_width", styles={"flex": "1 1 245px", "max-width": "420px"},
+        min_width=240, margin=6,
+    )  # fmt: skip
+
+
+def comparison(answer: MetricAnswer, currency: str) -> pn.pane.HTML:
+    """The line that sets the period's number beside another's; empty where none was asked for."""
+    found = figures.compared(answer, currency)
+    text = ""
+    if found is not None:
+        arrow = ARROWS.get(found.change[0], "")
+        text = (
+            f'<div style="font-size:.85rem;color:{colour(found.token)}">{arrow} '
+            f"{html.escape(found.words)}</div>"
+        )  # fmt: skip
+    return pn.pane.HTML(text, sizing_mode="stretch_width", margin=(0, 5), min_height=40)
+
+
+def restated(lines: list[str]) -> pn.Card:
+    """A marker that unfolds to what is told otherwise now, and why."""
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines[:24])
+    more = f"<p>And {len(lines) - 24} more.</p>" if len(lines) > 24 else ""
+    points = f"{len(lines)} point{'s' if len(lines) > 1 else ''}"
+    return fold(f"Restated since: {points}", pn.pane.HTML(f"<ul>{items}</ul>{more}"), token="warn")  # noqa: S106
+
+
+def made(answer: MetricAnswer) -> pn.Card:
+    """What the number means and the SQL that gives it, folded."""
+    return fold(
+        "How it is made",
+        pn.pane.Markdown(
+            f"{answer.definition}\n\n*Left out:* {answer.exclusions or 'None.'}\n\n"
+            f"*Owner:* {answer.owner or 'nobody yet'} · *From:* `{answer.relation}`\n\n```sql\n{answer.sql}\n```",
+            stylesheets=[TEXT],
             sizing_mode="stretch_width",
-            margin=0,
         ),
-        stylesheets=[CARD],
-        sizing_mode="stretch_width",
-        styles={"flex": "1 1 245px", "max-width": "420px"},
-        min_width=240,
-        margin=6,
     )
 
 
-def _words(answer: MetricAnswer, value: float | None, change: str, currency: str) -> str:
-    token = FRESHNESS.get(answer.freshness.state, "ink-soft")
+def fold(title: str, body: pn.viewable.Viewable, *, token: str = "ink-soft") -> pn.Card:  # noqa: S107 - of a colour
+    return pn.Card(
+        body,
+        header=pn.pane.HTML(f'<span style="color:{colour(token)};font-size:.85rem">{html.escape(title)}</span>'),
+        collapsed=True,
+        header_background="transparent",
+        stylesheets=[QUIET],
+        sizing_mode="stretch_width",
+        margin=0,
+    )
+
+
+def _words(answer: MetricAnswer, currency: str, period: str) -> str:
     return (
         f'<div style="color:{colour("ink-soft")};font-size:.9rem" title="{html.escape(answer.definition)}">'
         f"{html.escape(answer.label)}</div>"
-        f'<div style="font-size:1.75rem;font-weight:680;letter-spacing:-.02em">{written(answer, value, currency)}</div>'
-        f'<div style="font-size:.85rem;display:flex;justify-content:space-between">{change}'
-        f'<span style="color:{colour(token)}" title="How old the data is">● {answer.freshness.words}</span></div>'
+        f'<div class="plyo-value" style="font-size:1.75rem;font-weight:680;letter-spacing:-.02em">'
+        f"{figures.headline(answer, currency)}</div>"
+        f'<div style="color:{colour("ink-soft")};font-size:.85rem">{html.escape(period)}</div>'
     )
 
 
-def _change(answer: MetricAnswer, values: list[float | None], is_running: bool) -> str:
-    if len(values) < 2 or values[-1] is None or not values[-2]:
-        return "<span></span>"
-    if is_running:
-        return f'<span style="color:{colour("ink-soft")}">so far this month</span>'
-    is_ratio = answer.unit == "ratio"
-    change = values[-1] - values[-2] if is_ratio else values[-1] / values[-2] - 1
-    if abs(change) < 0.0005:
-        return f'<span style="color:{colour("ink-soft")}">as the month before</span>'
-    is_good = (change > 0) != (answer.name in LESS_IS_BETTER)
-    unit = "points" if is_ratio else "%"
-    arrow = "▲" if change > 0 else "▼"
-    return f'<span style="color:{colour("good" if is_good else "bad")}">{arrow} {abs(change) * 100:.1f} {unit}</span>'
+def _state(answer: MetricAnswer) -> str:
+    words, token = figures.freshness(answer)
+    return (
+        f'<div style="font-size:.85rem;color:{colour(token)}" title="How old the data is">'
+        f"● {html.escape(words)}</div>"
+    )  # fmt: skip
 
 
 def _spark(points: pl.DataFrame) -> object:

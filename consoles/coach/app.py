@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from consoles.coach import session, style
-from consoles.coach.views import calendar, client, clients, messages, today
+from consoles.coach.views import calendar, client, clients, messages, numbers, today
 
 
 def main() -> None:
@@ -21,6 +21,9 @@ def main() -> None:
         ),
         st.Page(partial(clients.page, plyo, person), title="Clients", icon=":material/group:", url_path="clients"),
         st.Page(partial(client.page, plyo, person), title="Client", icon=":material/monitoring:", url_path="client"),
+        st.Page(
+            partial(numbers.page, plyo, person), title="Numbers", icon=":material/query_stats:", url_path="numbers"
+        ),
         st.Page(
             partial(calendar.page, plyo, person),
             title="Calendar",

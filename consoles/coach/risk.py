@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from consoles.coach.style import badge
-from consoles.theme import percent, risk_band
+from consoles.theme import risk_band
+from contracts.figures import percent
 
 
 def reasons(row: Mapping[str, Any]) -> list[dict[str, Any]]:

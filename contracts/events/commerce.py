@@ -228,6 +228,19 @@ class PlanChangeDecided(Event):
     failure_code: str | None = None
 
 
+class PackBought(Event):
+    """Sessions were paid for once: a pack, or a single one. `amount_minor` is what was paid, with tax."""
+
+    type: ClassVar[str] = "commerce.pack_bought"
+    aggregate: ClassVar[str] = "pack_id"
+    pack_id: UUID
+    customer_id: UUID
+    plan_id: UUID
+    sessions: int
+    amount_minor: int
+    currency: str
+
+
 class CouponCreated(Event):
     type: ClassVar[str] = "commerce.coupon_created"
     aggregate: ClassVar[str] = "coupon_id"

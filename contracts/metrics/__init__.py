@@ -9,13 +9,15 @@ day. Money is grouped by `currency`, always: nothing is summed across currencies
 """
 
 from contracts.metrics import growth, members, people, revenue, sessions, training
-from contracts.metrics.definition import Grain, Metric, Unit
+from contracts.metrics.definition import Better, Grain, Metric, Unit
 
-__all__ = ["METRICS", "Grain", "Metric", "Unit"]
+__all__ = ["DOMAINS", "METRICS", "Better", "Grain", "Metric", "Unit"]
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for domain in (revenue, members, sessions, people, training, growth)
-    for metric in domain.METRICS
-}
+_BY_DOMAIN = {
+    "Money": revenue, "Members": members, "Sessions": sessions, "Coaches": people, "Training": training,
+    "Growth": growth,
+}  # fmt: skip
+METRICS: dict[str, Metric] = {metric.name: metric for domain in _BY_DOMAIN.values() for metric in domain.METRICS}
 """Every metric by name, in the order surfaces list them."""
+DOMAINS: dict[str, str] = {metric.name: title for title, domain in _BY_DOMAIN.items() for metric in domain.METRICS}
+"""What each metric is of, as a catalogue's heading, by the metric's name."""

@@ -9,6 +9,7 @@ from contracts.relations import RELATIONS
 
 Unit = Literal["count", "money", "ratio", "number", "days", "months", "hours", "kg"]
 Grain = Literal["day", "week", "month"]
+Better = Literal["more", "less", "neither"]
 ANY: tuple[Grain, ...] = ("day", "week", "month")
 
 
@@ -29,6 +30,7 @@ class Metric:
         exclusions: What is left out, and why.
         owner: Who answers for it.
         grains: Periods it may be asked for.
+        better: Whether more of it is good news, or less; `neither` where it depends. A screen's colours follow it.
         former: What it meant before, oldest first. A changed `expression` or `where` leaves its old words here.
     """
 
@@ -44,6 +46,7 @@ class Metric:
     exclusions: str = "None."
     owner: str = "finance"
     grains: tuple[Grain, ...] = ANY
+    better: Better = "more"
     former: tuple[Former, ...] = ()
 
     @property

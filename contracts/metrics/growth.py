@@ -9,17 +9,18 @@ METRICS = (
     Metric(
         "messages_sent", "Messages", "Messages between clients and coaches.",
         "count", "engagement.fct_messages", "count(*)", "sent_on", where="kind <> 'system'",
-        exclusions="Messages written by the system.", owner="coaching",
+        exclusions="Messages written by the system.", owner="coaching", better="neither",
     ),
     Metric(
         "nudges_sent", "Nudges sent", "Messages a coach sent from the queue because a rule suggested it.",
         "count", "engagement.fct_messages", "count(*)", "sent_on", where="kind = 'nudge'", owner="coaching",
+        better="neither",
     ),
     Metric(
         "deliveries_sent", "Messages sent out",
         "E-mails, texts and notifications that left Plyo.",
         "count", _DELIVERIES, "count(*)", "created_on", where="status = 'sent'",
-        exclusions="What wishes held back, what failed, what still waits.", owner="growth",
+        exclusions="What wishes held back, what failed, what still waits.", owner="growth", better="neither",
     ),
     Metric(
         "delivery_rate", "Confirmed deliveries",
@@ -32,7 +33,7 @@ METRICS = (
         "withheld_rate", "Held back by wishes",
         "Of the messages whose fate is known, the share that wishes, quiet hours or caps held back for good.",
         "ratio", _DELIVERIES, "avg(case when status = 'withheld' then 1.0 else 0.0 end)", "created_on",
-        where="status <> 'queued'", exclusions="Messages that still wait.", owner="growth",
+        where="status <> 'queued'", exclusions="Messages that still wait.", owner="growth", better="less",
     ),
     Metric(
         "announcement_reach", "Reach of announcements",
@@ -45,6 +46,7 @@ METRICS = (
         "Of the steps of setting up that were entered, the share that was not left within a week.",
         "ratio", "engagement.fct_onboarding_steps", "avg(case when is_dropped then 1.0 else 0.0 end)", "entered_on",
         where="is_outcome_known", exclusions="Steps entered less than a week ago and not left yet.", owner="growth",
+        better="less",
     ),
     Metric(
         "lead_to_trial", "Leads on trial",

@@ -14,7 +14,7 @@ METRICS = (
     ),
     Metric(
         "paused_members", "Paused members", "Memberships on pause: they pay nothing and have not left.",
-        "count", _DAILY, "sum(paused_members)", "day", "stock",
+        "count", _DAILY, "sum(paused_members)", "day", "stock", better="neither",
     ),
     Metric(
         "members_started", "Members joined", "Memberships that started or started again.",
@@ -22,7 +22,7 @@ METRICS = (
     ),
     Metric(
         "members_ended", "Members lost", "Memberships that ended, by the customer's wish or by failed payment.",
-        "count", _DAILY, "sum(members_ended)", "day", exclusions="Trials that never paid; pauses.",
+        "count", _DAILY, "sum(members_ended)", "day", exclusions="Trials that never paid; pauses.", better="less",
     ),
     Metric(
         "net_member_movement", "Net member movement", "Members joined minus members lost.",
@@ -32,26 +32,27 @@ METRICS = (
         "voluntary_churn", "Cancelled by the member",
         "Memberships that ended because the customer cancelled.",
         "count", _MOVEMENTS, "count(*)", "changed_on", where="kind = 'churn' and cancel_kind = 'voluntary'",
-        exclusions="Trials that never paid; pauses.", owner="retention",
+        exclusions="Trials that never paid; pauses.", owner="retention", better="less",
     ),
     Metric(
         "involuntary_churn", "Lost to failed payment",
         "Memberships that ended because payment could not be collected.",
         "count", _MOVEMENTS, "count(*)", "changed_on", where="kind = 'churn' and cancel_kind = 'involuntary'",
-        exclusions="Trials that never paid.", owner="retention",
+        exclusions="Trials that never paid.", owner="retention", better="less",
     ),
     Metric(
         "involuntary_churn_rate", "Involuntary share of churn",
         "Of the memberships that ended, the share that ended because payment could not be collected.",
         "ratio", _MOVEMENTS,
         "avg(case when cancel_kind = 'involuntary' then 1.0 else 0.0 end)", "changed_on", where="kind = 'churn'",
+        better="less",
     ),
     Metric(
         "attrition", "Attrition",
         "Of the members at the start of the month, the share who are not members at its end.",
         "ratio", _MONTHS, "sum(members_lost) / nullif(sum(members_at_start), 0)", "month",
         exclusions="Who joined within the month; a pause is not a loss. The running month counts until today.",
-        owner="retention", grains=("month",),
+        owner="retention", grains=("month",), better="less",
     ),
     Metric(
         "member_retention", "Retention",
@@ -80,7 +81,7 @@ METRICS = (
         "Months that members who joined in the month have stayed so far, on average.",
         "months", "retention.fct_cohort_retention", "sum(retention)", "cohort_month",
         exclusions="What is still to come: a young cohort reads low and is only comparable to others of its age.",
-        owner="retention", grains=("month",),
+        owner="retention", grains=("month",), better="neither",
     ),
     Metric(
         "active_clients_30d", "Active clients",
@@ -108,7 +109,7 @@ METRICS = (
             "Trials, pauses, packs. Failed payments, which dunning looks after. Known on Mondays and for "
             "today."
         ),
-        owner="retention",
+        owner="retention", better="less",
     ),
     Metric(
         "attendance_per_member", "Sessions per member and week",

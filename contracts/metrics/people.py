@@ -19,12 +19,12 @@ METRICS = (
         "Clients a coach has at the end of the week divided by the clients they have room for.",
         "ratio", "scheduling.fct_coach_weeks", "sum(clients) / nullif(sum(client_capacity), 0)", "week_starts_on",
         "stock", exclusions="Clients on pause or gone; weeks in which a coach is away throughout. Room is today's.",
-        owner="operations", grains=("week", "month"),
+        owner="operations", grains=("week", "month"), better="neither",
     ),
     Metric(
         "commission", "Commission",
         "What coaches earned in pay periods that ended in the period.",
         "money", "finance.fct_commissions", "sum(total_minor)", "last_on",
-        exclusions="Periods that are not closed yet.", owner="finance",
+        exclusions="Periods that are not closed yet.", owner="finance", better="neither",
     ),
 )  # fmt: skip

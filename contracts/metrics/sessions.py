@@ -21,6 +21,7 @@ METRICS = (
         "ratio", _BOOKINGS, "avg(case when status = 'no_show' then 1.0 else 0.0 end)", "local_day",
         where="status in ('attended', 'no_show', 'late_cancelled')",
         exclusions="Bookings cancelled in time, and those whose outcome is not marked yet.", owner="operations",
+        better="less",
     ),
     Metric(
         "late_cancel_rate", "Late-cancel rate",
@@ -28,12 +29,14 @@ METRICS = (
         "ratio", _BOOKINGS, "avg(case when status = 'late_cancelled' then 1.0 else 0.0 end)", "local_day",
         where="status in ('attended', 'no_show', 'late_cancelled')",
         exclusions="Bookings cancelled in time, and those whose outcome is not marked yet.", owner="operations",
+        better="less",
     ),
     Metric(
         "late_fee_waiver_rate", "Late fees waived",
         "Of the fees that fell due for cancelling late or not coming, the share that was waived.",
         "ratio", _BOOKINGS, "avg(case when is_late_fee_waived then 1.0 else 0.0 end)", "local_day",
         where="is_late_fee_waived is not null", exclusions="Bookings whose terms ask no fee.", owner="operations",
+        better="neither",
     ),
     Metric(
         "active_clients", "Clients who came", "Customers who attended at least one session, whatever they pay with.",
@@ -55,7 +58,7 @@ METRICS = (
         "average_class_size", "Average class size",
         "Check-ins divided by group classes that have started.",
         "number", _SLOTS, "avg(seats_attended)", "local_day", where=_CLASSES,
-        exclusions="Cancelled classes; a class to which nobody came counts.", owner="operations",
+        exclusions="Cancelled classes; a class to which nobody came counts.", owner="operations", better="neither",
     ),
     Metric(
         "waitlist_conversion", "Waitlist conversion",

@@ -13,13 +13,13 @@ METRICS = (
     Metric(
         "training_volume", "Volume load", "Weight times repetitions over all sets of workouts done.",
         "kg", "training.fct_workouts", "sum(volume_kg)", "completed_on", where="status = 'completed'",
-        exclusions="Sets without a weight.", owner="coaching",
+        exclusions="Sets without a weight.", owner="coaching", better="neither",
     ),
     Metric(
         "training_load", "Training load",
         "Effort of a session (0-10) times its minutes, summed over workouts done.",
         "number", "training.fct_workouts", "sum(session_load)", "completed_on", where="status = 'completed'",
-        exclusions="Workouts whose effort or length was not told.", owner="coaching",
+        exclusions="Workouts whose effort or length was not told.", owner="coaching", better="neither",
     ),
     Metric(
         "estimated_maximum", "Estimated one-rep maximum",
@@ -39,7 +39,7 @@ METRICS = (
         "Of the days on which an exercise was trained, the share on which it had stood still for six weeks.",
         "ratio", "training.fct_exercise_bests", "avg(case when is_plateau then 1.0 else 0.0 end)", "performed_on",
         exclusions="Exercises trained on fewer than four days in six weeks are not told to stand still.",
-        owner="coaching",
+        owner="coaching", better="less",
     ),
     Metric(
         "adherence", "Adherence", "Planned workouts done divided by workouts planned, in the planned week.",
@@ -67,23 +67,26 @@ METRICS = (
         "Mean daily load of the last 7 days divided by that of the last 28, on average over clients. A load "
         "spike, not a risk.",
         "number", _DAYS, "avg(acwr)", "day", "stock", exclusions="The first 27 days of a client.", owner="coaching",
+        better="neither",
     ),
     Metric(
         "acwr_smoothed", "Acute to chronic load, smoothed",
         "The same with exponential means, lambda 2 / (N + 1), begun with a client's first day.",
         "number", _DAYS, "avg(acwr_smoothed)", "day", "stock", exclusions="The first 27 days of a client.",
-        owner="coaching",
+        owner="coaching", better="neither",
     ),
     Metric(
         "monotony", "Training monotony",
         "Mean daily load of the last 7 days divided by its sample standard deviation, on average over clients.",
         "number", _DAYS, "avg(monotony_7d)", "day", "stock",
         exclusions="Clients of whose seven days no two differ; the first 6 days of a client.", owner="coaching",
+        better="neither",
     ),
     Metric(
         "strain", "Training strain",
         "Load of the last 7 days times its monotony, on average over clients.",
         "number", _DAYS, "avg(strain_7d)", "day", "stock", exclusions="As for monotony.", owner="coaching",
+        better="neither",
     ),
     Metric(
         "readiness", "Readiness",
@@ -118,7 +121,7 @@ METRICS = (
         "check_in_answer_hours", "Hours to answer a check-in",
         "Hours from a client's check-in to the coach's answer, on average over those answered.",
         "hours", _CARE, "sum(answer_hours) / nullif(sum(check_ins_answered), 0)", "month",
-        exclusions="Check-ins not answered.", owner="coaching", grains=("month",),
+        exclusions="Check-ins not answered.", owner="coaching", grains=("month",), better="less",
     ),
     Metric(
         "screening_hold_rate", "Questionnaires that hold training",
@@ -127,6 +130,6 @@ METRICS = (
         "ratio", _CARE,
         "sum(screenings_held) / nullif(sum(case when screenings_held is not null then screenings end), 0)", "month",
         exclusions="Months of a coach with fewer than five: they would tell of somebody's health.", owner="coaching",
-        grains=("month",),
+        grains=("month",), better="neither",
     ),
 )  # fmt: skip

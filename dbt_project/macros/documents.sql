@@ -59,7 +59,7 @@
 {% macro doc_boolean(path) -%} cast({{ doc_text(path) }} as boolean) {%- endmacro %}
 
 {# The same as an instant, from ISO 8601. #}
-{% macro doc_time(path) -%} cast({{ doc_text(path) }} as timestamp with time zone) {%- endmacro %}
+{% macro doc_time(path) -%} cast({{ doc_text(path) }} as {{ instant_type() }}) {%- endmacro %}
 
 {# The same as an instant, from Unix seconds. #}
 {% macro doc_epoch(path) -%} {{ return(adapter.dispatch('epoch')(doc_integer(path))) }} {%- endmacro %}
@@ -76,11 +76,19 @@
 
 {% macro duckdb__json_text(expression, path) -%} ({{ expression }} ->> '$.{{ path }}') {%- endmacro %}
 
-{% macro snowflake__json_text(expression, path) -%} get_path({{ expression }}, '{{ path }}')::varchar {%- endmacro %}
+{# Documents are landed as text there; their elements are variants. #}
+{% macro snowflake__json_text(expression, path) -%}
+    cast(get_path(parse_json(cast({{ expression }} as varchar)), '{{ path }}') as varchar)
+{%- endmacro %}
 
 {% macro bigquery__json_text(expression, path) -%} json_value({{ expression }}, '$.{{ path }}') {%- endmacro %}
 
 {% macro default__epoch(seconds) -%} to_timestamp({{ seconds }}) {%- endmacro %}
+
+{# Its own function gives a time without a zone. #}
+{% macro snowflake__epoch(seconds) -%}
+    dateadd('second', {{ seconds }}, {{ instant('1970-01-01 00:00:00+00') }})
+{%- endmacro %}
 
 {% macro bigquery__epoch(seconds) -%} timestamp_seconds({{ seconds }}) {%- endmacro %}
 
@@ -90,6 +98,37 @@
 
 {% macro duckdb__json_elements(column, path) -%}
     unnest(cast({{ column }} -> '$.{{ path }}' as json [])) as element (value)
+{%- endmacro %}
+
+{% macro snowflake__json_elements(column, path) -%}
+    lateral flatten(input => get_path(parse_json(cast({{ column }} as varchar)), '{{ path }}')) as element
+{%- endmacro %}
+
+{% macro bigquery__json_elements(column, path) -%}
+    unnest(array(
+        select as struct piece as value
+        from unnest(json_query_array({{ column }}, '$.{{ path }}')) as piece
+    )) as element
+{%- endmacro %}
+
+{# The pieces of a text between separators, as a relation `element` with one column `value`, to join laterally. #}
+{% macro text_pieces(expression, separator) -%}
+    {{ return(adapter.dispatch('text_pieces')(expression, separator)) }}
+{%- endmacro %}
+
+{% macro default__text_pieces(expression, separator) -%}
+    unnest(string_to_array({{ expression }}, '{{ separator }}')) as element (value)
+{%- endmacro %}
+
+{% macro snowflake__text_pieces(expression, separator) -%}
+    lateral flatten(input => split({{ expression }}, '{{ separator }}')) as element
+{%- endmacro %}
+
+{% macro bigquery__text_pieces(expression, separator) -%}
+    unnest(array(
+        select as struct piece as value
+        from unnest(split({{ expression }}, '{{ separator }}')) as piece
+    )) as element
 {%- endmacro %}
 
 {# An amount in major units, like `490.50`, in minor units; null in a currency that `contracts.money` does not know. #}

@@ -45,6 +45,42 @@
     )
 {%- endmacro %}
 
+{#
+    Neither compares rows with `>`. The newest emptying comes from a sequence that begins before everything, so that it
+    has a row where the table was never emptied.
+#}
+{% macro snowflake__latest_rows(raw, key) -%} {{ plyo_latest_rows_beside_emptied(raw, key) }} {%- endmacro %}
+
+{% macro bigquery__latest_rows(raw, key) -%} {{ plyo_latest_rows_beside_emptied(raw, key) }} {%- endmacro %}
+
+{% macro plyo_latest_rows_beside_emptied(raw, key) -%}
+    (
+        select *
+        from (
+            select
+                change.*,
+                row_number() over (partition by {{ key }} order by change._lsn desc, change._seq desc) as _newest
+            from {{ raw }} as change
+            cross join (
+                select
+                    lsn,
+                    seq,
+                    row_number() over (order by lsn desc, seq desc) as place
+                from (
+                    select -1 as lsn, -1 as seq
+                    union all
+                    select _lsn as lsn, _seq as seq from {{ raw }} where _op = 't'
+                ) as emptyings
+            ) as emptied
+            where
+                emptied.place = 1
+                and change._op <> 't'
+                and (change._lsn > emptied.lsn or (change._lsn = emptied.lsn and change._seq > emptied.seq))
+        ) as ranked
+        where _newest = 1 and _op <> 'd'
+    )
+{%- endmacro %}
+
 {# The snapshot of the raw lake that this build reads; null where raw is no lake. #}
 {% macro raw_snapshot_id() -%}
     {{ return(adapter.dispatch('raw_snapshot_id')()) }}

@@ -7,7 +7,7 @@
 {% macro epley_e1rm(weight_kg, reps) -%}
     case
         when {{ weight_kg }} is null or {{ weight_kg }} <= 0 or {{ reps }} < 1 or {{ reps }} > 10 then null
-        when {{ reps }} = 1 then cast({{ weight_kg }} as double precision)
-        else cast({{ weight_kg }} as double precision) * (1 + {{ reps }} / 30.0)
+        when {{ reps }} = 1 then cast({{ weight_kg }} as {{ double() }})
+        else cast({{ weight_kg }} as {{ double() }}) * (1 + {{ reps }} / 30.0)
     end
 {%- endmacro %}

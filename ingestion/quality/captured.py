@@ -6,13 +6,12 @@ suite follows from a table's columns, whose names mean the same in every context
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import duckdb
 
 from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
+from ingestion import landing
 from ingestion.postgres_cdc.land import quoted
+from ingestion.quality.judged import Judged
 from ingestion.quality.suite import Expectation, Suite, among, between, matching, not_after, plausible, told
 
 ROWS = 20_000
@@ -32,21 +31,6 @@ IN_ORDER: Mapping[str, tuple[tuple[str, str], ...]] = {
     "integrations__connector_runs": (("started_at", "finished_at"),),
 }
 """Columns of which one is never later than the other."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How the newest rows of a table did.
-
-    Args:
-        rows: Looked at.
-        reasons: What is wrong, with how many rows.
-        newest: When the newest of them was committed, ISO 8601; None where there is none.
-    """
-
-    rows: int
-    reasons: Mapping[str, int]
-    newest: str | None
 
 
 def suite_of(table: str, columns: Mapping[str, str]) -> Suite:
@@ -94,20 +78,11 @@ def judged(settings: WarehouseSettings, tables: Sequence[str]) -> Iterator[tuple
 
     with warehouse.reading(settings) as lake:
         for table in tables:
-            columns = _columns(lake, table)
+            columns = landing.columns_of(lake, table)
             if not columns:
                 continue
             rows = lake.execute(
                 f"select * from raw.main.{quoted(table)} order by _lsn desc, _seq desc limit {ROWS}"
             ).to_arrow_table()
-            verdict = judge(suite_of(table, columns), rows, lake)
-            reasons = {one.expectation.reason: len(one.unexpected) for one in verdict.findings if not one.is_met}
             newest = rows["_committed_at"][0].as_py() if rows.num_rows else None
-            yield table, Judged(rows.num_rows, reasons, newest.isoformat() if newest else None)
-
-
-def _columns(lake: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, str]:
-    try:
-        return {name: kind for name, kind, *_ in lake.execute(f"describe raw.main.{quoted(table)}").fetchall()}
-    except duckdb.CatalogException:
-        return {}
+            yield table, Judged.of(rows.num_rows, judge(suite_of(table, columns), rows, lake), newest)

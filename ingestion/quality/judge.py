@@ -41,9 +41,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in a table of rows."""
+    """What was found in a table of rows.
+
+    Args:
+        document: What Great Expectations says of it, for its page; None where nothing was judged.
+    """
 
     findings: tuple[Finding, ...]
+    document: Any = None
 
     @property
     def reasons(self) -> Mapping[int, tuple[str, ...]]:
@@ -85,7 +90,7 @@ def judge(suite: Suite, rows: pa.Table, lake: duckdb.DuckDBPyConnection | None =
             raise SuiteBroken(f"{expectation.type} {dict(expectation.arguments)}: {one.exception_info}")
         unexpected = tuple(sorted(places[index] for index in one.result["unexpected_index_list"] or ()))
         findings.append(Finding(expectation, len(frame), unexpected))
-    return Verdict(tuple(findings))
+    return Verdict(tuple(findings), result)
 
 
 def _frame(suite: Suite, rows: pa.Table, lake: duckdb.DuckDBPyConnection | None) -> Any:

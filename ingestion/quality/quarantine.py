@@ -3,17 +3,22 @@
 A row is in raw or here, never in both and never lost. It is put aside once however often its source sends it. Driven
 in again, it is judged by the suites of today: it lands, or stays with today's reasons; one whose object was landed
 anew since is dropped, for as the newest it would undo what is known.
+
+Nothing stays here for ever: a row that nobody drove in is forgotten by its age, and with the person it tells of (its
+source still has it, and sends it again when it changes or all is read anew).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import duckdb
 import pyarrow as pa
 
 from contracts import warehouse
+from contracts.classification import Class
 from contracts.warehouse import WarehouseSettings
 from ingestion import landing
 from ingestion.batch import Batch
@@ -21,6 +26,21 @@ from ingestion.postgres_cdc.land import quoted
 from ingestion.quality.pulled import SUITES
 
 TABLE = "raw.main._quarantined_rows"
+KEPT: Mapping[Class, timedelta] = {
+    "identity": timedelta(days=30), "words": timedelta(days=30), "money": timedelta(days=365),
+    "business": timedelta(days=365),
+}  # fmt: skip
+"""How long a row stands aside, by the class of what its table tells; files and snapshots with it end a night later."""
+_CLASSES: Mapping[str, Class] = {
+    "stripe__customers": "identity", "stripe__events": "identity", "stripe__products": "business",
+    "stripe__prices": "business", "hubspot__contacts": "identity", "hubspot__owners": "identity",
+    "hubspot__companies": "business", "hubspot__pipelines": "business", "hubspot__associations": "business",
+    "hubspot__deals": "words", **{
+        f"hubspot__{kind}": "words" for kind in ("calls", "emails", "meetings", "notes", "tasks", "communications")
+    },
+}  # fmt: skip
+_TELLING = 8
+"""Characters from which a value is told apart from any other text: ids and addresses, not numbers."""
 _ASIDE = "_put_aside"
 _SCHEMA = """(id uuid, connector varchar, stream varchar, raw_table varchar, key varchar[], changes_only boolean,
     same varchar, body json, reasons varchar[], quarantined_at timestamptz)"""
@@ -114,6 +134,16 @@ def standing(lake: duckdb.DuckDBPyConnection, tables: Sequence[str] | None = Non
     return found
 
 
+def aside(lake: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
+    """The rows of a raw table that stand aside, as they would be in it; none where there are none."""
+    if not _exists(lake) or not landing.columns_of(lake, table):
+        return pa.table({})
+    rows = lake.execute(
+        f"select id, body, quarantined_at from {TABLE} where raw_table = ? order by quarantined_at, id", [table]
+    ).to_arrow_table()
+    return _as_it_was(lake, table, rows) if rows.num_rows else pa.table({})
+
+
 def drive_in(settings: WarehouseSettings, connector: str, *, raw_table: str | None = None) -> Driven:
     """Judge rows that stand aside again and land those that are good by now.
 
@@ -136,6 +166,73 @@ def drive_in(settings: WarehouseSettings, connector: str, *, raw_table: str | No
             one = _drive_in(lake, connector, stream, Batch(table, pa.table({}), tuple(key), None, changes_only))
             done = Driven(done.landed + one.landed, done.kept + one.kept, done.superseded + one.superseded)
     return done
+
+
+def class_of(table: str) -> Class:
+    """What a table's rows tell of people; of the tables of payments, unless they say otherwise, money."""
+    return _CLASSES.get(table, "money")
+
+
+def forget_aged(settings: WarehouseSettings, *, now: datetime | None = None) -> Mapping[str, int]:
+    """Forget rows that have stood aside for longer than their class may.
+
+    Files are written without them here; the lake's older snapshots, which still know them, end with maintenance.
+
+    Returns:
+        Rows forgotten, by raw table.
+    """
+    at = now or datetime.now(UTC)
+    with warehouse.writing(settings) as lake:
+        if not _exists(lake):
+            return {}
+        tables = [row[0] for row in lake.execute(f"select distinct raw_table from {TABLE} order by 1").fetchall()]
+
+        def forget() -> dict[str, int]:
+            found = {}
+            for table in tables:
+                row = lake.execute(
+                    f"delete from {TABLE} where raw_table = ? and quarantined_at < ?",
+                    [table, at - KEPT[class_of(table)]],
+                ).fetchone()
+                if row and row[0]:
+                    found[table] = int(row[0])
+            return found
+
+        forgotten = warehouse.in_transaction(lake, forget)
+        if forgotten:
+            rewrite(lake)
+    return forgotten
+
+
+def forget_person(lake: duckdb.DuckDBPyConnection, rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> int:
+    """Forget rows aside that would be erased in raw, and those of any table that name one of the values; no file yet.
+
+    Args:
+        rows: Raw table to column to values, as `lake_maintenance.erase` takes them.
+
+    Returns:
+        Rows forgotten.
+    """
+    if not _exists(lake):
+        return 0
+    conditions, values = ["false"], list[Any]()
+    for table, columns in rows.items():
+        for column, wanted in columns.items():
+            conditions.append(f"(raw_table = ? and list_contains(?::varchar[], body->>'$.\"{column}\"'))")
+            values += [table, [str(one) for one in wanted]]
+    told = sorted({str(one) for columns in rows.values() for wanted in columns.values() for one in wanted})
+    conditions.append("len(list_filter(?::varchar[], lambda one: contains(body::varchar, one))) > 0")
+    values.append([one for one in told if len(one) >= _TELLING])
+    row = lake.execute(f"delete from {TABLE} where {' or '.join(conditions)}", values).fetchone()
+    return int(row[0]) if row else 0
+
+
+def rewrite(lake: duckdb.DuckDBPyConnection) -> None:
+    """Write the files of the quarantine without what was deleted."""
+    if _exists(lake):
+        name = TABLE.rsplit(".", 1)[-1]
+        lake.execute("call ducklake_flush_inlined_data('raw', schema_name => 'main', table_name => ?)", [name])
+        lake.execute("call ducklake_rewrite_data_files('raw', ?, schema => 'main', delete_threshold => 0)", [name])
 
 
 def _drive_in(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, like: Batch) -> Driven:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from contracts import metric_sql
-from contracts.metrics import METRICS, Grain, Metric
+from contracts.metrics import DOMAINS, METRICS, Grain, Metric
 from contracts.relations import RELATIONS
 from operational_api.analytics import dimensions, periods, scope, withheld
 from operational_api.analytics.errors import AcrossCurrencies, NotAllowed, UnknownMetric
@@ -79,7 +79,7 @@ def described(metric: Metric) -> dict[str, Any]:
         "owner": metric.owner, "relation": metric.relation, "relation_grain": RELATIONS[metric.relation].grain,
         "expression": metric.expression, "where": metric.where, "at": metric.at,
         "filters": [name for name in FILTERS if name in metric.columns], "dimensions": list(metric.dimensions),
-        "is_by_currency": metric.has_currency,
+        "is_by_currency": metric.has_currency, "domain": DOMAINS[metric.name], "better": metric.better,
         "former": [{"until": one.until, "expression": one.expression, "where": one.where, "reason": one.reason}
                    for one in metric.former],
     }  # fmt: skip

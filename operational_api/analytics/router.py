@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pyarrow as pa
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from contracts.metrics import METRICS
@@ -24,8 +24,9 @@ from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Value
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.routing import ContextRouter
 
-router = APIRouter(prefix="/api/analytics", tags=["analytics"], dependencies=[Depends(while_connected)])
+router = ContextRouter(prefix="/api/analytics", tags=["analytics"], dependencies=[Depends(while_connected)])
 PAGE_ROWS, LARGEST_PAGE = 1000, 10_000
 
 

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from operational_api.automation.schemas import (
     NudgeSend,
     RuleChange,
@@ -24,9 +22,10 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
+from operational_api.core.routing import ContextRouter
 from operational_api.training import public as training
 
-router = APIRouter(prefix="/api/automation", tags=["automation"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/automation", tags=["automation"], route_class=IdempotentRoute)
 
 
 def _now() -> datetime:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from operational_api.commerce.schemas import CurrencyCode, Reason
@@ -14,8 +14,9 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
+from operational_api.core.routing import ContextRouter
 
-router = APIRouter(prefix="/api/commerce/differences", tags=["commerce"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/commerce/differences", tags=["commerce"], route_class=IdempotentRoute)
 ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 Outcome = Literal["booked", "provider_corrected", "accepted", "no_fault"]
 
@@ -92,7 +93,7 @@ class SettlementReceipt(BaseModel):
     fees_booked: int
 
 
-settled = APIRouter(prefix="/api/commerce/settlements", tags=["commerce"], route_class=IdempotentRoute)
+settled = ContextRouter(prefix="/api/commerce/settlements", tags=["commerce"], route_class=IdempotentRoute)
 
 
 @settled.post("", status_code=202, dependencies=[Allowed("commerce.take_settlement")])

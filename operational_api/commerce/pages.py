@@ -1,6 +1,6 @@
 """Pages of commerce: plans, the way to the payment page and back, the membership. They work without JavaScript."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
@@ -146,6 +146,7 @@ def show_membership(
         older=following,
         is_first=cursor is None,
         collections=collection.open_of(session, customer_id),
+        a_moment=timedelta(microseconds=1),  # a period ends where the next begins; its last day is the one before
         next_plan=memberships.next_plan(session, customer_id),
         failed_change=plan_changes.failed_lately(session, customer_id, now=datetime.now(UTC)),
         account_id=customer_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
@@ -41,6 +41,19 @@ class CurrentPlan:
     ends_at: datetime | None
 
 
+_CURRENT_PLANS = (
+    select(
+        Subscription.customer_id, Subscription.id, Plan.id, Plan.code, Plan.name, Subscription.status,
+        Plan.sessions_included, Subscription.cancel_at,
+    )
+    .join(Plan, Plan.id == Subscription.plan_id)
+    .where(
+        Subscription.customer_id.in_(bindparam("customer_ids", expanding=True)),
+        Subscription.status.in_(lifecycle.USABLE),
+    )
+)  # fmt: skip
+
+
 def current_plan(session: Session, customer_id: UUID) -> CurrentPlan | None:
     """The membership that lets a customer book today: trialing, active or overdue; None when paused or without one."""
     return current_plans(session, [customer_id]).get(customer_id)
@@ -48,23 +61,8 @@ def current_plan(session: Session, customer_id: UUID) -> CurrentPlan | None:
 
 def current_plans(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, CurrentPlan]:
     """The memberships of many customers in one query. Who has none that lets them book is not in the answer."""
-    rows = session.execute(
-        select(Subscription, Plan)
-        .join(Plan, Plan.id == Subscription.plan_id)
-        .where(Subscription.customer_id.in_(list(customer_ids)), Subscription.status.in_(lifecycle.USABLE))
-    )
-    return {
-        subscription.customer_id: CurrentPlan(
-            subscription_id=subscription.id,
-            plan_id=plan.id,
-            code=plan.code,
-            name=plan.name,
-            status=subscription.status,
-            sessions_included=plan.sessions_included,
-            ends_at=subscription.cancel_at,
-        )
-        for subscription, plan in rows
-    }
+    rows = session.execute(_CURRENT_PLANS, {"customer_ids": list(customer_ids)})
+    return {row[0]: CurrentPlan(*row[1:]) for row in rows}
 
 
 def has_active_plan(session: Session, customer_id: UUID, now: datetime) -> bool:

@@ -45,9 +45,10 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 
 router = APIRouter()
-api = APIRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
 
 
 def stripe_settings(request: Request) -> StripeSettings:

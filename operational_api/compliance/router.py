@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import AwareDatetime
 
 from operational_api.compliance import public
@@ -27,8 +27,9 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 
-router = APIRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
 
 
 @router.get("/consents", dependencies=[Allowed("compliance.read_consents")])

@@ -16,9 +16,6 @@ from fastapi import Request
 
 from operational_api.core.errors import DomainError
 
-SPARE = 4
-"""Connections left to work that is done in one turn: who asks, idempotency keys, parts of first screens."""
-
 
 class Busy(DomainError):
     """Too many people are at it right now. Try again in a moment."""

@@ -10,11 +10,11 @@ Does not belong here: what only operations want to know (that is the log), and t
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -24,6 +24,7 @@ from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
 
 log = get_logger(__name__)
+_INSERT = insert(cast(Table, AuditEntry.__table__))
 Outcome = Literal["done", "refused", "failed"]
 
 
@@ -65,7 +66,7 @@ def record(
         entry |= {"actor_id": actor_id, "actor_role": None}
     if actor_role is not None:
         entry["actor_role"] = actor_role
-    session.execute(insert(AuditEntry), [entry])
+    session.execute(_INSERT, entry)
 
 
 def record_read(
@@ -85,7 +86,7 @@ def record_read(
         for subject in subjects
     ]
     if entries:
-        session.execute(insert(AuditEntry), entries)
+        session.execute(_INSERT, entries)
 
 
 def purpose_of(principal: Principal, subject_id: UUID) -> str:
@@ -117,7 +118,7 @@ def keep(sessions: sessionmaker[Session], entries: list[dict[str, Any]]) -> None
     """Write gathered refusals in a transaction of their own. The answer is a refusal already: a failure is logged."""
     try:
         with answering.answering(None), sessions.begin() as session:  # also of those who may look at nothing any more
-            session.execute(insert(AuditEntry), entries)
+            session.execute(_INSERT, entries)
     except Exception:
         log.exception("refusals_not_kept", actions=[entry["action"] for entry in entries])
 

@@ -1,14 +1,24 @@
 """Engine, declarative base, column types and the request's session. No tables of a context, no queries."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
+from select import POLLIN, poll
 from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, text
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, bindparam, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine.interfaces import BindTyping
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement, TextClause
+from starlette.concurrency import run_in_threadpool
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
@@ -59,13 +69,42 @@ def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engi
         application_name: Shown in `pg_stat_activity`.
         pool_size: Connections kept open; up to as many again under load.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         connect_args={"application_name": application_name, "options": "-c timezone=UTC -c statement_timeout=30s"},
     )
+    event.listen(engine, "checkout", _expect_silence)
+    return engine
+
+
+def _expect_silence(connection: psycopg.Connection[Any], *_: object) -> None:
+    """Have the pool replace a connection that PostgreSQL has ended: one at rest has nothing to say but that.
+
+    Asking it each time, as `pool_pre_ping` does, would be a statement more for every transaction.
+
+    Raises:
+        DisconnectionError: it said something.
+    """
+    heard = poll()
+    heard.register(connection.fileno(), POLLIN)
+    if heard.poll(0):
+        raise DisconnectionError
+
+
+def compiled_once(statement: ClauseElement) -> TextClause:
+    """A statement that is PostgreSQL's own, as text: what has an `on conflict` SQLAlchemy would compile each time.
+
+    Args:
+        statement: Its values are bind parameters, to be given when it is executed.
+    """
+    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect.bind_typing = BindTyping.NONE  # each value is told its type when it is bound
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101 - of a statement
+    kinds = (bindparam(name, type_=one.type) for name, one in compiled.binds.items())
+    return text(str(compiled)).bindparams(*kinds)
 
 
 def session_factory(
@@ -83,21 +122,54 @@ def session_factory(
 
 
 @in_transaction
-def transaction(request: Request, _: Annotated[None, Depends(admitted, scope="function")]) -> Iterator[Session]:
+async def transaction(
+    request: Request, _: Annotated[None, Depends(admitted, scope="function")]
+) -> AsyncIterator[Session]:
     """One transaction around one request: committed when the endpoint returns, rolled back when it raises.
 
     A request that carries an Idempotency-Key claims it here, in the same transaction as its effect. Its first statement
-    asks whether the person's credential still holds; an endpoint that made none is asked at its end.
+    asks whether the person's credential still holds; an endpoint that made none is asked at its end. Opening costs no
+    thread's turn, as nothing is said to the database before the first statement.
     """
-    viewers.of_request()  # a page's cookie is looked up by a connection: not while another one is held
-    with request.app.state.sessions.begin() as session:
+    if not hasattr(request.state, "principal"):
+        # A page's cookie is looked up by a connection: not while another one is held.
+        await run_in_threadpool(viewers.of_request)
+    session: Session = request.app.state.sessions()
+    try:
         if claim := getattr(request.state, "claim", None):
-            claim(session)
+            await run_in_threadpool(claim, session)
+        else:  # what a key is answered with is kept in the same transaction: that answer is not known before the end
+            session.info[_END] = partial(_commit, request, session)
         yield session
-        if (refusal := getattr(request.state, "refusal", None)) is not None:
-            raise refusal
-        if getattr(getattr(request.state, "principal", None), "credential", None) is not None:
-            session.connection()
+        if claim or session.info.pop(_END, None) is not None:
+            await _at_once(_commit, request, session)
+    except BaseException:
+        if session.in_transaction():
+            await _at_once(session.close)
+        raise
+
+
+_END = "end_of_request"
+
+
+def end_early(session: Session) -> None:
+    """Commit what `transaction` would commit at its end, in the turn of a thread that is being had."""
+    if (end := session.info.pop(_END, None)) is not None:
+        end()
+
+
+def _commit(request: Request, session: Session) -> None:
+    if (refusal := getattr(request.state, "refusal", None)) is not None:
+        raise refusal
+    if getattr(getattr(request.state, "principal", None), "credential", None) is not None:
+        session.connection()
+    session.commit()
+    session.close()
+
+
+async def _at_once(do: Callable[..., None], *about: object) -> None:
+    """In a thread that is not one of those counted: who holds a connection never waits for who wants one."""
+    await to_thread.run_sync(do, *about, limiter=CapacityLimiter(1))
 
 
 # Commits before the response leaves. With the default scope a client gets 201 for a commit that failed.

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from psycopg.errors import DeadlockDetected
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
+from operational_api.core.database import compiled_once
 from operational_api.core.errors import DomainError, Invalid
 from operational_api.core.models import IdempotencyKey
 from operational_api.core.principal import maybe_principal
+from operational_api.core.routing import Route
 
 HEADER = "idempotency-key"
 
@@ -55,15 +57,22 @@ def answered(session: Session, principal: str, key: str, digest: str) -> Idempot
     return known
 
 
+_CLAIM = compiled_once(
+    insert(IdempotencyKey)
+    .values({name: bindparam(name) for name in ("principal", "key", "request_hash")})
+    .on_conflict_do_nothing()
+    .returning(IdempotencyKey.key)
+)
+
+
 def claim(session: Session, principal: str, key: str, digest: str) -> None:
     """Take a free key for the request whose transaction this is: rolled back, it is free again.
 
     Raises:
         KeyInUse: another one took it. A second request with the key waits here for the first one's transaction.
     """
-    statement = insert(IdempotencyKey).values(principal=principal, key=key, request_hash=digest)
     try:
-        taken = session.execute(statement.on_conflict_do_nothing().returning(IdempotencyKey.key)).first()
+        taken = session.execute(_CLAIM, {"principal": principal, "key": key, "request_hash": digest}).first()
     except OperationalError as error:
         if isinstance(error.orig, DeadlockDetected):  # two requests with several keys each, in opposite orders
             raise KeyInUse from error
@@ -80,7 +89,7 @@ def answer(
     row.status, row.body, row.headers = status, body, headers or {}
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(Route):
     """Route class for routers with POSTs: `APIRouter(route_class=IdempotentRoute)`."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import current_traceparent
+from operational_api.core.database import compiled_once
 from operational_api.core.models import InboxMessage
 
 
@@ -18,17 +20,19 @@ def receive(
     Returns:
         True when it is new, False when this `(source, message_id)` was received before.
     """
-    statement = (
-        insert(InboxMessage)
-        .values(
-            source=source,
-            message_id=message_id,
-            kind=kind,
-            payload=payload,
-            received_at=now,
-            traceparent=current_traceparent(),
-        )
-        .on_conflict_do_nothing()
-        .returning(InboxMessage.message_id)
-    )
-    return session.execute(statement).first() is not None
+    told = {
+        "source": source, "message_id": message_id, "kind": kind, "payload": payload, "received_at": now,
+        "traceparent": current_traceparent(),
+    }  # fmt: skip
+    return session.execute(_STORE, told).first() is not None
+
+
+_STORE = compiled_once(
+    insert(InboxMessage)
+    .values({
+        name: bindparam(name)
+        for name in ("source", "message_id", "kind", "payload", "received_at", "traceparent")
+    })
+    .on_conflict_do_nothing()
+    .returning(InboxMessage.message_id)
+)  # fmt: skip

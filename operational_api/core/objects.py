@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import Request
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -180,6 +181,17 @@ class ObjectStore:
                         raise StoreUnavailable(f"The store kept {len(refused)} of {len(found)} objects.")
                 count += len(found)
         return count
+
+
+def store_of(request: Request) -> ObjectStore | None:
+    """The process's store, made when first asked for; None where the settings name none. Tests put their own on the
+    app (`objects`)."""
+    state = request.app.state
+    if not hasattr(state, "objects"):
+        settings = ObjectSettings()
+        state.objects = ObjectStore(settings) if settings.s3_endpoint else None
+    found: ObjectStore | None = state.objects
+    return found
 
 
 @contextmanager

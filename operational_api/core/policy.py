@@ -13,11 +13,12 @@ from uuid import UUID
 
 import cedarpy
 from fastapi import Depends, Request, params
+from starlette.concurrency import run_in_threadpool
 
 from contracts.telemetry import get_logger
 from operational_api.core import audit
 from operational_api.core.errors import Forbidden, NotFound, Unauthenticated
-from operational_api.core.principal import ROLES, Principal, demand_standing, maybe_principal
+from operational_api.core.principal import ROLES, Principal, demand_standing, known_principal
 
 log = get_logger(__name__)
 GUEST = "guest"
@@ -244,7 +245,7 @@ class Gate:
 
     action: str
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         """Let those pass whose role may do the action.
 
         Raises:
@@ -253,11 +254,12 @@ class Gate:
         """
         if may(GUEST, self.action):  # not even a bad credential matters
             return
-        found = maybe_principal(request)
+        found = await known_principal(request)
         if found is None:
             raise Unauthenticated
         if not may(found.role, self.action):
-            demand_standing(request)  # who must sign in again is told that, and not what an old token may not
+            # Who must sign in again is told that, and not what an old token may not.
+            await run_in_threadpool(demand_standing, request)
             log.info("policy_refused", action=self.action, role=found.role, principal=found.key, path=request.url.path)
             raise Forbidden
 

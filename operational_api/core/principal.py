@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from operational_api.core.errors import Forbidden, Unauthenticated, Unavailable
 from operational_api.core.tokens import TokenVerifier
@@ -160,26 +161,36 @@ def demand_standing(request: Request) -> None:
         session.connection()  # its first statement says who looks, and asks (core.viewer)
 
 
-def principal(request: Request) -> Principal:
+async def known_principal(request: Request) -> Principal | None:
+    """`maybe_principal` for the event loop: finding them out may ask a database, so that is done in a thread.
+
+    Dependencies that only look at what is known are coroutines like this one: each that is not costs a thread's turn.
+    """
+    if hasattr(request.state, "principal"):
+        return maybe_principal(request)
+    return await run_in_threadpool(maybe_principal, request)
+
+
+async def principal(request: Request) -> Principal:
     """The principal.
 
     Raises:
         Unauthenticated: nobody is signed in.
     """
-    found = maybe_principal(request)
+    found = await known_principal(request)
     if found is None:
         raise Unauthenticated
     return found
 
 
-def account_id(request: Request) -> UUID:
+async def account_id(request: Request) -> UUID:
     """The account of the person who asks.
 
     Raises:
         Unauthenticated: nobody is signed in.
         Forbidden: a service asks.
     """
-    return account_id_of(principal(request))
+    return account_id_of(await principal(request))
 
 
 def account_id_of(found: Principal) -> UUID:
@@ -193,6 +204,6 @@ def account_id_of(found: Principal) -> UUID:
     return found.account_id
 
 
-MaybePrincipal = Annotated[Principal | None, Depends(maybe_principal)]
+MaybePrincipal = Annotated[Principal | None, Depends(known_principal)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentAccount = Annotated[UUID, Depends(account_id)]

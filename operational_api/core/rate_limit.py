@@ -17,6 +17,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from starlette.concurrency import run_in_threadpool
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
@@ -136,13 +137,17 @@ def who(principal: Principal | None, address: str, *, by_address: bool = False) 
     return f"address:{parsed}"
 
 
-def enforce(request: Request) -> None:
+async def enforce(request: Request) -> None:
     """Dependency of every route: count the request, leave the headers for the answer, refuse it when it is too many.
+
+    Who asks is found out in the same turn of a thread, for all dependencies that follow.
 
     Raises:
         RateLimited: with `retry_after` in seconds.
     """
-    count(request, request.method, getattr(request.scope.get("route"), "path", request.url.path))
+    path = getattr(request.scope.get("route"), "path", None) or request.url.path
+    if limit_of(request.method, path).amount:
+        await run_in_threadpool(count, request, request.method, path)
 
 
 def count(request: Request, method: str, path: str) -> None:

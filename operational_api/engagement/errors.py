@@ -17,6 +17,8 @@ DomainError
 |- TemplateRejected     422   a template without a name or words, or a second one of its name
 |- TooSoon              422   a later message for the past, or for a time that the clocks jump over
 |- FileRejected         422   too large, or of a kind that is not taken
+|- FileChecked          409   not looked through for viruses yet
+|- FileHarmful          409   something harmful was in it
 |- ForgedMessageEvent   401   a provider's event without a good signature
 |- BadUnsubscribeLink   404   changed, or never ours
 |- ScheduledNotFound    404   no such later message, or it has left
@@ -99,6 +101,14 @@ class TooSoon(Invalid):
 
 class FileRejected(Invalid):
     """Files are pictures (JPEG, PNG, WebP), PDF or MP4, of 10 MB at most."""
+
+
+class FileChecked(DomainError):
+    """This file is still being checked for viruses. Try again in a moment."""
+
+
+class FileHarmful(DomainError):
+    """Our virus scanner found something harmful in this file. It was deleted."""
 
 
 class ForgedMessageEvent(Unauthenticated):

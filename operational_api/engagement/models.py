@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, String, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
 
@@ -109,15 +109,38 @@ class Attachment(Base):
     media_type: Mapped[str] = mapped_column(String(40))
     size_bytes: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[RequiredTime]
+    file: Mapped["AttachmentFile | None"] = relationship(
+        primaryjoin="Attachment.id == foreign(AttachmentFile.attachment_id)", viewonly=True, lazy="joined"
+    )
+
+    @property
+    def status(self) -> str:
+        """Whether it can be opened: checking, ready or refused."""
+        return self.file.status if self.file is not None else "refused"
 
 
 class AttachmentFile(Base):
+    """Where the content of a file is, and what is to be done about it at `due_at` (null: nothing).
+
+    `status`: checking (nobody may have it yet), ready, refused (`scan` says as what), or removed. A trigger removes it
+    when its attachment goes, by whichever way: this row stays until the object store has forgotten the bytes.
+    `content` is here until the store has it; `is_sealed`: what lies there is sealed with the keys of health data.
+    """
+
     __tablename__ = "attachment_files"
-    __table_args__ = (SCHEMA,)
-    attachment_id: Mapped[UUID] = mapped_column(
-        ForeignKey("engagement.attachments.id", ondelete="CASCADE"), primary_key=True
+    __table_args__ = (
+        CheckConstraint("status in ('checking', 'ready', 'refused', 'removed')", name="status"),
+        Index("ix_attachment_files_due", "due_at", postgresql_where=text("due_at is not null")),
+        SCHEMA,
     )
-    content: Mapped[bytes]
+    attachment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    content: Mapped[bytes | None] = mapped_column(deferred=True)
+    status: Mapped[str] = mapped_column(String(20), server_default="ready")
+    scan: Mapped[str | None] = mapped_column(String(80))
+    is_stored: Mapped[bool] = mapped_column(server_default="false")
+    is_sealed: Mapped[bool] = mapped_column(server_default="false")
+    due_at: Mapped[datetime | None] = mapped_column(server_default=text("now()"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class Announcement(Base):

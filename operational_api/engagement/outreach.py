@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 
-from operational_api.core import signed_urls
+from contracts.sealing import Sealer
+from operational_api.core import ranges, signed_urls
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.objects import store_of
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
+from operational_api.core.viewer import show_all
+from operational_api.engagement import filing
 from operational_api.engagement.errors import AttachmentNotFound, EmptyMergeField, ScheduledNotFound
 from operational_api.engagement.models import Announcement, MessageTemplate, ScheduledMessage
 from operational_api.engagement.schemas import (
@@ -41,10 +46,10 @@ from operational_api.engagement.service import (
     scheduled,
     threads,
 )
-from operational_api.engagement.settings import ChannelSettings
+from operational_api.engagement.settings import ChannelSettings, FileSettings
 from operational_api.training import public as training
 
-api = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
 
 
 def channel_settings(request: Request) -> ChannelSettings:
@@ -183,11 +188,13 @@ def file_link(request: Request, principal: CurrentPrincipal, session: DbSession,
 
     Raises:
         AttachmentNotFound: it is not in a conversation of theirs.
+        FileChecked, FileHarmful: nobody may have it yet, or ever.
     """
     row = attachments.attachment(session, attachment_id)
     coach_id = training.coach_of(session, row.customer_id)
     resource = Resource("Attachment", attachment_id, customer_id=row.customer_id, coach_id=coach_id)
     require(principal, "engagement.read_messages", resource, missing=AttachmentNotFound)
+    attachments.check_ready(row)
     now = _now()
     path = f"/api/engagement/attachment-files/{attachment_id}"
     url = signed_urls.signer(request).sign(path, subject=principal.key, now=now)
@@ -197,17 +204,41 @@ def file_link(request: Request, principal: CurrentPrincipal, session: DbSession,
 @api.get(
     "/attachment-files/{attachment_id}",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"content": {"application/octet-stream": {}}},
+        416: {"description": "No byte of the file is in that range."},
+    },
     dependencies=[Allowed("engagement.open_attachment_file")],
 )
-def read_attachment_file(attachment_id: UUID, _: signed_urls.SignedSubject, session: DbSession) -> Response:
-    """A file of a conversation, for whoever holds its signed address. It is saved, never shown as a page of ours."""
-    row, content = attachments.content_of(session, attachment_id)
+def read_attachment_file(
+    request: Request,
+    attachment_id: UUID,
+    _: signed_urls.SignedSubject,
+    range: Annotated[str | None, Header(max_length=100)] = None,  # noqa: A002 - the header's name
+) -> Response:
+    """A file of a conversation, or some of its bytes, for whoever holds its signed address. It is saved, never shown as
+    a page of ours. No transaction is open while the store is waited for."""
+    with request.app.state.sessions.begin() as session:
+        show_all(session)
+        row, file = attachments.open_attachment(session, attachment_id)
+        content = file.content
+    if content is None:
+        content = filing.fetch(row.id, store_of(request), sealer_of(request) if file.is_sealed else None)
     headers = {
         "Content-Disposition": f'attachment; filename="{row.name}"', "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
+        "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store",
     }  # fmt: skip
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    return ranges.answer(content, range, media_type="application/octet-stream", headers=headers)
+
+
+def sealer_of(request: Request) -> Sealer | None:
+    """What opens files that were sealed. Tests put other settings on the app (`file_settings`)."""
+    state = request.app.state
+    if not hasattr(state, "file_settings"):
+        state.file_settings = FileSettings()
+    found: FileSettings = state.file_settings
+    return found.sealer
 
 
 @api.get("/announcements", dependencies=[Allowed("engagement.announce")])

@@ -10,6 +10,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.engagement import hooks, outreach, public
 from operational_api.engagement.schemas import (
     LeadCreate,
@@ -24,7 +25,7 @@ from operational_api.engagement.schemas import (
 from operational_api.engagement.service import leads, preferences, threads
 
 router = APIRouter()
-api = APIRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
 
 
 def _now() -> datetime:

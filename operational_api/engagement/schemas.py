@@ -164,6 +164,7 @@ class AttachmentRead(BaseModel):
     name: str
     media_type: str
     size_bytes: int
+    status: Literal["checking", "ready", "refused"]
 
 
 class FileLink(BaseModel):

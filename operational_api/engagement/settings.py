@@ -12,9 +12,28 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.sealing import Sealer
 from operational_api.engagement.sending import CHANNELS, Channel
 
 SmtpSecurity = Literal["plain", "starttls", "tls"]
+
+
+class FileSettings(BaseSettings):
+    """What files of messages need, by environment with the prefix `PLYO_`: the scanner that videos have, too, and the
+    keys that seal health data, which a photo or a letter of a doctor is."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
+
+    media_scanner: str = ""
+    """As `training.media.settings` has it. Empty: files stay unchecked, and nobody may have them."""
+    health_data_keys: SecretStr = SecretStr("")
+    """Without any, what lies in the object store is sealed by nobody but the store."""
+
+    @property
+    def sealer(self) -> Sealer | None:
+        """What seals and opens."""
+        told = self.health_data_keys.get_secret_value()
+        return Sealer.of(told) if told else None
 
 
 class ChannelSettings(BaseSettings):

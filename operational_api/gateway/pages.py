@@ -1,8 +1,11 @@
 """The front page, and each role's first page: the customer's home, and the ways into the consoles."""
 
+import json
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 
 from operational_api.core import audit
@@ -22,12 +25,15 @@ SANDBOX = (
     "style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'"
 )
 """dbt's page is one file with its script inside. It runs as a stranger's: without our cookies, asking nobody."""
+STILL = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Great Expectations' pages come without script: nothing on them runs."""
 NAV = [
     NavItem("Home", "/home", "training.train", order=0, icon="home"),
     NavItem("Coach console", "/coach/", "gateway.open_coach_console", order=0, icon="users"),
     NavItem("Admin console", "/admin/", "gateway.open_admin_console", order=0, icon="chart"),
     NavItem("Pipelines", "/dagster/", "gateway.open_pipelines", order=10, icon="pipeline"),
     NavItem("Warehouse", "/warehouse/docs", "gateway.open_pipelines", order=11, icon="pipeline"),
+    NavItem("Data quality", "/warehouse/quality", "gateway.open_pipelines", order=12, icon="check"),
 ]
 
 
@@ -63,3 +69,30 @@ def warehouse_docs(request: Request) -> Response:
     if not file.is_file():
         return render(request, "gateway/no_docs.html")
     return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": SANDBOX})
+
+
+@router.get("/warehouse/quality", dependencies=[Allowed("gateway.open_pipelines")])
+def warehouse_quality(request: Request) -> Response:
+    """What Great Expectations found in each raw table, what stands aside, and which columns have drifted."""
+    file = request.app.state.settings.warehouse_quality / "summary.json"
+    if not file.is_file():
+        return render(request, "gateway/no_quality.html")
+    told = json.loads(file.read_text())
+    tables = sorted(told["tables"], key=lambda one: (not (one["reasons"] or one["aside"]), one["table"]))
+    return render(
+        request, "gateway/quality.html", judged_at=datetime.fromisoformat(told["judged_at"]), tables=tables,
+        distances=told["distances"],
+    )  # fmt: skip
+
+
+@router.get("/warehouse/quality/{table}", dependencies=[Allowed("gateway.open_pipelines")])
+def warehouse_quality_of(
+    request: Request, table: Annotated[str, InPath(pattern="^[a-z][a-z0-9_]{0,100}$")]
+) -> Response:
+    """Great Expectations' own page of one raw table, as of the last judgement; no value of any row is on it."""
+    folder = request.app.state.settings.warehouse_quality
+    summary = folder / "summary.json"
+    file = folder / json.loads(summary.read_text())["pages"] / f"{table}.html" if summary.is_file() else summary
+    if not file.is_file():
+        raise NotFound
+    return FileResponse(file, media_type="text/html", headers={"Content-Security-Policy": STILL})

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.routing import ContextRouter
 
 Surface = Literal["app", "coach", "admin"]
-router = APIRouter(prefix="/api/gateway", tags=["gateway"])
+router = ContextRouter(prefix="/api/gateway", tags=["gateway"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,11 @@ SCREENS = (
     Screen("coach", "today", "automation.read_queue"),
     Screen("coach", "clients", "training.list_clients"),
     Screen("coach", "client", "training.read_client"),
+    Screen("coach", "numbers", "analytics.read_metrics"),
     Screen("coach", "calendar", "scheduling.list_bookings"),
     Screen("coach", "messages", "engagement.read_threads"),
     Screen("admin", "overview", "analytics.read_everything"),
+    Screen("admin", "metrics", "analytics.read_lineage"),
     Screen("admin", "revenue", "analytics.read_money"),
     Screen("admin", "retention", "analytics.read_everything"),
     Screen("admin", "automations", "automation.manage_rules"),

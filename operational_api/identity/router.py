@@ -13,6 +13,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.identity import public, sign_ins
 from operational_api.identity.factor_resets import router as factor_resets
 from operational_api.identity.keys import router as keys
@@ -39,7 +40,7 @@ from operational_api.identity.schemas import (
 from operational_api.identity.service import accounts, changes, deletion, factors, sessions, sign_outs, step_up
 
 router = APIRouter()
-_api = APIRouter(
+_api = ContextRouter(
     prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute, dependencies=[Allowed("identity.sign_in")]
 )
 CHECK_MAIL = Accepted(detail="Check your mailbox: we have sent you an e-mail.")

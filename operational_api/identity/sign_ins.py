@@ -12,6 +12,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.identity.models import SignInAttempt
 from operational_api.identity.places import country_name
 from operational_api.identity.risk import Decision
@@ -20,7 +21,7 @@ from operational_api.identity.service import attempts
 from operational_api.web.cookies import set_cookie
 from operational_api.web.rendering import redirect, render
 
-api = APIRouter(prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/identity", tags=["identity"], route_class=IdempotentRoute)
 pages = APIRouter(dependencies=[Allowed("identity.keep_account")])
 SHOWN = 20
 _OUTCOMES = {

@@ -49,7 +49,7 @@ def forget_contact(session: Session, event: Event) -> None:
 
 
 def tell_sale(session: Session, event: Event) -> None:
-    """A membership or trial as a deal."""
+    """A membership, a trial or a pack as a deal."""
     if not contacts.is_on(session):
         return
     now = datetime.now(UTC)
@@ -57,6 +57,11 @@ def tell_sale(session: Session, event: Event) -> None:
         deals.started(
             session, sale_id=event.subscription_id, person_id=event.customer_id, amount_minor=event.amount_minor,
             currency=event.currency, is_trial=event.is_trial, at=event.occurred_at, now=now,
+        )  # fmt: skip
+    elif isinstance(event, commerce.PackBought):
+        deals.pack_bought(
+            session, sale_id=event.pack_id, person_id=event.customer_id, sessions=event.sessions,
+            amount_minor=event.amount_minor, currency=event.currency, at=event.occurred_at, now=now,
         )  # fmt: skip
     elif isinstance(event, commerce.SubscriptionChanged) and event.kind == "started":
         deals.bought(session, sale_id=event.subscription_id, at=event.occurred_at, now=now)
@@ -73,6 +78,7 @@ CRM = {
     identity.EmailVerified.type: mark_person,
     identity.EmailChanged.type: mark_person,
     identity.AccountClosed.type: forget_contact,
+    commerce.PackBought.type: tell_sale,
     commerce.SubscriptionStarted.type: tell_sale,
     commerce.SubscriptionChanged.type: tell_sale,
     commerce.SubscriptionCancelled.type: tell_sale,

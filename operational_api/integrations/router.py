@@ -13,6 +13,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.integrations.crm import contacts, hooks, standing
 from operational_api.integrations.errors import ConnectorNotFound
 from operational_api.integrations.outgoing import router as outgoing
@@ -39,7 +40,7 @@ from operational_api.integrations.service import connectors, direct, files, link
 from operational_api.integrations.settings import IntegrationSettings
 
 router = APIRouter()
-api = APIRouter(prefix="/api/integrations", tags=["integrations"], route_class=IdempotentRoute)
+api = ContextRouter(prefix="/api/integrations", tags=["integrations"], route_class=IdempotentRoute)
 
 
 def sealer_of(settings: Settings) -> Sealer | None:

@@ -91,13 +91,17 @@ def reader_zone(session: Session, principal: Principal | None, asked: str | None
     return training.client_time_zone(session, principal.account_id)
 
 
-def know_customer(session: Session, principal: Principal, now: datetime, *, time_zone: str = "UTC") -> None:
-    """Make a customer who just signed up a client, so that their coach sees a name before the event is handled.
+def know_customer(
+    session: Session, principal: Principal, now: datetime, *, time_zone: str = "UTC"
+) -> training.ClientFacts | None:
+    """The customer who asks; None when it is no customer. Who just signed up is made a client, so that their coach
+    sees a name before the event is handled.
 
     Args:
         time_zone: Where they live, as far as the request tells.
     """
-    if principal.role == "customer" and principal.account_id is not None:
-        training.ensure_client(
-            session, principal.account_id, display_name=principal.display_name, now=now, time_zone=time_zone
-        )
+    if principal.role != "customer" or principal.account_id is None:
+        return None
+    return training.ensure_client(
+        session, principal.account_id, display_name=principal.display_name, now=now, time_zone=time_zone
+    )

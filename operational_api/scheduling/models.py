@@ -293,6 +293,14 @@ class Booking(Base):
         Index("ix_bookings_slot_id", "slot_id"),
         Index("ix_bookings_coach_id_starts_at", "coach_id", "starts_at"),
         Index("ix_bookings_customer_id_starts_at", "customer_id", "starts_at"),
+        Index("ix_bookings_starts_at", "starts_at", "id"),
+        Index(
+            "ix_bookings_late_fees",
+            "starts_at",
+            postgresql_where=text(
+                "status = 'late_cancelled' and late_fee_waived_at is null and late_fee_due_at is not null"
+            ),
+        ),
         SCHEMA,
     )
     id: Mapped[Id]

@@ -19,7 +19,7 @@ from operational_api.scheduling.errors import BookingNotFound
 from operational_api.scheduling.lifecycle import HOLDING, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, seats
+from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, places, seats
 from operational_api.training import public as training
 
 
@@ -113,9 +113,13 @@ def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, unti
 def book(session: Session, principal: Principal, *, slot_id: UUID, now: datetime) -> BookingRead:
     """Book a seat for the customer who asks."""
     customer_id = account_id_of(principal)
-    access.know_customer(session, principal, now)
-    booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
-    return _read(session, principal, booking, now)
+    client = access.know_customer(session, principal, now)
+    place = places.lock_place(session, slot_id)
+    booking = bookings.book_place(session, place, customer_id=customer_id, now=now)
+    if client is None:
+        return _read(session, principal, booking, now)
+    view = agenda.BookingView(booking, place.slot, place.coach_name, place.location, client.display_name)
+    return BookingRead.of(view, client.time_zone, now)
 
 
 def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> BookingRead:

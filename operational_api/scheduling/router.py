@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import AwareDatetime
 
 from operational_api.core import signed_urls
@@ -13,6 +13,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.scheduling import access, class_router, public, seat_router
 from operational_api.scheduling.availability_schemas import AvailabilityRead, AvailabilityReplace
 from operational_api.scheduling.calendars import router as calendars
@@ -43,7 +44,7 @@ from operational_api.scheduling.service import (
     waitlist,
 )
 
-router = APIRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/scheduling", tags=["scheduling"], route_class=IdempotentRoute)
 
 From = Annotated[AwareDatetime | None, Query(alias="from", description="With an offset, e.g. 2026-03-02T00:00:00Z.")]
 TimeZone = Annotated[Zone | None, Query(description="IANA zone of the times told; by default the reader's.")]

@@ -92,11 +92,11 @@ def reach_client(
     """
     if principal.role == "customer" and principal.account_id is not None:
         # The registration's event may still be on its way.
-        clients.ensure_client(session, principal.account_id, display_name=principal.display_name, now=now)
-        customer_id = customer_id or principal.account_id
+        own = clients.ensure_client(session, principal.account_id, display_name=principal.display_name, now=now)
+        customer_id = customer_id or own.id
     if customer_id is None:
         raise Invalid("Say whose training you mean: customer_id is missing.")
-    client = clients.get_client(session, customer_id)
+    client = clients.get_client(session, customer_id)  # of oneself: known already
     require(principal, action, resource_for(session, principal, client, action, kind=kind), missing=ClientNotFound)
     _seen(session, principal, action, client)
     return client

@@ -18,7 +18,7 @@ from operational_api.training.models import Client, Injury
 from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
 from operational_api.training.schemas import WorkoutRead as WorkoutRead
 from operational_api.training.service import clients, workouts
-from operational_api.training.service.progress import bests_of, strength_series, weeks_of
+from operational_api.training.service.progress import strength_series, weeks_of
 
 
 def coach_of(session: Session, customer_id: UUID) -> UUID | None:
@@ -61,11 +61,12 @@ def ensure_client(
     now: datetime,
     time_zone: str = "UTC",
     location_id: UUID | None = None,
-) -> None:
-    """Make the account a client unless it is one; what is known of an existing client stays."""
-    clients.ensure_client(
+) -> "ClientFacts":
+    """The client of an account, made unless there is one; what is known of an existing client stays."""
+    client = clients.ensure_client(
         session, account_id, display_name=display_name, now=now, time_zone=time_zone, location_id=location_id
     )
+    return _facts(client)
 
 
 def assign_coach(
@@ -92,8 +93,10 @@ class ClientFacts:
 def client_facts(session: Session, customer_id: UUID) -> ClientFacts | None:
     """What other contexts may know about a client, or None when the account is none."""
     client = session.get(Client, customer_id)
-    if client is None:
-        return None
+    return _facts(client) if client is not None else None
+
+
+def _facts(client: Client) -> ClientFacts:
     return ClientFacts(client.display_name, client.coach_id, client.location_id, client.time_zone)
 
 
@@ -200,10 +203,10 @@ def open_injuries(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, 
 def log_workout(session: Session, principal: Principal, body: WorkoutCreate, *, now: datetime) -> WorkoutRead:
     """Log a workout that was done, for oneself or for one's client."""
     client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
-    workout = workouts.log_workout(
+    logged = workouts.log_workout(
         session, workout_id=body.id, client=client, log=body.log(), logged_by=account_id_of(principal), now=now
     )
-    return WorkoutRead.from_detail(workouts.detail_of(session, workout), bests_of(session, workout))
+    return WorkoutRead.from_detail(logged.detail, logged.bests)
 
 
 def who_withholds_nothing(session: Session, customer_ids: Iterable[UUID]) -> set[UUID]:

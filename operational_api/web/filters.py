@@ -1,12 +1,16 @@
 """How values look on pages: money, times in the reader's zone, days as people say them. No lookups."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
+from contracts import figures
+from contracts.metrics import Unit
 from contracts.money import Money
 
 STYLES = {
@@ -31,6 +35,11 @@ def zone(name: str | None) -> ZoneInfo:
 def money(value: Money | int, currency: str | None = None) -> str:
     """`{{ price|money }}` of a Money, `{{ row.amount_minor|money(row.currency) }}` of a column."""
     return str(value if isinstance(value, Money) else Money(value, currency or ""))
+
+
+def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
+    """`{{ load.acwr|figure("number") }}`: as the consoles write it, a dash for what is not known."""
+    return figures.written(value, unit, currency)
 
 
 @pass_context
@@ -81,9 +90,30 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
 
 
+_CELL = re.compile(r"<(tr|td)\b")
+
+
+def under(rows: Markup, headings: list[str]) -> Markup:
+    """A table's rows, each cell with its column's heading in `data-under`, for where rows are stacked."""
+    column = 0
+
+    def mark(found: re.Match[str]) -> str:
+        nonlocal column
+        if found[1] == "tr":
+            column = 0
+            return found[0]
+        heading, column = headings[column].removesuffix(">"), column + 1
+        return f'<td data-under="{escape(heading)}"'
+
+    return Markup(_CELL.sub(mark, rows))  # noqa: S704 - the rows were escaped where they were made
+
+
 def install(environment: Environment) -> None:
     """Register the filters, and `spark_points` for the sparkline component."""
-    environment.filters |= {"money": money, "local": local, "day": day, "ago": ago, "initials": initials}
+    environment.filters |= {
+        "money": money, "figure": figure, "local": local, "day": day, "ago": ago, "initials": initials,
+        "under": under,
+    }  # fmt: skip
     environment.globals["spark_points"] = spark_points
 
 

@@ -21,6 +21,8 @@ TABLES = {
     "wearables__bodies": "Weight, blood pressure and the like; one row per payload and measurement.",
     "wearables__rejections": "Values that are no measurement of a person, each with its reason.",
 }
+MEASURED = tuple(table for table in TABLES if table != "wearables__rejections")
+"""Those that a suite judges; the other is what was refused already."""
 
 
 @dg.multi_asset(

@@ -118,13 +118,27 @@ def _marked(url: str, parameters: dict[str, object]) -> Iterator[None]:
             [marker, NAME, json.dumps(parameters)],
         )
         yield
-        connection.execute(
-            """
-            select setval(pg_get_serial_sequence('platform.outbox_events', 'position'), max(position))
-            from platform.outbox_events
-            """
-        )
+        _advance_sequences(connection)
         connection.execute("update platform.bulk_loads set finished_at = now() where id = %s", [marker])
+
+
+def _advance_sequences(connection: psycopg.Connection) -> None:
+    """Let every table whose ids are counted go on behind what was loaded with ids of its own."""
+    counted = connection.execute(
+        """
+        select n.nspname, c.relname, a.attname, s.oid::regclass::text
+        from pg_class s join pg_depend d on d.objid = s.oid and d.deptype in ('a', 'i') and d.refobjsubid > 0
+        join pg_class c on c.oid = d.refobjid join pg_namespace n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
+        where s.relkind = 'S'
+        """
+    ).fetchall()
+    for schema, table, column, sequence in counted:
+        connection.execute(
+            sql.SQL("select setval({}, max({})) from {} having max({}) is not null").format(
+                sql.Literal(sequence), sql.Identifier(column), sql.Identifier(schema, table), sql.Identifier(column)
+            )
+        )
 
 
 def _empty(connection: psycopg.Connection) -> None:

@@ -101,6 +101,23 @@ def metric(name: str) -> dict[str, Any]:
         "unit": "money" if is_money else "ratio" if is_ratio else "count", "relation": "finance.fct_mrr_daily",
         "sql": "select 1", "points": points, "exclusions": "None.", "owner": "finance",
         "freshness": {"state": "fresh", "age_seconds": 20, "data_as_of": None, "snapshot_id": 1},
+        "better": "less" if name in ("attrition", "no_show_rate", "payment_failure_rate") else "more",
+        "domain": "Members" if name == "attrition" else "Money", "kind": "flow", "grains": ["day", "week", "month"],
+        "dimensions": ["currency", "plan", "coach"], "is_by_currency": is_money, "where": "status = 'captured'",
+        "at": "day", "relation_grain": "One row per day.", "former": [],
+    } | _of_november(is_money, base)  # fmt: skip
+
+
+def _of_november(is_money: bool, base: float) -> dict[str, Any]:
+    """A period's number, half as much again as the one before, in each currency."""
+    series = [{"currency": currency} for currency in CURRENCIES] if is_money else [{}]
+    return {
+        "total": {"from": "2026-11-01", "to": "2026-11-26", "items": [one | {"value": base * 1.5} for one in series]},
+        "comparison": {
+            "name": "previous_period", "from": "2026-10-01", "to": "2026-10-26",
+            "items": [one | {"value": base * 1.5, "compared": base, "change": base * 0.5, "relative_change": 0.5}
+                      for one in series],
+        },
     }  # fmt: skip
 
 
@@ -110,6 +127,10 @@ def freshness() -> dict[str, Any]:
         "state": "fresh", "stream": {"silent_seconds": 6.4},
         "relations": [
             {"relation": "finance.fct_mrr_daily", "state": "fresh", "age_seconds": 20.2, "late_after_seconds": 600}
+        ],
+        "sources": [
+            {"source": "change stream", "state": "fresh", "age_seconds": 20.2, "metrics": ["mrr"]},
+            {"source": "commerce__payments", "state": "late", "age_seconds": 1200.0, "metrics": ["arpm", "arpu"]},
         ],
     }  # fmt: skip
 

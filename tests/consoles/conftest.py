@@ -27,6 +27,7 @@ class PlyoServer:
     answers: dict[str, Any] = field(default_factory=dict)
     datasets: dict[str, pl.DataFrame] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    told: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     acted: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     refusals: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +47,7 @@ def _app(server: PlyoServer) -> FastAPI:
             return JSONResponse({"detail": "Sign in first.", "code": "core.unauthenticated"}, 401)
         if request.method == "GET":
             server.asked.append(path)
+            server.told.append((path, dict(request.query_params)))
         if refusal := server.refusals.get(path) or server.refusals.get(f"{request.method} {path}"):
             status, problem = refusal
             return JSONResponse(problem, status, media_type="application/problem+json")
@@ -55,7 +57,7 @@ def _app(server: PlyoServer) -> FastAPI:
             return JSONResponse(server.made.get(path, {}))
         if path in server.files:
             return Response(server.files[path], media_type="application/octet-stream")
-        if path.startswith("api/analytics/datasets/"):
+        if path.startswith("api/analytics/datasets/") and path not in server.answers:
             table = server.datasets[path.rsplit("/", 1)[1]].to_arrow()
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, table.schema) as stream:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import panel as pn
+import polars as pl
 import pytest
 from panel import auth
 from tornado.httpserver import HTTPServer
@@ -18,13 +20,15 @@ from tornado.web import Application, create_signed_value
 
 from consoles.admin import sign_out
 from consoles.admin.app import screen
-from consoles.admin.tiles import tile
+from consoles.admin.tiles import comparison, tile
 from consoles.admin.views import automations, coaches, connectors, retention
+from consoles.admin.views.catalogue import Catalogue
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
 from consoles.settings import ConsoleSettings
 from consoles.theme import colour
+from contracts.metrics import Better
 from tests.consoles import business
 from tests.consoles.conftest import PlyoServer
 
@@ -34,7 +38,7 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
     plyo_server.datasets |= business.datasets()
     names = {*TILES, "mrr"}
     plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
-    screens = ("overview", "revenue", "retention", "automations", "coaches", "connectors", "data")
+    screens = ("overview", "metrics", "revenue", "retention", "automations", "coaches", "connectors", "data")
     plyo_server.answers["api/bff/admin"] = {
         "account_id": "a", "screens": list(screens), "staff_pages": {"/staff/requests": "Requests"},
         "person": {"display_name": "Ada", "time_zone": "UTC"},
@@ -89,7 +93,7 @@ class TestOverview:
 
     def test_is_drawn_from_two_calls(self, server: PlyoServer) -> None:
         """The first screen and the chart below it; it was fifteen."""
-        ways, tabs = screen(server.client(), "http://x").objects
+        ways, _menu, tabs = screen(server.client(), "http://x").objects
         said = words(tabs.objects[0])
         assert 'href="/staff/requests"' in ways.object
         assert said.count("fresh, 20 s old") == len(TILES)
@@ -107,17 +111,38 @@ class TestOverview:
 
 
 class TestTile:
-    def test_a_fall_in_attrition_is_good(self, server: PlyoServer) -> None:
-        answer = server.client().metric("attrition")
-        falling = replace(answer, points=answer.points.with_columns(value=answer.points["value"].reverse()))
-        drawn = words(tile(falling, currency="EUR", is_running=False))
-        assert "▼" in drawn
-        assert colour("good") in drawn
+    def test_sets_the_periods_number_beside_the_others_in_its_own_unit(self, server: PlyoServer) -> None:
+        drawn = words(tile(server.client().metric("mrr"), currency="VND"))
+        assert ">1,500,000 ₫<" in drawn
+        assert "▲ +500,000 ₫ (+50.0 %) on 1,000,000 ₫, 1 Oct to 26 Oct 2026" in drawn
 
-    def test_no_change_is_neither_good_nor_bad(self, server: PlyoServer) -> None:
-        answer = server.client().metric("active_members")
-        level = replace(answer, points=answer.points.with_columns(value=30.0))
-        assert "as the month before" in words(tile(level, currency="EUR", is_running=False))
+    @pytest.mark.parametrize(
+        ("better", "change", "token"),
+        [("less", 0.05, "bad"), ("less", -0.05, "good"), ("more", 0.05, "good"), ("neither", 0.05, "ink-soft"),
+         ("more", 0, "ink-soft")],
+    )  # fmt: skip
+    def test_colours_what_is_good_news(self, server: PlyoServer, better: Better, change: float, token: str) -> None:
+        answer = server.client().metric("attrition")
+        moved = answer.comparison.with_columns(change=pl.lit(change), relative_change=pl.lit(change / 0.1))
+        drawn = words(comparison(replace(answer, better=better, comparison=moved), "EUR"))
+        assert f"color:{colour(token)}" in drawn
+        assert ("▲" in drawn, "▼" in drawn) == (change > 0, change < 0)
+
+    @pytest.mark.parametrize("state", ["fresh", "late", "stale"])
+    def test_says_how_late_it_is_and_for_what_it_waits(self, server: PlyoServer, state: str) -> None:
+        told = {"state": state, "age_seconds": 1200, "because": "commerce__payments"}
+        server.answers["api/analytics/metrics/mrr"] |= {"freshness": told}
+        drawn = words(tile(server.client().metric("mrr"), currency="EUR"))
+        waits = ", waits for commerce payments" if state != "fresh" else ""
+        token = {"fresh": "good", "late": "warn", "stale": "bad"}[state]
+        assert f'color:{colour(token)}" title="How old the data is">● {state}, 20 min old{waits}<' in drawn
+
+    def test_unfolds_to_meaning_owner_and_sql(self, server: PlyoServer) -> None:
+        drawn = words(tile(server.client().metric("mrr"), currency="EUR"))
+        assert "What mrr means." in drawn
+        assert "*Left out:* None." in drawn
+        assert "*Owner:* finance" in drawn
+        assert "select 1" in drawn
 
 
 class TestPages:
@@ -181,19 +206,152 @@ class TestPages:
 
     def test_data(self, server: PlyoServer) -> None:
         page = Data(server.client(), "http://x")
-        assert "What mrr means." in words(page.definition())
-        assert "<summary>commerce.<wbr>subscriptions</summary>" in words(page.definition())
+        assert f'<li style="color:{colour("warn")}">● commerce__payments is late, 20 min: 2 numbers' in words(
+            page.freshness()
+        )
         assert "The change stream wrote 6 s ago." in words(page.freshness())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
-        assert len(screen(server.client(), "http://x").objects[1].objects) == 7
+        _, menu, pages = screen(server.client(), "http://x").objects
+        assert list(menu.options) == pages._names
+        assert len(menu.options) == 8
+
+    def test_are_opened_by_a_menu_of_buttons_that_follows_them(self, server: PlyoServer) -> None:
+        _, menu, pages = screen(server.client(), "http://x").objects
+        menu.value = menu.options["Data"]
+        assert pages._names[pages.active] == "Data"
+        pages.active = 0
+        assert menu.value == 0
+
+    def test_a_tile_leads_to_its_metrics_page(self, server: PlyoServer) -> None:
+        _, menu, pages = screen(server.client(), "http://x").objects
+        drawn = pages.objects[0].tiles() if hasattr(pages.objects[0], "tiles") else pages.objects[0]
+        next(one for one in drawn.select(pn.widgets.Button) if one.name.startswith("Trend")).clicks += 1
+        assert pages._names[pages.active] == "Metrics"
+        assert menu.value == menu.options["Metrics"]
 
     def test_only_those_that_the_policy_opens(self, server: PlyoServer) -> None:
         server.answers["api/bff/admin"] |= {"screens": ["connectors"], "figures": {}, "currencies": None}
-        shown = screen(server.client(), "http://x").objects[1]
+        shown = screen(server.client(), "http://x").objects[2]
         assert shown._names == ["Connectors"]
+
+
+class TestThePast:
+    """A day is chosen: everything is asked as of then, and the page says so for as long as it is."""
+
+    def test_is_asked_for_and_announced(self, server: PlyoServer) -> None:
+        overview = Overview(server.client(), ["EUR"], server.answers["api/bff/admin"])
+        assert "As known on" not in words(pn.Column(overview.banner()))
+        overview.as_of = date(2026, 11, 3)
+        assert "**As known on 3 Nov 2026.**" in words(overview.banner())
+        drawn = overview.tiles()
+        assert len(drawn.objects) == len(TILES)
+        mine = [told for path, told in server.told if path == "api/analytics/metrics/mrr"]
+        assert {told["as_of"] for told in mine} == {"2026-11-03"}
+        assert sorted(told.get("compare", "") for told in mine) == ["", "previous_period"]
+        [back] = overview.banner().select(pn.widgets.Button)
+        back.clicks += 1
+        assert overview.as_of is None
+
+    def test_marks_what_was_restated_and_why(self, server: PlyoServer) -> None:
+        late = {"at": "2026-09-01", "currency": "EUR", "then": 100_00, "now": 120_50,
+                "why": ["late rows: they arrived after this was told"]}  # fmt: skip
+        server.answers["api/analytics/metrics/mrr"] |= {"restated": [late, late | {"currency": "VND"}]}
+        drawn = tile(server.client().metric("mrr", as_of="2026-10-01"), currency="EUR")
+        [marker] = [
+            card for card in drawn.select(pn.Card) if "Restated since: 1 point" in words(pn.Column(card.header))
+        ]
+        assert "1 Sep 2026: €100.00, now €120.50 (late rows: they arrived after this was told)" in words(marker)
+
+    def test_further_than_the_lake_remembers_is_said(self, server: PlyoServer) -> None:
+        overview = Overview(server.client(), ["EUR"], server.answers["api/bff/admin"])
+        for name in TILES:
+            server.refusals[f"api/analytics/metrics/{name}"] = (
+                422,
+                {"detail": "The lake does not remember that moment."},
+            )
+        overview.as_of = date(2020, 1, 1)
+        assert "The lake does not remember that moment." in words(pn.Column(overview.tiles()))
+
+
+class TestCatalogue:
+    @pytest.fixture
+    def catalogue(self, server: PlyoServer) -> Catalogue:
+        server.datasets["finance.fct_mrr_daily"] = pl.DataFrame({"day": ["2026-11-01"], "mrr_minor": [5]})
+        return Catalogue(server.client(), ["EUR", "VND"])
+
+    def test_finds_by_every_word_of_name_label_and_meaning(self, catalogue: Catalogue) -> None:
+        assert f"{len(TILES)} of {len(TILES)} metrics" in words(pn.Column(catalogue.count()))
+        catalogue.search = "means arpm"
+        assert list(catalogue.param.metric.objects.values()) == ["arpm"]
+        assert catalogue.metric == "arpm"
+        catalogue.search = "zebra"
+        assert "No metric says that" in words(pn.Column(catalogue.count()))
+        assert catalogue.metric == "arpm"
+        catalogue.search, catalogue.domain = "", "Members"
+        assert list(catalogue.param.metric.objects.values()) == ["attrition"]
+
+    def test_opens_what_a_tile_names(self, catalogue: Catalogue, server: PlyoServer) -> None:
+        catalogue.search = "arpm"
+        catalogue.open("utilisation")
+        assert catalogue.metric == "utilisation"
+        overview = Overview(server.client(), ["EUR"], server.answers["api/bff/admin"], catalogue.open)
+        buttons = [one for one in overview.tiles().select(pn.widgets.Button) if one.name.startswith("Trend")]
+        buttons[0].clicks += 1
+        assert catalogue.metric == TILES[0]
+
+    def test_shows_the_number_its_comparison_and_a_table(self, catalogue: Catalogue) -> None:
+        drawn = catalogue.trend()
+        said = words(drawn)
+        assert ">€15,000.00<" in said
+        assert "▲ +€5,000.00 (+50.0 %) on €10,000.00" in said
+        [table] = drawn.select(pn.widgets.Tabulator)
+        assert table.value["Value"].iloc[-1] == "€10,000.00"
+
+    def test_tells_parts_by_the_names_of_coaches(self, catalogue: Catalogue, server: PlyoServer) -> None:
+        server.answers["api/analytics/datasets/core.dim_coaches"] = {
+            "items": [{"coach_id": "c1", "display_name": "Cara Coach", "location_id": None, "location_name": None}]
+        }
+        told = business.metric("mrr")
+        for items in (told["points"], told["total"]["items"], told["comparison"]["items"]):
+            items[:] = [one | {"coach": who, "currency": "EUR"} for one in items[:3] for who in ("c1", None)]
+        server.answers["api/analytics/metrics/mrr"] = told
+        catalogue.by = "coach"
+        drawn = catalogue.trend()
+        table = next(one for one in drawn.select(pn.widgets.Tabulator) if "Change" in one.value)
+        assert set(table.value["Coach"]) == {"Cara Coach", "not known"}
+        assert set(table.value["Change"]) == {"+€5,000.00"}
+        assert server.told[-1][1].get("by", "coach") == "coach"
+
+    def test_leads_to_meaning_sql_lineage_and_rows(self, catalogue: Catalogue, server: PlyoServer) -> None:
+        assert "*Owner:* finance" in words(pn.Column(catalogue.meaning()))
+        assert "<summary>commerce.<wbr>subscriptions</summary>" in words(catalogue.sources())
+        server.answers["api/analytics/datasets/finance.fct_mrr_daily"] = {
+            "items": [{"day": "2026-11-01", "mrr_minor": 5}]
+        }
+        rows = catalogue.rows()
+        rows[0].clicks += 1
+        [table] = rows.select(pn.widgets.Tabulator)
+        assert table.value["mrr_minor"].to_list() == ["5"]
+        assert server.told[-1][1] == {"limit": "50", "from": "2026-11-01", "to": "2026-11-26"}
+
+    def test_lists_what_was_restated_since_a_day(self, catalogue: Catalogue, server: PlyoServer) -> None:
+        path = "api/analytics/metrics/mrr/restatements"
+        late = {"at": "2026-09-01", "currency": "EUR", "then": 1, "now": 2, "why": ["rows that were corrected"]}
+        server.answers[path] = {"items": [late]}
+        catalogue.restated_since = date(2026, 11, 3)
+        assert "1 Sep 2026: €0.01, now €0.02 (rows that were corrected)" in words(catalogue.restatements())
+        server.answers[path] = {"items": []}
+        catalogue.restated_since = date(2026, 11, 4)
+        assert "Nothing was restated since 4 Nov 2026" in words(pn.Column(catalogue.restatements()))
+
+    def test_says_when_there_is_nothing_and_when_it_is_refused(self, catalogue: Catalogue, server: PlyoServer) -> None:
+        server.answers["api/analytics/metrics/mrr"] = business.metric("mrr") | {"points": []}
+        assert "Choose a longer history" in words(catalogue.trend())
+        server.refusals["api/analytics/metrics/mrr"] = (403, {"detail": "These are numbers of the whole business."})
+        assert "These are numbers of the whole business." in words(pn.Column(catalogue.trend()))
 
 
 class TestTileByCurrency:
@@ -204,8 +362,9 @@ class TestTileByCurrency:
             for point in members["points"]
             for currency, value in (("EUR", 64), ("USD", 49))
         ]
+        del members["total"], members["comparison"]
         server.answers["api/analytics/metrics/active_members"] = members
-        drawn = tile(server.client().metric("active_members"), currency="EUR", is_running=False)
+        drawn = tile(server.client().metric("active_members"), currency="EUR")
         assert ">64<" in words(drawn)
 
 

@@ -288,7 +288,10 @@ class TestMessages:
         plyo_server.answers |= {
             f"{path}/messages": {"items": [message]},
             f"{path}/attachments": {"items": [
-                {"id": "a1", "message_id": "m1", "name": "squat.mp4", "media_type": "video/mp4", "size_bytes": 3145728}
+                {"id": "a1", "message_id": "m1", "name": "squat.mp4", "media_type": "video/mp4", "size_bytes": 3145728,
+                 "status": "ready"},
+                {"id": "a2", "message_id": "m1", "name": "plan.pdf", "media_type": "application/pdf", "size_bytes": 9,
+                 "status": "checking"},
             ]},
             f"{path}/templates": {"items": [
                 {"id": "t1", "name": "Welcome", "body": "Hi Mia, glad you are here. Cara", "problem": None},
@@ -304,7 +307,9 @@ class TestMessages:
         page = draw(messages, plyo_server)
         assert not page.exception
         assert "My *squat*" in [one.value for one in page.text]
-        assert page.get("download_button")[0].proto.label == "squat.mp4 (3.0 MB)"
+        [button] = page.get("download_button")
+        assert button.proto.label == "squat.mp4 (3.0 MB)"
+        assert "plan.pdf · is being checked" in [one.value for one in page.caption]
         plyo_server.made["api/engagement/attachments/a1/link"] = {"url": "/api/engagement/attachment-files/a1?sig=x"}
         plyo_server.files["api/engagement/attachment-files/a1"] = b"film"
         assert thread.opened(plyo_server.client(), "a1")() == b"film"

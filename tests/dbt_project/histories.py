@@ -8,7 +8,14 @@ from tests.dbt_project import lake as lakes
 ANY = "any"
 """The value that some other row of the table has."""
 LATER = "later"
-"""Up to nine days later, or two months earlier."""
+"""Up to nine days later, or two months earlier; one in four comes to stand at an edge of a day."""
+EDGES = (
+    "2026-06-17 23:59:59.999999+00", "2026-06-18 00:00:00+00",  # UTC's
+    "2026-06-17 21:59:59.999999+00", "2026-06-17 22:00:00+00", "2026-06-17 17:00:00+00",  # Berlin's, Ho Chi Minh City's
+    "2026-03-29 00:59:59+00", "2026-03-29 01:00:00+00", "2026-03-29 22:00:00+00",  # the day of 23 hours
+    "2026-10-24 22:00:00+00", "2026-10-25 00:59:59.999999+00", "2026-10-25 01:00:00+00",
+    "2026-10-25 22:30:00+00", "2026-10-25 23:00:00+00",  # the day of 25
+)  # fmt: skip
 MORE = "more"
 """By one."""
 
@@ -94,6 +101,8 @@ def _values(table: str, rng: np.random.Generator) -> dict[str, str]:
     if how == ANY:
         place = f"hash(other.rowid + {rng.integers(99)})"
         return {column: f"(select other.{column} from raw.{table} as other order by {place} limit 1)"}
+    if how == LATER and rng.random() < 0.25:
+        return {column: f"timestamptz '{rng.choice(EDGES)}'"}
     if how == LATER:
         return {column: f"{column} + interval '{rng.integers(-1500, 200)} hours'"}
     return {column: f"{column} + 1" if how == MORE else how.format(number=rng.integers(99))}

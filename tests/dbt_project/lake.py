@@ -82,31 +82,37 @@ def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, *, lsn: 
     lake.execute(f"insert into raw.{table} select {picked} from raw.{table} where {where}")
 
 
-def environment(settings: WarehouseSettings, target: Path) -> dict[str, str]:
+def environment(settings: WarehouseSettings | None, target: Path) -> dict[str, str]:
     """What a dbt process needs, and nothing else of ours."""
-    return {
+    known = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "PYTHONPATH": str(ROOT),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target / "logs"),
+    }
+    if settings is None:
+        return known
+    return known | {
         "PLYO_LAKE_CATALOG_URL": settings.lake_catalog_url.get_secret_value(),
         "PLYO_LAKE_PATH": settings.lake_path,
         "PLYO_LAKE_THREADS": str(settings.lake_threads),
-        "DBT_TARGET_PATH": str(target),
-        "DBT_LOG_PATH": str(target / "logs"),
     }
 
 
 def dbt(
     *arguments: str,
-    settings: WarehouseSettings,
     target: Path,
+    settings: WarehouseSettings | None = None,
     now: str = NOW,
     more: Mapping[str, str] | None = None,
+    python: Path = Path(sys.executable),
+    project: Path = PROJECT,
 ) -> subprocess.CompletedProcess[str]:
     """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
     known = environment(settings, target) | dict(more or {})
     return subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *arguments,
-         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
+        [python, "-m", "dbt.cli.main", *arguments,
+         "--project-dir", str(project), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
         env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip

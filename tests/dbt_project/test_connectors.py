@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from contracts import warehouse
@@ -19,6 +20,7 @@ from ingestion.crm.hubspot import HubSpot
 from ingestion.payments.momo import Momo
 from ingestion.payments.stripe import Stripe
 from plyo.postgres import PostgresServer
+from tests.dbt_project import elsewhere
 from tests.dbt_project import lake as lakes
 from tests.dbt_project.seeds import hubspot as crm
 from tests.dbt_project.seeds import stripe as payments
@@ -223,6 +225,100 @@ class TestMerges:
         with warehouse.writing(built) as lake:
             lake.execute("delete from raw.main.hubspot__contacts where id in ('501', '502', '503')")
             lake.execute("delete from raw.main.hubspot__associations where id = 'deals/9'")
+
+
+def documented(id_: str, **members: Any) -> Document:
+    return Document(id_, {"id": id_, "createdAt": "2026-01-01T00:00:00Z"} | members)
+
+
+PLANTED = {
+    "hubspot__contacts": [
+        documented("c1", properties={"hs_merged_object_ids": "c2; c3", "email": 'mía"ö@example.test'}),
+        documented("c4", properties={"hs_merged_object_ids": "c1", "email": None}),
+    ],
+    "hubspot__deals": [
+        documented("d1", createdAt="2026-03-29T01:00:00.5Z",
+                   properties={"amount": "490.505", "deal_currency_code": "EUR"}),
+        documented("d2", properties={"amount": "7", "deal_currency_code": "XXX"}),
+    ],
+    "hubspot__pipelines": [
+        documented("p1", label="Sales", displayOrder=2, stages=[
+            {"id": "s1", "label": "Won", "displayOrder": 0, "metadata": {"isClosed": "true", "probability": "1.0"}},
+            {"id": "s2", "label": "Open", "displayOrder": 1, "metadata": {"isClosed": "false", "probability": "0.25"}},
+        ]),
+    ],
+    "hubspot__associations": [
+        documented("deals/d1", from_type="deals", from_id="d1", to={"contacts": [
+            {"toObjectId": "c2", "associationTypes": [
+                {"category": "HUBSPOT_DEFINED", "typeId": 3, "label": None},
+                {"category": "USER_DEFINED", "typeId": 9, "label": "Pays"},
+            ]},
+        ]}),
+    ],
+    "stripe__charges": [
+        documented("ch1", amount=4900, amount_refunded=0, currency="eur", created=1774746000, status="succeeded"),
+    ],
+}  # fmt: skip
+"""Documents with what dialects read in their own ways: lists in lists, texts of several ids, amounts, instants."""
+
+
+@pytest.fixture(scope="module")
+def on_snowflake(
+    built: WarehouseSettings, target: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[list[str], Path]]:
+    """Names of the models and a folder with a file of each, as built on the stand-in, while the lake says the same."""
+    raw, folder, told = (tmp_path_factory.mktemp(name) for name in ("raw", "dbt_snowflake", "told"))
+    for table, found in PLANTED.items():
+        source = table.split("__")[0]
+        with landing.pulling(built, source) as lake:
+            landing.land(lake, source, table.split("__")[1], snapshots(table, found))
+    nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
+    names = [node["name"] for node in nodes if node["resource_type"] == "model" and "connectors" in node["tags"]]
+    with warehouse.reading(built) as lake:
+        tables = lake.execute("select table_name from duckdb_tables() where database_name = 'raw'").fetchall()
+        elsewhere.land(lake, {table for (table,) in tables if "__" in table}, raw)
+    (told / "queries.json").write_text(json.dumps({name: f"select * from staging.{name}" for name in names}))
+    with elsewhere.snowflake(folder) as port:
+        elsewhere.stand_in("load", port, raw)
+        done = lakes.dbt(
+            "build", "--select", "tag:connectors,resource_type:model", "--target", "snowflake",
+            target=folder, more=elsewhere.snowflake_profile(port), python=elsewhere.PYTHON,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-4000:]
+        elsewhere.stand_in("fetch", port, told)
+    yield names, told
+    with warehouse.writing(built) as lake:
+        for table, found in PLANTED.items():
+            lake.execute(f"delete from raw.main.{table} where id in (select unnest(?))", [[one.id for one in found]])
+
+
+class TestSnowflake:
+    def test_every_model_says_there_what_it_says_in_the_lake(
+        self, built: WarehouseSettings, on_snowflake: tuple[list[str], Path]
+    ) -> None:
+        names, told = on_snowflake
+        with warehouse.reading(built) as lake:
+            for name in names:
+                ours = f"marts.staging.{name}"
+                kinds = {row[0]: row[1] for row in lake.execute(f"describe {ours}").fetchall()}
+                columns = ", ".join(f"cast({column} as {kind}) as {column}" for column, kind in kinds.items())
+                theirs = f"read_parquet('{told / name}.parquet')"
+                for one, other in ((ours, theirs), (theirs, ours)):
+                    query = f"select {columns} from {one} except all select {columns} from {other} limit 3"
+                    assert lake.execute(query).fetchall() == [], name
+            assert lake.execute("select count(*) from marts.staging.stg_hubspot__associations").fetchone() != (0,)
+
+    def test_what_was_planted_is_read(self, on_snowflake: tuple[list[str], Path]) -> None:
+        def told(name: str, *columns: str) -> set[tuple[Any, ...]]:
+            table = pq.read_table(on_snowflake[1] / f"{name}.parquet", columns=list(columns))
+            return {tuple(row[column] for column in columns) for row in table.to_pylist()}
+
+        assert {("c1", "c4"), ("c2", "c4"), ("c3", "c4")} <= told(
+            "stg_hubspot__merged_objects", "old_id", "surviving_id"
+        )
+        assert {("s1", True), ("s2", False)} <= told("stg_hubspot__pipeline_stages", "stage_id", "is_won")
+        bonds = told("stg_hubspot__associations", "from_id", "to_id", "association_type_id")
+        assert {("d1", "c4", 3), ("d1", "c4", 9)} <= bonds
 
 
 class TestMinorUnits:

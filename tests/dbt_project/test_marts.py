@@ -255,6 +255,22 @@ class TestRetention:
             (date(2026, 6, 17), 3, 0, 2, 0.5, 1, 0.102, 1, True, True, 1, 1, 3, 152),
         ]
 
+    def test_who_has_no_plan_has_no_adherence_and_no_fall_of_it(self, marts):
+        found = rows(
+            marts,
+            """select distinct display_name, adherence_28d, adherence_drop from marts.retention.fct_churn_features
+            inner join marts.core.dim_customers using (customer_id) where display_name in ('Dao', 'Cem') order by 1""",
+        )
+        assert found == [("Cem", None, None), ("Dao", None, None)]
+        # Ana's first four weeks with a plan have none before them to fall from.
+        first = rows(
+            marts,
+            """select adherence_28d, adherence_drop from marts.retention.fct_churn_features
+            where customer_id = ? and as_of = '2026-05-25'""",
+            who("ana"),
+        )
+        assert first == [(1.0, None)]
+
     def test_nobody_is_asked_about_who_is_on_trial_paused_or_gone(self, marts):
         found = {
             name

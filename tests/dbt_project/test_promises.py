@@ -2,13 +2,15 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
-from tests.dbt_project.lake import ROOT
+from tests.dbt_project import lake as lakes
+from tests.dbt_project.lake import PROJECT, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,22 @@ class TestDescriptions:
         nodes = manifest["exposures"]["exposure.plyo.metrics"]["depends_on"]["nodes"]
         read = {"{schema}.{name}".format(**manifest["nodes"][one]) for one in nodes}
         assert read == {metric.relation for metric in METRICS.values()}
+
+
+class TestTags:
+    def test_no_run_begins_while_a_column_is_not_tagged(self, built_lake, target, tmp_path):
+        project = tmp_path / "project"
+        shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+        file = project / "models" / "marts" / "training" / "_training__models.yml"
+        text, told = re.subn(r"(- name: readiness)\n +config: .*", r"\1", file.read_text(), count=1)
+        assert told
+        file.write_text(text)
+        run = lakes.dbt(
+            "run", "--select", "fct_builds", settings=built_lake, target=tmp_path / "target", project=project
+        )
+        assert run.returncode != 0
+        assert "fct_wearable_days.readiness has no class, purpose, retention, mask" in run.stdout
+        assert "python -m contracts.dbt_tags" in run.stdout
 
 
 class TestMetrics:

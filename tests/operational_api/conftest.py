@@ -40,6 +40,10 @@ SignIn = Callable[[Account], TestClient]
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-statements", action="store_true", help="write down how many each operation takes")
+
+
 @pytest.fixture(scope="session")
 def signing_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PEM of an RSA private key made for this run."""
@@ -100,16 +104,22 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
 @pytest.fixture(scope="session")
 def plain_role(engine: Engine) -> str:
     """A role with the rights of `plyo_api`: it owns nothing, and row-level security holds for it."""
-    schemas = ", ".join(SCHEMAS)
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                f"create role plyo_plain; grant usage on schema {schemas} to plyo_plain;"
-                f"grant select, insert, update, delete on all tables in schema {schemas} to plyo_plain;"
-                f"grant usage, select on all sequences in schema {schemas} to plyo_plain"
-            )
-        )
+        connection.execute(text("create role plyo_plain"))
+        grant(connection, "plyo_plain")
     return "plyo_plain"
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Let a role work in a migrated database."""
+    schemas = ", ".join(SCHEMAS)
+    connection.execute(
+        text(
+            f"grant usage on schema {schemas} to {role};"
+            f"grant select, insert, update, delete on all tables in schema {schemas} to {role};"
+            f"grant usage, select on all sequences in schema {schemas} to {role}"
+        )
+    )
 
 
 @pytest.fixture

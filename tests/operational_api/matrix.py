@@ -280,7 +280,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "gateway.report_violations": ("POST /gateway/csp-reports",),
     "gateway.see_front": ("GET /",),
     "gateway.see_home": ("GET /home",),
-    "gateway.open_pipelines": ("GET /warehouse/docs",),
+    "gateway.open_pipelines": ("GET /warehouse/docs", "GET /warehouse/quality", "GET /warehouse/quality/{table}"),
     "identity.approve_role": (
         "POST /api/identity/role-grants/{grant_id}/approval",
         "POST /api/identity/role-grants/{grant_id}/refusal",

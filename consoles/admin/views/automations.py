@@ -9,7 +9,7 @@ from consoles import charts
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo, Refused
-from consoles.theme import percent
+from contracts.figures import percent
 
 
 def page(plyo: Plyo) -> pn.viewable.Viewable:

@@ -1,36 +1,31 @@
-"""The data itself: how fresh each part is, what every metric means, and where a number comes from."""
+"""The data itself: how fresh each part is, and which numbers wait for a source that stands still."""
 
 from typing import Any
 
 import panel as pn
-import param
 import polars as pl
 
-from consoles.admin.lineage import STYLE, picture
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading
 from consoles.client import Plyo, length
+from consoles.figures import FRESHNESS
+from consoles.theme import colour
 
 
 class Data(pn.viewable.Viewer):
-    """Freshness, dictionary and lineage.
+    """Freshness of sources, marts and numbers.
 
     Args:
-        plyo: Asks for all three.
+        plyo: Asks for it.
         public_url: Where Dagster is, for the link.
     """
-
-    metric = param.Selector(objects=[""])
 
     def __init__(self, plyo: Plyo, public_url: str) -> None:
         super().__init__()
         self._plyo, self._public_url = plyo, public_url
-        self._metrics: dict[str, dict[str, Any]] = {one["name"]: one for one in plyo.metrics()}
-        self.param.metric.objects = {one["label"]: name for name, one in self._metrics.items()}
-        self.metric = next(iter(self._metrics))
 
     def freshness(self) -> pn.viewable.Viewable:
-        """How old the change stream and each mart are."""
+        """How old the change stream and each mart are, and what waits for which source."""
         return guarded(self._freshness)
 
     def _freshness(self) -> pn.viewable.Viewable:
@@ -58,40 +53,25 @@ class Data(pn.viewable.Viewer):
         )  # fmt: skip
         return pn.Column(
             pn.pane.Markdown(f"Overall **{told['state']}**. {stream}", sizing_mode="stretch_width"),
+            pn.pane.HTML(waiting(told), sizing_mode="stretch_width"),
             table,
             sizing_mode="stretch_width",
         )
 
-    @param.depends("metric")
-    def definition(self) -> pn.viewable.Viewable:
-        """What the chosen metric means and where its rows come from."""
-        return guarded(self._definition)
-
-    def _definition(self) -> pn.viewable.Viewable:
-        one = self._metrics[self.metric]
-        lineage = self._plyo.lineage(one["name"])
-        return pn.Column(
-            pn.pane.Markdown(
-                f"**{one['label']}** ({one['unit']})  \n{one['definition']}\n\n"
-                f"*Left out:* {one.get('exclusions', '')}\n\n"
-                f"*Owner:* {one.get('owner', '')} · *From:* `{one['relation']}`",
-                sizing_mode="stretch_width",
-            ),
-            pn.pane.HTML(picture(lineage), stylesheets=[STYLE], sizing_mode="stretch_width"),
-            sizing_mode="stretch_width",
-        )
-
     def __panel__(self) -> pn.viewable.Viewable:
+        title = heading("How fresh it is", f"[Open the pipelines]({self._public_url}/dagster/)")
         return pn.Column(
-            _card(heading("How fresh it is", f"[Open the pipelines]({self._public_url}/dagster/)"), self.freshness()),
-            _card(
-                heading("What a number means"),
-                pn.widgets.Select.from_param(self.param.metric, name=""),
-                self.definition,
-            ),
-            sizing_mode="stretch_width",
-        )
+            title, self.freshness(), stylesheets=[CARD], sizing_mode="stretch_width", margin=6,
+        )  # fmt: skip
 
 
-def _card(*parts: Any) -> pn.viewable.Viewable:
-    return pn.Column(*parts, stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
+def waiting(told: dict[str, Any]) -> str:
+    """HTML of the sources that are late or stale, each with how many numbers wait for it; empty where none is."""
+    lines = [
+        f'<li style="color:{colour(FRESHNESS[one["state"]])}">● {one["source"]} is {one["state"]}, '
+        f"{length(one['age_seconds']) if one['age_seconds'] is not None else 'of unknown age'}: "
+        f"{len(one['metrics'])} numbers wait for it</li>"
+        for one in told.get("sources", [])
+        if one["state"] != "fresh"
+    ]
+    return f"<ul>{''.join(lines)}</ul>" if lines else ""

@@ -8,7 +8,7 @@ from consoles import charts
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
-from consoles.theme import money
+from contracts.figures import written
 from contracts.money import exponent
 
 
@@ -43,7 +43,7 @@ class Revenue(pn.viewable.Viewer):
 
     def _recurring(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         frame = days.with_columns(pl.col("mrr_minor").map_elements(self._major, return_dtype=pl.Float64))
-        now = money(days["mrr_minor"][-1], self.currency)
+        now = written(days["mrr_minor"][-1], "money", self.currency)
         figure = charts.lines(frame, x="day", series={"mrr_minor": "MRR"}, y_title=self.currency)
         return _card(heading("Monthly recurring revenue", f"{now} today, tax excluded."), figure)
 

@@ -12,7 +12,8 @@ from consoles.coach import risk
 from consoles.coach.session import Person
 from consoles.coach.style import badge, tiles
 from consoles.coach.views import thread
-from consoles.theme import ago, percent
+from consoles.theme import ago
+from contracts.figures import percent
 
 
 def page(plyo: Plyo, person: Person) -> None:

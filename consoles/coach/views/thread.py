@@ -43,6 +43,10 @@ def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
 
 
 def _file(plyo: Plyo, one: dict[str, Any]) -> None:
+    if one["status"] != "ready":
+        told = "is being checked" if one["status"] == "checking" else "was not safe, and is deleted"
+        st.caption(f"{one['name']} · {told}")
+        return
     st.download_button(
         f"{one['name']} ({_size(one['size_bytes'])})",
         data=opened(plyo, one["id"]),

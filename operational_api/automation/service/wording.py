@@ -50,6 +50,8 @@ def clause(reasons: Sequence[Mapping[str, Any]]) -> str:
         if reason.get("contribution", 0) <= 0:
             continue
         feature, value = reason.get("feature"), reason.get("value")
+        if value is None:  # what is not known of somebody is nothing to say to them: no plan is not a plan left undone
+            continue
         if feature == "days_since_last_session" and isinstance(value, int | float):
             return _since_last_session(float(value))
         if feature in _CLAUSES:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
@@ -56,9 +56,10 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed, may_see_everybody
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.core.wall_time import Day
 
-router = APIRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
 PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
 
 

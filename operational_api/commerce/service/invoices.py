@@ -55,7 +55,11 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
         _close(session, row, seen, now=now)
     if checkout is not None and row.status == "paid" and row.session_pack_id is None:
         row.session_pack_id = packs.grant(
-            session, checkout=checkout, purchased_at=row.paid_at or now, net_minor=row.subtotal_minor
+            session,
+            checkout=checkout,
+            purchased_at=row.paid_at or now,
+            net_minor=row.subtotal_minor,
+            total_minor=row.total_minor,
         ).id
     session.flush()
     for payment, attempt in zip(captured, seen.attempts, strict=True):

@@ -6,15 +6,19 @@ from uuid import UUID
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
+from contracts.events.commerce import PackBought
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.errors import IntroUsed
 from operational_api.commerce.models import CheckoutSession, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.core.outbox import publish
 
 DEFAULT_VALIDITY_DAYS = 365
 
 
-def grant(session: Session, *, checkout: CheckoutSession, purchased_at: datetime, net_minor: int) -> SessionPack:
-    """The sessions that a paid checkout bought, for a price without tax that they will earn."""
+def grant(
+    session: Session, *, checkout: CheckoutSession, purchased_at: datetime, net_minor: int, total_minor: int
+) -> SessionPack:
+    """The sessions that a paid checkout bought, for a price without tax that they will earn; announced once."""
     plan = session.get_one(Plan, checkout.plan_id)
     price = session.get_one(PlanPrice, checkout.price_id)
     pack = SessionPack(
@@ -29,6 +33,13 @@ def grant(session: Session, *, checkout: CheckoutSession, purchased_at: datetime
     )
     session.add(pack)
     session.flush()
+    publish(
+        session,
+        PackBought(
+            occurred_at=purchased_at, pack_id=pack.id, customer_id=pack.customer_id, plan_id=plan.id,
+            sessions=pack.sessions_total, amount_minor=total_minor, currency=price.currency,
+        ),
+    )  # fmt: skip
     return pack
 
 

@@ -1,4 +1,8 @@
-"""Files in a thread: told by their content what they are, kept apart from the message, opened by signed addresses."""
+"""Files in a thread: told by their content what they are, kept apart from the message, opened by signed addresses.
+
+A file is taken together with its message, by the database. That somebody looks through it before anybody may have it,
+and that it goes on to the object store, is the worker's: `filing`.
+"""
 
 import re
 from collections.abc import Iterable
@@ -6,9 +10,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
-from operational_api.engagement.errors import AttachmentNotFound, FileRejected
+from operational_api.engagement.errors import AttachmentNotFound, FileChecked, FileHarmful, FileRejected
 from operational_api.engagement.models import Attachment, AttachmentFile, Message
 
 LARGEST_BYTES = 10 * 1024 * 1024
@@ -44,8 +48,9 @@ def attach(session: Session, *, message: Message, name: str, content: bytes, now
     )  # fmt: skip
     session.add(row)
     session.flush()
-    session.add(AttachmentFile(attachment_id=row.id, content=content))
+    session.add(AttachmentFile(attachment_id=row.id, content=content, status="checking", due_at=now))
     session.flush()
+    session.refresh(row, ["file"])
     return row
 
 
@@ -76,16 +81,34 @@ def attachment(session: Session, attachment_id: UUID) -> Attachment:
     return row
 
 
-def content_of(session: Session, attachment_id: UUID) -> tuple[Attachment, bytes]:
-    """A file and its facts.
+def open_attachment(session: Session, attachment_id: UUID) -> tuple[Attachment, AttachmentFile]:
+    """A file that somebody may have: its facts, and its content or where that is.
 
     Raises:
         AttachmentNotFound: there is none.
+        FileChecked, FileHarmful: nobody may have it yet, or ever.
     """
-    row, file = attachment(session, attachment_id), session.get(AttachmentFile, attachment_id)
+    row = attachment(session, attachment_id)
+    file = session.get(AttachmentFile, attachment_id, options=[undefer(AttachmentFile.content)], populate_existing=True)
     if file is None:
         raise AttachmentNotFound
-    return row, file.content
+    check_ready(row)
+    return row, file
+
+
+def check_ready(row: Attachment) -> None:
+    """Whether somebody may have a file.
+
+    Raises:
+        FileChecked, FileHarmful: not yet, or never.
+    """
+    if row.status != "ready":
+        raise FileChecked if row.status == "checking" else FileHarmful
+
+
+def object_key(attachment_id: UUID) -> str:
+    """Where the object store has its content."""
+    return f"attachments/{attachment_id}"
 
 
 def _tame(name: str, media_type: str) -> str:

@@ -3,17 +3,18 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from operational_api.core import audit
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.gateway import screens
 from operational_api.gateway.bff import admin, coach, composition, customer
 from operational_api.gateway.bff.numbers import Numbers
 from operational_api.gateway.bff.schemas import AdminScreen, CoachScreen, CustomerScreen
 
-router = APIRouter(prefix="/api/bff", tags=["first screens"])
+router = ContextRouter(prefix="/api/bff", tags=["first screens"])
 
 
 def _told(screen: composition.Screen) -> dict[str, Any]:

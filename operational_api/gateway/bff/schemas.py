@@ -146,12 +146,13 @@ class CoachScreen(ConsoleScreen):
 
 
 class Age(BaseModel):
-    """How old the data behind a figure is. `state`: fresh, late or stale."""
+    """How old the data behind a figure is. `state`: fresh, late or stale; `because`: the source that is the oldest."""
 
     state: str = "unknown"
     age_seconds: float | None = None
     data_as_of: str | None = None
     snapshot_id: int | None = None
+    because: str = ""
 
 
 class Point(BaseModel):
@@ -170,6 +171,9 @@ class Figure(BaseModel):
     unit: str
     relation: str
     sql: str
+    exclusions: str = ""
+    owner: str = ""
+    better: str = "neither"
     freshness: Age
     points: list[Point]
 

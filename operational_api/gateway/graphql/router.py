@@ -3,16 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, Field
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import MaybePrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.gateway.graphql import execution, persisted
 from operational_api.gateway.graphql.loaders import Context
 
-router = APIRouter(prefix="/api/graphql", tags=["graphql"])  # a mutation has its key among its arguments
+router = ContextRouter(prefix="/api/graphql", tags=["graphql"])  # a mutation has its key among its arguments
 
 
 class QueryAsked(BaseModel):

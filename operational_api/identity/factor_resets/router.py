@@ -3,19 +3,18 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.identity.factor_resets import service
 from operational_api.identity.factor_resets.schemas import FactorResetCreate, FactorResetRead
 from operational_api.identity.models import FactorReset
 
-router = APIRouter(prefix="/api/identity/factor-resets", tags=["identity"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/identity/factor-resets", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.get("", dependencies=[Allowed("identity.read_factor_resets")])

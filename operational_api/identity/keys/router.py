@@ -2,18 +2,19 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import BackgroundTasks, Request
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.identity.keys import ring, service
 from operational_api.identity.keys.schemas import KeyRotation, KeyWithdrawal, SigningKeyList, SigningKeyRead
 from operational_api.identity.service import step_up
 
-router = APIRouter(
+router = ContextRouter(
     prefix="/api/identity/signing-keys", tags=["identity"], route_class=IdempotentRoute,
     dependencies=[Allowed("identity.manage_keys")],
 )  # fmt: skip

@@ -3,19 +3,18 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.identity.models import RoleGrant
 from operational_api.identity.roles import service
 from operational_api.identity.roles.schemas import RoleGrantCreate, RoleGrantRead
 
-router = APIRouter(prefix="/api/identity/role-grants", tags=["identity"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/identity/role-grants", tags=["identity"], route_class=IdempotentRoute)
 
 
 @router.get("", dependencies=[Allowed("identity.read_role_grants")])

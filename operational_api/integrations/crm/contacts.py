@@ -11,7 +11,9 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.events.integrations import CrmContactForgotten
 from contracts.ids import new_id
+from operational_api.core.outbox import publish
 from operational_api.engagement import public as engagement
 from operational_api.engagement.public import CrmPerson
 from operational_api.integrations.crm.hubspot import SOURCE, STAGE, Contact, Properties
@@ -45,7 +47,12 @@ def mark(session: Session, person_ids: Iterable[UUID], now: datetime) -> None:
             "due_at": func.least(CrmContact.due_at, statement.excluded.due_at), "marks": CrmContact.marks + 1,
             "attempts": 0,
         }  # fmt: skip
-        session.execute(statement.on_conflict_do_update(index_elements=["provider", "person_id"], set_=again), rows)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["provider", "person_id"], set_=again, where=CrmContact.forgotten_at.is_(None)
+            ),
+            rows,
+        )
 
 
 def mark_known(session: Session, contact_ids: Collection[str], now: datetime) -> int:
@@ -64,7 +71,7 @@ def mark_all(session: Session, now: datetime) -> None:
     """Look at everybody: whom it knows already, and every lead and customer of ours."""
     session.execute(
         update(CrmContact)
-        .where(CrmContact.provider == PROVIDER)
+        .where(CrmContact.provider == PROVIDER, CrmContact.forgotten_at.is_(None))
         .values(due_at=now, marks=CrmContact.marks + 1, attempts=0)
         .execution_options(synchronize_session=False)
     )
@@ -98,6 +105,36 @@ def leave(session: Session, person_id: UUID, now: datetime) -> None:
         .values(is_leaving=True, due_at=now, marks=CrmContact.marks + 1, known_ours={}, known_theirs={}, pending={})
         .execution_options(synchronize_session=False)
     )
+
+
+def forget(session: Session, contact_ids: Collection[str], now: datetime) -> int:
+    """There these people asked to be erased: nothing of them is told there again, and what it said is dropped here.
+
+    Returns:
+        How many of them we know.
+    """
+    people = session.scalars(
+        update(CrmContact)
+        .where(CrmContact.provider == PROVIDER, CrmContact.contact_id.in_(contact_ids), ~CrmContact.is_leaving)
+        .values(
+            forgotten_at=now, due_at=None, contact_id=None, known_ours={}, known_theirs={}, pending={}, problem=None,
+            marks=CrmContact.marks + 1,
+        )
+        .returning(CrmContact.person_id)
+        .execution_options(synchronize_session=False)
+    ).all()  # fmt: skip
+    session.execute(delete(CrmDeal).where(CrmDeal.provider == PROVIDER, CrmDeal.person_id.in_(people)))
+    for person_id in people:
+        publish(session, CrmContactForgotten(occurred_at=now, person_id=person_id, provider=PROVIDER))
+    return len(people)
+
+
+def is_forgotten(session: Session, person_id: UUID) -> bool:
+    """Whether nothing of a person is to be told there."""
+    query = select(CrmContact.id).where(
+        CrmContact.provider == PROVIDER, CrmContact.person_id == person_id, CrmContact.forgotten_at.is_not(None)
+    )
+    return session.scalar(query) is not None
 
 
 def echoes(session: Session, changes: Mapping[str, Mapping[str, str]]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Sales of ours as deals there: what each is to be, by the events of its subscription. Written, never read."""
+"""Sales of ours as deals there: what each is to be, by the events of its subscription or pack. Written, never read."""
 
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from contracts.money import Money
+from operational_api.integrations.crm import contacts
 from operational_api.integrations.crm.contacts import PROVIDER
 from operational_api.integrations.crm.models import CrmDeal
 
@@ -36,6 +37,26 @@ def started(
     _want(session, sale_id, person_id, wanted, at=at, now=now)
 
 
+def pack_bought(
+    session: Session,
+    *,
+    sale_id: UUID,
+    person_id: UUID,
+    sessions: int,
+    amount_minor: int,
+    currency: str,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """Sessions were paid for once: won on that day, for good."""
+    wanted = {
+        "dealname": "Plyo session" if sessions == 1 else f"Plyo pack of {sessions} sessions", "pipeline": "default",
+        "dealstage": WON, "amount": str(Money(amount_minor, currency).major), "deal_currency_code": currency,
+        "closedate": _day(at),
+    }  # fmt: skip
+    _want(session, sale_id, person_id, wanted, at=at, now=now)
+
+
 def bought(session: Session, *, sale_id: UUID, at: datetime, now: datetime) -> None:
     """A trial became a membership."""
     _step(session, sale_id, {"dealstage": WON, "closedate": _day(at)}, at=at, now=now)
@@ -51,6 +72,8 @@ def ended(session: Session, *, sale_id: UUID, at: datetime, now: datetime) -> No
 def _want(
     session: Session, sale_id: UUID, person_id: UUID, wanted: dict[str, Any], *, at: datetime, now: datetime
 ) -> None:
+    if contacts.is_forgotten(session, person_id):
+        return
     statement = insert(CrmDeal).values(
         id=new_id(), provider=PROVIDER, sale_id=sale_id, person_id=person_id, wanted=wanted, as_of=at, due_at=now,
         marks=1,

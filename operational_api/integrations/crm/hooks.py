@@ -40,15 +40,20 @@ def verify(body: bytes, *, url: str, signature: str | None, timestamp: str | Non
 
 
 def receive(session: Session, body: bytes, now: datetime) -> int:
-    """Mark the people whose contacts changed. Returns how many; what we wrote ourselves marks nobody.
+    """Mark the people whose contacts changed, and forget there who asked there to be erased. Returns how many; what we
+    wrote ourselves marks nobody.
 
     Raises:
         MalformedWebhook: signed, but no list of events.
     """
     changes: dict[str, dict[str, str]] = {}
+    erased: set[str] = set()
     for event in _events(body):
         kind, contact_id = str(event.get("subscriptionType", "")), event.get("objectId")
         if not kind.startswith("contact.") or contact_id is None:
+            continue
+        if kind == "contact.privacyDeletion":
+            erased.add(str(contact_id))
             continue
         told = changes.setdefault(str(contact_id), {})
         if kind == "contact.propertyChange":
@@ -58,12 +63,13 @@ def receive(session: Session, body: bytes, now: datetime) -> int:
         else:  # deleted, merged, restored
             told["email"] = "?"  # no address: equals nothing that is known
     changes = {one: told for one, told in changes.items() if told}
+    gone = contacts.forget(session, erased, now) if erased else 0
     if not changes:
-        return 0
+        return gone
     echoes = contacts.echoes(session, changes)
     marked = contacts.mark_known(session, changes.keys() - echoes, now)
     log.info("crm_changes_heard", contacts=len(changes), echoes=len(echoes), marked=marked)
-    return marked
+    return marked + gone
 
 
 def _events(body: bytes) -> list[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ class CrmContact(Base):
     `known_ours` and `known_theirs` are the values of both sides when they last agreed, `pending` what we were about to
     write there. `marks` counts who said that there may be something to do: what is marked while it is done stays due.
     `is_leaving`: the person left us; the contact is archived there, and then this row goes.
+    `forgotten_at`: there they asked to be erased, and are told of no more; only that they are not to be is kept.
     """
 
     __tablename__ = "crm_contacts"
@@ -40,6 +41,7 @@ class CrmContact(Base):
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     problem: Mapped[str | None] = mapped_column(String(300))
     synced_at: Mapped[datetime | None]
+    forgotten_at: Mapped[datetime | None]
 
 
 class CrmDeal(Base):

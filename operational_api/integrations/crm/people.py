@@ -136,7 +136,7 @@ def _make(crm: HubSpotCrm, people: list[Person]) -> None:
 def note(session: Session, one: Person, now: datetime) -> None:
     """Keep what both sides say now, and take over here what is to be."""
     row = session.get(CrmContact, one.id, with_for_update=True, populate_existing=True)
-    if row is None or row.person_id != one.person_id:
+    if row is None or row.person_id != one.person_id or (row.forgotten_at is not None and not row.is_leaving):
         return
     if one.problem is None and (one.is_leaving or (not one.ours and row.contact_id is None)):
         session.delete(row)

@@ -14,6 +14,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount
+from operational_api.core.routing import ContextRouter
 from operational_api.integrations.errors import WebhooksNotSetUp
 from operational_api.integrations.outgoing.catalogue import KINDS
 from operational_api.integrations.outgoing.models import WebhookEndpoint
@@ -33,8 +34,8 @@ from operational_api.integrations.outgoing.service import deliveries, endpoints,
 from operational_api.integrations.provided import Settings
 
 READ, MANAGE = "integrations.read_webhooks", "integrations.manage_webhooks"
-api = APIRouter(prefix="/api/integrations", tags=["webhooks"], route_class=IdempotentRoute)
-once = APIRouter(prefix="/api/integrations", tags=["webhooks"])
+api = ContextRouter(prefix="/api/integrations", tags=["webhooks"], route_class=IdempotentRoute)
+once = ContextRouter(prefix="/api/integrations", tags=["webhooks"])
 """Of the one answer that must not be kept to be given again."""
 
 

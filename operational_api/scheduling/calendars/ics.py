@@ -208,6 +208,8 @@ def _unfolded(text: str) -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, AttributeError | KeyError | TypeError):  # in words about the libraries' own insides
+        return "a property is missing, stands twice or is of the wrong kind."
     told = " ".join(str(error).split())
     return f"{told[:150]}." if told else f"{type(error).__name__}."
 

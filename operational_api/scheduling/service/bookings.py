@@ -11,9 +11,9 @@ from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SlotClosed
 from operational_api.scheduling.lifecycle import HOLDING, PENDING, Outcome
 from operational_api.scheduling.models import Booking, Slot, SlotResource
-from operational_api.scheduling.service import announcing, fees, holds, payment, seats, waitlist
+from operational_api.scheduling.service import announcing, fees, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.holds import life_of
-from operational_api.scheduling.service.terms import terms_of
+from operational_api.scheduling.service.places import Place
 
 
 def book_session(session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime) -> Booking:
@@ -29,24 +29,27 @@ def book_session(session: Session, *, customer_id: UUID, slot_id: UUID, now: dat
         AlreadyBooked: the customer has a session at that time.
         PlanRequired, AllowanceUsed: nothing pays for it.
     """
-    slot = seats.lock_slot(session, slot_id)
-    terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
-    seats.check_open(session, slot, terms, now)
-    holds.free_lapsed(session, slot, terms, customer_id=customer_id, now=now)
-    taken = seats.holders(session, slot.id)
-    own = next((one for one in taken if one.customer_id == customer_id), None)
+    return book_place(session, places.lock_place(session, slot_id), customer_id=customer_id, now=now)
+
+
+def book_place(session: Session, place: Place, *, customer_id: UUID, now: datetime) -> Booking:
+    """`book_session` of a slot that is locked."""
+    slot, terms = place.slot, place.terms
+    seating = places.seating_of(session, slot, terms, customer_id=customer_id, now=now)
+    own = seating.of(customer_id)
     if own is not None and own.status == "held":
         return holds.confirm(session, own, slot, terms, now=now)
     if own is not None:
         raise AlreadyBooked("You already have this session.")
     status = "requested" if terms.needs_confirmation else "booked"
     booking = seats.new_booking(
-        slot, customer_id=customer_id, seat=seats.free_seat(taken, slot), status=status, terms=terms, now=now
+        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status=status, terms=terms, now=now
     )
     booking.held_until = holds.answer_by(slot, now) if terms.needs_confirmation else None
     booking.session_pack_id = payment.pay_for(session, slot=slot, customer_id=customer_id, now=now)
     seats.place(session, booking)
-    waitlist.close(session, slot_id=slot.id, customer_id=customer_id, status="promoted", now=now)
+    if seating.is_waiting:
+        waitlist.close(session, slot_id=slot.id, customer_id=customer_id, status="promoted", now=now)
     announcing.taken(session, booking, now=now)
     return booking
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from operational_api.scheduling.errors import AlreadyBooked, TooManyHolds
 from operational_api.scheduling.lifecycle import LONGEST_REQUEST, PENDING, BookingLife
 from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import announcing, payment, seats, waitlist
+from operational_api.scheduling.service import announcing, payment, places, seats, waitlist
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.scheduling.terms import Terms
 
@@ -34,12 +34,10 @@ def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: dateti
         SlotTaken, AlreadyBooked: no seat is free, or the customer has something else at that time.
         TooManyHolds: they keep enough.
     """
-    slot = seats.lock_slot(session, slot_id)
-    terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
-    seats.check_open(session, slot, terms, now)
-    free_lapsed(session, slot, terms, customer_id=customer_id, now=now)
-    taken = seats.holders(session, slot.id)
-    own = next((one for one in taken if one.customer_id == customer_id), None)
+    place = places.lock_place(session, slot_id)
+    slot, terms = place.slot, place.terms
+    seating = places.seating_of(session, slot, terms, customer_id=customer_id, now=now)
+    own = seating.of(customer_id)
     if own is not None and own.status == "held":
         return own
     if own is not None:
@@ -50,7 +48,7 @@ def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: dateti
     if (kept or 0) >= MOST_HOLDS:
         raise TooManyHolds
     booking = seats.new_booking(
-        slot, customer_id=customer_id, seat=seats.free_seat(taken, slot), status="held", terms=terms, now=now
+        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status="held", terms=terms, now=now
     )
     booking.held_until = terms.hold_ends(slot.starts_at, now)
     seats.place(session, booking)
@@ -120,13 +118,6 @@ def release(session: Session, booking: Booking, status: str, reason: announcing.
     seats.give_back(session, booking, status, now=now)
     seats.end_offers(session, [booking.id], "expired" if reason == "called_off" else "declined", now=now)
     announcing.released(session, booking, reason, now=now)
-
-
-def free_lapsed(session: Session, slot: Slot, terms: Terms, *, customer_id: UUID, now: datetime) -> None:
-    """Before a seat is taken: what lapsed here or of this customer is free, and who waits comes first."""
-    lapsed = seats.lapse(session, now, slot_id=slot.id, customer_id=customer_id)
-    if any(one.slot_id == slot.id for one in lapsed):
-        waitlist.offer_seats(session, slot=slot, now=now, terms=terms)
 
 
 def free_seats(session: Session, now: datetime) -> tuple[int, int]:

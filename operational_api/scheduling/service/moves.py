@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import AlreadyBooked
 from operational_api.scheduling.models import Booking, BookingMove
-from operational_api.scheduling.service import announcing, holds, payment, seats, waitlist
+from operational_api.scheduling.service import announcing, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.terms import terms_of
 
 
@@ -51,19 +51,18 @@ def reschedule_booking(
         raise AlreadyBooked("You already have this session.")
     slot = locked[slot_id]
     terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
-    seats.check_open(session, slot, terms, now)
-    holds.free_lapsed(session, slot, terms, customer_id=old.customer_id, now=now)
-    taken = seats.holders(session, slot.id)
-    if any(one.customer_id == old.customer_id for one in taken):
+    seating = places.seating_of(session, slot, terms, customer_id=old.customer_id, now=now)
+    if seating.of(old.customer_id) is not None:
         raise AlreadyBooked("You already have this session.")
-    seat = seats.free_seat(taken, slot)
+    seat = seats.free_seat(seating.taken, slot)
     seats.give_back(session, old, status, now=now)
     new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
     new.session_pack_id = payment.pay_for(session, slot=slot, customer_id=old.customer_id, now=now)
     if (slot.coach_id, slot.location_id) == (locked[old.slot_id].coach_id, locked[old.slot_id].location_id):
         new.series_id, new.recurs_at = old.series_id, old.recurs_at  # with somebody else it is a session by itself
     seats.place(session, new)
-    waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
+    if seating.is_waiting:
+        waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
     keep(session, old, new, from_starts_at=old.starts_at, by=by or Mover(), now=now)
     announcing.cancelled(session, old, now=now)
     announcing.booked(session, new, now=now, moved_from_id=old.id)

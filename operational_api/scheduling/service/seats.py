@@ -18,7 +18,6 @@ from operational_api.core.policy import Resource
 from operational_api.scheduling.errors import (
     AlreadyBooked,
     BookingNotFound,
-    CoachBusyElsewhere,
     SlotClosed,
     SlotNotFound,
     SlotTaken,
@@ -27,7 +26,7 @@ from operational_api.scheduling.errors import (
 )
 from operational_api.scheduling.lifecycle import HOLDING, PENDING, is_bookable, lowest_free_seat
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
-from operational_api.scheduling.service import announcing, busy_times
+from operational_api.scheduling.service import announcing
 from operational_api.scheduling.terms import Terms
 
 REFUSALS: dict[str, type[DomainError]] = {
@@ -77,12 +76,11 @@ def resource_of(booking: Booking, *, kind: str | None = None) -> Resource:
     return Resource("Booking", booking.id, customer_id=booking.customer_id, coach_id=booking.coach_id, kind=kind)
 
 
-def check_open(session: Session, slot: Slot, terms: Terms, now: datetime) -> None:
-    """Refuse a slot that cannot be booked now.
+def check_time(slot: Slot, terms: Terms, now: datetime) -> None:
+    """Refuse a slot that cannot be booked at this time.
 
     Raises:
-        SlotClosed: it was cancelled or has started; TooLate, TooEarly: outside the terms' notice and window;
-            CoachBusyElsewhere: the coach's own calendar says so.
+        SlotClosed: it was cancelled or has started; TooLate, TooEarly: outside the terms' notice and window.
     """
     if slot.status != "open" or slot.starts_at <= now:
         raise SlotClosed
@@ -90,8 +88,6 @@ def check_open(session: Session, slot: Slot, terms: Terms, now: datetime) -> Non
         raise TooLate
     if not terms.is_in_window(slot.starts_at, now):
         raise TooEarly
-    if busy_times.is_busy(session, slot.coach_id, slot.starts_at, slot.ends_at):
-        raise CoachBusyElsewhere
 
 
 def holders(session: Session, slot_id: UUID) -> Sequence[Booking]:

@@ -1,4 +1,4 @@
-"""Videos on their way to a player: ranges, playlists whose addresses are signed, segments kept after their first hit.
+"""Videos on their way to a player: playlists whose addresses are signed, segments kept after their first hit.
 
 A signature is checked with every request, in front of what is kept: nothing here is public.
 """
@@ -6,63 +6,16 @@ A signature is checked with every request, in front of what is kept: nothing her
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from threading import Lock
 
 from operational_api.core.objects import ObjectStore
+from operational_api.core.ranges import Span
 
 NAMES = re.compile(r"main\.m3u8|\d{1,4}p\.m3u8|\d{1,4}p-init\.mp4|\d{1,4}p-\d{4}\.m4s|video\.mp4|poster\.jpg", re.ASCII)
 """What there is to ask for beside captions. Nothing else reaches the store."""
 CAPTIONS = re.compile(r"captions-([a-z]{2})\.vtt", re.ASCII)
 LARGEST_KEPT = 4 * 1024 * 1024
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _URI = re.compile(r'URI="([^"]+)"')
-
-
-class BadRange(ValueError):
-    """No byte of the file is in the range asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes of a file, both ends included."""
-
-    start: int
-    end: int
-    size: int
-
-    @property
-    def length(self) -> int:
-        """How many."""
-        return self.end - self.start + 1
-
-    @property
-    def told(self) -> str:
-        """As Content-Range."""
-        return f"bytes {self.start}-{self.end}/{self.size}"
-
-
-def span_of(asked: str | None, size: int) -> Span | None:
-    """The bytes that a Range header asks for; None for all of them: no header, or one that is not ours to read
-    (several ranges, another unit), as RFC 9110, section 14.2 lets a server do.
-
-    Raises:
-        BadRange: it begins behind the end, or asks for no byte.
-    """
-    found = _RANGE.fullmatch(asked.strip()) if asked else None
-    if found is None or found.groups() == ("", ""):
-        return None
-    first, last = found.groups()
-    if not first:  # the last so many
-        if int(last) == 0 or size == 0:
-            raise BadRange
-        return Span(max(0, size - int(last)), size - 1, size)
-    start = int(first)
-    if last and int(last) < start:
-        return None
-    if start >= size:
-        raise BadRange
-    return Span(start, min(int(last), size - 1) if last else size - 1, size)
 
 
 def signed_playlist(source: str, query: str) -> str:

@@ -179,11 +179,18 @@ def _encode(
     _watch(command, found.duration_seconds, longest_seconds, progress)
 
 
+@cache
+def _as_a_guest() -> list[str]:
+    """What a command is begun with, where this machine has it: it lets others go first, and does not outlive us. Even
+    by kill -9: ffmpeg minds no closed pipe, and would go on into a folder that is the next worker's by then."""
+    bound, nice = which("setpriv"), which("nice")
+    return [*([bound, "--pdeathsig", "KILL"] if bound else []), *([nice, "-n", "10"] if nice else [])]
+
+
 def _watch(command: list[str], duration: float, longest_seconds: float, progress: Callable[[int], None]) -> None:
-    nice = [found, "-n", "10"] if (found := which("nice")) else []
     with (
         TemporaryFile() as complaints,  # a damaged file makes more of them than a pipe holds
-        subprocess.Popen([*nice, *command], stdout=subprocess.PIPE, stderr=complaints) as process,  # noqa: S603
+        subprocess.Popen([*_as_a_guest(), *command], stdout=subprocess.PIPE, stderr=complaints) as process,  # noqa: S603
     ):
         late = Timer(longest_seconds, process.kill)
         late.start()

@@ -1,12 +1,13 @@
 """What requests about videos need of their process: settings, store, the shelf of segments. Made when first asked for;
-tests and other deployments put their own on the app (`media_settings`, `objects`).
+tests and other deployments put their own on the app (`media_settings`, and `objects` of `core.objects`).
 """
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from operational_api.core.objects import ObjectSettings, ObjectStore
+from operational_api.core import objects
+from operational_api.core.objects import ObjectStore
 from operational_api.training.errors import MediaNotSetUp
 from operational_api.training.media.delivery import Shelf
 from operational_api.training.media.settings import MediaSettings
@@ -26,11 +27,7 @@ def store_of(request: Request) -> ObjectStore:
     Raises:
         MediaNotSetUp: the settings name none.
     """
-    state = request.app.state
-    if not hasattr(state, "objects"):
-        settings = ObjectSettings()
-        state.objects = ObjectStore(settings) if settings.s3_endpoint else None
-    found: ObjectStore | None = state.objects
+    found = objects.store_of(request)
     if found is None:
         raise MediaNotSetUp
     return found

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.events.training import MediaPrepared, MediaRefused
 from contracts.telemetry import get_logger, trace
+from operational_api.core import scanner
 from operational_api.core.errors import Unavailable
 from operational_api.core.objects import ObjectSettings, ObjectStore
 from operational_api.core.outbox import publish
-from operational_api.training.media import footage, scanner
+from operational_api.training.media import footage
 from operational_api.training.media.claims import Claims, Job, Superseded
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.models import Media, MediaPart
@@ -158,14 +159,14 @@ class MediaWorker:
             raise Refused("damaged", "This video was damaged on the way. Send it again.")
 
     def _scan(self, file: Path) -> str:
-        if self._settings.scanner == scanner.NONE:
-            return "not_scanned"
-        if not self._settings.scanner:
-            raise scanner.ScannerUnavailable("PLYO_MEDIA_SCANNER says neither a scanner nor none")
-        if found := scanner.scan(self._settings.scanner, file):
-            log.warning("media_infected", found=found)
-            raise Refused("infected", "Our virus scanner found something harmful in this file. It was deleted.")
-        return "clean"
+        try:
+            with file.open("rb") as content:
+                return scanner.judge(self._settings.scanner, content)
+        except scanner.Harmful as found:
+            log.warning("media_infected", found=str(found))
+            raise Refused(
+                "infected", "Our virus scanner found something harmful in this file. It was deleted."
+            ) from None
 
     def _check_length(self, job: Job, found: footage.Probe) -> None:
         longest = self._settings.longest_form_seconds if job.kind == "form" else self._settings.longest_seconds

@@ -20,7 +20,7 @@ class Client(Base):
     """
 
     __tablename__ = "clients"
-    __table_args__ = (SCHEMA,)
+    __table_args__ = (Index("ix_clients_display_name", "display_name", "id"), SCHEMA)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     display_name: Mapped[str]
     coach_id: Mapped[UUID | None] = mapped_column(index=True)

@@ -156,12 +156,12 @@ def log(
     read = draft.read()
     if read is None:
         return _form(request, client, draft, status_code=422)
-    save = workouts.correct_workout if mode == "edit" else workouts.log_workout
     if mode == "edit":
         access.reach_workout(session, principal, workout_id, "training.log_workout")
-    done = save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
+    save = workouts.correct_workout if mode == "edit" else workouts.log_workout
+    save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
     return redirect(
-        request, f"/training/workouts/{done.id}", flash="Changed." if mode == "edit" else "Logged. Well done."
+        request, f"/training/workouts/{workout_id}", flash="Changed." if mode == "edit" else "Logged. Well done."
     )
 
 

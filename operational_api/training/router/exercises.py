@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
+from operational_api.core.routing import ContextRouter
 from operational_api.training.schemas import ExerciseDetail, ExerciseRead
 from operational_api.training.service import exercises
 
-router = APIRouter(
+router = ContextRouter(
     prefix="/api/training/exercises", tags=["training"], route_class=IdempotentRoute,
     dependencies=[Allowed("training.read_exercises")],
 )  # fmt: skip

@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.training import access
 from operational_api.training.models import Client
 from operational_api.training.schemas.health import (
@@ -34,7 +35,7 @@ from operational_api.training.schemas.health import (
 )
 from operational_api.training.service import coaching, onboarding, screening, wellbeing
 
-router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
 
 def _now() -> datetime:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from operational_api.core import signed_urls
@@ -17,6 +17,7 @@ from operational_api.core.objects import ObjectMissing
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.training.errors import MediaNotFound, MediaNotReady, WrongPart
 from operational_api.training.media.access import KEEP, WATCH, note_listed, reach_media, visible_to
 from operational_api.training.media.wiring import Settings, store_of
@@ -39,7 +40,7 @@ from operational_api.training.schemas.media import (
 )
 from operational_api.training.service import captions, media, media_library
 
-router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 LARGEST_PART = 16 * 1024 * 1024
 FILES = "/api/training/media-files"
 

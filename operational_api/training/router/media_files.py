@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
-from operational_api.core import signed_urls
+from operational_api.core import ranges, signed_urls
 from operational_api.core.objects import ObjectMissing
 from operational_api.core.policy import Allowed
+from operational_api.core.routing import ContextRouter
 from operational_api.core.viewer import show_all
 from operational_api.training.errors import MediaNotFound
 from operational_api.training.media import delivery
 from operational_api.training.media.wiring import shelf_of
 from operational_api.training.service import captions, media
 
-router = APIRouter(prefix="/api/training", tags=["training"])
+router = ContextRouter(prefix="/api/training", tags=["training"])
 PLAYLIST = "application/vnd.apple.mpegurl"
 
 
@@ -80,29 +81,22 @@ def _kept(request: Request) -> str:
 
 
 def _whole(content: bytes, media_type: str, kept: str, asked: str | None, tag: str, was_kept: bool | None) -> Response:
-    headers = {"Cache-Control": kept, "ETag": tag, "Accept-Ranges": "bytes"}
+    headers = {"Cache-Control": kept, "ETag": tag}
     if was_kept is not None:
         headers["X-Cache"] = "hit" if was_kept else "miss"
-    try:
-        span = delivery.span_of(asked, len(content))
-    except delivery.BadRange:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(content)}"})
-    if span is None:
-        return Response(content, media_type=media_type, headers=headers)
-    headers["Content-Range"] = span.told
-    return Response(content[span.start : span.end + 1], 206, media_type=media_type, headers=headers)
+    return ranges.answer(content, asked, media_type=media_type, headers=headers)
 
 
 def _streamed(shelf: delivery.Shelf, key: str, asked: str | None, tag: str, kept: str) -> Response:
     size = shelf.size(key)
     headers = {"Cache-Control": kept, "ETag": tag, "Accept-Ranges": "bytes"}
     try:
-        span = delivery.span_of(asked, size)
-    except delivery.BadRange:
+        span = ranges.span_of(asked, size)
+    except ranges.BadRange:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     if span is not None:
         headers["Content-Range"] = span.told
-    whole = span or delivery.Span(0, size - 1, size)
+    whole = span or ranges.Span(0, size - 1, size)
     headers["Content-Length"] = str(whole.length)
     return StreamingResponse(
         shelf.stream(key, whole), 206 if span else 200, media_type="video/mp4", headers=headers

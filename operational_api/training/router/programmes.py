@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.training import access
 from operational_api.training.schemas import (
     LinesReplace,
@@ -22,7 +21,7 @@ from operational_api.training.schemas import (
 )
 from operational_api.training.service import programmes, templates
 
-router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
 
 def _now() -> datetime:

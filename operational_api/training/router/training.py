@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
+from operational_api.core.routing import ContextRouter
 from operational_api.training import access, public
 from operational_api.training.schemas import (
     ClientDetail,
@@ -27,7 +28,7 @@ from operational_api.training.schemas import (
 )
 from operational_api.training.service import clients, injuries, programmes, progress, records, workouts
 
-router = APIRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
+router = ContextRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
 Search = Annotated[str, Query(max_length=80)]
 

@@ -1,5 +1,6 @@
 """What crosses HTTP: shapes and ranges. Weights in kg, RPE 0-10, days on the client's own calendar."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -180,7 +181,7 @@ class WorkoutRead(WorkoutSummaryRead):
     programme_version: int | None = None
 
     @classmethod
-    def from_detail(cls, detail: WorkoutDetail, bests: list[Best]) -> "WorkoutRead":
+    def from_detail(cls, detail: WorkoutDetail, bests: Sequence[Best]) -> "WorkoutRead":
         """From the workout with its sets."""
         sets = [
             SetRead(

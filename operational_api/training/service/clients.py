@@ -37,15 +37,15 @@ def ensure_client(
     now: datetime,
     time_zone: str = "UTC",
     location_id: UUID | None = None,
-) -> None:
-    """Make the account a client unless it is one; what is known of an existing client stays.
+) -> Client:
+    """The client of an account, made unless there is one; what is known of an existing client stays.
 
     Args:
         display_name: Empty where it is not known yet; the next caller who knows it fills it in.
     """
     known = session.get(Client, account_id)
     if known is not None and (known.display_name != UNNAMED or not display_name):
-        return
+        return known
     values = {"display_name": display_name or UNNAMED, "time_zone": time_zone, "location_id": location_id}
     statement = insert(Client).values(id=account_id, joined_at=now, **values)
     if display_name:
@@ -57,6 +57,7 @@ def ensure_client(
     session.execute(statement)
     if known is not None:
         session.expire(known)
+    return get_client(session, account_id)
 
 
 def get_client(session: Session, customer_id: UUID) -> Client:

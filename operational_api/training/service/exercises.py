@@ -153,6 +153,9 @@ def choices(session: Session) -> Choices:
     return Choices(muscles, equipment, sorted(levels, key=lambda one: order.index(one) if one in order else 9))
 
 
+_KNOWN = select(Exercise).where(Exercise.id.in_(bindparam("ids", expanding=True)))
+
+
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:
     """The movements with these ids.
 
@@ -160,7 +163,7 @@ def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]
         UnknownExercise: one of them is not in the catalogue.
     """
     wanted = set(ids)
-    found = {row.id: row for row in session.scalars(select(Exercise).where(Exercise.id.in_(wanted)))}
+    found = {row.id: row for row in session.scalars(_KNOWN, {"ids": list(wanted)})}
     if missing := wanted - found.keys():
         raise UnknownExercise(exercise_ids=sorted(missing))
     return found

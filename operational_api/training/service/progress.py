@@ -1,6 +1,6 @@
 """Progress as the client's own pages show it, straight from today's rows. Everybody else's numbers: analytics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import Date, case, cast, func, select, true
 from sqlalchemy.orm import Session
 
 from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
+from operational_api.training.records import Bests
 from operational_api.training.service.clients import local_today
 from operational_api.training.strength import e1rm_column, volume_column
 
@@ -57,6 +58,18 @@ class LastSet:
     weight_kg: float | None
     rpe: float | None
     performed_at: datetime
+
+
+def bests_beside(
+    done: Mapping[int, Bests], before: Mapping[int, Bests], movements: Mapping[int, Exercise]
+) -> list[Best]:
+    """`bests_of` from what is known already: the bests of a workout and of all before it, by movement."""
+    found = [
+        Best(id_, movements[id_].name, bests.e1rm, before.get(id_, Bests()).e1rm)
+        for id_, bests in done.items()
+        if bests.e1rm is not None
+    ]
+    return sorted(found, key=lambda one: one.exercise_name)
 
 
 def bests_of(session: Session, workout: Workout) -> list[Best]:

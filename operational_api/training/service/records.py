@@ -3,11 +3,13 @@
 A workout that is logged late is compared with what was done before it; records of later ones stay as they were told.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy import Select, Subquery, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.training import PersonalRecordSet, PersonalRecordWithdrawn
@@ -20,18 +22,32 @@ Sets = Sequence[tuple[int, float | None, int]]
 """(exercise, kg, repetitions)."""
 
 
-def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datetime) -> None:
-    """Bring the records of a logged workout to what its sets say, and announce each that is new or is none any more."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The records of a workout, by what it did and what was done before it, a movement each."""
+
+    records: Sequence[PersonalRecord]
+    done: Mapping[int, Bests]
+    before: Mapping[int, Bests]
+
+
+def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datetime, has_none: bool = False) -> Settled:
+    """Bring the records of a logged workout to what its sets say, and announce each that is new or is none any more.
+
+    Args:
+        has_none: It was written just now, and has no records yet.
+    """
     by_exercise: dict[int, list[tuple[float | None, int]]] = {}
     for exercise_id, weight, reps in sets:
         by_exercise.setdefault(exercise_id, []).append((weight, reps))
     before = _bests_before(session, workout, by_exercise)
+    done = {exercise_id: bests_of_sets(lifted) for exercise_id, lifted in by_exercise.items()}
     found: dict[tuple[int, str], Record] = {
         (exercise_id, one.kind): one
-        for exercise_id, done in by_exercise.items()
-        for one in records(bests_of_sets(done), before.get(exercise_id, Bests()))
+        for exercise_id, bests in done.items()
+        for one in records(bests, before.get(exercise_id, Bests()))
     }
-    known = {(row.exercise_id, row.kind): row for row in records_of(session, workout.id)}
+    known = {} if has_none else {(row.exercise_id, row.kind): row for row in records_of(session, workout.id)}
     about = {"customer_id": workout.customer_id, "workout_id": workout.id}
     mine = PersonalRecord.workout_id == workout.id
     for key in known.keys() - found.keys():
@@ -49,6 +65,7 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
         told = {"exercise_id": key[0], "kind": key[1], "value": found[key].value, "previous": found[key].previous}
         session.execute(insert(PersonalRecord).values(achieved_at=workout.completed_at, **about, **told))
         publish(session, PersonalRecordSet(occurred_at=now, **about, **told))
+    return Settled(records_of(session, workout.id) if found else [], done, before)
 
 
 def records_of(session: Session, workout_id: UUID) -> list[PersonalRecord]:
@@ -71,30 +88,36 @@ def latest_records(session: Session, customer_id: UUID, *, limit: int) -> list[t
 
 
 def _bests_before(session: Session, workout: Workout, exercise_ids: Iterable[int]) -> dict[int, Bests]:
-    is_loaded = WorkoutSet.weight_kg > 0
-    is_unloaded = or_(WorkoutSet.weight_kg.is_(None), WorkoutSet.weight_kg == 0)
-    each = (
-        select(
-            WorkoutSet.exercise_id,
-            func.max(e1rm_column()).label("e1rm"),
-            func.max(WorkoutSet.weight_kg).filter(is_loaded, WorkoutSet.reps > 0).label("weight"),
-            case((func.bool_or(is_loaded & (WorkoutSet.reps > 0)), volume_column())).label("volume"),
-            func.max(WorkoutSet.reps).filter(is_unloaded, WorkoutSet.reps > 0).label("reps"),
-        )
-        .join(Workout, Workout.id == WorkoutSet.workout_id)
-        .where(
-            Workout.customer_id == workout.customer_id,
-            Workout.status == "completed",
-            Workout.completed_at < workout.completed_at,
-            Workout.id != workout.id,
-            WorkoutSet.exercise_id.in_(list(exercise_ids)),
-        )
-        .group_by(WorkoutSet.exercise_id, WorkoutSet.workout_id)
-        .subquery()
+    asked = {
+        "customer_id": workout.customer_id, "workout_id": workout.id, "completed_at": workout.completed_at,
+        "exercise_ids": list(exercise_ids),
+    }  # fmt: skip
+    return {row[0]: Bests(*row[1:]) for row in session.execute(_BEFORE, asked)}
+
+
+def _best_of_all(each: Subquery) -> Select[Any]:
+    bests = (func.max(each.c[name]) for name in ("e1rm", "weight", "volume", "reps"))
+    return select(each.c.exercise_id, *bests).group_by(each.c.exercise_id)
+
+
+_IS_LOADED = WorkoutSet.weight_kg > 0
+_IS_UNLOADED = or_(WorkoutSet.weight_kg.is_(None), WorkoutSet.weight_kg == 0)
+_BEFORE = _best_of_all(
+    select(
+        WorkoutSet.exercise_id,
+        func.max(e1rm_column()).label("e1rm"),
+        func.max(WorkoutSet.weight_kg).filter(_IS_LOADED, WorkoutSet.reps > 0).label("weight"),
+        case((func.bool_or(_IS_LOADED & (WorkoutSet.reps > 0)), volume_column())).label("volume"),
+        func.max(WorkoutSet.reps).filter(_IS_UNLOADED, WorkoutSet.reps > 0).label("reps"),
     )
-    rows = session.execute(
-        select(each.c.exercise_id, *(func.max(each.c[name]) for name in ("e1rm", "weight", "volume", "reps"))).group_by(
-            each.c.exercise_id
-        )
+    .join(Workout, Workout.id == WorkoutSet.workout_id)
+    .where(
+        Workout.customer_id == bindparam("customer_id"),
+        Workout.status == "completed",
+        Workout.completed_at < bindparam("completed_at"),
+        Workout.id != bindparam("workout_id"),
+        WorkoutSet.exercise_id.in_(bindparam("exercise_ids", expanding=True)),
     )
-    return {row[0]: Bests(*row[1:]) for row in rows}
+    .group_by(WorkoutSet.exercise_id, WorkoutSet.workout_id)
+    .subquery()
+)

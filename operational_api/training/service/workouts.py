@@ -7,13 +7,31 @@ is stored once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
+from operational_api.core.database import compiled_once
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.training.errors import (
@@ -35,6 +53,7 @@ from operational_api.training.models import (
 )
 from operational_api.training.service.clients import local_today
 from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.progress import Best, bests_beside, bests_of
 from operational_api.training.service.records import records_of, settle_records
 from operational_api.training.strength import volume_column
 
@@ -96,9 +115,17 @@ class WorkoutDetail:
     records: Sequence[PersonalRecord] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A workout that was logged, and what it says about each movement beside all before it."""
+
+    detail: WorkoutDetail
+    bests: Sequence[Best]
+
+
 def log_workout(
     session: Session, *, workout_id: UUID, client: Client, log: Log, logged_by: UUID, now: datetime
-) -> Workout:
+) -> Logged:
     """Store a workout that was done, planned before or not, and announce it.
 
     A workout that is already logged is left as it is: a repeat changes nothing.
@@ -119,36 +146,34 @@ def log_workout(
     if completed_at < now - LATEST_LOG:
         raise InvalidDates("A workout can be logged until 31 days after it was done.")
     exercises = known_exercises(session, (one.exercise_id for one in log.sets))
-    session.execute(
-        pg_insert(Workout)
-        .values(
-            id=workout_id,
-            customer_id=client.id,
-            title=log.title or _title(log, exercises),
-            scheduled_on=local_today(client, completed_at),
-        )
-        .on_conflict_do_nothing()
-    )
-    workout = get_workout(session, workout_id, lock=True)
-    if workout.customer_id != client.id:
-        raise WorkoutNotFound
-    if workout.status == "completed":
-        return workout
-    if workout.status == "skipped":
-        raise WorkoutSkipped
+    workout = _insert_done(
+        session, workout_id, client, log, title=log.title or _title(log, exercises), completed_at=completed_at,
+        logged_by=logged_by, now=now,
+    )  # fmt: skip
+    is_new = workout is not None
+    if workout is None:
+        workout = get_workout(session, workout_id, lock=True)
+        if workout.customer_id != client.id:
+            raise WorkoutNotFound
+        if workout.status == "completed":
+            return Logged(detail_of(session, workout), bests_of(session, workout))
+        if workout.status == "skipped":
+            raise WorkoutSkipped
     if client.on_hold_since is not None and completed_at >= client.on_hold_since:
         raise TrainingOnHold
-    workout.status = "completed"
-    workout.completed_at = min(completed_at, now)
-    if workout.programme_id is not None:
-        workout.programme_version = session.scalar(
-            select(Programme.version).where(Programme.id == workout.programme_id)
-        )
-    _describe(workout, log, logged_by=logged_by)
-    _store_sets(session, workout.id, log.sets)
+    if not is_new:
+        workout.status = "completed"
+        workout.completed_at = min(completed_at, now)
+        if workout.programme_id is not None:
+            workout.programme_version = session.scalar(
+                select(Programme.version).where(Programme.id == workout.programme_id)
+            )
+        _describe(workout, log, logged_by=logged_by)
+    sets = _store_sets(session, workout.id, log.sets)
     publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
-    settle_records(session, workout, _lifted(log.sets), now=now)
-    return workout
+    settled = settle_records(session, workout, _lifted(log.sets), now=now, has_none=is_new)
+    detail = WorkoutDetail(workout, sets, exercises, settled.records)
+    return Logged(detail, bests_beside(settled.done, settled.before, exercises))
 
 
 def correct_workout(
@@ -269,15 +294,75 @@ def _describe(workout: Workout, log: Log, *, logged_by: UUID) -> None:
         workout.started_at = workout.completed_at - timedelta(minutes=log.duration_minutes)
 
 
-def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> None:
+def _insert_done(
+    session: Session,
+    workout_id: UUID,
+    client: Client,
+    log: Log,
+    *,
+    title: str,
+    completed_at: datetime,
+    logged_by: UUID,
+    now: datetime,
+) -> Workout | None:
+    """A workout that nobody planned, written as done. None where the id is known already."""
+    workout = Workout(
+        id=workout_id, customer_id=client.id, title=title, scheduled_on=local_today(client, completed_at),
+        status="completed", completed_at=min(completed_at, now),
+    )  # fmt: skip
+    _describe(workout, log, logged_by=logged_by)
+    return session.scalars(_INSERT_WORKOUT, {name: getattr(workout, name) for name in _WRITTEN}).one_or_none()
+
+
+_WRITTEN = (
+    "id", "customer_id", "title", "scheduled_on", "status", "started_at", "completed_at", "duration_minutes",
+    "session_rpe", "note", "logged_by", "booking_id",
+)  # fmt: skip
+_WORKOUTS = cast(Table, Workout.__table__)
+_INSERT_WORKOUT = select(Workout).from_statement(
+    compiled_once(
+        pg_insert(_WORKOUTS)
+        .values({name: bindparam(name, type_=_WORKOUTS.c[name].type) for name in _WRITTEN})
+        .on_conflict_do_nothing()
+        .returning(*_WORKOUTS.c)
+    )
+)
+
+_TOLD = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
+_SETS = cast(Table, WorkoutSet.__table__)
+_TYPES = dict(zip(_TOLD, (Integer(), SmallInteger(), REAL(), REAL(), SmallInteger(), Text(), Text()), strict=True))
+_ROWS = (
+    func.unnest(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in _TYPES.items()))
+    .table_valued(*(column(name, type_) for name, type_ in _TYPES.items()), with_ordinality="position")
+    .render_derived()
+)
+_INSERT_SETS = (
+    insert(_SETS)
+    .from_select(
+        ["workout_id", "position", *_TOLD],
+        select(bindparam("workout_id", type_=Uuid()), _ROWS.c.position, *(_ROWS.c[name] for name in _TOLD)),
+    )
+    .returning(*_SETS.c)
+)
+_STORED = select(WorkoutSet).from_statement(_INSERT_SETS)
+"""All sets of a workout at once: triggers look at a statement's rows together."""
+
+
+def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[WorkoutSet]:
     session.flush()
-    rows = [
-        {"workout_id": workout_id, "position": position, "exercise_id": one.exercise_id, "reps": one.reps}
-        | {"weight_kg": one.weight_kg, "rpe": one.effort, "rir": one.rir, "superset": one.superset, "note": one.note}
-        for position, one in enumerate(sets, start=1)
+    if not sets:
+        return []
+    told = [
+        (one.exercise_id, one.reps, _real(one.weight_kg), _real(one.effort), one.rir, one.superset, one.note)
+        for one in sets
     ]
-    if rows:
-        session.execute(insert(WorkoutSet), rows)
+    values = dict(zip(_TOLD, map(list, zip(*told, strict=True)), strict=True))
+    stored = session.scalars(_STORED, {"workout_id": workout_id} | values).all()
+    return sorted(stored, key=lambda one: one.position)
+
+
+def _real(value: float | None) -> float | None:
+    return None if value is None else float(value)  # an array is of one type
 
 
 def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:

@@ -131,6 +131,7 @@ class Store:
         """Put in the bin, where it stays for 90 days."""
         with self.lock:
             self.objects[kind][id_] |= {"archived": True, "archivedAt": _text(self.clock())}
+            self._tell_gone(kind, id_, "deletion")
             self.searchable[kind].pop(id_, None)
 
     def purge(self, kind: str, id_: str) -> None:
@@ -138,6 +139,13 @@ class Store:
         with self.lock:
             del self.objects[kind][id_]
             self.searchable[kind].pop(id_, None)
+            self._tell_gone(kind, id_, "privacyDeletion")
+
+    def _tell_gone(self, kind: str, id_: str, how: str) -> None:
+        if kind == "contacts":
+            news = self._news(id_, "", "", "CRM_UI")
+            told = {key: value for key, value in news.items() if not key.startswith("property")}
+            self.heard.append(told | {"subscriptionType": f"contact.{how}"})
 
     def merge(self, kind: str, survivor: str, other: str) -> None:
         """The other's id is the survivor's from now on; values that the survivor lacks are taken over."""

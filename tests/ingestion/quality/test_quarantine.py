@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from contracts import warehouse
@@ -14,10 +17,11 @@ from ingestion import landing
 from ingestion.batch import DOCUMENTS, Batch, Document, snapshots
 from ingestion.connectors import pull
 from ingestion.crm.hubspot import HubSpot
+from ingestion.lake_maintenance import erase
 from ingestion.payments.momo import Momo
 from ingestion.payments.stripe import Stripe
 from ingestion.quality import pulled, quarantine
-from ingestion.quality.quarantine import Driven, drive_in, sift, standing
+from ingestion.quality.quarantine import KEPT, Driven, class_of, drive_in, forget_aged, sift, standing
 from tests.ingestion.conftest import Captured
 
 CHARGE = {
@@ -47,6 +51,14 @@ class OneStream:
 
     def window(self, stream: str, start: datetime, end: datetime) -> Iterator[Batch]:
         yield from self.batches
+
+
+class Contacts(OneStream):
+    """The same of another connector."""
+
+    name = "hubspot"
+    streams = ("contacts",)
+    tables = {"hubspot__contacts": DOCUMENTS}
 
 
 @pytest.fixture
@@ -192,6 +204,59 @@ class TestDrivingIn:
     def test_takes_its_turn_behind_a_pull(self, settings: WarehouseSettings) -> None:
         with landing.pulling(settings, "stripe"), pytest.raises(landing.AlreadyPulling):
             drive_in(settings, "stripe")
+
+
+class TestForgetting:
+    @pytest.fixture
+    def aside(self, settings: WarehouseSettings, lake: duckdb.DuckDBPyConnection) -> None:
+        """A charge and a contact aside, both since forty days."""
+        contact = Document("501", {"id": "501", "properties": {"email": "no address"}}, version=datetime.now(UTC))
+        pull(settings, OneStream(charges({"customer": "cus_Mia00001"}, {"amount": -1, "customer": "cus_Mia00001"})))
+        pull(settings, Contacts(snapshots("hubspot__contacts", [contact])))
+        lake.execute(f"update {quarantine.TABLE} set quarantined_at = now() - interval 40 day")
+        assert set(standing(lake)) == {"stripe__charges", "hubspot__contacts"}
+
+    @pytest.mark.usefixtures("aside")
+    def test_a_row_is_forgotten_when_it_is_older_than_its_class_may_be(
+        self, settings: WarehouseSettings, lake: duckdb.DuckDBPyConnection
+    ) -> None:
+        assert forget_aged(settings, now=datetime.now(UTC) - timedelta(days=11)) == {}
+        assert forget_aged(settings) == {"hubspot__contacts": 1}
+        assert set(standing(lake)) == {"stripe__charges"}
+        assert forget_aged(settings, now=datetime.now(UTC) + timedelta(days=400)) == {"stripe__charges": 1}
+        assert standing(lake) == {}
+
+    def test_nothing_is_forgotten_where_nothing_was_ever_aside(self, settings: WarehouseSettings) -> None:
+        assert forget_aged(settings) == {}
+
+    def test_every_table_that_rows_may_be_put_aside_of_has_a_time(self) -> None:
+        assert {class_of(table) for table in pulled.SUITES} <= set(KEPT)
+        assert class_of("hubspot__contacts") == class_of("stripe__customers") == "identity"
+
+    @pytest.mark.usefixtures("aside")
+    def test_a_persons_rows_go_with_them_and_no_file_holds_them(self, captured: Captured) -> None:
+        assert "cus_Mia00001" in held(captured)
+        erased = erase(captured.settings, {"stripe__charges": {"id": ["ch_0"]}, "hubspot__contacts": {"id": ["501"]}})
+        assert (erased.rows["stripe__charges"], erased.aside) == (1, 1)  # of contacts; ch_1 is not named
+        erased = erase(captured.settings, {"stripe__charges": {"id": ["cus_Mia00001"]}})  # told by the charge aside
+        assert erased.aside == 1
+        assert "cus_Mia00001" not in held(captured)
+        assert "no address" not in held(captured)
+
+    @pytest.mark.usefixtures("aside")
+    def test_short_values_take_no_stranger_along(self, captured: Captured) -> None:
+        assert erase(captured.settings, {"stripe__charges": {"id": ["9900", "charge"]}}).aside == 0
+
+
+def held(captured: Captured) -> str:
+    """All values of all Parquet files of the lake, and all rows that the catalog holds of it."""
+    files = "".join(
+        str(pq.read_table(file).to_pylist()) for file in Path(captured.settings.lake_path).rglob("*.parquet")
+    )
+    with psycopg.connect(captured.settings.lake_catalog_url.get_secret_value()) as catalog:
+        tables = catalog.execute("select tablename from pg_tables where schemaname = 'raw'").fetchall()
+        inlined = "".join(str(catalog.execute(f'select t::text from raw."{name}" t').fetchall()) for (name,) in tables)
+    return files + inlined
 
 
 def test_a_suite_that_cannot_be_judged_says_nothing_about_rows() -> None:

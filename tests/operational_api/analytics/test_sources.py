@@ -6,15 +6,20 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import panel as pn
 import pytest
 
+from consoles.admin.tiles import tile
+from consoles.admin.views.data import Data
+from consoles.client import Plyo
+from consoles.theme import colour
 from contracts import warehouse
 from contracts.metrics import METRICS
 from operational_api.analytics import lake as lakes
 from operational_api.analytics.freshness import STREAM, Clock
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
-from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, stream
+from tests.operational_api.analytics.conftest import ISSUER, build, fill, make_marts, new_lake, person, serve, stream
 
 MODELS = Path(__file__).parents[3] / "dbt_project" / "models"
 NOW = datetime.now(UTC)
@@ -137,6 +142,59 @@ class TestTheStream:
         stream(writer, 100, ago, changes=1)
         build(writer, 100, ago)
         assert set(states(clock, lake).values()) == {"late"}
+
+
+class TestOnScreen:
+    """What people see of it: the tile of every metric, drawn by the console from what the served API answers."""
+
+    @pytest.fixture
+    def console(self, world):
+        settings = world[2]._settings
+        app = serve(settings)
+        admin = person(app, "admin")
+        token = admin.headers["Authorization"].removeprefix("Bearer ")
+        yield app, Plyo(api_url=ISSUER, analytics_url=ISSUER, token=token, transport=admin._transport)
+        app.state.lake.close()
+
+    @pytest.mark.parametrize("table", ["scheduling__bookings", "commerce__payments"])
+    def test_only_the_tiles_made_of_a_table_turn_amber_then_red(self, world, console, table: str) -> None:
+        writer, _, _, manifest = world
+        app, plyo = console
+        expected = made_of(manifest, table)
+        assert 3 < len(expected) < 0.8 * len(METRICS)
+        for minutes, token in ((5, "good"), (20, "warn"), (120, "bad")):
+            now = datetime.now(UTC)
+            for one in ("_cdc_watermarks", "_cdc_tables"):
+                writer.execute(f"delete from raw.main.{one}")
+            stream(writer, 100, now, changes=1)
+            build(writer, 100, now)
+            writer.execute(
+                """insert into raw.main._cdc_tables by name
+                select ? as raw_table, 'blocked' as state, ?::timestamptz as noted_at""",
+                [table, now - timedelta(minutes=minutes)],
+            )
+            app.state.lake._newest, app.state.clock._heard = (-1e9, -1), None
+            colours = {name: self.dot(tile(plyo.metric(name), currency="EUR")) for name in METRICS}
+            assert {name for name, (shown, _) in colours.items() if shown == token} >= expected
+            assert {name for name, (shown, _) in colours.items() if shown != "good"} == (
+                expected if token != "good" else set()
+            )
+            waiting_for = {words for shown, words in colours.values() if shown != "good"}
+            assert all(f"waits for {table.replace('__', ' ')}" in words for words in waiting_for)
+            page = Data(plyo, ISSUER).freshness()
+            said = " ".join(str(pane.object) for pane in page.select(pn.pane.HTML))
+            assert (f"● {table} is" in said) == (token != "good")
+
+    @staticmethod
+    def dot(page: pn.viewable.Viewable) -> tuple[str, str]:
+        """The token of the colour of a tile's dot, and the words beside it."""
+        [(shown, words)] = [
+            found.groups()
+            for pane in page.select(pn.pane.HTML)
+            if (found := re.search(r'color:([^";]+)"[^>]*>(● [^<]*)<', str(pane.object)))
+        ]
+        [token] = [one for one in ("good", "warn", "bad") if colour(one) == shown]
+        return token, words
 
 
 class TestAConnector:

@@ -1,27 +1,51 @@
-"""One number, whoever asks and however: HTTP, console client, GraphQL and SQL agree to the cent, for every metric."""
+"""One number, whoever asks and however: HTTP, both consoles, GraphQL and SQL agree to the cent, for every metric."""
 
+import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
+import panel as pn
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from streamlit.testing.v1 import AppTest
 
+from consoles import figures
+from consoles.admin.tiles import tile
+from consoles.admin.views.catalogue import Catalogue
 from consoles.client import Plyo
-from contracts import notebook
+from consoles.coach.views import numbers
+from contracts import notebook, warehouse
 from contracts.classification import masked
-from contracts.metrics import METRICS
+from contracts.metrics import METRICS, Metric
+from contracts.money import exponent
 from contracts.relations import RELATIONS
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.principal import Principal
 from operational_api.core.tokens import Delegation
 from operational_api.gateway.graphql import execution
 from operational_api.gateway.graphql.loaders import Context
-from tests.operational_api.analytics.conftest import ANNA, ISSUER, KEY, MIA, person
+from plyo.postgres import PostgresServer
+from tests.fakes.stripe.testing import served
+from tests.operational_api.analytics.conftest import (
+    ANNA,
+    BORIS,
+    ISSUER,
+    KEY,
+    MIA,
+    fill_every_mart,
+    make_marts,
+    new_lake,
+    person,
+    serve,
+)
 
 Points = dict[tuple[str, str | None], float | None]
+Told = tuple[FastAPI, duckdb.DuckDBPyConnection]
 
 
 @pytest.fixture(scope="module")
@@ -59,26 +83,157 @@ def points(items: list[dict[str, Any]]) -> Points:
     return {(str(one["at"])[:10], one.get("currency")): one["value"] for one in items}
 
 
+def read(shown: str, unit: str, currency: str) -> tuple[float, float] | None:
+    """A written value back as a number in the metric's own unit, and how far off it may be by its rounding.
+
+    Nothing of what wrote it is used, so a wrong factor, sign or currency is seen.
+    """
+    if shown == "–":
+        return None
+    digits = re.search(r"-?[^\d-]*([\d,]+(?:\.\d+)?)", shown)
+    assert digits is not None, shown
+    number = Decimal(digits[1].replace(",", "")) * (-1 if "-" in shown else 1)
+    off = Decimal("0.5").scaleb(-len(digits[1].partition(".")[2]))
+    if unit == "money":
+        assert {"EUR": "€", "USD": "$"}[currency] in shown
+        return float(number.scaleb(exponent(currency))), 0.0  # to the cent
+    if unit == "ratio":
+        assert shown.endswith(" %")
+        if shown.startswith("under "):
+            return 0.0, float(number / 100)
+        return float(number / 100), float(off / 100)
+    assert unit in ("count", "number") or shown.endswith({"hours": " h"}.get(unit, f" {unit}"))
+    return float(number), 0.0 if unit == "count" else float(off)
+
+
+def is_as(shown: str, value: float | None, metric: Metric, currency: str) -> bool:
+    """Whether a text tells a number, as exactly as the text is."""
+    told = read(shown, metric.unit, currency)
+    if told is None or value is None:
+        return told is None and value is None
+    return abs(told[0] - value) <= told[1] * (1 + 1e-9)
+
+
+def asks_the_clock(metric: Metric) -> bool:
+    """Whether now is in its definition: in SQL that is the moment of asking, on screen that of the snapshot."""
+    return "current_" in metric.where + metric.expression
+
+
+def of_notebook(sql: duckdb.DuckDBPyConnection, metric: Metric, grain: str) -> list[dict[str, Any]]:
+    """A metric's points by SQL; none where it asks the clock."""
+    if asks_the_clock(metric):
+        return []
+    return sql.execute(f"from metrics.{metric.name}('{grain}')").to_arrow_table().to_pylist()
+
+
+def drawn_value(page: pn.viewable.Viewable) -> str:
+    """The large figure of a tile or of a metric's page, out of what is sent to the browser."""
+    [found] = [
+        found[1]
+        for pane in page.select(pn.pane.HTML)
+        if (found := re.search(r'class="plyo-value"[^>]*>([^<]*)</div>', str(pane.object)))
+    ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """A lake in which each metric has a number, served, and what a notebook has of it."""
+    settings = new_lake(postgres, tmp_path_factory.mktemp("told"), template_database)
+    with warehouse.writing(settings) as lake:
+        make_marts(lake)
+        fill_every_mart(lake)
+    app = serve(settings)
+    with notebook.open_lake(settings) as lake:
+        yield app, lake
+    app.state.lake.close()
+
+
+def console_of(app: FastAPI) -> Plyo:
+    """An admin's console over an analytics service."""
+    admin = person(app, "admin", ANNA)
+    token = admin.headers["Authorization"].removeprefix("Bearer ")
+    return Plyo(api_url=ISSUER, analytics_url=ISSUER, token=token, transport=admin._transport)
+
+
 class TestEveryMetric:
-    def test_is_the_same_by_api_console_graph_and_sql(
-        self, app: FastAPI, graph: Graph, sql: duckdb.DuckDBPyConnection
-    ) -> None:
-        admin = person(app, "admin", ANNA)
-        token = admin.headers["Authorization"].removeprefix("Bearer ")
-        console = Plyo(api_url=ISSUER, analytics_url=ISSUER, token=token, transport=admin._transport)
-        told: dict[str, Points] = {}
+    def test_is_drawn_by_the_admin_console_as_sql_tells_it(self, told: Told) -> None:
+        """Tiles in full, read back from their HTML and set beside the SQL that they name, run by somebody else."""
+        app, sql = told
+        console = console_of(app)
+        drawn = set()
+        for name, metric in METRICS.items():
+            grain = metric.grains[-1]
+            answer = console.metric(name, grain=grain)
+            rows = sql.execute(answer.sql).to_arrow_table().to_pylist()  # what "How it is made" unfolds to
+            if not asks_the_clock(metric):
+                assert points(rows) == points(of_notebook(sql, metric, grain)), name
+            for currency in ("EUR", "USD") if metric.has_currency else ("EUR",):
+                mine = [one for one in rows if one.get("currency") in (None, currency)]
+                last = max(mine, key=lambda one: one["at"])["value"] if mine else None
+                shown = drawn_value(tile(answer, currency=currency))
+                assert is_as(shown, last, metric, currency), (name, currency, shown, last)
+                if metric.unit == "money" and last is not None:  # the reader above would see a cent
+                    assert not is_as(shown, last + 1, metric, currency)
+                drawn |= {name} if last is not None else set()
+        assert drawn == set(METRICS), "each has a number that could have been drawn wrong"
+
+    def test_has_a_page_in_the_catalogue_that_shows_its_number(self, told: Told) -> None:
+        app, _ = told
+        admin, catalogue = person(app, "admin", ANNA), Catalogue(console_of(app), ["EUR", "USD"])
+        assert list(catalogue.param.metric.objects.values()) == list(METRICS), "it lists all of them"
+        catalogue.period = "last_12_months"
+        for name, metric in METRICS.items():
+            catalogue.open(name)
+            asked = {"period": "last_12_months"} | ({"currency": catalogue.currency} if metric.has_currency else {})
+            [one] = admin.get(f"/api/analytics/metrics/{name}", params=asked).json()["total"]["items"]
+            shown = drawn_value(catalogue.trend())
+            assert is_as(shown, one["value"], metric, catalogue.currency), (name, shown, one)
+
+    def test_is_compared_on_screen_as_the_rows_of_both_periods_tell(self, told: Told) -> None:
+        """September beside August: the value, the other, and the change between them, each read back."""
+        app, sql = told
+        console = console_of(app)
+        compared = set()
+        for name, metric in METRICS.items():
+            answer = console.metric(
+                name, grain=None, since=date(2026, 9, 1), until=date(2026, 9, 30), compare="previous_period"
+            )
+            months = {} if metric.grains[0] == "week" else points(of_notebook(sql, metric, "month"))
+            for currency in ("EUR", "USD") if metric.has_currency else ("EUR",):
+                found = figures.compared(answer, currency)
+                assert found is not None
+                shown = drawn_value(tile(answer, currency=currency))
+                assert shown == found.value
+                whole = months.get(("2026-09-01", currency if metric.has_currency else None))
+                if whole is not None:
+                    assert is_as(shown, whole, metric, currency), (name, shown, whole)
+                [row] = [
+                    one for one in answer.comparison.iter_rows(named=True) if one.get("currency") in (None, currency)
+                ] or [{}]
+                if row.get("change"):
+                    change = found.change.removeprefix("+").replace(" points", " %")
+                    assert is_as(change, row["value"] - row["compared"], metric, currency), (name, found.change)
+                    assert found.change[0] == ("+" if row["value"] > row["compared"] else "-") or change[0] == "0"
+                    compared.add(name)
+        assert len(compared) > 0.4 * len(METRICS)
+
+    def test_is_the_same_by_api_console_graph_and_sql(self, told: Told) -> None:
+        app, sql = told
+        admin, console, graph = person(app, "admin", ANNA), console_of(app), Graph(app)
+        numbers_told: dict[str, Points] = {}
         for name, metric in METRICS.items():
             grain = metric.grains[-1]
             by_api = admin.get(f"/api/analytics/metrics/{name}?grain={grain}").json()
-            told[name] = points(by_api["points"])
-            assert points(console.metric(name, grain=grain).points.to_dicts()) == told[name], name
+            numbers_told[name] = found = points(by_api["points"])
+            assert points(console.metric(name, grain=grain).points.to_dicts()) == found, name
             text = f'{{ metric(name: "{name}", grain: "{grain}") {{ definition points {{ at value currency }} }} }}'
             by_graph = graph.ask(text, whoever("admin"))["data"]["metric"]
-            assert (points(by_graph["points"]), by_graph["definition"]) == (told[name], metric.definition), name
-            if "current_" not in metric.where + metric.expression:  # in SQL, now is now
-                rows = sql.execute(f"from metrics.{name}('{grain}')").to_arrow_table().to_pylist()
-                assert points(rows) == told[name], name
-        assert sum(bool(found) for found in told.values()) > 0.8 * len(METRICS), "most metrics have something to tell"
+            assert (points(by_graph["points"]), by_graph["definition"]) == (found, metric.definition), name
+            if not asks_the_clock(metric):
+                assert points(of_notebook(sql, metric, grain)) == found, name
+        silent = {name for name, found in numbers_told.items() if not any(one is not None for one in found.values())}
+        assert silent == set(), "each has a number that could have differed"
 
 
 class TestGraph:
@@ -123,3 +278,39 @@ class TestConsole:
         assert heard == [200, 304]
         assert first.points.equals(second.points)
         assert second.freshness.state == "fresh"
+
+
+def numbers_page(url: str, token: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach.session import Person
+    from consoles.coach.views import numbers as view
+
+    view.page(Plyo(api_url=url, analytics_url=url, token=token), Person("c", "Anna", "Europe/Berlin"))
+
+
+class TestCoachConsole:
+    """The page in full, drawn by Streamlit from a served analytics service."""
+
+    def test_shows_each_of_the_coachs_numbers_as_the_service_tells_that_coach(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # Streamlit leaves its page there
+        app = serve(settings)
+        anna = person(app, "coach", ANNA)
+        token = anna.headers["Authorization"].removeprefix("Bearer ")
+        with served(app) as running:
+            page = AppTest.from_function(numbers_page, args=(running.url, token), default_timeout=120).run()
+            page.selectbox[0].set_value("last_12_months").run()
+            assert not page.exception
+            shown = {one.label: one.value for one in page.metric}
+            names = [name for group in numbers.SHOWN.values() for name in group]
+            assert list(shown) == [METRICS[name].label for name in names], "none is refused"
+            asked = {"period": "last_12_months", "compare": "previous_period", "currency": "all"}
+            for name in names:
+                told = anna.get(f"/api/analytics/metrics/{name}", params=asked).json()["total"]["items"]
+                value = told[0]["value"] if told else None
+                assert is_as(shown[METRICS[name].label], value, METRICS[name], "EUR"), name
+            assert sum(one != "–" for one in shown.values()) > 5
+            clients = METRICS["active_clients"]
+            boris = person(app, "coach", BORIS).get("/api/analytics/metrics/active_clients", params=asked).json()
+            assert not is_as(shown[clients.label], boris["total"]["items"][0]["value"], clients, "EUR")

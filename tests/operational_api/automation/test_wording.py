@@ -66,6 +66,11 @@ class TestFill:
     def test_says_how_long_ago(self, days: int, expected: str) -> None:
         assert clause([reason("days_since_last_session", days)]) == expected
 
+    def test_says_nothing_of_what_is_not_known(self) -> None:
+        """Who has no plan has not left it undone."""
+        assert clause([reason("adherence_28d", None), reason("days_since_last_session", None)]) == NEUTRAL
+        assert clause([reason("adherence_28d", None), reason("volume_trend")]) == "training has been quieter lately"
+
     def test_starts_a_sentence_with_a_capital(self) -> None:
         filled = fill("Hi {first_name}! {reason}. See you?", name="Mia Maier", reasons=[reason("volume_trend")])
         assert filled == "Hi Mia! Training has been quieter lately. See you?"

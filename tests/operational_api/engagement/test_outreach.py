@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from contracts.events import scheduling
+from operational_api.core.database import session_factory
 from operational_api.engagement.errors import EmptyMergeField, FileRejected, TooSoon, UnknownMergeField
+from operational_api.engagement.filing import FileKeeper
 from operational_api.engagement.handlers import HANDLERS
 from operational_api.engagement.models import (
     AttachmentFile,
@@ -22,6 +24,7 @@ from operational_api.engagement.service import scheduled
 from operational_api.engagement.service.attachments import LARGEST_BYTES, media_type_of
 from operational_api.engagement.service.merging import fields_of, fill
 from operational_api.engagement.service.threads import Conversation
+from operational_api.engagement.settings import FileSettings
 from operational_api.identity.models import Account
 from operational_api.training.models import Client
 from tests.factories import account_of, make_account, make_booking, make_client, make_coach, make_slot
@@ -140,6 +143,15 @@ class TestScheduled:
         assert session.scalars(select(Message)).all() == []
 
 
+def look_through(session: Session) -> None:
+    """What the worker does about files, where there is neither a scanner nor a store."""
+    sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
+    keeper = FileKeeper(sessions, FileSettings(media_scanner="none"), None)
+    while keeper.run_due():
+        pass
+    session.expire_all()
+
+
 class TestAttachments:
     @pytest.mark.asvs("5.2.2")
     @pytest.mark.parametrize(
@@ -174,7 +186,15 @@ class TestAttachments:
         client, ana = sign_in(account_of(session, mia)), sign_in(session.get_one(Account, mia.coach_id))
         made = self.send(client, mia, PNG, '../../etc/pass"wd\r\n.html').json()
         assert (made["media_type"], made["name"]) == ("image/png", "pass_wd.png")
-        url = ana.post(f"/api/engagement/attachments/{made['id']}/link").json()["url"]
+        link = f"/api/engagement/attachments/{made['id']}/link"
+        assert (made["status"], ana.post(link).json()["code"]) == ("checking", "engagement.file_checked")
+        look_through(session)
+        [listed] = ana.get(f"/api/engagement/threads/{mia.id}/attachments").json()["items"]
+        assert listed["status"] == "ready"
+        url = ana.post(link).json()["url"]
+        part = ana.get(url, headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"PNG", f"bytes 1-3/{len(PNG)}")
+        assert ana.get(url, headers={"Range": "bytes=9999-"}).status_code == 416
         file = ana.get(url)
         assert file.content == PNG
         assert file.headers["content-disposition"] == 'attachment; filename="pass_wd.png"'
@@ -188,6 +208,9 @@ class TestAttachments:
         session.delete(session.scalars(select(Message)).one())
         session.flush()
         session.expire_all()
+        [file] = session.scalars(select(AttachmentFile).options(undefer(AttachmentFile.content))).all()
+        assert (file.status, file.content) == ("removed", None)
+        look_through(session)
         assert session.scalar(select(func.count()).select_from(AttachmentFile)) == 0
 
 

@@ -1,5 +1,6 @@
 """The gate in front of internal tools, the front page, and a home that survives a part being down."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,67 @@ class TestWarehouseDocs:
     def test_are_not_for_coaches(self, app: FastAPI) -> None:
         sign_in(app, "coach")
         assert Browser(app).get("/warehouse/docs").status_code == 403
+
+
+class TestWarehouseQuality:
+    SUMMARY = {
+        "judged_at": "2026-11-26T12:00:00+00:00", "pages": "20261126T120000",
+        "tables": [
+            {"table": "commerce__plans", "rows": 4, "newest": None, "reasons": {}, "aside": {}, "has_page": True},
+            {"table": "stripe__charges", "rows": 9, "newest": None, "reasons": {"amount is less than 0": 2},
+             "aside": {"amount is less than 0": 2}, "has_page": True},
+        ],
+        "distances": [
+            {"day": "2026-11-26", "relation": "marts.training.fct_wearable_days", "field": "sleep_minutes",
+             "before_rows": 900, "now_rows": 120, "distance": 0.3, "allowed": 0.28, "is_drift": True,
+             "moved": "nothing: 1% before, 20% now"},
+        ],
+    }  # fmt: skip
+
+    @pytest.fixture
+    def judged(self, app: FastAPI, tmp_path: Path) -> FastAPI:
+        (tmp_path / "20261126T120000").mkdir()
+        (tmp_path / "20261126T120000" / "stripe__charges.html").write_text("<!doctype html>its page")
+        (tmp_path / "summary.json").write_text(json.dumps(self.SUMMARY))
+        app.state.settings = app.state.settings.model_copy(update={"warehouse_quality": tmp_path})
+        return app
+
+    def test_tells_of_every_table_findings_first_and_of_drift(self, judged: FastAPI) -> None:
+        sign_in(judged, "data")
+        page = Browser(judged).get("/warehouse/quality").text
+        assert page.index("stripe__charges") < page.index("commerce__plans")
+        assert "amount is less than 0 (2)" in page
+        assert "nothing: 1% before, 20% now" in page
+        assert 'href="/warehouse/docs"' in page
+
+    def test_shows_the_librarys_page_of_a_table_on_which_nothing_runs(self, judged: FastAPI) -> None:
+        sign_in(judged, "data")
+        answer = Browser(judged).get("/warehouse/quality/stripe__charges")
+        assert (answer.status_code, answer.text) == (200, "<!doctype html>its page")
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("sandbox; default-src 'none'")
+        assert "script" not in policy
+
+    @pytest.mark.parametrize("table", ["commerce__plans", "no_such_table"])
+    def test_knows_no_page_of_a_table_that_has_none(self, judged: FastAPI, table: str) -> None:
+        sign_in(judged, "data")
+        assert Browser(judged).get(f"/warehouse/quality/{table}").status_code == 404
+
+    @pytest.mark.parametrize("table", ["..%2Fsummary.json", "summary.json", "A"])
+    def test_leads_to_no_other_file(self, judged: FastAPI, table: str) -> None:
+        sign_in(judged, "data")
+        assert Browser(judged).get(f"/warehouse/quality/{table}").status_code in (404, 422)
+
+    def test_says_how_to_get_it_where_there_is_none(self, app: FastAPI, tmp_path: Path) -> None:
+        sign_in(app, "admin")
+        app.state.settings = app.state.settings.model_copy(update={"warehouse_quality": tmp_path / "none"})
+        assert "judge_raw" in Browser(app).get("/warehouse/quality").text
+        assert Browser(app).get("/warehouse/quality/stripe__charges").status_code == 404
+
+    def test_is_not_for_coaches(self, judged: FastAPI) -> None:
+        sign_in(judged, "coach")
+        assert Browser(judged).get("/warehouse/quality").status_code == 403
+        assert Browser(judged).get("/warehouse/quality/stripe__charges").status_code == 403
 
 
 class TestFrontPage:

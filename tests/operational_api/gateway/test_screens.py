@@ -13,8 +13,8 @@ from tests.factories import make_account
 from tests.operational_api.conftest import SignIn
 
 PEOPLE = [role for role in ROLES if role != "service"]
-ADMIN = ["overview", "revenue", "retention", "automations", "coaches", "connectors", "data"]
-COACH = ["today", "clients", "client", "calendar", "messages"]
+ADMIN = ["overview", "metrics", "revenue", "retention", "automations", "coaches", "connectors", "data"]
+COACH = ["today", "clients", "client", "numbers", "calendar", "messages"]
 
 
 def screens(client, surface: str) -> list[str]:  # type: ignore[no-untyped-def]
@@ -32,8 +32,8 @@ class TestScreens:
             ("lead_coach", COACH, []),
             ("front_desk", [], []),
             ("support", [], []),
-            ("finance", [], ["revenue", "data"]),
-            ("data", [], ["connectors", "data"]),
+            ("finance", [], ["metrics", "revenue", "data"]),
+            ("data", [], ["metrics", "connectors", "data"]),
             ("admin", [], ADMIN),
         ],
     )

@@ -18,7 +18,7 @@ from operational_api.identity.models import Account
 from tests.browser import Browser
 from tests.operational_api.conftest import ISSUER
 from tests.operational_api.identity.conftest import Relying, enter
-from tests.operational_api.test_matrix import routes_of
+from tests.operational_api.world import routes_of
 
 MakeAccount = Callable[..., Account]
 

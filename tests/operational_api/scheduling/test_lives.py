@@ -5,7 +5,6 @@ other works on one connection; the promises are looked at after every step that 
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -27,7 +26,7 @@ from operational_api.scheduling.service import bookings, classes, fees, holds, m
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from tests.factories import make_coach, make_location, make_pack, make_slot, make_subscription
-from tests.operational_api.lives import live, taken_back
+from tests.operational_api.lives import Stage, live, stage
 
 LIVES = int(os.environ.get("PLYO_LIVES", "60"))
 A_STUDIO = 6
@@ -140,14 +139,14 @@ class World:
         session.flush()
 
 
-def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
-    """The machine on one connection, whose transaction holds the world."""
+def lives(studio: Stage[World]) -> type[RuleBasedStateMachine]:
+    """The machine, whose every life begins with the world as it was made."""
+    world = studio.world
 
     class Lives(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            self.savepoint = connection.begin_nested()
-            self.session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+            _, self.session = studio.enter()
             self.now = BEGIN
             self.has_changed = False
 
@@ -155,8 +154,7 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
             self.has_changed = True
             self.no_promise_is_broken()
             world.lived += len(self.session.scalars(select(Booking.id)).all())
-            self.session.close()
-            self.savepoint.rollback()
+            studio.leave(self.session)
 
         def act(self, do: Callable[..., object], **given: object) -> None:
             """Do it, or be refused and find everything as it was."""
@@ -314,13 +312,12 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
 
 
 @pytest.fixture
-def studio(engine: Engine) -> Iterator[tuple[World, Any]]:
-    """The world inside a transaction that is taken back in the end."""
-    with taken_back(engine, World) as world:
-        yield world
+def studio(fresh_database: Callable[[], str]) -> Iterator[Stage[World]]:
+    """The studio, in a database of its own."""
+    with stage(fresh_database(), World) as made:
+        yield made
 
 
-def test_bookings_live_as_promised(studio: tuple[World, Any], record_property: Callable[..., None]) -> None:
-    live(lives(*studio), examples=LIVES // A_STUDIO, steps=STEPS)
-    record_property("bookings_lived", studio[0].lived)
-    sys.stdout.write(f"{studio[0].lived} bookings lived\n")
+def test_bookings_live_as_promised(studio: Stage[World], record_property: Callable[..., None]) -> None:
+    live(lives(studio), examples=LIVES // A_STUDIO, steps=STEPS)
+    record_property("bookings_lived", studio.world.lived)

@@ -4,7 +4,6 @@ A few dozen live with every test; `PLYO_LIVES=10000` (`make lives`) asks for tha
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -23,7 +22,7 @@ from operational_api.training.service import programmes, workouts
 from operational_api.training.service.plans import Line, PhasePlan, Plan
 from operational_api.training.service.workouts import Log, SetDone
 from tests.factories import make_client, make_coach, make_exercise
-from tests.operational_api.lives import live, taken_back
+from tests.operational_api.lives import Stage, live, stage
 
 LIVES = int(os.environ.get("PLYO_LIVES", "20"))
 A_CLIENT = 4
@@ -81,14 +80,14 @@ class World:
         self.coach, self.lived = new_id(), 0
 
 
-def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
-    """The machine on one connection, whose transaction holds the world."""
+def lives(gym: Stage[World]) -> type[RuleBasedStateMachine]:
+    """The machine, whose every life begins with the world as it was made."""
+    world = gym.world
 
     class Lives(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            self.savepoint = connection.begin_nested()
-            self.session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+            _, self.session = gym.enter()
             self.now, self.has_changed = BEGIN, False
             self.logged: dict[UUID, Any] = {}
             self.corrected: set[UUID] = set()
@@ -97,8 +96,7 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
             self.has_changed = True
             self.no_promise_is_broken()
             world.lived += len(self.session.scalars(select(Programme.id)).all())
-            self.session.close()
-            self.savepoint.rollback()
+            gym.leave(self.session)
 
         @property
         def client(self) -> Client:
@@ -198,13 +196,12 @@ def lives(world: World, connection: Any) -> type[RuleBasedStateMachine]:
 
 
 @pytest.fixture
-def gym(engine: Engine) -> Iterator[tuple[World, Any]]:
-    """The world inside a transaction that is taken back in the end."""
-    with taken_back(engine, World) as world:
-        yield world
+def gym(fresh_database: Callable[[], str]) -> Iterator[Stage[World]]:
+    """The gym, in a database of its own."""
+    with stage(fresh_database(), World) as made:
+        yield made
 
 
-def test_programmes_live_as_promised(gym: tuple[World, Any], record_property: Callable[..., None]) -> None:
-    live(lives(*gym), examples=LIVES // A_CLIENT, steps=STEPS)
-    record_property("programmes_lived", gym[0].lived)
-    sys.stdout.write(f"{gym[0].lived} programmes lived\n")
+def test_programmes_live_as_promised(gym: Stage[World], record_property: Callable[..., None]) -> None:
+    live(lives(gym), examples=LIVES // A_CLIENT, steps=STEPS)
+    record_property("programmes_lived", gym.world.lived)

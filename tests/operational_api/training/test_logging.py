@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -122,3 +122,35 @@ class TestCorrections:
         phone.post("/api/training/workouts", json=body)
         stranger = sign_in(account_of(session, make_coach(session)))
         assert stranger.get(f"/api/training/workouts/{body['id']}/revisions").status_code == 404
+
+
+class TestBests:
+    def test_are_told_as_they_are_read_later(self, phone: TestClient, squat: int) -> None:
+        phone.post("/api/training/workouts", json=logged(done(squat, 62.35, 5), days_ago=2))
+        body = logged(done(squat, 82.35, 3), done(squat, 60, 10), done(squat, None, 12))
+        answer = phone.post("/api/training/workouts", json=body).json()
+        [best], [later] = answer["bests"], phone.get(f"/api/training/workouts/{body['id']}").json()["bests"]
+        assert (best["exercise_name"], best["is_record"]) == (later["exercise_name"], later["is_record"])
+        assert (best["e1rm_kg"], best["previous_kg"]) == pytest.approx((later["e1rm_kg"], later["previous_kg"]))
+        assert best["previous_kg"] < best["e1rm_kg"]
+
+
+class TestStatements:
+    def test_logging_takes_no_more_than_this(self, session: Session, phone: TestClient, squat: int) -> None:
+        heard: list[str] = []
+
+        def note(*told: object) -> None:
+            if not str(told[2]).startswith(("SAVEPOINT", "RELEASE", "set local role ", "select set_config(")):
+                heard.append(str(told[2]))
+
+        engine = session.get_bind().engine
+        counts = []
+        for sets in (1, 20):
+            heard.clear()
+            event.listen(engine, "before_cursor_execute", note)
+            answer = phone.post("/api/training/workouts", json=logged(*[done(squat, 60, 5)] * sets))
+            event.remove(engine, "before_cursor_execute", note)
+            assert (answer.status_code, len(answer.json()["sets"])) == (201, sets)
+            counts.append(len(heard))
+        assert counts[0] == counts[1]
+        assert counts[0] <= 7, "\n".join(heard)

@@ -133,7 +133,7 @@ class TestPlan:
 def log(session: Session, client: Client, workout_id: Any, sets: list[SetDone]) -> Workout:
     return workouts.log_workout(
         session, workout_id=workout_id, client=client, log=Log(sets, completed_at=NOW), logged_by=client.id, now=NOW
-    )
+    ).detail.workout
 
 
 class TestVersions:

@@ -116,3 +116,13 @@ class TestOutbox:
             """
         ).fetchone()
         assert row == (True,)
+
+    def test_takes_new_exercises_behind_those_loaded(self, database: psycopg.Connection) -> None:
+        row = database.execute(
+            """
+            insert into training.exercises (slug, name, pattern, primary_muscle, equipment, is_loaded)
+            select 'x', 'X', 'push', 'chest', 'barbell', true
+            returning id > (select max(id) from training.exercises)
+            """
+        ).fetchone()
+        assert row == (True,)

@@ -6,10 +6,10 @@ with people as (
     select account_id as customer_id
     from {{ ref('stg_identity__accounts') }}
     where role = 'customer'
-    union
+    union distinct
     select customer_id
     from {{ ref('stg_training__clients') }}
-    union
+    union distinct
     select customer_id
     from {{ ref('stg_commerce__customers') }}
 )

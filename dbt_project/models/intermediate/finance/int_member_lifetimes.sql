@@ -1,6 +1,9 @@
 -- How long a membership lasts, as known at the end of each month: Kaplan and Meier over months of membership. Who left
 -- counts the months they began, who is still there the months they have completed; the latter are not treated as if
 -- they left (an average of today's members' tenure is biased), nor forgotten.
+{% set so_far = 
+    "partition by month, currency order by length rows between unbounded preceding and current row"
+ %}
 with months as (
     select
         series.day as month,
@@ -87,11 +90,14 @@ survived as (
     select
         *,
         case
-            when max(case when left_then = at_risk then 1 else 0 end) over so_far = 1 then 0.0
-            else exp(sum(ln(1 - case when left_then = at_risk then 0 else left_then * 1.0 / at_risk end)) over so_far)
+            when max(case when left_then = at_risk then 1 else 0 end) over ({{ so_far }}) = 1 then 0.0
+            else exp(
+                sum(
+                    ln(1 - case when left_then = at_risk then 0 else cast(left_then as {{ double() }}) / at_risk end)
+                ) over ({{ so_far }})
+            )
         end as survival
     from risks
-    window so_far as (partition by month, currency order by length rows between unbounded preceding and current row)
 )
 
 select
@@ -100,8 +106,8 @@ select
     cast(length as integer) as length_months,
     cast(at_risk as integer) as at_risk,
     cast(left_then as integer) as left_then,
-    cast(survival as double precision) as survival,
+    cast(survival as {{ double() }}) as survival,
     cast(
-        coalesce(lag(survival) over (partition by month, currency order by length), 1.0) as double precision
+        coalesce(lag(survival) over (partition by month, currency order by length), 1.0) as {{ double() }}
     ) as survival_before
 from survived

@@ -2,23 +2,22 @@
     'key': 'customer_id', 'changed': {}, 'only': {},
 }}) }}
 -- Each step of a membership, told as a movement of recurring revenue, a change of state and a change of stage.
+{% set of_membership = "partition by change.subscription_id order by change.changed_at, change.change_id" %}
+{% set of_customer = "partition by change.customer_id order by change.changed_at, change.change_id" %}
 with ordered as (
     select
         change.*,
         {{ local_date('change.changed_at', "coalesce(customer.time_zone, 'UTC')") }} as changed_on,
         sum(
             case when change.kind in ('started', 'resumed') then 1 when change.kind = 'paused' then -1 else 0 end
-        ) over (of_membership rows between unbounded preceding and 1 preceding) as running_before,
+        ) over ({{ of_membership }} rows between unbounded preceding and 1 preceding) as running_before,
         max(case when change.kind = 'started' then 1 else 0 end)
-            over (of_membership rows between unbounded preceding and 1 preceding) as started_before,
+            over ({{ of_membership }} rows between unbounded preceding and 1 preceding) as started_before,
         sum(case when change.kind = 'started' then 1 else 0 end)
-            over (of_customer rows between unbounded preceding and 1 preceding) as memberships_before,
-        lead(change.changed_at) over of_membership as next_changed_at
+            over ({{ of_customer }} rows between unbounded preceding and 1 preceding) as memberships_before,
+        lead(change.changed_at) over ({{ of_membership }}) as next_changed_at
     from {{ ref('stg_commerce__subscription_changes') }} as change
     left join {{ ref('int_customers') }} as customer on change.customer_id = customer.customer_id
-    window
-        of_membership as (partition by change.subscription_id order by change.changed_at, change.change_id),
-        of_customer as (partition by change.customer_id order by change.changed_at, change.change_id)
 ),
 
 stated as (

@@ -183,7 +183,7 @@ facts as (
         customer_id,
         changed_on as day,
         'price_increase' as fact,
-        amount_minor * 1.0 / nullif(mrr_after_minor - amount_minor, 0) as amount
+        cast(amount_minor as {{ double() }}) / nullif(mrr_after_minor - amount_minor, 0) as amount
     from {{ ref('int_membership_changes') }}
     where step = 'price_changed' and movement = 'expansion'
     union all
@@ -231,7 +231,7 @@ select
         cast(sum(case when fact = '{{ fact }}' then amount else 0 end) as integer) as {{ fact }},
     {% endfor -%}
     {% for fact in ['volume_kg', 'price_increase', 'session_rpe', 'sleep_minutes', 'hrv_rmssd_ms'] -%}
-        cast(sum(case when fact = '{{ fact }}' then amount end) as double precision) as {{ fact }},
+        cast(sum(case when fact = '{{ fact }}' then amount end) as {{ double() }}) as {{ fact }},
     {% endfor -%}
     cast(count(case when fact = 'session_rpe' then 1 end) as integer) as rpes_told
 from facts

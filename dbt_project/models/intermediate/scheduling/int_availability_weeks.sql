@@ -20,7 +20,7 @@ excepted as (
     select
         days.coach_id,
         days.day,
-        {{ hours_between('exception.starts_at', 'exception.ends_at') }} as hours
+        {{ hours_of_day_between('exception.starts_at', 'exception.ends_at') }} as hours
     from days
     inner join {{ ref('stg_scheduling__availability_exceptions') }} as exception
         on days.coach_id = exception.coach_id and days.day = exception.exception_on
@@ -30,7 +30,7 @@ worked as (
     select
         days.coach_id,
         days.day,
-        {{ hours_between('rule.starts_at', 'rule.ends_at') }} as hours
+        {{ hours_of_day_between('rule.starts_at', 'rule.ends_at') }} as hours
     from days
     inner join {{ ref('stg_scheduling__availability_rules') }} as rule
         on
@@ -60,6 +60,6 @@ worked as (
 select
     coach_id,
     {{ monday('day') }} as week_starts_on,
-    cast(sum(hours) as double precision) as available_hours
+    cast(sum(hours) as {{ double() }}) as available_hours
 from worked
 group by coach_id, {{ monday('day') }}

@@ -68,7 +68,7 @@ select
             max(case when place = 1 then hrv_rmssd_ms end),
             max(case when place = 2 then hrv_rmssd_ms end),
             max(case when place = 3 then hrv_rmssd_ms end)
-        ) as double precision
+        ) as {{ double() }}
     ) as hrv_rmssd_ms,
     cast(
         coalesce(

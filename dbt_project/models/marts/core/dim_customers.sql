@@ -102,7 +102,7 @@ training as (
                 when workout.programme_id is not null
                     and workout.scheduled_on > {{ add_days('customer.today', -30) }}
                     and workout.scheduled_on <= customer.today
-                    then case when workout.status = 'completed' then 1.0 else 0.0 end
+                    then case when workout.status = 'completed' then cast(1 as {{ double() }}) else 0 end
             end
         ) as adherence_30d
     from {{ ref('fct_workouts') }} as workout
@@ -150,7 +150,7 @@ select
     sessions.next_session_at,
     cast(coalesce(sessions.sessions_last_30d, 0) as integer) as sessions_last_30d,
     cast(coalesce(sessions.no_shows_last_90d, 0) as integer) as no_shows_last_90d,
-    cast(training.adherence_30d as double precision) as adherence_30d,
+    cast(training.adherence_30d as {{ double() }}) as adherence_30d,
     training.last_workout_at,
     cast(coalesce(training.workouts_last_30d, 0) as integer) as workouts_last_30d,
     injuries.customer_id is not null as has_open_injury,

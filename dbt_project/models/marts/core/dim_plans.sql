@@ -20,7 +20,11 @@ select
     price.currency,
     price.amount_minor,
     cast(
-        round(price.amount_minor * 10000.0 / (10000 + price.tax_rate_bp) / nullif(plan.interval_months, 0)) as bigint
+        round(
+            cast(price.amount_minor as {{ double() }}) * 10000
+            / (10000 + price.tax_rate_bp)
+            / nullif(plan.interval_months, 0)
+        ) as bigint
     ) as mrr_minor,
     cast(coalesce(members.members, 0) as integer) as members
 from {{ ref('stg_commerce__plans') }} as plan

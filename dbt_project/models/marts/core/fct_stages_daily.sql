@@ -104,9 +104,7 @@ spine as (
         dates.day,
         stages.stage
     from {{ dates('(select first_day from bounds)', '(select last_day from bounds)') }} as dates
-    cross join (
-        values ('lead'), ('trial'), ('active'), ('paused'), ('churned'), ('won_back')
-    ) as stages (stage)
+    cross join {{ listed('stage', ['lead', 'trial', 'active', 'paused', 'churned', 'won_back']) }} as stages
 )
 
 select

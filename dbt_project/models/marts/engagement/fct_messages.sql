@@ -17,6 +17,6 @@ select
     message.sent_at,
     {{ local_date('message.sent_at', "coalesce(customer.time_zone, 'UTC')") }} as sent_on,
     message.read_at,
-    cast({{ hours_between('message.sent_at', 'message.read_at') }} as double precision) as hours_to_read
+    cast({{ hours_between('message.sent_at', 'message.read_at') }} as {{ double() }}) as hours_to_read
 from {{ ref('stg_engagement__messages') }} as message
 left join {{ ref('int_customers') }} as customer on message.customer_id = customer.customer_id

@@ -60,7 +60,7 @@ select
     end as dunning,
     case
         when payments.captured_at > payments.first_failed_at
-            then cast({{ hours_between('payments.first_failed_at', 'payments.captured_at') }} / 24 as double precision)
+            then cast({{ hours_between('payments.first_failed_at', 'payments.captured_at') }} / 24 as {{ double() }})
     end as days_to_recover
 from {{ ref('stg_commerce__invoices') }} as invoice
 left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id

@@ -16,14 +16,24 @@ members as (
         months.next_month,
         membership.currency,
         membership.customer_id,
-        bool_or(
-            membership.started_on < months.month
-            and (membership.ended_on is null or membership.ended_on >= months.month)
-        ) as is_at_start,
-        bool_or(
-            membership.started_on < months.until_day
-            and (membership.ended_on is null or membership.ended_on >= months.until_day)
-        ) as is_at_end
+        max(
+            case
+                when
+                    membership.started_on < months.month
+                    and (membership.ended_on is null or membership.ended_on >= months.month)
+                    then 1
+                else 0
+            end
+        ) = 1 as is_at_start,
+        max(
+            case
+                when
+                    membership.started_on < months.until_day
+                    and (membership.ended_on is null or membership.ended_on >= months.until_day)
+                    then 1
+                else 0
+            end
+        ) = 1 as is_at_end
     from months
     inner join {{ ref('int_memberships') }} as membership
         on

@@ -1,3 +1,7 @@
+{% set so_far = 
+    "partition by spine.currency order by spine.day rows between unbounded preceding and current row"
+ %}
+{% set last_30_days = "partition by currency order by day rows between 29 preceding and current row" %}
 with moved as (
     select
         changed_on as day,
@@ -72,9 +76,9 @@ daily as (
     select
         spine.day,
         spine.currency,
-        sum(coalesce(moved.change_minor, 0)) over so_far as mrr_minor,
-        sum(coalesce(moved.active_change, 0)) over so_far as active_members,
-        sum(coalesce(moved.paused_change, 0)) over so_far as paused_members,
+        sum(coalesce(moved.change_minor, 0)) over ({{ so_far }}) as mrr_minor,
+        sum(coalesce(moved.active_change, 0)) over ({{ so_far }}) as active_members,
+        sum(coalesce(moved.paused_change, 0)) over ({{ so_far }}) as paused_members,
         moved.new_minor,
         moved.expansion_minor,
         moved.contraction_minor,
@@ -90,8 +94,6 @@ daily as (
     left join moved on spine.day = moved.day and spine.currency = moved.currency
     left join tried on spine.day = tried.day and spine.currency = tried.currency
     left join taken on spine.day = taken.day and spine.currency = taken.currency
-    window
-        so_far as (partition by spine.currency order by spine.day rows between unbounded preceding and current row)
 )
 
 select
@@ -108,7 +110,6 @@ select
     ] -%}
         cast(coalesce({{ number }}, 0) as integer) as {{ number }},
     {% endfor -%}
-    cast(sum(revenue_minor) over last_30_days as bigint) as revenue_30d_minor,
-    cast(avg(active_members) over last_30_days as double precision) as mean_members_30d
+    cast(sum(revenue_minor) over ({{ last_30_days }}) as bigint) as revenue_30d_minor,
+    cast(avg(active_members) over ({{ last_30_days }}) as {{ double() }}) as mean_members_30d
 from daily
-window last_30_days as (partition by currency order by day rows between 29 preceding and current row)

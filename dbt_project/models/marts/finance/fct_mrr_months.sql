@@ -1,13 +1,14 @@
 -- Start and end are read off the steps that hold then, the movements are summed: that both agree is tested. What moves
 -- from plan to plan leaves one and reaches the other; only the difference is expansion or contraction, of the new plan.
+{% set of_membership = "partition by subscription_id order by changed_at, change_id" %}
 with steps as (
     select
         change_id,
         subscription_id,
         currency,
         plan_id,
-        lag(plan_id) over of_membership as plan_before_id,
-        coalesce(lag(mrr_after_minor) over of_membership, 0) as mrr_before_minor,
+        lag(plan_id) over ({{ of_membership }}) as plan_before_id,
+        coalesce(lag(mrr_after_minor) over ({{ of_membership }}), 0) as mrr_before_minor,
         mrr_after_minor,
         movement,
         amount_minor,
@@ -16,7 +17,6 @@ with steps as (
         next_changed_on,
         {{ first_of_month('changed_on') }} as month
     from {{ ref('int_membership_changes') }}
-    window of_membership as (partition by subscription_id order by changed_at, change_id)
 ),
 
 moved as (
@@ -105,9 +105,11 @@ billed as (
         subscription_id,
         starts_on,
         ends_on,
-        net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
-        case when status = 'paid' then net_minor * 1.0 / {{ months_between('starts_on', 'ends_on') }} else 0 end
-            as collected_minor
+        cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
+        case
+            when status = 'paid' then cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }}
+            else 0
+        end as collected_minor
     from billing
     where
         subscription_id is not null
@@ -152,14 +154,14 @@ rows_told as (
         currency,
         plan_id
     from ending
-    union
+    union distinct
     select
         next_month as month,
         currency,
         plan_id
     from ending
     where next_month <= {{ today() }}
-    union
+    union distinct
     select
         month,
         currency,

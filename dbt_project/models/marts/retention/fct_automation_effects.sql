@@ -31,7 +31,7 @@ counted as (
         count(case when outcomes.is_reached and outcomes.arm = 'treatment' then 1 end) as treated_reached,
         count(case when outcomes.is_reached and outcomes.arm = 'holdout' then 1 end) as held_out_reached
     from {{ ref('stg_automation__rules') }} as rule
-    cross join (values ('attended'), ('retained')) as named (outcome)
+    cross join {{ listed('outcome', ['attended', 'retained']) }} as named
     left join outcomes on rule.rule_id = outcomes.rule_id and named.outcome = outcomes.outcome
     group by rule.rule_id, rule.rule_code, rule.rule_name, named.outcome
 ),
@@ -39,10 +39,10 @@ counted as (
 rated as (
     select
         *,
-        treated_reached * 1.0 / nullif(treated, 0) as treated_rate,
-        held_out_reached * 1.0 / nullif(held_out, 0) as holdout_rate,
-        (treated_reached + 1.0) / (treated + 2) as treated_near,
-        (held_out_reached + 1.0) / (held_out + 2) as holdout_near
+        cast(treated_reached as {{ double() }}) / nullif(treated, 0) as treated_rate,
+        cast(held_out_reached as {{ double() }}) / nullif(held_out, 0) as holdout_rate,
+        cast(treated_reached + 1 as {{ double() }}) / (treated + 2) as treated_near,
+        cast(held_out_reached + 1 as {{ double() }}) / (held_out + 2) as holdout_near
     from counted
 ),
 
@@ -64,13 +64,13 @@ select
     cast(outcomes_pending as integer) as outcomes_pending,
     cast(treated as integer) as treated,
     cast(held_out as integer) as held_out,
-    cast(treated_rate as double precision) as treated_rate,
-    cast(holdout_rate as double precision) as holdout_rate,
-    cast(treated_rate - holdout_rate as double precision) as lift,
+    cast(treated_rate as {{ double() }}) as treated_rate,
+    cast(holdout_rate as {{ double() }}) as holdout_rate,
+    cast(treated_rate - holdout_rate as {{ double() }}) as lift,
     cast(
-        case when treated > 0 and held_out > 0 then treated_near - holdout_near - margin end as double precision
+        case when treated > 0 and held_out > 0 then treated_near - holdout_near - margin end as {{ double() }}
     ) as lift_low,
     cast(
-        case when treated > 0 and held_out > 0 then treated_near - holdout_near + margin end as double precision
+        case when treated > 0 and held_out > 0 then treated_near - holdout_near + margin end as {{ double() }}
     ) as lift_high
 from bounded

@@ -100,6 +100,13 @@ with sequence as (
     from {{ ref('int_customer_activity') }}
 ),
 
+numbered as (
+    select
+        *,
+        {{ day_number('day') }} as day_number
+    from sequence
+),
+
 windowed as (
     select
         customer_id,
@@ -135,12 +142,15 @@ windowed as (
         {{ seen('avg(sleep_minutes)', 28) }} as sleep_28d,
         {{ seen('avg(hrv_rmssd_ms)', 7) }} as hrv_7d,
         {{ seen('avg(hrv_rmssd_ms)', 28) }} as hrv_28d
-    from sequence
-    window of_customer as (partition by customer_id order by {{ day_number('day') }})
+    from numbered
 ),
 
 dated as (
-    select *
+    select
+        *,
+        -- Null without a plan: who has none has not done all of it.
+        cast(coalesce(planned_done_28d, 0) as {{ double() }}) / nullif(planned_28d, 0) as done_of_planned_28d,
+        cast(coalesce(planned_done_before, 0) as {{ double() }}) / nullif(planned_before, 0) as done_of_planned_before
     from windowed
     where as_of is not null
 ),
@@ -171,36 +181,35 @@ select
         cast(coalesce(dated.sessions_attended_{{ days }}d, 0) as integer) as sessions_attended_{{ days }}d,
     {% endfor -%}
     cast(
-        coalesce(dated.sessions_attended_28d, 0) * 1.0 / nullif(dated.attended_before, 0) as double precision
+        cast(coalesce(dated.sessions_attended_28d, 0) as {{ double() }})
+        / nullif(dated.attended_before, 0) as {{ double() }}
     ) as attendance_trend,
     cast(coalesce(dated.no_shows_90d, 0) as integer) as no_shows_90d,
     cast(coalesce(dated.late_cancels_90d, 0) as integer) as late_cancels_90d,
     {{ days_between('dated.last_attended_on', 'dated.cutoff_on') }} as days_since_last_session,
     coalesce(dated.seats_ahead, 0) > 0 as has_next_booking,
+    cast({{ at_most('dated.done_of_planned_28d', '1.0') }} as {{ double() }}) as adherence_28d,
     cast(
-        least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
-    ) as adherence_28d,
-    cast(
-        least(1.0, coalesce(dated.planned_done_before, 0) * 1.0 / nullif(dated.planned_before, 0))
-        - least(1.0, coalesce(dated.planned_done_28d, 0) * 1.0 / nullif(dated.planned_28d, 0)) as double precision
+        {{ at_most('dated.done_of_planned_before', '1.0') }}
+        - {{ at_most('dated.done_of_planned_28d', '1.0') }} as {{ double() }}
     ) as adherence_drop,
     cast(coalesce(dated.workouts_28d, 0) as integer) as workouts_28d,
     {{ days_between('dated.last_workout_on', 'dated.cutoff_on') }} as days_since_last_workout,
-    cast(coalesce(dated.volume_28d_kg, 0) as double precision) as volume_28d_kg,
+    cast(coalesce(dated.volume_28d_kg, 0) as {{ double() }}) as volume_28d_kg,
     cast(
-        coalesce(dated.volume_28d_kg, 0) / nullif(dated.volume_before_kg, 0) as double precision
+        coalesce(dated.volume_28d_kg, 0) / nullif(dated.volume_before_kg, 0) as {{ double() }}
     ) as volume_trend,
-    cast(dated.rpe_28d / nullif(dated.rpes_told_28d, 0) as double precision) as session_rpe_28d,
+    cast(dated.rpe_28d / nullif(dated.rpes_told_28d, 0) as {{ double() }}) as session_rpe_28d,
     cast(coalesce(dated.coach_changes_90d, 0) as integer) as coach_changes_90d,
-    cast(coalesce(dated.price_increase_90d, 0) as double precision) as price_increase_90d,
+    cast(coalesce(dated.price_increase_90d, 0) as {{ double() }}) as price_increase_90d,
     cast(coalesce(dated.failed_payments_90d, 0) as integer) as failed_payments_90d,
     cast(coalesce(dated.messages_sent_28d, 0) as integer) as messages_sent_28d,
     cast(coalesce(dated.messages_received_28d, 0) as integer) as messages_received_28d,
     {{ days_between('dated.last_message_on', 'dated.cutoff_on') }} as days_since_last_message,
     coalesce(dated.open_injuries, 0) > 0 as has_open_injury,
     customer.home_distance_km,
-    cast(dated.sleep_7d / nullif(dated.sleep_28d, 0) as double precision) as sleep_trend,
-    cast(dated.hrv_7d / nullif(dated.hrv_28d, 0) as double precision) as hrv_trend,
+    cast(dated.sleep_7d / nullif(dated.sleep_28d, 0) as {{ double() }}) as sleep_trend,
+    cast(dated.hrv_7d / nullif(dated.hrv_28d, 0) as {{ double() }}) as hrv_trend,
     cast(extract(month from dated.as_of) as integer) as month_of_year
 from dated
 inner join {{ ref('int_member_dates') }} as member

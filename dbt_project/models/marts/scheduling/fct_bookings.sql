@@ -23,13 +23,13 @@ select
     booking.ends_at,
     {{ local_date('booking.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_day,
     {{ local_hour('booking.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_hour,
-    cast({{ hours_between('booking.starts_at', 'booking.ends_at') }} as double precision) as duration_hours,
+    cast({{ hours_between('booking.starts_at', 'booking.ends_at') }} as {{ double() }}) as duration_hours,
     booking.status,
     booking.session_pack_id is not null as is_pack_session,
     booking.booked_at,
     booking.cancelled_at,
     booking.outcome_at,
-    cast({{ hours_between('booking.booked_at', 'booking.starts_at') }} as double precision) as lead_time_hours,
+    cast({{ hours_between('booking.booked_at', 'booking.starts_at') }} as {{ double() }}) as lead_time_hours,
     case when booking.late_fee_due_at is not null then booking.late_fee_waived_at is not null end as is_late_fee_waived
 from {{ ref('stg_scheduling__bookings') }} as booking
 left join {{ ref('stg_scheduling__slots') }} as slot on booking.slot_id = slot.slot_id

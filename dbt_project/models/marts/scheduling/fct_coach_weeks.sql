@@ -27,7 +27,7 @@ weeks as (
         coach_id,
         week_starts_on
     from slots
-    union
+    union distinct
     select
         coach_id,
         week_starts_on

@@ -48,7 +48,7 @@ select
     slot.starts_at,
     slot.ends_at,
     {{ local_date('slot.starts_at', "coalesce(location.time_zone, 'UTC')") }} as local_day,
-    cast({{ hours_between('slot.starts_at', 'slot.ends_at') }} as double precision) as duration_hours,
+    cast({{ hours_between('slot.starts_at', 'slot.ends_at') }} as {{ double() }}) as duration_hours,
     slot.status,
     slot.capacity,
     cast(coalesce(seats.seats_held, 0) as integer) as seats_held,

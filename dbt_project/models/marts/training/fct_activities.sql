@@ -5,9 +5,7 @@ select
     activity.ended_at,
     cast(
         coalesce(
-            cast(
-                activity.started_at at time zone 'UTC' + activity.utc_offset_minutes * interval '1' minute as date
-            ),
+            {{ local_date(seconds_after('activity.started_at', '60 * activity.utc_offset_minutes'), "'UTC'") }},
             {{ local_date('activity.started_at', 'customer.time_zone') }}
         ) as date
     ) as local_day,
@@ -17,7 +15,7 @@ select
     activity.provider,
     activity.device,
     activity.is_manual,
-    cast(activity.duration_seconds / 60 as double precision) as duration_minutes,
+    cast(activity.duration_seconds / 60 as {{ double() }}) as duration_minutes,
     activity.distance_m,
     activity.active_energy_kcal,
     activity.average_heart_rate_bpm,

@@ -18,6 +18,7 @@
 }}) }}
 -- Workouts due and ends of weeks lie in one sequence, so the longer windows are frames that end with the week's last day,
 -- or today.
+{% set until_then = "partition by customer_id order by " ~ day_number("day") %}
 with customers as (
     select
         customer_id,
@@ -71,18 +72,14 @@ windowed as (
         customer_id,
         week_starts_on,
         {% for days in [30, 90] -%}
-            sum(planned) over last_{{ days }}_days as planned_{{ days }}d,
-            sum(completed) over last_{{ days }}_days as completed_{{ days }}d{{ ',' if not loop.last }}
+            sum(planned) over (
+                {{ until_then }} range between {{ days - 1 }} preceding and current row
+            ) as planned_{{ days }}d,
+            sum(completed) over (
+                {{ until_then }} range between {{ days - 1 }} preceding and current row
+            ) as completed_{{ days }}d{{ ',' if not loop.last }}
         {% endfor %}
     from sequence
-    window
-        {% for days in [30, 90] -%}
-            last_{{ days }}_days as (
-                partition by customer_id
-                order by day
-                range between interval '{{ days - 1 }}' day preceding and current row
-            ){{ ',' if not loop.last }}
-        {% endfor %}
 )
 
 select
@@ -90,7 +87,7 @@ select
     weeks.week_starts_on,
     cast(weeks.planned as integer) as planned,
     cast(weeks.completed as integer) as completed,
-    cast(weeks.completed * 1.0 / weeks.planned as double precision) as adherence,
+    cast(cast(weeks.completed as {{ double() }}) / weeks.planned as {{ double() }}) as adherence,
     cast(windowed.planned_30d as integer) as planned_30d,
     cast(windowed.completed_30d as integer) as completed_30d,
     cast(windowed.planned_90d as integer) as planned_90d,

@@ -45,10 +45,10 @@ select
     coach_id,
     cast(sum(check_ins) as integer) as check_ins,
     cast(sum(check_ins_answered) as integer) as check_ins_answered,
-    cast(coalesce(sum(answer_hours), 0) as double precision) as answer_hours,
+    cast(coalesce(sum(answer_hours), 0) as {{ double() }}) as answer_hours,
     cast(sum(screenings) as integer) as screenings,
     cast(case when sum(screenings) >= 5 then sum(screenings_held) end as integer) as screenings_held,
     cast(case when sum(screenings) >= 5 then sum(screenings_cleared) end as integer) as screenings_cleared,
-    cast(case when sum(screenings) >= 5 then coalesce(sum(clearing_hours), 0) end as double precision) as clearing_hours
+    cast(case when sum(screenings) >= 5 then coalesce(sum(clearing_hours), 0) end as {{ double() }}) as clearing_hours
 from placed
 group by month, coach_id

@@ -29,6 +29,7 @@
         ",
     },
 }}) }}
+{% set until_then = "partition by customer_id, exercise_id order by " ~ day_number("performed_on") %}
 with days as (
     select
         workout.customer_id,
@@ -48,25 +49,11 @@ with days as (
 compared as (
     select
         *,
-        max(best_e1rm_kg) over (
-            partition by customer_id, exercise_id
-            order by performed_on
-            rows between unbounded preceding and 1 preceding
-        ) as best_before_kg,
-        max(best_e1rm_kg) over (
-            partition by customer_id, exercise_id
-            order by performed_on
-            range between unbounded preceding and interval '42' day preceding
-        ) as best_of_old_kg,
-        max(best_e1rm_kg) over last_42_days as best_of_late_kg,
-        count(best_e1rm_kg) over last_42_days as days_of_late
+        max(best_e1rm_kg) over ({{ until_then }} rows between unbounded preceding and 1 preceding) as best_before_kg,
+        max(best_e1rm_kg) over ({{ until_then }} range between unbounded preceding and 42 preceding) as best_of_old_kg,
+        max(best_e1rm_kg) over ({{ until_then }} range between 41 preceding and current row) as best_of_late_kg,
+        count(best_e1rm_kg) over ({{ until_then }} range between 41 preceding and current row) as days_of_late
     from days
-    window
-        last_42_days as (
-            partition by customer_id, exercise_id
-            order by performed_on
-            range between interval '41' day preceding and current row
-        )
 )
 
 select

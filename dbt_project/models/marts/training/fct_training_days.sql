@@ -62,7 +62,9 @@
 -- mean (lambda 2 / (N + 1)) these parts of yesterday are kept. Each load is weighed by its distance to the newest day,
 -- summed up, and brought back to the day it is told for; 2,400 days back the weights leave what a double can hold.
 -- Where only the last days are made anew, one row before them brings what the means had come to.
-{% set kept_of = {"acute": "cast(0.75 as double precision)", "chronic": "(cast(27 as double precision) / 29)"} %}
+{% set kept_of = {"acute": "cast(0.75 as " ~ double() ~ ")", "chronic": "(cast(27 as " ~ double() ~ ") / 29)"} %}
+{% set so_far = "partition by customer_id order by day" %}
+{% set last_7_days = so_far ~ " rows between 6 preceding and current row" %}
 with bounds as (
     select
         customer_id,
@@ -95,36 +97,33 @@ rolled as (
         day,
         load,
         workouts,
-        avg(load) over last_7_days as acute,
-        avg(load) over (so_far rows between 27 preceding and current row) as chronic,
-        avg(load) over (so_far rows between 27 preceding and 7 preceding) as chronic_before,
-        count(*) over (so_far rows between 27 preceding and current row) as days_known,
-        sum(load) over last_7_days as week_load,
-        stddev_samp(load) over last_7_days as deviation,
+        avg(load) over ({{ last_7_days }}) as acute,
+        avg(load) over ({{ so_far }} rows between 27 preceding and current row) as chronic,
+        avg(load) over ({{ so_far }} rows between 27 preceding and 7 preceding) as chronic_before,
+        count(*) over ({{ so_far }} rows between 27 preceding and current row) as days_known,
+        sum(load) over ({{ last_7_days }}) as week_load,
+        stddev_samp(load) over ({{ last_7_days }}) as deviation,
         {% for name, kept in kept_of.items() -%}
-            sum({{ name }}_load * (1 - {{ kept }} * (1 - is_first)) * power({{ kept }}, days_ago)) over so_far
+            sum({{ name }}_load * (1 - {{ kept }} * (1 - is_first)) * power({{ kept }}, days_ago)) over ({{ so_far }})
             / nullif(power({{ kept }}, days_ago), 0) as smoothed_{{ name }}{{ ',' if not loop.last }}
         {% endfor %}
     from numbered
-    window
-        so_far as (partition by customer_id order by day),
-        last_7_days as (partition by customer_id order by day rows between 6 preceding and current row)
 )
 
 select
     customer_id,
     day,
-    cast(load as double precision) as load,
-    cast(acute as double precision) as acute_load_7d,
-    cast(case when days_known = 28 then chronic end as double precision) as chronic_load_28d,
-    cast(case when days_known = 28 then acute / nullif(chronic, 0) end as double precision) as acwr,
-    cast(case when days_known = 28 then acute / nullif(chronic_before, 0) end as double precision) as acwr_uncoupled,
+    cast(load as {{ double() }}) as load,
+    cast(acute as {{ double() }}) as acute_load_7d,
+    cast(case when days_known = 28 then chronic end as {{ double() }}) as chronic_load_28d,
+    cast(case when days_known = 28 then acute / nullif(chronic, 0) end as {{ double() }}) as acwr,
+    cast(case when days_known = 28 then acute / nullif(chronic_before, 0) end as {{ double() }}) as acwr_uncoupled,
     workouts,
     cast(
-        case when days_known = 28 then smoothed_acute / nullif(smoothed_chronic, 0) end as double precision
+        case when days_known = 28 then smoothed_acute / nullif(smoothed_chronic, 0) end as {{ double() }}
     ) as acwr_smoothed,
-    cast(case when days_known >= 7 and deviation > 1e-9 then acute / deviation end as double precision) as monotony_7d,
+    cast(case when days_known >= 7 and deviation > 1e-9 then acute / deviation end as {{ double() }}) as monotony_7d,
     cast(
-        case when days_known >= 7 and deviation > 1e-9 then week_load * acute / deviation end as double precision
+        case when days_known >= 7 and deviation > 1e-9 then week_load * acute / deviation end as {{ double() }}
     ) as strain_7d
 from rolled

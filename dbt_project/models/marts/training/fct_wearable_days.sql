@@ -12,19 +12,16 @@
     },
 }}) }}
 -- Readiness: today's ln RMSSD against the client's own last 28 days; 50 is usual, 25 points are one deviation.
+{% set before_today = 
+    "partition by customer_id order by " ~ day_number("day") ~ " range between 28 preceding and 1 preceding"
+ %}
 with compared as (
     select
         *,
-        avg(ln(hrv_rmssd_ms)) over before_today as usual,
-        stddev_samp(ln(hrv_rmssd_ms)) over before_today as deviation,
-        count(hrv_rmssd_ms) over before_today as days_known
+        avg(ln(hrv_rmssd_ms)) over ({{ before_today }}) as usual,
+        stddev_samp(ln(hrv_rmssd_ms)) over ({{ before_today }}) as deviation,
+        count(hrv_rmssd_ms) over ({{ before_today }}) as days_known
     from {{ ref('int_wearable_days_chosen') }}
-    window
-        before_today as (
-            partition by customer_id
-            order by day
-            range between interval '28' day preceding and interval '1' day preceding
-        )
 )
 
 select
@@ -43,7 +40,7 @@ select
     end as readiness,
     cast(
         case
-            when in_bed_minutes >= sleep_minutes then sleep_minutes * 1.0 / nullif(in_bed_minutes, 0)
-        end as double precision
+            when in_bed_minutes >= sleep_minutes then cast(sleep_minutes as {{ double() }}) / nullif(in_bed_minutes, 0)
+        end as {{ double() }}
     ) as sleep_efficiency
 from compared

@@ -42,14 +42,14 @@ select
     workout.session_rpe * workout.duration_minutes as session_load,
     cast(coalesce(sets.set_count, 0) as integer) as set_count,
     cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
-    cast(coalesce(sets.volume_kg, 0) as double precision) as volume_kg
+    cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg
 from {{ ref('stg_training__workouts') }} as workout
 left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
 left join {{ ref('stg_training__coach_assignments') }} as assignment
     on
         workout.customer_id = assignment.customer_id
-        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        and coalesce(workout.completed_at, {{ utc_midnight('workout.scheduled_on') }})
         >= assignment.assigned_at
-        and coalesce(workout.completed_at, cast(workout.scheduled_on as timestamp with time zone))
+        and coalesce(workout.completed_at, {{ utc_midnight('workout.scheduled_on') }})
         < coalesce(assignment.ended_at, {{ never() }})
 left join sets on workout.workout_id = sets.workout_id

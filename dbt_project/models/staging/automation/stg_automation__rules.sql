@@ -2,7 +2,7 @@ select
     id as rule_id,
     code as rule_code,
     name as rule_name,
-    trigger,
+    {{ reserved('trigger') }},
     action,
     cast(outcome_days as integer) as outcome_days,
     cast(holdout_percent as integer) as holdout_percent,

@@ -6,7 +6,7 @@ select
     customer_id,
     case
         when template = 'announcement' and dedupe_key like 'announcement:%'
-            then cast(substr(dedupe_key, 14, 36) as uuid)
+            then {{ as_id('substr(dedupe_key, 14, 36)') }}
     end as announcement_id,
     channel,
     purpose,

@@ -2,10 +2,10 @@ with recursive mergers as (
     {% for kind in ['contacts', 'companies', 'deals'] %}
     select
         '{{ kind }}' as object_type,
-        trim(merged.id) as old_id,
+        trim({{ as_text('element.value') }}) as old_id,
         newest.id as surviving_id
     from {{ newest_documents('hubspot', kind) }} as newest
-    cross join unnest(string_to_array({{ doc_text('properties.hs_merged_object_ids') }}, ';')) as merged (id)
+    cross join {{ text_pieces(doc_text('properties.hs_merged_object_ids'), ';') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

@@ -5,7 +5,7 @@ select
     location_id,
     goal,
     level,
-    cast(home_distance_km as double precision) as home_distance_km,
+    cast(home_distance_km as {{ double() }}) as home_distance_km,
     time_zone,
     joined_at
 from {{ latest_rows('training__clients') }} as latest

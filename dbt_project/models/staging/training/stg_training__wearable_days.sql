@@ -3,7 +3,7 @@ select
     day,
     device,
     cast(sleep_minutes as integer) as sleep_minutes,
-    cast(hrv_rmssd_ms as double precision) as hrv_rmssd_ms,
+    cast(hrv_rmssd_ms as {{ double() }}) as hrv_rmssd_ms,
     cast(resting_heart_rate_bpm as integer) as resting_heart_rate_bpm,
     steps,
     received_at

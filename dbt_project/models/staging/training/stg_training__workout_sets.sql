@@ -3,6 +3,6 @@ select
     cast(position as integer) as position,
     exercise_id,
     cast(reps as integer) as reps,
-    cast(weight_kg as double precision) as weight_kg,
-    cast(rpe as double precision) as rpe
+    cast(weight_kg as {{ double() }}) as weight_kg,
+    cast(rpe as {{ double() }}) as rpe
 from {{ latest_rows('training__workout_sets', key=['workout_id', 'position']) }} as latest

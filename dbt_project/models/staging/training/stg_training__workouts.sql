@@ -9,5 +9,5 @@ select
     started_at,
     completed_at,
     cast(duration_minutes as integer) as duration_minutes,
-    cast(session_rpe as double precision) as session_rpe
+    cast(session_rpe as {{ double() }}) as session_rpe
 from {{ latest_rows('training__workouts') }} as latest

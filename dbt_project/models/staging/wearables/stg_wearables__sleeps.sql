@@ -1,5 +1,5 @@
 select
-    md5(concat(customer_id, source, provider, kind, identity)) as sleep_id,
+    {{ md5_of(joined_text(['customer_id', 'source', 'provider', 'kind', 'identity'])) }} as sleep_id,
     payload_id,
     customer_id,
     source,

@@ -5,11 +5,11 @@ A few dozen lives by default; `PLYO_LIVES=10000` (`make lives`) for as many as w
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,6 +22,7 @@ from operational_api.commerce.billing.errors import IntervalDiffers
 from operational_api.commerce.billing.proration import Item, Mode, discount
 from operational_api.commerce.billing.proration import cover as covers
 from operational_api.core.errors import DomainError
+from tests.operational_api.lives import live
 
 LIVES = int(os.environ.get("PLYO_LIVES", "40"))
 FIRST_DAY = date(2026, 1, 31)
@@ -316,7 +317,12 @@ class BilledLife(RuleBasedStateMachine):
             assert self.covered[(0, self.today)] == 1
 
 
-TestBilledLife = BilledLife.TestCase
-TestBilledLife.settings = settings(
-    max_examples=LIVES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def test_memberships_live_as_promised(record_property: Callable[..., None]) -> None:
+    lived: list[int] = []
+
+    class Life(BilledLife):
+        def teardown(self) -> None:
+            lived.append(len(self.contracts))
+
+    live(Life, examples=LIVES, steps=25)
+    record_property("memberships_lived", sum(lived))

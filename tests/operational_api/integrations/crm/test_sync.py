@@ -22,7 +22,7 @@ from operational_api.core.models import OutboxEvent
 from operational_api.core.rate_limit import Limiter
 from operational_api.engagement.models import Lead, LifecycleStage
 from operational_api.engagement.service.leads import capture_lead, convert_leads
-from operational_api.integrations.crm import deals, standing
+from operational_api.integrations.crm import contacts, deals, standing
 from operational_api.integrations.crm.models import CrmContact, CrmDeal
 from operational_api.integrations.crm.sync import CrmWorker
 from operational_api.integrations.handlers import CRM
@@ -105,6 +105,12 @@ def remark(session: Session) -> None:
     for row in session.scalars(select(CrmContact)):
         row.due_at, row.marks = NOW - timedelta(days=1), row.marks + 1
     session.flush()
+
+
+def remark_all(session: Session) -> None:
+    """Whatever may make somebody be looked at."""
+    contacts.mark(session, session.scalars(select(CrmContact.person_id)).all(), NOW)
+    contacts.mark_all(session, NOW)
 
 
 class TestOut:
@@ -200,6 +206,22 @@ class TestOut:
         hear(session, ended)
         assert session.scalars(select(CrmDeal.due_at)).all() == [None], "what was won stays won"
 
+    def test_a_pack_is_a_deal_that_is_won_at_once(self, session: Session, crm: LocalHubSpot, worker: CrmWorker) -> None:
+        lead = make_lead(session)
+        bought = commerce.PackBought(
+            occurred_at=NOW, pack_id=new_id(), customer_id=lead.id, plan_id=new_id(), sessions=10, amount_minor=45000,
+            currency="EUR",
+        )  # fmt: skip
+        for _ in range(2):
+            hear(session, bought)
+        drain(worker)
+        [deal] = crm.store.objects["deals"].values()
+        told = {name: deal["properties"].get(name) for name in ("dealname", "dealstage", "amount", "closedate")}
+        assert told == {
+            "dealname": "Plyo pack of 10 sessions", "dealstage": "closedwon", "amount": "450.00",
+            "closedate": NOW.date().isoformat(),
+        }  # fmt: skip
+
     def test_whoever_leaves_us_is_archived_there_and_forgotten_here(
         self, session: Session, crm: LocalHubSpot, worker: CrmWorker
     ) -> None:
@@ -287,6 +309,43 @@ class TestWebhooks:
         drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=1)))
         session.refresh(lead)
         assert lead.phone == "+49 30 9"
+
+    def test_of_a_deletion_mark_at_once_and_of_an_erasure_forget_for_good(
+        self, hook_app: FastAPI, api: TestClient, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        crm.webhook(self.URL)
+
+        def told() -> int:
+            body, headers = crm.webhook(self.URL)
+            found: int = api.post("/webhooks/hubspot", content=body, headers=headers).json()["marked"]
+            return found
+
+        crm.store.archive("contacts", "501")
+        assert told() == 1
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=1)))
+        again = str(session.scalars(select(CrmContact.contact_id)).one())
+        assert again != "501", "whoever is ours is there again"
+        told()
+        deals.pack_bought(
+            session, sale_id=new_id(), person_id=lead.id, sessions=1, amount_minor=900, currency="EUR", at=NOW, now=NOW
+        )
+        crm.store.purge("contacts", again)
+        assert told() == 1
+        lead.name = "Lea Later"
+        session.flush()
+        session.expire_all()
+        remark_all(session)
+        deals.pack_bought(
+            session, sale_id=new_id(), person_id=lead.id, sessions=1, amount_minor=900, currency="EUR", at=NOW, now=NOW
+        )
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=20)))
+        assert [one for one in crm.store.objects["contacts"].values() if not one["archived"]] == []
+        assert crm.store.objects["deals"] == {}
+        [row] = session.scalars(select(CrmContact)).all()
+        assert (row.contact_id, row.known_ours, row.known_theirs) == (None, {}, {})
+        assert session.scalars(select(OutboxEvent.type)).all().count("integrations.crm_contact_forgotten") == 1
 
     def test_that_hubspot_did_not_sign_now_are_refused(
         self, hook_app: FastAPI, api: TestClient, crm: LocalHubSpot

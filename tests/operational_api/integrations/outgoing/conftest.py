@@ -35,6 +35,7 @@ class Heard:
     headers: dict[str, str]
     body: str
     status: int
+    path: str
 
     @property
     def data(self) -> dict[str, Any]:
@@ -68,7 +69,9 @@ def server() -> Iterator[tuple[ThreadingHTTPServer, list[Listener]]]:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             listener = current[0]
             status = listener.status(json.loads(body)["data"])
-            listener.heard.append(Heard({key.lower(): value for key, value in self.headers.items()}, body, status))
+            listener.heard.append(
+                Heard({key.lower(): value for key, value in self.headers.items()}, body, status, self.path)
+            )
             self.send_response(status)
             for name, value in listener.headers.items():
                 self.send_header(name, value)

@@ -1,5 +1,6 @@
 """Real parts: an S3 server out of its wheel, ffmpeg, clamd where it is installed; one of each for the whole run."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -11,7 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
@@ -29,6 +32,7 @@ from operational_api.training.media import footage
 from operational_api.training.media.settings import MediaSettings
 from operational_api.training.media.worker import MediaWorker
 from operational_api.training.models import Media
+from operational_api.training.service import media
 from plyo import objects
 from plyo.postgres import PostgresServer, end_with_parent, free_port
 from tests.conftest import sqlalchemy_url
@@ -168,3 +172,41 @@ def studio(
     )  # fmt: skip
     app.state.objects, app.state.media_settings = store, settings
     return Studio(app, session_factory(engine_of_studio, viewer=lambda: SYSTEM), store, settings)
+
+
+def parts_of(content: bytes) -> list[bytes]:
+    return [content[at : at + SMALLEST_PART] for at in range(0, len(content), SMALLEST_PART)]
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def begin(phone: TestClient, content: bytes, title: str = "Squat") -> dict[str, Any]:
+    digest = media.digest_of([sha(one) for one in parts_of(content)])
+    body = {"title": title, "size_bytes": len(content), "sha256": digest}
+    answer = phone.post("/api/training/media", json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def put(phone: TestClient, media_id: str, number: int, content: bytes, **headers: str) -> httpx.Response:
+    given = {"X-Content-SHA256": sha(content), "Content-Type": "application/octet-stream"} | headers
+    return phone.put(f"/api/training/media/{media_id}/parts/{number}", content=content, headers=given)
+
+
+def send(phone: TestClient, content: bytes) -> str:
+    """All of a file; returns the video's id."""
+    begun = begin(phone, content)
+    for number, part in enumerate(parts_of(content), start=1):
+        answer = put(phone, begun["id"], number, part)
+        assert answer.status_code == 200, answer.text
+    answer = phone.post(f"/api/training/media/{begun['id']}/completion")
+    assert (answer.status_code, answer.json()["status"]) == (200, "checking"), answer.text
+    return str(begun["id"])
+
+
+def keys_below(studio: Studio, prefix: str) -> list[str]:
+    found = studio.store._client.list_object_versions(Bucket=studio.store.bucket, Prefix=prefix)
+    return [one["Key"] for kind in ("Versions", "DeleteMarkers") for one in found.get(kind, [])]

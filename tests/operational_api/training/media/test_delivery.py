@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operational_api.core.ranges import BadRange, Span, span_of
 from operational_api.core.signed_urls import LONGEST_FOLDER, BadSignedUrl, UrlSigner
 from operational_api.training.media import delivery
-from operational_api.training.media.delivery import BadRange, Span, span_of
 from operational_api.training.media.footage import Probe, ladder, main_playlist, middle
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

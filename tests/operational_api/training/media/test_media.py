@@ -1,6 +1,5 @@
 """From a phone to a player: a real S3 server, ffmpeg, clamd and Chromium. One file, so that one worker starts them."""
 
-import hashlib
 import os
 import shutil
 import socket
@@ -33,7 +32,16 @@ from plyo.postgres import free_port
 from tests.conftest import sqlalchemy_url
 from tests.factories import account_of, make_account, make_client, make_coach, make_exercise
 from tests.operational_api.conftest import access_token
-from tests.operational_api.training.media.conftest import EICAR, SMALLEST_PART, Studio
+from tests.operational_api.training.media.conftest import (
+    EICAR,
+    SMALLEST_PART,
+    Studio,
+    begin,
+    keys_below,
+    parts_of,
+    put,
+    send,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -52,50 +60,12 @@ def phones(studio: Studio, people: dict[str, Account]) -> dict[str, TestClient]:
     return {name: studio.client_of(account) for name, account in people.items()}
 
 
-def parts_of(content: bytes) -> list[bytes]:
-    return [content[at : at + SMALLEST_PART] for at in range(0, len(content), SMALLEST_PART)]
-
-
-def sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def begin(phone: TestClient, content: bytes, title: str = "Squat") -> dict[str, Any]:
-    digest = media.digest_of([sha(one) for one in parts_of(content)])
-    body = {"title": title, "size_bytes": len(content), "sha256": digest}
-    answer = phone.post("/api/training/media", json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def put(phone: TestClient, media_id: str, number: int, content: bytes, **headers: str) -> httpx.Response:
-    given = {"X-Content-SHA256": sha(content), "Content-Type": "application/octet-stream"} | headers
-    return phone.put(f"/api/training/media/{media_id}/parts/{number}", content=content, headers=given)
-
-
-def send(phone: TestClient, content: bytes) -> str:
-    """All of a file; returns the video's id."""
-    begun = begin(phone, content)
-    for number, part in enumerate(parts_of(content), start=1):
-        answer = put(phone, begun["id"], number, part)
-        assert answer.status_code == 200, answer.text
-    answer = phone.post(f"/api/training/media/{begun['id']}/completion")
-    assert (answer.status_code, answer.json()["status"]) == (200, "checking"), answer.text
-    return str(begun["id"])
-
-
 @pytest.fixture(scope="module")
 def watched(studio: Studio, phones: dict[str, TestClient], clip: bytes) -> str:
     """A form video of Mia's that can be watched."""
     media_id = send(phones["mia"], clip)
     studio.work()
     return media_id
-
-
-def keys_below(studio: Studio, prefix: str) -> list[str]:
-    found = studio.store._client.list_object_versions(Bucket=studio.store.bucket, Prefix=prefix)
-    return [one["Key"] for kind in ("Versions", "DeleteMarkers") for one in found.get(kind, [])]
 
 
 class TestUpload:

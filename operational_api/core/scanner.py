@@ -4,7 +4,7 @@ clamd needs no access to our disk, and we none of its libraries.
 """
 
 import socket
-from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from operational_api.core.errors import Unavailable
@@ -12,13 +12,34 @@ from operational_api.core.errors import Unavailable
 PIECE_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 60
 NONE = "none"
+CLEAN, NOT_SCANNED = "clean", "not_scanned"
 
 
 class ScannerUnavailable(Unavailable):
     """Files cannot be checked for viruses right now. Nothing was lost; it is tried again."""
 
 
-def scan(address: str, file: Path) -> str | None:
+class Harmful(Exception):
+    """Something is in a file that nobody should open; the text is clamd's name for it."""
+
+
+def judge(setting: str, content: BinaryIO) -> str:
+    """Look at a file as `PLYO_MEDIA_SCANNER` says: `clean`, or `not_scanned` where it says that nobody does.
+
+    Raises:
+        Harmful: it is.
+        ScannerUnavailable: nobody could look, or nobody decided whether somebody should.
+    """
+    if setting == NONE:
+        return NOT_SCANNED
+    if not setting:
+        raise ScannerUnavailable("PLYO_MEDIA_SCANNER says neither a scanner nor none")
+    if found := scan(setting, content):
+        raise Harmful(found)
+    return CLEAN
+
+
+def scan(address: str, content: BinaryIO) -> str | None:
     """The name of what is harmful in a file, None where clamd found nothing.
 
     Args:
@@ -28,7 +49,7 @@ def scan(address: str, file: Path) -> str | None:
         ScannerUnavailable: clamd does not answer, or not that it looked at all of the file.
     """
     try:
-        with _connect(address) as connection, file.open("rb") as content:
+        with _connect(address) as connection:
             connection.sendall(b"zINSTREAM\0")
             while piece := content.read(PIECE_BYTES):
                 connection.sendall(len(piece).to_bytes(4, "big") + piece)

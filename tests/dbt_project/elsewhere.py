@@ -1,0 +1,107 @@
+"""Warehouses elsewhere, as far as a machine without an account can have them: the environment of their adapters, a
+stand-in for Snowflake with the raw rows that a copy brings, and what dbt is told to reach them.
+"""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+
+from ingestion.destinations import DestinationSettings, columns_of, destination
+from tests.dbt_project import lake as lakes
+
+PYTHON = lakes.ROOT / ".venv-warehouses" / "bin" / "python"
+
+
+@contextmanager
+def snowflake(folder: Path) -> Iterator[int]:
+    """An empty stand-in for Snowflake; yields the port it listens at. Its log is left in the folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    log = folder / "log"
+    with log.open("w") as written:
+        process = subprocess.Popen(
+            [PYTHON, "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent
+        )
+        try:
+            _wait(port, process, log)
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as asked:
+            if asked.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def stand_in(verb: str, port: int, folder: Path) -> None:
+    """Load a folder's tables into the stand-in, or fetch its queries from there: see `stand_in.py`."""
+    done = subprocess.run(
+        [PYTHON, "-m", "tests.dbt_project.stand_in", verb, str(port), str(folder)],
+        cwd=lakes.ROOT, text=True, capture_output=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def declaration(capabilities: DestinationCapabilitiesContext, table: str, rows: pa.Schema) -> str:
+    """The table as dlt creates it in Snowflake."""
+    types = capabilities.get_type_mapper()
+    columns = ", ".join(
+        f'"{name.upper()}" {types.to_destination_type(column, {"name": table, "columns": {}})}'
+        for name, column in py_arrow_to_table_schema_columns(rows).items()
+    )
+    return f'create table "{table.upper()}" ({columns})'
+
+
+def land(lake: duckdb.DuckDBPyConnection, tables: set[str], folder: Path) -> None:
+    """Files and declarations of raw tables in a folder, as `ingestion.destinations` would copy them."""
+    made = destination(DestinationSettings(kind="snowflake", credentials="snowflake://a:b@account/plyo"))
+    capabilities = made.capabilities()
+    for table in tables:
+        selected = ", ".join(f'{c.expression} as "{c.name}"' for c in columns_of(lake, table, "snowflake"))
+        rows = lake.execute(f'select {selected} from raw.main."{table}"').to_arrow_table()
+        pa.parquet.write_table(rows, folder / f"{table}.parquet")
+        (folder / f"{table}.json").write_text(json.dumps(declaration(capabilities, table, rows.schema)))
+
+
+def snowflake_profile(port: int) -> dict[str, str]:
+    """What dbt is told of a Snowflake: all of it but the address is what an account would be told."""
+    return {
+        "PLYO_SNOWFLAKE_PRIVATE_KEY": _key(), "PLYO_SNOWFLAKE_HOST": "127.0.0.1", "PLYO_SNOWFLAKE_PORT": str(port),
+        "PLYO_SNOWFLAKE_PROTOCOL": "http", "PLYO_SNOWFLAKE_DATABASE": "PLYO",
+    }  # fmt: skip
+
+
+def bigquery_profile(folder: Path) -> dict[str, str]:
+    """What dbt is told of a BigQuery: a service account that nobody knows, in a file of the folder."""
+    account = {
+        "type": "service_account", "project_id": "plyo", "private_key_id": "k", "private_key": _key(),
+        "client_email": "lake-writer@plyo.iam.gserviceaccount.com", "token_uri": "http://127.0.0.1:9/token",
+    }  # fmt: skip
+    (folder / "account.json").write_text(json.dumps(account))
+    return {"PLYO_BIGQUERY_KEYFILE": str(folder / "account.json")}
+
+
+def _key() -> str:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.private_bytes(*kind).decode()

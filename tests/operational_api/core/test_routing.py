@@ -1,0 +1,136 @@
+"""Paths that are another router's, and when what an endpoint did is committed."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
+from sqlalchemy import event, func, select
+
+from operational_api.core import http
+from operational_api.core.admission import Admission
+from operational_api.core.database import DbSession, make_engine, session_factory
+from operational_api.core.errors import DomainError
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.models import AuditEntry
+from operational_api.core.routing import ContextRouter
+from tests.conftest import sqlalchemy_url
+
+
+class NotToday(DomainError):
+    """Not today."""
+
+
+class NoteRead(BaseModel):
+    text: str
+    thread: str
+
+
+def keep(session: DbSession, text: str) -> None:
+    session.add(AuditEntry(action="note.written", object_type="Note", object_id=text))
+    session.flush()
+
+
+inner = APIRouter(route_class=IdempotentRoute)
+notes = ContextRouter(prefix="/api/notes", route_class=IdempotentRoute)
+others = ContextRouter(prefix="/api/others")
+
+
+@notes.post("/{text}", status_code=201)
+def write(text: str, session: DbSession) -> NoteRead:
+    keep(session, text)
+    if text == "refuse":
+        raise NotToday
+    return NoteRead(text=text, thread=threading.current_thread().name)
+
+
+@inner.post("/{text}/rows", status_code=201, response_model=NoteRead)
+def write_row(text: str, session: DbSession) -> dict[str, object]:
+    keep(session, text)
+    return {"text": text, "thread": threading.current_thread().name} if text != "broken" else {"text": text}
+
+
+@others.get("/{any_path:path}")
+def read_other(any_path: str) -> str:
+    return any_path
+
+
+notes.include_router(inner)
+
+
+@pytest.fixture
+def client(fresh_database: Callable[[], str]) -> Iterator[TestClient]:
+    engine = make_engine(sqlalchemy_url(fresh_database()), application_name="tests", pool_size=1)
+    app = FastAPI()
+    http.install(app)
+    for router in (others, notes):
+        app.include_router(router)
+    app.state.sessions = session_factory(engine)
+    app.state.admission = Admission(8)
+    app.state.authenticators = []
+    with TestClient(app) as client:
+        yield client
+    engine.dispose()
+
+
+def kept(client: TestClient) -> int:
+    with client.app.state.sessions() as session:  # type: ignore[attr-defined]
+        return session.scalar(select(func.count()).select_from(AuditEntry))
+
+
+class TestContextRouter:
+    def test_answers_its_own_paths_and_those_of_what_it_includes(self, client: TestClient) -> None:
+        assert client.post("/api/notes/a").status_code == 201
+        assert client.post("/api/notes/a/rows").status_code == 201
+        assert client.get("/api/others/a/b").json() == "a/b"
+
+    def test_leaves_what_begins_otherwise(self, client: TestClient) -> None:
+        assert client.get("/api/elsewhere").status_code == 404
+        assert client.get("/api/notes/a").status_code == 405
+
+
+class TestCommit:
+    @pytest.fixture
+    def committed_by(self, client: TestClient) -> list[str]:
+        found: list[str] = []
+        engine = client.app.state.sessions.kw["bind"]  # type: ignore[attr-defined]
+        event.listen(engine, "commit", lambda _: found.append(threading.current_thread().name))
+        return found
+
+    def test_of_an_answer_that_is_what_was_promised_is_in_the_endpoints_turn(
+        self, client: TestClient, committed_by: list[str]
+    ) -> None:
+        assert client.post("/api/notes/a").json()["thread"] == committed_by[0]
+        assert (len(committed_by), kept(client)) == (1, 1)
+
+    def test_of_another_waits_until_it_was_looked_at(self, client: TestClient, committed_by: list[str]) -> None:
+        assert client.post("/api/notes/a/rows").status_code == 201
+        assert (len(committed_by), kept(client)) == (1, 1)
+        with pytest.raises(Exception, match="thread"):
+            client.post("/api/notes/broken/rows")
+        assert (len(committed_by), kept(client)) == (1, 1)
+
+    def test_of_a_refusal_is_none(self, client: TestClient, committed_by: list[str]) -> None:
+        assert client.post("/api/notes/refuse").status_code == 409
+        assert (committed_by, kept(client)) == ([], 0)
+
+    def test_with_a_key_keeps_the_answer_too(self, client: TestClient, committed_by: list[str]) -> None:
+        headers = {"Idempotency-Key": "k"}
+        first = client.post("/api/notes/a", headers=headers)
+        again = client.post("/api/notes/a", headers=headers)
+        assert (first.json(), again.headers["idempotency-replayed"]) == (again.json(), "true")
+        assert (len(committed_by), kept(client)) == (1, 1)
+
+
+class TestConnections:
+    def test_one_that_was_ended_while_at_rest_is_replaced(self, client: TestClient) -> None:
+        engine = client.app.state.sessions.kw["bind"]  # type: ignore[attr-defined]
+        with engine.connect() as connection:
+            first = connection.scalar(select(func.pg_backend_pid()))
+        with make_engine(engine.url, application_name="other").connect() as other:
+            assert other.scalar(select(func.pg_terminate_backend(first, 5000)))
+        assert client.post("/api/notes/a").status_code == 201
+        with engine.connect() as connection:
+            assert connection.scalar(select(func.pg_backend_pid())) != first

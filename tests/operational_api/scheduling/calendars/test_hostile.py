@@ -1,0 +1,155 @@
+"""Files that nobody's calendar program wrote: made up to break the reader, by their grammar and against it.
+
+None crashes us: each is read, or refused with a reason. A few with every test, thousands in `make drill`.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from operational_api.scheduling.calendars import ics
+from operational_api.scheduling.calendars.errors import CalendarUnreadable
+from operational_api.scheduling.calendars.port import Window
+from tests.operational_api.scheduling.calendars.worlds import BERLIN
+
+AROUND = datetime(2026, 10, 12, 8, tzinfo=UTC)
+WINDOW = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+THOUSANDS = 2_500
+
+numbers = st.one_of(
+    st.integers(-3, 400), st.sampled_from([-1, 0, 366, 9999, 2**31, 2**63, -(2**31), 10**30, 10**5000])
+).map(lambda one: f"{one}" if abs(one) < 10**40 else "9" * 5000)  # fmt: skip
+moments = st.one_of(
+    st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001 a wall time
+        lambda one: f"{one.year:04}{one:%m%dT%H%M%S}"
+    ),
+    st.datetimes(datetime(2026, 9, 1), datetime(2026, 12, 31)).map(lambda one: f"{one:%Y%m%dT%H%M%SZ}"),  # noqa: DTZ001
+    st.dates().map(lambda one: f"{one.year:04}{one:%m%d}"),
+    st.sampled_from(["", "T", "Z", "00000000", "99999999T999999Z", "20260230", "20261012T080060Z", "20261012T250000",
+                     "-20261012", "2026-10-12T08:00:00+02:00", "20261012T080000Z/PT1H", "20261012T080000Z/19990101",
+                     "٢٠٢٦١٠١٢"]),
+)  # fmt: skip
+spans = st.one_of(
+    st.sampled_from(["PT1H", "P1D", "-PT1H", "P-1D", "PT", "P", "", "P1Y", "PT0S", "P99999999999D", "PT1H30", "+P1W"]),
+    numbers.map(lambda one: f"P{one}D"),
+)
+zones = st.sampled_from(
+    ["Europe/Berlin", "America/New_York", "Mars/Olympus", "", "../../../etc/passwd", "/etc/localtime", "Own", "\0",
+     "W. Europe Standard Time", "A" * 3000, "UTC+25", "Europe/Berlin;X=1"]
+)  # fmt: skip
+parts = st.sampled_from(
+    ["COUNT", "INTERVAL", "BYDAY", "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS", "BYHOUR", "BYMINUTE",
+     "BYSECOND", "BYEASTER", "WKST", "UNTIL", "RSCALE", "SKIP", "FREQ", "X", ""]
+)  # fmt: skip
+often = st.sampled_from(["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY", "NEVER", "", "2"])
+values = st.one_of(
+    numbers, moments, st.lists(st.integers(-400, 400), max_size=60).map(lambda some: ",".join(map(str, some))),
+    st.lists(st.sampled_from(["MO", "-1SU", "53FR", "0TU", "XX", "99999MO"]), max_size=8).map(",".join),
+)  # fmt: skip
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> str:
+    """A rule, of parts that may contradict each other, stand twice or never come true."""
+    told = [f"FREQ={draw(often)}"] + [f"{draw(parts)}={draw(values)}" for _ in range(draw(st.integers(0, 5)))]
+    return draw(st.sampled_from([";", ";", ";;", ","])).join(draw(st.permutations(told)))
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """One property, right or not."""
+    name = draw(st.sampled_from(
+        ["DTSTART", "DTSTART", "DTEND", "DURATION", "RRULE", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID",
+         "STATUS", "TRANSP", "SEQUENCE", "EXRULE", "SUMMARY", "dtstart", "DTSTART ", "X-MICROSOFT-CDO-BUSYSTATUS", ""]
+    ))  # fmt: skip
+    given_ = draw(st.sampled_from(["", "", ";VALUE=DATE", ";VALUE=PERIOD", ";VALUE=DATE-TIME", ";VALUE=FLOAT",
+                                   ";RANGE=THISANDFUTURE", ";X", ";X=\"", ";=", ";TZID"]))  # fmt: skip
+    if given_ == ";TZID":
+        given_ += f"={draw(zones)}"
+    kind: st.SearchStrategy[str] = {
+        "RRULE": rules(), "EXRULE": rules(), "DURATION": spans, "SUMMARY": text, "SEQUENCE": numbers,
+        "UID": st.sampled_from(["1", "1", "2", "", "0195@plyo", "\u202e"]),
+    }.get(name, st.one_of(moments, moments, st.lists(moments, max_size=30).map(",".join)))  # fmt: skip
+    return f"{name}{given_}{draw(st.sampled_from([':', ':', ':', ':', '', '::', ';']))}{draw(kind)}"
+
+
+@st.composite
+def zone_rules(draw: st.DrawFn) -> list[str]:
+    """A time zone of the file's own."""
+    offsets = st.sampled_from(["+0100", "-1200", "+9999", "+2400", "", "0", "+01", "-000001", "x"])
+    told = ["BEGIN:VTIMEZONE", f"TZID:{draw(zones)}"]
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.sampled_from(["STANDARD", "DAYLIGHT", "VEVENT"]))
+        told += [f"BEGIN:{kind}", f"DTSTART:{draw(moments)}", f"TZOFFSETFROM:{draw(offsets)}",
+                 f"TZOFFSETTO:{draw(offsets)}", f"RRULE:{draw(rules())}", f"END:{kind}"]  # fmt: skip
+    return [*told, "END:VTIMEZONE"]
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """A file: calendars of events, most of them nearly right, then perhaps cut, glued, recoded or damaged."""
+    told: list[str] = []
+    for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2]))):
+        told.append("BEGIN:VCALENDAR")
+        if draw(st.booleans()):
+            told += draw(zone_rules())
+        for _ in range(draw(st.integers(0, 4))):
+            kind = draw(st.sampled_from(["VEVENT"] * 12 + ["VTODO", "VALARM", "VCALENDAR", "vevent", ""]))
+            start = draw(st.sampled_from(["DTSTART:20261012T080000Z", "DTSTART;TZID=Own:20261012T080000", ""]))
+            told += [f"BEGIN:{kind}", start, *draw(st.lists(lines(), max_size=7)), f"END:{kind}"]
+        told.append("END:VCALENDAR")
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 3]))):
+        at = draw(st.integers(0, max(len(told) - 1, 0)))
+        if told and draw(st.booleans()):
+            del told[at]
+        else:
+            told.insert(
+                at, draw(st.one_of(text, st.sampled_from(["BEGIN:VEVENT", "END:VEVENT", " folded", "\t", ":"])))
+            )
+    ends = draw(st.sampled_from(["\r\n", "\r\n", "\n", "\r", "\r\r\n"]))
+    data = (ends.join(told) + ends).encode(draw(st.sampled_from(["utf-8"] * 14 + ["utf-8-sig", "utf-16", "utf-7"])))
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(data)))
+        data = data[:at] + draw(st.binary(max_size=12)) + data[at + draw(st.integers(0, 12)) :]
+    return data
+
+
+def outcome(data: bytes) -> list[str]:
+    """The refusals' words, empty where the file was read. Whatever else comes up is a crash, and fails the test."""
+    refused = []
+    try:
+        found = ics.busy_times(data, WINDOW, zone=BERLIN)
+    except CalendarUnreadable as refusal:
+        refused.append(refusal.detail)
+    else:
+        assert all(one.starts_at <= one.ends_at and one.starts_at.tzinfo for one in found)
+        assert len(found) <= ics.MOST_TIMES
+    try:
+        ics.occurrences(data, AROUND)
+    except CalendarUnreadable as refusal:
+        refused.append(refusal.detail)
+    return refused
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(THOUSANDS, marks=pytest.mark.drill)])
+def test_no_file_crashes_the_reader(examples: int) -> None:
+    """Among so many are files that are read, and refusals of several kinds: else the generator would show nothing."""
+    read, reasons = 0, set()
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(data=files())
+    def try_to_read(data: bytes) -> None:
+        nonlocal read
+        refused = outcome(data)
+        for reason in refused:
+            assert reason.endswith(".")
+            assert len(reason) < 400
+        reasons.update(refused)
+        read += not refused
+
+    try_to_read()
+    assert read > examples // 30
+    assert len(reasons) > 5
