@@ -4,7 +4,9 @@ Every hop inside Plyo carries such a token, and each service accepts only those 
 cannot be used at another. docs/operations.md lists the hops.
 """
 
+import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -111,14 +113,20 @@ def decode(token: str, keys: KeySource, *, algorithms: list[str] | None = None, 
 class Verifier:
     """Turns an access token into its claims, or refuses it.
 
+    A token that was believed is known again by its hash until it runs out, as long as the keys are the very ones by
+    which it was believed: a key that is withdrawn takes its tokens with it. What ended is not asked here.
+
     Args:
         keys: Where the issuer's public keys come from.
         issuer: The one accepted `iss`.
         audience: Whom a token must be for. A token may name others beside it.
     """
 
+    _MOST_BELIEVED = 4096
+
     def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
         self._keys = keys
+        self._believed: OrderedDict[bytes, tuple[KeySet, dict[str, Any]]] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
             leeway=5,
             iss={"essential": True, "value": issuer},
@@ -134,6 +142,16 @@ class Verifier:
             InvalidToken: signature, algorithm, type, issuer, audience or expiry is wrong.
             KeysUnavailable: nobody can be believed until the issuer answers.
         """
+        name, keys = hashlib.sha256(token.encode()).digest(), self._keys(False)
+        if (known := self._believed.get(name)) and known[0] is keys and time.time() < float(known[1]["exp"]):
+            return dict(known[1])
+        claims = self._checked(token)
+        self._believed[name] = (keys, claims)
+        while len(self._believed) > self._MOST_BELIEVED:
+            self._believed.popitem(last=False)
+        return dict(claims)
+
+    def _checked(self, token: str) -> dict[str, Any]:
         decoded = decode(token, self._keys)
         try:
             self._claims.validate(decoded.claims)
@@ -141,4 +159,5 @@ class Verifier:
             raise InvalidToken("This token is expired or not valid here. Sign in again.") from error
         if decoded.header.get("typ") != TYPE:
             raise InvalidToken("This is not an access token.")
-        return decoded.claims
+        claims: dict[str, Any] = decoded.claims
+        return claims

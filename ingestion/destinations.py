@@ -159,11 +159,11 @@ def columns_of(lake: duckdb.DuckDBPyConnection, table: str, kind: Kind) -> list[
         duckdb.CatalogException: the table is not in raw.
     """
     described = lake.execute(f"describe raw.main.{quoted(table)}").fetchall()
-    json: dict[str, Any] = {"data_type": "json"} if kind == "postgres" else {}
-    return [_column(name, type_, json) for name, type_, *_ in described]
+    return [_column(name, type_, has_json=kind == "postgres") for name, type_, *_ in described]
 
 
-def _column(name: str, kind: str, json: dict[str, Any]) -> Column:
+def _column(name: str, kind: str, *, has_json: bool) -> Column:
+    json: dict[str, Any] = {"data_type": "json"} if has_json else {}
     if kind == "JSON":
         return Column(name, f"{quoted(name)}::varchar", json)
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):

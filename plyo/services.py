@@ -142,6 +142,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "MOMO_FAKE_ACCESS_KEY": MOMO_PARTNER,
         "MOMO_FAKE_SECRET_KEY": secrets["momo"],
         "MOMO_FAKE_NOTIFIES": "true",
+        "MOMO_FAKE_STATE": str(home.path / "momo" / "state.sqlite"),
     }
     mailbox = {
         "PLYO_MAILBOX_SMTP_PORT": str(ports["smtp"]),

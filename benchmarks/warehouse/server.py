@@ -18,7 +18,9 @@ def main() -> None:
     telemetry.configure("analytics")
     keys = KeySet.import_key_set(json.loads(Path(os.environ["PLYO_BENCHMARK_KEYS"]).read_text()))
     app = create_app(AnalyticsSettings(), keys=lambda _refresh: keys)
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, timeout_keep_alive=75
+    )
 
 
 if __name__ == "__main__":

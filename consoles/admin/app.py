@@ -58,7 +58,7 @@ def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
     return chosen
 
 
-def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.viewable.Viewable:
+def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
     """The pages that open for this person; each is drawn when it is first opened."""
     opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
     opened: list[Catalogue] = []

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from typing import Any
 
 import panel as pn
 import polars as pl
@@ -32,9 +33,7 @@ def tile(
         look: Opens the metric's own page, with its trend, its parts and its sources.
     """
     points = figures.series(answer, currency)
-    parts: list[pn.viewable.Viewable] = [
-        pn.pane.HTML(_words(answer, currency, period), sizing_mode="stretch_width", margin=(0, 5))
-    ]
+    parts: list[Any] = [pn.pane.HTML(_words(answer, currency, period), sizing_mode="stretch_width", margin=(0, 5))]
     if compare is not None:
         later = pn.panel(lambda: compare(), defer_load=True, sizing_mode="stretch_width", min_height=40, margin=0)
         parts.append(later)

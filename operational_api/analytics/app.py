@@ -12,7 +12,9 @@ from operational_api.analytics.errors import LakeDown, NotBuilt
 from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
+from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.analytics.turns import Together, Turns
 from operational_api.core import http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
@@ -60,13 +62,18 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     lake = Lake(settings)
     url = settings.audit_database_url
     audit_engine = make_engine(url.get_secret_value(), application_name="plyo-analytics", pool_size=5) if url else None
+    asking = make_engine(
+        url.get_secret_value(), application_name="plyo-analytics-asking", pool_size=4
+    ).execution_options(isolation_level="AUTOCOMMIT") if url else None  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if app.state.turns is not None:
+            app.state.turns.close()
         lake.close()
-        if audit_engine is not None:
-            audit_engine.dispose()
+        for engine in filter(None, (audit_engine, asking)):
+            engine.dispose()
 
     app = FastAPI(
         title="Plyo analytics", version="1", lifespan=lifespan,
@@ -83,6 +90,15 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     source = keys or RemoteKeys(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [bearer(verifier)]
+    app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
+    app.state.asking = asking
+    app.state.turns = None
+    if audit_engine is not None and asking is not None:
+        app.state.turns = Turns(
+            lake, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter,
+            engine=audit_engine, asking=asking,
+        )  # fmt: skip
+    app.add_middleware(Together)
     http.install(app)
     app.include_router(health)
     app.include_router(router.router)

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from fastapi import Query, Request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from contracts.dimensions import DIMENSIONS
 from operational_api.analytics import metrics, periods, withheld
 from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.metrics import Asked
+from operational_api.analytics.retold import Personal
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit
@@ -30,7 +32,7 @@ def only(request: Request, allowed: Iterable[str]) -> None:
         raise NotAllowed(f"Unknown parameter: {', '.join(unknown)[:200]}.", allowed=known)
 
 
-def asked_of(
+async def asked_of(
     request: Request,
     grain: Annotated[str | None, Query(description="day, week or month")] = None,
     since: Annotated[date | None, Query(alias="from", description="first day")] = None,
@@ -115,6 +117,7 @@ def seen(request: Request, principal: Principal, what: str, customer_ids: Collec
     """
     if not customer_ids:
         return
+    Personal.of(request).noted.setdefault(what, set()).update(customer_ids)
     sessions = request.app.state.audit_sessions
     if sessions is None:
         raise AuditDown
@@ -137,16 +140,16 @@ def shown(request: Request) -> withheld.Shown:
     Raises:
         AuditDown: it cannot be asked, so it is not told.
     """
-    known: dict[UUID, frozenset[str]] = {}
+    known = Personal.of(request).heard
 
     def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
-        sessions = request.app.state.audit_sessions
-        if sessions is None:
+        engine = request.app.state.asking
+        if engine is None:
             raise AuditDown
         if unknown := [one for one in customer_ids if one not in known]:
             try:
-                with sessions() as session:
-                    known.update(compliance.shown_kinds(session, unknown))
+                with engine.connect() as connection:
+                    known.update(compliance.shown_kinds(Session(connection), unknown))
             except OperationalError as error:
                 raise AuditDown from error
         return known

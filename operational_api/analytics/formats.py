@@ -1,9 +1,11 @@
-"""Rows written as a file, piece by piece: what is told is never held as a whole. Who may see which rows is settled."""
+"""Rows written down: as JSON, or as a file piece by piece, never held as a whole. Who may see which rows is settled."""
 
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -99,6 +101,27 @@ FORMATS = {
     "csv": Format("text/csv; charset=utf-8", "csv", csv),
     "parquet": Format("application/vnd.apache.parquet", "parquet", parquet),
 }
+
+
+def plain(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows as JSON has them: dates and times as ISO 8601 text, made by the column and not one by one."""
+    names = table.column_names
+    columns = [_told(column).to_pylist() for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def json(body: dict[str, Any]) -> bytes:
+    """JSON, with what it has no word for as text."""
+    return orjson.dumps(body, default=str)
+
+
+def _told(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_date(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_timestamp(column.type) and column.type.tz == "UTC" and column.type.unit == "us":
+        told = pc.strftime(column, format="%Y-%m-%dT%H:%M:%S+00:00")
+        return pc.replace_substring(told, ".000000+", "+")
+    return column
 
 
 def asked_for(name: str | None, accept: str) -> str:

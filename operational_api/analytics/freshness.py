@@ -8,26 +8,35 @@ those are tells dbt's manifest. Scores and models have a promise of their own.
 
 import time as clock
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Literal
 
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
-from operational_api.analytics import lake as lakes
+from contracts.telemetry import get_logger
 from operational_api.analytics.errors import NotBuilt
 from operational_api.analytics.lake import Lake, one
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.query import Query
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.core.errors import DomainError
 
+log = get_logger(__name__)
 State = Literal["fresh", "late", "stale"]
 _ORDER: tuple[State, ...] = ("fresh", "late", "stale")
 _MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
 STREAM = "change stream"
-_PULSE = 4
-"""How many times as long as the newest snapshot id the word of the sources is believed."""
+PULSE_SECONDS = 1.0
+"""Age of the sources' word at which it is asked for again, behind the answer that still goes by it."""
+BELIEVED_SECONDS = 10.0
+"""Age at which answers wait for it. Until then an answer may say that its data is older by so much than it is."""
+_MOMENT_SECONDS = 0.1
+"""Ages are told to a tenth of a second, so what is told is made ten times a second at the most."""
+_MOST_TOLD = 1000
+_Build = tuple[int, datetime]
+"""Which build is asked about: the last change in it, and when it was made."""
 
 # A change missed: the first batch with changes after the marts' last one. None missed: the newest batch, be it empty.
 _STREAM = """
@@ -75,7 +84,11 @@ class Freshness:
     because: str = STREAM
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"data_as_of": self.data_as_of.isoformat() if self.data_as_of else None}
+        return {
+            "data_as_of": _told(self.data_as_of), "snapshot_id": self.snapshot_id, "state": self.state,
+            "age_seconds": self.age_seconds, "late_after_seconds": self.late_after_seconds,
+            "stale_after_seconds": self.stale_after_seconds, "because": self.because,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +104,16 @@ class Clock:
     """Tells the freshness of relations at a snapshot.
 
     Args:
-        lake: Asked for small tables; what it says of `raw` is believed as long as the newest snapshot id.
+        lake: Asked for small tables; what it says of `raw` is believed for seconds.
         settings: What is late.
         manifest: Which sources a mart is made of; before dbt has written it, each is made of the stream.
     """
 
     def __init__(self, lake: Lake, settings: AnalyticsSettings, manifest: Manifest) -> None:
         self._lake, self._settings, self._manifest = lake, settings, manifest
-        self._lock = Lock()
-        self._heard: tuple[object, float, _Pulse] | None = None
+        self._lock = Lock()  # of whoever listens
+        self._heard: tuple[_Build, float, _Pulse] | None = None
+        self._told: dict[tuple[tuple[str, ...], int], tuple[float, Freshness]] = {}
 
     def of(self, relations: Collection[str], *, snapshot_id: int, now: datetime, is_past: bool = False) -> Freshness:
         """The worst freshness among relations.
@@ -113,6 +127,16 @@ class Clock:
         return _worst(
             found for name in sorted(set(relations)) for found in self._of_one(name, snapshot_id, now, is_past)
         )
+
+    def latest(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness:
+        """The same at this moment, for answers that are told again and again."""
+        known, at = (relations, snapshot_id), clock.monotonic()
+        told = self._told.get(known)
+        if told is None or at - told[0] > _MOMENT_SECONDS:
+            if len(self._told) > _MOST_TOLD:
+                self._told.clear()
+            told = self._told[known] = (at, self.of(relations, snapshot_id=snapshot_id, now=datetime.now(UTC)))
+        return told[1]
 
     def is_built(self) -> bool:
         """Whether the marts have been built at least once."""
@@ -205,26 +229,39 @@ class Clock:
     def _pulse(self, build: dict[str, Any] | None) -> _Pulse:
         lsn = (build["lsn"] if build else None) or 0
         built_at = (build["built_at"] if build else None) or datetime(1970, 1, 1, tzinfo=UTC)
-        key, began = (lsn, built_at), clock.monotonic()
+        key = (lsn, built_at)
         heard = self._heard
         if heard is not None and heard[0] == key:
-            age = began - heard[1]
-            # Promises are minutes long: one request looks each second, and the others do not wait for it.
-            if age <= _PULSE * lakes.SNAPSHOT_SECONDS or (
-                age <= 2 * _PULSE * lakes.SNAPSHOT_SECONDS and self._lock.locked()
-            ):
+            age = clock.monotonic() - heard[1]
+            if PULSE_SECONDS < age <= BELIEVED_SECONDS and self._lock.acquire(blocking=False):
+                Thread(target=self._listen_behind, args=(key,), daemon=True).start()
+            if age <= BELIEVED_SECONDS:
                 return heard[2]
         with self._lock:
             if self._heard is not None and self._heard is not heard and self._heard[0] == key:
                 return self._heard[2]
-            streams = self._lake.raw(_STREAM.format(lsn=lsn))
-            pulls = self._lake.raw(_PULLS.format(built_at=f"timestamptz '{built_at.isoformat()}'"))
-            pulse = _Pulse(
-                streams[0] if streams else (None, None, None, None),
-                dict(self._lake.raw(_STANDING)), {name: (last, waiting) for name, last, waiting in pulls},
-            )  # fmt: skip
-            self._heard = (key, began, pulse)
-            return pulse
+            return self._listen(key)
+
+    def _listen_behind(self, key: _Build) -> None:
+        """`_listen` for nobody in particular, with the lock held."""
+        try:
+            self._listen(key)
+        except DomainError as error:  # whoever has to wait for it is told
+            log.warning("sources_not_heard", error=error.code())
+        finally:
+            self._lock.release()
+
+    def _listen(self, key: _Build) -> _Pulse:
+        lsn, built_at = key
+        began = clock.monotonic()
+        streams = self._lake.raw(_STREAM.format(lsn=lsn))
+        pulls = self._lake.raw(_PULLS.format(built_at=f"timestamptz '{built_at.isoformat()}'"))
+        pulse = _Pulse(
+            streams[0] if streams else (None, None, None, None),
+            dict(self._lake.raw(_STANDING)), {name: (last, waiting) for name, last, waiting in pulls},
+        )  # fmt: skip
+        self._heard = (key, began, pulse)
+        return pulse
 
 
 def _worst(found: Iterator[Freshness]) -> Freshness:

@@ -5,9 +5,8 @@ and an answer can never mix two builds' tables within itself. Reading takes no l
 Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`scope`).
 """
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -15,6 +14,9 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from sqlalchemy import Engine, Row, TextClause
+from sqlalchemy import text as statement_of
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from contracts import warehouse
 from contracts.relations import RELATIONS
@@ -31,13 +33,15 @@ from operational_api.analytics.errors import (
     TooMuchMemory,
     TooSlow,
 )
+from operational_api.analytics.held import Held
 from operational_api.analytics.query import At, Query
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.core.database import make_engine
 
 log = get_logger(__name__)
-SNAPSHOT_SECONDS = 0.25
-"""How long the newest snapshot id is believed before the catalog is asked again."""
+_NEWEST = statement_of(warehouse.newest_snapshot("marts"))
+_SIZES = statement_of(warehouse.row_counts("marts"))
 _BATCH_ROWS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,6 +55,23 @@ class Answer:
     sql: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A query as it is run at a snapshot, and as it is told.
+
+    Attributes:
+        key: All that its answer depends on: equal keys are equal answers. The row policy is in it, so who may not see
+            the same rows does not have the same key.
+    """
+
+    text: str
+    sql: str
+    snapshot_id: int
+    key: str
+    at: At
+    missing: frozenset[str]
+
+
 class Lake:
     """Answers queries at snapshots. Safe to share between threads; opens the connection when first asked."""
 
@@ -60,42 +81,35 @@ class Lake:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._cursors = Cursors(settings.analytics_cursors)
         self._files = Cursors(settings.analytics_file_cursors)
-        self._newest: tuple[float, int] = (-1e9, -1)
-        self._looking = Lock()
-        half = settings.analytics_cache_mib * 2**19
-        self._answers: Remembered[pa.Table] = Remembered(half)
-        self._few: Remembered[pa.Table | None] = Remembered(half)
+        self._catalog = _catalog(settings)
+        third = settings.analytics_cache_mib * 2**20 // 3
+        self._answers: Remembered[pa.Table] = Remembered(third)
+        self._few: Remembered[pa.Table | None] = Remembered(third)
         self._shared = Shared(settings.redis_url.get_secret_value(), making_seconds=settings.analytics_query_seconds)
         self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
+        self._held = Held(settings.analytics_held_cells, self._sizes)
+        self._bindings: Remembered[Bound] = Remembered(1024)
 
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+        self._catalog.dispose()
 
     def snapshot_id(self) -> int:
-        """Id of the newest snapshot of the marts. One thread looks it up; meanwhile the others believe the last one.
+        """Id of the newest snapshot of the marts. Asked each time, past DuckDB, so that no answer is of an older one
+        than there was when somebody began to ask.
 
         Raises:
             NotBuilt: there is no lake yet.
             LakeDown: the catalog does not answer.
         """
-        asked_at, known = self._newest
-        if time.monotonic() - asked_at <= SNAPSHOT_SECONDS:
-            return known
-        is_recent = time.monotonic() - asked_at <= 2 * SNAPSHOT_SECONDS
-        if not self._looking.acquire(blocking=not is_recent):
-            return known
-        try:
-            if self._newest[0] == asked_at:
-                began = time.monotonic()
-                with self._cursor() as cursor:
-                    self._newest = (began, warehouse.snapshot_id(cursor, "marts"))
-            return self._newest[1]
-        finally:
-            self._looking.release()
+        [(found,)] = self._cataloged(_NEWEST)
+        if found is None:
+            raise NotBuilt
+        return int(found)
 
     def snapshot_at(self, moment: datetime) -> int:
         """Id of the snapshot that was the newest at `moment` (with a time zone).
@@ -147,25 +161,23 @@ class Lake:
             NotBuilt: a mart it reads does not exist at that snapshot.
             TooManyRows, TooSlow, TooMuchMemory, Busy, LakeDown, Abandoned: as they say.
         """
-        text, sql, at = self._bound(query, snapshot_id)
+        bound = self._bound(query, snapshot_id)
 
         def run() -> pa.Table:
             with self._cursor() as cursor:
                 limit = self._settings.analytics_max_rows
-                table = cursor.execute(f"select * from ({text}) limit {limit + 1}", query.parameters).to_arrow_table()
+                table = self._rows(cursor, query, bound, limit + 1)
             if table.num_rows > limit:
                 raise TooManyRows(limit)
             return table
 
-        # Sorted, and with the row policy in it: who may not see the same rows does not have the same key.
-        key = (text, tuple(sorted(query.parameters.items())))
-        make = (lambda: self._shared.get(repr(key), run)) if query.is_shared else run
-        table = self._answers.get(key, make, lambda made: int(made.nbytes) + 1024)
-        return Answer(table, at, sql)
+        make = (lambda: self._shared.get(bound.key, run)) if query.is_shared else run
+        table = self._answers.get(bound.key, make, lambda made: int(made.nbytes) + 1024)
+        return Answer(table, bound.snapshot_id, bound.sql)
 
     def sql_of(self, query: Query, *, snapshot_id: int) -> str:
         """The SQL that gives a query's answer to anybody."""
-        return self._bound(query, snapshot_id)[1]
+        return self._bound(query, snapshot_id).sql
 
     def batches(self, query: Query, *, snapshot_id: int | None = None) -> Iterator[pa.RecordBatch]:
         """All rows: remembered where they are few, streamed where they are many. At least one batch, maybe empty.
@@ -173,17 +185,15 @@ class Lake:
         Raises:
             As `stream`.
         """
-        text, _, _ = self._bound(query, snapshot_id)
+        bound = self._bound(query, snapshot_id)
         few = self._settings.analytics_kept_rows
 
         def run() -> pa.Table | None:
             with self._cursor() as cursor:
-                table = cursor.execute(f"select * from ({text}) limit {few + 1}", query.parameters).to_arrow_table()
+                table = self._rows(cursor, query, bound, few + 1)
             return table if table.num_rows <= few else None
 
-        table = self._few.get(
-            (text, tuple(sorted(query.parameters.items()))), run, lambda made: (made.nbytes if made else 0) + 1024
-        )  # fmt: skip
+        table = self._few.get(bound.key, run, lambda made: (made.nbytes if made else 0) + 1024)
         if table is None:
             return self.stream(query, snapshot_id=snapshot_id)
         return iter(table.to_batches(_BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)])
@@ -198,11 +208,11 @@ class Lake:
         Raises:
             As `ask`; also between batches. The budgets are those of files.
         """
-        text, _, _ = self._bound(query, snapshot_id)
+        bound = self._bound(query, snapshot_id)
         settings, held = self._settings, ExitStack()
         try:
             cursor = held.enter_context(self._cursor(self._files, settings.analytics_file_seconds))
-            reader = cursor.execute(text, query.parameters).to_arrow_reader(_BATCH_ROWS)
+            reader = cursor.execute(bound.text, query.parameters).to_arrow_reader(_BATCH_ROWS)
             first = following(reader) or pa.RecordBatch.from_pylist([], schema=reader.schema)
         except BaseException as error:
             held.__exit__(type(error), error, error.__traceback__)  # raises it again, in our words
@@ -233,8 +243,7 @@ class Lake:
 
     def key_of(self, query: Query, *, snapshot_id: int | None = None) -> str:
         """All that an answer depends on, as one text: equal keys are equal answers."""
-        text, _, _ = self._bound(query, snapshot_id)
-        return repr((text, tuple(sorted(query.parameters.items()))))
+        return self._bound(query, snapshot_id).key
 
     def raw(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a statement of our own over `raw`, at its newest snapshot; empty where its table is not there yet."""
@@ -244,15 +253,43 @@ class Lake:
         except NotBuilt:
             return []
 
-    def _bound(self, query: Query, snapshot_id: int | None) -> tuple[str, str, int]:
+    def _cataloged(self, statement: TextClause) -> Sequence[Row[Any]]:
+        try:
+            with self._catalog.connect() as connection:
+                return connection.execute(statement).all()
+        except ProgrammingError as error:  # no such table
+            raise NotBuilt from error
+        except DBAPIError as error:
+            log.error("lake_unavailable", error=str(error).splitlines()[0])
+            raise LakeDown from error
+
+    def _sizes(self) -> dict[str, int]:
+        return {name: int(rows) for name, rows in self._cataloged(_SIZES)}
+
+    def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
+        here = [name for name in query.relations if name not in bound.missing]
+        if tables := self._held.tables(cursor, here, bound.snapshot_id):
+            text = query.to_run(bound.at, missing=bound.missing, tables=tables)
+            with suppress(duckdb.CatalogException):  # a newer snapshot has dropped them since
+                return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()
+        return cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters).to_arrow_table()
+
+    def _bound(self, query: Query, snapshot_id: int | None) -> Bound:
         version = self.snapshot_id() if snapshot_id is None else snapshot_id
-        missing = self._missing_at(version) & set(query.relations)
-        is_timed = query.depends_on_the_clock
-        at = At(
-            version, self.made_at(version) if is_timed else _EPOCH, -1 if query.then is None else query.then,
-            self.made_at(query.then) if is_timed and query.then is not None else _EPOCH,
-        )  # fmt: skip
-        return query.to_run(at, missing=missing), query.to_read(at, missing=missing), version
+        given = tuple(sorted(query.parameters.items()))
+
+        def bind() -> Bound:
+            missing = self._missing_at(version) & set(query.relations)
+            is_timed = query.depends_on_the_clock
+            at = At(
+                version, self.made_at(version) if is_timed else _EPOCH, -1 if query.then is None else query.then,
+                self.made_at(query.then) if is_timed and query.then is not None else _EPOCH,
+            )  # fmt: skip
+            text = query.to_run(at, missing=missing)
+            sql = query.to_read(at, missing=missing)
+            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing))
+
+        return self._bindings.get((query.text, given, query.then, version), bind)
 
     def _missing_at(self, snapshot_id: int) -> frozenset[str]:
         # Scores come after the marts of the first pipeline: until then they are empty, not an error.
@@ -277,6 +314,7 @@ class Lake:
 
     def _forget(self) -> None:
         with self._lock:
+            self._held.forget()
             self._connection = None  # cursors still at work keep theirs until they end
 
     @contextmanager
@@ -309,6 +347,12 @@ class Lake:
             raise LakeDown from error
         finally:
             pool.put(cursor)
+
+
+def _catalog(settings: AnalyticsSettings) -> Engine:
+    _, _, address = settings.lake_catalog_url.get_secret_value().partition("://")
+    engine = make_engine(f"postgresql+psycopg://{address}", application_name="plyo-analytics-lake", pool_size=4)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from contracts.relations import RELATIONS, relation
 
 Value = str | int | float | date | UUID
 """A datetime is a date too; it needs a time zone."""
+_NONE: Mapping[str, str] = {}
 _MART = re.compile(r"@(then:)?([a-z_]+\.[a-z_0-9]+)( as \w+)?")
 _PARAMETER = re.compile(r"\$([a-z_0-9]+)")
 _TIME = re.compile(r"\b(then|current)_(timestamp|date)\b(?:\(\))?")
@@ -62,13 +63,19 @@ class Query:
         """Whether it speaks of now, and has to be told when its snapshot was made."""
         return bool(_TIME.search(self.text))
 
-    def to_run(self, at: At, *, missing: Collection[str] = ()) -> str:
-        """The text bound to a snapshot; marts in `missing` are empty tables of the promised shape."""
+    def to_run(self, at: At, *, missing: Collection[str] = (), tables: Mapping[str, str] = _NONE) -> str:
+        """The text bound to a snapshot; marts in `missing` are empty tables of the promised shape.
+
+        Args:
+            tables: What stands for a mart at the snapshot, where that is not the lake itself.
+        """
 
         def place(found: re.Match[str]) -> str:
             name, version = found[2], at.then_id if found[1] else at.snapshot_id
             if name in missing:
                 return _empty(name) + (found[3] or "")
+            if name in tables and not found[1]:
+                return tables[name] + (found[3] or "")
             bound = f"{relation(name).path} at (version => {version:d})"
             return f"(from {bound}){found[3]}" if found[3] else bound  # DuckDB takes no alias after `at`
 

@@ -25,8 +25,10 @@ from operational_api.analytics.errors import Abandoned
 
 log = get_logger(__name__)
 T = TypeVar("T")
-_LOOK_SECONDS = 0.05
-"""Between two looks whether what others make is there."""
+_LOOK_SECONDS = 0.01
+"""Between two looks whether what another process makes is there."""
+_GONE_SECONDS = 0.25
+"""Between two looks whether somebody still waits for what another thread makes."""
 
 
 class Remembered(Generic[T]):
@@ -60,6 +62,19 @@ class Remembered(Generic[T]):
                 if asking.current().is_over:
                     raise
 
+    def find(self, key: object) -> T | None:
+        """The value of `key` where it is there."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: object, value: T, weight: int = 1) -> None:
+        """Remember a value that was made elsewhere."""
+        with self._lock:
+            self._keep(key, value, weight)
+
     def _make(self, key: object, mine: Future[T], make: Callable[[], T], weigh: Callable[[T], int]) -> T:
         try:
             value = make()
@@ -79,7 +94,7 @@ class Remembered(Generic[T]):
         me = asking.current()
         while True:
             try:
-                return others.result(_LOOK_SECONDS * 5)
+                return others.result(_GONE_SECONDS)
             except StillMaking:
                 if others.done():  # it was the making that took too long
                     raise
@@ -89,6 +104,8 @@ class Remembered(Generic[T]):
     def _keep(self, key: object, value: T, weight: int) -> None:
         if weight > self._limit // 4:
             return
+        if key in self._kept:
+            self._weight -= self._kept.pop(key)[1]
         self._kept[key] = (value, weight)
         self._weight += weight
         while self._weight > self._limit:

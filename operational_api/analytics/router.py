@@ -1,6 +1,5 @@
 """HTTP to numbers and back: parameters in; JSON, files or streams out. What is allowed is decided in what it calls."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -17,11 +16,12 @@ from operational_api.analytics.asked import ASKED, asked_of, known_at, moment_of
 from operational_api.analytics.asking import while_connected
 from operational_api.analytics.catalogue import DATASETS, Dataset
 from operational_api.analytics.errors import WholeBusiness
-from operational_api.analytics.freshness import Clock
-from operational_api.analytics.lake import Lake, rows
+from operational_api.analytics.freshness import Clock, Freshness
+from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Value
+from operational_api.analytics.retold import Personal, Question, Retold, Told
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.core.routing import ContextRouter
@@ -30,18 +30,35 @@ router = ContextRouter(prefix="/api/analytics", tags=["analytics"], dependencies
 PAGE_ROWS, LARGEST_PAGE = 1000, 10_000
 
 
-def _lake(request: Request) -> Lake:
+async def _lake(request: Request) -> Lake:
     lake: Lake = request.app.state.lake
     return lake
 
 
-def _clock(request: Request) -> Clock:
+async def _clock(request: Request) -> Clock:
     clock: Clock = request.app.state.clock
     return clock
 
 
+async def _retold(request: Request) -> Retold:
+    retold: Retold = request.app.state.retold
+    return retold
+
+
+def _newest(request: Request, lake: Lake) -> int:
+    """The newest snapshot, as the request's turn has heard it."""
+    heard: int | None = getattr(request.state, "snapshot_id", None)
+    return lake.snapshot_id() if heard is None else heard
+
+
+def _question(request: Request) -> Question | None:
+    question: Question | None = getattr(request.state, "question", None)
+    return question
+
+
 CurrentLake = Annotated[Lake, Depends(_lake)]
 CurrentClock = Annotated[Clock, Depends(_clock)]
+CurrentRetold = Annotated[Retold, Depends(_retold)]
 
 
 @router.get("/metrics", dependencies=[Allowed("analytics.read_metrics")])
@@ -57,6 +74,7 @@ def get_metric(
     principal: CurrentPrincipal,
     lake: CurrentLake,
     clock: CurrentClock,
+    retold: CurrentRetold,
     asked: Annotated[Asked, Depends(asked_of)],
     period: Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")] = None,
     zone: Annotated[str | None, Query(description="IANA zone in which the period is meant")] = None,
@@ -73,7 +91,8 @@ def get_metric(
     metrics.require_shown(principal, metric, asked, shown(request))
     then = known_at(lake, as_of)
     now = then[0] if then else datetime.now(UTC)
-    at, newest = then[1] if then else lake.snapshot_id(), lake.snapshot_id()
+    newest = _newest(request, lake)
+    at = then[1] if then else newest
     known = metrics.as_known(metric, then[0] if then else None)
     whole = asking_for.period_of(request, asked, period, zone, now)
     if whole is not None:
@@ -82,17 +101,19 @@ def get_metric(
     query = metrics.compile_series(principal, known, asked)
     seen_if_one(request, principal, asked, f"metric {name}")
     freshness = clock.of((metric.relation,), snapshot_id=at, now=now, is_past=then is not None)
-    tag = tags.of(
-        metric, lake.key_of(query, snapshot_id=at), whole, compare, then, newest if then else at, freshness.state
-    )  # fmt: skip
+    key = lake.key_of(query, snapshot_id=at)
+    tag = tags.of(metric, key, whole, compare, then, newest if then else at, freshness.state)
     is_personal = principal.role == "customer" or any(name == "customer_id" for name, _ in asked.filters)
     headers = tags.headers(freshness, tag, is_personal=is_personal)
     if tags.is_known(request, tag):
         return tags.unchanged(headers)
+    question = _question(request) if then is None else None
+    if (known_body := retold.find(question, principal, key)) and known_body.state == freshness.state:
+        return _json(known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     body = metrics.described(known) | {
-        "grain": asked.grain or metric.grains[0], "points": rows(answer.table), "as_of": then[0] if then else None,
-        "snapshot_id": at, "freshness": freshness.to_json(), "sql": answer.sql, "by": list(asked.by),
+        "grain": asked.grain or metric.grains[0], "points": formats.plain(answer.table),
+        "as_of": then[0] if then else None, "snapshot_id": at, "sql": answer.sql, "by": list(asked.by),
     }  # fmt: skip
     if whole is not None or compare is not None:
         body |= {"period": period} | metrics.compared(lake, principal, known, asked, whole, compare, snapshot_id=at)
@@ -100,7 +121,9 @@ def get_metric(
         body["restated"] = [] if at == newest and known == metric else restatements.found(
             lake, principal, metric, asked, then=at, now=newest, told_at=then[0]
         )  # fmt: skip
-    return _json(body, headers)
+    told = _told(request, body, headers, tag, (metric.relation,), freshness)
+    retold.keep(question, principal, key, told)
+    return _json(told, freshness, headers)
 
 
 @router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])
@@ -117,7 +140,7 @@ def get_restatements(
     metric = metrics.metric(name)
     metrics.require_shown(principal, metric, asked, shown(request))
     moment = moment_of("since", since_known) or datetime.now(UTC)
-    then, now = lake.snapshot_at(moment), lake.snapshot_id()
+    then, now = lake.snapshot_at(moment), _newest(request, lake)
     seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
@@ -146,6 +169,7 @@ def get_dataset(
     principal: CurrentPrincipal,
     lake: CurrentLake,
     clock: CurrentClock,
+    retold: CurrentRetold,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
     location_id: UUID | None = None,
@@ -170,7 +194,7 @@ def get_dataset(
     given = {key: value for key, value in told.items() if value is not None}
     page = datasets.page_of(dataset, limit, cursor) if form == "json" else None
     then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
-    at = then[1] if then else lake.snapshot_id()
+    at = then[1] if then else _newest(request, lake)
     consents = shown(request)
     query = datasets.asked(lake, principal, dataset, given, at, consents, page)
     freshness = clock.of(
@@ -178,10 +202,10 @@ def get_dataset(
         is_past=as_of is not None,
     )  # fmt: skip
     person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
-    tag = None
+    tag, key = None, lake.key_of(query, snapshot_id=at)
     if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
         heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
-        tag = tags.of(dataset, form, lake.key_of(query, snapshot_id=at), heard, as_of, freshness.state)
+        tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
     headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
     about = f"dataset {name}"
     if tag is not None and tags.is_known(request, tag):
@@ -194,9 +218,12 @@ def get_dataset(
         file = formats.FORMATS[form]
         if form != "arrow":
             headers["Content-Disposition"] = f'attachment; filename="{name}.{file.extension}"'
-        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers["X-Plyo-Freshness"]})
+        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
         return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
     assert page is not None  # noqa: S101 - of JSON
+    question = _question(request) if then is None else None
+    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
+        return _json(known, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     is_more = answer.table.num_rows > page.limit
     table = answer.table.slice(0, page.limit)
@@ -204,11 +231,13 @@ def get_dataset(
     table = datasets.told(table, principal, dataset, consents)
     seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
     body = {
-        "name": name, "definition": dataset.definition, "items": rows(table), "next": following, "snapshot_id": at,
-        "freshness": freshness.to_json(), "relations": list(dataset.relations),
+        "name": name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
+        "snapshot_id": at, "relations": list(dataset.relations),
         "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
     }  # fmt: skip
-    return _json(body, headers)
+    answered = _told(request, body, headers, tag, dataset.relations, freshness)
+    retold.keep(question, principal, key, answered)
+    return _json(answered, freshness, headers)
 
 
 @router.get("/freshness", dependencies=[Allowed("analytics.read_metrics")])
@@ -261,11 +290,17 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return all_of_them()
 
 
-def _json(body: dict[str, Any], headers: dict[str, str]) -> Response:
-    return Response(json.dumps(body, default=_plain), media_type="application/json", headers=headers)
+def _told(
+    request: Request, body: dict[str, Any], headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
+    freshness: Freshness,
+) -> Told:  # fmt: skip
+    """The answer but for its freshness, which is added each time that it is told."""
+    same = {name: value for name, value in headers.items() if name != tags.FRESHNESS}
+    return Told(
+        formats.json(body)[:-1] + b',"freshness":', same, tag, relations, freshness.snapshot_id, freshness.state,
+        request.scope["route"].path, Personal.of(request),
+    )  # fmt: skip
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return str(value)
+def _json(told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
+    return Response(told.whole(freshness), media_type="application/json", headers=headers)

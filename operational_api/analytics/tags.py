@@ -8,11 +8,13 @@ every answer, so who keeps a body knows how old it is now.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from fastapi import Request, Response
 
 from operational_api.analytics.freshness import Freshness
 
+FRESHNESS = "X-Plyo-Freshness"
 KEPT = "private, no-cache"
 """Of numbers about nobody: the reader's own browser may keep them, and asks before it shows them."""
 
@@ -24,14 +26,24 @@ def of(*parts: object) -> str:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether the reader has the answer already."""
-    told = request.headers.get("if-none-match", "")
+    return names(request.headers.get("if-none-match", ""), tag)
+
+
+def names(told: str, tag: str) -> bool:
+    """Whether an `If-None-Match` names the tag."""
     # A gateway that compresses may have made it strong or weak on the way.
     return any(one.strip().removeprefix("W/") == tag.removeprefix("W/") for one in told.split(","))
 
 
+@lru_cache(maxsize=1024)
+def text_of(freshness: Freshness) -> str:
+    """The freshness as the header tells it."""
+    return json.dumps(freshness.to_json())
+
+
 def headers(freshness: Freshness, tag: str | None, *, is_personal: bool) -> dict[str, str]:
     """What goes with an answer, and with the 304 that stands for it."""
-    told = {"X-Plyo-Freshness": json.dumps(freshness.to_json()), "Vary": "Accept, Authorization"}
+    told = {FRESHNESS: text_of(freshness), "Vary": "Accept, Authorization"}
     if tag is not None:
         told |= {"ETag": tag}
     return told if is_personal or tag is None else told | {"Cache-Control": KEPT}

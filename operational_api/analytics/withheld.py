@@ -62,9 +62,10 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
         if known not in answers:
             answers[known] = allowed_kinds(principal, customer_id, kinds, known, principal.account_id)
     seen = {one: answers[known] for one, known in told.items()}
+    allowed = [seen.get(one) for one in people]
     for name in columns:
         needed = set(COLUMN_KINDS[name])
-        is_withheld = pa.array([one in seen and not needed <= seen[one] for one in people], pa.bool_())
+        is_withheld = pa.array([known is not None and not needed <= known for known in allowed], pa.bool_())
         hidden = is_withheld.take(owners.indices).fill_null(False)
         place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
         table = table.set_column(place, field, pc.if_else(hidden, pa.scalar(None, field.type), table[name]))

@@ -65,18 +65,26 @@ def bearer(verifier: TokenVerifier) -> Authenticator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        claims = verifier.verify(token.strip())
-        role = claims.get("role")
-        if role not in ROLES:
-            raise Unauthenticated("This token carries no role.")
-        try:
-            if role == "service":
-                return Principal(role=role, client_id=claims["client_id"], display_name=claims.get("name", ""))
-            return person_of(claims)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Unauthenticated("This token does not say whose it is.") from error
+        return bearer_of(verifier.verify(token.strip()))
 
     return authenticate
+
+
+def bearer_of(claims: dict[str, Any]) -> Principal:
+    """The person or service that the claims of a verified access token speak of.
+
+    Raises:
+        Unauthenticated: they speak of nobody.
+    """
+    role = claims.get("role")
+    if role not in ROLES:
+        raise Unauthenticated("This token carries no role.")
+    try:
+        if role == "service":
+            return Principal(role=role, client_id=claims["client_id"], display_name=claims.get("name", ""))
+        return person_of(claims)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unauthenticated("This token does not say whose it is.") from error
 
 
 def person_of(claims: dict[str, Any]) -> Principal:

@@ -7,15 +7,14 @@ processes is exact. Without a URL a process counts for itself. Why what happens 
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from fastapi import Request
 from limits.storage import MemoryStorage, RedisStorage
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 from starlette.concurrency import run_in_threadpool
 
@@ -93,6 +92,24 @@ class Limiter:
                 amount = max(1, amount // LOCAL_SHARE)
         return self._told(_count(self._local, limit, amount, bucket, self._clock()))
 
+    def hit_together(self, asked: Sequence[tuple[Limit, str]]) -> list[Verdict | None]:
+        """Count reads that came at once, each as `hit` does, in one round trip to the store."""
+        now, amounts = self._clock(), [int(limit.amount * self.factor) for limit, _ in asked]
+        is_plain = all(amounts) and not any(limit.is_sensitive for limit, _ in asked)
+        if self._shared is not None and is_plain and time.monotonic() >= self._left_alone_until:
+            windows = [_window_of(limit, bucket, now) for limit, bucket in asked]
+            with self._guarded(), suppress(NoScriptError):  # a new store learns the script from the first `hit`
+                pipe = self._shared.storage.pipeline(transaction=False)
+                for (limit, _), (name, _) in zip(asked, windows, strict=True):
+                    key = self._shared.prefixed_key(name)
+                    pipe.evalsha(self._shared.lua_incr_expire.sha, 1, key, str(limit.seconds), "1")
+                counts = pipe.execute()
+                return [
+                    self._told(_in_window(limit, amount, left, int(count)))
+                    for (limit, _), amount, (_, left), count in zip(asked, amounts, windows, counts, strict=True)
+                ]
+        return [self.hit(limit, bucket, method="GET") for limit, bucket in asked]
+
     def _told(self, verdict: Verdict) -> Verdict:
         self.outcomes["allowed" if verdict.is_allowed else "refused"] += 1
         return verdict
@@ -114,14 +131,23 @@ def _store(url: str) -> RedisStorage:
 
 
 def _count(store: RedisStorage | MemoryStorage, limit: Limit, amount: int, bucket: str, now: float) -> Verdict:
-    decided = partial(Verdict, limit, amount)
     if limit.is_sensitive:
         is_allowed = store.acquire_entry(bucket, amount, limit.seconds)
         began, count = store.get_moving_window(bucket, amount, limit.seconds)
-        return decided(max(0, amount - count), max(1, int(began + limit.seconds - now) + 1), is_allowed)
+        left = max(1, int(began + limit.seconds - now) + 1)
+        return Verdict(limit, amount, max(0, amount - count), left, is_allowed)
+    name, left = _window_of(limit, bucket, now)
+    return _in_window(limit, amount, left, store.incr(name, limit.seconds))
+
+
+def _window_of(limit: Limit, bucket: str, now: float) -> tuple[str, int]:
+    """Name of the window that a moment is in, and how many seconds of it are left."""
     window, passed = divmod(int(now), limit.seconds)
-    count = store.incr(f"{bucket}:{window}", limit.seconds)
-    return decided(max(0, amount - count), limit.seconds - passed, count <= amount)
+    return f"{bucket}:{window}", limit.seconds - passed
+
+
+def _in_window(limit: Limit, amount: int, left: int, count: int) -> Verdict:
+    return Verdict(limit, amount, max(0, amount - count), left, count <= amount)
 
 
 def who(principal: Principal | None, address: str, *, by_address: bool = False) -> str:
@@ -157,21 +183,26 @@ def count(request: Request, method: str, path: str) -> None:
         RateLimited: with `retry_after` in seconds.
     """
     limiter: Limiter = request.app.state.limiter
-    limit = limit_of(method, path)
-    if limit.amount == 0:
+    if limit_of(method, path).amount == 0:
         return
-    principal = _known(request)
-    if principal is not None and principal.role == SERVICE and not limit.is_sensitive:
-        limit = SERVICES
     address = request.client.host if request.client else ""
-    place = limit.name if limit.is_sensitive else f"{limit.name}:{method} {path}"
-    verdict = limiter.hit(limit, f"{place}:{who(principal, address, by_address=limit.by_address)}", method=method)
+    limit, bucket = counted(_known(request), address, method, path)
+    verdict = limiter.hit(limit, bucket, method=method)
     if verdict is None:
         return
     request.state.rate_limit = verdict.headers()
     if not verdict.is_allowed:
         log.warning("rate_limited", limit=limit.name, method=method, path=path)
         raise RateLimited(retry_after=verdict.reset_seconds)
+
+
+def counted(principal: Principal | None, address: str, method: str, path: str) -> tuple[Limit, str]:
+    """The limit that a request to this route (its template) is counted against, and the name of its count."""
+    limit = limit_of(method, path)
+    if principal is not None and principal.role == SERVICE and not limit.is_sensitive:
+        limit = SERVICES
+    place = limit.name if limit.is_sensitive else f"{limit.name}:{method} {path}"
+    return limit, f"{place}:{who(principal, address, by_address=limit.by_address)}"
 
 
 def _known(request: Request) -> Principal | None:

@@ -38,18 +38,22 @@ class Route(APIRoute):
     """A route whose endpoint, a plain function, takes one turn of a thread, the commit of its transaction included.
 
     FastAPI takes a turn for the endpoint, one to look at its answer and one for the commit, and each is more work than
-    a look. An answer that is no model yet may still turn out not to be what the route promises: that is committed
+    a look. An answer that is not yet of the model that the route promises may turn out to be none: that is committed
     after FastAPI looked at it, as ever.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint if iscoroutinefunction(endpoint) else _in_a_thread(endpoint), **options)
+        told = options.get("response_model")
+        model = told if isinstance(told, type) else endpoint.__annotations__.get("return")
+        super().__init__(path, endpoint if iscoroutinefunction(endpoint) else _in_a_thread(endpoint, model), **options)
 
 
-def _in_a_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _in_a_thread(endpoint: Callable[..., Any], model: object) -> Callable[..., Any]:
+    is_model = isinstance(model, type) and issubclass(model, BaseModel)
+
     def turn(asked: dict[str, Any]) -> Any:
         answer = endpoint(**asked)
-        if isinstance(answer, BaseModel):
+        if is_model and type(answer) is model:
             for one in asked.values():
                 if isinstance(one, Session):
                     end_early(one)

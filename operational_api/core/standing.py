@@ -5,10 +5,12 @@ that ends it (`core.revocations`): its commit is seen by the next question of ev
 down nobody is believed. Why not a cache beside it: ADR 0027.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import text
+import orjson
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,10 @@ from operational_api.core.errors import Unauthenticated
 from operational_api.core.principal import Principal
 
 HOLDS = "platform.must_hold(:account, :said_role, :said_at, :named)"
+_ALL_HOLD = text(
+    """select platform.must_hold(account, said_role, said_at, named) from jsonb_to_recordset(cast(:asked as jsonb))
+    as asked (account uuid, said_role text, said_at timestamptz, named uuid[])"""
+)
 _WHY = {
     "PL401": "You have signed out. Sign in again.",
     "PL402": "What you may do has changed. Sign in again.",
@@ -37,6 +43,29 @@ def refusal(error: DBAPIError) -> Unauthenticated | None:
     """What the person is told when `HOLDS` failed; None for every other failure."""
     why = _WHY.get(str(getattr(error.orig, "sqlstate", "")))
     return Unauthenticated(why) if why else None
+
+
+def still_hold(connection: Connection, principals: Collection[Principal]) -> set[Principal]:
+    """Those whose credential still holds, of many who ask at once: one question for them all.
+
+    Args:
+        connection: Without a transaction (autocommit): a refusal is one person's and fails nobody else's question.
+    """
+    asked = [one for one in principals if one.credential is not None]
+    if not asked or _hold(connection, asked):
+        return set(principals)
+    return set(principals) - {one for one in asked if not _hold(connection, [one])}
+
+
+def _hold(connection: Connection, principals: Collection[Principal]) -> bool:
+    told = orjson.dumps([parameters(one) for one in principals]).decode()
+    try:
+        connection.execute(_ALL_HOLD, {"asked": told}).all()
+    except DBAPIError as error:
+        if refusal(error) is None:
+            raise
+        return False
+    return True
 
 
 def holds(session: Session, principal: Principal) -> bool:

@@ -98,9 +98,16 @@ def sell_packs(batch: Batch, bookings: Bookings, *, customers: Customers, prices
         expires_at=bought + (OFFERS[PACK].validity_days or 365) * DAY,
     )  # fmt: skip
     version = np.maximum(np.searchsorted(prices.valid_from, bought, side="right") - 1, 0)
+    studio = customers.studio[owner]
+    gross = prices.amount[PACK, studio, version]
+    batch.announce(
+        facts.PackBought, bought, pack_id=ids, customer_id=customers.ids[owner],
+        plan_id=prices.plan_ids[np.full(len(ids), PACK)], sessions=size, amount_minor=gross,
+        currency=Coded(studio, CURRENCIES),
+    )  # fmt: skip
     nowhere = np.full(len(ids), _NAT)
     return Charges(
-        customer=owner, gross=prices.amount[PACK, customers.studio[owner], version], subscription=no_ids(len(ids)),
+        customer=owner, gross=gross, subscription=no_ids(len(ids)),
         pack=ids, begins=nowhere, ends=nowhere, issued=bought, first_try=bought + 20 * SECOND,
         failures=np.zeros(len(ids), int),
     )  # fmt: skip

@@ -105,7 +105,7 @@ def plyo_server() -> Iterator[PlyoServer]:
     server.datasets["coach_clients"] = roster()
     server.answers |= {
         "api/bff/coach": {
-            "account_id": COACH, "screens": ["today", "clients", "client", "calendar", "messages"],
+            "account_id": COACH, "screens": ["today", "clients", "client", "numbers", "calendar", "messages"],
             "staff_pages": {"/staff/today": "Today's sessions"},
             "person": {"display_name": "Cara Coach", "time_zone": "Europe/Berlin"}, "unread": 2, "clients": 2,
             "is_partial": False, "missing": {},

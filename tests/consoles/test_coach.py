@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from consoles.coach.views import thread
+from consoles.coach.views.numbers import SHOWN
+from tests.consoles import business
 from tests.consoles.conftest import PlyoServer
 
 
@@ -57,6 +59,15 @@ def messages(url: str) -> None:
     from consoles.coach.views import messages as view
 
     view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
+
+
+def numbers(url: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach import session
+    from consoles.coach.views import numbers as view
+
+    plyo = Plyo(api_url=url, analytics_url=url, token="the-token")
+    session.guarded(lambda: view.page(plyo, session.Person("c", "Cara Coach", "Europe/Berlin")))
 
 
 def draw(page: Callable[[str], None], server: PlyoServer) -> AppTest:
@@ -254,6 +265,48 @@ class TestClient:
         assert page.selectbox[0].value == tom
         page.selectbox[0].set_value(empty_histories.datasets["coach_clients"]["customer_id"][0]).run()
         assert page.query_params["customer"] == page.selectbox[0].value != tom
+
+
+class TestNumbers:
+    @pytest.fixture
+    def known(self, plyo_server: PlyoServer) -> PlyoServer:
+        names = [name for group in SHOWN.values() for name in group]
+        plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
+        return plyo_server
+
+    def test_each_is_beside_the_period_before_with_its_meaning(self, known: PlyoServer) -> None:
+        page = draw(numbers, known)
+        assert not page.exception
+        shown = {one.label: one for one in page.metric}
+        assert len(shown) == sum(len(group) for group in SHOWN.values())
+        rate = shown["No show rate"]
+        assert (rate.value, rate.delta) == ("15.0 %", "+5.0 points (+50.0 %)")
+        assert "What no_show_rate means." in rate.help
+        assert "on 10.0 %, 1 Oct to 26 Oct 2026" in [one.value for one in page.caption]
+        asked = next(told for path, told in known.told if path.endswith("/no_show_rate"))
+        assert asked == {"period": "last_30_days", "compare": "previous_period", "currency": "all"}
+
+    def test_more_no_shows_are_bad_news_and_more_adherence_good(self, known: PlyoServer) -> None:
+        drawn = {one.label: one.proto.color for one in draw(numbers, known).metric}
+        assert drawn["No show rate"] != drawn["Adherence"]
+
+    def test_one_that_is_late_says_for_what_it_waits(self, known: PlyoServer) -> None:
+        late = {"state": "late", "age_seconds": 1300, "because": "training__workouts"}
+        known.answers["api/analytics/metrics/acwr"] |= {"freshness": late}
+        said = " ".join(part.proto.body for part in draw(numbers, known).get("html"))
+        assert "late, 21 min old, waits for training workouts" in said
+
+    def test_one_that_is_refused_leaves_the_others(self, known: PlyoServer) -> None:
+        known.refusals["api/analytics/metrics/utilisation"] = (403, {"detail": "Not for you.", "code": "x"})
+        page = draw(numbers, known)
+        assert not page.exception
+        assert "Utilisation: Not for you." in [one.value for one in page.caption]
+        assert len(page.metric) == sum(len(group) for group in SHOWN.values()) - 1
+
+    def test_says_what_to_do_when_analytics_does_not_answer(self, known: PlyoServer) -> None:
+        known.refusals["api/analytics/metrics/adherence"] = (503, {"detail": "Numbers are being built."})
+        page = draw(numbers, known)
+        assert (page.error[0].value, page.button[0].label) == ("Numbers are being built.", "Try again")
 
 
 class TestMessages:

@@ -92,7 +92,11 @@ class TestConnect:
             "postgres:test-superuser", f"{reader_role}:only-looks"
         )
         role = settings.model_copy(update={"lake_catalog_url": type(settings.lake_catalog_url)(url)})
-        with warehouse.reading(role) as lake:
+        with warehouse.reading(role) as lake, psycopg.connect(url) as catalog:
+            for one in warehouse.LAKES:
+                newest = catalog.execute(warehouse.newest_snapshot(one)).fetchone()
+                assert newest == (warehouse.snapshot_id(lake, one),)
+            assert catalog.execute(warehouse.row_counts("marts")).fetchall() == [("finance.fct_mrr", 1)]
             assert lake.execute("select mrr_minor, seven from marts.finance.fct_mrr, raw.inlined").fetchone() == (42, 7)
         with warehouse.writing(role) as lake, pytest.raises(duckdb.Error, match="permission denied"):
             lake.execute("insert into raw.inlined values (8)")

@@ -21,7 +21,12 @@ from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from ingestion.destinations import DestinationSettings, columns_of, destination
 from tests.dbt_project import lake as lakes
 
-PYTHON = lakes.ROOT / ".venv-warehouses" / "bin" / "python"
+
+def python() -> Path:
+    """The interpreter that has the adapters."""
+    found = lakes.ROOT / ".venv-warehouses" / "bin" / "python"
+    assert found.exists(), f"{found} is missing: `make install-warehouses` makes it, as `make test` does"
+    return found
 
 
 @contextmanager
@@ -33,7 +38,7 @@ def snowflake(folder: Path) -> Iterator[int]:
     log = folder / "log"
     with log.open("w") as written:
         process = subprocess.Popen(
-            [PYTHON, "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent
+            [python(), "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent
         )
         try:
             _wait(port, process, log)
@@ -56,7 +61,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 def stand_in(verb: str, port: int, folder: Path) -> None:
     """Load a folder's tables into the stand-in, or fetch its queries from there: see `stand_in.py`."""
     done = subprocess.run(
-        [PYTHON, "-m", "tests.dbt_project.stand_in", verb, str(port), str(folder)],
+        [python(), "-m", "tests.dbt_project.stand_in", verb, str(port), str(folder)],
         cwd=lakes.ROOT, text=True, capture_output=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -282,7 +282,7 @@ def on_snowflake(
         elsewhere.stand_in("load", port, raw)
         done = lakes.dbt(
             "build", "--select", "tag:connectors,resource_type:model", "--target", "snowflake",
-            target=folder, more=elsewhere.snowflake_profile(port), python=elsewhere.PYTHON,
+            target=folder, more=elsewhere.snowflake_profile(port), python=elsewhere.python(),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
         elsewhere.stand_in("fetch", port, told)

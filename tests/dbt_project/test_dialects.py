@@ -62,7 +62,7 @@ def compiled(dialect: str, folder: Path) -> dict[str, str]:
     nobody = elsewhere.snowflake_profile(9) if dialect == "snowflake" else elsewhere.bigquery_profile(folder)
     done = lakes.dbt(
         "compile", "--select", "*,resource_type:model", "--target", dialect, "--no-introspect", "--no-populate-cache",
-        target=folder, more=nobody, python=elsewhere.PYTHON,
+        target=folder, more=nobody, python=elsewhere.python(),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     nodes = json.loads((folder / "manifest.json").read_text())["nodes"].values()

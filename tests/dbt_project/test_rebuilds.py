@@ -179,7 +179,7 @@ def on_snowflake(rebuilt: Rebuilt, tmp_path_factory: pytest.TempPathFactory) -> 
         done = lakes.dbt(
             "build", "--resource-type", "model", "--resource-type", "seed", "--target", "snowflake",
             settings=rebuilt.settings, target=target, now=TIMES[-1], more=elsewhere.snowflake_profile(port),
-            python=elsewhere.PYTHON,
+            python=elsewhere.python(),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
         elsewhere.stand_in("fetch", port, marts)

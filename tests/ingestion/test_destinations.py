@@ -16,11 +16,12 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from dlt.common.exceptions import TerminalValueError
 
 from contracts import warehouse
 from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
-from ingestion.destinations import DestinationSettings, copy, destination
+from ingestion.destinations import DestinationSettings, Kind, columns_of, copy, destination
 from plyo.postgres import PostgresServer
 from tests.dbt_project.lake import ROOT
 from tests.ingestion.conftest import Captured
@@ -161,3 +162,27 @@ class TestDestination:
         made = destination(DestinationSettings(kind="bigquery", credentials=key))
         resolved = made.configuration(made.spec()._bind_dataset_name(dataset_name="raw"))
         assert (resolved.credentials.project_id, resolved.credentials.client_email) == ("plyo", "l@example.test")
+
+    @pytest.mark.parametrize(
+        ("kind", "credentials"),
+        [
+            ("snowflake", "snowflake://loader:secret@account/warehouse_db"),
+            (
+                "bigquery",
+                '{"type": "service_account", "project_id": "p", "private_key": "k", "client_email": "l@e.test"}',
+            ),
+        ],
+    )
+    def test_every_column_can_be_told_in_parquet(self, lake: WarehouseSettings, kind: Kind, credentials: str) -> None:
+        types = destination(DestinationSettings(kind=kind, credentials=credentials)).capabilities().get_type_mapper()
+        with warehouse.reading(lake) as connection:
+            columns = columns_of(connection, "shop__things", kind)
+        hinted = {column.name: column.hint for column in columns if column.hint}
+        assert hinted == {"local": {"data_type": "timestamp", "timezone": False}}  # JSON, lists and structs are text
+        for name, hint in hinted.items():
+            types.ensure_supported_type({"name": name, **hint}, {"name": "shop__things"}, "parquet")
+        if kind == "bigquery":
+            with pytest.raises(TerminalValueError):  # as JSON would be
+                types.ensure_supported_type(
+                    {"name": "document", "data_type": "json"}, {"name": "shop__things"}, "parquet"
+                )

@@ -7,7 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
+from sqlalchemy.orm import Session
 
+from operational_api.core import audit, standing
+from operational_api.core.database import make_engine
+from operational_api.core.principal import Credential, Principal
 from plyo import databases
 from plyo.home import SECRET_NAMES
 from plyo.postgres import PostgresServer, free_port
@@ -159,6 +163,22 @@ class TestAuditLog:
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(f"select from {table}")
             connection.execute("select * from platform.decided_kinds(array[gen_random_uuid()])")
+
+    def test_its_writer_may_do_all_that_a_turn_of_analytics_does(self, server: PostgresServer) -> None:
+        url = server.url("plyo", user="audit_writer", password=PASSWORDS["audit_writer"])
+        engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://"), application_name="test")
+        person = Principal("admin", "tests", account_id=uuid4(), credential=Credential((uuid4(),), 0))
+        reading = audit.Reading(person, "test.read", "Client", [uuid4(), uuid4()], {"what": "x"}, "::1", None)
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            assert standing.still_hold(connection, [person]) == {person}
+        with Session(engine) as session, session.begin():
+            audit.record_readings(session, [reading])
+        with psycopg.connect(server.url("plyo")) as connection:
+            told = "select subject_id, purpose, actor_id from platform.audit_entries where action = 'test.read'"
+            assert set(connection.execute(told).fetchall()) == {
+                (one, "operations", person.account_id) for one in reading.subjects
+            }
+        engine.dispose()
 
 
 class TestCdcRole:

@@ -221,9 +221,10 @@ class Catalogue(pn.viewable.Viewer):
     @param.depends("metric", "grain", "currency", "restated_since")
     def restatements(self) -> pn.viewable.Viewable:
         """What has been told otherwise since a day, and why."""
-        if self.restated_since is None:
+        since = self.restated_since
+        if since is None:
             return nothing("Choose a day to see which points were told otherwise then, and why they changed.")
-        return guarded(lambda: self._restatements(self.restated_since))
+        return guarded(lambda: self._restatements(since))
 
     def _restatements(self, since: date) -> pn.viewable.Viewable:
         asked = {name: value for name, value in self._asked().items() if name == "currency"}

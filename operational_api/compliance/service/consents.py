@@ -63,6 +63,15 @@ def given(session: Session, customer_ids: Iterable[UUID], *, purpose: str) -> se
     return {(customer_id, kind) for customer_id, kind, is_given in session.execute(newest) if is_given}
 
 
+_DECIDED = text(
+    """
+    select customer_id, array_agg(data_kind) filter (where is_given), array_agg(data_kind) filter (where not is_given)
+    from platform.decided_kinds(:people)
+    group by customer_id
+    """
+)
+
+
 def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
     """The kinds of data that each of these customers lets their coach see now. One query for any number.
 
@@ -71,11 +80,11 @@ def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, fr
     ids = set(customer_ids)
     if not ids:
         return {}
-    found = {customer_id: set(ENTERED) for customer_id in ids}
-    rows = session.execute(text("select * from platform.decided_kinds(:people)"), {"people": list(ids)})
-    for customer_id, kind, is_shown in rows:
-        (found[customer_id].add if is_shown else found[customer_id].discard)(kind)
-    return {customer_id: frozenset(kinds) for customer_id, kinds in found.items()}
+    always = frozenset(ENTERED)
+    found = dict.fromkeys(ids, always)
+    for customer_id, given_kinds, refused_kinds in session.execute(_DECIDED, {"people": list(ids)}):
+        found[customer_id] = always.union(given_kinds or ()).difference(refused_kinds or ())
+    return found
 
 
 def decide(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from operational_api.engagement.errors import AttachmentNotFound, FileChecked, FileHarmful, FileRejected
 from operational_api.engagement.models import Attachment, AttachmentFile, Message
@@ -48,9 +49,10 @@ def attach(session: Session, *, message: Message, name: str, content: bytes, now
     )  # fmt: skip
     session.add(row)
     session.flush()
-    session.add(AttachmentFile(attachment_id=row.id, content=content, status="checking", due_at=now))
+    file = AttachmentFile(attachment_id=row.id, content=content, status="checking", due_at=now)
+    session.add(file)
     session.flush()
-    session.refresh(row, ["file"])
+    set_committed_value(row, "file", file)
     return row
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, and_, bindparam, exists, or_, select
+from sqlalchemy import BindParameter, DateTime, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.errors import CoachBusyElsewhere
@@ -50,7 +50,8 @@ _LOCKED = (
     .execution_options(populate_existing=True)
 )
 
-_CUSTOMER, _NOW = bindparam("customer_id"), bindparam("now", type_=DateTime(timezone=True))
+_CUSTOMER: BindParameter[UUID] = bindparam("customer_id")
+_NOW = bindparam("now", type_=DateTime(timezone=True))
 _SEATING = (
     select(
         Booking,

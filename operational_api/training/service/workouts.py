@@ -7,7 +7,7 @@ is stored once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
 from operational_api.core.database import compiled_once
@@ -330,7 +331,8 @@ _INSERT_WORKOUT = select(Workout).from_statement(
 
 _TOLD = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
 _SETS = cast(Table, WorkoutSet.__table__)
-_TYPES = dict(zip(_TOLD, (Integer(), SmallInteger(), REAL(), REAL(), SmallInteger(), Text(), Text()), strict=True))
+_KINDS: list[TypeEngine[Any]] = [Integer(), SmallInteger(), REAL(), REAL(), SmallInteger(), Text(), Text()]
+_TYPES = dict(zip(_TOLD, _KINDS, strict=True))
 _ROWS = (
     func.unnest(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in _TYPES.items()))
     .table_valued(*(column(name, type_) for name, type_ in _TYPES.items()), with_ordinality="position")

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,7 @@ class MomoFakeSettings(BaseSettings):
     Attributes:
         notifies: Whether results are posted to the order's `ipnUrl` by themselves; tests post them when they want.
         retry_seconds: Pauses between attempts to tell a result; after the last one it is told no more.
+        state: SQLite file that keeps orders and refunds over a restart; in memory without one.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOMO_FAKE_")
@@ -41,12 +43,13 @@ class MomoFakeSettings(BaseSettings):
     secret_key: str = "a-secret-key-of-the-local-momo"
     notifies: bool = False
     retry_seconds: tuple[float, ...] = (0.5, 2, 5, 15, 60)
+    state: Path | None = None
 
 
 def create_app(settings: MomoFakeSettings) -> FastAPI:
     """The application on a store of its own."""
     app = FastAPI(title="Local MoMo", docs_url=None, redoc_url=None, openapi_url=None)
-    store = app.state.store = Store()
+    store = app.state.store = Store(settings.state)
 
     def signed(what: str, message: Json) -> str:
         return signatures.made(what, message, settings.access_key, settings.secret_key)

@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import sqlite3
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
@@ -57,15 +59,23 @@ class Order:
     finished: int = 0
     refunds: list[Refund] = field(default_factory=list)
 
+    def names(self) -> set[str]:
+        """Its id, and those of its refunds."""
+        return {self.request["orderId"], *(one.order_id for one in self.refunds)}
+
     @property
     def left(self) -> int:
         return int(self.request["amount"]) - sum(one.amount for one in self.refunds if one.code in (0, 7002))
 
 
 class Store:
-    """Everything that the local MoMo knows. `faults` are results given to the next requests instead of an answer."""
+    """Everything that the local MoMo knows. `faults` are results given to the next requests instead of an answer.
 
-    def __init__(self) -> None:
+    Args:
+        path: SQLite file that keeps it over a restart; None keeps it in memory.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
         self.lock = threading.RLock()
         self.orders: dict[str, Order] = {}
         self.refunds: dict[str, Refund] = {}
@@ -73,7 +83,44 @@ class Store:
         self.faults: list[int] = []
         self.refunds_end_as = 0
         self._requests: dict[str, tuple[str, Json]] = {}
-        self._numbers = itertools.count(2_588_659_987)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None) if path else None
+        if self._file:
+            self._load(self._file)
+        known = [one.trans_id for one in (*self.orders.values(), *self.refunds.values())]
+        self._numbers = itertools.count(max([2_588_659_986, *known]) + 1)
+
+    def _load(self, file: sqlite3.Connection) -> None:
+        file.execute("create table if not exists orders (id text primary key, told text not null)")
+        file.execute(
+            "create table if not exists requests (id text primary key, said text not null, told text not null)"
+        )
+        for id_, told in file.execute("select id, told from orders order by rowid"):
+            facts = json.loads(told)
+            facts["refunds"] = [Refund(**one) for one in facts["refunds"]]
+            order = self.orders[id_] = Order(**facts)
+            self.refunds |= {one.order_id: one for one in order.refunds}
+            if order.finished:
+                self.notifications.append(self.result(order))
+        for id_, said, told in file.execute("select id, said, told from requests"):
+            self._requests[id_] = (said, json.loads(told))
+
+    def _keep(self, *orders: Order, request: str | None = None) -> None:
+        if self._file is None:
+            return
+        with self._file:
+            self._file.execute("begin")
+            for order in orders:
+                kept = (order.request["orderId"], json.dumps(asdict(order)))
+                self._file.execute(
+                    "insert into orders values (?, ?) on conflict (id) do update set told = excluded.told", kept
+                )
+            if request is not None:
+                said, told = self._requests[request]
+                self._file.execute(
+                    "insert or replace into requests values (?, ?, ?)", (request, said, json.dumps(told))
+                )
 
     def once(self, body: Json, answer: Any) -> Json:
         """Answer a request: one that came before gets its final answer again, or is a duplicate."""
@@ -88,6 +135,8 @@ class Store:
             told = answer(body)
             told.setdefault("responseTime", now())
             self._requests[body["requestId"]] = (same, told)
+            of_it = [one for one in self.orders.values() if body["orderId"] in one.names()]
+            self._keep(*of_it, request=body["requestId"])
             return dict(told)
 
     def open(self, body: Json) -> Json:
@@ -109,6 +158,7 @@ class Store:
                 order.code, order.finished = code, now()
                 order.trans_id = order.trans_id or next(self._numbers)
                 self.notifications.append(self.result(order))
+                self._keep(order)
             return order
 
     def result(self, order: Order) -> Json:

@@ -292,11 +292,13 @@ def serve(settings: AnalyticsSettings) -> FastAPI:
     return create_app(settings, keys=lambda _refresh: KeySet([RSAKey.import_key(KEY.as_dict(private=False))]))
 
 
-def person(app: FastAPI, role: str, account: UUID | None = None, **options: object) -> TestClient:
+def person(
+    app: FastAPI, role: str, account: UUID | None = None, *, session_id: UUID | None = None, **options: object
+) -> TestClient:
     """A client with the token of a person (or service) of that role."""
     claims = {
         "iss": ISSUER, "aud": "plyo-analytics", "sub": str(account or new_id()), "role": role, "client_id": "tests",
-        "sid": str(new_id()), "exp": int(time.time()) + 600,
+        "sid": str(session_id or new_id()), "exp": int(time.time()) + 600,
     }  # fmt: skip
     token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
     return TestClient(

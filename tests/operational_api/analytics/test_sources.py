@@ -15,7 +15,7 @@ from consoles.client import Plyo
 from consoles.theme import colour
 from contracts import warehouse
 from contracts.metrics import METRICS
-from operational_api.analytics import lake as lakes
+from operational_api.analytics import freshness
 from operational_api.analytics.freshness import STREAM, Clock
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
@@ -74,7 +74,8 @@ def world(postgres, template_database, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def all_is_well(world, monkeypatch):
-    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 60)
+    monkeypatch.setattr(freshness, "PULSE_SECONDS", 60)
+    monkeypatch.setattr(freshness, "BELIEVED_SECONDS", 60)
     writer = world[0]
     for table in ("_cdc_watermarks", "_cdc_tables", "_ingestion_cursors"):
         writer.execute(f"delete from raw.main.{table}")
@@ -83,7 +84,7 @@ def all_is_well(world, monkeypatch):
 
 
 def states(clock: Clock, lake: Lake) -> dict[str, str]:
-    lake._newest, clock._heard = (-1e9, -1), None  # look once, now
+    clock._heard = None  # look once, now
     at = lake.snapshot_id()
     by_relation = {
         name: clock.of((name,), snapshot_id=at, now=NOW).state for name in {one.relation for one in METRICS.values()}

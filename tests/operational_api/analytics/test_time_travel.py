@@ -8,13 +8,13 @@ import pytest
 from contracts import warehouse
 from contracts.former import Former
 from contracts.metrics import METRICS
-from operational_api.analytics import lake as lakes
+from operational_api.analytics import freshness
 from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, person, serve, stream
 
 
 @pytest.fixture(autouse=True)
 def always_look(monkeypatch):
-    monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 0)
+    monkeypatch.setattr(freshness, "BELIEVED_SECONDS", 0)
 
 
 @pytest.fixture(scope="module")

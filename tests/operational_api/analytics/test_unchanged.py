@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from contracts import warehouse
-from operational_api.analytics import lake as lakes
+from operational_api.analytics import freshness
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.remembered import Shared
@@ -31,7 +31,8 @@ class TestEtag:
     ) -> None:
         who = anna if "client" in path else admin
         first = who.get(f"/api/analytics/{path}")
-        monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 60)
+        monkeypatch.setattr(freshness, "PULSE_SECONDS", 60)
+        monkeypatch.setattr(freshness, "BELIEVED_SECONDS", 60)
         who.get(f"/api/analytics/{path}")
         lake: Lake = app.state.lake
         monkeypatch.setattr(lake, "_open", lambda: pytest.fail("the lake was asked"))
@@ -127,8 +128,6 @@ class TestShared:
             asked.append("lake")
             return connect(*given, **named)
 
-        other._newest = one._newest
-        monkeypatch.setattr(lakes, "SNAPSHOT_SECONDS", 60)
         monkeypatch.setattr(warehouse, "connect", note)
         other._missing = one._missing
         assert other.ask(numbers).table.equals(known[0].table)

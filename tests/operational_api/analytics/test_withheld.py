@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from operational_api.analytics.datasets import DATASETS
 from operational_api.analytics.settings import AnalyticsSettings
-from tests.operational_api.analytics.conftest import MIA, NOAH, decide, person
+from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, decide, person, serve
 
 EVERY = ("activity", "sleep", "daily", "training", "injuries")
 
@@ -47,20 +47,22 @@ class TestOneClient:
 
 class TestLists:
     def test_leave_out_what_one_of_them_withholds_with_one_question(
-        self, app: FastAPI, anna: TestClient, withhold
+        self, settings: AnalyticsSettings, withhold
     ) -> None:  # type: ignore[no-untyped-def]
         withhold("injuries")
         heard: list[str] = []
-        engine = app.state.audit_sessions.kw["bind"]
+        app = serve(settings)
+        engine = app.state.asking
 
         def note(*told: object) -> None:
             heard.append(str(told[2]))
 
         event.listen(engine, "before_cursor_execute", note)
         try:
-            items = anna.get("/api/analytics/datasets/watchlist").json()["items"]
+            items = person(app, "coach", ANNA).get("/api/analytics/datasets/watchlist").json()["items"]
         finally:
             event.remove(engine, "before_cursor_execute", note)
+        app.state.lake.close()
         assert sum("decided_kinds" in one for one in heard) == 1
         by_id = {row["customer_id"]: row for row in items}
         assert by_id[str(MIA)]["reasons"] is None

@@ -30,6 +30,7 @@ from operational_api.commerce.models import (
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.service import plans
 from operational_api.commerce.settings import StripeSettings
+from operational_api.core.models import OutboxEvent
 from tests.fakes.stripe.testing import LocalStripe
 from tests.operational_api.commerce.conftest import Shop
 
@@ -107,6 +108,8 @@ class TestPack:
         assert (pack.sessions_total, pack.sessions_used) == (10, 0)
         assert (pack.expires_at - pack.purchased_at).days == 180
         assert shop.one(Invoice).session_pack_id == pack.id
+        told = shop.session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == "commerce.pack_bought")).one()
+        assert (told["pack_id"], told["sessions"], told["amount_minor"]) == (str(pack.id), 10, 45_000)
         assert shop.balances()["deferred_packs"] == -37_815
 
     def test_a_second_pack_may_be_bought(self, shop: Shop) -> None:

@@ -214,7 +214,7 @@ class TestAdmin:
 
     def test_each_role_is_asked_about_what_it_sees(self, app: FastAPI, session: Session, sign_in: SignIn) -> None:
         for role, has_currencies, screens in (
-            ("finance", True, ["revenue", "data"]), ("data", False, ["connectors", "data"]),
+            ("finance", True, ["metrics", "revenue", "data"]), ("data", False, ["metrics", "connectors", "data"]),
         ):  # fmt: skip
             app.state.analytics_client = analytics(app, asked=[])
             found = sign_in(make_account(session, role=role)).get("/api/bff/admin").json()

@@ -263,6 +263,30 @@ class TestRemoteKeys:
         with pytest.raises(KeysUnavailable):
             Verifier(keys, issuer=ISSUER, audience=API).claims(made_up({}))
 
+    def test_that_is_withdrawn_takes_the_tokens_with_it_that_were_believed(self) -> None:
+        key, next_key = (ring.with_kid(RSAKey.generate_key(1024)) for _ in range(2))
+        known = [KeySet([key])]
+        verifier = Verifier(lambda _: known[0], issuer=ISSUER, audience=API)
+        claims = {"iss": ISSUER, "aud": API, "sub": "x", "exp": int(time.time()) + 60}
+        token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
+        told = verifier.claims(token)
+        told["role"] = "admin"
+        assert "role" not in verifier.claims(token)
+        known[0] = KeySet([next_key])
+        with pytest.raises(InvalidToken):
+            verifier.claims(token)
+
+    def test_a_token_that_was_believed_runs_out_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        key = ring.with_kid(RSAKey.generate_key(1024))
+        known, clock = KeySet([key]), time.time
+        verifier = Verifier(lambda _: known, issuer=ISSUER, audience=API)
+        claims = {"iss": ISSUER, "aud": API, "sub": "x", "exp": int(time.time()) + 60}
+        token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
+        assert verifier.claims(token)["sub"] == "x"
+        monkeypatch.setattr(time, "time", lambda: clock() + 66)
+        with pytest.raises(InvalidToken):
+            verifier.claims(token)
+
     def test_a_token_must_name_its_key(self) -> None:
         key = ring.with_kid(RSAKey.generate_key(1024))
         claims = {"iss": ISSUER, "aud": API, "sub": "x", "exp": int(time.time()) + 60}

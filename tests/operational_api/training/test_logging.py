@@ -145,7 +145,7 @@ class TestStatements:
 
         engine = session.get_bind().engine
         counts = []
-        for sets in (1, 20):
+        for sets in (20, 1):
             heard.clear()
             event.listen(engine, "before_cursor_execute", note)
             answer = phone.post("/api/training/workouts", json=logged(*[done(squat, 60, 5)] * sets))

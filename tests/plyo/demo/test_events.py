@@ -15,6 +15,7 @@ FACTS = {
         where kind not in ('trial_started', 'ended') and not (kind = 'started' and not exists (
             select from commerce.subscription_changes as trial
             where trial.subscription_id = changes.subscription_id and trial.kind = 'trial_started'))""",
+    "commerce.pack_bought": "select id, purchased_at from commerce.session_packs",
     "commerce.payment_captured": "select id, captured_at from commerce.payments where status = 'captured'",
     "commerce.payment_failed": "select id, attempted_at from commerce.payments where status = 'failed'",
     "commerce.payment_refunded": "select payment_id, refunded_at from commerce.refunds",

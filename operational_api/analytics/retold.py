@@ -1,0 +1,135 @@
+"""Answers kept as they were written, to be told again while nothing has changed that they depend on.
+
+An answer depends on who asks, on what they ask, on the snapshot and on what the people in it let others see. It is kept
+by all of these; how old its data is by now is written anew each time. One that tells of no single person is kept once
+for all of a role who are told the same rows; one that does, for its reader alone. Whether it may be told again is asked
+in `turns`; how it comes about is `router`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fastapi import Request
+
+from operational_api.analytics import tags
+from operational_api.analytics.freshness import Freshness
+from operational_api.analytics.remembered import Remembered
+from operational_api.core.principal import Principal
+
+_MOST_ASKERS = 20_000
+
+
+@dataclass
+class Personal:
+    """What a request has heard and noted about single people on the way to its answer.
+
+    Attributes:
+        heard: What each lets others see, as it was when it was asked.
+        noted: What was read, as the audit log names it, and about whom.
+    """
+
+    heard: dict[UUID, frozenset[str]] = field(default_factory=dict)
+    noted: dict[str, set[UUID]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(request: Request) -> "Personal":
+        """The request's own."""
+        if not hasattr(request.state, "personal"):
+            request.state.personal = Personal()
+        found: Personal = request.state.personal
+        return found
+
+    def __bool__(self) -> bool:
+        return bool(self.heard or self.noted)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer in JSON but for its freshness, which is the last thing in it.
+
+    Attributes:
+        body: Up to the freshness.
+        headers: Those that stay the same.
+        route: Template of the route that it is counted as.
+        personal: Of whom it tells; what they let others see must be the same when it is told again.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    tag: str | None
+    relations: tuple[str, ...]
+    snapshot_id: int
+    state: str
+    route: str
+    personal: Personal
+
+    def whole(self, freshness: Freshness) -> bytes:
+        """The document."""
+        return b"".join((self.body, tags.text_of(freshness).encode(), b"}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request says that its answer may depend on.
+
+    Attributes:
+        quarter: Of an hour, in which it came: `today` begins somewhere on earth in each, so what was told by a period's
+            name is told no longer.
+    """
+
+    token: str
+    path: str
+    query: str
+    accept: str
+    known_tags: str
+    address: str
+    traceparent: str | None
+    quarter: int
+
+    def words(self) -> tuple[object, ...]:
+        """What is asked, as it was meant when it was."""
+        return self.path, self.query, self.accept, self.quarter
+
+
+class Retold:
+    """The memory of answers. Safe to share between threads.
+
+    Args:
+        largest_bytes: Of all answers together.
+    """
+
+    def __init__(self, largest_bytes: int) -> None:
+        self._told: Remembered[Told] = Remembered(largest_bytes)
+        self._by_asker: Remembered[tuple[object, ...]] = Remembered(_MOST_ASKERS)
+
+    def known(self, question: Question, principal: Principal) -> Told | None:
+        """What this person was told by the same words."""
+        name = self._by_asker.find(_asker(question, principal))
+        return self._told.find(name) if name is not None else None
+
+    def find(self, question: Question | None, principal: Principal, key: str) -> Told | None:
+        """What somebody of the same role was told by the same words, about nobody and of the same rows.
+
+        Args:
+            key: `Lake.key_of` the query that answers the question.
+        """
+        if question is None:
+            return None
+        name = (key, principal.role, None, *question.words())
+        found = self._told.find(name)
+        if found is not None:
+            self._by_asker.keep(_asker(question, principal), name)
+        return found
+
+    def keep(self, question: Question | None, principal: Principal, key: str, told: Told) -> None:
+        """Keep an answer of the snapshot that was the newest when it was asked for."""
+        if question is None:
+            return
+        name = (key, principal.role, principal.account_id if told.personal else None, *question.words())
+        self._told.keep(name, told, len(told.body) + 64 * len(told.personal.heard) + 1024)
+        self._by_asker.keep(_asker(question, principal), name)
+
+
+def _asker(question: Question, principal: Principal) -> tuple[object, ...]:
+    return principal.role, principal.account_id, *question.words()

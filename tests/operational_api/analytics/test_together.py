@@ -1,0 +1,352 @@
+"""Requests that come together ask together, answers are told again, and small marts are held: all exactly as alone."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from pydantic import SecretStr
+
+from contracts import warehouse
+from contracts.ids import new_id
+from operational_api.analytics import turns
+from operational_api.analytics.held import Held
+from operational_api.analytics.lake import Lake
+from operational_api.analytics.query import Query
+from operational_api.analytics.retold import Question
+from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.analytics.turns import Heard, Turns
+from operational_api.core.models import AuditEntry
+from plyo import valkey
+from tests.operational_api.analytics.conftest import (
+    ANNA,
+    ISSUER,
+    KEY,
+    MIA,
+    NOAH,
+    decide,
+    fill,
+    make_marts,
+    new_lake,
+    person,
+    serve,
+)  # fmt: skip
+from tests.operational_api.analytics.test_audited_reads import newest, since
+from tests.operational_api.core.test_rate_limit import Store, free_port
+
+MRR = "/api/analytics/metrics/mrr"
+CLIENT = f"/api/analytics/datasets/client_wearables?customer_id={MIA}"
+
+
+@pytest.fixture
+def own(postgres, template_database, tmp_path) -> AnalyticsSettings:  # type: ignore[no-untyped-def]
+    """A lake that a test may change."""
+    settings = new_lake(postgres, tmp_path, template_database)
+    with warehouse.writing(settings) as lake:
+        make_marts(lake)
+        fill(lake)
+    return settings
+
+
+def operational(settings: AnalyticsSettings) -> psycopg.Connection[Any]:
+    url = str(settings.audit_database_url.get_secret_value()).replace("+psycopg", "")  # type: ignore[union-attr]
+    return psycopg.connect(url, autocommit=True)
+
+
+def without_route(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on only what is known is told: no route is asked any more."""
+    lake: Lake = app.state.lake
+    monkeypatch.setattr(lake, "key_of", lambda *_, **__: pytest.fail("a route was asked"))
+
+
+def at_once(app: FastAPI, asked: list[tuple[TestClient, str]]) -> list[httpx.Response]:
+    """All of them in one event loop, so that they take their turns together."""
+    taking: Turns = app.state.turns
+    sizes, alone = [], taking._turn
+
+    def noted(questions: Sequence[Question]) -> list[Heard | None]:
+        sizes.append(len(questions))
+        return alone(questions)
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as client:
+            return await asyncio.gather(*(client.get(path, headers=dict(who.headers)) for who, path in asked))
+
+    taking._turn = noted  # type: ignore[method-assign]
+    try:
+        told = asyncio.run(ask())
+    finally:
+        taking._turn = alone  # type: ignore[method-assign]
+    assert max(sizes) > 1
+    assert sum(sizes) == len(asked)
+    return told
+
+
+class TestToldAgain:
+    @pytest.mark.parametrize("path", [MRR, f"{MRR}?period=last_30_days", CLIENT, "/api/analytics/datasets/mrr_daily"])
+    def test_it_is_the_same_answer(
+        self, settings: AnalyticsSettings, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = serve(settings)
+        who = person(app, "coach", ANNA) if path == CLIENT else person(app, "admin")
+        first = who.get(path)
+        without_route(app, monkeypatch)
+        again = who.get(path)
+        ages = [json.loads(one.headers["X-Plyo-Freshness"]).pop("age_seconds") for one in (first, again)]
+        told = [one.json() | {"freshness": one.json()["freshness"] | {"age_seconds": 0}} for one in (first, again)]
+        assert told[0] == told[1]
+        assert ages[1] >= ages[0]
+        same = set(first.headers) - {"x-plyo-freshness", "x-trace-id", "ratelimit", "content-length"}
+        assert {name: first.headers[name] for name in same} == {name: again.headers.get(name) for name in same}
+        app.state.lake.close()
+
+    def test_a_new_snapshot_is_seen_by_the_very_next_question(self, own: AnalyticsSettings) -> None:
+        app = serve(own)
+        admin = person(app, "admin")
+        with warehouse.writing(own) as writer:
+            for turn in range(1, 6):
+                before = admin.get(MRR).json()
+                assert admin.get(MRR).json()["snapshot_id"] == before["snapshot_id"]
+                writer.execute("update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor + 1")
+                after = admin.get(MRR, headers={"If-None-Match": admin.get(MRR).headers["ETag"]})
+                assert after.status_code == 304  # of the new one: the two asked after the commit agree
+                told = admin.get(MRR).json()
+                assert told["snapshot_id"] > before["snapshot_id"], turn
+                assert [b["value"] - a["value"] for a, b in zip(before["points"], told["points"], strict=True)] == [
+                    1 for _ in told["points"]
+                ]
+        app.state.lake.close()
+
+    def test_whoever_has_signed_out_is_told_nothing_and_others_go_on(self, own: AnalyticsSettings) -> None:
+        app = serve(own)
+        session_id = new_id()
+        ended, other = person(app, "admin", session_id=session_id), person(app, "admin")
+        for one in (ended, other, ended, other):
+            assert one.get(MRR).status_code == 200
+        with operational(own) as database:
+            database.execute("insert into platform.revocations values (%s, now())", [session_id])
+        told = at_once(app, [(one, MRR) for one in (ended, other) * 8])
+        assert [one.status_code for one in told] == [401, 200] * 8
+        app.state.lake.close()
+
+    def test_who_asks_too_often_is_refused(self, settings: AnalyticsSettings) -> None:
+        app = serve(settings.model_copy(update={"rate_limit_factor": 0.01}))  # six a minute
+        admin = person(app, "admin")
+        told = [admin.get(MRR) for _ in range(8)]
+        assert [one.status_code for one in told] == [200] * 6 + [429] * 2
+        assert [one.headers["RateLimit"].split(";")[1] for one in told[:6]] == [
+            f"r={left}" for left in range(5, -1, -1)
+        ]
+        app.state.lake.close()
+
+    def test_a_reading_about_a_person_is_noted_each_time(
+        self, app: FastAPI, anna: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        anna.get(CLIENT)
+        without_route(app, monkeypatch)
+        before = newest(app)
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        assert anna.get(CLIENT, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}).status_code == 200
+        [entry] = since(app, before)
+        assert (entry.action, entry.actor_id, entry.actor_role) == ("analytics.read_client", ANNA, "coach")
+        assert (entry.subject_id, entry.object_id, entry.purpose) == (MIA, str(MIA), "care")
+        assert (entry.details, entry.address) == ({"what": "dataset client_wearables"}, "testclient")
+        assert trace in str(entry.traceparent)
+
+    def test_a_list_is_noted_for_everybody_in_it(
+        self, app: FastAPI, anna: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = "/api/analytics/datasets/coach_clients"
+        anna.get(path)
+        without_route(app, monkeypatch)
+        before = newest(app)
+        assert anna.get(path).status_code == 200
+        entries: list[AuditEntry] = since(app, before)
+        assert {entry.subject_id for entry in entries} == {MIA, NOAH}
+
+    def test_a_word_withdrawn_counts_at_once(self, settings: AnalyticsSettings, anna: TestClient) -> None:
+        def told() -> object:
+            return anna.get(CLIENT).json()["items"][0]["sleep_minutes"]
+
+        assert (told(), told()) == (420, 420)
+        decide(settings, MIA, {"sleep": False})
+        try:
+            assert (told(), told()) == (None, None)
+        finally:
+            decide(settings, MIA, {"sleep": True})
+        assert told() == 420
+
+    def test_what_is_about_a_person_is_told_to_its_reader_alone(
+        self, app: FastAPI, anna: TestClient, mia: TestClient
+    ) -> None:
+        path = "/api/analytics/datasets/client_wearables"
+        assert {anna.get(CLIENT).status_code for _ in range(2)} == {200}
+        assert person(app, "coach", UUID(int=0xB2)).get(CLIENT).status_code == 404
+        assert mia.get(path).json()["items"][0]["customer_id"] == str(MIA)
+        assert person(app, "customer", NOAH).get(path).json()["items"][0]["customer_id"] == str(NOAH)
+
+    def test_a_role_that_sees_masks_is_not_told_what_another_sees(self, app: FastAPI, admin: TestClient) -> None:
+        path = "/api/analytics/datasets/core.dim_coaches"
+        assert {one["display_name"] for one in admin.get(path).json()["items"]} == {"Anna", "Boris"}
+        for _ in range(2):
+            masked = person(app, "data").get(path).json()["items"]
+            assert {one["display_name"] for one in masked} == {None}
+
+    def test_today_is_another_day_tomorrow(self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+        app = serve(settings)
+        admin = person(app, "admin")
+        admin.get(f"{MRR}?period=today")
+        clock = time.time
+        without_route(app, monkeypatch)
+        assert admin.get(f"{MRR}?period=today").status_code == 200
+        monkeypatch.setattr(turns, "_now", lambda: clock() + turns.QUARTER_SECONDS)
+        asked: list[object] = []
+        monkeypatch.setattr(app.state.lake, "key_of", lambda *_, **__: (asked.append(1), "a key")[1])
+        assert admin.get(f"{MRR}?period=today").status_code == 200
+        assert asked
+        app.state.lake.close()
+
+    def test_many_who_ask_at_once_are_each_told_their_own(self, app: FastAPI, admin: TestClient) -> None:
+        coaches = [person(app, "coach", who) for who in (ANNA, UUID(int=0xB2))]
+        path = "/api/analytics/metrics/attendances"
+        alone = [one.get(path).json()["points"] for one in (*coaches, admin)]
+        assert alone[0] != alone[1]
+        told = at_once(app, [(one, path) for one in (*coaches, admin) * 12])
+        assert [one.json()["points"] for one in told] == alone * 12
+
+
+class TestHeld:
+    def test_a_mart_asked_about_twice_is_read_from_memory_and_exact(self, own: AnalyticsSettings) -> None:
+        lake = Lake(own)
+        query = "select {} as n, sum(mrr_minor) as total from @finance.fct_mrr_daily as d where d.day > '2026-01-01'"
+        with warehouse.writing(own) as writer:
+            for _ in range(3):
+                told = [lake.ask(Query(query.format(n))).table.to_pylist()[0]["total"] for n in range(4)]
+                held = lake._held._tables["finance.fct_mrr_daily"]
+                assert held is not None
+                at = lake.snapshot_id()
+                assert str(at) in held
+                assert [(told[0],)] * 4 == [
+                    writer.execute(
+                        f"select sum(mrr_minor) from marts.finance.fct_mrr_daily at (version => {at})"
+                    ).fetchone()
+                ] * 4
+                writer.execute(
+                    "update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor + 1 where day < '2026-09-01'"
+                )
+                assert lake.ask(Query(query.format(9)), snapshot_id=at).table.to_pylist()[0]["total"] == told[0]
+        schemas = lake._open().cursor().execute("select schema_name from duckdb_schemas() where schema_name like '%@%'")
+        assert len(schemas.fetchall()) == 1
+        lake.close()
+
+    def test_what_is_too_large_is_not(self, own: AnalyticsSettings) -> None:
+        lake = Lake(own.model_copy(update={"analytics_held_cells": 2000}))
+        for n in range(3):
+            lake.ask(Query(f"select {n} as n, count(*) as rows from @finance.fct_mrr_daily"))
+        assert lake._held._tables == {"finance.fct_mrr_daily": None}
+        lake.close()
+
+    def test_what_another_thread_dropped_is_read_from_the_lake(self, own: AnalyticsSettings) -> None:
+        lake = Lake(own)
+        for n in range(2):
+            lake.ask(Query(f"select {n} as n, count(*) as rows from @finance.fct_mrr_daily"))
+        held: Held = lake._held
+        schema = str(held._tables["finance.fct_mrr_daily"]).rpartition(".")[0]
+        lake._open().cursor().execute(f"drop schema {schema} cascade")
+        told = lake.ask(Query("select 7 as n, count(*) as rows from @finance.fct_mrr_daily")).table.to_pylist()
+        assert told == [{"n": 7, "rows": 180}]
+        lake.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    port = free_port()
+    store = Store(
+        valkey.configure(tmp_path_factory.mktemp("valkey"), port, "a-password"), valkey.url(port, "a-password")
+    )
+    store.start()
+    yield store
+    store.stop()
+
+
+class TestTwoProcesses:
+    def test_compute_an_answer_once(self, own: AnalyticsSettings, store: Store, tmp_path: Path) -> None:
+        """Sixteen who ask two worker processes the same at once; each process notes what it asks the lake."""
+        told = own.model_copy(update={"redis_url": SecretStr(store.url)})
+        workers = [_worker(told, tmp_path / f"{number}.log") for number in range(2)]
+        claims = {
+            "iss": ISSUER, "aud": "plyo-analytics", "sub": str(new_id()), "role": "admin", "client_id": "tests",
+            "sid": str(new_id()), "exp": int(time.time()) + 600,
+        }  # fmt: skip
+        token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
+        try:
+            with warehouse.writing(own) as writer:
+                for path, mart in (
+                    ("metrics/mrr", "fct_mrr_daily"),
+                    ("datasets/cohort_retention", "fct_cohort_retention"),
+                ):
+                    _ask_all(workers, token, path)  # connections are there
+                    writer.execute("update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor + 1")
+                    before = _computed(tmp_path, mart)
+                    answers = _ask_all(workers, token, path)
+                    assert len({one["snapshot_id"] for one in answers}) == 1
+                    assert all(one.get("points", one.get("items")) == answers[0].get("points", answers[0].get("items"))
+                               for one in answers)  # fmt: skip
+                    assert _computed(tmp_path, mart) - before == 1
+        finally:
+            for _, process in workers:
+                process.terminate()
+                process.wait()
+
+
+def _ask_all(workers: list[tuple[int, "subprocess.Popen[bytes]"]], token: str, path: str) -> list[dict[str, Any]]:
+    def ask(number: int) -> dict[str, Any]:
+        port = workers[number % 2][0]
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/api/analytics/{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )  # fmt: skip
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(ask, range(16)))
+
+
+def _computed(folder: Path, mart: str) -> int:
+    return sum(one.read_text().count(f"asked {mart}") for one in folder.glob("*.asked"))
+
+
+def _worker(settings: AnalyticsSettings, log: Path) -> tuple[int, "subprocess.Popen[bytes]"]:
+    port = free_port()
+    known = os.environ | {
+        "PLYO_LAKE_CATALOG_URL": settings.lake_catalog_url.get_secret_value(), "PLYO_LAKE_PATH": settings.lake_path,
+        "PLYO_PUBLIC_URL": ISSUER, "PLYO_DBT_MANIFEST": str(settings.dbt_manifest),
+        "PLYO_AUDIT_DATABASE_URL": settings.audit_database_url.get_secret_value(),  # type: ignore[union-attr]
+        "PLYO_REDIS_URL": settings.redis_url.get_secret_value(),
+        "PLYO_TEST_KEY": json.dumps(KEY.as_dict(private=False)), "PLYO_TEST_ASKED": str(log.with_suffix(".asked")),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "tests.operational_api.analytics.counting_worker", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=known, stdout=output, stderr=output)
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return port, process
+        time.sleep(0.1)
+    raise TimeoutError(log.read_text())
