@@ -37,6 +37,9 @@ _EXTENSIONS = ("ducklake", "postgres_scanner")
 # a stream commits to `raw` all the time.
 _RETRIES = {"ducklake_max_retry_count": 100, "ducklake_retry_wait_ms": 20, "ducklake_retry_backoff": 1.2}
 
+RAW_SNAPSHOT = "PLYO_LAKE_RAW_SNAPSHOT"
+"""Environment variable: the snapshot of raw that a builder of marts is lent, instead of the newest."""
+
 T = TypeVar("T")
 
 
@@ -52,6 +55,7 @@ class WarehouseSettings(BaseSettings):
         lake_path: Folder of the Parquet files; `raw/` and `marts/` are made in it.
         lake_memory_limit: DuckDB's limit for one process.
         lake_threads: DuckDB's worker threads in one process.
+        lake_raw_snapshot: Snapshot of raw that a builder of marts is lent; without it, the newest.
     """
 
     model_config = SettingsConfigDict(env_prefix="PLYO_", extra="ignore")
@@ -60,6 +64,7 @@ class WarehouseSettings(BaseSettings):
     lake_path: str
     lake_memory_limit: str = "1GB"
     lake_threads: int = 2
+    lake_raw_snapshot: int | None = None
 
 
 def extension_file(name: str) -> Path:
@@ -154,10 +159,12 @@ def lend(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings) -> 
         LakeMissing: no lake is in the catalog yet.
     """
     _furnish(connection, settings)
-    _attach(connection, "raw", ["read_only", "create_if_not_exists false"])
-    newest = snapshot_id(connection, "raw")
-    connection.execute("detach raw")
-    _attach(connection, "raw", [*_moment("raw", {"raw": newest}), "read_only", "create_if_not_exists false"])
+    snapshot = settings.lake_raw_snapshot
+    if snapshot is None:
+        _attach(connection, "raw", ["read_only", "create_if_not_exists false"])
+        snapshot = snapshot_id(connection, "raw")
+        connection.execute("detach raw")
+    _attach(connection, "raw", [*_moment("raw", {"raw": snapshot}), "read_only", "create_if_not_exists false"])
     _attach(connection, "marts", ["create_if_not_exists false"])
 
 

@@ -64,6 +64,12 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         with warehouse.reading(WarehouseSettings()) as connection:
             yield connection
 
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """For what is written beside dbt and by the same role; closed at the end of the block."""
+        with warehouse.writing(WarehouseSettings()) as connection:
+            yield connection
+
 
 class OperationalApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The product's HTTP API, entered with the platform's own client credentials."""

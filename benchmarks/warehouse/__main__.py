@@ -25,9 +25,10 @@ def measured(folder: Path, *, customers: int, months: int) -> dict[str, Any]:
     """Everything for one size."""
     target = folder / "target"
     with business(folder, customers=customers, months=months) as one:
-        full = builds.dbt(one, target, "--full-refresh")
+        builds.ready(one, target)
+        full = builds.dbt(one, target, full=True)
         bare = builds.bare(one, target)
-        builds.dbt(one, target, "--full-refresh")  # the bare run left tables of its own
+        builds.dbt(one, target, full=True)  # the bare run left tables of its own
         changed = one.live(SHARE)
         incremental = builds.dbt(one, target)
         found = {

@@ -1,4 +1,4 @@
-"""Builds timed: dbt as it is run, and the SQL it compiled run bare in one connection."""
+"""Builds timed: dbt as orchestration runs it, and the SQL it compiled run bare in one connection."""
 
 import json
 import os
@@ -6,44 +6,50 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.warehouse.business import Business
 from contracts import warehouse
+from orchestration import build
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
 
 
-def dbt(business: Business, target: Path, *options: str) -> float:
-    """Seconds of `dbt build` in a process of its own, its start and its data tests included.
+def ready(business: Business, target: Path) -> None:
+    """Parse the project into `target`, as a deployment does once."""
+    _dbt(business, target, "parse")
+
+
+def dbt(business: Business, target: Path, *, full: bool = False) -> float:
+    """Seconds of a build of everything in a process of its own: its plan, its start and its data tests included.
+
+    Args:
+        full: Make every model anew.
 
     Raises:
         RuntimeError: the build failed.
     """
-    known = os.environ | business.environment | {
-        "PYTHONPATH": str(ROOT), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target / "logs"),
-    }  # fmt: skip
-    command = [
-        sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-type", "unit_test",
-        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), *options,
-    ]  # fmt: skip
+    manifest = _read(target, "manifest.json")
     began = time.perf_counter()
-    done = subprocess.run(command, env=known, cwd=ROOT, text=True, capture_output=True, check=False)
-    took = time.perf_counter() - began
-    if done.returncode:
-        raise RuntimeError(done.stdout[-3000:])
-    return took
+    with warehouse.writing(business.cdc) as lake:
+        planned = build.plan(lake, manifest, PROJECT, whole=full)
+        options = [*build.OPTIONS, *planned.options, *(["--full-refresh"] if full else [])]
+        with planned.environment():
+            _dbt(business, target, "build", *options)
+        build.remember(lake, planned)
+    return time.perf_counter() - began
 
 
 def bare(business: Business, target: Path) -> float:
-    """Seconds of what dbt compiled in its last full build, run in that order in one connection: models and tests."""
-    manifest = json.loads((target / "manifest.json").read_text())
-    results = json.loads((target / "run_results.json").read_text())["results"]
+    """Seconds of what a full build runs, in that order in one connection: models and tests."""
+    _dbt(business, target, "compile", "--full-refresh")
+    manifest, results = _read(target, "manifest.json"), _read(target, "run_results.json")["results"]
     began = time.perf_counter()
     with warehouse.writing(business.cdc) as lake:
         for result in results:
             node, code = manifest["nodes"].get(result["unique_id"]), result.get("compiled_code")
-            if node is None or not code:
+            if node is None or not code or node["config"]["materialized"] == "ephemeral":
                 continue
             if node["resource_type"] == "model":
                 kind = node["config"]["materialized"]
@@ -51,3 +57,18 @@ def bare(business: Business, target: Path) -> float:
             else:
                 lake.execute(f"select count(*) from ({code})").fetchone()
     return time.perf_counter() - began
+
+
+def _dbt(business: Business, target: Path, *arguments: str) -> None:
+    known = os.environ | business.environment | {
+        "PYTHONPATH": str(ROOT), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target / "logs"),
+        "DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "dbt.cli.main", "--log-level-file", "warn", *arguments]
+    done = subprocess.run(command, env=known, cwd=ROOT, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-3000:])
+
+
+def _read(target: Path, name: str) -> Any:
+    return json.loads((target / name).read_text())

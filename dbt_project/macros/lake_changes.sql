@@ -17,11 +17,13 @@
         key: a column; rows with one value of it are a part, made of the inputs' rows of that part.
         day: optional, a date column; what changed on a day changes nothing before it, so only later rows are made anew.
         changed: input to SQL of the parts that its changed rows `{rows}` touch: the key, and with `day` a date as well.
-            An input that moved and is not named here touches every part.
+            An input that moved and is not named here touches every part. What a view hides counts as the view, or is
+            named with it, `<view>.<table>`.
         only: input to what stands for it when parts are made: a condition, or a whole query that begins with `select`.
             A condition on a staging view is put on the first mention of its raw table. An input not named is read whole.
         clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
-    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads.
+    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads,
+    `{then}` and `{now}` the times of the last build and of this one.
 #}
 {% macro plyo_plan(node, sql) %}
     {%- set inputs = plyo_inputs(node) -%}

@@ -7,14 +7,19 @@ comes after it (training, scoring, activation) `released` holds a model back unt
 import shutil
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 
+from orchestration import build
 from orchestration.failures import judged
-from orchestration.resources import DBT_PROJECT, Lake
+from orchestration.resources import DBT_PROJECT, PROJECT_DIR, Lake
 
 CONNECTORS = "connectors"
 """Tag of the models of sources outside."""
@@ -51,8 +56,8 @@ class Translator(DagsterDbtTranslator):
     exclude=f"tag:{CONNECTORS}",
 )
 def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
-    """Build every selected model and run its data tests. Unit tests belong to development, not to every build."""
-    yield from _built(context, dbt, lake)
+    """Build every selected model and run its data tests; what nothing has reached since is left out."""
+    yield from _built(context, dbt, lake, whole=True)
 
 
 def staging_of(connector: str) -> dg.AssetsDefinition:
@@ -75,17 +80,58 @@ def staging_of(connector: str) -> dg.AssetsDefinition:
     return staging
 
 
-def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake) -> Iterator[Event]:
-    with judged():
-        # A test between two models runs where both are there: part of the graph can be built into an empty lake.
-        command = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
-        invocation = dbt.cli(command, context=context, raise_on_error=False)
-        with lake.reading() as connection:
-            counted = (_with_row_count(event, context, connection) for event in invocation.stream())
-            failed_checks = yield from released(counted, context)
-    broken = _broken_models(invocation.get_artifact("run_results.json"))
-    if broken or (not invocation.is_successful() and not failed_checks):
-        raise dg.Failure(f"dbt could not build {', '.join(broken) or 'anything'}", allow_retries=False)
+def _built(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, lake: Lake, *, whole: bool = False
+) -> Iterator[Event]:
+    """Build what is selected. `whole`: the selection stands for the whole project, unless a run narrowed it."""
+    manifest, _, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    broken: list[str] = []
+    with judged(), lake.writing() as connection:
+        planned = build.plan(connection, manifest, PROJECT_DIR) if whole and not context.is_subset else None
+        # Part of the graph can be built into an empty lake: a test between two models runs where both are there.
+        options = (planned and planned.options) or ["--indirect-selection", "buildable"]
+        with planned.environment() if planned else nullcontext():
+            invocation = dbt.cli(["build", *build.OPTIONS, *options], context=context, raise_on_error=False)
+        events = chain(_left_out(context, manifest, planned) if planned else (), _told(invocation, broken))
+        counted = (_with_row_count(event, context, connection) for event in events)
+        failed_checks = yield from released(counted, context)
+        if broken or (not invocation.is_successful() and not failed_checks):
+            raise dg.Failure(f"dbt could not build {', '.join(broken) or 'anything'}", allow_retries=False)
+        if planned and not failed_checks:
+            build.remember(connection, planned)
+
+
+def _told(invocation: DbtCliInvocation, broken: list[str]) -> Iterator[Event]:
+    """What dbt tells, as Dagster's events; names and reasons of what it could not build are added to `broken`."""
+    for message in invocation.stream_raw_events():
+        node = message.raw_event["data"].get("node_info", {})
+        if message.raw_event["info"]["name"] == "RunResultError" and node.get("node_status") == "error":
+            broken.append(f"{node['node_name']} ({message.raw_event['data']['msg']})")
+        yield from message.to_default_asset_events(
+            manifest=invocation.manifest,
+            dagster_dbt_translator=invocation.dagster_dbt_translator,
+            context=invocation.context,
+            target_path=invocation.target_path,
+            project=invocation.project,
+        )
+
+
+def _left_out(context: dg.AssetExecutionContext, manifest: Mapping[str, Any], planned: build.Plan) -> Iterator[Event]:
+    """Models that dbt need not visit, as built: they say what a build would say. Then their checks, passed as before.
+
+    Whatever a model that is left out reads is left out as well, so these come first in the order of the graph.
+    """
+    translator, nodes = Translator(), manifest["nodes"]
+    keys = {translator.get_asset_key(nodes[unique_id]) for unique_id in planned.left_out} & context.selected_asset_keys
+    upstream = context.assets_def.asset_deps
+    for key in TopologicalSorter({key: upstream[key] & keys for key in keys}).static_order():
+        yield dg.Output(None, output_name=key.to_python_identifier(), metadata={"unchanged": True})
+    tests = {node["name"] for node in nodes.values() if planned.leaves_out(node)}
+    for check in context.selected_asset_check_keys:
+        if check.asset_key in keys and check.name in tests:
+            yield dg.AssetCheckResult(
+                passed=True, asset_key=check.asset_key, check_name=check.name, metadata={"unchanged": True}
+            )
 
 
 def released(events: Iterable[Event], context: dg.AssetExecutionContext) -> Generator[Event, None, list[str]]:
@@ -145,14 +191,6 @@ def _with_row_count(event: Event, context: dg.AssetExecutionContext, connection:
 
 def _relation_of(key: dg.AssetKey) -> tuple[str, str]:
     return key.path[-2], key.path[-1]
-
-
-def _broken_models(results: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{result['unique_id'].split('.')[2]} ({result['message']})"
-        for result in results["results"]
-        if result["status"] == "error"
-    ]
 
 
 @dg.op(description="dbt's own page of models, columns, tests and lineage, as one file beside its manifest.")

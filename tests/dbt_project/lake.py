@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
 
 from contracts import warehouse
+from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from ingestion.landing import ensure_tables
 from ingestion.wearables.tables import SCHEMAS
+from plyo.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -50,6 +53,14 @@ def snapshot(database_url: str, settings: WarehouseSettings) -> None:
         watermark(lake, SNAPSHOT_LSN)
     with warehouse.writing(settings) as lake:
         ensure_tables(lake, SCHEMAS)  # as their connector does before it reads anything
+
+
+def copied(settings: WarehouseSettings, postgres: PostgresServer) -> WarehouseSettings:
+    """The same lake by another catalog, to be changed at will; its files are shared. Nobody may be connected."""
+    name, original = f"copied_{new_id().hex}", urlsplit(settings.lake_catalog_url.get_secret_value()).path.strip("/")
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {original}")
+    return WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=settings.lake_path)
 
 
 def watermark(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str = NOW) -> None:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import duckdb
 import numpy as np
@@ -44,12 +43,8 @@ class Rebuilt:
 def rebuilt(
     built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rebuilt]:
-    """The built lake copied by its catalog, so that nothing is built twice; the Parquet files are shared."""
-    name, target = f"rebuilt_{new_id().hex}", tmp_path_factory.mktemp("rebuilt")
-    original = urlsplit(built_lake.lake_catalog_url.get_secret_value()).path.strip("/")
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(f"create database {name} template {original}")
-    settings = WarehouseSettings(lake_catalog_url=postgres.url(name), lake_path=built_lake.lake_path)
+    """A copy of the built lake, so that nothing is built twice."""
+    settings, target = lakes.copied(built_lake, postgres), tmp_path_factory.mktemp("rebuilt")
     rng, lsn = np.random.default_rng(SEED), lakes.SNAPSHOT_LSN
     snapshots = [_snapshot(settings)]
     for now in TIMES:

@@ -6,7 +6,8 @@ import pytest
 
 from contracts.warehouse import WarehouseSettings
 from ingestion.postgres_cdc import capture
-from tests.dbt_project.lake import environment
+from plyo.postgres import PostgresServer
+from tests.dbt_project.lake import copied, environment
 from tests.ingestion.conftest import Captured, captured
 
 __all__ = ["captured"]
@@ -20,6 +21,17 @@ def lake_environment(
     for name, value in environment(business_lake, tmp_path / "target").items():
         monkeypatch.setenv(name, value)
     return business_lake
+
+
+@pytest.fixture
+def environment_of_a_copy(
+    built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> WarehouseSettings:
+    """The environment of a data process on a copy of the built lake, which a test may build anew."""
+    settings = copied(built_lake, postgres)
+    for name, value in environment(settings, tmp_path / "target").items():
+        monkeypatch.setenv(name, value)
+    return settings
 
 
 @pytest.fixture

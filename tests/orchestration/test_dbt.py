@@ -1,6 +1,6 @@
 """dbt in Dagster: a failed check blocks what is downstream of it and only that; what is built again says the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pytest
@@ -9,6 +9,7 @@ from contracts import warehouse
 from contracts.warehouse import WarehouseSettings
 from orchestration.defs import dbt
 from orchestration.resources import RESOURCES
+from tests.dbt_project import lake as lakes
 
 
 @dg.asset(deps=[dg.AssetKey(["scheduling", "fct_slots"])])
@@ -28,6 +29,21 @@ def build() -> dg.ExecuteInProcessResult:
         selection=dg.AssetSelection.assets(needs_slots, needs_ledger).upstream(),
         raise_on_error=False,
     )
+
+
+def build_everything() -> dg.ExecuteInProcessResult:
+    return dg.materialize([dbt.marts], resources=RESOURCES, raise_on_error=False)
+
+
+def failed(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+
+
+def left_out(result: dg.ExecuteInProcessResult) -> tuple[set[str], set[str]]:
+    """Models and data tests that dbt was not asked for."""
+    models = {name for name, metadata in built(result).items() if "unchanged" in metadata}
+    tests = {e.check_name for e in result.get_asset_check_evaluations() if "unchanged" in e.metadata}
+    return models, tests
 
 
 def built(result: dg.ExecuteInProcessResult) -> dict[str, dict]:
@@ -64,8 +80,7 @@ class TestMarts:
 
         before = told()
         result = build()
-        failed = [evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
-        assert failed == ["ledger_sums_to_zero"]
+        assert failed(result) == ["ledger_sums_to_zero"]
         done = built(result)
         assert "needs_slots" in done
         assert "needs_ledger" not in done
@@ -73,3 +88,55 @@ class TestMarts:
         assert "blocked_by" not in done["fct_slots"]
         assert done["fct_slots"]["dagster/row_count"].value == len(before) > 0
         assert told() == before
+
+
+@pytest.fixture
+def misspelt(environment_of_a_copy: WarehouseSettings) -> Callable[[], None]:
+    """Lands a workout in a status that there is not, as a new change of a workout that is there."""
+
+    def land() -> None:
+        with warehouse.writing(environment_of_a_copy) as lake:
+            lakes.change(lake, "training__workouts", "u", lsn=7001, where=_A_WORKOUT, status="'finished'")
+
+    return land
+
+
+_A_WORKOUT = "id = (select min(id) from raw.training__workouts where status = 'completed') and _lsn < 7000"
+_IS_KNOWN = "accepted_values_stg_training__workouts_status__planned__completed__skipped"
+
+
+class TestBuildsOfEverything:
+    def test_what_nothing_reached_is_left_out_and_a_wrong_row_is_found_until_it_is_put_right(
+        self, environment_of_a_copy, misspelt
+    ):
+        first, second = build_everything(), build_everything()
+        assert first.success
+        assert second.success
+        assert left_out(first) == (set(), set())
+        models, tests = left_out(second)
+        assert {"stg_training__workouts", "fct_workouts", "fct_payments", "marketing_spend"} <= models
+        assert {_IS_KNOWN, "ledger_sums_to_zero"} <= tests
+        assert "fct_builds" not in models  # which asks the clock
+        assert built(first).keys() == built(second).keys()
+        assert failed(first) == failed(second) == []
+
+        misspelt()
+        third, fourth = build_everything(), build_everything()
+        assert failed(third) == failed(fourth) == [_IS_KNOWN]  # although nothing moved before the fourth
+        models, tests = left_out(third)
+        assert "fct_payments" in models
+        assert not {"stg_training__workouts", "fct_workouts", "fct_exercise_bests"} & models
+
+        with warehouse.writing(environment_of_a_copy) as lake:
+            lake.execute("delete from raw.training__workouts where _lsn = 7001")
+        assert failed(build_everything()) == []
+        with warehouse.writing(environment_of_a_copy) as lake:
+            assert "finished" not in {
+                row[0] for row in lake.execute("select status from marts.training.fct_workouts").fetchall()
+            }
+
+            # A key twice, of which only one row came since the last build.
+            lake.execute("insert into marts.training.fct_training_days from marts.training.fct_training_days limit 1")
+        assert [name.split(".")[0] for name in failed(build_everything())] == [
+            "unique_together_fct_training_days_customer_id__day"
+        ]

@@ -33,6 +33,8 @@ select
     spine.customer_id,
     spine.day,
     coalesce(done.load, 0) as load,
-    cast(coalesce(done.workouts, 0) as integer) as workouts
+    cast(coalesce(done.workouts, 0) as integer) as workouts,
+    cast(null as {{ double() }}) as acute_before,
+    cast(null as {{ double() }}) as chronic_before
 from spine
 left join done on spine.customer_id = done.customer_id and spine.day = done.day

@@ -27,7 +27,15 @@
         select customer_id from {fct_bookings} where starts_at > {then} and starts_at <= {now}
     ",
 }}) }}
-with stage as (
+-- Today is asked for once a customer: in a join it would be asked for every row.
+with customers as (
+    select
+        *,
+        {{ today('time_zone') }} as today
+    from {{ ref('int_customers') }}
+),
+
+stage as (
     select
         customer_id,
         stage,
@@ -68,17 +76,17 @@ sessions as (
         count(
             case
                 when booking.status = 'attended'
-                    and booking.local_day > {{ add_days(today('customer.time_zone'), -30) }} then 1
+                    and booking.local_day > {{ add_days('customer.today', -30) }} then 1
             end
         ) as sessions_last_30d,
         count(
             case
                 when booking.status = 'no_show'
-                    and booking.local_day > {{ add_days(today('customer.time_zone'), -90) }} then 1
+                    and booking.local_day > {{ add_days('customer.today', -90) }} then 1
             end
         ) as no_shows_last_90d
     from {{ ref('fct_bookings') }} as booking
-    inner join {{ ref('int_customers') }} as customer on booking.customer_id = customer.customer_id
+    inner join customers as customer on booking.customer_id = customer.customer_id
     group by booking.customer_id
 ),
 
@@ -87,18 +95,18 @@ training as (
         workout.customer_id,
         max(workout.completed_at) as last_workout_at,
         count(
-            case when workout.completed_on > {{ add_days(today('customer.time_zone'), -30) }} then 1 end
+            case when workout.completed_on > {{ add_days('customer.today', -30) }} then 1 end
         ) as workouts_last_30d,
         avg(
             case
                 when workout.programme_id is not null
-                    and workout.scheduled_on > {{ add_days(today('customer.time_zone'), -30) }}
-                    and workout.scheduled_on <= {{ today('customer.time_zone') }}
+                    and workout.scheduled_on > {{ add_days('customer.today', -30) }}
+                    and workout.scheduled_on <= customer.today
                     then case when workout.status = 'completed' then cast(1 as {{ double() }}) else 0 end
             end
         ) as adherence_30d
     from {{ ref('fct_workouts') }} as workout
-    inner join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
+    inner join customers as customer on workout.customer_id = customer.customer_id
     group by workout.customer_id
 ),
 
@@ -147,7 +155,7 @@ select
     cast(coalesce(training.workouts_last_30d, 0) as integer) as workouts_last_30d,
     injuries.customer_id is not null as has_open_injury,
     messages.last_message_at
-from {{ ref('int_customers') }} as customer
+from customers as customer
 left join {{ ref('stg_scheduling__coaches') }} as coach on customer.coach_id = coach.coach_id
 left join stage on customer.customer_id = stage.customer_id
 left join membership on customer.customer_id = membership.customer_id

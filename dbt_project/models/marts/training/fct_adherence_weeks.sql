@@ -1,28 +1,41 @@
 {{ config(meta={'parts': {
     'key': 'customer_id',
+    'day': 'week_starts_on',
     'changed': {
-        'fct_workouts': 'select customer_id from {rows}',
-        'int_customers': 'select customer_id from {rows}',
+        'fct_workouts': "select customer_id, cast(date_trunc('week', scheduled_on) as date) from {rows}",
+        'int_customers': 'select customer_id, {ever} from {rows}',
     },
-    'only': {'fct_workouts': 'customer_id in (select key from {parts})'},
+    'only': {
+        'fct_workouts': "
+            select workout.* from {fct_workouts} as workout
+            inner join {parts} as part on workout.customer_id = part.key and workout.scheduled_on >= part.since - 90
+        ",
+    },
     'clock': "
-        select customer_id from {int_customers}
+        select customer_id, cast(date_trunc('week', {then} at time zone time_zone) as date) from {int_customers}
         where cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
     ",
 }}) }}
 -- Workouts due and ends of weeks lie in one sequence, so the longer windows are frames that end with the week's last day,
 -- or today.
 {% set until_then = "partition by customer_id order by " ~ day_number("day") %}
-with due as (
+with customers as (
+    select
+        customer_id,
+        {{ today('time_zone') }} as today
+    from {{ ref('int_customers') }}
+),
+
+due as (
     select
         workout.customer_id,
         workout.scheduled_on as day,
         {{ monday('workout.scheduled_on') }} as week_starts_on,
-        {{ today('customer.time_zone') }} as today,
+        customer.today,
         case when workout.status = 'completed' then 1 else 0 end as is_done
     from {{ ref('fct_workouts') }} as workout
-    inner join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
-    where workout.programme_id is not null and workout.scheduled_on <= {{ today('customer.time_zone') }}
+    inner join customers as customer on workout.customer_id = customer.customer_id
+    where workout.programme_id is not null and workout.scheduled_on <= customer.today
 ),
 
 weeks as (
