@@ -44,6 +44,10 @@ class CheckoutNotFound(NotFound):
     """We do not know this payment. If you were charged, your membership page shows it within a minute."""
 
 
+class NothingBought(DomainError):
+    """You pay for nothing yet. Your card is asked for when you choose a plan."""
+
+
 class CheckoutNotPaid(DomainError):
     """This payment has not been completed. You have not been charged; start again from the plans page."""
 

@@ -13,7 +13,7 @@ from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, C
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
 from operational_api.commerce.schemas import NO_NUL
-from operational_api.commerce.service import checkout, invoices, packs, plans, subscriptions
+from operational_api.commerce.service import cards, checkout, invoices, packs, plans, subscriptions
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
 from operational_api.core.paging import Cursor
@@ -131,11 +131,31 @@ def come_back(
     return render(request, "commerce/checkout_done.html", bought=bought, member=own)
 
 
+@router.post("/membership/card", dependencies=[Allowed("commerce.buy")])
+def go_to_card_page(
+    request: Request, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, provider: Provider
+) -> Response:
+    """Send the payer to the provider's page for another card."""
+    url = cards.open_page(
+        session, provider, account_id=customer_id, display_name=principal.display_name,
+        public_url=request.app.state.settings.public_url,
+    )  # fmt: skip
+    return redirect(request, url)
+
+
 @router.get("/membership", response_class=HTMLResponse, dependencies=[Allowed("commerce.read_membership")])
 def show_membership(
-    request: Request, customer_id: CurrentAccount, session: DbSession, cursor: Cursor = None
+    request: Request,
+    customer_id: CurrentAccount,
+    session: DbSession,
+    cursor: Cursor = None,
+    card: Annotated[Literal["given"] | None, Query()] = None,
 ) -> Response:
-    """The customer's membership, packs and invoices."""
+    """The customer's membership, packs and invoices.
+
+    Args:
+        card: They come back from the page for another card.
+    """
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=INVOICES_SHOWN, cursor=cursor)
     return render(
         request,
@@ -150,6 +170,7 @@ def show_membership(
         next_plan=memberships.next_plan(session, customer_id),
         failed_change=plan_changes.failed_lately(session, customer_id, now=datetime.now(UTC)),
         account_id=customer_id,
+        is_card_given=card is not None,
     )
 
 

@@ -16,6 +16,7 @@ from operational_api.commerce.providers.port import BillingProvider, PaymentProv
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.schemas import (
     CancellationCreate,
+    CardPage,
     CheckoutCreate,
     CheckoutRead,
     CurrencyCode,
@@ -30,6 +31,7 @@ from operational_api.commerce.schemas import (
 )
 from operational_api.commerce.service import (
     approvals,
+    cards,
     checkout,
     invoices,
     notifications,
@@ -142,6 +144,18 @@ def create_checkout(
         now=datetime.now(UTC),
         others=providers.by_name,
     )
+
+
+@api.post("/card-pages", status_code=201, dependencies=[Allowed("commerce.buy")])
+def create_card_page(
+    account_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, provider: Provider, request: Request
+) -> CardPage:
+    """Open the provider's page for another card; send the payer to `url`."""
+    url = cards.open_page(
+        session, provider, account_id=account_id, display_name=principal.display_name,
+        public_url=request.app.state.settings.public_url,
+    )  # fmt: skip
+    return CardPage(url=url)
 
 
 @api.get("/subscription", dependencies=[Allowed("commerce.read_membership")])

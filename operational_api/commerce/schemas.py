@@ -74,6 +74,12 @@ class CheckoutRead(BaseModel):
     url: str
 
 
+class CardPage(BaseModel):
+    """Where to give another card."""
+
+    url: str
+
+
 class SubscriptionRead(BaseModel):
     """A customer's membership. `changes_to` is the code of the plan that holds once its payment is through."""
 

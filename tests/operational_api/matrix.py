@@ -174,6 +174,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/checkout-sessions",
         "POST /checkout",
         "GET /checkout/return",
+        "POST /api/commerce/card-pages",
+        "POST /membership/card",
         "POST /api/commerce/memberships",
     ),
     "commerce.change_membership": (

@@ -215,6 +215,12 @@ class Billing(Protocol):
     def create_customer(self, our_customer_id: str, name: str) -> str:
         """The provider's id of a customer; the same customer gives the same id."""
 
+    def open_card_page(self, customer_id: str, *, return_url: str) -> str:
+        """Address of a page on which a customer gives the card that is charged from then on."""
+
+    def charge_customers_card(self, subscription_id: str) -> None:
+        """From now on a subscription is charged to its customer's card, whichever that is, not to one of its own."""
+
     def subscription(self, subscription_id: str) -> ProviderSubscription:
         """A subscription."""
 

@@ -90,6 +90,23 @@ class StripeProvider:
         )
         return str(made["id"])
 
+    def open_card_page(self, customer_id: str, *, return_url: str) -> str:
+        """See the port: the one flow of Stripe's customer portal, which makes the new card the customer's default."""
+        params: Any = {
+            "customer": customer_id,
+            "return_url": return_url,
+            "flow_data": {
+                "type": "payment_method_update",
+                "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
+            },
+        }
+        return str(_ask(lambda: self._v1.billing_portal.sessions.create(params))["url"])
+
+    def charge_customers_card(self, subscription_id: str) -> None:
+        """See the port. The payment page leaves its card with the subscription, where it goes before the customer's."""
+        params: Any = {"default_payment_method": ""}
+        _ask(lambda: self._v1.subscriptions.update(subscription_id, params))
+
     def open_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
         """See the port. Card data is typed on Stripe's page only."""
         ours = {

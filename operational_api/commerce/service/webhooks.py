@@ -11,7 +11,7 @@ from contracts.telemetry import get_logger
 from operational_api.commerce.billing.service import collection
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, MalformedWebhook
 from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
-from operational_api.commerce.service import checkout, disputes, invoices, refunds, subscriptions
+from operational_api.commerce.service import cards, checkout, disputes, invoices, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import inbox, signatures
 from operational_api.core.models import InboxMessage
@@ -69,8 +69,15 @@ def follow_up(session: Session, provider: BillingProvider, message: InboxMessage
         disputes.sync_dispute(session, provider, provider_id=about["id"], now=now)
     elif kind == "charge.refunded" or kind.startswith("refund."):
         _refunded(session, provider, about["payment_intent"], now=now)
+    elif kind == "customer.updated" and _has_another_card(message.payload["data"]):
+        cards.changed(session, provider, provider_customer_id=about["id"], now=now)
     elif kind == "payment_method.attached":
         collection.card_changed_at(session, provider_customer_id=about.get("customer"), now=now)
+
+
+def _has_another_card(data: dict[str, Any]) -> bool:
+    before = (data.get("previous_attributes") or {}).get("invoice_settings") or {}
+    return "default_payment_method" in before
 
 
 def _confirm(session: Session, provider: PaymentProvider, provider_session_id: str, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP application: API below /v1, hosted page below /c/pay, helpers below /_fake, health."""
+"""The HTTP application: API below /v1, hosted pages below /c/pay and /p/session, helpers below /_fake, health."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -17,6 +17,7 @@ from tests.fakes.stripe import (  # noqa: F401  (importing registers the endpoin
     invoices,
     payments,
     payouts,
+    portal,
     refunds,
     subscriptions,
 )

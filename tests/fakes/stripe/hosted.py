@@ -1,4 +1,4 @@
-"""The hosted payment page a customer's browser sees: card form, declined cards, 3D Secure, the way back."""
+"""The hosted pages a customer's browser sees: card form, declined cards, 3D Secure, another card, the way back."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from contracts.money import Money
-from tests.fakes.stripe import checkout, customers
+from tests.fakes.stripe import checkout, customers, portal
 from tests.fakes.stripe.errors import StripeError, declined
 from tests.fakes.stripe.store import Object, Store
 
@@ -102,6 +102,40 @@ def pay(
         return _way_back(session)
 
 
+@router.get("/p/session/{session_id}")
+def show_card_form(request: Request, session_id: str) -> Response:
+    """The form for another card."""
+    return _card_form(request.app.state.store.objects.get(session_id))
+
+
+@router.post("/p/session/{session_id}")
+def save_card(
+    request: Request,
+    session_id: str,
+    number: Annotated[str, Form(alias="cardNumber")] = "",
+    expiry: Annotated[str, Form(alias="cardExpiry")] = "",
+    cvc: Annotated[str, Form(alias="cardCvc")] = "",
+) -> Response:
+    """Save it; a refused card shows the form again with the bank's words."""
+    store: Store = request.app.state.store
+    with store.transaction():
+        session = store.objects.get(session_id)
+        if session is None:
+            return _closed(None)
+        try:
+            portal.take_card(store, session, _typed_card(store, number, expiry, cvc))
+        except StripeError as error:
+            return _card_form(session, error=str(error))
+        return RedirectResponse(portal.way_back(session), status_code=303)
+
+
+def _card_form(session: Object | None, *, error: str | None = None) -> HTMLResponse:
+    if session is None:
+        return _closed(None)
+    page = _TEMPLATES.get_template("card.html").render(way_back=portal.way_back(session), error=error)
+    return HTMLResponse(page, status_code=402 if error else 200, headers={"Cache-Control": "no-store"})
+
+
 def _entered_card(
     store: Store, session: Object, number: str, expiry: str, cvc: str, name: str, email: str, challenge: str
 ) -> Object:
@@ -114,10 +148,14 @@ def _entered_card(
                 "We are unable to authenticate your payment method. Please choose a different one and try again.",
             )
         return store.objects[method_id]
+    return _typed_card(store, number, expiry, cvc, name=name or None, email=email or None)
+
+
+def _typed_card(store: Store, number: str, expiry: str, cvc: str, **billing: str | None) -> Object:
     month, _, year = expiry.replace(" ", "").partition("/")
     if not (month.isdigit() and year.isdigit()):
         raise declined("invalid_expiry_month", None, "Your card's expiration date is incomplete.")
-    return customers.new_method(store, number, int(month), int(year), cvc, name=name or None, email=email or None)
+    return customers.new_method(store, number, int(month), int(year), cvc, **billing)
 
 
 def _dispute_last_charge(store: Store, session: Object) -> None:

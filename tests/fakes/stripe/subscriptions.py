@@ -265,6 +265,8 @@ def update(call: Call, id_: str) -> Object:
         if params.get("default_payment_method"):
             method = customers.payment_method(store, params["default_payment_method"], "default_payment_method")
             subscription["default_payment_method"] = method["id"]
+        elif "default_payment_method" in params:  # an empty one takes it away
+            subscription["default_payment_method"] = None
         if isinstance(params.get("cancellation_details"), dict):
             details = {name: value or None for name, value in params["cancellation_details"].items()}
             subscription["cancellation_details"] = subscription["cancellation_details"] | details

@@ -15,11 +15,13 @@ from contracts.ids import new_id
 from operational_api.commerce.billing.collectors import Charge, StripeCollector
 from operational_api.commerce.billing.service import collection
 from operational_api.commerce.models import Customer, LedgerJournal, LedgerLine
+from operational_api.commerce.service import cards, webhooks
 from operational_api.commerce.settings import StripeSettings
-from operational_api.core.models import OutboxEvent
+from operational_api.core.models import InboxMessage, OutboxEvent
 from tests.fakes.stripe.testing import LocalStripe
 from tests.fakes.wire import Wire, wire_to
 from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.commerce.conftest import adapter
 
 
 @dataclass
@@ -157,6 +159,26 @@ class TestCollected:
         assert (member.member.status, member.collections[0].status) == ("past_due", "retrying")
         bank.card("pm_card_visa")
         collection.card_changed_at(member.session, provider_customer_id=bank.payer, now=member.now)
+        self.collect(member, bank)
+        assert [one.status for one in member.payments] == ["failed", "captured"]
+        assert (member.member.status, bank.taken()) == ("active", [5000])
+
+    def test_a_card_given_on_stripes_page_pays_what_a_stolen_one_did_not(self, member: Studio, bank: Bank) -> None:
+        bank.card("pm_card_chargeCustomerFail")
+        self.collect(member, bank)
+        provider = adapter(bank.server)
+        url = cards.open_page(
+            member.session, provider, account_id=member.customer_id, display_name="Mia", public_url="http://plyo.test"
+        )
+        assert bank.server.pay(url, "4000000000000002").status_code == 402
+        back = bank.server.pay(url)
+        assert (back.status_code, back.headers["location"]) == (303, "http://plyo.test/membership?card=given")
+        [told] = [
+            one for one in bank.server.store.all("event")
+            if one["type"] == "customer.updated" and one["data"]["object"]["id"] == bank.payer
+        ][-1:]  # fmt: skip
+        message = InboxMessage(source="stripe", message_id=told["id"], kind=told["type"], payload=told)
+        webhooks.follow_up(member.session, provider, message, now=member.now)
         self.collect(member, bank)
         assert [one.status for one in member.payments] == ["failed", "captured"]
         assert (member.member.status, bank.taken()) == ("active", [5000])

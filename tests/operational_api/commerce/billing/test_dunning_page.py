@@ -38,6 +38,7 @@ def test_tells_what_was_tried_and_each_day_to_come(member: Studio, session: Sess
     assert f"We try again on {days[0]}, then on {days[1]}, {days[2]} and {days[3]}. If none succeeds" in page
     assert f"Tried: {written(member.now)} (insufficient funds)." in page
     assert "Try my card now" in page
+    assert 'action="/membership/card"' in page
 
 
 def test_does_not_tell_whoever_holds_a_stolen_card_that_it_is_known(
@@ -48,6 +49,7 @@ def test_does_not_tell_whoever_holds_a_stolen_card_that_it_is_known(
     assert f"Tried: {written(member.now)} (card declined)." in page
     assert "stolen" not in page
     assert "Add another card by" in page
+    assert 'action="/membership/card"' in page
 
 
 def test_names_the_same_last_day_as_the_invoice(member: Studio, session: Session, sign_in: SignIn) -> None:
