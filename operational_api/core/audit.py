@@ -100,6 +100,7 @@ def record(
         entry |= {"actor_id": actor_id, "actor_role": None}
     if actor_role is not None:
         entry["actor_role"] = actor_role
+    session.flush()  # what it tells of stands before it, for whoever asks next
     session.execute(_INSERT, entry)
 
 

@@ -37,7 +37,7 @@ def environment_of_a_copy(
 @pytest.fixture
 def captured_environment(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> Captured:
     """A captured table of three rows, and the environment of a data process."""
-    for name, value in captured.settings.model_dump().items():
+    for name, value in captured.settings.model_dump(exclude_none=True).items():
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
         monkeypatch.setenv(f"PLYO_{name.upper()}", told)
     captured.source.execute(

@@ -36,7 +36,7 @@ NIGHT = {
 @pytest.fixture
 def stored(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> Captured:
     """A source whose only table holds one night, sealed."""
-    for name, value in captured.settings.model_dump().items():
+    for name, value in captured.settings.model_dump(exclude_none=True).items():
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
         monkeypatch.setenv(f"PLYO_{name.upper()}", told)
     captured.source.execute(

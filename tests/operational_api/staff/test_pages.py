@@ -163,7 +163,8 @@ class TestRequests:
         ada, now = make_account(session, role="admin"), datetime.now(UTC)
         for number in range(23):
             person = make_account(session, display_name=f"Person {number:02}")
-            asked = {"requested_by": ada.id, "requested_at": now, "expires_at": now + timedelta(days=1)}
+            then = now - timedelta(minutes=23 - number)
+            asked = {"requested_by": ada.id, "requested_at": then, "expires_at": then + timedelta(days=1)}
             session.add(
                 RoleGrant(
                     id=new_id(), account_id=person.id, from_role="customer", role="coach", reason="Hired", **asked

@@ -66,10 +66,14 @@ class TestWarehouse:
             "ref": lambda _: "loads",
             "days_between": lambda since, until: f"date_diff('day', {since}, {until})",
             "config": lambda **_: "",
+            "double": lambda: "double",
         }
         sql = Environment(autoescape=False).from_string(sql).render(**macros)  # noqa: S701 - SQL
         lake = duckdb.connect()
-        lake.execute("create table loads (customer_id int, day date, load double, workouts int)")
+        lake.execute(
+            "create table loads (customer_id int, day date, load double, workouts int, acute_before double, "
+            "chronic_before double)"
+        )
         people = {one: [draw.choice((0, 0, draw.uniform(50, 900))) for _ in range(40)] for one in range(8)}
         people[8] = [0.0] * 40
         rows = [
@@ -77,7 +81,7 @@ class TestWarehouse:
             for who, loads in people.items()
             for n, load in enumerate(loads)
         ]
-        lake.executemany("insert into loads values (?, ?, ?, ?)", rows)
+        lake.executemany("insert into loads values (?, ?, ?, ?, null, null)", rows)
         found = lake.execute(f"select customer_id, acwr, acwr_uncoupled from ({sql}) order by customer_id, day")
         said = {who: [] for who in people}
         for who, coupled, uncoupled in found.fetchall():
@@ -92,7 +96,8 @@ class TestWarehouse:
 
     @given(st.floats(0, 700, allow_nan=False), st.integers(0, 30))
     def test_one_repetition_maximum(self, kg: float, reps: int) -> None:
-        macros = Environment(autoescape=False).from_string((DBT / "macros/training.sql").read_text()).module  # noqa: S701
+        text = (DBT / "macros/training.sql").read_text()
+        macros = Environment(autoescape=False).from_string(text, {"double": lambda: "double"}).module  # noqa: S701 - SQL
         sql = macros.epley_e1rm(f"cast({kg!r} as double)", f"{reps}")
         [(found,)] = duckdb.execute(f"select cast({sql} as double)").fetchall()
         expected = metrics.epley_1rm_kg(kg, reps)
