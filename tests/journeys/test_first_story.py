@@ -128,7 +128,7 @@ def _tile(page: Page, label: str) -> Locator:
 
 
 def _opens_tab(page: Page, name: str) -> None:
-    page.locator(".bk-tab").get_by_text(name, exact=True).click()
+    page.get_by_role("button", name=name, exact=True).click()
 
 
 def _lets_the_rule_meet_everybody(admin: Person) -> None:
