@@ -538,11 +538,12 @@ def _the_admin_sees_the_rest(admin: Person) -> None:
     page = admin.page
     for number, (tab, sign) in enumerate(
         {
+            "Metrics": "Every number, by one definition",
             "Revenue": "Collected, failed, given back",
             "Retention": "How long members stay",
             "Automations": "Nora New",
             "Coaches": "By coach, last 8 weeks",
-            "Data": "What a number means",
+            "Data": "How fresh it is",
         }.items(),
         23,
     ):
