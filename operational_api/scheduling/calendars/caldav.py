@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import caldav
-import icalendar
 import requests
 from caldav.lib import error as dav
 from lxml.etree import LxmlError
@@ -152,7 +151,7 @@ class CaldavCalendar:
 def _merged(current: bytes, entry: Entry) -> bytes:
     """The event as it is there, with ours in what we say: a reminder that its owner set stays."""
     try:
-        calendar = icalendar.Calendar.from_ical(current)
+        [calendar] = ics.parsed(current)
         known = {_recurs_at(one): one for one in calendar.walk("VEVENT") if str(one.get("UID")) == entry.uid}
         calendar.subcomponents = [one for one in calendar.subcomponents if one not in known.values()]
         for mine in feed.events_of(entry):
@@ -181,7 +180,7 @@ def _own(url: str, etag: str, data: bytes) -> OwnSeen | None:
     if b"@plyo" not in data:
         return None
     try:
-        events = icalendar.Calendar.from_ical(data).walk("VEVENT")
+        events = [one for calendar in ics.parsed(data) for one in calendar.walk("VEVENT")]
         ours = [one for one in events if is_ours(str(one.get("UID", "")))]
         if not ours:
             return None

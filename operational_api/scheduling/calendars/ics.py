@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from threading import Lock
 from types import FrameType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -31,6 +32,7 @@ _KEPT = frozenset(
     ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS", "TRANSP", "SEQUENCE",
      "X-MICROSOFT-CDO-BUSYSTATUS")
 )  # fmt: skip
+_ZONES = Lock()
 Read = TypeVar("Read")
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY")
 
@@ -53,13 +55,24 @@ def busy_times(data: bytes, window: Window, *, zone: str) -> list[Busy]:
     return sorted(found, key=lambda one: (one.starts_at, one.external_id))
 
 
+def parsed(data: str | bytes) -> list[icalendar.Calendar]:
+    """The calendars of a file, with the time zones that it defines itself and nobody else's.
+
+    The library keeps a zone that a file defines for all later files of the process, whoever's they are.
+    """
+    with _ZONES:
+        icalendar.use_zoneinfo()  # type: ignore[no-untyped-call] - forgets them
+        calendars: list[icalendar.Calendar] = icalendar.Calendar.from_ical(data, multiple=True)
+    return calendars
+
+
 def _carefully(data: bytes, read: Callable[[icalendar.Component], Iterable[Read]]) -> list[Read]:
     """What `read` finds in the calendars of a file, reduced before and on a budget."""
     reduced = _reduce(data)
     events = reduced.count("BEGIN:VEVENT")
     try:
         with _budget(CALLS_OF_A_FILE + CALLS_OF_AN_EVENT * events):
-            return [one for calendar in icalendar.Calendar.from_ical(reduced, multiple=True) for one in read(calendar)]
+            return [one for calendar in parsed(reduced) for one in read(calendar)]
     except CalendarUnreadable:
         raise
     except _TooMuchWork as error:

@@ -161,13 +161,13 @@ class TestRequests:
 
     def test_go_on_over_pages(self, session: Session, signed_in: As) -> None:
         ada, now = make_account(session, role="admin"), datetime.now(UTC)
+        ids = sorted(new_id() for _ in range(23))  # in one millisecond they come in any order
         for number in range(23):
             person = make_account(session, display_name=f"Person {number:02}")
-            then = now - timedelta(minutes=23 - number)
-            asked = {"requested_by": ada.id, "requested_at": then, "expires_at": then + timedelta(days=1)}
+            asked = {"requested_by": ada.id, "requested_at": now, "expires_at": now + timedelta(days=1)}
             session.add(
                 RoleGrant(
-                    id=new_id(), account_id=person.id, from_role="customer", role="coach", reason="Hired", **asked
+                    id=ids[number], account_id=person.id, from_role="customer", role="coach", reason="Hired", **asked
                 )
             )
         session.flush()

@@ -51,13 +51,16 @@ class TestWhatIsRight:
     def test_ours_is_no_appointment_of_theirs(self) -> None:
         assert starts(event(MONDAY, uid="0195@plyo")) == []
 
-    def test_a_zone_of_the_files_own_counts(self) -> None:
-        zone = (
-            "BEGIN:VTIMEZONE\r\nTZID:Here\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0500\r\n"
-            "TZOFFSETTO:+0500\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
-        )
+    def test_a_zone_of_the_files_own_counts_and_nobody_elses(self) -> None:
+        """Also where the library has read a file before that means another zone by the same name."""
         file = calendar("UID:1\r\nDTSTART;TZID=Here:20261012T130000\r\nDURATION:PT1H\r\n")
-        assert starts(file.replace("BEGIN:VEVENT", zone + "BEGIN:VEVENT", 1)) == [MONDAY]
+        for hours, expected in ((5, MONDAY), (3, MONDAY + 2 * HOUR), (None, MONDAY + 3 * HOUR)):
+            zone = (
+                f"BEGIN:VTIMEZONE\r\nTZID:Here\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+                f"TZOFFSETFROM:+0{hours}00\r\nTZOFFSETTO:+0{hours}00\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+            )
+            own = zone if hours else ""
+            assert starts(file.replace("BEGIN:VEVENT", own + "BEGIN:VEVENT", 1)) == [expected]
 
     def test_a_daily_hour_since_1970_is_read_in_the_window_only(self) -> None:
         found = starts(calendar(HEAD.replace("20261012", "19700101") + "RRULE:FREQ=DAILY\r\n"))
