@@ -61,7 +61,7 @@ def parsed(data: str | bytes) -> list[icalendar.Calendar]:
     The library keeps a zone that a file defines for all later files of the process, whoever's they are.
     """
     with _ZONES:
-        icalendar.use_zoneinfo()  # type: ignore[no-untyped-call] - forgets them
+        icalendar.use_zoneinfo()  # type: ignore[no-untyped-call]  # forgets them
         calendars: list[icalendar.Calendar] = icalendar.Calendar.from_ical(data, multiple=True)
     return calendars
 
