@@ -6,6 +6,7 @@ A fixture that only one folder needs lives in that folder's conftest.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,13 @@ def engine(postgres: PostgresServer, template_database: str) -> Iterator[Engine]
 @pytest.fixture
 def session(engine: Engine) -> Iterator[Session]:
     """A session on the migrated schema; whatever the test does, even commits, is rolled back after it."""
+    with taken_back(engine) as session:
+        yield session
+
+
+@contextmanager
+def taken_back(engine: Engine) -> Iterator[Session]:
+    """A session whose doings, even commits, are rolled back at the end."""
     with engine.connect() as connection:
         outer = connection.begin()
         with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:

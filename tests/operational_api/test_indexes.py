@@ -8,14 +8,12 @@ at least each five minutes is run; each statement they say is explained. No larg
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import session_factory
@@ -24,9 +22,11 @@ from operational_api.identity.models import Account
 from operational_api.worker import handler_modules
 from plyo.demo.loading import load
 from plyo.postgres import PostgresServer
-from tests.conftest import sqlalchemy_url
+from tests.conftest import sqlalchemy_url, taken_back
 from tests.operational_api.conftest import access_token, grant, joined
-from tests.operational_api.matrix import OBJECTS, ROLES_OF
+from tests.operational_api.matrix import ROLES_OF
+from tests.operational_api.reach import OBJECTS
+from tests.operational_api.statements import Explained
 from tests.operational_api.world import asking_of, routes_of
 
 pytestmark = pytest.mark.drill
@@ -57,56 +57,22 @@ def business(
 @pytest.fixture
 def large(business: Engine) -> Iterator[Session]:
     """A session in it, taken back."""
-    with business.connect() as connection:
-        outer = connection.begin()
-        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-            yield session
-        outer.rollback()
+    with taken_back(business) as session:
+        yield session
 
 
-class Explained:
-    """What PostgreSQL would do for each statement that was said, each asked about once."""
-
-    def __init__(self, session: Session) -> None:
-        rows = session.execute(
-            text(
-                "select relname, reltuples from pg_class join pg_namespace n on n.oid = relnamespace "
-                "where relkind = 'r' and nspname not like 'pg%' and reltuples >= :large"
-            ),
-            {"large": LARGE},
-        )
-        self.large = {row.relname: int(row.reltuples) for row in rows}
-        self.by: dict[str, tuple[str, list[str]]] = {}
-        self._engine, self._who = session.connection().engine, ""
-
-    @contextmanager
-    def of(self, who: str) -> Iterator[None]:
-        """Whatever is said meanwhile is explained, before it is done."""
-        self._who = who
-        event.listen(self._engine, "before_cursor_execute", self._hear)
-        try:
-            yield
-        finally:
-            event.remove(self._engine, "before_cursor_execute", self._hear)
-
-    def _hear(self, connection: Any, _cursor: object, sql: str, values: Any, _context: object, many: bool) -> None:
-        if sql in self.by or not sql.lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE", "WITH", "INSERT")):
-            return
-        with connection.connection.driver_connection.cursor() as cursor:
-            cursor.execute(f"explain (format json) {sql}", values[0] if many else values)
-            plan = cursor.fetchone()[0][0]["Plan"]
-        self.by[sql] = (self._who, [one for one in _read_whole(plan) if one in self.large])
-
-    def whole(self) -> list[str]:
-        """What reads a large table from end to end."""
-        return [f"{who} reads all of {', '.join(tables)}:\n  {sql}" for sql, (who, tables) in self.by.items() if tables]
-
-
-def _read_whole(plan: dict[str, Any]) -> Iterator[str]:
-    if plan["Node Type"] == "Seq Scan":
-        yield plan["Relation Name"]
-    for one in plan.get("Plans", []):
-        yield from _read_whole(one)
+def explained_of(session: Session) -> Explained:
+    """For the large tables of the business."""
+    rows = session.execute(
+        text(
+            "select relname from pg_class join pg_namespace n on n.oid = relnamespace "
+            "where relkind = 'r' and nspname not like 'pg%' and reltuples >= :large"
+        ),
+        {"large": LARGE},
+    )
+    large = set(rows.scalars())
+    assert len(large) > 10 if CUSTOMERS >= 1000 else large
+    return Explained(session.connection().engine, large)
 
 
 def busiest(session: Session, column: str) -> Account:
@@ -126,8 +92,7 @@ class TestLargeTables:
         world, own = asking.world, dict(asking.world.tokens)
         customer, coach = busiest(large, "customer_id"), busiest(large, "coach_id")
         theirs = own | {"customer": access_token(app, customer), "coach": access_token(app, coach)}
-        explained, answered = Explained(large), 0
-        assert len(explained.large) > 10 if CUSTOMERS >= 1000 else explained.large
+        explained, answered = explained_of(large), 0
 
         async def go() -> None:
             nonlocal answered
@@ -151,7 +116,7 @@ class TestLargeTables:
         assert not (wrong := explained.whole()), "\n".join(wrong)
 
     def test_are_never_read_whole_by_what_the_worker_does_often(self, large: Session) -> None:
-        explained, now = Explained(large), datetime.now(UTC)
+        explained, now = explained_of(large), datetime.now(UTC)
         sessions = session_factory(large.connection(), viewer=lambda: SYSTEM, join_transaction_mode="create_savepoint")
         for module in handler_modules():
             for name, every, work in getattr(module, "PERIODIC", []):

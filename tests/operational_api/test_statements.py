@@ -8,40 +8,20 @@ has no row.
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from tests.operational_api.matrix import OBJECTS, ROLES_OF
+from tests.operational_api.matrix import ROLES_OF
+from tests.operational_api.reach import OBJECTS
+from tests.operational_api.statements import heard
 from tests.operational_api.world import Asking, asking_of, routes_of
 
 RECORDED = Path(__file__).with_name("statements.json")
-COUNTED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-BY_THE_CLOCK = ("SET_CONFIG(", "IDENTITY.SIGNING_KEYS", "IDENTITY.OAUTH_CLIENTS.ACCESS_TOKEN_SECONDS")
-"""Said when a transaction begins, or once a while by whichever request comes then."""
-
-
-@contextmanager
-def heard(session: Session) -> Iterator[list[str]]:
-    """The statements that are said meanwhile."""
-    said: list[str] = []
-
-    def hear(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        text = statement.lstrip().upper()
-        if text.startswith(COUNTED) and not any(one in text for one in BY_THE_CLOCK):
-            said.append(statement)
-
-    engine = session.connection().engine
-    event.listen(engine, "before_cursor_execute", hear)
-    try:
-        yield said
-    finally:
-        event.remove(engine, "before_cursor_execute", hear)
+BY_THE_CLOCK = ("identity.signing_keys", "identity.oauth_clients.access_token_seconds")
+"""Asked once a while by whichever request comes then."""
 
 
 def measured(app: FastAPI, session: Session, asking: Asking) -> dict[str, list[str]]:
@@ -56,10 +36,10 @@ def measured(app: FastAPI, session: Session, asking: Asking) -> dict[str, list[s
             role = roles[0] if roles[0] != "guest" or "customer" not in roles else "customer"
             id_ = asking.world.own(about.of, role) if about else None
             await asking.ask(route, role, id_, about)  # caches are warm from here on
-            with heard(session) as said:
+            with heard(session.connection().engine) as said:
                 answer = await asking.ask(route, role, id_, about)
             if answer.status < 400:
-                found[f"{route.key} {role}"] = said
+                found[f"{route.key} {role}"] = [one for one in said if not any(known in one for known in BY_THE_CLOCK)]
 
     asyncio.run(go())
     return found

@@ -44,7 +44,7 @@ from tests.factories import (
 )
 from tests.operational_api.automation.conftest import make_rule
 from tests.operational_api.conftest import ISSUER, access_token, service_token
-from tests.operational_api.matrix import Object
+from tests.operational_api.reach import Object
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def open_page(
     payer = customers.locked_customer(session, account_id)
     if payer is None:
         raise NothingBought
-    customers.ensure_at_provider(provider, payer, name=display_name)
-    return provider.open_card_page(str(payer.stripe_customer_id), return_url=f"{public_url}/membership?card=given")
+    customer_id = customers.ensure_at_provider(provider, payer, name=display_name)
+    return provider.open_card_page(customer_id, return_url=f"{public_url}/membership?card=given")
 
 
 def changed(session: Session, provider: BillingProvider, *, provider_customer_id: str, now: datetime) -> None:

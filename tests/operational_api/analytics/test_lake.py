@@ -1,5 +1,6 @@
 """The reader: before the first build, across snapshots, under many threads, when the catalog is gone."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Thread
 
@@ -136,12 +137,6 @@ class TestAsk:
         server.stop()
 
 
-def time_passes() -> None:
-    import time
-
-    time.sleep(0.3)
-
-
 class TestRemembered:
     def test_equal_questions_at_once_are_made_once(self):
         kept: Remembered[int] = Remembered(100)
@@ -149,7 +144,7 @@ class TestRemembered:
 
         def ask(_: int) -> int:
             gate.wait()
-            return kept.get("q", lambda: (time_passes(), made.append(1), 7)[-1])
+            return kept.get("q", lambda: (time.sleep(0.3), made.append(1), 7)[-1])  # the others have come by then
 
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(ask, range(8))) == [7] * 8

@@ -4,18 +4,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, func, select
 
 from contracts.ids import new_id
-from operational_api.core import http
-from operational_api.core.admission import Admission
-from operational_api.core.database import DbSession, session_factory
+from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.models import AuditEntry
 from tests.conftest import sqlalchemy_url
+from tests.operational_api.core.conftest import served
 
 
 class NotToday(DomainError):
@@ -37,16 +36,8 @@ def write(note: dict[str, str], session: DbSession) -> dict[str, str]:
 
 @pytest.fixture
 def client(fresh_database: Callable[[], str]) -> Iterator[TestClient]:
-    engine = create_engine(sqlalchemy_url(fresh_database()))
-    app = FastAPI()
-    http.install(app)
-    app.include_router(router)
-    app.state.sessions = session_factory(engine)
-    app.state.admission = Admission(8)
-    app.state.authenticators = []
-    with TestClient(app) as client:
+    with served(create_engine(sqlalchemy_url(fresh_database())), router) as client:
         yield client
-    engine.dispose()
 
 
 def notes(client: TestClient) -> int:

@@ -4,19 +4,18 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from sqlalchemy import event, func, select
 
-from operational_api.core import http
-from operational_api.core.admission import Admission
-from operational_api.core.database import DbSession, make_engine, session_factory
+from operational_api.core.database import DbSession, make_engine
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.models import AuditEntry
 from operational_api.core.routing import ContextRouter
 from tests.conftest import sqlalchemy_url
+from tests.operational_api.core.conftest import served
 
 
 class NotToday(DomainError):
@@ -62,17 +61,10 @@ notes.include_router(inner)
 
 @pytest.fixture
 def client(fresh_database: Callable[[], str]) -> Iterator[TestClient]:
-    engine = make_engine(sqlalchemy_url(fresh_database()), application_name="tests", pool_size=1)
-    app = FastAPI()
-    http.install(app)
-    for router in (others, notes):
-        app.include_router(router)
-    app.state.sessions = session_factory(engine)
-    app.state.admission = Admission(8)
-    app.state.authenticators = []
-    with TestClient(app) as client:
+    with served(
+        make_engine(sqlalchemy_url(fresh_database()), application_name="tests", pool_size=1), others, notes
+    ) as client:
         yield client
-    engine.dispose()
 
 
 def kept(client: TestClient) -> int:

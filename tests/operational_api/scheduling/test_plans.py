@@ -1,15 +1,13 @@
 """What hot questions cost: how PostgreSQL goes through a full table, and how many statements a request takes."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling import public
@@ -28,6 +26,7 @@ from tests.factories import (
     make_subscription,
 )
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.statements import Explained, heard
 
 NOW = datetime(2026, 6, 1, 6, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -93,36 +92,12 @@ def full(postgres: PostgresServer, template_database: str) -> Iterator[Engine]:
 
 
 def read_whole(engine: Engine, ask: Callable[[Session], object]) -> list[str]:
-    """Big tables that some statement of `ask` reads from one end to the other."""
-    found: list[str] = []
-
-    def walk(node: dict[str, Any], statement: str) -> None:
-        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG:
-            found.append(f"{node['Relation Name']} in {statement[:300]}")
-        for inner in node.get("Plans", []):
-            walk(inner, statement)
-
-    heard: list[tuple[str, Any]] = []
-
-    def note(_: object, __: object, statement: str, given: Any, *___: object) -> None:
-        heard.append((statement, given))
-
-    with engine.connect() as connection, Session(connection) as session:
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            ask(session)
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+    """What some statement of `ask` reads from one end to the other of the big tables."""
+    explained = Explained(engine, BIG)
+    with engine.connect() as connection, Session(connection) as session, explained.of("it"):
+        ask(session)
         session.rollback()
-        connection.execute(text("select set_config('statement_timeout', '20s', false)"))
-        raw = connection.connection.cursor()
-        for statement, given in heard:
-            if not statement.lstrip().lower().startswith(("select", "update", "delete")) or "set_config" in statement:
-                continue
-            raw.execute("explain (format json) " + statement, given)
-            plan = (raw.fetchone() or ["[]"])[0]
-            walk((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"], statement)
-    return found
+    return explained.whole()
 
 
 COACH, CUSTOMER, SLOT = id_of(1, 7), id_of(3, 77), id_of(2, 7491)
@@ -173,18 +148,9 @@ class TestStatements:
     """How many statements a request takes, each new one a decision; more rows never mean more statements."""
 
     @pytest.fixture
-    def heard(self, session: Session) -> Iterator[list[str]]:
-        found: list[str] = []
-        around = ("SAVEPOINT", "RELEASE", "ROLLBACK", "set local role ", "select set_config(")
-
-        def note(*told: object) -> None:
-            if not str(told[2]).startswith(around):
-                found.append(str(told[2]))
-
-        engine = session.get_bind().engine
-        event.listen(engine, "before_cursor_execute", note)
-        yield found
-        event.remove(engine, "before_cursor_execute", note)
+    def said(self, session: Session) -> Iterator[list[str]]:
+        with heard(session.connection().engine) as said:
+            yield said
 
     @pytest.fixture
     def coach(self, session: Session) -> Coach:
@@ -212,22 +178,22 @@ class TestStatements:
         ],
     )  # fmt: skip
     def test_reading_takes_no_more_than_this(
-        self, session: Session, phone: TestClient, coach: Coach, heard: list[str], path: str, most: int
+        self, session: Session, phone: TestClient, coach: Coach, said: list[str], path: str, most: int
     ) -> None:
         counts = []
         for turn in range(2):
-            heard.clear()
+            said.clear()
             assert phone.get(path).status_code == 200
-            counts.append(len(heard))
+            counts.append(len(said))
             for hour in range(6):  # more rows, the second time
                 start = datetime.now(UTC) + timedelta(days=5 + turn, hours=hour)
                 make_booking(session, slot=make_slot(session, coach=coach, starts_at=start))
         assert counts[0] == counts[1]
-        assert counts[0] <= most, "\n".join(heard)
+        assert counts[0] <= most, "\n".join(said)
 
-    def test_booking_takes_no_more_than_this(self, session: Session, phone: TestClient, heard: list[str]) -> None:
+    def test_booking_takes_no_more_than_this(self, session: Session, phone: TestClient, said: list[str]) -> None:
         free = phone.get("/api/scheduling/slots?only_free=true").json()["items"]
         ids = [one["id"] for one in free if one["booking_id"] is None]
-        heard.clear()
+        said.clear()
         assert phone.post("/api/scheduling/bookings", json={"slot_id": ids[0]}).status_code == 201
-        assert len(heard) <= 6, "\n".join(heard)
+        assert len(said) <= 6, "\n".join(said)

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -24,7 +23,9 @@ from tests.factories import (
     make_workout,
 )
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.matrix import OBJECTS, ROLES_OF, ROUTES_OF
+from tests.operational_api.matrix import ROLES_OF, ROUTES_OF
+from tests.operational_api.reach import OBJECTS
+from tests.operational_api.statements import heard
 
 INJURY = {"body_part": "knee", "severity": 1, "occurred_on": "2026-01-05"}
 
@@ -147,20 +148,14 @@ class TestEveryRoute:
 @pytest.fixture
 def statements(session: Session) -> Iterator[Callable[[], int]]:
     """How many statements asked for consents since the last call."""
-    heard: list[str] = []
-    engine = session.get_bind().engine
+    with heard(session.connection().engine) as said:
 
-    def note(*told: object) -> None:
-        heard.append(str(told[2]))
+        def since() -> int:
+            asked = sum("decided_kinds" in one for one in said)
+            said.clear()
+            return asked
 
-    def since() -> int:
-        asked = sum("decided_kinds" in one for one in heard)
-        heard.clear()
-        return asked
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield since
-    event.remove(engine, "before_cursor_execute", note)
+        yield since
 
 
 class TestLists:

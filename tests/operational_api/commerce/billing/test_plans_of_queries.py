@@ -1,13 +1,11 @@
 """What billing's hot questions cost on full tables: none reads one from end to end, and pages ask as often for many
 invoices as for one."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.service import collection, earnings, invoicing, memberships, plan_changes
@@ -16,6 +14,7 @@ from operational_api.commerce.service import invoices, packs, settling, subscrip
 from tests.factories import make_account
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.statements import Explained, heard
 
 NOW = datetime(2026, 6, 1, 6, tzinfo=UTC)
 BIG = {
@@ -92,36 +91,13 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
 }
 
 
-def read_whole(session: Session, ask: Callable[[Session], object]) -> list[str]:
-    """Full tables that some statement of `ask` reads from one end to the other."""
-    heard: list[tuple[str, Any]] = []
-
-    def note(_: object, __: object, statement: str, given: Any, *___: object) -> None:
-        heard.append((statement, given))
-
-    connection = session.connection()
-    event.listen(connection, "before_cursor_execute", note)
-    try:
-        ask(session)
-    finally:
-        event.remove(connection, "before_cursor_execute", note)
-    raw, found = connection.connection.cursor(), []
-    for statement, given in heard:
-        if statement.lstrip().lower().startswith("select"):
-            raw.execute("explain (format json) " + statement, given)
-            [[plan]] = raw.fetchall()
-            waiting = [(json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]]
-            while waiting:
-                node = waiting.pop()
-                waiting += node.get("Plans", [])
-                if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG:
-                    found.append(f"{node['Relation Name']} in {statement[:200]}")
-    return found
-
-
 def test_no_hot_question_reads_a_full_table(session: Session) -> None:
     session.execute(text(FILL))
-    assert {name: found for name, ask in QUESTIONS.items() if (found := read_whole(session, ask))} == {}
+    explained = Explained(session.connection().engine, BIG)
+    for name, ask in QUESTIONS.items():
+        with explained.of(name):
+            ask(session)
+    assert explained.whole() == []
 
 
 class TestMembershipPage:
@@ -132,19 +108,10 @@ class TestMembershipPage:
         client = sign_in(person)
 
         def statements() -> int:
-            heard: list[str] = []
-
-            def note(_: object, __: object, statement: str, *___: object) -> None:
-                heard.append(statement)
-
             studio.session.expire_all()
-            connection = studio.session.connection()
-            event.listen(connection, "before_cursor_execute", note)
-            try:
+            with heard(studio.session.connection().engine) as said:
                 assert client.get("/membership").status_code == 200
-            finally:
-                event.remove(connection, "before_cursor_execute", note)
-            return len(heard)
+            return len(said)
 
         statements()
         one = statements()

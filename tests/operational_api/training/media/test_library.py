@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import event, func, insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed
@@ -21,6 +21,7 @@ from operational_api.training.models import Client, Media, MediaCaptions, MediaC
 from operational_api.training.service import captions, media, media_library
 from tests.factories import account_of, make_account, make_client, make_coach, make_video
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.statements import heard
 
 NOW = datetime.now(UTC)
 SETTINGS = MediaSettings(scanner="none")
@@ -111,19 +112,9 @@ class TestWho:
         session.execute(text("reset role"))
 
     def test_a_list_takes_one_query_however_long(self, session: Session, world: dict[str, Any]) -> None:
-        def statements() -> int:
-            count = 0
-
-            def seen(*_: object) -> None:
-                nonlocal count
-                count += 1
-
-            event.listen(session.connection(), "before_cursor_execute", seen)
+        with heard(session.connection().engine) as said:
             media_library.shelf(session, visible=Media.status == "ready", watcher_id=world["people"]["mia"].id)
-            event.remove(session.connection(), "before_cursor_execute", seen)
-            return count
-
-        assert statements() == 1
+        assert len(said) == 1
 
 
 class TestCaptions:
