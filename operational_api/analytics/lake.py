@@ -14,9 +14,10 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from psycopg.errors import UndefinedTable
 from sqlalchemy import Engine, Row, TextClause
 from sqlalchemy import text as statement_of
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from contracts import warehouse
 from contracts.relations import RELATIONS
@@ -257,9 +258,9 @@ class Lake:
         try:
             with self._catalog.connect() as connection:
                 return connection.execute(statement).all()
-        except ProgrammingError as error:  # no such table
-            raise NotBuilt from error
         except DBAPIError as error:
+            if isinstance(error.orig, UndefinedTable):
+                raise NotBuilt from error
             log.error("lake_unavailable", error=str(error).splitlines()[0])
             raise LakeDown from error
 

@@ -215,8 +215,13 @@ class Billing(Protocol):
     def create_customer(self, our_customer_id: str, name: str) -> str:
         """The provider's id of a customer; the same customer gives the same id."""
 
-    def open_card_page(self, customer_id: str, *, return_url: str) -> str:
-        """Address of a page on which a customer gives the card that is charged from then on."""
+    def open_card_page(self, customer_id: str, *, done_url: str, back_url: str) -> str:
+        """Address of a page on which a customer gives the card that is charged from then on.
+
+        Args:
+            done_url: Where it leads once the card is given.
+            back_url: Where it leads who gives none.
+        """
 
     def charge_customers_card(self, subscription_id: str) -> None:
         """From now on a subscription is charged to its customer's card, whichever that is, not to one of its own."""

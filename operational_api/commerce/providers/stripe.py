@@ -90,14 +90,14 @@ class StripeProvider:
         )
         return str(made["id"])
 
-    def open_card_page(self, customer_id: str, *, return_url: str) -> str:
+    def open_card_page(self, customer_id: str, *, done_url: str, back_url: str) -> str:
         """See the port: the one flow of Stripe's customer portal, which makes the new card the customer's default."""
         params: Any = {
             "customer": customer_id,
-            "return_url": return_url,
+            "return_url": back_url,
             "flow_data": {
                 "type": "payment_method_update",
-                "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
+                "after_completion": {"type": "redirect", "redirect": {"return_url": done_url}},
             },
         }
         return str(_ask(lambda: self._v1.billing_portal.sessions.create(params))["url"])

@@ -25,7 +25,8 @@ def open_page(
     if payer is None:
         raise NothingBought
     customer_id = customers.ensure_at_provider(provider, payer, name=display_name)
-    return provider.open_card_page(customer_id, return_url=f"{public_url}/membership?card=given")
+    back = f"{public_url}/membership"
+    return provider.open_card_page(customer_id, done_url=f"{back}?card=given", back_url=back)
 
 
 def changed(session: Session, provider: BillingProvider, *, provider_customer_id: str, now: datetime) -> None:

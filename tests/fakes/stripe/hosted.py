@@ -126,13 +126,13 @@ def save_card(
             portal.take_card(store, session, _typed_card(store, number, expiry, cvc))
         except StripeError as error:
             return _card_form(session, error=str(error))
-        return RedirectResponse(portal.way_back(session), status_code=303)
+        return RedirectResponse(portal.when_done(session), status_code=303)
 
 
 def _card_form(session: Object | None, *, error: str | None = None) -> HTMLResponse:
     if session is None:
         return _closed(None)
-    page = _TEMPLATES.get_template("card.html").render(way_back=portal.way_back(session), error=error)
+    page = _TEMPLATES.get_template("card.html").render(way_back=session["return_url"], error=error)
     return HTMLResponse(page, status_code=402 if error else 200, headers={"Cache-Control": "no-store"})
 
 

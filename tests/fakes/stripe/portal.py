@@ -15,10 +15,11 @@ def create(call: Call) -> Object:
     flow = call.params.get("flow_data") or {}
     if flow.get("type") != "payment_method_update":
         raise invalid("This account only has the flow payment_method_update.", param="flow_data[type]")
-    after = flow.get("after_completion") or {}
-    way_back = (after.get("redirect") or {}).get("return_url") or call.params.get("return_url")
-    if urlsplit(way_back or "").scheme not in ("http", "https"):
-        raise invalid("Not a valid URL", param="return_url", code="url_invalid")
+    back = call.params.get("return_url")
+    done = ((flow.get("after_completion") or {}).get("redirect") or {}).get("return_url") or back
+    for url in (back, done):
+        if urlsplit(url or "").scheme not in ("http", "https"):
+            raise invalid("Not a valid URL", param="return_url", code="url_invalid")
     id_ = make_id("bps")
     session: Object = {
         "id": id_,
@@ -30,7 +31,7 @@ def create(call: Call) -> Object:
         "flow": {
             "after_completion": {
                 "hosted_confirmation": None,
-                "redirect": {"return_url": way_back},
+                "redirect": {"return_url": done},
                 "type": "redirect",
             },
             "subscription_cancel": None,
@@ -41,13 +42,13 @@ def create(call: Call) -> Object:
         "livemode": False,
         "locale": call.params.get("locale"),
         "on_behalf_of": None,
-        "return_url": call.params.get("return_url"),
+        "return_url": back,
         "url": f"{call.settings.public_url.rstrip('/')}/p/session/{id_}",
     }
     return call.store.put(session)
 
 
-def way_back(session: Object) -> str:
+def when_done(session: Object) -> str:
     """Where the browser goes when the flow is done."""
     return str(session["flow"]["after_completion"]["redirect"]["return_url"])
 

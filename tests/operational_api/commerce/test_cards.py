@@ -1,5 +1,6 @@
 """Another card: where it is given, and that what is paid later goes to it."""
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from operational_api.commerce.service import cards
 from operational_api.identity.models import Account
 from tests.factories import make_account
 from tests.operational_api.commerce.conftest import Shop
-from tests.operational_api.conftest import SignIn
+from tests.operational_api.conftest import ISSUER, SignIn
 
 
 def page_of(shop: Shop) -> str:
@@ -48,6 +49,7 @@ class TestCard:
         assert "/membership/card" in customer.get("/membership").text
         sent = customer.post("/api/commerce/card-pages")
         assert sent.status_code == 201
+        assert f'href="{ISSUER}/membership">' in httpx.get(sent.json()["url"]).text  # who gives none is told nothing
         assert shop.stripe.pay(sent.json()["url"]).headers["location"].endswith("/membership?card=given")
         assert "Your new card is with Stripe" in customer.get("/membership?card=given").text
         assert len(shop.all(Payment)) == 1
