@@ -20,8 +20,8 @@ class Plugin(BasePlugin):
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:  # noqa: ARG002
         """Put the extensions' place and the memory limit into DuckDB's configuration before it opens.
 
-        dbt has read the project by now, and all of that stays until the process ends: the collector need not walk through
-        it again and again.
+        dbt has read the project by now, which stays until the process ends: the collector need not walk through it
+        again and again.
         """
         gc.freeze()
         config.update(warehouse.connection_config(warehouse.WarehouseSettings()))
