@@ -30,8 +30,8 @@ IDENTITY_TABLES = ("accounts",)
 # serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are sealed
 # secrets, copies of events and answers of strangers; what a CRM was told is a copy, too.
 WITHHELD_TABLES = (
-    "platform.alembic_version", "platform.idempotency_keys", "platform.revocations", "platform.web_sessions",
-    "compliance.export_files", "training.workout_revisions",
+    "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
+    "platform.web_sessions", "compliance.export_files", "training.workout_revisions",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
     "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions",

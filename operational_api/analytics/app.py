@@ -14,7 +14,8 @@ from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
-from operational_api.analytics.turns import Together, Turns
+from operational_api.analytics.together import Together
+from operational_api.analytics.turns import Turns
 from operational_api.core import http
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
@@ -70,7 +71,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         if app.state.turns is not None:
-            app.state.turns.close()
+            await app.state.turns.close()
         lake.close()
         for engine in filter(None, (audit_engine, asking)):
             engine.dispose()
@@ -93,13 +94,12 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
     app.state.asking = asking
     app.state.turns = None
-    if audit_engine is not None and asking is not None:
+    if url is not None:
         app.state.turns = Turns(
-            lake, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter,
-            engine=audit_engine, asking=asking,
+            settings, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter
         )  # fmt: skip
-    app.add_middleware(Together)
     http.install(app)
+    app.add_middleware(Together)  # the last one added stands before all others
     app.include_router(health)
     app.include_router(router.router)
     return app

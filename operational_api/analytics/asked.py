@@ -117,7 +117,7 @@ def seen(request: Request, principal: Principal, what: str, customer_ids: Collec
     """
     if not customer_ids:
         return
-    Personal.of(request).noted.setdefault(what, set()).update(customer_ids)
+    Personal.of(request).note(what, customer_ids)
     sessions = request.app.state.audit_sessions
     if sessions is None:
         raise AuditDown

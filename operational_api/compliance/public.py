@@ -50,7 +50,11 @@ def decide_consents(session: Session, principal: Principal, body: ConsentsWrite,
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One entry of the audit log. Names are None for services, guests and people who are gone."""
+    """One entry of the audit log. Names are None for services, guests and people who are gone.
+
+    Args:
+        subject_count: How many people it is about; of one, `subject_id` names them.
+    """
 
     sequence: int
     occurred_at: datetime
@@ -66,6 +70,7 @@ class Noted:
     outcome: str
     address: str | None
     details: dict[str, Any]
+    subject_count: int = 0
 
 
 def read_trail(
@@ -77,7 +82,7 @@ def read_trail(
         Noted(
             one.entry.sequence, one.entry.occurred_at, one.entry.actor_id, one.actor_name, one.entry.actor_role,
             one.entry.action, one.entry.object_type, one.entry.object_id, one.entry.subject_id, one.subject_name,
-            one.entry.purpose, one.entry.outcome, one.entry.address, one.entry.details,
+            one.entry.purpose, one.entry.outcome, one.entry.address, one.entry.details, one.subject_count,
         )
         for one in rows
     ], following  # fmt: skip
