@@ -149,8 +149,8 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
     that question, the fastest from the fastest and so on, since sixteen that ask two processors at once wait for each
     other on both sides. `unchanged`: the question that was answered before, all of the answer taken; `known`: with its
     ETag. `floor`: as many bytes as `unchanged` from a service that does nothing; it is in all of them, and is not taken
-    off. `cpu`: processor milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's. `postgres`: the same SQL on
-    the `postgres` target, which must give the same rows.
+    off. `cpu`: processor milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
+    `postgres`: the same SQL on the `postgres` target, which must give the same rows.
     """
     with warehouse.reading(business.cdc) as lake:
         busiest = "select customer_id from marts.training.fct_workouts group by 1 order by count(*) desc"
@@ -158,7 +158,7 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
     found: list[Asked] = []
     client_cpu = 0.0
     with (
-        served(business, folder, manifest) as (port, pid, tokens), _floor(folder) as floor_port,
+        served(business, folder, manifest) as (port, pid, tokens), _floor(folder) as (floor_port, floor_pid),
         warehouse.reading(business.cdc) as lake,
     ):  # fmt: skip
         clients = [Client(port, token) for token in tokens]
@@ -173,7 +173,9 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
                 _bare(cursor, question.sql)
             again = rounds * 4
             nothing = [[client.request(f"/{one.bytes}")] * again for client in idle]
+            before = _cpu(floor_pid)
             one.times["floor"] = together(idle, nothing, status=[200] * CLIENTS).times
+            one.cpu["floor"] = _cpu(floor_pid) - before
             requests = {
                 "unchanged": [[client.request(question.path)] * again for client in clients],
                 "known": [
@@ -210,23 +212,24 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
         "bare_ms_median": round(median(told["bare"]), 1),
         "bare_ms_p95": round(p95(told["bare"]), 1),
         "cpu_ms": {
-            kind: round(sum(one.cpu[kind] for one in found) * 1000 / len(told[kind]), 2) for kind in (*KINDS, "bare")
+            kind: round(sum(one.cpu[kind] for one in found) * 1000 / len(told[kind]), 2)
+            for kind in (*KINDS, "bare", "floor")
         },
         "client_cpu_ms": round(client_cpu * 1000 / sum(len(told[kind]) for kind in KINDS), 2),
     } | compared
 
 
 @contextmanager
-def _floor(folder: Path) -> Iterator[int]:
+def _floor(folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     with (folder / "floor.log").open("wb") as log:
         command = [sys.executable, "-m", "benchmarks.warehouse.floor", str(port)]
-        with _process(command, port, log=log):
-            yield port
+        with _process(command, port, log=log) as process:
+            yield port, process.pid
 
 
 def _cpu(pid: int) -> float:
-    """Processor seconds that all threads of a process have had: its clock (`clock_getcpuclockid`), to the nanosecond."""
+    """Processor seconds that all threads of a process have had, by its own clock (`clock_getcpuclockid`)."""
     return time.clock_gettime((~pid << 3) | 2)
 
 

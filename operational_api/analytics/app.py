@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from contracts import telemetry
 from contracts.tokens import ANALYTICS
 from operational_api.analytics import router
+from operational_api.analytics.asked import Consents
 from operational_api.analytics.errors import LakeDown, NotBuilt
 from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake
@@ -16,7 +17,7 @@ from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.analytics.together import Together
 from operational_api.analytics.turns import Turns
-from operational_api.core import http
+from operational_api.core import http, memory
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
@@ -69,6 +70,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        memory.settle()
         yield
         if app.state.turns is not None:
             await app.state.turns.close()
@@ -93,6 +95,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.authenticators = [bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
     app.state.asking = asking
+    app.state.consents = Consents()
     app.state.turns = None
     if url is not None:
         app.state.turns = Turns(

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.telemetry import get_logger
+from operational_api.analytics.asked import READ
 from operational_api.analytics.freshness import Clock, Freshness
 from operational_api.analytics.retold import Question, Retold, Told
 from operational_api.analytics.settings import AnalyticsSettings
@@ -29,7 +30,6 @@ from operational_api.core.rate_limit import Limiter, Verdict, counted
 from operational_api.core.tokens import TokenVerifier
 
 log = get_logger(__name__)
-READ = "analytics.read_client"
 _NUMBERS = re.compile(r"/api/analytics/(metrics|datasets)/[^/]+")
 
 
@@ -104,6 +104,7 @@ class Turns:
 
     async def _take_turns(self, room: _Room) -> None:
         while room.waiting:
+            await asyncio.sleep(0)  # whoever has sent already is read before the turn begins
             turn, room.waiting = room.waiting, []
             found: list[Heard | None] = [None] * len(turn)
             try:
