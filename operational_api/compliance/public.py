@@ -19,9 +19,25 @@ from operational_api.compliance.service.trail import Asked
 from operational_api.core.principal import Principal, account_id_of
 
 __all__ = [
-    "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "ExportMade",
-    "EventCheckSeen", "Noted", "ask_event_check", "decide_consents", "event_checks", "event_faults", "export_path",
-    "exports_made", "may_store", "read_trail", "request_export",
+    "DATASETS",
+    "DATA_KINDS",
+    "EXPORT_DESK",
+    "PURPOSES",
+    "Asked",
+    "ConsentsRead",
+    "ConsentsWrite",
+    "EventCheckSeen",
+    "ExportMade",
+    "Noted",
+    "ask_event_check",
+    "decide_consents",
+    "event_checks",
+    "event_faults",
+    "export_path",
+    "exports_made",
+    "may_store",
+    "read_trail",
+    "request_export",
     "shown_kinds",
     "storable_kinds",
 ]  # fmt: skip

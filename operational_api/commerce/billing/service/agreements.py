@@ -170,7 +170,7 @@ def store(
     )
     session.flush()
     if step.bills_now:
-        invoicing.issue(session, customer=customer, subscription=row, now=made_at or now)
+        invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=made_at or now)
 
 
 def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
