@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
+from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
 from operational_api.commerce.billing import collectors
@@ -69,9 +70,16 @@ def on_session_over(session: Session, event: Event) -> None:
         )  # fmt: skip
 
 
+def on_account_closed(session: Session, event: Event, provider: BillingProvider | None = None) -> None:
+    """Nobody is billed whose account is closed; the provider is the environment's unless given."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    memberships.leave(session, provider or providers.configured(), account_id=event.account_id, now=event.occurred_at)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionAttended.type: [on_session_over],
     SessionMissed.type: [on_session_over],
+    AccountClosed.type: [on_account_closed],
 }
 WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
     webhooks.SOURCE: on_stripe,
