@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.compliance import ExportDecided
 from contracts.events.envelope import Event
-from operational_api.compliance.service import exports
+from operational_api.compliance.service import evidence, exports
 from operational_api.core.periodic import Job
 
 
@@ -22,4 +22,5 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {ExportDecided.typ
 PERIODIC: list[Job] = [
     ("compliance.forget_export_files", timedelta(minutes=5), exports.forget_files),
     ("compliance.expire_exports", timedelta(minutes=5), exports.EXPORTS.expire),
+    ("compliance.check_events", timedelta(minutes=1), evidence.look),
 ]
