@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +19,13 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from pydantic_core import to_jsonable_python
+from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.sealing import SealBroken, Sealer
 from operational_api.compliance.service import spreadsheet
 from operational_api.core.objects import ObjectMissing, ObjectStore
+from operational_api.core.parcels import Writer
 from operational_api.core.personal import Contribution, Person, PersonalFile, rows_of
 
 README = """Your data
@@ -61,7 +63,7 @@ class Contents:
 
 
 def write(
-    target: IO[bytes],
+    target: Writer,
     person: Person,
     contributions: Sequence[Contribution],
     *,
@@ -73,7 +75,6 @@ def write(
     """Write the copy.
 
     Args:
-        target: Need not seek.
         sessions: Of the system. Tables are read in one transaction, files after it.
 
     Raises:
@@ -129,12 +130,12 @@ def _table(
     found.rows[path] = count
 
 
-def _all(first: Mapping[str, Any], rest: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _all(first: RowMapping, rest: Iterator[RowMapping]) -> Iterator[RowMapping]:
     yield first
     yield from rest
 
 
-def _plain(row: Mapping[str, Any], sealed: frozenset[str], sealer: Sealer | None) -> dict[str, Any]:
+def _plain(row: RowMapping, sealed: frozenset[str], sealer: Sealer | None) -> dict[str, Any]:
     """A row as JSON has it. Numbers with a point are exact, and so they are text."""
     opened = {name: _opened(value, sealer) if name in sealed else value for name, value in row.items()}
     plain: dict[str, Any] = to_jsonable_python(opened, bytes_mode="base64")

@@ -5,7 +5,7 @@ A file of data of many people is a CSV, a copy for one person a ZIP. A crash any
 another taking had stored lies in a folder of its own, which nobody reads.
 """
 
-import io
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -118,11 +118,8 @@ class ExportKeeper:
         self._finish(job, row_count, file_count, size)
 
     def _write_business(self, job: _Job, writer: Writer) -> int:
-        text = io.TextIOWrapper(writer, encoding="utf-8", newline="", write_through=True)
         with self._sessions.begin() as session:
-            count = exports.write_file(session, export_id=job.export_id, to=text)
-        text.detach()
-        return count
+            return exports.write_file(session, export_id=job.export_id, to=codecs.getwriter("utf-8")(writer))
 
     def _write_personal(self, job: _Job, writer: Writer, store: ObjectStore) -> archive.Contents | None:
         with self._sessions.begin() as session:

@@ -32,7 +32,7 @@ class Place:
         return f"{self.folder}{number:06d}"
 
 
-class Writer(io.RawIOBase):
+class Writer(io.BufferedIOBase):
     """Takes a file's bytes in order, and stores a part as soon as it is full; `finish` stores the rest.
 
     Args:

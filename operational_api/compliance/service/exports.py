@@ -4,9 +4,10 @@ Health data is in none of them.
 """
 
 import csv
+from codecs import StreamWriter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, TextIO
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Date, Select, TableClause, cast, column, delete, select, table
@@ -109,7 +110,7 @@ def queue_file(session: Session, *, export_id: UUID, now: datetime) -> None:
         files.queue(session, export_id=export_id, kind="business", now=now)
 
 
-def write_file(session: Session, *, export_id: UUID, to: TextIO) -> int:
+def write_file(session: Session, *, export_id: UUID, to: StreamWriter) -> int:
     """Write the file of an export. Returns how many rows it has."""
     row = session.get_one(Export, export_id)
     writer = csv.writer(to)
