@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,25 +18,27 @@ from consoles.admin.views.states import guarded
 from consoles.client import Plyo
 from consoles.settings import ConsoleSettings
 
+TEMPLATE = Path(__file__).with_name("page.html")
 
-def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
+
+def page(settings: ConsoleSettings) -> Callable[[], pn.Template]:
     """What draws the console for whoever opened a session."""
 
-    def draw() -> pn.viewable.Viewable:
+    def draw() -> pn.Template:
         plyo = session.connection(settings)
-        bar = pn.pane.HTML(
-            f'<div class="plyo-bar"><b>Plyo<span class="spark">.</span></b> Admin'
-            f'<span class="right">{html.escape(session.name_of_person())} · '
-            '<a href="./logout">sign out</a></span></div>',
-            sizing_mode="stretch_width",
-            margin=0,
+        drawn = pn.Template(TEMPLATE.read_text())
+        drawn.add_panel(
+            "bar",
+            pn.pane.HTML(
+                f'<div class="plyo-bar"><h1>Plyo<span class="spark">.</span> <small>Admin</small></h1>'
+                f'<span class="right">{html.escape(session.name_of_person())} · '
+                '<a href="./logout">sign out</a></span></div>',
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
         )
-        return pn.Column(
-            bar,
-            guarded(lambda: screen(plyo, settings.public_url)),
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        drawn.add_panel("body", guarded(lambda: screen(plyo, settings.public_url)))
+        return drawn
 
     return draw
 

@@ -6,7 +6,8 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
-from consoles.admin.style import CARD
+from consoles.admin.pictures import chart
+from consoles.admin.style import CARD, TEXT
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo, Refused
 from contracts.figures import percent
@@ -44,7 +45,7 @@ def _effects(plyo: Plyo) -> pn.viewable.Viewable:
     )
     return _card(
         heading("What they change", words),
-        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        chart(figure),
         pn.pane.Markdown(lines, sizing_mode="stretch_width"),
     )
 
@@ -90,7 +91,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
 
     save.on_click(store)
     return pn.Column(
-        pn.pane.Markdown(f"**{rule['name']}** `{rule['code']}`  \n{rule['message_template']}"),
+        pn.pane.Markdown(f"**{rule['name']}** `{rule['code']}`  \n{rule['message_template']}", stylesheets=[TEXT]),
         pn.FlexBox(threshold, holdout, active, save, told),
     )
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import panel as pn
 import param
+import plotly.graph_objects as go
 import polars as pl
 
 from consoles import charts, figures
 from consoles.admin import tiles
 from consoles.admin.lineage import STYLE, picture
 from consoles.admin.moments import day_picker, months_back, past, with_period
+from consoles.admin.pictures import chart
 from consoles.admin.style import CARD, LINK, TEXT
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import MetricAnswer, Plyo
@@ -150,15 +152,13 @@ class Catalogue(pn.viewable.Viewer):
         if answer.points.is_empty():
             parts.append(nothing("Nothing happened in this time that this number counts. Choose a longer history."))
             return _card(*parts)
-        parts.append(
-            pn.pane.Plotly(self._picture(answer), config={"displayModeBar": False}, sizing_mode="stretch_width")
-        )
+        parts.append(chart(self._picture(answer)))
         if self.by:
             parts.append(self._parts(answer))
         parts.append(self._points(answer))
         return _card(*parts)
 
-    def _picture(self, answer: MetricAnswer) -> object:
+    def _picture(self, answer: MetricAnswer) -> go.Figure:
         points = answer.points.sort("at")
         unit = self._metrics[self.metric]["unit"]
         if unit == "money":

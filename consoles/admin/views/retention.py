@@ -7,7 +7,8 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
-from consoles.admin.style import CARD
+from consoles.admin.pictures import chart
+from consoles.admin.style import CARD, TEXT
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
 from consoles.theme import colour
@@ -74,12 +75,12 @@ def _model(plyo: Plyo) -> pn.viewable.Viewable:
     row = (current if not current.is_empty() else models).row(0, named=True)
     found = row["metrics"]
     metrics = json.loads(found) if isinstance(found, str) else found
-    facts = pn.pane.Markdown(_card_text(row, metrics), sizing_mode="stretch_width")
+    facts = pn.pane.Markdown(_card_text(row, metrics), stylesheets=[TEXT], sizing_mode="stretch_width")
     parts: list[Any] = [facts]
     bins = metrics.get("calibration") or metrics.get("calibration_bins")
     if bins:
         figure = charts.calibration(pl.DataFrame(bins))
-        parts.append(pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"))
+        parts.append(chart(figure))
     return _card(heading("How good the model is", "Measured on months it had never seen."), pn.Column(*parts))
 
 
@@ -115,7 +116,7 @@ def _cohorts(plyo: Plyo) -> pn.viewable.Viewable:
     figure = charts.heat(shown, x="months_since", y="cohort_month", value="retention", height=420)
     return _card(
         heading("How long members stay", "Share of each month's new members who still are members."),
-        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        chart(figure),
     )
 
 
