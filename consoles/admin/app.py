@@ -64,11 +64,12 @@ def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
 def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
     """The pages that open for this person; each is drawn when it is first opened."""
     opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
+    zone = (first.get("person") or {}).get("time_zone") or "UTC"
     opened: list[Catalogue] = []
 
     def catalogue() -> Catalogue:
         if not opened:
-            opened.append(Catalogue(plyo, currencies))
+            opened.append(Catalogue(plyo, currencies, zone=zone))
             if pn.state.location is not None:  # the address names the metric, to send or to keep
                 pn.state.location.sync(opened[0], {"metric": "metric"})
         return opened[0]
@@ -81,8 +82,8 @@ def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
         "overview": ("Overview", lambda: Overview(plyo, currencies, first, look)),
         "metrics": ("Metrics", lambda: _deferred(lambda: guarded(catalogue().__panel__))),
         "revenue": ("Revenue", lambda: _deferred(lambda: Revenue(plyo, currencies))),
-        "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo))),
-        "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo))),
+        "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo, zone))),
+        "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo, zone))),
         "coaches": ("Coaches", lambda: _deferred(lambda: coaches.page(plyo))),
         "connectors": ("Connectors", lambda: _deferred(lambda: connectors.page(plyo))),
         "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url))),

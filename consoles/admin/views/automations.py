@@ -13,12 +13,12 @@ from consoles.client import Plyo, Refused
 from contracts.figures import percent
 
 
-def page(plyo: Plyo) -> pn.viewable.Viewable:
-    """The page."""
+def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
+    """The page; moments are told in that zone."""
     return pn.Column(
         guarded(lambda: _effects(plyo)),
         guarded(lambda: _rules(plyo)),
-        guarded(lambda: _runs(plyo)),
+        guarded(lambda: _runs(plyo, zone)),
         sizing_mode="stretch_width",
     )
 
@@ -96,7 +96,7 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
     )
 
 
-def _runs(plyo: Plyo) -> pn.viewable.Viewable:
+def _runs(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
     runs = plyo.dataset("automation_runs").sort("started_at", descending=True)
     if runs.is_empty():
         return nothing("No rule has met a customer yet.")
@@ -104,7 +104,7 @@ def _runs(plyo: Plyo) -> pn.viewable.Viewable:
         runs.head(500)
         .select(
             pl.col("customer_name").alias("Customer"),
-            pl.col("started_at").dt.strftime("%d %b %Y, %H:%M").alias("Met, UTC"),
+            pl.col("started_at").dt.convert_time_zone(zone).dt.strftime("%-d %b %Y, %H:%M").alias("Met"),
             pl.col("arm").alias("Arm"),
             pl.col("status").str.replace("_", " ").alias("State"),
             (pl.col("probability") * 100).round(1).alias("Risk %"),
