@@ -163,7 +163,7 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     if dataset.subject == "business" and not any(policy.may_principal(principal, one) for one in needed):
         raise WholeBusiness
     allowed = _rows_of(principal, dataset)
-    conditions, parameters = [], dict(allowed.parameters)
+    conditions, parameters = [], {**dataset.values, **allowed.parameters}
     names = {"from": (f"{dataset.day} >= $since", "since"), "to": (f"cast({dataset.day} as date) <= $until", "until")}
     for name, value in given.items():
         condition, parameter = names.get(name, (f"{name} = ${name}", name))

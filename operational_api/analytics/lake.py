@@ -35,7 +35,7 @@ from operational_api.analytics.errors import (
     TooSlow,
 )
 from operational_api.analytics.held import Held
-from operational_api.analytics.query import At, Query
+from operational_api.analytics.query import At, Query, Value
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.database import make_engine
@@ -246,11 +246,11 @@ class Lake:
         """All that an answer depends on, as one text: equal keys are equal answers."""
         return self._bound(query, snapshot_id).key
 
-    def raw(self, statement: str) -> list[tuple[Any, ...]]:
+    def raw(self, statement: str, parameters: Mapping[str, Value] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a statement of our own over `raw`, at its newest snapshot; empty where its table is not there yet."""
         try:
             with self._cursor() as cursor:
-                return cursor.execute(statement).fetchall()
+                return cursor.execute(statement, parameters or {}).fetchall()
         except NotBuilt:
             return []
 
