@@ -274,6 +274,26 @@ class TestToldAgain:
 
 
 class TestHeld:
+    @pytest.mark.parametrize(
+        ("text", "read"),
+        [
+            ("select count(*) from {}", ["day"]),
+            ("select sum(mrr_minor) from {} where currency = $currency", ["currency", "mrr_minor"]),
+            ("select * from {}", None),
+            ("select own.* from {} as own", None),
+            ("select day, * from {}", None),
+            ("select * exclude (day) from {}", None),
+            ("select count(*) from (from {})", None),
+            ("from {} select day", None),
+            ("select columns('m.*') from {}", None),
+            ("select mrr_minor * 2 from {}", None),  # more than is needed, and never less
+        ],
+    )
+    def test_what_a_query_reads_is_never_less_than_it_says(self, text: str, read: list[str] | None) -> None:
+        mart = "finance.fct_mrr_daily"
+        found = Query(text.format(f"@{mart}")).columns_of(mart)
+        assert list(found) == (list(RELATIONS[mart].columns) if read is None else read)
+
     def test_a_mart_asked_about_twice_is_read_from_memory_and_exact(self, own: AnalyticsSettings) -> None:
         lake = Lake(own)
         query = "select {} as n, sum(mrr_minor) as total from @finance.fct_mrr_daily as d where d.day > '2026-01-01'"
