@@ -252,6 +252,16 @@ class PackBought(Event):
     currency: str
 
 
+class PackReduced(Event):
+    """Money of a pack was given back: so many of its sessions in all cannot be used any more."""
+
+    type: ClassVar[str] = "commerce.pack_reduced"
+    aggregate: ClassVar[str] = "pack_id"
+    pack_id: UUID
+    customer_id: UUID
+    sessions_refunded: int
+
+
 class CouponCreated(Event):
     type: ClassVar[str] = "commerce.coupon_created"
     aggregate: ClassVar[str] = "coupon_id"
