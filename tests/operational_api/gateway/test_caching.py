@@ -125,7 +125,9 @@ class TestWhatIsForAll:
         assert "set-cookie" not in first.headers
         assert "csrf" not in first.text
         assert guest.get(path, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
-        assert guest.get("/signup").headers["cache-control"] == NEVER  # it has a form, and the browser's half of a token
+        assert (
+            guest.get("/signup").headers["cache-control"] == NEVER
+        )  # it has a form, and the browser's half of a token
         assert guest.get(path).headers["cache-control"] == NEVER
 
     def test_an_edit_is_on_the_next_one_that_is_fetched(self, session: Session, app: FastAPI) -> None:
