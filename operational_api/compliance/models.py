@@ -66,8 +66,61 @@ class Export(approvals.Request, Base):
     file_expires_at: Mapped[datetime | None]
 
 
+class PersonalExport(Base):
+    """A copy of all that is known of one person, for that person alone: `account_id`. No copy is made twice.
+
+    `requested_by` is the person, or one of us for them, who then said why (`reason`). The rest is null until it is
+    made.
+    """
+
+    __tablename__ = "personal_exports"
+    __table_args__ = (
+        Index("ix_personal_exports_account_id", "account_id", "requested_at"),
+        CheckConstraint("(requested_by = account_id) = (reason is null)", name="others_say_why"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    account_id: Mapped[UUID]
+    requested_by: Mapped[UUID]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    requested_at: Mapped[RequiredTime]
+    made_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    row_count: Mapped[int | None] = mapped_column(Integer)
+    file_count: Mapped[int | None] = mapped_column(Integer)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class StoredFile(Base):
+    """The file of an export of either kind: where it is, and what is to be done about it. Never leaves by capture.
+
+    `kind`: business (an `Export`) or personal. `status`: making, ready, or removed; the row stays until the store has
+    forgotten the file. A worker may take it at `due_at`; taking counts `attempts`, and the file lies below
+    `exports/{export_id}/{edition}/`, where `edition` is the taking that made it.
+    """
+
+    __tablename__ = "stored_files"
+    __table_args__ = (
+        CheckConstraint("kind in ('business', 'personal')", name="kind"),
+        CheckConstraint("status in ('making', 'ready', 'removed')", name="status"),
+        CheckConstraint("(status = 'ready') = (expires_at is not null)", name="ready_expires"),
+        Index("ix_stored_files_due_at", "due_at"),
+        SCHEMA,
+    )
+    export_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    status: Mapped[str] = mapped_column(String(10), server_default="making")
+    due_at: Mapped[RequiredTime]
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    edition: Mapped[int] = mapped_column(Integer, server_default="0")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    is_sealed: Mapped[bool] = mapped_column(server_default="false")
+    expires_at: Mapped[datetime | None]
+
+
 class ExportFile(Base):
-    """The file of an export until it expires. Never leaves by change capture."""
+    """A file from before there was a store for them, until it expires. Nothing is written here any more; the table goes
+    with the next revision that contracts."""
 
     __tablename__ = "export_files"
     __table_args__ = (SCHEMA,)

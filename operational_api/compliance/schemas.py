@@ -76,7 +76,10 @@ class DecisionRead(ConsentWrite):
 
 
 class AuditEntryRead(BaseModel):
-    """One entry of the audit log. `address` and `details` are for auditors only, as the whole list is."""
+    """One entry of the audit log. `address` and `details` are for auditors only, as the whole list is.
+
+    A reading about several people has no `subject_id`: `subject_ids` are the first hundred of the `subject_count`.
+    """
 
     model_config = ConfigDict(from_attributes=True)
     sequence: int
@@ -95,12 +98,17 @@ class AuditEntryRead(BaseModel):
     details: dict[str, Any]
     actor_name: str | None = None
     subject_name: str | None = None
+    subject_count: int = 0
+    subject_ids: list[UUID] = []
 
     @classmethod
     def of(cls, found: Named) -> "AuditEntryRead":
         """With the names of the people in it."""
-        names = {"actor_name": found.actor_name, "subject_name": found.subject_name}
-        return cls.model_validate(found.entry).model_copy(update=names)
+        told: dict[str, object] = {
+            "actor_name": found.actor_name, "subject_name": found.subject_name, "subject_count": found.subject_count,
+            "subject_ids": found.subject_ids,
+        }  # fmt: skip
+        return cls.model_validate(found.entry).model_copy(update=told)
 
 
 class ReadingRead(BaseModel):

@@ -7,7 +7,7 @@ Only widens.
 from alembic import op
 
 revision = "0039_evidence_and_fees"
-down_revision = "0037_busy_indexes"
+down_revision = "0038_asked_together"
 branch_labels = None
 depends_on = None
 
