@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from contracts.events.compliance import ExportDecided
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
-from operational_api.compliance.service import exports, files
+from operational_api.compliance.service import evidence, exports, files
 from operational_api.core.periodic import Job
 
 
@@ -32,4 +32,5 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
 PERIODIC: list[Job] = [
     ("compliance.forget_export_files", timedelta(minutes=5), exports.forget_files),
     ("compliance.expire_exports", timedelta(minutes=5), exports.EXPORTS.expire),
+    ("compliance.check_events", timedelta(minutes=1), evidence.look),
 ]

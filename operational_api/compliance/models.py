@@ -1,9 +1,11 @@
 """Tables of the schema `compliance`."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core import approvals
@@ -42,13 +44,14 @@ class Consent(Base):
 class Export(approvals.Request, Base):
     """A file of many customers' data for a purpose, asked for by one of us and approved by another.
 
-    `dataset`: customers or payments. `purpose`: accounting, legal, research or migration. `from_on` and `to_on` narrow
-    it to days (UTC, both included) of joining or of payment; null does not. The rest is null until the file is made.
+    `dataset`: customers, payments or events. `purpose`: accounting, legal, research or migration. `from_on` and `to_on`
+    narrow it to days (UTC, both included) of joining, of payment or on which something happened; null does not. The
+    rest is null until the file is made.
     """
 
     __tablename__ = "exports"
     __table_args__ = (
-        CheckConstraint("dataset in ('customers', 'payments')", name="dataset"),
+        CheckConstraint("dataset in ('customers', 'payments', 'events')", name="dataset"),
         CheckConstraint("purpose in ('accounting', 'legal', 'research', 'migration')", name="purpose"),
         CheckConstraint("to_on >= from_on", name="ends_after_start"),
         *approvals.rules("exports", once=["requested_by", "dataset"]),
@@ -124,3 +127,28 @@ class ExportFile(Base):
     export_id: Mapped[UUID] = mapped_column(ForeignKey(Export.id, ondelete="CASCADE"), primary_key=True)
     content: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[RequiredTime] = mapped_column(index=True)
+
+
+class EventCheck(Base):
+    """One look at whether the events are as they were sealed (`core.seals`): once a day, and whenever somebody asks.
+
+    `asked_by`: null for the daily one. The rest is null until it is done. `head_link` and `head`: the newest link then,
+    which the next look expects to find. `faults`: the first hundred of `fault_count`, `[[link, event_id, what], ...]`.
+    """
+
+    __tablename__ = "event_checks"
+    __table_args__ = (
+        Index("uq_event_checks_waiting", text("(true)"), unique=True, postgresql_where=text("finished_at is null")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    asked_by: Mapped[UUID | None]
+    asked_at: Mapped[RequiredTime] = mapped_column(index=True)
+    finished_at: Mapped[datetime | None]
+    links: Mapped[int | None] = mapped_column(BigInteger)
+    events: Mapped[int | None] = mapped_column(BigInteger)
+    unsealed: Mapped[int | None] = mapped_column(BigInteger)
+    head_link: Mapped[int | None] = mapped_column(BigInteger)
+    head: Mapped[str | None] = mapped_column(String(64))
+    fault_count: Mapped[int | None] = mapped_column(Integer)
+    faults: Mapped[list[Any] | None] = mapped_column(JSONB)

@@ -8,18 +8,19 @@ from fastapi import Header, Query, Request, Response
 from pydantic import AwareDatetime
 
 from operational_api.compliance import public
-from operational_api.compliance.models import Export, StoredFile
+from operational_api.compliance.models import EventCheck, Export, StoredFile
 from operational_api.compliance.schemas import (
     AuditEntryRead,
     ConsentsRead,
     ConsentsWrite,
     DecisionRead,
+    EventCheckRead,
     ExportCreate,
     ExportLink,
     ExportRead,
     ReadingRead,
 )
-from operational_api.compliance.service import consents, exports, files, personal_exports, trail
+from operational_api.compliance.service import consents, evidence, exports, files, personal_exports, trail
 from operational_api.compliance.settings import sealer_of
 from operational_api.core import ranges, signed_urls
 from operational_api.core.approvals import Decision, Status
@@ -83,6 +84,22 @@ def list_readings(customer_id: CurrentAccount, session: DbSession) -> Page[Readi
     """Who else looked at one's health data within the last year."""
     rows = trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN)
     return Page(items=[ReadingRead.model_validate(row) for row in rows])
+
+
+@router.get("/event-checks", dependencies=[Allowed("compliance.check_events")])
+def list_event_checks(session: DbSession, limit: Limit = 50, cursor: Cursor = None) -> Page[EventCheckRead]:
+    """Looks at whether the record of events is as it was sealed, the newest first."""
+    rows, following = evidence.checks(session, limit=limit, cursor=cursor)
+    return Page(items=[EventCheckRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.post(
+    "/event-checks", response_model=EventCheckRead, status_code=201,
+    dependencies=[Allowed("compliance.check_events")],
+)  # fmt: skip
+def ask_event_check(actor_id: CurrentAccount, session: DbSession) -> EventCheck:
+    """Have the record looked at within a minute; the answer is in the list."""
+    return evidence.ask(session, actor_id=actor_id, now=datetime.now(UTC))
 
 
 @router.get("/exports", dependencies=[Allowed("compliance.read_exports")])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 ACTIONS: dict[str, str] = {
     "analytics.read_client": "looked at charts and numbers",
     "commerce.create_refund": "gave money back",
+    "compliance.check_events": "had the record of events looked at",
     "compliance.give_consent": "gave consent",
     "compliance.make_copy": "made a copy of somebody's data",
     "compliance.make_export": "made the file of an export",

@@ -37,6 +37,7 @@ ROLES_OF: dict[str, str] = {
     "commerce.approve_refund": "finance admin",
     "commerce.read_differences": "finance admin",
     "commerce.resolve_difference": "finance admin",
+    "compliance.check_events": "admin",
     "compliance.read_audit": "admin",
     "compliance.read_readings": "customer",
     "compliance.read_consents": "customer",
@@ -211,6 +212,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "compliance.decide_consents": (
         "PUT /api/compliance/consents",
         "POST /privacy",
+    ),
+    "compliance.check_events": (
+        "GET /api/compliance/event-checks",
+        "POST /api/compliance/event-checks",
+        "GET /staff/evidence",
+        "POST /staff/evidence",
     ),
     "compliance.read_audit": ("GET /api/compliance/audit", "GET /staff/audit"),
     "compliance.read_consents": (

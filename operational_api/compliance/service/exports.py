@@ -54,6 +54,11 @@ SOURCES = {
         ("payment_id", "customer_id", "display_name", "email", "amount_minor", "currency", "status", "provider",
          "attempted_at", "captured_at"),
     ),
+    "events": _Source(
+        "exported_events", "occurred_at",
+        ("link", "place", "previous", "hash", "event_id", "digest", "position", "type", "version", "aggregate_id",
+         "occurred_at", "occurred_us", "payload", "traceparent"),
+    ),
 }  # fmt: skip
 
 

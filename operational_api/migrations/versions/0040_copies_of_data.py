@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0040_copies_of_data"
-down_revision = "0037_busy_indexes"
+down_revision = "0039_evidence_and_fees"
 branch_labels = None
 depends_on = None
 

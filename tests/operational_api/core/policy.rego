@@ -79,6 +79,7 @@ staff := {
 	"commerce.read_refund_requests": {"support", "finance", "admin"},
 	"commerce.request_refund": {"support", "finance", "admin"},
 	"compliance.approve_export": {"admin"},
+	"compliance.check_events": {"admin"},
 	"compliance.read_audit": {"admin"},
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
