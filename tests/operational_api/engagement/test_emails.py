@@ -1,12 +1,14 @@
 """What e-mails say, and that each reason is one e-mail."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from operational_api.engagement.channels import rendering
 from operational_api.engagement.channels.rendering import LANGUAGES, calendar_entry, local_time, render
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingEmail
@@ -23,6 +25,7 @@ VALUES: dict[str, Any] = {
     "expires_at": "2026-03-28T08:00:00+00:00", "label": "Books <b>", "reason": "failing",
 }  # fmt: skip
 URL = "https://plyo.example"
+TEXTS = Path(rendering.__file__).parents[1] / "templates/emails/vi"
 
 
 class TestQueueEmail:
@@ -64,6 +67,7 @@ class TestRender:
             needed = {key: VALUES[key] for key in TEMPLATES[template]}
             english, vietnamese = (render(template, needed, public_url=URL, language=one) for one in LANGUAGES)
             assert english.text != vietnamese.text, template
+            assert (TEXTS / f"{template}.jinja").is_file(), f"{template}: only its frame speaks Vietnamese"
 
     def test_shows_the_way_out_where_there_is_one(self) -> None:
         way = f"{URL}/unsubscribe/x"
