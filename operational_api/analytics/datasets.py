@@ -88,7 +88,7 @@ def subjects_of(dataset: Dataset, principal: Principal, given: Mapping[str, Valu
     columns = {name for name in table.column_names if name in HEALTH_COLUMNS and not pa.types.is_null(table[name].type)}
     if "customer_id" not in table.column_names or not (columns or dataset.is_health) or _is_masked_for(principal):
         return set()
-    return {UUID(str(one)) for one in table["customer_id"].unique().to_pylist() if one is not None}
+    return {withheld.person(one) for one in table["customer_id"].unique().to_pylist() if one is not None}
 
 
 def read(

@@ -9,6 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.datastructures import MutableHeaders
 
 from contracts.metrics import METRICS
 from operational_api.analytics import asked as asking_for
@@ -24,6 +25,7 @@ from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Value
 from operational_api.analytics.retold import Personal, Question, Retold, Told
+from operational_api.core import http
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.core.routing import ContextRouter
@@ -402,10 +404,12 @@ def _told(
     freshness: Freshness,
 ) -> Told:  # fmt: skip
     """The answer but for its freshness, which is added each time that it is told."""
-    same = {name: value for name, value in headers.items() if name != tags.FRESHNESS}
+    same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
+    same["Content-Type"] = "application/json"
+    http.guard(same, request.url.path)
     return Told(
-        formats.json(body)[:-1] + b',"freshness":', same, tag, relations, freshness.snapshot_id, freshness.state,
-        request.scope["route"].path, Personal.of(request),
+        formats.json(body)[:-1] + b',"freshness":', same.raw, tag, relations, freshness.snapshot_id, freshness.state,
+        Personal.of(request),
     )  # fmt: skip
 
 

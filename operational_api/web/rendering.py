@@ -1,7 +1,8 @@
 """Rendering pages: one Jinja environment over the templates of all contexts, and what every template may use.
 
 In every template: `principal` (None for guests), `nav`, `tz` (reader's time zone), `now` (UTC), `csrf_token`,
-`csp_nonce`, `flashes`, `static(name)`, `path`. Components: `{% import "web/components.html" as ui with context %}`.
+`csp_nonce`, `flashes`, `static(name)`, `path`, `person_key` (tells a browser its people apart, and nothing else).
+Components: `{% import "web/components.html" as ui with context %}`.
 """
 
 import hashlib
@@ -124,6 +125,7 @@ def render(
         "csrf_token": csrf.token(request),
         "csp_nonce": request.state.csp_nonce,
         "flashes": _flashes(request),
+        "person_key": _short_hash(principal.key) if principal is not None else "",
     } | context
     environment: Environment = request.app.state.templates
     response = HTMLResponse(environment.get_template(template).render(context), status_code)
@@ -131,11 +133,14 @@ def render(
     if read_cookie(request, "flash"):
         set_cookie(request, response, "flash", "", max_age=0)
     if principal is not None:
-        key = f"{principal.key}{principal.session_id}"
-        response.headers["X-Plyo-Person"] = hashlib.sha256(key.encode()).hexdigest()[:16]
+        response.headers["X-Plyo-Person"] = _short_hash(f"{principal.key}{principal.session_id}")
     if is_offline_ready:
         response.headers["X-Plyo-Offline"] = "keep"
     return response
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def redirect(request: Request, to: str, *, flash: str | None = None, tone: str = "good") -> RedirectResponse:
