@@ -8,14 +8,19 @@ from contracts.events.envelope import Event
 
 
 class PlanUpdated(Event):
-    """A plan was created or its price, name or availability changed."""
+    """A plan has another price in a currency from `valid_from` on, which may be later than it was decided.
+
+    Version 1 had no such moment: it spoke of prices that held when it occurred.
+    """
 
     type: ClassVar[str] = "commerce.plan_updated"
+    version: ClassVar[int] = 2
     aggregate: ClassVar[str] = "plan_id"
     plan_id: UUID
     code: str
     amount_minor: int
     currency: str
+    valid_from: datetime
 
 
 class SubscriptionStarted(Event):

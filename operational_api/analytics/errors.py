@@ -1,6 +1,6 @@
 """Why a question about numbers is refused.
 
-NotFound     UnknownMetric, UnknownDataset, UnknownRelation     404, with what there is
+NotFound     UnknownMetric, UnknownDataset, UnknownRelation, UnknownRow   404, with what there is
 Invalid      NotAllowed, AcrossCurrencies, NotThatLongAgo   422, with what is allowed
 |- OverBudget   TooManyRows, TooSlow, TooMuchMemory   422, with the budget and how to narrow
 Forbidden    WholeBusiness, HealthData, NotForServices           403
@@ -21,6 +21,10 @@ class UnknownDataset(NotFound):
 
 class UnknownRelation(NotFound):
     """There is no metric, dataset or mart of that name."""
+
+
+class UnknownRow(NotFound):
+    """There is no such row, or none that you may see."""
 
 
 class NotAllowed(Invalid):

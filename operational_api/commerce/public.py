@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings
+from operational_api.commerce.billing.service import collection, earnings, fees
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
@@ -20,11 +20,12 @@ from operational_api.commerce.service import approvals, customers, findings, pac
 from operational_api.core.principal import Principal
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "close_pay_period",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
+    "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
     "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
     "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
-    "use_pack_session",
+    "use_pack_session", "waive_late_fee",
 ]  # fmt: skip
 
 
@@ -267,3 +268,24 @@ def close_pay_period(session: Session, *, first_on: date, last_on: date, actor_i
         PayPeriodInvalid, PeriodClosed.
     """
     return len(earnings.close(session, first_on=first_on, last_on=last_on, actor_id=actor_id, now=now))
+
+
+def charge_late_fee(
+    session: Session, *, booking_id: UUID, customer_id: UUID, amount_minor: int, currency: str, starts_at: datetime,
+    now: datetime,
+) -> None:  # fmt: skip
+    """What a late cancellation costs, tax included, is on the customer's next invoice; once for a booking."""
+    fees.charge(
+        session, booking_id=booking_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency,
+        starts_at=starts_at, now=now,
+    )  # fmt: skip
+
+
+def waive_late_fee(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, now: datetime) -> None:
+    """A late cancellation costs nothing after all: it is on no invoice, or credited on an open one.
+
+    Raises:
+        FeePaid: it was paid: then it is refunded like every payment.
+        InvoiceNotCreditable: an answer about its payment is missing.
+    """
+    fees.let_go(session, booking_id=booking_id, reason=reason, actor_id=actor_id, now=now)

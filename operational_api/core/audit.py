@@ -7,11 +7,13 @@ gathered during the request and written after it, because the request's own tran
 Does not belong here: what only operations want to know (that is the log), and the values that were read or written.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -30,22 +32,31 @@ _INSERT = insert(cast(Table, AuditEntry.__table__))
 Outcome = Literal["done", "refused", "failed"]
 _READS = text(
     """
+    with named as (
+        insert into platform.audit_groups (id, subjects)
+        select id, cast(subjects as uuid[]) from unnest(cast(:new_groups as uuid[]), cast(:new_subjects as text[]))
+            as given (id, subjects)
+        on conflict do nothing
+    )
     insert into platform.audit_entries (
-        id, subject_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details, address,
-        traceparent, occurred_at
+        id, subject_id, group_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details,
+        address, traceparent, occurred_at
     )
-    select each.id, subject, cast(subject as text), case when subject = actor_id then :own else purpose end, actor_id,
-        actor_role, action, object_type, 'done', cast(details as jsonb), address, traceparent, occurred_at
+    select id, subject_id, group_id, coalesce(cast(subject_id as text), :several), purpose, actor_id, actor_role,
+        action, object_type, 'done', cast(details as jsonb), address, traceparent, occurred_at
     from unnest(
-        cast(:ids as text[]), cast(:subjects as text[]), cast(:purposes as text[]), cast(:actor_ids as uuid[]),
-        cast(:actor_roles as text[]), cast(:actions as text[]), cast(:object_types as text[]), cast(:details as text[]),
-        cast(:addresses as text[]), cast(:traceparents as text[]), cast(:times as timestamptz[])
+        cast(:ids as uuid[]), cast(:subject_ids as uuid[]), cast(:group_ids as uuid[]), cast(:purposes as text[]),
+        cast(:actor_ids as uuid[]), cast(:actor_roles as text[]), cast(:actions as text[]),
+        cast(:object_types as text[]), cast(:details as text[]), cast(:addresses as text[]),
+        cast(:traceparents as text[]), cast(:times as timestamptz[])
     ) as reading (
-        ids, subjects, purpose, actor_id, actor_role, action, object_type, details, address, traceparent, occurred_at
+        id, subject_id, group_id, purpose, actor_id, actor_role, action, object_type, details, address, traceparent,
+        occurred_at
     )
-    cross join lateral unnest(cast(ids as uuid[]), cast(subjects as uuid[])) as each (id, subject)
     """
 )
+SEVERAL = "several"
+"""`object_id` of an entry that names a group."""
 OWN = "own"
 
 
@@ -56,7 +67,7 @@ class Reading:
     principal: Principal
     action: str
     object_type: str
-    subjects: Collection[UUID]
+    subjects: frozenset[UUID]
     details: Mapping[str, Any]
     address: str | None
     traceparent: str | None
@@ -114,35 +125,82 @@ def record_read(
     details: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that the principal saw data about these people: one entry each, in one statement."""
+    """Write that the principal saw data about these people: one entry, and one more where they are among them."""
     request = answering.current()
     address = request.client.host if request is not None and request.client is not None else None
     reading = Reading(
-        principal, action, object_type, list(subjects), details or {}, address, current_traceparent()
+        principal, action, object_type, frozenset(subjects), details or {}, address, current_traceparent()
     )  # fmt: skip
     record_readings(session, [reading], now=now)
 
 
-def record_readings(session: Session, readings: Sequence[Reading], *, now: datetime | None = None) -> None:
-    """Write what several people saw: an entry for each reading and person it was about, in one statement."""
-    told = [one for one in readings if one.subjects]
+def record_readings(
+    session: Session, readings: Sequence[Reading], *, known: Collection[UUID] = (), now: datetime | None = None
+) -> set[UUID]:
+    """Write what several people saw, in one statement.
+
+    Args:
+        known: Groups that stand in the log already: who is in them is not sent again.
+
+    Returns:
+        The groups that were named. They are known once the transaction is committed.
+    """
+    told = [
+        (one, purpose, subject_id, group)
+        for one in readings
+        for purpose, subject_id, group in _about(one.principal, one.subjects)
+    ]
     if not told:
-        return
-    # Each reading's people are one text: five hundred parameters of their own cost more than the rows.
+        return set()
+    groups = {group.id: group.subjects for _, _, _, group in told if group is not None}
+    new = groups.keys() - known
     session.execute(_READS, {
-        "own": OWN, "ids": [_array(new_id() for _ in one.subjects) for one in told],
-        "subjects": [_array(one.subjects) for one in told],
-        "purposes": [purpose_of(one.principal) for one in told],
-        "actor_ids": [one.principal.account_id for one in told], "actor_roles": [one.principal.role for one in told],
-        "actions": [one.action for one in told], "object_types": [one.object_type for one in told],
-        "details": [json.dumps(_details(one.principal, one.details)) for one in told],
-        "addresses": [one.address and one.address[:45] for one in told],
-        "traceparents": [one.traceparent for one in told], "times": [now or datetime.now(UTC)] * len(told),
+        "several": SEVERAL, "new_groups": list(new), "new_subjects": [groups[one] for one in new],
+        "ids": [new_id() for _ in told], "subject_ids": [subject_id for _, _, subject_id, _ in told],
+        "group_ids": [group and group.id for _, _, _, group in told],
+        "purposes": [purpose for _, purpose, _, _ in told],
+        "actor_ids": [one.principal.account_id for one, *_ in told],
+        "actor_roles": [one.principal.role for one, *_ in told],
+        "actions": [one.action for one, *_ in told], "object_types": [one.object_type for one, *_ in told],
+        "details": [json.dumps(_details(one.principal, one.details)) for one, *_ in told],
+        "addresses": [one.address and one.address[:45] for one, *_ in told],
+        "traceparents": [one.traceparent for one, *_ in told], "times": [now or datetime.now(UTC)] * len(told),
     })  # fmt: skip
+    return set(groups)
 
 
-def _array(ids: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several people whom a reading was about.
+
+    Attributes:
+        id: Made of who they are.
+        subjects: All of them, sorted, as PostgreSQL writes an array.
+    """
+
+    id: UUID
+    subjects: str
+
+
+@lru_cache(maxsize=512)
+def group_of(people: frozenset[UUID]) -> Group:
+    """The group that these people are."""
+    subjects = "{" + ",".join(sorted(map(str, people))) + "}"
+    return Group(UUID(bytes=hashlib.sha256(subjects.encode()).digest()[:16]), subjects)
+
+
+def _about(
+    principal: Principal, subjects: frozenset[UUID]
+) -> Iterator[tuple[str, UUID | None, Group | None]]:  # fmt: skip
+    """The entries of one reading: purpose, and the person or the group. What somebody sees of themself is apart."""
+    own = principal.account_id
+    if own in subjects:
+        yield OWN, own, None
+        subjects -= {own}
+    if len(subjects) == 1:
+        yield purpose_of(principal), next(iter(subjects)), None
+    elif subjects:
+        yield purpose_of(principal), None, group_of(subjects)
 
 
 def purpose_of(principal: Principal, subject_id: UUID | None = None) -> str:

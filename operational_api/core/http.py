@@ -168,22 +168,29 @@ class Around:
                     problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
                 )
                 await response(scope, receive, answer)
-            log.info(
-                "request", method=request.method, path=request.url.path, status=status,
-                milliseconds=round(milliseconds, 1),
-            )  # fmt: skip
+            log_request(request.method, request.url.path, status, milliseconds)
 
 
 def _secure(headers: MutableHeaders, request: Request, traceparent: str) -> None:
     headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
     headers.update(headers_of(request))
+    guard(headers, request.url.path)
+
+
+def guard(headers: MutableHeaders, path: str) -> None:
+    """The headers that keep browsers from doing more with an answer than it is for."""
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("X-Frame-Options", "DENY")
-    if request.url.path.startswith("/api"):
+    if path.startswith("/api"):
         headers.setdefault("Cache-Control", "no-store")
         if not headers.get("content-type", "").startswith("text/html"):
             headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+
+
+def log_request(method: str, path: str, status: int, milliseconds: float) -> None:
+    """The line that every request leaves."""
+    log.info("request", method=method, path=path, status=status, milliseconds=round(milliseconds, 1))
 
 
 def install(app: FastAPI) -> None:

@@ -74,6 +74,18 @@ def cancel_booking(session: Session, *, booking_id: UUID, now: datetime, by_coac
     return booking
 
 
+def leave_all(session: Session, *, customer_id: UUID, now: datetime) -> None:
+    """Cancel everything that is to come of a customer who left, by its own terms, and end their waiting."""
+    coming = (
+        select(Booking.id, Booking.slot_id)
+        .where(Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now)
+        .order_by(Booking.slot_id)  # everybody's order: no deadlock
+    )
+    waitlist.leave_everything(session, customer_id=customer_id, now=now)
+    for booking_id, _ in session.execute(coming).all():
+        cancel_booking(session, booking_id=booking_id, now=now)
+
+
 def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: datetime) -> Booking:
     """Record whether the customer came, and announce it. The same outcome again changes nothing.
 

@@ -23,14 +23,14 @@ from pydantic import SecretStr
 
 from contracts import warehouse
 from contracts.ids import new_id
-from operational_api.analytics import turns
+from operational_api.analytics import together
 from operational_api.analytics.held import Held
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.retold import Question
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.analytics.stores import Stores
 from operational_api.analytics.turns import Heard, Turns
-from operational_api.core.models import AuditEntry
 from plyo import valkey
 from tests.operational_api.analytics.conftest import (
     ANNA,
@@ -45,7 +45,7 @@ from tests.operational_api.analytics.conftest import (
     person,
     serve,
 )  # fmt: skip
-from tests.operational_api.analytics.test_audited_reads import newest, since
+from tests.operational_api.analytics.test_audited_reads import newest, since, subjects_of
 from tests.operational_api.core.test_rate_limit import Store, free_port
 
 MRR = "/api/analytics/metrics/mrr"
@@ -78,9 +78,9 @@ def at_once(app: FastAPI, asked: list[tuple[TestClient, str]]) -> list[httpx.Res
     taking: Turns = app.state.turns
     sizes, alone = [], taking._turn
 
-    def noted(questions: Sequence[Question]) -> list[Heard | None]:
+    async def noted(stores: Stores, questions: Sequence[Question]) -> list[Heard | None]:
         sizes.append(len(questions))
-        return alone(questions)
+        return await alone(stores, questions)
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -176,8 +176,8 @@ class TestToldAgain:
         without_route(app, monkeypatch)
         before = newest(app)
         assert anna.get(path).status_code == 200
-        entries: list[AuditEntry] = since(app, before)
-        assert {entry.subject_id for entry in entries} == {MIA, NOAH}
+        [entry] = since(app, before)
+        assert subjects_of(app, [entry]) == {MIA, NOAH}
 
     def test_a_word_withdrawn_counts_at_once(self, settings: AnalyticsSettings, anna: TestClient) -> None:
         def told() -> object:
@@ -214,7 +214,7 @@ class TestToldAgain:
         clock = time.time
         without_route(app, monkeypatch)
         assert admin.get(f"{MRR}?period=today").status_code == 200
-        monkeypatch.setattr(turns, "_now", lambda: clock() + turns.QUARTER_SECONDS)
+        monkeypatch.setattr(together, "_now", lambda: clock() + together.QUARTER_SECONDS)
         asked: list[object] = []
         monkeypatch.setattr(app.state.lake, "key_of", lambda *_, **__: (asked.append(1), "a key")[1])
         assert admin.get(f"{MRR}?period=today").status_code == 200

@@ -10,11 +10,13 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from contracts.events.identity import AccountClosed
 from contracts.ids import new_id
 from operational_api.commerce.models import SessionPack
 from operational_api.core.database import session_factory
 from operational_api.core.errors import DomainError
 from operational_api.core.models import OutboxEvent
+from operational_api.scheduling import handlers
 from operational_api.scheduling.errors import (
     AllowanceUsed,
     AlreadyBooked,
@@ -343,6 +345,26 @@ class TestWaitlist:
         waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
         waitlist.expire_started(session, IN_TWO_DAYS)
         assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
+
+
+class TestLeaving:
+    def test_frees_what_is_to_come_and_keeps_what_was(self, session: Session) -> None:
+        gone = member(session)
+        past = make_booking(session, customer_id=gone, slot=make_slot(session, starts_at=NOW - timedelta(days=1)))
+        slot, full = make_slot(session, starts_at=IN_TWO_DAYS), make_slot(session, starts_at=NOW + timedelta(days=3))
+        coming = bookings.book_session(session, customer_id=gone, slot_id=slot.id, now=NOW)
+        held = holds.hold_seat(
+            session, customer_id=gone, slot_id=make_slot(session, starts_at=NOW + timedelta(days=4)).id, now=NOW
+        )
+        bookings.book_session(session, customer_id=member(session), slot_id=full.id, now=NOW)
+        waitlist.join_waitlist(session, customer_id=gone, slot_id=full.id, now=NOW)
+        closed = AccountClosed(occurred_at=NOW + timedelta(minutes=1), account_id=gone)
+        for _ in range(2):  # told twice
+            handlers.leave_sessions(session, closed)
+        session.expire_all()
+        assert (past.status, coming.status, held.status) == ("booked", "cancelled", "released")
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["left"]
+        bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
 
 
 class TestRescheduleBooking:

@@ -170,7 +170,7 @@ def store(
     )
     session.flush()
     if step.bills_now:
-        invoicing.issue(session, customer=customer, subscription=row, now=made_at or now)
+        invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=made_at or now)
 
 
 def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
@@ -182,7 +182,9 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
     period, found = step.contract.period, []
     for item in step.items:
         is_whole = uses and period is not None and item.starts_on == period.starts_on
-        if item.kind == "membership" and (less := coupons.discount_for(session, row, item, is_whole=is_whole)):
+        if item.kind != "membership":
+            continue
+        if (less := coupons.discount_for(session, row, item, of=period, is_whole=is_whole)) is not None:
             found.append((item, less))
     return found
 

@@ -66,8 +66,11 @@ def set_price(
         )  # fmt: skip
     publish(
         session,
-        PlanUpdated(occurred_at=now, plan_id=plan.id, code=plan.code, amount_minor=amount_minor, currency=currency),
-    )
+        PlanUpdated(
+            occurred_at=now, plan_id=plan.id, code=plan.code, amount_minor=amount_minor, currency=currency,
+            valid_from=valid_from,
+        ),
+    )  # fmt: skip
     audit.record(
         session, "commerce.manage_prices", "Plan", plan.id, actor_id=actor_id, purpose="operations", now=now,
         details={"amount_minor": amount_minor, "currency": currency, "valid_from": valid_from.isoformat()},
