@@ -1,6 +1,6 @@
 {#
-    What is told of a customer as of a date, from the days before it: name, aggregate, what of a day's row, how many days
-    back it begins (none: with the first) and ends.
+    What is told of a customer as of a date, from the days before it: name, aggregate, what of a day's row, how many
+    days back it begins (none: with the first) and ends.
 #}
 {% macro activity_features() %}
     {%- set told = [] -%}
