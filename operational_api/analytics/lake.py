@@ -30,6 +30,7 @@ from operational_api.analytics.errors import (
     LakeDown,
     NotBuilt,
     NotThatLongAgo,
+    OtherColumns,
     TooManyRows,
     TooMuchMemory,
     TooSlow,
@@ -251,6 +252,8 @@ class Lake:
         try:
             with self._cursor() as cursor:
                 return cursor.execute(statement, parameters or {}).fetchall()
+        except OtherColumns:
+            raise
         except NotBuilt:
             return []
 
@@ -323,6 +326,9 @@ class Lake:
                 yield cursor
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
+        except duckdb.BinderException as error:
+            log.error("lake_has_other_columns", error=str(error).splitlines()[0])
+            raise OtherColumns from error
         except duckdb.InterruptException as error:
             raise (Abandoned() if me.is_over else TooSlow(seconds)) from error
         except duckdb.OutOfMemoryException as error:
