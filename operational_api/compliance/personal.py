@@ -9,7 +9,11 @@ PERSONAL = [
     ),
     Contributed(
         "platform",
-        {"audit_entries": given("subject_id", omit="address details traceparent"), "role_changes": given("account_id")},
+        {
+            "audit_entries": given("subject_id", through="group_id", omit="address details traceparent"),
+            "audit_groups": given(among="subjects", omit="subjects"),
+            "role_changes": given("account_id"),
+        },
         {
             "idempotency_keys": "answers that are kept a day for who asks twice",
             "inbox_messages": "messages between parts of Plyo, copies of what is given",

@@ -21,7 +21,7 @@ NAMES_PEOPLE = frozenset(
     (
         "customer_id", "account_id", "person_id", "payer_id", "coach_id", "owner_id", "author_id", "uploader_id",
         "sender_id", "recipient_id", "subject_id", "actor_id", "aggregate_id", "principal", "email", "recipient",
-        "address", "display_name", "account_key", "provider_customer_id",
+        "address", "display_name", "account_key", "provider_customer_id", "subjects",
     )
 )  # fmt: skip
 """Columns by which a row is about a person. Who of the business decided something (`*_by`) is in the audit log, which
@@ -43,6 +43,7 @@ class Given:
     Attributes:
         by: Columns that name the person; any of them does.
         by_email: Columns that name them by the address of their account.
+        among: Columns that hold many people, the person among them.
         through: A column with a foreign key to a table that is given: its rows say whose these are.
         omit: Columns that are not given: secrets, and what is about somebody else.
         sealed: Columns of JSON that was sealed; given as it was before.
@@ -51,6 +52,7 @@ class Given:
 
     by: Sequence[str] = ()
     by_email: Sequence[str] = ()
+    among: Sequence[str] = ()
     through: str = ""
     omit: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
@@ -58,11 +60,18 @@ class Given:
 
 
 def given(
-    by: str = "", *, by_email: str = "", through: str = "", omit: str = "", sealed: str = "", named: str = ""
+    by: str = "",
+    *,
+    by_email: str = "",
+    among: str = "",
+    through: str = "",
+    omit: str = "",
+    sealed: str = "",
+    named: str = "",
 ) -> Given:
     """A `Given` of names with spaces between; `named` has pairs like `exercise_id:name`."""
     return Given(
-        by.split(), by_email.split(), through, frozenset(omit.split()), frozenset(sealed.split()),
+        by.split(), by_email.split(), among.split(), through, frozenset(omit.split()), frozenset(sealed.split()),
         dict(pair.split(":") for pair in named.split()),
     )  # fmt: skip
 
@@ -147,6 +156,7 @@ def _is_theirs(contribution: Contribution, name: str, person: Person) -> ColumnE
     table, rule = table_of(contribution.schema, name), contribution.tables[name]
     said: list[ColumnElement[bool]] = [table.c[column] == person.account_id for column in rule.by]
     said += [func.lower(table.c[column]) == person.email.lower() for column in rule.by_email]
+    said += [table.c[column].contains([person.account_id]) for column in rule.among]
     if rule.through:
         [key] = table.c[rule.through].foreign_keys
         parent = key.column.table

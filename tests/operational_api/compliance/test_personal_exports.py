@@ -25,9 +25,9 @@ from operational_api.compliance.keeping import ExportKeeper
 from operational_api.compliance.models import PersonalExport, StoredFile
 from operational_api.compliance.service import files
 from operational_api.compliance.settings import ExportSettings
-from operational_api.core import failpoints
+from operational_api.core import audit, failpoints
 from operational_api.core.database import session_factory
-from operational_api.core.models import AuditEntry, OutboxEvent
+from operational_api.core.models import AuditEntry, AuditGroup, OutboxEvent
 from operational_api.core.objects import ObjectSettings, ObjectStore
 from operational_api.engagement import handlers as engagement_handlers
 from operational_api.engagement.models import AttachmentFile, OutgoingMessage
@@ -119,6 +119,15 @@ class TestCopy:
                 received_at=NOW, is_kept=True, body=KEYS.sealer.seal(b'{"asleep": 7}'),
             )
         )  # fmt: skip
+        together = audit.group_of(frozenset({mia.id, tom.id}))
+        session.add(AuditGroup(id=together.id, subjects=sorted((mia.id, tom.id), key=str)))
+        session.flush()
+        session.add(
+            AuditEntry(
+                action="training.list_clients", object_type="Client", object_id="several", group_id=together.id,
+                actor_id=new_id(), details={},
+            )
+        )  # fmt: skip
         session.flush()
         client = proved(account_of(session, mia))
         asked = client.post(PATH)
@@ -143,7 +152,7 @@ class TestCopy:
         assert [one["note"] for one in rows("training/workouts")] == ["Note of =Mia"]
         assert [one["body"] for one in rows("engagement/messages")] == ["From =Mia"]
         assert rows("integrations/wearable_payloads")[0]["body"] == {"asleep": 7}
-        assert {one["action"] for one in rows("platform/audit_entries")} >= {"compliance.request_copy"}
+        assert {one["action"] for one in rows("platform/audit_entries")} >= {"compliance.request_copy", "training.list_clients"}
         clients = csv.DictReader(io.StringIO(archive.read("training/clients.csv").decode()))
         assert next(clients)["display_name"] == "'=Mia", "no spreadsheet runs it"
         [letter] = [one for one in archive.namelist() if one.startswith("engagement/attachments/")]
