@@ -43,8 +43,8 @@ class Given:
     Attributes:
         by: Columns that name the person; any of them does.
         by_email: Columns that name them by the address of their account.
-        among: Columns that hold many people, the person among them.
         through: A column with a foreign key to a table that is given: its rows say whose these are.
+        among: A column with a foreign key to groups, and the column that lists their people (`group_id:subjects`).
         omit: Columns that are not given: secrets, and what is about somebody else.
         sealed: Columns of JSON that was sealed; given as it was before.
         named: Columns with a foreign key, each with the column there that says in words what it means.
@@ -52,26 +52,20 @@ class Given:
 
     by: Sequence[str] = ()
     by_email: Sequence[str] = ()
-    among: Sequence[str] = ()
     through: str = ""
+    among: str = ""
     omit: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
     named: Mapping[str, str] = field(default_factory=dict)
 
 
 def given(
-    by: str = "",
-    *,
-    by_email: str = "",
-    among: str = "",
-    through: str = "",
-    omit: str = "",
-    sealed: str = "",
+    by: str = "", *, by_email: str = "", through: str = "", among: str = "", omit: str = "", sealed: str = "",
     named: str = "",
-) -> Given:
+) -> Given:  # fmt: skip
     """A `Given` of names with spaces between; `named` has pairs like `exercise_id:name`."""
     return Given(
-        by.split(), by_email.split(), among.split(), through, frozenset(omit.split()), frozenset(sealed.split()),
+        by.split(), by_email.split(), through, among, frozenset(omit.split()), frozenset(sealed.split()),
         dict(pair.split(":") for pair in named.split()),
     )  # fmt: skip
 
@@ -156,10 +150,14 @@ def _is_theirs(contribution: Contribution, name: str, person: Person) -> ColumnE
     table, rule = table_of(contribution.schema, name), contribution.tables[name]
     said: list[ColumnElement[bool]] = [table.c[column] == person.account_id for column in rule.by]
     said += [func.lower(table.c[column]) == person.email.lower() for column in rule.by_email]
-    said += [table.c[column].contains([person.account_id]) for column in rule.among]
     if rule.through:
         [key] = table.c[rule.through].foreign_keys
         parent = key.column.table
         theirs = select(key.column).where(_is_theirs(contribution, parent.name, person))
         said.append(table.c[rule.through].in_(theirs))
+    if rule.among:
+        column, _, people = rule.among.partition(":")
+        [key] = table.c[column].foreign_keys
+        groups = select(key.column).where(key.column.table.c[people].contains([person.account_id]))
+        said.append(table.c[column].in_(groups))
     return or_(false(), *said)
