@@ -7,7 +7,6 @@ to add as conditions. No SQL is run here.
 from collections.abc import Sequence
 
 from contracts.metrics import Metric
-from contracts.relations import RELATIONS
 
 
 def series(
@@ -37,12 +36,17 @@ def series(
     )
 
 
-def rows(metric: Metric, *, source: str, period: str, conditions: Sequence[str] = ()) -> str:
-    """The rows that the metric's points are made of, with the columns of its relation: all of them and no other.
+def rows(
+    metric: Metric, *, source: str, period: str, conditions: Sequence[str] = (), without: Sequence[str] = ()
+) -> str:
+    """The rows that the metric's points are made of: all of them and no other.
 
     The metric's expression over these rows is the number that `series` tells with the same arguments.
+
+    Args:
+        without: Columns of the source that are not the relation's.
     """
-    columns = ", ".join(RELATIONS[metric.relation].columns)
+    columns = f"* exclude ({', '.join(without)})" if without else "*"
     newest = f"\n{_newest(metric, period)}" if metric.kind == "stock" else ""
     return f"select {columns}\nfrom {source}\nwhere {_counted(metric, conditions)}{newest}"
 

@@ -51,6 +51,8 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 _MOVEMENTS, _PAYMENTS, _WORKOUTS = "finance.fct_mrr_movements", "finance.fct_payments", "training.fct_workouts"
 _IN_MONTH = "date_trunc('month', {}) = $month and currency = $currency"
+# Whoever was on the plan once: what moved away from it is a movement of another.
+_OF_PLAN = f"subscription_id in (select subscription_id from @{_MOVEMENTS} where plan_id = $plan_id)"  # noqa: S608 - names of ours
 _WEEK = "between $week_starts_on and $week_starts_on + 6"
 _OF_CUSTOMER = (
     ("identity__accounts", "id = $customer_id"), ("training__clients", "id = $customer_id"),
@@ -77,9 +79,12 @@ TRACES: dict[str, Trace] = {
     _MOVEMENTS: _trace(
         ("commerce__subscription_changes", "id = $change_id"), ("commerce__subscriptions", "id = $subscription_id")
     ),
-    "finance.fct_mrr_daily": _trace((_MOVEMENTS, "changed_on <= $day and currency = $currency")),
+    "finance.fct_mrr_daily": _trace(
+        (_MOVEMENTS, f"changed_on <= $day and currency = $currency and {_OF_PLAN}"),
+        (_PAYMENTS, "$revenue_30d_minor <> 0 and captured_on between $day - 29 and $day and currency = $currency"),
+    ),
     "finance.fct_mrr_months": _trace(
-        (_MOVEMENTS, "changed_on < $month + interval 1 month and currency = $currency and plan_id = $plan_id")
+        (_MOVEMENTS, f"changed_on < $month + interval 1 month and currency = $currency and {_OF_PLAN}")
     ),
     "finance.fct_membership_months": _trace(
         (_MOVEMENTS, _IN_MONTH.format("changed_on")), (_PAYMENTS, _IN_MONTH.format("captured_on"))
@@ -166,6 +171,7 @@ TRACES: dict[str, Trace] = {
     "retention.fct_automation_effects": _trace(
         ("retention.fct_automation_runs", "rule_id = $rule_id"), ("automation__rules", "id = $rule_id")
     ),
+    "quality.fct_column_distances": Trace(why_not="It is measured from thousands of rows at once, of all people."),
     "ml.churn_models": Trace(why_not="A model is made of all features and labels of its snapshot, by none of them."),
     "ml.churn_scores": _trace(
         ("retention.fct_churn_features", "customer_id = $customer_id and as_of = $as_of"),

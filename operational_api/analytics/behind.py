@@ -49,7 +49,9 @@ def a_number(principal: Principal, metric: Metric, asked: Asked, period: Period 
     if period is not None:
         asked = metrics.within(asked, period)
     pieces = metrics.compiled(principal, metric, asked, is_total=is_total)
-    text = metric_sql.rows(metric, source=pieces.source, period=pieces.period, conditions=pieces.conditions)
+    text = metric_sql.rows(
+        metric, source=pieces.source, period=pieces.period, conditions=pieces.conditions, without=pieces.joined
+    )  # fmt: skip
     mart, definition = DATASETS[metric.relation], RELATIONS[metric.relation]
     dataset = replace(
         mart, name=f"rows of {metric.name}", definition=f"{definition.grain} Those that `{metric.name}` counts.",

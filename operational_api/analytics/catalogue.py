@@ -95,6 +95,12 @@ _CUSTOMERS = f"""select customer.*, score.probability, score.probability_low, sc
     from @core.dim_customers as customer
     left join {_SCORES} as score using (customer_id)"""
 
+_SUMMED = ", ".join(
+    f"sum({name})::{kind} as {name}" for name, kind in RELATIONS["finance.fct_mrr_daily"].columns.items()
+    if name not in ("day", "currency", "plan_id", "plan_code", "transfer_minor")
+)  # fmt: skip
+"""What a day's plans come to, of what was known before there were plans too; transfers come to nothing."""
+
 _ALL = (
     Dataset(
         "coach_clients", "One row per client of a coach, with the newest churn score.",
@@ -146,7 +152,9 @@ _ALL = (
     ),
     Dataset(
         "mrr_daily", "One row per day and currency: recurring revenue and how it moved.",
-        "select * from @finance.fct_mrr_daily", "business", ("currency",), "day", "day, currency",
+        f"""select day, currency, {_SUMMED}
+    from @finance.fct_mrr_daily group by day, currency""",
+        "business", ("currency",), "day", "day, currency",
     ),
     Dataset(
         "mrr_movements", "One row per step of a membership's recurring revenue, with the customer's name.",

@@ -5,6 +5,7 @@ Invalid      NotAllowed, AcrossCurrencies, NotThatLongAgo   422, with what is al
 |- OverBudget   TooManyRows, TooSlow, TooMuchMemory   422, with the budget and how to narrow
 Forbidden    WholeBusiness, HealthData, NotForServices           403
 Unavailable  NotBuilt, LakeDown, Busy, AuditDown                 503
+|- NotBuilt   OtherColumns                                   503
 Abandoned    nobody waits for the answer any more       408
 """
 
@@ -94,6 +95,10 @@ class NotForServices(Forbidden):
 
 class NotBuilt(Unavailable):
     """This is not built yet: the first pipeline has not run, or is still running. Try again in a minute."""
+
+
+class OtherColumns(NotBuilt):
+    """The marts of that moment do not have all of these columns: they came later, or come with the next build."""
 
 
 class LakeDown(Unavailable):

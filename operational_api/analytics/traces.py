@@ -77,14 +77,17 @@ def relation_of(name: str) -> Relation:
     return RELATIONS[name]
 
 
-def key_from(relation: Relation, told: Mapping[str, str]) -> dict[str, Value]:
-    """The row's key out of texts.
+def key_from(relation: Relation, told: Mapping[str, str]) -> dict[str, Value | None]:
+    """The row's key out of texts; an empty one is nothing, where the column holds no texts.
 
     Raises:
         NotAllowed: a column of it is missing, or no such value can be in it.
     """
-    key: dict[str, Value] = {}
+    key: dict[str, Value | None] = {}
     for column in relation.key:
+        if told.get(column) == "" and relation.columns[column] != "varchar":
+            key[column] = None
+            continue
         try:
             key[column] = _PARSED[relation.columns[column]](told[column])
         except (KeyError, ValueError, OverflowError):
@@ -111,7 +114,7 @@ def page_of(limit: int, cursor: str | None) -> Page:
 
 
 def row_of(
-    lake: Lake, principal: Principal, relation: Relation, key: Mapping[str, Value], snapshot_id: int,
+    lake: Lake, principal: Principal, relation: Relation, key: Mapping[str, Value | None], snapshot_id: int,
     shown: withheld.Shown,
 ) -> Row:  # fmt: skip
     """The row with that key.
@@ -120,19 +123,18 @@ def row_of(
         UnknownRow: there is none, or none that the reader may see.
         WholeBusiness, HealthData: the mart is not for this role.
     """
-    where = " and ".join(f"{column} = ${column}" for column in relation.key)
-    dataset = replace(
-        DATASETS[relation.name], text=f"select * from @{relation.name} where {where}", values=dict(key)
-    )  # fmt: skip
+    where = " and ".join(f"{column} is null" if key[column] is None else f"{column} = ${column}" for column in key)
+    values = {column: value for column, value in key.items() if value is not None}
+    dataset = replace(DATASETS[relation.name], text=f"select * from @{relation.name} where {where}", values=values)
     table = lake.ask(datasets.asked(lake, principal, dataset, {}, snapshot_id, shown), snapshot_id=snapshot_id).table
     told = datasets.told(table, principal, dataset, shown)
-    found, values = one(told), one(table)
-    if found is None or values is None:
+    found, whole = one(told), one(table)
+    if found is None or whole is None:
         raise UnknownRow
     build = one(lake.ask(Query("select lsn from @core.fct_builds"), snapshot_id=snapshot_id).table)
     return Row(
         relation, snapshot_id, dict(found),
-        {name: _value(relation, name, value) for name, value in values.items() if value is not None},
+        {name: _value(relation, name, value) for name, value in whole.items() if value is not None},
         build["lsn"] if build else None,
     )  # fmt: skip
 

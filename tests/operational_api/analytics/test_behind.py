@@ -163,3 +163,28 @@ class TestReaders:
         entries = since(app, before)
         assert {entry.subject_id for entry in entries} == {MIA, NOAH}
         assert {entry.details["what"] for entry in entries} == {"dataset rows of adherence"}
+
+
+class TestThePast:
+    """A mart gains columns. Numbers from before are told as they were, and what was not there is not made up."""
+
+    def test_of_a_mart_without_todays_columns(self, empty_settings: AnalyticsSettings) -> None:
+        with warehouse.writing(empty_settings) as lake:
+            make_marts(lake)
+            fill(lake)
+            lake.execute("alter table marts.finance.fct_mrr_daily drop column transfer_minor")
+            lake.execute("alter table marts.finance.fct_payments drop column disputed_minor")
+            then = warehouse.snapshot_id(lake, "marts")
+            lake.execute("alter table marts.finance.fct_mrr_daily add column transfer_minor bigint")
+            lake.execute("alter table marts.finance.fct_payments add column disputed_minor bigint")
+        app = serve(empty_settings)
+        admin = person(app, "admin")
+        asked = SEPTEMBER | {"as_of": str(then)}
+        assert admin.get(f"{METRIC}mrr", params=asked).json()["total"]["items"][0]["value"]
+        rows = admin.get(f"{METRIC}mrr/rows", params=asked)
+        assert rows.json()["counted"] == 2
+        assert "transfer_minor" not in rows.json()["items"][0]
+        assert admin.get("/api/analytics/datasets/mrr_daily", params=asked).json()["items"]
+        lacking = admin.get(f"{METRIC}net_revenue", params=asked)
+        assert (lacking.status_code, lacking.json()["code"]) == (503, "analytics.other_columns")
+        app.state.lake.close()
