@@ -22,7 +22,7 @@ from consoles.admin import sign_out
 from consoles.admin.app import screen
 from consoles.admin.tiles import comparison, tile
 from consoles.admin.views import automations, coaches, connectors, retention
-from consoles.admin.views.data import Data
+from consoles.admin.views.data import QUALITY, Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
 from consoles.settings import ConsoleSettings
@@ -197,6 +197,10 @@ class TestPages:
             page.freshness()
         )
         assert "The change stream wrote 6 s ago." in words(page.freshness())
+        for name in QUALITY:
+            server.answers[f"api/analytics/metrics/{name}"] = business.metric(name)
+        assert words(page.quality()).count("fresh, 20 s old") == len(QUALITY)
+        assert "/warehouse/quality" in words(page.__panel__())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 
