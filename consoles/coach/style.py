@@ -15,6 +15,7 @@ def apply() -> None:
         [data-testid="stMetric"] {{ background: {colour("surface")}; border: 1px solid {colour("line")};
             border-radius: 14px; padding: .8rem 1rem; }}
         [data-testid="stMetricLabel"] p {{ color: {colour("ink-soft")}; }}
+        [data-testid="stCaptionContainer"] {{ opacity: 1; }}
         [data-testid="stCaptionContainer"] p {{ color: {colour("ink-soft")}; }}
         .block-container h2 {{ font-size: 1.45rem; padding-top: .4rem; }}
         .plyo-risk {{ display: inline-block; border-radius: 999px; padding: .1rem .65rem; font-weight: 650;

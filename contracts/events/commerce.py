@@ -24,6 +24,9 @@ class PlanUpdated(Event):
 
 
 class SubscriptionStarted(Event):
+    """A membership or its trial began. `amount_minor` is a period's price with tax, `mrr_minor` what it earns a month;
+    events of before that was told have none."""
+
     type: ClassVar[str] = "commerce.subscription_started"
     aggregate: ClassVar[str] = "subscription_id"
     subscription_id: UUID
@@ -32,10 +35,12 @@ class SubscriptionStarted(Event):
     amount_minor: int
     currency: str
     is_trial: bool = False
+    mrr_minor: int | None = None
 
 
 class SubscriptionChanged(Event):
-    """Price, plan or state of a running subscription changed. `kind` is the word of `commerce.subscription_changes`."""
+    """Price, plan or state of a running subscription changed. `kind` is the word of `commerce.subscription_changes`,
+    `plan_id` the plan from then on; events of before it was told have none."""
 
     type: ClassVar[str] = "commerce.subscription_changed"
     aggregate: ClassVar[str] = "subscription_id"
@@ -44,6 +49,7 @@ class SubscriptionChanged(Event):
     kind: str
     mrr_minor: int
     currency: str
+    plan_id: UUID | None = None
 
 
 class SubscriptionCancelled(Event):
@@ -244,6 +250,16 @@ class PackBought(Event):
     sessions: int
     amount_minor: int
     currency: str
+
+
+class PackReduced(Event):
+    """Money of a pack was given back: so many of its sessions in all cannot be used any more."""
+
+    type: ClassVar[str] = "commerce.pack_reduced"
+    aggregate: ClassVar[str] = "pack_id"
+    pack_id: UUID
+    customer_id: UUID
+    sessions_refunded: int
 
 
 class CouponCreated(Event):

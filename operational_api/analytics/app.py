@@ -1,5 +1,6 @@
 """The analytics process: its own app with the house's error documents, tokens and health. No endpoint of its own."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -71,6 +72,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         memory.settle()
+        # Threads that write long answers must not keep the loop waiting, in which most are told again.
+        sys.setswitchinterval(0.001)
         yield
         if app.state.turns is not None:
             await app.state.turns.close()

@@ -64,6 +64,7 @@ class Bound:
     Attributes:
         key: All that its answer depends on: equal keys are equal answers. The row policy is in it, so who may not see
             the same rows does not have the same key.
+        columns: Of each mart that is there, those that it may read.
     """
 
     text: str
@@ -72,6 +73,7 @@ class Bound:
     key: str
     at: At
     missing: frozenset[str]
+    columns: Mapping[str, tuple[str, ...]]
 
 
 class Lake:
@@ -260,10 +262,9 @@ class Lake:
             return {name: int(rows) for name, rows in connection.execute(_SIZES)}
 
     def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
-        here = [name for name in query.relations if name not in bound.missing]
-        if tables := self._held.tables(cursor, here, bound.snapshot_id):
+        if tables := self._held.tables(cursor, bound.columns, bound.snapshot_id):
             text = query.to_run(bound.at, missing=bound.missing, tables=tables)
-            with suppress(duckdb.CatalogException):  # a newer snapshot has dropped them since
+            with suppress(duckdb.CatalogException, duckdb.BinderException):  # a newer snapshot has dropped them since
                 return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()
         return cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters).to_arrow_table()
 
@@ -280,7 +281,8 @@ class Lake:
             )  # fmt: skip
             text = query.to_run(at, missing=missing)
             sql = query.to_read(at, missing=missing)
-            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing))
+            columns = {name: query.columns_of(name) for name in query.relations if name not in missing}
+            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing), columns)
 
         return self._bindings.get((query.text, given, query.then, version), bind)
 

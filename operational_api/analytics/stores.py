@@ -35,9 +35,9 @@ class Stores:
     def __init__(self, settings: AnalyticsSettings, limiter: Limiter) -> None:
         if settings.audit_database_url is None:
             raise AuditDown
-        self._catalog = make_asking_engine(catalog_url(settings), application_name="plyo-analytics-lake")
+        self._catalog = make_asking_engine(catalog_url(settings), application_name="plyo-analytics-turns")
         self._operational = make_asking_engine(
-            settings.audit_database_url.get_secret_value(), application_name="plyo-analytics-asking"
+            settings.audit_database_url.get_secret_value(), application_name="plyo-analytics-turns"
         )
         self._tally = limiter.tally()
         self._named: set[UUID] = set()

@@ -166,7 +166,10 @@ class Turns:
                 continue
             relations = one.told.relations
             if relations not in fresh:
-                fresh[relations] = self._clock.latest(relations, snapshot_id=one.snapshot_id)
+                told = self._clock.told(relations, snapshot_id=one.snapshot_id)
+                if told is None:  # the loop waits for no lake
+                    told = await asyncio.to_thread(self._clock.latest, relations, snapshot_id=one.snapshot_id)
+                fresh[relations] = told
             one.freshness = fresh[relations]
             if one.freshness.state != one.told.state:
                 one.told = None

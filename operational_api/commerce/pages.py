@@ -62,6 +62,7 @@ def show_plans(
     return render(
         request,
         "commerce/plans.html",
+        is_shared=True,
         memberships=[sold for sold in found if sold.plan.kind == "membership"],
         packs=[sold for sold in found if sold.plan.kind != "membership"],
         currency=shown,

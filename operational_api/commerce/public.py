@@ -25,7 +25,7 @@ __all__ = [
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
     "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
     "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
-    "use_pack_session", "waive_late_fee",
+    "use_pack_session", "use_session_of_pack", "waive_late_fee",
 ]  # fmt: skip
 
 
@@ -81,9 +81,22 @@ def use_pack_session(session: Session, customer_id: UUID, now: datetime) -> UUID
     return packs.use_session(session, customer_id=customer_id, now=now)
 
 
-def return_pack_session(session: Session, pack_id: UUID) -> None:
-    """Give a session back to the pack it was taken from."""
-    packs.return_session(session, pack_id=pack_id)
+def return_pack_session(session: Session, pack_id: UUID, *, called_off_at: datetime | None = None) -> None:
+    """Give a session back to the pack it was taken from.
+
+    Args:
+        called_off_at: When it was called off by us: what is given back can then be used for a month at least.
+    """
+    packs.return_session(session, pack_id=pack_id, called_off_at=called_off_at)
+
+
+def use_session_of_pack(session: Session, pack_id: UUID) -> bool:
+    """Take a session again of the pack that has paid for it before, also where that has run out since.
+
+    Returns:
+        Whether it had one.
+    """
+    return packs.use_session_of(session, pack_id=pack_id)
 
 
 def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
@@ -94,7 +107,7 @@ def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
 def pack_sessions_left(session: Session, customer_id: UUID, now: datetime) -> int:
     """Prepaid sessions a customer can still use at `now`, over all packs."""
     found = packs.usable_packs(session, customer_id=customer_id, now=now)
-    return sum(pack.sessions_total - pack.sessions_used for pack, _ in found)
+    return sum(pack.sessions_left for pack, _ in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ def event_faults(session: Session) -> int:
     return evidence.faults(session)
 
 
+@dataclass(frozen=True, slots=True)
 class Copy:
     """A copy of all that is known of a person. `state`: making, ready or gone; sizes are null while it is made."""
 

@@ -44,6 +44,7 @@ class Given:
         by: Columns that name the person; any of them does.
         by_email: Columns that name them by the address of their account.
         through: A column with a foreign key to a table that is given: its rows say whose these are.
+        among: A column with a foreign key to groups, and the column that lists their people (`group_id:subjects`).
         omit: Columns that are not given: secrets, and what is about somebody else.
         sealed: Columns of JSON that was sealed; given as it was before.
         named: Columns with a foreign key, each with the column there that says in words what it means.
@@ -52,17 +53,19 @@ class Given:
     by: Sequence[str] = ()
     by_email: Sequence[str] = ()
     through: str = ""
+    among: str = ""
     omit: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
     named: Mapping[str, str] = field(default_factory=dict)
 
 
 def given(
-    by: str = "", *, by_email: str = "", through: str = "", omit: str = "", sealed: str = "", named: str = ""
-) -> Given:
+    by: str = "", *, by_email: str = "", through: str = "", among: str = "", omit: str = "", sealed: str = "",
+    named: str = "",
+) -> Given:  # fmt: skip
     """A `Given` of names with spaces between; `named` has pairs like `exercise_id:name`."""
     return Given(
-        by.split(), by_email.split(), through, frozenset(omit.split()), frozenset(sealed.split()),
+        by.split(), by_email.split(), through, among, frozenset(omit.split()), frozenset(sealed.split()),
         dict(pair.split(":") for pair in named.split()),
     )  # fmt: skip
 
@@ -152,4 +155,9 @@ def _is_theirs(contribution: Contribution, name: str, person: Person) -> ColumnE
         parent = key.column.table
         theirs = select(key.column).where(_is_theirs(contribution, parent.name, person))
         said.append(table.c[rule.through].in_(theirs))
+    if rule.among:
+        column, _, people = rule.among.partition(":")
+        [key] = table.c[column].foreign_keys
+        groups = select(key.column).where(key.column.table.c[people].contains([person.account_id]))
+        said.append(table.c[column].in_(groups))
     return or_(false(), *said)

@@ -104,6 +104,7 @@ def render(
     *,
     status_code: int = 200,
     is_offline_ready: bool = False,
+    is_shared: bool = False,
     **context: Any,
 ) -> HTMLResponse:
     """A page.
@@ -112,9 +113,12 @@ def render(
         template: Name below any context's `templates/`, e.g. `commerce/plans.html`.
         is_offline_ready: The service worker may keep this page to show it without a network; a signed-in person's
             page is kept for that person only and deleted at sign-out.
+        is_shared: The same for every guest, without a form: who comes without a cookie gets none and no token, so that
+            caches may keep it (`gateway.caching`).
         context: For the template, besides what the module docstring lists.
     """
     principal = person(request)
+    is_bare = is_shared and principal is None and not request.cookies
     context = {
         "request": request,
         "path": request.url.path,
@@ -122,14 +126,15 @@ def render(
         "nav": _nav(request, principal, counts=status_code < 500),
         "tz": time_zone(request),
         "now": datetime.now(UTC),
-        "csrf_token": csrf.token(request),
+        "csrf_token": "" if is_bare else csrf.token(request),
         "csp_nonce": request.state.csp_nonce,
         "flashes": _flashes(request),
         "person_key": _short_hash(principal.key) if principal is not None else "",
     } | context
     environment: Environment = request.app.state.templates
     response = HTMLResponse(environment.get_template(template).render(context), status_code)
-    csrf.keep(request, response)
+    if not is_bare:
+        csrf.keep(request, response)
     if read_cookie(request, "flash"):
         set_cookie(request, response, "flash", "", max_age=0)
     if principal is not None:

@@ -100,7 +100,7 @@ class TestContextRoles:
         assert open_to_all == [], "a role that is neither a context nor the reader of numbers may run none of them"
         assert {view for (view,) in views} == {
             "engagement.contacts", "commerce.people", "compliance.people", "compliance.exported_customers",
-            "compliance.exported_payments",
+            "compliance.exported_events", "compliance.exported_payments",
         }  # fmt: skip
         with psycopg.connect(server.url("plyo")) as connection:
             writable = connection.execute(

@@ -89,12 +89,13 @@ class Behind(pn.viewable.Viewer):
             figures.value(self._answer, one.get("value"), one.get("currency") or currency)
             for one in told["number"]["items"]
         ]
-        first = MOST_ROWS * (len(self._cursors) - 1) + 1
-        shown = f"rows {first} to {first + len(told['items']) - 1}" if told["items"] else "no row to show"
+        first, here = MOST_ROWS * (len(self._cursors) - 1) + 1, len(told["items"])
+        shown = f": rows {first} to {first + here - 1}" if 0 < here < told["counted"] else ""
+        rows = "1 row" if told["counted"] == 1 else f"{told['counted']:,} rows"
         counted = f" where `{told['where']}`" if told["where"] else ""
         words = (
-            f"**{' · '.join(numbers) or 'No number'}** is made of {told['counted']:,} rows of `{told['relation']}`"
-            f"{counted}: {shown}, as of snapshot {told['snapshot_id']}."
+            f"**{' · '.join(numbers) or 'No number'}** is made of {rows} of `{told['relation']}`"
+            f"{counted}{shown}, as of snapshot {told['snapshot_id']}."
         )
         parts: list[Any] = [pn.pane.Markdown(words, stylesheets=[TEXT])]
         if told["items"]:

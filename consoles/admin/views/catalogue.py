@@ -314,11 +314,11 @@ class Catalogue(pn.viewable.Viewer):
         )
         return pn.Column(
             find, choices, self.banner, self.trend,
+            _card(heading("Rows behind it", "Those that the number counts, down to the product's own."), self.rows),
             _card(heading("What counts"), self.meaning),
             _card(heading("Restated since", "Points that were told otherwise at the end of a day."), since,
                   self.restatements),
-            _card(heading("Where it comes from", "Back to the product's tables, with SQL and checks."),
-                  self.sources, self.rows),
+            _card(heading("Where it comes from", "Back to the product's tables, with SQL and checks."), self.sources),
             sizing_mode="stretch_width",
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ A coach reads it in the minutes between two clients. It is asked for once for ea
 in, never with each redrawing of the page: each look at a client's training is on record.
 """
 
+import html
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import Any
@@ -13,12 +14,12 @@ import streamlit as st
 from consoles.client import Plyo, Refused, SignedOut, Unreachable
 from consoles.coach.session import Person
 from consoles.coach.views import sessions
-from consoles.theme import ago, when
+from consoles.theme import ago, colour, when
 
 LATELY = 20
 """Workouts, records and messages looked at, the latest first."""
 Line = tuple[str, str]
-"""An icon's name and what it says."""
+"""The colour token of its mark, and what it says."""
 
 
 def draw(plyo: Plyo, booking: dict[str, Any], person: Person, now: datetime, *, unread: int | None) -> None:
@@ -45,10 +46,7 @@ def draw(plyo: Plyo, booking: dict[str, Any], person: Person, now: datetime, *, 
         starts = sessions.starts(booking)
         st.header(f"Next: {booking.get('customer_name') or 'a client'}, {_until(starts, now)}")
         st.caption(f"{when(starts, person.time_zone)} · {booking.get('title') or 'Session'}")
-        for icon, words in known[1]:
-            icon_at, text_at = st.columns([1, 24])
-            icon_at.markdown(f":material/{icon}:")
-            text_at.text(words)  # a client's words stay words
+        st.html(_listed(known[1]))
         if st.button("Open client", key="open-next", icon=":material/monitoring:"):
             st.session_state["customer_id"] = booking["customer_id"]
             st.switch_page(st.session_state["pages"]["client"])
@@ -94,23 +92,23 @@ def lines(found: dict[str, Any], person: Person, now: datetime) -> list[Line]:
     if waiting:
         newest = max(waiting, key=lambda one: str(one["sent_at"]))
         words = "1 message waits" if len(waiting) == 1 else f"{len(waiting)} messages wait"
-        told.append(("mark_chat_unread", f"{words} for your answer: “{newest['body'][:120]}”"))
+        told.append(("info", f"{words} for your answer: “{newest['body'][:120]}”"))
     told += [
-        ("healing", f"{one['body_part'].capitalize()} hurts since {date.fromisoformat(one['occurred_on']):%-d %b}, "
+        ("bad", f"{one['body_part'].capitalize()} hurts since {date.fromisoformat(one['occurred_on']):%-d %b}, "
                     f"{SEVERITY.get(one['severity'], 'noted')}.")
         for one in found["what hurts"] or [] if one["resolved_on"] is None
     ]  # fmt: skip
     told.append(
-        ("event_available", f"Last session {ago(last, now)}." if last else "The first session: none was attended yet.")
+        ("ink-soft", f"Last session {ago(last, now)}." if last else "The first session: none was attended yet.")
     )
     told += _trained(found["training"], last)
     told += [
-        ("trophy", f"{one['exercise_name']}: {KINDS.get(one['kind'], one['kind'])} {one['value']:g}, "
+        ("good", f"{one['exercise_name']}: {KINDS.get(one['kind'], one['kind'])} {one['value']:g}, "
                    f"before {one['previous']:g}.")
         for one in found["records"] or [] if last is not None and datetime.fromisoformat(one["achieved_at"]) >= last
     ][:3]  # fmt: skip
     if hidden := [name for name, part in found.items() if part is None]:
-        told.append(("visibility_off", f"Not shown to you: {', '.join(hidden)}."))
+        told.append(("ink-soft", f"Not shown to you: {', '.join(hidden)}."))
     return told
 
 
@@ -126,13 +124,22 @@ def _trained(workouts: list[dict[str, Any]] | None, last: datetime | None) -> li
     done = [one for one in since if one["status"] == "completed"]
     missed = [one for one in since if one["status"] in ("planned", "skipped")]
     if not since:
-        return [("fitness_center", "No workout since.")]
+        return [("warn", "No workout since.")]
     efforts = [one["session_rpe"] for one in done if one["session_rpe"] is not None]
     effort = f", effort {sum(efforts) / len(efforts):.1f} of 10" if efforts else ""
-    told = [("fitness_center", f"{len(done)} of {len(since)} workouts done since{effort}.")]
+    told = [("good" if not missed else "ink-soft", f"{len(done)} of {len(since)} workouts done since{effort}.")]
     if missed:
-        told.append(("event_busy", "Not done: " + ", ".join(sorted({one["title"] for one in missed})) + "."))
+        told.append(("warn", "Not done: " + ", ".join(sorted({one["title"] for one in missed})) + "."))
     return told
+
+
+def _listed(known: list[Line]) -> str:
+    """Lines as HTML: a list, for whoever hears it. A client's words stay words."""
+    items = "".join(
+        f'<li><span aria-hidden="true" style="color:{colour(token)}">●</span> {html.escape(words)}</li>'
+        for token, words in known
+    )
+    return f'<ul style="list-style:none;padding:0;margin:0;display:grid;gap:.35rem">{items}</ul>'
 
 
 def _until(starts: datetime, now: datetime) -> str:

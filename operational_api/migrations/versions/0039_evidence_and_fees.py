@@ -1,4 +1,5 @@
-"""Looks at the chain of events are kept, and its events can be asked for as a file.
+"""Looks at the chain of events are kept, its events can be asked for as a file, packs know what was refunded,
+and prices whether members follow them.
 
 Only widens.
 """
@@ -45,14 +46,30 @@ left join platform.outbox_events o on o.event_id = (e.event ->> 0)::uuid
 """
 
 
+MEMBERS_PRICES = """
+alter table commerce.plan_prices add column reaches_members boolean default false not null;
+update commerce.plan_prices p set reaches_members = true
+where exists (select from commerce.subscriptions s where s.next_price_id = p.id and s.plan_id = p.plan_id);
+"""
+REFUNDED_PACKS = """
+alter table commerce.session_packs
+    add column sessions_refunded smallint default 0 not null,
+    add constraint ck_session_packs_refunded_within_total check (sessions_refunded between 0 and sessions_total);
+"""
+
+
 def upgrade() -> None:
     op.execute(EVENT_CHECKS)
+    op.execute(REFUNDED_PACKS)
+    op.execute(MEMBERS_PRICES)
     op.execute(EXPORTED_EVENTS)
 
 
 def downgrade() -> None:
     op.execute(
         """
+        alter table commerce.plan_prices drop column reaches_members;
+        alter table commerce.session_packs drop column sessions_refunded;
         drop view compliance.exported_events;
         delete from compliance.export_files where export_id in (
             select id from compliance.exports where dataset = 'events');

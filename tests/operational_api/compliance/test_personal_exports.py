@@ -25,10 +25,11 @@ from operational_api.compliance.keeping import ExportKeeper
 from operational_api.compliance.models import PersonalExport, StoredFile
 from operational_api.compliance.service import files
 from operational_api.compliance.settings import ExportSettings
-from operational_api.core import failpoints
+from operational_api.core import audit, failpoints
 from operational_api.core.database import session_factory
 from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.core.objects import ObjectSettings, ObjectStore
+from operational_api.core.principal import Principal
 from operational_api.engagement import handlers as engagement_handlers
 from operational_api.engagement.models import AttachmentFile, OutgoingMessage
 from operational_api.engagement.service import threads
@@ -120,6 +121,9 @@ class TestCopy:
             )
         )  # fmt: skip
         session.flush()
+        lead = Principal("lead_coach", "tests", new_id())
+        for people in ([mia.id, tom.id], [tom.id, new_id()]):  # a list that she was in, and one that she was not in
+            audit.record_read(session, lead, "training.read_progress", "Client", people, now=NOW)
         client = proved(account_of(session, mia))
         asked = client.post(PATH)
         assert (asked.status_code, asked.json()["state"]) == (202, "making")
@@ -143,7 +147,11 @@ class TestCopy:
         assert [one["note"] for one in rows("training/workouts")] == ["Note of =Mia"]
         assert [one["body"] for one in rows("engagement/messages")] == ["From =Mia"]
         assert rows("integrations/wearable_payloads")[0]["body"] == {"asleep": 7}
-        assert {one["action"] for one in rows("platform/audit_entries")} >= {"compliance.request_copy"}
+        entries = rows("platform/audit_entries")
+        assert {one["action"] for one in entries} >= {"compliance.request_copy"}
+        [looked] = [one for one in entries if one["action"] == "training.read_progress"]
+        assert looked["actor_id"] == str(lead.account_id)
+        assert not looked.keys() & {"group_id", "subjects"}
         clients = csv.DictReader(io.StringIO(archive.read("training/clients.csv").decode()))
         assert next(clients)["display_name"] == "'=Mia", "no spreadsheet runs it"
         [letter] = [one for one in archive.namelist() if one.startswith("engagement/attachments/")]

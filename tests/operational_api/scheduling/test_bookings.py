@@ -399,6 +399,45 @@ class TestRescheduleBooking:
             )
 
 
+class TestCreditOfAPackThatRanOut:
+    def booked(self, session: Session) -> tuple[SessionPack, Booking]:
+        """The pack runs out between booking and session."""
+        customer_id = new_id()
+        pack = make_pack(
+            session, customer_id=customer_id, now=NOW, sessions_total=1, expires_at=NOW + timedelta(hours=1)
+        )
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        return pack, bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+
+    def test_goes_along_when_its_booking_is_moved(self, session: Session) -> None:
+        pack, booking = self.booked(session)
+        later = make_slot(session, starts_at=IN_TWO_DAYS + timedelta(days=1))
+        at = NOW + timedelta(hours=2)
+        moved = moves.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=at)
+        assert (moved.session_pack_id, credits_used(session, moved.customer_id)) == (pack.id, 1)
+        with pytest.raises(PlanRequired), session.begin_nested():
+            bookings.book_session(
+                session, customer_id=moved.customer_id, slot_id=make_slot(session, starts_at=IN_TWO_DAYS).id, now=at
+            )
+
+    @pytest.mark.parametrize("is_slot", [False, True])
+    def test_can_be_used_for_a_month_where_the_coach_called_it_off(self, session: Session, is_slot: bool) -> None:
+        pack, booking = self.booked(session)
+        at = NOW + timedelta(hours=2)
+        if is_slot:
+            bookings.cancel_slot(session, slot_id=booking.slot_id, now=at)
+        else:
+            bookings.cancel_booking(session, booking_id=booking.id, now=at, by_coach=True)
+        session.refresh(pack)
+        assert (pack.sessions_used, pack.expires_at) == (0, at + timedelta(days=30))
+
+    def test_is_lost_where_its_customer_cancels(self, session: Session) -> None:
+        pack, booking = self.booked(session)
+        bookings.cancel_booking(session, booking_id=booking.id, now=NOW + timedelta(hours=2))
+        session.refresh(pack)
+        assert (pack.sessions_used, pack.expires_at) == (0, NOW + timedelta(hours=1))
+
+
 class TestMarkOutcome:
     def test_is_for_sessions_that_have_started(self, session: Session) -> None:
         slot = make_slot(session, starts_at=IN_TWO_DAYS)

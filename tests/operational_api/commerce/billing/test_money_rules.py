@@ -108,6 +108,38 @@ class TestPrice:
         assert [one.amount_minor for one in pricing.history(session, plan_code=plan)] == [6000, 5000]
         assert studio.history() == [("started", 0, 4202), ("price_changed", 4202, 5042)]
 
+    @pytest.mark.parametrize("starts_late", [False, True])
+    def test_of_prices_that_follow_each_other_members_pay_each_in_its_time(
+        self, studio: Studio, session: Session, starts_late: bool
+    ) -> None:
+        plan = studio.plan("Small", 5000)
+        change = partial(
+            pricing.set_price, session, plan_code=plan, currency="EUR", tax_rate_bp=1900, actor_id=None, now=NOON
+        )
+        if not starts_late:
+            studio.start(plan)
+        for amount, month, reaches in ((6000, 5, True), (7000, 7, True), (9900, 9, False)):
+            change(amount_minor=amount, valid_from=datetime(2026, month, 15, tzinfo=UTC), for_members=reaches)
+        if starts_late:
+            studio.start(plan)
+        for month in range(5, 12):
+            studio.wait(until=date(2026, month, 2))
+        totals = [one.total_minor for one in studio.invoices]
+        assert totals == [5000, 5000, 6000, 6000, 7000, 7000, 7000, 7000]
+
+    def test_of_prices_that_followed_each_other_within_a_year_the_last_is_paid(
+        self, studio: Studio, session: Session
+    ) -> None:
+        plan = studio.plan("Yearly", 50_000, interval_months=12)
+        studio.start(plan)
+        for amount, month in ((60_000, 5), (70_000, 7)):
+            pricing.set_price(
+                session, plan_code=plan, currency="EUR", tax_rate_bp=1900, actor_id=None, now=NOON, amount_minor=amount,
+                valid_from=datetime(2026, month, 15, tzinfo=UTC), for_members=True,
+            )  # fmt: skip
+        studio.wait(until=date(2027, 4, 2))
+        assert [one.total_minor for one in studio.invoices] == [50_000, 70_000]
+
 
 class TestPayer:
     def test_another_account_is_invoiced_and_charged(self, studio: Studio, session: Session) -> None:
