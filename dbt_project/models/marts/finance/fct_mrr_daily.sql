@@ -236,6 +236,6 @@ select
     cast(sum(revenue_minor) over ({{ last_30_days }}) as bigint) as revenue_30d_minor,
     cast(avg(active_members) over ({{ last_30_days }}) as {{ double() }}) as mean_members_30d,
     {{ as_id("null") }} as plan_id,
-    cast(null as varchar) as plan_code,
+    {{ as_text('null') }} as plan_code,
     cast(0 as bigint) as transfer_minor
 from collected
