@@ -15,7 +15,7 @@ from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.analytics.turns import Together, Turns
-from operational_api.core import http
+from operational_api.core import http, memory
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
@@ -108,4 +108,6 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 def serve() -> FastAPI:
     """Entry point: `uvicorn --factory operational_api.analytics.app:serve`."""
     telemetry.configure("analytics")
-    return create_app(AnalyticsSettings())
+    app = create_app(AnalyticsSettings())
+    memory.settle()
+    return app
