@@ -7,7 +7,6 @@ gathered during the request and written after it, because the request's own tran
 Does not belong here: what only operations want to know (that is the log), and the values that were read or written.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
+import orjson
 from fastapi import Request
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, bindparam, insert, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -24,27 +24,30 @@ from contracts.telemetry import current_traceparent, get_logger
 from operational_api.core import answering
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
+from operational_api.core.statements import Change
 
 log = get_logger(__name__)
-_INSERT = insert(cast(Table, AuditEntry.__table__))
+_ENTRIES = cast(Table, AuditEntry.__table__)
+_TOLD = [one for one in _ENTRIES.c if one.name != "sequence"]
+_INSERT = Change(insert(_ENTRIES).values({one.name: bindparam(one.name, type_=one.type) for one in _TOLD}))
 Outcome = Literal["done", "refused", "failed"]
-_READS = text(
-    """
-    insert into platform.audit_entries (
-        id, subject_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details, address,
-        traceparent, occurred_at
+_READS = Change(
+    text(
+        """
+        insert into platform.audit_entries (
+            id, subject_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details, address,
+            traceparent, occurred_at
+        )
+        select each.id, subject, cast(subject as text), case when subject = actor_id then :own else purpose end,
+            actor_id, actor_role, action, object_type, 'done', details, address, traceparent,
+            cast(:now as timestamptz)
+        from jsonb_to_recordset(cast(:readings as jsonb)) as reading (
+            ids uuid[], subjects uuid[], purpose text, actor_id uuid, actor_role text, action text, object_type text,
+            details jsonb, address text, traceparent text
+        )
+        cross join lateral unnest(ids, subjects) as each (id, subject)
+        """
     )
-    select each.id, subject, cast(subject as text), case when subject = actor_id then :own else purpose end, actor_id,
-        actor_role, action, object_type, 'done', cast(details as jsonb), address, traceparent, occurred_at
-    from unnest(
-        cast(:ids as text[]), cast(:subjects as text[]), cast(:purposes as text[]), cast(:actor_ids as uuid[]),
-        cast(:actor_roles as text[]), cast(:actions as text[]), cast(:object_types as text[]), cast(:details as text[]),
-        cast(:addresses as text[]), cast(:traceparents as text[]), cast(:times as timestamptz[])
-    ) as reading (
-        ids, subjects, purpose, actor_id, actor_role, action, object_type, details, address, traceparent, occurred_at
-    )
-    cross join lateral unnest(cast(ids as uuid[]), cast(subjects as uuid[])) as each (id, subject)
-    """
 )
 OWN = "own"
 
@@ -101,7 +104,7 @@ def record(
     if actor_role is not None:
         entry["actor_role"] = actor_role
     session.flush()  # what it tells of stands before it, for whoever asks next
-    session.execute(_INSERT, entry)
+    _INSERT.do(session, entry)
 
 
 def record_read(
@@ -128,21 +131,19 @@ def record_readings(session: Session, readings: Sequence[Reading], *, now: datet
     told = [one for one in readings if one.subjects]
     if not told:
         return
-    # Each reading's people are one text: five hundred parameters of their own cost more than the rows.
-    session.execute(_READS, {
-        "own": OWN, "ids": [_array(new_id() for _ in one.subjects) for one in told],
-        "subjects": [_array(one.subjects) for one in told],
-        "purposes": [purpose_of(one.principal) for one in told],
-        "actor_ids": [one.principal.account_id for one in told], "actor_roles": [one.principal.role for one in told],
-        "actions": [one.action for one in told], "object_types": [one.object_type for one in told],
-        "details": [json.dumps(_details(one.principal, one.details)) for one in told],
-        "addresses": [one.address and one.address[:45] for one in told],
-        "traceparents": [one.traceparent for one in told], "times": [now or datetime.now(UTC)] * len(told),
-    })  # fmt: skip
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
+    rows = [
+        {
+            "ids": [new_id() for _ in one.subjects], "subjects": list(one.subjects),
+            "purpose": purpose_of(one.principal), "actor_id": one.principal.account_id,
+            "actor_role": one.principal.role, "action": one.action, "object_type": one.object_type,
+            "details": _details(one.principal, one.details), "address": one.address and one.address[:45],
+            "traceparent": one.traceparent,
+        }
+        for one in told
+    ]  # fmt: skip
+    # One text: five hundred parameters of their own cost more than the rows.
+    asked = {"own": OWN, "now": now or datetime.now(UTC), "readings": orjson.dumps(rows).decode()}
+    _READS.do(session, asked)
 
 
 def purpose_of(principal: Principal, subject_id: UUID | None = None) -> str:
@@ -174,7 +175,8 @@ def keep(sessions: sessionmaker[Session], entries: list[dict[str, Any]]) -> None
     """Write gathered refusals in a transaction of their own. The answer is a refusal already: a failure is logged."""
     try:
         with answering.answering(None), sessions.begin() as session:  # also of those who may look at nothing any more
-            session.execute(_INSERT, entries)
+            for entry in entries:
+                _INSERT.do(session, entry)
     except Exception:
         log.exception("refusals_not_kept", actions=[entry["action"] for entry in entries])
 

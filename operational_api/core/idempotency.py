@@ -17,11 +17,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from operational_api.core.database import compiled_once
 from operational_api.core.errors import DomainError, Invalid
 from operational_api.core.models import IdempotencyKey
 from operational_api.core.principal import maybe_principal
 from operational_api.core.routing import Route
+from operational_api.core.statements import Statement
 
 HEADER = "idempotency-key"
 
@@ -57,7 +57,7 @@ def answered(session: Session, principal: str, key: str, digest: str) -> Idempot
     return known
 
 
-_CLAIM = compiled_once(
+_CLAIM = Statement(
     insert(IdempotencyKey)
     .values({name: bindparam(name) for name in ("principal", "key", "request_hash")})
     .on_conflict_do_nothing()
@@ -72,7 +72,7 @@ def claim(session: Session, principal: str, key: str, digest: str) -> None:
         KeyInUse: another one took it. A second request with the key waits here for the first one's transaction.
     """
     try:
-        taken = session.execute(_CLAIM, {"principal": principal, "key": key, "request_hash": digest}).first()
+        taken = _CLAIM.first(session, {"principal": principal, "key": key, "request_hash": digest})
     except OperationalError as error:
         if isinstance(error.orig, DeadlockDetected):  # two requests with several keys each, in opposite orders
             raise KeyInUse from error
