@@ -1,7 +1,7 @@
 """What every HTTP answer has in common: problem+json, trace ids, security headers, a log line."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -143,7 +142,7 @@ class Around:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, request = time.perf_counter(), Request(scope)
+        began, request, path = time.perf_counter(), Request(scope), scope["path"]
         status, milliseconds = 0, 0.0
         with trace(request.headers.get("traceparent")) as traceparent, audit.watching(request) as refusals:
 
@@ -153,14 +152,14 @@ class Around:
                     status = message["status"]
                     if refusals and (sessions := audit_sessions(request.app)) is not None:
                         await run_in_threadpool(audit.keep, sessions, refusals)
-                    _secure(MutableHeaders(scope=message), request, traceparent)
+                    _secure(message, request, traceparent)
                 milliseconds = (time.perf_counter() - began) * 1000
                 await send(message)
 
             try:
                 await self.app(scope, receive, answer)
             except Exception:
-                log.exception("request_crashed", method=request.method, path=request.url.path)
+                log.exception("request_crashed", method=request.method, path=path)
                 if status:  # half of an answer has left: it can only be broken off
                     raise
                 response = _answer(
@@ -169,21 +168,34 @@ class Around:
                 )
                 await response(scope, receive, answer)
             log.info(
-                "request", method=request.method, path=request.url.path, status=status,
+                "request", method=request.method, path=path, status=status,
                 milliseconds=round(milliseconds, 1),
             )  # fmt: skip
 
 
-def _secure(headers: MutableHeaders, request: Request, traceparent: str) -> None:
-    headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
-    headers.update(headers_of(request))
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
-    if request.url.path.startswith("/api"):
-        headers.setdefault("Cache-Control", "no-store")
-        if not headers.get("content-type", "").startswith("text/html"):
-            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+def say_unless_said(message: Message, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Give the start of an answer the headers that it has not got. Names in lower case, as in the message."""
+    said = message["headers"] = list(message.get("headers", ()))
+    known = {name for name, _ in said}
+    said.extend(one for one in headers if one[0] not in known)
+
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin"), (b"x-frame-options", b"DENY"),
+)  # fmt: skip
+_NEVER_KEPT = (b"cache-control", b"no-store")
+_NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+def _secure(message: Message, request: Request, traceparent: str) -> None:
+    limits = [(name.lower().encode(), value.encode()) for name, value in headers_of(request).items()]
+    added = [(b"x-trace-id", traceparent.split("-")[1].encode()), *limits, *_ALWAYS]
+    if request.scope["path"].startswith("/api"):
+        added.append(_NEVER_KEPT)
+        kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
+        if not kind.startswith(b"text/html"):
+            added.append(_NO_PAGE)
+    say_unless_said(message, added)
 
 
 def install(app: FastAPI) -> None:

@@ -171,7 +171,7 @@ async def enforce(request: Request) -> None:
     Raises:
         RateLimited: with `retry_after` in seconds.
     """
-    path = getattr(request.scope.get("route"), "path", None) or request.url.path
+    path = getattr(request.scope.get("route"), "path", None) or request.scope["path"]
     if limit_of(request.method, path).amount:
         await run_in_threadpool(count, request, request.method, path)
 

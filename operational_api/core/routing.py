@@ -1,4 +1,4 @@
-"""Routers that say at once that a path is none of theirs, routes that take one turn of a thread.
+"""Routers that say at once that a path is none of theirs, paths known again, routes that take one turn of a thread.
 
 Which routes there are is each context's to say.
 """
@@ -13,8 +13,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import Match
-from starlette.types import Scope
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
 
 from operational_api.core.database import end_early
 
@@ -34,6 +35,53 @@ class ContextRouter(APIRouter):
         return super().matches(scope)
 
 
+class KnownPaths(BaseRoute):
+    """The first route of an app: a path without parameters that was routed once goes the same way again.
+
+    FastAPI looks for a route twice in each router on the way. What its look left in the scope is left there again. A
+    request that is traced by OpenTelemetry is routed by FastAPI, which tells the trace.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path was routed before."""
+        if scope["type"] != "http" or scope.get("fastapi.telemetry") is not None:
+            return Match.NONE, {}
+        known = self._known.get(_path_of(scope))
+        if known is None:
+            scope[_BEFORE] = (self, frozenset(scope))
+            return Match.NONE, {}
+        return Match.FULL, {name: dict(value) if type(value) is dict else value for name, value in known.items()}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go there."""
+        await scope["route"].handle(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """None of its own."""
+        raise NoMatchFound(name, path_params)
+
+    @staticmethod
+    def remember(scope: Scope) -> None:
+        """What a route that is gone to finds in the scope: to be left there again. Paths with parameters are many."""
+        paths, before = scope.pop(_BEFORE, (None, frozenset()))
+        if paths is not None and not scope["path_params"]:
+            paths._known[_path_of(scope)] = {
+                name: dict(value) if type(value) is dict else value
+                for name, value in scope.items()
+                if name not in before
+            }
+
+
+_BEFORE = "plyo.before_routing"
+
+
+def _path_of(scope: Scope) -> tuple[str, str, str]:
+    return scope["method"], scope.get("root_path", ""), scope["path"]
+
+
 class Route(APIRoute):
     """A route whose endpoint, a plain function, takes one turn of a thread, the commit of its transaction included.
 
@@ -46,6 +94,12 @@ class Route(APIRoute):
         told = options.get("response_model")
         model = told if isinstance(told, type) else endpoint.__annotations__.get("return")
         super().__init__(path, endpoint if iscoroutinefunction(endpoint) else _in_a_thread(endpoint, model), **options)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and have the path known again."""
+        if scope["method"] in (self.methods or ()):  # others are as many as somebody makes up
+            KnownPaths.remember(scope)
+        await super().handle(scope, receive, send)
 
 
 def _in_a_thread(endpoint: Callable[..., Any], model: object) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ def keep(request: Request, response: Response) -> None:
 
 
 def _is_exempt(request: Request) -> bool:
-    if request.method in SAFE_METHODS or request.url.path.startswith(OPEN_TO_PROGRAMS):
+    if request.method in SAFE_METHODS or request.scope["path"].startswith(OPEN_TO_PROGRAMS):
         return True
     if request.headers.get("authorization", "").lower().startswith("bearer "):
         return True
