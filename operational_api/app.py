@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from fastapi import Depends, FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from contracts import telemetry
@@ -18,6 +17,7 @@ from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.routing import KnownPaths
 from operational_api.core.signed_urls import UrlSigner
+from operational_api.core.threads import in_a_turn
 from operational_api.core.tokens import Delegation, RemoteKeys, TokenVerifier, no_signer
 from operational_api.settings import ApiSettings
 
@@ -58,7 +58,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if "identity" in contexts:
-            await run_in_threadpool(app.state.keys.warm)
+            await in_a_turn(app.state.keys.warm)
         yield
         engine.dispose()
 

@@ -15,12 +15,12 @@ from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, Strin
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
-from starlette.concurrency import run_in_threadpool
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
 from operational_api.core.admission import Admission
 from operational_api.core.principal import in_transaction
+from operational_api.core.threads import in_a_turn
 from operational_api.core.viewer import Viewer
 
 SCHEMAS = (
@@ -114,7 +114,7 @@ async def transaction(request: Request) -> Session:
     """
     if not hasattr(request.state, "principal"):
         # A page's cookie is looked up by a connection: not while another one is held.
-        await run_in_threadpool(viewers.of_request)
+        await in_a_turn(viewers.of_request)
     admission: Admission = request.app.state.admission
     leave = await admission.enter()
     session: Session = request.app.state.sessions()
@@ -137,7 +137,7 @@ async def transaction(request: Request) -> Session:
     ends: AsyncExitStack = request.scope["fastapi_function_astack"]
     ends.push_async_exit(end)
     if claim is not None:
-        await run_in_threadpool(claim, session)
+        await in_a_turn(claim, session)
     return session
 
 

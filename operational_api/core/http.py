@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +19,7 @@ from contracts.telemetry import current_traceparent, get_logger, trace
 from operational_api.core import audit
 from operational_api.core.errors import DomainError, Forbidden, Unavailable
 from operational_api.core.rate_limit import headers_of
+from operational_api.core.threads import in_a_turn
 
 log = get_logger(__name__)
 ProblemPage = Callable[[Request, dict[str, Any]], Response]
@@ -151,7 +151,7 @@ class Around:
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     if refusals and (sessions := audit_sessions(request.app)) is not None:
-                        await run_in_threadpool(audit.keep, sessions, refusals)
+                        await in_a_turn(audit.keep, sessions, refusals)
                     _secure(message, request, traceparent)
                 milliseconds = (time.perf_counter() - began) * 1000
                 await send(message)

@@ -16,12 +16,12 @@ from limits.storage import MemoryStorage, RedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
-from starlette.concurrency import run_in_threadpool
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.core.rate_policy import SERVICE, SERVICES, Limit, limit_of
+from operational_api.core.threads import in_a_turn
 
 log = get_logger(__name__)
 PATIENCE_SECONDS = 0.25
@@ -173,7 +173,7 @@ async def enforce(request: Request) -> None:
     """
     path = getattr(request.scope.get("route"), "path", None) or request.scope["path"]
     if limit_of(request.method, path).amount:
-        await run_in_threadpool(count, request, request.method, path)
+        await in_a_turn(count, request, request.method, path)
 
 
 def count(request: Request, method: str, path: str) -> None:

@@ -7,7 +7,7 @@ is stored once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -101,12 +101,25 @@ class WorkoutSummary:
     volume_kg: float
 
 
+class StoredSet(NamedTuple):
+    """A set as it was written, by the names of `WorkoutSet`."""
+
+    position: int
+    exercise_id: int
+    reps: int
+    weight_kg: float | None
+    rpe: float | None
+    rir: int | None
+    superset: str | None
+    note: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class WorkoutDetail:
     """A workout with its sets in order and the movements they name."""
 
     workout: Workout
-    sets: Sequence[WorkoutSet]
+    sets: Sequence[WorkoutSet | StoredSet]
     exercises: dict[int, Exercise] = field(default_factory=dict)
     records: Sequence[PersonalRecord] = ()
 
@@ -324,22 +337,23 @@ _INSERT_WORKOUT = Statement.storing(
 )
 
 _SETS = cast(Table, WorkoutSet.__table__)
-_TOLD = ("position", "exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
+_TOLD = StoredSet._fields
 _ROWS = (
     func.jsonb_to_recordset(bindparam("sets", type_=JSONB))
     .table_valued(*(column(name, _SETS.c[name].type) for name in _TOLD))
     .render_derived(with_types=True)
 )
-_STORED = Statement.storing(
-    WorkoutSet,
-    insert(_SETS).from_select(
+_STORED: Statement[Any] = Statement(
+    insert(_SETS)
+    .from_select(
         ["workout_id", *_TOLD], select(bindparam("workout_id", type_=Uuid()), *(_ROWS.c[name] for name in _TOLD))
-    ),
+    )
+    .returning(*(_SETS.c[name] for name in _TOLD))
 )
 """All sets of a workout at once: triggers look at a statement's rows together."""
 
 
-def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[WorkoutSet]:
+def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[StoredSet]:
     if not sets:
         return []
     told = [
@@ -350,7 +364,7 @@ def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> 
         for position, one in enumerate(sets, 1)
     ]  # fmt: skip
     stored = _STORED.all(session, {"workout_id": workout_id, "sets": told})
-    return sorted((row[0] for row in stored), key=lambda one: one.position)
+    return sorted((StoredSet(*row) for row in stored), key=lambda one: one.position)
 
 
 def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:
