@@ -71,8 +71,9 @@ imports: install ## who may import whom
 sql: install ## sqlfluff on the dbt project
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
 
-promises: install ## what columns tell about people is tagged in dbt, and no metric changed its meaning without a word
-	@$(BIN)/python -m pytest -q -p no:warnings tests/contracts/test_dbt_tags.py tests/contracts/test_metric_ledger.py
+promises: install ## what columns tell about people is tagged in dbt; no metric, and no model behind one, changed without a word
+	@$(BIN)/python -m pytest -q -p no:warnings tests/contracts/test_dbt_tags.py tests/contracts/test_metric_ledger.py \
+		tests/contracts/test_model_ledger.py
 
 lives: install ## ten thousand random lives each of memberships, bookings and programmes (LIVES=500 for so many)
 	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 --dist loadfile tests/operational_api/scheduling/test_lives.py \

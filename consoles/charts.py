@@ -15,6 +15,12 @@ from consoles.theme import SERIES, colour
 
 HEIGHT = 280
 WEEK = timedelta(days=7)
+DATES = [
+    {"dtickrange": [None, "M1"], "value": "%-d %b\n%Y"},
+    {"dtickrange": ["M1", "M12"], "value": "%b\n%Y"},
+    {"dtickrange": ["M12", None], "value": "%Y"},
+]
+"""Dates under an axis: the year below them and only where it changes. Beside them, labels touch on a phone."""
 
 
 def _figure(*, height: int = HEIGHT, y_title: str = "", y_format: str = "") -> go.Figure:
@@ -29,7 +35,7 @@ def _figure(*, height: int = HEIGHT, y_title: str = "", y_format: str = "") -> g
         hovermode="x unified",
         # Below, where it pushes the edge down; above, a narrow screen stacks it over the picture.
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
-        xaxis=axis | {"showgrid": False, "automargin": True, "nticks": 4, "tickangle": 0},
+        xaxis=axis | {"showgrid": False, "automargin": True, "nticks": 4, "tickangle": 0, "tickformatstops": DATES},
         yaxis=axis | {"title": y_title, "tickformat": y_format, "automargin": True, "rangemode": "tozero"},
         dragmode=False,
     )
@@ -46,6 +52,38 @@ def _show_days(figure: go.Figure, at: pl.Series) -> None:
     first, last = at.min(), at.max()
     if isinstance(first, date) and isinstance(last, date) and last - first < WEEK:
         figure.update_xaxes(range=[last - WEEK, last + timedelta(days=1)])
+
+
+def told(figure: go.Figure) -> str:
+    """What a figure shows in words, for who cannot see it: each series with where it begins and ends, or its parts."""
+    return "; ".join(part for trace in figure.data if (part := _told_of(trace, figure)))
+
+
+def _told_of(trace: Any, figure: go.Figure) -> str:
+    if trace.type == "heatmap":
+        rows = {name: [one for one in row if one is not None] for name, row in zip(trace.y, trace.z, strict=True)}
+        return "; ".join(f"{name}: {row[0]:.0%} to {row[-1]:.0%}" for name, row in rows.items() if row)
+    points = [(x, y) for x, y in zip(trace.x or (), trace.y or (), strict=True) if x is not None and y is not None]
+    if not points:
+        return ""
+    name = f"{trace.name}: " if trace.name else ""
+    is_over_time = isinstance(points[0][0], date)
+    if not is_over_time:
+        axis = figure.layout.xaxis.tickformat if isinstance(points[0][1], str) else None
+        sides = ((y, x) if isinstance(y, str) else (x, y) for x, y in points)
+        return name + ", ".join(f"{_spoken(label)} {_spoken(value, axis)}" for label, value in sides)
+    axis, values = figure.layout.yaxis.tickformat, [y for _, y in points]
+    (first, began), (last, ends) = points[0], points[-1]
+    span = f", between {_spoken(min(values), axis)} and {_spoken(max(values), axis)}" if len(points) > 2 else ""
+    return f"{name}{_spoken(began, axis)} on {_spoken(first)} to {_spoken(ends, axis)} on {_spoken(last)}{span}"
+
+
+def _spoken(value: Any, axis: str | None = None) -> str:
+    if isinstance(value, date):
+        return f"{value:%-d %b %Y}"
+    if isinstance(value, str):
+        return value.replace("<br>", " ")
+    return f"{value:.1%}" if axis and "%" in axis else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def lines(

@@ -203,6 +203,22 @@ class Plyo:
         found = self._json(self._analytics, "GET", f"/api/analytics/datasets/{name}", params=asked)
         return pl.DataFrame(found["items"], infer_schema_length=None)
 
+    def rows_behind(self, name: str, *, limit: int, cursor: str | None = None, **asked: object) -> dict[str, Any]:
+        """The rows that make a metric's number, and no others; asked as the metric is.
+
+        `items` are of a page, `next` leads to the one after; `number` and `counted` are of all rows; `key` and
+        `relation` say how to ask `row` for where one comes from.
+        """
+        told = _present(asked | {"limit": limit, "cursor": cursor})
+        found: dict[str, Any] = self._json(self._analytics, "GET", f"/api/analytics/metrics/{name}/rows", params=told)
+        return found
+
+    def row(self, relation: str, key: dict[str, Any], *, snapshot: int | None) -> dict[str, Any]:
+        """One row of a mart: finer rows it is made of (`parts`), and `changes` of the product's tables."""
+        told = _present(key | {"snapshot": snapshot})
+        found: dict[str, Any] = self._json(self._analytics, "GET", f"/api/analytics/rows/{relation}", params=told)
+        return found
+
     def restatements(self, name: str, *, since: str, **filters: object) -> list[dict[str, Any]]:
         """Points of a metric that were told otherwise at an earlier moment: at, then, now, why, the series' columns."""
         asked = _present(filters | {"since": since})

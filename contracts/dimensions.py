@@ -7,7 +7,7 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "location": ("location_id", "coach_id", "customer_id"), "cohort": ("customer_id",),
     "city": ("city", "coach_id", "customer_id"), "stage": ("stage",), "kind": ("kind",), "provider": ("provider",),
     "status": ("status",), "source": ("source",), "cancel_kind": ("cancel_kind",), "failure_code": ("failure_code",),
-    "arm": ("arm",), "rule": ("rule_code",),
+    "arm": ("arm",), "rule": ("rule_code",), "step": ("step",),
 }  # fmt: skip
 """What a metric may be told apart by, and by which column of its rows it is known: the first that they have."""
 

@@ -25,16 +25,30 @@ def series(
         conditions: Further conditions on rows.
         by: Columns that make a series each.
     """
-    where = " and ".join([*([f"({metric.where})"] if metric.where else []), *conditions, f"{metric.at} is not null"])
+    where = _counted(metric, conditions)
     if metric.kind == "stock":
-        newest = f"qualify {metric.at} = max({metric.at}) over (partition by {period})"
-        source = f"(\n    select *\n    from {source}\n    where {where}\n    {newest}\n)"  # noqa: S608 - out of definitions
+        source = f"(\n    select *\n    from {source}\n    where {where}\n    {_newest(metric, period)}\n)"  # noqa: S608 - out of definitions
         where = ""
     chosen = "".join(f"{column}, " for column in by)
     return (  # the words are a definition's, never a person's
         f'select {period} as "at", {chosen}{typed(metric)} as "value"\n'
         f"from {source}" + (f"\nwhere {where}" if where else "") + "\ngroup by all\norder by all"
     )
+
+
+def rows(
+    metric: Metric, *, source: str, period: str, conditions: Sequence[str] = (), without: Sequence[str] = ()
+) -> str:
+    """The rows that the metric's points are made of: all of them and no other.
+
+    The metric's expression over these rows is the number that `series` tells with the same arguments.
+
+    Args:
+        without: Columns of the source that are not the relation's.
+    """
+    columns = f"* exclude ({', '.join(without)})" if without else "*"
+    newest = f"\n{_newest(metric, period)}" if metric.kind == "stock" else ""
+    return f"select {columns}\nfrom {source}\nwhere {_counted(metric, conditions)}{newest}"
 
 
 def typed(metric: Metric) -> str:
@@ -47,3 +61,13 @@ def typed(metric: Metric) -> str:
 def period_of(metric: Metric, grain: str) -> str:
     """The expression for the first day of the grain's period that a row of the metric is in."""
     return f"cast(date_trunc({grain}, {metric.at}) as date)"
+
+
+def _counted(metric: Metric, conditions: Sequence[str]) -> str:
+    """The condition on rows that count."""
+    return " and ".join([*([f"({metric.where})"] if metric.where else []), *conditions, f"{metric.at} is not null"])
+
+
+def _newest(metric: Metric, period: str) -> str:
+    """Of a stock only the last day of a period counts."""
+    return f"qualify {metric.at} = max({metric.at}) over (partition by {period})"

@@ -113,12 +113,13 @@ _ALL = (
     ),
     _relation(
         "finance.fct_mrr_daily",
-        "One row per day and currency, without gaps: recurring revenue at the end of the day and how it moved.",
-        "day currency",
+        "One row per day, currency and plan, without gaps: recurring revenue at the end of the day and how it moved. "
+        "One more a day and currency, without a plan: what was collected.",
+        "day currency plan_id",
         """day date, currency text, mrr_minor bigint, active_members int, paused_members int, new_minor bigint,
         expansion_minor bigint, contraction_minor bigint, churn_minor bigint, reactivation_minor bigint,
         members_started int, members_ended int, trials_started int, trials_decided int, trials_converted int,
-        revenue_30d_minor bigint, mean_members_30d float""",
+        revenue_30d_minor bigint, mean_members_30d float, plan_id uuid, plan_code text, transfer_minor bigint""",
     ),
     _relation(
         "finance.fct_mrr_months",
@@ -335,6 +336,13 @@ _ALL = (
         "rule_id outcome",
         """rule_id uuid, rule_code text, rule_name text, outcome text, runs int, outcomes_pending int, treated int,
         held_out int, treated_rate float, holdout_rate float, lift float, lift_low float, lift_high float""",
+    ),
+    _relation(
+        "quality.fct_column_distances",
+        "One row per day and watched column: how far the week before it is from the eight weeks before that week.",
+        "day relation_name column_name",
+        """day date, relation_name text, column_name text, before_rows bigint, now_rows bigint, distance float,
+        distance_allowed float, is_judged bool, is_drift bool, measured_at time""",
     ),
     _relation(
         "ml.churn_models",

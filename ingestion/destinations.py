@@ -3,7 +3,7 @@
 Rows are copied once each, in the order of their place in the lake: raw is only appended to, and DuckLake numbers rows
 as they are committed. How far a table was copied is dlt's state, which is kept at the destination and is written after
 the rows; a copy that is killed repeats what it had not noted, and the merge inserts no number that is there already.
-Rows erased from the lake for a person are not erased there: `compliance` must be told of every destination.
+Rows erased from the lake for a person are erased there by `forget`: what names the person and is in the lake no more.
 
 Values that the destinations have no common type for are copied as text (uuid, interval) or JSON (lists, structs). JSON
 goes to Snowflake and BigQuery as text too: Parquet has no type for it, so the one would make a variant of a text of it
@@ -11,7 +11,7 @@ and dlt refuses the other. The models read it as it is.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ ROW = "_row_number"
 """Column that the destination has besides the lake's: the row's number in its raw table, the key of the merge."""
 Kind = Literal["postgres", "snowflake", "bigquery"]
 _ARROW_ROWS = 50_000
+_AT_ONCE = 1000
 _AS_TEXT = ("UUID", "INTERVAL", "ENUM", "TIME WITH TIME ZONE", "BIT", "HUGEINT", "UHUGEINT")
 _UNSIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "BIGINT"}
 
@@ -114,6 +115,65 @@ def _copied(lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, tabl
         sent += done.rows
         if done.upto >= newest:
             return sent
+
+
+def forget(
+    lake_settings: WarehouseSettings, settings: DestinationSettings, rows: Mapping[str, Mapping[str, Sequence[Any]]]
+) -> dict[str, int]:
+    """Delete copies of rows that the lake has erased; build the marts there anew afterwards.
+
+    Args:
+        rows: Raw table to column to values, as `lake_maintenance.erase` was told. Copies with one of the values whose
+            row the lake still has stay.
+
+    Returns:
+        Rows deleted, by table; a table that was never copied is left out.
+    """
+    with TemporaryDirectory(prefix="plyo-forget-") as folder, warehouse.reading(lake_settings) as lake:
+        return {
+            table: deleted
+            for table, wanted in rows.items()
+            if (deleted := _forgotten(lake, settings, table, wanted, Path(folder))) is not None
+        }
+
+
+def _forgotten(
+    lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, table: str, wanted: Mapping[str, Sequence[Any]],
+    folder: Path,
+) -> int | None:  # fmt: skip
+    pipeline = dlt.pipeline(
+        f"plyo_{table}", pipelines_dir=str(folder), destination=destination(settings), dataset_name=settings.dataset
+    )
+    pipeline.sync_destination()
+    if not pipeline.default_schema_name or table not in pipeline.default_schema.tables:
+        return None
+    condition = " or ".join(f"list_contains(?, {quoted(column)})" for column in wanted)
+    values = [list(one) for one in wanted.values()]
+    kept = {
+        row[0]
+        for row in lake.execute(
+            f"select rowid from raw.main.{quoted(table)} where {condition}", values
+        ).fetchall()
+    }  # fmt: skip
+    deleted = 0
+    with pipeline.sql_client() as client:
+        name = client.make_qualified_table_name(table)
+        number = client.escape_column_name(ROW)
+        for column, one in wanted.items():
+            copied = client.escape_column_name(column)
+            for asked in _pieces([str(value) for value in one]):
+                marks = ", ".join(["%s"] * len(asked))
+                told = client.execute_sql(f"select {number} from {name} where {copied} in ({marks})", *asked) or []
+                for gone in _pieces([row[0] for row in told if row[0] not in kept]):
+                    marks = ", ".join(["%s"] * len(gone))
+                    client.execute_sql(f"delete from {name} where {number} in ({marks})", *gone)
+                    deleted += len(gone)
+    return deleted
+
+
+def _pieces(values: list[Any]) -> Iterator[list[Any]]:
+    for begin in range(0, len(values), _AT_ONCE):
+        yield values[begin : begin + _AT_ONCE]
 
 
 @dataclass

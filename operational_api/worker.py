@@ -17,10 +17,12 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts import telemetry
+from operational_api.compliance.keeping import ExportKeeper
 from operational_api.core import failpoints, supervisor
 from operational_api.core.consumers import handle_next
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.periodic import PeriodicJobs
+from operational_api.core.personal import Contribution
 from operational_api.core.relay import Routes, relay_due
 from operational_api.core.retries import RetryPolicy
 from operational_api.core.supervisor import Loop
@@ -72,8 +74,18 @@ class WorkerSettings(BaseSettings):
 
 def handler_modules(contexts: Sequence[str] = CONTEXTS) -> list[ModuleType]:
     """`handlers` of every context that has one."""
-    names = [f"operational_api.{context}.handlers" for context in contexts]
-    return [import_module(name) for name in names if find_spec(name)]
+    return [import_module(name) for name in _parts(contexts, "handlers")]
+
+
+def contributions() -> list[Contribution]:
+    """What every context gives to a person who wants their data."""
+    modules = (import_module(name) for name in _parts(CONTEXTS, "personal"))
+    return [each for module in modules for each in module.PERSONAL]
+
+
+def _parts(contexts: Sequence[str], name: str) -> list[str]:
+    names = [f"operational_api.{context}.{name}" for context in contexts]
+    return [name for name in names if find_spec(name)]
 
 
 def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) -> bool:
@@ -87,7 +99,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
     """
     failpoints.arm(settings.failpoint)
     url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 10 + WEBHOOK_LOOPS)
+    engine = make_engine(url, application_name="plyo-worker", pool_size=settings.worker_threads + 11 + WEBHOOK_LOOPS)
     sessions = session_factory(engine, viewer=lambda: SYSTEM)
     routes = Routes(modules)
     retry = RetryPolicy(attempts=settings.handler_attempts, first_seconds=settings.retry_first_seconds)
@@ -102,6 +114,7 @@ def run(settings: WorkerSettings, modules: Sequence[ModuleType], stop: Event) ->
         *(Loop(f"webhooks-{n}", webhooks.run_due) for n in range(WEBHOOK_LOOPS)),
         Loop("crm", CrmWorker(sessions, outside).run_due),
         Loop("files", FileKeeper.of_environment(sessions).run_due),
+        Loop("exports", ExportKeeper.of_environment(sessions, contributions()).run_due),
         Loop("media", MediaWorker.of_environment(sessions, stop).run_due),
         Loop("periodic", jobs.run_due),
         *(

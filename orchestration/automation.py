@@ -7,7 +7,7 @@ import duckdb
 
 from contracts.warehouse import LakeMissing
 from orchestration.connectors import pull_schedule, resync_sensor
-from orchestration.defs import destinations, watch
+from orchestration.defs import churn, destinations, watch
 from orchestration.jobs import (
     RESYNCS,
     compare_lake,
@@ -203,10 +203,15 @@ def nightly_maintenance() -> dg.RunRequest:
     return dg.RunRequest()
 
 
-@dg.schedule(job=retrain, cron_schedule="30 3 * * 1", default_status=dg.DefaultScheduleStatus.RUNNING)
-def weekly_training() -> dg.RunRequest:
-    """Train on Mondays before work: labels come by the week, so more often would learn nothing."""
-    return dg.RunRequest()
+@dg.schedule(job=retrain, cron_schedule="30 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_training(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Train on Mondays before work: labels come by the week, so more often would learn nothing. On other days only a
+    model whose features mean something else by now."""
+    if context.scheduled_execution_time.isoweekday() == 1:
+        return dg.RunRequest()
+    if churn.is_stale():
+        return dg.RunRequest(tags={"plyo/because": "features mean something else than the model learned"})
+    return dg.SkipReason("labels come by the week, and features mean what the model learned")
 
 
 @dg.schedule(job=copy_to_warehouse, cron_schedule="35 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)

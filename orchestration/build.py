@@ -31,8 +31,8 @@ OPTIONS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "e
 """Of every build: unit tests belong to development, exposures are not built, and the manifest is there already."""
 CONNECTORS = "tag:connectors"
 """Models of sources outside, which are no part of a build of everything."""
-TESTED_SNAPSHOT = "PLYO_LAKE_TESTED_SNAPSHOT"
-"""Environment variable for dbt: the snapshot of marts on which all data tests had passed."""
+TESTED_RAW_SNAPSHOT, TESTED_SNAPSHOT = "PLYO_LAKE_TESTED_RAW_SNAPSHOT", "PLYO_LAKE_TESTED_SNAPSHOT"
+"""Environment variables for dbt: the snapshots of raw and of marts on which all data tests had passed."""
 _BUILT = ("model", "seed", "snapshot")
 _NOTE = "marts.main.last_build"
 _DATA_CHANGES = "('inserted_into_table', 'deleted_from_table', 'inlined_insert', 'inlined_delete', 'rewrite_delete')"
@@ -86,11 +86,11 @@ class Plan:
     def environment(self) -> Iterator[None]:
         """Let dbt processes started inside read raw as the plan saw it, so that all models agree.
 
-        Data tests of uniqueness are told what they need not compare again.
+        Data tests are told what they need not look at again.
         """
         told = {warehouse.RAW_SNAPSHOT: str(self.state.raw)}
         if self.before:
-            told[TESTED_SNAPSHOT] = str(self.before.marts)
+            told |= {TESTED_RAW_SNAPSHOT: str(self.before.raw), TESTED_SNAPSHOT: str(self.before.marts)}
         os.environ.update(told)
         try:
             yield

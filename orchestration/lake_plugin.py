@@ -4,6 +4,7 @@ Loaded by `dbt_project/profiles.yml` (target `lake`). Settings are read when dbt
 empty environment. Models and Dagster do not belong here.
 """
 
+import gc
 from typing import Any
 
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -17,7 +18,12 @@ class Plugin(BasePlugin):
     """Attaches `marts` to write and `raw` as it is at the start of the run."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:  # noqa: ARG002
-        """Put the extensions' place and the memory limit into DuckDB's configuration before it opens."""
+        """Put the extensions' place and the memory limit into DuckDB's configuration before it opens.
+
+        dbt has read the project by now, which stays until the process ends: the collector need not walk through it
+        again and again.
+        """
+        gc.freeze()
         config.update(warehouse.connection_config(warehouse.WarehouseSettings()))
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:

@@ -217,6 +217,7 @@ RESOURCES = {
     "dbt": DbtCliResource(
         project_dir=DBT_PROJECT,
         dbt_executable=str(Path(sys.executable).with_name("dbt")),
-        global_config_flags=["--no-use-colors", "--log-level-file", "warn"],
+        # What dbt says is heard by Dagster; a file beside it costs a fifth of a second for the same lines.
+        global_config_flags=["--no-use-colors", "--log-level-file", "none"],
     ),
 }

@@ -62,18 +62,19 @@ def _close_audit(connection: psycopg.Connection) -> None:
     """The audit log is added to by everybody, read by compliance and change capture, and changed by nobody."""
     for name in CONTEXT_SCHEMAS:
         rights = "update, delete, truncate" if name == "compliance" else "select, update, delete, truncate"
-        connection.execute(
-            sql.SQL(f"revoke {rights} on platform.audit_entries from {{}}").format(sql.Identifier(f"ctx_{name}"))
-        )
+        tables = "platform.audit_entries, platform.audit_groups"
+        connection.execute(sql.SQL(f"revoke {rights} on {tables} from {{}}").format(sql.Identifier(f"ctx_{name}")))
+        marks = "revoke insert, update, delete, truncate on platform.consent_marks from {}"  # a trigger's alone
+        connection.execute(sql.SQL(marks).format(sql.Identifier(f"ctx_{name}")))
     connection.execute("grant usage on schema platform to audit_writer")
-    connection.execute("grant insert on platform.audit_entries to audit_writer")
+    connection.execute("grant insert on platform.audit_entries, platform.audit_groups to audit_writer")
 
 
 def _close_functions(connection: psycopg.Connection) -> None:
     """What runs with the owner's rights is for contexts and the reader of numbers, not for every role that logs in."""
     for function in (
         "platform.visible_customers()", "platform.decided_kinds(uuid[])",
-        "platform.must_hold(uuid, text, timestamptz, uuid[])",
+        "platform.must_hold(uuid, text, timestamptz, uuid[])", "platform.consents_mark()",
     ):  # fmt: skip
         connection.execute(sql.SQL(f"revoke execute on function {function} from public"))
         for role in (*(f"ctx_{name}" for name in CONTEXT_SCHEMAS), "audit_writer"):

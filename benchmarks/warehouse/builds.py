@@ -64,7 +64,7 @@ def _dbt(business: Business, target: Path, *arguments: str) -> None:
         "PYTHONPATH": str(ROOT), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target / "logs"),
         "DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT),
     }  # fmt: skip
-    command = [sys.executable, "-m", "dbt.cli.main", "--log-level-file", "warn", *arguments]
+    command = [sys.executable, "-m", "dbt.cli.main", "--log-level-file", "none", *arguments]
     done = subprocess.run(command, env=known, cwd=ROOT, text=True, capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stdout + done.stderr)[-3000:])

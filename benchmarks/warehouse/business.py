@@ -81,7 +81,9 @@ def business(folder: Path, *, customers: int, months: int, seed: int = 7) -> Ite
         cdc_url=server.url("plyo"), lake_catalog_url=server.url("lake"), lake_path=str(folder / "lake")
     )  # fmt: skip
     try:
-        if not made.exists():
+        if made.exists():
+            migrations.upgrade(server.url("plyo").replace("postgresql://", "postgresql+psycopg://"))
+        else:
             made.write_text(str(_make(server, cdc, folder, customers=customers, months=months, seed=seed)))
         yield Business(server, cdc, int(made.read_text()))
     finally:

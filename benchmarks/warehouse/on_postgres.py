@@ -5,6 +5,8 @@ rows of the lake's is tested (`tests/dbt_project/test_rebuilds.py`); building al
 hundred customers, and would measure the build.
 """
 
+import json
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -24,10 +26,19 @@ from contracts import warehouse
 _BOUND = re.compile(r"(\(from )?marts\.(\w+)\.(\w+) at \(version => (\d+)\)")
 
 
-def measure(business: Business, statements: Sequence[str], *, clients: int, rounds: int) -> dict[str, Any]:
+def measure(
+    business: Business, statements: Sequence[str], rows: Sequence[Sequence[tuple[Any, ...]]], *, clients: int,
+    rounds: int,
+) -> dict[str, Any]:  # fmt: skip
     """Milliseconds of the questions asked by so many connections at once: median and 95th percentile.
 
     Each question is asked once by each connection before it is measured.
+
+    Args:
+        rows: What each statement gives on the lake.
+
+    Raises:
+        RuntimeError: PostgreSQL gives other rows than the lake.
     """
     marts = sorted({(found[1], found[2]) for text in statements for found in _BOUND.findall(text)})
     _copy(business, marts)
@@ -36,11 +47,29 @@ def measure(business: Business, statements: Sequence[str], *, clients: int, roun
     with ThreadPoolExecutor(clients) as pool, ExitStack() as ends:
         address = business.server.url("warehouse")
         connections = [ends.enter_context(psycopg.connect(address, autocommit=True)) for _ in range(clients)]
-        for text in texts:
+        for text, expected in zip(texts, rows, strict=True):
+            if not same(connections[0].execute(text).fetchall(), expected):
+                raise RuntimeError(f"PostgreSQL gives other rows than the lake: {text[:500]}")
             list(pool.map(partial(_ask, text=text), connections))
             for _ in range(rounds):
                 times.extend(pool.map(partial(_ask, text=text), connections))
     return {"postgres_ms_median": round(median(times), 1), "postgres_ms_p95": round(quantiles(times, n=20)[-1], 1)}
+
+
+def same(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether these are the same rows in the same order; floating numbers but for their last digits."""
+    return len(found) == len(expected) and all(
+        len(mine) == len(theirs) and all(map(_is_same, mine, theirs))
+        for mine, theirs in zip(found, expected, strict=True)
+    )
+
+
+def _is_same(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, float) and isinstance(theirs, float):
+        return math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(mine, (dict, list)) and isinstance(theirs, str):  # JSON, which the lake tells as text
+        return bool(mine == json.loads(theirs))
+    return bool(mine == theirs)
 
 
 def translated(sql: str) -> str:
@@ -67,7 +96,8 @@ def _name_all(select: exp.Select) -> None:
 def _copy(business: Business, marts: Sequence[tuple[str, str]]) -> None:
     with psycopg.connect(business.server.url(), autocommit=True) as server:
         server.execute("drop database if exists warehouse")
-        server.execute("create database warehouse")
+        # Texts in the order of their bytes, as the lake sorts them.
+        server.execute("create database warehouse template template0 locale 'C'")
     address = business.server.url("warehouse")
     with psycopg.connect(address, autocommit=True) as target:
         for schema in sorted({schema for schema, _ in marts}):

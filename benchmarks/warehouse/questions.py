@@ -7,22 +7,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
-import psutil
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from benchmarks.warehouse import on_postgres
 from benchmarks.warehouse.business import Business
+from benchmarks.warehouse.load import Client, together
 from contracts import warehouse
 from contracts.ids import new_id
 from plyo import valkey
@@ -55,39 +54,6 @@ class Question:
         if "/metrics/" in self.path:
             return f"{self.path}to=2{100 + number % 800:03d}-01-01"
         return f"{self.path}limit={_PAGE - 1 - number % 500}"
-
-
-class Client:
-    """One who asks over a connection that stays open, and does no more with an answer than take all of it."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._told = f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-
-    def ask(self, path: str, tag: str = "") -> tuple[float, int, dict[str, str], bytes]:
-        """Milliseconds until the last byte was there; status, headers and body."""
-        known = f"If-None-Match: {tag}\r\n" if tag else ""
-        asked = f"GET {path} {self._told}{known}\r\n".encode()
-        began = time.perf_counter()
-        self._socket.sendall(asked)
-        head, _, body = self._until(b"\r\n\r\n").partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        pieces, missing = [body], int(headers.get("content-length", 0)) - len(body)
-        while missing > 0:
-            pieces.append(self._socket.recv(min(missing, 1 << 20)))
-            missing -= len(pieces[-1])
-        took = (time.perf_counter() - began) * 1000
-        return took, int(lines[0].split(" ")[1]), headers, b"".join(pieces)
-
-    def _until(self, mark: bytes) -> bytes:
-        told = self._socket.recv(1 << 16)
-        while mark not in told:
-            if not (more := self._socket.recv(1 << 16)):
-                raise ConnectionError("the service hung up")
-            told += more
-        return told
 
 
 @contextmanager
@@ -142,109 +108,149 @@ def twenty(client: Client, customer: str) -> list[Question]:
     paths += [f"/api/analytics/metrics/{name}?" for name in METRICS]
     found: list[Question] = []
     for path in paths:
-        _, status, _, body = client.ask(path)
+        status, _, body = client.ask(path)
         if status == 200 and len(found) < 20:
             found.append(Question(path, json.loads(body)["sql"]))
     return found
-
-
-def together(work: Sequence[Callable[[], list[float]]]) -> list[float]:
-    """Milliseconds that all measured, working at once from the same moment on."""
-    gate = threading.Barrier(len(work))
-
-    def measured(measure: Callable[[], list[float]]) -> list[float]:
-        gate.wait()
-        return measure()
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return [one for times in pool.map(measured, work) for one in times]
 
 
 def p95(times: Sequence[float]) -> float:
     return quantiles(times, n=20)[-1]
 
 
+KINDS = ("unchanged", "known", "cold")
+
+
+@dataclass
+class Asked:
+    """What one question came to, sixteen times at once: milliseconds by kind, and processor seconds of the service."""
+
+    path: str
+    bytes: int
+    times: dict[str, list[float]] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """As it is printed: 95th percentiles, and the service's processor milliseconds a request."""
+        return (
+            {"question": self.path, "bytes": self.bytes}
+            | {f"{kind}_ms_p95": round(p95(times), 1) for kind, times in self.times.items()}
+            | {"cpu_ms": {kind: round(s * 1000 / len(self.times[kind]), 2) for kind, s in self.cpu.items()}}
+        )
+
+
 def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2) -> dict[str, Any]:
     """What is added to a question by asking it over HTTP, and what a question costs whose answer has not changed.
 
     Sixteen clients ask each question at once, each over a connection of its own that has asked it before; as many
-    cursors ask it bare, each of which has too.
+    cursors ask it bare, each of which has too. What each question came to is a line of its own.
 
     `added`: no two ask the same (`Question.anew`), so each answer is computed. From each time is taken a bare one of
     that question, the fastest from the fastest and so on, since sixteen that ask two processors at once wait for each
     other on both sides. `unchanged`: the question that was answered before, all of the answer taken; `known`: with its
-    ETag. `cpu`: processor milliseconds of the service a request. `postgres`: the same SQL on the `postgres` target.
+    ETag. `floor`: as many bytes as `unchanged` from a service that does nothing; it is in all of them, and is not taken
+    off. `cpu`: processor milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
+    `postgres`: the same SQL on the `postgres` target, which must give the same rows.
     """
     with warehouse.reading(business.cdc) as lake:
         busiest = "select customer_id from marts.training.fct_workouts group by 1 order by count(*) desc"
         row = lake.execute(busiest).fetchone()
-    told: dict[str, list[float]] = {"cold": [], "added": [], "unchanged": [], "known": [], "bare": []}
-    spent = {"cold": 0.0, "unchanged": 0.0, "known": 0.0}
-    with served(business, folder, manifest) as (port, pid, tokens), warehouse.reading(business.cdc) as lake:
+    found: list[Asked] = []
+    client_cpu = 0.0
+    with (
+        served(business, folder, manifest) as (port, pid, tokens), _floor(folder) as (floor_port, floor_pid),
+        warehouse.reading(business.cdc) as lake,
+    ):  # fmt: skip
         clients = [Client(port, token) for token in tokens]
+        idle = [Client(floor_port) for _ in clients]
         cursors = [lake.cursor() for _ in clients]
-        asked, service = twenty(clients[0], str(row[0] if row else "")), psutil.Process(pid)
+        asked = twenty(clients[0], str(row[0] if row else ""))
         for question in asked:
-            tags = [_warm(client, question.path) for client in clients]
+            tags, size = zip(*(_warm(client, question.path) for client in clients), strict=True)
+            one = Asked(question.path, size[0])
+            found.append(one)
             for cursor in cursors:
                 _bare(cursor, question.sql)
-            for kind, times in (("unchanged", rounds * 4), ("known", rounds * 4), ("cold", rounds)):
-                before = _cpu(service)
-                found = together([
-                    _asking(client, question, kind, tag, times, count(place * times))
-                    for place, (client, tag) in enumerate(zip(clients, tags, strict=True))
-                ])  # fmt: skip
-                spent[kind] += _cpu(service) - before
-                told[kind] += found
-                if kind == "cold":
-                    bare = together([_asking_bare(cursor, question.sql, times) for cursor in cursors])
-                    told["bare"] += bare
-                    told["added"] += [t - b for t, b in zip(sorted(found), sorted(bare), strict=True)]
-    compared = on_postgres.measure(business, [question.sql for question in asked], clients=CLIENTS, rounds=rounds)
+            again = rounds * 4
+            nothing = [[client.request(f"/{one.bytes}")] * again for client in idle]
+            before = _cpu(floor_pid)
+            one.times["floor"] = together(idle, nothing, status=[200] * CLIENTS).times
+            one.cpu["floor"] = _cpu(floor_pid) - before
+            requests = {
+                "unchanged": [[client.request(question.path)] * again for client in clients],
+                "known": [
+                    [client.request(question.path, tag)] * again for client, tag in zip(clients, tags, strict=True)
+                ],
+                "cold": [
+                    [client.request(question.anew(place * rounds + n)) for n in range(rounds)]
+                    for place, client in enumerate(clients)
+                ],
+            }  # fmt: skip
+            for kind in KINDS:
+                expected = [304 if kind == "known" and tag else 200 for tag in tags]
+                before = _cpu(pid)
+                took = together(clients, requests[kind], status=expected)
+                one.cpu[kind], one.times[kind] = _cpu(pid) - before, took.times
+                client_cpu += took.cpu
+            before = time.process_time()
+            one.times["bare"] = _all_bare(cursors, question.sql, rounds)
+            one.cpu["bare"] = time.process_time() - before
+            one.times["added"] = [
+                told - bare for told, bare in zip(sorted(one.times["cold"]), sorted(one.times["bare"]), strict=True)
+            ]
+            print(json.dumps(one.told()), flush=True)
+        rows = [cursors[0].execute(question.sql).fetchall() for question in asked]
+    compared = on_postgres.measure(business, [one.sql for one in asked], rows, clients=CLIENTS, rounds=rounds)
+    told = {kind: [each for one in found for each in one.times[kind]] for kind in found[0].times}
     return {
         "asked": len(asked),
         "added_ms_p95": round(p95(told["added"]), 1),
         "unchanged_ms_p95": round(p95(told["unchanged"]), 1),
         "known_ms_p95": round(p95(told["known"]), 1),
+        "floor_ms_p95": round(p95(told["floor"]), 1),
         "cold_ms_median": round(median(told["cold"]), 1),
         "bare_ms_median": round(median(told["bare"]), 1),
         "bare_ms_p95": round(p95(told["bare"]), 1),
-        "cpu_ms": {kind: round(seconds * 1000 / len(told[kind]), 2) for kind, seconds in spent.items()},
+        "cpu_ms": {
+            kind: round(sum(one.cpu[kind] for one in found) * 1000 / len(told[kind]), 2)
+            for kind in (*KINDS, "bare", "floor")
+        },
+        "client_cpu_ms": round(client_cpu * 1000 / sum(len(told[kind]) for kind in KINDS), 2),
     } | compared
 
 
-def _cpu(service: psutil.Process) -> float:
-    times = service.cpu_times()
-    return float(times.user + times.system)
+@contextmanager
+def _floor(folder: Path) -> Iterator[tuple[int, int]]:
+    port = free_port()
+    with (folder / "floor.log").open("wb") as log:
+        command = [sys.executable, "-m", "benchmarks.warehouse.floor", str(port)]
+        with _process(command, port, log=log) as process:
+            yield port, process.pid
 
 
-def _warm(client: Client, path: str) -> str:
-    """Ask once; the tag of the answer, empty where it has none."""
-    _, status, headers, body = client.ask(path)
+def _cpu(pid: int) -> float:
+    """Processor seconds that all threads of a process have had, by its own clock (`clock_getcpuclockid`)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def _warm(client: Client, path: str) -> tuple[str, int]:
+    """Ask once; the tag of the answer, empty where it has none, and its bytes."""
+    status, headers, body = client.ask(path)
     if status != 200:
         raise RuntimeError(body.decode()[:500])
-    return headers.get("etag", "")
+    return headers.get("etag", ""), len(body)
 
 
-def _asking(
-    client: Client, question: Question, kind: Literal["cold", "unchanged", "known"] | str, tag: str, times: int,
-    numbers: Iterator[int],
-) -> Callable[[], list[float]]:  # fmt: skip
-    def work() -> list[float]:
-        found = []
-        for _ in range(times):
-            path = question.anew(next(numbers)) if kind == "cold" else question.path
-            took, status, _, body = client.ask(path, tag if kind == "known" else "")
-            if status != (304 if kind == "known" and tag else 200):
-                raise RuntimeError(f"{status} to {path}: {body[:300].decode()}")
-            found.append(took)
-        return found
+def _all_bare(cursors: Sequence[duckdb.DuckDBPyConnection], sql: str, times: int) -> list[float]:
+    """Milliseconds of the question asked so often by each of the cursors, all of them at once."""
+    gate = threading.Barrier(len(cursors))
 
-    return work
+    def measured(cursor: duckdb.DuckDBPyConnection) -> list[float]:
+        gate.wait()
+        return [_bare(cursor, sql) for _ in range(times)]
 
-
-def _asking_bare(cursor: duckdb.DuckDBPyConnection, sql: str, times: int) -> Callable[[], list[float]]:
-    return lambda: [_bare(cursor, sql) for _ in range(times)]
+    with ThreadPoolExecutor(len(cursors)) as pool:
+        return [one for times in pool.map(measured, cursors) for one in times]
 
 
 def _bare(cursor: duckdb.DuckDBPyConnection, sql: str) -> float:

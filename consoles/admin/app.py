@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,25 +18,27 @@ from consoles.admin.views.states import guarded
 from consoles.client import Plyo
 from consoles.settings import ConsoleSettings
 
+TEMPLATE = Path(__file__).with_name("page.html")
 
-def page(settings: ConsoleSettings) -> Callable[[], pn.viewable.Viewable]:
+
+def page(settings: ConsoleSettings) -> Callable[[], pn.Template]:
     """What draws the console for whoever opened a session."""
 
-    def draw() -> pn.viewable.Viewable:
+    def draw() -> pn.Template:
         plyo = session.connection(settings)
-        bar = pn.pane.HTML(
-            f'<div class="plyo-bar"><b>Plyo<span class="spark">.</span></b> Admin'
-            f'<span class="right">{html.escape(session.name_of_person())} · '
-            '<a href="./logout">sign out</a></span></div>',
-            sizing_mode="stretch_width",
-            margin=0,
+        drawn = pn.Template(TEMPLATE.read_text())
+        drawn.add_panel(
+            "bar",
+            pn.pane.HTML(
+                f'<div class="plyo-bar"><h1>Plyo<span class="spark">.</span> <small>Admin</small></h1>'
+                f'<span class="right">{html.escape(session.name_of_person())} · '
+                '<a href="./logout">sign out</a></span></div>',
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
         )
-        return pn.Column(
-            bar,
-            guarded(lambda: screen(plyo, settings.public_url)),
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        drawn.add_panel("body", guarded(lambda: screen(plyo, settings.public_url)))
+        return drawn
 
     return draw
 
@@ -61,11 +64,12 @@ def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
 def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
     """The pages that open for this person; each is drawn when it is first opened."""
     opens, currencies = first["screens"], first.get("currencies") or ["EUR"]
+    zone = (first.get("person") or {}).get("time_zone") or "UTC"
     opened: list[Catalogue] = []
 
     def catalogue() -> Catalogue:
         if not opened:
-            opened.append(Catalogue(plyo, currencies))
+            opened.append(Catalogue(plyo, currencies, zone=zone))
             if pn.state.location is not None:  # the address names the metric, to send or to keep
                 pn.state.location.sync(opened[0], {"metric": "metric"})
         return opened[0]
@@ -78,8 +82,8 @@ def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
         "overview": ("Overview", lambda: Overview(plyo, currencies, first, look)),
         "metrics": ("Metrics", lambda: _deferred(lambda: guarded(catalogue().__panel__))),
         "revenue": ("Revenue", lambda: _deferred(lambda: Revenue(plyo, currencies))),
-        "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo))),
-        "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo))),
+        "retention": ("Retention", lambda: _deferred(lambda: retention.page(plyo, zone))),
+        "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo, zone))),
         "coaches": ("Coaches", lambda: _deferred(lambda: coaches.page(plyo))),
         "connectors": ("Connectors", lambda: _deferred(lambda: connectors.page(plyo))),
         "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url))),

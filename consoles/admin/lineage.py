@@ -21,7 +21,7 @@ LAYERS = {
 
 STYLE = f"""
 .layers {{ display: grid; gap: 14px; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); align-items: start; }}
-.layer > h4 {{ margin: 0 0 6px; font-size: .8rem; font-weight: 600; color: {colour("ink-soft")}; }}
+.layer > h3 {{ margin: 0 0 6px; font-size: .8rem; font-weight: 600; color: {colour("ink-soft")}; }}
 details {{ background: {colour("canvas")}; margin: 0 0 6px; border: 1px solid {colour("line")}; border-radius: 8px; }}
 summary {{ padding: 6px 9px; cursor: pointer; overflow-wrap: anywhere; font-size: .85rem; }}
 summary:focus-visible {{ outline: 2px solid {colour("brand")}; border-radius: 8px; }}
@@ -40,7 +40,7 @@ def picture(lineage: dict[str, Any]) -> str:
     for edge in lineage["edges"]:
         reads.setdefault(edge["to"], []).append(edge["from"])
     layers = "".join(
-        f'<section class="layer"><h4>{title}</h4>{"".join(_part(node, reads.get(node["id"], [])) for node in parts)}'
+        f'<section class="layer"><h3>{title}</h3>{"".join(_part(node, reads.get(node["id"], [])) for node in parts)}'
         "</section>"
         for title, parts in _layers(lineage["nodes"])
     )

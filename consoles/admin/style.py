@@ -11,7 +11,8 @@ def css() -> str:
         font-family: "Segoe UI Variable Text", "Segoe UI", "Noto Sans", system-ui, sans-serif; margin: 0; }}
     .plyo-bar {{ background: {colour("rail")}; color: {colour("on-rail")}; padding: .65rem 1.2rem; display: flex;
         gap: 1rem; align-items: center; width: 100%; box-sizing: border-box; }}
-    .plyo-bar b {{ font-size: 1.15rem; letter-spacing: -.01em; }}
+    .plyo-bar h1 {{ font-size: 1.15rem; letter-spacing: -.01em; margin: 0; }}
+    .plyo-bar small {{ font-size: .95rem; font-weight: 400; margin-left: .6rem; }}
     .plyo-bar .spark {{ color: {colour("spark")}; }}
     .plyo-bar span.right {{ margin-left: auto; opacity: .85; }}
     .plyo-bar a {{ color: inherit; }}
@@ -38,6 +39,9 @@ CARD = f"""
 :host {{ background: {colour("surface")}; border: 1px solid {colour("line")}; border-radius: 14px; padding: 14px 16px;
     box-sizing: border-box; }}
 """
+
+HEADING = "h2 { font-size: 1rem; margin: .2rem 0; }"
+"""A section's title: second to the page's own, and no larger than it was."""
 
 QUIET = f"""
 :host, .card-header {{ border: 0 !important; outline: 0; box-shadow: none !important; }}

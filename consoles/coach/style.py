@@ -1,7 +1,9 @@
 """The coach console's few style rules on top of Streamlit's theme, in the house's tokens."""
 
+import plotly.graph_objects as go
 import streamlit as st
 
+from consoles import charts
 from consoles.theme import colour
 
 
@@ -13,6 +15,9 @@ def apply() -> None:
         [data-testid="stMetric"] {{ background: {colour("surface")}; border: 1px solid {colour("line")};
             border-radius: 14px; padding: .8rem 1rem; }}
         [data-testid="stMetricLabel"] p {{ color: {colour("ink-soft")}; }}
+        [data-testid="stCaptionContainer"] {{ opacity: 1; }}
+        [data-testid="stCaptionContainer"] p {{ color: {colour("ink-soft")}; }}
+        .block-container h2 {{ font-size: 1.45rem; padding-top: .4rem; }}
         .plyo-risk {{ display: inline-block; border-radius: 999px; padding: .1rem .65rem; font-weight: 650;
             font-size: .86rem; }}
         .plyo-why {{ color: {colour("ink-soft")}; margin: .15rem 0 .4rem; }}
@@ -35,6 +40,11 @@ def tiles(*values: tuple[str, str | int]) -> None:
     with st.container(key="tiles"):
         for column, (label, value) in zip(st.columns(len(values)), values, strict=True):
             column.metric(label, value)
+
+
+def chart(figure: go.Figure) -> None:
+    """Draw a figure as wide as its place, with what it shows in words for who cannot see it."""
+    st.plotly_chart(figure, config={"displayModeBar": False}, alt=charts.told(figure))
 
 
 def badge(text: str, token: str) -> str:

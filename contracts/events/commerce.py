@@ -8,17 +8,25 @@ from contracts.events.envelope import Event
 
 
 class PlanUpdated(Event):
-    """A plan was created or its price, name or availability changed."""
+    """A plan has another price in a currency from `valid_from` on, which may be later than it was decided.
+
+    Version 1 had no such moment: it spoke of prices that held when it occurred.
+    """
 
     type: ClassVar[str] = "commerce.plan_updated"
+    version: ClassVar[int] = 2
     aggregate: ClassVar[str] = "plan_id"
     plan_id: UUID
     code: str
     amount_minor: int
     currency: str
+    valid_from: datetime
 
 
 class SubscriptionStarted(Event):
+    """A membership or its trial began. `amount_minor` is a period's price with tax, `mrr_minor` what it earns a month;
+    events of before that was told have none."""
+
     type: ClassVar[str] = "commerce.subscription_started"
     aggregate: ClassVar[str] = "subscription_id"
     subscription_id: UUID
@@ -27,10 +35,12 @@ class SubscriptionStarted(Event):
     amount_minor: int
     currency: str
     is_trial: bool = False
+    mrr_minor: int | None = None
 
 
 class SubscriptionChanged(Event):
-    """Price, plan or state of a running subscription changed. `kind` is the word of `commerce.subscription_changes`."""
+    """Price, plan or state of a running subscription changed. `kind` is the word of `commerce.subscription_changes`,
+    `plan_id` the plan from then on; events of before it was told have none."""
 
     type: ClassVar[str] = "commerce.subscription_changed"
     aggregate: ClassVar[str] = "subscription_id"
@@ -39,6 +49,7 @@ class SubscriptionChanged(Event):
     kind: str
     mrr_minor: int
     currency: str
+    plan_id: UUID | None = None
 
 
 class SubscriptionCancelled(Event):
@@ -239,6 +250,16 @@ class PackBought(Event):
     sessions: int
     amount_minor: int
     currency: str
+
+
+class PackReduced(Event):
+    """Money of a pack was given back: so many of its sessions in all cannot be used any more."""
+
+    type: ClassVar[str] = "commerce.pack_reduced"
+    aggregate: ClassVar[str] = "pack_id"
+    pack_id: UUID
+    customer_id: UUID
+    sessions_refunded: int
 
 
 class CouponCreated(Event):

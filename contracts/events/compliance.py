@@ -1,5 +1,6 @@
 """Facts about what people allow."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -39,3 +40,26 @@ class ExportDecided(Event):
     decision: str
     decided_by: UUID | None
     requested_by: UUID
+
+
+class PersonalExportRequested(Event):
+    """A person asked for a copy of all that is known of them, or one of the business for them (`requested_by`)."""
+
+    type: ClassVar[str] = "compliance.personal_export_requested"
+    aggregate: ClassVar[str] = "account_id"
+    export_id: UUID
+    account_id: UUID
+    requested_by: UUID
+
+
+class PersonalExportMade(Event):
+    """The copy can be fetched until `expires_at`."""
+
+    type: ClassVar[str] = "compliance.personal_export_made"
+    aggregate: ClassVar[str] = "account_id"
+    export_id: UUID
+    account_id: UUID
+    expires_at: datetime
+    row_count: int
+    file_count: int
+    size_bytes: int

@@ -17,7 +17,8 @@ from contracts.events import (
 )
 from contracts.events.envelope import Event
 
-Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+Upcast = Callable[[dict[str, Any], datetime], dict[str, Any]]
+"""From the facts of one version and when they occurred to the facts of the next."""
 _MODULES = (automation, commerce, compliance, engagement, identity, integrations, scheduling, training)
 
 
@@ -33,7 +34,10 @@ def _concrete(cls: type[Event]) -> Iterator[type[Event]]:
 
 
 EVENTS: dict[str, type[Event]] = {cls.type: cls for cls in _concrete(Event)}
-UPCASTS: dict[tuple[str, int], Upcast] = {}
+UPCASTS: dict[tuple[str, int], Upcast] = {
+    (commerce.PlanUpdated.type, 1): lambda facts, occurred_at: facts | {"valid_from": occurred_at},
+}
+"""By type and the version that they read. What was stored is never rewritten: it is read as today's."""
 
 
 def parse(*, event_type: str, version: int, event_id: UUID, occurred_at: datetime, payload: dict[str, Any]) -> Event:
@@ -47,7 +51,7 @@ def parse(*, event_type: str, version: int, event_id: UUID, occurred_at: datetim
         raise UnknownEvent(event_type)
     while version < cls.version:
         try:
-            payload = UPCASTS[event_type, version](payload)
+            payload = UPCASTS[event_type, version](payload, occurred_at)
         except KeyError:
             raise UnknownEvent(f"{event_type} version {version} has no upcast") from None
         version += 1

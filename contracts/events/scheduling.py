@@ -122,7 +122,7 @@ class SessionMoved(_BookingEvent):
 
 
 class LateFeeIncurred(_BookingEvent):
-    """A late cancellation costs what was agreed when the session was booked; nobody was charged yet."""
+    """A late cancellation costs what was agreed when the session was booked; it is on the customer's next invoice."""
 
     type: ClassVar[str] = "scheduling.late_fee_incurred"
     amount_minor: int
@@ -130,7 +130,7 @@ class LateFeeIncurred(_BookingEvent):
 
 
 class LateFeeWaived(_BookingEvent):
-    """Staff let a customer off a fee that `LateFeeIncurred` announced: it is not to be charged, or to be given back."""
+    """Staff let a customer off a fee that `LateFeeIncurred` announced, before it was paid."""
 
     type: ClassVar[str] = "scheduling.late_fee_waived"
     amount_minor: int

@@ -8,14 +8,14 @@ grouped by the period that `at` falls in. A `flow` counts every row of the perio
 day. Money is grouped by `currency`, always: nothing is summed across currencies.
 """
 
-from contracts.metrics import growth, members, people, revenue, sessions, training
+from contracts.metrics import growth, members, people, quality, revenue, sessions, training
 from contracts.metrics.definition import Better, Grain, Metric, Unit
 
 __all__ = ["DOMAINS", "METRICS", "Better", "Grain", "Metric", "Unit"]
 
 _BY_DOMAIN = {
     "Money": revenue, "Members": members, "Sessions": sessions, "Coaches": people, "Training": training,
-    "Growth": growth,
+    "Growth": growth, "Data": quality,
 }  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for domain in _BY_DOMAIN.values() for metric in domain.METRICS}
 """Every metric by name, in the order surfaces list them."""

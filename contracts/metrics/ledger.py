@@ -4,7 +4,7 @@ A published number is told by the words of its time (`Former`), and a decision s
 forget where only an expression is edited; the ledger (`docs/metrics_ledger.csv`) holds what every metric said before,
 and a test holds the dictionary to it. `python -m contracts.metrics.ledger` adds the lines that a change needs.
 
-What a mart's own SQL says of its columns is not in it: that is the dbt project's, with its unit tests.
+What a mart's own SQL says of its columns is in a ledger beside it: `contracts.metrics.models`.
 """
 
 import csv

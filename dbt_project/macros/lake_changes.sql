@@ -2,16 +2,20 @@
     What a build of a table in the lake has to do: nothing, a part, or all.
 
     A table carries a note in its comment: the code it was made by, the snapshots of `raw` and `marts` it was made from,
-    and the time. As the comment of the table, it is written in the transaction that writes the rows, and a table that
-    is replaced by other means has none. From the note the next build sees which inputs have moved since:
+    and the time. A table that is replaced, by us in one transaction with its note, or by other means, has not that of
+    the table before. From the note the next build sees which inputs have moved since:
 
     - none, and the model does not ask the clock: nothing is done;
     - a model that names its parts (`meta: {parts: ...}`) makes only those parts anew that the changed rows of its
       inputs touch. DuckLake tells exactly the rows that came and went between two snapshots, whatever their age, so
       late rows, corrections and deletions are found alike;
-    - otherwise, or when the code changed, or a noted snapshot is no longer kept (an erasure ends them all): all of it.
+    - a model without parts is worked out whole and compared with what is stored;
+    - when the code changed, or a noted snapshot is no longer kept (an erasure ends them all): all of it is written.
 
-    A part is written only where its rows differ, so what did not change has not moved for the models after it.
+    Only what differs is written, so what did not change has not moved for the models after it. Notes of tables that
+    were not replaced are written together when the run ends (`plyo_write_notes`): a comment changes the catalog's
+    schema, which costs every later look at the catalog more than the rows do. A run that is killed leaves older notes
+    than it could, and the next build looks at more changes than it had to.
 
     `parts` is a dictionary:
         key: a column; rows with one value of it are a part, made of the inputs' rows of that part.
@@ -21,6 +25,8 @@
             named with it, `<view>.<table>`.
         only: input to what stands for it when parts are made: a condition, or a whole query that begins with `select`.
             A condition on a staging view is put on the first mention of its raw table. An input not named is read whole.
+        instead: name to SQL that says for few parts what the model's text between the lines `-- whole: <name>` and
+            `-- end: <name>` says for all. What it reads is narrowed by `only` as well.
         clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
     In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads,
     `{then}` and `{now}` the times of the last build and of this one.
@@ -44,7 +50,7 @@
         {{ return({'way': 'nothing', 'noted': before}) }}
     {%- endif -%}
     {%- set parts = node.config.meta.get('parts') -%}
-    {%- if not parts or 'remade' in moved.values() or now < before.now -%}
+    {%- if parts and ('remade' in moved.values() or now < before.now) -%}
         {{ return({'way': 'all', 'noted': noted}) }}
     {%- endif -%}
     {{ return({
@@ -67,8 +73,9 @@
     {%- if 'day' not in clocks and days not in sql -%} {{ return(false) }} {%- endif -%}
     {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
     {{ return(plyo_rows(
-        "select count(*) from (select time_zone from marts.intermediate.int_customers union select 'UTC') where cast(timestamptz '" ~ then
-        ~ "' at time zone time_zone as date) <> cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
+        "with zones as materialized (select time_zone from marts.intermediate.int_customers union select 'UTC') "
+        ~ "select count(*) from zones where cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
+        ~ "cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
     )[0][0] > 0) }}
 {% endmacro %}
 
@@ -131,44 +138,70 @@
     comment on {{ kind }} {{ relation }} is '{{ tojson(noted, sort_keys=true) }}'
 {%- endmacro %}
 
+{# Keeps a table's note until the run ends, in the database in memory that all models of a run share. #}
+{% macro plyo_note_later(relation, noted) %}
+    {%- do run_query(
+        "create table if not exists memory.main.notes (statement varchar); insert into memory.main.notes values ('"
+        ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
+    ) -%}
+{% endmacro %}
+
+{# SQL that writes the notes kept, in one transaction: a hook at the end of a run. #}
+{% macro plyo_write_notes() %} {{ return(adapter.dispatch('plyo_write_notes')()) }} {% endmacro %}
+
+{% macro default__plyo_write_notes() -%} {%- endmacro %}
+
+{% macro duckdb__plyo_write_notes() -%}
+    {%- if execute -%}
+        {%- do run_query("create table if not exists memory.main.notes (statement varchar)") -%}
+        {%- set statements = plyo_rows("select distinct statement from memory.main.notes") | map(attribute=0) | list -%}
+        {%- if statements -%} {{ return("begin; " ~ statements | join("; ") ~ "; commit") }} {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {#
     Which inputs have moved since a note was written: name to 'changed', or 'remade' where the table or view is another
     one than then, or maintenance has rewritten files with deleted rows, after which deletions are told no more. Views
     that hide a moved table are named as well as the table.
 #}
 {% macro plyo_moved(inputs, before) %}
-    {%- set moved = {} -%}
+    {%- set queries, moved = [], {} -%}
     {%- for lake in ['raw', 'marts'] -%}
-        {%- set catalog, since = plyo_catalog(lake), before[lake] -%}
-        {%- set mine = inputs | selectattr('lake', 'equalto', lake) | list -%}
-        {%- if mine -%}
-            {%- set names = "'" ~ mine | map(attribute='table') | unique | join("', '") ~ "'" -%}
-            {%- set rows = plyo_rows(
-                "with done as (select unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from " ~ catalog
-                ~ "ducklake_snapshot_changes where snapshot_id > " ~ since ~ "), written as (select distinct "
-                ~ "split_part(what, ':', 2) as id, starts_with(what, 'rewrite') as is_rewritten from done where "
-                ~ "split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
-                ~ "'inlined_delete', 'rewrite_delete')) "
-                ~ "select place.schema_name, t.table_name, t.begin_snapshot > " ~ since ~ " or coalesce(is_rewritten, false)"
-                ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
-                ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
-                ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
-                ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
-                ~ " union all select place.schema_name, v.view_name, true from " ~ catalog ~ "ducklake_view as v "
-                ~ "inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
-                ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
-                ~ "v.begin_snapshot > " ~ since
-            ) -%}
-            {%- for row in rows -%}
-                {%- for input in mine if input.schema == row[0] and input.table == row[1] -%}
-                    {%- set how = 'remade' if row[2] else 'changed' -%}
-                    {%- if moved.get(input.name) != 'remade' -%} {%- do moved.update({input.name: how}) -%} {%- endif -%}
-                    {%- if input.view and moved.get(input.view) != 'remade' -%}
-                        {%- do moved.update({input.view: how}) -%}
-                    {%- endif -%}
-                {%- endfor -%}
-            {%- endfor -%}
+        {%- set names = inputs | selectattr('lake', 'equalto', lake) | map(attribute='table') | unique | list -%}
+        {%- if names -%}
+            {%- do queries.append(plyo_moved_since(lake, before[lake], "'" ~ names | join("', '") ~ "'")) -%}
         {%- endif -%}
+    {%- endfor -%}
+    {%- for row in plyo_rows(queries | join(' union all ')) if queries -%}
+        {%- for input in inputs if input.lake == row[0] and input.schema == row[1] and input.table == row[2] -%}
+            {%- set how = 'remade' if row[3] else 'changed' -%}
+            {%- if moved.get(input.name) != 'remade' -%} {%- do moved.update({input.name: how}) -%} {%- endif -%}
+            {%- if input.view and moved.get(input.view) != 'remade' -%}
+                {%- do moved.update({input.view: how}) -%}
+            {%- endif -%}
+        {%- endfor -%}
     {%- endfor -%}
     {{ return(moved) }}
 {% endmacro %}
+
+{# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one. #}
+{% macro plyo_moved_since(lake, since, names) -%}
+    {%- set catalog = plyo_catalog(lake) -%}
+    {{ return(
+        "(with done as (select unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from " ~ catalog
+        ~ "ducklake_snapshot_changes where snapshot_id > " ~ since ~ "), written as (select distinct "
+        ~ "split_part(what, ':', 2) as id, starts_with(what, 'rewrite') as is_rewritten from done where "
+        ~ "split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
+        ~ "'inlined_delete', 'rewrite_delete')) "
+        ~ "select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
+        ~ " or coalesce(is_rewritten, false)"
+        ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
+        ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
+        ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
+        ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
+        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true from " ~ catalog ~ "ducklake_view as v "
+        ~ "inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
+        ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
+        ~ "v.begin_snapshot > " ~ since ~ ")"
+    ) }}
+{%- endmacro %}

@@ -59,5 +59,6 @@
     {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
+    {%- if plan.way == 'part' -%} {%- do plyo_note_later(target_relation, plan.noted) -%} {%- endif -%}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

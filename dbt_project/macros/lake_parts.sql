@@ -1,54 +1,53 @@
-{# Makes the touched parts of a table anew, in one transaction, and writes those that differ. See `plyo_plan`. #}
+{#
+    Makes the touched parts of a table anew, in one transaction, and writes those that differ. See `plyo_plan`.
+
+    Rows are deleted by the places that they were found at, so the table is read once. A model that names no parts is
+    worked out whole, and each row is a part.
+#}
 {% macro plyo_replace_part(target, plan, sql) %}
-    {%- set parts, day = plan.parts, plan.parts.get('day') -%}
-    {%- set touched = plyo_touched(plan) -%}
-    {% do run_query("drop table if exists temp.parts; drop table if exists temp.made; drop table if exists temp.wrong") %}
-    {%- if touched is none -%}
-        {%- set narrowed, everywhere, inside = sql, 'true', 'true' -%}
-    {%- else -%}
-        {%- do run_query(
-            "create temp table parts as select key, min(since) as since from (" ~ touched ~ ") as told (key, since) "
-            ~ "where key is not null and since is not null group by key"
-        ) -%}
+    {%- set parts = plan.parts or {} -%}
+    {%- set day, touched = parts.get('day'), plyo_touched(plan) if parts else none -%}
+    {%- set narrowed, inside = sql, '' -%}
+    {%- if touched is not none -%}
+        {%- set earliest = plyo_rows(
+            "create or replace temp table parts as select key, min(since) as since from (" ~ touched
+            ~ ") as told (key, since) where key is not null and since is not null group by key; "
+            ~ "select min(since) from temp.parts"
+        )[0][0] -%}
         {%- set narrowed = plyo_narrowed(plan, sql) -%}
-        {%- set earliest = plyo_rows("select min(since) from temp.parts")[0][0] if day -%}
         {%- set inside -%}
-            {# DuckLake leaves out files by the first condition, which the second implies. -#}
-            {%- if earliest %} row_of_model.{{ day }} >= date '{{ earliest }}' and {% endif %} exists (
-                select 1 from temp.parts as part
-                where part.key = row_of_model.{{ parts.key }} {%- if day %} and row_of_model.{{ day }} >= part.since {%- endif %}
-            )
+            semi join temp.parts as part
+                on row_of_model.{{ parts.key }} = part.key {%- if day %} and row_of_model.{{ day }} >= part.since {%- endif %}
+            {# DuckLake leaves out files by this, which the join implies. -#}
+            {% if day and earliest %} where row_of_model.{{ day }} >= date '{{ earliest }}' {% endif %}
         {%- endset -%}
     {%- endif -%}
-    {%- set together = [parts.key] + ([day] if day else []) -%}
-    {%- set columns = plyo_columns(target) -%}
-    {%- do run_query(
-        "create temp table made as select " ~ columns ~ " from (" ~ narrowed ~ ") as row_of_model where " ~ inside
-    ) -%}
-    {%- do run_query(
-        "create temp table wrong as select distinct " ~ together | join(', ') ~ " from (select " ~ columns
-        ~ ", 1 as stored from " ~ target ~ " as row_of_model where " ~ inside ~ " union all by name select *, -1 as stored "
-        ~ "from temp.made) group by " ~ columns ~ " having sum(stored) <> 0"
-    ) -%}
-    {%- set differs = plyo_rows("select count(*) from temp.wrong")[0][0] > 0 -%}
+    {%- if parts -%}
+        {%- set together = [parts.key] + ([day] if day else []) -%}
+    {%- else -%}
+        {%- set together = adapter.get_columns_in_relation(target) | map(attribute='name') | list -%}
+    {%- endif -%}
     {%- set same -%}
-        exists (
-            select 1 from temp.wrong
-            where {% for column in together %}{{ ' and ' if not loop.first }}wrong.{{ column }} is not distinct from row_of_model.{{ column }}{% endfor %}
-        )
+        semi join temp.wrong as wrong
+            on {% for column in together %}{{ ' and ' if not loop.first }}row_of_model.{{ column }} is not distinct from wrong.{{ column }}{% endfor %}
     {%- endset -%}
+    {%- set differs = plyo_rows(
+        "create or replace temp table stored as select rowid as _place, * from " ~ target ~ " as row_of_model " ~ inside
+        ~ "; create or replace temp table made as select * exclude (_place) from temp.stored limit 0"
+        ~ "; insert into temp.made by name select row_of_model.* from (" ~ narrowed ~ ") as row_of_model " ~ inside
+        ~ "; create or replace temp table wrong as select distinct " ~ together | join(', ') ~ " from ("
+        ~ "select * exclude (_balance), sum(_balance) as _difference from (select * exclude (_place), 1 as _balance "
+        ~ "from temp.stored union all by name select *, -1 as _balance from temp.made) group by all) where _difference <> 0"
+        ~ "; select count(*) from temp.wrong"
+    )[0][0] > 0 -%}
     {% call statement('main') -%}
         {% if differs -%}
-            delete from {{ target }} as row_of_model where {{ same }};
-            insert into {{ target }} by name select * from temp.made as row_of_model where {{ same }};
-        {% endif -%}
-        {{ plyo_note(target, 'table', plan.noted) }}
+            delete from {{ target }} where rowid in (select row_of_model._place from temp.stored as row_of_model {{ same }});
+            insert into {{ target }} by name select row_of_model.* from temp.made as row_of_model {{ same }};
+        {%- else -%}
+            select 1
+        {%- endif %}
     {%- endcall %}
-{% endmacro %}
-
-{% macro plyo_columns(relation) %}
-    {%- set names = adapter.get_columns_in_relation(relation) | map(attribute='name') -%}
-    {{ return('"' ~ names | join('", "') ~ '"') }}
 {% endmacro %}
 
 {# SQL of the parts that must be made anew, a key and a date; none where that is every part. #}
@@ -78,6 +77,10 @@
 {# The model's SQL reading no more of its inputs than the parts need. #}
 {% macro plyo_narrowed(plan, sql) %}
     {%- set text = namespace(sql=sql) -%}
+    {%- for name, instead in plan.parts.get('instead', {}).items() -%}
+        {%- set before, rest = text.sql.split('-- whole: ' ~ name ~ '\n') -%}
+        {%- set text.sql = before ~ plyo_named(instead, plan) ~ rest.split('-- end: ' ~ name)[1] -%}
+    {%- endfor -%}
     {%- for name, only in plan.parts.only.items() -%}
         {%- set condition = plyo_named(only, plan) -%}
         {%- set input = plan.inputs | selectattr('name', 'equalto', name) | first -%}

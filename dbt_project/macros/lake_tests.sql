@@ -1,35 +1,87 @@
 {#
-    Rows that a data test of uniqueness looks at. In a build after one of which all data tests passed, only a row that came
-    since can repeat a key, so only rows with the keys of such rows are compared. Which snapshot of marts that was is told
-    by the planner of builds (`orchestration/build.py`); dbt run by hand is told of none and compares all rows.
+    Rows that a data test of single rows, or of uniqueness, looks at. In a build after one of which all data tests passed,
+    only what came since can break one. Which snapshots those were is told by the planner of builds
+    (`orchestration/build.py`); dbt run by hand is told of none and looks at all rows.
+
+    - Uniqueness: only rows with the keys of rows that came are compared.
+    - Accepted values, not null: where no row that came is wrong, no row is. Otherwise all are looked at, so that the
+      test says what it would say of all: the wrong row may have been put right by the next.
 #}
 {% macro duckdb__get_where_subquery(relation) -%}
-    {%- set whole = dbt.default__get_where_subquery(relation) -%}
-    {%- set passed_at = env_var('PLYO_LAKE_TESTED_SNAPSHOT', '') if execute else '' -%}
     {%- set test = model.get('test_metadata') or {} -%}
-    {%- if not passed_at or test.get('name') not in ('unique', 'unique_together') or config.get('where') -%}
-        {{ return(whole) }}
+    {%- set passed = plyo_passed() -%}
+    {%- if not passed or config.get('where') or not model.attached_node -%}
+        {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
     {%- set node = graph.nodes[model.attached_node] -%}
-    {%- set table = {'name': node.name, 'lake': node.database, 'schema': node.schema, 'table': node.alias, 'view': none} -%}
-    {%- if node.config.materialized != 'table' or plyo_moved([table], {'marts': passed_at | int}).get(node.name) == 'remade' -%}
-        {{ return(whole) }}
+    {%- set looked_at = plyo_looked_at(node) -%}
+    {%- if not looked_at or test.name not in ('unique', 'unique_together', 'accepted_values', 'not_null') -%}
+        {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
-    {%- set now = plyo_rows("select id from marts.current_snapshot()")[0][0] -%}
+    {%- set moved = plyo_moved([looked_at], passed).get(looked_at.name) -%}
+    {%- set none_of_them = "(select * from " ~ relation ~ " where false) as no_rows" -%}
+    {%- if not moved -%} {{ return(none_of_them) }} {%- endif -%}
+    {%- if moved == 'remade' -%} {{ return(dbt.default__get_where_subquery(relation)) }} {%- endif -%}
+    {%- if test.name in ('accepted_values', 'not_null') -%}
+        {{ return(dbt.default__get_where_subquery(relation) if plyo_came_wrong(node, looked_at, passed) else none_of_them) }}
+    {%- elif node.config.materialized != 'table' -%}
+        {{ return(dbt.default__get_where_subquery(relation)) }}
+    {%- endif -%}
+    {%- set columns = test.kwargs.get('columns') or [test.kwargs.column_name] -%}
     {%- set came -%}
         (
             select * from {{ relation }} as row_of_model
-            where exists (
-                select 1
-                from ducklake_table_insertions(
-                    '{{ table.lake }}', '{{ table.schema }}', '{{ table.table }}', {{ passed_at | int + 1 }}, {{ now }}
-                ) as came
-                where
-                    {%- for column in test.kwargs.get('columns') or [test.kwargs.column_name] %}
-                    {{ 'and ' if not loop.first }}came.{{ column }} is not distinct from row_of_model.{{ column }}
-                    {%- endfor %}
-            )
+            semi join {{ plyo_came(looked_at, passed) }} as came
+                on {% for column in columns %}{{ ' and ' if not loop.first }}row_of_model.{{ column }} is not distinct from came.{{ column }}{% endfor %}
         ) as rows_that_came
     {%- endset -%}
     {{ return(came) }}
 {%- endmacro %}
+
+{#
+    Snapshots of both lakes of which all data tests passed; none where nobody says so. Not asked while dbt parses, which
+    would parse the project anew whenever the answer is another.
+#}
+{% macro plyo_passed() %}
+    {%- if not execute -%} {{ return(none) }} {%- endif -%}
+    {%- set raw, marts = env_var('PLYO_LAKE_TESTED_RAW_SNAPSHOT', ''), env_var('PLYO_LAKE_TESTED_SNAPSHOT', '') -%}
+    {{ return({'raw': raw | int, 'marts': marts | int} if raw and marts else none) }}
+{% endmacro %}
+
+{# The table whose rows decide what a test of a model sees: its own, or the only one that a staging view reads. #}
+{% macro plyo_looked_at(node) %}
+    {%- if node.config.materialized == 'table' -%}
+        {{ return({'name': node.name, 'lake': node.database, 'schema': node.schema, 'table': node.alias, 'view': none}) }}
+    {%- endif -%}
+    {%- set inputs = plyo_inputs(node) if node.config.materialized == 'view' else [] -%}
+    {%- if inputs | length == 1 and inputs[0].lake == 'raw' and 'now()' not in node.raw_code and 'today(' not in node.raw_code -%}
+        {{ return(inputs[0]) }}
+    {%- endif -%}
+    {{ return(none) }}
+{% endmacro %}
+
+{# Rows that came into a table since. #}
+{% macro plyo_came(table, passed) -%}
+    {%- set now = plyo_rows("select id from " ~ table.lake ~ ".current_snapshot()")[0][0] -%}
+    {{ return(
+        "ducklake_table_insertions('" ~ table.lake ~ "', '" ~ table.schema ~ "', '" ~ table.table ~ "', "
+        ~ (passed[table.lake] + 1) ~ ", " ~ now ~ ")"
+    ) }}
+{%- endmacro %}
+
+{# Whether a row that came since is wrong by a test of single rows, or a raw row went, behind which an older one shows. #}
+{% macro plyo_came_wrong(node, table, passed) %}
+    {%- set came, arguments, column = plyo_came(table, passed), model.test_metadata.kwargs, model.test_metadata.kwargs.column_name -%}
+    {%- set rows, went = came, "0" -%}
+    {%- if table.lake == 'raw' -%}
+        {%- set rows = '(' ~ render(node.raw_code) | replace(plyo_mention(table), came) ~ ')' -%}
+        {%- set went = "(select count(*) from " ~ came | replace('table_insertions', 'table_deletions') ~ ")" -%}
+    {%- endif -%}
+    {%- if model.test_metadata.name == 'not_null' -%}
+        {%- set wrong = column ~ " is null" -%}
+    {%- else -%}
+        {%- set quote = "'" if arguments.get('quote', true) else "" -%}
+        {%- set wrong = column ~ " not in (" ~ quote ~ arguments['values'] | join(quote ~ ", " ~ quote) ~ quote ~ ")" -%}
+    {%- endif -%}
+    {{ return(plyo_rows("select (select count(*) from " ~ rows ~ " as came where " ~ wrong ~ ") + " ~ went)[0][0] > 0) }}
+{% endmacro %}

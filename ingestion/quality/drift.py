@@ -104,7 +104,7 @@ def watch(
         found = [one for each in watched if (one := distance(lake, each, day=day)) is not None]
 
         def note() -> None:
-            lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
+            ensure(lake)
             lake.execute(f"delete from {TABLE} where day = ? or day < ?", [day, day - _KEPT])
             if found:
                 lake.executemany(
@@ -113,6 +113,11 @@ def watch(
 
         warehouse.in_transaction(lake, note)
     return found
+
+
+def ensure(lake: duckdb.DuckDBPyConnection) -> None:
+    """Make the history, empty, unless it is there."""
+    lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
 
 
 def newest(lake: duckdb.DuckDBPyConnection) -> list[Distance]:

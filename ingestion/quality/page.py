@@ -129,6 +129,7 @@ def _without_values(document: Any, table: str) -> Any:
     """The result with what was counted and no value of any row."""
     bare = copy.copy(document)
     bare.suite_name = table
+    bare.meta = (document.meta or {}) | {"batch_spec": {"data_asset_name": table}}  # the page names what was judged
     bare.results = []
     for one in document.results:
         result = copy.copy(one)

@@ -15,7 +15,7 @@ import polars as pl
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
-from ml.churn import artefact, explain, features, tables
+from ml.churn import artefact, definitions, explain, features, tables
 from ml.churn.features import NAMES, Rows
 from ml.churn.settings import ChurnSettings
 from ml.churn.train import registry
@@ -37,6 +37,7 @@ class Scored:
         changed: Customers whose score is news: new, or moved by a point or more since their last score, as
             {customer_id, coach_id, as_of, scored_at, probability, probability_low, probability_high, reasons},
             riskiest first.
+        is_stale: Its features mean something else by now than what it learned: train before deciding by it.
     """
 
     rows: int
@@ -44,6 +45,7 @@ class Scored:
     as_of: date | None
     scored_at: datetime
     changed: list[dict[str, Any]] = field(default_factory=list)
+    is_stale: bool = False
 
 
 def run(settings: ChurnSettings, as_of: date | None = None) -> Scored:
@@ -56,12 +58,15 @@ def run(settings: ChurnSettings, as_of: date | None = None) -> Scored:
     models = registry(settings)
     model_id = models.current()
     model = artefact.load(models.folder(model_id))
+    is_stale = definitions.is_stale(models)
+    if is_stale:
+        log.warning("churn_model_is_stale", model_id=model_id)
     scored_at = datetime.now(UTC)
     with warehouse.writing(settings) as lake:
         tables.ensure(lake)
         rows = features.at(lake, as_of)
         if not len(rows):
-            return Scored(0, model_id, as_of, scored_at)
+            return Scored(0, model_id, as_of, scored_at, is_stale=is_stale)
         frame = _frame(rows, model, model_id, scored_at)
         day: date = frame["as_of"][0]
         before = _last_known(lake, before_or_on=day)
@@ -72,7 +77,8 @@ def run(settings: ChurnSettings, as_of: date | None = None) -> Scored:
         .sort("probability", "customer_id", descending=[True, False])
     )
     log.info("churn_scored", model_id=model_id, as_of=str(day), rows=len(rows), changed=len(news))
-    return Scored(len(rows), model_id, day, scored_at, [_told(row) for row in news.iter_rows(named=True)])
+    changed = [_told(row) for row in news.iter_rows(named=True)]
+    return Scored(len(rows), model_id, day, scored_at, changed, is_stale)
 
 
 def latest(settings: ChurnSettings) -> list[dict[str, Any]]:

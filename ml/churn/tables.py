@@ -8,7 +8,7 @@ SCORES = "marts.ml.churn_scores"
 _COLUMNS = {
     MODELS: """model_id varchar, trained_at timestamptz, is_current boolean, algorithm varchar, metrics json,
         decision varchar, seed integer, labelled_rows bigint, leavers bigint, trained_through date,
-        marts_snapshot_id bigint, data_hash varchar""",
+        marts_snapshot_id bigint, data_hash varchar, definitions varchar""",
     SCORES: """customer_id uuid, as_of date, scored_at timestamptz, model_id varchar, probability double,
         probability_low double, probability_high double, base_value double, reasons json, contributions json,
         inputs json""",
@@ -16,7 +16,8 @@ _COLUMNS = {
 
 
 def ensure(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema and both tables unless they are there. Commits nothing when they are."""
+    """Make the schema and both tables unless they are there, and columns that an older lake lacks. Commits nothing
+    when all is there."""
     there = {
         row[0]
         for row in lake.execute(
@@ -28,3 +29,6 @@ def ensure(lake: duckdb.DuckDBPyConnection) -> None:
         lake.execute("create schema if not exists marts.ml")
         for name in missing:
             lake.execute(f"create table if not exists {name} ({_COLUMNS[name]})")
+    columns = {row[0] for row in lake.execute(f"describe {MODELS}").fetchall()}
+    if "definitions" not in columns:
+        lake.execute(f"alter table {MODELS} add column definitions varchar")

@@ -20,7 +20,7 @@ import polars as pl
 from contracts import warehouse
 from contracts.telemetry import get_logger
 from ml import registry as registries
-from ml.churn import artefact, boosting, evaluate, features, splits, tables
+from ml.churn import artefact, boosting, definitions, evaluate, features, splits, tables
 from ml.churn.artefact import ChurnModel, OtherFeatures
 from ml.churn.baselines import BaseRate, Logistic, Model, Recency
 from ml.churn.boosting import Boosted
@@ -78,18 +78,20 @@ def run(settings: ChurnSettings) -> TrainedModel:
     with warehouse.reading(settings) as lake:
         snapshot = warehouse.snapshot_id(lake, "marts")
         rows = features.labelled(lake)
-    data_hash = rows.fingerprint()
+    data_hash, defined_by = rows.fingerprint(), definitions.current()
     model_id = registries.model_id(
         QUESTION,
         code=registries.code_hash(Path(__file__).parent),
         parameters=boosting.PARAMETERS | {"rounds": boosting.ROUNDS, "members": boosting.MEMBERS},
-        data=data_hash,
+        data=f"{data_hash} {defined_by}",
         seed=settings.ml_seed,
     )
     is_new = not models.has(model_id)
     if is_new:
         model, tested = _fit(rows, seed=settings.ml_seed)
-        facts = model.facts | {"marts_snapshot_id": snapshot, "data_hash": data_hash, "seed": settings.ml_seed}
+        facts = model.facts | {
+            "marts_snapshot_id": snapshot, "data_hash": data_hash, "seed": settings.ml_seed, "definitions": defined_by,
+        }  # fmt: skip
         model = ChurnModel(model.model, model.calibration, facts)
         models.save(model_id, lambda folder: model.save(folder, tested))
     model = artefact.load(models.folder(model_id))
@@ -193,6 +195,8 @@ def _against_current(models: Registry, model_id: str, rows: Rows) -> dict[str, A
         return {"is_better": True, "said": f"Promoted: {problem}"}
     except NoModel:
         return {"is_better": True, "said": "Promoted: there was no model before."}
+    if definitions.of_model(models, current_id) != definitions.of_model(models, model_id):
+        return {"is_better": True, "said": f"Promoted: features mean something else than {current_id} learned."}
     if current_id == model_id:
         return {"is_better": True, "said": "It is in use already."}
     shared = (
@@ -241,11 +245,12 @@ def _record(
             f"""insert into {tables.MODELS} by name
             select ? as model_id, cast(? as timestamptz) as trained_at, false as is_current, ? as algorithm,
                 cast(? as json) as metrics, ? as decision, ? as seed, ? as labelled_rows, ? as leavers,
-                cast(? as date) as trained_through, ? as marts_snapshot_id, ? as data_hash
+                cast(? as date) as trained_through, ? as marts_snapshot_id, ? as data_hash, ? as definitions
             where ? not in (select model_id from {tables.MODELS})""",
             [
                 model_id, facts["trained_at"], algorithm, metrics, decision, facts["seed"], facts["labelled_rows"],
-                facts["leavers"], facts["trained_through"], facts["marts_snapshot_id"], facts["data_hash"], model_id,
+                facts["leavers"], facts["trained_through"], facts["marts_snapshot_id"], facts["data_hash"],
+                facts["definitions"], model_id,
             ],
         )  # fmt: skip
         _mark_current(lake, current)

@@ -1,5 +1,6 @@
 """The analytics process: its own app with the house's error documents, tokens and health. No endpoint of its own."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,13 +9,15 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from contracts import telemetry
 from contracts.tokens import ANALYTICS
 from operational_api.analytics import router
+from operational_api.analytics.asked import Consents
 from operational_api.analytics.errors import LakeDown, NotBuilt
 from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
-from operational_api.analytics.turns import Together, Turns
+from operational_api.analytics.together import Together
+from operational_api.analytics.turns import Turns
 from operational_api.core import http, memory
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
@@ -68,9 +71,12 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        memory.settle()
+        # Threads that write long answers must not keep the loop waiting, in which most are told again.
+        sys.setswitchinterval(0.001)
         yield
         if app.state.turns is not None:
-            app.state.turns.close()
+            await app.state.turns.close()
         lake.close()
         for engine in filter(None, (audit_engine, asking)):
             engine.dispose()
@@ -92,14 +98,14 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.authenticators = [bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
     app.state.asking = asking
+    app.state.consents = Consents()
     app.state.turns = None
-    if audit_engine is not None and asking is not None:
+    if url is not None:
         app.state.turns = Turns(
-            lake, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter,
-            engine=audit_engine, asking=asking,
+            settings, app.state.clock, app.state.retold, verifier=verifier, limiter=app.state.limiter
         )  # fmt: skip
-    app.add_middleware(Together)
     http.install(app)
+    app.add_middleware(Together)  # the last one added stands before all others
     app.include_router(health)
     app.include_router(router.router)
     return app

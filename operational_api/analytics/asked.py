@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from contracts.dimensions import DIMENSIONS
+from contracts.telemetry import current_traceparent
 from operational_api.analytics import metrics, periods, withheld
 from operational_api.analytics.errors import AuditDown, NotAllowed, NotThatLongAgo
 from operational_api.analytics.lake import Lake
@@ -20,6 +21,7 @@ from operational_api.compliance import public as compliance
 from operational_api.core import audit
 from operational_api.core.principal import Principal
 
+READ = "analytics.read_client"
 ASKED = ("grain", "from", "to", "period", "zone", "currency", "by", *metrics.FILTERS,
          *(name for name in DIMENSIONS if name != "currency"))  # fmt: skip
 """Parameters that `asked_of` and `period_of` read."""
@@ -117,14 +119,17 @@ def seen(request: Request, principal: Principal, what: str, customer_ids: Collec
     """
     if not customer_ids:
         return
-    Personal.of(request).noted.setdefault(what, set()).update(customer_ids)
-    sessions = request.app.state.audit_sessions
-    if sessions is None:
+    Personal.of(request).note(what, customer_ids)
+    engine = request.app.state.asking
+    if engine is None:
         raise AuditDown
-    told = {"what": what}
+    address = request.client.host if request.client is not None else None
+    reading = audit.Reading(
+        principal, READ, "Client", frozenset(customer_ids), {"what": what}, address, current_traceparent()
+    )  # fmt: skip
     try:
-        with sessions.begin() as session:
-            audit.record_read(session, principal, "analytics.read_client", "Client", customer_ids, details=told)
+        with engine.connect() as connection:
+            audit.record_readings(Session(connection), [reading])
     except OperationalError as error:
         raise AuditDown from error
 
@@ -134,13 +139,29 @@ def seen_if_one(request: Request, principal: Principal, asked: Asked, what: str)
     seen(request, principal, what, [value for name, value in asked.filters if name == "customer_id"])
 
 
+class Consents:
+    """What people let others see, remembered while no consent of anybody has changed. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._known: tuple[int, dict[UUID, frozenset[str]]] = (-1, {})
+
+    def at(self, mark: int | None) -> dict[UUID, frozenset[str]]:
+        """What is remembered, to be added to: what was asked for after this mark was (`platform.consents_mark`)."""
+        if mark is None or mark < self._known[0]:
+            return {}
+        if mark > self._known[0]:
+            self._known = (mark, {})
+        return self._known[1]
+
+
 def shown(request: Request) -> withheld.Shown:
     """Asks the operational database what customers let others see; about each of them once a request.
 
     Raises:
         AuditDown: it cannot be asked, so it is not told.
     """
-    known = Personal.of(request).heard
+    personal = Personal.of(request)
+    heard, known = personal.heard, request.app.state.consents.at(personal.mark)
 
     def ask(customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
         engine = request.app.state.asking
@@ -152,6 +173,7 @@ def shown(request: Request) -> withheld.Shown:
                     known.update(compliance.shown_kinds(Session(connection), unknown))
             except OperationalError as error:
                 raise AuditDown from error
-        return known
+        heard.update((one, known[one]) for one in customer_ids)
+        return heard
 
     return ask

@@ -4,13 +4,14 @@ A dataset is a query over marts; `datasets` wraps it with the caller's rows and 
 a number with a name of its own is a metric, defined in `contracts.metrics`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 from uuid import UUID
 
 from contracts.relations import RELATIONS, Relation
-from operational_api.analytics.query import Query
+from operational_api.analytics.query import Query, Value
 
 Subject = Literal["client", "coach", "business"]
 PARAMETERS: dict[str, type] = {
@@ -36,6 +37,7 @@ class Dataset:
         of_customers: Rows of subject `coach` carry customer_id: whose client that is now decides.
         hidden_from_customers: Columns a customer does not get.
         kinds: Of data, where a row is of nothing else: who shows none of them is like a missing client.
+        values: Of the parameters that `text` has.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     of_customers: bool = False
     hidden_from_customers: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -91,6 +94,12 @@ _CUSTOMERS = f"""select customer.*, score.probability, score.probability_low, sc
         score.reasons, score.as_of as scored_for, score.model_id
     from @core.dim_customers as customer
     left join {_SCORES} as score using (customer_id)"""
+
+_SUMMED = ", ".join(
+    f"sum({name})::{kind} as {name}" for name, kind in RELATIONS["finance.fct_mrr_daily"].columns.items()
+    if name not in ("day", "currency", "plan_id", "plan_code", "transfer_minor")
+)  # fmt: skip
+"""What a day's plans come to, of what was known before there were plans too; transfers come to nothing."""
 
 _ALL = (
     Dataset(
@@ -143,7 +152,9 @@ _ALL = (
     ),
     Dataset(
         "mrr_daily", "One row per day and currency: recurring revenue and how it moved.",
-        "select * from @finance.fct_mrr_daily", "business", ("currency",), "day", "day, currency",
+        f"""select day, currency, {_SUMMED}
+    from @finance.fct_mrr_daily group by day, currency""",
+        "business", ("currency",), "day", "day, currency",
     ),
     Dataset(
         "mrr_movements", "One row per step of a membership's recurring revenue, with the customer's name.",

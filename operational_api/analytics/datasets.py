@@ -88,7 +88,7 @@ def subjects_of(dataset: Dataset, principal: Principal, given: Mapping[str, Valu
     columns = {name for name in table.column_names if name in HEALTH_COLUMNS and not pa.types.is_null(table[name].type)}
     if "customer_id" not in table.column_names or not (columns or dataset.is_health) or _is_masked_for(principal):
         return set()
-    return {UUID(str(one)) for one in table["customer_id"].unique().to_pylist() if one is not None}
+    return {withheld.person(one) for one in table["customer_id"].unique().to_pylist() if one is not None}
 
 
 def read(
@@ -163,7 +163,7 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     if dataset.subject == "business" and not any(policy.may_principal(principal, one) for one in needed):
         raise WholeBusiness
     allowed = _rows_of(principal, dataset)
-    conditions, parameters = [], dict(allowed.parameters)
+    conditions, parameters = [], {**dataset.values, **allowed.parameters}
     names = {"from": (f"{dataset.day} >= $since", "since"), "to": (f"cast({dataset.day} as date) <= $until", "until")}
     for name, value in given.items():
         condition, parameter = names.get(name, (f"{name} = ${name}", name))

@@ -1,10 +1,11 @@
 """Why a question about numbers is refused.
 
-NotFound     UnknownMetric, UnknownDataset, UnknownRelation     404, with what there is
+NotFound     UnknownMetric, UnknownDataset, UnknownRelation, UnknownRow   404, with what there is
 Invalid      NotAllowed, AcrossCurrencies, NotThatLongAgo   422, with what is allowed
 |- OverBudget   TooManyRows, TooSlow, TooMuchMemory   422, with the budget and how to narrow
 Forbidden    WholeBusiness, HealthData, NotForServices           403
 Unavailable  NotBuilt, LakeDown, Busy, AuditDown                 503
+|- NotBuilt   OtherColumns                                   503
 Abandoned    nobody waits for the answer any more       408
 """
 
@@ -21,6 +22,10 @@ class UnknownDataset(NotFound):
 
 class UnknownRelation(NotFound):
     """There is no metric, dataset or mart of that name."""
+
+
+class UnknownRow(NotFound):
+    """There is no such row, or none that you may see."""
 
 
 class NotAllowed(Invalid):
@@ -90,6 +95,10 @@ class NotForServices(Forbidden):
 
 class NotBuilt(Unavailable):
     """This is not built yet: the first pipeline has not run, or is still running. Try again in a minute."""
+
+
+class OtherColumns(NotBuilt):
+    """The marts of that moment do not have all of these columns: they came later, or come with the next build."""
 
 
 class LakeDown(Unavailable):

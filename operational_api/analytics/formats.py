@@ -16,6 +16,10 @@ _FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 """What a spreadsheet takes for the beginning of a formula, with the wide forms of the signs."""
 
 
+_UTC = ("UTC", "Etc/UTC")
+"""What DuckDB calls the zone that each of its connections here is in; the second of what it holds itself."""
+
+
 class _Sink(io.RawIOBase):
     """Keeps what is written until it is taken."""
 
@@ -118,9 +122,11 @@ def json(body: dict[str, Any]) -> bytes:
 def _told(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_date(column.type):
         return column.cast(pa.string())
-    if pa.types.is_timestamp(column.type) and column.type.tz == "UTC" and column.type.unit == "us":
-        told = pc.strftime(column, format="%Y-%m-%dT%H:%M:%S+00:00")
-        return pc.replace_substring(told, ".000000+", "+")
+    if pa.types.is_timestamp(column.type) and column.type.tz in _UTC and column.type.unit == "us":
+        # By their places in a text that is always as long: Arrow's `strftime` takes ten times as long.
+        told = pc.binary_replace_slice(column.cast(pa.timestamp("us")).cast(pa.string()), 10, 11, "T")
+        whole = pc.binary_replace_slice(told, 19, 26, "+00:00")
+        return pc.if_else(pc.ends_with(told, ".000000"), whole, pc.binary_join_element_wise(told, "+00:00", ""))
     return column
 
 

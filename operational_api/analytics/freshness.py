@@ -128,15 +128,18 @@ class Clock:
             found for name in sorted(set(relations)) for found in self._of_one(name, snapshot_id, now, is_past)
         )
 
+    def told(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness | None:
+        """What `latest` has told a moment ago."""
+        told = self._told.get((relations, snapshot_id))
+        return told[1] if told is not None and clock.monotonic() - told[0] <= _MOMENT_SECONDS else None
+
     def latest(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness:
-        """The same at this moment, for answers that are told again and again."""
-        known, at = (relations, snapshot_id), clock.monotonic()
-        told = self._told.get(known)
-        if told is None or at - told[0] > _MOMENT_SECONDS:
-            if len(self._told) > _MOST_TOLD:
-                self._told.clear()
-            told = self._told[known] = (at, self.of(relations, snapshot_id=snapshot_id, now=datetime.now(UTC)))
-        return told[1]
+        """The same at this moment, for answers that are told again and again. It may have to ask the lake."""
+        at, found = clock.monotonic(), self.of(relations, snapshot_id=snapshot_id, now=datetime.now(UTC))
+        if len(self._told) > _MOST_TOLD:
+            self._told.clear()
+        self._told[(relations, snapshot_id)] = (at, found)
+        return found
 
     def is_built(self) -> bool:
         """Whether the marts have been built at least once."""

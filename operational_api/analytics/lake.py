@@ -5,7 +5,7 @@ and an answer can never mix two builds' tables within itself. Reading takes no l
 Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`scope`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from psycopg.errors import UndefinedTable
-from sqlalchemy import Engine, Row, TextClause
+from sqlalchemy import Connection, Engine
 from sqlalchemy import text as statement_of
 from sqlalchemy.exc import DBAPIError
 
@@ -30,12 +30,13 @@ from operational_api.analytics.errors import (
     LakeDown,
     NotBuilt,
     NotThatLongAgo,
+    OtherColumns,
     TooManyRows,
     TooMuchMemory,
     TooSlow,
 )
 from operational_api.analytics.held import Held
-from operational_api.analytics.query import At, Query
+from operational_api.analytics.query import At, Query, Value
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.database import make_engine
@@ -63,6 +64,7 @@ class Bound:
     Attributes:
         key: All that its answer depends on: equal keys are equal answers. The row policy is in it, so who may not see
             the same rows does not have the same key.
+        columns: Of each mart that is there, those that it may read.
     """
 
     text: str
@@ -71,6 +73,7 @@ class Bound:
     key: str
     at: At
     missing: frozenset[str]
+    columns: Mapping[str, tuple[str, ...]]
 
 
 class Lake:
@@ -107,10 +110,8 @@ class Lake:
             NotBuilt: there is no lake yet.
             LakeDown: the catalog does not answer.
         """
-        [(found,)] = self._cataloged(_NEWEST)
-        if found is None:
-            raise NotBuilt
-        return int(found)
+        with _catalog_errors(), self._catalog.connect() as connection:
+            return newest_of(connection)
 
     def snapshot_at(self, moment: datetime) -> int:
         """Id of the snapshot that was the newest at `moment` (with a time zone).
@@ -246,32 +247,24 @@ class Lake:
         """All that an answer depends on, as one text: equal keys are equal answers."""
         return self._bound(query, snapshot_id).key
 
-    def raw(self, statement: str) -> list[tuple[Any, ...]]:
+    def raw(self, statement: str, parameters: Mapping[str, Value] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a statement of our own over `raw`, at its newest snapshot; empty where its table is not there yet."""
         try:
             with self._cursor() as cursor:
-                return cursor.execute(statement).fetchall()
+                return cursor.execute(statement, parameters or {}).fetchall()
+        except OtherColumns:
+            raise
         except NotBuilt:
             return []
 
-    def _cataloged(self, statement: TextClause) -> Sequence[Row[Any]]:
-        try:
-            with self._catalog.connect() as connection:
-                return connection.execute(statement).all()
-        except DBAPIError as error:
-            if isinstance(error.orig, UndefinedTable):
-                raise NotBuilt from error
-            log.error("lake_unavailable", error=str(error).splitlines()[0])
-            raise LakeDown from error
-
     def _sizes(self) -> dict[str, int]:
-        return {name: int(rows) for name, rows in self._cataloged(_SIZES)}
+        with _catalog_errors(), self._catalog.connect() as connection:
+            return {name: int(rows) for name, rows in connection.execute(_SIZES)}
 
     def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
-        here = [name for name in query.relations if name not in bound.missing]
-        if tables := self._held.tables(cursor, here, bound.snapshot_id):
+        if tables := self._held.tables(cursor, bound.columns, bound.snapshot_id):
             text = query.to_run(bound.at, missing=bound.missing, tables=tables)
-            with suppress(duckdb.CatalogException):  # a newer snapshot has dropped them since
+            with suppress(duckdb.CatalogException, duckdb.BinderException):  # a newer snapshot has dropped them since
                 return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()
         return cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters).to_arrow_table()
 
@@ -288,7 +281,8 @@ class Lake:
             )  # fmt: skip
             text = query.to_run(at, missing=missing)
             sql = query.to_read(at, missing=missing)
-            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing))
+            columns = {name: query.columns_of(name) for name in query.relations if name not in missing}
+            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing), columns)
 
         return self._bindings.get((query.text, given, query.then, version), bind)
 
@@ -332,6 +326,9 @@ class Lake:
                 yield cursor
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
+        except duckdb.BinderException as error:
+            log.error("lake_has_other_columns", error=str(error).splitlines()[0])
+            raise OtherColumns from error
         except duckdb.InterruptException as error:
             raise (Abandoned() if me.is_over else TooSlow(seconds)) from error
         except duckdb.OutOfMemoryException as error:
@@ -350,10 +347,40 @@ class Lake:
             pool.put(cursor)
 
 
-def _catalog(settings: AnalyticsSettings) -> Engine:
+def catalog_url(settings: AnalyticsSettings) -> str:
+    """Address of the catalog's own database, for SQLAlchemy."""
     _, _, address = settings.lake_catalog_url.get_secret_value().partition("://")
-    engine = make_engine(f"postgresql+psycopg://{address}", application_name="plyo-analytics-lake", pool_size=4)
+    return f"postgresql+psycopg://{address}"
+
+
+def _catalog(settings: AnalyticsSettings) -> Engine:
+    engine = make_engine(catalog_url(settings), application_name="plyo-analytics-lake", pool_size=4)
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def newest_of(connection: Connection) -> int:
+    """Id of the newest snapshot of the marts, asked of the catalog itself.
+
+    Raises:
+        NotBuilt: there is no lake yet.
+        LakeDown: the catalog does not answer.
+    """
+    with _catalog_errors():
+        found = connection.scalar(_NEWEST)
+    if found is None:
+        raise NotBuilt
+    return int(found)
+
+
+@contextmanager
+def _catalog_errors() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, UndefinedTable):
+            raise NotBuilt from error
+        log.error("lake_unavailable", error=str(error).splitlines()[0])
+        raise LakeDown from error
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:

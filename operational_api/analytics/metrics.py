@@ -186,7 +186,11 @@ def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: wit
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Pieces of a metric's query: where its rows come from, which count, and what they are told apart by."""
+    """Pieces of a metric's query: where its rows come from, which count, and what they are told apart by.
+
+    Attributes:
+        joined: Columns of the source that are not the relation's own.
+    """
 
     source: str
     conditions: list[str]
@@ -194,6 +198,7 @@ class Compiled:
     by: list[str]
     period: str
     is_shared: bool
+    joined: tuple[str, ...]
 
 
 def compile_series(principal: Principal, metric: Metric, asked: Asked, *, is_total: bool = False) -> Query:
@@ -231,6 +236,7 @@ def compiled(principal: Principal, metric: Metric, asked: Asked, *, is_total: bo
     return Compiled(
         source.text, conditions, parameters | allowed.parameters, by, period,
         is_shared=not any(name == "customer_id" for name, _ in asked.filters) and principal.role != "customer",
+        joined=tuple(name for name in source.columns.values() if name not in metric.columns),
     )  # fmt: skip
 
 

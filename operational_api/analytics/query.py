@@ -22,6 +22,9 @@ Value = str | int | float | date | UUID
 _NONE: Mapping[str, str] = {}
 _MART = re.compile(r"@(then:)?([a-z_]+\.[a-z_0-9]+)( as \w+)?")
 _PARAMETER = re.compile(r"\$([a-z_0-9]+)")
+_WORD = re.compile(r"[a-z_][a-z_0-9]*")
+_ALL_COLUMNS = re.compile(r"(?<!\bcount\()\*|(^|\()\s*from\b|\bcolumns\s*\(")
+"""A star, which may be a product too: then more is read than is needed. `from` without `select` means all as well."""
 _TIME = re.compile(r"\b(then|current)_(timestamp|date)\b(?:\(\))?")
 
 
@@ -57,6 +60,14 @@ class Query:
             contracts.relations.UnknownRelation: one is not promised to readers; a mistake in our own code.
         """
         return tuple(relation(name).name for name in dict.fromkeys(found[1] for found in _MART.findall(self.text)))
+
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """Columns of a mart that it may read: those whose names stand in its text, or all where it says `*`."""
+        columns = tuple(relation(name).columns)
+        if _ALL_COLUMNS.search(self.text):
+            return columns
+        words = set(_WORD.findall(self.text))
+        return tuple(one for one in columns if one in words) or columns[:1]
 
     @property
     def depends_on_the_clock(self) -> bool:

@@ -7,11 +7,11 @@ Each answer is made once: by one of the threads that ask, and by one of the proc
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillMaking
 from threading import Lock
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import redis
@@ -130,66 +130,70 @@ class Shared:
             if url
             else None
         )
+        if self._store is not None:
+            self._begin, self._end = self._store.register_script(_BEGIN), self._store.register_script(_END)
 
     def get(self, key: str, make: Callable[[], pa.Table]) -> pa.Table:
         """The table of a key: another process's, or made here while the others wait for it."""
         if self._store is None or time.monotonic() < self._left_alone_until:
             return make()
         name = "plyo:answer:" + hashlib.sha256(key.encode()).hexdigest()
+        names = [name, f"{name}:making"]
+        token = str(new_id()).encode()
         try:
-            found, token = self._find(self._store, name)
+            found, is_mine = self._find(names, token)
         except redis.RedisError as error:
             self._leave_alone(error)
             return make()
         if found is not None:
             return _table(found)
+        told = b""
         try:
             table = make()
-            if (told := _bytes(table)) is not None and len(told) <= self._largest:
-                self._try(lambda store: store.set(name, told, ex=self._seconds))
+            told = _bytes(table)
             return table
         finally:
-            if token is not None:
-                self._try(lambda store: store.eval(_RELEASE, 1, f"{name}:making", token))
+            kept = told if len(told) <= self._largest else b""
+            if is_mine or kept:
+                try:
+                    self._end(names, [token if is_mine else b"", kept, self._seconds])
+                except redis.RedisError as error:
+                    self._leave_alone(error)
 
-    def _find(self, store: redis.Redis, name: str) -> tuple[bytes | None, str | None]:
-        """What is kept; or nothing, and the mark that says this process makes it."""
-        token = str(new_id())
+    def _find(self, names: Sequence[str], token: bytes) -> tuple[bytes | None, bool]:
+        """What is kept; or nothing, and whether this process is the one that makes it."""
         me = asking.current()
         until = time.monotonic() + self._making_ms / 1000
         while time.monotonic() < until:
-            if (found := cast(bytes | None, store.get(name))) is not None:
-                return found, None
-            if store.set(f"{name}:making", token, nx=True, px=self._making_ms):
-                # Between the look and the mark another may have finished.
-                if (found := cast(bytes | None, store.get(name))) is None:
-                    return None, token
-                store.eval(_RELEASE, 1, f"{name}:making", token)
-                return found, None
+            found, is_mine = self._begin(names, [token, self._making_ms])
+            if found is not None or is_mine:
+                return found, bool(is_mine)
             if me.is_over:
                 raise Abandoned
             time.sleep(_LOOK_SECONDS)
-        return None, None
-
-    def _try(self, work: Callable[[redis.Redis], object]) -> None:
-        if self._store is None:
-            return
-        try:
-            work(self._store)
-        except redis.RedisError as error:
-            self._leave_alone(error)
+        return None, False
 
     def _leave_alone(self, error: Exception) -> None:
         self._left_alone_until = time.monotonic() + 1.0
         log.warning("answer_store_down", error=type(error).__name__)
 
 
-_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_BEGIN = """
+local found = redis.call('get', KEYS[1])
+if found then return {found, 0} end
+return {false, redis.call('set', KEYS[2], ARGV[1], 'nx', 'px', ARGV[2]) and 1 or 0}
+"""
+"""What is kept; or the mark that this process makes it, unless another does."""
+_END = """
+if ARGV[2] ~= '' then redis.call('set', KEYS[1], ARGV[2], 'ex', ARGV[3]) end
+if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end
+"""
+"""What was made, and the mark taken away where it is ours still."""
 
 
-def _bytes(table: pa.Table) -> bytes | None:
+def _bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
         stream.write_table(table)
     return bytes(sink.getvalue())
 

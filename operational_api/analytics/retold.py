@@ -6,7 +6,7 @@ for all of a role who are told the same rows; one that does, for its reader alon
 in `turns`; how it comes about is `router`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -27,18 +27,25 @@ class Personal:
     Attributes:
         heard: What each lets others see, as it was when it was asked.
         noted: What was read, as the audit log names it, and about whom.
+        mark: Of all consents (`platform.consents_mark`), asked before any of `heard`: they change with it.
+            None where it was not asked.
     """
 
     heard: dict[UUID, frozenset[str]] = field(default_factory=dict)
-    noted: dict[str, set[UUID]] = field(default_factory=dict)
+    noted: dict[str, frozenset[UUID]] = field(default_factory=dict)
+    mark: int | None = None
 
     @staticmethod
     def of(request: Request) -> "Personal":
         """The request's own."""
         if not hasattr(request.state, "personal"):
-            request.state.personal = Personal()
+            request.state.personal = Personal(mark=getattr(request.state, "consents_mark", None))
         found: Personal = request.state.personal
         return found
+
+    def note(self, what: str, people: Collection[UUID]) -> None:
+        """That it tells something of these people."""
+        self.noted[what] = self.noted.get(what, frozenset()).union(people)
 
     def __bool__(self) -> bool:
         return bool(self.heard or self.noted)
@@ -50,26 +57,24 @@ class Told:
 
     Attributes:
         body: Up to the freshness.
-        headers: Those that stay the same.
-        route: Template of the route that it is counted as.
+        headers: Those that stay the same, as ASGI has them.
         personal: Of whom it tells; what they let others see must be the same when it is told again.
     """
 
     body: bytes
-    headers: Mapping[str, str]
+    headers: Sequence[tuple[bytes, bytes]]
     tag: str | None
     relations: tuple[str, ...]
     snapshot_id: int
     state: str
-    route: str
     personal: Personal
 
     def whole(self, freshness: Freshness) -> bytes:
         """The document."""
-        return b"".join((self.body, tags.text_of(freshness).encode(), b"}"))
+        return b"".join((self.body, tags.bytes_of(freshness), b"}"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """What a request says that its answer may depend on.
 

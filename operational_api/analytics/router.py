@@ -1,6 +1,7 @@
 """HTTP to numbers and back: parameters in; JSON, files or streams out. What is allowed is decided in what it calls."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,13 +9,15 @@ from uuid import UUID
 import pyarrow as pa
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.datastructures import MutableHeaders
 
 from contracts.metrics import METRICS
 from operational_api.analytics import asked as asking_for
-from operational_api.analytics import datasets, formats, metrics, restatements, scope, tags
+from operational_api.analytics import behind, datasets, formats, metrics, restatements, scope, tags, traces
 from operational_api.analytics.asked import ASKED, asked_of, known_at, moment_of, only, seen, seen_if_one, shown
 from operational_api.analytics.asking import while_connected
 from operational_api.analytics.catalogue import DATASETS, Dataset
+from operational_api.analytics.datasets import Page
 from operational_api.analytics.errors import WholeBusiness
 from operational_api.analytics.freshness import Clock, Freshness
 from operational_api.analytics.lake import Lake
@@ -22,6 +25,7 @@ from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Value
 from operational_api.analytics.retold import Personal, Question, Retold, Told
+from operational_api.core import http
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.core.routing import ContextRouter
@@ -148,6 +152,47 @@ def get_restatements(
     }  # fmt: skip
 
 
+@router.get("/metrics/{name}/rows", dependencies=[Allowed("analytics.read_metrics")])
+def get_metric_rows(
+    request: Request,
+    name: str,
+    principal: CurrentPrincipal,
+    lake: CurrentLake,
+    clock: CurrentClock,
+    retold: CurrentRetold,
+    asked: Annotated[Asked, Depends(asked_of)],
+    period: Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")] = None,
+    zone: Annotated[str | None, Query(description="IANA zone in which the period is meant")] = None,
+    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")] = PAGE_ROWS,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+    chosen: Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")] = None,
+    accept: Annotated[str, Header()] = "application/json",
+) -> Response:
+    """The rows that make a metric's number, all of them and no other: its own filter and period are applied.
+
+    Asked as the metric is; paged and written as datasets are. In JSON the number stands beside them, how many rows make
+    it (also those that a reader may not see one by one), and where to ask which changes of the product a row is of.
+    """
+    metric = metrics.metric(name)
+    form = formats.asked_for(chosen, accept)
+    only(request, (*ASKED, "as_of", "format", *(("limit", "cursor") if form == "json" else ())))
+    metrics.require_shown(principal, metric, asked, shown(request))
+    told_at = known_at(lake, as_of)
+    whole = asking_for.period_of(request, asked, period, zone, told_at[0] if told_at else datetime.now(UTC))
+    if whole is not None:
+        whole = metrics.period_of(metric, whole)
+    known = metrics.as_known(metric, told_at[0] if told_at else None)
+    found = behind.a_number(principal, known, asked, whole)
+    page = datasets.page_of(found.dataset, limit, cursor) if form == "json" else None
+    then = known_at(lake, str(page.snapshot_id)) if page and page.snapshot_id is not None else told_at
+    at = then[1] if then else _newest(request, lake)
+    return _rows(
+        _Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), found.dataset, {},
+        behind=lambda: behind.described(lake, found, known, snapshot_id=at),
+    )  # fmt: skip
+
+
 @router.get("/datasets", dependencies=[Allowed("analytics.read_metrics")])
 def list_datasets(_: CurrentPrincipal) -> dict[str, Any]:
     """Every dataset: what a row is, which parameters it knows, whom it is for, what it reads."""
@@ -195,49 +240,33 @@ def get_dataset(
     page = datasets.page_of(dataset, limit, cursor) if form == "json" else None
     then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
     at = then[1] if then else _newest(request, lake)
+    return _rows(_Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), dataset, given)
+
+
+@router.get("/rows/{relation}", dependencies=[Allowed("analytics.read_lineage")])
+def get_row(
+    request: Request,
+    relation: str,
+    principal: CurrentPrincipal,
+    lake: CurrentLake,
+    snapshot: Annotated[str | None, Query(description="date, instant or snapshot id at which it is read")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS, description="changes of a page")] = 100,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+) -> Response:
+    """Where a mart's row comes from; its key's columns are the parameters (`key` of a metric's rows names them).
+
+    `changes` are those of the product's tables that made it, each with its key there, operation, place in the log and
+    commit time; `parts` are finer marts' rows, each to be asked for in turn. For staff who may see the row.
+    """
+    mart = traces.relation_of(relation)
+    only(request, (*mart.key, "snapshot", "limit", "cursor"))
+    key, page = traces.key_from(mart, request.query_params), traces.page_of(limit, cursor)
+    then = known_at(lake, snapshot)  # `as_of` is a column of some keys
     consents = shown(request)
-    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
-    freshness = clock.of(
-        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
-        is_past=as_of is not None,
-    )  # fmt: skip
-    person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
-    tag, key = None, lake.key_of(query, snapshot_id=at)
-    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
-        heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
-        tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
-    headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
-    about = f"dataset {name}"
-    if tag is not None and tags.is_known(request, tag):
-        seen(request, principal, about, {UUID(str(person))} if person else ())
-        return tags.unchanged(headers)
-    if form != "json":
-        sql = lake.sql_of(query, snapshot_id=at)
-        pieces = _noted(request, principal, dataset, given,
-                        datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
-        file = formats.FORMATS[form]
-        if form != "arrow":
-            headers["Content-Disposition"] = f'attachment; filename="{name}.{file.extension}"'
-        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
-        return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
-    assert page is not None  # noqa: S101 - of JSON
-    question = _question(request) if then is None else None
-    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
-        return _json(known, freshness, headers)
-    answer = lake.ask(query, snapshot_id=at)
-    is_more = answer.table.num_rows > page.limit
-    table = answer.table.slice(0, page.limit)
-    following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
-    table = datasets.told(table, principal, dataset, consents)
-    seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
-    body = {
-        "name": name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
-        "snapshot_id": at, "relations": list(dataset.relations),
-        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
-    }  # fmt: skip
-    answered = _told(request, body, headers, tag, dataset.relations, freshness)
-    retold.keep(question, principal, key, answered)
-    return _json(answered, freshness, headers)
+    row = traces.row_of(lake, principal, mart, key, then[1] if then else _newest(request, lake), consents)
+    seen(request, principal, f"changes of {mart.name}", {row.subject} if row.subject else ())
+    told = traces.described(lake, principal, row, consents, page)
+    return Response(formats.json(told), media_type="application/json")
 
 
 @router.get("/freshness", dependencies=[Allowed("analytics.read_metrics")])
@@ -265,6 +294,86 @@ def get_lineage(request: Request, name: str, principal: CurrentPrincipal, lake: 
         return told | {"sql": lake.sql_of(query, snapshot_id=lake.snapshot_id())}
     except WholeBusiness:
         return told | {"sql": None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How rows are asked for, whichever they are.
+
+    Attributes:
+        page: Of JSON; None for a file.
+        then: The moment and snapshot that they are read at, where that is not the newest.
+        at: The snapshot.
+        as_of: As it was asked for.
+    """
+
+    request: Request
+    principal: Principal
+    lake: Lake
+    clock: Clock
+    retold: Retold
+    form: str
+    page: Page | None
+    then: tuple[datetime, int] | None
+    at: int
+    as_of: str | None
+
+
+def _rows(
+    reading: _Reading, dataset: Dataset, given: dict[str, Value], *, behind: Callable[[], dict[str, Any]] | None = None,
+) -> Response:  # fmt: skip
+    """A page of a dataset's rows, or all of them as a file.
+
+    Args:
+        behind: Tells what else goes with rows in JSON.
+    """
+    request, principal, lake, clock, retold = (
+        reading.request, reading.principal, reading.lake, reading.clock, reading.retold
+    )  # fmt: skip
+    form, page, then, at, as_of = reading.form, reading.page, reading.then, reading.at, reading.as_of
+    consents = shown(request)
+    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
+    freshness = clock.of(
+        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
+        is_past=as_of is not None,
+    )  # fmt: skip
+    person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
+    tag, key = None, lake.key_of(query, snapshot_id=at)
+    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
+        heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
+        tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
+    headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
+    about = f"dataset {dataset.name}"
+    if tag is not None and tags.is_known(request, tag):
+        seen(request, principal, about, {UUID(str(person))} if person else ())
+        return tags.unchanged(headers)
+    if form != "json":
+        sql = lake.sql_of(query, snapshot_id=at)
+        pieces = _noted(request, principal, dataset, given,
+                        datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
+        file = formats.FORMATS[form]
+        if form != "arrow":
+            headers["Content-Disposition"] = f'attachment; filename="{dataset.name}.{file.extension}"'
+        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
+        return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
+    assert page is not None  # noqa: S101 - of JSON
+    question = _question(request) if then is None else None
+    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
+        return _json(known, freshness, headers)
+    answer = lake.ask(query, snapshot_id=at)
+    is_more = answer.table.num_rows > page.limit
+    table = answer.table.slice(0, page.limit)
+    following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
+    table = datasets.told(table, principal, dataset, consents)
+    seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
+    body = {
+        "name": dataset.name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
+        "snapshot_id": at, "relations": list(dataset.relations),
+        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
+    } | (behind() if behind else {})  # fmt: skip
+    answered = _told(request, body, headers, tag, dataset.relations, freshness)
+    retold.keep(question, principal, key, answered)
+    return _json(answered, freshness, headers)
 
 
 def _noted(
@@ -295,10 +404,12 @@ def _told(
     freshness: Freshness,
 ) -> Told:  # fmt: skip
     """The answer but for its freshness, which is added each time that it is told."""
-    same = {name: value for name, value in headers.items() if name != tags.FRESHNESS}
+    same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
+    same["Content-Type"] = "application/json"
+    http.guard(same, request.url.path)
     return Told(
-        formats.json(body)[:-1] + b',"freshness":', same, tag, relations, freshness.snapshot_id, freshness.state,
-        request.scope["route"].path, Personal.of(request),
+        formats.json(body)[:-1] + b',"freshness":', same.raw, tag, relations, freshness.snapshot_id, freshness.state,
+        Personal.of(request),
     )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ class AnalyticsSettings(WarehouseSettings):
     """Queries that run at once; more wait for their turn."""
     analytics_cache_mib: int = 64
     """Of answers: a third each as rows, as rows of files, and as they were written."""
-    analytics_held_cells: int = 4_000_000
-    """Rows times columns of small marts that are held in memory at the newest snapshot, out of `lake_memory_limit`."""
+    analytics_held_cells: int = 16_000_000
+    """Rows times columns of marts that are held in memory at the newest snapshot, 8 to 16 bytes each, out of
+    `lake_memory_limit`."""
     analytics_query_seconds: float = 15.0
     """A query that runs longer is stopped."""
     analytics_max_rows: int = 200_000

@@ -41,6 +41,12 @@ def text_of(freshness: Freshness) -> str:
     return json.dumps(freshness.to_json())
 
 
+@lru_cache(maxsize=1024)
+def bytes_of(freshness: Freshness) -> bytes:
+    """`text_of` as it goes over the wire."""
+    return text_of(freshness).encode()
+
+
 def headers(freshness: Freshness, tag: str | None, *, is_personal: bool) -> dict[str, str]:
     """What goes with an answer, and with the 304 that stands for it."""
     told = {FRESHNESS: text_of(freshness), "Vary": "Accept, Authorization"}

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
+from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
 from operational_api.commerce.billing import collectors
 from operational_api.commerce.billing.collectors import Collector
-from operational_api.commerce.billing.service import collection, earnings, memberships
+from operational_api.commerce.billing.service import collection, earnings, fees, memberships
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
@@ -54,6 +55,11 @@ def earn_expired_packs(session: Session, now: datetime) -> None:
     earnings.earn_expired(session, now)
 
 
+def invoice_fees(session: Session, now: datetime) -> None:
+    """Make the invoices of fees that no membership's invoice will have."""
+    fees.invoice_due(session, now)
+
+
 def on_session_over(session: Session, event: Event) -> None:
     """A session counts for its coach, whether the customer came or not."""
     if isinstance(event, SessionAttended | SessionMissed):
@@ -64,9 +70,16 @@ def on_session_over(session: Session, event: Event) -> None:
         )  # fmt: skip
 
 
+def on_account_closed(session: Session, event: Event, provider: BillingProvider | None = None) -> None:
+    """Nobody is billed whose account is closed; the provider is the environment's unless given."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    memberships.leave(session, provider or providers.configured(), account_id=event.account_id, now=event.occurred_at)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionAttended.type: [on_session_over],
     SessionMissed.type: [on_session_over],
+    AccountClosed.type: [on_account_closed],
 }
 WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
     webhooks.SOURCE: on_stripe,
@@ -75,6 +88,7 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
+    ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from operational_api.commerce.billing import pages as billing
-from operational_api.commerce.billing.service import collection, memberships, plan_changes
+from operational_api.commerce.billing.service import collection, fees, memberships, plan_changes
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
@@ -62,6 +62,7 @@ def show_plans(
     return render(
         request,
         "commerce/plans.html",
+        is_shared=True,
         memberships=[sold for sold in found if sold.plan.kind == "membership"],
         packs=[sold for sold in found if sold.plan.kind != "membership"],
         currency=shown,
@@ -166,6 +167,8 @@ def show_membership(
         older=following,
         is_first=cursor is None,
         collections=collection.open_of(session, customer_id),
+        fees=fees.waiting(session, customer_id),
+        fee_wait=fees.WAIT,
         a_moment=timedelta(microseconds=1),  # a period ends where the next begins; its last day is the one before
         next_plan=memberships.next_plan(session, customer_id),
         failed_change=plan_changes.failed_lately(session, customer_id, now=datetime.now(UTC)),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings
+from operational_api.commerce.billing.service import collection, earnings, fees
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
@@ -21,11 +21,12 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "close_pay_period",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
+    "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
     "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
     "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
-    "use_pack_session",
+    "use_pack_session", "use_session_of_pack", "waive_late_fee",
 ]  # fmt: skip
 
 
@@ -81,9 +82,22 @@ def use_pack_session(session: Session, customer_id: UUID, now: datetime) -> UUID
     return packs.use_session(session, customer_id=customer_id, now=now)
 
 
-def return_pack_session(session: Session, pack_id: UUID) -> None:
-    """Give a session back to the pack it was taken from."""
-    packs.return_session(session, pack_id=pack_id)
+def return_pack_session(session: Session, pack_id: UUID, *, called_off_at: datetime | None = None) -> None:
+    """Give a session back to the pack it was taken from.
+
+    Args:
+        called_off_at: When it was called off by us: what is given back can then be used for a month at least.
+    """
+    packs.return_session(session, pack_id=pack_id, called_off_at=called_off_at)
+
+
+def use_session_of_pack(session: Session, pack_id: UUID) -> bool:
+    """Take a session again of the pack that has paid for it before, also where that has run out since.
+
+    Returns:
+        Whether it had one.
+    """
+    return packs.use_session_of(session, pack_id=pack_id)
 
 
 def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
@@ -94,7 +108,7 @@ def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
 def pack_sessions_left(session: Session, customer_id: UUID, now: datetime) -> int:
     """Prepaid sessions a customer can still use at `now`, over all packs."""
     found = packs.usable_packs(session, customer_id=customer_id, now=now)
-    return sum(pack.sessions_total - pack.sessions_used for pack, _ in found)
+    return sum(pack.sessions_left for pack, _ in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,3 +282,24 @@ def close_pay_period(session: Session, *, first_on: date, last_on: date, actor_i
         PayPeriodInvalid, PeriodClosed.
     """
     return len(earnings.close(session, first_on=first_on, last_on=last_on, actor_id=actor_id, now=now))
+
+
+def charge_late_fee(
+    session: Session, *, booking_id: UUID, customer_id: UUID, amount_minor: int, currency: str, starts_at: datetime,
+    now: datetime,
+) -> None:  # fmt: skip
+    """What a late cancellation costs, tax included, is on the customer's next invoice; once for a booking."""
+    fees.charge(
+        session, booking_id=booking_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency,
+        starts_at=starts_at, now=now,
+    )  # fmt: skip
+
+
+def waive_late_fee(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, now: datetime) -> None:
+    """A late cancellation costs nothing after all: it is on no invoice, or credited on an open one.
+
+    Raises:
+        FeePaid: it was paid: then it is refunded like every payment.
+        InvoiceNotCreditable: an answer about its payment is missing.
+    """
+    fees.let_go(session, booking_id=booking_id, reason=reason, actor_id=actor_id, now=now)

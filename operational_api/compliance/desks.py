@@ -11,10 +11,11 @@ from operational_api.compliance.service import exports
 from operational_api.core.desks import Desk, Words
 from operational_api.core.principal import Principal
 
-DATASETS = {"customers": "Customers", "payments": "Payments"}
+DATASETS = {"customers": "Customers", "payments": "Payments", "events": "Events with their seals"}
 _HOLDS = {
     "customers": "Name, e-mail, time zone, language, since when",
     "payments": "Who paid what, when, and how it ended",
+    "events": "What happened, each event with its seal, to be checked without us; of health the seals alone",
 }
 PURPOSES = {
     "accounting": "Accounting and tax",
@@ -34,7 +35,7 @@ def days(row: Export) -> str:
 
 
 def _words(row: Export) -> Words:
-    what = "every customer" if row.dataset == "customers" else "every payment"
+    what = {"customers": "every customer", "payments": "every payment", "events": "every event"}[row.dataset]
     facts = [("Holds", _HOLDS[row.dataset]), ("Purpose", PURPOSES[row.purpose]), ("Days", days(row))]
     return Words(f"Export a file of {what}", None, facts)
 

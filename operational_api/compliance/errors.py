@@ -4,6 +4,7 @@ DomainError
 |- NothingToConsent    422   a kind of data or a purpose that we never ask for
 |- ConsentNeeded       422   a purpose that needs another one first
 |- ExportAskedAlready  409
+|- CopyAskedAlready    409
 |- ExportClosed        409
 |- ExportNotReady      409   not approved, or not made yet
 |- ExportGone          410   its file was deleted
@@ -26,6 +27,10 @@ class ExportAskedAlready(DomainError):
     """You have asked for these data, and it is waiting to be decided."""
 
 
+class CopyAskedAlready(DomainError):
+    """A copy is being made, or was asked for within a day. Another one can be asked for tomorrow."""
+
+
 class ExportClosed(DomainError):
     """This was decided already."""
 
@@ -35,7 +40,7 @@ class ExportNotReady(DomainError):
 
 
 class ExportGone(DomainError):
-    """This file was deleted: exports are kept for three days. Ask for a new one."""
+    """This file was deleted: its time was over. Ask for a new one."""
 
     status = 410
 

@@ -12,17 +12,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from operational_api.compliance.desks import DATASETS, EXPORT_DESK, PURPOSES, days
+from operational_api.compliance.models import PersonalExport
 from operational_api.compliance.schemas import ConsentsRead, ConsentsWrite
-from operational_api.compliance.service import consents, exports, trail
+from operational_api.compliance.service import consents, evidence, exports, personal_exports, trail
 from operational_api.compliance.service.consents import DATA_KINDS
 from operational_api.compliance.service.trail import Asked
 from operational_api.core.principal import Principal, account_id_of
 
 __all__ = [
-    "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "ExportMade",
-    "Noted", "decide_consents", "export_path", "exports_made", "may_store", "read_trail", "request_export",
-    "shown_kinds",
-    "storable_kinds",
+    "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "Copy",
+    "EventCheckSeen", "ExportMade", "Noted", "ask_event_check", "copies", "copy_path", "decide_consents",
+    "event_checks", "event_faults", "export_path", "exports_made", "may_store", "read_trail", "request_copy",
+    "request_export", "shown_kinds", "storable_kinds",
 ]  # fmt: skip
 
 
@@ -50,7 +51,11 @@ def decide_consents(session: Session, principal: Principal, body: ConsentsWrite,
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One entry of the audit log. Names are None for services, guests and people who are gone."""
+    """One entry of the audit log. Names are None for services, guests and people who are gone.
+
+    Args:
+        subject_count: How many people it is about; of one, `subject_id` names them.
+    """
 
     sequence: int
     occurred_at: datetime
@@ -66,6 +71,7 @@ class Noted:
     outcome: str
     address: str | None
     details: dict[str, Any]
+    subject_count: int = 0
 
 
 def read_trail(
@@ -77,7 +83,7 @@ def read_trail(
         Noted(
             one.entry.sequence, one.entry.occurred_at, one.entry.actor_id, one.actor_name, one.entry.actor_role,
             one.entry.action, one.entry.object_type, one.entry.object_id, one.entry.subject_id, one.subject_name,
-            one.entry.purpose, one.entry.outcome, one.entry.address, one.entry.details,
+            one.entry.purpose, one.entry.outcome, one.entry.address, one.entry.details, one.subject_count,
         )
         for one in rows
     ], following  # fmt: skip
@@ -134,3 +140,94 @@ def export_path(session: Session, *, export_id: UUID, principal: Principal, now:
         ExportNotFound, ExportNotReady, ExportGone.
     """
     return exports.file_path(exports.require_ready(session, export_id=export_id, principal=principal, now=now).id)
+
+
+@dataclass(frozen=True, slots=True)
+class EventCheckSeen:
+    """A look at the record of events; all but when is None until it is done. `faults`: link, event and what."""
+
+    asked_by: UUID | None
+    asked_at: datetime
+    finished_at: datetime | None
+    links: int | None
+    events: int | None
+    unsealed: int | None
+    head: str | None
+    fault_count: int | None
+    faults: list[tuple[int, str | None, str]]
+
+
+def event_checks(session: Session, *, limit: int, cursor: str | None) -> tuple[list[EventCheckSeen], str | None]:
+    """Looks at whether the record of events is as it was sealed, the newest first. The caller decides who may ask."""
+    rows, following = evidence.checks(session, limit=limit, cursor=cursor)
+    return [
+        EventCheckSeen(
+            row.asked_by, row.asked_at, row.finished_at, row.links, row.events, row.unsealed, row.head,
+            row.fault_count, [(one[0], one[1], one[2]) for one in row.faults or ()],
+        )
+        for row in rows
+    ], following  # fmt: skip
+
+
+def ask_event_check(session: Session, *, actor_id: UUID, now: datetime) -> None:
+    """Have the worker look within a minute."""
+    evidence.ask(session, actor_id=actor_id, now=now)
+
+
+def event_faults(session: Session) -> int:
+    """How many faults the newest look found."""
+    return evidence.faults(session)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of all that is known of a person. `state`: making, ready or gone; sizes are null while it is made."""
+
+    export_id: UUID
+    state: str
+    requested_at: datetime
+    made_at: datetime | None
+    expires_at: datetime | None
+    row_count: int | None
+    file_count: int | None
+    size_bytes: int | None
+    is_asked_by_us: bool
+
+
+def request_copy(
+    session: Session, *, account_id: UUID, requested_by: UUID, reason: str | None = None, now: datetime
+) -> Copy:
+    """Have a copy of all that is known of a person made, for that person. The caller decides who may ask.
+
+    Args:
+        reason: Why one of us asks for them; None where they ask themselves.
+
+    Raises:
+        CopyAskedAlready.
+    """
+    row = personal_exports.request(
+        session, account_id=account_id, requested_by=requested_by, reason=reason, now=now
+    )  # fmt: skip
+    return _copy(row, now)
+
+
+def copies(session: Session, account_id: UUID, *, now: datetime) -> list[Copy]:
+    """A person's newest copies, the newest first."""
+    return [_copy(row, now) for row in personal_exports.listed(session, account_id)]
+
+
+def copy_path(session: Session, *, export_id: UUID, account_id: UUID, now: datetime) -> str:
+    """Where this person fetches their copy, before it is signed.
+
+    Raises:
+        ExportNotFound, ExportNotReady, ExportGone.
+    """
+    row = personal_exports.require_ready(session, export_id=export_id, account_id=account_id, now=now)
+    return personal_exports.file_path(row.id)
+
+
+def _copy(row: PersonalExport, now: datetime) -> Copy:
+    return Copy(
+        row.id, personal_exports.state(row, now), row.requested_at, row.made_at, row.expires_at, row.row_count,
+        row.file_count, row.size_bytes, row.requested_by != row.account_id,
+    )  # fmt: skip

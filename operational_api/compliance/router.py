@@ -1,35 +1,39 @@
 """HTTP to the services of compliance and back, under /api/compliance."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from pydantic import AwareDatetime
 
 from operational_api.compliance import public
-from operational_api.compliance.models import Export
+from operational_api.compliance.models import EventCheck, Export, StoredFile
 from operational_api.compliance.schemas import (
     AuditEntryRead,
     ConsentsRead,
     ConsentsWrite,
     DecisionRead,
+    EventCheckRead,
     ExportCreate,
     ExportLink,
     ExportRead,
     ReadingRead,
 )
-from operational_api.compliance.service import consents, exports, trail
-from operational_api.core import signed_urls
+from operational_api.compliance.service import consents, evidence, exports, files, personal_exports, trail
+from operational_api.compliance.settings import sealer_of
+from operational_api.core import ranges, signed_urls
 from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.objects import store_of
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.core.routing import ContextRouter
 
 router = ContextRouter(prefix="/api/compliance", tags=["compliance"], route_class=IdempotentRoute)
+CSV = "text/csv; charset=utf-8"
 
 
 @router.get("/consents", dependencies=[Allowed("compliance.read_consents")])
@@ -80,6 +84,22 @@ def list_readings(customer_id: CurrentAccount, session: DbSession) -> Page[Readi
     """Who else looked at one's health data within the last year."""
     rows = trail.readings(session, customer_id, since=datetime.now(UTC) - trail.SHOWN)
     return Page(items=[ReadingRead.model_validate(row) for row in rows])
+
+
+@router.get("/event-checks", dependencies=[Allowed("compliance.check_events")])
+def list_event_checks(session: DbSession, limit: Limit = 50, cursor: Cursor = None) -> Page[EventCheckRead]:
+    """Looks at whether the record of events is as it was sealed, the newest first."""
+    rows, following = evidence.checks(session, limit=limit, cursor=cursor)
+    return Page(items=[EventCheckRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.post(
+    "/event-checks", response_model=EventCheckRead, status_code=201,
+    dependencies=[Allowed("compliance.check_events")],
+)  # fmt: skip
+def ask_event_check(actor_id: CurrentAccount, session: DbSession) -> EventCheck:
+    """Have the record looked at within a minute; the answer is in the list."""
+    return evidence.ask(session, actor_id=actor_id, now=datetime.now(UTC))
 
 
 @router.get("/exports", dependencies=[Allowed("compliance.read_exports")])
@@ -144,15 +164,57 @@ def create_export_link(
     return ExportLink(url=url, expires_at=now + signed_urls.LONGEST)
 
 
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}},
+    206: {"content": {"application/octet-stream": {}}},
+    416: {"description": "No byte of the file is in that range."},
+}
+Wanted = Annotated[str | None, Header(alias="range", max_length=100)]
+
+
 @router.get(
-    "/export-files/{export_id}",
-    response_class=Response,
-    responses={200: {"content": {"text/csv": {}}}},
+    "/export-files/{export_id}", response_class=Response, responses=_FILE,
     dependencies=[Allowed("compliance.open_export_file")],
-)
-def read_export_file(export_id: UUID, subject: signed_urls.SignedSubject, session: DbSession) -> Response:
-    """The file of an export, for whoever holds its signed address. Reading it is written down."""
-    row, content = exports.read_file(session, export_id=export_id, subject=subject, now=datetime.now(UTC))
-    name = f"{row.dataset}-{row.made_at:%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Referrer-Policy": "no-referrer"}
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+)  # fmt: skip
+def read_export_file(
+    request: Request, export_id: UUID, subject: signed_urls.SignedSubject, wanted: Wanted = None
+) -> Response:
+    """The file of an export, or some of its bytes, for whoever holds its signed address. Reading it is written down."""
+    with request.app.state.sessions.begin() as session:
+        row, file = exports.open_file(session, export_id=export_id, subject=subject, now=datetime.now(UTC))
+    headers = _headers(f"{row.dataset}-{row.made_at:%Y-%m-%d}.csv")
+    if isinstance(file, bytes):
+        return ranges.answer(file, wanted, media_type=CSV, headers=headers)
+    return _stored(request, file, wanted, CSV, headers)
+
+
+@router.get(
+    "/copy-files/{export_id}", response_class=Response, responses=_FILE,
+    dependencies=[Allowed("compliance.open_export_file")],
+)  # fmt: skip
+def read_copy_file(
+    request: Request, export_id: UUID, subject: signed_urls.SignedSubject, wanted: Wanted = None
+) -> Response:
+    """The copy of somebody's data, or some of its bytes, for whoever holds its signed address. Reading it is written
+    down. No transaction is open while the store is waited for."""
+    with request.app.state.sessions.begin() as session:
+        row, file = personal_exports.open_file(session, export_id=export_id, subject=subject, now=datetime.now(UTC))
+    headers = _headers(f"plyo-{row.made_at:%Y-%m-%d}.zip")
+    return _stored(request, file, wanted, "application/zip", headers)
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{name}"', "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+    }  # fmt: skip
+
+
+def _stored(
+    request: Request, file: StoredFile, wanted: str | None, media_type: str, headers: dict[str, str]
+) -> Response:
+    store, sealer = store_of(request), sealer_of(request)
+    return ranges.streamed(
+        file.size_bytes, wanted, lambda span: files.read(file, span, store, sealer), media_type=media_type,
+        headers=headers,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from operational_api.compliance.models import Consent
 from operational_api.compliance.service.consents import CHOICES, POLICY_VERSION, Choice, is_given
@@ -76,7 +76,10 @@ class DecisionRead(ConsentWrite):
 
 
 class AuditEntryRead(BaseModel):
-    """One entry of the audit log. `address` and `details` are for auditors only, as the whole list is."""
+    """One entry of the audit log. `address` and `details` are for auditors only, as the whole list is.
+
+    A reading about several people has no `subject_id`: `subject_ids` are the first hundred of the `subject_count`.
+    """
 
     model_config = ConfigDict(from_attributes=True)
     sequence: int
@@ -95,12 +98,17 @@ class AuditEntryRead(BaseModel):
     details: dict[str, Any]
     actor_name: str | None = None
     subject_name: str | None = None
+    subject_count: int = 0
+    subject_ids: list[UUID] = []
 
     @classmethod
     def of(cls, found: Named) -> "AuditEntryRead":
         """With the names of the people in it."""
-        names = {"actor_name": found.actor_name, "subject_name": found.subject_name}
-        return cls.model_validate(found.entry).model_copy(update=names)
+        told: dict[str, object] = {
+            "actor_name": found.actor_name, "subject_name": found.subject_name, "subject_count": found.subject_count,
+            "subject_ids": found.subject_ids,
+        }  # fmt: skip
+        return cls.model_validate(found.entry).model_copy(update=told)
 
 
 class ReadingRead(BaseModel):
@@ -115,9 +123,9 @@ class ReadingRead(BaseModel):
 
 
 class ExportCreate(BaseModel):
-    """Which data, for what, and why; days of joining or of payment in UTC, both included."""
+    """Which data, for what, and why; days of joining, payment or event in UTC, both included."""
 
-    dataset: Literal["customers", "payments"]
+    dataset: Literal["customers", "payments", "events"]
     purpose: Literal["accounting", "legal", "research", "migration"]
     reason: Reason
     from_on: date | None = None
@@ -147,3 +155,36 @@ class ExportLink(BaseModel):
 
     url: str
     expires_at: datetime
+
+
+class EventFault(BaseModel):
+    """Something that is not as it was sealed; `event_id` is null where the link itself is wrong."""
+
+    link: int
+    event_id: UUID | None
+    what: str
+
+
+class EventCheckRead(BaseModel):
+    """A look at whether the record of events is as it was sealed. All but who asked and when is null until it is done.
+
+    `faults`: at most the first hundred of `fault_count`. `unsealed`: events that no relay moved, in no link.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    asked_by: UUID | None
+    asked_at: datetime
+    finished_at: datetime | None
+    links: int | None
+    events: int | None
+    unsealed: int | None
+    head_link: int | None
+    head: str | None
+    fault_count: int | None
+    faults: list[EventFault] | None
+
+    @field_validator("faults", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return value and [dict(zip(("link", "event_id", "what"), one, strict=True)) for one in value]

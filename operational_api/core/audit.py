@@ -7,10 +7,12 @@ gathered during the request and written after it, because the request's own tran
 Does not belong here: what only operations want to know (that is the log), and the values that were read or written.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -28,27 +30,33 @@ from operational_api.core.statements import Change
 
 log = get_logger(__name__)
 _ENTRIES = cast(Table, AuditEntry.__table__)
-_TOLD = [one for one in _ENTRIES.c if one.name != "sequence"]
+_TOLD = [one for one in _ENTRIES.c if one.name not in ("sequence", "group_id")]
 _INSERT = Change(insert(_ENTRIES).values({one.name: bindparam(one.name, type_=one.type) for one in _TOLD}))
 Outcome = Literal["done", "refused", "failed"]
 _READS = Change(
     text(
         """
+        with named as (
+            insert into platform.audit_groups (id, subjects)
+            select id, cast(subjects as uuid[])
+            from jsonb_to_recordset(cast(:groups as jsonb)) as given (id uuid, subjects text)
+            on conflict do nothing
+        )
         insert into platform.audit_entries (
-            id, subject_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details, address,
-            traceparent, occurred_at
+            id, subject_id, group_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details,
+            address, traceparent, occurred_at
         )
-        select each.id, subject, cast(subject as text), case when subject = actor_id then :own else purpose end,
-            actor_id, actor_role, action, object_type, 'done', details, address, traceparent,
-            cast(:now as timestamptz)
+        select id, subject_id, group_id, coalesce(cast(subject_id as text), :several), purpose, actor_id, actor_role,
+            action, object_type, 'done', details, address, traceparent, cast(:now as timestamptz)
         from jsonb_to_recordset(cast(:readings as jsonb)) as reading (
-            ids uuid[], subjects uuid[], purpose text, actor_id uuid, actor_role text, action text, object_type text,
-            details jsonb, address text, traceparent text
+            id uuid, subject_id uuid, group_id uuid, purpose text, actor_id uuid, actor_role text, action text,
+            object_type text, details jsonb, address text, traceparent text
         )
-        cross join lateral unnest(ids, subjects) as each (id, subject)
         """
     )
 )
+SEVERAL = "several"
+"""`object_id` of an entry that names a group."""
 OWN = "own"
 
 
@@ -59,7 +67,7 @@ class Reading:
     principal: Principal
     action: str
     object_type: str
-    subjects: Collection[UUID]
+    subjects: frozenset[UUID]
     details: Mapping[str, Any]
     address: str | None
     traceparent: str | None
@@ -117,33 +125,84 @@ def record_read(
     details: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that the principal saw data about these people: one entry each, in one statement."""
+    """Write that the principal saw data about these people: one entry, and one more where they are among them."""
     request = answering.current()
     address = request.client.host if request is not None and request.client is not None else None
     reading = Reading(
-        principal, action, object_type, list(subjects), details or {}, address, current_traceparent()
+        principal, action, object_type, frozenset(subjects), details or {}, address, current_traceparent()
     )  # fmt: skip
     record_readings(session, [reading], now=now)
 
 
-def record_readings(session: Session, readings: Sequence[Reading], *, now: datetime | None = None) -> None:
-    """Write what several people saw: an entry for each reading and person it was about, in one statement."""
-    told = [one for one in readings if one.subjects]
+def record_readings(
+    session: Session, readings: Sequence[Reading], *, known: Collection[UUID] = (), now: datetime | None = None
+) -> set[UUID]:
+    """Write what several people saw, in one statement.
+
+    Args:
+        known: Groups that stand in the log already: who is in them is not sent again.
+
+    Returns:
+        The groups that were named. They are known once the transaction is committed.
+    """
+    told = [
+        (one, purpose, subject_id, group)
+        for one in readings
+        for purpose, subject_id, group in _about(one.principal, one.subjects)
+    ]
     if not told:
-        return
+        return set()
+    groups = {group.id: group.subjects for _, _, _, group in told if group is not None}
+    new = groups.keys() - known
     rows = [
         {
-            "ids": [new_id() for _ in one.subjects], "subjects": list(one.subjects),
-            "purpose": purpose_of(one.principal), "actor_id": one.principal.account_id,
-            "actor_role": one.principal.role, "action": one.action, "object_type": one.object_type,
-            "details": _details(one.principal, one.details), "address": one.address and one.address[:45],
-            "traceparent": one.traceparent,
+            "id": new_id(), "subject_id": subject_id, "group_id": group and group.id, "purpose": purpose,
+            "actor_id": one.principal.account_id, "actor_role": one.principal.role, "action": one.action,
+            "object_type": one.object_type, "details": _details(one.principal, one.details),
+            "address": one.address and one.address[:45], "traceparent": one.traceparent,
         }
-        for one in told
+        for one, purpose, subject_id, group in told
     ]  # fmt: skip
-    # One text: five hundred parameters of their own cost more than the rows.
-    asked = {"own": OWN, "now": now or datetime.now(UTC), "readings": orjson.dumps(rows).decode()}
-    _READS.do(session, asked)
+    named = [{"id": one, "subjects": groups[one]} for one in new]
+    _READS.do(session, {
+        "several": SEVERAL, "now": now or datetime.now(UTC), "groups": orjson.dumps(named).decode(),
+        "readings": orjson.dumps(rows).decode(),
+    })  # fmt: skip
+    return set(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several people whom a reading was about.
+
+    Attributes:
+        id: Made of who they are.
+        subjects: All of them, sorted, as PostgreSQL writes an array.
+    """
+
+    id: UUID
+    subjects: str
+
+
+@lru_cache(maxsize=512)
+def group_of(people: frozenset[UUID]) -> Group:
+    """The group that these people are."""
+    subjects = "{" + ",".join(sorted(map(str, people))) + "}"
+    return Group(UUID(bytes=hashlib.sha256(subjects.encode()).digest()[:16]), subjects)
+
+
+def _about(
+    principal: Principal, subjects: frozenset[UUID]
+) -> Iterator[tuple[str, UUID | None, Group | None]]:  # fmt: skip
+    """The entries of one reading: purpose, and the person or the group. What somebody sees of themself is apart."""
+    own = principal.account_id
+    if own in subjects:
+        yield OWN, own, None
+        subjects -= {own}
+    if len(subjects) == 1:
+        yield purpose_of(principal), next(iter(subjects)), None
+    elif subjects:
+        yield purpose_of(principal), None, group_of(subjects)
 
 
 def purpose_of(principal: Principal, subject_id: UUID | None = None) -> str:

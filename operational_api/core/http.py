@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -167,10 +168,7 @@ class Around:
                     problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
                 )
                 await response(scope, receive, answer)
-            log.info(
-                "request", method=request.method, path=path, status=status,
-                milliseconds=round(milliseconds, 1),
-            )  # fmt: skip
+            log_request(request.method, path, status, milliseconds)
 
 
 def say_unless_said(message: Message, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -189,13 +187,26 @@ _NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'n
 
 def _secure(message: Message, request: Request, traceparent: str) -> None:
     limits = [(name.lower().encode(), value.encode()) for name, value in headers_of(request).items()]
-    added = [(b"x-trace-id", traceparent.split("-")[1].encode()), *limits, *_ALWAYS]
-    if request.scope["path"].startswith("/api"):
-        added.append(_NEVER_KEPT)
-        kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
-        if not kind.startswith(b"text/html"):
-            added.append(_NO_PAGE)
-    say_unless_said(message, added)
+    kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
+    trace_id = (b"x-trace-id", traceparent.split("-")[1].encode())
+    say_unless_said(message, [trace_id, *limits, *_guards(request.scope["path"], kind)])
+
+
+def guard(headers: MutableHeaders, path: str) -> None:
+    """The headers that keep browsers from doing more with an answer than it is for."""
+    for name, value in _guards(path, headers.get("content-type", "").encode()):
+        headers.setdefault(name.decode(), value.decode())
+
+
+def _guards(path: str, kind: bytes) -> list[tuple[bytes, bytes]]:
+    if not path.startswith("/api"):
+        return [*_ALWAYS]
+    return [*_ALWAYS, _NEVER_KEPT] if kind.startswith(b"text/html") else [*_ALWAYS, _NEVER_KEPT, _NO_PAGE]
+
+
+def log_request(method: str, path: str, status: int, milliseconds: float) -> None:
+    """The line that every request leaves."""
+    log.info("request", method=method, path=path, status=status, milliseconds=round(milliseconds, 1))
 
 
 def install(app: FastAPI) -> None:

@@ -4,8 +4,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Integer, SmallInteger, String, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
@@ -102,10 +113,30 @@ class IdempotencyKey(Base):
     created_at: Mapped[ServerTime]
 
 
+class AuditGroup(Base):
+    """People whom a reading was about, when they were several. Append-only by trigger.
+
+    `subjects` is sorted, and the id is made of it (`core.audit.group_of`; checked): the same people are the same group.
+    """
+
+    __tablename__ = "audit_groups"
+    __table_args__ = (
+        Index("ix_audit_groups_subjects", "subjects", postgresql_using="gin"),
+        CheckConstraint(
+            "id = encode(substring(sha256(convert_to(subjects::text, 'UTF8')) from 1 for 16), 'hex')::uuid",
+            name="named_by_its_people",
+        ),
+        {"schema": "platform"},
+    )
+    id: Mapped[Id]
+    subjects: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+
+
 class AuditEntry(Base):
     """Who did what to which object, whose data it was, from where, why, and how it ended. Append-only by trigger.
 
-    Written by `core.audit`, read by compliance. `sequence` numbers the entries without meaning their order of commit;
+    Whose: of one person (`subject_id`), of several (`group_id`), or of nobody. Written by `core.audit`, read by
+    compliance. `sequence` numbers the entries without meaning their order of commit;
     `platform.audit_bytes(entry)` is what a seal is computed over. `outcome`: done, refused or failed.
     """
 
@@ -115,6 +146,7 @@ class AuditEntry(Base):
         Index("ix_audit_entries_subject", "subject_id", "sequence"),
         Index("ix_audit_entries_actor", "actor_id", "sequence"),
         Index("ix_audit_entries_action", "action", "sequence"),
+        Index("ix_audit_entries_group", "group_id", "sequence", postgresql_where=text("group_id is not null")),
         {"schema": "platform"},
     )
     id: Mapped[Id]
@@ -131,6 +163,19 @@ class AuditEntry(Base):
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     traceparent: Mapped[str | None] = mapped_column(String(55))
     occurred_at: Mapped[ServerTime]
+    group_id: Mapped[UUID | None] = mapped_column(ForeignKey(AuditGroup.id))
+
+
+class ConsentMark(Base):
+    """How often consents have changed, each connection's changes in one of the rows; asked by `platform.consents_mark`.
+
+    Counted by a trigger. While the sum is the same, no customer lets others see anything else than before.
+    """
+
+    __tablename__ = "consent_marks"
+    __table_args__ = ({"schema": "platform"},)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    changes: Mapped[int] = mapped_column(BigInteger)
 
 
 class Revocation(Base):

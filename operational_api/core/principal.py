@@ -5,6 +5,7 @@ What they may do is `core.policy`; how they proved who they are is `core.tokens`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -93,17 +94,22 @@ def person_of(claims: dict[str, Any]) -> Principal:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: they do not say whose it is, which no token of ours does.
     """
-    session_id = UUID(claims["sid"]) if claims.get("sid") else None
+    named = (claims.get("sid") or "", claims.get("gid") or "")
+    return _person(
+        claims["role"], claims["client_id"], claims["sub"], *named, claims.get("name", ""), int(claims.get("iat", 0))
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _person(role: str, client_id: str, subject: str, session: str, grant: str, name: str, issued_at: int) -> Principal:
+    """The same token is brought again and again, and four ids are read out of it."""
     return Principal(
-        role=claims["role"],
-        client_id=claims["client_id"],
-        account_id=UUID(claims["sub"]),
-        session_id=session_id,
-        display_name=claims.get("name", ""),
-        credential=Credential(
-            names=tuple(UUID(claims[name]) for name in ("sid", "gid") if claims.get(name)),
-            issued_at=int(claims.get("iat", 0)),
-        ),
+        role=role,
+        client_id=client_id,
+        account_id=UUID(subject),
+        session_id=UUID(session) if session else None,
+        display_name=name,
+        credential=Credential(names=tuple(UUID(one) for one in (session, grant) if one), issued_at=issued_at),
     )
 
 

@@ -1,9 +1,11 @@
 """Parts of a file, as a Range header asks for them (RFC 9110, section 14). No context, no store."""
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -65,3 +67,24 @@ def answer(content: bytes, asked: str | None, *, media_type: str, headers: dict[
         return Response(content, media_type=media_type, headers=headers)
     headers["Content-Range"] = span.told
     return Response(content[span.start : span.end + 1], 206, media_type=media_type, headers=headers)
+
+
+def streamed(
+    size: int, asked: str | None, read: Callable[[Span], Iterator[bytes]], *, media_type: str, headers: dict[str, str]
+) -> Response:
+    """A file that is fetched while it is sent, or the bytes of it that were asked for; 416 where there are none.
+
+    Args:
+        size: In bytes, at least one.
+        read: Fetches some bytes; what it raises at once is the request's answer.
+    """
+    try:
+        span = span_of(asked, size)
+    except BadRange:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    headers = headers | {"Accept-Ranges": "bytes"}
+    if span is not None:
+        headers["Content-Range"] = span.told
+    whole = span or Span(0, size - 1, size)
+    headers["Content-Length"] = str(whole.length)
+    return StreamingResponse(read(whole), 206 if span else 200, media_type=media_type, headers=headers)

@@ -8,13 +8,15 @@ import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
 from limits.storage import MemoryStorage, RedisStorage
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from contracts.telemetry import get_logger
@@ -71,6 +73,7 @@ class Limiter:
         self._clock = clock
         self.outcomes: Counter[str] = Counter()
         """Since the start: allowed, refused, and counted without the store (`uncounted`, `local`)."""
+        self.url = url
         self._local = MemoryStorage()
         self._shared = _store(url) if url else None
         self._left_alone_until = 0.0
@@ -92,23 +95,9 @@ class Limiter:
                 amount = max(1, amount // LOCAL_SHARE)
         return self._told(_count(self._local, limit, amount, bucket, self._clock()))
 
-    def hit_together(self, asked: Sequence[tuple[Limit, str]]) -> list[Verdict | None]:
-        """Count reads that came at once, each as `hit` does, in one round trip to the store."""
-        now, amounts = self._clock(), [int(limit.amount * self.factor) for limit, _ in asked]
-        is_plain = all(amounts) and not any(limit.is_sensitive for limit, _ in asked)
-        if self._shared is not None and is_plain and time.monotonic() >= self._left_alone_until:
-            windows = [_window_of(limit, bucket, now) for limit, bucket in asked]
-            with self._guarded(), suppress(NoScriptError):  # a new store learns the script from the first `hit`
-                pipe = self._shared.storage.pipeline(transaction=False)
-                for (limit, _), (name, _) in zip(asked, windows, strict=True):
-                    key = self._shared.prefixed_key(name)
-                    pipe.evalsha(self._shared.lua_incr_expire.sha, 1, key, str(limit.seconds), "1")
-                counts = pipe.execute()
-                return [
-                    self._told(_in_window(limit, amount, left, int(count)))
-                    for (limit, _), amount, (_, left), count in zip(asked, amounts, windows, counts, strict=True)
-                ]
-        return [self.hit(limit, bucket, method="GET") for limit, bucket in asked]
+    def tally(self) -> "Tally":
+        """One who counts many at once, for one event loop."""
+        return Tally(self)
 
     def _told(self, verdict: Verdict) -> Verdict:
         self.outcomes["allowed" if verdict.is_allowed else "refused"] += 1
@@ -123,9 +112,58 @@ class Limiter:
             log.error("rate_limit_store_down", error=type(error).__name__, outcomes=dict(self.outcomes))
 
 
+class Tally:
+    """Counts reads that came at once in one round trip to the store, each as `Limiter.hit` does. Of one event loop."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._store: AsyncRedis | None = None
+        if limiter.url:
+            self._store = AsyncRedis.from_url(
+                limiter.url, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS,
+                retry=AsyncRetry(NoBackoff(), 0),
+            )  # fmt: skip
+            self._script = self._store.register_script(_COUNT_ALL)
+
+    async def close(self) -> None:
+        if self._store is not None:
+            await self._store.aclose()
+
+    async def hit(self, asked: Sequence[tuple[Limit, str]]) -> list[Verdict | None]:
+        """Count each; None where nothing is counted here."""
+        limiter, now = self._limiter, self._limiter._clock()
+        if self._store is None:
+            return [limiter.hit(limit, bucket, method="GET") for limit, bucket in asked]
+        amounts = [0 if limit.is_sensitive else int(limit.amount * limiter.factor) for limit, _ in asked]
+        found: list[Verdict | None] = [None] * len(asked)
+        here = [place for place, amount in enumerate(amounts) if amount > 0]
+        if not here or time.monotonic() < limiter._left_alone_until:
+            return found
+        windows = {place: _window_of(asked[place][0], asked[place][1], now) for place in here}
+        with limiter._guarded():
+            keys = [f"{_PREFIX}:{windows[place][0]}" for place in here]
+            counts = await self._script(keys=keys, args=[asked[place][0].seconds for place in here])
+            for place, count in zip(here, counts, strict=True):
+                verdict = _in_window(asked[place][0], amounts[place], windows[place][1], int(count))
+                found[place] = limiter._told(verdict)
+        return found
+
+
+_PREFIX = "plyo:rate"
+_COUNT_ALL = """
+local counts = {}
+for place, key in ipairs(KEYS) do
+    counts[place] = redis.call('incr', key)
+    if counts[place] == 1 then redis.call('expire', key, ARGV[place]) end
+end
+return counts
+"""
+"""What the library does for one key (`incr`, and an end for a new one), for many."""
+
+
 def _store(url: str) -> RedisStorage:
     return RedisStorage(
-        url, key_prefix="plyo:rate", socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS,
+        url, key_prefix=_PREFIX, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed through to redis.from_url
     )  # fmt: skip
 
@@ -171,8 +209,11 @@ async def enforce(request: Request) -> None:
     Raises:
         RateLimited: with `retry_after` in seconds.
     """
+    counted_already: Verdict | None = getattr(request.state, "verdict", None)
     path = getattr(request.scope.get("route"), "path", None) or request.scope["path"]
-    if limit_of(request.method, path).amount:
+    if counted_already is not None:
+        _settle(request, counted_already, request.method, path)
+    elif limit_of(request.method, path).amount:
         await in_a_turn(count, request, request.method, path)
 
 
@@ -188,11 +229,14 @@ def count(request: Request, method: str, path: str) -> None:
     address = request.client.host if request.client else ""
     limit, bucket = counted(_known(request), address, method, path)
     verdict = limiter.hit(limit, bucket, method=method)
-    if verdict is None:
-        return
+    if verdict is not None:
+        _settle(request, verdict, method, path)
+
+
+def _settle(request: Request, verdict: Verdict, method: str, path: str) -> None:
     request.state.rate_limit = verdict.headers()
     if not verdict.is_allowed:
-        log.warning("rate_limited", limit=limit.name, method=method, path=path)
+        log.warning("rate_limited", limit=verdict.limit.name, method=method, path=path)
         raise RateLimited(retry_after=verdict.reset_seconds)
 
 

@@ -45,6 +45,7 @@ _WRONG_EVENTS = text(
     order by s.number, 2
     """
 )
+_LINK = text("select number, hash from platform.event_seals where number = :number")
 _UNSEALED = """
     from platform.outbox_events o
     where o.relayed_at is not null and not exists (
@@ -91,9 +92,16 @@ class Verdict:
     unsealed: int
 
 
-def verify(session: Session) -> Verdict:
-    """Compare every link with the one before it, and every event with its digest."""
+def verify(session: Session, *, known: tuple[int, str] | None = None) -> Verdict:
+    """Compare every link with the one before it, and every event with its digest.
+
+    Args:
+        known: Number and hash of a link that was the newest once: a chain that has it no longer was cut short, or made
+            anew from there.
+    """
     faults = [Fault(row.number, None, row.what) for row in session.execute(_BROKEN_LINKS)]
+    if known is not None and known != tuple(session.execute(_LINK, {"number": known[0]}).one_or_none() or ()):
+        faults.append(Fault(known[0], None, "the link is gone, or another one than when it was the newest"))
     faults += [Fault(row.number, row.event_id, row.what) for row in session.execute(_WRONG_EVENTS)]
     links, events, head = session.execute(
         text(

@@ -7,10 +7,11 @@ down nobody is believed. Why not a cache beside it: ADR 0027.
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -18,10 +19,13 @@ from operational_api.core.errors import Unauthenticated
 from operational_api.core.principal import Principal
 
 HOLDS = "platform.must_hold(:account, :said_role, :said_at, :named)"
-_ALL_HOLD = text(
-    """select platform.must_hold(account, said_role, said_at, named) from jsonb_to_recordset(cast(:asked as jsonb))
-    as asked (account uuid, said_role text, said_at timestamptz, named uuid[])"""
-)
+_ALL_HOLD = """
+    select {beside}, (
+        select count(*) filter (where platform.must_hold(account, said_role, said_at, named) is not null)
+        from jsonb_to_recordset(cast(:asked as jsonb))
+            as asked (account uuid, said_role text, said_at timestamptz, named uuid[])
+    )
+"""
 _WHY = {
     "PL401": "You have signed out. Sign in again.",
     "PL402": "What you may do has changed. Sign in again.",
@@ -45,27 +49,37 @@ def refusal(error: DBAPIError) -> Unauthenticated | None:
     return Unauthenticated(why) if why else None
 
 
-def still_hold(connection: Connection, principals: Collection[Principal]) -> set[Principal]:
+def still_hold(
+    connection: Connection, principals: Collection[Principal], *, beside: str = "null"
+) -> tuple[set[Principal], Any]:
     """Those whose credential still holds, of many who ask at once: one question for them all.
 
     Args:
         connection: Without a transaction (autocommit): a refusal is one person's and fails nobody else's question.
+        beside: An expression that is asked in the same statement; what it came to is the second that is returned.
     """
     asked = [one for one in principals if one.credential is not None]
-    if not asked or _hold(connection, asked):
-        return set(principals)
-    return set(principals) - {one for one in asked if not _hold(connection, [one])}
+    if (told := _hold(connection, asked, beside)) is not None:
+        return set(principals), told[0]
+    ended = {one for one in asked if _hold(connection, [one], "null") is None}
+    rest = _hold(connection, [], beside)
+    return set(principals) - ended, rest[0] if rest is not None else None
 
 
-def _hold(connection: Connection, principals: Collection[Principal]) -> bool:
+def _hold(connection: Connection, principals: Collection[Principal], beside: str) -> tuple[Any, ...] | None:
     told = orjson.dumps([parameters(one) for one in principals]).decode()
     try:
-        connection.execute(_ALL_HOLD, {"asked": told}).all()
+        found = connection.execute(_all_hold(beside), {"asked": told}).one()
     except DBAPIError as error:
         if refusal(error) is None:
             raise
-        return False
-    return True
+        return None
+    return tuple(found)
+
+
+@cache
+def _all_hold(beside: str) -> TextClause:
+    return text(_ALL_HOLD.format(beside=beside))
 
 
 def holds(session: Session, principal: Principal) -> bool:

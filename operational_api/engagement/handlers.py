@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from contracts.events import automation, commerce, engagement, identity, scheduling
+from contracts.events import automation, commerce, compliance, engagement, identity, scheduling
 from contracts.events.envelope import Event
 from operational_api.engagement import lifecycle
 from operational_api.engagement.models import Message
@@ -217,6 +217,15 @@ def _reminder(booking_id: UUID, starts_at: datetime) -> str:
     return f"session_reminder:{booking_id}:{starts_at.astimezone(UTC).isoformat()}"
 
 
+def tell_of_copy(session: Session, event: Event) -> None:
+    """Whoever wanted their data reads that it can be fetched, and until when."""
+    assert isinstance(event, compliance.PersonalExportMade)  # noqa: S101
+    person = contact(session, event.account_id)
+    told = {"path": "/account/data", "expires_at": event.expires_at.isoformat()}
+    zone = person.time_zone if person else "UTC"
+    _mail(session, event, person, "data_copy_ready", event.export_id, time_zone=zone, **told)
+
+
 def forget_person(session: Session, event: Event) -> None:
     """Nobody whose account was closed is reached any more, and nothing of how they were is kept."""
     assert isinstance(event, identity.AccountClosed)  # noqa: S101
@@ -238,6 +247,7 @@ HANDLERS = {
     automation.ChurnScored.type: [learn_of_score],
     engagement.LeadCaptured.type: [learn_of_lead],
     engagement.MessageSent.type: [announce_message],
+    compliance.PersonalExportMade.type: [tell_of_copy],
     identity.EmailVerified.type: [convert_lead, carry_lead_over],
     identity.AccountClosed.type: [forget_person],
 }

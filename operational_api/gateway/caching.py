@@ -36,10 +36,16 @@ class Rule:
     tagged: bool = False
 
 
+SHOWN = "public, max-age=60, stale-while-revalidate=60"
+"""For pages: within the second minute the kept one is shown while a newer one is fetched, so that an edit is seen by
+everybody after two."""
+
 POLICY = (
     # Answers that say themselves how long they live: files by their hash, the service worker, keys, discovery.
     Rule((r"/static/", r"/sw\.js$", r"/manifest\.webmanifest$", r"/favicon\.ico$"), "", ""),
     Rule((r"/oidc/jwks$", r"/\.well-known/"), "public, max-age=300", "public, max-age=300", tagged=True),
+    # What every guest sees first.
+    Rule((r"/$", r"/plans$"), SHOWN, tagged=True),
     # What is for sale and who works here: the same for everybody, so kept by everybody for a minute.
     Rule((r"/api/commerce/plans$", r"/api/scheduling/coaches$"), "public, max-age=60", REVALIDATED, tagged=True),
     Rule((r"/api/openapi\.json$", r"/api/graphql/queries$"), "public, max-age=300", REVALIDATED, tagged=True),

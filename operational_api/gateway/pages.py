@@ -43,7 +43,7 @@ def front(request: Request) -> Response:
     known = person(request)
     if known is not None and known.role != "service":
         return redirect(request, landing(known.role))
-    return render(request, "gateway/front.html", is_offline_ready=True)
+    return render(request, "gateway/front.html", is_offline_ready=True, is_shared=True)
 
 
 @router.get("/home", dependencies=[Allowed("gateway.see_home")])

@@ -16,12 +16,13 @@ from operational_api.identity.roles import service as _roles
 from operational_api.identity.schemas import AccountRead, ProfileUpdate
 from operational_api.identity.service import accounts
 from operational_api.identity.service import factors as _factors
+from operational_api.identity.service.copies import ask_for as request_copy
 from operational_api.identity.service.sign_outs import sign_out
 from operational_api.web import sessions as web_sessions
 
 __all__ = [
     "CHECKS", "RESET_DESK", "ROLE_DESK", "AccountRead", "Person", "ProfileUpdate", "find_people", "people", "person",
-    "request_factor_reset", "request_role", "second_steps", "sign_out", "update_profile",
+    "request_copy", "request_factor_reset", "request_role", "second_steps", "sign_out", "update_profile",
 ]  # fmt: skip
 
 

@@ -7,8 +7,10 @@ minutes; passwords and second factors change on pages only, where somebody looks
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from operational_api.compliance import public as compliance
+from operational_api.core import signed_urls
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
@@ -25,6 +27,10 @@ from operational_api.identity.schemas import (
     AccountCreate,
     AccountRead,
     AddressGiven,
+    CopyCreate,
+    CopyLink,
+    CopyList,
+    CopyRead,
     DeletionCreate,
     DeletionRead,
     FactorsRead,
@@ -37,7 +43,7 @@ from operational_api.identity.schemas import (
     SignOutRead,
     TokenGiven,
 )
-from operational_api.identity.service import accounts, changes, deletion, factors, sessions, sign_outs, step_up
+from operational_api.identity.service import accounts, changes, copies, deletion, factors, sessions, sign_outs, step_up
 
 router = APIRouter()
 _api = ContextRouter(
@@ -152,6 +158,37 @@ def withdraw_deletion(principal: CurrentPrincipal, session: DbSession) -> None:
     """Keep the account after all."""
     account = session.get_one(Account, account_id_of(principal))
     deletion.withdraw(session, account=account, now=datetime.now(UTC))
+
+
+@_api.get("/me/copies", dependencies=[Allowed("identity.keep_account")])
+def list_copies(principal: CurrentPrincipal, session: DbSession) -> CopyList:
+    """Copies of all that Plyo knows of one, the newest first."""
+    found = compliance.copies(session, account_id_of(principal), now=datetime.now(UTC))
+    return CopyList(items=[CopyRead.model_validate(one) for one in found])
+
+
+@_api.post("/me/copies", status_code=202, dependencies=[Allowed("identity.keep_account")])
+def ask_for_copy(principal: CurrentPrincipal, session: DbSession) -> CopyRead:
+    """Have a copy made of all that Plyo knows of one; an e-mail tells when it is there."""
+    return CopyRead.model_validate(copies.ask(session, principal=principal, now=datetime.now(UTC)))
+
+
+@_api.post("/me/copies/{export_id}/link", status_code=201, dependencies=[Allowed("identity.keep_account")])
+def create_copy_link(request: Request, export_id: UUID, principal: CurrentPrincipal, session: DbSession) -> CopyLink:
+    """An address at which one fetches one's copy within five minutes."""
+    now = datetime.now(UTC)
+    path = copies.path_of(session, export_id=export_id, principal=principal, now=now)
+    url = signed_urls.signer(request).sign(path, subject=principal.key, now=now)
+    return CopyLink(url=url, expires_at=now + signed_urls.LONGEST)
+
+
+@_api.post("/accounts/{account_id}/copies", status_code=202, dependencies=[Allowed("compliance.request_export")])
+def ask_for_copy_of(account_id: UUID, body: CopyCreate, principal: CurrentPrincipal, session: DbSession) -> CopyRead:
+    """Have a copy made for somebody who asked the business for their data. They alone can fetch it, and are told."""
+    made = copies.ask_for(
+        session, account_id=account_id, reason=body.reason, principal=principal, now=datetime.now(UTC)
+    )
+    return CopyRead.model_validate(made)
 
 
 @_api.get("/me/factors", dependencies=[Allowed("identity.keep_account")])

@@ -1,7 +1,7 @@
 """What crosses HTTP."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -109,6 +109,41 @@ class DeletionRead(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     requested_at: datetime
     due_at: datetime
+
+
+class CopyCreate(BaseModel):
+    """Why somebody's data is wanted by somebody else for them."""
+
+    reason: Reason
+
+
+class CopyRead(BaseModel):
+    """A copy of all that is known of a person; what is not known before it is made is null meanwhile."""
+
+    model_config = ConfigDict(from_attributes=True)
+    export_id: UUID
+    state: Literal["making", "ready", "gone"]
+    requested_at: datetime
+    made_at: datetime | None
+    expires_at: datetime | None
+    row_count: int | None
+    file_count: int | None
+    size_bytes: int | None
+    is_asked_by_us: bool
+
+
+class CopyList(BaseModel):
+    """A person's newest copies."""
+
+    items: list[CopyRead]
+    next_cursor: None = None
+
+
+class CopyLink(BaseModel):
+    """Where the file is for the next five minutes, for whom it is about."""
+
+    url: str
+    expires_at: datetime
 
 
 class PasskeyRead(BaseModel):

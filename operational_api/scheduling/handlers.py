@@ -1,4 +1,5 @@
-"""What scheduling does by itself, run by the worker: calendars kept open, and those outside told what was booked."""
+"""What scheduling does by itself, run by the worker: calendars kept open, those outside told what was booked, and
+seats freed of who left."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
 from operational_api.scheduling.models import Booking
-from operational_api.scheduling.service import connections, entries, holds, openings, pushes, waitlist
+from operational_api.scheduling.service import bookings, connections, entries, holds, openings, pushes, waitlist
 
 log = get_logger(__name__)
 
@@ -68,11 +69,17 @@ def disconnect_calendars(session: Session, event: Event) -> None:
     connections.forget_person(session, event.account_id, now=event.occurred_at)
 
 
+def leave_sessions(session: Session, event: Event) -> None:
+    """Nobody comes whose account is closed: their seats are free."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
-    AccountClosed.type: [disconnect_calendars],
+    AccountClosed.type: [leave_sessions, disconnect_calendars],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 ACTIONS: dict[str, str] = {
     "analytics.read_client": "looked at charts and numbers",
     "commerce.create_refund": "gave money back",
+    "compliance.check_events": "had the record of events looked at",
     "compliance.give_consent": "gave consent",
+    "compliance.make_copy": "made a copy of somebody's data",
     "compliance.make_export": "made the file of an export",
+    "compliance.open_copy": "fetched the copy of their data",
     "compliance.open_export": "fetched the file of an export",
     "compliance.read_audit": "read the audit log",
+    "compliance.request_copy": "asked for a copy of somebody's data",
     "compliance.withdraw_consent": "withdrew consent",
     "core.call_route": "tried to open something",
     "identity.ask_step_up": "was asked for more proof at sign-in",
@@ -44,6 +48,7 @@ OBJECTS = {
     "Account": "a person's account", "AuditLog": "the audit log", "Client": "a client", "Consent": "a consent",
     "Connector": "a connector", "Export": "an export", "FactorReset": "a request about a second step",
     "Injury": "an injury", "LoginSession": "a session", "Payment": "a payment", "People": "a search for people",
+    "PersonalExport": "a copy of somebody's data",
     "RefundRequest": "a request for a refund", "RoleGrant": "a request for a role", "Route": "a page or an address",
     "WearableLink": "a device", "Workout": "a workout",
 }  # fmt: skip

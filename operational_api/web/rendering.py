@@ -1,7 +1,8 @@
 """Rendering pages: one Jinja environment over the templates of all contexts, and what every template may use.
 
 In every template: `principal` (None for guests), `nav`, `tz` (reader's time zone), `now` (UTC), `csrf_token`,
-`csp_nonce`, `flashes`, `static(name)`, `path`. Components: `{% import "web/components.html" as ui with context %}`.
+`csp_nonce`, `flashes`, `static(name)`, `path`, `person_key` (tells a browser its people apart, and nothing else).
+Components: `{% import "web/components.html" as ui with context %}`.
 """
 
 import hashlib
@@ -103,6 +104,7 @@ def render(
     *,
     status_code: int = 200,
     is_offline_ready: bool = False,
+    is_shared: bool = False,
     **context: Any,
 ) -> HTMLResponse:
     """A page.
@@ -111,9 +113,12 @@ def render(
         template: Name below any context's `templates/`, e.g. `commerce/plans.html`.
         is_offline_ready: The service worker may keep this page to show it without a network; a signed-in person's
             page is kept for that person only and deleted at sign-out.
+        is_shared: The same for every guest, without a form: who comes without a cookie gets none and no token, so that
+            caches may keep it (`gateway.caching`).
         context: For the template, besides what the module docstring lists.
     """
     principal = person(request)
+    is_bare = is_shared and principal is None and not request.cookies
     context = {
         "request": request,
         "path": request.url.path,
@@ -121,21 +126,26 @@ def render(
         "nav": _nav(request, principal, counts=status_code < 500),
         "tz": time_zone(request),
         "now": datetime.now(UTC),
-        "csrf_token": csrf.token(request),
+        "csrf_token": "" if is_bare else csrf.token(request),
         "csp_nonce": request.state.csp_nonce,
         "flashes": _flashes(request),
+        "person_key": _short_hash(principal.key) if principal is not None else "",
     } | context
     environment: Environment = request.app.state.templates
     response = HTMLResponse(environment.get_template(template).render(context), status_code)
-    csrf.keep(request, response)
+    if not is_bare:
+        csrf.keep(request, response)
     if read_cookie(request, "flash"):
         set_cookie(request, response, "flash", "", max_age=0)
     if principal is not None:
-        key = f"{principal.key}{principal.session_id}"
-        response.headers["X-Plyo-Person"] = hashlib.sha256(key.encode()).hexdigest()[:16]
+        response.headers["X-Plyo-Person"] = _short_hash(f"{principal.key}{principal.session_id}")
     if is_offline_ready:
         response.headers["X-Plyo-Offline"] = "keep"
     return response
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def redirect(request: Request, to: str, *, flash: str | None = None, tone: str = "good") -> RedirectResponse:

@@ -25,7 +25,7 @@ from operational_api.web.problems import problem_page
 from operational_api.web.sessions import cookie_authenticator
 
 __all__ = ["NavItem", "mount"]
-OFFLINE_FILES = ("tokens.css", "app.css", "components.css", "app.js", "icons.svg", "mark.svg")
+OFFLINE_FILES = ("tokens.css", "app.css", "components.css", "app.js", "kept-workouts.js", "icons.svg", "mark.svg")
 router = APIRouter(include_in_schema=False, dependencies=[Allowed("platform.read_public")])
 
 

@@ -13,6 +13,15 @@ MODEL = dg.AssetKey(["ml", "churn_model"])
 SCORES = dg.AssetKey(["ml", "churn_scores"])
 
 
+def is_stale() -> bool:
+    """Whether features mean something else by now than the model in use learned."""
+    from ml.churn import definitions
+    from ml.churn.settings import ChurnSettings
+    from ml.registry import Registry
+
+    return definitions.is_stale(Registry(ChurnSettings().ml_path, "churn"))
+
+
 @dg.asset(
     key=MODEL, deps=[FEATURES, LABELS], group_name="ml", owners=["team:retention"], kinds={"lightgbm"},
     retry_policy=TRY_AGAIN,
@@ -58,6 +67,7 @@ def churn_scores() -> dg.MaterializeResult[None]:
             "model_id": scored.model_id,
             "as_of": str(scored.as_of),
             "changed": len(scored.changed),
+            "model_is_stale": scored.is_stale,
         }
     )
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ingestion.settings import CdcSettings
 
 CAPTURED = {
-    "platform": ("audit_entries", "bulk_loads", "event_seals", "inbox_messages", "outbox_events", "role_changes"),
+    "platform": (
+        "audit_entries", "audit_groups", "bulk_loads", "event_seals", "inbox_messages", "outbox_events", "role_changes",
+    ),
     "identity": ("accounts",),
     "commerce": (
         "billing_items", "checkout_sessions", "collections", "commission_rates", "commission_statements",

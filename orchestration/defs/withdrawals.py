@@ -1,12 +1,17 @@
-"""Forgetting health data that customers no longer let us keep: the op of the nightly job `forget_withdrawn`.
+"""Forgetting what may no longer be kept: the op of the nightly job `forget_withdrawn`.
 
-What may no longer be kept, and erasing it, is `ingestion.withdrawals`; here is what has to stand still and be built
-anew around it.
+Health data whose owners took their word back is `ingestion.withdrawals`, people whose account was closed are
+`ingestion.erasures`; here is what has to stand still and be built anew around erasing it, and the warehouse elsewhere.
 """
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from orchestration.defs.destinations import is_set_up
 from orchestration.failures import TRY_AGAIN, judged
 
 BUILT_ON = ("source:wearables+", "source:raw.training__wearable_days+", "source:raw.compliance__consents+")
@@ -16,32 +21,57 @@ _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
 
 @dg.op(
-    description="Erases what was withdrawn from raw, builds the marts on what is left, and ends their past.",
+    description="Erases what was withdrawn, and who closed their account, from raw; builds marts on what is left and "
+    "ends their past.",
     retry_policy=TRY_AGAIN,
 )
 def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
-    """Do nothing where nothing was withdrawn; a run that was cut off is finished by the next.
+    """Do nothing where there is nothing to forget; a run that was cut off is finished by the next.
 
     The stream is ended first, because no delete passes an insert; its sensor starts it again within seconds, and where
     it was quicker than the erasure the op is tried again.
+
+    Raises:
+        dagster.Failure: an account was closed for longer than erasing may take, and raw still holds it.
     """
     from contracts import warehouse
-    from ingestion import lake_maintenance, withdrawals
+    from ingestion import erasures, lake_maintenance, withdrawals
     from ingestion.settings import CdcSettings
 
     with judged():
         settings = CdcSettings()
+        keys = erasures.keys_of(settings)
         with warehouse.reading(settings) as lake:
-            is_anything = bool(withdrawals.remains(lake).rows)
-        if not is_anything:
-            context.log.info("nothing is held that was withdrawn")
+            is_withdrawn, closed = bool(withdrawals.remains(lake).rows), erasures.remains(lake, keys)
+        if not is_withdrawn and not closed.rows:
+            context.log.info("nothing is held that may not be")
             return
         _end_stream(context)
         erased = withdrawals.forget(settings)
         context.log.info(f"erased from raw: {dict(erased.rows) if erased else {}}")
-        dbt.cli(["run", "--select", *BUILT_ON]).wait()
+        done, erased = erasures.forget(settings)
+        context.log.info(f"erased of {len(done.accounts)} closed accounts: {dict(erased.rows) if erased else {}}")
+        dbt.cli(["run", "--exclude", "tag:connectors"] if done.rows else ["run", "--select", *BUILT_ON]).wait()
         snapshots, files = lake_maintenance.forget_past(settings, "marts")
         context.log.info(f"the past of the marts ended: {snapshots} snapshots, {files} files")
+        if done.rows:
+            _forget_elsewhere(context, done.rows)
+            erasures.note(settings, done)
+    if overdue := done.overdue(datetime.now(UTC)):
+        raise dg.Failure(
+            f"{len(overdue)} accounts were closed more than {erasures.ERASED_WITHIN.days} days before they were erased",
+            metadata={"accounts": ", ".join(str(one) for one in overdue)}, allow_retries=False,
+        )  # fmt: skip
+
+
+def _forget_elsewhere(context: dg.OpExecutionContext, rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
+    from contracts.warehouse import WarehouseSettings
+    from ingestion import destinations
+
+    if not is_set_up():
+        return
+    deleted = destinations.forget(WarehouseSettings(), destinations.DestinationSettings(), rows)
+    context.log.info(f"deleted from the warehouse elsewhere: {deleted}; build its marts anew")
 
 
 def _end_stream(context: dg.OpExecutionContext) -> None:

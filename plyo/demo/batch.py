@@ -45,7 +45,8 @@ class Batch:
 
         Args:
             at: When each happened.
-            facts: The class's own fields: ids, whole or real numbers, booleans, `Coded`, or one value for all.
+            facts: The class's own fields: ids, moments (UTC), whole or real numbers, booleans, `Coded`, or one value
+                for all.
 
         Raises:
             ValueError: a fact is not a field of the class, or a required field is missing.
@@ -117,6 +118,8 @@ def _json(value: Any, count: int) -> Any:
             return _json(np.full(count, value, "V16"), count)
     if value.dtype == np.dtype("V16"):
         return pc.fill_null(joined('"', id_text(value), '"'), "null")
+    if value.dtype.kind == "M":
+        return joined('"', pa.array(np.datetime_as_string(value, unit="us")).cast(pa.large_string()), 'Z"')
     if value.dtype == np.bool_:
         return pa.array(["false", "true"], pa.large_string()).take(pa.array(value.astype(np.int8)))
     return pa.array(value).cast(pa.large_string())

@@ -44,7 +44,7 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 400, 1000
 WRITERS = 2
 Progress = Callable[[str, int, int], None]
 _LOCK = 0x504C594F
-_KEPT = frozenset({"platform.bulk_loads", "identity.oauth_clients"})
+_KEPT = frozenset({"platform.bulk_loads", "platform.consent_marks", "identity.oauth_clients"})
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,12 @@ def _empty(connection: psycopg.Connection) -> None:
     tables = sql.SQL(", ").join(sql.Identifier(*name.split(".")) for name in insert_order() if name not in _KEPT)
     with connection.transaction():
         # The audit log refuses to be emptied; what the simulation wrote there never happened.
-        connection.execute("alter table platform.audit_entries disable trigger not_emptied")
+        audit = ("audit_entries", "audit_groups")
+        for table in audit:
+            connection.execute(f"alter table platform.{table} disable trigger not_emptied")
         connection.execute(sql.SQL("truncate {} cascade").format(tables))
-        connection.execute("alter table platform.audit_entries enable trigger not_emptied")
+        for table in audit:
+            connection.execute(f"alter table platform.{table} enable trigger not_emptied")
         connection.execute("delete from platform.bulk_loads where name = %s", [NAME])
 
 

@@ -79,6 +79,6 @@ def write_prices(batch: Batch, clock: Clock) -> Prices:
             these = (offer == each) & (studio == place)
             batch.announce(
                 PlanUpdated, begins[these], plan_id=plan_ids[offer[these]], code=OFFERS[each].code,
-                amount_minor=amount.ravel()[these], currency=CURRENCIES[place],
+                amount_minor=amount.ravel()[these], currency=CURRENCIES[place], valid_from=begins[these],
             )  # fmt: skip
     return Prices(amount=amount, ids=ids.reshape(amount.shape), plan_ids=plan_ids, valid_from=valid_from)

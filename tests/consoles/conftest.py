@@ -12,7 +12,9 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from consoles.admin.views.overview import TILES
 from consoles.client import Plyo
+from tests.consoles import business
 from tests.fakes.stripe.testing import served
 
 COACH, MIA = "01900000-0000-7000-8000-0000000000c0", "01900000-0000-7000-8000-00000000001a"
@@ -129,3 +131,26 @@ def plyo_server() -> Iterator[PlyoServer]:
     with served(_app(server)) as running:
         server.url = running.url
         yield server
+
+
+@pytest.fixture
+def server(plyo_server: PlyoServer) -> PlyoServer:
+    """The same with all that the admin console asks for."""
+    plyo_server.datasets |= business.datasets()
+    names = {*TILES, "mrr"}
+    plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
+    screens = ("overview", "metrics", "revenue", "retention", "automations", "coaches", "connectors", "data")
+    plyo_server.answers["api/bff/admin"] = {
+        "account_id": "a", "screens": list(screens), "staff_pages": {"/staff/requests": "Requests"},
+        "person": {"display_name": "Ada", "time_zone": "UTC"},
+        "currencies": list(business.CURRENCIES), "figures": {name: business.metric(name) for name in TILES},
+        "freshness": "fresh", "connectors": [], "is_partial": False, "missing": {},
+    }  # fmt: skip
+    plyo_server.answers |= {
+        "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
+        "api/analytics/freshness": business.freshness(),
+        "api/analytics/lineage/mrr": business.lineage(),
+        "api/automation/rules": {"items": [business.rule()]},
+        "api/integrations/connectors": {"items": business.connectors()},
+    }
+    return plyo_server

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -22,7 +22,6 @@ from consoles.admin import sign_out
 from consoles.admin.app import screen
 from consoles.admin.tiles import comparison, tile
 from consoles.admin.views import automations, coaches, connectors, retention
-from consoles.admin.views.catalogue import Catalogue
 from consoles.admin.views.data import Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
@@ -30,34 +29,8 @@ from consoles.settings import ConsoleSettings
 from consoles.theme import colour
 from contracts.metrics import Better
 from tests.consoles import business
+from tests.consoles.admin import words
 from tests.consoles.conftest import PlyoServer
-
-
-@pytest.fixture
-def server(plyo_server: PlyoServer) -> PlyoServer:
-    plyo_server.datasets |= business.datasets()
-    names = {*TILES, "mrr"}
-    plyo_server.answers |= {f"api/analytics/metrics/{name}": business.metric(name) for name in names}
-    screens = ("overview", "metrics", "revenue", "retention", "automations", "coaches", "connectors", "data")
-    plyo_server.answers["api/bff/admin"] = {
-        "account_id": "a", "screens": list(screens), "staff_pages": {"/staff/requests": "Requests"},
-        "person": {"display_name": "Ada", "time_zone": "UTC"},
-        "currencies": list(business.CURRENCIES), "figures": {name: business.metric(name) for name in TILES},
-        "freshness": "fresh", "connectors": [], "is_partial": False, "missing": {},
-    }  # fmt: skip
-    plyo_server.answers |= {
-        "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
-        "api/analytics/freshness": business.freshness(),
-        "api/analytics/lineage/mrr": business.lineage(),
-        "api/automation/rules": {"items": [business.rule()]},
-        "api/integrations/connectors": {"items": business.connectors()},
-    }
-    return plyo_server
-
-
-def words(page: pn.viewable.Viewable) -> str:
-    """Everything a page says, as HTML and Markdown sources."""
-    return " ".join(str(pane.object) for pane in page.select(pn.pane.PaneBase) if isinstance(pane.object, str))
 
 
 class TestOverview:
@@ -153,12 +126,12 @@ class TestPages:
         assert "Collected, failed, given back" in words(page[2].object())
 
     def test_retention(self, server: PlyoServer) -> None:
-        page = words(retention.page(server.client()))
+        page = words(retention.page(server.client(), "Europe/Berlin"))
         assert "Who may leave within 30 days" in page
         assert "How long members stay" in page
 
     def test_automations_save_a_rule(self, server: PlyoServer) -> None:
-        page = automations.page(server.client())
+        page = automations.page(server.client(), "Europe/Berlin")
         button = next(widget for widget in page.select(pn.widgets.Button) if widget.name == "Save")
         button.clicks += 1
         method, path, body, _ = server.acted[-1]
@@ -166,8 +139,12 @@ class TestPages:
         assert body["holdout_percent"] == 20
 
     def test_automations_say_what_came_of_each_run(self, server: PlyoServer) -> None:
-        [table] = automations.page(server.client()).select(pn.widgets.Tabulator)
+        at = datetime(2026, 11, 2, 23, 30, tzinfo=UTC)
+        runs = server.datasets["automation_runs"].with_columns(started_at=pl.lit(at))
+        server.datasets["automation_runs"] = runs
+        [table] = automations.page(server.client(), "Europe/Berlin").select(pn.widgets.Tabulator)
         assert table.value["Came"].to_list() == ["–", "yes", "no"]
+        assert set(table.value["Met"]) == {"3 Nov 2026, 00:30"}, "as the reader's clock has it"
         assert table.value["State"].to_list() == ["open", "acted", "held out"]
         assert table.value["Risk %"].to_list() == [50.0, 60.0, 70.0]
 
@@ -274,84 +251,6 @@ class TestThePast:
             )
         overview.as_of = date(2020, 1, 1)
         assert "The lake does not remember that moment." in words(pn.Column(overview.tiles()))
-
-
-class TestCatalogue:
-    @pytest.fixture
-    def catalogue(self, server: PlyoServer) -> Catalogue:
-        server.datasets["finance.fct_mrr_daily"] = pl.DataFrame({"day": ["2026-11-01"], "mrr_minor": [5]})
-        return Catalogue(server.client(), ["EUR", "VND"])
-
-    def test_finds_by_every_word_of_name_label_and_meaning(self, catalogue: Catalogue) -> None:
-        assert f"{len(TILES)} of {len(TILES)} metrics" in words(pn.Column(catalogue.count()))
-        catalogue.search = "means arpm"
-        assert list(catalogue.param.metric.objects.values()) == ["arpm"]
-        assert catalogue.metric == "arpm"
-        catalogue.search = "zebra"
-        assert "No metric says that" in words(pn.Column(catalogue.count()))
-        assert catalogue.metric == "arpm"
-        catalogue.search, catalogue.domain = "", "Members"
-        assert list(catalogue.param.metric.objects.values()) == ["attrition"]
-
-    def test_opens_what_a_tile_names(self, catalogue: Catalogue, server: PlyoServer) -> None:
-        catalogue.search = "arpm"
-        catalogue.open("utilisation")
-        assert catalogue.metric == "utilisation"
-        overview = Overview(server.client(), ["EUR"], server.answers["api/bff/admin"], catalogue.open)
-        buttons = [one for one in overview.tiles().select(pn.widgets.Button) if one.name.startswith("Trend")]
-        buttons[0].clicks += 1
-        assert catalogue.metric == TILES[0]
-
-    def test_shows_the_number_its_comparison_and_a_table(self, catalogue: Catalogue) -> None:
-        drawn = catalogue.trend()
-        said = words(drawn)
-        assert ">€15,000.00<" in said
-        assert "▲ +€5,000.00 (+50.0 %) on €10,000.00" in said
-        [table] = drawn.select(pn.widgets.Tabulator)
-        assert table.value["Value"].iloc[-1] == "€10,000.00"
-
-    def test_tells_parts_by_the_names_of_coaches(self, catalogue: Catalogue, server: PlyoServer) -> None:
-        server.answers["api/analytics/datasets/core.dim_coaches"] = {
-            "items": [{"coach_id": "c1", "display_name": "Cara Coach", "location_id": None, "location_name": None}]
-        }
-        told = business.metric("mrr")
-        for items in (told["points"], told["total"]["items"], told["comparison"]["items"]):
-            items[:] = [one | {"coach": who, "currency": "EUR"} for one in items[:3] for who in ("c1", None)]
-        server.answers["api/analytics/metrics/mrr"] = told
-        catalogue.by = "coach"
-        drawn = catalogue.trend()
-        table = next(one for one in drawn.select(pn.widgets.Tabulator) if "Change" in one.value)
-        assert set(table.value["Coach"]) == {"Cara Coach", "not known"}
-        assert set(table.value["Change"]) == {"+€5,000.00"}
-        assert server.told[-1][1].get("by", "coach") == "coach"
-
-    def test_leads_to_meaning_sql_lineage_and_rows(self, catalogue: Catalogue, server: PlyoServer) -> None:
-        assert "*Owner:* finance" in words(pn.Column(catalogue.meaning()))
-        assert "<summary>commerce.<wbr>subscriptions</summary>" in words(catalogue.sources())
-        server.answers["api/analytics/datasets/finance.fct_mrr_daily"] = {
-            "items": [{"day": "2026-11-01", "mrr_minor": 5}]
-        }
-        rows = catalogue.rows()
-        rows[0].clicks += 1
-        [table] = rows.select(pn.widgets.Tabulator)
-        assert table.value["mrr_minor"].to_list() == ["5"]
-        assert server.told[-1][1] == {"limit": "50", "from": "2026-11-01", "to": "2026-11-26"}
-
-    def test_lists_what_was_restated_since_a_day(self, catalogue: Catalogue, server: PlyoServer) -> None:
-        path = "api/analytics/metrics/mrr/restatements"
-        late = {"at": "2026-09-01", "currency": "EUR", "then": 1, "now": 2, "why": ["rows that were corrected"]}
-        server.answers[path] = {"items": [late]}
-        catalogue.restated_since = date(2026, 11, 3)
-        assert "1 Sep 2026: €0.01, now €0.02 (rows that were corrected)" in words(catalogue.restatements())
-        server.answers[path] = {"items": []}
-        catalogue.restated_since = date(2026, 11, 4)
-        assert "Nothing was restated since 4 Nov 2026" in words(pn.Column(catalogue.restatements()))
-
-    def test_says_when_there_is_nothing_and_when_it_is_refused(self, catalogue: Catalogue, server: PlyoServer) -> None:
-        server.answers["api/analytics/metrics/mrr"] = business.metric("mrr") | {"points": []}
-        assert "Choose a longer history" in words(catalogue.trend())
-        server.refusals["api/analytics/metrics/mrr"] = (403, {"detail": "These are numbers of the whole business."})
-        assert "These are numbers of the whole business." in words(pn.Column(catalogue.trend()))
 
 
 class TestTileByCurrency:

@@ -70,3 +70,7 @@ class TestPercent:
     )
     def test_a_little_is_not_nothing(self, value: float | None, digits: int, words: str) -> None:
         assert percent(value, digits) == words
+
+
+def test_where_people_stop_setting_up_is_told_by_step() -> None:
+    assert "step" in METRICS["onboarding_drop_off"].dimensions

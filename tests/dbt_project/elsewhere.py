@@ -3,12 +3,14 @@ stand-in for Snowflake with the raw rows that a copy brings, and what dbt is tol
 """
 
 import json
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -36,10 +38,12 @@ def snowflake(folder: Path) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     log = folder / "log"
-    with log.open("w") as written:
+    # It makes a folder for its stages when it is imported, and leaves it.
+    with log.open("w") as written, TemporaryDirectory() as temporary:
         process = subprocess.Popen(
-            [python(), "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent
-        )
+            [python(), "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent,
+            env=os.environ | {"TMPDIR": temporary},
+        )  # fmt: skip
         try:
             _wait(port, process, log)
             yield port

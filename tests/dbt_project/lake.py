@@ -17,6 +17,7 @@ from contracts import warehouse
 from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from ingestion.landing import ensure_tables
+from ingestion.quality import drift
 from ingestion.wearables.tables import SCHEMAS
 from plyo.postgres import PostgresServer
 
@@ -53,6 +54,11 @@ def snapshot(database_url: str, settings: WarehouseSettings) -> None:
         watermark(lake, SNAPSHOT_LSN)
     with warehouse.writing(settings) as lake:
         ensure_tables(lake, SCHEMAS)  # as their connector does before it reads anything
+        drift.ensure(lake)
+        lake.execute(
+            f"""insert into {drift.TABLE} values (date '2026-06-15', 'marts.finance.fct_payments', 'attempt', 900, 120,
+            0.4, 0.1, 'above 2: 1% before, 9% now', timestamptz '{NOW}')"""
+        )
 
 
 def copied(settings: WarehouseSettings, postgres: PostgresServer) -> WarehouseSettings:

@@ -388,3 +388,10 @@ class TestEngagement:
             ("Eva", "goal", True, False), ("Eva", "screening", True, True), ("Fay", "goal", True, False),
             ("Fay", "screening", False, False),
         ]  # fmt: skip
+
+
+class TestQuality:
+    def test_drift_is_told_by_day_and_column(self, marts):
+        assert rows(
+            marts, "select day, relation_name, column_name, is_judged, is_drift from marts.quality.fct_column_distances"
+        ) == [(date(2026, 6, 15), "marts.finance.fct_payments", "attempt", True, True)]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
+from orchestration.defs.destinations import READ_BY_MODELS
 from tests.dbt_project import lake as lakes
 from tests.dbt_project.lake import PROJECT, ROOT
 
@@ -104,6 +105,12 @@ class TestTags:
         assert run.returncode != 0
         assert "fct_wearable_days.readiness has no class, purpose, retention, mask" in run.stdout
         assert "python -m contracts.dbt_tags" in run.stdout
+
+
+class TestSources:
+    def test_a_copy_of_raw_brings_all_that_models_read(self, manifest):
+        read = {one["identifier"] for one in manifest["sources"].values() if one["identifier"].startswith("_")}
+        assert read == set(READ_BY_MODELS)
 
 
 class TestMetrics:

@@ -101,6 +101,12 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/factor-resets": Object(
         "customer", every="front_desk support admin", form={"identity_check": "photo_id", "reason": "Lost"}
     ),
+    "POST /api/identity/me/copies/{export_id}/link": Object("copy", PEOPLE),
+    "POST /account/data/{export_id}/link": Object("copy", PEOPLE),
+    "POST /api/identity/accounts/{account_id}/copies": Object(
+        "customer", every="admin", body={"reason": "Wrote to us"}
+    ),
+    "POST /staff/people/{account_id}/copies": Object("customer", every="admin", form={"reason": "Wrote to us"}),
     "POST /api/identity/accounts/{account_id}/sign-outs": Object(
         "customer", every="support admin", body={"reason": "Phone stolen"}
     ),
@@ -235,7 +241,8 @@ NOBODYS = {
         for answer in ("approve", "refuse", "withdraw")
     ),
     "POST /api/commerce/differences/{finding_id}/resolution", "POST /staff/books/{finding_id}/resolve",
-    "GET /api/compliance/export-files/{export_id}",  # whoever holds its signed address
+    # whoever holds its signed address
+    "GET /api/compliance/export-files/{export_id}", "GET /api/compliance/copy-files/{export_id}",
     "POST /api/integrations/connectors/{name}/runs", "POST /api/identity/signing-keys/{kid}/withdrawal",
     "POST /account/logins/{name}", "POST /login/with/{name}", "GET /login/with/{name}/callback",
     "GET /api/training/exercises/{slug}", "GET /exercises/{slug}",  # the catalogue is everybody's

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.automation.models import Run
+from operational_api.compliance.models import PersonalExport
 from operational_api.core.policy import Gate
 from operational_api.core.principal import ROLES
 from operational_api.engagement.models import Attachment, AttachmentFile, Message, MessageTemplate, ScheduledMessage
@@ -194,10 +195,14 @@ class World:
             id=new_id(), account_id=account.id, provider="caldav", calendar_id="work", label="Work",
             time_zone="Europe/Berlin", is_read=True, is_written=True, next_sync_at=then, connected_at=then,
         )  # fmt: skip
-        session.add_all([passkey, attempt, linked, calendar])
+        copy = PersonalExport(
+            id=new_id(), account_id=account.id, requested_by=account.id, requested_at=then - timedelta(days=2),
+            made_at=then, expires_at=then + timedelta(days=1), row_count=1, file_count=0, size_bytes=1,
+        )  # fmt: skip
+        session.add_all([passkey, attempt, linked, calendar, copy])
         return {
             "session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id,
-            "calendar": calendar.id,
+            "calendar": calendar.id, "copy": copy.id,
         }  # fmt: skip
 
     def own(self, kind: str, role: str) -> UUID:

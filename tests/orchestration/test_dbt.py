@@ -130,6 +130,11 @@ class TestBuildsOfEverything:
         with warehouse.writing(environment_of_a_copy) as lake:
             lake.execute("delete from raw.training__workouts where _lsn = 7001")
         assert failed(build_everything()) == []
+
+        misspelt()
+        with warehouse.writing(environment_of_a_copy) as lake:
+            lakes.change(lake, "training__workouts", "u", lsn=7002, where="_lsn = 7001", status="'completed'")
+        assert failed(build_everything()) == []  # a wrong row came, and what is true of the workout now is right
         with warehouse.writing(environment_of_a_copy) as lake:
             assert "finished" not in {
                 row[0] for row in lake.execute("select status from marts.training.fct_workouts").fetchall()

@@ -85,6 +85,8 @@ class TestContextRoles:
                 [[*databases.CONTEXT_SCHEMAS, "platform"]],
             ).fetchall()
         assert {function for (function,) in functions} == {
+            "platform.consent_changed()",
+            "platform.consents_mark()",
             "platform.visible_customers()",
             "platform.decided_kinds(uuid[])",
             "platform.must_hold(uuid,text,timestamp with time zone,uuid[])",
@@ -98,7 +100,7 @@ class TestContextRoles:
         assert open_to_all == [], "a role that is neither a context nor the reader of numbers may run none of them"
         assert {view for (view,) in views} == {
             "engagement.contacts", "commerce.people", "compliance.people", "compliance.exported_customers",
-            "compliance.exported_payments",
+            "compliance.exported_events", "compliance.exported_payments",
         }  # fmt: skip
         with psycopg.connect(server.url("plyo")) as connection:
             writable = connection.execute(
@@ -144,7 +146,9 @@ class TestAuditLog:
         with connect(server, role) as connection:
             connection.execute(self.ADD)
             for change in ("update platform.audit_entries set action = 'x'", "delete from platform.audit_entries",
-                           "truncate platform.audit_entries"):  # fmt: skip
+                           "truncate platform.audit_entries", "update platform.audit_groups set subjects = '{}'",
+                           "delete from platform.audit_groups", "update platform.consent_marks set changes = 0",
+                           "delete from platform.consent_marks"):  # fmt: skip
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(change)
 
@@ -152,10 +156,11 @@ class TestAuditLog:
     def test_is_read_by_compliance_only(self, server: PostgresServer, role: str) -> None:
         with connect(server, role) as connection:
             if role == "ctx_compliance":
-                connection.execute("select from platform.audit_entries, compliance.people")
+                connection.execute("select from platform.audit_entries, platform.audit_groups, compliance.people")
             else:
-                with pytest.raises(InsufficientPrivilege):
-                    connection.execute("select from platform.audit_entries")
+                for table in ("audit_entries", "audit_groups"):
+                    with pytest.raises(InsufficientPrivilege):
+                        connection.execute(f"select from platform.{table}")
 
     def test_its_writer_does_nothing_else(self, server: PostgresServer) -> None:
         with connect(server, "audit_writer") as connection:
@@ -168,16 +173,17 @@ class TestAuditLog:
         url = server.url("plyo", user="audit_writer", password=PASSWORDS["audit_writer"])
         engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://"), application_name="test")
         person = Principal("admin", "tests", account_id=uuid4(), credential=Credential((uuid4(),), 0))
-        reading = audit.Reading(person, "test.read", "Client", [uuid4(), uuid4()], {"what": "x"}, "::1", None)
+        people = frozenset({uuid4(), uuid4()})
+        reading = audit.Reading(person, "test.read", "Client", people, {"what": "x"}, "::1", None)
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            assert standing.still_hold(connection, [person]) == {person}
-        with Session(engine) as session, session.begin():
-            audit.record_readings(session, [reading])
+            assert standing.still_hold(connection, [person], beside="platform.consents_mark()")[0] == {person}
+        for _ in range(2):  # the second time its people are known
+            with Session(engine) as session, session.begin():
+                audit.record_readings(session, [reading])
         with psycopg.connect(server.url("plyo")) as connection:
-            told = "select subject_id, purpose, actor_id from platform.audit_entries where action = 'test.read'"
-            assert set(connection.execute(told).fetchall()) == {
-                (one, "operations", person.account_id) for one in reading.subjects
-            }
+            told = """select subjects, purpose, actor_id from platform.audit_entries as entry
+                join platform.audit_groups as named on named.id = group_id where action = 'test.read'"""
+            assert connection.execute(told).fetchall() == [(sorted(people), "operations", person.account_id)] * 2
         engine.dispose()
 
 

@@ -6,18 +6,19 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
-from consoles.admin.style import CARD
+from consoles.admin.pictures import chart
+from consoles.admin.style import CARD, TEXT
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo, Refused
 from contracts.figures import percent
 
 
-def page(plyo: Plyo) -> pn.viewable.Viewable:
-    """The page."""
+def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
+    """The page; moments are told in that zone."""
     return pn.Column(
         guarded(lambda: _effects(plyo)),
         guarded(lambda: _rules(plyo)),
-        guarded(lambda: _runs(plyo)),
+        guarded(lambda: _runs(plyo, zone)),
         sizing_mode="stretch_width",
     )
 
@@ -44,7 +45,7 @@ def _effects(plyo: Plyo) -> pn.viewable.Viewable:
     )
     return _card(
         heading("What they change", words),
-        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        chart(figure),
         pn.pane.Markdown(lines, sizing_mode="stretch_width"),
     )
 
@@ -90,12 +91,12 @@ def _rule(plyo: Plyo, rule: dict[str, Any]) -> pn.viewable.Viewable:
 
     save.on_click(store)
     return pn.Column(
-        pn.pane.Markdown(f"**{rule['name']}** `{rule['code']}`  \n{rule['message_template']}"),
+        pn.pane.Markdown(f"**{rule['name']}** `{rule['code']}`  \n{rule['message_template']}", stylesheets=[TEXT]),
         pn.FlexBox(threshold, holdout, active, save, told),
     )
 
 
-def _runs(plyo: Plyo) -> pn.viewable.Viewable:
+def _runs(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
     runs = plyo.dataset("automation_runs").sort("started_at", descending=True)
     if runs.is_empty():
         return nothing("No rule has met a customer yet.")
@@ -103,7 +104,7 @@ def _runs(plyo: Plyo) -> pn.viewable.Viewable:
         runs.head(500)
         .select(
             pl.col("customer_name").alias("Customer"),
-            pl.col("started_at").dt.strftime("%d %b %Y, %H:%M").alias("Met, UTC"),
+            pl.col("started_at").dt.convert_time_zone(zone).dt.strftime("%-d %b %Y, %H:%M").alias("Met"),
             pl.col("arm").alias("Arm"),
             pl.col("status").str.replace("_", " ").alias("State"),
             (pl.col("probability") * 100).round(1).alias("Risk %"),

@@ -6,13 +6,17 @@ from typing import Any
 
 import panel as pn
 import param
+import plotly.graph_objects as go
 import polars as pl
 
 from consoles import charts, figures
 from consoles.admin import tiles
 from consoles.admin.lineage import STYLE, picture
 from consoles.admin.moments import day_picker, months_back, past, with_period
+from consoles.admin.pictures import chart
 from consoles.admin.style import CARD, LINK, TEXT
+from consoles.admin.tables import table
+from consoles.admin.views.behind import Behind
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import MetricAnswer, Plyo
 from consoles.theme import SERIES, colour
@@ -20,7 +24,6 @@ from contracts.money import exponent
 
 ALL = "all"
 """Every currency counted together: for whatever is not money."""
-MOST_ROWS = 50
 UNITS = {"money": "money", "count": "a count", "ratio": "a share", "number": "a number of its own"}
 D3 = {"ratio": ".0%"}
 
@@ -31,6 +34,7 @@ class Catalogue(pn.viewable.Viewer):
     Args:
         plyo: Asks for the dictionary, numbers, lineage and rows.
         currencies: Those the business earns in, largest first.
+        zone: Of whoever reads.
     """
 
     search = param.String(default="")
@@ -47,9 +51,9 @@ class Catalogue(pn.viewable.Viewer):
     as_of = param.Date(default=None, allow_None=True)
     restated_since = param.Date(default=None, allow_None=True)
 
-    def __init__(self, plyo: Plyo, currencies: list[str]) -> None:
+    def __init__(self, plyo: Plyo, currencies: list[str], *, zone: str = "UTC") -> None:
         super().__init__()
-        self._plyo, self._currencies = plyo, currencies
+        self._plyo, self._currencies, self._zone = plyo, currencies, zone
         self._metrics: dict[str, dict[str, Any]] = {one["name"]: one for one in plyo.metrics()}
         self._states: dict[str, str] = plyo.freshness().get("metrics", {})
         self._names: dict[str, dict[str, str]] = {}
@@ -150,15 +154,13 @@ class Catalogue(pn.viewable.Viewer):
         if answer.points.is_empty():
             parts.append(nothing("Nothing happened in this time that this number counts. Choose a longer history."))
             return _card(*parts)
-        parts.append(
-            pn.pane.Plotly(self._picture(answer), config={"displayModeBar": False}, sizing_mode="stretch_width")
-        )
+        parts.append(chart(self._picture(answer)))
         if self.by:
             parts.append(self._parts(answer))
         parts.append(self._points(answer))
         return _card(*parts)
 
-    def _picture(self, answer: MetricAnswer) -> object:
+    def _picture(self, answer: MetricAnswer) -> go.Figure:
         points = answer.points.sort("at")
         unit = self._metrics[self.metric]["unit"]
         if unit == "money":
@@ -180,7 +182,7 @@ class Catalogue(pn.viewable.Viewer):
             return nothing("No part has a number in this period.")
         said = [figures.of_row(answer, row, self.currency) for row in rows.iter_rows(named=True)]
         against = figures.days(*answer.compared_with) if answer.compared_with else "before"
-        table = pl.DataFrame(
+        parts = pl.DataFrame(
             {
                 self.by.replace("_", " ").capitalize(): self._called(rows[self.by]),
                 figures.PERIODS[self.period]: [one.value for one in said],
@@ -190,7 +192,7 @@ class Catalogue(pn.viewable.Viewer):
             }
         )
         order = sorted(range(len(said)), key=lambda n: -(rows["value"][n] or 0))
-        return _table(table[order])
+        return table(parts[order])
 
     def _points(self, answer: MetricAnswer) -> pn.viewable.Viewable:
         """The picture as a table, for who cannot see it or wants the figures."""
@@ -199,7 +201,7 @@ class Catalogue(pn.viewable.Viewer):
         if self.by:
             shown["Part"] = self._called(points[self.by])
         shown["Value"] = pl.Series([figures.value(answer, value, self.currency) for value in points["value"]])
-        return tiles.fold("The same as a table", _table(pl.DataFrame(shown)))
+        return tiles.fold("The same as a table", table(pl.DataFrame(shown)))
 
     def _called(self, ids: pl.Series) -> pl.Series:
         """A dimension's values as people call them: coaches and locations by name."""
@@ -265,7 +267,7 @@ class Catalogue(pn.viewable.Viewer):
         parts.append(pn.pane.HTML(picture(lineage), stylesheets=[STYLE], sizing_mode="stretch_width"))
         return pn.Column(*parts, sizing_mode="stretch_width")
 
-    @param.depends("metric", "period", "as_of")
+    @param.depends("metric", "period", "currency", "as_of")
     def rows(self) -> pn.viewable.Viewable:
         """Rows behind the number, asked for when somebody wants to see them."""
         holder = pn.Column(sizing_mode="stretch_width")
@@ -279,19 +281,10 @@ class Catalogue(pn.viewable.Viewer):
 
     def _rows(self) -> pn.viewable.Viewable:
         one = self._metrics[self.metric]
-        period = self._plyo.metric(self.metric, period=self.period, as_of=self.as_of).period
-        since, until = period or (None, None)
-        found = self._plyo.rows(
-            one["relation"], limit=MOST_ROWS, as_of=self.as_of, **{"from": since, "to": until}
-        )  # fmt: skip
-        if found.is_empty():
-            return nothing("There is no row in this period.")
-        counted = f" It counts those where `{one['where']}`." if one["where"] else ""
-        days = figures.days(since, until) if since and until else "all days"
-        words = f"First rows of `{one['relation']}`, {days}; placed in time by `{one['at']}`.{counted}"
-        return pn.Column(
-            pn.pane.Markdown(words, stylesheets=[TEXT]), _table(found.cast(pl.String)), sizing_mode="stretch_width"
-        )
+        asked: dict[str, Any] = {"period": self.period, "as_of": self.as_of}
+        if one["is_by_currency"]:
+            asked["currency"] = self.currency
+        return Behind(self._plyo, self._plyo.metric(self.metric, **asked), asked, zone=self._zone).__panel__()
 
     def __panel__(self) -> pn.viewable.Viewable:
         find = _card(
@@ -321,20 +314,13 @@ class Catalogue(pn.viewable.Viewer):
         )
         return pn.Column(
             find, choices, self.banner, self.trend,
+            _card(heading("Rows behind it", "Those that the number counts, down to the product's own."), self.rows),
             _card(heading("What counts"), self.meaning),
             _card(heading("Restated since", "Points that were told otherwise at the end of a day."), since,
                   self.restatements),
-            _card(heading("Where it comes from", "Back to the product's tables, with SQL and checks."),
-                  self.sources, self.rows),
+            _card(heading("Where it comes from", "Back to the product's tables, with SQL and checks."), self.sources),
             sizing_mode="stretch_width",
         )  # fmt: skip
-
-
-def _table(frame: pl.DataFrame) -> pn.widgets.Tabulator:
-    return pn.widgets.Tabulator(
-        frame.to_pandas(), show_index=False, disabled=True, sizing_mode="stretch_width", layout="fit_data_stretch",
-        page_size=12, pagination="local",
-    )  # fmt: skip
 
 
 def _card(*parts: Any) -> pn.viewable.Viewable:

@@ -4,6 +4,7 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
+from consoles.admin.pictures import chart
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
@@ -59,7 +60,7 @@ def _page(plyo: Plyo) -> pn.viewable.Viewable:
                 "Coach utilisation",
                 "Hours of sessions delivered over hours available; holidays and sick days are not available.",
             ),
-            pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+            chart(figure),
             stylesheets=[CARD],
             sizing_mode="stretch_width",
             margin=6,

@@ -11,13 +11,19 @@ from consoles.client import Plyo, length
 from consoles.figures import FRESHNESS
 from consoles.theme import colour
 
+WAYS = {
+    "/dagster/": "Open the pipelines", "/warehouse/quality": "Quality of each raw table, and drift",
+    "/warehouse/docs": "Models and lineage",
+}  # fmt: skip
+"""The app's pages about data, by path."""
+
 
 class Data(pn.viewable.Viewer):
     """Freshness of sources, marts and numbers.
 
     Args:
         plyo: Asks for it.
-        public_url: Where Dagster is, for the link.
+        public_url: Where the app's own pages about data are, for the links.
     """
 
     def __init__(self, plyo: Plyo, public_url: str) -> None:
@@ -59,7 +65,8 @@ class Data(pn.viewable.Viewer):
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
-        title = heading("How fresh it is", f"[Open the pipelines]({self._public_url}/dagster/)")
+        ways = " · ".join(f"[{words}]({self._public_url}{path})" for path, words in WAYS.items())
+        title = heading("How fresh it is", ways)
         return pn.Column(
             title, self.freshness(), stylesheets=[CARD], sizing_mode="stretch_width", margin=6,
         )  # fmt: skip

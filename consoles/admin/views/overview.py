@@ -11,6 +11,7 @@ import param
 
 from consoles import charts, figures
 from consoles.admin.moments import day_picker, months_back, past, with_period
+from consoles.admin.pictures import chart
 from consoles.admin.style import CARD
 from consoles.admin.tiles import comparison, tile
 from consoles.admin.views.states import guarded, heading, nothing
@@ -151,7 +152,7 @@ class Overview(pn.viewable.Viewer):
         figure = charts.groups(frame, x="day", y="customers", by="stage", y_title="customers")
         return pn.Column(
             heading("Customers by stage", "Stage is derived from facts, at the end of each day."),
-            pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+            chart(figure),
             stylesheets=[CARD],
             sizing_mode="stretch_width",
             margin=6,

@@ -7,17 +7,18 @@ import panel as pn
 import polars as pl
 
 from consoles import charts
-from consoles.admin.style import CARD
+from consoles.admin.pictures import chart
+from consoles.admin.style import CARD, TEXT
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
-from consoles.theme import colour
+from consoles.theme import colour, when
 
 
-def page(plyo: Plyo) -> pn.viewable.Viewable:
-    """The page."""
+def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
+    """The page; moments are told in that zone."""
     return pn.Column(
         guarded(lambda: _watchlist(plyo)),
-        guarded(lambda: _model(plyo)),
+        guarded(lambda: _model(plyo, zone)),
         guarded(lambda: _cohorts(plyo)),
         sizing_mode="stretch_width",
     )
@@ -66,7 +67,7 @@ def _top_reasons(found: str | list[dict[str, Any]]) -> str:
     return " · ".join(reason["label"] for reason in reasons if reason.get("contribution", 0) > 0)[:160]
 
 
-def _model(plyo: Plyo) -> pn.viewable.Viewable:
+def _model(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
     models = plyo.dataset("churn_model_card")
     if models.is_empty():
         return nothing("No model is trained yet.")
@@ -74,12 +75,12 @@ def _model(plyo: Plyo) -> pn.viewable.Viewable:
     row = (current if not current.is_empty() else models).row(0, named=True)
     found = row["metrics"]
     metrics = json.loads(found) if isinstance(found, str) else found
-    facts = pn.pane.Markdown(_card_text(row, metrics), sizing_mode="stretch_width")
+    facts = pn.pane.Markdown(_card_text(row, metrics, zone), stylesheets=[TEXT], sizing_mode="stretch_width")
     parts: list[Any] = [facts]
     bins = metrics.get("calibration") or metrics.get("calibration_bins")
     if bins:
         figure = charts.calibration(pl.DataFrame(bins))
-        parts.append(pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"))
+        parts.append(chart(figure))
     return _card(heading("How good the model is", "Measured on months it had never seen."), pn.Column(*parts))
 
 
@@ -92,7 +93,7 @@ MEASURES = {
 }
 
 
-def _card_text(row: dict[str, Any], metrics: dict[str, Any]) -> str:
+def _card_text(row: dict[str, Any], metrics: dict[str, Any], zone: str) -> str:
     """The model and, in a table, what it and its baselines measured on the same rows."""
     tested = metrics.get("test") or {row["algorithm"]: metrics}
     measures = {name: label for name, label in MEASURES.items() if any(name in told for told in tested.values())}
@@ -100,7 +101,7 @@ def _card_text(row: dict[str, Any], metrics: dict[str, Any]) -> str:
         f"| {name.replace('_', ' ')} | " + " | ".join(f"{told[m]:.3g}" if m in told else "–" for m in measures) + " |"
         for name, told in tested.items()
     ]
-    head = f"`{row['model_id'][:16]}` · {row['algorithm']} · trained {row['trained_at']:%d %b %Y, %H:%M} UTC"
+    head = f"`{row['model_id'][:16]}` · {row['algorithm']} · trained {when(row['trained_at'], zone)}"
     titles = "| model | " + " | ".join(measures.values()) + " |\n|" + "---|" * (len(measures) + 1)
     return f"{head}\n\n{titles}\n" + "\n".join(lines)
 
@@ -115,7 +116,7 @@ def _cohorts(plyo: Plyo) -> pn.viewable.Viewable:
     figure = charts.heat(shown, x="months_since", y="cohort_month", value="retention", height=420)
     return _card(
         heading("How long members stay", "Share of each month's new members who still are members."),
-        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        chart(figure),
     )
 
 

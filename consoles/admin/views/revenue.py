@@ -2,9 +2,11 @@
 
 import panel as pn
 import param
+import plotly.graph_objects as go
 import polars as pl
 
 from consoles import charts
+from consoles.admin.pictures import chart
 from consoles.admin.style import CARD
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
@@ -108,10 +110,10 @@ PAYMENTS = {
 }
 
 
-def _card(title: pn.viewable.Viewable, figure: object) -> pn.viewable.Viewable:
+def _card(title: pn.viewable.Viewable, figure: go.Figure) -> pn.viewable.Viewable:
     return pn.Column(
         title,
-        pn.pane.Plotly(figure, config={"displayModeBar": False}, sizing_mode="stretch_width"),
+        chart(figure),
         stylesheets=[CARD],
         sizing_mode="stretch_width",
         margin=6,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import panel as pn
 
+from consoles.admin.style import HEADING
 from consoles.client import Refused, SignedOut, Unreachable
 
 
@@ -26,4 +27,6 @@ def nothing(words: str) -> pn.viewable.Viewable:
 
 def heading(title: str, words: str = "") -> pn.viewable.Viewable:
     """A section's title and what it says."""
-    return pn.pane.Markdown(f"### {title}\n{words}", margin=(10, 6, 0, 6), sizing_mode="stretch_width")
+    return pn.pane.Markdown(
+        f"## {title}\n{words}", margin=(10, 6, 0, 6), sizing_mode="stretch_width", stylesheets=[HEADING]
+    )

@@ -9,6 +9,7 @@ import streamlit as st
 
 from consoles.client import Plyo
 from consoles.coach.session import Person
+from consoles.coach.style import chart
 from consoles.coach.views import sessions
 from consoles.theme import colour
 
@@ -29,10 +30,10 @@ def page(plyo: Plyo, person: Person) -> None:
     if not bookings:
         st.info("No sessions this week.", icon=":material/event_available:")
         return
-    st.plotly_chart(_week(bookings, zone), use_container_width=True, config={"displayModeBar": False})
+    chart(_week(bookings, zone))
     unmarked = [one for one in bookings if one["status"] == "booked" and sessions.starts(one) <= now]
     if unmarked:
-        st.subheader(f"{len(unmarked)} to mark")
+        st.header(f"{len(unmarked)} to mark")
     sessions.agenda(plyo, unmarked or bookings, person, now)
 
 

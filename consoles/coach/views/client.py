@@ -10,7 +10,7 @@ from consoles import charts
 from consoles.client import Plyo
 from consoles.coach import risk
 from consoles.coach.session import Person
-from consoles.coach.style import badge, tiles
+from consoles.coach.style import badge, chart, tiles
 from consoles.coach.views import thread
 from consoles.theme import ago
 from contracts.figures import percent
@@ -27,6 +27,7 @@ def page(plyo: Plyo, person: Person) -> None:
         return
     ids = [str(found) for found in roster["customer_id"].to_list()]
     names = dict(zip(ids, roster["display_name"].to_list(), strict=True))
+    heading = st.empty()  # the client's name, once chosen below it
     wanted = st.session_state.get("customer_id") or st.query_params.get("customer")
     if wanted and wanted not in ids:
         st.info(
@@ -42,6 +43,7 @@ def page(plyo: Plyo, person: Person) -> None:
     )
     if customer_id is None:
         return
+    heading.title(names[customer_id])
     st.session_state["customer_id"] = st.query_params["customer"] = customer_id
     row = roster.row(ids.index(customer_id), named=True)
     _headline(row)
@@ -79,16 +81,14 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
             "No workout is logged yet. Once one is, load and strength appear here.", icon=":material/fitness_center:"
         )
         return
-    st.subheader("Training load")
-    st.plotly_chart(
+    st.header("Training load")
+    chart(
         charts.lines(
             days,
             x="day",
             series={"acute_load_7d": "last 7 days", "chronic_load_28d": "last 28 days"},
             y_title="load a day",
-        ),
-        use_container_width=True,
-        config={"displayModeBar": False},
+        )
     )
     spike = days["acwr"].drop_nulls()
     if len(spike) and spike[-1] > 1.5:
@@ -98,7 +98,7 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
         )
     bests = plyo.dataset("client_progress", customer_id=customer_id).sort("performed_on")
     if not bests.is_empty():
-        st.subheader("Strength, estimated one-repetition maximum")
+        st.header("Strength, estimated one-repetition maximum")
         often = (
             bests.drop_nulls("best_e1rm_kg")
             .group_by("exercise_name")
@@ -107,19 +107,17 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
             .to_list()
         )
         chosen = st.multiselect("Exercises", often, default=often[:3], max_selections=6)
-        st.plotly_chart(
+        chart(
             charts.groups(
                 bests.filter(pl.col("exercise_name").is_in(chosen)),
                 x="performed_on",
                 y="best_e1rm_kg",
                 by="exercise_name",
                 y_title="kg",
-            ),
-            use_container_width=True,
-            config={"displayModeBar": False},
+            )
         )
     workouts = plyo.dataset("client_workouts", customer_id=customer_id).sort("scheduled_on", descending=True)
-    st.subheader("Workouts")
+    st.header("Workouts")
     st.dataframe(
         workouts.head(60).select(
             pl.col("scheduled_on").alias("Day"),
@@ -133,6 +131,7 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
         hide_index=True,
         use_container_width=True,
         height=min(320, 38 + 35 * len(workouts)),
+        placeholder="–",
         column_config={"Day": st.column_config.DateColumn(format="ddd D MMM YYYY")},
     )
 
@@ -143,7 +142,7 @@ def _activities(plyo: Plyo, customer_id: str) -> None:
         return
     found = found.sort("started_at", descending=True)
     left_out = found.filter(~pl.col("is_counted"))
-    st.subheader("Workouts from devices")
+    st.header("Workouts from devices")
     if not left_out.is_empty():
         st.caption(f"{len(left_out)} recorded twice: each workout is counted once, the best recording stands for it.")
     st.dataframe(
@@ -159,6 +158,7 @@ def _activities(plyo: Plyo, customer_id: str) -> None:
         hide_index=True,
         use_container_width=True,
         height=min(320, 38 + 35 * len(found)),
+        placeholder="–",
         column_config={"Day": st.column_config.DateColumn(format="ddd D MMM YYYY")},
     )
 
@@ -169,19 +169,13 @@ def _recovery(plyo: Plyo, customer_id: str) -> None:
     if days.is_empty():
         st.info("No wearable is connected.", icon=":material/watch:")
         return
-    st.subheader("Heart-rate variability against own baseline")
-    st.plotly_chart(
-        charts.lines(days, x="day", series={"hrv_rmssd_ms": "RMSSD", "hrv_baseline_ms": "baseline"}, y_title="ms"),
-        use_container_width=True,
-        config={"displayModeBar": False},
-    )
-    st.subheader("Sleep")
-    st.plotly_chart(
+    st.header("Heart-rate variability against own baseline")
+    chart(charts.lines(days, x="day", series={"hrv_rmssd_ms": "RMSSD", "hrv_baseline_ms": "baseline"}, y_title="ms"))
+    st.header("Sleep")
+    chart(
         charts.bars(
             days.with_columns(pl.col("sleep_minutes") / 60), x="day", series={"sleep_minutes": "hours"}, y_title="hours"
-        ),
-        use_container_width=True,
-        config={"displayModeBar": False},
+        )
     )
     doubled = days.filter(pl.col("devices_seen") > 1)
     if not doubled.is_empty():
@@ -205,5 +199,5 @@ def _risk(row: dict[str, Any]) -> None:
         )
         return
     st.markdown(f"**{percent(probability, 1)}** chance that the membership ends within 30 days.")
-    st.plotly_chart(charts.reasons(risk.reasons(row)), use_container_width=True, config={"displayModeBar": False})
+    chart(charts.reasons(risk.reasons(row)))
     st.caption("Each bar is one fact's push in the model's own scale; the smaller ones are left out.")

@@ -79,6 +79,7 @@ def page(plyo: Plyo, _person: Person) -> None:
         selection_mode="single-row",
         column_config={"Churn risk": percent, "Adherence 30 d": percent},
         key="clients",
+        placeholder="–",
     )
     st.caption(f"{len(shown)} of {len(everyone)} clients. Choose a row to open the client.")
     if chosen.selection.rows:

@@ -7,7 +7,7 @@ import streamlit as st
 from consoles import charts, figures
 from consoles.client import MetricAnswer, Plyo, Refused
 from consoles.coach.session import Person
-from consoles.coach.style import badge
+from consoles.coach.style import badge, chart
 
 SHOWN = {
     "Clients": ("adherence", "adherence_30d", "adherence_90d", "at_risk_clients", "active_clients"),
@@ -54,12 +54,12 @@ def page(plyo: Plyo, _person: Person) -> None:
                     raise
                 told[name] = error
     for heading, group in SHOWN.items():
-        st.subheader(heading)
+        st.header(heading)
         for start in range(0, len(group), IN_A_ROW):
             for column, name in zip(st.columns(IN_A_ROW), group[start : start + IN_A_ROW], strict=False):
                 with column:
                     _number(name, told[name])
-    st.subheader("One of them over time")
+    st.header("One of them over time")
     labels = {name: one.label for name, one in told.items() if isinstance(one, MetricAnswer)}
     chosen = st.selectbox("Number", list(labels), format_func=labels.__getitem__, key="number")
     if chosen:
@@ -100,7 +100,7 @@ def _trend(plyo: Plyo, name: str) -> None:
         st.info("Nothing to show yet.", icon=":material/hourglass_empty:")
         return
     figure = charts.lines(points, x="at", series={"value": history.label}, y_format=D3.get(history.unit, ""))
-    st.plotly_chart(figure, use_container_width=True, config={"displayModeBar": False})
+    chart(figure)
     with st.expander("The same as a table, and its SQL"):
         values = [figures.value(history, one, ALL) for one in points["value"]]
         st.dataframe(

@@ -15,11 +15,13 @@ from consoles.coach.session import Person
 from consoles.coach.views import reply
 from consoles.theme import when
 
+NEWEST = 6
+"""Messages above the reply box, and whatever is unread: on a phone, more would push the box screens away."""
 ICONS = {"image": ":material/image:", "video": ":material/movie:", "application": ":material/description:"}
 
 
 def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
-    """Show the last messages, oldest on top, what waits to be sent, and the reply box."""
+    """Show the newest messages, oldest on top, earlier ones folded, what waits to be sent, and the reply box."""
     found = plyo.get(f"/api/engagement/threads/{customer_id}/messages", limit=50)["items"]
     if any(message["recipient_id"] == person.id and not message.get("read_at") for message in found):
         plyo.post(f"/api/engagement/threads/{customer_id}/read")
@@ -28,7 +30,21 @@ def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
     files: dict[str, list[dict[str, Any]]] = {}
     for one in plyo.get(f"/api/engagement/threads/{customer_id}/attachments")["items"]:
         files.setdefault(one["message_id"], []).append(one)
-    for message in sorted(found, key=lambda one: str(one["sent_at"])):
+    ordered = sorted(found, key=lambda one: str(one["sent_at"]))
+    is_new = [one["recipient_id"] == person.id and not one.get("read_at") for one in ordered]
+    shown = max(NEWEST, len(ordered) - is_new.index(True) if True in is_new else 0)
+    earlier, newest = ordered[:-shown], ordered[-shown:]
+    if earlier:
+        with st.expander(f"{len(earlier)} earlier messages"):
+            _bubbles(plyo, person, customer_id, earlier, files)
+    _bubbles(plyo, person, customer_id, newest, files)
+    reply.draw(plyo, customer_id, name)
+
+
+def _bubbles(
+    plyo: Plyo, person: Person, customer_id: str, messages: list[dict[str, Any]], files: dict[str, list[dict[str, Any]]]
+) -> None:
+    for message in messages:
         is_mine = message["sender_id"] != customer_id
         with st.chat_message(
             "assistant" if is_mine else "user", avatar=":material/sports:" if is_mine else ":material/person:"
@@ -39,7 +55,6 @@ def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
             seen = " · read" if is_mine and message.get("read_at") else ""
             nudge = " · check-in" if message["kind"] == "nudge" else ""
             st.caption(when(datetime.fromisoformat(message["sent_at"]), person.time_zone) + nudge + seen)
-    reply.draw(plyo, customer_id, name)
 
 
 def _file(plyo: Plyo, one: dict[str, Any]) -> None:

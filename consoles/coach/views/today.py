@@ -1,4 +1,4 @@
-"""Today: who comes, who drifts away, what to say. The page a coach opens between two sessions."""
+"""Today: who comes next and what to know, who drifts away, what to say. A coach opens it between two sessions."""
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from consoles.client import Plyo, Refused
 from consoles.coach import risk
 from consoles.coach.session import Person, guarded
 from consoles.coach.style import tiles
-from consoles.coach.views import sessions
+from consoles.coach.views import brief, sessions
 from consoles.gaps import note
 from consoles.theme import when
 
@@ -53,10 +53,15 @@ def _draw_day(plyo: Plyo, person: Person) -> None:
         st.warning(gap, icon=":material/cloud_off:")
     queue, told = first.get("suggestions"), first.get("sessions")
     bookings = [one | {"id": one["booking_id"]} for one in told] if told is not None else None
-    _headline(queue, bookings, first.get("unread"), person, now)
+    ahead = sorted(
+        (one for one in bookings or [] if sessions.starts(one) > now and one["status"] == "booked"), key=sessions.starts
+    )
+    _headline(queue, ahead if bookings is not None else None, first.get("unread"), person)
+    if ahead:
+        brief.draw(plyo, ahead[0], person, now, unread=first.get("unread"))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Reach out")
+        st.header("Reach out")
         if queue is None:
             st.caption(LEFT_OUT)
         elif not queue:
@@ -72,7 +77,7 @@ def _draw_day(plyo: Plyo, person: Person) -> None:
                 st.session_state["shows_whole_queue"] = True
                 st.rerun()
     with right:
-        st.subheader("Next sessions")
+        st.header("Next sessions")
         if bookings is None:
             st.caption(LEFT_OUT)
         else:
@@ -80,17 +85,12 @@ def _draw_day(plyo: Plyo, person: Person) -> None:
 
 
 def _headline(
-    queue: list[dict[str, Any]] | None,
-    bookings: list[dict[str, Any]] | None,
-    unread: int | None,
-    person: Person,
-    now: datetime,
+    queue: list[dict[str, Any]] | None, ahead: list[dict[str, Any]] | None, unread: int | None, person: Person
 ) -> None:
     """Numbers of the day; a dash for what is not known."""
-    ahead = [one for one in bookings or [] if sessions.starts(one) > now and one["status"] == "booked"]
     tiles(
         ("Next session", when(sessions.starts(ahead[0]), person.time_zone).split(", ")[-1] if ahead else "–"),
-        ("Sessions in 48 h", len(ahead) if bookings is not None else "–"),
+        ("Sessions in 48 h", len(ahead) if ahead is not None else "–"),
         ("To reach out to", len(queue) if queue is not None else "–"),
         ("Unread messages", unread if unread is not None else "–"),
     )

@@ -2,7 +2,7 @@
 
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
-|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop                            409
+|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid                    409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound (NotFound)                               404
 """
@@ -76,6 +76,10 @@ class InvoiceNotFound(NotFound):
 
 class InvoiceNotCreditable(DomainError):
     """Only an open invoice can be credited; of one that is paid, give the money back."""
+
+
+class FeePaid(DomainError):
+    """This fee was paid already: ask for a refund of that payment instead."""
 
 
 class CreditTooLarge(Invalid):

@@ -108,7 +108,8 @@ class SubscriptionChange(Base):
 
 
 class SessionPack(Base):
-    """Prepaid sessions. `sessions_used` never passes `sessions_total`.
+    """Prepaid sessions. `sessions_used` never passes `sessions_total`; of those `sessions_refunded` cannot be used any
+    more, because their money was given back.
 
     Of `net_minor`, its price without tax, `recognised_minor` was earned by sessions held or by running out; null for
     packs brought over, which were earned when they were sold.
@@ -117,6 +118,7 @@ class SessionPack(Base):
     __tablename__ = "session_packs"
     __table_args__ = (
         CheckConstraint("sessions_used between 0 and sessions_total", name="used_within_total"),
+        CheckConstraint("sessions_refunded between 0 and sessions_total", name="refunded_within_total"),
         CheckConstraint("recognised_minor between 0 and coalesce(net_minor, 0)", name="recognised"),
         Index("ix_session_packs_unrecognised", "expires_at", postgresql_where=text("recognised_minor < net_minor")),
         SCHEMA,
@@ -126,8 +128,14 @@ class SessionPack(Base):
     plan_id: Mapped[UUID] = mapped_column(ForeignKey(Plan.id))
     sessions_total: Mapped[int] = mapped_column(SmallInteger)
     sessions_used: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    sessions_refunded: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     purchased_at: Mapped[RequiredTime]
     expires_at: Mapped[RequiredTime]
     net_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str | None] = mapped_column(String(3))
     recognised_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
+
+    @property
+    def sessions_left(self) -> int:
+        """How many can still be used, where it has not run out."""
+        return max(0, self.sessions_total - self.sessions_refunded - self.sessions_used)

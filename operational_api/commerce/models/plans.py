@@ -32,7 +32,10 @@ class Plan(Base):
 
 
 class PlanPrice(Base):
-    """The price of a plan in one currency from `valid_from` until `valid_to` (null: today's)."""
+    """The price of a plan in one currency from `valid_from` until `valid_to` (null: today's).
+
+    `reaches_members`: whoever has the plan at the price before goes on to it.
+    """
 
     __tablename__ = "plan_prices"
     __table_args__ = (
@@ -47,4 +50,5 @@ class PlanPrice(Base):
     tax_rate_bp: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # basis points, included in the price
     valid_from: Mapped[RequiredTime]
     valid_to: Mapped[datetime | None]
+    reaches_members: Mapped[bool] = mapped_column(server_default="false")
     stripe_price_id: Mapped[str | None]

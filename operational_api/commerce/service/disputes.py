@@ -10,7 +10,7 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.models import Dispute, Payment
 from operational_api.commerce.providers.port import BillingProvider
-from operational_api.commerce.service import journals
+from operational_api.commerce.service import journals, packs, refunds
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
 from operational_api.core.outbox import publish
@@ -24,7 +24,7 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
     if found is None:
         log.warning("foreign_dispute_ignored", provider_id=provider_id)
         return None
-    payment, _ = found
+    payment, invoice = found
     locked_customer(session, payment.customer_id)
     seen = provider.dispute(provider_id)  # again, under the lock
     row = session.scalar(select(Dispute).where(Dispute.provider_dispute_id == provider_id))
@@ -58,6 +58,9 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
         row.status, row.closed_at = seen.status, now
         if seen.status == "won":
             _post(session, row, payment, "dispute_won", ledger.dispute_won(amount_minor=row.amount_minor), now)
+        elif seen.status == "lost":
+            back = row.amount_minor + refunds.refunded_minor(session, payment.id)
+            packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
     session.flush()
     return row
 

@@ -1,18 +1,24 @@
 """Session packs: granted once paid, used one session at a time, the one that expires first before the others."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PackBought
-from operational_api.commerce import lifecycle
+from contracts.events.commerce import PackBought, PackReduced
+from operational_api.commerce import ledger, lifecycle
+from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import IntroUsed
-from operational_api.commerce.models import CheckoutSession, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.commerce.models import CheckoutSession, Invoice, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
 
 DEFAULT_VALIDITY_DAYS = 365
+GRACE = timedelta(days=30)
+"""How long a session can be used at least that was called off by us."""
+_HAS_ONE = SessionPack.sessions_used < SessionPack.sessions_total - SessionPack.sessions_refunded
 
 
 def grant(
@@ -67,7 +73,7 @@ def use_session(session: Session, *, customer_id: UUID, now: datetime) -> UUID |
         .where(
             SessionPack.customer_id == customer_id,
             SessionPack.expires_at > now,
-            SessionPack.sessions_used < SessionPack.sessions_total,
+            _HAS_ONE,
         )
         .order_by(SessionPack.expires_at, SessionPack.id)
         .limit(1)
@@ -83,14 +89,73 @@ def use_session(session: Session, *, customer_id: UUID, now: datetime) -> UUID |
     return pack_id
 
 
-def return_session(session: Session, *, pack_id: UUID) -> None:
-    """Give one session back. A pack with none used stays as it is."""
+def use_session_of(session: Session, *, pack_id: UUID) -> bool:
+    """Take a session of this very pack, also where it has run out: for one that it has paid for before.
+
+    Returns:
+        Whether it had one.
+    """
+    used = (
+        update(SessionPack)
+        .where(SessionPack.id == pack_id, _HAS_ONE)
+        .values(sessions_used=SessionPack.sessions_used + 1)
+        .returning(SessionPack.id)
+        .execution_options(synchronize_session="fetch")
+    )
+    return session.scalar(used) is not None
+
+
+def return_session(session: Session, *, pack_id: UUID, called_off_at: datetime | None = None) -> None:
+    """Give one session back. A pack with none used stays as it is.
+
+    Args:
+        called_off_at: When we called it off, where we did: then a pack that has run out lives a while longer.
+    """
+    values: dict[str, Any] = {"sessions_used": SessionPack.sessions_used - 1}
+    if called_off_at is not None:
+        values["expires_at"] = func.greatest(SessionPack.expires_at, called_off_at + GRACE)
     session.execute(
         update(SessionPack)
         .where(SessionPack.id == pack_id, SessionPack.sessions_used > 0)
-        .values(sessions_used=SessionPack.sessions_used - 1)
+        .values(**values)
         .execution_options(synchronize_session="fetch")
     )
+
+
+def reduce(session: Session, invoice: Invoice, *, back_minor: int, source: UUID, at: datetime) -> None:
+    """Sessions whose money was given back cannot be used any more, and earn nothing later: as many stay as what is left
+    of the money pays for, in the customer's favour. An invoice of no pack is left alone.
+
+    Args:
+        back_minor: What was given back of the invoice in all.
+        source: Of the refund or dispute by which this is known.
+    """
+    if invoice.session_pack_id is None or invoice.total_minor == 0:
+        return
+    pack = session.get_one(SessionPack, invoice.session_pack_id, with_for_update=True, populate_existing=True)
+    left = invoice.total_minor - min(back_minor, invoice.total_minor)
+    kept, kept_before = -(-pack.sessions_total * left // invoice.total_minor), pack.sessions_total
+    kept_before -= pack.sessions_refunded
+    if kept >= kept_before:
+        return
+    pack.sessions_refunded = pack.sessions_total - kept
+    if pack.net_minor is not None and pack.currency is not None:
+        parts = proration.split(pack.net_minor, [1] * pack.sessions_total)
+        released = min(sum(parts[kept:kept_before]), pack.net_minor - pack.recognised_minor)
+        pack.recognised_minor += released
+        if released:
+            journals.post(
+                session, kind="pack_reduced", source_type="session_pack", source_id=source,
+                customer_id=pack.customer_id, currency=pack.currency, lines=ledger.pack_earned(amount_minor=released),
+                posted_at=at,
+            )  # fmt: skip
+    session.flush()
+    publish(
+        session,
+        PackReduced(
+            occurred_at=at, pack_id=pack.id, customer_id=pack.customer_id, sessions_refunded=pack.sessions_refunded
+        ),
+    )  # fmt: skip
 
 
 def usable_packs(session: Session, *, customer_id: UUID, now: datetime) -> list[tuple[SessionPack, str]]:
@@ -101,7 +166,7 @@ def usable_packs(session: Session, *, customer_id: UUID, now: datetime) -> list[
         .where(
             SessionPack.customer_id == customer_id,
             SessionPack.expires_at > now,
-            SessionPack.sessions_used < SessionPack.sessions_total,
+            _HAS_ONE,
         )
         .order_by(SessionPack.expires_at, SessionPack.id)
     )

@@ -20,7 +20,7 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
-from operational_api.commerce.service import journals
+from operational_api.commerce.service import journals, packs
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -230,6 +230,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         posted_at=posted_at,
     )
     credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax)
+    packs.reduce(session, invoice, back_minor=int(before or 0) + row.amount_minor, source=row.id, at=posted_at)
     publish(
         session,
         PaymentRefunded(

@@ -200,6 +200,7 @@ def announce(
                     amount_minor=row.amount_minor,
                     currency=row.currency,
                     is_trial=step.kind == "trial_started",
+                    mrr_minor=step.after_minor,
                 ),
             )
         elif step.kind != "ended":
@@ -212,6 +213,7 @@ def announce(
                     kind=step.kind,
                     mrr_minor=step.after_minor,
                     currency=row.currency,
+                    plan_id=row.plan_id,
                 ),
             )
 
@@ -248,6 +250,7 @@ def announce_cancellation(
                 kind="cancellation_withdrawn",
                 mrr_minor=_life(session, row).earns_minor,
                 currency=row.currency,
+                plan_id=row.plan_id,
             ),
         )
 

@@ -1,18 +1,16 @@
 """Files of many customers' data: asked for by one, approved by another, made by the worker, gone after three days.
 
-Health data is in none of them. What a cell begins with is defused where a spreadsheet would run it as a formula.
+Health data is in none of them.
 """
 
 import csv
-import io
-from collections.abc import Iterable
+from codecs import StreamWriter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, TableClause, cast, column, delete, select, table
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Date, Select, TableClause, cast, column, delete, select, table
 from sqlalchemy.orm import Session
 
 from contracts.events.compliance import ExportDecided, ExportRequested
@@ -24,7 +22,8 @@ from operational_api.compliance.errors import (
     ExportNotReady,
     OwnExport,
 )
-from operational_api.compliance.models import Export, ExportFile
+from operational_api.compliance.models import Export, ExportFile, StoredFile
+from operational_api.compliance.service import files, spreadsheet
 from operational_api.core import audit
 from operational_api.core.approvals import Approvals
 from operational_api.core.policy import Resource, require
@@ -54,6 +53,11 @@ SOURCES = {
         "exported_payments", "attempted_at",
         ("payment_id", "customer_id", "display_name", "email", "amount_minor", "currency", "status", "provider",
          "attempted_at", "captured_at"),
+    ),
+    "events": _Source(
+        "exported_events", "occurred_at",
+        ("link", "place", "previous", "hash", "event_id", "digest", "position", "type", "version", "aggregate_id",
+         "occurred_at", "occurred_us", "payload", "traceparent"),
     ),
 }  # fmt: skip
 
@@ -104,23 +108,26 @@ def approve(session: Session, *, export_id: UUID, principal: Principal, reason: 
     return EXPORTS.approve(session, export_id, principal=principal, effect=lambda _: None, reason=reason, now=now)
 
 
-def make_file(session: Session, *, export_id: UUID, now: datetime) -> None:
-    """Write the file of an approved export, once. For the worker."""
-    row = session.get(Export, export_id, with_for_update=True)
-    if row is None or row.status != "approved" or row.made_at is not None:
-        return
-    content, row.row_count = _content(session, row)
-    row.made_at, row.file_expires_at = now, now + KEPT_FOR
-    session.execute(
-        insert(ExportFile).values(export_id=row.id, content=content, expires_at=row.file_expires_at)
-    )  # fmt: skip
-    audit.record(
-        session, "compliance.make_export", "Export", row.id, purpose=row.purpose, now=now,
-        details={"dataset": row.dataset, "rows": row.row_count, "requested_by": str(row.requested_by)},
-    )  # fmt: skip
+def queue_file(session: Session, *, export_id: UUID, now: datetime) -> None:
+    """Have the file of an approved export made, once. For the worker."""
+    row = session.get(Export, export_id)
+    if row is not None and row.status == "approved" and row.made_at is None:
+        files.queue(session, export_id=export_id, kind="business", now=now)
 
 
-def _content(session: Session, row: Export) -> tuple[bytes, int]:
+def write_file(session: Session, *, export_id: UUID, to: StreamWriter) -> int:
+    """Write the file of an export. Returns how many rows it has."""
+    row = session.get_one(Export, export_id)
+    writer = csv.writer(to)
+    writer.writerow(SOURCES[row.dataset].columns)
+    count = 0
+    for found in session.execute(_query(row), execution_options={"yield_per": 1000}):
+        writer.writerow(map(spreadsheet.cell, found))
+        count += 1
+    return count
+
+
+def _query(row: Export) -> Select[Any]:
     source = SOURCES[row.dataset]
     columns = source.table.c
     query = select(*columns).order_by(columns[source.moment], columns[source.columns[0]])
@@ -129,26 +136,18 @@ def _content(session: Session, row: Export) -> tuple[bytes, int]:
         query = query.where(day >= row.from_on)
     if row.to_on is not None:
         query = query.where(day <= row.to_on)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(source.columns)
-    count = 0
-    for found in session.execute(query.execution_options(yield_per=1000)):
-        writer.writerow(_cells(found))
-        count += 1
-    return text.getvalue().encode(), count
+    return query
 
 
-def _cells(row: Iterable[Any]) -> list[str]:
-    return [_cell(value) for value in row]
-
-
-def _cell(value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def note_made(session: Session, *, export_id: UUID, row_count: int, now: datetime) -> datetime:
+    """Note that the file is there. Returns until when."""
+    row = session.get_one(Export, export_id)
+    row.row_count, row.made_at, row.file_expires_at = row_count, now, now + KEPT_FOR
+    audit.record(
+        session, "compliance.make_export", "Export", row.id, purpose=row.purpose, now=now,
+        details={"dataset": row.dataset, "rows": row.row_count, "requested_by": str(row.requested_by)},
+    )  # fmt: skip
+    return row.file_expires_at
 
 
 def state(row: Export, now: datetime) -> str:
@@ -184,8 +183,11 @@ def file_path(export_id: UUID) -> str:
     return f"/api/compliance/export-files/{export_id}"
 
 
-def read_file(session: Session, *, export_id: UUID, subject: str, now: datetime) -> tuple[Export, bytes]:
+def open_file(session: Session, *, export_id: UUID, subject: str, now: datetime) -> tuple[Export, StoredFile | bytes]:
     """An export and its file, for whoever a signed address was made for. Reading it is written down.
+
+    Returns:
+        Also where the file is; its content, if it is from before there was a store.
 
     Raises:
         ExportNotFound: none, or the address was made for somebody else than who asked for it.
@@ -194,16 +196,20 @@ def read_file(session: Session, *, export_id: UUID, subject: str, now: datetime)
     row = session.get(Export, export_id)
     if row is None or subject != str(row.requested_by):
         raise ExportNotFound
-    file = session.get(ExportFile, export_id)
-    if file is None or file.expires_at <= now:
+    file: StoredFile | bytes | None = files.ready(session, export_id, now)
+    if file is None:
+        file = session.scalar(
+            select(ExportFile.content).where(ExportFile.export_id == export_id, ExportFile.expires_at > now)
+        )
+    if file is None:
         raise ExportGone
     audit.record(
         session, "compliance.open_export", "Export", row.id, actor_id=row.requested_by, purpose=row.purpose, now=now,
         details={"dataset": row.dataset, "rows": row.row_count, "approved_by": str(row.decided_by)},
     )  # fmt: skip
-    return row, file.content
+    return row, file
 
 
 def forget_files(session: Session, now: datetime) -> None:
-    """Delete the files that have expired. For the worker."""
+    """Delete the files from before there was a store that have expired. For the worker."""
     session.execute(delete(ExportFile).where(ExportFile.expires_at <= now))

@@ -4,15 +4,15 @@ Written by every context through `core.audit`. Reading it is written down too.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, MetaData, Select, String, Table, Uuid, func, select
+from sqlalchemy import Column, ColumnElement, MetaData, Select, String, Table, Uuid, func, select
 from sqlalchemy.orm import Session
 
 from operational_api.core import audit
-from operational_api.core.models import AuditEntry
+from operational_api.core.models import AuditEntry, AuditGroup
 from operational_api.core.paging import after, cut
 from operational_api.core.principal import Principal
 
@@ -51,26 +51,45 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An entry, and what to call actor and subject; None for services, guests and people who are gone."""
+    """An entry, and what to call actor and subject; None for services, guests and people who are gone.
+
+    Args:
+        subject_count: How many people it is about.
+        subject_ids: Who they are, the first `TOLD_OF_A_GROUP`; whoever looks for one of the others finds the entry.
+    """
 
     entry: AuditEntry
     actor_name: str | None
     subject_name: str | None
+    subject_count: int = 0
+    subject_ids: list[UUID] = field(default_factory=list)
+
+
+TOLD_OF_A_GROUP = 100
+
+
+def is_about(person: UUID) -> ColumnElement[bool]:
+    """Whether an entry is about a person: alone, or as one of a group."""
+    return (AuditEntry.subject_id == person) | AuditEntry.group_id.in_(_groups_with(person))
+
+
+def _groups_with(person: UUID) -> Select[tuple[UUID]]:
+    return select(AuditGroup.id).where(AuditGroup.subjects.contains([person]))
 
 
 def entries(session: Session, asked: Asked, *, limit: int, cursor: str | None) -> tuple[list[Named], str | None]:
     """A page of entries, newest first."""
     query = select(AuditEntry)
     if asked.person is not None:
-        query = query.where((AuditEntry.actor_id == asked.person) | (AuditEntry.subject_id == asked.person))
+        query = query.where((AuditEntry.actor_id == asked.person) | is_about(asked.person))
     if asked.actor is not None:
         query = query.where(AuditEntry.actor_id == asked.actor)
     if asked.subject is not None:
-        query = query.where(AuditEntry.subject_id == asked.subject)
+        query = query.where(is_about(asked.subject))
     if asked.object_type is not None:
         query = query.where(AuditEntry.object_type == asked.object_type)
     if asked.object_id is not None:
-        query = query.where(AuditEntry.object_id == asked.object_id)
+        query = query.where(_is_of(asked.object_id))
     if asked.action is not None:
         is_context = asked.action.endswith(".")
         query = query.where(
@@ -85,6 +104,16 @@ def entries(session: Session, asked: Asked, *, limit: int, cursor: str | None) -
     if asked.until is not None:
         query = query.where(AuditEntry.occurred_at < asked.until)
     return _page(session, query, limit, cursor)
+
+
+def _is_of(object_id: str) -> ColumnElement[bool]:
+    """Whether an entry is of an object; of one who was read about with others, too."""
+    found = AuditEntry.object_id == object_id
+    try:
+        person = UUID(object_id)
+    except ValueError:
+        return found
+    return found | AuditEntry.group_id.in_(_groups_with(person))
 
 
 def read(
@@ -109,8 +138,24 @@ def _page(
     rows = session.scalars(query.order_by(AuditEntry.sequence.desc()).limit(limit + 1)).all()
     page, following = cut(rows, limit, lambda row: (row.sequence,))
     names = _names(session, {one for row in page for one in (row.actor_id, row.subject_id) if one is not None})
-    found = [Named(row, names.get(row.actor_id), names.get(row.subject_id)) for row in page]
+    groups = _groups(session, {row.group_id for row in page if row.group_id is not None})
+    found = []
+    for row in page:
+        alone = [row.subject_id] if row.subject_id is not None else []
+        count, ids = groups.get(row.group_id, (len(alone), alone))
+        found.append(Named(row, names.get(row.actor_id), names.get(row.subject_id), count, ids))
     return found, following
+
+
+def _groups(session: Session, ids: set[UUID]) -> dict[UUID | None, tuple[int, list[UUID]]]:
+    """How many people are in each group, and the first of them."""
+    if not ids:
+        return {}
+    first = AuditGroup.subjects[1:TOLD_OF_A_GROUP]
+    rows = session.execute(
+        select(AuditGroup.id, func.cardinality(AuditGroup.subjects), first).where(AuditGroup.id.in_(ids))
+    )
+    return {found: (count, subjects) for found, count, subjects in rows}
 
 
 def _names(session: Session, ids: set[UUID]) -> dict[UUID | None, str]:
@@ -138,7 +183,7 @@ def readings(session: Session, subject_id: UUID, *, since: datetime, limit: int 
     rows = session.execute(
         select(entry.actor_id, entry.actor_role, entry.action, func.count(), last_at)
         .where(
-            entry.subject_id == subject_id, entry.actor_id.is_distinct_from(subject_id), entry.outcome == "done",
+            is_about(subject_id), entry.actor_id.is_distinct_from(subject_id), entry.outcome == "done",
             entry.occurred_at >= since, is_read,
         )
         .group_by(entry.actor_id, entry.actor_role, entry.action, day)

@@ -70,7 +70,15 @@ class Unavailable(NotSent):
 
 
 class TryAgain(NotSent):
-    """Not now, this one."""
+    """Not now, this one.
+
+    Args:
+        gone: Devices to forget.
+    """
+
+    def __init__(self, detail: str = "", *, gone: Sequence[UUID] = ()) -> None:
+        super().__init__(detail)
+        self.gone = gone
 
 
 class Undecided(NotSent):

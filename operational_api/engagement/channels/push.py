@@ -76,7 +76,7 @@ class PushGateway:
             return Receipt(gone=gone)
         if not problems:
             raise Refused("no_device", gone=gone)
-        raise TryAgain("; ".join(str(one) for one in problems))
+        raise TryAgain("; ".join(str(one) for one in problems), gone=gone)
 
     def _to(self, device: Device, message: Ready) -> None:
         if device.kind == "web":

@@ -41,6 +41,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "announcement": "name subject body",
         "confirm_phone": "name",
         "webhook_disabled": "name label reason path",
+        "data_copy_ready": "name path expires_at time_zone",
     }.items()
 }
 """Template name -> the values its context must have. `path` is a path of ours ("/verify-email?token=…"), times are

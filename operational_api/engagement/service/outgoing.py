@@ -14,7 +14,7 @@ from contracts.telemetry import get_logger
 from operational_api.core.outbox import publish
 from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
-from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused
+from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, TryAgain
 from operational_api.engagement.channels.rendering import render
 from operational_api.engagement.models import OutgoingMessage, Phone
 from operational_api.engagement.sending import (
@@ -169,6 +169,8 @@ def note_failure(
 ) -> None:
     """It did not leave, or nobody knows; the next try is due later. What may have left takes no other channel."""
     row.last_error = told(error)
+    if isinstance(error, TryAgain):
+        addresses.forget_devices(session, error.gone)
     row.next_attempt_at = now + RETRY.delay(row.attempts)
     if not is_undecided:
         row.in_doubt_since = None

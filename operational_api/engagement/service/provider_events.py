@@ -5,6 +5,7 @@ Opens and clicks are not listened to: who looks at a picture is not who read, an
 
 import base64
 import json
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,8 +32,13 @@ from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
 
 TOLERANCE = timedelta(minutes=10)
-STOP_WORDS = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "HUY", "HỦY"}
-START_WORDS = {"START", "YES", "UNSTOP"}
+STOP_WORDS = {
+    "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE", "HUY", "DUNG", "NGUNG", "TU CHOI",
+}  # fmt: skip
+START_WORDS = {"START", "YES", "UNSTOP", "BAT DAU", "DONG Y"}
+HELP_WORDS = {"HELP", "INFO", "TRO GIUP"}
+"""All without accents (`_word`): a phone writes hủy, huỷ or huy. Who asks for help by SMS is answered by Twilio."""
+UNMISTAKABLE = {"START", "UNSTOP"}
 
 
 def check_sendgrid(
@@ -104,20 +110,49 @@ def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> No
         return
     if channel == "whatsapp":
         addresses.saw_whatsapp(session, number=number, now=now)
-    word = body.upper().rstrip(".!")
-    if word in STOP_WORDS:
+    kind = _kind_of(session, form, channel, number, body)
+    if kind == "STOP":
         is_new = addresses.suppression_of(session, channel=channel, address=number) != "stop"
         addresses.suppress(session, channel=channel, address=number, reason="stop", now=now)
         if is_new:
             _announce(session, number, channel, is_allowed=False, now=now)
-    elif word in START_WORDS:
+    elif kind == "START":
         if addresses.suppression_of(session, channel=channel, address=number) == "stop":
             _announce(session, number, channel, is_allowed=True, now=now)
         addresses.unsuppress(session, channel=channel, address=number, reason="stop")
         addresses.confirm_phone(session, number=number, now=now)
-    elif body:
+    elif kind != "HELP" and body:
         viewer.show_all(session)  # Twilio speaks of any customer
         _pass_on(session, number, body, now)
+
+
+def _kind_of(session: Session, form: Mapping[str, str], channel: Channel, number: str, body: str) -> str | None:
+    """STOP, START or HELP; None is an answer to somebody. Twilio's own word for it counts before ours.
+
+    "Yes" is an answer too: it starts something only where there is something to start.
+    """
+    if (told := form.get("OptOutType", "").upper()) in ("STOP", "START", "HELP"):
+        return told
+    word = _word(body)
+    if word in STOP_WORDS:
+        return "STOP"
+    if word in HELP_WORDS and channel == "sms":
+        return "HELP"
+    if word in UNMISTAKABLE or (word in START_WORDS and _has_to_start(session, channel, number)):
+        return "START"
+    return None
+
+
+def _has_to_start(session: Session, channel: Channel, number: str) -> bool:
+    asked = select(Phone.customer_id).where(Phone.number == number, Phone.confirmed_at.is_(None))
+    is_stopped = addresses.suppression_of(session, channel=channel, address=number) == "stop"
+    return is_stopped or session.scalar(asked.limit(1)) is not None
+
+
+def _word(body: str) -> str:
+    """What was written, in capitals without accents."""
+    bare = unicodedata.normalize("NFD", body.upper().strip(" .!\"'")).replace("Đ", "D")
+    return " ".join("".join(one for one in bare if not unicodedata.combining(one)).split())
 
 
 def take_status(session: Session, form: Mapping[str, str], *, now: datetime) -> None:

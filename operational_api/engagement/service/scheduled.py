@@ -14,7 +14,7 @@ from operational_api.engagement.errors import MessageRejected, ScheduledNotFound
 from operational_api.engagement.models import ScheduledMessage
 from operational_api.engagement.sending import zone_of
 from operational_api.engagement.service import threads
-from operational_api.engagement.service.contacts import contact
+from operational_api.engagement.service.contacts import contact, contacts
 from operational_api.engagement.service.messages import LONGEST_MESSAGE
 from operational_api.engagement.service.threads import Conversation
 from operational_api.training import public as training
@@ -104,9 +104,15 @@ def cancel(session: Session, *, scheduled_id: UUID, sender_id: UUID, now: dateti
 
 
 def send_due(session: Session, now: datetime) -> None:
-    """Send what is due, to whoever is on the other side by then. A refusal ends it with its reason."""
+    """Send what is due, to whoever is on the other side by then. A refusal ends it with its reason: nobody hears from
+    somebody who is here no longer."""
     due = select(ScheduledMessage).where(ScheduledMessage.status == "scheduled", ScheduledMessage.send_at <= now)
-    for row in session.scalars(due.order_by(ScheduledMessage.send_at).limit(200).with_for_update(skip_locked=True)):
+    rows = session.scalars(due.order_by(ScheduledMessage.send_at).limit(200).with_for_update(skip_locked=True)).all()
+    here = contacts(session, {row.sender_id for row in rows})
+    for row in rows:
+        if row.sender_id not in here:
+            row.status, row.reason = "refused", "sender_is_gone"
+            continue
         coach_id = training.coach_of(session, row.customer_id)
         if row.sender_id not in (row.customer_id, coach_id):
             row.status, row.reason = "refused", "no_longer_their_coach"

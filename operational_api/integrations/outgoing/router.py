@@ -7,6 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from contracts.events.registry import EVENTS
+from contracts.events.schemas import schema_of
 from contracts.sealing import Sealer
 from operational_api.core import audit, egress
 from operational_api.core.database import DbSession
@@ -70,7 +72,12 @@ def _told(session: DbSession, row: WebhookEndpoint) -> EndpointRead:
 @api.get("/webhook-kinds", dependencies=[Allowed(READ)])
 def list_kinds() -> Page[KindRead]:
     """Every kind of event that an endpoint may hear of."""
-    return Page(items=[KindRead(kind=kind, label=label) for kind, label in KINDS.items()])
+    return Page(
+        items=[
+            KindRead(kind=kind, label=label, version=EVENTS[kind].version, data_schema=schema_of(EVENTS[kind]))
+            for kind, label in KINDS.items()
+        ]
+    )
 
 
 @api.get("/webhook-endpoints", dependencies=[Allowed(READ)])

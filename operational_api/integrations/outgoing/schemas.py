@@ -1,7 +1,7 @@
 """What crosses HTTP about webhooks that we send."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -37,10 +37,12 @@ class EndpointRead(BaseModel):
 
 
 class KindRead(BaseModel):
-    """A kind of event, in words."""
+    """A kind of event, in words, and what its `data` is today: a JSON schema, and the version that it is of."""
 
     kind: str
     label: str
+    version: int
+    data_schema: dict[str, Any]
 
 
 class SecretRead(BaseModel):

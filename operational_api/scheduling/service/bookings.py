@@ -67,11 +67,23 @@ def cancel_booking(session: Session, *, booking_id: UUID, now: datetime, by_coac
         holds.release(session, booking, life_of(booking).let_go(), "declined" if by_coach else "let_go", now=now)
     else:
         status = life_of(booking).cancel(now, by_coach=by_coach)
-        seats.give_back(session, booking, status, now=now)
+        seats.give_back(session, booking, status, now=now, is_ours=by_coach)
         announcing.cancelled(session, booking, now=now, by_coach=by_coach)
         fees.incur(session, booking, now=now)
     waitlist.offer_seats(session, slot=slot, now=now)
     return booking
+
+
+def leave_all(session: Session, *, customer_id: UUID, now: datetime) -> None:
+    """Cancel everything that is to come of a customer who left, by its own terms, and end their waiting."""
+    coming = (
+        select(Booking.id, Booking.slot_id)
+        .where(Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now)
+        .order_by(Booking.slot_id)  # everybody's order: no deadlock
+    )
+    waitlist.leave_everything(session, customer_id=customer_id, now=now)
+    for booking_id, _ in session.execute(coming).all():
+        cancel_booking(session, booking_id=booking_id, now=now)
 
 
 def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: datetime) -> Booking:
@@ -112,7 +124,7 @@ def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
         if booking.status in PENDING:
             holds.release(session, booking, "released", "called_off", now=now)
         else:
-            seats.give_back(session, booking, "cancelled", now=now)
+            seats.give_back(session, booking, "cancelled", now=now, is_ours=True)
             announcing.cancelled(session, booking, now=now, by_coach=True)
     waitlist.expire(session, slot_id=slot_id, now=now)
     return slot

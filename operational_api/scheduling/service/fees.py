@@ -1,4 +1,4 @@
-"""What a late cancellation costs: announced for commerce to bill, or waived by staff. No money moves here."""
+"""What a late cancellation costs: handed to commerce, which bills it, or waived by staff."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import LateFeeIncurred, LateFeeWaived
+from operational_api.commerce import public as commerce
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import NoFee
@@ -19,6 +20,10 @@ def incur(session: Session, booking: Booking, *, now: datetime) -> None:
         return
     booking.late_fee_due_at = now
     session.flush()
+    commerce.charge_late_fee(
+        session, booking_id=booking.id, customer_id=booking.customer_id, amount_minor=booking.late_fee_minor,
+        currency=booking.late_fee_currency, starts_at=booking.starts_at, now=now,
+    )  # fmt: skip
     event = LateFeeIncurred(
         occurred_at=now, amount_minor=booking.late_fee_minor, currency=booking.late_fee_currency,
         **announcing.of(booking),
@@ -35,11 +40,13 @@ def waive(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, no
     Raises:
         BookingNotFound.
         NoFee: none is due, or it was waived.
+        FeePaid, InvoiceNotCreditable: it was paid, or nobody knows yet whether it was.
     """
     booking = seats.get_booking(session, booking_id, lock=True)
     amount, currency = booking.late_fee_minor, booking.late_fee_currency
     if booking.late_fee_due_at is None or booking.late_fee_waived_at is not None or not amount or not currency:
         raise NoFee
+    commerce.waive_late_fee(session, booking_id=booking.id, reason=reason, actor_id=actor_id, now=now)
     booking.late_fee_waived_at, booking.late_fee_waived_by = now, actor_id
     session.flush()
     event = LateFeeWaived(

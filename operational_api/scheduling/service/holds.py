@@ -115,7 +115,7 @@ def answer_request(session: Session, *, booking_id: UUID, is_accepted: bool, now
 
 def release(session: Session, booking: Booking, status: str, reason: announcing.Reason, *, now: datetime) -> None:
     """Free a seat that was held or asked for and say why."""
-    seats.give_back(session, booking, status, now=now)
+    seats.give_back(session, booking, status, now=now, is_ours=reason in ("called_off", "declined"))
     seats.end_offers(session, [booking.id], "expired" if reason == "called_off" else "declined", now=now)
     announcing.released(session, booking, reason, now=now)
 

@@ -57,7 +57,9 @@ def reschedule_booking(
     seat = seats.free_seat(seating.taken, slot)
     seats.give_back(session, old, status, now=now)
     new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
-    new.session_pack_id = payment.pay_for(session, slot=slot, customer_id=old.customer_id, now=now)
+    new.session_pack_id = payment.pay_again(
+        session, slot=slot, customer_id=old.customer_id, was_paid_by=old.session_pack_id, now=now
+    )
     if (slot.coach_id, slot.location_id) == (locked[old.slot_id].coach_id, locked[old.slot_id].location_id):
         new.series_id, new.recurs_at = old.series_id, old.recurs_at  # with somebody else it is a session by itself
     seats.place(session, new)

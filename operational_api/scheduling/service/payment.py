@@ -29,6 +29,23 @@ def pay_for(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -
     return pack_id
 
 
+def pay_again(
+    session: Session, *, slot: Slot, customer_id: UUID, was_paid_by: UUID | None, now: datetime
+) -> UUID | None:
+    """`pay_for` of a seat that is moved: the credit that was just given back goes along where nothing else pays, also
+    from a pack that has run out since it was booked.
+
+    Raises:
+        PlanRequired, AllowanceUsed: as `pay_for`.
+    """
+    try:
+        return pay_for(session, slot=slot, customer_id=customer_id, now=now)
+    except (PlanRequired, AllowanceUsed):
+        if was_paid_by is None or not commerce.use_session_of_pack(session, was_paid_by):
+            raise
+        return was_paid_by
+
+
 def can_pay(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -> bool:
     """Whether `pay_for` would find something; nothing is charged."""
     _, is_covered = _membership(session, slot=slot, customer_id=customer_id)

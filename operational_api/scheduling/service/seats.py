@@ -161,12 +161,16 @@ def agree(booking: Booking, terms: Terms) -> Booking:
     return booking
 
 
-def give_back(session: Session, booking: Booking, status: str, *, now: datetime) -> None:
-    """Free a booking's seat, and return the credit that paid for it unless it was cancelled late."""
+def give_back(session: Session, booking: Booking, status: str, *, now: datetime, is_ours: bool = False) -> None:
+    """Free a booking's seat, and return the credit that paid for it unless it was cancelled late.
+
+    Args:
+        is_ours: It was called off by coach or studio: the credit can be used for a while, whatever becomes of its pack.
+    """
     booking.status, booking.cancelled_at = status, now
     session.flush()
     if status != "late_cancelled" and booking.session_pack_id is not None:
-        commerce.return_pack_session(session, booking.session_pack_id)
+        commerce.return_pack_session(session, booking.session_pack_id, called_off_at=now if is_ours else None)
 
 
 def lapse(session: Session, now: datetime, *, slot_id: UUID, customer_id: UUID | None = None) -> list[Booking]:

@@ -70,6 +70,12 @@ def leave_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: d
     close(session, slot_id=slot_id, customer_id=customer_id, status="left", now=now)
 
 
+def leave_everything(session: Session, *, customer_id: UUID, now: datetime) -> None:
+    """A customer waits for nothing any more."""
+    query = select(WaitlistEntry).where(WaitlistEntry.customer_id == customer_id, WaitlistEntry.status == "waiting")
+    _end(session, session.scalars(query).all(), "left", now=now)
+
+
 def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | None = None) -> list[Booking]:
     """Offer the free seats of a locked slot to those who wait, while there is time to ask and its coach is not busy
     elsewhere.

@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
+from operational_api.compliance import public as compliance
 from operational_api.identity import public as identity
 from operational_api.staff import desks
-from operational_api.staff.pages import audit, books, exports, home, money, people, requests, today
+from operational_api.staff.pages import audit, books, evidence, exports, home, money, people, requests, today
 from operational_api.web.navigation import NavItem
 
 
@@ -17,8 +18,12 @@ def _waiting(session: Session, account_id: UUID) -> int:
     return desks.waiting(session, role=known.role, account_id=account_id, now=datetime.now(UTC)) if known else 0
 
 
+def _faults(session: Session, _: UUID) -> int:
+    return compliance.event_faults(session)
+
+
 router = APIRouter()
-for _part in (home, requests, people, today, books, exports, audit, money):
+for _part in (home, requests, people, today, books, exports, audit, evidence, money):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
@@ -30,4 +35,5 @@ NAV = [
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
     NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
+    NavItem("Record", "/staff/evidence", "compliance.check_events", order=13, icon="check", badge=_faults),
 ]

@@ -54,7 +54,7 @@ def ask(
     request: Request,
     principal: CurrentPrincipal,
     session: DbSession,
-    dataset: Annotated[Literal["customers", "payments"], Form()],
+    dataset: Annotated[Literal["customers", "payments", "events"], Form()],
     purpose: Annotated[Literal["accounting", "legal", "research", "migration"], Form()],
     reason: Annotated[Reason, Form()],
     from_on: Annotated[str, Form(max_length=10)] = "",

@@ -78,6 +78,7 @@ class Seen:
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
+    can_ask_for_copy: bool
     studios: list[tuple[scheduling.Studio, bool]] | None
 
 
@@ -143,6 +144,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
         can_sign_out=id_ != principal.account_id and is_allowed(principal, "identity.end_sessions", about),
+        can_ask_for_copy=is_allowed(principal, "compliance.request_export", about),
         studios=_studios(session, principal, person),
     )
 
@@ -208,6 +210,16 @@ def sign_out(
     ended = identity.sign_out(session, account_id=account_id, reason=reason, principal=principal, now=datetime.now(UTC))
     count = "They had no open session" if not ended else "1 session ended" if ended == 1 else f"{ended} sessions ended"
     return redirect(request, f"/staff/people/{account_id}", flash=f"{count}. We told them by e-mail.")
+
+
+@router.post("/{account_id}/copies", dependencies=[Allowed("compliance.request_export")])
+def ask_for_copy(
+    request: Request, account_id: UUID, principal: CurrentPrincipal, session: DbSession, reason: Why
+) -> Response:
+    """Have a copy made of all that is known of them, for them alone; they are told."""
+    _reach(session, principal, account_id)
+    identity.request_copy(session, account_id=account_id, reason=reason, principal=principal, now=datetime.now(UTC))
+    return redirect(request, f"/staff/people/{account_id}", flash="It is being made. They hear when they can fetch it.")
 
 
 @router.post("/{account_id}/studios", dependencies=[Allowed("scheduling.assign_desk")])

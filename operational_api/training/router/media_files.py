@@ -7,7 +7,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Header, Path, Request, Response
-from fastapi.responses import StreamingResponse
 
 from operational_api.core import ranges, signed_urls
 from operational_api.core.objects import ObjectMissing
@@ -88,16 +87,7 @@ def _whole(content: bytes, media_type: str, kept: str, asked: str | None, tag: s
 
 
 def _streamed(shelf: delivery.Shelf, key: str, asked: str | None, tag: str, kept: str) -> Response:
-    size = shelf.size(key)
-    headers = {"Cache-Control": kept, "ETag": tag, "Accept-Ranges": "bytes"}
-    try:
-        span = ranges.span_of(asked, size)
-    except ranges.BadRange:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-    if span is not None:
-        headers["Content-Range"] = span.told
-    whole = span or ranges.Span(0, size - 1, size)
-    headers["Content-Length"] = str(whole.length)
-    return StreamingResponse(
-        shelf.stream(key, whole), 206 if span else 200, media_type="video/mp4", headers=headers
-    )  # fmt: skip
+    headers = {"Cache-Control": kept, "ETag": tag}
+    return ranges.streamed(
+        shelf.size(key), asked, lambda span: shelf.stream(key, span), media_type="video/mp4", headers=headers
+    )

@@ -92,6 +92,8 @@ def _adherence(session: Session, client: Client, today: date) -> dict[int, float
 
 
 def _volume(session: Session, client: Client, today: date) -> float:
+    """Of the days on which it was lifted, as the dictionary has it, whichever day it was planned for."""
+    day = cast(func.timezone(client.time_zone, Workout.completed_at), Date)
     return (
         session.scalar(
             select(volume_column())
@@ -100,8 +102,8 @@ def _volume(session: Session, client: Client, today: date) -> float:
             .where(
                 Workout.customer_id == client.id,
                 Workout.status == "completed",
-                Workout.scheduled_on > today - timedelta(days=metrics.ACUTE_DAYS),
-                Workout.scheduled_on <= today,
+                day > today - timedelta(days=metrics.ACUTE_DAYS),
+                day <= today,
             )
         )
         or 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Date, case, cast, func, select, true
+from sqlalchemy import ColumnElement, Date, case, cast, func, literal, select, true, union_all
 from sqlalchemy.orm import Session
 
 from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
@@ -40,7 +40,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week from Monday: volume in kg of workouts done; workouts of the programme planned up to today, and done."""
+    """One week from Monday: volume in kg and number of the workouts done in it; workouts of the programme planned for
+    it up to today, and those of them that were done, in whichever week."""
 
     starts_on: date
     volume_kg: float
@@ -129,27 +130,37 @@ def weeks_of(session: Session, client: Client, *, now: datetime, weeks: int = 12
     """The last weeks without gaps, oldest first; the running one last."""
     today = local_today(client, now)
     first = today - timedelta(days=today.weekday() + 7 * (weeks - 1))
-    week = cast(func.date_trunc("week", Workout.scheduled_on), Date).label("week")
+    done_on = cast(func.timezone(client.time_zone, Workout.completed_at), Date)
     is_done = Workout.status == "completed"
-    is_planned = Workout.programme_id.is_not(None) & (Workout.scheduled_on <= today)
     sums = (
         select(volume_column().label("volume")).where(WorkoutSet.workout_id == Workout.id).correlate(Workout).lateral()
     )
-    rows = session.execute(
+    mine = Workout.customer_id == client.id
+    done = (
         select(
-            week,
-            func.coalesce(func.sum(case((is_done, sums.c.volume), else_=0.0)), 0.0),
-            func.count().filter(is_done),
-            func.count().filter(is_planned),
-            func.count().filter(is_planned & is_done),
+            _monday(done_on).label("week"),
+            sums.c.volume,
+            literal(1).label("done"),
+            literal(0).label("planned"),
+            literal(0).label("kept"),
         )
+        .select_from(Workout)
         .join(sums, onclause=true())
-        .where(Workout.customer_id == client.id, Workout.scheduled_on >= first, Workout.scheduled_on <= today)
-        .group_by(week)
-    ).tuples()
+        .where(mine, is_done, done_on >= first, done_on <= today)
+    )
+    planned = select(
+        _monday(Workout.scheduled_on), literal(0.0), literal(0), literal(1), case((is_done, 1), else_=0)
+    ).where(mine, Workout.programme_id.is_not(None), Workout.scheduled_on >= first, Workout.scheduled_on <= today)
+    each = union_all(done, planned).subquery()
+    week, *told = each.c
+    rows = session.execute(select(week, *(func.sum(one) for one in told)).group_by(week)).tuples()
     known = {row[0]: Week(*row) for row in rows}
     days = (first + timedelta(days=7 * n) for n in range(weeks))
     return [known.get(day, Week(day, 0.0, 0, 0, 0)) for day in days]
+
+
+def _monday(day: ColumnElement[date]) -> ColumnElement[date]:
+    return cast(func.date_trunc("week", day), Date)
 
 
 def last_sets(session: Session, customer_id: UUID, exercise_ids: Iterable[int]) -> dict[int, list[LastSet]]:

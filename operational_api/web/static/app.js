@@ -77,6 +77,13 @@ window.addEventListener("beforeinstallprompt", (event) => {
 });
 document.querySelectorAll("[data-install]").forEach((button) => button.addEventListener("click", () => installPrompt?.prompt()));
 
+// A page that waits for something is loaded anew when that is there, not again and again under somebody who reads it.
+const again = document.querySelector("meta[name=plyo-again]");
+if (again) setInterval(async () => {
+  const told = await fetch(window.location.href).then((answer) => answer.text(), () => null);
+  if (told !== null && !told.includes('name="plyo-again"')) window.location.reload();
+}, again.content * 1000);
+
 // For pages' own scripts: fetch with the token that proves the request comes from our own page.
 window.plyo = {
   post(url, body) {

@@ -1,6 +1,7 @@
 """The pages of quality stand alone, count and tell no value; what was landed is looked at a second time."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -43,6 +44,9 @@ class TestWrite:
         assert (summary["distances"][0]["day"], summary["distances"][0]["is_drift"]) == ("2026-11-26", True)
         html = (tmp_path / summary["pages"] / f"{TABLE}.html").read_text()
         assert "2 unexpected values found" in html
+        said = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+        assert f"Data asset: {TABLE}" in said
+        assert "None" not in said.split("Statistics")[0]
 
     def test_no_page_asks_others_runs_script_or_tells_a_value(self, tmp_path: Path) -> None:
         summary = json.loads(page.write(tmp_path, {TABLE: judged({"status": "hush-hush"})}, {}, []).read_text())

@@ -1,19 +1,24 @@
 """Training on a real lake: what is kept, what is promoted, what stands in."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
 
 from contracts import warehouse
-from ml.churn import artefact, features, splits, train
+from contracts.metrics import models
+from ml.churn import artefact, definitions, features, score, splits, train
 from ml.churn.settings import ChurnSettings
 from ml.churn.train import TrainedModel
+from orchestration.automation import weekly_training
+from orchestration.defs import churn
 from tests.ml.conftest import TODAY, Business, simulate, write
 
 
@@ -148,6 +153,71 @@ class TestPromotion:
             (first.model_id, True),
             (second.model_id, False),
         ]
+
+
+class TestDefinitions:
+    """A feature that means something else, under the same name."""
+
+    @pytest.fixture(autouse=True)
+    def environment(self, built, monkeypatch):
+        """What the schedule's process is told."""
+        monkeypatch.setenv("PLYO_ML_PATH", str(built.ml_path))
+        monkeypatch.setenv("PLYO_LAKE_CATALOG_URL", built.lake_catalog_url.get_secret_value())
+        monkeypatch.setenv("PLYO_LAKE_PATH", built.lake_path)
+
+    @pytest.fixture
+    def redefine(self, tmp_path, monkeypatch):
+        """Changes a model of the dbt project: of a copy, which is the project from then on."""
+
+        def change(file: str, old: str, new: str) -> None:
+            shutil.copytree(models.PROJECT, tmp_path / "project", ignore=shutil.ignore_patterns("target", "logs"))
+            path = tmp_path / "project" / file
+            assert old in path.read_text()
+            path.write_text(path.read_text().replace(old, new))
+            monkeypatch.setattr(models, "PROJECT", tmp_path / "project")
+
+        return change
+
+    def test_that_changed_make_the_model_stale_and_the_next_training_replaces_it(self, built, redefine):
+        first = train.run(built)
+        assert not score.run(built).is_stale
+        assert not churn.is_stale()
+        redefine("models/staging/training/stg_training__workouts.sql", "status", "lower(status) as status")
+        assert score.run(built).is_stale
+        assert churn.is_stale()
+        second = train.run(built)
+        assert second.is_promoted, "tests on rows of the old meaning do not keep the old model"
+        assert second.model_id != first.model_id
+        assert f"mean something else than {first.model_id} learned" in second.decision
+        assert not score.run(built).is_stale
+        with warehouse.reading(built) as lake:
+            told = lake.execute("select count(distinct definitions), count(*) from marts.ml.churn_models").fetchone()
+        assert told == (2, 2)
+
+    def test_that_are_only_written_otherwise_do_not(self, built, redefine):
+        train.run(built)
+        redefine("models/staging/training/stg_training__workouts.sql", "select", "-- chosen\nSELECT")
+        assert not score.run(built).is_stale
+
+    def test_of_a_model_from_before_they_were_kept_are_unknown_so_it_is_stale(self, built):
+        trained = train.run(built)
+        file = built.ml_path / trained.model_id / "model.json"
+        told = json.loads(file.read_text())
+        del told["facts"]["definitions"]
+        file.write_text(json.dumps(told))
+        assert definitions.is_stale(train.registry(built))
+
+    def test_are_trained_by_on_any_day_and_others_on_mondays(self, built, redefine):
+        def asked(day: int) -> bool:
+            at = datetime(2026, 11, day, 3, 30, tzinfo=UTC)
+            with dg.DagsterInstance.ephemeral() as instance:
+                context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+                return isinstance(weekly_training(context), dg.RunRequest)
+
+        train.run(built)
+        assert [asked(day) for day in (23, 24)] == [True, False]
+        redefine("models/staging/training/stg_training__workouts.sql", "status", "lower(status) as status")
+        assert asked(24)
 
 
 class TestBlocks:

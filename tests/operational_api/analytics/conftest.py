@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from contracts import warehouse
 from contracts.ids import new_id
-from contracts.relations import RELATIONS
+from contracts.relations import RELATIONS, Relation
 from operational_api.analytics.app import create_app
 from operational_api.analytics.settings import AnalyticsSettings
 from plyo.postgres import PostgresServer
@@ -28,6 +28,7 @@ KEY = RSAKey.generate_key(2048)
 KEY.ensure_kid()
 ANNA, BORIS = UUID(int=0xA1), UUID(int=0xB2)  # coaches
 MIA, NOAH, OLGA = UUID(int=1), UUID(int=2), UUID(int=3)  # Mia and Noah train with Anna, Olga with Boris
+SIX = tuple(UUID(int=1 + number) for number in range(6))
 LOCATION = UUID(int=0xF0)
 Ask = Callable[..., TestClient]
 
@@ -190,8 +191,6 @@ _PLAUSIBLE: dict[str, list[str]] = {
     "kind": ["churn", "message", "nudge", "new"], "cancel_kind": ["involuntary", "voluntary"],
     "display_name": ["=Mia"], "title": ["@sum"],
 }  # fmt: skip
-
-
 _TELLING = _PLAUSIBLE | {
     "currency": ["EUR", "EUR", "USD"], "cancel_kind": ["involuntary", "voluntary", "voluntary"],
     "status": ["attended", "captured", "completed", "sent", "failed", "no_show", "late_cancelled", "withheld",
@@ -201,45 +200,44 @@ _TELLING = _PLAUSIBLE | {
 }  # fmt: skip
 
 
+def _fill_mart(
+    lake: duckdb.DuckDBPyConnection, relation: Relation, rows: int, a_week: int, people: list[UUID],
+    words: dict[str, list[str]],
+) -> None:  # fmt: skip
+    """Rows with every column told: so many, so many of them a week, of these people and of both coaches in turn."""
+    told = ", ".join(f"uuid '{one}'" for one in people)
+    by_name = {
+        "customer_id": f"[{told}][1 + i % {len(people)}]", "location_id": f"uuid '{LOCATION}'",
+        "coach_id": f"[uuid '{ANNA}', uuid '{BORIS}'][1 + i % 2]",
+    }  # fmt: skip
+    week = f"(7 * (i // {a_week}))::integer"
+    by_kind = {
+        "uuid": "uuid()", "date": f"date '2026-08-03' + {week}", "boolean": "(i // 2) % 3 < 2", "json": "'{}'",
+        "timestamp with time zone": f"timestamptz '2026-08-03 09:00:00+00' + to_days({week})",
+        "integer": "1 + i % 7", "bigint": "10007 + 13 * i", "double": "1.5 + i % 5",
+    }  # fmt: skip
+    values = []
+    for name, kind in relation.columns.items():
+        said = words.get(name, [f"{name} {number}" for number in range(6)])
+        value = by_name.get(name) or by_kind.get(kind) or f"{said}[1 + i % {len(said)}]"
+        values.append(f"cast({value} as {kind}) as {name}")
+    lake.execute(f"insert into {relation.path} by name select {', '.join(values)} from range({rows:d}) as r(i)")
+
+
 def fill_every_mart(lake: duckdb.DuckDBPyConnection) -> None:
     """Six rows a week for eight weeks in each mart, every column told, of six customers: each metric has a number."""
     for relation in RELATIONS.values():
-        values = []
-        for name, kind in relation.columns.items():
-            told = {
-                "customer_id": "cast(lpad(to_hex(1 + i % 6), 32, '0') as uuid)", "location_id": f"uuid '{LOCATION}'",
-                "coach_id": f"[uuid '{ANNA}', uuid '{BORIS}'][1 + i % 2]",
-            }.get(name) or {
-                "uuid": "uuid()", "date": "date '2026-08-03' + (7 * (i // 6))::integer", "boolean": "(i // 2) % 3 < 2",
-                "timestamp with time zone": "timestamptz '2026-08-03 09:00:00+00' + to_days((7 * (i // 6))::integer)",
-                "integer": "1 + i % 7", "bigint": "10007 + 13 * i", "double": "1.5 + i % 5", "json": "'{}'",
-            }.get(kind)  # fmt: skip
-            words = _TELLING.get(name, [f"{name} {number}" for number in range(6)])
-            values.append(f"cast({told or f'{words}[1 + i % {len(words)}]'} as {kind}) as {name}")
-        lake.execute(f"insert into {relation.path} by name select {', '.join(values)} from range(48) as r(i)")
+        _fill_mart(lake, relation, 48, 6, list(SIX), _TELLING)
     now = datetime.now(UTC)
     stream(lake, 100, now, changes=10)
     build(lake, 100, now)
 
 
 def fill_the_rest(lake: duckdb.DuckDBPyConnection) -> None:
-    """Some rows in each mart that has none yet, of Mia, Olga and nobody: so that there is something of everything."""
+    """Some rows in each mart that has none yet, of Mia and Olga: so that there is something of everything."""
     for relation in RELATIONS.values():
-        if lake.execute(f"select count(*) from {relation.path}").fetchone() != (0,):
-            continue
-        values = []
-        for name, kind in relation.columns.items():
-            told = {
-                "customer_id": f"[uuid '{MIA}', uuid '{OLGA}'][1 + i % 2]", "location_id": f"uuid '{LOCATION}'",
-                "coach_id": f"[uuid '{ANNA}', uuid '{BORIS}'][1 + i % 2]",
-            }.get(name) or {
-                "uuid": "uuid()", "date": "date '2026-08-03' + (7 * i)::integer", "boolean": "i % 2 = 0",
-                "timestamp with time zone": "timestamptz '2026-08-03 09:00:00+00' + to_days((7 * i)::integer)",
-                "integer": "1 + i", "bigint": "100 + 7 * i", "double": "1.5 + i", "json": "'{}'",
-            }.get(kind)  # fmt: skip
-            words = _PLAUSIBLE.get(name, [f"{name} {number}" for number in range(6)])
-            values.append(f"cast({told or f'{words}[1 + i % {len(words)}]'} as {kind}) as {name}")
-        lake.execute(f"insert into {relation.path} by name select {', '.join(values)} from range(12) as r(i)")
+        if lake.execute(f"select count(*) from {relation.path}").fetchone() == (0,):
+            _fill_mart(lake, relation, 12, 1, [MIA, OLGA], _PLAUSIBLE)
 
 
 def new_lake(postgres: PostgresServer, folder: Path, template: str) -> AnalyticsSettings:
@@ -286,6 +284,22 @@ def decide(settings: AnalyticsSettings, customer: UUID, kinds: dict[str, bool]) 
                 """insert into compliance.consents values (%s, %s, %s, 'coaching', %s, 'x', clock_timestamp(), %s)""",
                 [new_id(), customer, kind, is_given, customer],
             )
+
+
+@pytest.fixture(scope="package")
+def every_number(
+    postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FastAPI]:
+    """The service over a lake in which each metric has a number."""
+    settings = new_lake(postgres, tmp_path_factory.mktemp("told"), template_database)
+    with warehouse.writing(settings) as lake:
+        make_marts(lake)
+        fill_every_mart(lake)
+    for customer in SIX:
+        decide(settings, customer, dict.fromkeys(("activity", "sleep", "daily", "body"), True))
+    app = serve(settings)
+    yield app
+    app.state.lake.close()
 
 
 def serve(settings: AnalyticsSettings) -> FastAPI:

@@ -1,12 +1,13 @@
 """Metrics told apart, for a period, beside another, and at a snapshot: counted again in SQL of the test's own."""
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from contracts.dimensions import DIMENSIONS
 from contracts.metrics import METRICS
 from operational_api.analytics.metrics import changes
-from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION
+from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, person
 
 METRIC = "/api/analytics/metrics/"
 
@@ -103,3 +104,20 @@ class TestPeriod:
             ("EUR", 9, 2.25), ("USD", None, None), ("VND", None, None),
         ]  # fmt: skip
         assert changes([{"value": 5}], [{"value": 0}])[0]["relative_change"] is None
+
+
+class TestPlans:
+    @pytest.mark.parametrize("name", ["mrr", "new_mrr", "active_members"])
+    def test_of_recurring_revenue_come_to_the_whole(self, every_number: FastAPI, name: str) -> None:
+        admin = person(every_number, "admin")
+        asked = {"from": "2026-09-01", "to": "2026-09-30"}
+        whole = admin.get(f"{METRIC}{name}", params=asked).json()["total"]["items"]
+        parts = admin.get(f"{METRIC}{name}", params=asked | {"by": "plan"}).json()["total"]["items"]
+        assert len({one["plan"] for one in parts}) > 2
+        for one in whole:
+            mine = [part["value"] for part in parts if part.get("currency") == one.get("currency")]
+            assert sum(mine) == one["value"]
+
+    def test_are_not_in_the_series_of_days(self, every_number: FastAPI) -> None:
+        told = person(every_number, "admin").get("/api/analytics/datasets/mrr_daily?limit=1000").json()["items"]
+        assert len({(one["day"], one["currency"]) for one in told}) == len(told)

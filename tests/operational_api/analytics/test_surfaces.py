@@ -19,7 +19,7 @@ from consoles.admin.tiles import tile
 from consoles.admin.views.catalogue import Catalogue
 from consoles.client import Plyo
 from consoles.coach.views import numbers
-from contracts import notebook, warehouse
+from contracts import notebook
 from contracts.classification import masked
 from contracts.metrics import METRICS, Metric
 from contracts.money import exponent
@@ -29,7 +29,6 @@ from operational_api.core.principal import Principal
 from operational_api.core.tokens import Delegation
 from operational_api.gateway.graphql import execution
 from operational_api.gateway.graphql.loaders import Context
-from plyo.postgres import PostgresServer
 from tests.fakes.stripe.testing import served
 from tests.operational_api.analytics.conftest import (
     ANNA,
@@ -37,9 +36,6 @@ from tests.operational_api.analytics.conftest import (
     ISSUER,
     KEY,
     MIA,
-    fill_every_mart,
-    make_marts,
-    new_lake,
     person,
     serve,
 )
@@ -137,16 +133,10 @@ def drawn_value(page: pn.viewable.Viewable) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """A lake in which each metric has a number, served, and what a notebook has of it."""
-    settings = new_lake(postgres, tmp_path_factory.mktemp("told"), template_database)
-    with warehouse.writing(settings) as lake:
-        make_marts(lake)
-        fill_every_mart(lake)
-    app = serve(settings)
-    with notebook.open_lake(settings) as lake:
-        yield app, lake
-    app.state.lake.close()
+def told(every_number: FastAPI) -> Iterator[Told]:
+    """The service in which each metric has a number, and what a notebook has of its lake."""
+    with notebook.open_lake(every_number.state.settings) as lake:
+        yield every_number, lake
 
 
 def console_of(app: FastAPI) -> Plyo:

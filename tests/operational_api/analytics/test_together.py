@@ -23,14 +23,15 @@ from pydantic import SecretStr
 
 from contracts import warehouse
 from contracts.ids import new_id
-from operational_api.analytics import turns
+from contracts.relations import RELATIONS
+from operational_api.analytics import together
 from operational_api.analytics.held import Held
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.retold import Question
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.analytics.stores import Stores
 from operational_api.analytics.turns import Heard, Turns
-from operational_api.core.models import AuditEntry
 from plyo import valkey
 from tests.operational_api.analytics.conftest import (
     ANNA,
@@ -45,7 +46,7 @@ from tests.operational_api.analytics.conftest import (
     person,
     serve,
 )  # fmt: skip
-from tests.operational_api.analytics.test_audited_reads import newest, since
+from tests.operational_api.analytics.test_audited_reads import newest, since, subjects_of
 from tests.operational_api.core.test_rate_limit import Store, free_port
 
 MRR = "/api/analytics/metrics/mrr"
@@ -78,9 +79,9 @@ def at_once(app: FastAPI, asked: list[tuple[TestClient, str]]) -> list[httpx.Res
     taking: Turns = app.state.turns
     sizes, alone = [], taking._turn
 
-    def noted(questions: Sequence[Question]) -> list[Heard | None]:
+    async def noted(stores: Stores, questions: Sequence[Question]) -> list[Heard | None]:
         sizes.append(len(questions))
-        return alone(questions)
+        return await alone(stores, questions)
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -176,8 +177,8 @@ class TestToldAgain:
         without_route(app, monkeypatch)
         before = newest(app)
         assert anna.get(path).status_code == 200
-        entries: list[AuditEntry] = since(app, before)
-        assert {entry.subject_id for entry in entries} == {MIA, NOAH}
+        [entry] = since(app, before)
+        assert subjects_of(app, [entry]) == {MIA, NOAH}
 
     def test_a_word_withdrawn_counts_at_once(self, settings: AnalyticsSettings, anna: TestClient) -> None:
         def told() -> object:
@@ -190,6 +191,48 @@ class TestToldAgain:
         finally:
             decide(settings, MIA, {"sleep": True})
         assert told() == 420
+
+    def test_anothers_word_changes_nothing(
+        self, app: FastAPI, settings: AnalyticsSettings, anna: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        anna.get(CLIENT)
+        without_route(app, monkeypatch)
+        decide(settings, NOAH, {"sleep": False})
+        try:
+            for _ in range(2):  # asked about exactly, then known by the mark again
+                assert anna.get(CLIENT).json()["items"][0]["sleep_minutes"] == 420
+        finally:
+            decide(settings, NOAH, {"sleep": True})
+
+    def test_it_leaves_what_every_answer_leaves(
+        self, app: FastAPI, admin: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        admin.get(MRR)
+        without_route(app, monkeypatch)
+        capsys.readouterr()
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        told = admin.get(MRR, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        assert told.headers["X-Trace-Id"] == trace
+        assert "path='/api/analytics/metrics/mrr' status=200" in capsys.readouterr().out
+
+    def test_a_large_answer_is_whole(self, app: FastAPI, admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = admin.get(MRR).json()
+        monkeypatch.setattr(together, "LARGE_BYTES", 100)
+        without_route(app, monkeypatch)
+        told = admin.get(MRR)
+        assert told.json()["points"] == first["points"]
+        assert int(told.headers["Content-Length"]) == len(told.content)
+
+    def test_connections_close_with_the_loop_that_opened_them(self, app: FastAPI, admin: TestClient) -> None:
+        at_once(app, [(admin, MRR)] * 4)
+        asked = "select count(*) from pg_stat_activity where application_name = 'plyo-analytics-turns'"
+        with operational(app.state.settings) as database:
+            for _ in range(50):  # PostgreSQL hears of it a moment later
+                [(open_now,)] = database.execute(asked).fetchall()
+                if not open_now:
+                    break
+                database.execute("select pg_sleep(0.1)")
+        assert open_now == 0
 
     def test_what_is_about_a_person_is_told_to_its_reader_alone(
         self, app: FastAPI, anna: TestClient, mia: TestClient
@@ -214,7 +257,7 @@ class TestToldAgain:
         clock = time.time
         without_route(app, monkeypatch)
         assert admin.get(f"{MRR}?period=today").status_code == 200
-        monkeypatch.setattr(turns, "_now", lambda: clock() + turns.QUARTER_SECONDS)
+        monkeypatch.setattr(together, "_now", lambda: clock() + together.QUARTER_SECONDS)
         asked: list[object] = []
         monkeypatch.setattr(app.state.lake, "key_of", lambda *_, **__: (asked.append(1), "a key")[1])
         assert admin.get(f"{MRR}?period=today").status_code == 200
@@ -231,6 +274,26 @@ class TestToldAgain:
 
 
 class TestHeld:
+    @pytest.mark.parametrize(
+        ("text", "read"),
+        [
+            ("select count(*) from {}", ["day"]),
+            ("select sum(mrr_minor) from {} where currency = $currency", ["currency", "mrr_minor"]),
+            ("select * from {}", None),
+            ("select own.* from {} as own", None),
+            ("select day, * from {}", None),
+            ("select * exclude (day) from {}", None),
+            ("select count(*) from (from {})", None),
+            ("from {} select day", None),
+            ("select columns('m.*') from {}", None),
+            ("select mrr_minor * 2 from {}", None),  # more than is needed, and never less
+        ],
+    )
+    def test_what_a_query_reads_is_never_less_than_it_says(self, text: str, read: list[str] | None) -> None:
+        mart = "finance.fct_mrr_daily"
+        found = Query(text.format(f"@{mart}")).columns_of(mart)
+        assert list(found) == (list(RELATIONS[mart].columns) if read is None else read)
+
     def test_a_mart_asked_about_twice_is_read_from_memory_and_exact(self, own: AnalyticsSettings) -> None:
         lake = Lake(own)
         query = "select {} as n, sum(mrr_minor) as total from @finance.fct_mrr_daily as d where d.day > '2026-01-01'"
@@ -239,8 +302,9 @@ class TestHeld:
                 told = [lake.ask(Query(query.format(n))).table.to_pylist()[0]["total"] for n in range(4)]
                 held = lake._held._tables["finance.fct_mrr_daily"]
                 assert held is not None
+                assert held.columns == {"day", "mrr_minor"}
                 at = lake.snapshot_id()
-                assert str(at) in held
+                assert str(at) in held.table
                 assert [(told[0],)] * 4 == [
                     writer.execute(
                         f"select sum(mrr_minor) from marts.finance.fct_mrr_daily at (version => {at})"
@@ -254,8 +318,27 @@ class TestHeld:
         assert len(schemas.fetchall()) == 1
         lake.close()
 
+    def test_columns_that_are_asked_about_later_are_held_too(self, own: AnalyticsSettings) -> None:
+        lake = Lake(own)
+        texts = ("count(*)", "sum(mrr_minor)", "max(day)", "count(distinct currency)", "sum(mrr_minor)")
+        with warehouse.reading(own) as bare:
+            for chosen in texts:
+                for n in range(2):
+                    told = lake.ask(Query(f"select {n} as n, {chosen} as told from @finance.fct_mrr_daily")).table
+                    by_hand = bare.execute(f"select {chosen} from marts.finance.fct_mrr_daily").fetchone()
+                    assert by_hand == (told.to_pylist()[0]["told"],)
+        held = lake._held._tables["finance.fct_mrr_daily"]
+        assert held is not None
+        assert held.columns >= {"mrr_minor", "day", "currency"}
+        assert lake._held._free == lake._held._cells - held.cells
+        tables = "select count(*) from duckdb_tables() where schema_name like 'finance@%'"
+        assert lake._open().cursor().execute(tables).fetchone() == (1,)
+        every = lake.ask(Query("select * from @finance.fct_mrr_daily")).table
+        assert every.column_names == list(RELATIONS["finance.fct_mrr_daily"].columns)
+        lake.close()
+
     def test_what_is_too_large_is_not(self, own: AnalyticsSettings) -> None:
-        lake = Lake(own.model_copy(update={"analytics_held_cells": 2000}))
+        lake = Lake(own.model_copy(update={"analytics_held_cells": 400}))
         for n in range(3):
             lake.ask(Query(f"select {n} as n, count(*) as rows from @finance.fct_mrr_daily"))
         assert lake._held._tables == {"finance.fct_mrr_daily": None}
@@ -266,8 +349,9 @@ class TestHeld:
         for n in range(2):
             lake.ask(Query(f"select {n} as n, count(*) as rows from @finance.fct_mrr_daily"))
         held: Held = lake._held
-        schema = str(held._tables["finance.fct_mrr_daily"]).rpartition(".")[0]
-        lake._open().cursor().execute(f"drop schema {schema} cascade")
+        copy = held._tables["finance.fct_mrr_daily"]
+        assert copy is not None
+        lake._open().cursor().execute(f"drop schema {copy.table.rpartition('.')[0]} cascade")
         told = lake.ask(Query("select 7 as n, count(*) as rows from @finance.fct_mrr_daily")).table.to_pylist()
         assert told == [{"n": 7, "rows": 180}]
         lake.close()

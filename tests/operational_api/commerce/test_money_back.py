@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
-from operational_api.commerce.models import Dispute, Payment, Refund
-from operational_api.commerce.service import refunds
+from operational_api.commerce.models import Dispute, Payment, Refund, SessionPack
+from operational_api.commerce.service import disputes, packs, refunds
 from tests.operational_api.commerce.conftest import Shop
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NOW = datetime.now(UTC)
 
 
 def give_back(shop: Shop, amount: int | None = None) -> Refund:
@@ -76,6 +77,54 @@ class TestRefundPayment:
             refunds.refund_payment(
                 shop.session, shop.provider, payment_id=new_id(), amount_minor=1, reason="x", now=NOON
             )
+
+
+class TestPack:
+    """Ten sessions for 490.00, of which one was used."""
+
+    @pytest.fixture
+    def pack(self, shop: Shop) -> SessionPack:
+        shop.buy(shop.plan(price=49_000, kind="pack", sessions_included=10, validity_days=90))
+        packs.use_session(shop.session, customer_id=shop.customer_id, now=NOW)
+        return shop.one(SessionPack)
+
+    def test_given_back_in_full_has_no_session_left(self, shop: Shop, pack: SessionPack) -> None:
+        give_back(shop)
+        shop.session.refresh(pack)
+        assert (pack.sessions_left, pack.sessions_refunded) == (0, 10)
+        packs.return_session(shop.session, pack_id=pack.id)
+        assert packs.use_session(shop.session, customer_id=shop.customer_id, now=NOW) is None
+        assert "deferred_packs" not in shop.balances(), "nothing of it is to be earned any more"
+        assert shop.balances()["refunds"] == -shop.balances()["pack_revenue"]
+        assert shop.announced()["commerce.pack_reduced"] == 1
+
+    def test_given_back_in_part_keeps_what_is_paid_for(self, shop: Shop, pack: SessionPack) -> None:
+        left = []
+        for amount in (2000, 22_500, 4900):
+            give_back(shop, amount)
+            shop.session.refresh(pack)
+            left.append(pack.sessions_left)
+        assert left == [9, 4, 3]
+        per_session = pack.net_minor // 10 if pack.net_minor else 0
+        assert abs(shop.balances()["deferred_packs"] + 4 * per_session) <= 10
+        shop.deliver(shop.events("charge.refunded", "refund.created"))
+        shop.session.refresh(pack)
+        assert pack.sessions_left == 3
+
+    def test_lost_at_the_bank_has_no_session_left(self, shop: Shop, pack: SessionPack) -> None:
+        [charge] = [
+            one for one in shop.stripe.store.all("charge")
+            if one["payment_intent"] == shop.one(Payment).provider_payment_id
+        ]  # fmt: skip
+        id_ = str(shop.stripe.dispute(charge["id"])["id"])
+        disputes.sync_dispute(shop.session, shop.provider, provider_id=id_, now=NOON)
+        shop.session.refresh(pack)
+        assert pack.sessions_left == 9
+        shop.stripe.client().v1.disputes.update(id_, {"evidence": {"uncategorized_text": "losing_evidence"}})
+        for _ in range(2):
+            disputes.sync_dispute(shop.session, shop.provider, provider_id=id_, now=NOON)
+        shop.session.refresh(pack)
+        assert pack.sessions_left == 0
 
 
 class TestDispute:

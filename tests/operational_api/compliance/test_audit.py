@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
 from operational_api.compliance.service import consents
 from operational_api.core import audit
 from operational_api.core.models import AuditEntry
@@ -75,6 +76,20 @@ class TestListAudit:
         assert {row["subject_name"] for row in seen} == {account_of(session, mia).display_name}
         assert len({row["sequence"] for row in seen}) == len(seen)
 
+    def test_finds_and_tells_whom_a_list_was_about(
+        self, session: Session, mia: Client, coach: Account, admin: TestClient
+    ) -> None:
+        others = [new_id() for _ in range(150)]
+        audit.record_read(
+            session, Principal("coach", "tests", coach.id), "training.read_progress", "Client", [mia.id, *others],
+            now=NOON,
+        )  # fmt: skip
+        for asked in ({"subject": mia.id}, {"person": mia.id}, {"object_type": "Client", "object_id": str(mia.id)}):
+            [entry] = admin.get(URL, params=asked | {"action": "training."}).json()["items"]
+            assert (entry["subject_id"], entry["subject_count"]) == (None, 151)
+            assert entry["subject_ids"] == sorted(map(str, [mia.id, *others]))[:100]
+        assert admin.get(URL, params={"subject": new_id()}).json()["items"] == []
+
     def test_asking_is_written_down(self, session: Session, mia: Client, admin: TestClient) -> None:
         admin.get(URL, params={"person": mia.id})
         [entry] = session.scalars(select(AuditEntry)).all()
@@ -102,12 +117,33 @@ class TestReadings:
             (coach.display_name, "coach", 3), (coach.display_name, "coach", 1),
         ]  # fmt: skip
 
+    def test_count_lists_that_one_was_in(self, session: Session, mia: Client, coach: Account, sign_in: SignIn) -> None:
+        reader = Principal("coach", "tests", coach.id)
+        for people in ([mia.id, new_id()], [mia.id, new_id(), new_id()], [new_id(), new_id()]):
+            audit.record_read(session, reader, "analytics.read_client", "Client", people, now=NOON)
+        [row] = sign_in(account_of(session, mia)).get("/api/compliance/readings").json()["items"]
+        assert (row["reader_name"], row["action"], row["times"]) == (coach.display_name, "analytics.read_client", 2)
+
     def test_are_on_the_privacy_page(self, app, session: Session, mia: Client, coach: Account, api: TestClient) -> None:
         see(session, coach, mia, at=NOON)
         app.state.authenticators = [lambda _: Principal("customer", "app", mia.id, display_name="Mia")]
         page = api.get("/privacy", headers={"Accept": "text/html"}).text
         assert coach.display_name in page
         assert "saw your injuries" in page
+
+
+def test_a_mark_moves_with_every_consent(session: Session, mia: Client) -> None:
+    def mark() -> int:
+        return int(session.scalar(text("select platform.consents_mark()")) or 0)
+
+    marks = [mark()]
+    for is_given in (True, False, True):
+        consents.decide(
+            session, customer_id=mia.id, decisions={("sleep", "coaching"): is_given}, decided_by=mia.id, now=NOON
+        )
+        session.flush()
+        marks.append(mark())
+    assert marks == sorted(set(marks))
 
 
 def test_consents_are_in_the_log(session: Session, mia: Client) -> None:

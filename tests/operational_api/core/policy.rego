@@ -31,7 +31,7 @@ own := {
 	"analytics.read_client", "commerce.buy", "commerce.change_membership", "commerce.read_membership",
 	"commerce.read_client_membership",
 	"compliance.decide_consents", "compliance.read_consents", "compliance.read_readings",
-	"compliance.request_export", "engagement.read_messages",
+	"engagement.read_messages",
 	"engagement.send_message", "engagement.set_preferences", "engagement.talk", "integrations.link_wearables",
 	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
@@ -79,6 +79,7 @@ staff := {
 	"commerce.read_refund_requests": {"support", "finance", "admin"},
 	"commerce.request_refund": {"support", "finance", "admin"},
 	"compliance.approve_export": {"admin"},
+	"compliance.check_events": {"admin"},
 	"compliance.read_audit": {"admin"},
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
@@ -152,7 +153,9 @@ approvals := {
 	"commerce.approve_refund", "compliance.approve_export", "identity.approve_role", "identity.approve_factor_reset",
 }
 
-not_for_oneself := {"commerce.request_refund", "identity.request_role", "identity.request_factor_reset"}
+not_for_oneself := {
+	"commerce.request_refund", "compliance.request_export", "identity.request_role", "identity.request_factor_reset",
+}
 
 is_about_me(r) if r.object.customer == r.account
 

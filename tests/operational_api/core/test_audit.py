@@ -7,14 +7,14 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import create_engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
 from operational_api.core import audit
 from operational_api.core.database import DbSession
-from operational_api.core.models import AuditEntry
+from operational_api.core.models import AuditEntry, AuditGroup
 from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentPrincipal, Principal
 from tests.conftest import sqlalchemy_url
@@ -37,10 +37,14 @@ class TestAppendOnly:
             "update platform.audit_entries set outcome = 'done'",
             "delete from platform.audit_entries",
             "truncate platform.audit_entries",
+            "update platform.audit_groups set subjects = '{}'",
+            "delete from platform.audit_groups",
+            "truncate platform.audit_groups cascade",
         ],
     )
     def test_postgresql_refuses_even_its_superuser(self, session: Session, change: str) -> None:
         audit.record(session, "test.act", "Test", "x")
+        audit.record_read(session, COACH, "test.read", "Client", [new_id(), new_id()])
         with pytest.raises(DBAPIError, match="append-only"):
             session.execute(text(change))
 
@@ -60,14 +64,39 @@ class TestRecord:
         assert entry.occurred_at == NOON
         assert entry.occurred_at.utcoffset() is not None
 
-    def test_reads_of_many_are_one_statement(self, session: Session) -> None:
-        people = [new_id() for _ in range(40)]
-        audit.record_read(session, COACH, "test.read", "Client", people, now=NOON)
+    def test_a_reading_of_many_is_one_entry_that_names_them(self, session: Session) -> None:
+        people = {new_id() for _ in range(40)}
+        for _ in range(2):
+            audit.record_read(session, COACH, "test.read", "Client", people, now=NOON)
         found = entries(session)
-        assert [entry.subject_id for entry in found] == people
-        assert {entry.purpose for entry in found} == {"care"}
+        assert [(one.subject_id, one.object_id, one.purpose) for one in found] == [(None, "several", "care")] * 2
+        [group] = session.scalars(select(AuditGroup)).all()  # the same people, kept once
+        assert {one.group_id for one in found} == {group.id}
+        assert group.subjects == sorted(people)
         audit.record_read(session, COACH, "test.read", "Client", [])
-        assert len(entries(session)) == 40
+        assert len(entries(session)) == 2
+
+    def test_a_reading_of_one_names_them_and_of_oneself_is_ones_own(self, session: Session) -> None:
+        mia, coach = new_id(), COACH.account_id
+        assert coach is not None
+        audit.record_read(session, COACH, "test.read", "Client", [mia, coach], now=NOON)
+        found = {(one.subject_id, one.object_id, one.purpose, one.group_id) for one in entries(session)}
+        assert found == {(mia, str(mia), "care", None), (coach, str(coach), "own", None)}
+
+    def test_who_is_known_to_stand_there_is_not_sent_again(self, session: Session) -> None:
+        reading = audit.Reading(COACH, "test.read", "Client", frozenset({new_id(), new_id()}), {}, None, None)
+        known = audit.record_readings(session, [reading])
+        assert known == set(session.scalars(select(AuditGroup.id)))
+        assert audit.record_readings(session, [reading], known=known) == known
+        other = audit.Reading(COACH, "test.read", "Client", frozenset({new_id(), new_id()}), {}, None, None)
+        with pytest.raises(DBAPIError, match="fk_audit_entries_group_id"):  # believed wrongly, it would be noticed
+            audit.record_readings(session, [other], known={audit.group_of(other.subjects).id})
+
+    def test_a_group_is_no_other_people_than_its_name_says(self, session: Session) -> None:
+        with pytest.raises(DBAPIError, match="named_by_its_people"):
+            session.execute(
+                insert(AuditGroup), {"id": audit.group_of(frozenset({new_id(), new_id()})).id, "subjects": [new_id()]}
+            )
 
 
 class TestAuditBytes:
@@ -75,6 +104,7 @@ class TestAuditBytes:
 
     OTHER = {
         "id": "gen_random_uuid()", "actor_id": "gen_random_uuid()", "subject_id": "gen_random_uuid()",
+        "group_id": "gen_random_uuid()",
         "details": "'{}'::jsonb", "occurred_at": "now()", "sequence": "0",
     }  # fmt: skip
 

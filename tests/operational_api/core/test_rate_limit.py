@@ -1,5 +1,6 @@
 """The limits as shipped, counted in a real Valkey: exact over processes, told in headers, safe without the store."""
 
+import asyncio
 import multiprocessing
 import re
 import signal
@@ -120,6 +121,45 @@ class TestLimiter:
 
     def test_a_factor_of_nothing_counts_nothing(self) -> None:
         assert Limiter(factor=0).hit(LOGIN, "x") is None
+
+
+class TestTally:
+    """Counting many at once, for whoever waits in an event loop."""
+
+    def test_is_the_same_count_as_one_by_one(self, store: Store) -> None:
+        limiter, name = Limiter(store.url, clock=fixed), bucket()
+
+        async def together(buckets: list[str]) -> list[int]:
+            tally = limiter.tally()
+            try:
+                return [told.remaining for told in await tally.hit([(READ, one) for one in buckets]) if told]
+            finally:
+                await tally.close()
+
+        first = limiter.hit(READ, name)
+        assert first is not None
+        assert first.remaining == 24
+        assert asyncio.run(together([name, f"{name}-other", name])) == [23, 24, 22]
+        last = limiter.hit(READ, f"{name}-other")
+        assert last is not None
+        assert last.remaining == 23
+        left = redis.from_url(store.url).ttl(f"plyo:rate:{name}-other:{int(fixed()) // 60}")
+        assert 0 < int(left) <= 60
+
+    def test_leaves_to_others_what_guessing_pays_for_and_all_while_the_store_is_down(self, store: Store) -> None:
+        async def asked(limiter: Limiter) -> list[bool]:
+            tally = limiter.tally()
+            told = [one is not None for _ in range(2) for one in await tally.hit([(LOGIN, "a"), (READ, "b")])]
+            await tally.close()
+            return told
+
+        assert asyncio.run(asked(Limiter(store.url, clock=fixed))) == [False, True] * 2
+        assert asyncio.run(asked(Limiter("redis://127.0.0.1:1/0", clock=fixed))) == [False] * 4
+
+    def test_without_a_store_a_process_counts_for_itself(self) -> None:
+        limiter = Limiter(clock=fixed)
+        found = asyncio.run(limiter.tally().hit([(READ, "a"), (READ, "a")]))
+        assert [one.remaining for one in found if one is not None] == [24, 23]
 
 
 class TestWithoutTheStore:

@@ -45,8 +45,11 @@ def chain(session: Session) -> Session:
     for number in range(5):
         publish(
             session,
-            PlanUpdated(occurred_at=NOON, plan_id=new_id(), code=f"p{number} ü", amount_minor=number, currency="EUR"),
-        )
+            PlanUpdated(
+                occurred_at=NOON, plan_id=new_id(), code=f"p{number} ü", amount_minor=number, currency="EUR",
+                valid_from=NOON,
+            ),
+        )  # fmt: skip
         session.flush()
     while relay_due(Sessions(session), Routes([]), limit=2):  # type: ignore[arg-type]
         pass
@@ -74,7 +77,7 @@ class TestVerify:
         "change",
         [
             "payload = jsonb_set(payload, '{amount_minor}', '41')", "occurred_at = occurred_at + interval '1 us'",
-            "type = 'commerce.plan_updatee'", "aggregate_id = gen_random_uuid()", "version = 2", "traceparent = 'x'",
+            "type = 'commerce.plan_updatee'", "aggregate_id = gen_random_uuid()", "version = 7", "traceparent = 'x'",
             "position = position + 1000",
         ],
     )  # fmt: skip

@@ -171,6 +171,26 @@ class TestFallback:
         assert (only(session).status, len(post.mails)) == ("sent", 1)
         assert session.scalars(select(PushSubscription)).all() == []
 
+    def test_a_gone_one_is_forgotten_though_the_other_has_to_wait(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        for path in ("/push/gone", "/push/away"):
+            browser, away = Browser(), f"http://127.0.0.1:{free_port()}"
+            endpoint = f"{cloud.url if path == '/push/gone' else away}{path}"
+            session.add(
+                PushSubscription(
+                    customer_id=mia.account_id, kind="web", endpoint=endpoint, p256dh=browser.p256dh,
+                    auth=browser.auth, created_at=NOW,
+                )
+            )  # fmt: skip
+        queue(session, mia, "push")
+        allow(session, mia, "transactional", "push")
+        origins = f"{channel_settings.push_origins},http://127.0.0.1:*"
+        dispatcher(session, channel_settings.model_copy(update={"push_origins": origins})).send_due("push")
+        assert only(session).status == "queued"
+        [left] = session.scalars(select(PushSubscription))
+        assert left.endpoint.endswith("/push/away")
+
     def test_a_provider_that_is_down_loses_it_to_the_next_once(
         self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:

@@ -188,6 +188,29 @@ class TestTwilio:
         [message] = session.scalars(select(Message)).all()
         assert (message.body, message.sender_id, message.recipient_id) == ("See you at 9", mia.id, mia.coach_id)
 
+    @pytest.mark.parametrize(
+        "word", ["hủy", "huỷ", "Huy!", "hu\u0309y", "HU\u1ef6", "Dừng", "ngừng.", "Từ chối", "optout", "Revoke"]
+    )
+    def test_stop_is_understood_however_a_phone_writes_it(
+        self, session: Session, hooked: TestClient, mia: Client, word: str
+    ) -> None:
+        twilio(hooked, From=NUMBER, Body=word, MessageSid="SM30")
+        assert suppressed(session) == [("sms", NUMBER, "stop")]
+        twilio(hooked, From=NUMBER, Body="Bắt đầu", MessageSid="SM31")
+        assert suppressed(session) == []
+
+    def test_a_word_of_the_studios_own_counts_as_twilio_says(self, session: Session, hooked: TestClient) -> None:
+        twilio(hooked, From=NUMBER, Body="Basta", OptOutType="STOP", MessageSid="SM32")
+        assert suppressed(session) == [("sms", NUMBER, "stop")]
+
+    def test_a_cry_for_help_is_answered_by_twilio_and_a_yes_reaches_the_coach(
+        self, session: Session, hooked: TestClient, mia: Client
+    ) -> None:
+        for sid, body in (("SM33", "Yes"), ("SM34", "HELP"), ("SM35", "Trợ giúp"), ("SM36", "Yes"), ("SM37", "đồng ý")):
+            twilio(hooked, From=NUMBER, Body=body, MessageSid=sid)
+        said = session.scalars(select(Message.body).order_by(Message.id)).all()
+        assert said == ["Yes", "đồng ý"], "the first yes confirmed the number, the others answer somebody"
+
     def test_a_forged_stop_is_refused(self, session: Session, hooked: TestClient) -> None:
         assert twilio(hooked, signed_with="another", From=NUMBER, Body="STOP", MessageSid="SM7").status_code == 401
         form = {"From": NUMBER, "Body": "STOP", "MessageSid": "SM7"}

@@ -128,6 +128,14 @@ class TestScheduled:
         assert (row.status, row.reason) == ("refused", "no_longer_their_coach")
         assert session.scalars(select(Message)).all() == []
 
+    def test_is_not_sent_by_who_is_here_no_longer(self, session: Session, mia: Client) -> None:
+        row = self.schedule(session, mia, wall("2026-03-28T07:00"), datetime(2026, 3, 1, tzinfo=UTC))
+        session.get_one(Account, mia.coach_id).disabled_at = NOW
+        session.flush()
+        scheduled.send_due(session, row.send_at)
+        assert (row.status, row.reason) == ("refused", "sender_is_gone")
+        assert session.scalars(select(Message)).all() == []
+
     def test_can_be_cancelled_until_it_leaves(self, session: Session, sign_in: SignIn, mia: Client) -> None:
         assert mia.coach_id
         ana = sign_in(session.get_one(Account, mia.coach_id))

@@ -117,6 +117,26 @@ class TestWhatIsForAll:
         assert again.headers["etag"] == first.headers["etag"]
         assert people["guest"].get(path, headers={"If-None-Match": '"other"'}).content == first.content
 
+    @pytest.mark.parametrize("path", ["/", "/plans", "/plans?currency=EUR"])
+    def test_first_pages_are_shown_while_a_newer_one_is_fetched(self, app: FastAPI, path: str) -> None:
+        guest = TestClient(app, headers={"Accept": "text/html"})
+        first = guest.get(path)
+        assert first.headers["cache-control"] == "public, max-age=60, stale-while-revalidate=60"
+        assert "set-cookie" not in first.headers
+        assert "csrf" not in first.text
+        assert guest.get(path, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+        assert (
+            guest.get("/signup").headers["cache-control"] == NEVER
+        )  # it has a form, and the browser's half of a token
+        assert guest.get(path).headers["cache-control"] == NEVER
+
+    def test_an_edit_is_on_the_next_one_that_is_fetched(self, session: Session, app: FastAPI) -> None:
+        make_plan(session, name="Seldom")
+        before = TestClient(app).get("/plans")
+        make_plan(session, name="Every Day")
+        after = TestClient(app).get("/plans", headers={"If-None-Match": before.headers["etag"]})
+        assert (after.status_code, "Every Day" in before.text, "Every Day" in after.text) == (200, False, True)
+
     def test_is_kept_for_themselves_by_who_is_signed_in(self, people: dict[str, TestClient]) -> None:
         for path in ("/api/commerce/plans", "/api/training/exercises"):
             answer = people["Mialinde"].get(path)
@@ -169,7 +189,7 @@ class TestPolicy:
 @pytest.mark.asvs("14.3.1")
 def test_signing_out_clears_what_the_browser_kept(app: FastAPI) -> None:
     browser = Browser(app)
-    browser.get("/")
+    browser.get("/login")
     answer = browser.submit("/auth/logout", follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["clear-site-data"] == '"cache"'

@@ -10,11 +10,13 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from contracts.events.identity import AccountClosed
 from contracts.ids import new_id
 from operational_api.commerce.models import SessionPack
 from operational_api.core.database import session_factory
 from operational_api.core.errors import DomainError
 from operational_api.core.models import OutboxEvent
+from operational_api.scheduling import handlers
 from operational_api.scheduling.errors import (
     AllowanceUsed,
     AlreadyBooked,
@@ -345,6 +347,26 @@ class TestWaitlist:
         assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
 
 
+class TestLeaving:
+    def test_frees_what_is_to_come_and_keeps_what_was(self, session: Session) -> None:
+        gone = member(session)
+        past = make_booking(session, customer_id=gone, slot=make_slot(session, starts_at=NOW - timedelta(days=1)))
+        slot, full = make_slot(session, starts_at=IN_TWO_DAYS), make_slot(session, starts_at=NOW + timedelta(days=3))
+        coming = bookings.book_session(session, customer_id=gone, slot_id=slot.id, now=NOW)
+        held = holds.hold_seat(
+            session, customer_id=gone, slot_id=make_slot(session, starts_at=NOW + timedelta(days=4)).id, now=NOW
+        )
+        bookings.book_session(session, customer_id=member(session), slot_id=full.id, now=NOW)
+        waitlist.join_waitlist(session, customer_id=gone, slot_id=full.id, now=NOW)
+        closed = AccountClosed(occurred_at=NOW + timedelta(minutes=1), account_id=gone)
+        for _ in range(2):  # told twice
+            handlers.leave_sessions(session, closed)
+        session.expire_all()
+        assert (past.status, coming.status, held.status) == ("booked", "cancelled", "released")
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["left"]
+        bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+
 class TestRescheduleBooking:
     def test_moves_and_keeps_history(self, session: Session) -> None:
         customer_id = new_id()
@@ -375,6 +397,45 @@ class TestRescheduleBooking:
             moves.reschedule_booking(
                 session, booking_id=old.id, slot_id=slots[1].id, now=IN_TWO_DAYS - timedelta(hours=3)
             )
+
+
+class TestCreditOfAPackThatRanOut:
+    def booked(self, session: Session) -> tuple[SessionPack, Booking]:
+        """The pack runs out between booking and session."""
+        customer_id = new_id()
+        pack = make_pack(
+            session, customer_id=customer_id, now=NOW, sessions_total=1, expires_at=NOW + timedelta(hours=1)
+        )
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        return pack, bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+
+    def test_goes_along_when_its_booking_is_moved(self, session: Session) -> None:
+        pack, booking = self.booked(session)
+        later = make_slot(session, starts_at=IN_TWO_DAYS + timedelta(days=1))
+        at = NOW + timedelta(hours=2)
+        moved = moves.reschedule_booking(session, booking_id=booking.id, slot_id=later.id, now=at)
+        assert (moved.session_pack_id, credits_used(session, moved.customer_id)) == (pack.id, 1)
+        with pytest.raises(PlanRequired), session.begin_nested():
+            bookings.book_session(
+                session, customer_id=moved.customer_id, slot_id=make_slot(session, starts_at=IN_TWO_DAYS).id, now=at
+            )
+
+    @pytest.mark.parametrize("is_slot", [False, True])
+    def test_can_be_used_for_a_month_where_the_coach_called_it_off(self, session: Session, is_slot: bool) -> None:
+        pack, booking = self.booked(session)
+        at = NOW + timedelta(hours=2)
+        if is_slot:
+            bookings.cancel_slot(session, slot_id=booking.slot_id, now=at)
+        else:
+            bookings.cancel_booking(session, booking_id=booking.id, now=at, by_coach=True)
+        session.refresh(pack)
+        assert (pack.sessions_used, pack.expires_at) == (0, at + timedelta(days=30))
+
+    def test_is_lost_where_its_customer_cancels(self, session: Session) -> None:
+        pack, booking = self.booked(session)
+        bookings.cancel_booking(session, booking_id=booking.id, now=NOW + timedelta(hours=2))
+        session.refresh(pack)
+        assert (pack.sessions_used, pack.expires_at) == (0, NOW + timedelta(hours=1))
 
 
 class TestMarkOutcome:

@@ -13,8 +13,8 @@ from operational_api.core.models import OutboxEvent
 from operational_api.core.principal import Principal
 from operational_api.core.viewer import show_as
 from operational_api.training import screening as questionnaire
-from operational_api.training.models import Client, Goal, Screening
-from operational_api.training.service import coaching, screening, wellbeing
+from operational_api.training.models import Client, Goal, Screening, WorkoutSet
+from operational_api.training.service import coaching, progress, screening, wellbeing
 from tests.factories import (
     account_of,
     make_account,
@@ -242,6 +242,24 @@ class TestMetrics:
         ratios = [round(found[f"acwr_{name}"], 5) for name in ("coupled", "uncoupled", "ewma")]
         assert ratios == [1.42857, 1.66667, 1.24975]
         assert (found["load_7d"], found["monotony"], found["adherence_7d_percent"]) == (350, None, 87.5)
+
+    def test_place_what_was_lifted_on_the_day_it_was(self, session: Session, mia: Client) -> None:
+        programme = make_programme(session, client=mia)
+        late, ahead = NOW - timedelta(days=10), NOW + timedelta(days=3)
+        for planned in (late, ahead):
+            workout = make_workout(
+                session, client=mia, programme=programme, status="completed", completed_at=NOW,
+                scheduled_on=planned.date(),
+            )  # fmt: skip
+            exercise_id = make_exercise(session).id
+            session.add(WorkoutSet(workout_id=workout.id, position=1, exercise_id=exercise_id, reps=5, weight_kg=20))
+        session.flush()
+        assert coaching.metrics_of(session, mia, now=NOW).volume_7d_kg == 200
+        weeks = progress.weeks_of(session, mia, now=NOW, weeks=4)
+        assert [(one.volume_kg, one.workouts) for one in weeks] == [(0, 0), (0, 0), (0, 0), (200, 2)]
+        [week] = [one for one in weeks if one.planned]
+        assert week.starts_on <= late.date() < week.starts_on + timedelta(days=7)
+        assert (week.planned, week.completed) == (1, 1)
 
     def test_of_somebody_new_are_none(self, session: Session, mia: Client) -> None:
         found = coaching.metrics_of(session, mia, now=NOW)

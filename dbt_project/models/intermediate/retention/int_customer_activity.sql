@@ -25,7 +25,11 @@
     'clock': 'select customer_id, local_day - 1 from {fct_bookings} where starts_at > {then} and starts_at <= {now}',
     'only': {
         'fct_bookings': "
-            select booking.* from {fct_bookings} as booking
+            select booking.* from (
+                -- A cast of an instant to a date is dear: not for bookings that were over days before.
+                select * from {fct_bookings}
+                where greatest(starts_at, booked_at, cancelled_at, outcome_at) >= (select min(since) - 3 from {parts})
+            ) as booking
             inner join {parts} as part
                 on
                     booking.customer_id = part.key

@@ -1,3 +1,21 @@
+{{ config(meta={'parts': {
+    'key': 'invoice_id',
+    'changed': {
+        'stg_commerce__invoices': 'select id from {rows}',
+        'stg_commerce__credit_notes': "
+            select invoice_id from {commerce__credit_notes} where id in (select id from {rows})
+        ",
+        'fct_payments': 'select invoice_id from {rows}',
+        'int_customers': 'select invoice_id from {this} where customer_id in (select customer_id from {rows})',
+    },
+    'only': {
+        'stg_commerce__invoices': 'id in (select key from {parts})',
+        'stg_commerce__credit_notes': "
+            id in (select id from {commerce__credit_notes} where invoice_id in (select key from {parts}))
+        ",
+        'fct_payments': 'invoice_id in (select key from {parts})',
+    },
+}}) }}
 with payments as (
     select
         invoice_id,

@@ -45,6 +45,13 @@
             from old where messages_sent + messages_received > 0 group by customer_id
         ",
     },
+    'instead': {'windowed': "
+        select dates.customer_id, dates.as_of, dates.cutoff_on, " ~ activity_features_in_groups() ~ "
+        from {int_member_dates} as dates
+        left join {int_customer_activity} as activity
+            on dates.customer_id = activity.customer_id and activity.day < dates.cutoff_on
+        group by all
+    "},
 }}) }}
 -- Windows over the days before each date. Rows of activity and rows of dates lie in one sequence, so every feature is a
 -- frame that ends on the day before the cutoff: nothing later can reach it.
@@ -108,41 +115,17 @@ numbered as (
 ),
 
 windowed as (
+    -- In windows where everything is made, in groups where a few dates are: see `instead` in `lake_changes.sql`.
+    -- whole: windowed
     select
         customer_id,
         as_of,
         day as cutoff_on,
-        {% for days in [7, 28, 90] -%}
-            {{ seen('sum(booked)', days) }} as sessions_booked_{{ days }}d,
-            {{ seen('sum(attended)', days) }} as sessions_attended_{{ days }}d,
-        {% endfor -%}
-        {{ seen('sum(attended)', 56, 29) }} as attended_before,
-        {{ seen('sum(no_show)', 90) }} as no_shows_90d,
-        {{ seen('sum(late_cancelled)', 90) }} as late_cancels_90d,
-        {{ ever('max(case when attended > 0 then day end)') }} as last_attended_on,
-        {{ ever('sum(seats_ahead)') }} as seats_ahead,
-        {{ seen('sum(planned)', 28) }} as planned_28d,
-        {{ seen('sum(planned_done)', 28) }} as planned_done_28d,
-        {{ seen('sum(planned)', 84, 29) }} as planned_before,
-        {{ seen('sum(planned_done)', 84, 29) }} as planned_done_before,
-        {{ seen('sum(workouts)', 28) }} as workouts_28d,
-        {{ ever('max(case when workouts > 0 then day end)') }} as last_workout_on,
-        {{ seen('sum(volume_kg)', 28) }} as volume_28d_kg,
-        {{ seen('sum(volume_kg)', 56, 29) }} as volume_before_kg,
-        {{ seen('sum(session_rpe)', 28) }} as rpe_28d,
-        {{ seen('sum(rpes_told)', 28) }} as rpes_told_28d,
-        {{ seen('sum(coach_changes)', 90) }} as coach_changes_90d,
-        {{ seen('max(price_increase)', 90) }} as price_increase_90d,
-        {{ seen('sum(failed_payments)', 90) }} as failed_payments_90d,
-        {{ seen('sum(messages_sent)', 28) }} as messages_sent_28d,
-        {{ seen('sum(messages_received)', 28) }} as messages_received_28d,
-        {{ ever('max(case when messages_sent + messages_received > 0 then day end)') }} as last_message_on,
-        {{ ever('sum(open_injuries)') }} as open_injuries,
-        {{ seen('avg(sleep_minutes)', 7) }} as sleep_7d,
-        {{ seen('avg(sleep_minutes)', 28) }} as sleep_28d,
-        {{ seen('avg(hrv_rmssd_ms)', 7) }} as hrv_7d,
-        {{ seen('avg(hrv_rmssd_ms)', 28) }} as hrv_28d
+        {% for feature in activity_features() -%}
+            {{ seen(feature) }} as {{ feature.name }}{{ ',' if not loop.last }}
+        {% endfor %}
     from numbered
+    -- end: windowed
 ),
 
 dated as (

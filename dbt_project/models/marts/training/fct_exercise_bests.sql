@@ -28,6 +28,25 @@
             group by best.customer_id, best.exercise_id
         ",
     },
+    'instead': {'compared': "
+        select
+            made.*,
+            max(case when until_then.performed_on < made.performed_on then until_then.best_e1rm_kg end) as best_before_kg,
+            max(case when until_then.performed_on <= made.performed_on - 42 then until_then.best_e1rm_kg end)
+                as best_of_old_kg,
+            max(case when until_then.performed_on > made.performed_on - 42 then until_then.best_e1rm_kg end)
+                as best_of_late_kg,
+            count(case when until_then.performed_on > made.performed_on - 42 then until_then.best_e1rm_kg end)
+                as days_of_late
+        from days as made
+        inner join {parts} as part on made.customer_id = part.key and made.performed_on >= part.since
+        inner join days as until_then
+            on
+                made.customer_id = until_then.customer_id
+                and made.exercise_id = until_then.exercise_id
+                and made.performed_on >= until_then.performed_on
+        group by all
+    "},
 }}) }}
 {% set until_then = "partition by customer_id, exercise_id order by " ~ day_number("performed_on") %}
 with days as (
@@ -47,6 +66,7 @@ with days as (
 ),
 
 compared as (
+    -- whole: compared
     select
         *,
         max(best_e1rm_kg) over ({{ until_then }} rows between unbounded preceding and 1 preceding) as best_before_kg,
@@ -54,6 +74,7 @@ compared as (
         max(best_e1rm_kg) over ({{ until_then }} range between 41 preceding and current row) as best_of_late_kg,
         count(best_e1rm_kg) over ({{ until_then }} range between 41 preceding and current row) as days_of_late
     from days
+    -- end: compared
 )
 
 select

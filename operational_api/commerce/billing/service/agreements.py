@@ -15,7 +15,7 @@ from operational_api.commerce.billing.errors import BilledElsewhere, ChangePendi
 from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
 from operational_api.commerce.billing.proration import Cover, Item
-from operational_api.commerce.billing.service import coupons, invoicing
+from operational_api.commerce.billing.service import coupons, invoicing, pricing
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import NoSubscription
 from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription
@@ -57,11 +57,16 @@ def contract_of(session: Session, row: Subscription) -> Contract:
 
 
 def _next_terms(session: Session, row: Subscription) -> Terms | None:
-    """What follows at the next boundary; a new price that begins only later is not looked at yet."""
+    """What follows at the next boundary: of prices of the own plan that followed each other meanwhile the last.
+    One that begins only later is not looked at yet."""
     price = session.get(PlanPrice, row.next_price_id) if row.next_price_id else None
     boundary = row.next_step_at or row.current_period_end
     if price is None or (boundary is not None and price.valid_from > boundary):
         return None
+    while price.plan_id == row.plan_id and (later := pricing.successor(session, price.id)):
+        if boundary is not None and later.valid_from > boundary:
+            break
+        price = later
     return stored_terms(session, price.id)
 
 
@@ -152,8 +157,10 @@ def store(
         after = replace(after, cover=proration.cover(item, less))
     steps = lifecycle.move(before.life(), after.life())
     had_cancellation, was_live = row.cancel_at is not None, row.status in lifecycle.LIVE
-    if after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:
-        row.next_price_id = after.next_terms.price_id if after.next_terms else None
+    is_new = before.status == lifecycle.INCOMPLETE
+    if is_new or after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:
+        later = None if after.next_terms else pricing.successor(session, after.terms.price_id)
+        row.next_price_id = after.next_terms.price_id if after.next_terms else later and later.id
     _copy(row, after, now)
     session.flush()
     times = dict.fromkeys((step.kind for step in steps), now)
@@ -170,7 +177,7 @@ def store(
     )
     session.flush()
     if step.bills_now:
-        invoicing.issue(session, customer=customer, subscription=row, now=made_at or now)
+        invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=made_at or now)
 
 
 def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
@@ -182,7 +189,9 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
     period, found = step.contract.period, []
     for item in step.items:
         is_whole = uses and period is not None and item.starts_on == period.starts_on
-        if item.kind == "membership" and (less := coupons.discount_for(session, row, item, is_whole=is_whole)):
+        if item.kind != "membership":
+            continue
+        if (less := coupons.discount_for(session, row, item, of=period, is_whole=is_whole)) is not None:
             found.append((item, less))
     return found
 

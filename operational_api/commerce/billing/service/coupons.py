@@ -13,6 +13,7 @@ from operational_api.commerce import prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import CouponExists, CouponNotForThis, CouponNotFound, CouponUsed
 from operational_api.commerce.billing.models import Coupon, CouponRedemption
+from operational_api.commerce.billing.periods import Period
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.models import Subscription
 from operational_api.core import audit
@@ -110,10 +111,13 @@ def redeem(session: Session, *, code: str, subscription: Subscription, now: date
     return row
 
 
-def discount_for(session: Session, subscription: Subscription, item: Item, *, is_whole: bool) -> Item | None:
-    """What a membership's coupon takes off one charge.
+def discount_for(
+    session: Session, subscription: Subscription, item: Item, *, of: Period | None, is_whole: bool
+) -> Item | None:
+    """What a membership's coupon takes off one charge. Of an amount, a charge for some days of a period takes a part.
 
     Args:
+        of: The whole period that the item charges days of; None where it charges none.
         is_whole: It is for a whole period, of which the coupon then holds one less.
     """
     found = session.execute(
@@ -132,4 +136,6 @@ def discount_for(session: Session, subscription: Subscription, item: Item, *, is
     if is_whole and redemption.months_left is not None:
         redemption.months_left = max(0, redemption.months_left - subscription.interval_months)
     less = coupon.amount_minor or prices.divide_half_up(item.amount_minor * (coupon.percent_bp or 0), prices.BASIS)
+    if coupon.amount_minor and of is not None and item.starts_on is not None:
+        less = proration.split(less, of.used(item.starts_on))[1]
     return proration.discount(item, less, f"Coupon {coupon.code}")

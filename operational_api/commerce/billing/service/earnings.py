@@ -29,7 +29,8 @@ GRACE = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What one coach earned in one currency. `sessions_without_rate` were held before any rate was set."""
+    """What one coach earned in one currency by `sessions`. Those held before any rate was set are not among them and in
+    no statement: they wait for one."""
 
     coach_id: UUID
     currency: str
@@ -38,6 +39,7 @@ class Earning:
     pack_revenue_minor: int
     session_pay_minor: int
     pack_pay_minor: int
+    booking_ids: tuple[UUID, ...] = ()
 
     @property
     def total_minor(self) -> int:
@@ -140,14 +142,20 @@ def set_rate(
     session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
     actor_id: UUID | None, now: datetime,
 ) -> CommissionRate:  # fmt: skip
-    """What a coach earns from a day on. The rates before stay, for the days that they were for.
+    """What a coach earns from a day on, until a later rate begins. The rates before stay, for the days they were for.
 
     Raises:
-        PeriodClosed: a closed pay period has that day in it, or a rate begins on it already.
+        PeriodClosed: sessions that it would be for are in a statement, or a rate begins on that day already.
     """
-    taken = select(CommissionStatement.id).where(
-        CommissionStatement.coach_id == coach_id, CommissionStatement.last_on >= valid_from
-    )
+    later = select(func.min(CommissionRate.valid_from)).where(
+        CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
+        CommissionRate.valid_from > valid_from,
+    ).scalar_subquery()  # fmt: skip
+    taken = select(DeliveredSession.booking_id).where(
+        DeliveredSession.coach_id == coach_id, DeliveredSession.currency == currency,
+        DeliveredSession.statement_id.is_not(None), DeliveredSession.delivered_at >= _begin(valid_from),
+        later.is_(None) | (DeliveredSession.delivered_at < later),
+    )  # fmt: skip
     same = select(CommissionRate.id).where(
         CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
         CommissionRate.valid_from == valid_from,
@@ -204,25 +212,28 @@ def earned(session: Session, *, last_on: date) -> list[Earning]:
 
 def _earning(coach_id: UUID, currency: str, held: list[DeliveredSession], known: list[CommissionRate]) -> Earning:
     """Shares are rounded once for all sessions of a rate, not once a session."""
-    session_pay = without = 0
+    session_pay = 0
     revenue: dict[int, int] = {}
+    counted: list[UUID] = []
     for one in held:
         rate = next((rate for rate in known if rate.valid_from <= one.delivered_at.astimezone(UTC).date()), None)
         if rate is None:
-            without += 1
             continue
+        counted.append(one.booking_id)
         session_pay += rate.per_session_minor
         revenue[rate.pack_share_bp] = revenue.get(rate.pack_share_bp, 0) + one.revenue_minor
     pack_pay = sum(prices.divide_half_up(total * share, prices.BASIS) for share, total in revenue.items())
     return Earning(
-        coach_id, currency, len(held), without, sum(one.revenue_minor for one in held), session_pay, pack_pay
-    )
+        coach_id, currency, len(counted), len(held) - len(counted), sum(revenue.values()), session_pay, pack_pay,
+        tuple(counted),
+    )  # fmt: skip
 
 
 def close(
     session: Session, *, first_on: date, last_on: date, actor_id: UUID | None, now: datetime
 ) -> list[CommissionStatement]:
-    """Close a pay period: one statement a coach and currency, posted as owed. Closing it again finds nothing new.
+    """Close a pay period: one statement a coach and currency, posted as owed. What was held before its coach had any
+    rate stays open until one is set for those days.
 
     Raises:
         PayPeriodInvalid: it ends before it begins, or is not over.
@@ -230,14 +241,16 @@ def close(
     """
     if last_on < first_on or _end(last_on) > now:
         raise PayPeriodInvalid
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
     overlap = select(CommissionStatement.id).where(
         CommissionStatement.first_on <= last_on, CommissionStatement.last_on >= first_on
     )
     if session.scalar(overlap.limit(1)):
         raise PeriodClosed
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
     made = []
     for earning in earned(session, last_on=last_on):
+        if not earning.booking_ids:
+            continue
         row = CommissionStatement(
             coach_id=earning.coach_id, first_on=first_on, last_on=last_on, currency=earning.currency,
             sessions=earning.sessions, pack_revenue_minor=earning.pack_revenue_minor,
@@ -248,13 +261,10 @@ def close(
         session.flush()
         session.execute(
             update(DeliveredSession)
-            .where(
-                DeliveredSession.coach_id == earning.coach_id, DeliveredSession.currency == earning.currency,
-                DeliveredSession.statement_id.is_(None), DeliveredSession.delivered_at < _end(last_on),
-            )
+            .where(DeliveredSession.booking_id.in_(earning.booking_ids), DeliveredSession.statement_id.is_(None))
             .values(statement_id=row.id)
             .execution_options(synchronize_session=False)
-        )  # fmt: skip
+        )
         journals.post(
             session, kind="commission_earned", source_type="commission_statement", source_id=row.id, customer_id=None,
             currency=row.currency, lines=ledger.commission_earned(amount_minor=row.total_minor), posted_at=now,
@@ -284,5 +294,9 @@ def statements(
     return paging.cut(rows, limit, lambda row: (row.id,))
 
 
+def _begin(on: date) -> datetime:
+    return datetime.combine(on, time.min, UTC)
+
+
 def _end(last_on: date) -> datetime:
-    return datetime.combine(last_on + timedelta(days=1), time.min, UTC)
+    return _begin(last_on + timedelta(days=1))

@@ -56,12 +56,17 @@ def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[Billi
     return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
 
-def issue(session: Session, *, customer: Customer, subscription: Subscription, now: datetime) -> Invoice | None:
-    """Make an invoice of all that waits, and let it be collected; None when nothing but credits waits.
+def issue(
+    session: Session, *, customer: Customer, currency: str, now: datetime, subscription: Subscription | None = None
+) -> Invoice | None:
+    """Make an invoice of all that waits in a currency, and let it be collected; None when nothing but credits waits.
 
     An invoice of 0 is paid as it is made. The customer's row is locked.
+
+    Args:
+        subscription: The membership that it is for, which ends if nobody pays; None where it is for none.
     """
-    rows = waiting(session, customer_id=customer.id, currency=subscription.currency)
+    rows = waiting(session, customer_id=customer.id, currency=currency)
     made = draft([item_of(row) for row in rows])
     if made is None:
         return None
@@ -70,10 +75,12 @@ def issue(session: Session, *, customer: Customer, subscription: Subscription, n
     starts, ends = _span(made.lines)
     invoice = Invoice(
         number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
-        payer_id=customer.payer_id, subscription_id=subscription.id, status="open", currency=subscription.currency,
+        payer_id=customer.payer_id, subscription_id=subscription.id if subscription else None, status="open",
+        currency=currency,
         subtotal_minor=subtotal, tax_minor=made.tax_minor, total_minor=made.total_minor,
-        period_start=first_moment(starts, subscription.time_zone) if starts else None,
-        period_end=first_moment(ends, subscription.time_zone) if ends else None, issued_at=now, due_at=now,
+        period_start=first_moment(starts, subscription.time_zone) if starts and subscription else None,
+        period_end=first_moment(ends, subscription.time_zone) if ends and subscription else None, issued_at=now,
+        due_at=now,
     )  # fmt: skip
     if made.total_minor == 0:
         invoice.status, invoice.paid_at = "paid", now

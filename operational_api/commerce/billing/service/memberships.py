@@ -1,5 +1,6 @@
 """Memberships that we bill: each command loads the contract, takes a pure step, and stores what came of it."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -9,9 +10,10 @@ from sqlalchemy.orm import Session
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step
+from operational_api.commerce.billing.errors import NotPausable
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of
-from operational_api.commerce.billing.service import agreements, coupons
+from operational_api.commerce.billing.service import agreements, coupons, payers
 from operational_api.commerce.billing.service.agreements import OURS
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import AlreadySubscribed
@@ -19,6 +21,9 @@ from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, 
 from operational_api.commerce.providers.port import Billing
 from operational_api.commerce.service import customers, plans, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
+
+ACCOUNT_CLOSED = "account_closed"
+"""Why the membership of somebody who closed their account ended."""
 
 
 def start_membership(
@@ -63,6 +68,8 @@ def pause(session: Session, *, customer_id: UUID, resumes_on: date, now: datetim
         NoSubscription, BilledElsewhere, NotPausable, PauseTooLong.
     """
     customer, found, before, today = agreements.load(session, customer_id, now)
+    if _is_unpaid(session, found.subscription.id, ("due", "retrying", "stopped")):
+        raise NotPausable("An invoice is still being paid. Pause once it is: look again in a few minutes.")
     agreements.store(
         session, customer, found.subscription, before, contracts.pause(before, on=today, resumes_on=resumes_on), now=now
     )
@@ -97,6 +104,26 @@ def cancel(
     step = contracts.cancel_now(before) if at_once else contracts.cancel_at_end(before, on=today)
     agreements.store(session, customer, row, before, step, now=now)
     return found
+
+
+def leave(session: Session, provider: Billing, *, account_id: UUID, now: datetime) -> None:
+    """Whoever closed their account pays for nothing any more: not for themselves, and for nobody else.
+
+    A membership that we bill ends at once, one that a provider bills when what is paid is over. What is open stays owed
+    by who owes it.
+
+    Raises:
+        ChangePending: a change of plan waits for its payment; ask again once that is known.
+    """
+    for customer_id in payers.paid_for_by(session, account_id):
+        payers.set_payer(session, customer_id=customer_id, payer_id=None, actor_id=None, now=now)
+    found = subscriptions.live_membership(session, account_id)
+    if found is None:
+        return
+    if found.subscription.stripe_subscription_id is not None:
+        subscriptions.request_cancellation(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, now=now)
+    else:
+        cancel(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, at_once=True, now=now)
 
 
 def keep(session: Session, provider: Billing, *, customer_id: UUID, now: datetime) -> Membership:
@@ -158,12 +185,12 @@ def set_overdue(session: Session, subscription_id: UUID, *, is_overdue: bool, no
         agreements.store(session, session.get_one(Customer, row.customer_id), row, before, Step(after), now=now)
 
 
-def _is_unpaid(session: Session, subscription_id: UUID) -> bool:
-    """Whether an attempt to collect an invoice failed, and it is still open."""
+def _is_unpaid(session: Session, subscription_id: UUID, states: Sequence[str] = ("retrying", "stopped")) -> bool:
+    """Whether an invoice is still open of which an attempt to collect failed, or in another of these states."""
     query = (
         select(Collection.invoice_id)
         .join(Invoice, Invoice.id == Collection.invoice_id)
-        .where(Invoice.subscription_id == subscription_id, Collection.status.in_(("retrying", "stopped")))
+        .where(Invoice.subscription_id == subscription_id, Collection.status.in_(states))
     )
     return session.scalar(query.limit(1)) is not None
 

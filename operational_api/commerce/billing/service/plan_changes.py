@@ -107,7 +107,7 @@ def _ask(
         session, charged, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=now,
         plan_change_id=change.id,
     )  # fmt: skip
-    invoice = invoicing.issue(session, customer=customer, subscription=row, now=now)
+    invoice = invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=now)
     if invoice is None:
         raise ValueError("what costs something is on an invoice")
     change.invoice_id = invoice.id

@@ -50,8 +50,9 @@ def set_price(
         old.valid_to = valid_from
         session.flush()
     made = PlanPrice(
-        plan_id=plan.id, currency=currency, amount_minor=amount_minor, tax_rate_bp=tax_rate_bp, valid_from=valid_from
-    )
+        plan_id=plan.id, currency=currency, amount_minor=amount_minor, tax_rate_bp=tax_rate_bp, valid_from=valid_from,
+        reaches_members=for_members,
+    )  # fmt: skip
     session.add(made)
     session.flush()
     if for_members and old is not None:
@@ -66,13 +67,29 @@ def set_price(
         )  # fmt: skip
     publish(
         session,
-        PlanUpdated(occurred_at=now, plan_id=plan.id, code=plan.code, amount_minor=amount_minor, currency=currency),
-    )
+        PlanUpdated(
+            occurred_at=now, plan_id=plan.id, code=plan.code, amount_minor=amount_minor, currency=currency,
+            valid_from=valid_from,
+        ),
+    )  # fmt: skip
     audit.record(
         session, "commerce.manage_prices", "Plan", plan.id, actor_id=actor_id, purpose="operations", now=now,
         details={"amount_minor": amount_minor, "currency": currency, "valid_from": valid_from.isoformat()},
     )  # fmt: skip
     return made
+
+
+def successor(session: Session, price_id: UUID) -> PlanPrice | None:
+    """The price that members of one go on to, with their first period that begins then or later; None: they keep it."""
+    old = session.get_one(PlanPrice, price_id)
+    if old.valid_to is None:
+        return None
+    return session.scalar(
+        select(PlanPrice).where(
+            PlanPrice.plan_id == old.plan_id, PlanPrice.currency == old.currency,
+            PlanPrice.valid_from == old.valid_to, PlanPrice.reaches_members,
+        )
+    )  # fmt: skip
 
 
 def history(session: Session, *, plan_code: str) -> list[PlanPrice]:

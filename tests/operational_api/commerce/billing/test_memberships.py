@@ -1,20 +1,25 @@
 """Memberships that we bill, on a real database: what is stored, told and posted, and when."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from contracts.events.identity import AccountClosed
+from operational_api.commerce import handlers
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import memberships, plan_changes
+from operational_api.commerce.billing.service import memberships, payers, plan_changes
 from operational_api.commerce.errors import AlreadySubscribed
+from operational_api.commerce.models import Customer
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.settings import StripeSettings
-from tests.factories import make_subscription
-from tests.operational_api.commerce.billing.conftest import Studio
+from tests.factories import make_customer, make_subscription
+from tests.operational_api.commerce.billing.conftest import NOON, Studio
 
 NO_PROVIDER = StripeProvider(StripeSettings())
 """Nobody is asked: what is billed here is ended here."""
@@ -87,6 +92,21 @@ class TestTime:
         assert studio.lines(studio.invoices[-1]) == [("membership", 5000, 798), ("unused", -3333, -532)]
         assert [kind for kind, *_ in studio.history()] == ["started", "paused", "resumed"]
 
+    def test_is_not_paused_before_it_is_paid(self, studio: Studio, session: Session) -> None:
+        """Who never pays would have a credit of a month that they never had."""
+        studio.start(studio.plan("Small", 5000))
+        pause = partial(memberships.pause, session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 15))
+        with pytest.raises(NotPausable, match="still being paid"):
+            pause(now=studio.now)
+        studio.bank.is_silent = True
+        studio.collect()
+        with pytest.raises(NotPausable, match="still being paid"):
+            pause(now=studio.now)
+        studio.bank.is_silent = False
+        studio.now += timedelta(minutes=10)
+        studio.collect()
+        assert pause(now=studio.now).subscription.status == "paused"
+
     def test_cancelled_at_the_periods_end(self, studio: Studio, session: Session) -> None:
         studio.start(studio.plan("Small", 5000))
         memberships.cancel(session, NO_PROVIDER, customer_id=studio.customer_id, reason="x", now=studio.now)
@@ -95,6 +115,35 @@ class TestTime:
         assert (studio.member.status, studio.member.cancel_kind) == ("cancelled", "voluntary")
         assert studio.member.ended_at == datetime(2026, 4, 30, 22, tzinfo=UTC)
         assert len(studio.invoices) == 1
+
+
+class TestLeaving:
+    def close(self, session: Session, account_id: UUID) -> None:
+        handlers.on_account_closed(session, AccountClosed(occurred_at=NOON, account_id=account_id), NO_PROVIDER)
+
+    def test_whoever_closes_their_account_is_billed_no_more(self, studio: Studio, session: Session) -> None:
+        studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        for _ in range(2):  # told twice
+            self.close(session, studio.customer_id)
+        assert (studio.member.status, studio.member.cancel_reason) == ("cancelled", "account_closed")
+        studio.wait(days=90)
+        assert len(studio.invoices) == 1
+
+    def test_one_brought_over_that_nobody_bills_ends_too(self, studio: Studio, session: Session) -> None:
+        make_subscription(session, customer_id=studio.customer_id, now=NOON)
+        self.close(session, studio.customer_id)
+        assert studio.member.status == "cancelled"
+
+    def test_a_payer_who_leaves_pays_for_nobody_else(self, studio: Studio, session: Session) -> None:
+        parent = make_customer(session)
+        payers.set_payer(session, customer_id=studio.customer_id, payer_id=parent.id, actor_id=None, now=NOON)
+        studio.start(studio.plan("Small", 5000))
+        self.close(session, parent.id)
+        assert session.get_one(Customer, studio.customer_id).payer_id is None
+        studio.wait(days=31)
+        assert [one.payer_id for one in studio.collections] == [parent.id, studio.customer_id]
+        assert studio.member.status == "active"
 
 
 class TestChangePlan:

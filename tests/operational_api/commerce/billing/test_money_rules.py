@@ -1,9 +1,12 @@
 """Coupons, prices, payers, packs that are earned session by session, and what coaches are owed."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -17,10 +20,11 @@ from operational_api.commerce.billing.errors import (
     PeriodClosed,
     PriceInThePast,
 )
-from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, pricing
+from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, SessionPack
 from operational_api.commerce.service import packs
+from tests.conftest import sqlalchemy_url
 from tests.factories import make_pack
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
 
@@ -46,10 +50,21 @@ class TestCoupon:
     def test_what_was_discounted_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
         studio.start(plan, coupon=code(session, duration="months", duration_months=3))
+        studio.collect()
         studio.wait(days=15)
         memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
         studio.wait(until=date(2026, 6, 1))
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500, -3750]
+
+    def test_an_amount_is_taken_off_days_as_off_a_whole_period(self, studio: Studio, session: Session) -> None:
+        small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)
+        off = code(session, Worth(amount_minor=1000, currency="EUR"), duration="forever")
+        studio.start(small, coupon=off)
+        studio.collect()
+        studio.wait(days=15)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        # Half a month of 70 less 10, for half a month of 40 less 10 given back: nobody gets the 10 twice.
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [3500, -500, -1500]
 
     def test_an_amount_is_of_one_currency(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
@@ -92,6 +107,38 @@ class TestPrice:
         assert [one.total_minor for one in studio.invoices] == [5000, 5000, 6000]
         assert [one.amount_minor for one in pricing.history(session, plan_code=plan)] == [6000, 5000]
         assert studio.history() == [("started", 0, 4202), ("price_changed", 4202, 5042)]
+
+    @pytest.mark.parametrize("starts_late", [False, True])
+    def test_of_prices_that_follow_each_other_members_pay_each_in_its_time(
+        self, studio: Studio, session: Session, starts_late: bool
+    ) -> None:
+        plan = studio.plan("Small", 5000)
+        change = partial(
+            pricing.set_price, session, plan_code=plan, currency="EUR", tax_rate_bp=1900, actor_id=None, now=NOON
+        )
+        if not starts_late:
+            studio.start(plan)
+        for amount, month, reaches in ((6000, 5, True), (7000, 7, True), (9900, 9, False)):
+            change(amount_minor=amount, valid_from=datetime(2026, month, 15, tzinfo=UTC), for_members=reaches)
+        if starts_late:
+            studio.start(plan)
+        for month in range(5, 12):
+            studio.wait(until=date(2026, month, 2))
+        totals = [one.total_minor for one in studio.invoices]
+        assert totals == [5000, 5000, 6000, 6000, 7000, 7000, 7000, 7000]
+
+    def test_of_prices_that_followed_each_other_within_a_year_the_last_is_paid(
+        self, studio: Studio, session: Session
+    ) -> None:
+        plan = studio.plan("Yearly", 50_000, interval_months=12)
+        studio.start(plan)
+        for amount, month in ((60_000, 5), (70_000, 7)):
+            pricing.set_price(
+                session, plan_code=plan, currency="EUR", tax_rate_bp=1900, actor_id=None, now=NOON, amount_minor=amount,
+                valid_from=datetime(2026, month, 15, tzinfo=UTC), for_members=True,
+            )  # fmt: skip
+        studio.wait(until=date(2027, 4, 2))
+        assert [one.total_minor for one in studio.invoices] == [50_000, 70_000]
 
 
 class TestPayer:
@@ -187,3 +234,61 @@ class TestCommission:
             earnings.close(session, **APRIL, actor_id=None, now=MAY)
         hold(session, studio, coach, day=30)
         assert [one.sessions for one in earnings.earned(session, last_on=date(2026, 5, 31))] == [1]
+
+    def test_what_was_held_before_any_rate_waits_for_one(self, studio: Studio, session: Session) -> None:
+        coach, other = new_id(), new_id()
+        rate = partial(
+            earnings.set_rate, session, coach_id=coach, currency="EUR", pack_share_bp=0, actor_id=None, now=MAY
+        )
+        rate(per_session_minor=2000, valid_from=date(2026, 4, 15))
+        for day in (10, 20):
+            hold(session, studio, coach, day=day)
+        hold(session, studio, other)
+        [made] = earnings.close(session, **APRIL, actor_id=None, now=MAY)
+        assert (made.coach_id, made.sessions, made.total_minor) == (coach, 1, 2000)
+        left = {one.coach_id: one.sessions_without_rate for one in earnings.earned(session, last_on=APRIL["last_on"])}
+        assert left == {coach: 1, other: 1}
+        for closed in (date(2026, 4, 16), date(2026, 4, 20)):
+            with pytest.raises(PeriodClosed):
+                rate(per_session_minor=9000, valid_from=closed)
+        rate(per_session_minor=1500, valid_from=date(2026, 4, 1))
+        owed = next(one for one in earnings.earned(session, last_on=date(2026, 5, 31)) if one.coach_id == coach)
+        assert (owed.sessions, owed.sessions_without_rate, owed.total_minor) == (1, 0, 1500)
+
+
+def test_of_two_who_close_a_pay_period_at_once_one_does(fresh_database: Callable[[], str]) -> None:
+    """Real transactions: the second waits for the first, and then finds the period closed."""
+    engine = create_engine(sqlalchemy_url(fresh_database()))
+    with Session(engine) as session, session.begin():
+        coach = new_id()
+        earnings.set_rate(
+            session, coach_id=coach, currency="EUR", per_session_minor=2000, pack_share_bp=0,
+            valid_from=date(2026, 1, 1), actor_id=None, now=NOON,
+        )  # fmt: skip
+        for day in (10, 20):
+            earnings.deliver(
+                session, booking_id=new_id(), coach_id=coach, customer_id=new_id(), session_pack_id=None,
+                has_attended=True, delivered_at=datetime(2026, 4, day, 9, tzinfo=UTC), now=NOON,
+            )  # fmt: skip
+
+    def close(first: int, last: int, session: Session) -> None:
+        span = {"first_on": date(2026, 4, first), "last_on": date(2026, 4, last)}
+        earnings.close(session, **span, actor_id=None, now=MAY)
+
+    def second() -> str:
+        with Session(engine) as session, session.begin():
+            try:
+                close(5, 30, session)
+            except PeriodClosed:
+                return "refused"
+            return "closed"
+
+    with ThreadPoolExecutor(1) as pool, Session(engine) as first:
+        close(1, 15, first)
+        waits = pool.submit(second)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
+            while not looking.scalar(text("select exists (select from pg_locks where not granted)")):
+                assert not waits.done(), waits.result()
+        first.commit()
+        assert waits.result() == "refused"
+    engine.dispose()

@@ -1,6 +1,6 @@
 """What may be told to the world outside: facts of the business, never of health."""
 
-from contracts.events import compliance, training
+from contracts.events import commerce, compliance, training
 from contracts.events.registry import EVENTS
 from contracts.ids import new_id
 from operational_api.integrations.outgoing.catalogue import GROUPS, KINDS, person_of
@@ -26,3 +26,11 @@ def test_an_order_is_the_persons_or_where_there_is_none_the_aggregates() -> None
     assert person_of({"customer_id": str(mia), "lead_id": str(lead)}, other) == mia
     assert person_of({"lead_id": str(lead)}, other) == lead
     assert person_of({"customer_id": None}, other) == other
+
+
+def test_every_way_that_money_comes_and_goes_is_told() -> None:
+    moved = {
+        commerce.SubscriptionStarted, commerce.PackBought, commerce.PaymentCaptured, commerce.PaymentFailed,
+        commerce.PaymentRefunded, commerce.DisputeOpened, commerce.InvoiceIssued,
+    }  # fmt: skip
+    assert {one.type for one in moved} <= set(KINDS)

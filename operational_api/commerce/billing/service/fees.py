@@ -1,0 +1,131 @@
+"""Fees for late cancellations: what scheduling says is owed, until it is on an invoice or let go.
+
+A fee is on the next invoice of a membership that we bill. Without one it has an invoice of its own a day after it was
+incurred, so that there is time to waive it. A paid one is given back like every payment, by two people.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import lifecycle, prices
+from operational_api.commerce.billing.errors import FeePaid
+from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.periods import day_of
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import credit_notes, invoicing
+from operational_api.commerce.billing.service.people import addressee
+from operational_api.commerce.models import Invoice, PlanPrice, Subscription
+from operational_api.commerce.service import customers
+
+WAIT = timedelta(days=1)
+"""How long a fee of who has no membership waits for somebody to waive it."""
+
+
+def charge(
+    session: Session, *, booking_id: UUID, customer_id: UUID, amount_minor: int, currency: str, starts_at: datetime,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Let the fee of a booking wait for an invoice, once.
+
+    Args:
+        amount_minor: Tax included.
+        starts_at: When the session would have been.
+    """
+    customers.ensure_customer(session, account_id=customer_id, currency=currency)
+    day, rate = day_of(starts_at, addressee(session, customer_id).time_zone), _tax_rate(session, customer_id, currency)
+    session.execute(
+        insert(BillingItem)
+        .values(
+            id=booking_id, origin_id=booking_id, customer_id=customer_id, kind="fee",
+            description=f"Late cancellation, session of {day.day} {day:%B %Y}", amount_minor=amount_minor,
+            tax_minor=prices.included_tax(amount_minor, rate), tax_rate_bp=rate, currency=currency, made_at=now,
+        )
+        .on_conflict_do_nothing()
+    )  # fmt: skip
+
+
+def _tax_rate(session: Session, customer_id: UUID, currency: str) -> int:
+    """As sessions are taxed: by what the customer pays for now, else by the newest price in that currency."""
+    own = select(Subscription.price_id).where(
+        Subscription.customer_id == customer_id, Subscription.status.in_(lifecycle.LIVE)
+    )
+    return (
+        session.scalar(
+            select(PlanPrice.tax_rate_bp)
+            .where(PlanPrice.currency == currency)
+            .order_by(PlanPrice.id.in_(own).desc(), PlanPrice.valid_from.desc(), PlanPrice.id)
+            .limit(1)
+        )
+        or 0
+    )
+
+
+def waiting(session: Session, customer_id: UUID) -> list[BillingItem]:
+    """A customer's fees that are on no invoice yet."""
+    query = select(BillingItem).where(
+        BillingItem.customer_id == customer_id, BillingItem.kind == "fee", BillingItem.invoice_id.is_(None)
+    )
+    return list(session.scalars(query.order_by(BillingItem.made_at)))
+
+
+def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, now: datetime) -> None:
+    """A fee is not owed after all. One of a booking that never was charged is nothing to let go.
+
+    Raises:
+        FeePaid: it was paid.
+        InvoiceNotCreditable: an answer about its payment is missing.
+    """
+    customer_id = session.scalar(select(BillingItem.customer_id).where(BillingItem.id == booking_id))
+    if customer_id is None:
+        return
+    customers.locked_customer(session, customer_id)
+    item = session.get_one(BillingItem, booking_id, populate_existing=True)
+    if item.invoice_id is None:
+        session.delete(item)
+        session.flush()
+        return
+    invoice = session.get_one(Invoice, item.invoice_id)
+    if invoice.status == "paid" and invoice.total_minor > 0:
+        raise FeePaid
+    if invoice.status not in ("open", "paid"):
+        return
+    left = credit_notes.left_to_pay(session, invoice) if invoice.status == "open" else 0
+    part = min(left, item.amount_minor)
+    if part:
+        credit_notes.credit_open(
+            session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now
+        )
+    if rest := item.amount_minor - part:  # what credits had paid of it waits for the next invoice again
+        tax = prices.included_tax(rest, item.tax_rate_bp)
+        back = Item("unused", f"Waived: {item.description.lower()}", -rest, -tax, item.tax_rate_bp)
+        invoicing.add_items(session, [back], customer_id=customer_id, currency=item.currency, now=now)
+
+
+def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
+    """Make the invoices of fees that no membership's invoice will have.
+
+    Returns:
+        How many were made.
+    """
+    is_member = exists().where(
+        Subscription.customer_id == BillingItem.customer_id, Subscription.currency == BillingItem.currency,
+        Subscription.billed_by == "plyo", Subscription.status.in_(lifecycle.LIVE),
+    )  # fmt: skip
+    due = session.execute(
+        select(BillingItem.customer_id, BillingItem.currency)
+        .where(BillingItem.kind == "fee", BillingItem.invoice_id.is_(None), BillingItem.made_at <= now - WAIT)
+        .where(~is_member)
+        .distinct()
+        .order_by(BillingItem.customer_id, BillingItem.currency)
+        .limit(limit)
+    ).all()
+    made = 0
+    for customer_id, currency in due:
+        customer = customers.locked_customer(session, customer_id)
+        if customer is not None and invoicing.issue(session, customer=customer, currency=currency, now=now):
+            made += 1
+    return made

@@ -1,0 +1,122 @@
+"""A workout on a phone in a cellar: typed, left and saved without a network, and once on the server when there is one.
+
+Needs a browser, not the stack: the API alone is served.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import func, select
+
+from operational_api.training.models import Workout, WorkoutSet
+from tests.journeys.conftest import PHONE, eventually
+from tests.journeys.site import Site, sign_in
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture
+def page(chromium: Browser, site: Site) -> Iterator[Page]:
+    """The customer's phone, on the page of training, with the form of today's workout fetched by itself."""
+    context = chromium.new_context(viewport=PHONE)
+    page = context.new_page()
+    sign_in(page, site.url, site.email, "/training")
+    page.evaluate("navigator.serviceWorker.ready")
+    page.reload()
+    eventually(
+        lambda: page.evaluate("(path) => caches.match(path).then(Boolean)", f"/training/log?workout={site.workout}"),
+        what="the form in the phone's cache",
+    )
+    yield page
+    context.close()
+
+
+def begin(page: Page, site: Site) -> None:
+    """Open the form with no network, which nobody opened before, and type two sets of three."""
+    page.context.set_offline(True)
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    page.get_by_label("Barbell squat, set 1, kg").fill("82.5")
+    page.get_by_label("Barbell squat, set 1, repetitions").fill("6")
+    page.get_by_label("Barbell squat, set 2, kg").fill("80")
+    page.get_by_role("button", name="Remove set 3").click()
+    page.get_by_label("Minutes").fill("44")
+
+
+def logged(site: Site) -> list[tuple[float, int]]:
+    """Sets on the server, in order."""
+    with site.rows() as session:
+        query = select(WorkoutSet).where(WorkoutSet.workout_id == site.workout).order_by(WorkoutSet.position)
+        return [(float(one.weight_kg or 0), one.reps) for one in session.scalars(query)]
+
+
+def test_what_is_saved_without_a_network_is_there_once_when_it_is_back(site: Site, page: Page) -> None:
+    begin(page, site)
+    before = datetime.now(UTC)
+    page.get_by_role("button", name="Save workout").click()
+    note = page.get_by_role("status").filter(has_text="A workout is kept on this device")
+    expect(note).to_be_visible()
+    expect(page.get_by_role("button", name="Save workout")).to_be_hidden()
+    after = datetime.now(UTC)
+    page.goto(f"{site.url}/training")  # as the worker kept it
+    expect(note).to_be_visible()
+    assert logged(site) == []
+    page.context.set_offline(False)
+    expect(page.get_by_role("status").filter(has_text="Your workout is saved.")).to_be_visible()
+    assert logged(site) == [(82.5, 6), (80.0, 5)]
+    with site.rows() as session:
+        row = session.get_one(Workout, site.workout)
+        assert row.completed_at is not None
+        assert before <= row.completed_at <= after, "it counts for when it was done, not for when it arrived"
+        assert session.scalar(select(func.count()).select_from(Workout).where(Workout.status == "completed")) == 1
+    page.reload()
+    expect(page.get_by_role("status").filter(has_text="kept on this device")).to_be_hidden()
+    assert site.posted.count("/training/log") == 1
+
+
+def test_what_was_typed_is_there_again_after_the_tab_was_lost(site: Site, page: Page) -> None:
+    begin(page, site)
+    page.close()
+    page = page.context.new_page()
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    expect(page.get_by_label("Barbell squat, set 1, kg")).to_have_value("82.5")
+    expect(page.get_by_label("Barbell squat, set 2, kg")).to_have_value("80")
+    expect(page.get_by_label("Barbell squat, set 3, kg")).to_have_count(0)
+    expect(page.get_by_label("Minutes")).to_have_value("44")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Save workout").click()
+    page.wait_for_url(f"**/training/workouts/{site.workout}")
+    assert logged(site) == [(82.5, 6), (80.0, 5)]
+
+
+def test_an_answer_that_got_lost_is_asked_for_again_and_nothing_is_there_twice(site: Site, page: Page) -> None:
+    begin(page, site)
+    page.context.set_offline(False)
+    times = []
+
+    def lose_the_first(route: object) -> None:
+        times.append(1)
+        route.fetch(max_redirects=0)  # type: ignore[attr-defined]
+        route.abort("connectionreset")  # type: ignore[attr-defined]
+
+    page.route("**/training/log", lose_the_first, times=1)
+    page.get_by_role("button", name="Save workout").click()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("status").filter(has_text="Your workout is saved.")).to_be_visible()
+    assert (len(times), site.posted.count("/training/log")) == (1, 2)
+    assert logged(site) == [(82.5, 6), (80.0, 5)]
+
+
+def test_what_the_server_refuses_is_said_and_can_be_forgotten(site: Site, page: Page) -> None:
+    begin(page, site)
+    page.get_by_role("button", name="Save workout").click()
+    with site.rows.begin() as session:
+        session.get_one(Workout, site.workout).status = "skipped"
+    page.context.set_offline(False)
+    note = page.get_by_role("status").filter(has_text="was not accepted")
+    expect(note).to_be_visible()
+    page.get_by_role("button", name="Forget it").click()
+    expect(note).to_be_hidden()
+    page.reload()
+    expect(note).to_be_hidden()

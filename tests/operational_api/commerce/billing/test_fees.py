@@ -1,0 +1,145 @@
+"""Fees of late cancellations: on the membership's next invoice, or on one of their own; waived once."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.billing.errors import FeePaid, InvoiceNotCreditable
+from operational_api.commerce.billing.models import BillingItem, Collection, CreditNote, InvoiceLine
+from operational_api.commerce.billing.service import fees
+from operational_api.core.models import OutboxEvent
+from operational_api.scheduling.service import bookings
+from operational_api.scheduling.service import fees as late_fees
+from tests.factories import make_account, make_pack
+from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.scheduling.test_seats import NOW, START, slot_on
+
+SESSION_AT = datetime(2026, 4, 3, 16, tzinfo=UTC)
+
+
+def late(studio: Studio, amount: int = 1500) -> UUID:
+    """Somebody cancels late; the booking's id."""
+    id_ = new_id()
+    for _ in range(2):  # told twice
+        fees.charge(
+            studio.session, booking_id=id_, customer_id=studio.customer_id, amount_minor=amount, currency="EUR",
+            starts_at=SESSION_AT, now=studio.now,
+        )  # fmt: skip
+    return id_
+
+
+def let_go(studio: Studio, booking_id: UUID) -> None:
+    fees.let_go(studio.session, booking_id=booking_id, reason="ill", actor_id=new_id(), now=studio.now)
+
+
+class TestOfAMember:
+    def test_is_on_the_next_invoice_with_its_tax(self, studio: Studio) -> None:
+        studio.start(studio.plan("Core", 4900))
+        studio.collect()
+        late(studio)
+        studio.wait(days=2)
+        assert fees.invoice_due(studio.session, studio.now) == 0, "the membership's next invoice has it"
+        studio.wait(days=40)
+        _, second, *_ = studio.invoices
+        assert (second.total_minor, second.tax_minor) == (4900 + 1500, 782 + 239)
+        lines = select(InvoiceLine.kind, InvoiceLine.description).where(InvoiceLine.invoice_id == second.id)
+        assert ("fee", "Late cancellation, session of 3 April 2026") in studio.session.execute(lines).tuples().all()
+
+    def test_waived_before_it_is_invoiced_is_on_none(self, studio: Studio) -> None:
+        studio.start(studio.plan("Core", 4900))
+        studio.collect()
+        let_go(studio, late(studio))
+        studio.wait(days=40)
+        assert {one.total_minor for one in studio.invoices} == {4900}
+
+
+class TestOfWhoHasNone:
+    def test_has_an_invoice_after_a_day_and_is_charged(self, studio: Studio) -> None:
+        late(studio)
+        late(studio, amount=500)
+        studio.wait(days=0.99)
+        assert fees.invoice_due(studio.session, studio.now) == 0
+        studio.wait(days=0.01)
+        assert [fees.invoice_due(studio.session, studio.now) for _ in range(2)] == [1, 0]
+        [made] = studio.invoices
+        assert (made.total_minor, made.subscription_id, made.series is not None) == (2000, None, True)
+        studio.collect()
+        assert (made.status, studio.bank.captured) == ("paid", 1)
+
+    def test_that_nobody_pays_is_written_off_and_ends_no_membership(self, studio: Studio) -> None:
+        late(studio)
+        studio.wait(days=1)
+        fees.invoice_due(studio.session, studio.now)
+        for _ in range(30):
+            studio.wait(days=1)
+            studio.collect("insufficient_funds")
+        [made] = studio.invoices
+        assert made.status == "uncollectible"
+        assert "commerce.subscription_cancelled" not in studio.session.scalars(select(OutboxEvent.type)).all()
+
+
+class TestWaived:
+    @pytest.fixture
+    def open_fee(self, studio: Studio) -> UUID:
+        studio.plan("Core", 4900)
+        id_ = late(studio)
+        late(studio, amount=500)
+        studio.wait(days=1)
+        fees.invoice_due(studio.session, studio.now)
+        return id_
+
+    def test_on_an_open_invoice_is_credited(self, studio: Studio, open_fee: UUID) -> None:
+        let_go(studio, open_fee)
+        note = studio.session.scalars(select(CreditNote)).one()
+        assert (note.amount_minor, note.tax_minor, note.settlement) == (1500, 239, "open")
+        studio.collect()
+        assert [one.amount_minor for one in studio.payments] == [500]
+
+    def test_once_paid_is_a_refund(self, studio: Studio, open_fee: UUID) -> None:
+        studio.collect()
+        with pytest.raises(FeePaid):
+            let_go(studio, open_fee)
+        assert studio.session.scalars(select(CreditNote)).all() == []
+
+    def test_not_while_nobody_knows_whether_it_was_paid(self, studio: Studio, open_fee: UUID) -> None:
+        studio.bank.is_silent = True
+        studio.collect()
+        with pytest.raises(InvoiceNotCreditable):
+            let_go(studio, open_fee)
+
+    def test_what_a_credit_had_paid_of_it_is_a_credit_again(self, studio: Studio) -> None:
+        session = studio.session
+        studio.plan("Core", 4900)
+        session.add(
+            BillingItem(
+                id=(credit := new_id()), origin_id=credit, customer_id=studio.customer_id, kind="unused",
+                description="Core", amount_minor=-2000, tax_minor=-319, tax_rate_bp=1900, currency="EUR",
+                made_at=studio.now,
+            )
+        )  # fmt: skip
+        id_ = late(studio)
+        studio.wait(days=1)
+        fees.invoice_due(session, studio.now)
+        [made] = studio.invoices
+        assert (made.total_minor, made.status) == (0, "paid")
+        let_go(studio, id_)
+        left = session.scalars(select(BillingItem.amount_minor).where(BillingItem.invoice_id.is_(None))).all()
+        assert sorted(left) == [-1500, -500]
+
+
+class TestFromTheBooking:
+    def test_a_late_cancellation_is_billed_and_waiving_it_takes_it_back(self, session: Session) -> None:
+        slot = slot_on(session, free_cancellation_minutes=60, late_fee_minor=1500, late_fee_currency="EUR")
+        customer_id = make_account(session).id
+        make_pack(session, customer_id=customer_id, now=NOW)
+        booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+        bookings.cancel_booking(session, booking_id=booking.id, now=START - timedelta(minutes=30))
+        [item] = fees.waiting(session, customer_id)
+        assert (item.id, item.amount_minor, item.currency) == (booking.id, 1500, "EUR")
+        late_fees.waive(session, booking_id=booking.id, actor_id=new_id(), reason="ill", now=START)
+        assert fees.waiting(session, customer_id) == []
+        assert session.scalars(select(Collection)).all() == []
