@@ -6,7 +6,8 @@ version of a row may stay, which is what the product itself still keeps (books, 
 it, and rows that were deleted, go with every value. Measurements of devices go altogether: they are kept by consent,
 which ends with the account. What stays equals the source, so the comparison of the lake with it still holds.
 
-That it was done is in `raw.main._erasures`: for each person and table how many rows, when, and how many were left.
+What is to go is noted in `raw.main._erasures` before it goes: for each person and table how many rows. Who was cut off
+after that goes on from there; that it was done is noted once nothing is left, and is the proof.
 
 Does not belong here: health data of who has an account (`withdrawals`), warehouses elsewhere (`destinations.forget`).
 """
@@ -29,7 +30,10 @@ from ingestion.settings import CdcSettings
 from ingestion.withdrawals import MEASURED, REJECTED
 
 TABLE = "raw.main._erasures"
-_SCHEMA = "(account_id uuid, closed_at timestamptz, erased_at timestamptz, raw_table varchar, rows bigint)"
+_SCHEMA = (
+    "(account_id uuid, closed_at timestamptz, raw_table varchar, field varchar, rows bigint, erased_at timestamptz)"
+)
+"""`erased_at` is null while something of it may still be in marts, the past or a warehouse elsewhere."""
 ERASED_WITHIN = timedelta(days=2)
 """From the closing of an account; the job runs each night, so two of them may fail."""
 
@@ -73,9 +77,22 @@ class Remains:
         """Whose rows these are."""
         return frozenset(account for by_account in self.counted.values() for account in by_account)
 
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Erasures that have begun.
+
+    Args:
+        rows: As of `Remains`.
+        closed: When each of the accounts was closed.
+    """
+
+    rows: Mapping[str, Mapping[str, list[UUID]]]
+    closed: Mapping[UUID, datetime]
+
     def overdue(self, now: datetime) -> list[UUID]:
         """Accounts that should have been forgotten by now."""
-        return sorted(one for one in self.accounts if self.closed[one] < now - ERASED_WITHIN)
+        return sorted(one for one, at in self.closed.items() if at < now - ERASED_WITHIN)
 
 
 def keys_of(settings: CdcSettings) -> dict[str, tuple[str, ...]]:
@@ -121,48 +138,55 @@ def remains(lake: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) 
     return Remains(rows, only, counted, closed)
 
 
-def forget(settings: CdcSettings) -> tuple[Remains, Erased | None]:
+def forget(settings: CdcSettings) -> Erased | None:
     """Erase what remains of closed accounts from raw, with rows that stand aside, and all of raw's snapshots before.
 
-    Marts still know: build them, call `lake_maintenance.forget_past`, then `note`. Doing it again is harmless.
+    Marts still know: build them, call `lake_maintenance.forget_past`, then `finish`. Doing it again is harmless.
 
     Returns:
-        What there was, and what was erased; None: there was nothing.
+        What was erased; None: there was nothing.
 
     Raises:
         ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
         ingestion.lake_maintenance.Busy: maintenance is under way.
     """
     keys = keys_of(settings)
-    with warehouse.reading(settings) as lake:
+    with warehouse.writing(settings) as lake:
         found = remains(lake, keys)
-    if not found.rows:
-        return found, None
+        if not found.rows:
+            return None
+        warehouse.in_transaction(lake, lambda: _begin(lake, found))
     log.info("erasures.forgetting", accounts=len(found.accounts), tables=sorted(found.rows))
-    return found, erase(settings, found.rows, found.only)
+    return erase(settings, found.rows, found.only)
 
 
-def note(settings: CdcSettings, done: Remains) -> None:
-    """Write down what was erased of whom: the proof, without anything of the person but the id.
+def unfinished(lake: duckdb.DuckDBPyConnection) -> Unfinished:
+    """What was begun and is not known to be done."""
+    rows: dict[str, dict[str, list[UUID]]] = {}
+    closed: dict[UUID, datetime] = {}
+    for account, at, table, column in _noted(
+        lake, "distinct account_id, closed_at, raw_table, field", "erased_at is null"
+    ):
+        closed[UUID(str(account))] = at
+        rows.setdefault(table, {}).setdefault(column, []).append(UUID(str(account)))
+    return Unfinished(rows, closed)
+
+
+def finish(settings: CdcSettings) -> None:
+    """Note what was begun as done: the proof, without anything of the person but the id.
 
     Raises:
         StillThere: raw holds something of them again, or still.
     """
-    now, keys = datetime.now(UTC), keys_of(settings)
+    keys = keys_of(settings)
     with warehouse.writing(settings) as lake:
         left = remains(lake, keys)
-        if still := sorted(left.accounts & done.accounts):
+        if still := sorted(left.accounts & unfinished(lake).closed.keys()):
             raise StillThere(f"{len(still)} closed accounts are still in {', '.join(sorted(left.rows))}")
-
-        def write() -> None:
-            lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
-            for table, by_account in done.counted.items():
-                lake.executemany(
-                    f"insert into {TABLE} values (?, ?, ?, ?, ?)",
-                    [[one, done.closed[one], now, table, number] for one, number in by_account.items()],
-                )
-
-        warehouse.in_transaction(lake, write)
+        warehouse.in_transaction(
+            lake,
+            lambda: lake.execute(f"update {TABLE} set erased_at = ? where erased_at is null", [datetime.now(UTC)]),
+        )
 
 
 class StillThere(RuntimeError):
@@ -171,15 +195,28 @@ class StillThere(RuntimeError):
 
 def proofs(lake: duckdb.DuckDBPyConnection, accounts: Sequence[UUID]) -> list[tuple[UUID, datetime, str, int]]:
     """What was erased of these: account, when, raw table, rows."""
+    found = _noted(
+        lake, "account_id, erased_at, raw_table, rows", "erased_at is not null and list_contains(?, account_id)",
+        list(accounts),
+    )  # fmt: skip
+    return [(UUID(str(one)), at, table, rows) for one, at, table, rows in found]
+
+
+def _noted(lake: duckdb.DuckDBPyConnection, columns: str, where: str, *values: object) -> list[tuple[Any, ...]]:
     try:
-        found = lake.execute(
-            f"""select account_id, erased_at, raw_table, rows from {TABLE}
-                where list_contains(?, account_id) order by all""",
-            [list(accounts)],
-        ).fetchall()
+        return lake.execute(f"select {columns} from {TABLE} where {where} order by all", list(values)).fetchall()
     except duckdb.CatalogException:
         return []
-    return [(UUID(str(one)), at, table, rows) for one, at, table, rows in found]
+
+
+def _begin(lake: duckdb.DuckDBPyConnection, found: Remains) -> None:
+    lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
+    for table, by_account in found.counted.items():
+        [column] = found.rows[table]
+        lake.executemany(
+            f"insert into {TABLE} values (?, ?, ?, ?, ?, null)",
+            [[one, found.closed[one], table, column, number] for one, number in by_account.items()],
+        )
 
 
 def _overwritten(table: str, columns: Sequence[str]) -> str:

@@ -79,6 +79,7 @@ def handler_modules(contexts: Sequence[str] = CONTEXTS) -> list[ModuleType]:
 
 def contributions() -> list[Contribution]:
     """What every context gives to a person who wants their data."""
+    handler_modules()  # and with them every table: a rule is about one by its name
     modules = (import_module(name) for name in _parts(CONTEXTS, "personal"))
     return [each for module in modules for each in module.PERSONAL]
 

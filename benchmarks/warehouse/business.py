@@ -29,7 +29,7 @@ _WEEK = (
     """update scheduling.bookings set outcome_at = outcome_at + interval '1 minute' where id in (
         select id from scheduling.bookings where outcome_at is not null order by outcome_at desc
         limit (select ceil(count(*) * {share}) from scheduling.bookings))""",
-    """update engagement.messages set read_at = sent_at + interval '90 minutes' where id in (
+    """update engagement.messages set read_at = coalesce(read_at, sent_at) + interval '1 minute' where id in (
         select id from engagement.messages order by sent_at desc
         limit (select ceil(count(*) * {share}) from engagement.messages))""",
     """update training.wearable_days set steps = steps + 1 where day >= (

@@ -141,20 +141,30 @@
 {# Keeps a table's note until the run ends, in the database in memory that all models of a run share. #}
 {% macro plyo_note_later(relation, noted) %}
     {%- do run_query(
-        "create table if not exists memory.main.notes (statement varchar); insert into memory.main.notes values ('"
-        ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
+        "create table if not exists memory.main.notes (place varchar, name varchar, marts bigint, statement varchar); "
+        ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '" ~ relation.identifier ~ "', "
+        ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
     ) -%}
 {% endmacro %}
 
-{# SQL that writes the notes kept, in one transaction: a hook at the end of a run. #}
+{#
+    SQL that writes the notes kept, in one transaction: a hook at the end of a run. Not of a table that somebody replaced
+    meanwhile: its note says what it was made of.
+#}
 {% macro plyo_write_notes() %} {{ return(adapter.dispatch('plyo_write_notes')()) }} {% endmacro %}
 
 {% macro default__plyo_write_notes() -%} {%- endmacro %}
 
 {% macro duckdb__plyo_write_notes() -%}
-    {%- if execute -%}
-        {%- do run_query("create table if not exists memory.main.notes (statement varchar)") -%}
-        {%- set statements = plyo_rows("select distinct statement from memory.main.notes") | map(attribute=0) | list -%}
+    {%- set catalog = plyo_catalog('marts') -%}
+    {%- set kept = "select 1 from duckdb_tables() where database_name = 'memory' and table_name = 'notes'" -%}
+    {%- if execute and plyo_rows(kept) -%}
+        {%- set statements = plyo_rows(
+            "select notes.statement from memory.main.notes as notes inner join " ~ catalog ~ "ducklake_table as object "
+            ~ "on notes.name = object.table_name and notes.marts >= object.begin_snapshot and object.end_snapshot "
+            ~ "is null inner join " ~ catalog ~ "ducklake_schema as place on object.schema_id = place.schema_id "
+            ~ "and notes.place = place.schema_name and place.end_snapshot is null"
+        ) | map(attribute=0) | list -%}
         {%- if statements -%} {{ return("begin; " ~ statements | join("; ") ~ "; commit") }} {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -199,8 +209,8 @@
         ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
         ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
         ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
-        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true from " ~ catalog ~ "ducklake_view as v "
-        ~ "inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
+        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true from " ~ catalog
+        ~ "ducklake_view as v inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
         ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
         ~ "v.begin_snapshot > " ~ since ~ ")"
     ) }}

@@ -17,7 +17,8 @@
         {%- set narrowed = plyo_narrowed(plan, sql) -%}
         {%- set inside -%}
             semi join temp.parts as part
-                on row_of_model.{{ parts.key }} = part.key {%- if day %} and row_of_model.{{ day }} >= part.since {%- endif %}
+                on row_of_model.{{ parts.key }} = part.key
+                {%- if day %} and row_of_model.{{ day }} >= part.since {%- endif %}
             {# DuckLake leaves out files by this, which the join implies. -#}
             {% if day and earliest %} where row_of_model.{{ day }} >= date '{{ earliest }}' {% endif %}
         {%- endset -%}
@@ -29,20 +30,26 @@
     {%- endif -%}
     {%- set same -%}
         semi join temp.wrong as wrong
-            on {% for column in together %}{{ ' and ' if not loop.first }}row_of_model.{{ column }} is not distinct from wrong.{{ column }}{% endfor %}
+            on
+                {%- for column in together %}
+                {{ 'and ' if not loop.first }}row_of_model.{{ column }} is not distinct from wrong.{{ column }}
+                {%- endfor %}
     {%- endset -%}
     {%- set differs = plyo_rows(
         "create or replace temp table stored as select rowid as _place, * from " ~ target ~ " as row_of_model " ~ inside
         ~ "; create or replace temp table made as select * exclude (_place) from temp.stored limit 0"
         ~ "; insert into temp.made by name select row_of_model.* from (" ~ narrowed ~ ") as row_of_model " ~ inside
         ~ "; create or replace temp table wrong as select distinct " ~ together | join(', ') ~ " from ("
-        ~ "select * exclude (_balance), sum(_balance) as _difference from (select * exclude (_place), 1 as _balance "
-        ~ "from temp.stored union all by name select *, -1 as _balance from temp.made) group by all) where _difference <> 0"
+        ~ "select * exclude (_balance), sum(_balance) as _difference from ("
+        ~ "select * exclude (_place), 1 as _balance from temp.stored "
+        ~ "union all by name select *, -1 as _balance from temp.made) group by all) where _difference <> 0"
         ~ "; select count(*) from temp.wrong"
     )[0][0] > 0 -%}
     {% call statement('main') -%}
         {% if differs -%}
-            delete from {{ target }} where rowid in (select row_of_model._place from temp.stored as row_of_model {{ same }});
+            delete from {{ target }} where rowid in (
+                select row_of_model._place from temp.stored as row_of_model {{ same }}
+            );
             insert into {{ target }} by name select row_of_model.* from temp.made as row_of_model {{ same }};
         {%- else -%}
             select 1

@@ -1,6 +1,6 @@
 {#
-    Rows that a data test of single rows, or of uniqueness, looks at. In a build after one of which all data tests passed,
-    only what came since can break one. Which snapshots those were is told by the planner of builds
+    Rows that a data test of single rows, or of uniqueness, looks at. In a build after one of which all data tests
+    passed, only what came since can break one. Which snapshots those were is told by the planner of builds
     (`orchestration/build.py`); dbt run by hand is told of none and looks at all rows.
 
     - Uniqueness: only rows with the keys of rows that came are compared.
@@ -23,7 +23,8 @@
     {%- if not moved -%} {{ return(none_of_them) }} {%- endif -%}
     {%- if moved == 'remade' -%} {{ return(dbt.default__get_where_subquery(relation)) }} {%- endif -%}
     {%- if test.name in ('accepted_values', 'not_null') -%}
-        {{ return(dbt.default__get_where_subquery(relation) if plyo_came_wrong(node, looked_at, passed) else none_of_them) }}
+        {%- set is_wrong = plyo_came_wrong(node, looked_at, passed) -%}
+        {{ return(dbt.default__get_where_subquery(relation) if is_wrong else none_of_them) }}
     {%- elif node.config.materialized != 'table' -%}
         {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
@@ -32,7 +33,10 @@
         (
             select * from {{ relation }} as row_of_model
             semi join {{ plyo_came(looked_at, passed) }} as came
-                on {% for column in columns %}{{ ' and ' if not loop.first }}row_of_model.{{ column }} is not distinct from came.{{ column }}{% endfor %}
+                on
+                    {%- for column in columns %}
+                    {{ 'and ' if not loop.first }}row_of_model.{{ column }} is not distinct from came.{{ column }}
+                    {%- endfor %}
         ) as rows_that_came
     {%- endset -%}
     {{ return(came) }}
@@ -51,10 +55,13 @@
 {# The table whose rows decide what a test of a model sees: its own, or the only one that a staging view reads. #}
 {% macro plyo_looked_at(node) %}
     {%- if node.config.materialized == 'table' -%}
-        {{ return({'name': node.name, 'lake': node.database, 'schema': node.schema, 'table': node.alias, 'view': none}) }}
+        {{ return({
+            'name': node.name, 'lake': node.database, 'schema': node.schema, 'table': node.alias, 'view': none
+        }) }}
     {%- endif -%}
     {%- set inputs = plyo_inputs(node) if node.config.materialized == 'view' else [] -%}
-    {%- if inputs | length == 1 and inputs[0].lake == 'raw' and 'now()' not in node.raw_code and 'today(' not in node.raw_code -%}
+    {%- set asks_clock = 'now()' in node.raw_code or 'today(' in node.raw_code -%}
+    {%- if inputs | length == 1 and inputs[0].lake == 'raw' and not asks_clock -%}
         {{ return(inputs[0]) }}
     {%- endif -%}
     {{ return(none) }}
@@ -69,19 +76,22 @@
     ) }}
 {%- endmacro %}
 
-{# Whether a row that came since is wrong by a test of single rows, or a raw row went, behind which an older one shows. #}
+{# Whether a row that came is wrong by a test of single rows, or a raw row went, behind which an older one shows. #}
 {% macro plyo_came_wrong(node, table, passed) %}
-    {%- set came, arguments, column = plyo_came(table, passed), model.test_metadata.kwargs, model.test_metadata.kwargs.column_name -%}
+    {%- set came, arguments = plyo_came(table, passed), model.test_metadata.kwargs -%}
     {%- set rows, went = came, "0" -%}
     {%- if table.lake == 'raw' -%}
         {%- set rows = '(' ~ render(node.raw_code) | replace(plyo_mention(table), came) ~ ')' -%}
         {%- set went = "(select count(*) from " ~ came | replace('table_insertions', 'table_deletions') ~ ")" -%}
     {%- endif -%}
     {%- if model.test_metadata.name == 'not_null' -%}
-        {%- set wrong = column ~ " is null" -%}
+        {%- set wrong = arguments.column_name ~ " is null" -%}
     {%- else -%}
         {%- set quote = "'" if arguments.get('quote', true) else "" -%}
-        {%- set wrong = column ~ " not in (" ~ quote ~ arguments['values'] | join(quote ~ ", " ~ quote) ~ quote ~ ")" -%}
+        {%- set accepted = quote ~ arguments['values'] | join(quote ~ ", " ~ quote) ~ quote -%}
+        {%- set wrong = arguments.column_name ~ " not in (" ~ accepted ~ ")" -%}
     {%- endif -%}
-    {{ return(plyo_rows("select (select count(*) from " ~ rows ~ " as came where " ~ wrong ~ ") + " ~ went)[0][0] > 0) }}
+    {{ return(
+        plyo_rows("select (select count(*) from " ~ rows ~ " as came where " ~ wrong ~ ") + " ~ went)[0][0] > 0
+    ) }}
 {% endmacro %}

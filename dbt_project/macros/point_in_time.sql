@@ -1,6 +1,6 @@
 {#
-    What is told of a customer as of a date, from the days before it: name, aggregate, what of a day's row, how many days
-    back it begins (none: with the first) and ends.
+    What is told of a customer as of a date, from the days before it: name, aggregate, what of a day's row, how many
+    days back it begins (none: with the first) and ends.
 #}
 {% macro activity_features() %}
     {%- set told = [] -%}
@@ -44,11 +44,16 @@
 {% endmacro %}
 
 {#
-    A feature as a window over rows with a `customer_id` and a `day_number`. Frames over whole numbers cost DuckDB two
+    The features as windows over rows with a `customer_id` and a `day_number`. Frames over whole numbers cost DuckDB two
     thirds of what frames over intervals cost. Snowflake names no windows, so they are written out.
 #}
-{% macro seen(feature) -%}
-    {{ feature.aggregate }}({{ feature.what }}) over (partition by customer_id order by day_number range between {{ feature.days or 'unbounded' }} preceding and {{ feature.until }} preceding)
+{% macro activity_features_in_windows() -%}
+    {%- for feature in activity_features() -%}
+        {{ feature.aggregate }}({{ feature.what }}) over (
+            partition by customer_id order by day_number
+            range between {{ feature.days or 'unbounded' }} preceding and {{ feature.until }} preceding) as {{ feature.name }}
+        {{- ',\n        ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#

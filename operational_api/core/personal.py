@@ -21,7 +21,7 @@ NAMES_PEOPLE = frozenset(
     (
         "customer_id", "account_id", "person_id", "payer_id", "coach_id", "owner_id", "author_id", "uploader_id",
         "sender_id", "recipient_id", "subject_id", "actor_id", "aggregate_id", "principal", "email", "recipient",
-        "address", "display_name", "account_key", "provider_customer_id",
+        "address", "display_name", "account_key", "provider_customer_id", "subjects",
     )
 )  # fmt: skip
 """Columns by which a row is about a person. Who of the business decided something (`*_by`) is in the audit log, which

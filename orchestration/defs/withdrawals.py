@@ -17,6 +17,8 @@ from orchestration.failures import TRY_AGAIN, judged
 BUILT_ON = ("source:wearables+", "source:raw.training__wearable_days+", "source:raw.compliance__consents+")
 """dbt's selection of every model that holds something made of health data."""
 
+MODELS = ("--resource-type", "model", "--resource-type", "seed")
+
 _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
 
@@ -26,13 +28,13 @@ _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     retry_policy=TRY_AGAIN,
 )
 def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
-    """Do nothing where there is nothing to forget; a run that was cut off is finished by the next.
+    """Do nothing where there is nothing to forget; of a closed account a run that was cut off is finished by the next.
 
     The stream is ended first, because no delete passes an insert; its sensor starts it again within seconds, and where
     it was quicker than the erasure the op is tried again.
 
     Raises:
-        dagster.Failure: an account was closed for longer than erasing may take, and raw still holds it.
+        dagster.Failure: an account was closed for longer than erasing may take before it was erased.
     """
     from contracts import warehouse
     from ingestion import erasures, lake_maintenance, withdrawals
@@ -42,22 +44,26 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         settings = CdcSettings()
         keys = erasures.keys_of(settings)
         with warehouse.reading(settings) as lake:
-            is_withdrawn, closed = bool(withdrawals.remains(lake).rows), erasures.remains(lake, keys)
-        if not is_withdrawn and not closed.rows:
+            is_withdrawn = bool(withdrawals.remains(lake).rows)
+            is_closed = bool(erasures.remains(lake, keys).rows or erasures.unfinished(lake).rows)
+        if not is_withdrawn and not is_closed:
             context.log.info("nothing is held that may not be")
             return
         _end_stream(context)
         erased = withdrawals.forget(settings)
-        context.log.info(f"erased from raw: {dict(erased.rows) if erased else {}}")
-        done, erased = erasures.forget(settings)
-        context.log.info(f"erased of {len(done.accounts)} closed accounts: {dict(erased.rows) if erased else {}}")
-        dbt.cli(["run", "--exclude", "tag:connectors"] if done.rows else ["run", "--select", *BUILT_ON]).wait()
+        context.log.info(f"withdrawn and erased from raw: {dict(erased.rows) if erased else {}}")
+        erased = erasures.forget(settings)
+        context.log.info(f"of closed accounts erased from raw: {dict(erased.rows) if erased else {}}")
+        everything = ["build", *MODELS, "--exclude", "tag:connectors"]
+        dbt.cli(everything if is_closed else ["run", "--select", *BUILT_ON]).wait()
         snapshots, files = lake_maintenance.forget_past(settings, "marts")
         context.log.info(f"the past of the marts ended: {snapshots} snapshots, {files} files")
-        if done.rows:
-            _forget_elsewhere(context, done.rows)
-            erasures.note(settings, done)
-    if overdue := done.overdue(datetime.now(UTC)):
+        with warehouse.reading(settings) as lake:
+            begun = erasures.unfinished(lake)
+        if begun.rows:
+            _forget_elsewhere(context, begun.rows)
+            erasures.finish(settings)
+    if overdue := begun.overdue(datetime.now(UTC)):
         raise dg.Failure(
             f"{len(overdue)} accounts were closed more than {erasures.ERASED_WITHIN.days} days before they were erased",
             metadata={"accounts": ", ".join(str(one) for one in overdue)}, allow_retries=False,

@@ -22,7 +22,7 @@ from consoles.admin import sign_out
 from consoles.admin.app import screen
 from consoles.admin.tiles import comparison, tile
 from consoles.admin.views import automations, coaches, connectors, retention
-from consoles.admin.views.data import Data
+from consoles.admin.views.data import QUALITY, Data
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
 from consoles.settings import ConsoleSettings
@@ -123,7 +123,17 @@ class TestPages:
         page = Revenue(server.client(), ["EUR"]).body()
         assert "Monthly recurring revenue" in words(page)
         assert server.asked == ["api/analytics/datasets/mrr_daily"], "with the first screen that is two calls"
-        assert "Collected, failed, given back" in words(page[2].object())
+        assert "Collected, failed, given back" in words(page[3].object())
+
+    def test_revenue_is_told_by_plan(self, server: PlyoServer) -> None:
+        told = server.answers["api/analytics/metrics/mrr"] = business.metric("mrr")
+        told["comparison"]["items"] = [
+            {"plan": plan, "currency": "EUR", "value": value, "compared": 10_000, "change": value - 10_000,
+             "relative_change": value / 10_000 - 1} for plan, value in (("once-a-week", 9_000), ("unlimited", 12_000))
+        ]  # fmt: skip
+        [table] = Revenue(server.client(), ["EUR"]).body()[2].object().select(pn.widgets.Tabulator)
+        assert table.value.iloc[0].to_list() == ["unlimited", "€120.00", "€100.00", "+€20.00", "+20.0 %"]
+        assert server.told[-1][1]["by"] == "plan"
 
     def test_retention(self, server: PlyoServer) -> None:
         page = words(retention.page(server.client(), "Europe/Berlin"))
@@ -187,6 +197,10 @@ class TestPages:
             page.freshness()
         )
         assert "The change stream wrote 6 s ago." in words(page.freshness())
+        for name in QUALITY:
+            server.answers[f"api/analytics/metrics/{name}"] = business.metric(name)
+        assert words(page.quality()).count("fresh, 20 s old") == len(QUALITY)
+        assert "/warehouse/quality" in words(page.__panel__())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
 

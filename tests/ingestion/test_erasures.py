@@ -80,8 +80,7 @@ class TestForget:
     def test_does_nothing_while_nobody_has_closed_an_account(self, kept: Captured) -> None:
         forget_in_product(kept)
         capture.run_once(kept.settings)
-        found, erased = erasures.forget(kept.settings)
-        assert (found.rows, erased) == ({}, None)
+        assert erasures.forget(kept.settings) is None
         assert places(kept.settings) != set()
 
     def test_leaves_no_byte_of_a_closed_account_and_all_of_the_others(self, kept: Captured) -> None:
@@ -91,9 +90,8 @@ class TestForget:
         forget_in_product(kept)
         capture.run_once(kept.settings)
         assert places(kept.settings) > {"bytes of a file", "values of a file"}
-        found, erased = erasures.forget(kept.settings)
+        erased = erasures.forget(kept.settings)
         assert erased is not None
-        assert found.accounts == {MIA}
         assert erased.aside == 1
         with warehouse.writing(kept.settings) as lake:
             lake.execute("create or replace table marts.people as select * from raw.training__clients")
@@ -117,37 +115,43 @@ class TestForget:
         close(kept, MIA)
         forget_in_product(kept)
         capture.run_once(kept.settings)
-        with warehouse.reading(kept.settings) as lake:
-            before = erasures.remains(lake, erasures.keys_of(kept.settings))
+        with warehouse.writing(kept.settings) as lake:
+            erasures._begin(lake, erasures.remains(lake, erasures.keys_of(kept.settings)))  # and was cut off
+            assert set(erasures.unfinished(lake).closed) == {MIA}
         with pytest.raises(erasures.StillThere):
-            erasures.note(kept.settings, before)
+            erasures.finish(kept.settings)
         with warehouse.reading(kept.settings) as lake:
             assert erasures.proofs(lake, [MIA]) == []
-        found, _ = erasures.forget(kept.settings)
-        erasures.note(kept.settings, found)
+        erasures.forget(kept.settings)
+        erasures.finish(kept.settings)
         with warehouse.reading(kept.settings) as lake:
             told = {table: rows for _, _, table, rows in erasures.proofs(lake, [MIA, TOM])}
+            assert erasures.unfinished(lake).rows == {}
         assert told == {
             "commerce__invoices": 1, "engagement__channel_choices": 1, "engagement__messages": 1,
             "training__clients": 1, "wearables__sleeps": 1,
         }  # fmt: skip
-        assert erasures.forget(kept.settings)[1] is None, "done again it does nothing"
+        assert erasures.forget(kept.settings) is None, "done again it does nothing"
 
     def test_what_is_forgotten_later_is_erased_later(self, kept: Captured) -> None:
         close(kept, MIA)
         capture.run_once(kept.settings)
-        first, _ = erasures.forget(kept.settings)
+        first = erasures.forget(kept.settings)
+        assert first is not None
         assert set(first.rows) == {"wearables__sleeps"}, "the product still keeps the rest"
         forget_in_product(kept)
         capture.run_once(kept.settings)
-        assert "training__clients" in erasures.forget(kept.settings)[0].rows
+        then = erasures.forget(kept.settings)
+        assert then is not None
+        assert "training__clients" in then.rows
 
     def test_says_who_waits_for_too_long(self, kept: Captured) -> None:
         close(kept, MIA, ago=timedelta(days=3))
         forget_in_product(kept)
         capture.run_once(kept.settings)
+        erasures.forget(kept.settings)
         with warehouse.reading(kept.settings) as lake:
-            found = erasures.remains(lake, erasures.keys_of(kept.settings))
+            found = erasures.unfinished(lake)
         assert found.overdue(datetime.now(UTC)) == [MIA]
         assert found.overdue(datetime.now(UTC) - timedelta(days=2)) == []
 
@@ -164,7 +168,9 @@ class TestElsewhere:
         capture.run_once(kept.settings)
         tables = ["engagement__messages", "training__clients"]
         destinations.copy(kept.settings, target, tables)
-        found, _ = erasures.forget(kept.settings)
+        erasures.forget(kept.settings)
+        with warehouse.reading(kept.settings) as lake:
+            found = erasures.unfinished(lake)
         deleted = destinations.forget(kept.settings, target, found.rows)
         assert deleted == {"engagement__messages": 1, "training__clients": 1}
         with psycopg.connect(url) as elsewhere:

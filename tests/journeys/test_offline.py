@@ -120,3 +120,17 @@ def test_what_the_server_refuses_is_said_and_can_be_forgotten(site: Site, page: 
     expect(note).to_be_hidden()
     page.reload()
     expect(note).to_be_hidden()
+
+
+def test_whatever_else_is_sent_without_a_network_stays_as_it_was_typed(site: Site, page: Page) -> None:
+    page.goto(f"{site.url}/messages")
+    page.get_by_role("textbox").first.fill("Can we start half an hour later?")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="so this was not sent")).to_be_visible()
+    expect(page.get_by_role("textbox").first).to_have_value("Can we start half an hour later?")
+    page.context.set_offline(False)
+    expect(page.get_by_role("status").filter(has_text="You are offline")).to_be_hidden()
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("Can we start half an hour later?")).to_be_visible()
+    assert len([path for path in site.posted if path.startswith("/messages")]) == 1

@@ -15,7 +15,7 @@ from consoles.admin.lineage import STYLE, picture
 from consoles.admin.moments import day_picker, months_back, past, with_period
 from consoles.admin.pictures import chart
 from consoles.admin.style import CARD, LINK, TEXT
-from consoles.admin.tables import table
+from consoles.admin.tables import side_by_side, table
 from consoles.admin.views.behind import Behind
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import MetricAnswer, Plyo
@@ -177,22 +177,10 @@ class Catalogue(pn.viewable.Viewer):
 
     def _parts(self, answer: MetricAnswer) -> pn.viewable.Viewable:
         """The period's number of each part beside the other period's."""
-        rows = answer.comparison
-        if rows.is_empty():
+        if answer.comparison.is_empty():
             return nothing("No part has a number in this period.")
-        said = [figures.of_row(answer, row, self.currency) for row in rows.iter_rows(named=True)]
-        against = figures.days(*answer.compared_with) if answer.compared_with else "before"
-        parts = pl.DataFrame(
-            {
-                self.by.replace("_", " ").capitalize(): self._called(rows[self.by]),
-                figures.PERIODS[self.period]: [one.value for one in said],
-                against: [one.before for one in said],
-                "Change": [one.change for one in said],
-                "In per cent": [one.share for one in said],
-            }
-        )
-        order = sorted(range(len(said)), key=lambda n: -(rows["value"][n] or 0))
-        return table(parts[order])
+        called = self._called(answer.comparison[self.by]).rename(self.by.replace("_", " ").capitalize())
+        return table(side_by_side(answer, called, currency=self.currency, period=figures.PERIODS[self.period]))
 
     def _points(self, answer: MetricAnswer) -> pn.viewable.Viewable:
         """The picture as a table, for who cannot see it or wants the figures."""

@@ -6,11 +6,14 @@ import panel as pn
 import polars as pl
 
 from consoles.admin.style import CARD
+from consoles.admin.tiles import tile
 from consoles.admin.views.states import guarded, heading
 from consoles.client import Plyo, length
 from consoles.figures import FRESHNESS
 from consoles.theme import colour
 
+QUALITY = ("drifted_columns", "judged_columns")
+"""Metrics of the data itself."""
 WAYS = {
     "/dagster/": "Open the pipelines", "/warehouse/quality": "Quality of each raw table, and drift",
     "/warehouse/docs": "Models and lineage",
@@ -64,12 +67,22 @@ class Data(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
 
+    def quality(self) -> pn.viewable.Viewable:
+        """How many watched columns are no longer what they were, as tiles."""
+        return guarded(
+            lambda: pn.FlexBox(
+                *(tile(self._plyo.metric(name, grain="day"), currency="") for name in QUALITY),
+                sizing_mode="stretch_width",
+            )
+        )
+
     def __panel__(self) -> pn.viewable.Viewable:
         ways = " · ".join(f"[{words}]({self._public_url}{path})" for path, words in WAYS.items())
         title = heading("How fresh it is", ways)
+        fresh = pn.Column(title, self.freshness(), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
         return pn.Column(
-            title, self.freshness(), stylesheets=[CARD], sizing_mode="stretch_width", margin=6,
-        )  # fmt: skip
+            fresh, pn.panel(self.quality, defer_load=True, loading_indicator=True), sizing_mode="stretch_width"
+        )
 
 
 def waiting(told: dict[str, Any]) -> str:

@@ -5,9 +5,10 @@ import param
 import plotly.graph_objects as go
 import polars as pl
 
-from consoles import charts
+from consoles import charts, figures
 from consoles.admin.pictures import chart
 from consoles.admin.style import CARD
+from consoles.admin.tables import side_by_side, table
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
 from contracts.figures import written
@@ -40,14 +41,26 @@ class Revenue(pn.viewable.Viewer):
         if days.is_empty():
             return nothing("No membership has ever been sold in this currency.")
         # Below what is seen first, so it is asked for when that is there.
+        plans = pn.panel(lambda: guarded(self._plans), defer_load=True, loading_indicator=True)
         payments = pn.panel(self._payments, defer_load=True, loading_indicator=True)
-        return pn.Column(self._recurring(days), self._moves(days), payments, sizing_mode="stretch_width")
+        return pn.Column(self._recurring(days), self._moves(days), plans, payments, sizing_mode="stretch_width")
 
     def _recurring(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         frame = days.with_columns(pl.col("mrr_minor").map_elements(self._major, return_dtype=pl.Float64))
         now = written(days["mrr_minor"][-1], "money", self.currency)
         figure = charts.lines(frame, x="day", series={"mrr_minor": "MRR"}, y_title=self.currency)
         return _card(heading("Monthly recurring revenue", f"{now} today, tax excluded."), figure)
+
+    def _plans(self) -> pn.viewable.Viewable:
+        told = self._plyo.metric(
+            "mrr", grain=None, by=["plan"], period="this_month", compare="previous_period", currency=self.currency
+        )
+        title = heading("By plan", "What each plan brings a month, tax excluded, largest first.")
+        if told.comparison.is_empty():
+            return nothing("No plan brings anything in this currency yet.")
+        called = told.comparison["plan"].fill_null("no plan").rename("Plan")
+        shown = side_by_side(told, called, currency=self.currency, period=figures.PERIODS["this_month"])
+        return pn.Column(title, table(shown), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
 
     def _moves(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         kinds = {

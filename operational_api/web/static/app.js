@@ -39,6 +39,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
   if (question && !window.confirm(question)) { event.preventDefault(); return; }
+  if (form.method === "post" && !navigator.onLine) { event.preventDefault(); showConnection("notSent"); return; }
   if (form.dataset.sent) { event.preventDefault(); return; }
   if (form.method === "post") {
     form.dataset.sent = "true";
@@ -64,10 +65,9 @@ document.querySelectorAll("[data-time-zone]").forEach((input) => {
 document.cookie = `plyo_tz=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC")}; path=/; max-age=31536000; samesite=lax`;
 
 const note = document.querySelector("[data-offline-note]");
-function showConnection() { if (note) note.hidden = navigator.onLine; }
-window.addEventListener("online", showConnection);
-window.addEventListener("offline", showConnection);
-showConnection();
+function showConnection(words) { if (note) [note.hidden, note.textContent] = [navigator.onLine, note.dataset[words]]; }
+for (const change of ["online", "offline"]) window.addEventListener(change, () => showConnection("offlineNote"));
+showConnection("offlineNote");
 
 let installPrompt = null;
 window.addEventListener("beforeinstallprompt", (event) => {

@@ -143,7 +143,10 @@
     form.addEventListener("submit", async (event) => {
       if ((event.submitter?.value ?? "save") !== "save") return;
       event.preventDefault();
+      event.stopPropagation(); // here it is not lost without a network
       if (form.dataset.sent) return;
+      form.dataset.sent = "true";
+      event.submitter?.classList.add("is-busy");
       const id = form.elements.workout_id.value;
       const draft = typed();
       const doneAt = ["done_at", new Date().toISOString()];

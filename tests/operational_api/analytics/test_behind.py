@@ -14,7 +14,7 @@ from contracts.metrics import METRICS, Metric
 from operational_api.analytics.catalogue import DATASETS
 from operational_api.analytics.settings import AnalyticsSettings
 from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, decide, fill, make_marts, person, serve
-from tests.operational_api.analytics.test_audited_reads import newest, since
+from tests.operational_api.analytics.test_audited_reads import newest, since, subjects_of
 
 METRIC = "/api/analytics/metrics/"
 SEPTEMBER = {"from": "2026-09-01", "to": "2026-09-30"}
@@ -161,7 +161,7 @@ class TestReaders:
         before = newest(app)
         anna.get(f"{METRIC}adherence/rows")
         entries = since(app, before)
-        assert {entry.subject_id for entry in entries} == {MIA, NOAH}
+        assert subjects_of(app, entries) == {MIA, NOAH}
         assert {entry.details["what"] for entry in entries} == {"dataset rows of adherence"}
 
 

@@ -121,9 +121,7 @@ windowed as (
         customer_id,
         as_of,
         day as cutoff_on,
-        {% for feature in activity_features() -%}
-            {{ seen(feature) }} as {{ feature.name }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ activity_features_in_windows() }}
     from numbered
     -- end: windowed
 ),

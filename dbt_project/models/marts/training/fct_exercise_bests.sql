@@ -31,7 +31,8 @@
     'instead': {'compared': "
         select
             made.*,
-            max(case when until_then.performed_on < made.performed_on then until_then.best_e1rm_kg end) as best_before_kg,
+            max(case when until_then.performed_on < made.performed_on then until_then.best_e1rm_kg end)
+                as best_before_kg,
             max(case when until_then.performed_on <= made.performed_on - 42 then until_then.best_e1rm_kg end)
                 as best_of_old_kg,
             max(case when until_then.performed_on > made.performed_on - 42 then until_then.best_e1rm_kg end)

@@ -160,7 +160,8 @@ def store(
     is_new = before.status == lifecycle.INCOMPLETE
     if is_new or after.next_terms != before.next_terms or after.terms.price_id != before.terms.price_id:
         later = None if after.next_terms else pricing.successor(session, after.terms.price_id)
-        row.next_price_id = after.next_terms.price_id if after.next_terms else later and later.id
+        follows = after.next_terms.price_id if after.next_terms else None
+        row.next_price_id = later.id if later else follows
     _copy(row, after, now)
     session.flush()
     times = dict.fromkeys((step.kind for step in steps), now)
