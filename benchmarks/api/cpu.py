@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -13,7 +14,10 @@ def seconds_of(pids: Iterable[int]) -> float:
 
 
 def _seconds(pid: int) -> float:
+    process, found = Path(f"/proc/{pid}"), 0.0
+    for child in (process / "task" / str(pid) / "children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile: its parent, read last, has its time
+            found += _seconds(int(child))
     # Fields 14 to 17 (proc_pid_stat(5)); the second, the name, may have spaces and ends with the last bracket.
-    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(map(int, told[11:15])) / _TICKS + sum(_seconds(int(child)) for child in children)
+    told = (process / "stat").read_text().rpartition(")")[2].split()
+    return found + sum(map(int, told[11:15])) / _TICKS
