@@ -262,7 +262,10 @@ class Lake:
             return {name: int(rows) for name, rows in connection.execute(_SIZES)}
 
     def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
-        if tables := self._held.tables(cursor, bound.columns, bound.snapshot_id):
+        tables: Mapping[str, str] = {}
+        with suppress(duckdb.BinderException):  # of a snapshot from before the mart had all of its columns none is held
+            tables = self._held.tables(cursor, bound.columns, bound.snapshot_id)
+        if tables:
             text = query.to_run(bound.at, missing=bound.missing, tables=tables)
             with suppress(duckdb.CatalogException, duckdb.BinderException):  # a newer snapshot has dropped them since
                 return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()

@@ -1,5 +1,6 @@
 """How what was told of a metric has changed since an older snapshot, and why."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +37,9 @@ def found(
     told_by = metrics.as_known(metric, told_at)
     new, old = (metrics.compiled(principal, one, asked) for one in (metric, told_by))
     names = [column.rpartition(" ")[2] for column in new.by]
-    key = ", ".join(RELATIONS[metric.relation].key)
+    # A mart may have gained columns since: what it did not have then cannot be compared.
+    columns = lake.ask(Query(f"select * from @{metric.relation} limit 0"), snapshot_id=then).table.column_names
+    key = ", ".join(column for column in RELATIONS[metric.relation].key if column in columns)
     at = 'coalesce(told."at", known."at")'
     named = {name: f"coalesce(told.{name}, known.{name})" for name in names}
     same = " and ".join(['told."at" = known."at"', *(f"told.{n} is not distinct from known.{n}" for n in names)])
@@ -47,7 +50,8 @@ with told as ({of_then(_series(told_by, old))}),
 known as ({_series(metric, new)}),
 paired as (
     select old.point as old_point, new.point as new_point, old.contents as old_contents, new.contents as new_contents
-    from ({of_then(_rows_behind(told_by, old))}) as old full join ({_rows_behind(metric, new)}) as new using ({key})
+    from ({of_then(_rows_behind(told_by, old, columns))}) as old
+    full join ({_rows_behind(metric, new, columns)}) as new using ({key})
 ),
 causes as (
     select new_point as point, 1 as added, 0 as removed, 0 as changed from paired
@@ -81,14 +85,15 @@ def _series(metric: Metric, pieces: Compiled) -> str:
     )
 
 
-def _rows_behind(metric: Metric, pieces: Compiled) -> str:
-    """Key, point and a hash of everything else, of each row the metric counts."""
+def _rows_behind(metric: Metric, pieces: Compiled, known: Collection[str]) -> str:
+    """Key, point and a hash of everything else, of each row the metric counts; of the columns that are known."""
     relation = RELATIONS[metric.relation]
-    contents = ", ".join(column for column in relation.columns if column not in relation.key)
+    key = [column for column in relation.key if column in known]
+    contents = ", ".join(column for column in relation.columns if column in known and column not in key)
     columns = [column.partition(" as ")[0] for column in pieces.by]
     where = [*([f"({metric.where})"] if metric.where else []), *pieces.conditions, f"{metric.at} is not null"]
     return (
-        f"select {', '.join(relation.key)}, {_point(pieces.period, columns)} as point, hash({contents}) as contents "
+        f"select {', '.join(key)}, {_point(pieces.period, columns)} as point, hash({contents}) as contents "
         f"from {pieces.source} where {' and '.join(where)}"
     )
 

@@ -8,9 +8,9 @@ DRAWN = picture(business.lineage())
 
 def test_layers_follow_the_data_and_empty_ones_are_left_out() -> None:
     titles = ["Tables of the product", "Every change of them", "Marts", "Metric"]
-    found = [DRAWN.index(f"<h4>{title}</h4>") for title in titles]
+    found = [DRAWN.index(f"<h3>{title}</h3>") for title in titles]
     assert found == sorted(found)
-    assert DRAWN.count("<h4>") == 4
+    assert DRAWN.count("<h3>") == 4
 
 
 def test_a_part_says_what_it_reads_its_checks_and_its_sql() -> None:

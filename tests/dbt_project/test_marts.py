@@ -38,8 +38,8 @@ class TestRevenue:
     def test_mrr_is_kept_apart_by_currency(self, marts):
         found = rows(
             marts,
-            "select currency, mrr_minor, active_members from marts.finance.fct_mrr_daily "
-            "where day = '2026-06-17' order by currency",
+            "select currency, sum(mrr_minor)::bigint, sum(active_members)::integer from marts.finance.fct_mrr_daily "
+            "where day = '2026-06-17' group by currency order by currency",
         )
         assert found == [("EUR", 4538 + 4538, 2), ("VND", 900000, 1)]
 

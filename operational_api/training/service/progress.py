@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, case, cast, func, literal, select, true, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
 from operational_api.training.records import Bests
@@ -159,7 +159,7 @@ def weeks_of(session: Session, client: Client, *, now: datetime, weeks: int = 12
     return [known.get(day, Week(day, 0.0, 0, 0, 0)) for day in days]
 
 
-def _monday(day: ColumnElement[date]) -> ColumnElement[date]:
+def _monday(day: ColumnElement[date] | InstrumentedAttribute[date]) -> ColumnElement[date]:
     return cast(func.date_trunc("week", day), Date)
 
 

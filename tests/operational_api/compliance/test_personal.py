@@ -55,8 +55,8 @@ class TestContributions:
             f"{table.fullname}.{column.name}"
             for table in Base.metadata.tables.values()
             for column in table.columns
-            if isinstance(getattr(column.type, "item_type", column.type), Uuid) and not column.foreign_keys and not column.name.endswith("_by")
-            and column.name not in NAMES_PEOPLE | THINGS
+            if isinstance(getattr(column.type, "item_type", column.type), Uuid) and not column.foreign_keys
+            and not column.name.endswith("_by") and column.name not in NAMES_PEOPLE | THINGS
         ]  # fmt: skip
         assert not unknown, "does it name people (core.personal.NAMES_PEOPLE) or things (THINGS here)?"
         assert not BUSINESS.keys() & DECIDED.keys()

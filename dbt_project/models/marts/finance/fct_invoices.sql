@@ -5,6 +5,9 @@
         'stg_commerce__credit_notes': "
             select invoice_id from {commerce__credit_notes} where id in (select id from {rows})
         ",
+        'stg_commerce__invoice_lines': "
+            select invoice_id from {commerce__invoice_lines} where id in (select id from {rows})
+        ",
         'fct_payments': 'select invoice_id from {rows}',
         'int_customers': 'select invoice_id from {this} where customer_id in (select customer_id from {rows})',
     },
@@ -12,6 +15,9 @@
         'stg_commerce__invoices': 'id in (select key from {parts})',
         'stg_commerce__credit_notes': "
             id in (select id from {commerce__credit_notes} where invoice_id in (select key from {parts}))
+        ",
+        'stg_commerce__invoice_lines': "
+            id in (select id from {commerce__invoice_lines} where invoice_id in (select key from {parts}))
         ",
         'fct_payments': 'invoice_id in (select key from {parts})',
     },
@@ -36,6 +42,12 @@ credits as (
         sum(case when settlement = 'open' then amount_minor else 0 end) as forgiven_minor
     from {{ ref('stg_commerce__credit_notes') }}
     group by invoice_id
+),
+
+fees as (
+    select distinct invoice_id
+    from {{ ref('stg_commerce__invoice_lines') }}
+    where kind = 'fee'
 )
 
 select
@@ -44,7 +56,11 @@ select
     invoice.customer_id,
     invoice.subscription_id,
     invoice.session_pack_id,
-    case when invoice.subscription_id is null then 'pack' else 'membership' end as kind,
+    case
+        when invoice.subscription_id is not null then 'membership'
+        when fees.invoice_id is not null then 'fee'
+        else 'pack'
+    end as kind,
     invoice.status,
     invoice.currency,
     invoice.subtotal_minor,
@@ -84,3 +100,4 @@ from {{ ref('stg_commerce__invoices') }} as invoice
 left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id
 left join payments on invoice.invoice_id = payments.invoice_id
 left join credits on invoice.invoice_id = credits.invoice_id
+left join fees on invoice.invoice_id = fees.invoice_id

@@ -3,6 +3,11 @@
     'changed': {
         'stg_commerce__payments': 'select id from {rows}',
         'stg_commerce__invoices': 'select payment_id from {this} where invoice_id in (select id from {rows})',
+        'stg_commerce__invoice_lines': "
+            select payment_id from {this} where invoice_id in (
+                select invoice_id from {commerce__invoice_lines} where id in (select id from {rows})
+            )
+        ",
         'stg_commerce__refunds': "
             select payment_id from {commerce__refunds} where id in (select id from {rows})
         ",
@@ -29,13 +34,23 @@ disputes as (
     from {{ ref('stg_commerce__disputes') }}
     where status <> 'won'
     group by payment_id
+),
+
+fees as (
+    select distinct invoice_id
+    from {{ ref('stg_commerce__invoice_lines') }}
+    where kind = 'fee'
 )
 
 select
     payment.payment_id,
     payment.invoice_id,
     payment.customer_id,
-    case when invoice.subscription_id is null then 'pack' else 'membership' end as kind,
+    case
+        when invoice.subscription_id is not null then 'membership'
+        when fees.invoice_id is not null then 'fee'
+        else 'pack'
+    end as kind,
     payment.provider,
     payment.status,
     payment.amount_minor,
@@ -54,3 +69,4 @@ left join {{ ref('stg_commerce__invoices') }} as invoice on payment.invoice_id =
 left join {{ ref('int_customers') }} as customer on payment.customer_id = customer.customer_id
 left join refunds on payment.payment_id = refunds.payment_id
 left join disputes on payment.payment_id = disputes.payment_id
+left join fees on payment.invoice_id = fees.invoice_id

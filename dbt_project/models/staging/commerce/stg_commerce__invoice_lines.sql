@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 select
     id as line_id,
     invoice_id,
