@@ -7,16 +7,17 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from fastapi import Depends, FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from contracts import telemetry
-from operational_api.core import health, http
+from operational_api.core import health, http, memory
 from operational_api.core.admission import Admission
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import bearer
 from operational_api.core.rate_limit import Limiter, enforce
+from operational_api.core.routing import KnownPaths
 from operational_api.core.signed_urls import UrlSigner
+from operational_api.core.threads import in_a_turn
 from operational_api.core.tokens import Delegation, RemoteKeys, TokenVerifier, no_signer
 from operational_api.settings import ApiSettings
 
@@ -57,7 +58,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if "identity" in contexts:
-            await run_in_threadpool(app.state.keys.warm)
+            await in_a_turn(app.state.keys.warm)
         yield
         engine.dispose()
 
@@ -80,6 +81,7 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         app.state.delegation = Delegation(settings.public_url, ring.active)
     app.state.authenticators = [bearer(TokenVerifier(keys, issuer=settings.public_url))]
     http.install(app)
+    app.router.routes.insert(0, KnownPaths())
     app.include_router(health.router)
     pages = []
     for context in contexts:
@@ -97,4 +99,6 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
 def serve() -> FastAPI:
     """Entry point: `uvicorn --factory operational_api.app:serve`."""
     telemetry.configure("api")
-    return create_app(ApiSettings())
+    app = create_app(ApiSettings())
+    memory.settle()
+    return app

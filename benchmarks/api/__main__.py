@@ -6,7 +6,10 @@ alternate, the same number of clients cause the same SQL, learned by watching tw
 - by a bare FastAPI handler with psycopg, which knows no person, no policy and no rule (`ratio_to_bare`);
 - by pgbench, which has no HTTP either (`ratio_to_pgbench`).
 
-One PostgreSQL that writes to disk as deployed, one process of each server. The last line is JSON.
+One PostgreSQL that writes to disk as deployed; as many processes of each server (`--processes`; by default one, as
+`plyo` runs the API). A customer keeps a token for as long as it lasts. `cpu_ms` is the processor time of a request in
+the server's processes, `postgres_cpu_ms` in PostgreSQL's: of machines that others use too, what these two come to
+beside the bare handler's says more than rates do. The last line is JSON.
 """
 
 import argparse
@@ -15,7 +18,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -26,7 +30,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from sqlalchemy import select
 
-from benchmarks.api import business, clients, servers
+from benchmarks.api import business, clients, cpu, servers
 from benchmarks.api.recorded import Recorded, watch
 from operational_api.app import create_app
 from operational_api.core.database import make_engine, session_factory
@@ -68,11 +72,21 @@ def workout(exercises: list[int]) -> Body:
     return body
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A round. CPU in milliseconds of one request, of the server and of PostgreSQL."""
+
+    load: clients.Load
+    cpu_ms: float
+    postgres_cpu_ms: float
+
+
 class Bench:
     """One database, and what is asked of it."""
 
-    def __init__(self, server: PostgresServer, key_file: Path, requests: int) -> None:
-        self.server, self.key_file, self.requests = server, key_file, requests
+    def __init__(self, server: PostgresServer, key_file: Path, requests: int, processes: int = 1) -> None:
+        self.server, self.key_file, self.requests, self.processes = server, key_file, requests, processes
+        self._tokens: dict[int, str] = {}
         self.url = server.url("plyo").replace("postgresql://", "postgresql+psycopg://", 1)
         self._next = 0
         app = create_app(servers.settings(self.url, key_file))
@@ -98,7 +112,7 @@ class Bench:
         api = TestClient(app, base_url=ISSUER)  # type: ignore[arg-type]
         watched = {}
         for number in self.take(4)[1:]:  # the first of each finds caches empty
-            heads = {"Authorization": f"Bearer {token(self.key, number)}"}
+            heads = {"Authorization": f"Bearer {self.token(number)}"}
 
             def ask(number: int = number, heads: dict[str, str] = heads) -> None:
                 answer = api.post(PATHS[kind], json=self.bodies[kind](number), headers=heads)
@@ -109,27 +123,39 @@ class Bench:
         first, second = list(watched)[1:]
         return Recorded(first, watched[first], watched[second])
 
-    def plyo(self, port: int, kind: str) -> clients.Load:
+    def token(self, number: int) -> str:
+        """The access token of the customer of a request: the same one each time."""
+        customer = number % business.CUSTOMERS
+        if customer not in self._tokens:
+            self._tokens[customer] = token(self.key, number)
+        return self._tokens[customer]
+
+    def plyo(self, port: int, pids: Sequence[int], kind: str) -> Measured:
         """Asks Plyo."""
         asked = [
-            clients.post(PATHS[kind], json.dumps(self.bodies[kind](n)).encode(), token(self.key, n))
+            clients.post(PATHS[kind], json.dumps(self.bodies[kind](n)).encode(), self.token(n))
             for n in self.take(self.requests)
         ]
-        load = clients.run(port, asked, concurrency=CLIENTS)
-        if set(load.statuses) != {201}:
-            raise SystemExit(f"{kind}: not everything was done: {load.statuses}")
-        return load
+        return self._measured(port, pids, kind, asked)
 
-    def bare(self, kind: str) -> clients.Load:
+    def bare(self, kind: str) -> Measured:
         """Asks the bare handler."""
         numbers, port = self.take(self.requests), free_port()
         prepared = {number: self.recorded[kind].bound(number) for number in numbers}
-        with servers.running(servers.serve_bare, port, self.server.url("plyo"), prepared):
+        with servers.running(self.processes, servers.serve_bare, port, self.server.url("plyo"), prepared) as pids:
             asked = [clients.post("/", json.dumps({"number": number}).encode()) for number in numbers]
-            load = clients.run(port, asked, concurrency=CLIENTS)
+            return self._measured(port, pids, f"bare {kind}", asked)
+
+    def _measured(self, port: int, pids: Sequence[int], kind: str, asked: Sequence[bytes]) -> Measured:
+        postgres = self.server.process
+        assert postgres is not None  # noqa: S101 - it was started
+        before = cpu.seconds_of(pids), cpu.seconds_of([postgres.pid])
+        load = clients.run(port, asked, concurrency=CLIENTS)
+        after = cpu.seconds_of(pids), cpu.seconds_of([postgres.pid])
         if set(load.statuses) != {201}:
-            raise SystemExit(f"bare {kind}: not everything was done: {load.statuses}")
-        return load
+            raise SystemExit(f"{kind}: not everything was done: {load.statuses}")
+        own, sql = ((now - then) * 1000 / len(asked) for then, now in zip(before, after, strict=True))
+        return Measured(load, own, sql)
 
     def pgbench(self, kind: str, folder: Path) -> float:
         """Transactions a second of pgbench."""
@@ -152,24 +178,33 @@ def measure(bench: Bench, folder: Path, rounds: int) -> dict[str, dict[str, floa
     """Both kinds of requests, each by all three."""
     found: dict[str, dict[str, float]] = {}
     for kind, recorded in bench.recorded.items():
-        loads, bares, sqls, port = [], [], [], free_port()
-        with servers.running(servers.serve_plyo, port, bench.url, bench.key_file):
+        ours, bares, sqls, port = list[Measured](), list[Measured](), list[float](), free_port()
+        with servers.running(bench.processes, servers.serve_plyo, port, bench.url, bench.key_file) as pids:
             for number in range(rounds + 1):
-                load, bare, sql = bench.plyo(port, kind), bench.bare(kind), bench.pgbench(kind, folder)
+                own, bare, sql = bench.plyo(port, pids, kind), bench.bare(kind), bench.pgbench(kind, folder)
                 if not number:  # caches are warm, plans are made
                     continue
-                loads.append(load)
-                bares.append(bare.per_second)
+                ours.append(own)
+                bares.append(bare)
                 sqls.append(sql)
-                print(f"{kind}: {load.per_second:,.0f}/s; bare {bare.per_second:,.0f}/s; pgbench {sql:,.0f}/s")
-        p50, p95, p99 = (statistics.median(load.percentile(p) for load in loads) for p in (50, 95, 99))
+                for name, one in ((kind, own), ("  bare", bare)):
+                    print(
+                        f"{name}: {one.load.per_second:,.0f}/s; CPU of a request {one.cpu_ms:.2f} ms, "
+                        f"in PostgreSQL {one.postgres_cpu_ms:.2f} ms"
+                    )
+                print(f"  pgbench: {sql:,.0f}/s")
+        p50, p95, p99 = (statistics.median(one.load.percentile(p) for one in ours) for p in (50, 95, 99))
         print(f"{kind}: {len(recorded.statements)} statements; p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
-        rates = [load.per_second for load in loads]
+        rates, peers = ([one.load.per_second for one in side] for side in (ours, bares))
         found[kind] = {
             "per_second": statistics.median(rates),
             "ratio_to_pgbench": statistics.median(a / b for a, b in zip(rates, sqls, strict=True)),
-            "ratio_to_bare": statistics.median(a / b for a, b in zip(rates, bares, strict=True)),
+            "ratio_to_bare": statistics.median(a / b for a, b in zip(rates, peers, strict=True)),
             "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+            "cpu_ms": statistics.median(one.cpu_ms for one in ours),
+            "postgres_cpu_ms": statistics.median(one.postgres_cpu_ms for one in ours),
+            "bare_cpu_ms": statistics.median(one.cpu_ms for one in bares),
+            "bare_postgres_cpu_ms": statistics.median(one.postgres_cpu_ms for one in bares),
         }  # fmt: skip
     return found
 
@@ -179,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The API under 64 clients, against the same SQL with less around it.")
     parser.add_argument("--requests", type=int, default=1500, help="a round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=1, help="of each server")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "signing.pem"
@@ -190,7 +226,7 @@ def main() -> None:
             with psycopg.connect(server.url(), autocommit=True) as connection:
                 connection.execute("create database plyo")
             migrations.upgrade(server.url("plyo").replace("postgresql://", "postgresql+psycopg://", 1))
-            found = measure(Bench(server, key_file, asked.requests), Path(folder), asked.rounds)
+            found = measure(Bench(server, key_file, asked.requests, asked.processes), Path(folder), asked.rounds)
         finally:
             server.stop()
     print(json.dumps(found | {"p99_ms": max(one["p99_ms"] for one in found.values())}))

@@ -2,10 +2,10 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 from benchmarks.api.recorded import BEGIN, COMMIT
 from contracts import telemetry
 from operational_api.app import create_app
+from operational_api.core import memory
 from operational_api.settings import ApiSettings
 
 CONNECTIONS = 20
@@ -33,10 +34,12 @@ def settings(url: str, key_file: Path) -> ApiSettings:
     )  # fmt: skip
 
 
-def serve_plyo(port: int, url: str, key_file: Path) -> None:
-    """Plyo's API."""
+def serve_plyo(port: int, ready: Semaphore, url: str, key_file: Path) -> None:
+    """Plyo's API, as `operational_api.app.serve` makes it."""
     telemetry.configure("api")
-    _serve(create_app(settings(url, key_file)), port)
+    app = create_app(settings(url, key_file))
+    memory.settle()
+    _serve(app, port, ready)
 
 
 class Asked(BaseModel):
@@ -45,7 +48,7 @@ class Asked(BaseModel):
     number: int
 
 
-def serve_bare(port: int, url: str, prepared: dict[int, Said]) -> None:
+def serve_bare(port: int, ready: Semaphore, url: str, prepared: dict[int, Said]) -> None:
     """FastAPI and psycopg with the statements of each request, and nothing around them."""
     pool = ConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, open=True)
     app = FastAPI()
@@ -62,29 +65,37 @@ def serve_bare(port: int, url: str, prepared: dict[int, Said]) -> None:
                         cursor.fetchall()
         return asked
 
-    _serve(app, port)
+    _serve(app, port, ready)
 
 
-def _serve(app: FastAPI, port: int) -> None:
+def _serve(app: FastAPI, port: int, ready: Semaphore) -> None:
     with Path(os.devnull).open("w") as nowhere:  # each request is a line of the log, as deployed
         os.dup2(nowhere.fileno(), 2)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready.release()
+
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the processes of a server share connections
+        listening.bind(("127.0.0.1", port))
+        Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
 
 
 @contextmanager
-def running(target: Any, port: int, *about: Any) -> Iterator[None]:
-    """A server for the length of a block, from when it answers."""
-    process = processes.Process(target=target, args=(port, *about), daemon=True)
-    process.start()
+def running(count: int, target: Any, port: int, *about: Any) -> Iterator[list[int]]:
+    """A server of so many processes for the length of a block, from when each answers; their ids."""
+    ready = processes.Semaphore(0)
+    servers = [processes.Process(target=target, args=(port, ready, *about), daemon=True) for _ in range(count)]
+    for one in servers:
+        one.start()
     try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        else:
-            raise TimeoutError(f"{target.__name__} did not start")
-        yield
+        for _ in servers:
+            if not ready.acquire(timeout=60):
+                raise TimeoutError(f"{target.__name__} did not start")
+        yield [one.pid for one in servers if one.pid is not None]
     finally:
-        process.kill()
-        process.join()
+        for one in servers:
+            one.kill()
+            one.join()

@@ -114,4 +114,6 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
 def serve() -> FastAPI:
     """Entry point: `uvicorn --factory operational_api.analytics.app:serve`."""
     telemetry.configure("analytics")
-    return create_app(AnalyticsSettings())
+    app = create_app(AnalyticsSettings())
+    memory.settle()
+    return app

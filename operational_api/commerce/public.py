@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
@@ -18,6 +18,7 @@ from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
 from operational_api.commerce.service import approvals, customers, findings, packs, plans, reconciliation, refunds
 from operational_api.core.principal import Principal
+from operational_api.core.statements import Statement
 
 __all__ = [
     "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
@@ -42,14 +43,14 @@ class CurrentPlan:
     ends_at: datetime | None
 
 
-_CURRENT_PLANS = (
+_CURRENT_PLANS = Statement(
     select(
         Subscription.customer_id, Subscription.id, Plan.id, Plan.code, Plan.name, Subscription.status,
         Plan.sessions_included, Subscription.cancel_at,
     )
     .join(Plan, Plan.id == Subscription.plan_id)
     .where(
-        Subscription.customer_id.in_(bindparam("customer_ids", expanding=True)),
+        Subscription.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid()))),
         Subscription.status.in_(lifecycle.USABLE),
     )
 )  # fmt: skip
@@ -62,7 +63,7 @@ def current_plan(session: Session, customer_id: UUID) -> CurrentPlan | None:
 
 def current_plans(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, CurrentPlan]:
     """The memberships of many customers in one query. Who has none that lets them book is not in the answer."""
-    rows = session.execute(_CURRENT_PLANS, {"customer_ids": list(customer_ids)})
+    rows = _CURRENT_PLANS.all(session, {"customer_ids": list(customer_ids)})
     return {row[0]: CurrentPlan(*row[1:]) for row in rows}
 
 

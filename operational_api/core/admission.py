@@ -8,11 +8,9 @@ many waits here, where waiting costs neither; too long, and they are told to com
 
 import asyncio
 from asyncio import AbstractEventLoop, Semaphore
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
-
-from fastapi import Request
 
 from operational_api.core.errors import DomainError
 
@@ -43,20 +41,22 @@ class Admission:
         Raises:
             Busy: none came free in time.
         """
+        leave = await self.enter()
+        try:
+            yield
+        finally:
+            leave()
+
+    async def enter(self) -> Callable[[], None]:
+        """A place, until what is returned is called.
+
+        Raises:
+            Busy: none came free in time.
+        """
         room = self._rooms.setdefault(asyncio.get_running_loop(), Semaphore(self._at_once))
         try:
             async with asyncio.timeout(self._patience):
                 await room.acquire()
         except TimeoutError as error:
             raise Busy(retry_after=2) from error
-        try:
-            yield
-        finally:
-            room.release()
-
-
-async def admitted(request: Request) -> AsyncIterator[None]:
-    """The dependency of whatever opens a transaction."""
-    admission: Admission = request.app.state.admission
-    async with admission.admitted():
-        yield
+        return room.release

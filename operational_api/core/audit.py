@@ -8,7 +8,6 @@ Does not belong here: what only operations want to know (that is the log), and t
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 from uuid import UUID
 
+import orjson
 from fastapi import Request
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, bindparam, insert, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -26,34 +26,34 @@ from contracts.telemetry import current_traceparent, get_logger
 from operational_api.core import answering
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
+from operational_api.core.statements import Change
 
 log = get_logger(__name__)
-_INSERT = insert(cast(Table, AuditEntry.__table__))
+_ENTRIES = cast(Table, AuditEntry.__table__)
+_TOLD = [one for one in _ENTRIES.c if one.name not in ("sequence", "group_id")]
+_INSERT = Change(insert(_ENTRIES).values({one.name: bindparam(one.name, type_=one.type) for one in _TOLD}))
 Outcome = Literal["done", "refused", "failed"]
-_READS = text(
-    """
-    with named as (
-        insert into platform.audit_groups (id, subjects)
-        select id, cast(subjects as uuid[]) from unnest(cast(:new_groups as uuid[]), cast(:new_subjects as text[]))
-            as given (id, subjects)
-        on conflict do nothing
+_READS = Change(
+    text(
+        """
+        with named as (
+            insert into platform.audit_groups (id, subjects)
+            select id, cast(subjects as uuid[])
+            from jsonb_to_recordset(cast(:groups as jsonb)) as given (id uuid, subjects text)
+            on conflict do nothing
+        )
+        insert into platform.audit_entries (
+            id, subject_id, group_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details,
+            address, traceparent, occurred_at
+        )
+        select id, subject_id, group_id, coalesce(cast(subject_id as text), :several), purpose, actor_id, actor_role,
+            action, object_type, 'done', details, address, traceparent, cast(:now as timestamptz)
+        from jsonb_to_recordset(cast(:readings as jsonb)) as reading (
+            id uuid, subject_id uuid, group_id uuid, purpose text, actor_id uuid, actor_role text, action text,
+            object_type text, details jsonb, address text, traceparent text
+        )
+        """
     )
-    insert into platform.audit_entries (
-        id, subject_id, group_id, object_id, purpose, actor_id, actor_role, action, object_type, outcome, details,
-        address, traceparent, occurred_at
-    )
-    select id, subject_id, group_id, coalesce(cast(subject_id as text), :several), purpose, actor_id, actor_role,
-        action, object_type, 'done', cast(details as jsonb), address, traceparent, occurred_at
-    from unnest(
-        cast(:ids as uuid[]), cast(:subject_ids as uuid[]), cast(:group_ids as uuid[]), cast(:purposes as text[]),
-        cast(:actor_ids as uuid[]), cast(:actor_roles as text[]), cast(:actions as text[]),
-        cast(:object_types as text[]), cast(:details as text[]), cast(:addresses as text[]),
-        cast(:traceparents as text[]), cast(:times as timestamptz[])
-    ) as reading (
-        id, subject_id, group_id, purpose, actor_id, actor_role, action, object_type, details, address, traceparent,
-        occurred_at
-    )
-    """
 )
 SEVERAL = "several"
 """`object_id` of an entry that names a group."""
@@ -112,7 +112,7 @@ def record(
     if actor_role is not None:
         entry["actor_role"] = actor_role
     session.flush()  # what it tells of stands before it, for whoever asks next
-    session.execute(_INSERT, entry)
+    _INSERT.do(session, entry)
 
 
 def record_read(
@@ -154,17 +154,19 @@ def record_readings(
         return set()
     groups = {group.id: group.subjects for _, _, _, group in told if group is not None}
     new = groups.keys() - known
-    session.execute(_READS, {
-        "several": SEVERAL, "new_groups": list(new), "new_subjects": [groups[one] for one in new],
-        "ids": [new_id() for _ in told], "subject_ids": [subject_id for _, _, subject_id, _ in told],
-        "group_ids": [group and group.id for _, _, _, group in told],
-        "purposes": [purpose for _, purpose, _, _ in told],
-        "actor_ids": [one.principal.account_id for one, *_ in told],
-        "actor_roles": [one.principal.role for one, *_ in told],
-        "actions": [one.action for one, *_ in told], "object_types": [one.object_type for one, *_ in told],
-        "details": [json.dumps(_details(one.principal, one.details)) for one, *_ in told],
-        "addresses": [one.address and one.address[:45] for one, *_ in told],
-        "traceparents": [one.traceparent for one, *_ in told], "times": [now or datetime.now(UTC)] * len(told),
+    rows = [
+        {
+            "id": new_id(), "subject_id": subject_id, "group_id": group and group.id, "purpose": purpose,
+            "actor_id": one.principal.account_id, "actor_role": one.principal.role, "action": one.action,
+            "object_type": one.object_type, "details": _details(one.principal, one.details),
+            "address": one.address and one.address[:45], "traceparent": one.traceparent,
+        }
+        for one, purpose, subject_id, group in told
+    ]  # fmt: skip
+    named = [{"id": one, "subjects": groups[one]} for one in new]
+    _READS.do(session, {
+        "several": SEVERAL, "now": now or datetime.now(UTC), "groups": orjson.dumps(named).decode(),
+        "readings": orjson.dumps(rows).decode(),
     })  # fmt: skip
     return set(groups)
 
@@ -232,7 +234,8 @@ def keep(sessions: sessionmaker[Session], entries: list[dict[str, Any]]) -> None
     """Write gathered refusals in a transaction of their own. The answer is a refusal already: a failure is logged."""
     try:
         with answering.answering(None), sessions.begin() as session:  # also of those who may look at nothing any more
-            session.execute(_INSERT, entries)
+            for entry in entries:
+                _INSERT.do(session, entry)
     except Exception:
         log.exception("refusals_not_kept", actions=[entry["action"] for entry in entries])
 

@@ -1,6 +1,7 @@
 """Engine, declarative base, column types and the request's session. No tables of a context, no queries."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from select import POLLIN, poll
@@ -8,24 +9,20 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, bindparam, create_engine, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ClauseElement, TextClause
-from starlette.concurrency import run_in_threadpool
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
-from operational_api.core.admission import admitted
+from operational_api.core.admission import Admission
 from operational_api.core.principal import in_transaction
+from operational_api.core.threads import in_a_turn
 from operational_api.core.viewer import Viewer
 
 SCHEMAS = (
@@ -110,20 +107,6 @@ def _expect_silence(_: object, record: ConnectionPoolEntry, *__: object) -> None
         raise DisconnectionError
 
 
-def compiled_once(statement: ClauseElement) -> TextClause:
-    """A statement that is PostgreSQL's own, as text: what has an `on conflict` SQLAlchemy would compile each time.
-
-    Args:
-        statement: Its values are bind parameters, to be given when it is executed.
-    """
-    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    dialect.bind_typing = BindTyping.NONE  # each value is told its type when it is bound
-    compiled = statement.compile(dialect=dialect)
-    assert isinstance(compiled, SQLCompiler)  # noqa: S101 - of a statement
-    kinds = (bindparam(name, type_=one.type) for name, one in compiled.binds.items())
-    return text(str(compiled)).bindparams(*kinds)
-
-
 def session_factory(
     bind: Engine | Connection, *, viewer: Viewer = viewers.of_request, **options: Any
 ) -> sessionmaker[Session]:
@@ -139,9 +122,7 @@ def session_factory(
 
 
 @in_transaction
-async def transaction(
-    request: Request, _: Annotated[None, Depends(admitted, scope="function")]
-) -> AsyncIterator[Session]:
+async def transaction(request: Request) -> Session:
     """One transaction around one request: committed when the endpoint returns, rolled back when it raises.
 
     A request that carries an Idempotency-Key claims it here, in the same transaction as its effect. Its first statement
@@ -150,20 +131,31 @@ async def transaction(
     """
     if not hasattr(request.state, "principal"):
         # A page's cookie is looked up by a connection: not while another one is held.
-        await run_in_threadpool(viewers.of_request)
+        await in_a_turn(viewers.of_request)
+    admission: Admission = request.app.state.admission
+    leave = await admission.enter()
     session: Session = request.app.state.sessions()
-    try:
-        if claim := getattr(request.state, "claim", None):
-            await run_in_threadpool(claim, session)
-        else:  # what a key is answered with is kept in the same transaction: that answer is not known before the end
-            session.info[_END] = partial(_commit, request, session)
-        yield session
-        if claim or session.info.pop(_END, None) is not None:
-            await _at_once(_commit, request, session)
-    except BaseException:
-        if session.in_transaction():
-            await _at_once(session.close)
-        raise
+    claim = getattr(request.state, "claim", None)
+    if claim is None:  # what a key is answered with is kept in the same transaction: not known before the end
+        session.info[_END] = partial(_commit, request, session)
+
+    async def end(kind: type[BaseException] | None, *_: object) -> None:
+        is_due = session.info.pop(_END, None) is not None or claim is not None
+        try:
+            if kind is None and is_due:
+                await _at_once(_commit, request, session)
+        finally:
+            if session.in_transaction():
+                await _at_once(session.close)
+            leave()
+
+    # Where FastAPI ends what generators began, once the endpoint has returned and before its answer leaves: with any
+    # later end a client gets 201 for a commit that failed. A generator of ours costs three times as much.
+    ends: AsyncExitStack = request.scope["fastapi_function_astack"]
+    ends.push_async_exit(end)
+    if claim is not None:
+        await in_a_turn(claim, session)
+    return session
 
 
 _END = "end_of_request"
@@ -186,8 +178,8 @@ def _commit(request: Request, session: Session) -> None:
 
 async def _at_once(do: Callable[..., None], *about: object) -> None:
     """In a thread that is not one of those counted: who holds a connection never waits for who wants one."""
-    await to_thread.run_sync(do, *about, limiter=CapacityLimiter(1))
+    with CancelScope(shield=True):
+        await to_thread.run_sync(do, *about, limiter=CapacityLimiter(1))
 
 
-# Commits before the response leaves. With the default scope a client gets 201 for a commit that failed.
-DbSession = Annotated[Session, Depends(transaction, scope="function")]
+DbSession = Annotated[Session, Depends(transaction)]

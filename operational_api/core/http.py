@@ -1,7 +1,7 @@
 """What every HTTP answer has in common: problem+json, trace ids, security headers, a log line."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +20,7 @@ from contracts.telemetry import current_traceparent, get_logger, trace
 from operational_api.core import audit
 from operational_api.core.errors import DomainError, Forbidden, Unavailable
 from operational_api.core.rate_limit import headers_of
+from operational_api.core.threads import in_a_turn
 
 log = get_logger(__name__)
 ProblemPage = Callable[[Request, dict[str, Any]], Response]
@@ -143,7 +143,7 @@ class Around:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, request = time.perf_counter(), Request(scope)
+        began, request, path = time.perf_counter(), Request(scope), scope["path"]
         status, milliseconds = 0, 0.0
         with trace(request.headers.get("traceparent")) as traceparent, audit.watching(request) as refusals:
 
@@ -152,15 +152,15 @@ class Around:
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     if refusals and (sessions := audit_sessions(request.app)) is not None:
-                        await run_in_threadpool(audit.keep, sessions, refusals)
-                    _secure(MutableHeaders(scope=message), request, traceparent)
+                        await in_a_turn(audit.keep, sessions, refusals)
+                    _secure(message, request, traceparent)
                 milliseconds = (time.perf_counter() - began) * 1000
                 await send(message)
 
             try:
                 await self.app(scope, receive, answer)
             except Exception:
-                log.exception("request_crashed", method=request.method, path=request.url.path)
+                log.exception("request_crashed", method=request.method, path=path)
                 if status:  # half of an answer has left: it can only be broken off
                     raise
                 response = _answer(
@@ -168,24 +168,40 @@ class Around:
                     problem(500, "core.unexpected", "Something broke on our side. It has been logged with this id."),
                 )
                 await response(scope, receive, answer)
-            log_request(request.method, request.url.path, status, milliseconds)
+            log_request(request.method, path, status, milliseconds)
 
 
-def _secure(headers: MutableHeaders, request: Request, traceparent: str) -> None:
-    headers.setdefault("X-Trace-Id", traceparent.split("-")[1])
-    headers.update(headers_of(request))
-    guard(headers, request.url.path)
+def say_unless_said(message: Message, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Give the start of an answer the headers that it has not got. Names in lower case, as in the message."""
+    said = message["headers"] = list(message.get("headers", ()))
+    known = {name for name, _ in said}
+    said.extend(one for one in headers if one[0] not in known)
+
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin"), (b"x-frame-options", b"DENY"),
+)  # fmt: skip
+_NEVER_KEPT = (b"cache-control", b"no-store")
+_NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+def _secure(message: Message, request: Request, traceparent: str) -> None:
+    limits = [(name.lower().encode(), value.encode()) for name, value in headers_of(request).items()]
+    kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
+    trace_id = (b"x-trace-id", traceparent.split("-")[1].encode())
+    say_unless_said(message, [trace_id, *limits, *_guards(request.scope["path"], kind)])
 
 
 def guard(headers: MutableHeaders, path: str) -> None:
     """The headers that keep browsers from doing more with an answer than it is for."""
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
-    if path.startswith("/api"):
-        headers.setdefault("Cache-Control", "no-store")
-        if not headers.get("content-type", "").startswith("text/html"):
-            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    for name, value in _guards(path, headers.get("content-type", "").encode()):
+        headers.setdefault(name.decode(), value.decode())
+
+
+def _guards(path: str, kind: bytes) -> list[tuple[bytes, bytes]]:
+    if not path.startswith("/api"):
+        return [*_ALWAYS]
+    return [*_ALWAYS, _NEVER_KEPT] if kind.startswith(b"text/html") else [*_ALWAYS, _NEVER_KEPT, _NO_PAGE]
 
 
 def log_request(method: str, path: str, status: int, milliseconds: float) -> None:

@@ -15,13 +15,13 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
-from operational_api.core.database import compiled_once
 from operational_api.core.errors import DomainError, Invalid
 from operational_api.core.models import IdempotencyKey
 from operational_api.core.principal import maybe_principal
 from operational_api.core.routing import Route
+from operational_api.core.statements import Statement
+from operational_api.core.threads import in_a_turn
 
 HEADER = "idempotency-key"
 
@@ -57,7 +57,7 @@ def answered(session: Session, principal: str, key: str, digest: str) -> Idempot
     return known
 
 
-_CLAIM = compiled_once(
+_CLAIM = Statement(
     insert(IdempotencyKey)
     .values({name: bindparam(name) for name in ("principal", "key", "request_hash")})
     .on_conflict_do_nothing()
@@ -72,7 +72,7 @@ def claim(session: Session, principal: str, key: str, digest: str) -> None:
         KeyInUse: another one took it. A second request with the key waits here for the first one's transaction.
     """
     try:
-        taken = session.execute(_CLAIM, {"principal": principal, "key": key, "request_hash": digest}).first()
+        taken = _CLAIM.first(session, {"principal": principal, "key": key, "request_hash": digest})
     except OperationalError as error:
         if isinstance(error.orig, DeadlockDetected):  # two requests with several keys each, in opposite orders
             raise KeyInUse from error
@@ -101,7 +101,7 @@ class IdempotentRoute(Route):
                 return await handle(request)
             check(key)
             digest = digest_of(request.url.path, await request.body())
-            principal, known = await run_in_threadpool(_known, request, key, digest)
+            principal, known = await in_a_turn(_known, request, key, digest)
             if known is not None:
                 return _replay(known)
             claim = request.state.claim = _Claim(principal, key, digest)

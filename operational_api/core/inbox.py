@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import current_traceparent
-from operational_api.core.database import compiled_once
 from operational_api.core.models import InboxMessage
+from operational_api.core.statements import Statement
 
 
 def receive(
@@ -24,13 +24,13 @@ def receive(
         "source": source, "message_id": message_id, "kind": kind, "payload": payload, "received_at": now,
         "traceparent": current_traceparent(),
     }  # fmt: skip
-    return session.execute(_STORE, told).first() is not None
+    return _STORE.first(session, told) is not None
 
 
-_STORE = compiled_once(
+_STORE = Statement(
     insert(InboxMessage)
     .values({
-        name: bindparam(name)
+        name: bindparam(name, type_=InboxMessage.__table__.c[name].type)
         for name in ("source", "message_id", "kind", "payload", "received_at", "traceparent")
     })
     .on_conflict_do_nothing()

@@ -13,12 +13,12 @@ from uuid import UUID
 
 import cedarpy
 from fastapi import Depends, Request, params
-from starlette.concurrency import run_in_threadpool
 
 from contracts.telemetry import get_logger
 from operational_api.core import audit
 from operational_api.core.errors import Forbidden, NotFound, Unauthenticated
 from operational_api.core.principal import ROLES, Principal, demand_standing, known_principal
+from operational_api.core.threads import in_a_turn
 
 log = get_logger(__name__)
 GUEST = "guest"
@@ -259,7 +259,7 @@ class Gate:
             raise Unauthenticated
         if not may(found.role, self.action):
             # Who must sign in again is told that, and not what an old token may not.
-            await run_in_threadpool(demand_standing, request)
+            await in_a_turn(demand_standing, request)
             log.info("policy_refused", action=self.action, role=found.role, principal=found.key, path=request.url.path)
             raise Forbidden
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
-from starlette.concurrency import run_in_threadpool
 
 from operational_api.core.errors import Forbidden, Unauthenticated, Unavailable
+from operational_api.core.threads import in_a_turn
 from operational_api.core.tokens import TokenVerifier
 
 STAFF_ROLES = ("coach", "lead_coach", "front_desk", "finance", "support", "admin", "data")
@@ -150,12 +150,13 @@ def _has_transaction(request: Request) -> bool:
         return False
     known: bool | None = vars(route).get("has_transaction")
     if known is None:
-        known = vars(route)["has_transaction"] = _opens_transaction(dependant)
+        known = vars(route)["has_transaction"] = opens_transaction(dependant)
     return known
 
 
-def _opens_transaction(dependant: Any) -> bool:
-    return getattr(dependant.call, "opens_transaction", False) or any(map(_opens_transaction, dependant.dependencies))
+def opens_transaction(dependant: Any) -> bool:
+    """Whether FastAPI opens the request's transaction for what it calls."""
+    return getattr(dependant.call, "opens_transaction", False) or any(map(opens_transaction, dependant.dependencies))
 
 
 def demand_standing(request: Request) -> None:
@@ -182,7 +183,7 @@ async def known_principal(request: Request) -> Principal | None:
     """
     if hasattr(request.state, "principal"):
         return maybe_principal(request)
-    return await run_in_threadpool(maybe_principal, request)
+    return await in_a_turn(maybe_principal, request)
 
 
 async def principal(request: Request) -> Principal:

@@ -18,12 +18,12 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from starlette.concurrency import run_in_threadpool
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.core.rate_policy import SERVICE, SERVICES, Limit, limit_of
+from operational_api.core.threads import in_a_turn
 
 log = get_logger(__name__)
 PATIENCE_SECONDS = 0.25
@@ -210,11 +210,11 @@ async def enforce(request: Request) -> None:
         RateLimited: with `retry_after` in seconds.
     """
     counted_already: Verdict | None = getattr(request.state, "verdict", None)
-    path = getattr(request.scope.get("route"), "path", None) or request.url.path
+    path = getattr(request.scope.get("route"), "path", None) or request.scope["path"]
     if counted_already is not None:
         _settle(request, counted_already, request.method, path)
     elif limit_of(request.method, path).amount:
-        await run_in_threadpool(count, request, request.method, path)
+        await in_a_turn(count, request, request.method, path)
 
 
 def count(request: Request, method: str, path: str) -> None:

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from operational_api.core import answering, standing
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
+from operational_api.core.statements import Change
 
 SYSTEM = Principal(role="system", client_id="plyo")
 """Plyo itself: a worker following up events, a webhook whose signature was verified."""
 
 Viewer = Callable[[], Principal | None]
 _SAID = "select set_config('plyo.role', :role, true), set_config('plyo.principal', :principal, true)"
-_SAY, _SAY_AND_ASK = text(_SAID), text(f"{_SAID}, {standing.HOLDS}")
+_SAY, _SAY_AND_ASK = Change(text(_SAID)), Change(text(f"{_SAID}, {standing.HOLDS}"))
 
 
 def of_request() -> Principal | None:
@@ -45,10 +46,10 @@ def show_as(viewer: Principal | None, connection: Connection | Session) -> None:
         return
     said = {"role": viewer.role, "principal": str(viewer.account_id or "")}
     if viewer.credential is None:
-        connection.execute(_SAY, said)
+        _SAY.do(connection, said)
         return
     try:
-        connection.execute(_SAY_AND_ASK, said | standing.parameters(viewer))
+        _SAY_AND_ASK.do(connection, said | standing.parameters(viewer))
     except DBAPIError as error:
         if (refusal := standing.refusal(error)) is None:
             raise

@@ -11,11 +11,11 @@ import secrets
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from operational_api.core.http import problem
+from operational_api.core.threads import in_a_turn
 from operational_api.web.cookies import cookie_name, read_cookie, set_cookie
 
 FIELD, HEADER = "csrf_token", "x-csrf-token"
@@ -50,7 +50,7 @@ def keep(request: Request, response: Response) -> None:
 
 
 def _is_exempt(request: Request) -> bool:
-    if request.method in SAFE_METHODS or request.url.path.startswith(OPEN_TO_PROGRAMS):
+    if request.method in SAFE_METHODS or request.scope["path"].startswith(OPEN_TO_PROGRAMS):
         return True
     if request.headers.get("authorization", "").lower().startswith("bearer "):
         return True
@@ -120,5 +120,5 @@ async def _refuse(request: Request, status: int, code: str, detail: str, scope: 
     document = problem(status, code, detail)
     response: Response = JSONResponse(document, status, media_type="application/problem+json")
     if "text/html" in request.headers.get("accept", ""):
-        response = await run_in_threadpool(request.app.state.problem_page, request, document)
+        response = await in_a_turn(request.app.state.problem_page, request, document)
     await response(scope, request.receive, send)

@@ -3,9 +3,9 @@
 import secrets
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from operational_api.core.http import say_unless_said
 from operational_api.settings import ApiSettings
 
 PAYMENT_PAGES = ("https://checkout.stripe.com", "https://billing.stripe.com")
@@ -34,6 +34,12 @@ def content_policy(settings: ApiSettings, nonce: str) -> str:
     )
 
 
+_ALWAYS = (
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
 class HeadersMiddleware:
     """Gives the request a nonce (`request.state.csp_nonce`) and the answer its headers."""
 
@@ -50,18 +56,17 @@ class HeadersMiddleware:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                is_page = headers.get("content-type", "").startswith("text/html")
+                kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
+                is_page = kind.startswith(b"text/html")
                 policy = content_policy(self.settings, nonce) if is_page else NOT_A_PAGE
-                headers.setdefault("Content-Security-Policy", policy)
-                headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                headers = [(b"content-security-policy", policy.encode()), *_ALWAYS]
                 if is_page:
-                    headers.setdefault("Cache-Control", "no-store")
+                    headers.append((b"cache-control", b"no-store"))
                     if self.settings.has_tls:
-                        headers.setdefault("Reporting-Endpoints", f'csp="{REPORTS}"')
+                        headers.append((b"reporting-endpoints", f'csp="{REPORTS}"'.encode()))
                 if self.settings.has_tls:
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+                    headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+                say_unless_said(message, headers)
             await send(message)
 
         await self.app(scope, receive, with_headers)

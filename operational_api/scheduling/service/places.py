@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import BindParameter, DateTime, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
+from operational_api.core.statements import Statement
 from operational_api.scheduling.errors import CoachBusyElsewhere
 from operational_api.scheduling.lifecycle import HOLDING, PENDING
 from operational_api.scheduling.models import Booking, BookingTerms, Coach, Location, Slot, WaitlistEntry
@@ -40,19 +41,19 @@ class Seating:
         return next((one for one in self.taken if one.customer_id == customer_id), None)
 
 
-_LOCKED = (
+_LOCKED = Statement(
     select(Slot, Coach.display_name, Coach.buffer_minutes, Location, BookingTerms)
     .join(Coach, Coach.id == Slot.coach_id)
     .join(Location, Location.id == Slot.location_id)
     .outerjoin(BookingTerms, or_(BookingTerms.coach_id.is_(None), BookingTerms.coach_id == Slot.coach_id))
     .where(Slot.id == bindparam("slot_id"))
-    .with_for_update(key_share=True, of=Slot)
-    .execution_options(populate_existing=True)
+    .with_for_update(key_share=True, of=Slot),
+    fresh=True,
 )
 
 _CUSTOMER: BindParameter[UUID] = bindparam("customer_id")
 _NOW = bindparam("now", type_=DateTime(timezone=True))
-_SEATING = (
+_SEATING = Statement(
     select(
         Booking,
         busy_times.keeps_busy(),
@@ -82,10 +83,10 @@ def lock_place(session: Session, slot_id: UUID) -> Place:
     Raises:
         SlotNotFound: there is none.
     """
-    rows = session.execute(_LOCKED, {"slot_id": slot_id}).tuples().all()
+    rows = _LOCKED.all(session, {"slot_id": slot_id})
     if not rows:
         seats.lock_slot(session, slot_id)  # it is there: it got another coach or studio while we waited for it
-        rows = session.execute(_LOCKED, {"slot_id": slot_id}).tuples().all()
+        rows = _LOCKED.all(session, {"slot_id": slot_id})
     slot, coach_name, buffer_minutes, location, _ = rows[0]
     said = [row[-1] for row in rows if row[-1] is not None]
     base = Terms(buffer_after_minutes=buffer_minutes)
@@ -102,7 +103,7 @@ def seating_of(session: Session, slot: Slot, terms: Terms, *, customer_id: UUID,
     """
     seats.check_time(slot, terms, now)
     asked = {"slot_id": slot.id, "customer_id": customer_id, "now": now}
-    rows = session.execute(_SEATING, asked).tuples().all()
+    rows = _SEATING.all(session, asked)
     if rows[0][1]:
         raise CoachBusyElsewhere
     found, is_waiting = [row[0] for row in rows if row[0] is not None], bool(rows[0][2])

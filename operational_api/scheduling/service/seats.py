@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce import public as commerce
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import Resource
+from operational_api.core.statements import write
 from operational_api.scheduling.errors import (
     AlreadyBooked,
     BookingNotFound,
@@ -131,9 +132,8 @@ def place(session: Session, booking: Booking) -> Booking:
     Raises:
         SlotTaken, AlreadyBooked: a constraint says that the seat or the customer's time is not free.
     """
-    session.add(booking)
     try:
-        session.flush()
+        write(session, booking)
     except IntegrityError as error:
         refusal = REFUSALS.get(getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "")
         if refusal is None:

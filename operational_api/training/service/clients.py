@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.events.training import CoachAssigned
+from operational_api.core import statements
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.core.policy import Resource
@@ -43,7 +44,7 @@ def ensure_client(
     Args:
         display_name: Empty where it is not known yet; the next caller who knows it fills it in.
     """
-    known = session.get(Client, account_id)
+    known = statements.get(session, Client, account_id)
     if known is not None and (known.display_name != UNNAMED or not display_name):
         return known
     values = {"display_name": display_name or UNNAMED, "time_zone": time_zone, "location_id": location_id}
@@ -66,7 +67,7 @@ def get_client(session: Session, customer_id: UUID) -> Client:
     Raises:
         ClientNotFound: the account has never been a client.
     """
-    client = session.get(Client, customer_id)
+    client = statements.get(session, Client, customer_id)
     if client is None:
         raise ClientNotFound
     return client

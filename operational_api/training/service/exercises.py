@@ -4,10 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, TextClause, bindparam, case, func, literal_column, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    TextClause,
+    any_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
+from operational_api.core.statements import Statement
 from operational_api.training.errors import ExerciseNotFound, UnknownExercise
 from operational_api.training.models import Exercise
 from operational_api.training.models.plans import WORDS
@@ -153,7 +169,7 @@ def choices(session: Session) -> Choices:
     return Choices(muscles, equipment, sorted(levels, key=lambda one: order.index(one) if one in order else 9))
 
 
-_KNOWN = select(Exercise).where(Exercise.id.in_(bindparam("ids", expanding=True)))
+_KNOWN = Statement(select(Exercise).where(Exercise.id == any_(bindparam("ids", type_=ARRAY(Integer)))))
 
 
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:
@@ -163,7 +179,7 @@ def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]
         UnknownExercise: one of them is not in the catalogue.
     """
     wanted = set(ids)
-    found = {row.id: row for row in session.scalars(_KNOWN, {"ids": list(wanted)})}
+    found = {row.id: row for (row,) in _KNOWN.all(session, {"ids": list(wanted)})}
     if missing := wanted - found.keys():
         raise UnknownExercise(exercise_ids=sorted(missing))
     return found

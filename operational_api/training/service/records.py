@@ -9,11 +9,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Subquery, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from contracts.events.training import PersonalRecordSet, PersonalRecordWithdrawn
 from operational_api.core.outbox import publish
+from operational_api.core.statements import Statement
 from operational_api.training.models import Exercise, PersonalRecord, Workout, WorkoutSet
 from operational_api.training.records import Bests, Record, bests_of_sets, records
 from operational_api.training.strength import e1rm_column, volume_column
@@ -49,16 +65,13 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
     }
     known = {} if has_none else {(row.exercise_id, row.kind): row for row in records_of(session, workout.id)}
     about = {"customer_id": workout.customer_id, "workout_id": workout.id}
-    mine = PersonalRecord.workout_id == workout.id
     for key in known.keys() - found.keys():
-        session.execute(
-            delete(PersonalRecord).where(mine, PersonalRecord.exercise_id == key[0], PersonalRecord.kind == key[1])
-        )
+        session.execute(delete(PersonalRecord).where(*_which(workout, key)))
         publish(session, PersonalRecordWithdrawn(occurred_at=now, exercise_id=key[0], kind=key[1], **about))
     for key in known.keys() & found.keys():
         session.execute(
             update(PersonalRecord)
-            .where(mine, PersonalRecord.exercise_id == key[0], PersonalRecord.kind == key[1])
+            .where(*_which(workout, key))
             .values(value=found[key].value, previous=found[key].previous)
         )
     for key in sorted(found.keys() - known.keys()):
@@ -66,6 +79,14 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
         session.execute(insert(PersonalRecord).values(achieved_at=workout.completed_at, **about, **told))
         publish(session, PersonalRecordSet(occurred_at=now, **about, **told))
     return Settled(records_of(session, workout.id) if found else [], done, before)
+
+
+def _which(workout: Workout, key: tuple[int, str]) -> tuple[ColumnElement[bool], ...]:
+    """The record of a workout in a movement, of a kind."""
+    exercise_id, kind = key
+    return (
+        PersonalRecord.workout_id == workout.id, PersonalRecord.exercise_id == exercise_id, PersonalRecord.kind == kind,
+    )  # fmt: skip
 
 
 def records_of(session: Session, workout_id: UUID) -> list[PersonalRecord]:
@@ -92,7 +113,7 @@ def _bests_before(session: Session, workout: Workout, exercise_ids: Iterable[int
         "customer_id": workout.customer_id, "workout_id": workout.id, "completed_at": workout.completed_at,
         "exercise_ids": list(exercise_ids),
     }  # fmt: skip
-    return {row[0]: Bests(*row[1:]) for row in session.execute(_BEFORE, asked)}
+    return {row[0]: Bests(*row[1:]) for row in _BEFORE.all(session, asked)}
 
 
 def _best_of_all(each: Subquery) -> Select[Any]:
@@ -102,22 +123,24 @@ def _best_of_all(each: Subquery) -> Select[Any]:
 
 _IS_LOADED = WorkoutSet.weight_kg > 0
 _IS_UNLOADED = or_(WorkoutSet.weight_kg.is_(None), WorkoutSet.weight_kg == 0)
-_BEFORE = _best_of_all(
-    select(
-        WorkoutSet.exercise_id,
-        func.max(e1rm_column()).label("e1rm"),
-        func.max(WorkoutSet.weight_kg).filter(_IS_LOADED, WorkoutSet.reps > 0).label("weight"),
-        case((func.bool_or(_IS_LOADED & (WorkoutSet.reps > 0)), volume_column())).label("volume"),
-        func.max(WorkoutSet.reps).filter(_IS_UNLOADED, WorkoutSet.reps > 0).label("reps"),
+_BEFORE: Statement[Any] = Statement(
+    _best_of_all(
+        select(
+            WorkoutSet.exercise_id,
+            func.max(e1rm_column()).label("e1rm"),
+            func.max(WorkoutSet.weight_kg).filter(_IS_LOADED, WorkoutSet.reps > 0).label("weight"),
+            case((func.bool_or(_IS_LOADED & (WorkoutSet.reps > 0)), volume_column())).label("volume"),
+            func.max(WorkoutSet.reps).filter(_IS_UNLOADED, WorkoutSet.reps > 0).label("reps"),
+        )
+        .join(Workout, Workout.id == WorkoutSet.workout_id)
+        .where(
+            Workout.customer_id == bindparam("customer_id"),
+            Workout.status == "completed",
+            Workout.completed_at < bindparam("completed_at"),
+            Workout.id != bindparam("workout_id"),
+            WorkoutSet.exercise_id == any_(bindparam("exercise_ids", type_=ARRAY(Integer))),
+        )
+        .group_by(WorkoutSet.exercise_id, WorkoutSet.workout_id)
+        .subquery()
     )
-    .join(Workout, Workout.id == WorkoutSet.workout_id)
-    .where(
-        Workout.customer_id == bindparam("customer_id"),
-        Workout.status == "completed",
-        Workout.completed_at < bindparam("completed_at"),
-        Workout.id != bindparam("workout_id"),
-        WorkoutSet.exercise_id.in_(bindparam("exercise_ids", expanding=True)),
-    )
-    .group_by(WorkoutSet.exercise_id, WorkoutSet.workout_id)
-    .subquery()
 )

@@ -7,16 +7,11 @@ is stored once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
-    REAL,
-    Integer,
-    SmallInteger,
     Table,
-    Text,
     Uuid,
     bindparam,
     column,
@@ -27,14 +22,14 @@ from sqlalchemy import (
     true,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
-from sqlalchemy.types import TypeEngine
 
 from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
-from operational_api.core.database import compiled_once
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
+from operational_api.core.statements import Statement
 from operational_api.training.errors import (
     InvalidDates,
     TrainingOnHold,
@@ -106,12 +101,25 @@ class WorkoutSummary:
     volume_kg: float
 
 
+class StoredSet(NamedTuple):
+    """A set as it was written, by the names of `WorkoutSet`."""
+
+    position: int
+    exercise_id: int
+    reps: int
+    weight_kg: float | None
+    rpe: float | None
+    rir: int | None
+    superset: str | None
+    note: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class WorkoutDetail:
     """A workout with its sets in order and the movements they name."""
 
     workout: Workout
-    sets: Sequence[WorkoutSet]
+    sets: Sequence[WorkoutSet | StoredSet]
     exercises: dict[int, Exercise] = field(default_factory=dict)
     records: Sequence[PersonalRecord] = ()
 
@@ -312,7 +320,8 @@ def _insert_done(
         status="completed", completed_at=min(completed_at, now),
     )  # fmt: skip
     _describe(workout, log, logged_by=logged_by)
-    return session.scalars(_INSERT_WORKOUT, {name: getattr(workout, name) for name in _WRITTEN}).one_or_none()
+    row = _INSERT_WORKOUT.first(session, {name: getattr(workout, name) for name in _WRITTEN})
+    return row[0] if row else None
 
 
 _WRITTEN = (
@@ -320,51 +329,42 @@ _WRITTEN = (
     "session_rpe", "note", "logged_by", "booking_id",
 )  # fmt: skip
 _WORKOUTS = cast(Table, Workout.__table__)
-_INSERT_WORKOUT = select(Workout).from_statement(
-    compiled_once(
-        pg_insert(_WORKOUTS)
-        .values({name: bindparam(name, type_=_WORKOUTS.c[name].type) for name in _WRITTEN})
-        .on_conflict_do_nothing()
-        .returning(*_WORKOUTS.c)
-    )
+_INSERT_WORKOUT = Statement.storing(
+    Workout,
+    pg_insert(_WORKOUTS)
+    .values({name: bindparam(name, type_=_WORKOUTS.c[name].type) for name in _WRITTEN})
+    .on_conflict_do_nothing(),
 )
 
-_TOLD = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
 _SETS = cast(Table, WorkoutSet.__table__)
-_KINDS: list[TypeEngine[Any]] = [Integer(), SmallInteger(), REAL(), REAL(), SmallInteger(), Text(), Text()]
-_TYPES = dict(zip(_TOLD, _KINDS, strict=True))
+_TOLD = StoredSet._fields
 _ROWS = (
-    func.unnest(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in _TYPES.items()))
-    .table_valued(*(column(name, type_) for name, type_ in _TYPES.items()), with_ordinality="position")
-    .render_derived()
+    func.jsonb_to_recordset(bindparam("sets", type_=JSONB))
+    .table_valued(*(column(name, _SETS.c[name].type) for name in _TOLD))
+    .render_derived(with_types=True)
 )
-_INSERT_SETS = (
+_STORED: Statement[Any] = Statement(
     insert(_SETS)
     .from_select(
-        ["workout_id", "position", *_TOLD],
-        select(bindparam("workout_id", type_=Uuid()), _ROWS.c.position, *(_ROWS.c[name] for name in _TOLD)),
+        ["workout_id", *_TOLD], select(bindparam("workout_id", type_=Uuid()), *(_ROWS.c[name] for name in _TOLD))
     )
-    .returning(*_SETS.c)
+    .returning(*(_SETS.c[name] for name in _TOLD))
 )
-_STORED = select(WorkoutSet).from_statement(_INSERT_SETS)
 """All sets of a workout at once: triggers look at a statement's rows together."""
 
 
-def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[WorkoutSet]:
-    session.flush()
+def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[StoredSet]:
     if not sets:
         return []
     told = [
-        (one.exercise_id, one.reps, _real(one.weight_kg), _real(one.effort), one.rir, one.superset, one.note)
-        for one in sets
-    ]
-    values = dict(zip(_TOLD, map(list, zip(*told, strict=True)), strict=True))
-    stored = session.scalars(_STORED, {"workout_id": workout_id} | values).all()
-    return sorted(stored, key=lambda one: one.position)
-
-
-def _real(value: float | None) -> float | None:
-    return None if value is None else float(value)  # an array is of one type
+        {
+            "position": position, "exercise_id": one.exercise_id, "reps": one.reps, "weight_kg": one.weight_kg,
+            "rpe": one.effort, "rir": one.rir, "superset": one.superset, "note": one.note,
+        }
+        for position, one in enumerate(sets, 1)
+    ]  # fmt: skip
+    stored = _STORED.all(session, {"workout_id": workout_id, "sets": told})
+    return sorted((StoredSet(*row) for row in stored), key=lambda one: one.position)
 
 
 def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:

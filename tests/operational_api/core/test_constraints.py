@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PaymentCaptured
 from contracts.ids import new_id
 from operational_api.commerce.models import LedgerJournal, LedgerLine
+from operational_api.core.models import OutboxEvent
 from operational_api.core.outbox import publish
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -39,31 +40,28 @@ class TestLedgerLines:
 
 
 class TestOutboxEvents:
-    def test_refuses_a_changed_fact(self, session: Session) -> None:
-        row = publish(
-            session,
-            PaymentCaptured(
-                occurred_at=NOON, payment_id=new_id(), customer_id=new_id(), amount_minor=4900, currency="EUR"
-            ),
+    def told(self, session: Session) -> PaymentCaptured:
+        captured = PaymentCaptured(
+            occurred_at=NOON, payment_id=new_id(), customer_id=new_id(), amount_minor=4900, currency="EUR"
         )
+        publish(session, captured)
         session.flush()
+        return captured
+
+    def test_refuses_a_changed_fact(self, session: Session) -> None:
+        captured = self.told(session)
         with pytest.raises(DBAPIError, match="append-only"):
             session.execute(
-                text("update platform.outbox_events set type = 'x' where event_id = :id"), {"id": row.event_id}
+                text("update platform.outbox_events set type = 'x' where event_id = :id"), {"id": captured.event_id}
             )
 
     def test_may_be_marked_relayed_once(self, session: Session) -> None:
-        row = publish(
-            session,
-            PaymentCaptured(
-                occurred_at=NOON, payment_id=new_id(), customer_id=new_id(), amount_minor=4900, currency="EUR"
-            ),
-        )
-        session.flush()
+        captured = self.told(session)
+        row = session.get_one(OutboxEvent, captured.event_id)
         row.relayed_at = NOON
         session.flush()
         with pytest.raises(DBAPIError, match="append-only"):
             session.execute(
                 text("update platform.outbox_events set relayed_at = :at where event_id = :id"),
-                {"id": row.event_id, "at": NOON + timedelta(hours=1)},
+                {"id": captured.event_id, "at": NOON + timedelta(hours=1)},
             )

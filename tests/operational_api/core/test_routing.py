@@ -13,7 +13,7 @@ from operational_api.core.database import DbSession, make_engine
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.models import AuditEntry
-from operational_api.core.routing import ContextRouter
+from operational_api.core.routing import ContextRouter, KnownPaths
 from tests.conftest import sqlalchemy_url
 from tests.operational_api.core.conftest import served
 
@@ -35,6 +35,11 @@ def keep(session: DbSession, text: str) -> None:
 inner = APIRouter(route_class=IdempotentRoute)
 notes = ContextRouter(prefix="/api/notes", route_class=IdempotentRoute)
 others = ContextRouter(prefix="/api/others")
+
+
+@notes.post("", status_code=201)
+def write_none() -> NoteRead:
+    return NoteRead(text="none", thread=threading.get_ident())
 
 
 @notes.post("/{text}", status_code=201)
@@ -82,6 +87,19 @@ class TestContextRouter:
     def test_leaves_what_begins_otherwise(self, client: TestClient) -> None:
         assert client.get("/api/elsewhere").status_code == 404
         assert client.get("/api/notes/a").status_code == 405
+
+
+class TestKnownPaths:
+    def test_are_answered_alike_each_time(self, client: TestClient) -> None:
+        known = KnownPaths()
+        client.app.router.routes.insert(0, known)  # type: ignore[attr-defined]
+        first, again = (client.post("/api/notes") for _ in range(2))
+        assert (first.status_code, first.json()["text"]) == (again.status_code, again.json()["text"]) == (201, "none")
+        assert list(known._known) == [("POST", "", "/api/notes")]
+        assert (client.get("/api/notes").status_code, client.request("ANY", "/api/notes").status_code) == (405, 405)
+        assert client.post("/api/notes/a").json()["text"] == "a"
+        assert client.post("/api/notes").json()["text"] == "none"
+        assert list(known._known) == [("POST", "", "/api/notes")]
 
 
 class TestCommit:
