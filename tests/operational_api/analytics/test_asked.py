@@ -48,7 +48,7 @@ class TestDimensions:
         "asked", ["by=shoe", "by=plan", "coach=me", "by=coach,coach,location,city,kind,status,cohort", "plan=x"]
     )
     def test_that_a_metric_does_not_know_are_refused(self, admin: TestClient, asked: str) -> None:
-        answer = admin.get(f"{METRIC}{'mrr' if 'plan' in asked else 'attendances'}?{asked}")
+        answer = admin.get(f"{METRIC}{'fill_rate' if 'plan' in asked else 'attendances'}?{asked}")
         assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_allowed")
 
     def test_give_a_coach_no_more_than_their_own(self, anna: TestClient) -> None:
