@@ -119,7 +119,8 @@ def _json(value: Any, count: int) -> Any:
     if value.dtype == np.dtype("V16"):
         return pc.fill_null(joined('"', id_text(value), '"'), "null")
     if value.dtype.kind == "M":
-        return joined('"', pa.array(np.datetime_as_string(value, unit="us")).cast(pa.large_string()), 'Z"')
+        moments = pa.array(np.datetime_as_string(value, unit="us")).cast(pa.large_string())
+        return joined('"', pc.replace_substring_regex(moments, r"\.000000$", ""), 'Z"')  # as events are written
     if value.dtype == np.bool_:
         return pa.array(["false", "true"], pa.large_string()).take(pa.array(value.astype(np.int8)))
     return pa.array(value).cast(pa.large_string())

@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,7 +137,7 @@ class TestNextClient:
             return empty | told
 
         [booking] = plyo_server.answers["api/bff/coach"]["sessions"]
-        at = NOW + timedelta(minutes=40, seconds=30)
+        at = datetime.now(UTC) + timedelta(minutes=40, seconds=30)
         plyo_server.answers["api/bff/coach"]["sessions"] = [
             booking | {"booking_id": "b3", "customer_name": "Tom Fox", "starts_at": (at + timedelta(1)).isoformat()},
             booking | {"booking_id": "b2", "starts_at": at.isoformat()},

@@ -76,8 +76,10 @@ class TestFreshness:
     def test_every_raw_table_of_dbt_has_a_limit_and_it_is_what_readers_are_told(self) -> None:
         promised = AnalyticsSettings.model_fields
         sources = json.loads(DBT_PROJECT.manifest_path.read_text())["sources"].values()
-        assert len(freshness.SOURCES) == len(sources)
-        for node in sources:
+        watched = [one for one in sources if one["unique_id"] in freshness.SOURCES]
+        # Drift is measured by us, once a night: its age says nothing about a source.
+        assert {one["name"] for one in sources if one not in watched} == {"_column_distances"}
+        for node in watched:
             kind = "marts" if node["source_name"] == "raw" else "connectors"
             for level, name in (("warn", "late"), ("error", "stale")):
                 limit = freshness._seconds(node["freshness"][f"{level}_after"])

@@ -63,7 +63,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "consent_marks",
-        sa.Column("id", sa.SmallInteger(), nullable=False),
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("changes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_marks")),
         schema="platform",
