@@ -81,7 +81,11 @@ def run_tool(name: str, *arguments: str, environment: dict[str, str] | None = No
 
 
 def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
-    """For `preexec_fn`: the child gets a signal when the thread that started it ends, even by kill -9. Linux only."""
+    """For `preexec_fn`: the child gets a signal when the thread that started it ends, even by kill -9. Linux only.
+
+    The signal is heard though we may ignore it: Dagster ignores SIGTERM in a process that a shell runs behind its back.
+    """
+    signal.signal(how, signal.SIG_DFL)
     if hasattr(_libc, "prctl"):
         _libc.prctl(_PR_SET_PDEATHSIG, how)
 
