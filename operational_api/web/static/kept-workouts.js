@@ -173,7 +173,7 @@
 
   // Who signs out leaves nothing behind but what is still to be saved.
   document.addEventListener("submit", (event) => {
-    if (!event.target.action.endsWith("/auth/logout")) return;
+    if (!event.target.getAttribute("action")?.endsWith("/auth/logout")) return;
     all().filter((one) => one.state !== "waiting").forEach((one) => forget(one.id));
     if (!all().length) localStorage.removeItem(USED);
   });
