@@ -21,7 +21,7 @@ from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 from tests.asvs import unknown_ids
 
-pytest_plugins = ["tests.dbt_project.fixtures"]
+pytest_plugins = ["tests.dbt_project.fixtures", "tests.stores"]
 # The same few examples each time, in a process that runs a test again and again (`make mutation`).
 settings.register_profile(
     "mutation", max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -38,9 +38,7 @@ from tests.operational_api.training.media.conftest import (  # noqa: F401 fixtur
     clip,
     engine_of_studio,
     keys_below,
-    object_settings,
     send,
-    store,
     studio,
 )
 
@@ -217,7 +215,7 @@ class TestMedia:
         self,
         workshops: Callable[..., Workshop],
         studio: Studio,  # noqa: F811
-        object_settings: ObjectSettings,  # noqa: F811
+        object_settings: ObjectSettings,
         clip: bytes,  # noqa: F811
         tmp_path: Path,
     ) -> None:

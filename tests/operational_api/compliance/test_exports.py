@@ -26,7 +26,6 @@ from operational_api.core.objects import ObjectStore
 from operational_api.identity.models import Account
 from tests.factories import make_account
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.training.media.conftest import object_settings, store  # noqa: F401 fixtures
 
 PATH = "/api/compliance/exports"
 KEYS = ExportSettings(health_data_keys=SecretStr("k" * 40))
@@ -51,7 +50,7 @@ def work(session: Session, export_id: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def keeper(app: FastAPI, session: Session, store: ObjectStore) -> Iterator[ExportKeeper]:  # noqa: F811
+def keeper(app: FastAPI, session: Session, store: ObjectStore) -> Iterator[ExportKeeper]:
     """The worker's loop, called by hand, on the store that the app reads."""
     app.state.objects, app.state.export_settings = store, KEYS
     sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
@@ -164,7 +163,7 @@ class TestFile:
         dita: Account,
         ready: str,
         sign_in: SignIn,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         lies_there = b"".join(store.read(f"{files.folder(UUID(ready), 1)}000000"))
         assert b"customer_id" not in lies_there
@@ -186,7 +185,7 @@ class TestFile:
         ready: str,
         keeper: ExportKeeper,
         sign_in: SignIn,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         url = link(sign_in(dita), ready)
         drain(session, keeper)

@@ -47,7 +47,6 @@ from tests.factories import (
     make_workout,
 )
 from tests.operational_api.conftest import SignIn, access_token, bearing
-from tests.operational_api.training.media.conftest import object_settings, store  # noqa: F401 fixtures
 
 PATH = "/api/identity/me/copies"
 KEYS = ExportSettings(health_data_keys=SecretStr("k" * 40))
@@ -65,7 +64,7 @@ def mia(session: Session) -> Client:
 
 
 @pytest.fixture
-def keeper(app: FastAPI, session: Session, store: ObjectStore) -> Iterator[Keep]:  # noqa: F811
+def keeper(app: FastAPI, session: Session, store: ObjectStore) -> Iterator[Keep]:
     app.state.objects, app.state.export_settings = store, KEYS
     sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
     yield lambda at=store: ExportKeeper(sessions, KEYS.sealer, at, worker.contributions())
@@ -100,7 +99,7 @@ class TestCopy:
         mia: Client,
         keeper: Keep,
         proved: SignIn,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         tom = make_client(session, coach=make_coach(session), display_name="Tom")
         for one in (mia, tom):
@@ -294,7 +293,7 @@ class TestKeeping:
 
     def test_dead_before_it_is_noted_is_made_again_and_the_first_is_erased(
         self, session: Session, mia: Client, keeper: Keep, proved: SignIn, asked: UUID,
-        monkeypatch: pytest.MonkeyPatch, store: ObjectStore,  # noqa: F811
+        monkeypatch: pytest.MonkeyPatch, store: ObjectStore,
     ) -> None:  # fmt: skip
         def die(name: str) -> None:
             if name == "exports.before_note":
@@ -332,7 +331,7 @@ class TestKeeping:
         keeper: Keep,
         proved: SignIn,
         asked: UUID,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         drain(session, keeper())
         client = proved(account_of(session, mia))
@@ -347,7 +346,7 @@ class TestKeeping:
 
     def test_closed_while_it_is_made_leaves_nothing(
         self, session: Session, mia: Client, keeper: Keep, asked: UUID, monkeypatch: pytest.MonkeyPatch,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:  # fmt: skip
         def close(name: str) -> None:
             if name == "exports.before_note":
@@ -369,7 +368,7 @@ class TestKeeping:
         keeper: Keep,
         proved: SignIn,
         asked: UUID,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         drain(session, keeper())
         row = session.get_one(PersonalExport, asked)

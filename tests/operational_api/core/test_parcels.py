@@ -10,14 +10,13 @@ from operational_api.core import parcels
 from operational_api.core.objects import ObjectMissing, ObjectStore
 from operational_api.core.parcels import PART_BYTES, Place, Writer
 from operational_api.core.ranges import Span
-from tests.operational_api.training.media.conftest import object_settings, store  # noqa: F401 fixtures
 
 SEALER = Sealer(["k" * 40])
 CONTENT = os.urandom(2 * PART_BYTES + 100)
 
 
 @pytest.fixture
-def place(store: ObjectStore) -> Iterator[Place]:  # noqa: F811
+def place(store: ObjectStore) -> Iterator[Place]:
     yield Place(store, "parcels/a/", SEALER)
     store.erase("parcels/")
 

@@ -25,12 +25,7 @@ from operational_api.engagement.settings import FileSettings
 from operational_api.training.models import Client
 from tests.factories import account_of, make_client, make_coach
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.training.media.conftest import (  # noqa: F401 fixtures
-    EICAR,
-    clamd,
-    object_settings,
-    store,
-)
+from tests.stores import EICAR
 
 NOW = datetime.now(UTC)
 LETTER = b"%PDF-1.7 a letter of a doctor"
@@ -48,7 +43,7 @@ def mia(session: Session) -> Client:
 
 
 @pytest.fixture
-def keeper(session: Session, store: ObjectStore) -> Keep:  # noqa: F811
+def keeper(session: Session, store: ObjectStore) -> Keep:
     sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
     return lambda settings=KEYS, at=store: FileKeeper(sessions, settings, at)
 
@@ -76,7 +71,7 @@ def make_due(session: Session) -> None:
     session.expire_all()
 
 
-def stored(store: ObjectStore, row: Attachment) -> bytes | None:  # noqa: F811
+def stored(store: ObjectStore, row: Attachment) -> bytes | None:
     with suppress(ObjectMissing):
         return b"".join(store.read(object_key(row.id)))
     return None
@@ -90,7 +85,7 @@ class TestStoring:
         sign_in: SignIn,
         mia: Client,
         keeper: Keep,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         row = send(session, mia)
         drain(keeper())
@@ -111,7 +106,7 @@ class TestStoring:
         session: Session,
         mia: Client,
         keeper: Keep,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         row = send(session, mia)
         session.execute(delete(AttachmentFile))
@@ -123,7 +118,7 @@ class TestStoring:
 
     @pytest.mark.parametrize("place", ["files.before_store", "files.before_note"])
     def test_killed_anywhere_loses_nothing(
-        self, session: Session, mia: Client, keeper: Keep, store: ObjectStore, place: str,  # noqa: F811
+        self, session: Session, mia: Client, keeper: Keep, store: ObjectStore, place: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         row = send(session, mia)
@@ -152,7 +147,7 @@ class TestRemoving:
         session: Session,
         mia: Client,
         keeper: Keep,
-        store: ObjectStore,  # noqa: F811
+        store: ObjectStore,
     ) -> None:
         row, other = send(session, mia), send(session, make_client(session, coach=make_coach(session)))
         drain(keeper())
@@ -163,7 +158,7 @@ class TestRemoving:
         assert stored(store, other) is not None
 
     def test_while_it_is_stored_leaves_nothing_either(
-        self, session: Session, mia: Client, keeper: Keep, store: ObjectStore,  # noqa: F811
+        self, session: Session, mia: Client, keeper: Keep, store: ObjectStore,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         row = send(session, mia)
@@ -185,7 +180,7 @@ class TestScanning:
         sign_in: SignIn,
         mia: Client,
         keeper: Keep,
-        clamd: str,  # noqa: F811
+        clamd: str,
     ) -> None:
         row = send(session, mia, LETTER + EICAR)
         drain(keeper(KEYS.model_copy(update={"media_scanner": clamd})))

@@ -1,15 +1,10 @@
-"""Real parts: an S3 server out of its wheel, ffmpeg, clamd where it is installed; one of each for the whole run."""
+"""A studio whose videos are kept in the run's S3 server, checked by its clamd and prepared by ffmpeg."""
 
 import hashlib
-import os
-import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,13 +14,12 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
 from operational_api.core.database import session_factory
-from operational_api.core.objects import ObjectSettings, ObjectStore, StoreUnavailable
+from operational_api.core.objects import ObjectStore
 from operational_api.core.viewer import SYSTEM
 from operational_api.identity.models import Account
 from operational_api.training.media import footage
@@ -33,73 +27,11 @@ from operational_api.training.media.settings import MediaSettings
 from operational_api.training.media.worker import MediaWorker
 from operational_api.training.models import Media
 from operational_api.training.service import media
-from plyo import objects
-from plyo.postgres import PostgresServer, end_with_parent, free_port
+from plyo.postgres import PostgresServer
 from tests.conftest import sqlalchemy_url
 from tests.operational_api.conftest import access_token, bearing
 
-EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-CLAMD = shutil.which("clamd", path=os.environ.get("PATH", "") + ":/usr/sbin")
 SMALLEST_PART = 5 * 2**20
-
-
-@pytest.fixture(scope="session")
-def object_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSettings]:
-    """An S3 server of this run's own."""
-    folder, ports = tmp_path_factory.mktemp("s3"), {name: free_port() for name in objects.PORT_NAMES}
-    command = objects.configure(folder, ports, "a-secret-of-this-run")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | objects.environment(),
-            stdout=log,
-            stderr=log,
-            preexec_fn=partial(end_with_parent, signal.SIGTERM),
-        )
-    settings = ObjectSettings(
-        s3_endpoint=f"http://127.0.0.1:{ports['s3']}", s3_access_key=SecretStr(objects.ACCESS_KEY),
-        s3_secret_key=SecretStr("a-secret-of-this-run"),
-    )  # fmt: skip
-    store, deadline = ObjectStore(settings), time.monotonic() + 120
-    while True:
-        try:
-            store.prepare()
-            break
-        except StoreUnavailable:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-    yield settings
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture(scope="session")
-def store(object_settings: ObjectSettings) -> ObjectStore:
-    return ObjectStore(object_settings)
-
-
-@pytest.fixture(scope="session")
-def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A scanner that knows the test file of all scanners and nothing else; its address."""
-    if CLAMD is None:
-        pytest.skip("no clamd on this machine: install Debian's package clamav-daemon to run it")
-    folder = tmp_path_factory.mktemp("clamd")
-    (folder / "db").mkdir()
-    (folder / "db" / "plyo.ndb").write_text(f"Plyo.Test:0:*:{EICAR.hex()}\n")
-    socket = folder / "socket"
-    (folder / "conf").write_text(
-        f"LocalSocket {socket}\nDatabaseDirectory {folder}/db\nForeground yes\nStreamMaxLength 50M\n"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([CLAMD, "-c", str(folder / "conf")], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert socket.exists(), (folder / "log").read_text()
-    yield f"unix:{socket}"
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture(scope="session")

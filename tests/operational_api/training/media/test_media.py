@@ -33,7 +33,6 @@ from tests.conftest import sqlalchemy_url
 from tests.factories import account_of, make_account, make_client, make_coach, make_exercise
 from tests.operational_api.conftest import access_token
 from tests.operational_api.training.media.conftest import (
-    EICAR,
     SMALLEST_PART,
     Studio,
     begin,
@@ -42,6 +41,7 @@ from tests.operational_api.training.media.conftest import (
     put,
     send,
 )
+from tests.stores import EICAR
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
