@@ -15,9 +15,13 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.metrics import METRICS
 from contracts.metrics.definition import Metric
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "metrics_ledger.csv"
 COLUMNS = ("metric", "version", "since", "words", "rest", "decision")
@@ -65,6 +69,14 @@ def read(path: Path = PATH) -> list[Entry]:
             Entry(row["metric"], int(row["version"]), row["since"], row["words"], row["rest"], row["decision"])
             for row in csv.DictReader(file)
         ]
+
+
+def write(path: Path, columns: Sequence[str], entries: Iterable["DataclassInstance"]) -> None:
+    """A ledger's file: a line for each entry, below the names of its columns."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(astuple(one) for one in entries)
 
 
 def complaints(metrics: Mapping[str, Metric], entries: Iterable[Entry], decisions: str) -> list[str]:
@@ -148,10 +160,7 @@ def main(decision: str = "") -> None:
     """Add what is due to the ledger and say it."""
     entries = read() if PATH.exists() else []
     added = due(METRICS, entries, today=datetime.now(UTC).date().isoformat(), decision=decision)
-    with PATH.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(astuple(one) for one in (*entries, *added))
+    write(PATH, COLUMNS, (*entries, *added))
     for one in added:
         sys.stdout.write(f"{one.metric}: version {one.version}\n")
 

@@ -17,12 +17,12 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from contracts.metrics import METRICS
+from contracts.metrics import METRICS, ledger
 from contracts.relations import RELATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,10 +197,7 @@ def main(decision: str = "") -> None:
     """Add what is due to the ledger and say it."""
     entries = read() if PATH.exists() else []
     added = due(of_metrics(), entries, today=datetime.now(UTC).date().isoformat(), decision=decision)
-    with PATH.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(astuple(one) for one in (*entries, *added))
+    ledger.write(PATH, COLUMNS, (*entries, *added))
     for one in added:
         sys.stdout.write(f"{one.model}: version {one.version}\n")
 
