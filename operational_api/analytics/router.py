@@ -1,33 +1,26 @@
 """HTTP to numbers and back: parameters in; JSON, files or streams out. What is allowed is decided in what it calls."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import pyarrow as pa
 from fastapi import Depends, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.datastructures import MutableHeaders
 
 from contracts.metrics import METRICS
+from operational_api.analytics import answers, behind, datasets, formats, metrics, restatements, scope, tags, traces
 from operational_api.analytics import asked as asking_for
-from operational_api.analytics import behind, datasets, formats, metrics, restatements, scope, tags, traces
 from operational_api.analytics.asked import ASKED, asked_of, known_at, moment_of, only, seen, seen_if_one, shown
 from operational_api.analytics.asking import while_connected
-from operational_api.analytics.catalogue import DATASETS, Dataset
-from operational_api.analytics.datasets import Page
+from operational_api.analytics.catalogue import DATASETS
 from operational_api.analytics.errors import WholeBusiness
-from operational_api.analytics.freshness import Clock, Freshness
+from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from operational_api.analytics.metrics import Asked
 from operational_api.analytics.query import Value
-from operational_api.analytics.retold import Personal, Question, Retold, Told
-from operational_api.core import http
+from operational_api.analytics.retold import Retold
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentPrincipal
 from operational_api.core.routing import ContextRouter
 
 router = ContextRouter(prefix="/api/analytics", tags=["analytics"], dependencies=[Depends(while_connected)])
@@ -49,20 +42,16 @@ async def _retold(request: Request) -> Retold:
     return retold
 
 
-def _newest(request: Request, lake: Lake) -> int:
-    """The newest snapshot, as the request's turn has heard it."""
-    heard: int | None = getattr(request.state, "snapshot_id", None)
-    return lake.snapshot_id() if heard is None else heard
-
-
-def _question(request: Request) -> Question | None:
-    question: Question | None = getattr(request.state, "question", None)
-    return question
-
-
 CurrentLake = Annotated[Lake, Depends(_lake)]
 CurrentClock = Annotated[Clock, Depends(_clock)]
 CurrentRetold = Annotated[Retold, Depends(_retold)]
+Period = Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")]
+Zone = Annotated[str | None, Query(description="IANA zone in which the period is meant")]
+AsOf = Annotated[str | None, Query(description="date, instant or snapshot id")]
+Rows = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before")]
+Form = Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")]
+Accepted = Annotated[str, Header()]
 
 
 @router.get("/metrics", dependencies=[Allowed("analytics.read_metrics")])
@@ -80,10 +69,10 @@ def get_metric(
     clock: CurrentClock,
     retold: CurrentRetold,
     asked: Annotated[Asked, Depends(asked_of)],
-    period: Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")] = None,
-    zone: Annotated[str | None, Query(description="IANA zone in which the period is meant")] = None,
+    period: Period = None,
+    zone: Zone = None,
     compare: Annotated[str | None, Query(description="`previous_period` or `same_period_last_year`")] = None,
-    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
+    as_of: AsOf = None,
 ) -> Response:
     """A metric over time, with its definition, how fresh it is, and the SQL that gives the same numbers.
 
@@ -95,7 +84,7 @@ def get_metric(
     metrics.require_shown(principal, metric, asked, shown(request))
     then = known_at(lake, as_of)
     now = then[0] if then else datetime.now(UTC)
-    newest = _newest(request, lake)
+    newest = answers.newest(request, lake)
     at = then[1] if then else newest
     known = metrics.as_known(metric, then[0] if then else None)
     whole = asking_for.period_of(request, asked, period, zone, now)
@@ -111,9 +100,9 @@ def get_metric(
     headers = tags.headers(freshness, tag, is_personal=is_personal)
     if tags.is_known(request, tag):
         return tags.unchanged(headers)
-    question = _question(request) if then is None else None
+    question = answers.question_of(request) if then is None else None
     if (known_body := retold.find(question, principal, key)) and known_body.state == freshness.state:
-        return _json(known_body, freshness, headers)
+        return answers.as_json(known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     body = metrics.described(known) | {
         "grain": asked.grain or metric.grains[0], "points": formats.plain(answer.table),
@@ -125,9 +114,9 @@ def get_metric(
         body["restated"] = [] if at == newest and known == metric else restatements.found(
             lake, principal, metric, asked, then=at, now=newest, told_at=then[0]
         )  # fmt: skip
-    told = _told(request, body, headers, tag, (metric.relation,), freshness)
+    told = answers.told_of(request, body, headers, tag, (metric.relation,), freshness)
     retold.keep(question, principal, key, told)
-    return _json(told, freshness, headers)
+    return answers.as_json(told, freshness, headers)
 
 
 @router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])
@@ -144,7 +133,7 @@ def get_restatements(
     metric = metrics.metric(name)
     metrics.require_shown(principal, metric, asked, shown(request))
     moment = moment_of("since", since_known) or datetime.now(UTC)
-    then, now = lake.snapshot_at(moment), _newest(request, lake)
+    then, now = lake.snapshot_at(moment), answers.newest(request, lake)
     seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
@@ -161,13 +150,13 @@ def get_metric_rows(
     clock: CurrentClock,
     retold: CurrentRetold,
     asked: Annotated[Asked, Depends(asked_of)],
-    period: Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")] = None,
-    zone: Annotated[str | None, Query(description="IANA zone in which the period is meant")] = None,
-    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
-    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")] = PAGE_ROWS,
-    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
-    chosen: Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")] = None,
-    accept: Annotated[str, Header()] = "application/json",
+    period: Period = None,
+    zone: Zone = None,
+    as_of: AsOf = None,
+    limit: Rows = PAGE_ROWS,
+    cursor: Cursor = None,
+    chosen: Form = None,
+    accept: Accepted = "application/json",
 ) -> Response:
     """The rows that make a metric's number, all of them and no other: its own filter and period are applied.
 
@@ -186,9 +175,9 @@ def get_metric_rows(
     found = behind.a_number(principal, known, asked, whole)
     page = datasets.page_of(found.dataset, limit, cursor) if form == "json" else None
     then = known_at(lake, str(page.snapshot_id)) if page and page.snapshot_id is not None else told_at
-    at = then[1] if then else _newest(request, lake)
-    return _rows(
-        _Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), found.dataset, {},
+    at = then[1] if then else answers.newest(request, lake)
+    return answers.rows(
+        answers.Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), found.dataset, {},
         behind=lambda: behind.described(lake, found, known, snapshot_id=at),
     )  # fmt: skip
 
@@ -222,11 +211,11 @@ def get_dataset(
     currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$")] = None,
     since: Annotated[date | None, Query(alias="from")] = None,
     until: Annotated[date | None, Query(alias="to")] = None,
-    as_of: Annotated[str | None, Query(description="date, instant or snapshot id")] = None,
-    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")] = PAGE_ROWS,
-    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
-    chosen: Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")] = None,
-    accept: Annotated[str, Header()] = "application/json",
+    as_of: AsOf = None,
+    limit: Rows = PAGE_ROWS,
+    cursor: Cursor = None,
+    chosen: Form = None,
+    accept: Accepted = "application/json",
 ) -> Response:
     """A dataset's rows: pages of JSON, or all of them as an Arrow stream, CSV or Parquet (`format`, or `Accept`)."""
     dataset = datasets.dataset(name)
@@ -239,8 +228,10 @@ def get_dataset(
     given = {key: value for key, value in told.items() if value is not None}
     page = datasets.page_of(dataset, limit, cursor) if form == "json" else None
     then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
-    at = then[1] if then else _newest(request, lake)
-    return _rows(_Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), dataset, given)
+    at = then[1] if then else answers.newest(request, lake)
+    return answers.rows(
+        answers.Reading(request, principal, lake, clock, retold, form, page, then, at, as_of), dataset, given
+    )
 
 
 @router.get("/rows/{relation}", dependencies=[Allowed("analytics.read_lineage")])
@@ -251,7 +242,7 @@ def get_row(
     lake: CurrentLake,
     snapshot: Annotated[str | None, Query(description="date, instant or snapshot id at which it is read")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS, description="changes of a page")] = 100,
-    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Where a mart's row comes from; its key's columns are the parameters (`key` of a metric's rows names them).
 
@@ -263,7 +254,7 @@ def get_row(
     key, page = traces.key_from(mart, request.query_params), traces.page_of(limit, cursor)
     then = known_at(lake, snapshot)  # `as_of` is a column of some keys
     consents = shown(request)
-    row = traces.row_of(lake, principal, mart, key, then[1] if then else _newest(request, lake), consents)
+    row = traces.row_of(lake, principal, mart, key, then[1] if then else answers.newest(request, lake), consents)
     seen(request, principal, f"changes of {mart.name}", {row.subject} if row.subject else ())
     told = traces.described(lake, principal, row, consents, page)
     return Response(formats.json(told), media_type="application/json")
@@ -294,124 +285,3 @@ def get_lineage(request: Request, name: str, principal: CurrentPrincipal, lake: 
         return told | {"sql": lake.sql_of(query, snapshot_id=lake.snapshot_id())}
     except WholeBusiness:
         return told | {"sql": None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How rows are asked for, whichever they are.
-
-    Attributes:
-        page: Of JSON; None for a file.
-        then: The moment and snapshot that they are read at, where that is not the newest.
-        at: The snapshot.
-        as_of: As it was asked for.
-    """
-
-    request: Request
-    principal: Principal
-    lake: Lake
-    clock: Clock
-    retold: Retold
-    form: str
-    page: Page | None
-    then: tuple[datetime, int] | None
-    at: int
-    as_of: str | None
-
-
-def _rows(
-    reading: _Reading, dataset: Dataset, given: dict[str, Value], *, behind: Callable[[], dict[str, Any]] | None = None,
-) -> Response:  # fmt: skip
-    """A page of a dataset's rows, or all of them as a file.
-
-    Args:
-        behind: Tells what else goes with rows in JSON.
-    """
-    request, principal, lake, clock, retold = (
-        reading.request, reading.principal, reading.lake, reading.clock, reading.retold
-    )  # fmt: skip
-    form, page, then, at, as_of = reading.form, reading.page, reading.then, reading.at, reading.as_of
-    consents = shown(request)
-    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
-    freshness = clock.of(
-        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
-        is_past=as_of is not None,
-    )  # fmt: skip
-    person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
-    tag, key = None, lake.key_of(query, snapshot_id=at)
-    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
-        heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
-        tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
-    headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
-    about = f"dataset {dataset.name}"
-    if tag is not None and tags.is_known(request, tag):
-        seen(request, principal, about, {UUID(str(person))} if person else ())
-        return tags.unchanged(headers)
-    if form != "json":
-        sql = lake.sql_of(query, snapshot_id=at)
-        pieces = _noted(request, principal, dataset, given,
-                        datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
-        file = formats.FORMATS[form]
-        if form != "arrow":
-            headers["Content-Disposition"] = f'attachment; filename="{dataset.name}.{file.extension}"'
-        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
-        return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
-    assert page is not None  # noqa: S101 - of JSON
-    question = _question(request) if then is None else None
-    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
-        return _json(known, freshness, headers)
-    answer = lake.ask(query, snapshot_id=at)
-    is_more = answer.table.num_rows > page.limit
-    table = answer.table.slice(0, page.limit)
-    following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
-    table = datasets.told(table, principal, dataset, consents)
-    seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
-    body = {
-        "name": dataset.name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
-        "snapshot_id": at, "relations": list(dataset.relations),
-        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
-    } | (behind() if behind else {})  # fmt: skip
-    answered = _told(request, body, headers, tag, dataset.relations, freshness)
-    retold.keep(question, principal, key, answered)
-    return _json(answered, freshness, headers)
-
-
-def _noted(
-    request: Request, principal: Principal, dataset: Dataset, given: dict[str, Value], pieces: Iterator[pa.Table]
-) -> Iterator[pa.Table]:
-    """The pieces, each told only once it is written down whose health it tells of; about everybody once."""
-    noted: set[UUID] = set()
-    for piece in pieces:
-        subjects = datasets.subjects_of(dataset, principal, given, piece)
-        seen(request, principal, f"dataset {dataset.name}", subjects - noted)
-        noted |= subjects
-        yield piece
-
-
-def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces with the first one made: a refusal of it is an answer, not a broken file."""
-    first = next(pieces)
-
-    def all_of_them() -> Iterator[bytes]:
-        yield first
-        yield from pieces
-
-    return all_of_them()
-
-
-def _told(
-    request: Request, body: dict[str, Any], headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
-    freshness: Freshness,
-) -> Told:  # fmt: skip
-    """The answer but for its freshness, which is added each time that it is told."""
-    same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
-    same["Content-Type"] = "application/json"
-    http.guard(same, request.url.path)
-    return Told(
-        formats.json(body)[:-1] + b',"freshness":', same.raw, tag, relations, freshness.snapshot_id, freshness.state,
-        Personal.of(request),
-    )  # fmt: skip
-
-
-def _json(told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
-    return Response(told.whole(freshness), media_type="application/json", headers=headers)

@@ -1,0 +1,160 @@
+"""Numbers and rows as HTTP answers: JSON that may be told again, tags, files that begin once there is a first piece.
+
+Which paths there are is `router`'s to say; what is asked for, and who may see it, is decided in what is called here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.datastructures import MutableHeaders
+
+from operational_api.analytics import datasets, formats, tags
+from operational_api.analytics.asked import seen, shown
+from operational_api.analytics.catalogue import Dataset
+from operational_api.analytics.datasets import Page
+from operational_api.analytics.freshness import Clock, Freshness
+from operational_api.analytics.lake import Lake
+from operational_api.analytics.query import Value
+from operational_api.analytics.retold import Personal, Question, Retold, Told
+from operational_api.core import http
+from operational_api.core.principal import Principal
+
+
+def newest(request: Request, lake: Lake) -> int:
+    """The newest snapshot, as the request's turn has heard it."""
+    heard: int | None = getattr(request.state, "snapshot_id", None)
+    return lake.snapshot_id() if heard is None else heard
+
+
+def question_of(request: Request) -> Question | None:
+    """The words under which an answer to this request may be told again; None where it may not."""
+    question: Question | None = getattr(request.state, "question", None)
+    return question
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are asked for, whichever they are.
+
+    Attributes:
+        page: Of JSON; None for a file.
+        then: The moment and snapshot that they are read at, where that is not the newest.
+        at: The snapshot.
+        as_of: As it was asked for.
+    """
+
+    request: Request
+    principal: Principal
+    lake: Lake
+    clock: Clock
+    retold: Retold
+    form: str
+    page: Page | None
+    then: tuple[datetime, int] | None
+    at: int
+    as_of: str | None
+
+
+def rows(
+    reading: Reading, dataset: Dataset, given: dict[str, Value], *, behind: Callable[[], dict[str, Any]] | None = None,
+) -> Response:  # fmt: skip
+    """A page of a dataset's rows, or all of them as a file.
+
+    Args:
+        behind: Tells what else goes with rows in JSON.
+    """
+    request, principal, lake, clock, retold = (
+        reading.request, reading.principal, reading.lake, reading.clock, reading.retold
+    )  # fmt: skip
+    form, page, then, at, as_of = reading.form, reading.page, reading.then, reading.at, reading.as_of
+    consents = shown(request)
+    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
+    freshness = clock.of(
+        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
+        is_past=as_of is not None,
+    )  # fmt: skip
+    person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
+    tag, key = None, lake.key_of(query, snapshot_id=at)
+    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
+        heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
+        tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
+    headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
+    about = f"dataset {dataset.name}"
+    if tag is not None and tags.is_known(request, tag):
+        seen(request, principal, about, {UUID(str(person))} if person else ())
+        return tags.unchanged(headers)
+    if form != "json":
+        sql = lake.sql_of(query, snapshot_id=at)
+        pieces = _noted(request, principal, dataset, given,
+                        datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
+        file = formats.FORMATS[form]
+        if form != "arrow":
+            headers["Content-Disposition"] = f'attachment; filename="{dataset.name}.{file.extension}"'
+        written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
+        return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
+    assert page is not None  # noqa: S101 - of JSON
+    question = question_of(request) if then is None else None
+    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
+        return as_json(known, freshness, headers)
+    answer = lake.ask(query, snapshot_id=at)
+    is_more = answer.table.num_rows > page.limit
+    table = answer.table.slice(0, page.limit)
+    following = datasets.cursor_after(principal, dataset, table, at) if is_more else None
+    table = datasets.told(table, principal, dataset, consents)
+    seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
+    body = {
+        "name": dataset.name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
+        "snapshot_id": at, "relations": list(dataset.relations),
+        "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
+    } | (behind() if behind else {})  # fmt: skip
+    answered = told_of(request, body, headers, tag, dataset.relations, freshness)
+    retold.keep(question, principal, key, answered)
+    return as_json(answered, freshness, headers)
+
+
+def _noted(
+    request: Request, principal: Principal, dataset: Dataset, given: dict[str, Value], pieces: Iterator[pa.Table]
+) -> Iterator[pa.Table]:
+    """The pieces, each told only once it is written down whose health it tells of; about everybody once."""
+    noted: set[UUID] = set()
+    for piece in pieces:
+        subjects = datasets.subjects_of(dataset, principal, given, piece)
+        seen(request, principal, f"dataset {dataset.name}", subjects - noted)
+        noted |= subjects
+        yield piece
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces with the first one made: a refusal of it is an answer, not a broken file."""
+    first = next(pieces)
+
+    def all_of_them() -> Iterator[bytes]:
+        yield first
+        yield from pieces
+
+    return all_of_them()
+
+
+def told_of(
+    request: Request, body: dict[str, Any], headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
+    freshness: Freshness,
+) -> Told:  # fmt: skip
+    """The answer but for its freshness, which is added each time that it is told."""
+    same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
+    same["Content-Type"] = "application/json"
+    http.guard(same, request.url.path)
+    return Told(
+        formats.json(body)[:-1] + b',"freshness":', same.raw, tag, relations, freshness.snapshot_id, freshness.state,
+        Personal.of(request),
+    )  # fmt: skip
+
+
+def as_json(told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
+    """The answer with how fresh it is now."""
+    return Response(told.whole(freshness), media_type="application/json", headers=headers)
