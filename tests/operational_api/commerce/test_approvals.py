@@ -70,7 +70,8 @@ class TestByTwo:
         assert approves.post(path).json()["code"] == "commerce.refund_request_closed"
         with pytest.raises(IntegrityError, match="not_by_who_asked"), session.begin_nested():
             session.execute(text("update commerce.refund_requests set decided_by = requested_by"))
-        types = session.scalars(select(OutboxEvent.type).where(OutboxEvent.aggregate_id == payment.id)).all()
+        published = select(OutboxEvent.type).where(OutboxEvent.aggregate_id == payment.id)
+        types = session.scalars(published.order_by(OutboxEvent.position)).all()
         assert types[-3:] == ["commerce.refund_requested", "commerce.payment_refunded", "commerce.refund_decided"]
 
     def test_support_asks_and_does_not_decide(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
