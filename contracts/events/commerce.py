@@ -159,12 +159,13 @@ class DifferenceResolved(Event):
 
 
 class InvoiceIssued(Event):
-    """One of our own invoices was made. `payer_id` is who else pays it."""
+    """One of our own invoices was made. `payer_id` is who else pays it, `subscription_id` the membership it is of."""
 
     type: ClassVar[str] = "commerce.invoice_issued"
     aggregate: ClassVar[str] = "invoice_id"
     invoice_id: UUID
     customer_id: UUID
+    subscription_id: UUID | None = None
     payer_id: UUID | None = None
     number: str
     total_minor: int

@@ -99,7 +99,8 @@ def issue(
             )
         )
     publish(session, InvoiceIssued(
-        occurred_at=now, invoice_id=invoice.id, customer_id=customer.id, payer_id=invoice.payer_id,
+        occurred_at=now, invoice_id=invoice.id, customer_id=customer.id,
+        subscription_id=invoice.subscription_id, payer_id=invoice.payer_id,
         number=invoice.number, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor, currency=invoice.currency,
     ))  # fmt: skip
     session.flush()

@@ -36,6 +36,7 @@ class Retold:
 
     members: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     open: dict[UUID, int] = field(default_factory=dict)
+    billed: dict[UUID, UUID | None] = field(default_factory=dict)
     overdue: set[UUID] = field(default_factory=set)
     invoices: dict[UUID, str] = field(default_factory=dict)
     payments: dict[UUID, tuple[str, int]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Retold:
                 if event.ends_now:
                     one |= {"status": lifecycle.CANCELLED, "earns": 0}
             case told.InvoiceIssued():
-                self.open[event.invoice_id] = event.total_minor
+                self.open[event.invoice_id], self.billed[event.invoice_id] = event.total_minor, event.subscription_id
                 self._close(event.invoice_id, "paid")
             case told.CreditNoteIssued(settlement="open"):
                 # Of a change of plan that was not paid, all is credited: nobody gave up what is not owed.
@@ -86,9 +87,10 @@ class Retold:
             self.overdue.discard(invoice_id)
 
     def status(self, subscription_id: UUID) -> str:
-        """With an invoice that could not be collected, an active member is overdue."""
+        """With an invoice of it that could not be collected, an active membership is overdue."""
         found: str = self.members[subscription_id]["status"]
-        return lifecycle.PAST_DUE if found == lifecycle.ACTIVE and self.overdue else found
+        is_overdue = subscription_id in {self.billed[one] for one in self.overdue}
+        return lifecycle.PAST_DUE if found == lifecycle.ACTIVE and is_overdue else found
 
 
 def retell(session: Session, customer_id: UUID) -> Retold:
