@@ -38,7 +38,7 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 SOON = NOW + timedelta(days=2)
 BERLIN = ZoneInfo("Europe/Berlin")
-DAY = (NOW + timedelta(days=9)).astimezone(BERLIN).date()
+DAY = (NOW + timedelta(days=10)).astimezone(BERLIN).date()
 FORM: dict[str, Any] = {"what": "holiday", "first_on": str(DAY)}
 
 
