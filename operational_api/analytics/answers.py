@@ -150,7 +150,7 @@ def told_of(
     Args:
         tag: Made of all that it depends on; None where only what is written tells that.
     """
-    written = b"," + formats.json(body)[1:]
+    written = formats.json(body)[1:]
     tag = tag or tags.of(written, freshness.state)
     headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})

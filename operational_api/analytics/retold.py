@@ -76,7 +76,7 @@ class Told:
     @staticmethod
     def begun(freshness: Freshness) -> bytes:
         """What stands before `body`."""
-        return b'{"freshness":' + tags.bytes_of(freshness)
+        return b'{"freshness":' + tags.bytes_of(freshness) + b","
 
 
 @dataclass(slots=True)
