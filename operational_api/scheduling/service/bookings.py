@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from contracts.events.scheduling import SessionAttended, SessionMissed, SlotCall
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SlotClosed
 from operational_api.scheduling.lifecycle import HOLDING, PENDING, Outcome
-from operational_api.scheduling.models import Booking, Slot, SlotResource
+from operational_api.scheduling.models import Booking, Location, Slot, SlotResource
 from operational_api.scheduling.service import announcing, fees, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.places import Place
@@ -98,11 +99,14 @@ def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: d
         return booking
     booking.status, booking.outcome_at = status, now
     event = SessionAttended if status == "attended" else SessionMissed
-    facts = announcing.of(booking)
+    zone = session.scalar(select(Location.time_zone).join(Slot).where(Slot.id == booking.slot_id)) or "UTC"
     publish(
         session,
-        event(occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id, **facts),
-    )
+        event(
+            occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id,
+            held_on=booking.starts_at.astimezone(ZoneInfo(zone)).date(), **announcing.of(booking),
+        ),
+    )  # fmt: skip
     session.flush()
     return booking
 
