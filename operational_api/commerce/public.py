@@ -1,6 +1,6 @@
 """The only door to commerce for other contexts: ids and plain values in and out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -90,6 +90,12 @@ def return_pack_session(session: Session, pack_id: UUID, *, called_off_at: datet
         called_off_at: When it was called off by us: what is given back can then be used for a month at least.
     """
     packs.return_session(session, pack_id=pack_id, called_off_at=called_off_at)
+
+
+def lock_packs(session: Session, pack_ids: Collection[UUID]) -> None:
+    """Keep packs from being changed by others until the transaction ends. Who gives sessions of several back does this
+    first."""
+    packs.lock(session, pack_ids)
 
 
 def use_session_of_pack(session: Session, pack_id: UUID) -> bool:

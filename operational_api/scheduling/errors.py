@@ -29,6 +29,7 @@ DomainError
 |- SessionStarted
 |- SessionNotStarted
 |- TooLateToReschedule
+|- ConfirmationNeeded  another coach has the last word
 |- SeatsLeft           nothing to wait for
 |- NotRecurring
 |- TooManyCalendars
@@ -153,6 +154,10 @@ class SessionNotStarted(DomainError):
 
 class TooLateToReschedule(DomainError):
     """It is too short before the start to move this session. It can only be cancelled."""
+
+
+class ConfirmationNeeded(DomainError):
+    """That coach confirms each session first. Ask for it as a new booking, and cancel the old one once you have it."""
 
 
 class NotRecurring(DomainError):

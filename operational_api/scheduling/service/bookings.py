@@ -77,14 +77,14 @@ def cancel_booking(session: Session, *, booking_id: UUID, now: datetime, by_coac
 
 def leave_all(session: Session, *, customer_id: UUID, now: datetime) -> None:
     """Cancel everything that is to come of a customer who left, by its own terms, and end their waiting."""
-    coming = (
-        select(Booking.id, Booking.slot_id)
-        .where(Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now)
-        .order_by(Booking.slot_id)  # everybody's order: no deadlock
-    )
-    waitlist.leave_everything(session, customer_id=customer_id, now=now)
-    for booking_id, _ in session.execute(coming).all():
+    theirs = (
+        Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now
+    )  # fmt: skip
+    seats.lock_slots(session, set(session.scalars(select(Booking.slot_id).where(*theirs))))
+    seats.lock_credits(session, *theirs)
+    for booking_id in session.scalars(select(Booking.id).where(*theirs).order_by(Booking.slot_id)).all():
         cancel_booking(session, booking_id=booking_id, now=now)
+    waitlist.leave_everything(session, customer_id=customer_id, now=now)
 
 
 def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: datetime) -> Booking:
@@ -151,6 +151,7 @@ def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
     if slot.status != "open" or slot.starts_at <= now:
         raise SlotClosed
     slot.status = "cancelled"
+    seats.lock_credits(session, Booking.slot_id == slot_id)
     session.execute(update(SlotResource).where(SlotResource.slot_id == slot_id).values(is_taken=False))
     publish(session, SlotCalledOff(occurred_at=now, slot_id=slot.id, coach_id=slot.coach_id, starts_at=slot.starts_at))
     live = select(Booking).where(Booking.slot_id == slot_id, Booking.status.in_((*HOLDING, *PENDING)))

@@ -21,6 +21,7 @@ from operational_api.scheduling.errors import (
     AllowanceUsed,
     AlreadyBooked,
     BookingClosed,
+    ConfirmationNeeded,
     PlanRequired,
     SeatsLeft,
     SessionNotStarted,
@@ -31,8 +32,9 @@ from operational_api.scheduling.errors import (
     TooLate,
     TooLateToReschedule,
 )
-from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingTerms, Slot, WaitlistEntry
 from operational_api.scheduling.service import bookings, holds, moves, waitlist
+from operational_api.scheduling.service.moves import Mover
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_booking, make_coach, make_pack, make_plan, make_slot, make_subscription
 
@@ -397,6 +399,22 @@ class TestRescheduleBooking:
             moves.reschedule_booking(
                 session, booking_id=old.id, slot_id=slots[1].id, now=IN_TWO_DAYS - timedelta(hours=3)
             )
+
+    def test_another_coachs_last_word_is_not_passed_by(self, session: Session) -> None:
+        coach = make_coach(session)
+        session.add(BookingTerms(coach_id=coach.id, needs_confirmation=True))
+        old_slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        new_slot = make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(hours=4))
+        customer = Mover(member(session), "customer")
+        assert customer.account_id is not None
+        old = bookings.book_session(session, customer_id=customer.account_id, slot_id=old_slot.id, now=NOW)
+        with pytest.raises(ConfirmationNeeded):
+            moves.reschedule_booking(session, booking_id=old.id, slot_id=new_slot.id, now=NOW, by=customer)
+        desk = Mover(new_id(), "front_desk")  # staff speak for the coach
+        new = moves.reschedule_booking(session, booking_id=old.id, slot_id=new_slot.id, now=NOW, by=desk)
+        later = make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(hours=8))
+        newer = moves.reschedule_booking(session, booking_id=new.id, slot_id=later.id, now=NOW, by=customer)
+        assert newer.status == "booked"  # confirmed once is confirmed
 
 
 class TestCreditOfAPackThatRanOut:
