@@ -78,12 +78,11 @@ class TestChanges:
         mart, file = "retention.fct_churn_features", project / "models/marts/retention/fct_churn_features.sql"
         before = due(behind([mart]), [], today="2026-11-01", decision="")
         assert "macro activity_features_in_groups" in {one.model for one in before}, "called nowhere else"
-        file.write_text(
-            file.read_text().replace("activity.day < dates.cutoff_on\n        group", "true\n        group")
-        )
+        sql, condition = file.read_text(), "activity.day < dates.cutoff_on\n        group"
+        file.write_text(sql.replace(condition, "true\n        group"))
         [told] = complaints(behind([mart], project), before, DECISIONS)
         assert told.startswith("parts of fct_churn_features: computes something else")
-        file.write_text(text.replace("activity.day < dates.cutoff_on\n        group", "activity.day<dates.cutoff_on GROUP"))
+        file.write_text(sql.replace(condition, "activity.day<dates.cutoff_on GROUP"))
         assert complaints(behind([mart], project), before, DECISIONS) == []
 
     def test_of_a_text_are_seen(self) -> None:
