@@ -28,8 +28,11 @@
         instead: name to SQL that says for few parts what the model's text between the lines `-- whole: <name>` and
             `-- end: <name>` says for all. What it reads is narrowed by `only` as well.
         clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
-    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads,
-    `{then}` and `{now}` the times of the last build and of this one.
+    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{earliest}` the first `since` as a date written
+    out, by which DuckDB leaves out what it need not read, `{this}` the model, `{<name>}` a model it reads, `{then}` and
+    `{now}` the times of the last build and of this one.
+
+    A table that is written whole is written in the order of its parts, days first: what moved lies together.
 #}
 {% macro plyo_plan(node, sql) %}
     {%- set inputs = plyo_inputs(node) -%}
@@ -141,11 +144,15 @@
 {# Keeps a table's note until the run ends, in the database in memory that all models of a run share. #}
 {% macro plyo_note_later(relation, noted) %}
     {%- do run_query(
-        "create table if not exists memory.main.notes (place varchar, name varchar, marts bigint, statement varchar); "
-        ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '" ~ relation.identifier ~ "', "
-        ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
+        plyo_place_of_notes() ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '"
+        ~ relation.identifier ~ "', " ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
     ) -%}
 {% endmacro %}
+
+{% macro plyo_place_of_notes() -%}
+    {{ return("create table if not exists memory.main.notes "
+        ~ "(place varchar, name varchar, marts bigint, statement varchar); ") }}
+{%- endmacro %}
 
 {#
     SQL that writes the notes kept, in one transaction: a hook at the end of a run. Not of a table that somebody replaced
@@ -157,10 +164,11 @@
 
 {% macro duckdb__plyo_write_notes() -%}
     {%- set catalog = plyo_catalog('marts') -%}
-    {%- set kept = "select 1 from duckdb_tables() where database_name = 'memory' and table_name = 'notes'" -%}
-    {%- if execute and plyo_rows(kept) -%}
+    {%- if execute -%}
+        {#- Whether the table is there, DuckDB's list of tables would open all of both lakes to say. #}
         {%- set statements = plyo_rows(
-            "select notes.statement from memory.main.notes as notes inner join " ~ catalog ~ "ducklake_table as object "
+            plyo_place_of_notes() ~ "select notes.statement from memory.main.notes as notes inner join " ~ catalog
+            ~ "ducklake_table as object "
             ~ "on notes.name = object.table_name and notes.marts >= object.begin_snapshot and object.end_snapshot "
             ~ "is null inner join " ~ catalog ~ "ducklake_schema as place on object.schema_id = place.schema_id "
             ~ "and notes.place = place.schema_name and place.end_snapshot is null"

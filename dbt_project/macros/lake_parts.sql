@@ -14,7 +14,9 @@
             ~ ") as told (key, since) where key is not null and since is not null group by key; "
             ~ "select min(since) from temp.parts"
         )[0][0] -%}
-        {%- set narrowed = plyo_narrowed(plan, sql) -%}
+        {%- set narrowed = plyo_narrowed(plan, sql) | replace(
+            '{earliest}', "date '" ~ (earliest or '0001-01-01') ~ "'"
+        ) -%}
         {%- set inside -%}
             semi join temp.parts as part
                 on row_of_model.{{ parts.key }} = part.key
