@@ -8,7 +8,17 @@ from sqlalchemy.orm import Session
 
 from contracts.sealing import Sealer
 from operational_api.core.objects import ObjectStore
-from operational_api.core.personal import IDS, Contributed, Elsewhere, Emptied, Kept, Person, PersonalFile, given
+from operational_api.core.personal import (
+    DELETED,
+    IDS,
+    Contributed,
+    Elsewhere,
+    Emptied,
+    Kept,
+    Person,
+    PersonalFile,
+    given,
+)
 from operational_api.training.models import Media
 from operational_api.training.service.media import folder_of
 
@@ -32,7 +42,7 @@ PERSONAL = [
     Contributed(
         "training",
         {
-            "check_ins": given("customer_id", omit="answered_by"),
+            "check_ins": given("customer_id", DELETED, omit="answered_by"),
             "clients": given(
                 "id",
                 Emptied(
@@ -40,10 +50,10 @@ PERSONAL = [
                 ),
             ),
             "coach_assignments": given("customer_id", Emptied({"reason": None})),
-            "goals": given("customer_id"),
-            "habit_checks": given("customer_id"),
-            "habits": given("customer_id"),
-            "injuries": given("customer_id"),
+            "goals": given("customer_id", DELETED),
+            "habit_checks": given("customer_id", DELETED),
+            "habits": given("customer_id", DELETED),
+            "injuries": given("customer_id", DELETED),
             "media": given("customer_id uploader_id", Elsewhere("media.forget_person"), omit="upload_key"),
             "media_captions": given(closing=Elsewhere("media.forget_person"), through="media_id", omit="edited_by"),
             "media_positions": given("account_id", Elsewhere("media.forget_person")),
@@ -56,9 +66,9 @@ PERSONAL = [
             "programme_templates": given("coach_id", Kept("plans of the business, by which others train")),
             "programme_versions": given(closing=Emptied({"reason": None}), through="programme_id", omit="made_by"),
             "programmes": given("customer_id", IDS),
-            "screenings": given("customer_id", omit="cleared_by"),
-            "wearable_days": given("customer_id"),
-            "workout_revisions": given("customer_id", omit="logged_by replaced_by"),
+            "screenings": given("customer_id", DELETED, omit="cleared_by"),
+            "wearable_days": given("customer_id", DELETED),
+            "workout_revisions": given("customer_id", DELETED, omit="logged_by replaced_by"),
             "workout_sets": given(closing=Emptied({"note": None}), through="workout_id", named="exercise_id:name"),
             "workouts": given("customer_id", Emptied({"note": None}), omit="logged_by"),
         },

@@ -7,7 +7,7 @@ widens: a version before this one takes no name out, and its verification of the
 from alembic import op
 
 revision = "0044_forgotten_names"
-down_revision = "0040_copies_of_data"
+down_revision = "0043_word_and_language"
 branch_labels = None
 depends_on = None
 
