@@ -11,7 +11,9 @@ from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
+from operational_api.core import personal
 from operational_api.scheduling.models import Booking
+from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import bookings, connections, entries, holds, openings, pushes, waitlist
 
 log = get_logger(__name__)
@@ -75,11 +77,18 @@ def leave_sessions(session: Session, event: Event) -> None:
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
 
 
+def forget_person(session: Session, event: Event) -> None:
+    """Of a closed account stays which sessions there were; a coach's is no name any more."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    for one in PERSONAL:
+        personal.forget(session, one, event.account_id)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
-    AccountClosed.type: [leave_sessions, disconnect_calendars],
+    AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }
 
 
