@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from consoles.coach.views import thread
 from consoles.coach.views.numbers import SHOWN
 from tests.consoles import business
-from tests.consoles.coach import client, clients, draw, messages, numbers
+from tests.consoles.coach import calendar, client, clients, draw, messages, numbers
 from tests.consoles.conftest import PlyoServer
 
 
@@ -138,6 +138,54 @@ class TestNumbers:
         known.refusals["api/analytics/metrics/adherence"] = (503, {"detail": "Numbers are being built."})
         page = draw(numbers, known)
         assert (page.error[0].value, page.button[0].label) == ("Numbers are being built.", "Try again")
+
+
+class TestCalendar:
+    @pytest.fixture
+    def week(self, plyo_server: PlyoServer) -> PlyoServer:
+        """Summer time has ended in Berlin that Sunday: an hour before midnight UTC is the day after, by one hour."""
+        booked = [
+            ("2026-10-25T23:30:00+00:00", "Mia <Berg>", "attended"), ("2026-10-26T08:00:00+00:00", "Tom Fox", "booked"),
+            ("2026-10-27T08:00:00+00:00", "Ann Lee", "booked"),
+        ]  # fmt: skip
+        plyo_server.answers["api/scheduling/bookings"] = {
+            "items": [
+                {"id": f"b{n}", "starts_at": at, "ends_at": at.replace(":00:00", ":50:00").replace(":30:00", ":59:00"),
+                 "customer_name": who, "title": "Strength", "status": status}
+                for n, (at, who, status) in enumerate(booked)
+            ],
+            "next_cursor": None,
+        }  # fmt: skip
+        return plyo_server
+
+    def test_a_day_is_a_list_in_the_coachs_own_hours(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        assert not page.exception
+        [day] = [one.body for one in page.get("html") if "plyo-agenda" in one.proto.body]
+        assert ["00:30" in day, "09:00" in day, "Mia &lt;Berg&gt;" in day, "Ann Lee" in day] == [True, True, True, False]
+        asked = next(told for path, told in reversed(week.told) if path == "api/scheduling/bookings")
+        assert (asked["from"], asked["to"]) == ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00")
+
+    def test_days_and_weeks_follow_by_buttons_that_have_keys(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        pressed = {one.label: one for one in page.button}
+        keys = {label: one.proto.shortcut for label, one in pressed.items() if one.proto.shortcut}
+        assert keys == {"Day before": "k", "Day after": "j", "Today": "t", "Week before": "shift+k",
+                        "Week after": "shift+j"}  # fmt: skip
+        pressed["Day after"].click().run()
+        assert page.subheader[0].value == "Tuesday, 27 October"
+        next(one for one in page.button if one.label == "Week before").click().run()
+        assert page.subheader[0].value == "Tuesday, 20 October"
+        assert page.info[0].value == "No sessions on this day."
+
+    def test_what_is_to_be_marked_is_below_both(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        assert page.header[0].value == "2 to mark this week"
+        page.button(key="came-b1").click().run()
+        assert week.acted[-1][:3] == ("POST", "api/scheduling/bookings/b1/outcome", {"outcome": "attended"})
 
 
 class TestMessages:
