@@ -1,5 +1,6 @@
 """The coach console's pages but the first, drawn by Streamlit itself against a server that speaks the real API."""
 
+import json
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -79,6 +80,27 @@ class TestClient:
         assert table["Device"].to_list() == ["Forerunner", "APPLE"]
         assert table["km"].to_list() == [10.0, 9.8]
         assert any("1 recorded twice" in said.value for said in page.caption)
+
+    def test_strength_is_a_line_through_the_days_that_tell_it(self, empty_histories: PlyoServer) -> None:
+        days = [date(2026, 11, day) for day in range(1, 8)]
+        empty_histories.datasets |= {
+            "client_training_days": pl.DataFrame(
+                {"day": days, "acute_load_7d": [1.0] * 7, "chronic_load_28d": [1.0] * 7, "acwr": [1.0] * 7}
+            ),
+            "client_progress": pl.DataFrame(
+                {"performed_on": days, "exercise_name": ["Squat"] * 7,
+                 "best_e1rm_kg": [None, 80.0, None, 82.5, None, 85.0, None]}
+            ),
+            "client_workouts": pl.DataFrame(
+                schema={"scheduled_on": pl.Date, "title": pl.String, "status": pl.String, "duration_minutes": pl.Int64,
+                        "session_rpe": pl.Float64, "set_count": pl.Int64, "volume_kg": pl.Float64}
+            ),
+        }  # fmt: skip
+        page = draw(client, empty_histories)
+        assert not page.exception
+        drawn = [json.loads(one.proto.spec)["data"] for one in page.get("plotly_chart")]
+        [line] = next(data for data in drawn if data[0].get("name") == "Squat")
+        assert line["y"] == [80.0, 82.5, 85.0], "a gap would part it into points that nobody sees"
 
     def test_somebody_who_is_not_in_the_numbers_yet_is_not_taken_for_another(self, empty_histories: PlyoServer) -> None:
         page = AppTest.from_function(client, args=(empty_histories.url,), default_timeout=30)
