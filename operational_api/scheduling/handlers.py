@@ -81,8 +81,16 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionMoved.type: [move_in_calendars],
     AccountClosed.type: [leave_sessions, disconnect_calendars],
 }
+
+
+def attend_checked_in(session: Session, now: datetime) -> None:
+    """Who was checked in early has attended once the session starts."""
+    bookings.attend_checked_in(session, now=now)
+
+
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
     ("scheduling.free_seats", timedelta(minutes=1), free_seats),
+    ("scheduling.attend_checked_in", timedelta(minutes=1), attend_checked_in),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),
 ]

@@ -48,14 +48,17 @@
         'fct_payments': "
             select payment.* from {fct_payments} as payment
             inner join {parts} as part on payment.customer_id = part.key and payment.attempted_on >= part.since
+            where payment.attempted_on >= {earliest}
         ",
         'fct_messages': "
             select message.* from {fct_messages} as message
             inner join {parts} as part on message.customer_id = part.key and message.sent_on >= part.since
+            where message.sent_on >= {earliest}
         ",
         'fct_wearable_days': "
             select reading.* from {fct_wearable_days} as reading
             inner join {parts} as part on reading.customer_id = part.key and reading.day >= part.since
+            where reading.day >= {earliest}
         ",
     },
 }}) }}
