@@ -72,8 +72,8 @@ class Prescription:
 class Performance:
     """What was done of one movement in one workout: sets as (kg, repetitions, RPE).
 
-    `load_percent` and `extra_sets` are those of the phase it was done in: the lighter weights and fewer sets of a deload
-    are what was asked for, and nothing missed.
+    `load_percent` and `extra_sets` are those of the phase it was done in: the lighter weights and fewer sets of a
+    deload are what was asked for, and nothing missed.
     """
 
     sets: Sequence[tuple[float | None, int, float | None]]
