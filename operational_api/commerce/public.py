@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees
+from operational_api.commerce.billing.service import collection, earnings, fees, studios
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
@@ -24,8 +24,9 @@ __all__ = [
     "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
     "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
-    "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
-    "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
+    "current_plans", "days_at_studios", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
+    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session",
+    "set_commission_rate",
     "use_pack_session", "use_session_of_pack", "waive_late_fee",
 ]  # fmt: skip
 
@@ -252,6 +253,11 @@ def collections(session: Session, *, limit: int, cursor: str | None) -> tuple[li
 def commissions_owed(session: Session, *, last_on: date) -> list[Earning]:
     """What coaches earned up to a day that is in no statement yet."""
     return earnings.earned(session, last_on=last_on)
+
+
+def days_at_studios(session: Session, now: datetime) -> tuple[date, date]:
+    """The earliest and the latest day that it is at any studio."""
+    return studios.days(session, now)
 
 
 def commission_statements(

@@ -154,7 +154,7 @@ class SessionStarted(DomainError):
 
 
 class SessionNotStarted(DomainError):
-    """The outcome can be marked once the session has started."""
+    """People are checked in from half an hour before the start; that somebody did not come is noted once it started."""
 
 
 class TooLateToReschedule(DomainError):

@@ -6,7 +6,7 @@ Only widens: a version before this one books series that end where they ended, a
 from alembic import op
 
 revision = "0042_series_go_on"
-down_revision = "0040_copies_of_data"
+down_revision = "0044_forgotten_names"
 branch_labels = None
 depends_on = None
 
