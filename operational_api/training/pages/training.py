@@ -110,7 +110,7 @@ def log_form(
                 forms.number(row.session_rpe),
             )
             draft.note = row.note or ""
-        else:
+        elif client.on_hold_since is None:  # else nobody follows the plan: what was done before can be told
             draft.blocks = forms.planned_blocks(session, row)
     for one in exercises.known_exercises(session, exercise or []).values():
         draft.blocks.append(forms.new_block(session, one, client.id))
