@@ -1,8 +1,9 @@
 """Which messages customers may read, gathered from templates and from Python; `python -m operational_api.web.messages`
 brings the files in `locale/` up to date: new ones without a translation, gone ones dropped.
 
-From Python come the docstrings of refusals, what is told after a form was sent (`flash`, `told`), words given to
-`word`, and names of the menu. A value in an f-string is `{1}`. A refusal that says more than its docstring is English.
+From scripts, also those in templates, comes what is given to `word("…")`. From Python come the docstrings of refusals,
+what is told after a form was sent (`flash`, `told`), words given to `word`, and names of the menu. A value in an
+f-string is `{1}`. A refusal that says more than its docstring is English.
 """
 
 import ast
@@ -99,12 +100,26 @@ def _texts(node: ast.expr) -> Iterator[str]:
             yield from _texts(node.right)
 
 
-def all_messages() -> dict[str, tuple[list[str], bool]]:
-    """Each with where it stands, and whether Python says it."""
-    pages, python = from_templates(), from_python()
+def from_scripts() -> dict[str, list[str]]:
+    """Messages of scripts, each with its file."""
+    found: dict[str, list[str]] = {}
+    for file in sorted([*PACKAGE.glob("web/static/*.js"), *PACKAGE.glob("*/templates/*/*.html")]):
+        name = "/".join(file.parts[-2:])
+        if not name.startswith(STAFF_TEMPLATES):
+            for message in re.findall(r'\bword\("([^"]+)"', file.read_text()):
+                found.setdefault(message, []).append(name)
+    return found
+
+
+def all_messages() -> dict[str, tuple[list[str], list[str]]]:
+    """Each with where it stands, and whether Python or a script says it, too."""
+    pages, others = from_templates(), {"python": from_python(), "script": from_scripts()}
     return {
-        message: ([*pages.get(message, []), *python.get(message, [])], message in python)
-        for message in sorted(pages.keys() | python.keys())
+        message: (
+            [place for one in (pages, *others.values()) for place in one.get(message, [])],
+            [kind for kind, one in others.items() if message in one],
+        )
+        for message in sorted({*pages, *others["python"], *others["script"]})
     }
 
 
@@ -116,13 +131,13 @@ def update(language: str) -> int:
         creation_date=datetime(2026, 1, 1, tzinfo=UTC), revision_date=datetime(2026, 1, 1, tzinfo=UTC), fuzzy=False,
     )  # fmt: skip
     missing = 0
-    for message, (places, is_python) in all_messages().items():
+    for message, (places, kinds) in all_messages().items():
         before = known.get(message)
         text = str(before.string) if before else ""
         missing += not text
         made.add(
             message, text, locations=[(place, 0) for place in dict.fromkeys(places)],
-            auto_comments=["python"] if is_python else [],
+            auto_comments=kinds,
         )  # fmt: skip
     with (LOCALE / f"{language}.po").open("wb") as file:
         write_po(file, made, width=120, include_lineno=False, sort_output=True)
