@@ -3,7 +3,7 @@ brings the files in `locale/` up to date: new ones without a translation, gone o
 
 From scripts, also those in templates, comes what is given to `word("…")`. From Python come the docstrings of refusals,
 what is told after a form was sent (`flash`, `told`), words given to `word`, and names of the menu. A value in an
-f-string is `{1}`. A refusal that says more than its docstring is English.
+f-string is `{1}`. Tables of words in modules of pages are shown by the filter `retold`. A refusal that says more than its docstring is English.
 """
 
 import ast
@@ -18,15 +18,14 @@ from babel.messages.pofile import write_po
 
 from operational_api.web.language import LANGUAGES, LOCALE, SOURCE, told
 from operational_api.web.rendering import make_environment
-from operational_api.web.wording import messages_of
+from operational_api.web.wording import messages_of, reads_like_words
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 PACKAGE = Path(__file__).parents[1]
 STAFF_TEMPLATES = (
     "engagement/announcements", "gateway/no_", "gateway/quality", "integrations/_webhook", "integrations/webhook",
     "scheduling/_class", "scheduling/_effect", "scheduling/_terms", "scheduling/availability", "scheduling/class",
-    "scheduling/studio", "staff/", "training/coaching", "training/exercise", "training/media_captions",
-    "training/template", "web/api_docs", "web/design",
+    "scheduling/studio", "staff/", "training/coaching", "training/template", "web/api_docs", "web/design",
 )  # fmt: skip
 """Beginnings of the names of pages that only staff and those who build see: English."""
 STAFF_MODULES = (
@@ -36,6 +35,10 @@ STAFF_MODULES = (
     "web/messages", "commerce/billing/service", "commerce/reconciliation",
 )  # fmt: skip
 """The same of modules."""
+
+
+TABLES = ("training/screening.py", "identity/sign_ins.py", "web/signin.py")
+"""Modules whose constants are shown to people though they are no pages."""
 
 
 def from_templates() -> dict[str, list[str]]:
@@ -56,7 +59,13 @@ def from_python() -> dict[str, list[str]]:
     for file in sorted(PACKAGE.glob("**/*.py")):
         name = str(file.relative_to(PACKAGE))
         if not name.startswith(STAFF_MODULES):
-            for message in _of_module(ast.parse(file.read_text()), is_errors=file.name == "errors.py"):
+            tree = ast.parse(file.read_text())
+            is_page = file.parent.name == "pages" or file.stem.endswith("pages") or name in TABLES
+            is_page = is_page and file.parent.name != "gateway"
+            for message in [
+                *_of_module(tree, is_errors=file.name == "errors.py" or name == "web/signin.py"),
+                *(_tables(tree) if is_page else ()),
+            ]:
                 found.setdefault(message, []).append(name)
     return found
 
@@ -75,6 +84,17 @@ def _of_module(tree: ast.Module, *, is_errors: bool) -> Iterator[str]:
                         yield from _texts(keyword.value)
             case ast.Assign(targets=[ast.Name(id="told" | "flash" | "cost")], value=value):
                 yield from _texts(value)
+
+
+def _tables(tree: ast.Module) -> Iterator[str]:
+    """Words in a module's constants, such as the label of each kind of something."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and target.id.isupper() and target.id != "NAV":
+                for one in ast.walk(node.value):
+                    if isinstance(one, ast.Constant) and isinstance(one.value, str) and reads_like_words(one.value):
+                        yield one.value
 
 
 def _texts(node: ast.expr) -> Iterator[str]:

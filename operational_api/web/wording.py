@@ -214,7 +214,7 @@ class _Rewriter:
     def _said(self, value: nodes.Expr) -> nodes.Expr:
         """An expression whose value people read, or may."""
         match value:
-            case nodes.Const(value=str(text)) if reads_like_words(text):
+            case nodes.Const(value=str(text)) if reads_like_words(text) or _joins(text):
                 return self._around(text, [])
             case nodes.Concat():
                 return self._concat(value)
@@ -276,6 +276,11 @@ class _Rewriter:
         said = self._call("say", text.strip(), values)
         edges = [nodes.Const(before)] if before else []
         return nodes.Concat([*edges, said, *([nodes.Const(after)] if after else [])]) if before or after else said
+
+
+def _joins(text: str) -> bool:
+    """A word between two values, such as " and "."""
+    return bool(re.fullmatch(r"\s+[^\W\d_]{2,}\s+", text))
 
 
 def _is_sentence(parts: Sequence[nodes.Expr]) -> bool:
