@@ -60,10 +60,13 @@ def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
 
 
 @pass_context
-def local(context: Context, value: datetime | None, tz: str | None = None, style: str = "datetime") -> str:
-    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. None gives ''."""
+def local(context: Context, value: datetime | date | None, tz: str | None = None, style: str = "datetime") -> str:
+    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. A date is shown as it
+    is, None gives ''."""
     if value is None:
         return ""
+    if not isinstance(value, datetime):
+        return _shown(value, style)
     return _shown(value.astimezone(zone(tz or context.get("tz"))), style)
 
 

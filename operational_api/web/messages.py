@@ -3,7 +3,8 @@ brings the files in `locale/` up to date: new ones without a translation, gone o
 
 From scripts, also those in templates, comes what is given to `word("…")`. From Python come the docstrings of refusals,
 what is told after a form was sent (`flash`, `told`), words given to `word`, and names of the menu. A value in an
-f-string is `{1}`. Tables of words in modules of pages are shown by the filter `retold`. A refusal that says more than its docstring is English.
+f-string is `{1}`. Tables of words in modules of pages are shown by the filter `retold`. A refusal that says more than
+its docstring is English.
 """
 
 import ast
@@ -60,12 +61,10 @@ def from_python() -> dict[str, list[str]]:
         name = str(file.relative_to(PACKAGE))
         if not name.startswith(STAFF_MODULES):
             tree = ast.parse(file.read_text())
-            is_page = file.parent.name == "pages" or file.stem.endswith("pages") or name in TABLES
-            is_page = is_page and file.parent.name != "gateway"
-            for message in [
-                *_of_module(tree, is_errors=file.name == "errors.py" or name == "web/signin.py"),
-                *(_tables(tree) if is_page else ()),
-            ]:
+            messages = list(_of_module(tree, is_errors=file.name == "errors.py" or name == "web/signin.py"))
+            if _is_page(file) or name in TABLES:
+                messages += _tables(tree)
+            for message in messages:
                 found.setdefault(message, []).append(name)
     return found
 
@@ -84,6 +83,11 @@ def _of_module(tree: ast.Module, *, is_errors: bool) -> Iterator[str]:
                         yield from _texts(keyword.value)
             case ast.Assign(targets=[ast.Name(id="told" | "flash" | "cost")], value=value):
                 yield from _texts(value)
+
+
+def _is_page(file: Path) -> bool:
+    is_named_so = file.parent.name == "pages" or file.stem.endswith("pages")
+    return is_named_so and file.parent.name != "gateway"
 
 
 def _tables(tree: ast.Module) -> Iterator[str]:

@@ -86,7 +86,8 @@ class _Rewriter:
                 before = self._state()
                 self._body(node.body)
                 after = self._state()
-                for branch in [*([one] for one in node.elif_), node.else_]:
+                branches: list[Sequence[nodes.Node]] = [*([one] for one in node.elif_), node.else_]
+                for branch in branches:
                     self._restore(before)
                     self._body(branch)
                 self._restore(after)

@@ -17,7 +17,7 @@ ENGLISH = re.compile(
     r"|session|week|month|day|until|left|hour)\b",
     re.IGNORECASE,
 )
-OF_OTHERS = {"Personal training", "Train as often as you like.", "Keep your chest up"}
+OF_OTHERS = {"Personal training", "Train as often as you like.", "Keep your chest up", "Coach"}
 """What people wrote, or the studio: names of sessions, plans and places are what they are in every language."""
 
 
