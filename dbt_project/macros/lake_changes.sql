@@ -28,8 +28,11 @@
         instead: name to SQL that says for few parts what the model's text between the lines `-- whole: <name>` and
             `-- end: <name>` says for all. What it reads is narrowed by `only` as well.
         clock: SQL of the parts that passing time alone touches, from {then} to {now}. Without it: every part.
-    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{this}` the model, `{<name>}` a model it reads,
-    `{then}` and `{now}` the times of the last build and of this one.
+    In SQL `{parts}` is the table of parts to be made (`key`, `since`), `{earliest}` the first `since` as a date written
+    out, by which DuckDB leaves out what it need not read, `{this}` the model, `{<name>}` a model it reads, `{then}` and
+    `{now}` the times of the last build and of this one.
+
+    A table that is written whole is written in the order of its parts, days first: what moved lies together.
 #}
 {% macro plyo_plan(node, sql) %}
     {%- set inputs = plyo_inputs(node) -%}
@@ -81,9 +84,9 @@
 
 {% macro plyo_catalog(lake) -%} {{ return('__ducklake_metadata_' ~ lake ~ '.' ~ lake ~ '.') }} {%- endmacro %}
 
-{# SQL that says whether a snapshot is still there. By its id: the stream leaves one a second, too many to be read. #}
+{# SQL that says whether a noted snapshot was still there when the run began. #}
 {% macro plyo_is_kept(lake, snapshot) -%}
-    {{ return("exists (select 1 from " ~ plyo_catalog(lake) ~ "ducklake_snapshot where snapshot_id = " ~ snapshot ~ ")") }}
+    {{ return("exists (select 1 from memory.main.kept where lake = '" ~ lake ~ "' and id = " ~ snapshot ~ ")") }}
 {%- endmacro %}
 
 {% macro plyo_rows(query) %} {{ return(run_query(query).rows | list) }} {% endmacro %}
@@ -121,15 +124,57 @@
     {{ return(found) }}
 {% endmacro %}
 
+{#
+    What a run finds when it begins, kept in the database in memory that all its models share: notes of all tables and
+    views, which of their snapshots are still there, and when each table of raw last moved since the last build of
+    everything; a run sees one snapshot of raw. Nobody asks the catalog for them one by one.
+#}
+{% macro plyo_read_notes() %} {{ return(adapter.dispatch('plyo_read_notes')()) }} {% endmacro %}
+
+{% macro default__plyo_read_notes() -%} {%- endmacro %}
+
+{% macro duckdb__plyo_read_notes() -%}
+    {%- if execute -%}
+        {%- set catalog = plyo_catalog('marts') -%}
+        {%- set ids = {'raw': [], 'marts': []} -%}
+        {%- for row in plyo_rows(
+            "create or replace table memory.main.noted as with objects as (select table_id as id, schema_id, table_name as "
+            ~ "name, 'table' as kind from " ~ catalog ~ "ducklake_table where end_snapshot is null union all select "
+            ~ "view_id, schema_id, view_name, 'view' from " ~ catalog ~ "ducklake_view where end_snapshot is null) "
+            ~ "select objects.kind, place.schema_name as place, objects.name, tag.value from objects inner join " ~ catalog
+            ~ "ducklake_schema as place on objects.schema_id = place.schema_id and place.end_snapshot is null inner join "
+            ~ catalog ~ "ducklake_tag as tag on objects.id = tag.object_id and tag.key = 'comment' and tag.end_snapshot "
+            ~ "is null; select value from memory.main.noted where kind = 'table' and value is not null"
+        ) -%}
+            {%- set noted = fromjson(row[0], {}) -%}
+            {%- for lake in ids if noted[lake] is integer -%} {%- do ids[lake].append(noted[lake]) -%} {%- endfor -%}
+        {%- endfor -%}
+        {%- set kept = [] -%}
+        {#- By their ids: the stream leaves a snapshot a second, too many to be read. #}
+        {%- for lake in ids -%}
+            {%- do kept.append(
+                "select '" ~ lake ~ "' as lake, snapshot_id as id from " ~ plyo_catalog(lake) ~ "ducklake_snapshot where "
+                ~ "snapshot_id in (" ~ ([-1] + ids[lake]) | unique | join(', ') ~ ")"
+            ) -%}
+        {%- endfor -%}
+        {%- set passed = plyo_passed() -%}
+        {%- set catalog = plyo_catalog('raw') -%}
+        {{ return(
+            "create or replace table memory.main.kept as " ~ kept | join(' union all ')
+            ~ "; create or replace table memory.main.moved as with " ~ plyo_written('raw', passed.raw if passed else none)
+            ~ " select place.schema_name as place, t.table_name as name, t.begin_snapshot, written.last_at, "
+            ~ "written.last_rewritten_at from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog
+            ~ "ducklake_schema as place on t.schema_id = place.schema_id and place.end_snapshot is null left join written "
+            ~ "on cast(t.table_id as varchar) = written.id where t.end_snapshot is null"
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# The note a table or a view carries, as a dictionary; none where there is no note. #}
 {% macro plyo_noted(relation, kind) %}
-    {%- set catalog = plyo_catalog('marts') -%}
     {%- set rows = plyo_rows(
-        "select tag.value from " ~ catalog ~ "ducklake_" ~ kind ~ " as object inner join " ~ catalog ~ "ducklake_schema "
-        ~ "as place on object.schema_id = place.schema_id and place.end_snapshot is null inner join " ~ catalog
-        ~ "ducklake_tag as tag on object." ~ kind ~ "_id = tag.object_id and tag.key = 'comment' and tag.end_snapshot "
-        ~ "is null where object.end_snapshot is null and place.schema_name = '" ~ relation.schema ~ "' and object."
-        ~ kind ~ "_name = '" ~ relation.identifier ~ "'"
+        "select value from memory.main.noted where kind = '" ~ kind ~ "' and place = '" ~ relation.schema
+        ~ "' and name = '" ~ relation.identifier ~ "'"
     ) -%}
     {{ return(fromjson(rows[0][0], none) if rows and rows[0][0] else none) }}
 {% endmacro %}
@@ -141,11 +186,15 @@
 {# Keeps a table's note until the run ends, in the database in memory that all models of a run share. #}
 {% macro plyo_note_later(relation, noted) %}
     {%- do run_query(
-        "create table if not exists memory.main.notes (place varchar, name varchar, marts bigint, statement varchar); "
-        ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '" ~ relation.identifier ~ "', "
-        ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
+        plyo_place_of_notes() ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '"
+        ~ relation.identifier ~ "', " ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
     ) -%}
 {% endmacro %}
+
+{% macro plyo_place_of_notes() -%}
+    {{ return("create table if not exists memory.main.notes "
+        ~ "(place varchar, name varchar, marts bigint, statement varchar); ") }}
+{%- endmacro %}
 
 {#
     SQL that writes the notes kept, in one transaction: a hook at the end of a run. Not of a table that somebody replaced
@@ -157,10 +206,11 @@
 
 {% macro duckdb__plyo_write_notes() -%}
     {%- set catalog = plyo_catalog('marts') -%}
-    {%- set kept = "select 1 from duckdb_tables() where database_name = 'memory' and table_name = 'notes'" -%}
-    {%- if execute and plyo_rows(kept) -%}
+    {%- if execute -%}
+        {#- Whether the table is there, DuckDB's list of tables would open all of both lakes to say. #}
         {%- set statements = plyo_rows(
-            "select notes.statement from memory.main.notes as notes inner join " ~ catalog ~ "ducklake_table as object "
+            plyo_place_of_notes() ~ "select notes.statement from memory.main.notes as notes inner join " ~ catalog
+            ~ "ducklake_table as object "
             ~ "on notes.name = object.table_name and notes.marts >= object.begin_snapshot and object.end_snapshot "
             ~ "is null inner join " ~ catalog ~ "ducklake_schema as place on object.schema_id = place.schema_id "
             ~ "and notes.place = place.schema_name and place.end_snapshot is null"
@@ -194,17 +244,32 @@
     {{ return(moved) }}
 {% endmacro %}
 
+{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when last, and when rewritten. #}
+{% macro plyo_written(lake, since) -%}
+    {{ return(
+        "done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
+        ~ plyo_catalog(lake) ~ "ducklake_snapshot_changes where "
+        ~ ("false" if since is none else "snapshot_id > " ~ since) ~ "), written as (select split_part(what, ':', 2) as "
+        ~ "id, max(snapshot_id) as last_at, max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
+        ~ "last_rewritten_at from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', "
+        ~ "'inlined_insert', 'inlined_delete', 'rewrite_delete') group by id)"
+    ) }}
+{%- endmacro %}
+
 {# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one. #}
 {% macro plyo_moved_since(lake, since, names) -%}
-    {%- set catalog = plyo_catalog(lake) -%}
+    {%- set catalog, passed = plyo_catalog(lake), plyo_passed() -%}
+    {%- if lake == 'raw' and passed and since >= passed.raw -%}
+        {{ return(
+            "(select 'raw', place, name, begin_snapshot > " ~ since ~ " or coalesce(last_rewritten_at > " ~ since
+            ~ ", false) from memory.main.moved where name in (" ~ names ~ ") and (begin_snapshot > " ~ since
+            ~ " or last_at > " ~ since ~ "))"
+        ) }}
+    {%- endif -%}
     {{ return(
-        "(with done as (select unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from " ~ catalog
-        ~ "ducklake_snapshot_changes where snapshot_id > " ~ since ~ "), written as (select distinct "
-        ~ "split_part(what, ':', 2) as id, starts_with(what, 'rewrite') as is_rewritten from done where "
-        ~ "split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
-        ~ "'inlined_delete', 'rewrite_delete')) "
-        ~ "select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
-        ~ " or coalesce(is_rewritten, false)"
+        "(with " ~ plyo_written(lake, since)
+        ~ " select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
+        ~ " or written.last_rewritten_at is not null"
         ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
         ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
         ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names

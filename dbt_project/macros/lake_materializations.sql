@@ -41,6 +41,9 @@
     {%- elif plan.way == 'part' -%}
         {{ plyo_replace_part(target_relation, plan, sql) }}
     {%- else -%}
+        {%- set parts = model.config.meta.get('parts', {}) -%}
+        {%- set order = [parts.get('day'), parts.get('key')] | select | join(', ') -%}
+        {%- set ordered = "order by " ~ order if order else "" -%}
         {% call statement('main') -%}
             {%- if config.get('contract').enforced -%}
                 {{ get_assert_columns_equivalent(sql) }}
@@ -48,10 +51,14 @@
                 {{ get_table_columns_and_constraints() }};
                 insert into {{ target_relation }} {{ get_column_names() }} (
                     {{ get_select_subquery(sql) }}
+                    {{ ordered }}
                 );
             {%- else -%}
                 create or replace table {{ target_relation }} as (
-                    {{ sql }}
+                    select * from (
+                        {{ sql }}
+                    ) as whole
+                    {{ ordered }}
                 );
             {%- endif %}
             {{ plyo_note(target_relation, 'table', plan.noted) }}

@@ -14,7 +14,9 @@
             ~ ") as told (key, since) where key is not null and since is not null group by key; "
             ~ "select min(since) from temp.parts"
         )[0][0] -%}
-        {%- set narrowed = plyo_narrowed(plan, sql) -%}
+        {%- set narrowed = plyo_narrowed(plan, sql) | replace(
+            '{earliest}', "date '" ~ (earliest or '0001-01-01') ~ "'"
+        ) -%}
         {%- set inside -%}
             semi join temp.parts as part
                 on row_of_model.{{ parts.key }} = part.key
@@ -71,7 +73,9 @@
         {%- set until = plan.noted[input.lake] -%}
         {%- set rows = "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
             ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
-        {%- if input.lake == 'raw' and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
+        {#- Whether it was ever emptied is told by statistics of its files. #}
+        {%- if input.lake == 'raw' and plyo_rows("select 1 from " ~ plyo_mention(input) ~ " where _op = 't' limit 1")
+            and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
             {{ return(none) }}
         {%- endif -%}
         {%- do told.append(

@@ -249,7 +249,10 @@ def forget_person(session: Session, event: Event) -> None:
     forgetting.forget_person(session, event.account_id, now=event.occurred_at)
 
 
-PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
+PERIODIC = [
+    ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
+    ("engagement.forget_sent", timedelta(hours=1), forgetting.forget_sent),
+]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
     scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],

@@ -14,7 +14,7 @@ from jinja2 import Environment, nodes
 
 Part = str | nodes.Expr
 READ_OUT = re.compile(
-    r"""(?:aria-label|placeholder|title|alt|data-confirm|data-offline-note|data-not-sent|content)="$"""
+    r"""(?:aria-label|placeholder|title|alt|data-confirm|data-offline-note|data-not-sent|data-filter-told|content)="$"""
 )
 """Attributes whose value a person reads or hears; `content` is the description of a page."""
 _NO_TEXT_ARGUMENTS = {

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0043_word_and_language"
-down_revision = "0040_copies_of_data"
+down_revision = "0041_days_of_studios"
 branch_labels = None
 depends_on = None
 

@@ -44,18 +44,22 @@
                 on
                     workout.customer_id = part.key
                     and greatest(workout.scheduled_on, workout.completed_on) >= part.since
+            where greatest(workout.scheduled_on, workout.completed_on) >= {earliest}
         ",
         'fct_payments': "
             select payment.* from {fct_payments} as payment
             inner join {parts} as part on payment.customer_id = part.key and payment.attempted_on >= part.since
+            where payment.attempted_on >= {earliest}
         ",
         'fct_messages': "
             select message.* from {fct_messages} as message
             inner join {parts} as part on message.customer_id = part.key and message.sent_on >= part.since
+            where message.sent_on >= {earliest}
         ",
         'fct_wearable_days': "
             select reading.* from {fct_wearable_days} as reading
             inner join {parts} as part on reading.customer_id = part.key and reading.day >= part.since
+            where reading.day >= {earliest}
         ",
     },
 }}) }}
@@ -69,6 +73,18 @@ with bookings as (
         {{ local_date('coalesce(booking.outcome_at, booking.starts_at)', 'customer.time_zone') }} as outcome_on
     from {{ ref('fct_bookings') }} as booking
     inner join {{ ref('int_customers') }} as customer on booking.customer_id = customer.customer_id
+),
+
+workouts as (
+    select
+        customer_id,
+        programme_id,
+        scheduled_on,
+        completed_on,
+        status,
+        session_rpe,
+        volume_kg
+    from {{ ref('fct_workouts') }}
 ),
 
 assignments as (
@@ -124,7 +140,7 @@ facts as (
         scheduled_on as day,
         'planned' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where programme_id is not null
     union all
     select
@@ -132,7 +148,7 @@ facts as (
         completed_on as day,
         'planned_done' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where programme_id is not null and status = 'completed'
     union all
     select
@@ -140,7 +156,7 @@ facts as (
         completed_on as day,
         'workouts' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed'
     union all
     select
@@ -148,7 +164,7 @@ facts as (
         completed_on as day,
         'volume_kg' as fact,
         volume_kg as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed'
     union all
     select
@@ -156,7 +172,7 @@ facts as (
         completed_on as day,
         'session_rpe' as fact,
         session_rpe as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed' and session_rpe is not null
     union all
     select

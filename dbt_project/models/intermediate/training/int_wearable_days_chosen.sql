@@ -1,3 +1,9 @@
+{% set values_told -%}
+    (case when sleep_minutes is null then 0 else 1 end)
+        + (case when hrv_rmssd_ms is null then 0 else 1 end)
+        + (case when resting_heart_rate_bpm is null then 0 else 1 end)
+        + (case when steps is null then 0 else 1 end)
+{%- endset %}
 {{ config(meta={'parts': {
     'key': 'customer_id',
     'day': 'day',
@@ -6,6 +12,29 @@
         'int_health_consents': 'select customer_id, {ever} from {rows}',
     },
     'only': {'int_wearable_readings': 'customer_id in (select key from {parts})'},
+    'instead': {'reported': "
+        with worn as (
+            select allowed.customer_id, allowed.device, count(*) as days from allowed
+            inner join {parts} as part on allowed.customer_id = part.key and allowed.day < part.since
+            group by allowed.customer_id, allowed.device
+        ),
+
+        recent as (
+            select allowed.* from allowed
+            semi join {parts} as part on allowed.customer_id = part.key and allowed.day >= part.since
+        )
+
+        select
+            recent.*,
+            " ~ values_told ~ " as values_told,
+            count(*) over (partition by recent.customer_id, recent.day) as devices_seen,
+            coalesce(worn.days, 0) + count(*) over (
+                partition by recent.customer_id, recent.device order by recent.day
+                rows between unbounded preceding and current row
+            ) as days_worn
+        from recent
+        left join worn on recent.customer_id = worn.customer_id and recent.device is not distinct from worn.device
+    "},
 }}) }}
 -- Of the devices that reported a day, the one that counts: the most complete, then the one worn most so far. Only what
 -- the customer allows: sleep and the rest of a day are consented to apart.
@@ -25,17 +54,16 @@ with allowed as (
 ),
 
 reported as (
+    -- whole: reported
     select
         *,
-        (case when sleep_minutes is null then 0 else 1 end)
-        + (case when hrv_rmssd_ms is null then 0 else 1 end)
-        + (case when resting_heart_rate_bpm is null then 0 else 1 end)
-        + (case when steps is null then 0 else 1 end) as values_told,
+        {{ values_told }} as values_told,
         count(*) over (partition by customer_id, day) as devices_seen,
         count(*) over (
             partition by customer_id, device order by day rows between unbounded preceding and current row
         ) as days_worn
     from allowed
+    -- end: reported
 ),
 
 ranked as (

@@ -8,7 +8,7 @@
     },
     'only': {
         'stg_training__wearable_days': "
-            exists (
+            training__wearable_days.day >= {earliest} and exists (
                 select 1 from {parts} as part
                 where part.key = training__wearable_days.customer_id and training__wearable_days.day >= part.since
             )

@@ -1,3 +1,40 @@
+{{ config(meta={'parts': {
+    'key': 'customer_id',
+    'changed': {
+        'stg_commerce__session_packs': "
+            select customer_id from {commerce__session_packs} where id in (select id from {rows})
+        ",
+        'stg_scheduling__bookings': "
+            select customer_id from {commerce__session_packs} where id in (
+                select session_pack_id from {scheduling__bookings} where id in (select id from {rows})
+            )
+        ",
+        'int_memberships': 'select customer_id from {rows}',
+        'int_customers': "
+            select customer_id from {rows}
+            union all
+            select customer_id from {commerce__session_packs} where id in (
+                select session_pack_id from {scheduling__bookings}
+                where customer_id in (select customer_id from {rows})
+            )
+        ",
+    },
+    'only': {
+        'stg_scheduling__bookings': "
+            id in (
+                select id from {scheduling__bookings} where session_pack_id in (
+                    select id from {commerce__session_packs} where customer_id in (select key from {parts})
+                )
+            )
+        ",
+    },
+    'clock': "
+        select customer_id from {this}
+        where
+            ended_on + 30 > cast({then} at time zone 'UTC' as date)
+            and ended_on + 30 <= cast({now} at time zone 'UTC' as date)
+    ",
+}}) }}
 -- A pack ends with its last session or when it runs out. Renewed is who bought again, a pack or a membership, after this
 -- one and no later than 30 days past its end; that is known 30 days past the end, for those who bought early too.
 with used as (

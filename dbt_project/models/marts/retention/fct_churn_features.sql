@@ -14,13 +14,14 @@
         'int_member_dates': "
             select dates.* from {int_member_dates} as dates
             inner join {parts} as part on dates.customer_id = part.key and dates.as_of >= part.since
+            where dates.as_of >= {earliest}
         ",
         'int_customer_activity': "
             with wanted as (
                 select part.* from {parts} as part
                 where exists (
                     select 1 from {int_member_dates} as dates
-                    where dates.customer_id = part.key and dates.as_of >= part.since
+                    where dates.customer_id = part.key and dates.as_of >= part.since and dates.as_of >= {earliest}
                 )
             ),
 
@@ -31,6 +32,7 @@
 
             select activity.* from {int_customer_activity} as activity
             inner join wanted on activity.customer_id = wanted.key and activity.day >= wanted.since - 92
+            where activity.day >= {earliest} - 92
             union all by name
             select
                 customer_id, max(day) as day,

@@ -1,3 +1,35 @@
+{{ config(meta={'parts': {
+    'key': 'coach_id',
+    'day': 'week_starts_on',
+    'changed': {
+        'fct_slots': "select coach_id, cast(date_trunc('week', local_day) as date) from {rows}",
+        'fct_bookings': "select coach_id, cast(date_trunc('week', local_day) as date) from {rows}",
+        'int_availability_weeks': 'select coach_id, week_starts_on from {rows}',
+    },
+    'only': {
+        'fct_slots': "
+            select slot.* from {fct_slots} as slot
+            inner join {parts} as part on slot.coach_id = part.key and slot.local_day >= part.since
+            where slot.local_day >= {earliest}
+        ",
+        'fct_bookings': "
+            select booking.* from {fct_bookings} as booking
+            inner join {parts} as part on booking.coach_id = part.key and booking.local_day >= part.since
+            where booking.local_day >= {earliest}
+        ",
+        'int_availability_weeks': "
+            select available.* from {int_availability_weeks} as available
+            inner join {parts} as part on available.coach_id = part.key and available.week_starts_on >= part.since
+        ",
+    },
+    'clock': "
+        select coach_id, cast(date_trunc('week', local_day) as date) from {fct_slots}
+        where starts_at > {then} and starts_at <= {now}
+        union all
+        select coach_id, week_starts_on from {this}
+        where week_starts_on >= cast({then} at time zone 'UTC' as date) - 6
+    ",
+}}) }}
 with slots as (
     select
         coach_id,

@@ -9,6 +9,7 @@
         'fct_workouts': "
             select workout.* from {fct_workouts} as workout
             inner join {parts} as part on workout.customer_id = part.key and workout.scheduled_on >= part.since - 90
+            where workout.scheduled_on >= {earliest} - 90
         ",
     },
     'clock': "

@@ -8,27 +8,30 @@
             inner join {fct_workouts} as workout on told.workout_id = workout.workout_id
         ",
     },
-    'only': {
-        'fct_workouts': "
-            select workout.* from {fct_workouts} as workout
-            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since - 42
-            union all by name
-            select key as workout_id, key as customer_id, 'completed' as status, since - 43 as completed_on from {parts}
-        ",
-        'int_workout_exercises': "
-            select * from {int_workout_exercises}
-            where workout_id in (
-                select workout.workout_id from {fct_workouts} as workout
-                inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since - 42
-            )
-            union all by name
-            select best.customer_id as workout_id, best.exercise_id, max(best.best_e1rm_kg) as best_e1rm_kg
-            from {this} as best
-            inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since - 42
-            group by best.customer_id, best.exercise_id
-        ",
-    },
-    'instead': {'compared': "
+    'only': {},
+    'instead': {'days': "
+        -- Days before a part are stored as they are; those from which no plateau is counted, as their best.
+        with done as (
+            select workout.customer_id, workout.workout_id, workout.completed_on as performed_on
+            from {fct_workouts} as workout
+            inner join {parts} as part on workout.customer_id = part.key and workout.completed_on >= part.since
+            where workout.status = 'completed' and workout.completed_on >= {earliest}
+        )
+
+        select
+            done.customer_id, told.exercise_id, done.performed_on, max(told.best_e1rm_kg) as best_e1rm_kg,
+            max(told.top_weight_kg) as top_weight_kg, sum(told.volume_kg) as volume_kg, sum(told.sets) as sets,
+            sum(told.reps) as reps
+        from done inner join {int_workout_exercises} as told on done.workout_id = told.workout_id
+        group by done.customer_id, told.exercise_id, done.performed_on
+        union all by name
+        select
+            best.customer_id, best.exercise_id, greatest(best.performed_on, part.since - 43) as performed_on,
+            max(best.best_e1rm_kg) as best_e1rm_kg
+        from {this} as best
+        inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since
+        group by all
+    ", 'compared': "
         select
             made.*,
             max(case when until_then.performed_on < made.performed_on then until_then.best_e1rm_kg end)
@@ -51,6 +54,7 @@
 }}) }}
 {% set until_then = "partition by customer_id, exercise_id order by " ~ day_number("performed_on") %}
 with days as (
+    -- whole: days
     select
         workout.customer_id,
         done.exercise_id,
@@ -64,6 +68,7 @@ with days as (
     inner join {{ ref('fct_workouts') }} as workout on done.workout_id = workout.workout_id
     where workout.status = 'completed'
     group by workout.customer_id, done.exercise_id, workout.completed_on
+    -- end: days
 ),
 
 compared as (

@@ -4,7 +4,7 @@
     'changed': {'int_wearable_days_chosen': 'select customer_id, day from {rows}'},
     'only': {
         'int_wearable_days_chosen': "
-            exists (
+            day >= {earliest} - 28 and exists (
                 select 1 from {parts} as part
                 where part.key = row_of_input.customer_id and row_of_input.day >= part.since - 28
             )
