@@ -39,6 +39,9 @@ router = APIRouter(dependencies=[Allowed("training.train")])
 HISTORY = 15
 FOUND = 8
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
+BODY_WORDS = (
+    "Shoulder", "Elbow", "Wrist", "Neck", "Upper back", "Lower back", "Hip", "Knee", "Ankle", "Other",
+)  # fmt: skip
 Texts = Annotated[Sequence[str], Form(max_length=forms.MOST_ROWS)]
 Text = Annotated[str, Form(max_length=2100)]
 
@@ -82,7 +85,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         weeks=weeks,
         volume=[week.volume_kg for week in weeks],
         injuries=injuries.injuries_of(session, client.id),
-        body_parts=[(part, part.capitalize()) for part in BODY_PARTS],
+        body_parts=list(zip(BODY_PARTS, BODY_WORDS, strict=True)),
     )
 
 
