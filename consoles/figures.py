@@ -13,8 +13,8 @@ import polars as pl
 from consoles.client import MetricAnswer
 from contracts.figures import UNKNOWN, difference, written
 
-FRESHNESS = {"fresh": "good", "late": "warn", "stale": "bad"}
-"""The colour token of a state of freshness: green, amber, red."""
+FRESHNESS = {"fresh": "good", "not judged yet": "ink-soft", "late": "warn", "stale": "bad"}
+"""The colour token of a state of freshness: green, grey, amber, red."""
 PERIODS = {
     "this_month": "This month", "last_month": "Last month", "last_30_days": "Last 30 days", "last_90_days":
     "Last 90 days", "last_quarter": "Last quarter", "this_year": "This year", "last_12_months": "Last 12 months",
@@ -22,6 +22,8 @@ PERIODS = {
 """Words for the periods that a screen offers, by their name in the analytics service."""
 COMPARISONS = {"previous_period": "the period before", "same_period_last_year": "the year before"}
 """Words for what a period is compared with."""
+NOT_YET = {"quality.fct_column_distances": "not judged yet: columns are compared every night"}
+"""Words for a number that nothing has been told of, by the relation it is made from."""
 GOOD, BAD, PLAIN = "good", "bad", "ink-soft"
 
 
@@ -99,7 +101,12 @@ def restatements(items: list[dict[str, Any]], answer: MetricAnswer, currency: st
 
 
 def freshness(answer: MetricAnswer) -> tuple[str, str]:
-    """How old the data is in words, with the source that holds it back, and the colour token."""
+    """How old the data is in words, with the source that holds it back, and the colour token.
+
+    Where nothing was judged so far there is no number that could be fresh: that is said instead.
+    """
+    if answer.points.is_empty() and answer.relation in NOT_YET:
+        return NOT_YET[answer.relation], PLAIN
     told = answer.freshness
     source = told.because.replace("__", " ").replace("_", " ")  # a raw table: commerce__payments
     held = f", waits for {source}" if source and told.state in ("late", "stale") else ""

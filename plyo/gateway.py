@@ -1,5 +1,5 @@
-"""Traefik's configuration: one address for every surface. Routes, and what holds for all of them: TLS, health of what
-is behind, compression, headers, a limit per address, retries where nothing can happen twice, weights of versions.
+"""Traefik's configuration: one address for every surface. Routes, and what holds for all of them: TLS, health of the
+versions behind, compression, headers, a limit per address, retries where nothing can happen twice, weights of versions.
 
 What a surface allows is its own matter; how often a person may ask for what is counted in the app.
 """
@@ -25,7 +25,10 @@ HEALTH = {
     "mailbox": "/mailbox/",
 }
 PATIENCE_SECONDS = {"admin": 10, "dagster": 10, "coach": 10}
-"""Who draws pages in the process that answers is slow at times without being ill; the others answer in 2 seconds."""
+"""Who draws pages in the process that answers is slow at times without being ill; the others answer in 2 seconds.
+
+Of a version that has others beside it: where there is one, nobody else could answer, and it is waited for.
+"""
 COMPRESSED = [
     "text/html", "text/css", "text/javascript", "text/plain", "text/calendar", "application/javascript",
     "application/json", "application/problem+json", "application/manifest+json", "image/svg+xml",
@@ -84,7 +87,8 @@ def shift(folder: Path, surface: str, weights: Mapping[str, int]) -> None:
     write_json(folder / "weights.json", known | {surface: dict(weights)})
     dynamic = read_json(folder / "dynamic.yaml")
     services = dynamic["http"]["services"]
-    services[surface] = _share(weights or {surface: 1})
+    is_watched = "healthCheck" in services[surface]["weighted"]
+    services[surface] = _share(weights or {surface: 1}, is_watched=is_watched)
     write_json(folder / "dynamic.yaml", dynamic)
 
 
@@ -97,13 +101,13 @@ def _dynamic(
     hsts_seconds: int,
 ) -> Json:
     services: Json = {}
-    for name, port in ports.items():
-        surface = next((one for one in HEALTH if name == one or name.startswith(f"{one}-")), None)
-        if surface:
-            services[f"{name}-version"] = _upstream(port, surface)
     for surface in HEALTH:
+        versions = [name for name in ports if name == surface or name.startswith(f"{surface}-")]
+        is_watched = len(versions) > 1
+        for version in versions:
+            services[f"{version}-version"] = _upstream(ports[version], surface, is_watched=is_watched)
         shares = {version: share for version, share in weights.get(surface, {}).items() if version in ports}
-        services[surface] = _share(shares or {surface: 1})
+        services[surface] = _share(shares or {surface: 1}, is_watched=is_watched)
     dynamic: Json = {
         "http": {
             "routers": _routers(["web", "secure"] if certificate else ["web"]),
@@ -120,23 +124,20 @@ def _dynamic(
     return dynamic
 
 
-def _upstream(port: int, surface: str) -> Json:
-    patience = PATIENCE_SECONDS.get(surface, 2)
-    return {
-        "loadBalancer": {
-            "servers": [{"url": f"http://127.0.0.1:{port}"}],
-            "passHostHeader": True,
-            "healthCheck": {
-                "path": HEALTH[surface], "interval": f"{patience + 1}s", "unhealthyInterval": "1s",
-                "timeout": f"{patience}s", "followRedirects": False,
-            },
-        }
-    }  # fmt: skip
+def _upstream(port: int, surface: str, *, is_watched: bool) -> Json:
+    balancer: Json = {"servers": [{"url": f"http://127.0.0.1:{port}"}], "passHostHeader": True}
+    if is_watched:
+        patience = PATIENCE_SECONDS.get(surface, 2)
+        balancer["healthCheck"] = {
+            "path": HEALTH[surface], "interval": f"{patience + 1}s", "unhealthyInterval": "1s",
+            "timeout": f"{patience}s", "followRedirects": False,
+        }  # fmt: skip
+    return {"loadBalancer": balancer}
 
 
-def _share(weights: Mapping[str, int]) -> Json:
+def _share(weights: Mapping[str, int], *, is_watched: bool) -> Json:
     shares = [{"name": f"{version}-version", "weight": weight} for version, weight in weights.items()]
-    return {"weighted": {"services": shares, "healthCheck": {}}}
+    return {"weighted": {"services": shares} | ({"healthCheck": {}} if is_watched else {})}
 
 
 def _routers(entries: list[str]) -> Json:

@@ -1,6 +1,6 @@
 """Facts about sessions in the calendar."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -32,19 +32,21 @@ class SessionCancelled(_BookingEvent):
 
 
 class SessionAttended(_BookingEvent):
-    """`session_pack_id` is the pack whose credit paid; None: the membership did."""
+    """`session_pack_id` is the pack whose credit paid; None: the membership did. `held_on` is the studio's day."""
 
     type: ClassVar[str] = "scheduling.session_attended"
     starts_at: datetime | None = None
     session_pack_id: UUID | None = None
+    held_on: date | None = None
 
 
 class SessionMissed(_BookingEvent):
-    """Booked, neither attended nor cancelled: a no-show."""
+    """Booked, neither attended nor cancelled: a no-show. `held_on` is the studio's day."""
 
     type: ClassVar[str] = "scheduling.session_missed"
     starts_at: datetime | None = None
     session_pack_id: UUID | None = None
+    held_on: date | None = None
 
 
 class WaitlistJoined(Event):

@@ -3,7 +3,9 @@
 `contracts.metrics.ledger` holds what a metric says of its mart's columns; what those columns are, the models' own SQL
 says. Here each model in a metric's whole lineage, and each macro it calls, has a fingerprint: of its tokens, so that
 lines, spaces, comments and the case of keywords say nothing, nor does `config`, which says how a model is built and not
-what is in it. `docs/models_ledger.csv` keeps them, version by version, each later one with the decision that says why.
+what is in it. But for `parts` there: its SQL stands for the model's own, or says which rows are made anew, when little
+has changed. It has a line of its own (`parts of fct_payments`). `docs/models_ledger.csv` keeps the lines, version by
+version, each later one with the decision that says why.
 
 The whole lineage and not one level: a filter in staging changes a number as much as one in the mart does. Each model
 has its own line, so a change is said once, however many metrics stand on it. The text as it is written and not as dbt
@@ -29,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
 PATH = ROOT / "docs" / "models_ledger.csv"
 COLUMNS = ("model", "version", "since", "sql", "decision")
+PARTS = "parts of "
 RETIRED = "retired"
 """Instead of a fingerprint, of what no metric stands on any more."""
 
@@ -38,6 +41,7 @@ _TOKEN = re.compile(
     | \w+ | \S""",
     re.VERBOSE,
 )
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _COMMENT = re.compile(r"'(?:[^']|'')*'|\{#.*?#\}|--[^\n]*", re.DOTALL)
 _REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]\s*\)")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\((.*?)\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
@@ -47,7 +51,7 @@ _OTHER_DIALECTS = ("postgres__", "snowflake__", "bigquery__")
 
 @dataclass(frozen=True)
 class Entry:
-    """One version of one model (`fct_payments`) or macro (`macro local_date`).
+    """One version of one model (`fct_payments`), its parts (`parts of fct_payments`) or macro (`macro local_date`).
 
     Attributes:
         since: ISO date.
@@ -63,7 +67,7 @@ class Entry:
 
 
 def behind(metric_relations: Iterable[str], project: Path = PROJECT) -> dict[str, str]:
-    """Fingerprints of every model and macro that these marts are made of, by name.
+    """Fingerprints of every model, its parts and every macro that these marts are made of, by name.
 
     Args:
         metric_relations: `schema.table` of marts; one that dbt does not build leads nowhere.
@@ -78,7 +82,10 @@ def behind(metric_relations: Iterable[str], project: Path = PROJECT) -> dict[str
         if text is None or name in found:
             continue
         found[name] = fingerprint(text)
-        text = _said(text)
+        parts, text = _parts(text), _said(text)
+        if parts:
+            found[f"{PARTS}{name}"] = fingerprint(parts)
+        text += parts
         waiting += _REF.findall(text)
         called = {one for one in _CALL.findall(text) if one in macros}
         for one in called | {f"{way}__{one}" for one in called for way in ("default", "duckdb")} & macros.keys():
@@ -182,15 +189,30 @@ def _stripped(text: str) -> str:
 
 
 def _without_config(text: str) -> str:
+    begin, end = _config(text)
+    return text[:begin] + text[end:]
+
+
+def _parts(text: str) -> str:
+    """The `parts` of a model's `config`, which its SQL is partly in; empty where it has none."""
+    text = _stripped(text)
+    begin, end = _config(text)
+    named = re.search(r"""['"]parts['"]\s*:""", text[begin:end])
+    # Without the signs of Jinja's strings: what they hold is SQL, whose lines and spaces say nothing.
+    return _STRING.sub(lambda found: f" {found[0][1:-1]} ", text[begin + named.end() : end]) if named else ""
+
+
+def _config(text: str) -> tuple[int, int]:
+    """Where the call of `config` begins and ends, with its braces; nowhere: twice 0."""
     begin = re.search(r"\{\{-?\s*config\s*\(", text)
     if begin is None:
-        return text
+        return 0, 0
     depth, place = 1, begin.end()
-    for found in re.finditer(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[()]", text[place:]):
+    for found in re.finditer(rf"{_STRING.pattern}|[()]", text[place:]):
         depth += {"(": 1, ")": -1}.get(found[0], 0)
         if depth == 0:
-            return text[: begin.start()] + text[text.index("}}", place + found.end()) + 2 :]
-    return text
+            return begin.start(), text.index("}}", place + found.end()) + 2
+    return 0, 0
 
 
 def main(decision: str = "") -> None:

@@ -3,12 +3,13 @@
 Marts are as fresh as the oldest change they have not read: with no change missed they are as of the newest heartbeat
 of the change stream, so a quiet night is fresh and a dead stream is not. A table of the product that the capture has
 set aside, or a connector that has stopped pulling, makes those marts late that are made of it, and no others: which
-those are tells dbt's manifest. Scores and models have a promise of their own.
+those are tells dbt's manifest. Scores and models have a promise of their own, and so has what we judge of the data
+itself: it is as old as the last look, and before the first one it is not judged yet.
 """
 
 import time as clock
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock, Thread
 from typing import Any, Literal
@@ -24,9 +25,14 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.errors import DomainError
 
 log = get_logger(__name__)
-State = Literal["fresh", "late", "stale"]
-_ORDER: tuple[State, ...] = ("fresh", "late", "stale")
+State = Literal["fresh", "not judged yet", "late", "stale"]
+_ORDER: tuple[State, ...] = ("fresh", "not judged yet", "late", "stale")
 _MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
+_LOOKED = {
+    "quality.fct_column_distances": "select max(measured_at) as newest from @quality.fct_column_distances",
+    "quality.fct_suite_judgements": "select max(judged_at) as newest from @quality.fct_suite_judgements",
+}
+"""Marts of what was looked at by us, with when it was looked last; before the first time nothing is judged."""
 STREAM = "change stream"
 PULSE_SECONDS = 1.0
 """Age of the sources' word at which it is asked for again, behind the answer that still goes by it."""
@@ -68,7 +74,7 @@ class Freshness:
     Attributes:
         data_as_of: Everything committed in the product until then is in the answer; None where it is not known.
         snapshot_id: Snapshot of the marts.
-        state: fresh, late or stale.
+        state: fresh, late or stale; of what is judged by us, not judged yet.
         age_seconds: Between `data_as_of` and the asking; None where it is not known.
         late_after_seconds: The promise.
         stale_after_seconds: When nobody should decide by it any more.
@@ -193,6 +199,13 @@ class Clock:
             at = trained if isinstance(trained, datetime) else None
             yield _judged(at, snapshot_id, now, settings.models_late_seconds, settings.models_stale_seconds, name)
             return
+        if name in _LOOKED and self._build(snapshot_id) is not None:
+            found = _judged(
+                self._looked(name, snapshot_id), snapshot_id, now, settings.looks_late_seconds,
+                settings.looks_stale_seconds, name,
+            )  # fmt: skip
+            yield found if found.data_as_of else replace(found, state="not judged yet")
+            return
         late, stale = settings.marts_late_seconds, settings.marts_stale_seconds
         build = self._build(snapshot_id)
         data_as_of: datetime | None = build["data_as_of"] if build else None
@@ -228,6 +241,13 @@ class Clock:
     def _newest(self, text: str, snapshot_id: int) -> object:
         found = one(self._lake.ask(Query(text), snapshot_id=snapshot_id).table)
         return found["newest"] if found else None
+
+    def _looked(self, name: str, snapshot_id: int) -> datetime | None:
+        try:
+            found = self._newest(_LOOKED[name], snapshot_id)
+        except NotBuilt:
+            return None
+        return found if isinstance(found, datetime) else None
 
     def _pulse(self, build: dict[str, Any] | None) -> _Pulse:
         lsn = (build["lsn"] if build else None) or 0

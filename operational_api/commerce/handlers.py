@@ -66,7 +66,7 @@ def on_session_over(session: Session, event: Event) -> None:
         earnings.deliver(
             session, booking_id=event.booking_id, coach_id=event.coach_id, customer_id=event.customer_id,
             session_pack_id=event.session_pack_id, has_attended=isinstance(event, SessionAttended),
-            delivered_at=event.starts_at or event.occurred_at, now=event.occurred_at,
+            delivered_at=event.starts_at or event.occurred_at, held_on=event.held_on, now=event.occurred_at,
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The only door to commerce for other contexts: ids and plain values in and out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees
+from operational_api.commerce.billing.service import collection, earnings, fees, studios
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
@@ -24,8 +24,9 @@ __all__ = [
     "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
     "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
-    "current_plans", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left", "payments_of",
-    "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session", "set_commission_rate",
+    "current_plans", "days_at_studios", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
+    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session",
+    "set_commission_rate",
     "use_pack_session", "use_session_of_pack", "waive_late_fee",
 ]  # fmt: skip
 
@@ -89,6 +90,12 @@ def return_pack_session(session: Session, pack_id: UUID, *, called_off_at: datet
         called_off_at: When it was called off by us: what is given back can then be used for a month at least.
     """
     packs.return_session(session, pack_id=pack_id, called_off_at=called_off_at)
+
+
+def lock_packs(session: Session, pack_ids: Collection[UUID]) -> None:
+    """Keep packs from being changed by others until the transaction ends. Who gives sessions of several back does this
+    first."""
+    packs.lock(session, pack_ids)
 
 
 def use_session_of_pack(session: Session, pack_id: UUID) -> bool:
@@ -246,6 +253,11 @@ def collections(session: Session, *, limit: int, cursor: str | None) -> tuple[li
 def commissions_owed(session: Session, *, last_on: date) -> list[Earning]:
     """What coaches earned up to a day that is in no statement yet."""
     return earnings.earned(session, last_on=last_on)
+
+
+def days_at_studios(session: Session, now: datetime) -> tuple[date, date]:
+    """The earliest and the latest day that it is at any studio."""
+    return studios.days(session, now)
 
 
 def commission_statements(

@@ -118,7 +118,7 @@ from pairs cross join lateral (values
         or occurred_at < captured_at - cast(:late as interval)), ours, theirs),
     ('wrong_customer', not is_test and is_ours and is_theirs and is_anothers, ours, theirs),
     ('invoice_not_paid', is_captured and invoice_status <> 'paid', ours, theirs),
-    ('wrong_in_ledger', is_captured and our_times = 1 and in_ledger is distinct from ours - our_fee,
+    ('wrong_in_ledger', is_captured and in_ledger is distinct from ours - our_fee,
         in_ledger, ours - our_fee)
 ) as f (kind, is_one, ours, theirs)
 where f.is_one

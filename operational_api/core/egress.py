@@ -16,6 +16,9 @@ import httpx
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out for the internet; site-local and local NAT64 addresses are "global" to the library."""
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 
 
 class NotOutside(Exception):
@@ -68,7 +71,9 @@ def is_public(address: Address) -> bool:
             hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if hidden is not None:
             return is_public(hidden)
-    return address.is_global and not address.is_multicast
+        if address not in _UNICAST:
+            return False
+    return address.is_global and not address.is_multicast and address not in _PROTOCOLS
 
 
 @cache

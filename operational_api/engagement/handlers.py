@@ -13,9 +13,16 @@ from contracts.events import automation, commerce, compliance, engagement, ident
 from contracts.events.envelope import Event
 from operational_api.engagement import lifecycle
 from operational_api.engagement.models import Message
+from operational_api.engagement.sending import WAYS
 from operational_api.engagement.service import forgetting, leads, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
-from operational_api.engagement.service.emails import call_off, queue_email, queue_message
+from operational_api.engagement.service.emails import (
+    WORD_EVERY,
+    call_off,
+    queue_email,
+    queue_message,
+    word_of_messages,
+)
 from operational_api.scheduling import public as scheduling_public
 
 STALE_AFTER = timedelta(days=1)
@@ -116,7 +123,10 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
 
 
 def announce_message(session: Session, event: Event) -> None:
-    """A push or an e-mail for an unread message; not more than one an hour to a person."""
+    """Word of an unread message by the way that its reader likes; not more than one an hour to a person.
+
+    While one waits, for the end of quiet hours or for its hour, a further message adds none: the morning brings one.
+    """
     assert isinstance(event, engagement.MessageSent)  # noqa: S101
     message = session.get(Message, event.message_id)
     if message is None or message.read_at is not None or message.kind == "system":
@@ -128,10 +138,16 @@ def announce_message(session: Session, event: Event) -> None:
     if recipient is None or now - event.occurred_at > STALE_AFTER:
         return
     path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
+    last = word_of_messages(session, recipient.account_id, now=now)
+    if last == "waits":
+        return
     queue_message(
-        session, dedupe_key=f"new_message:{event.recipient_id}:{event.occurred_at:%Y-%m-%dT%H}", person=recipient,
-        template="new_message", purpose="coaching", channels=["push", "email"], now=now,
-        context={"sender": sender.first_name if sender else "Plyo", "body": message.body, "path": path},
+        session, dedupe_key=f"new_message:{message.id}", person=recipient, template="new_message", purpose="coaching",
+        channels=WAYS, now=now, send_at=None if last is None else last + WORD_EVERY,
+        context={
+            "sender": sender.first_name if sender else "Plyo", "body": message.body, "path": path,
+            "message_id": str(message.id),
+        },
     )  # fmt: skip
 
 
@@ -191,7 +207,7 @@ def learn_of_score(session: Session, event: Event) -> None:
 
 
 def remind_of_session(session: Session, event: Event) -> None:
-    """The day before: a push where they take pushes, else an e-mail. A session booked later than that needs none."""
+    """The day before, by the way that they like. A session booked later than that needs none."""
     assert isinstance(event, scheduling.SessionBooked | scheduling.SessionMoved)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
     now = datetime.now(UTC)
@@ -199,7 +215,7 @@ def remind_of_session(session: Session, event: Event) -> None:
         return
     queue_message(
         session, dedupe_key=_reminder(event.booking_id, starts_at), person=customer, template="session_reminder",
-        context=facts | {"path": "/bookings"}, purpose="reminders", channels=["push", "email"], now=now,
+        context=facts | {"path": "/bookings"}, purpose="reminders", channels=WAYS, now=now,
         send_at=starts_at - REMIND_BEFORE, expires_at=starts_at,
     )  # fmt: skip
 
@@ -232,7 +248,10 @@ def forget_person(session: Session, event: Event) -> None:
     forgetting.forget_person(session, event.account_id, now=event.occurred_at)
 
 
-PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
+PERIODIC = [
+    ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
+    ("engagement.forget_sent", timedelta(hours=1), forgetting.forget_sent),
+]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
     scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],

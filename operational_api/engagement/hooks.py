@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
@@ -28,7 +29,8 @@ async def signed_form(
 ) -> dict[str, str]:
     """Twilio's form, once its signature is right."""
     form = {key: str(value) for key, value in (await request.form()).items()}
-    provider_events.check_twilio(form, path=request.url.path, signature=x_twilio_signature, settings=settings)
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    provider_events.check_twilio(form, path=address, signature=x_twilio_signature, settings=settings)
     return form
 
 
@@ -60,6 +62,6 @@ def receive_text(form: TwilioForm, session: DbSession) -> Response:
 
 
 @hooks.post("/twilio/status", status_code=204)
-def receive_status(form: TwilioForm, session: DbSession) -> None:
-    """What became of an SMS or a WhatsApp message."""
-    provider_events.take_status(session, form, now=_now())
+def receive_status(form: TwilioForm, session: DbSession, message: UUID | None = None) -> None:
+    """What became of an SMS or a WhatsApp message. `message` is our id of it; Twilio signs the address with it."""
+    provider_events.take_status(session, form, row_id=message, now=_now())

@@ -244,6 +244,9 @@ class OutgoingMessage(Base):
             "ix_outgoing_emails_lately", "customer_id", "purpose", "sent_at",
             postgresql_where=text("purpose <> 'transactional' and sent_at is not null"),
         ),
+        Index(
+            "ix_outgoing_emails_waiting", "customer_id", "template", postgresql_where=text("status = 'queued'")
+        ),
         Index("ix_outgoing_emails_provider", "provider_message_id"),
         CheckConstraint("channel in ('email', 'sms', 'whatsapp', 'push')", name="channel"),
         CheckConstraint("purpose in ('transactional', 'reminders', 'coaching', 'marketing')", name="purpose"),

@@ -17,6 +17,10 @@ PURPOSES: tuple[Purpose, ...] = ("transactional", "reminders", "coaching", "mark
 LOCKED: tuple[Channel, Purpose] = ("email", "transactional")
 """What cannot be switched off: the proof of a booking or a payment, and the way back into an account."""
 
+WAYS: tuple[Channel, ...] = ("push", "whatsapp", "sms", "email")
+"""How what is no proof goes out, whatever its purpose: the first that the person lets us use. A phone number is used by
+who said yes to it, so that yes comes before the e-mail that everybody gets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cap:
@@ -77,7 +81,8 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Withhold:
-    """Never by this channel. `reason`: suppressed:…, not_allowed, no_address, too_late, daily_cap, weekly_cap."""
+    """Never by this channel. `reason`: suppressed:…, not_allowed, no_address, read_already, too_late,
+    daily_cap, weekly_cap."""
 
     reason: str
 

@@ -109,9 +109,7 @@ def put_terms(
 @router.put("/studio-terms", dependencies=[Allowed("scheduling.manage_studio")])
 def put_studio_terms(body: TermsPut, session: DbSession) -> TermsPut:
     """Say on what terms all sessions, or those of a kind, are booked where their coach says nothing else."""
-    terms.put_terms(
-        session, coach_id=None, kind=body.kind, said=body.model_dump(exclude={"kind"}), now=datetime.now(UTC)
-    )
+    studio.put_terms(session, kind=body.kind, said=body.model_dump(exclude={"kind"}), now=datetime.now(UTC))
     return body
 
 

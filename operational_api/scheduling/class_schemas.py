@@ -15,6 +15,7 @@ from operational_api.scheduling.service.studio import ClassView
 
 ResourceKind = Literal["room", "rack", "machine"]
 Minutes = Annotated[int | None, Field(ge=0, le=20_160)]
+Buffer = Annotated[int | None, Field(ge=0, le=240)]
 
 
 class ClassBody(BaseModel):
@@ -111,8 +112,8 @@ class TermsPut(BaseModel):
     """What holds for a coach's sessions, or those of one kind; what is null is left to the studio's own terms."""
 
     kind: Kind | None = None
-    buffer_before_minutes: Minutes = None
-    buffer_after_minutes: Minutes = None
+    buffer_before_minutes: Buffer = None
+    buffer_after_minutes: Buffer = None
     minimum_notice_minutes: Minutes = None
     booking_window_days: int | None = Field(None, ge=1, le=366)
     free_cancellation_minutes: Minutes = None

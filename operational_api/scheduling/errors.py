@@ -29,6 +29,7 @@ DomainError
 |- SessionStarted
 |- SessionNotStarted
 |- TooLateToReschedule
+|- ConfirmationNeeded  another coach has the last word
 |- SeatsLeft           nothing to wait for
 |- NotRecurring
 |- TooManyCalendars
@@ -148,11 +149,15 @@ class SessionStarted(DomainError):
 
 
 class SessionNotStarted(DomainError):
-    """The outcome can be marked once the session has started."""
+    """People are checked in from half an hour before the start; that somebody did not come is noted once it started."""
 
 
 class TooLateToReschedule(DomainError):
     """It is too short before the start to move this session. It can only be cancelled."""
+
+
+class ConfirmationNeeded(DomainError):
+    """That coach confirms each session first. Ask for it as a new booking, and cancel the old one once you have it."""
 
 
 class NotRecurring(DomainError):

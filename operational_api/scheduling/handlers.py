@@ -11,7 +11,9 @@ from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
+from operational_api.core import personal
 from operational_api.scheduling.models import Booking
+from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import bookings, connections, entries, holds, openings, pushes, waitlist
 
 log = get_logger(__name__)
@@ -75,14 +77,29 @@ def leave_sessions(session: Session, event: Event) -> None:
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
 
 
+def forget_person(session: Session, event: Event) -> None:
+    """Of a closed account stays which sessions there were; a coach's is no name any more."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    for one in PERSONAL:
+        personal.forget(session, one, event.account_id)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
-    AccountClosed.type: [leave_sessions, disconnect_calendars],
+    AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }
+
+
+def attend_checked_in(session: Session, now: datetime) -> None:
+    """Who was checked in early has attended once the session starts."""
+    bookings.attend_checked_in(session, now=now)
+
+
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
     ("scheduling.free_seats", timedelta(minutes=1), free_seats),
+    ("scheduling.attend_checked_in", timedelta(minutes=1), attend_checked_in),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),
 ]

@@ -6,7 +6,8 @@ requested -> booked                the coach says yes
           -> released              the coach says no or nothing, or the customer takes it back: the credit comes back
 booked    -> cancelled             in time: the credit comes back
           -> late_cancelled        too late: the seat is free again, the credit is used, a fee may be due
-          -> attended <-> no_show  marked by the coach once the session has started; a slip may be corrected
+          -> attended <-> no_show  marked by the coach once the session has started; a slip may be corrected.
+                                   Who comes a little early is checked in then, and has attended once it starts
 """
 
 from collections.abc import Collection
@@ -34,6 +35,8 @@ USES_ALLOWANCE: tuple[Status, ...] = ("requested", *HOLDING, "late_cancelled")
 
 CANCELLATION_WINDOW = timedelta(hours=12)
 MINIMUM_NOTICE = timedelta(hours=2)
+CHECK_IN_OPENS = timedelta(minutes=30)
+"""How long before its start people are checked in. It counts from the start; until then a session may be called off."""
 LONGEST_REQUEST = timedelta(hours=24)
 """How long a coach has to answer a request; never beyond the start."""
 
@@ -102,17 +105,24 @@ class BookingLife:
         return "cancelled" if by_coach or self.is_free_to_cancel(now) else "late_cancelled"
 
     def mark(self, outcome: Outcome, now: datetime) -> Status:
-        """The outcome, once the session has started; from the other outcome too, to correct a slip.
+        """The outcome, once the session has started; from the other outcome too, to correct a slip. Shortly before the
+        start, who came is checked in and stays booked.
 
         Raises:
             BookingClosed: the booking was cancelled.
-            SessionNotStarted: nobody can have attended yet.
+            SessionNotStarted: nobody can have come yet, or missed it.
         """
         if self.status not in HOLDING:
             raise BookingClosed
-        if now < self.starts_at:
+        if now >= self.starts_at:
+            return outcome
+        if outcome != "attended" or not self.opens_check_in(now):
             raise SessionNotStarted
-        return outcome
+        return "booked"
+
+    def opens_check_in(self, now: datetime) -> bool:
+        """Whether people may be checked in."""
+        return now >= self.starts_at - CHECK_IN_OPENS
 
     def move(self, now: datetime) -> Status:
         """`cancelled`, to make room for the new booking.

@@ -295,6 +295,11 @@ class Booking(Base):
         Index("ix_bookings_customer_id_starts_at", "customer_id", "starts_at"),
         Index("ix_bookings_starts_at", "starts_at", "id"),
         Index(
+            "ix_bookings_checked_in",
+            "starts_at",
+            postgresql_where=text("status = 'booked' and outcome_at is not null"),
+        ),
+        Index(
             "ix_bookings_late_fees",
             "starts_at",
             postgresql_where=text(

@@ -25,7 +25,8 @@ from operational_api.training import public as training
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """A booked session in words, for messages and reminders. `time_zone` is the studio's."""
+    """A booked session in words, for messages and reminders. `time_zone` is the studio's. `outcome_at`: when it was
+    said whether they came; of a session that is to come, when they were checked in."""
 
     booking_id: UUID
     customer_id: UUID
@@ -37,13 +38,15 @@ class SessionFacts:
     starts_at: datetime
     ends_at: datetime
     status: str
+    outcome_at: datetime | None
 
 
-def _facts() -> Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str]]:
+def _facts() -> Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None]]:
     return (
         select(
             Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
             Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
+            Booking.outcome_at,
         )
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)
@@ -175,7 +178,8 @@ def studio_of(session: Session, coach_id: UUID) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Who comes to a studio when. `can_mark`: it has begun, and this reader may say whether they came."""
+    """Who comes to a studio when. `can_mark`: people are checked in by now, and this reader may say whether they came;
+    that somebody did not, once it `has_begun`."""
 
     booking_id: UUID
     customer_id: UUID
@@ -186,6 +190,8 @@ class Seat:
     ends_at: datetime
     status: str
     can_mark: bool
+    has_begun: bool
+    is_checked_in: bool
 
 
 def seats_of_day(
@@ -216,9 +222,11 @@ def seats_of_day(
 def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
     booking = row.booking
     may_mark = is_allowed(principal, "scheduling.mark_outcome", seats.resource_of(booking, kind="business"))
+    came_early = booking.status == "booked" and booking.outcome_at is not None
     return Seat(
         booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
-        booking.ends_at, booking.status, may_mark and booking.starts_at <= now,
+        booking.ends_at, booking.status, may_mark and holds.life_of(booking).opens_check_in(now),
+        booking.starts_at <= now, booking.status == "attended" or came_early,
     )  # fmt: skip
 
 
@@ -290,7 +298,7 @@ def fees_at(
 
 
 def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, outcome: Outcome, now: datetime) -> None:
-    """Say whether somebody came, once it has begun.
+    """Say whether somebody came: that they did from shortly before the start.
 
     Raises:
         BookingNotFound: none, or the principal may not say so of it.

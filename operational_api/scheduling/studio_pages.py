@@ -21,7 +21,7 @@ from operational_api.scheduling import terms_form
 from operational_api.scheduling.errors import LocationNotFound
 from operational_api.scheduling.models import Location
 from operational_api.scheduling.schemas import Kind
-from operational_api.scheduling.service import days_off, slots, terms
+from operational_api.scheduling.service import days_off, slots, studio, terms
 from operational_api.scheduling.terms_form import TermsSent
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
@@ -81,7 +81,7 @@ def put_terms(
     kind, here = form.kind or None, _place(session, place)
     try:
         said = terms.said_of(session, coach_id=None, kind=kind) | terms_form.read(form, here.currency)
-        terms.put_terms(session, coach_id=None, kind=kind, said=said, now=datetime.now(UTC))
+        studio.put_terms(session, kind=kind, said=said, now=datetime.now(UTC))
     except DomainError as refusal:
         return _page(
             request, session, place, kind=kind or "one_to_one", terms_sent=form.model_dump(),

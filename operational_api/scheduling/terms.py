@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+LONGEST_BUFFER = timedelta(minutes=240)
+"""More than this is not kept free before or after a session."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

@@ -21,6 +21,7 @@ class WebSession(Base):
     role: Mapped[str] = mapped_column(String(20))
     display_name: Mapped[str]
     time_zone: Mapped[str]
+    language: Mapped[str | None] = mapped_column(String(5))
     tokens: Mapped[bytes] = mapped_column(LargeBinary)
     access_expires_at: Mapped[RequiredTime]
     created_at: Mapped[ServerTime]

@@ -145,13 +145,15 @@ def _empty(connection: psycopg.Connection) -> None:
     """Remove what a load that was cut off left behind, its marker last; one transaction."""
     tables = sql.SQL(", ").join(sql.Identifier(*name.split(".")) for name in insert_order() if name not in _KEPT)
     with connection.transaction():
-        # The audit log refuses to be emptied; what the simulation wrote there never happened.
-        audit = ("audit_entries", "audit_groups")
-        for table in audit:
-            connection.execute(f"alter table platform.{table} disable trigger not_emptied")
+        # What is written for good refuses to be emptied; what the simulation wrote there never happened.
+        kept = connection.execute(
+            "select tgrelid::regclass::text from pg_trigger where tgname = 'not_emptied'"
+        ).fetchall()
+        for (table,) in kept:
+            connection.execute(f"alter table {table} disable trigger not_emptied")
         connection.execute(sql.SQL("truncate {} cascade").format(tables))
-        for table in audit:
-            connection.execute(f"alter table platform.{table} enable trigger not_emptied")
+        for (table,) in kept:
+            connection.execute(f"alter table {table} enable trigger not_emptied")
         connection.execute("delete from platform.bulk_loads where name = %s", [NAME])
 
 

@@ -110,6 +110,13 @@ class TestTile:
         token = {"fresh": "good", "late": "warn", "stale": "bad"}[state]
         assert f'color:{colour(token)}" title="How old the data is">● {state}, 20 min old{waits}<' in drawn
 
+    def test_what_was_never_judged_is_not_called_fresh(self, server: PlyoServer) -> None:
+        told = business.metric("drifted_columns") | {"relation": "quality.fct_column_distances", "points": []}
+        server.answers["api/analytics/metrics/drifted_columns"] = told
+        said = words(tile(server.client().metric("drifted_columns"), currency=""))
+        assert "not judged yet" in said
+        assert "fresh" not in said.replace("How old the data is", "")
+
     def test_unfolds_to_meaning_owner_and_sql(self, server: PlyoServer) -> None:
         drawn = words(tile(server.client().metric("mrr"), currency="EUR"))
         assert "What mrr means." in drawn
@@ -129,11 +136,28 @@ class TestPages:
         told = server.answers["api/analytics/metrics/mrr"] = business.metric("mrr")
         told["comparison"]["items"] = [
             {"plan": plan, "currency": "EUR", "value": value, "compared": 10_000, "change": value - 10_000,
-             "relative_change": value / 10_000 - 1} for plan, value in (("once-a-week", 9_000), ("unlimited", 12_000))
+             "relative_change": value / 10_000 - 1} for plan, value in (("coach-1", 9_000), ("unlimited", 12_000))
         ]  # fmt: skip
-        [table] = Revenue(server.client(), ["EUR"]).body()[2].object().select(pn.widgets.Tabulator)
+        nothing = {"plan": None, "currency": "EUR", "value": 0, "compared": 0, "change": 0, "relative_change": None}
+        told["comparison"]["items"].append(nothing)
+        plans = [{"plan_code": "coach-1", "plan_name": "Once a week", "currency": one} for one in business.CURRENCIES]
+        server.answers["api/analytics/datasets/core.dim_plans"] = {"items": plans}
+        drawn = Revenue(server.client(), ["EUR"]).body()[2].object()
+        [table] = drawn.select(pn.widgets.Tabulator)
         assert table.value.iloc[0].to_list() == ["unlimited", "€120.00", "€100.00", "+€20.00", "+20.0 %"]
-        assert server.told[-1][1]["by"] == "plan"
+        assert table.value["Plan"].to_list() == ["unlimited", "Once a week"], "of no plan is nothing: left out"
+        assert "€210.00 together" in words(drawn)
+        assert any(asked.get("by") == "plan" for _, asked in server.told)
+
+    def test_revenue_of_no_plan_is_in_what_adds_up(self, server: PlyoServer) -> None:
+        told = server.answers["api/analytics/metrics/mrr"] = business.metric("mrr")
+        one = {"currency": "EUR", "value": 10_000, "compared": 10_000, "change": 0, "relative_change": 0.0}
+        told["comparison"]["items"] = [{"plan": "unlimited"} | one, {"plan": None} | one]
+        server.answers["api/analytics/datasets/core.dim_plans"] = {"items": []}
+        drawn = Revenue(server.client(), ["EUR"]).body()[2].object()
+        [table] = drawn.select(pn.widgets.Tabulator)
+        assert set(table.value["Plan"]) == {"unlimited", "of no plan"}
+        assert "€200.00 together" in words(drawn)
 
     def test_retention(self, server: PlyoServer) -> None:
         page = words(retention.page(server.client(), "Europe/Berlin"))

@@ -36,6 +36,17 @@ class TestToday:
         page.button(key="came-b1").click().run()
         assert plyo_server.acted[-1][:3] == ("POST", "api/scheduling/bookings/b1/outcome", {"outcome": "attended"})
 
+    def test_checks_in_who_comes_early_and_says_so(self, plyo_server: PlyoServer) -> None:
+        [booking] = plyo_server.answers["api/bff/coach"]["sessions"]
+        booking["starts_at"] = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+        page = draw(today, plyo_server)
+        assert [button.label for button in page.button if button.key in ("came-b1", "missed-b1")] == ["Check in"]
+        page.button(key="came-b1").click().run()
+        assert plyo_server.acted[-1][1:3] == ("api/scheduling/bookings/b1/outcome", {"outcome": "attended"})
+        booking["outcome_at"] = datetime.now(UTC).isoformat()
+        page = draw(today, plyo_server)
+        assert not [button for button in page.button if button.key in ("came-b1", "missed-b1")]
+
     def test_says_the_servers_refusal_and_keeps_the_text(self, plyo_server: PlyoServer) -> None:
         plyo_server.refusals["api/automation/runs/r1/send"] = (
             409,

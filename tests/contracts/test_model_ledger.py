@@ -50,8 +50,9 @@ class TestChanges:
             ("models/marts/training/fct_adherence_weeks.sql", "completed", "skipped"),
             ("models/staging/training/stg_training__workouts.sql", "scheduled_on", "coalesce(scheduled_on, x)"),
             ("macros/latest_rows.sql", "_op <> 'd'", "_op <> 'u'"),
+            ("models/marts/training/fct_adherence_weeks.sql", "'key'", "'keys'"),
         ],
-        ids=["the mart", "three models below", "a macro"],
+        ids=["the mart", "three models below", "a macro", "which rows are made anew"],
     )
     def test_of_sql_are_seen_however_deep(self, project: Path, file: str, old: str, new: str) -> None:
         told = edited(project, file, old, new)
@@ -63,7 +64,7 @@ class TestChanges:
         ("file", "old", "new"),
         [
             ("models/marts/training/fct_adherence_weeks.sql", "select", "\n\n-- chosen:\nSELECT   "),
-            ("models/marts/training/fct_adherence_weeks.sql", "'key'", "'keys'"),
+            ("models/marts/training/fct_adherence_weeks.sql", "config(", "config(tags=['x'], "),
             ("macros/latest_rows.sql", "{%- endmacro %}", "{# end #}\n{% endmacro -%}"),
             ("macros/dialect.sql", "macro snowflake__", "macro snowflake__another_"),
         ],
@@ -71,6 +72,18 @@ class TestChanges:
     )
     def test_of_layout_and_config_are_not(self, project: Path, file: str, old: str, new: str) -> None:
         assert edited(project, file, old, new) == []
+
+    def test_of_sql_that_stands_for_a_models_own_are_seen(self, project: Path) -> None:
+        """A small build says `instead`: it is the number as much as the text that it stands for."""
+        mart, file = "retention.fct_churn_features", project / "models/marts/retention/fct_churn_features.sql"
+        before = due(behind([mart]), [], today="2026-11-01", decision="")
+        assert "macro activity_features_in_groups" in {one.model for one in before}, "called nowhere else"
+        sql, condition = file.read_text(), "activity.day < dates.cutoff_on\n        group"
+        file.write_text(sql.replace(condition, "true\n        group"))
+        [told] = complaints(behind([mart], project), before, DECISIONS)
+        assert told.startswith("parts of fct_churn_features: computes something else")
+        file.write_text(sql.replace(condition, "activity.day<dates.cutoff_on GROUP"))
+        assert complaints(behind([mart], project), before, DECISIONS) == []
 
     def test_of_a_text_are_seen(self) -> None:
         assert fingerprint("select 'a  b'") != fingerprint("select 'a b'")

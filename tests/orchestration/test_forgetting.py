@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts import warehouse
 from contracts.ids import new_id
-from ingestion import erasures
+from ingestion import forgotten
 from ingestion.landing import ensure_tables
 from ingestion.postgres_cdc import capture, publication
 from ingestion.settings import CdcSettings
@@ -83,7 +83,7 @@ def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tupl
         ensure_tables(lake, SCHEMAS)
     assert night().success, "nobody's account is closed yet"
     with warehouse.reading(settings) as lake:
-        assert erasures.proofs(lake, [mia.id]) == []
+        assert forgotten.proofs(lake, [mia.id]) == []
     deletion.close_due(session, datetime.now(UTC))
     mia.display_name = "Closed account"
     clients[0].display_name = "Former client"
@@ -95,11 +95,11 @@ def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tupl
     assert places(settings) == set()
     assert dict(names_in_marts(settings)) == {mia.id: "Former client", tom.id: "Tom"}
     with warehouse.reading(settings) as lake:
-        told = {table: rows for _, _, table, rows in erasures.proofs(lake, [mia.id, tom.id])}
+        told = {table: rows for _, _, table, rows in forgotten.proofs(lake, [mia.id, tom.id])}
         assert (told["training__clients"], told["identity__accounts"]) == (1, 2), "renamed; closed and renamed"
 
 
 def test_it_is_asked_for_each_night() -> None:
     assert nightly_forgetting.cron_schedule == "25 2 * * *"
     assert nightly_forgetting.job_name == forget_withdrawn.name
-    assert timedelta(days=1) < erasures.ERASED_WITHIN, "one night may fail"
+    assert timedelta(days=1) < forgotten.ERASED_WITHIN, "one night may fail"

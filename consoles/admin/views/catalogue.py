@@ -13,6 +13,7 @@ from consoles import charts, figures
 from consoles.admin import tiles
 from consoles.admin.lineage import STYLE, picture
 from consoles.admin.moments import day_picker, months_back, past, with_period
+from consoles.admin.names import Names
 from consoles.admin.pictures import chart
 from consoles.admin.style import CARD, LINK, TEXT
 from consoles.admin.tables import side_by_side, table
@@ -56,7 +57,7 @@ class Catalogue(pn.viewable.Viewer):
         self._plyo, self._currencies, self._zone = plyo, currencies, zone
         self._metrics: dict[str, dict[str, Any]] = {one["name"]: one for one in plyo.metrics()}
         self._states: dict[str, str] = plyo.freshness().get("metrics", {})
-        self._names: dict[str, dict[str, str]] = {}
+        self._names = Names(plyo)
         domains = list(dict.fromkeys(one["domain"] for one in self._metrics.values()))
         self.param.domain.objects = ["Every domain", *domains]
         self.param.metric.objects = self._found()
@@ -168,7 +169,7 @@ class Catalogue(pn.viewable.Viewer):
         title = {"money": self.currency, "ratio": "", "number": "", "count": ""}.get(unit, unit)
         if not self.by:
             return charts.lines(points, x="at", series={"value": ""}, y_title=title, y_format=D3.get(unit, ""))
-        points = points.with_columns(self._called(points[self.by]).alias("part"))
+        points = points.with_columns(self._names.called(self.by, points[self.by]).alias("part"))
         largest = (
             points.group_by("part").agg(pl.col("value").abs().sum()).sort("value", descending=True)["part"].to_list()
         )
@@ -179,7 +180,7 @@ class Catalogue(pn.viewable.Viewer):
         """The period's number of each part beside the other period's."""
         if answer.comparison.is_empty():
             return nothing("No part has a number in this period.")
-        called = self._called(answer.comparison[self.by]).rename(self.by.replace("_", " ").capitalize())
+        called = self._names.called(self.by, answer.comparison[self.by]).rename(self.by.replace("_", " ").capitalize())
         return table(side_by_side(answer, called, currency=self.currency, period=figures.PERIODS[self.period]))
 
     def _points(self, answer: MetricAnswer) -> pn.viewable.Viewable:
@@ -187,21 +188,9 @@ class Catalogue(pn.viewable.Viewer):
         points = answer.points.sort("at", descending=True)
         shown = {"Begins": points["at"].cast(pl.String)}
         if self.by:
-            shown["Part"] = self._called(points[self.by])
+            shown["Part"] = self._names.called(self.by, points[self.by])
         shown["Value"] = pl.Series([figures.value(answer, value, self.currency) for value in points["value"]])
         return tiles.fold("The same as a table", table(pl.DataFrame(shown)))
-
-    def _called(self, ids: pl.Series) -> pl.Series:
-        """A dimension's values as people call them: coaches and locations by name."""
-        if self.by in ("coach", "location") and self.by not in self._names:
-            coaches = self._plyo.rows("core.dim_coaches", limit=1000)
-            name = {"coach": "display_name", "location": "location_name"}[self.by]
-            self._names[self.by] = {
-                str(row[f"{self.by}_id"]): row[name] for row in coaches.iter_rows(named=True) if row.get(name)
-            }
-        names = self._names.get(self.by, {})
-        words = ["not known" if one is None else names.get(str(one), str(one)[:24]) for one in ids.to_list()]
-        return pl.Series([one.replace("_", " ") for one in words], dtype=pl.String)
 
     @param.depends("as_of")
     def banner(self) -> pn.viewable.Viewable:

@@ -1,11 +1,14 @@
 """Money: how recurring revenue moved, what was collected, and that the books agree."""
 
+from dataclasses import replace
+
 import panel as pn
 import param
 import plotly.graph_objects as go
 import polars as pl
 
 from consoles import charts, figures
+from consoles.admin.names import Names
 from consoles.admin.pictures import chart
 from consoles.admin.style import CARD
 from consoles.admin.tables import side_by_side, table
@@ -55,11 +58,16 @@ class Revenue(pn.viewable.Viewer):
         told = self._plyo.metric(
             "mrr", grain=None, by=["plan"], period="this_month", compare="previous_period", currency=self.currency
         )
-        title = heading("By plan", "What each plan brings a month, tax excluded, largest first.")
-        if told.comparison.is_empty():
+        # Money that came in is in a row of no plan, which brings nothing a month: left out, the rest adds up.
+        brought = told.comparison.filter(pl.col("plan").is_not_null() | (pl.col("value") != 0))
+        if brought.is_empty():
             return nothing("No plan brings anything in this currency yet.")
-        called = told.comparison["plan"].fill_null("no plan").rename("Plan")
-        shown = side_by_side(told, called, currency=self.currency, period=figures.PERIODS["this_month"])
+        together = written(brought["value"].sum(), "money", self.currency)
+        title = heading("By plan", f"What each plan brings a month, tax excluded, largest first; {together} together.")
+        called = Names(self._plyo).called("plan", brought["plan"]).rename("Plan")
+        shown = side_by_side(
+            replace(told, comparison=brought), called, currency=self.currency, period=figures.PERIODS["this_month"]
+        )
         return pn.Column(title, table(shown), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
 
     def _moves(self, days: pl.DataFrame) -> pn.viewable.Viewable:

@@ -1,6 +1,6 @@
 """Bookings as a coach sees them, drawn the same on Today and in the calendar, with buttons for the outcome."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -17,6 +17,8 @@ WORDS = {
     "cancelled": ("cancelled", "ink-soft"),
     "late_cancelled": ("late cancel", "warn"),
 }
+CHECK_IN_OPENS = timedelta(minutes=30)
+"""How long before the start the button is shown; whether it holds is the service's to say."""
 
 
 def upcoming(plyo: Plyo, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
@@ -59,9 +61,14 @@ def _cards(plyo: Plyo, bookings: list[dict[str, Any]], person: Person, now: date
             what, state = st.columns([4, 2], vertical_alignment="center")
             who = f"{booking.get('customer_name') or 'Client'} · {booking.get('title') or 'Session'}"
             what.markdown(f"**{when(starts(booking), person.time_zone)}**  \n{who}")
+            is_early = booking["status"] == "booked" and booking.get("outcome_at") is not None
             word, token = WORDS.get(booking["status"], (booking["status"], "ink-soft"))
-            state.html(badge(word, token))
-            if booking["status"] == "booked" and starts(booking) <= now:
+            state.html(badge("checked in", "good") if is_early else badge(word, token))
+            opens = starts(booking) - CHECK_IN_OPENS
+            if booking["status"] == "booked" and opens <= now < starts(booking) and not is_early:
+                if st.button("Check in", key=f"came-{booking['id']}", type="primary", use_container_width=True):
+                    mark(plyo, booking["id"], "attended")
+            elif booking["status"] == "booked" and starts(booking) <= now:
                 came, missed = st.columns(2)
                 if came.button("Attended", key=f"came-{booking['id']}", type="primary", use_container_width=True):
                     mark(plyo, booking["id"], "attended")

@@ -231,7 +231,8 @@ class CommissionRate(Base):
 
 class DeliveredSession(Base):
     """A session that was held or missed by the customer, as far as money knows of it. `revenue_minor` is the part of
-    the pack's price, without tax, that was earned by it; 0 on a membership."""
+    the pack's price, without tax, that was earned by it; 0 on a membership. `held_on` is the studio's day of it; where
+    it is null, a version counted it that did not know, and its UTC day counts."""
 
     __tablename__ = "delivered_sessions"
     __table_args__ = (Index("ix_delivered_sessions_coach", "coach_id", "delivered_at"), SCHEMA)
@@ -243,11 +244,13 @@ class DeliveredSession(Base):
     revenue_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
     currency: Mapped[Currency]
     delivered_at: Mapped[RequiredTime]
+    held_on: Mapped[date | None]
     statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
 
 
 class CommissionStatement(Base):
-    """What one coach earned in one closed pay period, in one currency; never changed. Both days belong to it (UTC)."""
+    """What one coach earned in one closed pay period, in one currency; never changed. Both days belong to it, as
+    studios have them."""
 
     __tablename__ = "commission_statements"
     __table_args__ = (

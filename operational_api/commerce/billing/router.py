@@ -46,6 +46,7 @@ from operational_api.commerce.billing.service import (
     payers,
     plan_changes,
     pricing,
+    studios,
 )
 from operational_api.commerce.models import PlanPrice
 from operational_api.commerce.schemas import PlanCode, SubscriptionRead
@@ -254,7 +255,7 @@ def create_rate(body: CommissionRateCreate, actor_id: CurrentAccount, session: D
 @router.get("/commissions", dependencies=[Allowed("commerce.set_commission")])
 def list_commissions(session: DbSession, last_on: Day | None = None) -> EarningList:
     """What every coach is owed up to a day, today unless one is named, and is in no statement yet."""
-    last = last_on or datetime.now(UTC).date()
+    last = last_on or studios.days(session, datetime.now(UTC))[1]
     return EarningList(
         last_on=last, items=[EarningRead.model_validate(one) for one in earnings.earned(session, last_on=last)]
     )

@@ -332,7 +332,7 @@ class EarningList(BaseModel):
 
 
 class PayPeriodClose(BaseModel):
-    """A pay period to close; both days belong to it (UTC)."""
+    """A pay period to close; both days belong to it, as studios have them."""
 
     first_on: Day
     last_on: Day

@@ -1,5 +1,6 @@
 """Session packs: granted once paid, used one session at a time, the one that expires first before the others."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -87,6 +88,12 @@ def use_session(session: Session, *, customer_id: UUID, now: datetime) -> UUID |
             .execution_options(synchronize_session="fetch")
         )
     return pack_id
+
+
+def lock(session: Session, pack_ids: Collection[UUID]) -> None:
+    """Packs of several customers that are about to be changed, in one order: no deadlock."""
+    query = select(SessionPack.id).where(SessionPack.id.in_(pack_ids)).order_by(SessionPack.id)
+    session.execute(query.with_for_update(key_share=True))
 
 
 def use_session_of(session: Session, *, pack_id: UUID) -> bool:

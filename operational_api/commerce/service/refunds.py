@@ -210,9 +210,10 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             Refund.payment_id == row.payment_id, Refund.status == "succeeded", Refund.id != row.id
         )
     )
+    not_asked_for, _ = credit_notes.credited(session, invoice.id, "open")
     tax = prices.tax_part(
         row.amount_minor,
-        before_minor=int(before or 0),
+        before_minor=not_asked_for + int(before or 0),
         total_minor=invoice.total_minor,
         tax_minor=invoice.tax_minor,
     )

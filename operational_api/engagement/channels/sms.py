@@ -72,7 +72,7 @@ class TwilioGateway:
             NotSent: it was not taken, or nobody knows.
         """
         asked = self.request(message)
-        callback = f"{self.settings.public_url}/webhooks/twilio/status"
+        callback = f"{self.settings.public_url}/webhooks/twilio/status?message={message.id}"
         try:
             if message.doubtful_since and (known := self._find(message, asked)):
                 return Receipt(known)

@@ -16,7 +16,8 @@ from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import queue_message
 from operational_api.engagement.settings import ChannelSettings
 
-WHATSAPP_WINDOW = timedelta(hours=24)
+WHATSAPP_WINDOW = timedelta(hours=24) - timedelta(minutes=5)
+"""A day by their clock, from when they got the person's words; ours are by when we did, and arrive a little later."""
 ASK_AGAIN = timedelta(days=1)
 MOST_DEVICES = 10
 _E164 = re.compile(r"^\+[1-9]\d{6,14}$")
@@ -133,17 +134,22 @@ def address_of(session: Session, channel: Channel, person: Contact) -> str | Non
 
 
 def is_window_open(session: Session, customer_id: UUID, now: datetime) -> bool:
-    """Whether free text may go to the customer by WhatsApp."""
+    """Whether free text may go to the customer by WhatsApp, and is there before it may not."""
     phone = session.get(Phone, customer_id)
     return bool(phone and phone.whatsapp_seen_at and now - phone.whatsapp_seen_at < WHATSAPP_WINDOW)
 
 
 def suppress(session: Session, *, channel: str, address: str, reason: str, now: datetime) -> None:
-    """Nothing more goes to this address by this channel. The first reason is kept."""
-    statement = insert(Suppression).values(
-        channel=channel, address=_key(address), reason=reason, created_at=now
+    """Nothing more goes to this address by this channel. The first reason is kept, but for a complaint, after which
+    proofs still go: whatever else comes, or came before it, stops those as well."""
+    values = {"reason": reason, "created_at": now}
+    statement = insert(Suppression).values(channel=channel, address=_key(address), **values)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Suppression.channel, Suppression.address], set_=values,
+            where=(Suppression.reason == "complaint") & (statement.excluded.reason != "complaint"),
+        )
     )  # fmt: skip
-    session.execute(statement.on_conflict_do_nothing())
 
 
 def unsuppress(session: Session, *, channel: str, address: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from contracts.events.engagement import AnnouncementMade
 from operational_api.core.outbox import publish
 from operational_api.engagement.errors import MessageRejected
 from operational_api.engagement.models import Announcement, LifecycleStage
+from operational_api.engagement.sending import WAYS
 from operational_api.engagement.service.contacts import all_customers
 from operational_api.engagement.service.emails import queue_for_many
 
@@ -47,8 +48,7 @@ def announce(
     session.flush()
     queue_for_many(
         session, people, dedupe_key=f"announcement:{row.id}", template="announcement",
-        context={"subject": subject, "body": body, "path": "/home"}, purpose="marketing", channels=["push", "email"],
-        now=now,
+        context={"subject": subject, "body": body, "path": "/home"}, purpose="marketing", channels=WAYS, now=now,
     )  # fmt: skip
     publish(
         session,

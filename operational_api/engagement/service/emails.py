@@ -4,10 +4,11 @@ To a person by whatever channel they allow (`queue_message`), or to a bare addre
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -46,6 +47,9 @@ TEMPLATES: dict[str, frozenset[str]] = {
 }
 """Template name -> the values its context must have. `path` is a path of ours ("/verify-email?token=…"), times are
 ISO 8601 with an offset, amounts are minor units. Further values are allowed where the template knows them."""
+
+WORD_EVERY = timedelta(hours=1)
+"""Between two words of messages to one person."""
 
 SECRET_VALUES = ("path", "code")
 """Values wiped from the row once the e-mail has left: links may carry a one-time token, a code is one."""
@@ -138,6 +142,25 @@ def queue_for_many(
     ]  # fmt: skip
     if rows:
         session.execute(insert(OutgoingMessage).on_conflict_do_nothing(), rows)
+
+
+def word_of_messages(session: Session, person_id: UUID, *, now: datetime) -> datetime | Literal["waits"] | None:
+    """Whether word of a message to this person waits to leave, or when it left last within the hour; else None.
+
+    Who asks does so alone for this person until their transaction ends, and no word leaves meanwhile.
+    """
+    session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('message:' || :who, 0))"), {"who": str(person_id)}
+    )
+    mine = (OutgoingMessage.customer_id == person_id, OutgoingMessage.template == "new_message")
+    if session.scalar(select(OutgoingMessage.id).where(*mine, OutgoingMessage.status == "queued").limit(1)) is not None:
+        return "waits"
+    # The purpose as the index on what was sent says it.
+    lately = select(func.max(OutgoingMessage.sent_at)).where(
+        *mine, OutgoingMessage.purpose == "coaching", OutgoingMessage.purpose != "transactional",
+        OutgoingMessage.sent_at > now - WORD_EVERY, OutgoingMessage.sent_at.is_not(None),
+    )  # fmt: skip
+    return session.scalar(lately)
 
 
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:

@@ -16,7 +16,7 @@ from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
 from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, TryAgain
 from operational_api.engagement.channels.rendering import render
-from operational_api.engagement.models import OutgoingMessage, Phone
+from operational_api.engagement.models import Message, OutgoingMessage, Phone
 from operational_api.engagement.sending import (
     WEEK,
     Channel,
@@ -51,6 +51,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         person = contact(session, row.customer_id)
         if person is None:
             return Withhold("no_such_person")
+        if _is_read(session, row):
+            return Withhold("read_already")
         wishes = wishes_of(session, row.customer_id, person)
         if (problem := _find_address(session, row, person)) is not None:
             return problem
@@ -81,6 +83,14 @@ def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Wi
     return None
 
 
+def _is_read(session: Session, row: OutgoingMessage) -> bool:
+    """Whether it is word of a message that its reader has seen by now."""
+    told_of = row.context.get("message_id")
+    if told_of is None:
+        return False
+    return session.scalar(select(Message.read_at).where(Message.id == UUID(str(told_of)))) is not None
+
+
 def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[datetime]:
     if row.purpose == "transactional" or row.customer_id is None:
         return []
@@ -90,7 +100,14 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
         # As the index says it: a partial index is used only where the query implies its condition.
         OutgoingMessage.purpose != "transactional", OutgoingMessage.sent_at.is_not(None),
     )  # fmt: skip
-    return [at for at in session.scalars(found) if at is not None]
+    # One of which nobody knows whether it left counts until that is known. What is tried just now is no such one: it
+    # is due, and weighed after us.
+    doubtful = select(OutgoingMessage.in_doubt_since).where(
+        OutgoingMessage.customer_id == row.customer_id, OutgoingMessage.purpose == row.purpose,
+        OutgoingMessage.status == "queued", OutgoingMessage.in_doubt_since.is_not(None),
+        OutgoingMessage.next_attempt_at > now, OutgoingMessage.id != row.id,
+    )  # fmt: skip
+    return [at for at in [*session.scalars(found), *session.scalars(doubtful)] if at is not None]
 
 
 def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:

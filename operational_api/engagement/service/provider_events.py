@@ -23,6 +23,7 @@ from contracts.events.engagement import ContactChoiceMade
 from operational_api.core import inbox, viewer
 from operational_api.core.models import InboxMessage
 from operational_api.core.outbox import publish
+from operational_api.engagement.channels.port import Receipt
 from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent
 from operational_api.engagement.models import OutgoingMessage, Phone
@@ -62,7 +63,7 @@ def check_sendgrid(
 
 
 def check_twilio(form: Mapping[str, str], *, path: str, signature: str | None, settings: ChannelSettings) -> None:
-    """Pass when Twilio signed this form for this address of ours.
+    """Pass when Twilio signed this form for this address of ours (its path, with the query).
 
     Raises:
         ForgedMessageEvent: anything else; also where Twilio is not set up.
@@ -155,14 +156,25 @@ def _word(body: str) -> str:
     return " ".join("".join(one for one in bare if not unicodedata.combining(one)).split())
 
 
-def take_status(session: Session, form: Mapping[str, str], *, now: datetime) -> None:
-    """What became of a message that Twilio took."""
+def take_status(session: Session, form: Mapping[str, str], *, row_id: UUID | None = None, now: datetime) -> None:
+    """What became of a message that Twilio took.
+
+    It may be quicker than whoever handed the message over, who is waited for; and where they died before they could
+    write down that it left, this is how we know.
+
+    Args:
+        row_id: The message, as we told Twilio when we handed it over; None: by Twilio's own id of it.
+    """
     sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
     if not sid or not _once(session, "twilio", f"{sid}:{status}", "status", now):
         return
-    row = session.scalar(select(OutgoingMessage).where(OutgoingMessage.provider_message_id == sid))
-    if row is None:
+    which = OutgoingMessage.provider_message_id == sid if row_id is None else OutgoingMessage.id == row_id
+    row = session.scalar(select(OutgoingMessage).where(which).with_for_update())
+    if row is None or row.provider_message_id not in (None, sid):
         return
+    if row.status == "queued" and row.in_doubt_since is not None:
+        outgoing.note_taken(session, row, Receipt(sid), now)
+        session.flush()
     if status in ("delivered", "read"):
         outgoing.note_delivered(session, row.id, now)
     elif status in ("undelivered", "failed"):

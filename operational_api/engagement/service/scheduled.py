@@ -107,7 +107,9 @@ def send_due(session: Session, now: datetime) -> None:
     """Send what is due, to whoever is on the other side by then. A refusal ends it with its reason: nobody hears from
     somebody who is here no longer."""
     due = select(ScheduledMessage).where(ScheduledMessage.status == "scheduled", ScheduledMessage.send_at <= now)
-    rows = session.scalars(due.order_by(ScheduledMessage.send_at).limit(200).with_for_update(skip_locked=True)).all()
+    rows = session.scalars(
+        due.order_by(ScheduledMessage.send_at, ScheduledMessage.id).limit(200).with_for_update(skip_locked=True)
+    ).all()
     here = contacts(session, {row.sender_id for row in rows})
     for row in rows:
         if row.sender_id not in here:

@@ -112,6 +112,7 @@ class CoachSession(BaseModel):
     starts_at: datetime
     ends_at: datetime
     status: str
+    outcome_at: datetime | None
 
     @classmethod
     def of(cls, facts: SessionFacts, customer_name: str) -> "CoachSession":
@@ -119,7 +120,7 @@ class CoachSession(BaseModel):
         return cls(
             booking_id=facts.booking_id, customer_id=facts.customer_id, customer_name=customer_name, title=facts.title,
             location_name=facts.location_name, time_zone=facts.time_zone, starts_at=facts.starts_at,
-            ends_at=facts.ends_at, status=facts.status,
+            ends_at=facts.ends_at, status=facts.status, outcome_at=facts.outcome_at,
         )  # fmt: skip
 
 

@@ -56,6 +56,9 @@ def receive(session: Session, body: bytes, now: datetime) -> int:
             erased.add(str(contact_id))
             continue
         told = changes.setdefault(str(contact_id), {})
+        if kind == "contact.merge":  # whom we know is any of them
+            for one in (*_listed(event.get("mergedObjectIds")), event.get("primaryObjectId")):
+                changes.setdefault(str(one), {})["email"] = "?"
         if kind == "contact.propertyChange":
             name = str(event.get("propertyName", ""))
             if name in FIELD_OF:
@@ -70,6 +73,10 @@ def receive(session: Session, body: bytes, now: datetime) -> int:
     marked = contacts.mark_known(session, changes.keys() - echoes, now)
     log.info("crm_changes_heard", contacts=len(changes), echoes=len(echoes), marked=marked)
     return marked + gone
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _events(body: bytes) -> list[Mapping[str, Any]]:

@@ -27,9 +27,11 @@ from operational_api.core.rate_limit import Limiter
 from operational_api.core.rate_policy import Limit
 
 SECONDS = 15
+ALSO = "hs_additional_emails"
+"""Addresses of a contact beside its first, which it is found by as well: those of contacts merged into it."""
 SOURCE, STAGE, PERSON, SALE = "plyo_lead_source", "plyo_stage", "plyo_person_id", "plyo_sale_id"
 PROPERTIES = {"contacts": (SOURCE, STAGE, PERSON), "deals": (SALE,)}
-READ = ("email", "firstname", "lastname", "phone", "hubspot_owner_id", "lifecyclestage", SOURCE, STAGE)
+READ = ("email", "firstname", "lastname", "phone", "hubspot_owner_id", "lifecyclestage", SOURCE, STAGE, ALSO)
 LONGEST_REST = timedelta(hours=1)
 SEARCHES_A_SECOND = 2
 """HubSpot allows five for an account; the nightly reading needs some."""
@@ -62,6 +64,12 @@ class Contact:
 
     id: str
     properties: Properties
+
+    @property
+    def addresses(self) -> set[str]:
+        """All that it is found by, in small letters."""
+        told = [self.properties.get("email") or "", *(self.properties.get(ALSO) or "").split(";")]
+        return {one.strip().lower() for one in told if one.strip()}
 
 
 class HubSpotCrm:

@@ -73,17 +73,36 @@ def bring_together(
     # Who was never there, was merged or deleted is looked for by address.
     lost = {str(one.ours["email"]): one for one in people if one.contact is None}
     for contact in crm.read(list(lost), by_email=True):
-        if (found := lost.get((contact.properties.get("email") or "").lower())) is not None:
-            found.contact = contact
+        for address in contact.addresses & lost.keys():
+            lost[address].contact = contact
+    others = _of_others(sessions, people)
     for one in people:
+        if one.id in others:  # `note` says so; of two people of ours, one writes to a contact
+            continue
         has_met = one.contact is not None and one.contact.id == one.contact_id and bool(one.known_ours)
         theirs = contacts.theirs_of(one.contact.properties if one.contact else {}, owners)
+        if one.contact and one.ours["email"] in one.contact.addresses:
+            theirs["email"] = one.ours["email"]  # which of a merged contact's comes first is for them to say
         one.merged = merge(
             one.ours, theirs, rules=CUSTOMER if one.is_customer else LEAD, pending=one.pending,
             known_ours=one.known_ours if has_met else None,
             known_theirs=contacts.theirs_of(one.known_theirs, owners) if has_met else None,
         )  # fmt: skip
     _write(sessions, crm, [one for one in people if one.merged.to_them])
+
+
+def _of_others(sessions: sessionmaker[Session], people: list[Person]) -> set[UUID]:
+    """Who was found to be the contact of another person of ours: two were merged there."""
+    with sessions() as session:
+        found = select(CrmContact.contact_id, CrmContact.id).where(
+            CrmContact.provider == PROVIDER,
+            CrmContact.contact_id.in_([one.contact.id for one in people if one.contact]),
+        )
+        owner = {str(contact_id): id_ for contact_id, id_ in session.execute(found).tuples()}
+    for one in people:
+        if one.contact:
+            owner.setdefault(one.contact.id, one.id)
+    return {one.id for one in people if one.contact and owner[one.contact.id] != one.id}
 
 
 def _write(sessions: sessionmaker[Session], crm: HubSpotCrm, people: list[Person]) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -9,8 +10,8 @@ from sqlalchemy.orm import Session
 from contracts.events.scheduling import SessionAttended, SessionMissed, SlotCalledOff
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SlotClosed
-from operational_api.scheduling.lifecycle import HOLDING, PENDING, Outcome
-from operational_api.scheduling.models import Booking, Slot, SlotResource
+from operational_api.scheduling.lifecycle import CHECK_IN_OPENS, HOLDING, PENDING, Outcome
+from operational_api.scheduling.models import Booking, Location, Slot, SlotResource
 from operational_api.scheduling.service import announcing, fees, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.places import Place
@@ -76,35 +77,68 @@ def cancel_booking(session: Session, *, booking_id: UUID, now: datetime, by_coac
 
 def leave_all(session: Session, *, customer_id: UUID, now: datetime) -> None:
     """Cancel everything that is to come of a customer who left, by its own terms, and end their waiting."""
-    coming = (
-        select(Booking.id, Booking.slot_id)
-        .where(Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now)
-        .order_by(Booking.slot_id)  # everybody's order: no deadlock
-    )
-    waitlist.leave_everything(session, customer_id=customer_id, now=now)
-    for booking_id, _ in session.execute(coming).all():
+    theirs = (
+        Booking.customer_id == customer_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now
+    )  # fmt: skip
+    seats.lock_slots(session, set(session.scalars(select(Booking.slot_id).where(*theirs))))
+    seats.lock_credits(session, *theirs)
+    for booking_id in session.scalars(select(Booking.id).where(*theirs).order_by(Booking.slot_id)).all():
         cancel_booking(session, booking_id=booking_id, now=now)
+    waitlist.leave_everything(session, customer_id=customer_id, now=now)
 
 
 def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: datetime) -> Booking:
     """Record whether the customer came, and announce it. The same outcome again changes nothing.
+
+    Who is checked in before the start stays booked until then: see `attend_checked_in`.
 
     Raises:
         BookingNotFound, BookingClosed, SessionNotStarted.
     """
     booking = seats.get_booking(session, booking_id, lock=True)
     status = life_of(booking).mark(outcome, now)
-    if booking.status == status:
-        return booking
-    booking.status, booking.outcome_at = status, now
+    if status == "booked":
+        booking.outcome_at = booking.outcome_at or now
+        session.flush()
+    elif booking.status != status:
+        booking.outcome_at = now
+        _announce_outcome(session, booking, status, now=now)
+    return booking
+
+
+def attend_checked_in(session: Session, *, now: datetime, limit: int = 200) -> int:
+    """Who was checked in early has attended, now that the session has started.
+
+    Returns:
+        How many have.
+    """
+    checked_in = session.scalars(
+        select(Booking)
+        .where(
+            Booking.status == "booked", Booking.outcome_at.is_not(None), Booking.starts_at <= now,
+            Booking.outcome_at >= Booking.starts_at - CHECK_IN_OPENS,  # not of one that was moved since
+        )
+        .order_by(Booking.starts_at, Booking.id)
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    ).all()  # fmt: skip
+    for booking in checked_in:
+        _announce_outcome(session, booking, "attended", now=booking.starts_at)
+    return len(checked_in)
+
+
+def _announce_outcome(session: Session, booking: Booking, status: str, *, now: datetime) -> None:
+    booking.status = status
     event = SessionAttended if status == "attended" else SessionMissed
-    facts = announcing.of(booking)
+    zone = session.scalar(select(Location.time_zone).join(Slot).where(Slot.id == booking.slot_id)) or "UTC"
     publish(
         session,
-        event(occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id, **facts),
-    )
+        event(
+            occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id,
+            held_on=booking.starts_at.astimezone(ZoneInfo(zone)).date(), **announcing.of(booking),
+        ),
+    )  # fmt: skip
     session.flush()
-    return booking
 
 
 def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
@@ -117,6 +151,7 @@ def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
     if slot.status != "open" or slot.starts_at <= now:
         raise SlotClosed
     slot.status = "cancelled"
+    seats.lock_credits(session, Booking.slot_id == slot_id)
     session.execute(update(SlotResource).where(SlotResource.slot_id == slot_id).values(is_taken=False))
     publish(session, SlotCalledOff(occurred_at=now, slot_id=slot.id, coach_id=slot.coach_id, starts_at=slot.starts_at))
     live = select(Booking).where(Booking.slot_id == slot_id, Booking.status.in_((*HOLDING, *PENDING)))

@@ -1,13 +1,17 @@
-"""When coaches are busy elsewhere, as their connected calendars say. Such a time cannot be booked."""
+"""When coaches are busy elsewhere, as their connected calendars say. Such a time cannot be booked, nor one that leaves
+less between than the terms keep free before and after each session."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, cast, exists, func, select
 from sqlalchemy.orm import Session
+from sqlalchemy.types import Interval
 
 from operational_api.scheduling.calendars.models import BusyTime
-from operational_api.scheduling.models import Slot
+from operational_api.scheduling.models import BookingTerms, Coach, Slot
+from operational_api.scheduling.service.terms import of_slot
+from operational_api.scheduling.terms import LONGEST_BUFFER, Terms
 
 
 def busy_ranges(session: Session, coach_id: UUID, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
@@ -29,16 +33,27 @@ def busy_ranges(session: Session, coach_id: UUID, since: datetime, until: dateti
     return found
 
 
-def is_busy(session: Session, coach_id: UUID, starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether a coach has something else in that time. What ends as it begins is not in its way."""
-    query = select(exists().where(BusyTime.coach_id == coach_id, _overlaps(starts_at, ends_at)))
-    return bool(session.scalar(query))
+def is_busy(session: Session, slot: Slot) -> bool:
+    """Whether a slot's coach has something else in its time or too near to it. What ends as its buffer begins is not in
+    its way."""
+    return bool(session.scalar(select(keeps_busy()).select_from(Slot).where(Slot.id == slot.id)))
 
 
 def keeps_busy() -> ColumnElement[bool]:
-    """Whether `Slot` lies in a time at which its coach is busy elsewhere, inside a query over slots."""
-    overlaps = _overlaps(Slot.starts_at, Slot.ends_at)
-    return exists().where(BusyTime.coach_id == Slot.coach_id, overlaps).correlate(Slot)
+    """Whether `Slot` or its buffers lie in a time at which its coach is busy elsewhere, inside a query over slots."""
+    own_after = select(Coach.buffer_minutes).where(Coach.id == Slot.coach_id).correlate(Slot).scalar_subquery()
+    before = of_slot(BookingTerms.buffer_before_minutes, Terms().buffer_before_minutes)
+    after = func.coalesce(of_slot(BookingTerms.buffer_after_minutes, None), own_after)
+    near = _overlaps(Slot.starts_at - LONGEST_BUFFER, Slot.ends_at + LONGEST_BUFFER)  # a bound that an index can use
+    return (
+        exists()
+        .where(BusyTime.coach_id == Slot.coach_id, near)
+        .where(
+            BusyTime.starts_at < Slot.ends_at + cast(func.make_interval(0, 0, 0, 0, 0, after), Interval),
+            BusyTime.ends_at > Slot.starts_at - cast(func.make_interval(0, 0, 0, 0, 0, before), Interval),
+        )
+        .correlate(Slot)
+    )
 
 
 def _overlaps(since: object, until: object) -> ColumnElement[bool]:

@@ -31,10 +31,12 @@ from operational_api.scheduling.errors import (
     SlotClosed,
 )
 from operational_api.scheduling.hours import Span
-from operational_api.scheduling.models import Coach, Location, Resource, SessionSeries, Slot, SlotResource
+from operational_api.scheduling.lifecycle import PENDING
+from operational_api.scheduling.models import Booking, Coach, Location, Resource, SessionSeries, Slot, SlotResource
 from operational_api.scheduling.recurrence import Recurrence, at_wall_time
 from operational_api.scheduling.service import announcing, bookings, moves, openings, seats, waitlist
 from operational_api.scheduling.service.moves import Mover
+from operational_api.scheduling.service.terms import terms_of
 
 Scope = Literal["one", "following"]
 REFUSALS: dict[str, type[DomainError]] = {
@@ -88,7 +90,7 @@ def create_classes(
         )  # fmt: skip
         session.add(series)
         session.flush()
-    openings.withdraw_empty_slots(session, now, coach_id=coach.id, within=spans)
+    _make_room(session, coach.id, spans, now)
     made = [
         Slot(
             coach_id=coach.id, location_id=location.id, kind="group", title=plan.title, starts_at=span.starts_at,
@@ -126,7 +128,7 @@ def change_classes(
     coach, location = _lock_coach(session, found[0].coach_id)
     _lock_resources(session, plan.resource_ids, location.id)
     zone, length = ZoneInfo(location.time_zone), timedelta(minutes=plan.minutes)
-    changed = [seats.lock_slot(session, one.id) for one in sorted(found, key=lambda slot: slot.id)]
+    changed = seats.lock_slots(session, [one.id for one in found])
     spans = {}
     for slot in changed:
         if slot.status != "open":  # called off while we waited for it
@@ -135,8 +137,9 @@ def change_classes(
         if start <= now:
             raise InvalidClass("A class starts in the future.")
         spans[slot.id] = Span(start, start + length)
-    openings.withdraw_empty_slots(session, now, coach_id=coach.id, within=list(spans.values()))
+    _make_room(session, coach.id, list(spans.values()), now)
     ids = list(spans)
+    seats.lock_credits(session, Booking.slot_id.in_(ids), Booking.status.in_(PENDING))
     with _told_apart(session):
         session.execute(delete(SlotResource).where(SlotResource.slot_id.in_(ids)))
         for slot in changed:
@@ -155,7 +158,10 @@ def cancel_classes(session: Session, *, slot_id: UUID, scope: Scope, now: dateti
         ClassNotFound; SlotClosed: it has started or was called off.
     """
     found = _affected(session, slot_id, scope, now)
-    for one in sorted(found, key=lambda slot: slot.id):
+    ids = [one.id for one in found]
+    seats.lock_slots(session, ids)
+    seats.lock_credits(session, Booking.slot_id.in_(ids))
+    for one in found:
         bookings.cancel_slot(session, slot_id=one.id, now=now)
     return found
 
@@ -173,6 +179,13 @@ def _affected(session: Session, slot_id: UUID, scope: Scope, now: datetime) -> l
         Slot.series_id == slot.series_id, Slot.starts_at >= slot.starts_at, Slot.status == "open"
     )
     return list(session.scalars(query.order_by(Slot.starts_at)))
+
+
+def _make_room(session: Session, coach_id: UUID, spans: Sequence[Span], now: datetime) -> None:
+    """Empty sessions in the way of classes, or nearer to them than the terms keep sessions apart, are taken back."""
+    own, other = (terms_of(session, coach_id=coach_id, kind=kind) for kind in ("group", "one_to_one"))
+    wide = [one.widened(own.before + other.after, own.after + other.before) for one in spans]
+    openings.withdraw_empty_slots(session, now, coach_id=coach_id, within=wide)
 
 
 def _change(session: Session, slot: Slot, plan: ClassPlan, span: Span, *, now: datetime, by: Mover) -> None:

@@ -42,6 +42,7 @@ def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: dateti
         return own
     if own is not None:
         raise AlreadyBooked("You already have this session.")
+    payment.one_at_a_time(session, customer_id)
     kept = session.scalar(
         select(func.count()).select_from(Booking).where(Booking.customer_id == customer_id, Booking.status == "held")
     )
@@ -131,9 +132,10 @@ def free_seats(session: Session, now: datetime) -> tuple[int, int]:
     lapsed = select(Booking.slot_id).where(Booking.status.in_(PENDING), Booking.held_until <= now)
     slot_ids = set(session.scalars(lapsed)) | set(waitlist.slots_to_offer(session, now))
     counts = [0, 0]
-    for slot_id in sorted(slot_ids):  # one order, as everybody locks: no deadlock
-        slot = seats.lock_slot(session, slot_id)
-        counts[0] += len(seats.lapse(session, now, slot_id=slot_id))
+    slots = seats.lock_slots(session, slot_ids, skip_locked=True)  # what somebody works on is looked at next time
+    seats.lock_credits(session, Booking.slot_id.in_([one.id for one in slots]), Booking.status.in_(PENDING))
+    for slot in slots:
+        counts[0] += len(seats.lapse(session, now, slot_id=slot.id))
         counts[1] += len(waitlist.offer_seats(session, slot=slot, now=now))
     return counts[0], counts[1]
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from operational_api.core.principal import Principal
-from operational_api.scheduling.errors import AlreadyBooked
+from operational_api.scheduling.errors import AlreadyBooked, ConfirmationNeeded, SlotNotFound
 from operational_api.scheduling.models import Booking, BookingMove
 from operational_api.scheduling.service import announcing, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.terms import terms_of
@@ -33,7 +33,7 @@ def reschedule_booking(
 ) -> Booking:
     """Move a booking to another slot in one step: either the new seat is held or the old one still is.
 
-    The old booking stays in the history as cancelled; the new one's event names it. What was confirmed once is not
+    The old booking stays in the history as cancelled; the new one's event names it. What a coach confirmed once is not
     asked for again.
 
     Returns:
@@ -41,20 +41,28 @@ def reschedule_booking(
 
     Raises:
         TooLateToReschedule: inside the cancellation window.
+        ConfirmationNeeded: a customer's choice is another coach, who has the last word.
         Whatever cancelling the old or booking the new refuses.
     """
     old = seats.get_booking(session, booking_id)
-    locked = {id_: seats.lock_slot(session, id_) for id_ in sorted({old.slot_id, slot_id})}  # one order: no deadlock
+    locked = {slot.id: slot for slot in seats.lock_slots(session, {old.slot_id, slot_id})}
     session.refresh(old)
     status = holds.life_of(old).move(now)
+    if slot_id not in locked:
+        raise SlotNotFound
     if old.slot_id == slot_id:
         raise AlreadyBooked("You already have this session.")
     slot = locked[slot_id]
     terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
+    by = by or Mover()
+    if terms.needs_confirmation and by.role == "customer" and slot.coach_id != old.coach_id:
+        raise ConfirmationNeeded
     seating = places.seating_of(session, slot, terms, customer_id=old.customer_id, now=now)
     if seating.of(old.customer_id) is not None:
         raise AlreadyBooked("You already have this session.")
     seat = seats.free_seat(seating.taken, slot)
+    if old.session_pack_id is not None:  # before the pack, as everybody does
+        payment.one_at_a_time(session, old.customer_id)
     seats.give_back(session, old, status, now=now)
     new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
     new.session_pack_id = payment.pay_again(
@@ -65,7 +73,7 @@ def reschedule_booking(
     seats.place(session, new)
     if seating.is_waiting:
         waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
-    keep(session, old, new, from_starts_at=old.starts_at, by=by or Mover(), now=now)
+    keep(session, old, new, from_starts_at=old.starts_at, by=by, now=now)
     announcing.cancelled(session, old, now=now)
     announcing.booked(session, new, now=now, moved_from_id=old.id)
     waitlist.offer_seats(session, slot=locked[old.slot_id], now=now)

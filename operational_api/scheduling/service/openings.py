@@ -83,8 +83,8 @@ def open_slots(session: Session, now: datetime, *, until: datetime | None = None
     return len(made.all())
 
 
-def renew_slots(session: Session, now: datetime, *, coach_id: UUID) -> int:
-    """Bring one coach's calendar in line with new hours.
+def renew_slots(session: Session, now: datetime, *, coach_id: UUID | None) -> int:
+    """Bring one coach's calendar, or everybody's, in line with new hours or buffers.
 
     Future slots that nobody ever booked or waited for are taken back, then those that are promised are opened.
     """
@@ -93,11 +93,12 @@ def renew_slots(session: Session, now: datetime, *, coach_id: UUID) -> int:
 
 
 def withdraw_empty_slots(
-    session: Session, now: datetime, *, coach_id: UUID, within: Sequence[Span] | None = None
+    session: Session, now: datetime, *, coach_id: UUID | None, within: Sequence[Span] | None = None
 ) -> None:
     """Take back future one-to-one slots that nobody ever booked or waited for. One with a history stays.
 
     Args:
+        coach_id: Only of this coach; None for all.
         within: Only those that touch one of these spans.
     """
     untouched = (
@@ -105,8 +106,10 @@ def withdraw_empty_slots(
         ~exists().where(WaitlistEntry.slot_id == Slot.id).correlate(Slot),
     )
     empty = select(Slot.id).where(
-        Slot.coach_id == coach_id, Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one", *untouched
-    )
+        Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one", *untouched
+    )  # fmt: skip
+    if coach_id is not None:
+        empty = empty.where(Slot.coach_id == coach_id)
     if within is not None:
         empty = empty.where(or_(*(and_(Slot.starts_at < one.ends_at, Slot.ends_at > one.starts_at) for one in within)))
     # Locked first and asked again after: whoever books one at this moment has it, and keeps it.

@@ -20,7 +20,7 @@ def pay_for(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -
         PlanRequired: the customer has neither a running membership nor a credit.
         AllowanceUsed: the membership's sessions of that month are booked and no pack has a credit.
     """
-    has_plan, is_covered = _membership(session, slot=slot, customer_id=customer_id)
+    has_plan, is_covered = _membership(session, slot=slot, customer_id=customer_id, is_charged=True)
     if is_covered:
         return None
     pack_id = commerce.use_pack_session(session, customer_id, now)
@@ -52,13 +52,31 @@ def can_pay(session: Session, *, slot: Slot, customer_id: UUID, now: datetime) -
     return is_covered or commerce.pack_sessions_left(session, customer_id, now) > 0
 
 
-def _membership(session: Session, *, slot: Slot, customer_id: UUID) -> tuple[bool, bool]:
-    """Whether there is a membership when the session takes place, and whether it covers one more of that month."""
+def one_at_a_time(session: Session, customer_id: UUID) -> None:
+    """What a customer uses up or keeps is counted by one transaction after the other.
+
+    Seats of different slots share no lock. Everybody's order: slots, then this, then packs.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"seats/{customer_id}", 0))))
+
+
+def _membership(
+    session: Session, *, slot: Slot, customer_id: UUID, is_charged: bool = False
+) -> tuple[bool, bool]:  # fmt: skip
+    """Whether there is a membership when the session takes place, and whether it covers one more of that month.
+
+    Args:
+        is_charged: What is answered is used up: nobody else counts until this transaction ends.
+    """
     plan = commerce.current_plan(session, customer_id)
     if plan is None or (plan.ends_at is not None and plan.ends_at <= slot.starts_at):
         return False, False
     included = plan.sessions_included
-    return True, included is None or sessions_used(session, slot=slot, customer_id=customer_id) < included
+    if included is None:
+        return True, True
+    if is_charged:
+        one_at_a_time(session, customer_id)
+    return True, sessions_used(session, slot=slot, customer_id=customer_id) < included
 
 
 def sessions_used(session: Session, *, slot: Slot, customer_id: UUID) -> int:

@@ -66,8 +66,7 @@ def book_series(
     # Of an hour that autumn repeats the first slot's own moment counts.
     starts = [first.starts_at, *(at_wall_time(day, local.time(), zone) for day in days[1:])]
     slots = _slots(session, first, starts)
-    for one in sorted(slots.values(), key=lambda slot: slot.id):  # everybody's order: no deadlock
-        seats.lock_slot(session, one.id)
+    seats.lock_slots(session, {first.id, *(one.id for one in slots.values())})
     made, missed = [bookings.book_session(session, customer_id=customer_id, slot_id=first.id, now=now)], []
     for starts_at in starts[1:]:
         try:
@@ -121,8 +120,8 @@ def cancel_following(
         )
         .order_by(Booking.slot_id)
     ).all()  # fmt: skip
-    for slot_id in sorted({booking.slot_id, *(one.slot_id for one in found)}):
-        seats.lock_slot(session, slot_id)
+    seats.lock_slots(session, {booking.slot_id, *(one.slot_id for one in found)})
+    seats.lock_credits(session, Booking.id.in_([booking.id, *(one.id for one in found)]))
     gone = [bookings.cancel_booking(session, booking_id=booking.id, now=now, by_coach=by_coach)]
     for one in found:
         session.refresh(one)

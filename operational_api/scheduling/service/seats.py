@@ -4,7 +4,7 @@ Whoever changes the seats of a slot locks its row first, so decisions about one 
 database's constraints stand behind that: a seat is given once and a customer is in one place, whatever the code does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -49,6 +49,30 @@ def lock_slot(session: Session, slot_id: UUID) -> Slot:
     if slot is None:
         raise SlotNotFound
     return slot
+
+
+def lock_slots(session: Session, slot_ids: Collection[UUID], *, skip_locked: bool = False) -> list[Slot]:
+    """Several slots, locked in everybody's order: no deadlock. Unknown ones are left out.
+
+    Args:
+        skip_locked: Leave out what another transaction is working on.
+    """
+    query = select(Slot).where(Slot.id.in_(slot_ids)).order_by(Slot.id)
+    locked = query.with_for_update(key_share=True, skip_locked=skip_locked)
+    return list(session.scalars(locked.execution_options(populate_existing=True)))
+
+
+def lock_credits(session: Session, *which: ColumnElement[bool]) -> None:
+    """The packs that paid for these bookings, in everybody's order: before several are given back, slots being locked.
+
+    Args:
+        which: Conditions on `Booking`; only those that hold a seat are meant.
+    """
+    paid_by = select(Booking.session_pack_id).where(
+        Booking.status.in_((*HOLDING, *PENDING)), Booking.session_pack_id.is_not(None), *which
+    )
+    if packs := {one for one in session.scalars(paid_by) if one is not None}:
+        commerce.lock_packs(session, packs)
 
 
 def get_booking(session: Session, booking_id: UUID, *, lock: bool = False) -> Booking:

@@ -1,6 +1,6 @@
 """What belongs to a studio and not to one coach: closed days, rooms, racks and machines. And classes as lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -19,7 +19,7 @@ from operational_api.scheduling.models import (
     Slot,
     SlotResource,
 )
-from operational_api.scheduling.service import openings
+from operational_api.scheduling.service import openings, terms
 from operational_api.scheduling.service.seats import count_held
 
 
@@ -41,6 +41,19 @@ def replace_holidays(
     ):
         openings.renew_slots(session, now, coach_id=coach_id)
     return holidays(session, location_id)
+
+
+def put_terms(session: Session, *, kind: str | None, said: Mapping[str, object], now: datetime) -> None:
+    """Say on what terms all sessions of a kind (None: any) are booked where their coach says nothing else. Where the
+    buffers are others than before, free sessions follow.
+
+    Raises:
+        InvalidAvailability: a fee without a currency, or the other way round.
+    """
+    before = terms.said_of(session, coach_id=None, kind=kind)
+    terms.put_terms(session, coach_id=None, kind=kind, said=said, now=now)
+    if any(before[name] != said.get(name) for name in ("buffer_before_minutes", "buffer_after_minutes")):
+        openings.renew_slots(session, now, coach_id=None)
 
 
 def holidays(session: Session, location_id: UUID) -> Sequence[PublicHoliday]:

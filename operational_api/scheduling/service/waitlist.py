@@ -73,7 +73,7 @@ def leave_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: d
 def leave_everything(session: Session, *, customer_id: UUID, now: datetime) -> None:
     """A customer waits for nothing any more."""
     query = select(WaitlistEntry).where(WaitlistEntry.customer_id == customer_id, WaitlistEntry.status == "waiting")
-    _end(session, session.scalars(query).all(), "left", now=now)
+    _end(session, session.scalars(query.with_for_update(key_share=True)).all(), "left", now=now)
 
 
 def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | None = None) -> list[Booking]:
@@ -88,7 +88,7 @@ def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | N
     entries = waiting(session, slot.id)
     if slot.status != "open" or not entries:
         return []
-    if busy_times.is_busy(session, slot.coach_id, slot.starts_at, slot.ends_at):
+    if busy_times.is_busy(session, slot):
         return []
     terms = terms or terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
     ends_at = terms.offer_ends(slot.starts_at, now)
@@ -147,6 +147,7 @@ def waiting(session: Session, slot_id: UUID) -> Sequence[WaitlistEntry]:
         select(WaitlistEntry)
         .where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
         .order_by(*turn(WaitlistEntry))
+        .with_for_update(key_share=True)  # who leaves at this moment has left, or is asked
     ).all()
 
 
@@ -175,7 +176,8 @@ def place_in_line(session: Session, entry: WaitlistEntry) -> int:
 
 def close(session: Session, *, slot_id: UUID, customer_id: UUID, status: str, now: datetime) -> None:
     """End one customer's waiting, if they wait. `status`: promoted or left."""
-    entry = session.scalar(_entry(slot_id, customer_id).where(WaitlistEntry.status == "waiting"))
+    found = _entry(slot_id, customer_id).where(WaitlistEntry.status == "waiting")
+    entry = session.scalar(found.with_for_update(key_share=True).execution_options(populate_existing=True))
     if entry is not None:
         _end(session, [entry], status, now=now)
 

@@ -48,7 +48,7 @@ def commissions(
     request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, cursor: Cursor = None
 ) -> Response:
     """What coaches earned: a coach's own closed pay periods; for finance everybody's, what is owed, and the rates."""
-    today = datetime.now(UTC).date()
+    earliest, today = commerce.days_at_studios(session, datetime.now(UTC))
     sees_all = may_see_everybody(principal, "commerce.read_commissions")
     closed, following = commerce.commission_statements(
         session, coach_id=None if sees_all else account_id, limit=SHOWN, cursor=cursor
@@ -56,7 +56,7 @@ def commissions(
     owed = commerce.commissions_owed(session, last_on=today) if sees_all else []
     known = commerce.commission_rates(session, None if sees_all else [account_id])
     coaches = scheduling.all_coaches(session) if sees_all else {account_id: principal.display_name}
-    last_month = today.replace(day=1) - timedelta(days=1)
+    last_month = earliest.replace(day=1) - timedelta(days=1)
     return render(
         request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
         rates=known, coaches=coaches, today=today, first=last_month.replace(day=1), last=last_month,

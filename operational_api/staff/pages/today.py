@@ -62,7 +62,7 @@ def mark(
     outcome: Annotated[Literal["attended", "no_show"], Form()],
     return_to: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
-    """Whether somebody came, once the session has begun; a slip may be corrected."""
+    """Whether somebody came, from shortly before the session; a slip may be corrected."""
     scheduling.mark_outcome(session, principal, booking_id=booking_id, outcome=outcome, now=datetime.now(UTC))
     told = "Checked in." if outcome == "attended" else "Noted: did not come."
     return redirect(request, safe_return_path(return_to, "/staff/today"), flash=told)

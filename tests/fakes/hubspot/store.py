@@ -11,8 +11,8 @@ KINDS = ("contacts", "companies", "deals", *ENGAGEMENTS)
 MODIFIED = {"contacts": "lastmodifieddate"}
 _FIRST_ID = 501
 PROPERTIES = {
-    "contacts": ["createdate", "email", "firstname", "hs_merged_object_ids", "hs_object_id", "hubspot_owner_id",
-                 "lastmodifieddate", "lastname", "lifecyclestage", "phone"],
+    "contacts": ["createdate", "email", "firstname", "hs_additional_emails", "hs_merged_object_ids", "hs_object_id",
+                 "hubspot_owner_id", "lastmodifieddate", "lastname", "lifecyclestage", "phone"],
     "companies": ["createdate", "domain", "hs_lastmodifieddate", "hs_merged_object_ids", "hs_object_id", "industry",
                   "name"],
     "deals": ["amount", "closedate", "createdate", "deal_currency_code", "dealname", "dealstage",
@@ -105,12 +105,14 @@ class Store:
         }  # fmt: skip
 
     def by(self, kind: str, name: str, value: str) -> Object | None:
-        """The living object with this value of a property that tells them apart."""
+        """The living object with this value of a property that tells them apart; of addresses also a further one."""
         wanted = value.lower() if name == "email" else value
-        return next(
-            (one for one in self.objects[kind].values()
-             if not one["archived"] and one["properties"].get(name) == wanted), None,
-        )  # fmt: skip
+        for one in self.objects[kind].values():
+            told = one["properties"]
+            values = [told.get(name), *(told.get("hs_additional_emails", "").split(";") if name == "email" else [])]
+            if not one["archived"] and wanted in values:
+                return one
+        return None
 
     def _touched(self, kind: str, body: Object) -> Object:
         now = _text(self.clock())
@@ -148,7 +150,8 @@ class Store:
             self.heard.append(told | {"subscriptionType": f"contact.{how}"})
 
     def merge(self, kind: str, survivor: str, other: str) -> None:
-        """The other's id is the survivor's from now on; values that the survivor lacks are taken over."""
+        """The other's id is the survivor's from now on; values that the survivor lacks are taken over, and a contact is
+        found by both addresses."""
         with self.lock:
             gone = self.objects[kind].pop(other)
             self.searchable[kind].pop(other, None)
@@ -156,7 +159,18 @@ class Store:
             body = self.objects[kind][survivor]
             merged = [*filter(None, body["properties"].get("hs_merged_object_ids", "").split(";")), other]
             body["properties"] = gone["properties"] | body["properties"] | {"hs_merged_object_ids": ";".join(merged)}
+            known = body["properties"]
+            if kind == "contacts" and gone["properties"].get("email") not in (None, known.get("email")):
+                also = [*filter(None, known.get("hs_additional_emails", "").split(";")), gone["properties"]["email"]]
+                known["hs_additional_emails"] = ";".join(also)
             self._touched(kind, body)
+            if kind == "contacts":
+                news = self._news(survivor, "", "", "CRM_UI")
+                told = {key: value for key, value in news.items() if not key.startswith("property")}
+                self.heard.append(told | {
+                    "subscriptionType": "contact.merge", "primaryObjectId": int(survivor),
+                    "mergedObjectIds": [int(other)], "newObjectId": int(survivor),
+                })  # fmt: skip
 
     def find(self, kind: str, id_: str) -> Object | None:
         """An object, or the survivor of one that was merged."""

@@ -21,10 +21,11 @@ from operational_api.engagement.models import (
     PushSubscription,
     Suppression,
 )
-from operational_api.engagement.sending import CHANNELS, Channel
+from operational_api.engagement.sending import CHANNELS, WAYS, Channel
 from operational_api.engagement.service import addresses
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import call_off, queue_email, queue_message
+from operational_api.engagement.service.messages import send_message
 from operational_api.engagement.settings import ChannelSettings
 from plyo.postgres import free_port
 from tests.factories import make_account
@@ -131,6 +132,41 @@ class TestWeighing:
         assert (only(session).status, only(session).reason, post.mails) == ("withheld", "not_allowed", [])
         [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
         assert event.payload["reason"] == "not_allowed"
+
+    @pytest.mark.parametrize(("said_yes_to", "taken_by"), [([], "email"), (["sms"], "sms"), (["whatsapp"], "whatsapp")])
+    def test_who_said_yes_to_their_phone_is_reached_there(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings,
+        said_yes_to: list[Channel], taken_by: str,
+    ) -> None:  # fmt: skip
+        allow(session, mia, "reminders", *said_yes_to)
+        addresses.saw_whatsapp(session, number=NUMBER, now=NOW)
+        queue(session, mia, *WAYS, purpose="reminders")
+        sends = dispatcher(session, channel_settings)
+        for channel in WAYS:
+            sends.send_due(channel)
+        assert (only(session).status, only(session).channel) == ("sent", taken_by)
+        assert len(post.mails) + len(cloud.texts) == 1
+
+    def test_word_of_a_message_that_was_read_meanwhile_stays(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        coach = make_account(session, role="coach")
+        message = send_message(
+            session, customer_id=mia.account_id, sender_id=coach.id, recipient_id=mia.account_id, kind="chat",
+            body="Hi", now=NOW,
+        )  # fmt: skip
+        for key in ("unread", "read"):
+            context = {"sender": "Ana", "body": "Hi", "path": "/messages", "message_id": str(message.id)}
+            queue_message(
+                session, dedupe_key=key, person=mia, template="new_message", context=context, purpose="coaching",
+                now=NOW,
+            )  # fmt: skip
+            dispatcher(session, channel_settings).send_due("email")
+            message.read_at = NOW
+            session.flush()
+        ends = dict(session.execute(select(OutgoingMessage.dedupe_key, OutgoingMessage.reason)).tuples().all())
+        assert ends == {"unread": None, "read": "read_already"}
+        assert len(post.mails) == 1
 
     def test_nothing_goes_to_a_dead_address(
         self, session: Session, post: Post, channel_settings: ChannelSettings
@@ -268,6 +304,20 @@ class TestOnce:
         dispatcher(session, channel_settings).send_due("sms")
         assert (only(session).status, len(cloud.texts)) == ("sent", 1)
 
+    def test_what_may_have_left_counts_towards_the_cap(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "marketing", *CHANNELS)
+        queue(session, mia, "sms", key="first", purpose="marketing")
+        sends = dispatcher(session, channel_settings)
+        cloud.mishap = "silent"
+        sends.send_due("sms")
+        queue(session, mia, "email", key="second", purpose="marketing")
+        sends.send_due("email")
+        second = session.scalars(select(OutgoingMessage).where(OutgoingMessage.dedupe_key == "second")).one()
+        session.refresh(second)
+        assert (second.reason, len(cloud.texts), post.mails) == ("daily_cap", 1, [])
+
     def test_what_may_have_left_takes_no_other_channel(
         self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:
@@ -310,6 +360,8 @@ class TestPlans:
             " and purpose = 'coaching' and purpose <> 'transactional' and sent_at > now() - interval '7 days'"
             " and sent_at is not null",
             "select * from engagement.outgoing_emails where provider_message_id = 'SM1'",
+            "select id from engagement.outgoing_emails where customer_id = '00000000-0000-7000-8000-000000000001'"
+            " and template = 'new_message' and status = 'queued' limit 1",
         ],
     )
     def test_no_query_of_the_worker_reads_the_whole_table(self, session: Session, query: str) -> None:

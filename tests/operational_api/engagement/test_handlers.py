@@ -139,6 +139,16 @@ class TestMessages:
         [email] = told(session, self.sent(session, mia), self.sent(session, mia))
         assert (email.template, email.context["path"]) == ("new_message", "/messages")
 
+    def test_a_night_of_messages_is_one_word_in_the_morning_and_the_next_comes_an_hour_later(
+        self, session: Session, mia: Client
+    ) -> None:
+        [email] = told(session, *(self.sent(session, mia) for _ in range(9)))
+        left = NOW - timedelta(minutes=20)
+        email.status, email.sent_at = "sent", left
+        session.flush()
+        [_, second] = told(session, self.sent(session, mia), self.sent(session, mia))
+        assert second.next_attempt_at == left + timedelta(hours=1)
+
     def test_the_coachs_leads_to_the_console(self, session: Session, mia: Client) -> None:
         [email] = told(session, self.sent(session, mia, to_coach=True))
         assert email.context["path"].startswith("/coach/")

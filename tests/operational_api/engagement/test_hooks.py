@@ -117,6 +117,14 @@ class TestSendGrid:
         assert sendgrid(hooked, odd, complaint).status_code == 200
         assert suppressed(session) == [("email", "a@b.test", "complaint")]
 
+    @pytest.mark.parametrize("kinds", [("bounce", "spamreport"), ("spamreport", "bounce")])
+    def test_of_a_complaint_and_a_bounce_the_bounce_counts_in_whatever_order(
+        self, session: Session, hooked: TestClient, kinds: tuple[str, str]
+    ) -> None:
+        for number, kind in enumerate(kinds):
+            sendgrid(hooked, {"event": kind, "email": "mia@plyo.test", "sg_event_id": f"o{number}"})
+        assert suppressed(session) == [("email", "mia@plyo.test", "bounce")]
+
     def test_a_complaint_is_heard(self, session: Session, hooked: TestClient) -> None:
         sendgrid(hooked, {"email": "a@b.test", "event": "spamreport", "sg_event_id": "e4"})
         assert suppressed(session) == [("email", "a@b.test", "complaint")]
@@ -226,6 +234,30 @@ class TestTwilio:
         session.refresh(row)
         assert (row.status, row.reason) == ("failed", "carrier:21614")
         assert suppressed(session) == [("sms", NUMBER, "bounce")]
+
+    @pytest.mark.parametrize(("told", "ends"), [("delivered", "sent"), ("undelivered", "failed")])
+    def test_an_answer_before_we_wrote_down_that_it_left_is_not_lost(
+        self, session: Session, hooked: TestClient, mia: Client, told: str, ends: str
+    ) -> None:
+        row = make_outgoing(
+            session, customer_id=mia.id, channel="sms", recipient=NUMBER, status="queued", sent_at=None,
+            in_doubt_since=NOW,
+        )  # fmt: skip
+        path = f"/status?message={row.id}"
+        assert twilio(hooked, path, MessageSid="SM9", MessageStatus=told, ErrorCode="30005").status_code == 204
+        session.refresh(row)
+        assert (row.status, row.provider_message_id, row.delivered_at is not None) == (ends, "SM9", ends == "sent")
+        other = make_outgoing(session, customer_id=mia.id, channel="sms", recipient=NUMBER, provider_message_id="SM10")
+        twilio(hooked, f"/status?message={other.id}", MessageSid="SM11", MessageStatus="failed")
+        session.refresh(other)
+        assert other.status == "sent", "the answer was about another message"
+
+    def test_an_answer_for_another_message_is_not_signed(self, session: Session, hooked: TestClient) -> None:
+        row = make_outgoing(session, channel="sms", recipient=NUMBER, provider_message_id="SM12")
+        form = {"MessageSid": "SM12", "MessageStatus": "failed"}
+        signature = RequestValidator(TWILIO).compute_signature(f"{ISSUER}/webhooks/twilio/status?message=x", form)
+        moved = f"/webhooks/twilio/status?message={row.id}"
+        assert hooked.post(moved, data=form, headers={"X-Twilio-Signature": signature}).status_code == 401
 
 
 class TestPhones:

@@ -20,6 +20,7 @@ from operational_api.engagement.models import (
     OutgoingMessage,
     ScheduledMessage,
 )
+from operational_api.engagement.sending import WAYS
 from operational_api.engagement.service import scheduled
 from operational_api.engagement.service.attachments import LARGEST_BYTES, media_type_of
 from operational_api.engagement.service.merging import fields_of, fill
@@ -234,7 +235,7 @@ class TestAnnouncements:
         assert everybody["recipients"] == len(people)
         rows = session.scalars(select(OutgoingMessage)).all()
         assert len(rows) == 1 + len(people)
-        assert {(row.purpose, row.channel, tuple(row.fallbacks)) for row in rows} == {("marketing", "push", ("email",))}
+        assert {(row.purpose, row.channel, *row.fallbacks) for row in rows} == {("marketing", *WAYS)}
 
 
 class TestReminders:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from operational_api.scheduling.errors import (
     AllowanceUsed,
     AlreadyBooked,
     BookingClosed,
+    ConfirmationNeeded,
     PlanRequired,
     SeatsLeft,
     SessionNotStarted,
@@ -31,8 +32,9 @@ from operational_api.scheduling.errors import (
     TooLate,
     TooLateToReschedule,
 )
-from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingTerms, Slot, WaitlistEntry
 from operational_api.scheduling.service import bookings, holds, moves, waitlist
+from operational_api.scheduling.service.moves import Mover
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_booking, make_coach, make_pack, make_plan, make_slot, make_subscription
 
@@ -398,6 +400,22 @@ class TestRescheduleBooking:
                 session, booking_id=old.id, slot_id=slots[1].id, now=IN_TWO_DAYS - timedelta(hours=3)
             )
 
+    def test_another_coachs_last_word_is_not_passed_by(self, session: Session) -> None:
+        coach = make_coach(session)
+        session.add(BookingTerms(coach_id=coach.id, needs_confirmation=True))
+        old_slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        new_slot = make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(hours=4))
+        customer = Mover(member(session), "customer")
+        assert customer.account_id is not None
+        old = bookings.book_session(session, customer_id=customer.account_id, slot_id=old_slot.id, now=NOW)
+        with pytest.raises(ConfirmationNeeded):
+            moves.reschedule_booking(session, booking_id=old.id, slot_id=new_slot.id, now=NOW, by=customer)
+        desk = Mover(new_id(), "front_desk")  # staff speak for the coach
+        new = moves.reschedule_booking(session, booking_id=old.id, slot_id=new_slot.id, now=NOW, by=desk)
+        later = make_slot(session, coach=coach, starts_at=IN_TWO_DAYS + timedelta(hours=8))
+        newer = moves.reschedule_booking(session, booking_id=new.id, slot_id=later.id, now=NOW, by=customer)
+        assert newer.status == "booked"  # confirmed once is confirmed
+
 
 class TestCreditOfAPackThatRanOut:
     def booked(self, session: Session) -> tuple[SessionPack, Booking]:
@@ -449,6 +467,55 @@ class TestMarkOutcome:
         assert events(session, booking) == ["booked", "attended"]
         bookings.mark_outcome(session, booking_id=booking.id, outcome="no_show", now=IN_TWO_DAYS)
         assert events(session, booking) == ["booked", "attended", "missed"]
+
+
+class TestCheckIn:
+    """Who comes early is checked in, and it counts from the start."""
+
+    EARLY = IN_TWO_DAYS - timedelta(minutes=30)
+
+    @pytest.fixture
+    def booking(self, session: Session) -> Booking:
+        slot = make_slot(session, starts_at=IN_TWO_DAYS)
+        return bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def mark(self, session: Session, booking: Booking, now: datetime, outcome: str = "attended") -> None:
+        bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=now)  # type: ignore[arg-type]
+
+    def test_counts_from_the_start_and_once(self, session: Session, booking: Booking) -> None:
+        for minutes in (0, 5):
+            self.mark(session, booking, self.EARLY + timedelta(minutes=minutes))
+        assert (booking.status, booking.outcome_at, events(session, booking)) == ("booked", self.EARLY, ["booked"])
+        assert bookings.attend_checked_in(session, now=IN_TWO_DAYS - timedelta(seconds=1)) == 0
+        assert bookings.attend_checked_in(session, now=IN_TWO_DAYS) == 1
+        assert bookings.attend_checked_in(session, now=IN_TWO_DAYS) == 0
+        assert (booking.status, events(session, booking)) == ("attended", ["booked", "attended"])
+
+    def test_is_not_for_the_day_before_nor_for_who_did_not_come(self, session: Session, booking: Booking) -> None:
+        for now, outcome in ((self.EARLY - timedelta(seconds=1), "attended"), (self.EARLY, "no_show")):
+            with pytest.raises(SessionNotStarted):
+                self.mark(session, booking, now, outcome)
+        assert booking.outcome_at is None
+
+    def test_a_slip_is_corrected_once_it_started(self, session: Session, booking: Booking) -> None:
+        self.mark(session, booking, self.EARLY)
+        self.mark(session, booking, IN_TWO_DAYS, "no_show")
+        assert bookings.attend_checked_in(session, now=IN_TWO_DAYS) == 0
+        assert (booking.status, events(session, booking)) == ("no_show", ["booked", "missed"])
+
+    def test_the_session_may_still_be_called_off(self, session: Session, booking: Booking) -> None:
+        self.mark(session, booking, self.EARLY)
+        bookings.cancel_slot(session, slot_id=booking.slot_id, now=self.EARLY)
+        assert bookings.attend_checked_in(session, now=IN_TWO_DAYS) == 0
+        assert booking.status == "cancelled"
+
+    def test_does_not_go_along_with_a_session_that_is_moved(self, session: Session, booking: Booking) -> None:
+        self.mark(session, booking, self.EARLY)
+        later = IN_TWO_DAYS + timedelta(hours=3)
+        session.execute(update(Slot).values(starts_at=later, ends_at=later + timedelta(hours=1)))
+        booking.starts_at, booking.ends_at = later, later + timedelta(hours=1)
+        session.flush()
+        assert bookings.attend_checked_in(session, now=later) == 0
 
 
 class TestCancelSlot:

@@ -20,7 +20,16 @@ from operational_api.scheduling.errors import (
     SeatsHeld,
     SlotClosed,
 )
-from operational_api.scheduling.models import Booking, BookingMove, Coach, Resource, SessionSeries, Slot, SlotResource
+from operational_api.scheduling.models import (
+    Booking,
+    BookingMove,
+    BookingTerms,
+    Coach,
+    Resource,
+    SessionSeries,
+    Slot,
+    SlotResource,
+)
 from operational_api.scheduling.recurrence import parse
 from operational_api.scheduling.service import bookings, classes, studio, waitlist
 from operational_api.scheduling.service.classes import ClassPlan
@@ -74,6 +83,24 @@ class TestCreateClasses:
         with pytest.raises(CoachBusy):
             open_series(session, other)
         assert session.scalars(select(Slot.id).where(Slot.coach_id == other.id, Slot.kind == "group")).all() == []
+
+    def test_empty_hours_nearer_than_the_buffers_make_room_too(self, session: Session) -> None:
+        coach = make_coach(session)
+        for kind, before, after in (("one_to_one", 10, 20), ("group", 15, 5)):
+            session.add(
+                BookingTerms(
+                    coach_id=coach.id, kind=kind, buffer_before_minutes=before, buffer_after_minutes=after,
+                )
+            )  # fmt: skip
+        begins = datetime(2026, 3, 23, 18, tzinfo=BERLIN).astimezone(UTC)
+        kept = {
+            make_slot(session, coach=coach, starts_at=at, ends_at=at + timedelta(minutes=30)).id
+            for at in (begins - timedelta(minutes=65), begins + timedelta(minutes=75))  # 35 before, 15 after it
+        }
+        for at in (begins - timedelta(minutes=34), begins + timedelta(minutes=61)):
+            make_slot(session, coach=coach, starts_at=at, ends_at=at + timedelta(minutes=13))
+        open_series(session, coach)
+        assert set(session.scalars(select(Slot.id).where(Slot.kind == "one_to_one"))) == kept
 
     def test_refuses_the_past_and_what_nobody_can_hold(self, session: Session) -> None:
         with pytest.raises(InvalidClass):

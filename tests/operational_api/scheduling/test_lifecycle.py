@@ -15,6 +15,7 @@ from operational_api.scheduling.errors import (
 )
 from operational_api.scheduling.lifecycle import (
     CANCELLATION_WINDOW,
+    CHECK_IN_OPENS,
     HOLDING,
     BookingLife,
     is_bookable,
@@ -94,9 +95,10 @@ class SlotLives(RuleBasedStateMachine):
             assert before in CLOSED
         except SessionNotStarted:
             assert self.now < START
+            assert outcome == "no_show" or self.now < START - CHECK_IN_OPENS
         else:
             assert before not in CLOSED
-            assert self.now >= START
+            assert self.now >= START or (outcome, self.status[index]) == ("attended", "booked")
 
     @invariant()
     def no_seat_is_held_twice(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -23,12 +24,22 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from operational_api.commerce.models import SessionPack
 from operational_api.identity.models import Account
-from operational_api.scheduling.models import Booking, Resource, Slot
+from operational_api.scheduling.models import Booking, Resource, SessionSeries, Slot, WaitlistEntry
+from operational_api.scheduling.service import bookings, waitlist
 from plyo.postgres import PostgresServer
-from tests.factories import make_account, make_booking, make_coach, make_pack, make_slot, make_subscription
+from tests.factories import (
+    make_account,
+    make_booking,
+    make_coach,
+    make_pack,
+    make_plan,
+    make_slot,
+    make_subscription,
+)
 from tests.operational_api.conftest import ISSUER, access_token
 
 SOON = (datetime.now(UTC) + timedelta(days=3)).replace(minute=0, second=0, microsecond=0)
+WEEK = timedelta(weeks=1)
 CALLERS = pytest.mark.parametrize("callers", [20, pytest.param(200, marks=pytest.mark.drill)])
 
 
@@ -85,6 +96,12 @@ def members(session: Session, count: int) -> list[Account]:
     return people
 
 
+def apart(number: int) -> datetime:
+    """Hours of one month of Berlin, none of which overlaps another."""
+    month = (SOON.replace(day=10) + timedelta(days=31)).replace(day=10)
+    return month + timedelta(hours=2 * number)
+
+
 @CALLERS
 @pytest.mark.asvs("2.3.4")
 def test_of_all_who_book_the_last_seat_one_gets_it(server: Server, callers: int) -> None:
@@ -116,6 +133,106 @@ def test_a_seat_confirmed_many_times_is_paid_once(server: Server, callers: int) 
     with server.sessions() as session:
         used = session.scalar(select(SessionPack.sessions_used).where(SessionPack.customer_id == person.id))
         assert used == 1
+
+
+@CALLERS
+def test_of_all_who_want_the_last_places_of_a_class_as_many_come_as_there_are(server: Server, callers: int) -> None:
+    with server.sessions.begin() as session:
+        slot_id, people = make_slot(session, starts_at=SOON, capacity=8).id, members(session, callers)
+    body = {"slot_id": str(slot_id)}
+    answers = server.race([(one, "/api/scheduling/bookings", body) for one in people])
+    assert answers == {"201": 8, "409 scheduling.slot_taken": callers - 8}
+    with server.sessions() as session:
+        taken = session.scalars(select(Booking.seat).where(Booking.slot_id == slot_id, Booking.status == "booked"))
+        assert sorted(taken) == list(range(1, 9))
+
+
+@pytest.mark.asvs("2.3.2")
+def test_who_books_everything_at_once_gets_what_their_membership_includes(server: Server) -> None:
+    with server.sessions.begin() as session:
+        person = make_account(session)
+        make_subscription(session, customer_id=person.id, plan=make_plan(session, sessions_included=2))
+        hours = [apart(number) for number in range(10)]
+        slot_ids = [make_slot(session, starts_at=one).id for one in hours]
+    calls = [(person, "/api/scheduling/bookings", {"slot_id": str(one)}) for one in slot_ids]
+    assert server.race(calls) == {"201": 2, "409 scheduling.allowance_used": 8}
+
+
+def test_who_holds_everything_at_once_keeps_three(server: Server) -> None:
+    with server.sessions.begin() as session:
+        (person,) = members(session, 1)
+        slot_ids = [make_slot(session, starts_at=apart(number)).id for number in range(10)]
+    calls: list[tuple[Account, str, dict[str, Any]]] = [
+        (person, f"/api/scheduling/slots/{one}/hold", {}) for one in slot_ids
+    ]
+    assert server.race(calls) == {"201": 3, "409 scheduling.too_many_holds": 7}
+
+
+def test_a_series_is_called_off_while_its_customers_book_and_nobody_waits_in_a_circle(server: Server) -> None:
+    """Credits go back to packs that pay for other classes of the same series at this moment."""
+    with server.sessions.begin() as session:
+        coach = make_coach(session)
+        series = SessionSeries(
+            coach_id=coach.id, location_id=coach.location_id, title="Mobility", rule="FREQ=WEEKLY;COUNT=8",
+            starts_on=SOON.date(), wall_start=SOON.time(),
+        )  # fmt: skip
+        session.add(series)
+        session.flush()
+        slots = [
+            make_slot(session, coach=coach, starts_at=SOON + n * WEEK, capacity=30, series_id=series.id)
+            for n in range(8)
+        ]
+        leader, calls = session.get_one(Account, coach.id), []
+        for seat in range(1, 17):
+            person = make_account(session)
+            pack = make_pack(session, customer_id=person.id, sessions_total=9, sessions_used=4)
+            mine = [slots[(seat * 3 + n) % 8] for n in range(4)]
+            for slot in mine:
+                make_booking(session, slot=slot, customer_id=person.id, seat=seat, session_pack_id=pack.id)
+            wanted = next(one for one in slots[seat % 8 :] + slots if one not in mine)
+            calls.append((person, "/api/scheduling/bookings", {"slot_id": str(wanted.id)}))
+        calls.insert(3, (leader, f"/api/scheduling/classes/{slots[0].id}/cancellation", {"scope": "following"}))
+        series_id = series.id
+    answers = server.race(calls)
+    assert set(answers) <= {"200", "201", "409 scheduling.slot_closed"}, answers
+    assert answers["200"] == 1
+    with server.sessions() as session:
+        of_it = select(Booking).join(Slot).where(Slot.series_id == series_id)
+        assert session.scalars(of_it.where(Booking.status == "booked")).all() == []
+        packs = {one.session_pack_id for one in session.scalars(of_it)}
+        used = session.scalars(select(SessionPack.sessions_used).where(SessionPack.id.in_(packs))).all()
+        assert set(used) == {0}
+
+
+def test_who_leaves_the_waitlist_as_a_seat_is_freed_has_left_or_is_asked(server: Server) -> None:
+    for number in range(10):
+        with server.sessions.begin() as session:
+            holder, waiter = members(session, 2)
+            slot = make_slot(session, starts_at=SOON + number * WEEK)
+            held = make_booking(session, slot=slot, customer_id=holder.id).id
+            session.add(WaitlistEntry(slot_id=slot.id, customer_id=waiter.id, joined_at=datetime.now(UTC)))
+            slot_id, waiter_id = slot.id, waiter.id
+        start = threading.Barrier(2)
+
+        def leave(slot_id: UUID = slot_id, waiter_id: UUID = waiter_id, start: threading.Barrier = start) -> None:
+            with server.sessions.begin() as session:
+                start.wait()
+                waitlist.leave_waitlist(session, customer_id=waiter_id, slot_id=slot_id, now=datetime.now(UTC))
+
+        def cancel(held: UUID = held, start: threading.Barrier = start) -> None:
+            with server.sessions.begin() as session:
+                start.wait()
+                bookings.cancel_booking(session, booking_id=held, now=datetime.now(UTC))
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(leave), pool.submit(cancel)]:
+                done.result(timeout=20)
+        with server.sessions() as session:
+            status = session.scalar(select(WaitlistEntry.status).where(WaitlistEntry.slot_id == slot_id))
+            kept = session.scalar(
+                select(func.count()).where(Booking.slot_id == slot_id, Booking.status == "held")
+            )  # fmt: skip
+            assert (status, kept) in {("left", 0), ("offered", 1)}
 
 
 @CALLERS

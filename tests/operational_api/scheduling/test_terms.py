@@ -1,17 +1,18 @@
 """Terms of booking: which row's word counts, and what follows from them."""
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.scheduling.errors import CoachNotFound, InvalidAvailability
-from operational_api.scheduling.models import BookingTerms, Slot
+from operational_api.scheduling.models import AvailabilityRule, BookingTerms, Slot
+from operational_api.scheduling.service import openings, studio
 from operational_api.scheduling.service import terms as kept
 from operational_api.scheduling.terms import Terms, effective
 from tests.factories import make_coach, make_slot
@@ -105,6 +106,26 @@ class TestKept:
         found = kept.put_terms(session, coach_id=coach.id, kind="group", said={}, now=NOW)
         assert found == Terms(buffer_after_minutes=10)
         assert len(session.scalars(select(BookingTerms)).all()) == 1
+
+    def test_a_studios_buffers_space_what_is_free_at_once(self, session: Session) -> None:
+        coach, other = make_coach(session), make_coach(session)
+        for one in (coach, other):
+            session.add(
+                AvailabilityRule(
+                    coach_id=one.id, weekday=0, starts_at=time(9), ends_at=time(13), valid_from=date(2026, 1, 1)
+                )
+            )
+        session.flush()
+        openings.open_slots(session, NOW)
+        mondays = select(Slot.coach_id, func.count(Slot.id)).group_by(Slot.coach_id)
+        before = dict(session.execute(mondays).tuples().all())
+        said = {"buffer_after_minutes": 30}
+        studio.put_terms(session, kind="one_to_one", said=said, now=NOW)
+        after = dict(session.execute(mondays).tuples().all())
+        assert {one: count * 3 // 4 for one, count in before.items()} == after  # three in four hours instead of four
+        ids = set(session.scalars(select(Slot.id)))
+        studio.put_terms(session, kind="one_to_one", said=said | {"hold_minutes": 5}, now=NOW)
+        assert set(session.scalars(select(Slot.id))) == ids  # what leaves the buffers alone leaves the slots alone
 
 
 class TestMinutes:

@@ -1,15 +1,16 @@
 """What held sessions earn: the revenue of packs, and what each coach is owed for a pay period.
 
-A session counts once it is marked attended or missed; a coach who waited in vain worked too. What is marked after its
-pay period was closed is in the next statement: nothing is lost and nothing is paid twice.
+A session counts once it is marked attended or missed; a coach who waited in vain worked too. It is of the day that its
+studio had when it began, whatever day that was elsewhere. What is marked after its pay period was closed is in the next
+statement: nothing is lost and nothing is paid twice.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Date, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClosed
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement, DeliveredSession
 from operational_api.commerce.billing.proration import split
+from operational_api.commerce.billing.service import studios
 from operational_api.commerce.models import Customer, SessionPack
 from operational_api.commerce.service import journals
 from operational_api.core import audit, paging
@@ -25,6 +27,7 @@ from operational_api.core.outbox import publish
 
 GRACE = timedelta(days=60)
 """How long after a pack ran out what is left of its price waits for sessions that were booked before."""
+_HELD_ON = func.coalesce(DeliveredSession.held_on, cast(func.timezone("UTC", DeliveredSession.delivered_at), Date))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,12 @@ class Earning:
 
 def deliver(
     session: Session, *, booking_id: UUID, coach_id: UUID, customer_id: UUID, session_pack_id: UUID | None,
-    has_attended: bool, delivered_at: datetime, now: datetime,
+    has_attended: bool, delivered_at: datetime, held_on: date | None = None, now: datetime,
 ) -> bool:  # fmt: skip
     """Count a session, and recognise its part of the pack that paid it.
+
+    Args:
+        held_on: The studio's day of it; None where nobody told: its UTC day.
 
     Returns:
         True when it is new; a session that was counted keeps what it earned, whatever becomes of its outcome.
@@ -69,6 +75,7 @@ def deliver(
             session_pack_id=pack.id if pack else None,
             has_attended=has_attended,
             delivered_at=delivered_at,
+            held_on=held_on or delivered_at.astimezone(UTC).date(),
         )
         .on_conflict_do_nothing()
         .returning(DeliveredSession.booking_id)
@@ -153,8 +160,7 @@ def set_rate(
     ).scalar_subquery()  # fmt: skip
     taken = select(DeliveredSession.booking_id).where(
         DeliveredSession.coach_id == coach_id, DeliveredSession.currency == currency,
-        DeliveredSession.statement_id.is_not(None), DeliveredSession.delivered_at >= _begin(valid_from),
-        later.is_(None) | (DeliveredSession.delivered_at < later),
+        DeliveredSession.statement_id.is_not(None), valid_from <= _HELD_ON, later.is_(None) | (later > _HELD_ON),
     )  # fmt: skip
     same = select(CommissionRate.id).where(
         CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
@@ -194,10 +200,8 @@ def rates(session: Session, coach_ids: Iterable[UUID] | None = None) -> list[Com
 
 
 def earned(session: Session, *, last_on: date) -> list[Earning]:
-    """What every coach is owed for sessions up to a day (UTC) that are in no statement yet."""
-    query = select(DeliveredSession).where(
-        DeliveredSession.statement_id.is_(None), DeliveredSession.delivered_at < _end(last_on)
-    )
+    """What every coach is owed for sessions up to a day that are in no statement yet."""
+    query = select(DeliveredSession).where(DeliveredSession.statement_id.is_(None), last_on >= _HELD_ON)
     by_coach: dict[tuple[UUID, str], list[DeliveredSession]] = {}
     for one in session.scalars(query.order_by(DeliveredSession.coach_id, DeliveredSession.delivered_at)):
         by_coach.setdefault((one.coach_id, one.currency), []).append(one)
@@ -216,7 +220,7 @@ def _earning(coach_id: UUID, currency: str, held: list[DeliveredSession], known:
     revenue: dict[int, int] = {}
     counted: list[UUID] = []
     for one in held:
-        rate = next((rate for rate in known if rate.valid_from <= one.delivered_at.astimezone(UTC).date()), None)
+        rate = next((rate for rate in known if rate.valid_from <= _held_on(one)), None)
         if rate is None:
             continue
         counted.append(one.booking_id)
@@ -236,10 +240,10 @@ def close(
     rate stays open until one is set for those days.
 
     Raises:
-        PayPeriodInvalid: it ends before it begins, or is not over.
+        PayPeriodInvalid: it ends before it begins, or its last day is not over in every studio.
         PeriodClosed: it begins inside one that is closed.
     """
-    if last_on < first_on or _end(last_on) > now:
+    if last_on < first_on or last_on >= studios.days(session, now)[0]:
         raise PayPeriodInvalid
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
     overlap = select(CommissionStatement.id).where(
@@ -294,9 +298,5 @@ def statements(
     return paging.cut(rows, limit, lambda row: (row.id,))
 
 
-def _begin(on: date) -> datetime:
-    return datetime.combine(on, time.min, UTC)
-
-
-def _end(last_on: date) -> datetime:
-    return _begin(last_on + timedelta(days=1))
+def _held_on(one: DeliveredSession) -> date:
+    return one.held_on or one.delivered_at.astimezone(UTC).date()

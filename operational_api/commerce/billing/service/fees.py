@@ -1,7 +1,11 @@
 """Fees for late cancellations: what scheduling says is owed, until it is on an invoice or let go.
 
-A fee is on the next invoice of a membership that we bill. Without one it has an invoice of its own a day after it was
-incurred, so that there is time to waive it. A paid one is given back like every payment, by two people.
+A fee is on the next invoice of a membership that we bill, where there is one within a month. Else it has an invoice of
+its own a day after it was incurred, so that there is time to waive it. A paid one is given back like every payment, by
+two people.
+
+Fees are charged from the version on that charges them. What was announced as due before that stays as it was: nobody is
+charged for a session of long ago.
 """
 
 from datetime import datetime, timedelta
@@ -11,6 +15,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.errors import FeePaid
 from operational_api.commerce.billing.models import BillingItem
@@ -21,8 +26,10 @@ from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.models import Invoice, PlanPrice, Subscription
 from operational_api.commerce.service import customers
 
-WAIT = timedelta(days=1)
-"""How long a fee of who has no membership waits for somebody to waive it."""
+log = get_logger(__name__)
+WAIT, SOON = timedelta(days=1), timedelta(days=31)
+"""How long a fee waits for somebody to waive it, and how long at most for the invoice of a membership: not for the next
+one of a year, or of a long pause."""
 
 
 def charge(
@@ -106,7 +113,8 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
 
 
 def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
-    """Make the invoices of fees that no membership's invoice will have.
+    """Make the invoices of fees that no membership's invoice will soon have; one that goes wrong leaves the others
+    alone.
 
     Returns:
         How many were made.
@@ -114,6 +122,7 @@ def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     is_member = exists().where(
         Subscription.customer_id == BillingItem.customer_id, Subscription.currency == BillingItem.currency,
         Subscription.billed_by == "plyo", Subscription.status.in_(lifecycle.LIVE),
+        Subscription.next_step_at <= BillingItem.made_at + SOON,
     )  # fmt: skip
     due = session.execute(
         select(BillingItem.customer_id, BillingItem.currency)
@@ -125,7 +134,11 @@ def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     ).all()
     made = 0
     for customer_id, currency in due:
-        customer = customers.locked_customer(session, customer_id)
-        if customer is not None and invoicing.issue(session, customer=customer, currency=currency, now=now):
-            made += 1
+        try:
+            with session.begin_nested():
+                customer = customers.locked_customer(session, customer_id)
+                if customer is not None and invoicing.issue(session, customer=customer, currency=currency, now=now):
+                    made += 1
+        except Exception:
+            log.exception("fee_not_invoiced", customer_id=str(customer_id), currency=currency)
     return made

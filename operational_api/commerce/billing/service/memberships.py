@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step
@@ -22,6 +23,7 @@ from operational_api.commerce.providers.port import Billing
 from operational_api.commerce.service import customers, plans, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
 
+log = get_logger(__name__)
 ACCOUNT_CLOSED = "account_closed"
 """Why the membership of somebody who closed their account ended."""
 
@@ -157,7 +159,8 @@ def _is_ours(session: Session, customer_id: UUID) -> bool:
 
 
 def advance_due(session: Session, now: datetime, *, limit: int = 200) -> int:
-    """Do what time does: trials and pauses that end, periods that begin, cancellations that come.
+    """Do what time does: trials and pauses that end, periods that begin, cancellations that come. One that goes wrong
+    leaves the others alone.
 
     Returns:
         How many memberships something happened to.
@@ -169,8 +172,11 @@ def advance_due(session: Session, now: datetime, *, limit: int = 200) -> int:
         .limit(limit)
     ).all()
     for id_ in due:
-        with session.begin_nested():
-            agreements.advance(session, id_, now=now)
+        try:
+            with session.begin_nested():
+                agreements.advance(session, id_, now=now)
+        except Exception:
+            log.exception("membership_not_advanced", subscription_id=str(id_))
     return len(due)
 
 

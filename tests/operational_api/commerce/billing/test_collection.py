@@ -1,12 +1,16 @@
 """Dunning: what is tried when, what is never tried twice, and how it ends."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
 from operational_api.commerce.billing.errors import NothingToPay
 from operational_api.commerce.billing.service import collection, credit_notes
+from operational_api.commerce.providers.port import ProviderRefund
+from operational_api.commerce.service import refunds
 from operational_api.core.principal import Principal
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
 
@@ -15,6 +19,16 @@ from tests.operational_api.commerce.billing.conftest import NOON, Studio
 def member(studio: Studio) -> Studio:
     studio.start(studio.plan("Small", 5000))
     return studio
+
+
+@dataclass
+class GivenBack:
+    """A provider at which somebody gave money back by hand."""
+
+    made: list[ProviderRefund]
+
+    def refunds_of(self, _: str) -> list[ProviderRefund]:
+        return self.made
 
 
 def days_tried(studio: Studio) -> list[int]:
@@ -107,6 +121,31 @@ class TestCreditNote:
         assert member.balances() == {
             "stripe_balance": 3960, "payment_fees": 40, "membership_revenue": -3362, "tax_payable": -638,
         }  # fmt: skip
+
+    @pytest.mark.parametrize("price", [5000, 9900, 4999, 101, 7])
+    @pytest.mark.parametrize("rate", [1900, 700, 2000, 800])
+    def test_what_is_credited_and_given_back_is_the_tax_to_the_cent(
+        self, studio: Studio, session: Session, price: int, rate: int
+    ) -> None:
+        """Half is not asked for, of the rest half is given back, and then what is left."""
+        studio.start(studio.plan("Any", price, rate=rate))
+        credit_notes.credit_open(
+            session, invoice_id=studio.invoices[0].id, amount_minor=price // 2, reason="x", actor_id=None,
+            now=studio.now,
+        )  # fmt: skip
+        studio.collect()
+        [payment] = studio.payments
+        parts = [payment.amount_minor // 2, payment.amount_minor - payment.amount_minor // 2]
+        wallet = GivenBack(
+            [
+                ProviderRefund(
+                    f"re_{new_id().hex}", str(payment.provider_payment_id), part, "EUR", "x", "succeeded", studio.now
+                )
+                for part in parts
+            ]
+        )
+        refunds.sync_refunds(session, wallet, payment=payment, invoice=studio.invoices[0])  # type: ignore[arg-type]
+        assert studio.balances().get("tax_payable", 0) == 0
 
     def test_the_whole_of_it_is_void_and_not_collected(self, member: Studio, session: Session) -> None:
         credit_notes.credit_open(

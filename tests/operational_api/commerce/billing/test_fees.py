@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.commerce.billing.errors import FeePaid, InvoiceNotCreditable
 from operational_api.commerce.billing.models import BillingItem, Collection, CreditNote, InvoiceLine
-from operational_api.commerce.billing.service import fees
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import fees, invoicing, memberships
+from operational_api.commerce.service import customers
 from operational_api.core.models import OutboxEvent
 from operational_api.scheduling.service import bookings
 from operational_api.scheduling.service import fees as late_fees
@@ -48,6 +50,26 @@ class TestOfAMember:
         assert (second.total_minor, second.tax_minor) == (4900 + 1500, 782 + 239)
         lines = select(InvoiceLine.kind, InvoiceLine.description).where(InvoiceLine.invoice_id == second.id)
         assert ("fee", "Late cancellation, session of 3 April 2026") in studio.session.execute(lines).tuples().all()
+
+    def test_does_not_wait_for_the_invoice_of_a_year(self, studio: Studio) -> None:
+        studio.start(studio.plan("Yearly", 49_000, interval_months=12))
+        studio.collect()
+        late(studio)
+        studio.wait(days=2)
+        assert fees.invoice_due(studio.session, studio.now) == 1
+        assert [one.total_minor for one in studio.invoices] == [49_000, 1500]
+
+    def test_does_not_wait_for_the_end_of_a_long_pause(self, studio: Studio) -> None:
+        studio.start(studio.plan("Core", 4900))
+        studio.collect()
+        memberships.pause(
+            studio.session, customer_id=studio.customer_id, resumes_on=studio.now.date() + timedelta(days=90),
+            now=studio.now,
+        )  # fmt: skip
+        late(studio, 9000)
+        studio.wait(days=2)
+        assert fees.invoice_due(studio.session, studio.now) == 1
+        assert ("fee", 9000) in [line[:2] for line in studio.lines(studio.invoices[-1])]
 
     def test_waived_before_it_is_invoiced_is_on_none(self, studio: Studio) -> None:
         studio.start(studio.plan("Core", 4900))
@@ -143,3 +165,14 @@ class TestFromTheBooking:
         late_fees.waive(session, booking_id=booking.id, actor_id=new_id(), reason="ill", now=START)
         assert fees.waiting(session, customer_id) == []
         assert session.scalars(select(Collection)).all() == []
+
+
+def test_one_that_cannot_be_invoiced_leaves_the_others_alone(studio: Studio, session: Session) -> None:
+    late(studio)
+    broken = make_account(session).id
+    customers.ensure_customer(session, account_id=broken, currency="EUR")
+    item = Item("fee", "more tax than it costs", 100, 200, 1900)
+    invoicing.add_items(session, [item], customer_id=broken, currency="EUR", now=studio.now - timedelta(days=9))
+    studio.wait(days=2)
+    assert fees.invoice_due(session, studio.now) == 1
+    assert [one.total_minor for one in studio.invoices] == [1500]

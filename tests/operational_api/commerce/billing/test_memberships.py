@@ -72,6 +72,17 @@ class TestStart:
 
 
 class TestTime:
+    def test_one_that_goes_wrong_leaves_the_others_alone(self, studio: Studio, session: Session) -> None:
+        broken = Studio(session, make_customer(session, currency="EUR").id)
+        broken.start(broken.plan("Any", 4900))
+        session.execute(
+            text("update commerce.subscriptions set time_zone = 'Nowhere/Else' where id = :id"),
+            {"id": broken.member.id},
+        )
+        studio.start(studio.plan("Small", 5000))
+        studio.wait(days=40)
+        assert (len(studio.invoices), len(broken.invoices)) == (2, 1)
+
     def test_the_end_of_january_comes_back_in_march(self, studio: Studio) -> None:
         studio.now = datetime(2026, 1, 31, 10, tzinfo=UTC)
         studio.start(studio.plan("Small", 5000))

@@ -310,6 +310,50 @@ class TestWebhooks:
         session.refresh(lead)
         assert lead.phone == "+49 30 9"
 
+    def test_of_a_merge_mark_whoever_was_merged_and_they_stay_one_contact(
+        self, hook_app: FastAPI, api: TestClient, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = make_lead(session)
+        drain(worker)
+        crm.webhook(self.URL)
+        crm.store.make("contacts", email="lea@work.test", firstname="Lea", lastname="Lund", phone="+49 30 9")
+        [survivor] = crm.store.objects["contacts"].keys() - {"501"}
+        crm.store.merge("contacts", survivor, "501")
+        body, headers = crm.webhook(self.URL)
+        assert api.post("/webhooks/hubspot", content=body, headers=headers).json() == {"marked": 1}
+        later = make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(seconds=1))
+        drain(later)
+        assert list(crm.store.objects["contacts"]) == [survivor], "nobody is made anew"
+        told = contact_of(session, crm)
+        assert (told["email"], told["hs_additional_emails"]) == ("lea@work.test", "lea@example.test")
+        session.refresh(lead)
+        assert (lead.name, lead.phone) == ("Lea Lund", "+49 30 9")
+        writes = crm.store.writes
+        remark(session)
+        drain(later)
+        assert crm.store.writes == writes
+
+    def test_of_two_people_of_ours_who_were_merged_one_writes(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        first, second = make_lead(session), make_lead(session, "Tom Tal", "tom@example.test")
+        drain(worker)
+        ids = {str(row.person_id): str(row.contact_id) for row in session.scalars(select(CrmContact))}
+        crm.store.merge("contacts", ids[str(first.id)], ids[str(second.id)])
+        for _ in range(2):
+            remark(session)
+            drain(worker)
+        assert crm.store.objects["contacts"][ids[str(first.id)]]["properties"]["firstname"] == "Lea"
+        problems = dict(session.execute(select(CrmContact.person_id, CrmContact.problem)).tuples().all())
+        assert problems[first.id] is None
+        assert problems[second.id] == "Another person of ours is this contact already"
+        session.refresh(second)
+        assert second.name == "Tom Tal"
+        writes = crm.store.writes
+        remark(session)
+        drain(worker)
+        assert crm.store.writes == writes
+
     def test_of_a_deletion_mark_at_once_and_of_an_erasure_forget_for_good(
         self, hook_app: FastAPI, api: TestClient, session: Session, crm: LocalHubSpot, worker: CrmWorker
     ) -> None:

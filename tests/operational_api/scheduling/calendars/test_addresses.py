@@ -29,6 +29,7 @@ class TestGuard:
             "http://127.0.0.1/x", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://0.0.0.0/",
             "https://10.0.0.1/", "https://192.168.1.1/", "https://172.16.0.9/", "https://169.254.169.254/latest/",
             "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/",
+            "https://[::127.0.0.1]/", "https://[64:ff9b:1::a00:1]/", "https://[fec0::1]/", "https://192.0.0.8/",
             "https://[fe80::1]/", "https://224.0.0.1/", "https://2130706433/", "https://0x7f.1/", "http://1.1.1.1/",
             "ftp://1.1.1.1/x", "file:///etc/passwd", "gopher://1.1.1.1/", "//1.1.1.1/x", "x", "", "https://",
             "https://ana:secret@1.1.1.1/", "https://1.1.1.1:99999/", "https://[1.1.1.1/",

@@ -20,7 +20,7 @@ from operational_api.scheduling import handlers
 from operational_api.scheduling.calendars import feed as feed_of
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection, CalendarPush, CalendarSecret
 from operational_api.scheduling.errors import CoachBusyElsewhere, OnlyForCoaches, TooManyCalendars
-from operational_api.scheduling.models import Booking, Coach, Slot
+from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot
 from operational_api.scheduling.service import (
     bookings,
     busy_times,
@@ -34,6 +34,7 @@ from operational_api.scheduling.service import (
     waitlist,
 )
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
+from operational_api.scheduling.service.slots import SlotFilter
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.training.models import Client
 from tests.factories import make_booking, make_client, make_coach, make_pack, make_slot
@@ -398,6 +399,33 @@ class TestBusy:
         work(session, worker)
         assert holds.free_seats(session, NOW)[1] == 1
 
+    @pytest.mark.parametrize(("ends", "is_free"), [(-31, True), (-30, True), (-29, False)])
+    def test_what_is_nearer_than_the_buffer_is_in_the_way(
+        self, session: Session, connect: Connect, coach: Coach, mia: Client, ends: int, is_free: bool
+    ) -> None:
+        coach.buffer_minutes = 20
+        session.add(BookingTerms(kind="one_to_one", buffer_before_minutes=30))
+        slot = make_slot(session, coach=coach, starts_at=DAY)
+        connection = connect(coach.id)
+        for n, (starts_at, ends_at) in enumerate(
+            [(DAY - 3 * HOUR, DAY + timedelta(minutes=ends)), (slot.ends_at + timedelta(minutes=20), DAY + 4 * HOUR)]
+        ):
+            session.add(
+                BusyTime(
+                    connection_id=connection.id, coach_id=coach.id, external_id=str(n), starts_at=starts_at,
+                    ends_at=ends_at,
+                )
+            )  # fmt: skip
+        session.flush()
+        shown, _ = slots.list_slots(session, SlotFilter(), viewer_id=None, now=NOW, limit=5)
+        assert [one.slot.id for one in shown] == [slot.id] * is_free
+        assert busy_times.is_busy(session, slot) is not is_free
+        if is_free:
+            bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        else:
+            with pytest.raises(CoachBusyElsewhere):
+                bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+
     def test_touching_spans_are_one(self, session: Session, connect: Connect, coach: Coach) -> None:
         connection = connect(coach.id)
         for n, hours in ((0, 1), (1, 1), (1, 3), (6, 1)):
@@ -452,13 +480,13 @@ class TestBusy:
         feed.add(DAY)
         connection = connect(coach.id, "feed", calendar_id="f", secret={"url": feed.url}, expires_at=None)
         work(session, worker)
-        assert busy_times.is_busy(session, coach.id, DAY, DAY + HOUR)
+        assert busy_times.busy_ranges(session, coach.id, DAY, DAY + HOUR)
         feed.state["content"] = b"<html>sign in</html>"
         due_again(session, connection)
         work(session, worker)
         assert connection.state == "active"
         assert connection.problem == "It does not begin with BEGIN:VCALENDAR."
-        assert busy_times.is_busy(session, coach.id, DAY, DAY + HOUR)
+        assert busy_times.busy_ranges(session, coach.id, DAY, DAY + HOUR)
 
     def test_caldav_from_end_to_end(
         self, session: Session, worker: CalendarWorker, connect: Connect, caldav: CaldavWorld, coach: Coach, mia: Client
@@ -485,7 +513,7 @@ class TestEnding:
         connection = connect(coach.id)
         google.add(DAY)
         work(session, worker)
-        assert busy_times.is_busy(session, coach.id, DAY, DAY + HOUR)
+        assert busy_times.busy_ranges(session, coach.id, DAY, DAY + HOUR)
         for _ in range(2):
             connections.disconnect(session, connection.id, now=NOW)
         for table in (BusyTime, CalendarSecret, CalendarPush):
@@ -513,7 +541,7 @@ class TestEnding:
         work(session, worker)
         assert connection.state == "refused"
         assert connection.problem is not None
-        assert busy_times.is_busy(session, coach.id, DAY, DAY + HOUR)
+        assert busy_times.busy_ranges(session, coach.id, DAY, DAY + HOUR)
         assert connect(coach.id).id == connection.id
         work(session, worker)
         assert (connection.state, connection.problem) == ("active", None)
