@@ -2,7 +2,8 @@
 
 They are part of the session's transaction like any other: what waits in the session is written first, listeners hear
 them, errors are SQLAlchemy's. What is left out is what SQLAlchemy does each time a statement is said, which costs
-several times what the driver and PostgreSQL need for it (ADR 0045).
+several times what the driver and PostgreSQL need for it (ADR 0045). Where an event loop waits for a statement that
+stands alone, it is said on a connection of the driver's own (`database.Line`).
 
 Every value that a statement is given is a `bindparam` without a value. A list is compared with `any_`: an `in_` of a
 list is another text for each length.
@@ -15,7 +16,20 @@ from functools import cache
 from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Executable, Select, Table, bindparam, insert, literal_column, select
+from psycopg import AsyncConnection, AsyncCursor
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Executable,
+    Select,
+    Table,
+    TextualSelect,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import psycopg as driver
 from sqlalchemy.exc import CompileError
 from sqlalchemy.orm import Mapper, Session, SessionTransaction, class_mapper, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
@@ -28,6 +42,7 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 Entity = TypeVar("Entity")
 Values = Mapping[str, Any]
 Turn = Callable[[Any], Any]
+_ALONE: Dialect = driver.dialect()  # type: ignore[no-untyped-call]
 
 
 class Change:
@@ -45,6 +60,13 @@ class Change:
         """Say it, and tell how many rows it changed."""
         count: int = self._say(said_to, values).rowcount
         return count
+
+    async def alone(self, connection: AsyncConnection[Any], values: Values) -> AsyncCursor[Any]:
+        """Say it on a connection of the driver's own. Rows are as the driver has them, and so are errors."""
+        text = self._text
+        if text is None:
+            text = self._text = self._compiled(_ALONE)
+        return await connection.execute(text.sql, text.parameters(values), prepare=True)
 
     def _say(self, said_to: Session | Connection, values: Values) -> Any:
         """The driver's cursor, once the statement is done."""
@@ -83,7 +105,7 @@ class Statement(Change, Generic[Row]):
         fresh: Objects that the session knows already are made what the rows say (`populate_existing`).
     """
 
-    def __init__(self, written: TypedReturnsRows[Row], *, fresh: bool = False) -> None:
+    def __init__(self, written: TypedReturnsRows[Row] | TextualSelect, *, fresh: bool = False) -> None:
         super().__init__(cast(Executable, written))
         self._fresh = fresh
         self._stored: type[Any] | None = None
