@@ -6,6 +6,9 @@ import streamlit as st
 from consoles import charts
 from consoles.theme import colour
 
+NARROW = "640px"
+"""Up to here a screen is a phone's: a week would be seven columns of names too small to read."""
+
 
 def apply() -> None:
     """Add the rules to the page."""
@@ -27,6 +30,14 @@ def apply() -> None:
             .st-key-tiles [data-testid="stColumn"] {{ min-width: calc(50% - .3rem); flex: 1 1 calc(50% - .3rem); }}
         }}
         @media (max-width: 640px) {{ .block-container {{ padding-left: .8rem; padding-right: .8rem; }} }}
+        .plyo-agenda {{ list-style: none; margin: 0; padding: 0; background: {colour("surface")};
+            border: 1px solid {colour("line")}; border-radius: 14px; }}
+        .plyo-agenda li {{ display: grid; grid-template-columns: 3.4rem minmax(0, 1fr) auto; gap: .8rem;
+            align-items: center; margin: 0; padding: .7rem .9rem; border-top: 1px solid {colour("line")}; }}
+        .plyo-agenda li:first-child {{ border-top: 0; }}
+        .plyo-agenda small {{ color: {colour("ink-soft")}; font-size: .86rem; }}
+        @media (max-width: {NARROW}) {{ .st-key-wide-week, .st-key-wide-steps {{ display: none; }} }}
+        @media not all and (max-width: {NARROW}) {{ .st-key-narrow-day {{ display: none; }} }}
         </style>"""
     )
 

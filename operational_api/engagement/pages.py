@@ -14,7 +14,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.engagement import links
-from operational_api.engagement.channels.rendering import LANGUAGES
+from operational_api.web.language import LANGUAGES
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
@@ -24,6 +24,7 @@ from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
 from operational_api.engagement.service.messages import unread_count
 from operational_api.engagement.words import CATALOGUE
+from operational_api.web import sessions as web_sessions
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
@@ -33,6 +34,8 @@ NAV = [
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
+language_of = preferences.chosen_language
+"""For the whole app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ def write_preferences(
     )
     preferences.choose(session, customer_id=customer_id, choices=choices, now=now)
     preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
+    web_sessions.speak(session, account_id=customer_id, language=language or None)
     if phone is not None:
         addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
     person = contact(session, customer_id)

@@ -47,6 +47,14 @@ def client(url: str) -> None:
     view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
 
 
+def calendar(url: str) -> None:
+    from consoles.client import Plyo
+    from consoles.coach.session import Person
+    from consoles.coach.views import calendar as view
+
+    view.page(Plyo(api_url=url, analytics_url=url, token="the-token"), Person("c", "Cara Coach", "Europe/Berlin"))
+
+
 def messages(url: str) -> None:
     from consoles.client import Plyo
     from consoles.coach.session import Person

@@ -1,5 +1,6 @@
 """The coach console's pages but the first, drawn by Streamlit itself against a server that speaks the real API."""
 
+import json
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -9,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from consoles.coach.views import thread
 from consoles.coach.views.numbers import SHOWN
 from tests.consoles import business
-from tests.consoles.coach import client, clients, draw, messages, numbers
+from tests.consoles.coach import calendar, client, clients, draw, messages, numbers
 from tests.consoles.conftest import PlyoServer
 
 
@@ -80,6 +81,27 @@ class TestClient:
         assert table["km"].to_list() == [10.0, 9.8]
         assert any("1 recorded twice" in said.value for said in page.caption)
 
+    def test_strength_is_a_line_through_the_days_that_tell_it(self, empty_histories: PlyoServer) -> None:
+        days = [date(2026, 11, day) for day in range(1, 8)]
+        empty_histories.datasets |= {
+            "client_training_days": pl.DataFrame(
+                {"day": days, "acute_load_7d": [1.0] * 7, "chronic_load_28d": [1.0] * 7, "acwr": [1.0] * 7}
+            ),
+            "client_progress": pl.DataFrame(
+                {"performed_on": days, "exercise_name": ["Squat"] * 7,
+                 "best_e1rm_kg": [None, 80.0, None, 82.5, None, 85.0, None]}
+            ),
+            "client_workouts": pl.DataFrame(
+                schema={"scheduled_on": pl.Date, "title": pl.String, "status": pl.String, "duration_minutes": pl.Int64,
+                        "session_rpe": pl.Float64, "set_count": pl.Int64, "volume_kg": pl.Float64}
+            ),
+        }  # fmt: skip
+        page = draw(client, empty_histories)
+        assert not page.exception
+        drawn = [json.loads(one.proto.spec)["data"] for one in page.get("plotly_chart")]
+        [line] = next(data for data in drawn if data[0].get("name") == "Squat")
+        assert line["y"] == [80.0, 82.5, 85.0], "a gap would part it into points that nobody sees"
+
     def test_somebody_who_is_not_in_the_numbers_yet_is_not_taken_for_another(self, empty_histories: PlyoServer) -> None:
         page = AppTest.from_function(client, args=(empty_histories.url,), default_timeout=30)
         page.query_params["customer"] = "01900000-0000-7000-8000-0000000000ff"
@@ -138,6 +160,54 @@ class TestNumbers:
         known.refusals["api/analytics/metrics/adherence"] = (503, {"detail": "Numbers are being built."})
         page = draw(numbers, known)
         assert (page.error[0].value, page.button[0].label) == ("Numbers are being built.", "Try again")
+
+
+class TestCalendar:
+    @pytest.fixture
+    def week(self, plyo_server: PlyoServer) -> PlyoServer:
+        """Summer time has ended in Berlin that Sunday: an hour before midnight UTC is the day after, by one hour."""
+        booked = [
+            ("2026-10-25T23:30:00+00:00", "Mia <Berg>", "attended"), ("2026-10-26T08:00:00+00:00", "Tom Fox", "booked"),
+            ("2026-10-27T08:00:00+00:00", "Ann Lee", "booked"),
+        ]  # fmt: skip
+        plyo_server.answers["api/scheduling/bookings"] = {
+            "items": [
+                {"id": f"b{n}", "starts_at": at, "ends_at": at.replace(":00:00", ":50:00").replace(":30:00", ":59:00"),
+                 "customer_name": who, "title": "Strength", "status": status}
+                for n, (at, who, status) in enumerate(booked)
+            ],
+            "next_cursor": None,
+        }  # fmt: skip
+        return plyo_server
+
+    def test_a_day_is_a_list_in_the_coachs_own_hours(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        assert not page.exception
+        [day] = [one.body for one in page.get("html") if "plyo-agenda" in one.proto.body]
+        assert ["00:30" in day, "09:00" in day, "Mia &lt;Berg&gt;" in day, "Ann Lee" in day] == [True, True, True, False]
+        asked = next(told for path, told in reversed(week.told) if path == "api/scheduling/bookings")
+        assert (asked["from"], asked["to"]) == ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00")
+
+    def test_days_and_weeks_follow_by_buttons_that_have_keys(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        pressed = {one.label: one for one in page.button}
+        keys = {label: one.proto.shortcut for label, one in pressed.items() if one.proto.shortcut}
+        assert keys == {"Day before": "k", "Day after": "j", "Today": "t", "Week before": "shift+k",
+                        "Week after": "shift+j"}  # fmt: skip
+        pressed["Day after"].click().run()
+        assert page.subheader[0].value == "Tuesday, 27 October"
+        next(one for one in page.button if one.label == "Week before").click().run()
+        assert page.subheader[0].value == "Tuesday, 20 October"
+        assert page.info[0].value == "No sessions on this day."
+
+    def test_what_is_to_be_marked_is_below_both(self, week: PlyoServer) -> None:
+        page = draw(calendar, week)
+        page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
+        assert page.header[0].value == "2 to mark this week"
+        page.button(key="came-b1").click().run()
+        assert week.acted[-1][:3] == ("POST", "api/scheduling/bookings/b1/outcome", {"outcome": "attended"})
 
 
 class TestMessages:

@@ -96,16 +96,11 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
             f"This week's load is {spike[-1]:.1f} times the usual: a spike. Ease the next session.",
             icon=":material/trending_up:",
         )
-    bests = plyo.dataset("client_progress", customer_id=customer_id).sort("performed_on")
+    # Sets of many repetitions estimate nothing: a line with gaps for them would have no two points to draw.
+    bests = plyo.dataset("client_progress", customer_id=customer_id).drop_nulls("best_e1rm_kg").sort("performed_on")
     if not bests.is_empty():
         st.header("Strength, estimated one-repetition maximum")
-        often = (
-            bests.drop_nulls("best_e1rm_kg")
-            .group_by("exercise_name")
-            .len()
-            .sort("len", descending=True)["exercise_name"]
-            .to_list()
-        )
+        often = bests.group_by("exercise_name").len().sort("len", descending=True)["exercise_name"].to_list()
         chosen = st.multiselect("Exercises", often, default=often[:3], max_selections=6)
         chart(
             charts.groups(

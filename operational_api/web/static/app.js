@@ -55,6 +55,22 @@ document.addEventListener("change", (event) => {
   if (event.target instanceof Element && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
 });
 
+// A list that is all there is narrowed where it is.
+document.addEventListener("input", (event) => {
+  const list = event.target instanceof HTMLInputElement && document.getElementById(event.target.dataset.filter ?? "");
+  if (!list) return;
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const words = plain(event.target.value).split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const item of list.children) {
+    const told = plain(item.textContent);
+    item.hidden = !words.every((word) => told.includes(word));
+    if (!item.hidden) count += 1;
+  }
+  const note = event.target.closest(".field").querySelector("[data-filter-told]");
+  note.textContent = count ? "" : note.dataset.filterTold;
+});
+
 document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = storedTheme(); });
 document.querySelectorAll("[data-needs-script]").forEach((part) => { part.hidden = false; });
 document.querySelectorAll("[data-time-zone]").forEach((input) => {

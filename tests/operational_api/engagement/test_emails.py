@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.channels import rendering
-from operational_api.engagement.channels.rendering import LANGUAGES, calendar_entry, local_time, render
+from operational_api.engagement.channels.rendering import calendar_entry, local_time, render
+from operational_api.web.language import LANGUAGES
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.engagement.public import queue_email
