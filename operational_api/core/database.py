@@ -21,6 +21,7 @@ from operational_api.core import viewer as viewers
 from operational_api.core.admission import Admission
 from operational_api.core.lines import connecting, has_spoken
 from operational_api.core.principal import in_transaction
+from operational_api.core.statements import connection_of
 from operational_api.core.threads import in_a_turn
 from operational_api.core.viewer import Viewer
 
@@ -148,7 +149,7 @@ def _commit(request: Request, session: Session) -> None:
     if (refusal := getattr(request.state, "refusal", None)) is not None:
         raise refusal
     if getattr(getattr(request.state, "principal", None), "credential", None) is not None:
-        session.connection()
+        connection_of(session)
     session.commit()
     session.close()
 
