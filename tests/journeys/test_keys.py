@@ -1,4 +1,4 @@
-"""The app by keyboard: days, search and the main menu have keys, `?` shows them, and none is heard while somebody types.
+"""The app by keyboard: days, search and the menu have keys, `?` shows them, and none is heard while somebody types.
 
 Needs a browser, not the stack: the API alone is served.
 """
