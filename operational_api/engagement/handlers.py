@@ -251,7 +251,7 @@ def forget_person(session: Session, event: Event) -> None:
 
 PERIODIC = [
     ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
-    ("engagement.forget_sent", timedelta(hours=1), forgetting.forget_sent),
+    ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
 ]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
