@@ -38,8 +38,15 @@ OWN = {
     "training__clients": "id",
     "commerce__customers": "id",
     "scheduling__coaches": "id",
+    EVENTS: "aggregate_id",
 }
-"""Tables whose key is the person's."""
+"""Tables that name the person otherwise."""
+MAILS, ACCOUNTS = "engagement__outgoing_emails", "identity__accounts"
+_WRITTEN_TO = f"""
+    select account.id, mail.id from raw.main.{MAILS} as mail inner join raw.main.{ACCOUNTS} as account
+    on lower(mail.recipient) = lower(account.email) where list_contains(?, account.id)
+"""
+"""Mails that were written to an address and to no customer."""
 _CLOSED = f"""
     select aggregate_id as account_id, min(occurred_at) as closed_at from raw.main.{EVENTS}
     where type = 'identity.account_closed' and _op <> 'd' group by aggregate_id
@@ -111,6 +118,18 @@ def remains(lake: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) 
             people = {UUID(str(one)): number for one, number in found}
             rows[table], only[table] = {person: list(people)}, condition
             notes += [Note(one, closed[one], table, person, number) for one, number in people.items()]
+    if MAILS in keys and {MAILS, ACCOUNTS} <= columns.keys():
+        written = {id_: UUID(str(one)) for one, id_ in lake.execute(_WRITTEN_TO, [list(closed)]).fetchall()}
+        condition = _overwritten(MAILS, keys[MAILS])
+        found = lake.execute(
+            f"select id, count(*) from raw.main.{MAILS} where list_contains(?, id) and {condition} group by all",
+            [list(written)],
+        ).fetchall()
+        if found:
+            rows.setdefault(MAILS, {})["id"], only[MAILS] = [id_ for id_, _ in found], condition
+            notes += [
+                Note(written[id_], closed[written[id_]], MAILS, "id", number, value=str(id_)) for id_, number in found
+            ]
     return Remains(rows, only, documents.instead, notes)
 
 

@@ -60,11 +60,18 @@ class Unfinished:
 
 
 def begin(lake: duckdb.DuckDBPyConnection, notes: Collection[Note]) -> None:
-    """Note what is to go, in a transaction of its own. Whoever was cut off before it went notes the same once more."""
+    """Note what is to go, in a transaction of its own. Whoever was cut off before it went notes the same once more, and
+    has waited since the first time."""
 
     def note() -> None:
         lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
         lake.execute(f"alter table {TABLE} add column if not exists value varchar")
+        first = {
+            (UUID(str(account)), table, value): at
+            for account, table, value, at in _noted(
+                lake, "account_id, raw_table, value, min(closed_at)", "erased_at is null group by all"
+            )
+        }
         if notes:
             lake.executemany(
                 f"""delete from {TABLE} where erased_at is null and account_id = ? and raw_table = ?
@@ -73,7 +80,17 @@ def begin(lake: duckdb.DuckDBPyConnection, notes: Collection[Note]) -> None:
             )
             lake.executemany(
                 f"insert into {TABLE} values (?, ?, ?, ?, ?, null, ?)",
-                [[one.account_id, one.since, one.table, one.field, one.rows, one.value] for one in notes],
+                [
+                    [
+                        one.account_id,
+                        min(one.since, first.get((one.account_id, one.table, one.value), one.since)),
+                        one.table,
+                        one.field,
+                        one.rows,
+                        one.value,
+                    ]
+                    for one in notes
+                ],
             )
 
     warehouse.in_transaction(lake, note)

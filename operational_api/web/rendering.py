@@ -25,8 +25,8 @@ from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.web import csrf, filters
-from operational_api.web.language import language_for, retold, say, say_markup, speaking
 from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.language import language_for, retold, say, say_markup, script_words, speaking
 from operational_api.web.navigation import NavItem
 from operational_api.web.wording import Speaking
 
@@ -59,7 +59,7 @@ def make_environment(packages: list[str]) -> Environment:
     )
     environment.say, environment.say_markup = say, say_markup
     filters.install(environment)
-    environment.globals["static"] = static
+    environment.globals |= {"static": static, "script_words": script_words}
     return environment
 
 
@@ -110,6 +110,7 @@ def render(
     status_code: int = 200,
     is_offline_ready: bool = False,
     is_shared: bool = False,
+    language: str | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """A page.
@@ -120,11 +121,12 @@ def render(
             page is kept for that person only and deleted at sign-out.
         is_shared: The same for every guest, without a form: who comes without a cookie gets none and no token, so that
             caches may keep it (`gateway.caching`).
+        language: Of the page; None is the reader's.
         context: For the template, besides what the module docstring lists.
     """
     principal = person(request)
     is_bare = is_shared and principal is None and not request.cookies
-    language = language_for(request, principal)
+    language = language or language_for(request, principal)
     context = {
         "language": language,
         "request": request,

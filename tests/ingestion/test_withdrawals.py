@@ -1,5 +1,7 @@
 """What a customer no longer lets us keep leaves no byte in raw; everything else stays."""
 
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pyarrow as pa
@@ -110,7 +112,10 @@ def test_is_not_proved_while_raw_has_it(kept: Captured) -> None:
     decide(kept, MIA, "sleep", is_given=False)
     capture.run_once(kept.settings)
     with warehouse.writing(kept.settings) as lake:
-        forgotten.begin(lake, withdrawals._notes(lake, withdrawals.remains(lake)))  # and was cut off
+        notes = withdrawals._notes(lake, withdrawals.remains(lake))
+        forgotten.begin(lake, notes)  # and was cut off, and again the next night
+        forgotten.begin(lake, [replace(one, since=one.since + timedelta(days=1)) for one in notes])
+        assert set(forgotten.unfinished(lake).since.values()) == {one.since for one in notes}, "it waits since then"
     with pytest.raises(erasures.StillThere):
         erasures.finish(kept.settings)
 
