@@ -8,7 +8,8 @@ Components: `{% import "web/components.html" as ui with context %}`.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
@@ -159,19 +160,39 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def redirect(request: Request, to: str, *, flash: str | None = None, tone: str = "good") -> RedirectResponse:
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What undoes something that was just done: a button beside the words that say so.
+
+    Args:
+        label: On the button, e.g. "Book it again".
+        path: On this site, where the button posts to.
+        fields: What it sends.
+    """
+
+    label: str
+    path: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def redirect(
+    request: Request, to: str, *, flash: str | None = None, tone: str = "good", way_back: WayBack | None = None
+) -> RedirectResponse:
     """Answer a post with 303, and say what happened on the page that follows.
 
     Args:
         to: Path on this site, or the address of a payment page.
         flash: Shown once, at the top of the next page.
         tone: good, info, warn or bad.
+        way_back: Undoes it, beside the flash.
     """
     response = RedirectResponse(to, status_code=303)
     if flash:
         with speaking(language_for(request, person(request))):
             flash = retold(flash)
-        set_cookie(request, response, "flash", _signer(request).dumps([tone, flash]), max_age=120)
+            label = retold(way_back.label) if way_back else ""
+        told = [tone, flash, *([label, way_back.path, dict(way_back.fields)] if way_back else [])]
+        set_cookie(request, response, "flash", _signer(request).dumps(told), max_age=120)
     return response
 
 
@@ -179,15 +200,15 @@ def _signer(request: Request) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="flash")
 
 
-def _flashes(request: Request) -> list[tuple[str, str]]:
+def _flashes(request: Request) -> list[tuple[str, str, WayBack | None]]:
     value = read_cookie(request, "flash")
     if not value:
         return []
     try:
-        tone, text = _signer(request).loads(value, max_age=120)
+        tone, text, *way_back = _signer(request).loads(value, max_age=120)
     except (BadSignature, ValueError):
         return []
-    return [(tone, text)]
+    return [(tone, text, WayBack(*way_back) if way_back else None)]
 
 
 def safe_return_path(value: str | None, default: str) -> str:

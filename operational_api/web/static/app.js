@@ -62,6 +62,41 @@ document.addEventListener("change", (event) => {
   if (event.target instanceof Element && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
 });
 
+// What somebody typed is not lost when a form is refused: the page they come back to has it again. Kept for this tab
+// until the next page; secrets and files never.
+const typed = {
+  read() { try { return JSON.parse(sessionStorage.getItem("typed")); } catch { return null; } },
+  keep(told) { try { if (told) sessionStorage.setItem("typed", JSON.stringify(told)); else sessionStorage.removeItem("typed"); } catch { /* private mode */ } },
+  fields(form) {
+    const isSecret = [...form.elements].some((part) => part.type === "password");
+    return isSecret ? [] : [...form.elements].filter((part) => part.name && !["hidden", "file", "submit", "button", "fieldset"].includes(part.type));
+  },
+};
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  const values = typed.fields(form).map((part) => [part.name, part.value, ["radio", "checkbox"].includes(part.type) ? part.checked : null]);
+  typed.keep(values.length ? { action: form.getAttribute("action"), values } : null);
+});
+(() => {
+  const kept = typed.read();
+  if (!kept) return;
+  if (document.querySelector("[data-refused]")) { typed.keep({ ...kept, isRefused: true }); return; }
+  typed.keep(null);
+  if (!kept.isRefused && !document.querySelector(".flash[data-tone=bad]")) return;
+  const form = [...document.forms].find((one) => one.getAttribute("action") === kept.action);
+  if (!form) return;
+  const left = [...kept.values];
+  for (const part of typed.fields(form)) {
+    const place = left.findIndex(([name, value, isOn]) => name === part.name && (isOn === null || value === part.value));
+    if (place < 0) continue;
+    const [[, value, isOn]] = left.splice(place, 1);
+    if (isOn === null) part.value = value; else part.checked = isOn;
+  }
+  const fold = form.closest("details");
+  if (fold) fold.open = true;
+})();
+
 // A list that is all there is narrowed where it is.
 document.addEventListener("input", (event) => {
   const list = event.target instanceof HTMLInputElement && document.getElementById(event.target.dataset.filter ?? "");
@@ -102,9 +137,11 @@ document.querySelectorAll("[data-install]").forEach((button) => button.addEventL
 
 // A page that waits for something is loaded anew when that is there, not again and again under somebody who reads it.
 const again = document.querySelector("meta[name=plyo-again]");
+let isTouched = false; // who has begun to type keeps the page as it is
+document.addEventListener("input", () => { isTouched = true; });
 if (again) setInterval(async () => {
   const told = await fetch(window.location.href).then((answer) => answer.text(), () => null);
-  if (told !== null && !told.includes('name="plyo-again"')) window.location.reload();
+  if (told !== null && !told.includes('name="plyo-again"') && !isTouched) window.location.reload();
 }, again.content * 1000);
 
 // For pages' own scripts: fetch with the token that proves the request comes from our own page.
