@@ -78,7 +78,7 @@ class Column:
     Args:
         expression: SQL of its value.
         hint: What dlt is to be told of it, which Arrow does not say.
-        type: PostgreSQL's of it, where it is copied as text; empty: the copy's.
+        type: PostgreSQL's of it, where the copy has another; empty: the copy's.
     """
 
     name: str
@@ -302,6 +302,8 @@ def _column(name: str, kind: str, *, has_json: bool) -> Column:
         return Column(name, f"to_json({quoted(name)})::varchar", json)
     if kind.startswith(_AS_TEXT):
         return Column(name, f"{quoted(name)}::varchar", {}, _TYPED.get(kind, ""))
+    if kind == "FLOAT":  # for which dlt makes a column of twice the width, that refuses half of it
+        return Column(name, f"{quoted(name)}::double", {}, "real")
     if kind in _UNSIGNED:
         return Column(name, f"{quoted(name)}::{_UNSIGNED[kind]}", {})
     if kind == "TIMESTAMP":
