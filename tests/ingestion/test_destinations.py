@@ -29,7 +29,8 @@ from tests.ingestion.conftest import Captured
 MAKE = """
     create table raw.main.shop__things (
         id varchar, document json, price decimal(38, 9), seen_at timestamptz, local timestamp, day date, tags varchar[],
-        key uuid, weight float, photo blob, is_new boolean, ratio double, big bigint, _lsn ubigint, nested struct(a int, b varchar))
+        key uuid, weight float, photo blob, is_new boolean, ratio double, big bigint, _lsn ubigint,
+        nested struct(a int, b varchar))
 """
 ROWS = """
     insert into raw.main.shop__things
@@ -84,8 +85,8 @@ class TestCopy:
                 "o7", {"n": 7, "name": 'Mía "Ünlü"', "list": [1, None]}, Decimal("7.123456789"),
                 datetime(2026, 11, 2, 10, 0, 7, 123456, tzinfo=UTC), datetime(2026, 11, 2, 10, 0, 0, 500000),  # noqa: DTZ001
                 datetime(2026, 11, 2, tzinfo=UTC).date(), ["a", 'b,"c"', None],
-                UUID("0190a0b0-0000-7000-8000-000000000001"), pytest.approx(7.1), b'\x00\xff,"', False, 7 / 3, 9223372036854775800,
-                18446744073716, {"a": 7, "b": "x"},
+                UUID("0190a0b0-0000-7000-8000-000000000001"), pytest.approx(7.1), b'\x00\xff,"', False, 7 / 3,
+                9223372036854775800, 18446744073716, {"a": 7, "b": "x"},
             )
         ]  # fmt: skip
 
