@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from contracts.events.envelope import Event
 from contracts.telemetry import current_traceparent
 from operational_api.core.models import OutboxEvent
-from operational_api.core.statements import Change
+from operational_api.core.statements import Change, connection_of
 
 _WAITING = "events_waiting"
 
@@ -78,4 +78,4 @@ def _write(session: Session, *_: object) -> None:
 def _store(session: Session, events: Sequence[OutboxEvent]) -> None:
     if events:
         told = [{name: getattr(one, name) for name in _TOLD} for one in events]
-        _STORE.do(session.connection(), {"events": orjson.dumps(told).decode()})
+        _STORE.do(connection_of(session), {"events": orjson.dumps(told).decode()})

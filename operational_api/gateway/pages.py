@@ -14,8 +14,8 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.bff.composition import compose
 from operational_api.gateway.bff.customer import PARTS
-from operational_api.web.language import word
 from operational_api.web.filters import zone
+from operational_api.web.language import word
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
 from operational_api.web.signin import landing

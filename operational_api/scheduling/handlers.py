@@ -14,7 +14,16 @@ from contracts.telemetry import get_logger
 from operational_api.core import personal
 from operational_api.scheduling.models import Booking
 from operational_api.scheduling.personal import PERSONAL
-from operational_api.scheduling.service import bookings, connections, entries, holds, openings, pushes, waitlist
+from operational_api.scheduling.service import (
+    bookings,
+    connections,
+    entries,
+    holds,
+    openings,
+    pushes,
+    recurring,
+    waitlist,
+)
 
 log = get_logger(__name__)
 
@@ -23,6 +32,13 @@ def open_calendars(session: Session, now: datetime) -> None:
     """Keep every coach's calendar open as far ahead as sessions can be booked."""
     made = openings.open_slots(session, now)
     log.info("slots_materialised", made=made)
+
+
+def book_on(session: Session, now: datetime) -> None:
+    """What recurs without an end is booked as far as calendars are open."""
+    made = recurring.go_on(session, now)
+    if made:
+        log.info("series_booked_on", bookings=len(made))
 
 
 def close_waitlists(session: Session, now: datetime) -> None:
@@ -74,6 +90,7 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 def leave_sessions(session: Session, event: Event) -> None:
     """Nobody comes whose account is closed: their seats are free."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    recurring.end_all(session, customer_id=event.account_id, now=event.occurred_at)
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
 
 
@@ -99,6 +116,7 @@ def attend_checked_in(session: Session, now: datetime) -> None:
 
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
+    ("scheduling.book_on", timedelta(minutes=30), book_on),
     ("scheduling.free_seats", timedelta(minutes=1), free_seats),
     ("scheduling.attend_checked_in", timedelta(minutes=1), attend_checked_in),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),

@@ -3,7 +3,7 @@
 import math
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_datetime, format_timedelta
@@ -30,6 +30,7 @@ STYLES = {
     "iso": "%Y-%m-%dT%H:%M",
 }
 DAY = timedelta(days=1)
+_UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
 def zone(name: str | None) -> ZoneInfo:
@@ -59,10 +60,13 @@ def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
 
 
 @pass_context
-def local(context: Context, value: datetime | None, tz: str | None = None, style: str = "datetime") -> str:
-    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. None gives ''."""
+def local(context: Context, value: datetime | date | None, tz: str | None = None, style: str = "datetime") -> str:
+    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. A date is shown as it
+    is, None gives ''."""
     if value is None:
         return ""
+    if not isinstance(value, datetime):
+        return _shown(value, style)
     return _shown(value.astimezone(zone(tz or context.get("tz"))), style)
 
 
@@ -95,11 +99,9 @@ def ago(context: Context, value: datetime | None) -> str:
     if abs(away) < timedelta(minutes=1):
         return say(word("just now"))
     seconds = away.total_seconds()
-    for limit, length, unit in ((3600, 60, "minute"), (86400, 3600, "hour"), (float("inf"), 86400, "day")):
-        if abs(seconds) < limit:
-            whole = timedelta(seconds=math.copysign(abs(seconds) // length * length, seconds))
-            return format_timedelta(whole, granularity=unit, threshold=1e9, add_direction=True, locale=spoken())
-    raise AssertionError("unreachable")
+    unit, length = next(one for one in _UNITS if abs(seconds) >= one[1])
+    whole = timedelta(seconds=math.copysign(abs(seconds) // length * length, seconds))
+    return format_timedelta(whole, granularity=unit, threshold=1e9, add_direction=True, locale=spoken())
 
 
 def initials(name: str) -> str:

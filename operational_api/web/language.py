@@ -110,6 +110,12 @@ def _filled(text: str, values: tuple[Any, ...]) -> Markup:
     return Markup(_PLACE.sub(lambda found: str(escape(values[int(found[1]) - 1])), text))  # noqa: S704 - a text of ours
 
 
+@cache
+def script_words(language: str) -> dict[str, str]:
+    """What scripts say, by its English."""
+    return {str(one.id): str(one.string) for one in told(language) if one.id and "script" in one.auto_comments}
+
+
 def word(text: str) -> str:
     """A label of Python that a page shows (by the filter `retold`): as it is, and gathered for the catalogue."""
     return text

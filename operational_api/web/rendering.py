@@ -8,7 +8,8 @@ Components: `{% import "web/components.html" as ui with context %}`.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
@@ -25,8 +26,8 @@ from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.web import csrf, filters
-from operational_api.web.language import language_for, retold, say, say_markup, speaking
 from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.language import language_for, retold, say, say_markup, script_words, speaking
 from operational_api.web.navigation import NavItem
 from operational_api.web.wording import Speaking
 
@@ -59,7 +60,7 @@ def make_environment(packages: list[str]) -> Environment:
     )
     environment.say, environment.say_markup = say, say_markup
     filters.install(environment)
-    environment.globals["static"] = static
+    environment.globals |= {"static": static, "script_words": script_words}
     return environment
 
 
@@ -110,6 +111,7 @@ def render(
     status_code: int = 200,
     is_offline_ready: bool = False,
     is_shared: bool = False,
+    language: str | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """A page.
@@ -120,11 +122,12 @@ def render(
             page is kept for that person only and deleted at sign-out.
         is_shared: The same for every guest, without a form: who comes without a cookie gets none and no token, so that
             caches may keep it (`gateway.caching`).
+        language: Of the page; None is the reader's.
         context: For the template, besides what the module docstring lists.
     """
     principal = person(request)
     is_bare = is_shared and principal is None and not request.cookies
-    language = language_for(request, principal)
+    language = language or language_for(request, principal)
     context = {
         "language": language,
         "request": request,
@@ -157,19 +160,39 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def redirect(request: Request, to: str, *, flash: str | None = None, tone: str = "good") -> RedirectResponse:
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What undoes something that was just done: a button beside the words that say so.
+
+    Args:
+        label: On the button, e.g. "Book it again".
+        path: On this site, where the button posts to.
+        fields: What it sends.
+    """
+
+    label: str
+    path: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def redirect(
+    request: Request, to: str, *, flash: str | None = None, tone: str = "good", way_back: WayBack | None = None
+) -> RedirectResponse:
     """Answer a post with 303, and say what happened on the page that follows.
 
     Args:
         to: Path on this site, or the address of a payment page.
         flash: Shown once, at the top of the next page.
         tone: good, info, warn or bad.
+        way_back: Undoes it, beside the flash.
     """
     response = RedirectResponse(to, status_code=303)
     if flash:
         with speaking(language_for(request, person(request))):
             flash = retold(flash)
-        set_cookie(request, response, "flash", _signer(request).dumps([tone, flash]), max_age=120)
+            label = retold(way_back.label) if way_back else ""
+        told = [tone, flash, *([label, way_back.path, dict(way_back.fields)] if way_back else [])]
+        set_cookie(request, response, "flash", _signer(request).dumps(told), max_age=120)
     return response
 
 
@@ -177,15 +200,15 @@ def _signer(request: Request) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="flash")
 
 
-def _flashes(request: Request) -> list[tuple[str, str]]:
+def _flashes(request: Request) -> list[tuple[str, str, WayBack | None]]:
     value = read_cookie(request, "flash")
     if not value:
         return []
     try:
-        tone, text = _signer(request).loads(value, max_age=120)
+        tone, text, *way_back = _signer(request).loads(value, max_age=120)
     except (BadSignature, ValueError):
         return []
-    return [(tone, text)]
+    return [(tone, text, WayBack(*way_back) if way_back else None)]
 
 
 def safe_return_path(value: str | None, default: str) -> str:

@@ -1,6 +1,7 @@
 """Mounts the web app: pages and menu of every context in one frame, static files, CSRF, headers, error pages, sign-in.
 
-A page module has `router` and may have `NAV: list[NavItem]`, and one has `language_of(session, account_id)`; leaving one module out leaves the rest working.
+A page module has `router` and may have `NAV: list[NavItem]`, and one has `language_of(session, account_id)`; leaving
+one module out leaves the rest working.
 """
 
 import json

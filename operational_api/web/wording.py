@@ -1,9 +1,9 @@
-"""What a page says, found in its template: every text between tags, in attributes that are read out, and in expressions.
+"""What a page says, found in its template: texts between tags, in attributes that are read out, and in expressions.
 
-Nothing is marked in templates: whatever reads like words is a message, asked of the catalogue (`language`) when the page
-is made, so that none can be forgotten. A message is the English text with `{1}`, `{2}` for what is filled in; where
-the catalogue has none the English stays. What is no text is told by its looks (`reads_like_words`): identifiers, paths
-and classes are one word in small letters, or have no letters at all.
+Nothing is marked in templates: whatever reads like words is a message, asked of the catalogue (`language`) when the
+page is made, so that none can be forgotten. A message is the English text with `{1}`, `{2}` for what is filled in;
+where the catalogue has none the English stays. What is no text is told by its looks (`reads_like_words`): identifiers,
+paths and classes are one word in small letters, or have no letters at all.
 """
 
 import re
@@ -13,11 +13,13 @@ from html import unescape
 from jinja2 import Environment, nodes
 
 Part = str | nodes.Expr
-READ_OUT = re.compile(r"""(?:aria-label|placeholder|title|alt|data-confirm|data-offline-note|data-not-sent|content)="$""")
+READ_OUT = re.compile(
+    r"""(?:aria-label|placeholder|title|alt|data-confirm|data-offline-note|data-not-sent|data-filter-told|content)="$"""
+)
 """Attributes whose value a person reads or hears; `content` is the description of a page."""
 _NO_TEXT_ARGUMENTS = {
-    "href", "kind", "icon_name", "type", "name", "id", "layout", "tone", "autocomplete", "inputmode", "link", "action_to",
-    "list", "form", "style", "tz", "value", "attribute",
+    "href", "kind", "icon_name", "type", "name", "id", "layout", "tone", "autocomplete", "inputmode", "link",
+    "action_to", "list", "form", "style", "tz", "value", "attribute",
 }  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SILENT = ("script", "style", "svg", "code", "pre")
@@ -84,16 +86,17 @@ class _Rewriter:
                 before = self._state()
                 self._body(node.body)
                 after = self._state()
-                for branch in [*node.elif_, *([node.else_] if node.else_ else [])]:
+                branches: list[Sequence[nodes.Node]] = [*([one] for one in node.elif_), node.else_]
+                for branch in branches:
                     self._restore(before)
-                    self._body([branch] if isinstance(branch, nodes.If) else branch)
+                    self._body(branch)
                 self._restore(after)
             case nodes.For():
-                node.iter = self._said(node.iter)
+                node.iter = self._expression(node.iter)
                 self._body(node.body)
                 self._body(node.else_)
             case nodes.Assign():
-                node.node = self._said(node.node)
+                node.node = self._expression(node.node)
             case nodes.CallBlock():
                 call = self._said(node.call)
                 assert isinstance(call, nodes.Call)  # noqa: S101 - a call stays one
@@ -104,6 +107,9 @@ class _Rewriter:
                 self._aside(node.body)
             case nodes.Block() | nodes.AssignBlock() | nodes.FilterBlock() | nodes.With() | nodes.Scope():
                 self._aside(node.body)
+
+    def _expression(self, node: nodes.Node) -> nodes.Node:
+        return self._said(node) if isinstance(node, nodes.Expr) else node
 
     def _aside(self, body: Sequence[nodes.Node]) -> None:
         before = self._state()
@@ -164,7 +170,7 @@ class _Rewriter:
                     if self._is_in_tag:
                         self._tag += piece
                     pending.append(piece)
-        flush(is_said=not self._is_in_tag and not self._silent or self._quote == "said")
+        flush(is_said=(not self._is_in_tag and not self._silent) or self._quote == "said")
         return made
 
     def _enter(self, tag: str) -> None:
@@ -209,7 +215,7 @@ class _Rewriter:
     def _said(self, value: nodes.Expr) -> nodes.Expr:
         """An expression whose value people read, or may."""
         match value:
-            case nodes.Const(value=str(text)) if reads_like_words(text):
+            case nodes.Const(value=str(text)) if reads_like_words(text) or _joins(text):
                 return self._around(text, [])
             case nodes.Concat():
                 return self._concat(value)
@@ -271,6 +277,11 @@ class _Rewriter:
         said = self._call("say", text.strip(), values)
         edges = [nodes.Const(before)] if before else []
         return nodes.Concat([*edges, said, *([nodes.Const(after)] if after else [])]) if before or after else said
+
+
+def _joins(text: str) -> bool:
+    """A word between two values, such as " and "."""
+    return bool(re.fullmatch(r"\s+[^\W\d_]{2,}\s+", text))
 
 
 def _is_sentence(parts: Sequence[nodes.Expr]) -> bool:

@@ -85,7 +85,7 @@ def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, *, lsn: 
 
     Args:
         table: `<context>__<plural>`.
-        operation: u or d.
+        operation: i, u or d.
         values: Column to SQL expression.
     """
     columns = [row[0] for row in lake.execute(f"describe raw.{table}").fetchall()]

@@ -1,4 +1,4 @@
-"""The app by keyboard: days, search and the main menu have keys, `?` shows them, and none is heard while somebody types.
+"""The app by keyboard: days, search and the menu have keys, `?` shows them, and none is heard while somebody types.
 
 Needs a browser, not the stack: the API alone is served.
 """
@@ -35,7 +35,9 @@ def test_days_the_menu_and_what_is_made_most_have_keys(site: Site, page: Page) -
     page.wait_for_url("**/book?*day=*")
     assert page.locator("nav.day-strip [aria-current]").inner_text() != today
     page.keyboard.press("k")
-    page.wait_for_function("(told) => document.querySelector('nav.day-strip [aria-current]')?.innerText === told", arg=today)
+    page.wait_for_function(
+        "(told) => document.querySelector('nav.day-strip [aria-current]')?.innerText === told", arg=today
+    )
     page.keyboard.press("2")
     page.wait_for_url("**/training")
 

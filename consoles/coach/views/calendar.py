@@ -21,7 +21,7 @@ DAY = "calendar-day"
 
 
 def page(plyo: Plyo, person: Person) -> None:
-    """Draw the chosen day, and the week that holds it. Which of the two is seen is the style's: see `coach/style.py`."""
+    """Draw the chosen day, and the week that holds it. Which of the two is seen is the style's, `coach/style.py`."""
     st.title("Calendar")
     zone = ZoneInfo(person.time_zone)
     now = datetime.now(UTC)

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import ContactChoiceMade
 from operational_api.core.outbox import publish
-from operational_api.web.language import LANGUAGES, language_of
 from operational_api.engagement.errors import (
     HalfQuiet,
     NudgeRefused,
@@ -33,6 +32,7 @@ from operational_api.engagement.sending import (
     zone_of,
 )
 from operational_api.engagement.service.contacts import Contact, contacts
+from operational_api.web.language import LANGUAGES, language_of
 
 
 def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, NudgeRefused]:

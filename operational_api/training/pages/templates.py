@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.training import access, drafts
 from operational_api.training.models import Exercise, ProgrammeTemplate
 from operational_api.training.service import exercises, templates
-from operational_api.web.rendering import redirect, render
+from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter(prefix="/coaching/templates", dependencies=[Allowed("training.manage_templates")])
 FOUND = 8
@@ -66,11 +66,21 @@ def change(
 
 
 @router.post("/{template_id}/archive")
-def archive(request: Request, template_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """Take it out of the list."""
+def archive(
+    request: Request,
+    template_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    is_undone: Annotated[bool, Form()] = False,
+) -> Response:
+    """Take it out of the list, or back into it."""
     template = access.reach_template(session, principal, template_id)
+    if is_undone:
+        templates.restore_template(session, template=template)
+        return redirect(request, "/coaching/templates", flash=f"{template.name} is in the list again.")
     templates.archive_template(session, template=template, now=datetime.now(UTC))
-    return redirect(request, "/coaching/templates", flash=f"{template.name} is archived.", tone="info")
+    undo = WayBack("Undo", f"/coaching/templates/{template.id}/archive", {"is_undone": "true"})
+    return redirect(request, "/coaching/templates", flash=f"{template.name} is archived.", tone="info", way_back=undo)
 
 
 def _take(

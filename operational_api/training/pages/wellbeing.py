@@ -21,7 +21,7 @@ from operational_api.training.models import Client
 from operational_api.training.schemas.health import CheckInIn
 from operational_api.training.service import screening, wellbeing
 from operational_api.training.service.clients import local_today
-from operational_api.web.rendering import redirect, render
+from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.keep_wellbeing")])
 checks = APIRouter(dependencies=[Allowed("training.answer_screening")])
@@ -148,8 +148,10 @@ def archive_habit(request: Request, habit_id: UUID, principal: CurrentPrincipal,
     """Ask for a habit no more."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
-    wellbeing.archive_habit(session, client=client, habit_id=habit_id, now=now)
-    return redirect(request, "/wellbeing#habits", flash="Gone from the list.", tone="info")
+    habit = wellbeing.archive_habit(session, client=client, habit_id=habit_id, now=now)
+    told = f"{habit.name} is gone from the list; what you kept of it stays with your coach."
+    again = WayBack("Ask again", "/wellbeing/habits", {"name": habit.name, "times_per_week": str(habit.times_per_week)})
+    return redirect(request, "/wellbeing#habits", flash=told, tone="info", way_back=again)
 
 
 @checks.get("/wellbeing/health", response_class=HTMLResponse)

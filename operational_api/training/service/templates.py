@@ -69,6 +69,13 @@ def archive_template(session: Session, *, template: ProgrammeTemplate, now: date
     return template
 
 
+def restore_template(session: Session, *, template: ProgrammeTemplate) -> ProgrammeTemplate:
+    """Take it back into the list. Again changes nothing."""
+    template.archived_at = None
+    session.flush()
+    return template
+
+
 def assign_template(
     session: Session, *, template: ProgrammeTemplate, client: Client, coach_id: UUID, starts_on: date, now: datetime
 ) -> Programme:

@@ -171,6 +171,40 @@ class TestTheStream:
         assert set(states(clock, lake).values()) == {"late"}
 
 
+class TestWhatIsHeard:
+    def test_counts_until_something_lands_and_no_longer(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ten seconds later, too: the sources are asked again only when `raw` has a newer snapshot."""
+        writer, clock, lake, _ = world
+        monkeypatch.setattr(freshness, "BELIEVED_SECONDS", -1)
+        asked, raw = [], lake.raw
+        monkeypatch.setattr(lake, "raw", lambda *told: (asked.append(1), raw(*told))[1])
+        mart, at = ("scheduling.fct_bookings",), lake.snapshot_id()
+        before = clock.of(mart, snapshot_id=at, now=NOW)
+        once = len(asked)
+        assert clock.of(mart, snapshot_id=at, now=NOW) == before
+        assert len(asked) == once
+        writer.execute(
+            """insert into raw.main._cdc_tables by name
+            select 'scheduling__bookings' as raw_table, 'blocked' as state, ?::timestamptz as noted_at""",
+            [NOW - timedelta(minutes=20)],
+        )
+        assert clock.of(mart, snapshot_id=at, now=NOW).because == "scheduling__bookings"
+        assert len(asked) > once
+
+    def test_is_told_again_without_asking_and_never_as_younger(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, clock, lake, _ = world
+        mart, at = ("finance.fct_mrr_daily",), lake.snapshot_id()
+        first = clock.latest(mart, snapshot_id=at)
+        monkeypatch.setattr(lake, "_cursor", lambda *_: pytest.fail("the lake was asked"))
+        known = clock.known(mart, snapshot_id=at)
+        assert known is not None
+        assert (known.data_as_of, known.state) == (first.data_as_of, first.state)
+        assert (known.age_seconds or 0) >= (first.age_seconds or 0)
+        assert clock.known(("core.dim_coaches",), snapshot_id=at) is None
+        monkeypatch.setattr(freshness, "BELIEVED_SECONDS", -1)
+        assert clock.known(mart, snapshot_id=at) is None
+
+
 class TestOnScreen:
     """What people see of it: the tile of every metric, drawn by the console from what the served API answers."""
 

@@ -136,6 +136,30 @@ class TestBookings:
         assert (free.status, late.status) == ("cancelled", "late_cancelled")
         assert "Cancelled late" in browser.get("/bookings").text
 
+    def test_what_was_cancelled_by_a_slip_is_booked_again_from_there(
+        self, session: Session, browser: TestClient, mia: Client, coach: Coach
+    ) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        booking = make_booking(session, slot=slot, customer_id=mia.id)
+        browser.post(f"/bookings/{booking.id}/cancel")
+        page = browser.get("/bookings").text
+        back = re.search(r'<form method="post" action="(/book/[\w-]+)">.*?Book it again', page, re.S)
+        assert back is not None
+        assert browser.post(back[1]).headers["location"] == "/bookings"
+        held = session.scalars(select(Booking.status).where(Booking.slot_id == slot.id).order_by(Booking.status)).all()
+        assert held == ["booked", "cancelled"]
+        assert "Book it again" not in browser.get("/bookings").text
+
+    def test_late_it_has_cost_something_and_no_button_takes_that_back(
+        self, session: Session, browser: TestClient, mia: Client, coach: Coach
+    ) -> None:
+        near = make_slot(session, coach=coach, starts_at=datetime.now(UTC) + timedelta(hours=3))
+        booking = make_booking(session, slot=near, customer_id=mia.id)
+        browser.post(f"/bookings/{booking.id}/cancel")
+        page = browser.get("/bookings").text
+        assert "Cancelled late" in page
+        assert "Book it again" not in page
+
     def test_moves_to_another_time(self, session: Session, browser: TestClient, mia: Client, coach: Coach) -> None:
         old = make_booking(session, slot=make_slot(session, coach=coach, starts_at=SOON), customer_id=mia.id)
         other = make_slot(session, coach=coach, starts_at=SOON + timedelta(hours=2))

@@ -324,6 +324,9 @@ class TestExports:
         signed_in(make_account(session, role="admin")).submit(f"/staff/requests/exports/{row.id}/approve")
         session.refresh(row)
         assert row.status == "approved"
+        making = browser.get("/staff/exports").text
+        assert "Being made" in words(making)
+        assert 'name="plyo-again"' in making, "the page looks for itself whether the file is there"
 
     def test_days_that_are_none_are_told(self, session: Session, signed_in: As) -> None:
         browser = signed_in(make_account(session, role="data"))

@@ -167,6 +167,13 @@ class TestWellbeing:
         assert "1 of 5 this week" in browser.get("/wellbeing").text
         browser.post(address[0], data={"day": today, "is_kept": "false"})
         assert session.scalars(select(HabitCheck)).all() == []
+        browser.post(address[0].replace("check", "archive"))
+        gone = browser.get("/wellbeing").text
+        assert "Walk is gone from the list" in gone
+        asked = dict(re.findall(r'name="(name|times_per_week)" value="(\w+)"', gone.partition("Ask again")[0]))
+        assert asked == {"name": "Walk", "times_per_week": "5"}
+        browser.post("/wellbeing/habits", data=asked)
+        assert "0 of 5 this week" in browser.get("/wellbeing").text
         browser.post("/wellbeing/goals", data={"text": "Five pull-ups"})
         browser.post(f"/wellbeing/goals/{session.scalars(select(Goal.id)).one()}/close", data={"outcome": "reached"})
         assert "Reached" in browser.get("/wellbeing").text
@@ -252,6 +259,19 @@ class TestTemplates:
         assert changed.status_code == 303
         session.refresh(kept)
         assert (kept.version, kept.plan["lines"][0]["reps"]) == (2, 8)
+
+    def test_what_is_archived_comes_back_by_the_button_beside_it(self, session: Session, coach: TestClient) -> None:
+        squat = make_exercise(session)
+        head = {"name": "Base & more", "goal": "strength", "weeks": "4", "sessions_per_week": "2"}
+        coach.post("/coaching/templates/new", data=head | self.line(squat.id))
+        [kept] = session.scalars(select(ProgrammeTemplate.id)).all()
+        coach.post(f"/coaching/templates/{kept}/archive")
+        gone = coach.get("/coaching/templates").text
+        assert "Base &amp; more is archived." in gone
+        assert "No templates yet" in gone
+        assert f'action="/coaching/templates/{kept}/archive"' in gone
+        coach.post(f"/coaching/templates/{kept}/archive", data={"is_undone": "true"})
+        assert f'href="/coaching/templates/{kept}"' in coach.get("/coaching/templates").text
 
     WRONG: tuple[tuple[dict[str, str], str], ...] = (
         ({"name": " "}, "Give it a name"),
