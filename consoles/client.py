@@ -47,8 +47,8 @@ def length(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the data behind an answer is. `state` is fresh, late or stale; `data_as_of` an ISO instant; `because` the
-    source that is the oldest."""
+    """How old the data behind an answer is. `state` is fresh, late or stale, or not judged yet; `data_as_of` an ISO
+    instant; `because` the source that is the oldest."""
 
     state: str = "unknown"
     age_seconds: float | None = None

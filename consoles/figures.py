@@ -13,8 +13,8 @@ import polars as pl
 from consoles.client import MetricAnswer
 from contracts.figures import UNKNOWN, difference, written
 
-FRESHNESS = {"fresh": "good", "late": "warn", "stale": "bad"}
-"""The colour token of a state of freshness: green, amber, red."""
+FRESHNESS = {"fresh": "good", "not judged yet": "ink-soft", "late": "warn", "stale": "bad"}
+"""The colour token of a state of freshness: green, grey, amber, red."""
 PERIODS = {
     "this_month": "This month", "last_month": "Last month", "last_30_days": "Last 30 days", "last_90_days":
     "Last 90 days", "last_quarter": "Last quarter", "this_year": "This year", "last_12_months": "Last 12 months",

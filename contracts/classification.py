@@ -110,6 +110,7 @@ _BUSINESS = """
     equipment exception_on file_name from_type holdout_percent holiday_name holiday_on industry interval_count
     interval_unit is_automatic is_closed is_deleted is_loaded is_won line_number loaded_at lookup_key method moved_at
     movement_kind object_type outcome_days partner_code period_end_at period_start_at pipeline_name position posted_at
+    expectation is_met judged_at judged_on judged_rows judged_where raw_table refused_rows
     before_rows column_name distance distance_allowed is_drift is_judged measured_at now_rows relation_name
     price_kind primary_muscle product_name quantity reporting_category source_type stage_name starts_on survival
     survival_before tax_rate_bp to_type transaction_kind trigger updated_at weekday win_probability

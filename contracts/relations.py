@@ -345,6 +345,13 @@ _ALL = (
         distance_allowed float, is_judged bool, is_drift bool, measured_at time""",
     ),
     _relation(
+        "quality.fct_suite_judgements",
+        "One row per judgement of a raw table and expectation that was not met, and one for the suite as a whole.",
+        "judgement_id expectation",
+        """judgement_id uuid, judged_at time, judged_on date, raw_table text, judged_where text, batch_id uuid,
+        expectation text, judged_rows bigint, refused_rows bigint, is_met bool""",
+    ),
+    _relation(
         "ml.churn_models",
         "One row per trained churn model; one of them is current. Written by `ml`, not by dbt.",
         "model_id",

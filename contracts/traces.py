@@ -172,6 +172,7 @@ TRACES: dict[str, Trace] = {
         ("retention.fct_automation_runs", "rule_id = $rule_id"), ("automation__rules", "id = $rule_id")
     ),
     "quality.fct_column_distances": Trace(why_not="It is measured from thousands of rows at once, of all people."),
+    "quality.fct_suite_judgements": Trace(why_not="It counts what suites said of many rows, and keeps none of them."),
     "ml.churn_models": Trace(why_not="A model is made of all features and labels of its snapshot, by none of them."),
     "ml.churn_scores": _trace(
         ("retention.fct_churn_features", "customer_id = $customer_id and as_of = $as_of"),

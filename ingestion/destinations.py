@@ -7,7 +7,8 @@ Rows erased from the lake for a person are erased there by `forget`: what names 
 
 Values that the destinations have no common type for are copied as text (uuid, interval) or JSON (lists, structs). JSON
 goes to Snowflake and BigQuery as text too: Parquet has no type for it, so the one would make a variant of a text of it
-and dlt refuses the other. The models read it as it is.
+and dlt refuses the other. The models read it as it is. PostgreSQL has the types that dlt does not know: copies lie in
+a schema beside there, and what the models read is a view of each, with the lake's types.
 """
 
 import os
@@ -21,8 +22,11 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # dlt reads it when
 
 import dlt
 import duckdb
+import psycopg
 import pyarrow as pa
 from dlt.common.destination import Destination
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from psycopg import sql
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -36,6 +40,8 @@ Kind = Literal["postgres", "snowflake", "bigquery"]
 _ARROW_ROWS = 50_000
 _AT_ONCE = 1000
 _AS_TEXT = ("UUID", "INTERVAL", "ENUM", "TIME WITH TIME ZONE", "BIT", "HUGEINT", "UHUGEINT")
+_TYPED = {"UUID": "uuid", "INTERVAL": "interval", "TIME WITH TIME ZONE": "timetz", "HUGEINT": "numeric"}
+"""Of what is copied as text, the type that PostgreSQL has for it."""
 _UNSIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "BIGINT"}
 
 
@@ -45,7 +51,8 @@ class DestinationSettings(BaseSettings):
     Args:
         kind: What it is.
         credentials: PostgreSQL or Snowflake: a URL. BigQuery: the service account's JSON.
-        dataset: Schema or dataset of the copies.
+        dataset: Schema or dataset that the models read.
+        dbt: The dbt, with an adapter of this kind, that builds marts there anew after an erasure; empty: none is.
         rows_a_load: Numbers of rows that are loaded and noted at once; a copy that is killed repeats at most so many.
     """
 
@@ -54,7 +61,13 @@ class DestinationSettings(BaseSettings):
     kind: Kind
     credentials: SecretStr
     dataset: str = "raw"
+    dbt: str = ""
     rows_a_load: int = 1_000_000
+
+    @property
+    def copies(self) -> str:
+        """Schema or dataset of the copies; in PostgreSQL the models read views of them."""
+        return f"{self.dataset}_copies" if self.kind == "postgres" else self.dataset
 
 
 @dataclass(frozen=True)
@@ -64,11 +77,13 @@ class Column:
     Args:
         expression: SQL of its value.
         hint: What dlt is to be told of it, which Arrow does not say.
+        type: PostgreSQL's of it, where it is copied as text; empty: the copy's.
     """
 
     name: str
     expression: str
     hint: dict[str, Any]
+    type: str = ""
 
 
 def destination(settings: DestinationSettings) -> Destination[Any, Any]:
@@ -88,6 +103,8 @@ def copy(lake_settings: WarehouseSettings, settings: DestinationSettings, tables
         dlt.pipeline.exceptions.PipelineStepFailed: the destination could not be reached or refused.
         duckdb.CatalogException: a table is not in raw.
     """
+    if settings.kind == "postgres":
+        _make_room(settings)
     # A folder of its own for each run: what an earlier one left behind is not needed, the destination knows more.
     with TemporaryDirectory(prefix="plyo-copy-") as folder, warehouse.reading(lake_settings) as lake:
         return {table: _copied(lake, settings, table, Path(folder)) for table in tables}
@@ -98,14 +115,16 @@ def _copied(lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, tabl
         f"plyo_{table}",
         pipelines_dir=str(folder),
         destination=destination(settings),
-        dataset_name=settings.dataset,
+        dataset_name=settings.copies,
     )
     pipeline.sync_destination()
     columns = columns_of(lake, table, settings.kind)
     row = lake.execute(f"select max(rowid) from raw.main.{quoted(table)}").fetchone()
     newest = -1 if row is None or row[0] is None else int(row[0])
+    if newest < 0:
+        _make_empty(pipeline, lake, table, columns)
     sent = 0
-    while True:
+    while newest >= 0:
         done = _Progress()
         pipeline.run(
             _source(lake, table, columns, newest, settings.rows_a_load, done),
@@ -114,7 +133,57 @@ def _copied(lake: duckdb.DuckDBPyConnection, settings: DestinationSettings, tabl
         )
         sent += done.rows
         if done.upto >= newest:
-            return sent
+            break
+    if settings.kind == "postgres":
+        _show(pipeline, settings, table, columns)
+    return sent
+
+
+def _make_empty(pipeline: dlt.Pipeline, lake: duckdb.DuckDBPyConnection, table: str, columns: list[Column]) -> None:
+    """Have the table there before its first row, as dlt will make it: models read it."""
+    selected = ", ".join(f"{column.expression} as {quoted(column.name)}" for column in columns)
+    told = lake.execute(f"select rowid as {ROW}, {selected} from raw.main.{quoted(table)} limit 0").to_arrow_table()
+    hints = {column.name: column.hint for column in columns}
+    with pipeline.sql_client() as client:
+        mapper = client.capabilities.get_type_mapper()
+        declared = ", ".join(
+            f"{client.escape_column_name(name)} "
+            + mapper.to_destination_type({**column, **hints.get(name, {})}, {"name": table, "columns": {}})
+            for name, column in py_arrow_to_table_schema_columns(told.schema).items()
+        )
+        if not client.has_dataset():
+            client.create_dataset()
+        client.execute_sql(f"create table if not exists {client.make_qualified_table_name(table)} ({declared})")
+
+
+def _make_room(settings: DestinationSettings) -> None:
+    """Have the two schemas; copies that lie where the views belong, from before there were views, are moved."""
+    with psycopg.connect(settings.credentials.get_secret_value(), autocommit=True) as there:
+        read, copies = sql.Identifier(settings.dataset), sql.Identifier(settings.copies)
+        row = there.execute(
+            "select to_regclass(%s), to_regnamespace(%s)", [f"{settings.dataset}._dlt_version", settings.copies]
+        ).fetchone()
+        if row and row[0] is not None and row[1] is None:
+            there.execute(sql.SQL("alter schema {} rename to {}").format(read, copies))
+        there.execute(sql.SQL("create schema if not exists {}").format(read))
+
+
+def _show(pipeline: dlt.Pipeline, settings: DestinationSettings, table: str, columns: list[Column]) -> None:
+    """A view of the copies with the lake's types. Columns are in the copies' order, which only grows at its end."""
+    types = {column.name: column.type for column in columns if column.type}
+    with pipeline.sql_client() as client:
+        told = client.execute_sql(
+            "select column_name from information_schema.columns where table_schema = %s and table_name = %s "
+            "and not starts_with(column_name, '_dlt_') order by ordinal_position", settings.copies, table,
+        )  # fmt: skip
+        names = [row[0] for row in told or []]
+        shown = ", ".join(
+            f"{quoted(name)}::{types[name]} as {quoted(name)}" if name in types else quoted(name) for name in names
+        )
+        client.execute_sql(
+            f"create or replace view {quoted(settings.dataset)}.{quoted(table)} as "
+            f"select {shown} from {client.make_qualified_table_name(table)}"
+        )
 
 
 def forget(
@@ -142,13 +211,13 @@ def _forgotten(
     folder: Path,
 ) -> int | None:  # fmt: skip
     pipeline = dlt.pipeline(
-        f"plyo_{table}", pipelines_dir=str(folder), destination=destination(settings), dataset_name=settings.dataset
+        f"plyo_{table}", pipelines_dir=str(folder), destination=destination(settings), dataset_name=settings.copies
     )
     pipeline.sync_destination()
     if not pipeline.default_schema_name or table not in pipeline.default_schema.tables:
         return None
-    condition = " or ".join(f"list_contains(?, {quoted(column)})" for column in wanted)
-    values = [list(one) for one in wanted.values()]
+    condition = " or ".join(f"list_contains(?::varchar[], {quoted(column)}::varchar)" for column in wanted)
+    values = [[str(value) for value in one] for one in wanted.values()]
     kept = {
         row[0]
         for row in lake.execute(
@@ -229,7 +298,7 @@ def _column(name: str, kind: str, *, has_json: bool) -> Column:
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return Column(name, f"to_json({quoted(name)})::varchar", json)
     if kind.startswith(_AS_TEXT):
-        return Column(name, f"{quoted(name)}::varchar", {})
+        return Column(name, f"{quoted(name)}::varchar", {}, _TYPED.get(kind, ""))
     if kind in _UNSIGNED:
         return Column(name, f"{quoted(name)}::{_UNSIGNED[kind]}", {})
     if kind == "TIMESTAMP":

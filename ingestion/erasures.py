@@ -6,15 +6,14 @@ version of a row may stay, which is what the product itself still keeps (books, 
 it, and rows that were deleted, go with every value. Measurements of devices go altogether: they are kept by consent,
 which ends with the account. What stays equals the source, so the comparison of the lake with it still holds.
 
-What is to go is noted in `raw.main._erasures` before it goes: for each person and table how many rows. Who was cut off
-after that goes on from there; that it was done is noted once nothing is left, and is the proof.
+Documents of providers tell of them too (`provider_documents`). What is to go is noted before it goes (`forgotten`): who
+was cut off after that goes on from there, and that it was done is noted once nothing is left, which is the proof.
 
 Does not belong here: health data of who has an account (`withdrawals`), warehouses elsewhere (`destinations.forget`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,19 +22,13 @@ import psycopg
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
+from ingestion import forgotten, provider_documents, withdrawals
+from ingestion.forgotten import Note
 from ingestion.lake_maintenance import Erased, erase
 from ingestion.postgres_cdc.land import quoted
 from ingestion.postgres_cdc.source import Source
 from ingestion.settings import CdcSettings
 from ingestion.withdrawals import MEASURED, REJECTED
-
-TABLE = "raw.main._erasures"
-_SCHEMA = (
-    "(account_id uuid, closed_at timestamptz, raw_table varchar, field varchar, rows bigint, erased_at timestamptz)"
-)
-"""`erased_at` is null while something of it may still be in marts, the past or a warehouse elsewhere."""
-ERASED_WITHIN = timedelta(days=2)
-"""From the closing of an account; the job runs each night, so two of them may fail."""
 
 EVENTS = "platform__outbox_events"
 PEOPLE = ("customer_id", "account_id")
@@ -45,8 +38,15 @@ OWN = {
     "training__clients": "id",
     "commerce__customers": "id",
     "scheduling__coaches": "id",
+    EVENTS: "aggregate_id",
 }
-"""Tables whose key is the person's."""
+"""Tables that name the person otherwise."""
+MAILS, ACCOUNTS = "engagement__outgoing_emails", "identity__accounts"
+_WRITTEN_TO = f"""
+    select account.id, mail.id from raw.main.{MAILS} as mail inner join raw.main.{ACCOUNTS} as account
+    on lower(mail.recipient) = lower(account.email) where list_contains(?, account.id)
+"""
+"""Mails that were written to an address and to no customer."""
 _CLOSED = f"""
     select aggregate_id as account_id, min(occurred_at) as closed_at from raw.main.{EVENTS}
     where type = 'identity.account_closed' and _op <> 'd' group by aggregate_id
@@ -63,36 +63,19 @@ class Remains:
     Args:
         rows: Raw table to column to values, as `lake_maintenance.erase` takes them.
         only: A further condition by raw table.
-        counted: By raw table and account, how many rows that is.
-        closed: When each of the accounts was closed.
+        instead: By raw table, what stands for a document that stays.
+        notes: What that is, by account.
     """
 
     rows: Mapping[str, Mapping[str, list[Any]]] = field(default_factory=dict)
     only: Mapping[str, str] = field(default_factory=dict)
-    counted: Mapping[str, Mapping[UUID, int]] = field(default_factory=dict)
-    closed: Mapping[UUID, datetime] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
 
     @property
     def accounts(self) -> frozenset[UUID]:
         """Whose rows these are."""
-        return frozenset(account for by_account in self.counted.values() for account in by_account)
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """Erasures that have begun.
-
-    Args:
-        rows: As of `Remains`.
-        closed: When each of the accounts was closed.
-    """
-
-    rows: Mapping[str, Mapping[str, list[UUID]]]
-    closed: Mapping[UUID, datetime]
-
-    def overdue(self, now: datetime) -> list[UUID]:
-        """Accounts that should have been forgotten by now."""
-        return sorted(one for one, at in self.closed.items() if at < now - ERASED_WITHIN)
+        return frozenset(one.account_id for one in self.notes)
 
 
 def keys_of(settings: CdcSettings) -> dict[str, tuple[str, ...]]:
@@ -114,9 +97,8 @@ def remains(lake: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) 
     closed = {UUID(str(one)): at for one, at in lake.execute(_CLOSED).fetchall()}
     if not closed:
         return Remains()
-    rows: dict[str, dict[str, list[Any]]] = {}
-    only: dict[str, str] = {}
-    counted: dict[str, dict[UUID, int]] = {}
+    documents = provider_documents.told(lake, closed, columns)
+    rows, only, notes = dict(documents.rows), dict(documents.only), list(documents.notes)
     for table, names in sorted(columns.items()):
         person = OWN.get(table) or next((one for one in PEOPLE if one in names), None)
         if person is None:
@@ -133,9 +115,22 @@ def remains(lake: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) 
             [list(closed)],
         ).fetchall()
         if found:
-            counted[table] = {UUID(str(one)): number for one, number in found}
-            rows[table], only[table] = {person: list(counted[table])}, condition
-    return Remains(rows, only, counted, closed)
+            people = {UUID(str(one)): number for one, number in found}
+            rows[table], only[table] = {person: list(people)}, condition
+            notes += [Note(one, closed[one], table, person, number) for one, number in people.items()]
+    if MAILS in keys and {MAILS, ACCOUNTS} <= columns.keys():
+        written = {id_: UUID(str(one)) for one, id_ in lake.execute(_WRITTEN_TO, [list(closed)]).fetchall()}
+        condition = _overwritten(MAILS, keys[MAILS])
+        found = lake.execute(
+            f"select id, count(*) from raw.main.{MAILS} where list_contains(?, id) and {condition} group by all",
+            [list(written)],
+        ).fetchall()
+        if found:
+            rows.setdefault(MAILS, {})["id"], only[MAILS] = [id_ for id_, _ in found], condition
+            notes += [
+                Note(written[id_], closed[written[id_]], MAILS, "id", number, value=str(id_)) for id_, number in found
+            ]
+    return Remains(rows, only, documents.instead, notes)
 
 
 def forget(settings: CdcSettings) -> Erased | None:
@@ -155,25 +150,13 @@ def forget(settings: CdcSettings) -> Erased | None:
         found = remains(lake, keys)
         if not found.rows:
             return None
-        warehouse.in_transaction(lake, lambda: _begin(lake, found))
+        forgotten.begin(lake, found.notes)
     log.info("erasures.forgetting", accounts=len(found.accounts), tables=sorted(found.rows))
-    return erase(settings, found.rows, found.only)
-
-
-def unfinished(lake: duckdb.DuckDBPyConnection) -> Unfinished:
-    """What was begun and is not known to be done."""
-    rows: dict[str, dict[str, list[UUID]]] = {}
-    closed: dict[UUID, datetime] = {}
-    for account, at, table, column in _noted(
-        lake, "distinct account_id, closed_at, raw_table, field", "erased_at is null"
-    ):
-        closed[UUID(str(account))] = at
-        rows.setdefault(table, {}).setdefault(column, []).append(UUID(str(account)))
-    return Unfinished(rows, closed)
+    return erase(settings, found.rows, found.only, found.instead)
 
 
 def finish(settings: CdcSettings) -> None:
-    """Note what was begun as done: the proof, without anything of the person but the id.
+    """Note what was begun as done: the proof, without anything of the person but ids.
 
     Raises:
         StillThere: raw holds something of them again, or still.
@@ -181,42 +164,15 @@ def finish(settings: CdcSettings) -> None:
     keys = keys_of(settings)
     with warehouse.writing(settings) as lake:
         left = remains(lake, keys)
-        if still := sorted(left.accounts & unfinished(lake).closed.keys()):
+        if still := sorted(left.accounts & forgotten.unfinished(lake).since.keys()):
             raise StillThere(f"{len(still)} closed accounts are still in {', '.join(sorted(left.rows))}")
-        warehouse.in_transaction(
-            lake,
-            lambda: lake.execute(f"update {TABLE} set erased_at = ? where erased_at is null", [datetime.now(UTC)]),
-        )
+        if withdrawn := withdrawals.remains(lake).rows:
+            raise StillThere(f"what was withdrawn is still in {', '.join(sorted(withdrawn))}")
+        forgotten.done(lake)
 
 
 class StillThere(RuntimeError):
     """An erasure that did not erase; nothing was noted as done."""
-
-
-def proofs(lake: duckdb.DuckDBPyConnection, accounts: Sequence[UUID]) -> list[tuple[UUID, datetime, str, int]]:
-    """What was erased of these: account, when, raw table, rows."""
-    found = _noted(
-        lake, "account_id, erased_at, raw_table, rows", "erased_at is not null and list_contains(?, account_id)",
-        list(accounts),
-    )  # fmt: skip
-    return [(UUID(str(one)), at, table, rows) for one, at, table, rows in found]
-
-
-def _noted(lake: duckdb.DuckDBPyConnection, columns: str, where: str, *values: object) -> list[tuple[Any, ...]]:
-    try:
-        return lake.execute(f"select {columns} from {TABLE} where {where} order by all", list(values)).fetchall()
-    except duckdb.CatalogException:
-        return []
-
-
-def _begin(lake: duckdb.DuckDBPyConnection, found: Remains) -> None:
-    lake.execute(f"create table if not exists {TABLE} {_SCHEMA}")
-    for table, by_account in found.counted.items():
-        [column] = found.rows[table]
-        lake.executemany(
-            f"insert into {TABLE} values (?, ?, ?, ?, ?, null)",
-            [[one, found.closed[one], table, column, number] for one, number in by_account.items()],
-        )
 
 
 def _overwritten(table: str, columns: Sequence[str]) -> str:

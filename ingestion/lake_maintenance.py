@@ -100,6 +100,7 @@ def erase(
     settings: CdcSettings,
     rows: Mapping[str, Mapping[str, Sequence[Any]]],
     only: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
 ) -> Erased:
     """Make raw forget rows, with all their history: no file and no row of the catalog holds their values afterwards.
 
@@ -112,6 +113,8 @@ def erase(
         rows: Raw table to column to values: rows with one of the values in one of the columns. Deletes are landed with
             their key only, so name keys.
         only: A further condition by raw table, as SQL of ours; rows that do not meet it stay.
+        instead: By raw table, SQL of the `document` with which a row that goes is written anew; null: it only goes. The
+            new row has a number of its own, so that copies elsewhere take it for another.
 
     Raises:
         ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
@@ -123,7 +126,10 @@ def erase(
         if blocked := sorted(rows.keys() & capture.blocked().keys()):
             raise TableBlocked(f"{', '.join(blocked)}: changes were put aside and not landed; resume it first")
         with warehouse.transaction(lake):
-            counted = {table: _delete(lake, table, wanted, (only or {}).get(table)) for table, wanted in rows.items()}
+            counted = {
+                table: _delete(lake, table, wanted, (only or {}).get(table), (instead or {}).get(table))
+                for table, wanted in rows.items()
+            }
             for table in rows:
                 lake.execute(f"delete from {parked.TABLE} where raw_table = ?", [table])
             aside = quarantine.forget_person(lake, rows)
@@ -201,12 +207,23 @@ def _size(lake: duckdb.DuckDBPyConnection, name: Lake) -> tuple[int, int]:
     return row if row else (0, 0)
 
 
-def _delete(lake: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[str, Sequence[Any]], only: str | None) -> int:
+def _delete(
+    lake: duckdb.DuckDBPyConnection, table: str, wanted: Mapping[str, Sequence[Any]], only: str | None,
+    instead: str | None,
+) -> int:  # fmt: skip
+    named, values = f"raw.main.{quoted(table)}", [list(values) for values in wanted.values()]
     condition = " or ".join(f"list_contains(?, {quoted(column)})" for column in wanted)
-    values = [list(values) for values in wanted.values()]
-    row = lake.execute(
-        f"delete from raw.main.{quoted(table)} where ({condition}) and {only or 'true'}", values
-    ).fetchone()
+    going = f"({condition}) and {only or 'true'}"
+    if instead:
+        lake.execute(
+            f"""create or replace temp table _instead as
+                select * replace ({instead} as document) from {named} as told where {going}""",
+            values,
+        )
+    row = lake.execute(f"delete from {named} as told where {going}", values).fetchone()
+    if instead:
+        lake.execute(f"insert into {named} select * from _instead where document is not null")
+        lake.execute("drop table _instead")
     return int(row[0]) if row else 0
 
 

@@ -7,6 +7,7 @@ is recognised by its key. Change logs of PostgreSQL are landed by `postgres_cdc`
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from uuid import UUID
 
 import duckdb
 import psycopg
@@ -122,12 +123,12 @@ def land(
     stream: str,
     batch: Batch,
     *,
-    also: Callable[[], None] = lambda: None,
+    also: Callable[[UUID], None] = lambda _: None,
 ) -> int:
     """Append what is new in a batch, and note the cursor, in one lake transaction.
 
     Args:
-        also: What else that transaction does; said again where it is tried again.
+        also: What else that transaction does, told the batch's id; said again where it is tried again.
 
     Returns:
         Rows appended.
@@ -143,13 +144,15 @@ def land(
         lake.unregister(_BATCH)
 
 
-def _land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch, also: Callable[[], None]) -> int:
+def _land(
+    lake: duckdb.DuckDBPyConnection, connector: str, stream: str, batch: Batch, also: Callable[[UUID], None]
+) -> int:
     batch_id, now = new_id(), datetime.now(UTC)
     appended = 0
     if batch.rows.num_rows:
         _prepare(lake, batch.table)
         appended = _append(lake, batch, [batch_id, now])
-    also()
+    also(batch_id)
     cursor = batch.cursor if batch.cursor is not None else cursor_of(lake, connector, stream)
     lake.execute(
         f"insert into {CURSORS} values (?, ?, ?, ?, ?, ?)", [connector, stream, cursor, appended, batch_id, now]

@@ -1,17 +1,22 @@
 """What raw still holds of health data that its owners no longer let us keep, and forgetting it for good.
 
 Operations forget at once (`integrations.wearable_payloads` loses the body); raw keeps every version of every row, and
-what was made of it, until this is run. Who decided what, and when, stays: that is the record.
+what was made of it, until this is run. Who decided what, and when, stays: that is the record. What is to go is noted
+before it goes (`forgotten`), for marts, their past and copies elsewhere still have it then.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import duckdb
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
+from ingestion import forgotten
+from ingestion.forgotten import Note
 from ingestion.lake_maintenance import Erased, erase
 from ingestion.settings import CdcSettings
 
@@ -97,7 +102,7 @@ def remains(lake: duckdb.DuckDBPyConnection) -> Remains:
 def forget(settings: CdcSettings) -> Erased | None:
     """Erase what may no longer be kept from raw, and all of raw's snapshots before.
 
-    Marts still know: build them, then call `lake_maintenance.forget_past`.
+    Marts still know: build them, call `lake_maintenance.forget_past`, then `erasures.finish`.
 
     Returns:
         What was erased; None: there was nothing.
@@ -106,12 +111,26 @@ def forget(settings: CdcSettings) -> Erased | None:
         ingestion.postgres_cdc.capture.AlreadyRunning: the capture is running.
         ingestion.lake_maintenance.Busy: maintenance is under way.
     """
-    with warehouse.reading(settings) as lake:
+    with warehouse.writing(settings) as lake:
         found = remains(lake)
-    if not found.rows:
-        return None
+        if not found.rows:
+            return None
+        forgotten.begin(lake, _notes(lake, found))
     log.info("withdrawals.forgetting", tables=sorted(found.rows))
     return erase(settings, found.rows, found.only)
+
+
+def _notes(lake: duckdb.DuckDBPyConnection, found: Remains) -> list[Note]:
+    now, notes = datetime.now(UTC), []
+    for table, columns in found.rows.items():
+        condition = " or ".join(f"list_contains(?, {column})" for column in columns)
+        rows = lake.execute(
+            f"""select customer_id, count(*) from raw.main.{table}
+                where customer_id is not null and ({condition}) and {found.only.get(table, "true")} group by all""",
+            list(columns.values()),
+        ).fetchall()
+        notes += [Note(UUID(str(one)), now, table, "customer_id", number) for one, number in rows]
+    return notes
 
 
 def _told(lake: duckdb.DuckDBPyConnection, kind: str, columns: tuple[str, ...]) -> tuple[list[Any], str]:

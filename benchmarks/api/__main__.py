@@ -3,7 +3,8 @@
 64 clients at once ask Plyo's API over HTTP, each waiting for its answer. In the same run, as medians of rounds that
 alternate, the same number of clients cause the same SQL, learned by watching two requests (`recorded`):
 
-- by a bare FastAPI handler with psycopg, which knows no person, no policy and no rule (`ratio_to_bare`);
+- by a bare FastAPI handler with psycopg, which is sent the same, reads it by the same model, answers as much by the
+  same model, and knows no person, no policy and no rule (`ratio_to_bare`);
 - by pgbench, which has no HTTP either (`ratio_to_pgbench`).
 
 One PostgreSQL that writes to disk as deployed; as many processes of each server (`--processes`; by default one, as
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 from fastapi.testclient import TestClient
@@ -40,6 +41,8 @@ from operational_api.training.models import Exercise
 from plyo.postgres import BINARIES, PostgresServer, free_port
 
 CLIENTS = 64
+UNCOUNTED = servers.CONNECTIONS * 16
+"""Requests to the bare handler before those that count: from then on each connection has its statements planned."""
 ISSUER = "http://127.0.0.1"
 Body = Callable[[int], dict[str, object]]
 PATHS = {"booking": "/api/scheduling/bookings", "workout_log": "/api/training/workouts"}
@@ -99,6 +102,7 @@ class Bench:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
         self.bodies: dict[str, Body] = {"booking": booking, "workout_log": workout(exercises)}
+        self.answers: dict[str, str] = {}
         self.recorded = {kind: self._record(app, kind) for kind in PATHS}
         engine.dispose()
         app.state.sessions.kw["bind"].dispose()
@@ -110,18 +114,20 @@ class Bench:
 
     def _record(self, app: object, kind: str) -> Recorded:
         api = TestClient(app, base_url=ISSUER)  # type: ignore[arg-type]
-        watched = {}
+        watched, at = {}, {}
         for number in self.take(4)[1:]:  # the first of each finds caches empty
+            at[number] = datetime.now(UTC)
             heads = {"Authorization": f"Bearer {self.token(number)}"}
 
             def ask(number: int = number, heads: dict[str, str] = heads) -> None:
                 answer = api.post(PATHS[kind], json=self.bodies[kind](number), headers=heads)
                 if answer.status_code != 201:
                     raise SystemExit(f"{kind}: {answer.status_code} {answer.text}")
+                self.answers[kind] = answer.text
 
             watched[number] = watch(app.state.sessions.kw["bind"], ask)  # type: ignore[attr-defined]
         first, second = list(watched)[1:]
-        return Recorded(first, watched[first], watched[second])
+        return Recorded(first, watched[first], watched[second], said_at=at[first])
 
     def token(self, number: int) -> str:
         """The access token of the customer of a request: the same one each time."""
@@ -140,11 +146,16 @@ class Bench:
 
     def bare(self, kind: str) -> Measured:
         """Asks the bare handler."""
-        numbers, port = self.take(self.requests), free_port()
-        prepared = {number: self.recorded[kind].bound(number) for number in numbers}
-        with servers.running(self.processes, servers.serve_bare, port, self.server.url("plyo"), prepared) as pids:
-            asked = [clients.post("/", json.dumps({"number": number}).encode()) for number in numbers]
-            return self._measured(port, pids, f"bare {kind}", asked)
+        about, port = servers.KINDS[kind], free_port()
+        bodies = {number: self.bodies[kind](number) for number in self.take(UNCOUNTED + self.requests)}
+        prepared = {
+            UUID(str(body[about.named_by])): self.recorded[kind].bound(number) for number, body in bodies.items()
+        }
+        asked = [clients.post("/", json.dumps(body).encode()) for body in bodies.values()]
+        told = (port, self.server.url("plyo"), about, self.answers[kind], prepared)
+        with servers.running(self.processes, servers.serve_bare, *told) as pids:
+            clients.run(port, asked[:UNCOUNTED], concurrency=CLIENTS)
+            return self._measured(port, pids, f"bare {kind}", asked[UNCOUNTED:])
 
     def _measured(self, port: int, pids: Sequence[int], kind: str, asked: Sequence[bytes]) -> Measured:
         postgres = self.server.process

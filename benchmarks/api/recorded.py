@@ -1,14 +1,15 @@
 """The SQL of one request, learned by watching two, and said again for any other: with bound values, or by pgbench.
 
-What differs between the two is either of the request (its customer, coach, session, and when it starts, told apart by
-the ids of `business`) or new (ids made for it), and is made anew for each; everything else is said as it was.
+What differs between the two is of the request (its customer, coach, session, and when it starts, told apart by the ids
+of `business`), new (ids made for it) or of the moment (when it is said), and is made anew for each; everything else is
+said as it was.
 """
 
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -58,18 +59,26 @@ def watch(engine: Engine, do: Callable[[], object]) -> list[Statement]:
 class Recorded:
     """The statements of one kind of request."""
 
-    def __init__(self, number: int, first: list[Statement], second: list[Statement]) -> None:
+    def __init__(self, number: int, first: list[Statement], second: list[Statement], *, said_at: datetime) -> None:
         """Learn from two requests.
 
         Args:
             number: Of the first one.
+            said_at: When the first one was asked.
 
         Raises:
             ValueError: they did not say the same statements.
         """
         if [one.sql for one in first] != [one.sql for one in second]:
             raise ValueError("two requests of a kind said different statements")
-        self._number, self.statements = number, first
+        self._number, self.statements, self._said_at = number, first, said_at
+        start = starts_at(number)
+        self._moments = {
+            value
+            for one, other in zip(first, second, strict=True)
+            for name, value in one.values.items()
+            if isinstance(value, datetime) and value != other.values[name] and value not in (start, start + LENGTH)
+        }
         ours, theirs = (
             {name for one in said for value in one.values.values() for name in _UUID.findall(_text(value))}
             for said in (first, second)
@@ -81,20 +90,20 @@ class Recorded:
         names = {one: str(uuid4()) for one in self._new}
         for kind, (_, count) in _NUMBERS.items():
             names[str(named(kind, self._number % count))] = str(named(kind, number % count))
-        shift = starts_at(number) - starts_at(self._number)
+        start, later, passed = starts_at(self._number), starts_at(number), datetime.now(UTC) - self._said_at
+        times = {start: later, start + LENGTH: later + LENGTH} | {one: one + passed for one in self._moments}
         return [
-            (one.sql, {key: self._again(value, names, shift) for key, value in one.values.items()})
+            (one.sql, {key: self._again(value, names, times) for key, value in one.values.items()})
             for one in self.statements
         ]
 
-    def _again(self, value: Any, names: dict[str, str], shift: timedelta) -> Any:
+    def _again(self, value: Any, names: dict[str, str], times: dict[datetime, datetime]) -> Any:
         if isinstance(value, UUID):
             return UUID(names.get(str(value), str(value)))
         if isinstance(value, datetime):
-            start = starts_at(self._number)
-            return value + shift if value in (start, start + LENGTH) else value
+            return times.get(value, value)
         if isinstance(value, list):
-            return [self._again(one, names, shift) for one in value]
+            return [self._again(one, names, times) for one in value]
         text = _text(value)
         if isinstance(value, str) or _is_json(value):
             again = _UUID.sub(lambda found: names.get(found[0], found[0]), text)
@@ -121,6 +130,9 @@ class Recorded:
         for moment in (start, start + LENGTH):
             then = f"(timestamptz '{moment - timedelta(hours=self._number // COACHES)}' + :t * interval '1 hour')"
             said = said.replace(f"'{moment}'::timestamptz", then)
+        for moment in self._moments:
+            since = (moment - self._said_at).total_seconds()
+            said = said.replace(f"'{moment}'::timestamptz", f"(now() + interval '{since} seconds')")
 
         def renamed(found: re.Match[str]) -> str:
             name = found[0]

@@ -4,10 +4,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,7 +20,9 @@ from benchmarks.api.recorded import BEGIN, COMMIT
 from contracts import telemetry
 from operational_api.app import create_app
 from operational_api.core import memory
+from operational_api.scheduling.schemas import BookingCreate, BookingRead
 from operational_api.settings import ApiSettings
+from operational_api.training.schemas import WorkoutCreate, WorkoutRead
 
 CONNECTIONS = 20
 """As many as Plyo's API opens under load."""
@@ -42,29 +46,44 @@ def serve_plyo(port: int, ready: Semaphore, url: str, key_file: Path) -> None:
     _serve(app, port, ready)
 
 
-class Asked(BaseModel):
-    """Which of the prepared requests."""
+@dataclass(frozen=True)
+class Kind:
+    """What is sent and answered: as models, and by which field of the first a request is told from others."""
 
-    number: int
+    body: type[BaseModel]
+    answer: type[BaseModel]
+    named_by: str
 
 
-def serve_bare(port: int, ready: Semaphore, url: str, prepared: dict[int, Said]) -> None:
-    """FastAPI and psycopg with the statements of each request, and nothing around them."""
+KINDS = {
+    "booking": Kind(BookingCreate, BookingRead, "slot_id"),
+    "workout_log": Kind(WorkoutCreate, WorkoutRead, "id"),
+}
+
+
+def serve_bare(port: int, ready: Semaphore, url: str, kind: Kind, answer: str, prepared: dict[UUID, Said]) -> None:
+    """FastAPI and psycopg: a handler that declares what it is sent and what it answers, and says the statements.
+
+    Args:
+        answer: What it answers each time, as JSON.
+        prepared: Statements and values of each request, by what names it.
+    """
     pool = ConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, open=True)
-    app = FastAPI()
+    app, told = FastAPI(), kind.answer.model_validate_json(answer)
 
-    @app.post("/", status_code=201)
-    def say(asked: Asked) -> Asked:
+    def say(asked: Any) -> Any:
         with pool.connection() as connection, connection.cursor() as cursor:
-            for sql, values in prepared[asked.number]:
+            for sql, values in prepared[getattr(asked, kind.named_by)]:
                 if sql == COMMIT:
                     connection.commit()
                 elif sql != BEGIN:
                     cursor.execute(sql, values)
                     if cursor.description:
                         cursor.fetchall()
-        return asked
+        return told
 
+    say.__annotations__ = {"asked": kind.body, "return": kind.answer}
+    app.post("/", status_code=201)(say)
     _serve(app, port, ready)
 
 

@@ -118,7 +118,8 @@ def p95(times: Sequence[float]) -> float:
     return quantiles(times, n=20)[-1]
 
 
-KINDS = ("unchanged", "known", "cold")
+KINDS = ("unchanged", "known")
+ROUNDS, _IN_A_ROW = 4, 2
 
 
 @dataclass
@@ -139,7 +140,7 @@ class Asked:
         )
 
 
-def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2) -> dict[str, Any]:
+def measure(business: Business, folder: Path, manifest: Path) -> dict[str, Any]:
     """What is added to a question by asking it over HTTP, and what a question costs whose answer has not changed.
 
     Sixteen clients ask each question at once, each over a connection of its own that has asked it before; as many
@@ -147,9 +148,10 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
 
     `added`: no two ask the same (`Question.anew`), so each answer is computed. From each time is taken a bare one of
     that question, the fastest from the fastest and so on, since sixteen that ask two processors at once wait for each
-    other on both sides. `unchanged`: the question that was answered before, all of the answer taken; `known`: with its
-    ETag. `floor`: as many bytes as `unchanged` from a service that does nothing; it is in all of them, and is not taken
-    off. `cpu`: processor milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
+    other on both sides. The two sides take turns, so that what else the machine does meets both. `unchanged`: the
+    question that was answered before, all of the answer taken; `known`: with its ETag. `floor`: as many bytes as
+    `unchanged` from a service that does nothing; it is in all of them, and is not taken off. `cpu`: processor
+    milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
     `postgres`: the same SQL on the `postgres` target, which must give the same rows.
     """
     with warehouse.reading(business.cdc) as lake:
@@ -171,7 +173,7 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
             found.append(one)
             for cursor in cursors:
                 _bare(cursor, question.sql)
-            again = rounds * 4
+            again = ROUNDS * 4
             nothing = [[client.request(f"/{one.bytes}")] * again for client in idle]
             before = _cpu(floor_pid)
             one.times["floor"] = together(idle, nothing, status=[200] * CLIENTS).times
@@ -181,10 +183,6 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
                 "known": [
                     [client.request(question.path, tag)] * again for client, tag in zip(clients, tags, strict=True)
                 ],
-                "cold": [
-                    [client.request(question.anew(place * rounds + n)) for n in range(rounds)]
-                    for place, client in enumerate(clients)
-                ],
             }  # fmt: skip
             for kind in KINDS:
                 expected = [304 if kind == "known" and tag else 200 for tag in tags]
@@ -192,15 +190,10 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
                 took = together(clients, requests[kind], status=expected)
                 one.cpu[kind], one.times[kind] = _cpu(pid) - before, took.times
                 client_cpu += took.cpu
-            before = time.process_time()
-            one.times["bare"] = _all_bare(cursors, question.sql, rounds)
-            one.cpu["bare"] = time.process_time() - before
-            one.times["added"] = [
-                told - bare for told, bare in zip(sorted(one.times["cold"]), sorted(one.times["bare"]), strict=True)
-            ]
+            _added(one, question, clients, cursors, pid)
             print(json.dumps(one.told()), flush=True)
         rows = [cursors[0].execute(question.sql).fetchall() for question in asked]
-    compared = on_postgres.measure(business, [one.sql for one in asked], rows, clients=CLIENTS, rounds=rounds)
+    compared = on_postgres.measure(business, [one.sql for one in asked], rows, clients=CLIENTS, rounds=_IN_A_ROW)
     told = {kind: [each for one in found for each in one.times[kind]] for kind in found[0].times}
     return {
         "asked": len(asked),
@@ -213,10 +206,31 @@ def measure(business: Business, folder: Path, manifest: Path, *, rounds: int = 2
         "bare_ms_p95": round(p95(told["bare"]), 1),
         "cpu_ms": {
             kind: round(sum(one.cpu[kind] for one in found) * 1000 / len(told[kind]), 2)
-            for kind in (*KINDS, "bare", "floor")
+            for kind in (*KINDS, "cold", "bare", "floor")
         },
         "client_cpu_ms": round(client_cpu * 1000 / sum(len(told[kind]) for kind in KINDS), 2),
     } | compared
+
+
+def _added(
+    one: Asked, question: Question, clients: Sequence[Client], cursors: Sequence[duckdb.DuckDBPyConnection], pid: int
+) -> None:
+    """Ask what nobody has asked before and the same bare, in turns."""
+    for kind in ("cold", "bare"):
+        one.times[kind], one.cpu[kind] = [], 0.0
+    for turn in range(ROUNDS // _IN_A_ROW):
+        requests = [
+            [client.request(question.anew((turn * CLIENTS + place) * _IN_A_ROW + n)) for n in range(_IN_A_ROW)]
+            for place, client in enumerate(clients)
+        ]
+        before = _cpu(pid)
+        one.times["cold"] += together(clients, requests, status=[200] * CLIENTS).times
+        one.cpu["cold"] += _cpu(pid) - before
+        before = time.process_time()
+        one.times["bare"] += _all_bare(cursors, question.sql, _IN_A_ROW)
+        one.cpu["bare"] += time.process_time() - before
+    both = zip(sorted(one.times["cold"]), sorted(one.times["bare"]), strict=True)
+    one.times["added"] = [told - bare for told, bare in both]
 
 
 @contextmanager

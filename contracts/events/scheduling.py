@@ -201,7 +201,8 @@ class SlotCalledOff(Event):
 class SeriesBooked(Event):
     """Sessions that are to recur were booked at once; each is a `SessionBooked` or `SessionRequested` of its own too.
 
-    `rule` is an RRULE on the studio's clock from the first of them on.
+    `rule` is an RRULE on the studio's clock from the first of them on. One that `goes_on` is booked further as the
+    calendar opens, up to `ends_on` where it has an end.
     """
 
     type: ClassVar[str] = "scheduling.series_booked"
@@ -212,6 +213,32 @@ class SeriesBooked(Event):
     rule: str
     starts_at: datetime
     booking_ids: tuple[UUID, ...]
+    goes_on: bool = False
+    ends_on: date | None = None
+
+
+class SeriesSessionMissed(Event):
+    """A session of a series that goes on could not be booked when the calendar opened; told once. `reason` is the
+    refusal's code. Where it can be had later it is booked after all."""
+
+    type: ClassVar[str] = "scheduling.series_session_missed"
+    aggregate: ClassVar[str] = "series_id"
+    series_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    starts_at: datetime
+    reason: str
+
+
+class SeriesEnded(Event):
+    """No further sessions of a series are booked; those that are booked stay. `reason` is ended, unpaid, or over."""
+
+    type: ClassVar[str] = "scheduling.series_ended"
+    aggregate: ClassVar[str] = "series_id"
+    series_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    reason: str
 
 
 class HoursChanged(Event):

@@ -67,7 +67,8 @@
 
 {#
     Whether time alone can have changed what a model says. One that uses the clock only for what day it is somewhere says
-    the same until a day is over in UTC or where some customer lives: models ask for no other zone's.
+    the same until a day is over in UTC or where some customer lives: models ask for no other zone's. Zones are those of
+    the run's first such model; of a customer who moves meanwhile the row has moved.
 #}
 {% macro plyo_asks_clock(sql, inputs, then, now) %}
     {%- set days = "cast(" ~ plyo_now_text() ~ " at time zone " -%}
@@ -76,8 +77,8 @@
     {%- if 'day' not in clocks and days not in sql -%} {{ return(false) }} {%- endif -%}
     {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
     {{ return(plyo_rows(
-        "with zones as materialized (select time_zone from marts.intermediate.int_customers union select 'UTC') "
-        ~ "select count(*) from zones where cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
+        "create table if not exists memory.main.zones as select time_zone from marts.intermediate.int_customers "
+        ~ "union select 'UTC'; select count(*) from memory.main.zones where cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
         ~ "cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
     )[0][0] > 0) }}
 {% endmacro %}
@@ -125,8 +126,9 @@
 {% endmacro %}
 
 {#
-    Notes of all tables and views as the run finds them, and which of their snapshots are still there, kept in the database
-    in memory that all models of a run share: a hook at its start. Nobody asks the catalog for them one by one.
+    What a run finds when it begins, kept in the database in memory that all its models share: notes of all tables and
+    views, which of their snapshots are still there, and when each table of raw last moved since the last build of
+    everything; a run sees one snapshot of raw. Nobody asks the catalog for them one by one.
 #}
 {% macro plyo_read_notes() %} {{ return(adapter.dispatch('plyo_read_notes')()) }} {% endmacro %}
 
@@ -156,7 +158,16 @@
                 ~ "snapshot_id in (" ~ ([-1] + ids[lake]) | unique | join(', ') ~ ")"
             ) -%}
         {%- endfor -%}
-        {{ return("create or replace table memory.main.kept as " ~ kept | join(' union all ')) }}
+        {%- set passed = plyo_passed() -%}
+        {%- set catalog = plyo_catalog('raw') -%}
+        {{ return(
+            "create or replace table memory.main.kept as " ~ kept | join(' union all ')
+            ~ "; create or replace table memory.main.moved as with " ~ plyo_written('raw', passed.raw if passed else none)
+            ~ " select place.schema_name as place, t.table_name as name, t.begin_snapshot, written.last_at, "
+            ~ "written.last_rewritten_at from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog
+            ~ "ducklake_schema as place on t.schema_id = place.schema_id and place.end_snapshot is null left join written "
+            ~ "on cast(t.table_id as varchar) = written.id where t.end_snapshot is null"
+        ) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -234,17 +245,32 @@
     {{ return(moved) }}
 {% endmacro %}
 
+{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when last, and when rewritten. #}
+{% macro plyo_written(lake, since) -%}
+    {{ return(
+        "done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
+        ~ plyo_catalog(lake) ~ "ducklake_snapshot_changes where "
+        ~ ("false" if since is none else "snapshot_id > " ~ since) ~ "), written as (select split_part(what, ':', 2) as "
+        ~ "id, max(snapshot_id) as last_at, max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
+        ~ "last_rewritten_at from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', "
+        ~ "'inlined_insert', 'inlined_delete', 'rewrite_delete') group by id)"
+    ) }}
+{%- endmacro %}
+
 {# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one. #}
 {% macro plyo_moved_since(lake, since, names) -%}
-    {%- set catalog = plyo_catalog(lake) -%}
+    {%- set catalog, passed = plyo_catalog(lake), plyo_passed() -%}
+    {%- if lake == 'raw' and passed and since >= passed.raw -%}
+        {{ return(
+            "(select 'raw', place, name, begin_snapshot > " ~ since ~ " or coalesce(last_rewritten_at > " ~ since
+            ~ ", false) from memory.main.moved where name in (" ~ names ~ ") and (begin_snapshot > " ~ since
+            ~ " or last_at > " ~ since ~ "))"
+        ) }}
+    {%- endif -%}
     {{ return(
-        "(with done as (select unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from " ~ catalog
-        ~ "ducklake_snapshot_changes where snapshot_id > " ~ since ~ "), written as (select distinct "
-        ~ "split_part(what, ':', 2) as id, starts_with(what, 'rewrite') as is_rewritten from done where "
-        ~ "split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
-        ~ "'inlined_delete', 'rewrite_delete')) "
-        ~ "select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
-        ~ " or coalesce(is_rewritten, false)"
+        "(with " ~ plyo_written(lake, since)
+        ~ " select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
+        ~ " or written.last_rewritten_at is not null"
         ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
         ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
         ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names

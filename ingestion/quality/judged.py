@@ -15,12 +15,14 @@ class Judged:
 
     Args:
         rows: Looked at.
+        refused: Of them, with something against them.
         reasons: What is wrong, with how many rows.
         newest: When the newest of them was committed or landed, ISO 8601; None where there is none.
         document: What Great Expectations says of it; None where there was nothing to judge.
     """
 
     rows: int
+    refused: int
     reasons: Mapping[str, int]
     newest: str | None
     document: Any = field(default=None, compare=False, repr=False)
@@ -29,4 +31,4 @@ class Judged:
     def of(cls, rows: int, verdict: "Verdict", newest: datetime | None) -> "Judged":
         """What a verdict on so many rows comes to."""
         reasons = {one.expectation.reason: len(one.unexpected) for one in verdict.findings if not one.is_met}
-        return cls(rows, reasons, newest.isoformat() if newest else None, verdict.document)
+        return cls(rows, len(verdict.reasons), reasons, newest.isoformat() if newest else None, verdict.document)

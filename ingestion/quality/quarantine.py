@@ -23,6 +23,7 @@ from contracts.warehouse import WarehouseSettings
 from ingestion import landing
 from ingestion.batch import Batch
 from ingestion.postgres_cdc.land import quoted
+from ingestion.quality import judgements
 from ingestion.quality.pulled import SUITES
 
 TABLE = "raw.main._quarantined_rows"
@@ -52,6 +53,7 @@ class Sifted:
 
     Args:
         batch: The good rows, with the cursor of all.
+        is_judged: Whether there was a suite and something to judge by it.
         bad: The others.
         reasons: Of each of the others, by its place in what was judged.
     """
@@ -59,6 +61,7 @@ class Sifted:
     batch: Batch
     bad: pa.Table
     reasons: Mapping[int, tuple[str, ...]]
+    is_judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def sift(batch: Batch) -> Sifted:
     """
     suite = SUITES.get(batch.table)
     if suite is None or not batch.rows.num_rows:
-        return Sifted(batch, batch.rows.slice(0, 0), {})
+        return Sifted(batch, batch.rows.slice(0, 0), {}, is_judged=False)
     from ingestion.quality.judge import judge  # takes seconds to import, and most pulls bring nothing
 
     found = judge(suite, batch.rows).reasons
@@ -101,18 +104,32 @@ def land(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, sifted: S
     Returns:
         Rows appended to raw.
     """
-    if not sifted.reasons:
+    if not sifted.is_judged:
         return landing.land(lake, connector, stream, sifted.batch)
+    judgements.ensure(lake)
+    if not sifted.reasons:
+        return landing.land(lake, connector, stream, sifted.batch, also=lambda batch_id: _note(lake, sifted, batch_id))
     _ensure(lake)
     lake.register(
         _ASIDE, sifted.bad.append_column("_reasons", pa.array(list(sifted.reasons.values()), pa.list_(pa.string())))
     )
+
+    def also(batch_id: UUID) -> None:
+        _put_aside(lake, connector, stream, sifted.batch)
+        _note(lake, sifted, batch_id)
+
     try:
-        return landing.land(
-            lake, connector, stream, sifted.batch, also=lambda: _put_aside(lake, connector, stream, sifted.batch)
-        )
+        return landing.land(lake, connector, stream, sifted.batch, also=also)
     finally:
         lake.unregister(_ASIDE)
+
+
+def _note(lake: duckdb.DuckDBPyConnection, sifted: Sifted, batch_id: UUID) -> None:
+    refused = len(sifted.reasons)
+    judgements.note(
+        lake, sifted.batch.table, "before landing", rows=sifted.batch.rows.num_rows + refused, refused=refused,
+        reasons=judgements.counted(list(sifted.reasons.values())), batch_id=batch_id,
+    )  # fmt: skip
 
 
 def standing(lake: duckdb.DuckDBPyConnection, tables: Sequence[str] | None = None) -> Mapping[str, Mapping[str, int]]:
@@ -247,10 +264,14 @@ def _drive_in(lake: duckdb.DuckDBPyConnection, connector: str, stream: str, like
     sifted = sift(replace(like, rows=_as_it_was(lake, like.table, aside).filter(current)))
     gone = [*newer, *(id_ for place, id_ in enumerate(known) if place not in sifted.reasons)]
 
-    def released() -> None:
+    judgements.ensure(lake)
+
+    def released(batch_id: UUID) -> None:
         lake.execute(f"delete from {TABLE} where list_contains(?::uuid[], id)", [gone])
         for place, reasons in sifted.reasons.items():
             lake.execute(f"update {TABLE} set reasons = ? where id = ?", [list(reasons), known[place]])
+        if sifted.is_judged:
+            _note(lake, sifted, batch_id)
 
     landing.land(lake, connector, stream, sifted.batch, also=released)
     return Driven(landed=len(gone) - len(newer), kept=len(sifted.reasons), superseded=len(newer))

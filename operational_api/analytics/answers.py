@@ -81,7 +81,7 @@ def rows(
     )  # fmt: skip
     person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
     tag, key = None, lake.key_of(query, snapshot_id=at)
-    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only its rows tell
+    if dataset.subject != "coach":  # who is in a coach's list, and what they withhold, only what is written tells
         heard = sorted(consents([UUID(str(person))]).get(UUID(str(person)), ())) if person else None
         tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
     headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
@@ -101,7 +101,7 @@ def rows(
     assert page is not None  # noqa: S101 - of JSON
     question = question_of(request) if then is None else None
     if (known := retold.find(question, principal, key)) and known.state == freshness.state:
-        return as_json(known, freshness, headers)
+        return as_json(request, known, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     is_more = answer.table.num_rows > page.limit
     table = answer.table.slice(0, page.limit)
@@ -115,7 +115,7 @@ def rows(
     } | (behind() if behind else {})  # fmt: skip
     answered = told_of(request, body, headers, tag, dataset.relations, freshness)
     retold.keep(question, principal, key, answered)
-    return as_json(answered, freshness, headers)
+    return as_json(request, answered, freshness, headers)
 
 
 def _noted(
@@ -145,16 +145,26 @@ def told_of(
     request: Request, body: dict[str, Any], headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
     freshness: Freshness,
 ) -> Told:  # fmt: skip
-    """The answer but for its freshness, which is added each time that it is told."""
+    """The answer but for its freshness, which is added each time that it is told.
+
+    Args:
+        tag: Made of all that it depends on; None where only what is written tells that.
+    """
+    written = formats.json(body)[1:]
+    tag = tag or tags.of(written, freshness.state)
+    headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
     same["Content-Type"] = "application/json"
     http.guard(same, request.url.path)
     return Told(
-        formats.json(body)[:-1] + b',"freshness":', same.raw, tag, relations, freshness.snapshot_id, freshness.state,
+        written, same.raw, tag, relations, freshness.snapshot_id, freshness.state,
         Personal.of(request),
     )  # fmt: skip
 
 
-def as_json(told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
-    """The answer with how fresh it is now."""
+def as_json(request: Request, told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
+    """The answer with how fresh it is now, or that it is the one that the reader has."""
+    headers = headers | {"ETag": told.tag}
+    if tags.is_known(request, told.tag):
+        return tags.unchanged(headers)
     return Response(told.whole(freshness), media_type="application/json", headers=headers)

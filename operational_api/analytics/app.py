@@ -18,7 +18,7 @@ from operational_api.analytics.retold import Retold
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.analytics.together import Together
 from operational_api.analytics.turns import Turns
-from operational_api.core import http, memory
+from operational_api.core import audit, http, memory
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
 from operational_api.core.principal import bearer
@@ -98,7 +98,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.authenticators = [bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
     app.state.asking = asking
-    app.state.consents = Consents()
+    app.state.consents, app.state.named = Consents(), audit.Named()
     app.state.turns = None
     if url is not None:
         app.state.turns = Turns(

@@ -129,7 +129,8 @@ def seen(request: Request, principal: Principal, what: str, customer_ids: Collec
     )  # fmt: skip
     try:
         with engine.connect() as connection:
-            audit.record_readings(Session(connection), [reading])
+            named: audit.Named = request.app.state.named
+            named.add(audit.record_readings(Session(connection), [reading], known=named.groups))
     except OperationalError as error:
         raise AuditDown from error
 

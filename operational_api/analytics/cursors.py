@@ -3,9 +3,10 @@
 What is asked with one, and how its errors are told, is `lake`.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from queue import Empty, LifoQueue
 from threading import Lock, Timer
 
 import duckdb
@@ -48,12 +49,12 @@ def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
 
 
 class Cursors:
-    """So many at once. One that is not there yet is None."""
+    """So many at once, whoever has waited longest first. One that is not there yet is None."""
 
     def __init__(self, count: int) -> None:
-        self._free: LifoQueue[duckdb.DuckDBPyConnection | None] = LifoQueue()
-        for _ in range(count):
-            self._free.put(None)
+        self._lock = Lock()
+        self._free: list[duckdb.DuckDBPyConnection | None] = [None] * count
+        self._waiting: deque[Future[duckdb.DuckDBPyConnection | None]] = deque()
 
     def take(self, seconds: float) -> duckdb.DuckDBPyConnection | None:
         """A cursor, waited for.
@@ -61,10 +62,24 @@ class Cursors:
         Raises:
             Busy: none was free in time.
         """
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+            mine: Future[duckdb.DuckDBPyConnection | None] = Future()
+            self._waiting.append(mine)
         try:
-            return self._free.get(timeout=seconds)
-        except Empty:
+            return mine.result(seconds)
+        except TimeoutError:
+            with self._lock:
+                if mine.done():  # handed over in the last moment
+                    return mine.result()
+                self._waiting.remove(mine)
             raise Busy from None
 
     def put(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
-        self._free.put(cursor)
+        """Hand it to whoever waits: who comes now does not get before them."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set_result(cursor)
+            else:
+                self._free.append(cursor)

@@ -3,12 +3,18 @@
 Marts are as fresh as the oldest change they have not read: with no change missed they are as of the newest heartbeat
 of the change stream, so a quiet night is fresh and a dead stream is not. A table of the product that the capture has
 set aside, or a connector that has stopped pulling, makes those marts late that are made of it, and no others: which
-those are tells dbt's manifest. Scores and models have a promise of their own.
+those are tells dbt's manifest. Scores and models have a promise of their own, and so has what we judge of the data
+itself: it is as old as the last look, and before the first one it is not judged yet.
 """
 
 import time as clock
-from collections.abc import Collection, Iterator
+<<<<<<< HEAD
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+=======
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+>>>>>>> main
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock, Thread
 from typing import Any, Literal
@@ -24,17 +30,20 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.errors import DomainError
 
 log = get_logger(__name__)
-State = Literal["fresh", "late", "stale"]
-_ORDER: tuple[State, ...] = ("fresh", "late", "stale")
+State = Literal["fresh", "not judged yet", "late", "stale"]
+_ORDER: tuple[State, ...] = ("fresh", "not judged yet", "late", "stale")
 _MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
+_LOOKED = {
+    "quality.fct_column_distances": "select max(measured_at) as newest from @quality.fct_column_distances",
+    "quality.fct_suite_judgements": "select max(judged_at) as newest from @quality.fct_suite_judgements",
+}
+"""Marts of what was looked at by us, with when it was looked last; before the first time nothing is judged."""
 STREAM = "change stream"
 PULSE_SECONDS = 1.0
 """Age of the sources' word at which it is asked for again, behind the answer that still goes by it."""
 BELIEVED_SECONDS = 10.0
 """Age at which answers wait for it. Until then an answer may say that its data is older by so much than it is."""
-_MOMENT_SECONDS = 0.1
-"""Ages are told to a tenth of a second, so what is told is made ten times a second at the most."""
-_MOST_TOLD = 1000
+_MOST_KNOWN = 1000
 _Build = tuple[int, datetime]
 """Which build is asked about: the last change in it, and when it was made."""
 
@@ -68,7 +77,7 @@ class Freshness:
     Attributes:
         data_as_of: Everything committed in the product until then is in the answer; None where it is not known.
         snapshot_id: Snapshot of the marts.
-        state: fresh, late or stale.
+        state: fresh, late or stale; of what is judged by us, not judged yet.
         age_seconds: Between `data_as_of` and the asking; None where it is not known.
         late_after_seconds: The promise.
         stale_after_seconds: When nobody should decide by it any more.
@@ -92,6 +101,16 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """What one source says of a mart: until when it is in there, and how old that may be."""
+
+    at: datetime | None
+    late: float
+    stale: float
+    because: str = STREAM
+
+
+@dataclass(frozen=True, slots=True)
 class _Pulse:
     """What `raw` says of its sources: the stream, tables that stand still, connectors."""
 
@@ -104,7 +123,8 @@ class Clock:
     """Tells the freshness of relations at a snapshot.
 
     Args:
-        lake: Asked for small tables; what it says of `raw` is believed for seconds.
+        lake: Asked for small tables; what it says of `raw` is believed for seconds, and for as long as `raw` has not
+            changed.
         settings: What is late.
         manifest: Which sources a mart is made of; before dbt has written it, each is made of the stream.
     """
@@ -112,8 +132,8 @@ class Clock:
     def __init__(self, lake: Lake, settings: AnalyticsSettings, manifest: Manifest) -> None:
         self._lake, self._settings, self._manifest = lake, settings, manifest
         self._lock = Lock()  # of whoever listens
-        self._heard: tuple[_Build, float, _Pulse] | None = None
-        self._told: dict[tuple[tuple[str, ...], int], tuple[float, Freshness]] = {}
+        self._heard: tuple[_Build, float, int | None, _Pulse] | None = None
+        self._known: dict[tuple[tuple[str, ...], int], tuple[list[_Part], _Build, _Pulse]] = {}
 
     def of(self, relations: Collection[str], *, snapshot_id: int, now: datetime, is_past: bool = False) -> Freshness:
         """The worst freshness among relations.
@@ -124,22 +144,24 @@ class Clock:
             now: The moment of asking; for a look into the past, that past moment.
             is_past: Whether the snapshot was chosen by `as_of`: then what the sources hold today says nothing.
         """
-        return _worst(
-            found for name in sorted(set(relations)) for found in self._of_one(name, snapshot_id, now, is_past)
-        )
+        build = self._build(snapshot_id)
+        return _worst(self._parts(relations, snapshot_id, build, is_past), snapshot_id, now)
 
-    def told(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness | None:
-        """What `latest` has told a moment ago."""
-        told = self._told.get((relations, snapshot_id))
-        return told[1] if told is not None and clock.monotonic() - told[0] <= _MOMENT_SECONDS else None
+    def known(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness | None:
+        """What `latest` would tell, where that is known without asking anybody: for the event loop."""
+        found = self._known.get((relations, snapshot_id))
+        if found is None or self._believed(found[1]) is not found[2]:
+            return None
+        return _worst(found[0], snapshot_id, datetime.now(UTC))
 
     def latest(self, relations: tuple[str, ...], *, snapshot_id: int) -> Freshness:
-        """The same at this moment, for answers that are told again and again. It may have to ask the lake."""
-        at, found = clock.monotonic(), self.of(relations, snapshot_id=snapshot_id, now=datetime.now(UTC))
-        if len(self._told) > _MOST_TOLD:
-            self._told.clear()
-        self._told[(relations, snapshot_id)] = (at, found)
-        return found
+        """The freshness at this moment, for answers that are told again and again. It may have to ask the lake."""
+        build = self._build(snapshot_id)
+        pulse, parts = self._pulse(build), list(self._parts(relations, snapshot_id, build, is_past=False))
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known[(relations, snapshot_id)] = (parts, _key(build), pulse)
+        return _worst(parts, snapshot_id, datetime.now(UTC))
 
     def is_built(self) -> bool:
         """Whether the marts have been built at least once."""
@@ -151,12 +173,15 @@ class Clock:
         build = self._build(snapshot_id)
         pulse = self._pulse(build)
         lsn, committed_at, landed_at, missed_at = pulse.stream
-        told = {name: list(self._of_one(name, snapshot_id, now, False)) for name in RELATIONS}
+        told = {
+            name: [_judged(part, snapshot_id, now) for part in self._parts((name,), snapshot_id, build, is_past=False)]
+            for name in RELATIONS
+        }
         marts = [found for name in ("core.fct_builds", _SCORES) for found in told[name]]
         sources: dict[str, Freshness] = {}
         for found in (each for of_one in told.values() for each in of_one):
             sources.setdefault(found.because, found)
-        return _worst(iter(marts)).to_json() | {
+        return _worst_of(marts).to_json() | {
             "stream": {
                 "lsn": lsn, "committed_at": _told(committed_at), "landed_at": _told(landed_at),
                 "silent_seconds": _age(landed_at, now),
@@ -176,28 +201,40 @@ class Clock:
                 }
                 for name, found in sorted(sources.items())
             ],
-            "relations": [{"relation": name} | _worst(iter(told[name])).to_json() for name in RELATIONS],
-            "metrics": {metric.name: _worst(iter(told[metric.relation])).state for metric in METRICS.values()},
+            "relations": [{"relation": name} | _worst_of(told[name]).to_json() for name in RELATIONS],
+            "metrics": {metric.name: _worst_of(told[metric.relation]).state for metric in METRICS.values()},
         }  # fmt: skip
 
-    def _of_one(self, name: str, snapshot_id: int, now: datetime, is_past: bool) -> Iterator[Freshness]:
+    def _parts(
+        self, relations: Collection[str], snapshot_id: int, build: dict[str, Any] | None, is_past: bool
+    ) -> Iterator[_Part]:
+        for name in sorted(set(relations)):
+            yield from self._of_one(name, snapshot_id, build, is_past)
+
+    def _of_one(self, name: str, snapshot_id: int, build: dict[str, Any] | None, is_past: bool) -> Iterator[_Part]:
         """One for each source that the relation has, or at least one."""
         settings = self._settings
         if name == _SCORES:
             as_of = self._newest("select max(as_of) as newest from @ml.churn_scores", snapshot_id)
             begun = datetime.combine(as_of, time(), UTC) if isinstance(as_of, date) else None
-            yield _judged(begun, snapshot_id, now, settings.scores_late_seconds, settings.scores_stale_seconds, name)
+            yield _Part(begun, settings.scores_late_seconds, settings.scores_stale_seconds, name)
             return
         if name == _MODELS:
             trained = self._newest("select max(trained_at) as newest from @ml.churn_models", snapshot_id)
             at = trained if isinstance(trained, datetime) else None
-            yield _judged(at, snapshot_id, now, settings.models_late_seconds, settings.models_stale_seconds, name)
+            yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name)
+            return
+        if name in _LOOKED and self._build(snapshot_id) is not None:
+            found = _judged(
+                self._looked(name, snapshot_id), snapshot_id, now, settings.looks_late_seconds,
+                settings.looks_stale_seconds, name,
+            )  # fmt: skip
+            yield found if found.data_as_of else replace(found, state="not judged yet")
             return
         late, stale = settings.marts_late_seconds, settings.marts_stale_seconds
-        build = self._build(snapshot_id)
         data_as_of: datetime | None = build["data_as_of"] if build else None
         if build is None or is_past:
-            yield _judged(data_as_of, snapshot_id, now, late, stale, STREAM)
+            yield _Part(data_as_of, late, stale)
             return
         pulse = self._pulse(build)
         tables = self._manifest.raw_tables(name)
@@ -205,14 +242,14 @@ class Clock:
         if not tables or any(table.partition("__")[0] not in connectors for table in tables):
             _, committed_at, _, missed_at = pulse.stream
             heard = missed_at or max(filter(None, (committed_at, data_as_of)), default=None)
-            yield _judged(heard, snapshot_id, now, late, stale, STREAM)
+            yield _Part(heard, late, stale)
         for table in sorted(tables & pulse.standing.keys()):
-            yield _judged(pulse.standing[table], snapshot_id, now, late, stale, table)
+            yield _Part(pulse.standing[table], late, stale, table)
         for connector in sorted(connectors):
             pulled_at, waiting_since = pulse.pulls[connector]
-            yield _judged(
-                waiting_since or pulled_at, snapshot_id, now, settings.connectors_late_seconds,
-                settings.connectors_stale_seconds, connector,
+            yield _Part(
+                waiting_since or pulled_at, settings.connectors_late_seconds, settings.connectors_stale_seconds,
+                connector,
             )  # fmt: skip
 
     def _build(self, snapshot_id: int) -> dict[str, Any] | None:
@@ -229,21 +266,31 @@ class Clock:
         found = one(self._lake.ask(Query(text), snapshot_id=snapshot_id).table)
         return found["newest"] if found else None
 
+    def _looked(self, name: str, snapshot_id: int) -> datetime | None:
+        try:
+            found = self._newest(_LOOKED[name], snapshot_id)
+        except NotBuilt:
+            return None
+        return found if isinstance(found, datetime) else None
+
     def _pulse(self, build: dict[str, Any] | None) -> _Pulse:
-        lsn = (build["lsn"] if build else None) or 0
-        built_at = (build["built_at"] if build else None) or datetime(1970, 1, 1, tzinfo=UTC)
-        key = (lsn, built_at)
-        heard = self._heard
-        if heard is not None and heard[0] == key:
-            age = clock.monotonic() - heard[1]
-            if PULSE_SECONDS < age <= BELIEVED_SECONDS and self._lock.acquire(blocking=False):
-                Thread(target=self._listen_behind, args=(key,), daemon=True).start()
-            if age <= BELIEVED_SECONDS:
-                return heard[2]
+        key, heard = _key(build), self._heard
+        if (believed := self._believed(key)) is not None:
+            return believed
         with self._lock:
             if self._heard is not None and self._heard is not heard and self._heard[0] == key:
-                return self._heard[2]
+                return self._heard[3]
             return self._listen(key)
+
+    def _believed(self, key: _Build) -> _Pulse | None:
+        """What was heard not long ago. It is listened again behind it where that is a while ago."""
+        heard = self._heard
+        if heard is None or heard[0] != key:
+            return None
+        age = clock.monotonic() - heard[1]
+        if PULSE_SECONDS < age <= BELIEVED_SECONDS and self._lock.acquire(blocking=False):
+            Thread(target=self._listen_behind, args=(key,), daemon=True).start()
+        return heard[3] if age <= BELIEVED_SECONDS else None
 
     def _listen_behind(self, key: _Build) -> None:
         """`_listen` for nobody in particular, with the lock held."""
@@ -256,25 +303,37 @@ class Clock:
 
     def _listen(self, key: _Build) -> _Pulse:
         lsn, built_at = key
-        began = clock.monotonic()
+        began, heard, at = clock.monotonic(), self._heard, self._lake.raw_snapshot_id()
+        if heard is not None and heard[0] == key and at is not None and heard[2] == at:
+            self._heard = (key, began, at, heard[3])  # nothing has been landed since
+            return heard[3]
         streams = self._lake.raw(_STREAM.format(lsn=lsn))
         pulls = self._lake.raw(_PULLS.format(built_at=f"timestamptz '{built_at.isoformat()}'"))
         pulse = _Pulse(
             streams[0] if streams else (None, None, None, None),
             dict(self._lake.raw(_STANDING)), {name: (last, waiting) for name, last, waiting in pulls},
         )  # fmt: skip
-        self._heard = (key, began, pulse)
+        self._heard = (key, began, at, pulse)
         return pulse
 
 
-def _worst(found: Iterator[Freshness]) -> Freshness:
+def _key(build: dict[str, Any] | None) -> _Build:
+    lsn = (build["lsn"] if build else None) or 0
+    return lsn, (build["built_at"] if build else None) or datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _worst(parts: Iterable[_Part], snapshot_id: int, now: datetime) -> Freshness:
+    return _worst_of([_judged(part, snapshot_id, now) for part in parts])
+
+
+def _worst_of(found: Sequence[Freshness]) -> Freshness:
     return max(found, key=lambda one: (_ORDER.index(one.state), one.age_seconds or 0))
 
 
-def _judged(at: datetime | None, snapshot_id: int, now: datetime, late: float, stale: float, because: str) -> Freshness:
-    age = _age(at, now)
-    state: State = "stale" if age is None or age > stale else "late" if age > late else "fresh"
-    return Freshness(at, snapshot_id, state, age, late, stale, because)
+def _judged(part: _Part, snapshot_id: int, now: datetime) -> Freshness:
+    age = _age(part.at, now)
+    state: State = "stale" if age is None or age > part.stale else "late" if age > part.late else "fresh"
+    return Freshness(part.at, snapshot_id, state, age, part.late, part.stale, part.because)
 
 
 def _age(at: datetime | None, now: datetime) -> float | None:

@@ -5,7 +5,7 @@ and an answer can never mix two builds' tables within itself. Reading takes no l
 Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`scope`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +13,10 @@ from threading import Lock
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 from psycopg.errors import UndefinedTable
-from sqlalchemy import Connection, Engine
+from sqlalchemy import BigInteger, Engine, column
 from sqlalchemy import text as statement_of
 from sqlalchemy.exc import DBAPIError
 
@@ -40,12 +41,20 @@ from operational_api.analytics.query import At, Query, Value
 from operational_api.analytics.remembered import Remembered, Shared
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.database import make_engine
+from operational_api.core.statements import Statement
 
 log = get_logger(__name__)
-_NEWEST = statement_of(warehouse.newest_snapshot("marts"))
 _SIZES = statement_of(warehouse.row_counts("marts"))
 _BATCH_ROWS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _newest(lake: warehouse.Lake) -> Statement[tuple[int | None]]:
+    return Statement(statement_of(warehouse.newest_snapshot(lake)).columns(column("max", BigInteger)))
+
+
+NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
+"""Asks the catalog itself for the newest snapshot of the marts."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +119,18 @@ class Lake:
             NotBuilt: there is no lake yet.
             LakeDown: the catalog does not answer.
         """
-        with _catalog_errors(), self._catalog.connect() as connection:
-            return newest_of(connection)
+        with catalog_errors(), self._catalog.connect() as connection:
+            return newest_in(NEWEST.all(connection, {}))
+
+    def raw_snapshot_id(self) -> int | None:
+        """Id of the newest snapshot of `raw`; None where there is none yet. As cheap as `snapshot_id`.
+
+        Raises:
+            LakeDown: the catalog does not answer.
+        """
+        with suppress(NotBuilt), catalog_errors(), self._catalog.connect() as connection:
+            return newest_in(_NEWEST_RAW.all(connection, {}))
+        return None
 
     def snapshot_at(self, moment: datetime) -> int:
         """Id of the snapshot that was the newest at `moment` (with a time zone).
@@ -258,13 +277,13 @@ class Lake:
             return []
 
     def _sizes(self) -> dict[str, int]:
-        with _catalog_errors(), self._catalog.connect() as connection:
+        with catalog_errors(), self._catalog.connect() as connection:
             return {name: int(rows) for name, rows in connection.execute(_SIZES)}
 
     def _rows(self, cursor: duckdb.DuckDBPyConnection, query: Query, bound: Bound, limit: int) -> pa.Table:
         tables: Mapping[str, str] = {}
         with suppress(duckdb.BinderException):  # of a snapshot from before the mart had all of its columns none is held
-            tables = self._held.tables(cursor, bound.columns, bound.snapshot_id)
+            tables = self._held.tables(cursor, bound.columns, bound.snapshot_id, query.parts)
         if tables:
             text = query.to_run(bound.at, missing=bound.missing, tables=tables)
             with suppress(duckdb.CatalogException, duckdb.BinderException):  # a newer snapshot has dropped them since
@@ -361,26 +380,31 @@ def _catalog(settings: AnalyticsSettings) -> Engine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def newest_of(connection: Connection) -> int:
-    """Id of the newest snapshot of the marts, asked of the catalog itself.
+def newest_in(told: Sequence[tuple[int | None]]) -> int:
+    """The id in what `NEWEST` was answered.
+
+    Raises:
+        NotBuilt: there is none yet.
+    """
+    [(found,)] = told
+    if found is None:
+        raise NotBuilt
+    return found
+
+
+@contextmanager
+def catalog_errors() -> Iterator[None]:
+    """Tell what the catalog's database refuses in our words.
 
     Raises:
         NotBuilt: there is no lake yet.
         LakeDown: the catalog does not answer.
     """
-    with _catalog_errors():
-        found = connection.scalar(_NEWEST)
-    if found is None:
-        raise NotBuilt
-    return int(found)
-
-
-@contextmanager
-def _catalog_errors() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        if isinstance(error.orig, UndefinedTable):
+    except (DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, UndefinedTable):
             raise NotBuilt from error
         log.error("lake_unavailable", error=str(error).splitlines()[0])
         raise LakeDown from error

@@ -19,6 +19,8 @@ from contracts.relations import RELATIONS, relation
 
 Value = str | int | float | date | UUID
 """A datetime is a date too; it needs a time zone."""
+Part = tuple[str, UUID]
+"""The rows of a mart that have this in a column."""
 _NONE: Mapping[str, str] = {}
 _MART = re.compile(r"@(then:)?([a-z_]+\.[a-z_0-9]+)( as \w+)?")
 _PARAMETER = re.compile(r"\$([a-z_0-9]+)")
@@ -45,12 +47,14 @@ class Query:
     Attributes:
         then: Snapshot that `@then:` marts are of.
         is_shared: Its answer tells of no single person, so it may lie in the store that all processes share.
+        parts: Of marts of which it reads no other rows. It says so itself in its text.
     """
 
     text: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     then: int | None = None
     is_shared: bool = False
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def relations(self) -> tuple[str, ...]:

@@ -53,17 +53,17 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer in JSON but for its freshness, which is the last thing in it.
+    """An answer in JSON but for its freshness, which is the first thing in it.
 
     Attributes:
-        body: Up to the freshness.
+        body: From behind the freshness.
         headers: Those that stay the same, as ASGI has them.
         personal: Of whom it tells; what they let others see must be the same when it is told again.
     """
 
     body: bytes
     headers: Sequence[tuple[bytes, bytes]]
-    tag: str | None
+    tag: str
     relations: tuple[str, ...]
     snapshot_id: int
     state: str
@@ -71,7 +71,12 @@ class Told:
 
     def whole(self, freshness: Freshness) -> bytes:
         """The document."""
-        return b"".join((self.body, tags.bytes_of(freshness), b"}"))
+        return self.begun(freshness) + self.body
+
+    @staticmethod
+    def begun(freshness: Freshness) -> bytes:
+        """What stands before `body`."""
+        return b'{"freshness":' + tags.bytes_of(freshness) + b","
 
 
 @dataclass(slots=True)

@@ -102,7 +102,7 @@ def get_metric(
         return tags.unchanged(headers)
     question = answers.question_of(request) if then is None else None
     if (known_body := retold.find(question, principal, key)) and known_body.state == freshness.state:
-        return answers.as_json(known_body, freshness, headers)
+        return answers.as_json(request, known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     body = metrics.described(known) | {
         "grain": asked.grain or metric.grains[0], "points": formats.plain(answer.table),
@@ -116,7 +116,7 @@ def get_metric(
         )  # fmt: skip
     told = answers.told_of(request, body, headers, tag, (metric.relation,), freshness)
     retold.keep(question, principal, key, told)
-    return answers.as_json(told, freshness, headers)
+    return answers.as_json(request, told, freshness, headers)
 
 
 @router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])

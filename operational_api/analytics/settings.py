@@ -52,5 +52,8 @@ class AnalyticsSettings(WarehouseSettings):
     scores_late_seconds: float = 36 * 3600
     """Scores are of a date, so at the end of their day they are a day old."""
     scores_stale_seconds: float = 72 * 3600
+    looks_late_seconds: float = 36 * 3600
+    """What we judge of the data itself is judged every night."""
+    looks_stale_seconds: float = 72 * 3600
     models_late_seconds: float = 8 * 86400
     models_stale_seconds: float = 30 * 86400

@@ -1,28 +1,21 @@
 """What turns ask of the stores, each in one round trip: connections of one event loop, opened when first needed.
 
 Asked in the loop itself and not in threads: a thread that has an answer waits for its turn to run while the loop works.
-The questions are those of `core.standing`, `core.audit`, `compliance` and `lake`, run on a connection that waits in the
-loop. What they are asked for is `turns`.
+The questions are those of `core.standing`, `core.audit`, `compliance` and `lake`. What they are asked for is `turns`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import Session
-
 from operational_api.analytics.errors import AuditDown
-from operational_api.analytics.lake import catalog_url, newest_of
+from operational_api.analytics.lake import NEWEST, catalog_errors, catalog_url, newest_in
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit, standing
-from operational_api.core.database import make_asking_engine
+from operational_api.core.lines import Line
 from operational_api.core.principal import Principal
 from operational_api.core.rate_limit import Limiter, Verdict
 from operational_api.core.rate_policy import Limit
-
-_MARK = "platform.consents_mark()"
-_MOST_NAMED = 10_000
 
 
 class Stores:
@@ -35,36 +28,29 @@ class Stores:
     def __init__(self, settings: AnalyticsSettings, limiter: Limiter) -> None:
         if settings.audit_database_url is None:
             raise AuditDown
-        self._catalog = make_asking_engine(catalog_url(settings), application_name="plyo-analytics-turns")
-        self._operational = make_asking_engine(
-            settings.audit_database_url.get_secret_value(), application_name="plyo-analytics-turns"
-        )
+        operational = settings.audit_database_url.get_secret_value()
+        self._catalog = Line(catalog_url(settings), application_name="plyo-analytics-turns")
+        self._operational = Line(operational, application_name="plyo-analytics-turns")
         self._tally = limiter.tally()
-        self._named: set[UUID] = set()
+        self._named = audit.Named()
 
     async def close(self) -> None:
-        await self._catalog.dispose()
-        await self._operational.dispose()
+        await self._catalog.close()
+        await self._operational.close()
         await self._tally.close()
 
     async def newest(self) -> int:
-        """Id of the newest snapshot; raises as `lake.newest_of`."""
-        async with self._catalog.connect() as connection:
-            return await connection.run_sync(newest_of)
+        """Id of the newest snapshot; raises as `Lake.snapshot_id`."""
+        with catalog_errors():
+            return newest_in(await self._catalog.ask(NEWEST, {}))
 
     async def still_hold(self, principals: Collection[Principal]) -> tuple[set[Principal], int]:
         """Those whose credential still holds, and the mark of all consents."""
-        async with self._operational.connect() as connection:
-            return await connection.run_sync(standing.still_hold, principals, beside=_MARK)
+        return await standing.still_hold(self._operational, principals)
 
     async def shown_kinds(self, customer_ids: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:
         """What each of them lets others see."""
-
-        def ask(connection: Connection) -> Mapping[UUID, frozenset[str]]:
-            return compliance.shown_kinds(Session(connection), customer_ids)
-
-        async with self._operational.connect() as connection:
-            return await connection.run_sync(ask)
+        return await compliance.shown_kinds_alone(self._operational, customer_ids)
 
     async def count(self, asked: Sequence[tuple[Limit, str]]) -> list[Verdict | None]:
         """Count each; None where it is not counted here."""
@@ -72,12 +58,6 @@ class Stores:
 
     async def note(self, readings: Sequence[audit.Reading]) -> None:
         """Write down what was read; it is committed when this returns."""
-
-        def write(connection: Connection) -> set[UUID]:
-            return audit.record_readings(Session(connection), readings, known=self._named)
-
-        async with self._operational.connect() as connection:
-            named = await connection.run_sync(write)
-        if len(self._named) > _MOST_NAMED:
-            self._named.clear()
-        self._named |= named
+        self._named.add(
+            await audit.record_readings_alone(self._operational, readings, known=self._named.groups)
+        )  # fmt: skip

@@ -20,8 +20,12 @@ KEPT = "private, no-cache"
 
 
 def of(*parts: object) -> str:
-    """The tag of an answer that depends on these parts and on nothing else."""
-    return f'W/"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
+    """The tag of an answer that depends on these parts and on nothing else. Bytes are taken as they are."""
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(part if isinstance(part, bytes) else repr(part).encode())
+        told.update(b"\0")
+    return f'W/"{told.hexdigest()[:32]}"'
 
 
 def is_known(request: Request, tag: str) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from contracts.telemetry import get_logger
 from operational_api.analytics.asked import READ
@@ -109,7 +109,7 @@ class Turns:
             found: list[Heard | None] = [None] * len(turn)
             try:
                 found = await self._turn(room.stores, [question for question, _ in turn])
-            except (DomainError, SQLAlchemyError) as error:
+            except (DomainError, psycopg.Error) as error:
                 log.warning("turn_failed", error=type(error).__name__, requests=len(turn))
             except Exception:
                 log.exception("turn_broke", requests=len(turn))
@@ -166,7 +166,7 @@ class Turns:
                 continue
             relations = one.told.relations
             if relations not in fresh:
-                told = self._clock.told(relations, snapshot_id=one.snapshot_id)
+                told = self._clock.known(relations, snapshot_id=one.snapshot_id)
                 if told is None:  # the loop waits for no lake
                     told = await asyncio.to_thread(self._clock.latest, relations, snapshot_id=one.snapshot_id)
                 fresh[relations] = told

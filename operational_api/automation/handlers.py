@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
+from contracts.events.identity import AccountClosed
 from contracts.events.training import CoachAssigned
+from operational_api.automation.personal import PERSONAL
 from operational_api.automation.service import runs
+from operational_api.core import personal
 
 
 def hand_over_runs(session: Session, event: Event) -> None:
@@ -25,7 +28,14 @@ def meet_newest(session: Session, now: datetime) -> None:
     runs.meet_newest(session, now)
 
 
-HANDLERS = {CoachAssigned.type: [hand_over_runs]}
+def forget_person(session: Session, event: Event) -> None:
+    """Of a closed account stay figures, and no words that were written to it."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - by the table below
+    for one in PERSONAL:
+        personal.forget(session, one, event.account_id)
+
+
+HANDLERS = {CoachAssigned.type: [hand_over_runs], AccountClosed.type: [forget_person]}
 PERIODIC = [
     ("automation.expire_runs", timedelta(minutes=15), expire_runs),
     ("automation.meet_newest", timedelta(minutes=15), meet_newest),

@@ -1,13 +1,13 @@
 """What automation gives a person of itself: what was predicted of them, why, and what was done about it."""
 
-from operational_api.core.personal import Contributed, given
+from operational_api.core.personal import IDS, Contributed, Emptied, given
 
 PERSONAL = [
     Contributed(
         "automation",
         {
-            "churn_scores": given("customer_id"),
-            "runs": given("customer_id", omit="decided_by", named="rule_id:name"),
+            "churn_scores": given("customer_id", IDS),
+            "runs": given("customer_id", Emptied({"suggested_message": None}), omit="decided_by", named="rule_id:name"),
         },
     )
 ]

@@ -35,6 +35,7 @@ REASONS = (
     "I was not happy with my coach",
     "I found something else",
 )
+OTHER_REASON = "Something else"
 """What a leaving customer may tick; `Something else` opens their own words."""
 INVOICES_SHOWN = 12
 NAMES = {"stripe": "Stripe", "momo": "MoMo"}
@@ -181,7 +182,7 @@ def show_membership(
 def ask_why(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
     """What ending the membership means, and why the customer wants it."""
     own = subscriptions.membership(session, customer_id)
-    return render(request, "commerce/cancel.html", member=own, reasons=REASONS)
+    return render(request, "commerce/cancel.html", member=own, reasons=[*REASONS, OTHER_REASON])
 
 
 @router.post("/membership/cancellation", dependencies=[Allowed("commerce.change_membership")])

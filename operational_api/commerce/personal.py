@@ -1,30 +1,30 @@
 """What commerce gives a person of itself: what they bought, owe and paid, and what a coach earned."""
 
-from operational_api.core.personal import Contributed, given
+from operational_api.core.personal import BOOKS, Contributed, Emptied, given
 
 PERSONAL = [
     Contributed(
         "commerce",
         {
-            "billing_items": given("customer_id"),
-            "checkout_sessions": given("customer_id", omit="url", named="plan_id:name"),
-            "collections": given("customer_id payer_id"),
-            "commission_rates": given("coach_id", omit="set_by"),
-            "commission_statements": given("coach_id", omit="closed_by"),
-            "coupon_redemptions": given("customer_id", named="coupon_id:code"),
-            "credit_notes": given("customer_id"),
-            "customers": given("id"),
-            "disputes": given("customer_id"),
-            "invoice_lines": given(through="invoice_id"),
-            "invoices": given("customer_id payer_id"),
-            "ledger_lines": given("customer_id"),
-            "payments": given("customer_id"),
-            "plan_changes": given("customer_id"),
-            "refund_requests": given("customer_id", omit="requested_by decided_by"),
-            "refunds": given("customer_id", omit="provider_key"),
-            "session_packs": given("customer_id", named="plan_id:name"),
-            "subscription_changes": given("customer_id"),
-            "subscriptions": given("customer_id", named="plan_id:name"),
+            "billing_items": given("customer_id", BOOKS),
+            "checkout_sessions": given("customer_id", Emptied({"url": None}), omit="url", named="plan_id:name"),
+            "collections": given("customer_id payer_id", BOOKS),
+            "commission_rates": given("coach_id", BOOKS, omit="set_by"),
+            "commission_statements": given("coach_id", BOOKS, omit="closed_by"),
+            "coupon_redemptions": given("customer_id", BOOKS, named="coupon_id:code"),
+            "credit_notes": given("customer_id", BOOKS),
+            "customers": given("id", BOOKS),
+            "disputes": given("customer_id", BOOKS),
+            "invoice_lines": given(closing=BOOKS, through="invoice_id"),
+            "invoices": given("customer_id payer_id", BOOKS),
+            "ledger_lines": given("customer_id", BOOKS),
+            "payments": given("customer_id", BOOKS),
+            "plan_changes": given("customer_id", BOOKS),
+            "refund_requests": given("customer_id", BOOKS, omit="requested_by decided_by"),
+            "refunds": given("customer_id", BOOKS, omit="provider_key"),
+            "session_packs": given("customer_id", BOOKS, named="plan_id:name"),
+            "subscription_changes": given("customer_id", BOOKS),
+            "subscriptions": given("customer_id", BOOKS, named="plan_id:name"),
         },
         {
             "delivered_sessions": "which session earned whom what: the sessions are in scheduling, the sums of a coach "

@@ -1,19 +1,23 @@
 """What compliance gives a person of itself and of the platform: what they allowed, who saw their data, their copies."""
 
-from operational_api.core.personal import Contributed, given
+from operational_api.core.personal import IDS, Contributed, Elsewhere, Kept, given
 
+PROOF = Kept("what was allowed and who looked, by which we answer for it; nobody is named but by ids")
 PERSONAL = [
     Contributed(
         "compliance",
-        {"consents": given("customer_id", omit="decided_by"), "personal_exports": given("account_id")},
+        {
+            "consents": given("customer_id", PROOF, omit="decided_by"),
+            "personal_exports": given("account_id", Elsewhere("files.remove_of_person")),
+        },
     ),
     Contributed(
         "platform",
         {
             "audit_entries": given(
-                "subject_id", among="group_id:subjects", omit="group_id address details traceparent"
+                "subject_id", PROOF, among="group_id:subjects", omit="group_id address details traceparent"
             ),
-            "role_changes": given("account_id"),
+            "role_changes": given("account_id", IDS),
         },
         {
             "audit_groups": "who else was in a list that somebody looked at; that you were in it is given",

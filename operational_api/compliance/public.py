@@ -3,7 +3,7 @@
 Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,13 +17,14 @@ from operational_api.compliance.schemas import ConsentsRead, ConsentsWrite
 from operational_api.compliance.service import consents, evidence, exports, personal_exports, trail
 from operational_api.compliance.service.consents import DATA_KINDS
 from operational_api.compliance.service.trail import Asked
+from operational_api.core.lines import Line
 from operational_api.core.principal import Principal, account_id_of
 
 __all__ = [
     "DATASETS", "DATA_KINDS", "EXPORT_DESK", "PURPOSES", "Asked", "ConsentsRead", "ConsentsWrite", "Copy",
     "EventCheckSeen", "ExportMade", "Noted", "ask_event_check", "copies", "copy_path", "decide_consents",
     "event_checks", "event_faults", "export_path", "exports_made", "may_store", "read_trail", "request_copy",
-    "request_export", "shown_kinds", "storable_kinds",
+    "request_export", "shown_kinds", "shown_kinds_alone", "storable_kinds",
 ]  # fmt: skip
 
 
@@ -40,6 +41,11 @@ def storable_kinds(session: Session, customer_ids: Iterable[UUID]) -> set[tuple[
 def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
     """The kinds of data that each of these customers lets their coach see now, in one query: for the policy."""
     return consents.shown_kinds(session, customer_ids)
+
+
+async def shown_kinds_alone(line: Line, customer_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """The same on a connection of an event loop."""
+    return await consents.shown_kinds_alone(line, customer_ids)
 
 
 def decide_consents(session: Session, principal: Principal, body: ConsentsWrite, *, now: datetime) -> ConsentsRead:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.ids import new_id
 from contracts.telemetry import current_traceparent, get_logger
 from operational_api.core import answering
+from operational_api.core.lines import Line
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Change
@@ -145,13 +146,46 @@ def record_readings(
     Returns:
         The groups that were named. They are known once the transaction is committed.
     """
+    values, named = _readings(readings, known, now)
+    if values is not None:
+        _READS.do(session, values)
+    return named
+
+
+async def record_readings_alone(line: Line, readings: Sequence[Reading], *, known: Collection[UUID] = ()) -> set[UUID]:
+    """The same in an event loop; it is committed when this returns."""
+    values, named = _readings(readings, known, None)
+    if values is not None:
+        await line.say(_READS, values)
+    return named
+
+
+class Named:
+    """Groups that a process knows to stand in the log: `known` of `record_readings`. Safe to share between threads."""
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self.groups: set[UUID] = set()
+
+    def add(self, groups: set[UUID]) -> None:
+        """That these were named in a transaction that is committed."""
+        if len(self.groups) > self.MOST:
+            self.groups = set()
+        self.groups |= groups
+
+
+def _readings(
+    readings: Sequence[Reading], known: Collection[UUID], now: datetime | None
+) -> tuple[dict[str, Any] | None, set[UUID]]:
+    """What is written, None where nothing is, and the groups that it names."""
     told = [
         (one, purpose, subject_id, group)
         for one in readings
         for purpose, subject_id, group in _about(one.principal, one.subjects)
     ]
     if not told:
-        return set()
+        return None, set()
     groups = {group.id: group.subjects for _, _, _, group in told if group is not None}
     new = groups.keys() - known
     rows = [
@@ -164,11 +198,11 @@ def record_readings(
         for one, purpose, subject_id, group in told
     ]  # fmt: skip
     named = [{"id": one, "subjects": groups[one]} for one in new]
-    _READS.do(session, {
+    values = {
         "several": SEVERAL, "now": now or datetime.now(UTC), "groups": orjson.dumps(named).decode(),
         "readings": orjson.dumps(rows).decode(),
-    })  # fmt: skip
-    return set(groups)
+    }  # fmt: skip
+    return values, set(groups)
 
 
 @dataclass(frozen=True, slots=True)

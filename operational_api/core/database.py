@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
-from select import POLLIN, poll
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,14 +13,15 @@ from fastapi import Depends, Request
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, String, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from contracts.ids import new_id
 from operational_api.core import viewer as viewers
 from operational_api.core.admission import Admission
+from operational_api.core.lines import connecting, has_spoken
 from operational_api.core.principal import in_transaction
+from operational_api.core.statements import connection_of
 from operational_api.core.threads import in_a_turn
 from operational_api.core.viewer import Viewer
 
@@ -68,42 +68,20 @@ def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engi
         application_name: Shown in `pg_stat_activity`.
         pool_size: Connections kept open; up to as many again under load.
     """
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args=_connecting(application_name))
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args=connecting(application_name))
     event.listen(engine, "checkout", _expect_silence)
     return engine
 
 
-def make_asking_engine(url: str, *, application_name: str, pool_size: int = 2) -> AsyncEngine:
-    """An engine of one event loop, for statements that stand alone: each is committed when it is done.
-
-    Args:
-        As `make_engine`.
-    """
-    engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_reset_on_return=None, isolation_level="AUTOCOMMIT",
-        connect_args=_connecting(application_name),
-    )  # fmt: skip
-    event.listen(engine.sync_engine, "checkout", _expect_silence)
-    return engine
-
-
-def _connecting(application_name: str) -> dict[str, str]:
-    return {"application_name": application_name, "options": "-c timezone=UTC -c statement_timeout=30s"}
-
-
 def _expect_silence(_: object, record: ConnectionPoolEntry, *__: object) -> None:
-    """Have the pool replace a connection that PostgreSQL has ended: one at rest has nothing to say but that.
-
-    Asking it each time, as `pool_pre_ping` does, would be a statement more for every transaction.
+    """Have the pool replace a connection that PostgreSQL has ended.
 
     Raises:
         DisconnectionError: it said something.
     """
     connection = record.driver_connection
     assert isinstance(connection, psycopg.BaseConnection)  # noqa: S101 - as `make_engine` says
-    heard = poll()
-    heard.register(connection.fileno(), POLLIN)
-    if heard.poll(0):
+    if has_spoken(connection):
         raise DisconnectionError
 
 
@@ -171,7 +149,7 @@ def _commit(request: Request, session: Session) -> None:
     if (refusal := getattr(request.state, "refusal", None)) is not None:
         raise refusal
     if getattr(getattr(request.state, "principal", None), "credential", None) is not None:
-        session.connection()
+        connection_of(session)
     session.commit()
     session.close()
 

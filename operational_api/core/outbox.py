@@ -1,15 +1,17 @@
 """Announcing facts: events go into the transaction that makes them true. Relaying them is `operational_api.worker`."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import orjson
-from sqlalchemy import event, text
+from sqlalchemy import cast, event, func, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
 from contracts.telemetry import current_traceparent
 from operational_api.core.models import OutboxEvent
-from operational_api.core.statements import Change
+from operational_api.core.statements import Change, connection_of
 
 _WAITING = "events_waiting"
 
@@ -22,6 +24,20 @@ def publish(session: Session, event: Event) -> None:
             occurred_at=event.occurred_at, payload=event.facts(), traceparent=current_traceparent(),
         )
     )  # fmt: skip
+
+
+def forget_name(session: Session, account_id: UUID) -> None:
+    """Take the name out of the event by which somebody registered; only where their account was closed since.
+
+    It is the one thing of an event that ever changes: a trigger lets it, and `core.seals` knows it.
+    """
+    registered = OutboxEvent.type == "identity.account_registered"
+    session.execute(
+        update(OutboxEvent)
+        .where(OutboxEvent.aggregate_id == account_id, registered)
+        .values(payload=func.jsonb_set(OutboxEvent.payload, cast(["display_name"], ARRAY(TEXT)), cast("", JSONB)))
+        .execution_options(synchronize_session=False)
+    )
 
 
 _STORE = Change(
@@ -62,4 +78,4 @@ def _write(session: Session, *_: object) -> None:
 def _store(session: Session, events: Sequence[OutboxEvent]) -> None:
     if events:
         told = [{name: getattr(one, name) for name in _TOLD} for one in events]
-        _STORE.do(session.connection(), {"events": orjson.dumps(told).decode()})
+        _STORE.do(connection_of(session), {"events": orjson.dumps(told).decode()})

@@ -1,5 +1,6 @@
-"""What a person may take with them: every context says of each of its tables that knows people whether its rows are
-given to the person they are about, or why they are not.
+"""What a person may take with them, and what is forgotten of them: every context says of each of its tables that knows
+people whether its rows are given to the person they are about, or why they are not, and what becomes of them when the
+account is closed.
 
 A context's module `personal` holds its `PERSONAL`; a test compares all of them with the schema, so that no new table of
 personal data is overlooked. Making a file of what is given is `compliance`'s.
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from contracts.sealing import Sealer
@@ -37,6 +38,38 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """Rows that go when the account is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Rows that stay, with other values in columns that tell of the person."""
+
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows that stay as they are, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What becomes of them is done by a function of the context's own, which is named."""
+
+    by: str
+
+
+Closing = Deleted | Emptied | Kept | Elsewhere
+DELETED = Deleted()
+BOOKS = Kept("books, which the law has the business keep; they name nobody but by ids")
+IDS = Kept("ids, times and figures, by which the past is counted; nobody is named")
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """The rows of a table that are given to a person.
 
@@ -48,6 +81,7 @@ class Given:
         omit: Columns that are not given: secrets, and what is about somebody else.
         sealed: Columns of JSON that was sealed; given as it was before.
         named: Columns with a foreign key, each with the column there that says in words what it means.
+        closing: What becomes of the rows when the account is closed; None, which a test refuses: nobody has said.
     """
 
     by: Sequence[str] = ()
@@ -57,16 +91,17 @@ class Given:
     omit: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
     named: Mapping[str, str] = field(default_factory=dict)
+    closing: Closing | None = None
 
 
 def given(
-    by: str = "", *, by_email: str = "", through: str = "", among: str = "", omit: str = "", sealed: str = "",
-    named: str = "",
+    by: str = "", closing: Closing | None = None, *, by_email: str = "", through: str = "", among: str = "",
+    omit: str = "", sealed: str = "", named: str = "",
 ) -> Given:  # fmt: skip
     """A `Given` of names with spaces between; `named` has pairs like `exercise_id:name`."""
     return Given(
         by.split(), by_email.split(), through, among, frozenset(omit.split()), frozenset(sealed.split()),
-        dict(pair.split(":") for pair in named.split()),
+        dict(pair.split(":") for pair in named.split()), closing,
     )  # fmt: skip
 
 
@@ -144,6 +179,24 @@ def rows_of(contribution: Contribution, name: str, person: Person) -> Select[Any
         said = select(meant.c[words]).where(meant.c[key.column.name] == table.c[column]).scalar_subquery()
         shown.append(said.label(f"{column.removesuffix('_id')}_{words}"))
     return select(*shown).where(_is_theirs(contribution, name, person)).order_by(*table.primary_key.columns)
+
+
+def forget(session: Session, contribution: Contribution, account_id: UUID) -> None:
+    """Delete or empty what tables say of somebody whose account was closed. Doing it again does no more.
+
+    Rows are found by ids; tables that stand on others go first.
+    """
+    person = Person(account_id, "")
+    for table in reversed(Base.metadata.sorted_tables):
+        rule = contribution.tables.get(table.name) if table.schema == contribution.schema else None
+        if rule is None:
+            continue
+        theirs = _is_theirs(contribution, table.name, person)
+        if isinstance(rule.closing, Deleted):
+            session.execute(delete(table).where(theirs))
+        elif isinstance(rule.closing, Emptied):
+            session.execute(update(table).where(theirs).values(dict(rule.closing.values)))
+    session.expire_all()
 
 
 def _is_theirs(contribution: Contribution, name: str, person: Person) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 from uuid import UUID
 
 import cedarpy
@@ -100,6 +101,39 @@ def policies() -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_str(text)
 
 
+@cache
+def policies_about(action: str) -> cedarpy.PolicySet:
+    """Those of the policies that may say something of an action: Cedar looks at all that it is given.
+
+    A policy that names other actions never holds for this one, and of those that name it, only this one matters.
+    """
+    policies()  # checked
+    said = _said()
+    only = {"op": "==", "entity": {"type": "Action", "id": action}}
+    about = {}
+    for name, policy in said["staticPolicies"].items():
+        if (named := _named(policy)) is None:
+            about[name] = policy
+        elif action in named:
+            about[name] = policy | {"action": only}
+    return cedarpy.PolicySet.from_json_str(json.dumps(said | {"staticPolicies": about}))
+
+
+@cache
+def _said() -> dict[str, Any]:
+    """The policies as Cedar's own JSON."""
+    found: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(policy_text()))
+    return found
+
+
+def _named(policy: dict[str, Any]) -> set[str] | None:
+    """The actions that a policy names; None where it is about all of them."""
+    head = policy["action"]
+    if head["op"] == "All":
+        return None
+    return {one["id"] for one in head.get("entities") or [head["entity"]]}
+
+
 def policy_text() -> str:
     """Every policy, in one text."""
     folder = files(__package__) / "policies"
@@ -115,11 +149,9 @@ def _file(name: str) -> str:
 def actions() -> frozenset[str]:
     """Every action that a policy permits somebody."""
     found: set[str] = set()
-    for policy in json.loads(cedarpy.policies_to_json_str(policy_text()))["staticPolicies"].values():
-        head = policy["action"]
-        named = head.get("entities", [head["entity"]] if "entity" in head else [])
+    for policy in _said()["staticPolicies"].values():
         if policy["effect"] == "permit":
-            found.update(entity["id"] for entity in named)
+            found |= _named(policy) or set()
     return frozenset(found)
 
 
@@ -176,7 +208,7 @@ def decide(
     request, entities = question(
         role, account, action, resource, now=now or datetime.now(UTC), locations=locations
     )  # fmt: skip
-    return cedarpy.is_authorized(request, policies(), entities)
+    return cedarpy.is_authorized(request, policies_about(action), entities)
 
 
 def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:

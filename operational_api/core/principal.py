@@ -118,22 +118,23 @@ def maybe_principal(request: Request) -> Principal | None:
 
     Whether their credential still holds is asked by the transaction that the endpoint works in, or else here.
     """
-    if not hasattr(request.state, "principal"):
-        request.state.is_authenticating = True
+    state = request.state
+    if not hasattr(state, "principal"):
+        state.is_authenticating = True
         try:
             found = next(
                 (found for one in request.app.state.authenticators if (found := one(request)) is not None), None
             )
         finally:
-            request.state.is_authenticating = False
-        request.state.principal = found
+            state.is_authenticating = False
+        state.principal = found
         if not _has_transaction(request):
             try:
                 demand_standing(request)
             except Exception:
-                del request.state.principal  # whoever asks again is refused again
+                del state.principal  # whoever asks again is refused again
                 raise
-    principal: Principal | None = request.state.principal
+    principal: Principal | None = state.principal
     return principal
 
 

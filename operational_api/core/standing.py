@@ -7,25 +7,31 @@ down nobody is believed. Why not a cache beside it: ADR 0027.
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, TextClause, text
+import psycopg
+from sqlalchemy import BigInteger, column, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from operational_api.core.errors import Unauthenticated
+from operational_api.core.lines import Line
 from operational_api.core.principal import Principal
+from operational_api.core.statements import Statement
 
 HOLDS = "platform.must_hold(:account, :said_role, :said_at, :named)"
-_ALL_HOLD = """
-    select {beside}, (
-        select count(*) filter (where platform.must_hold(account, said_role, said_at, named) is not null)
-        from jsonb_to_recordset(cast(:asked as jsonb))
-            as asked (account uuid, said_role text, said_at timestamptz, named uuid[])
-    )
-"""
+_ALL_HOLD: Statement[tuple[int, int]] = Statement(
+    text(
+        """
+        select platform.consents_mark() as mark, (
+            select count(*) filter (where platform.must_hold(account, said_role, said_at, named) is not null)
+            from jsonb_to_recordset(cast(:asked as jsonb))
+                as asked (account uuid, said_role text, said_at timestamptz, named uuid[])
+        ) as failed
+        """
+    ).columns(column("mark", BigInteger), column("failed", BigInteger))
+)
 _WHY = {
     "PL401": "You have signed out. Sign in again.",
     "PL402": "What you may do has changed. Sign in again.",
@@ -49,37 +55,28 @@ def refusal(error: DBAPIError) -> Unauthenticated | None:
     return Unauthenticated(why) if why else None
 
 
-def still_hold(
-    connection: Connection, principals: Collection[Principal], *, beside: str = "null"
-) -> tuple[set[Principal], Any]:
-    """Those whose credential still holds, of many who ask at once: one question for them all.
+async def still_hold(line: Line, principals: Collection[Principal]) -> tuple[set[Principal], int]:
+    """Those whose credential still holds, of many who ask at once, and the mark of all consents: one question for all.
 
-    Args:
-        connection: Without a transaction (autocommit): a refusal is one person's and fails nobody else's question.
-        beside: An expression that is asked in the same statement; what it came to is the second that is returned.
+    A refusal is one person's and fails nobody else's question.
     """
     asked = [one for one in principals if one.credential is not None]
-    if (told := _hold(connection, asked, beside)) is not None:
-        return set(principals), told[0]
-    ended = {one for one in asked if _hold(connection, [one], "null") is None}
-    rest = _hold(connection, [], beside)
-    return set(principals) - ended, rest[0] if rest is not None else None
+    if (mark := await _mark_if_all_hold(line, asked)) is not None:
+        return set(principals), mark
+    ended = {one for one in asked if await _mark_if_all_hold(line, [one]) is None}
+    [(mark, _)] = await line.ask(_ALL_HOLD, {"asked": "[]"})
+    return set(principals) - ended, mark
 
 
-def _hold(connection: Connection, principals: Collection[Principal], beside: str) -> tuple[Any, ...] | None:
+async def _mark_if_all_hold(line: Line, principals: Collection[Principal]) -> int | None:
     told = orjson.dumps([parameters(one) for one in principals]).decode()
     try:
-        found = connection.execute(_all_hold(beside), {"asked": told}).one()
-    except DBAPIError as error:
-        if refusal(error) is None:
+        [(mark, _)] = await line.ask(_ALL_HOLD, {"asked": told})
+    except psycopg.Error as error:
+        if error.sqlstate not in _WHY:
             raise
         return None
-    return tuple(found)
-
-
-@cache
-def _all_hold(beside: str) -> TextClause:
-    return text(_ALL_HOLD.format(beside=beside))
+    return mark
 
 
 def holds(session: Session, principal: Principal) -> bool:

@@ -2,7 +2,8 @@
 
 They are part of the session's transaction like any other: what waits in the session is written first, listeners hear
 them, errors are SQLAlchemy's. What is left out is what SQLAlchemy does each time a statement is said, which costs
-several times what the driver and PostgreSQL need for it (ADR 0045).
+several times what the driver and PostgreSQL need for it (ADR 0045). Where an event loop waits for a statement that
+stands alone, it is said on a connection of the driver's own (`database.Line`).
 
 Every value that a statement is given is a `bindparam` without a value. A list is compared with `any_`: an `in_` of a
 list is another text for each length.
@@ -15,9 +16,22 @@ from functools import cache
 from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Executable, Select, Table, bindparam, insert, literal_column, select
+from psycopg import AsyncConnection, AsyncCursor
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Executable,
+    Select,
+    Table,
+    TextualSelect,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import psycopg as driver
 from sqlalchemy.exc import CompileError
-from sqlalchemy.orm import Mapper, Session, class_mapper, make_transient_to_detached
+from sqlalchemy.orm import Mapper, Session, SessionTransaction, class_mapper, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
@@ -28,6 +42,7 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 Entity = TypeVar("Entity")
 Values = Mapping[str, Any]
 Turn = Callable[[Any], Any]
+_ALONE: Dialect = driver.dialect()  # type: ignore[no-untyped-call]
 
 
 class Change:
@@ -43,31 +58,38 @@ class Change:
 
     def do(self, said_to: Session | Connection, values: Values) -> int:
         """Say it, and tell how many rows it changed."""
-        cursor = self._say(said_to, values)
-        count: int = cursor.rowcount
-        cursor.close()
+        count: int = self._say(said_to, values).rowcount
         return count
+
+    async def alone(self, connection: AsyncConnection[Any], values: Values) -> AsyncCursor[Any]:
+        """Say it on a connection of the driver's own. Rows are as the driver has them, and so are errors."""
+        text = self._text
+        if text is None:
+            text = self._text = self._compiled(_ALONE)
+        return await connection.execute(text.sql, text.parameters(values), prepare=True)
 
     def _say(self, said_to: Session | Connection, values: Values) -> Any:
         """The driver's cursor, once the statement is done."""
         if isinstance(said_to, Session):
             if said_to.autoflush:
                 said_to.flush()
-            connection = said_to.connection()
+            connection = connection_of(said_to)
         else:
             connection = said_to
         text = self._text
         if text is None:
             text = self._text = self._compiled(connection.dialect)
         sql, parameters = text.sql, text.parameters(values)
-        cursor: Any = connection.connection.cursor()
+        cursor = _cursor_of(connection)
         if connection._has_events or connection.engine._has_events:
             for hear in connection.dispatch.before_cursor_execute:
                 sql, parameters = hear(connection, cursor, sql, parameters, None, False)
         try:
             cursor.execute(sql, parameters)
         except BaseException as error:  # noqa: BLE001 - raised again below
-            # What SQLAlchemy does with an error: another class of it, and a connection that broke is thrown away.
+            # What SQLAlchemy does with an error: another class of it, the cursor is closed, and a connection that broke
+            # is thrown away.
+            del connection.info[_CURSOR]
             connection._handle_dbapi_exception(error, sql, parameters, cursor, None)
         return cursor
 
@@ -83,7 +105,7 @@ class Statement(Change, Generic[Row]):
         fresh: Objects that the session knows already are made what the rows say (`populate_existing`).
     """
 
-    def __init__(self, written: TypedReturnsRows[Row], *, fresh: bool = False) -> None:
+    def __init__(self, written: TypedReturnsRows[Row] | TextualSelect, *, fresh: bool = False) -> None:
         super().__init__(cast(Executable, written))
         self._fresh = fresh
         self._stored: type[Any] | None = None
@@ -104,10 +126,11 @@ class Statement(Change, Generic[Row]):
         parts = self._parts
         if parts is None:
             parts = self._parts = self._read(cursor)
-        cursor.close()
         if not parts:
             return cast("list[Row]", rows)
-        return [cast(Row, tuple([part(cast(Session, said_to), row) for part in parts])) for row in rows]
+        session: Any = said_to
+        made: list[Any] = [tuple([part(session, row) for part in parts]) for row in rows]
+        return made
 
     def first(self, said_to: Session | Connection, values: Values) -> Row | None:
         """The first row, or None."""
@@ -136,6 +159,34 @@ class Statement(Change, Generic[Row]):
             parts.append(part)
             at += part.width
         return [] if all(isinstance(one, _Value) and one.turn is None for one in parts) else parts
+
+
+def connection_of(session: Session) -> Connection:
+    """`session.connection()`, which finds it anew for each who asks."""
+    known: tuple[SessionTransaction, Connection] | None = session.info.get(_SAID_TO)
+    if known is not None and known[0] is _innermost(session) and session.is_active:
+        return known[1]
+    connection = session.connection()  # which begins what has begun for the session only, a savepoint as well
+    session.info[_SAID_TO] = (_innermost(session), connection)
+    return connection
+
+
+def _innermost(session: Session) -> SessionTransaction | None:
+    return session.get_nested_transaction() or session.get_transaction()
+
+
+def _cursor_of(connection: Connection) -> Any:
+    """The driver's cursor, of which a connection has one for all that is said here: it knows how each type is written
+    and read, which a new one finds out again. What a statement answers is read before the next one is said.
+    """
+    kept = connection.info
+    cursor = kept.get(_CURSOR)
+    if cursor is None:
+        cursor = kept[_CURSOR] = connection.connection.cursor()
+    return cursor
+
+
+_SAID_TO, _CURSOR = "statements_said_to", "statements_cursor"
 
 
 class _Text:
@@ -245,8 +296,9 @@ def _columns(entity: type[Any]) -> list[Any]:
 def get(session: Session, entity: type[Entity], id_: object) -> Entity | None:
     """`session.get` of a class whose key is one column."""
     mapper, by_id = _by_id(cast(Hashable, entity))
-    if session.identity_map.get(mapper.identity_key_from_primary_key((id_,))) is not None:
-        return session.get(entity, id_)
+    known = session.identity_map.get(mapper.identity_key_from_primary_key((id_,)))
+    if known is not None:
+        return session.get(entity, id_) if instance_state(known).expired else cast(Entity, known)
     row = by_id.first(session, {"id": id_})
     return row[0] if row else None
 

@@ -21,7 +21,8 @@ from operational_api.engagement.service.emails import (
     call_off,
     queue_email,
     queue_message,
-    word_of_messages,
+    word_left_at,
+    word_waits,
 )
 from operational_api.scheduling import public as scheduling_public
 
@@ -138,9 +139,9 @@ def announce_message(session: Session, event: Event) -> None:
     if recipient is None or now - event.occurred_at > STALE_AFTER:
         return
     path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
-    last = word_of_messages(session, recipient.account_id, now=now)
-    if last == "waits":
+    if word_waits(session, recipient.account_id):
         return
+    last = word_left_at(session, recipient.account_id, now=now)
     queue_message(
         session, dedupe_key=f"new_message:{message.id}", person=recipient, template="new_message", purpose="coaching",
         channels=WAYS, now=now, send_at=None if last is None else last + WORD_EVERY,
@@ -248,7 +249,10 @@ def forget_person(session: Session, event: Event) -> None:
     forgetting.forget_person(session, event.account_id, now=event.occurred_at)
 
 
-PERIODIC = [("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due)]
+PERIODIC = [
+    ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
+    ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
+]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
     scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],

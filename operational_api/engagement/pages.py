@@ -14,7 +14,6 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.engagement import links
-from operational_api.engagement.channels.rendering import LANGUAGES
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
@@ -23,7 +22,8 @@ from operational_api.engagement.service import addresses, announcements, attachm
 from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
 from operational_api.engagement.service.messages import unread_count
-from operational_api.engagement.words import CATALOGUE
+from operational_api.web import sessions as web_sessions
+from operational_api.web.language import LANGUAGES
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
 
@@ -33,6 +33,8 @@ NAV = [
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
+language_of = preferences.chosen_language
+"""For the whole app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,8 @@ def preferences_page(request: Request, customer_id: CurrentAccount, session: DbS
     """Every choice by channel and purpose, quiet hours, language, number, and this device."""
     person = contact(session, customer_id)
     wishes = preferences.wishes_of(session, customer_id, person)
-    language = preferences.language_for(session, person) if person else "en"
     return render(
-        request, "engagement/preferences.html", words=CATALOGUE[language], language=language, languages=LANGUAGES,
+        request, "engagement/preferences.html", language=language_of(session, customer_id), languages=LANGUAGES,
         channels=settings.channels, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
         ticked={one for one in product(settings.channels, PURPOSES) if wishes.allows(*one)},
@@ -156,11 +157,11 @@ def write_preferences(
     )
     preferences.choose(session, customer_id=customer_id, choices=choices, now=now)
     preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
+    web_sessions.speak(session, account_id=customer_id, language=language or None)
     if phone is not None:
         addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
-    person = contact(session, customer_id)
-    spoken = preferences.language_for(session, person) if person else "en"
-    return redirect(request, "/messages/preferences", flash=CATALOGUE[spoken]["saved"])
+    request.state.language = language or None
+    return redirect(request, "/messages/preferences", flash="Saved. It counts from the next message on.")
 
 
 @router.get("/unsubscribe/{token}", dependencies=[Allowed("engagement.unsubscribe")])
@@ -184,8 +185,7 @@ def _unsubscribe_page(request: Request, session: DbSession, about: links.Subscri
     person = contact(session, about.customer_id)
     language = preferences.language_for(session, person) if person else "en"
     return render(
-        request, "engagement/unsubscribe.html", words=CATALOGUE[language], language=language, about=about,
-        is_done=is_done,
+        request, "engagement/unsubscribe.html", language=language, about=about, is_done=is_done
     )  # fmt: skip
 
 

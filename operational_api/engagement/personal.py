@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, undefer
 
 from contracts.sealing import Sealer
 from operational_api.core.objects import ObjectMissing, ObjectStore
-from operational_api.core.personal import Contributed, Person, PersonalFile, given
+from operational_api.core.personal import Contributed, Elsewhere, Person, PersonalFile, given
 from operational_api.engagement.errors import AttachmentNotFound
 from operational_api.engagement.filing import fetch
 from operational_api.engagement.models import Attachment, AttachmentFile
@@ -45,24 +45,25 @@ def _attachment(
         raise ObjectMissing(str(id_)) from None
 
 
+LISTED = Elsewhere("service.forgetting")
 PERSONAL = [
     Contributed(
         "engagement",
         {
-            "announcements": given("author_id"),
-            "attachments": given("customer_id uploader_id"),
-            "channel_choices": given("customer_id"),
-            "contact_preferences": given("customer_id"),
-            "leads": given("customer_id", by_email="email", omit="owner"),
-            "lifecycle_facts": given("person_id"),
-            "lifecycle_stages": given("person_id"),
-            "message_templates": given("owner_id"),
-            "messages": given("customer_id sender_id"),
-            "outgoing_emails": given("customer_id", by_email="recipient", omit="context dedupe_key last_error"),
-            "phones": given("customer_id"),
-            "push_subscriptions": given("customer_id", omit="endpoint p256dh auth"),
-            "scheduled_messages": given("sender_id"),
-            "suppressions": given(by_email="address"),
+            "announcements": given("author_id", LISTED),
+            "attachments": given("customer_id uploader_id", LISTED),
+            "channel_choices": given("customer_id", LISTED),
+            "contact_preferences": given("customer_id", LISTED),
+            "leads": given("customer_id", LISTED, by_email="email", omit="owner"),
+            "lifecycle_facts": given("person_id", LISTED),
+            "lifecycle_stages": given("person_id", LISTED),
+            "message_templates": given("owner_id", LISTED),
+            "messages": given("customer_id sender_id", LISTED),
+            "outgoing_emails": given("customer_id", LISTED, by_email="recipient", omit="context dedupe_key last_error"),
+            "phones": given("customer_id", LISTED),
+            "push_subscriptions": given("customer_id", LISTED, omit="endpoint p256dh auth"),
+            "scheduled_messages": given("sender_id", LISTED),
+            "suppressions": given(closing=LISTED, by_email="address"),
         },
         {},
         _attachments,

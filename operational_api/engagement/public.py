@@ -20,6 +20,7 @@ from operational_api.engagement.schemas import (
 from operational_api.engagement.service import messages, people, preferences, threads
 from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
+from operational_api.engagement.service.forgetting import forget_address
 from operational_api.engagement.service.leads import amend_lead
 from operational_api.engagement.service.messages import unread_count
 from operational_api.engagement.service.people import CrmPerson
@@ -27,8 +28,9 @@ from operational_api.engagement.service.preferences import customers_without_nud
 
 __all__ = [
     "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "mark_thread_read", "may_nudge",
-    "nudge_refusals", "queue_email", "send_message", "set_preferences", "staff", "unread_count", "write_message",
+    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "forget_address", "mark_thread_read",
+    "may_nudge", "nudge_refusals", "queue_email", "send_message", "set_preferences", "staff", "unread_count",
+    "write_message",
 ]  # fmt: skip
 
 

@@ -59,7 +59,7 @@ POLICY = (
     Rule((r"/api/graphql$", r"/api/bff/"), NEVER),
     Rule(("",), NEVER),
 )
-VARY = "Cookie, Authorization, Accept"
+VARY = "Cookie, Authorization, Accept, Accept-Language"
 """By what answers differ that a cache may keep: it must never give one person's to another, nor a page for JSON."""
 CLEARED_AT = (r"/auth/logout$", r"/oidc/logout$")
 """Paths after which a browser forgets what it kept for the person."""

@@ -15,6 +15,7 @@ from operational_api.core.principal import CurrentPrincipal
 from operational_api.gateway.bff.composition import compose
 from operational_api.gateway.bff.customer import PARTS
 from operational_api.web.filters import zone
+from operational_api.web.language import word
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import person, redirect, render, time_zone
 from operational_api.web.signin import landing
@@ -58,7 +59,9 @@ def home(request: Request, principal: CurrentPrincipal) -> Response:
     with request.app.state.sessions.begin() as session:  # it shows how training goes
         audit.record_read(session, principal, "training.read_progress", "Client", [principal.account_id], now=now)
     hour = now.astimezone(zone(time_zone(request))).hour
-    greeting = "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
+    greeting = word("Good evening")
+    if 4 <= hour < 18:
+        greeting = word("Good morning") if hour < 12 else word("Good afternoon")
     return render(request, "gateway/home.html", is_offline_ready=True, home=found, greeting=greeting, **found.parts)
 
 

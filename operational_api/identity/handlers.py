@@ -12,6 +12,7 @@ from operational_api.identity.service import attempts, deletion, pending
 
 PERIODIC: list[Job] = [
     ("identity.close_accounts", timedelta(minutes=1), deletion.close_due),
+    ("identity.forget_closed", timedelta(minutes=10), deletion.forget_closed),
     ("identity.forget_revocations", timedelta(days=1), revocations.forget),
     ("identity.forget_pending", timedelta(hours=1), pending.forget_old),
     ("identity.fold_sign_ins", timedelta(minutes=5), attempts.fold),

@@ -9,9 +9,11 @@ from contracts.events import commerce, engagement, identity
 from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from operational_api.compliance import public as compliance
+from operational_api.core import personal
 from operational_api.integrations.crm import contacts, deals
 from operational_api.integrations.outgoing.catalogue import KINDS
 from operational_api.integrations.outgoing.service import deliveries
+from operational_api.integrations.personal import PERSONAL
 from operational_api.integrations.service import payloads
 
 
@@ -46,6 +48,13 @@ def forget_contact(session: Session, event: Event) -> None:
     """Whoever left us is archived there, also while the connector is paused or gone: then once it is back."""
     assert isinstance(event, identity.AccountClosed)  # noqa: S101
     contacts.leave(session, event.account_id, datetime.now(UTC))
+
+
+def forget_person(session: Session, event: Event) -> None:
+    """Nothing that a closed account's devices sent is kept."""
+    assert isinstance(event, identity.AccountClosed)  # noqa: S101
+    for one in PERSONAL:
+        personal.forget(session, one, event.account_id)
 
 
 def tell_sale(session: Session, event: Event) -> None:
@@ -90,3 +99,4 @@ HANDLERS = {
         for kind in {*KINDS, *CRM}
     },
 }
+HANDLERS[identity.AccountClosed.type].append(forget_person)

@@ -8,6 +8,7 @@ DomainError
 |  |- LocationNotFound
 |  |- ConnectionNotFound
 |  |- FeedNotFound
+|  |- SeriesNotFound
 |- Invalid
 |  |- InvalidAvailability
 |  |- InvalidRecurrence
@@ -48,6 +49,10 @@ class SlotNotFound(NotFound):
 
 class BookingNotFound(NotFound):
     """There is no such booking, or it is not yours."""
+
+
+class SeriesNotFound(NotFound):
+    """There is no such series of sessions, or it is not yours."""
 
 
 class CoachNotFound(NotFound):

@@ -11,8 +11,19 @@ from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
+from operational_api.core import personal
 from operational_api.scheduling.models import Booking
-from operational_api.scheduling.service import bookings, connections, entries, holds, openings, pushes, waitlist
+from operational_api.scheduling.personal import PERSONAL
+from operational_api.scheduling.service import (
+    bookings,
+    connections,
+    entries,
+    holds,
+    openings,
+    pushes,
+    recurring,
+    waitlist,
+)
 
 log = get_logger(__name__)
 
@@ -21,6 +32,13 @@ def open_calendars(session: Session, now: datetime) -> None:
     """Keep every coach's calendar open as far ahead as sessions can be booked."""
     made = openings.open_slots(session, now)
     log.info("slots_materialised", made=made)
+
+
+def book_on(session: Session, now: datetime) -> None:
+    """What recurs without an end is booked as far as calendars are open."""
+    made = recurring.go_on(session, now)
+    if made:
+        log.info("series_booked_on", bookings=len(made))
 
 
 def close_waitlists(session: Session, now: datetime) -> None:
@@ -72,14 +90,22 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 def leave_sessions(session: Session, event: Event) -> None:
     """Nobody comes whose account is closed: their seats are free."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    recurring.end_all(session, customer_id=event.account_id, now=event.occurred_at)
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
+
+
+def forget_person(session: Session, event: Event) -> None:
+    """Of a closed account stays which sessions there were; a coach's is no name any more."""
+    assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    for one in PERSONAL:
+        personal.forget(session, one, event.account_id)
 
 
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
-    AccountClosed.type: [leave_sessions, disconnect_calendars],
+    AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }
 
 
@@ -90,6 +116,7 @@ def attend_checked_in(session: Session, now: datetime) -> None:
 
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("scheduling.open_calendars", timedelta(hours=1), open_calendars),
+    ("scheduling.book_on", timedelta(minutes=30), book_on),
     ("scheduling.free_seats", timedelta(minutes=1), free_seats),
     ("scheduling.attend_checked_in", timedelta(minutes=1), attend_checked_in),
     ("scheduling.close_waitlists", timedelta(minutes=10), close_waitlists),

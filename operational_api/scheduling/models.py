@@ -234,11 +234,18 @@ class BookingSeries(Base):
     """Sessions that a customer booked to recur: `rule` is an RRULE, `wall_start` the studio's clock.
 
     Each session of it is a booking that names its `recurs_at`, when the rule has it. `sequence` grows with each change
-    of any of them: it is what calendars know the whole by.
+    of any of them: it is what calendars know the whole by. `rule` reaches to the last that was booked. One that
+    `goes_on` is booked further as the calendar opens, up to `ends_on` where it has an end; it is not wanted any more
+    from `ended_at` on. `looked_at` is the last day on which something was booked or told not to be had.
     """
 
     __tablename__ = "booking_series"
-    __table_args__ = (CheckConstraint("minutes between 1 and 1440", name="minutes"), SCHEMA)
+    __table_args__ = (
+        CheckConstraint("minutes between 1 and 1440", name="minutes"),
+        CheckConstraint("not (goes_on and ended_at is not null)", name="goes_on"),
+        Index("ix_booking_series_goes_on", "id", postgresql_where=text("goes_on")),
+        SCHEMA,
+    )
     id: Mapped[Id]
     customer_id: Mapped[UUID] = mapped_column(index=True)
     coach_id: Mapped[UUID] = mapped_column(ForeignKey(Coach.id))
@@ -250,6 +257,11 @@ class BookingSeries(Base):
     sequence: Mapped[int] = mapped_column(server_default="0")
     changed_at: Mapped[RequiredTime]
     created_at: Mapped[ServerTime]
+    kind: Mapped[str] = mapped_column(String(20), server_default="one_to_one")
+    goes_on: Mapped[bool] = mapped_column(server_default=text("false"))
+    ends_on: Mapped[date | None]
+    looked_at: Mapped[date | None]
+    ended_at: Mapped[datetime | None]
 
 
 class Booking(Base):

@@ -20,7 +20,7 @@ from operational_api.core.principal import CurrentAccount, CurrentPrincipal, May
 from operational_api.core.signed_urls import signer
 from operational_api.scheduling import access, class_pages, hours_pages, seat_pages, studio_pages
 from operational_api.scheduling.calendars import pages as calendar_pages
-from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, PlanRequired
+from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, InvalidRecurrence, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import Location
 from operational_api.scheduling.service import agenda, bookings, moves, payment, recurring, slots, timetable, waitlist
@@ -130,9 +130,10 @@ def book_slot(
     principal: CurrentPrincipal,
     session: DbSession,
     move: Annotated[UUID | None, Form()] = None,
-    times: Annotated[int, Form(ge=1, le=recurring.MOST)] = 1,
+    times: Annotated[int, Form(ge=0, le=recurring.MOST)] = 1,
+    until: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Book a seat, for some weeks where it is wanted, or move a booking here."""
+    """Book a seat, for some weeks where it is wanted (0: until it is ended, or up to a day), or move a booking here."""
     now = datetime.now(UTC)
     access.know_customer(session, principal, now, time_zone=time_zone(request))
     own = slots.get_slot(session, slot_id, viewer_id=customer_id, now=now).booking_status
@@ -145,8 +146,11 @@ def book_slot(
                 by = moves.Mover.of(principal)
                 moves.reschedule_booking(session, booking_id=old.id, slot_id=slot_id, now=now, by=by)
                 return redirect(request, "/bookings", flash="Moved. Your coach sees the new time at once.")
-            if times > 1 and own is None:
-                found = recurring.book_series(session, customer_id=customer_id, slot_id=slot_id, times=times, now=now)
+            if times != 1 and own is None:
+                found = recurring.book_series(
+                    session, customer_id=customer_id, slot_id=slot_id, times=times or None,
+                    until=_day(until) if times == 0 else None, now=now,
+                )  # fmt: skip
                 tone = "warn" if found.missed else "good"
                 return redirect(request, "/bookings", flash=_told(request, found), tone=tone)
             booking = bookings.book_session(session, customer_id=customer_id, slot_id=slot_id, now=now)
@@ -202,6 +206,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
             for step in chain
             if step.from_booking_id != step.to_booking_id
         },
+        going_on=agenda.list_series(session, customer_id=customer_id),
         waits=agenda.list_waits(session, customer_id=customer_id, now=now),
         past=[view for view in past if view.booking.id not in shown][:PAST],
     )
@@ -221,11 +226,14 @@ def cancel(
     booking_id: UUID,
     principal: CurrentPrincipal,
     session: DbSession,
-    scope: Annotated[Literal["one", "following"], Form()] = "one",
+    scope: Annotated[Literal["one", "following", "further"], Form()] = "one",
 ) -> Response:
-    """Cancel a booking, of those that recur with all that follow too, and say what it cost."""
+    """Cancel a booking, of those that recur with all that follow too, and say what it cost; or book no further ones."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
     now, by_coach = datetime.now(UTC), principal.role != "customer"
+    if scope == "further":
+        recurring.end_series_of(session, booking_id=booking.id, now=now)
+        return redirect(request, "/bookings", flash="No further weeks are booked. What is booked stays.")
     try:
         if scope == "following" and booking.series_id is not None:
             gone = recurring.cancel_following(session, booking_id=booking.id, now=now, by_coach=by_coach)
@@ -249,6 +257,18 @@ def cancel(
     return redirect(request, "/bookings", flash="Cancelled. Nothing was used.", way_back=again)
 
 
+def _day(typed: str) -> date | None:
+    """The day that was typed; None of nothing.
+
+    Raises:
+        InvalidRecurrence: it is none.
+    """
+    try:
+        return date.fromisoformat(typed) if typed else None
+    except ValueError as error:
+        raise InvalidRecurrence("Choose the last day in the calendar, or leave it empty.") from error
+
+
 def _told(request: Request, found: recurring.Booked) -> str:
     """What somebody reads who has just booked for weeks."""
     zone = ZoneInfo(time_zone(request))
@@ -256,6 +276,8 @@ def _told(request: Request, found: recurring.Booked) -> str:
     told = f"{count} sessions are booked." if count > 1 else "One session is booked."
     if found.bookings[0].status == "requested":
         told = f"Asked for {count} sessions. Your coach answers within a day; until then the seats are yours."
+    if found.series is not None and found.series.goes_on:
+        told += " Further weeks are booked as the calendar opens."
     missed = ", ".join(f"{one.starts_at.astimezone(zone):%-d %B}" for one in found.missed[:5])
     more = f" and {len(found.missed) - 5} more" if len(found.missed) > 5 else ""
     return f"{told} Not to be had: {missed}{more}." if missed else told

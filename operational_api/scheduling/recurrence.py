@@ -4,7 +4,7 @@
 a wall time of its studio: it stays at six in the evening when the clocks change.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,8 @@ from operational_api.scheduling.errors import InvalidRecurrence
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 MOST = 104
 """Sessions of one series: two years of a weekly class."""
+LONGEST = 1040
+"""Sessions of a booking that goes on: twenty years of weeks."""
 WEEK = timedelta(weeks=1)
 
 
@@ -27,6 +29,7 @@ class Recurrence:
     weekdays: tuple[int, ...] = ()
     count: int | None = None
     until: date | None = None
+    most: int = field(default=MOST, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what never ends, ends twice or is not a week's business."""
@@ -34,8 +37,8 @@ class Recurrence:
             raise InvalidRecurrence("Say how often it takes place or until when, one of the two.")
         if self.interval not in (1, 2):
             raise InvalidRecurrence("Classes repeat every week or every second week.")
-        if self.count is not None and not 1 <= self.count <= MOST:
-            raise InvalidRecurrence(f"A series has 1 to {MOST} classes.")
+        if self.count is not None and not 1 <= self.count <= self.most:
+            raise InvalidRecurrence(f"A series has 1 to {self.most} classes.")
         if set(self.weekdays) - set(range(7)):
             raise InvalidRecurrence("A weekday is 0, Monday, to 6, Sunday.")
 
@@ -56,8 +59,8 @@ class Recurrence:
                 found.append(day)
                 if len(found) == self.count:
                     return found
-            if len(found) > MOST:
-                raise InvalidRecurrence(f"A series has at most {MOST} classes: choose an earlier last day.")
+            if len(found) > self.most:
+                raise InvalidRecurrence(f"A series has at most {self.most} classes: choose an earlier last day.")
             monday += self.interval * WEEK
         if not found:
             raise InvalidRecurrence("No class takes place by that day.")
@@ -74,8 +77,11 @@ class Recurrence:
         return ";".join(parts)
 
 
-def parse(rule: str) -> Recurrence:
+def parse(rule: str, *, most: int = MOST) -> Recurrence:
     """A rule from its RRULE, with or without that word before it.
+
+    Args:
+        most: Sessions that it may have.
 
     Raises:
         InvalidRecurrence: it is none, or one that studios do not use.
@@ -91,6 +97,7 @@ def parse(rule: str) -> Recurrence:
             until=datetime.strptime(parts["UNTIL"][:8], "%Y%m%d").replace(tzinfo=UTC).date()
             if "UNTIL" in parts
             else None,
+            most=most,
         )
     except ValueError as error:
         raise InvalidRecurrence(f"{rule[:80]!r} is no rule that can be read.") from error
@@ -99,7 +106,7 @@ def parse(rule: str) -> Recurrence:
 def starts_of(rule: str, first: date, wall: time, zone: str) -> list[datetime]:
     """Every start of a rule, in UTC."""
     here = ZoneInfo(zone)
-    return [at_wall_time(day, wall, here) for day in parse(rule).days(first)]
+    return [at_wall_time(day, wall, here) for day in parse(rule, most=LONGEST).days(first)]
 
 
 def at_wall_time(day: date, wall: time, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
 """What crosses HTTP. Moments are UTC; `*_local` is the same moment with the offset of the zone named beside it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import BookingMove, WaitlistEntry
-from operational_api.scheduling.service.agenda import BookingView
+from operational_api.scheduling.service.agenda import BookingView, SeriesView
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.slots import SlotView
 
@@ -134,10 +134,12 @@ class BookingRead(BaseModel):
 
 
 class SeriesCreate(BaseModel):
-    """A session and the same hour of its coach in the weeks that follow."""
+    """A session and the same hour of its coach in the weeks that follow: `times` weeks, up to `until`, or until it is
+    ended where neither is said. What the calendar is not open for yet follows as it opens."""
 
     slot_id: UUID
-    times: int = Field(ge=2, le=26, description="Weeks in all, this one among them.")
+    times: int | None = Field(None, ge=2, le=26, description="Weeks in all, this one among them.")
+    until: date | None = Field(None, description="The last day, on the studio's calendar; instead of `times`.")
     interval: int = Field(1, ge=1, le=2, description="1 is every week, 2 every second.")
 
 
@@ -150,12 +152,42 @@ class MissedRead(BaseModel):
 
 
 class SeriesRead(BaseModel):
-    """Bookings by start. `id` and `rule` are null where only one could be booked; `rule` is an RRULE."""
+    """Bookings by start. `id` and `rule` are null where only one could be booked; `rule` is an RRULE up to the last of
+    them. Where it `goes_on`, further weeks are booked as the calendar opens, up to `ends_on` or without an end.
+    """
 
     id: UUID | None
     rule: str | None
+    goes_on: bool
+    ends_on: date | None
     bookings: list[BookingRead]
     missed: list[MissedRead]
+
+
+class SeriesGoingOn(BaseModel):
+    """A series that is booked further as the calendar opens. `starts_at_local` is of the first, at the studio;
+    `booking_id` of the last that is booked."""
+
+    id: UUID
+    booking_id: UUID
+    customer_id: UUID
+    coach_id: UUID
+    coach_name: str
+    rule: str
+    starts_at_local: datetime
+    time_zone: str
+    ends_on: date | None
+
+    @classmethod
+    def of(cls, view: SeriesView) -> "SeriesGoingOn":
+        """From a series with its words."""
+        series, zone = view.series, ZoneInfo(view.location.time_zone)
+        return cls(
+            id=series.id, booking_id=view.booking_id, customer_id=series.customer_id, coach_id=series.coach_id,
+            coach_name=view.coach_name, rule=series.rule,
+            starts_at_local=datetime.combine(series.starts_on, series.wall_start, tzinfo=zone),
+            time_zone=view.location.time_zone, ends_on=series.ends_on,
+        )  # fmt: skip
 
 
 class MoveRead(BaseModel):

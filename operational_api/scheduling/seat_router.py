@@ -20,6 +20,7 @@ from operational_api.scheduling.schemas import (
     MissedRead,
     MoveRead,
     SeriesCreate,
+    SeriesGoingOn,
     SeriesRead,
     WaiverCreate,
 )
@@ -53,20 +54,44 @@ def hold_seat(
 def book_series(
     body: SeriesCreate, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession
 ) -> SeriesRead:
-    """Book a session and the same hour in the weeks that follow. What cannot be had of it is left out and told."""
+    """Book a session and the same hour in the weeks that follow. What cannot be had of it is left out and told; what
+    the calendar is not open for yet is booked as it opens."""
     now = datetime.now(UTC)
     access.know_customer(session, principal, now)
     found = recurring.book_series(
-        session, customer_id=customer_id, slot_id=body.slot_id, times=body.times, interval=body.interval, now=now
-    )
+        session, customer_id=customer_id, slot_id=body.slot_id, times=body.times, until=body.until,
+        interval=body.interval, now=now,
+    )  # fmt: skip
+    series = found.series
     return SeriesRead(
-        id=found.series.id if found.series else None, rule=found.series.rule if found.series else None,
+        id=series.id if series else None, rule=series.rule if series else None,
+        goes_on=series is not None and series.goes_on, ends_on=series.ends_on if series else None,
         bookings=_all_told(session, principal, found.bookings, now),
         missed=[
             MissedRead(starts_at=one.starts_at, code=one.reason.code(), detail=one.reason.detail)
             for one in found.missed
         ],
     )  # fmt: skip
+
+
+@router.get("/booking-series", dependencies=[Allowed("scheduling.list_bookings")])
+def list_series(
+    principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None
+) -> Page[SeriesGoingOn]:  # fmt: skip
+    """Sessions that recur and are booked further as calendars open: one's own, or those with the coach who asks."""
+    customer, coach = access.whose_bookings(principal, customer_id, None)
+    places = access.posted(session, principal).locations
+    found = agenda.list_series(session, customer_id=customer, coach_id=coach, location_ids=places)
+    return Page(items=[SeriesGoingOn.of(one) for one in found])
+
+
+@router.post("/bookings/{booking_id}/series-end", dependencies=[Allowed("scheduling.cancel_booking")])
+def end_series(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
+    """Book no more of the series that a booking is of. What is booked stays; the answer is that booking."""
+    now = datetime.now(UTC)
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
+    recurring.end_series_of(session, booking_id=booking.id, now=now)
+    return _told(session, principal, booking, now)
 
 
 @router.post("/bookings/{booking_id}/series-cancellation", dependencies=[Allowed("scheduling.cancel_booking")])

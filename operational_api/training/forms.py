@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from operational_api.training.models import Exercise, Workout
 from operational_api.training.schemas import WorkoutIn
-from operational_api.training.service import plans, progress, workouts
+from operational_api.training.service import plans, progress
 from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.workouts import WorkoutDetail
 
 MOST_ROWS = 100
 EMPTY_ROWS = 3
@@ -90,14 +91,14 @@ def planned_blocks(session: Session, workout: Workout) -> list[Block]:
     return blocks
 
 
-def logged_blocks(session: Session, workout: Workout) -> list[Block]:
+def logged_blocks(session: Session, detail: WorkoutDetail) -> list[Block]:
     """The form of a workout that is logged: its own sets."""
-    detail = workouts.detail_of(session, workout)
+    exercises = known_exercises(session, detail.names)
     blocks: list[Block] = []
     for one in detail.sets:
         letter = one.superset or ""
         if not blocks or (blocks[-1].exercise.id, blocks[-1].superset) != (one.exercise_id, letter):
-            blocks.append(Block(detail.exercises[one.exercise_id], superset=letter))
+            blocks.append(Block(exercises[one.exercise_id], superset=letter))
         blocks[-1].rows.append(Row(number(one.weight_kg), str(one.reps), number(one.rpe)))
     return blocks
 

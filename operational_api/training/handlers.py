@@ -11,6 +11,8 @@ from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed, AccountRegistered
 from contracts.events.scheduling import SessionBooked
 from operational_api.compliance import public as compliance
+from operational_api.core import personal
+from operational_api.training.personal import PERSONAL
 from operational_api.training.service import clients, media, onboarding, wearables
 
 
@@ -67,12 +69,19 @@ def remove_videos(session: Session, event: Event) -> None:
         media.forget_person(session, account_id=event.account_id, now=event.occurred_at)
 
 
+def forget_person(session: Session, event: Event) -> None:
+    """Of a client whose account is closed stays what was trained, and nothing of how they were or what was written."""
+    if isinstance(event, AccountClosed):
+        for one in PERSONAL:
+            personal.forget(session, one, event.account_id)
+
+
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     AccountRegistered.type: [make_new_customers_clients],
     SessionBooked.type: [give_first_coach, leave_booking_step],
     SubscriptionStarted.type: [leave_plan_step],
     PaymentCaptured.type: [leave_plan_step],
     ConsentChanged.type: [forget_withdrawn],
-    AccountClosed.type: [remove_videos],
+    AccountClosed.type: [remove_videos, forget_person],
 }
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []

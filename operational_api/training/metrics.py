@@ -33,7 +33,7 @@ def brzycki_1rm_kg(weight_kg: float | None, reps: int) -> float | None:
 
 def volume_load_kg(sets: Sequence[tuple[float | None, int]]) -> float:
     """Sum of weight x repetitions over (kg, repetitions); a set without a weight adds nothing."""
-    return sum((weight or 0) * reps for weight, reps in sets)
+    return sum([(weight or 0) * reps for weight, reps in sets])
 
 
 def adherence_percent(completed: int, planned: int) -> float | None:

@@ -72,11 +72,13 @@ class Prescription:
 class Performance:
     """What was done of one movement in one workout: sets as (kg, repetitions, RPE).
 
-    `load_percent` is that of the phase it was done in: weights of a deload say little about the week after it.
+    `load_percent` and `extra_sets` are those of the phase it was done in: the lighter weights and fewer sets of a
+    deload are what was asked for, and nothing missed.
     """
 
     sets: Sequence[tuple[float | None, int, float | None]]
     load_percent: int = 100
+    extra_sets: int = 0
 
     @property
     def weight_kg(self) -> float | None:
@@ -85,8 +87,12 @@ class Performance:
         return None if heaviest is None else heaviest * 100 / self.load_percent
 
     def reached(self, sets: int, reps: int) -> bool:
-        """Whether so many sets had at least these repetitions."""
-        return sum(done >= reps for _, done, _ in self.sets) >= sets
+        """Whether as many of the sets that a plan has had at least these repetitions as were asked for then."""
+        return sum(done >= reps for _, done, _ in self.sets) >= self.asked(sets)
+
+    def asked(self, sets: int) -> int:
+        """How many sets were asked for, of a plan that has so many."""
+        return max(1, sets + self.extra_sets)
 
     @property
     def rpe(self) -> float | None:
@@ -172,7 +178,8 @@ def _linear(rule: Linear, plan: Prescription, done: Sequence[Performance], last:
 def _double(rule: Double, plan: Prescription, last: Performance, weight: float) -> Prescription:
     if last.reached(plan.sets, rule.max_reps):
         return replace(plan, weight_kg=weight + rule.step_kg)
-    fewest = min(sorted((done for _, done, _ in last.sets), reverse=True)[: plan.sets], default=plan.reps)
-    is_whole = len(last.sets) >= plan.sets
+    asked = last.asked(plan.sets)
+    fewest = min(sorted((done for _, done, _ in last.sets), reverse=True)[:asked], default=plan.reps)
+    is_whole = len(last.sets) >= asked
     reps = min(max(fewest + 1, plan.reps), rule.max_reps) if is_whole else plan.reps
     return replace(plan, reps=reps, weight_kg=weight)

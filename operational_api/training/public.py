@@ -110,15 +110,22 @@ class PlannedWorkout:
 
 
 def next_workout(session: Session, customer_id: UUID, now: datetime) -> PlannedWorkout | None:
-    """Today's planned workout where the client lives, else the next one; None without a programme."""
+    """Today's planned workout where the client lives, else the next one; None without a programme or while training
+    is on hold."""
     client = session.get(Client, customer_id)
-    if client is None:
+    if client is None or client.on_hold_since is not None:
         return None
     found, _ = workouts.list_workouts(
         session, customer_id=customer_id, status="planned", scheduled_from=clients.local_today(client, now), limit=1,
         oldest_first=True,
     )  # fmt: skip
     return PlannedWorkout(found[0].workout.id, found[0].workout.title, found[0].workout.scheduled_on) if found else None
+
+
+def is_on_hold(session: Session, customer_id: UUID) -> bool:
+    """Whether an answer of a client's health questionnaire waits for the coach: no plan is followed until then."""
+    client = session.get(Client, customer_id)
+    return client is not None and client.on_hold_since is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ def bests_of_sets(sets: Sequence[tuple[float | None, int]]) -> Bests:
     done = [(weight, reps) for weight, reps in sets if reps > 0]
     loaded = [(weight, reps) for weight, reps in done if weight]
     return Bests(
-        e1rm=max((one for one in (epley_1rm_kg(*each) for each in loaded) if one is not None), default=None),
-        weight=max((weight for weight, _ in loaded), default=None),
+        e1rm=max([one for each in loaded if (one := epley_1rm_kg(*each)) is not None], default=None),
+        weight=max([weight for weight, _ in loaded], default=None),
         volume=volume_load_kg(loaded) if loaded else None,
-        reps=max((float(reps) for weight, reps in done if not weight), default=None),
+        reps=max([float(reps) for weight, reps in done if not weight], default=None),
     )
 
 

@@ -1,10 +1,13 @@
 """How values look on pages: money, times in the reader's zone, days as people say them. No lookups."""
 
+import math
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_currency
 from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
@@ -12,7 +15,12 @@ from markupsafe import Markup, escape
 from contracts import figures
 from contracts.metrics import Unit
 from contracts.money import Money
+from operational_api.web.language import SOURCE, retold, say, spoken, word
 
+PATTERNS_VI = {
+    "datetime": "EEE d/M, HH:mm", "time": "HH:mm", "day": "EEE d/M", "long_day": "EEEE, d MMMM", "date": "d/M/yyyy",
+}  # fmt: skip
+"""The same for Vietnamese, in the letters of CLDR; `iso` is for programs."""
 STYLES = {
     "datetime": "%a %-d %b, %H:%M",
     "time": "%H:%M",
@@ -22,6 +30,7 @@ STYLES = {
     "iso": "%Y-%m-%dT%H:%M",
 }
 DAY = timedelta(days=1)
+_UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
 def zone(name: str | None) -> ZoneInfo:
@@ -34,7 +43,15 @@ def zone(name: str | None) -> ZoneInfo:
 
 def money(value: Money | int, currency: str | None = None) -> str:
     """`{{ price|money }}` of a Money, `{{ row.amount_minor|money(row.currency) }}` of a column."""
-    return str(value if isinstance(value, Money) else Money(value, currency or ""))
+    amount = value if isinstance(value, Money) else Money(value, currency or "")
+    return str(amount) if spoken() == SOURCE else format_currency(amount.major, amount.currency, locale=spoken())
+
+
+def _shown(at: date | datetime, style: str) -> str:
+    if spoken() == SOURCE or style not in PATTERNS_VI:
+        return at.strftime(STYLES[style])
+    shown = format_datetime if isinstance(at, datetime) else format_date
+    return shown(at, PATTERNS_VI[style], locale=spoken())
 
 
 def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
@@ -43,11 +60,14 @@ def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
 
 
 @pass_context
-def local(context: Context, value: datetime | None, tz: str | None = None, style: str = "datetime") -> str:
-    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. None gives ''."""
+def local(context: Context, value: datetime | date | None, tz: str | None = None, style: str = "datetime") -> str:
+    """A UTC time in the zone `tz`, by default the reader's own. Styles: the keys of `STYLES`. A date is shown as it
+    is, None gives ''."""
     if value is None:
         return ""
-    return value.astimezone(zone(tz or context.get("tz"))).strftime(STYLES[style])
+    if not isinstance(value, datetime):
+        return _shown(value, style)
+    return _shown(value.astimezone(zone(tz or context.get("tz"))), style)
 
 
 @pass_context
@@ -58,30 +78,30 @@ def day(context: Context, value: date | datetime | None, tz: str | None = None) 
     here = zone(tz or context.get("tz"))
     on = value.astimezone(here).date() if isinstance(value, datetime) else value
     today = context["now"].astimezone(here).date()
-    named = {today: "Today", today + DAY: "Tomorrow", today - DAY: "Yesterday"}
+    named = {today: word("Today"), today + DAY: word("Tomorrow"), today - DAY: word("Yesterday")}
     if on in named:
-        return named[on]
-    return on.strftime(STYLES["day"] if on.year == today.year else STYLES["date"])
+        return say(named[on])
+    return _shown(on, "day" if on.year == today.year else "date")
 
 
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+@pass_context
+def is_today(context: Context, value: date) -> bool:
+    """Whether a date is the reader's own day."""
+    return bool(value == context["now"].astimezone(zone(context.get("tz"))).date())
 
 
 @pass_context
 def ago(context: Context, value: datetime | None) -> str:
     """How far away a time is: 'just now', '5 minutes ago', 'in 3 hours', '2 days ago'."""
     if value is None:
-        return "never"
-    seconds = (value - context["now"]).total_seconds()
-    size = abs(seconds)
-    for limit, length, unit in ((3600, 60, "minute"), (86400, 3600, "hour"), (float("inf"), 86400, "day")):
-        if size < limit:
-            count = int(size // length)
-            if unit == "minute" and count == 0:
-                return "just now"
-            return f"in {_count(count, unit)}" if seconds > 0 else f"{_count(count, unit)} ago"
-    raise AssertionError("unreachable")
+        return say(word("never"))
+    away = value - context["now"]
+    if abs(away) < timedelta(minutes=1):
+        return say(word("just now"))
+    seconds = away.total_seconds()
+    unit, length = next(one for one in _UNITS if abs(seconds) >= one[1])
+    whole = timedelta(seconds=math.copysign(abs(seconds) // length * length, seconds))
+    return format_timedelta(whole, granularity=unit, threshold=1e9, add_direction=True, locale=spoken())
 
 
 def initials(name: str) -> str:
@@ -112,7 +132,7 @@ def install(environment: Environment) -> None:
     """Register the filters, and `spark_points` for the sparkline component."""
     environment.filters |= {
         "money": money, "figure": figure, "local": local, "day": day, "ago": ago, "initials": initials,
-        "under": under,
+        "is_today": is_today, "under": under, "retold": retold,
     }  # fmt: skip
     environment.globals["spark_points"] = spark_points
 

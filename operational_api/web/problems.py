@@ -5,16 +5,17 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
 
+from operational_api.web.language import word
 from operational_api.web.rendering import person, redirect, render, safe_return_path
 
 HEADLINES = {
-    403: "This is not yours to open",
-    404: "There is nothing here",
-    409: "That did not work",
-    413: "That is too large",
-    422: "Something in there is not right",
-    429: "Too many tries",
-    503: "We are catching our breath",
+    403: word("This is not yours to open"),
+    404: word("There is nothing here"),
+    409: word("That did not work"),
+    413: word("That is too large"),
+    422: word("Something in there is not right"),
+    429: word("Too many tries"),
+    503: word("We are catching our breath"),
 }
 
 
@@ -53,6 +54,6 @@ def problem_page(request: Request, document: dict[str, Any]) -> Response:
         "web/problem.html",
         status_code=status,
         problem=document,
-        headline=HEADLINES.get(status, "Something went wrong"),
+        headline=HEADLINES.get(status, word("Something went wrong")),
         back=came_from or ("/home" if person(request) else "/"),
     )

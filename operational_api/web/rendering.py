@@ -1,7 +1,9 @@
 """Rendering pages: one Jinja environment over the templates of all contexts, and what every template may use.
 
 In every template: `principal` (None for guests), `nav`, `tz` (reader's time zone), `now` (UTC), `csrf_token`,
-`csp_nonce`, `flashes`, `static(name)`, `path`, `person_key` (tells a browser its people apart, and nothing else).
+`csp_nonce`, `flashes`, `static(name)`, `path`, `person_key` (tells a browser its people apart, and nothing else),
+`language` (the reader's). Texts are said in that language by themselves (`wording`); one that Python made is, by the
+filter `retold`.
 Components: `{% import "web/components.html" as ui with context %}`.
 """
 
@@ -25,7 +27,9 @@ from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.web import csrf, filters
 from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.language import language_for, retold, say, say_markup, script_words, speaking
 from operational_api.web.navigation import NavItem
+from operational_api.web.wording import Speaking
 
 log = get_logger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -47,15 +51,16 @@ def make_environment(packages: list[str]) -> Environment:
         spec = find_spec(package)
         if spec is not None and spec.origin is not None and (folder := Path(spec.origin).parent / "templates").is_dir():
             folders.append(FileSystemLoader(folder))
-    environment = Environment(
+    environment = Speaking(
         loader=ChoiceLoader(folders),
         autoescape=select_autoescape(("html", "svg"), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.say, environment.say_markup = say, say_markup
     filters.install(environment)
-    environment.globals["static"] = static
+    environment.globals |= {"static": static, "script_words": script_words}
     return environment
 
 
@@ -106,6 +111,7 @@ def render(
     status_code: int = 200,
     is_offline_ready: bool = False,
     is_shared: bool = False,
+    language: str | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """A page.
@@ -116,11 +122,14 @@ def render(
             page is kept for that person only and deleted at sign-out.
         is_shared: The same for every guest, without a form: who comes without a cookie gets none and no token, so that
             caches may keep it (`gateway.caching`).
+        language: Of the page; None is the reader's.
         context: For the template, besides what the module docstring lists.
     """
     principal = person(request)
     is_bare = is_shared and principal is None and not request.cookies
+    language = language or language_for(request, principal)
     context = {
+        "language": language,
         "request": request,
         "path": request.url.path,
         "principal": principal,
@@ -133,7 +142,9 @@ def render(
         "person_key": _short_hash(principal.key) if principal is not None else "",
     } | context
     environment: Environment = request.app.state.templates
-    response = HTMLResponse(environment.get_template(template).render(context), status_code)
+    with speaking(language):
+        response = HTMLResponse(environment.get_template(template).render(context), status_code)
+    response.headers["Content-Language"] = language
     if not is_bare:
         csrf.keep(request, response)
     if read_cookie(request, "flash"):
@@ -177,7 +188,10 @@ def redirect(
     """
     response = RedirectResponse(to, status_code=303)
     if flash:
-        told = [tone, flash, *([way_back.label, way_back.path, dict(way_back.fields)] if way_back else [])]
+        with speaking(language_for(request, person(request))):
+            told: list[object] = [tone, retold(flash)]
+            if way_back:
+                told += [retold(way_back.label), way_back.path, dict(way_back.fields)]
         set_cookie(request, response, "flash", _signer(request).dumps(told), max_age=120)
     return response
 

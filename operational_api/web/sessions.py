@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 from cryptography.fernet import Fernet
 from fastapi import Request
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
@@ -43,13 +43,20 @@ def _box(settings: ApiSettings) -> Fernet:
 
 
 def start(
-    session: Session, settings: ApiSettings, *, tokens: dict[str, Any], claims: dict[str, Any], now: datetime
+    session: Session,
+    settings: ApiSettings,
+    *,
+    tokens: dict[str, Any],
+    claims: dict[str, Any],
+    language: str | None = None,
+    now: datetime,
 ) -> str:
     """Keep a browser's sign-in and return the secret for its cookie.
 
     Args:
         tokens: The token endpoint's answer.
         claims: Of the verified id_token.
+        language: The person's own; None: whatever a browser likes.
     """
     secret = secrets.token_urlsafe(32)
     session.add(
@@ -60,6 +67,7 @@ def start(
             role=claims["role"],
             display_name=claims["name"],
             time_zone=claims.get("zoneinfo", "UTC"),
+            language=language,
             tokens=_box(settings).encrypt(json.dumps(tokens).encode()),
             access_expires_at=now + timedelta(seconds=tokens["expires_in"]),
             last_seen_at=now,
@@ -102,10 +110,15 @@ def rename(session: Session, *, account_id: UUID, display_name: str, time_zone: 
         row.display_name, row.time_zone = display_name, time_zone
 
 
+def speak(session: Session, *, account_id: UUID, language: str | None) -> None:
+    """Go on in another language in sessions that are open; None is whatever each browser likes."""
+    session.execute(update(WebSession).where(WebSession.account_id == account_id).values(language=language))
+
+
 def cookie_authenticator(request: Request) -> Principal | None:
     """Reads the session cookie. A stale cookie makes a guest, not an error: pages are open to guests.
 
-    Leaves the reader's time zone in `request.state.time_zone`.
+    Leaves the reader's time zone and language in `request.state`.
     """
     secret = read_cookie(request, "session")
     if not secret:
@@ -117,7 +130,7 @@ def cookie_authenticator(request: Request) -> Principal | None:
             return None
         if now - row.last_seen_at > _SEEN_EVERY:
             row.last_seen_at = now
-        request.state.time_zone = row.time_zone
+        request.state.time_zone, request.state.language = row.time_zone, row.language
         return Principal(
             role=row.role, client_id=CLIENT_ID, account_id=row.account_id, session_id=row.login_session_id,
             display_name=row.display_name,

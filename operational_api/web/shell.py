@@ -1,6 +1,7 @@
 """Mounts the web app: pages and menu of every context in one frame, static files, CSRF, headers, error pages, sign-in.
 
-A page module has `router` and may have `NAV: list[NavItem]`; leaving one module out leaves the rest working.
+A page module has `router` and may have `NAV: list[NavItem]`, and one has `language_of(session, account_id)`; leaving
+one module out leaves the rest working.
 """
 
 import json
@@ -44,6 +45,7 @@ def mount(app: FastAPI, pages: Sequence[ModuleType]) -> None:
     app.state.templates = rendering.make_environment([page.__name__.rpartition(".")[0] for page in pages])
     items = [item for page in pages for item in getattr(page, "NAV", [])]
     app.state.nav = sorted(items, key=lambda item: (item.order, item.label))
+    app.state.language_of = next((page.language_of for page in pages if hasattr(page, "language_of")), _unknown)
     app.state.problem_page = problem_page
     app.mount("/static", _Files(directory=rendering.STATIC), name="static")
     app.include_router(router)
@@ -55,6 +57,10 @@ def mount(app: FastAPI, pages: Sequence[ModuleType]) -> None:
     # Innermost: a refusal still gets its trace id and log line. Outermost: every answer gets its headers.
     app.user_middleware.append(Middleware(CsrfMiddleware))
     app.user_middleware.insert(0, Middleware(HeadersMiddleware, settings=app.state.settings))
+
+
+def _unknown(_session: object, _account_id: object) -> None:
+    """Nobody said which language they read."""
 
 
 @cache

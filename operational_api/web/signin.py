@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -104,7 +105,10 @@ def callback(
     old = sessions.find(session, secret=read_cookie(request, "session"), now=datetime.now(UTC))
     if old is not None:
         sessions.end(session, old)
-    secret = sessions.start(session, settings, tokens=tokens, claims=claims, now=datetime.now(UTC))
+    language = request.app.state.language_of(session, UUID(claims["sub"]))
+    secret = sessions.start(
+        session, settings, tokens=tokens, claims=claims, language=language, now=datetime.now(UTC)
+    )  # fmt: skip
     response = redirect(request, flow["return_to"] or landing(claims["role"]))
     set_cookie(request, response, "session", secret, max_age=int(sessions.LONGEST.total_seconds()))
     flows.end(request, response, state)

@@ -35,11 +35,12 @@ def change_log_suites(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Ass
     """The Great Expectations suites of what has landed, and the page of all. What is not there is not judged."""
     from contracts import warehouse
     from contracts.warehouse import WarehouseSettings
-    from ingestion.quality import captured, drift, landed, page, quarantine
+    from ingestion.quality import captured, drift, judgements, landed, page, quarantine
 
     with judged():
         settings = WarehouseSettings()
         found = dict(captured.judged(settings, CHANGE_LOGS)) | dict(landed.judged(settings))
+        judgements.note_all(settings, found)
         asked = {key.asset_key.path[-1] for key in context.selected_asset_check_keys}
         for table, one in found.items():
             if table in asked:

@@ -4,20 +4,16 @@ Health data whose owners took their word back is `ingestion.withdrawals`, people
 `ingestion.erasures`; here is what has to stand still and be built anew around erasing it, and the warehouse elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from orchestration.defs.destinations import is_set_up
+from orchestration.defs.destinations import MODELS, forget_there
 from orchestration.failures import TRY_AGAIN, judged
 
 BUILT_ON = ("source:wearables+", "source:raw.training__wearable_days+", "source:raw.compliance__consents+")
 """dbt's selection of every model that holds something made of health data."""
-
-MODELS = ("--resource-type", "model", "--resource-type", "seed")
 
 _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
@@ -28,7 +24,7 @@ _ALIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     retry_policy=TRY_AGAIN,
 )
 def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
-    """Do nothing where there is nothing to forget; of a closed account a run that was cut off is finished by the next.
+    """Do nothing where there is nothing to forget; a run that was cut off anywhere is finished by the next.
 
     The stream is ended first, because no delete passes an insert; its sensor starts it again within seconds, and where
     it was quicker than the erasure the op is tried again.
@@ -37,7 +33,7 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         dagster.Failure: an account was closed for longer than erasing may take before it was erased.
     """
     from contracts import warehouse
-    from ingestion import erasures, lake_maintenance, withdrawals
+    from ingestion import erasures, forgotten, lake_maintenance, withdrawals
     from ingestion.settings import CdcSettings
 
     with judged():
@@ -45,8 +41,9 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         keys = erasures.keys_of(settings)
         with warehouse.reading(settings) as lake:
             is_withdrawn = bool(withdrawals.remains(lake).rows)
-            is_closed = bool(erasures.remains(lake, keys).rows or erasures.unfinished(lake).rows)
-        if not is_withdrawn and not is_closed:
+            is_closed = bool(erasures.remains(lake, keys).rows)
+            is_begun = bool(forgotten.unfinished(lake).rows)
+        if not is_withdrawn and not is_closed and not is_begun:
             context.log.info("nothing is held that may not be")
             return
         _end_stream(context)
@@ -55,29 +52,18 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         erased = erasures.forget(settings)
         context.log.info(f"of closed accounts erased from raw: {dict(erased.rows) if erased else {}}")
         everything = ["build", *MODELS, "--exclude", "tag:connectors"]
-        dbt.cli(everything if is_closed else ["run", "--select", *BUILT_ON]).wait()
+        dbt.cli(everything if is_closed or is_begun else ["run", "--select", *BUILT_ON]).wait()
         snapshots, files = lake_maintenance.forget_past(settings, "marts")
         context.log.info(f"the past of the marts ended: {snapshots} snapshots, {files} files")
         with warehouse.reading(settings) as lake:
-            begun = erasures.unfinished(lake)
-        if begun.rows:
-            _forget_elsewhere(context, begun.rows)
-            erasures.finish(settings)
+            begun = forgotten.unfinished(lake)
+        forget_there(context, begun.rows)
+        erasures.finish(settings)
     if overdue := begun.overdue(datetime.now(UTC)):
         raise dg.Failure(
-            f"{len(overdue)} accounts were closed more than {erasures.ERASED_WITHIN.days} days before they were erased",
+            f"{len(overdue)} accounts: more than {forgotten.ERASED_WITHIN.days} days passed before they were erased",
             metadata={"accounts": ", ".join(str(one) for one in overdue)}, allow_retries=False,
         )  # fmt: skip
-
-
-def _forget_elsewhere(context: dg.OpExecutionContext, rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
-    from contracts.warehouse import WarehouseSettings
-    from ingestion import destinations
-
-    if not is_set_up():
-        return
-    deleted = destinations.forget(WarehouseSettings(), destinations.DestinationSettings(), rows)
-    context.log.info(f"deleted from the warehouse elsewhere: {deleted}; build its marts anew")
 
 
 def _end_stream(context: dg.OpExecutionContext) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from contracts import warehouse
 from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from ingestion.landing import ensure_tables
-from ingestion.quality import drift
+from ingestion.quality import drift, judgements
 from ingestion.wearables.tables import SCHEMAS
 from plyo.postgres import PostgresServer
 
@@ -55,6 +56,11 @@ def snapshot(database_url: str, settings: WarehouseSettings) -> None:
     with warehouse.writing(settings) as lake:
         ensure_tables(lake, SCHEMAS)  # as their connector does before it reads anything
         drift.ensure(lake)
+        judgements.ensure(lake)
+        judgements.note(
+            lake, "commerce__plans", "in raw", rows=9, refused=1, reasons={"currency is no currency": 1},
+            now=datetime.fromisoformat(NOW),
+        )  # fmt: skip
         lake.execute(
             f"""insert into {drift.TABLE} values (date '2026-06-15', 'marts.finance.fct_payments', 'attempt', 900, 120,
             0.4, 0.1, 'above 2: 1% before, 9% now', timestamptz '{NOW}')"""
@@ -79,7 +85,7 @@ def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, *, lsn: 
 
     Args:
         table: `<context>__<plural>`.
-        operation: u or d.
+        operation: i, u or d.
         values: Column to SQL expression.
     """
     columns = [row[0] for row in lake.execute(f"describe raw.{table}").fetchall()]

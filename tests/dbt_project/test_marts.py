@@ -395,3 +395,13 @@ class TestQuality:
         assert rows(
             marts, "select day, relation_name, column_name, is_judged, is_drift from marts.quality.fct_column_distances"
         ) == [(date(2026, 6, 15), "marts.finance.fct_payments", "attempt", True, True)]  # fmt: skip
+
+    def test_judgements_of_suites_are_told_whole_and_by_what_was_not_met(self, marts):
+        assert rows(
+            marts,
+            """select raw_table, judged_where, expectation, judged_rows, refused_rows, is_met
+            from marts.quality.fct_suite_judgements order by expectation""",
+        ) == [
+            ("commerce__plans", "in raw", "currency is no currency", 9, 1, False),
+            ("commerce__plans", "in raw", "the suite", 9, 1, False),
+        ]  # fmt: skip

@@ -84,11 +84,36 @@ class TestCopy:
                 "o7", {"n": 7, "name": 'Mía "Ünlü"', "list": [1, None]}, Decimal("7.123456789"),
                 datetime(2026, 11, 2, 10, 0, 7, 123456, tzinfo=UTC), datetime(2026, 11, 2, 10, 0, 0, 500000),  # noqa: DTZ001
                 datetime(2026, 11, 2, tzinfo=UTC).date(), ["a", 'b,"c"', None],
-                "0190a0b0-0000-7000-8000-000000000001", b'\x00\xff,"', False, 7 / 3, 9223372036854775800,
+                UUID("0190a0b0-0000-7000-8000-000000000001"), b'\x00\xff,"', False, 7 / 3, 9223372036854775800,
                 18446744073716, {"a": 7, "b": "x"},
             )
         ]  # fmt: skip
-        assert UUID(held(elsewhere, "key")[0][0])
+
+    def test_a_table_without_rows_is_there_and_takes_its_first_ones(
+        self, lake: WarehouseSettings, elsewhere: str
+    ) -> None:
+        with warehouse.writing(lake) as connection:
+            connection.execute("delete from raw.main.shop__things")
+            connection.execute("create table raw.main.shop__empty as select * from raw.main.shop__things")
+        assert copy(lake, settings(elsewhere), ["shop__empty"]) == {"shop__empty": 0}
+        with psycopg.connect(elsewhere) as there:
+            assert there.execute("select id, key from raw.shop__empty").fetchall() == []
+        with warehouse.writing(lake) as connection:
+            connection.execute(ROWS.replace("shop__things", "shop__empty"), [0, 5])
+        assert copy(lake, settings(elsewhere), ["shop__empty"]) == {"shop__empty": 5}
+        with psycopg.connect(elsewhere) as there:
+            assert there.execute("select count(*), min(pg_typeof(key)::text) from raw.shop__empty").fetchone() == (
+                5,
+                "uuid",
+            )
+
+    def test_copies_from_before_there_were_views_go_on(self, lake: WarehouseSettings, elsewhere: str) -> None:
+        copy(lake, settings(elsewhere), ["shop__things"])
+        with psycopg.connect(elsewhere) as connection:
+            connection.execute("drop schema raw cascade; alter schema raw_copies rename to raw")
+        add(lake, 1000, 1010)
+        assert copy(lake, settings(elsewhere), ["shop__things"]) == {"shop__things": 10}
+        assert held(elsewhere, "count(*), count(distinct id)") == [(1010, 1010)]
 
     def test_only_what_is_new_is_sent_also_by_another_machine(self, lake: WarehouseSettings, elsewhere: str) -> None:
         copy(lake, settings(elsewhere), ["shop__things"])
@@ -100,7 +125,7 @@ class TestCopy:
     def test_what_was_sent_and_not_noted_is_not_doubled(self, lake: WarehouseSettings, elsewhere: str) -> None:
         copy(lake, settings(elsewhere), ["shop__things"])
         with psycopg.connect(elsewhere) as connection:
-            connection.execute("delete from raw._dlt_pipeline_state")
+            connection.execute("delete from raw_copies._dlt_pipeline_state")
         add(lake, 1000, 1100)
         assert copy(lake, settings(elsewhere), ["shop__things"]) == {"shop__things": 1100}
         assert held(elsewhere, "count(*), count(distinct id)") == [(1100, 1100)]
@@ -141,9 +166,9 @@ class TestCopy:
 
 def _loads(url: str) -> int:
     with psycopg.connect(url) as connection:
-        if connection.execute("select to_regclass('raw._dlt_loads')").fetchone() == (None,):
+        if connection.execute("select to_regclass('raw_copies._dlt_loads')").fetchone() == (None,):
             return 0
-        row = connection.execute("select count(*) from raw._dlt_loads").fetchone()
+        row = connection.execute("select count(*) from raw_copies._dlt_loads").fetchone()
         return int(row[0]) if row else 0
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from contracts import warehouse
 from contracts.ids import new_id
-from ingestion import destinations, erasures, landing
-from ingestion.batch import Batch
+from ingestion import destinations, erasures, forgotten, landing
+from ingestion.batch import Batch, Document, documents
 from ingestion.destinations import DestinationSettings
 from ingestion.lake_maintenance import forget_past
-from ingestion.postgres_cdc import capture, compare
+from ingestion.postgres_cdc import capture, compare, publication
 from ingestion.quality import quarantine
 from plyo.postgres import PostgresServer
 from tests.ingestion.conftest import Captured
@@ -27,6 +27,8 @@ TABLES = """
     create table commerce.invoices (id uuid primary key, customer_id uuid, total_minor int);
     create table engagement.channel_choices (customer_id uuid, channel text, purpose text, note text,
         primary key (customer_id, channel, purpose));
+    create table commerce.customers (id uuid primary key, stripe_customer_id text);
+    create table identity.accounts (id uuid primary key, email text);
     create table engagement.messages (id uuid primary key, customer_id uuid, words text);
 """  # noqa: E501
 MIAS = {"invoice": UUID(int=11), "message": UUID(int=12)}
@@ -45,6 +47,7 @@ def kept(captured: Captured) -> Captured:
     """Mia with a profile, a choice, a message and an invoice; Tom with a message. Her words are the marker."""
     run = captured.source.execute
     run(TABLES)
+    publication.create(captured.source)  # of identity, tables are published by name
     run("insert into training.clients values (%s, %s, %s)", [MIA, MARKER, f"{MARKER} again"])
     run("insert into engagement.channel_choices values (%s, 'sms', 'news', %s)", [MIA, MARKER])
     run("insert into engagement.messages values (%s, %s, %s), (%s, %s, 'hello')",
@@ -116,17 +119,18 @@ class TestForget:
         forget_in_product(kept)
         capture.run_once(kept.settings)
         with warehouse.writing(kept.settings) as lake:
-            erasures._begin(lake, erasures.remains(lake, erasures.keys_of(kept.settings)))  # and was cut off
-            assert set(erasures.unfinished(lake).closed) == {MIA}
+            for _ in range(2):  # and was cut off, twice
+                forgotten.begin(lake, erasures.remains(lake, erasures.keys_of(kept.settings)).notes)
+            assert set(forgotten.unfinished(lake).since) == {MIA}
         with pytest.raises(erasures.StillThere):
             erasures.finish(kept.settings)
         with warehouse.reading(kept.settings) as lake:
-            assert erasures.proofs(lake, [MIA]) == []
+            assert forgotten.proofs(lake, [MIA]) == []
         erasures.forget(kept.settings)
         erasures.finish(kept.settings)
         with warehouse.reading(kept.settings) as lake:
-            told = {table: rows for _, _, table, rows in erasures.proofs(lake, [MIA, TOM])}
-            assert erasures.unfinished(lake).rows == {}
+            told = {table: rows for _, _, table, rows in forgotten.proofs(lake, [MIA, TOM])}
+            assert forgotten.unfinished(lake).rows == {}
         assert told == {
             "commerce__invoices": 1, "engagement__channel_choices": 1, "engagement__messages": 1,
             "training__clients": 1, "wearables__sleeps": 1,
@@ -151,9 +155,70 @@ class TestForget:
         capture.run_once(kept.settings)
         erasures.forget(kept.settings)
         with warehouse.reading(kept.settings) as lake:
-            found = erasures.unfinished(lake)
+            found = forgotten.unfinished(lake)
         assert found.overdue(datetime.now(UTC)) == [MIA]
         assert found.overdue(datetime.now(UTC) - timedelta(days=2)) == []
+
+
+def document(captured: Captured, table: str, id_: str, body: dict[str, object], *, version: int = 1) -> None:
+    """A version of a provider's document, landed by itself."""
+    at = datetime(2026, 11, version, tzinfo=UTC)
+    with landing.pulling(captured.settings, table.partition("__")[0]) as lake:
+        landing.land(lake, table.partition("__")[0], table, documents(table, [Document(id_, {"id": id_, **body}, at)]))
+
+
+@pytest.fixture
+def outside(kept: Captured) -> Captured:
+    """Mia and Tom as Stripe and HubSpot know them; her name stands in versions of everything."""
+    kept.source.execute("insert into commerce.customers values (%s, 'cus_mia'), (%s, 'cus_tom')", [MIA, TOM])
+    kept.source.execute("insert into identity.accounts values (%s, 'm@x.test'), (%s, 't@x.test')", [MIA, TOM])
+    capture.run_once(kept.settings)
+    for customer, name in (("cus_mia", MARKER), ("cus_tom", "tom")):
+        document(kept, "stripe__customers", customer, {"name": name})
+        document(kept, "stripe__events", f"evt_{customer}", {"data": {"object": {"id": customer, "name": name}}})
+        for version in (1, 2):
+            charge = {"customer": customer, "amount": version, "billing_details": {"name": name}}
+            document(kept, "stripe__charges", f"ch_{customer}", charge, version=version)
+        document(
+            kept, "stripe__disputes", f"dp_{customer}",
+            {"charge": f"ch_{customer}", "amount": 2, "evidence": {"customer_name": name}},
+        )  # fmt: skip
+    for contact, name, email in (("77", MARKER, "M@x.test"), ("78", "tom", "t@x.test")):
+        document(kept, "hubspot__contacts", contact, {"properties": {"firstname": name, "email": email}})
+        document(kept, "hubspot__notes", f"9{contact}", {"properties": {"hs_note_body": f"{name} wrote"}})
+        document(
+            kept, "hubspot__associations", f"notes/9{contact}",
+            {"from_type": "notes", "from_id": f"9{contact}", "to": {"contacts": [{"toObjectId": int(contact)}]}},
+        )  # fmt: skip
+    return kept
+
+
+class TestProviders:
+    def test_their_documents_forget_the_person_and_keep_the_books(self, outside: Captured) -> None:
+        close(outside, MIA)
+        forget_in_product(outside)
+        outside.source.execute("update identity.accounts set email = 'nobody' where id = %s", [MIA])
+        capture.run_once(outside.settings)
+        for _ in range(2):  # the second time the archived contact came with the nightly reading of all
+            erasures.forget(outside.settings)
+            erasures.finish(outside.settings)
+            assert places(outside.settings) == set()
+            with warehouse.reading(outside.settings) as lake:
+                for table in ("stripe__customers", "stripe__events", "hubspot__contacts", "hubspot__notes"):
+                    held = lake.execute(f"select count(*), any_value(document) from raw.{table}").fetchone()
+                    assert held is not None
+                    assert held[0] == 1, table
+                    assert "tom" in held[1]
+                assert lake.execute(
+                    "select id, document->>'$.amount', document->>'$.billing_details.name' from raw.stripe__charges "
+                    "order by all"
+                ).fetchall() == [("ch_cus_mia", "2", None), ("ch_cus_tom", "1", "tom"), ("ch_cus_tom", "2", "tom")]
+                assert lake.execute(
+                    "select id, document->>'$.amount', document->>'$.evidence.customer_name' from raw.stripe__disputes "
+                    "order by all"
+                ).fetchall() == [("dp_cus_mia", "2", None), ("dp_cus_tom", "2", "tom")]
+            assert erasures.forget(outside.settings) is None
+            document(outside, "hubspot__contacts", "77", {"properties": {"firstname": MARKER}}, version=3)
 
 
 class TestElsewhere:
@@ -170,7 +235,7 @@ class TestElsewhere:
         destinations.copy(kept.settings, target, tables)
         erasures.forget(kept.settings)
         with warehouse.reading(kept.settings) as lake:
-            found = erasures.unfinished(lake)
+            found = forgotten.unfinished(lake)
         deleted = destinations.forget(kept.settings, target, found.rows)
         assert deleted == {"engagement__messages": 1, "training__clients": 1}
         with psycopg.connect(url) as elsewhere:
@@ -178,7 +243,7 @@ class TestElsewhere:
                 held = elsewhere.execute(f"select count(*) from raw.{table} t where t::text like %s", [f"%{MARKER}%"])
                 assert held.fetchone() == (0,), table
             rows = elsewhere.execute("select customer_id, words from raw.engagement__messages where words <> ''")
-            assert rows.fetchall() == [(str(TOM), "hello")]
+            assert rows.fetchall() == [(TOM, "hello")]
             assert elsewhere.execute("select display_name from raw.training__clients").fetchall() == [
                 ("Former client",)
             ]

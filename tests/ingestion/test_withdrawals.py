@@ -1,12 +1,14 @@
 """What a customer no longer lets us keep leaves no byte in raw; everything else stays."""
 
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pyarrow as pa
 import pytest
 
 from contracts import warehouse
-from ingestion import landing, withdrawals
+from ingestion import erasures, forgotten, landing, withdrawals
 from ingestion.batch import Batch
 from ingestion.postgres_cdc import capture, compare
 from tests.ingestion.conftest import Captured
@@ -96,6 +98,26 @@ def test_what_was_withdrawn_leaves_no_byte_and_the_rest_stays(kept: Captured) ->
     with streaming(kept.settings) as settings:
         assert compare.compare(settings).differing == {}
     assert withdrawals.forget(kept.settings) is None
+    with warehouse.reading(kept.settings) as lake:
+        begun = forgotten.unfinished(lake)
+    assert set(begun.since) == {MIA}, "marts, their past and copies elsewhere have it still: the next night goes on"
+    assert {table: one["customer_id"] for table, one in begun.rows.items()} == {key: [str(MIA)] for key in erased.rows}
+    erasures.finish(kept.settings)
+    with warehouse.reading(kept.settings) as lake:
+        assert forgotten.unfinished(lake).rows == {}
+        assert {table: rows for _, _, table, rows in forgotten.proofs(lake, [MIA])} == erased.rows
+
+
+def test_is_not_proved_while_raw_has_it(kept: Captured) -> None:
+    decide(kept, MIA, "sleep", is_given=False)
+    capture.run_once(kept.settings)
+    with warehouse.writing(kept.settings) as lake:
+        notes = withdrawals._notes(lake, withdrawals.remains(lake))
+        forgotten.begin(lake, notes)  # and was cut off, and again the next night
+        forgotten.begin(lake, [replace(one, since=one.since + timedelta(days=1)) for one in notes])
+        assert set(forgotten.unfinished(lake).since.values()) == {one.since for one in notes}, "it waits since then"
+    with pytest.raises(erasures.StillThere):
+        erasures.finish(kept.settings)
 
 
 def test_what_was_given_again_is_kept(kept: Captured) -> None:

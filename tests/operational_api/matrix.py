@@ -450,9 +450,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/bookings/{booking_id}/cancellation",
         "POST /bookings/{booking_id}/cancel",
         "POST /api/scheduling/bookings/{booking_id}/series-cancellation",
+        "POST /api/scheduling/bookings/{booking_id}/series-end",
     ),
     "scheduling.cancel_slot": ("POST /api/scheduling/slots/{slot_id}/cancellation",),
-    "scheduling.list_bookings": ("GET /api/scheduling/bookings",),
+    "scheduling.list_bookings": ("GET /api/scheduling/bookings", "GET /api/scheduling/booking-series"),
     "scheduling.mark_outcome": (
         "POST /api/scheduling/bookings/{booking_id}/outcome",
         "POST /staff/bookings/{booking_id}/outcome",

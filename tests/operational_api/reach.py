@@ -208,6 +208,7 @@ OBJECTS: dict[str, Object] = {
     "GET /media/{media_id}": Object("video", "customer coach"),
     "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
+    "POST /api/scheduling/bookings/{booking_id}/series-end": Object("booking", "customer coach", CANCELLED),
 }
 """Routes whose id names something of one person."""
 

@@ -250,8 +250,11 @@ class Asking:
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url=ISSUER, follow_redirects=False
         )
 
-    async def ask(self, route: Route, role: str, id_: object = None, about: Object | None = None) -> Answer:
-        headers = {"Accept": "application/json"}
+    async def ask(
+        self, route: Route, role: str, id_: object = None, about: Object | None = None, **told: str
+    ) -> Answer:
+        """`told`: further headers, such as `accept="text/html"`."""
+        headers = {"accept": "application/json"} | {name.replace("_", "-"): value for name, value in told.items()}
         if role != "guest":
             headers["Authorization"] = f"Bearer {self.world.tokens[role]}"
         path, query, body = route.path, {}, self.world.filled(about.body) if about else None

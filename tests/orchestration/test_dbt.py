@@ -102,6 +102,7 @@ def misspelt(environment_of_a_copy: WarehouseSettings) -> Callable[[], None]:
 
 
 _A_WORKOUT = "id = (select min(id) from raw.training__workouts where status = 'completed') and _lsn < 7000"
+_A_BOOKING = "id = (select min(id) from raw.scheduling__bookings where status = 'attended') and _lsn < 7000"
 _IS_KNOWN = "accepted_values_stg_training__workouts_status__planned__completed__skipped"
 
 
@@ -139,6 +140,12 @@ class TestBuildsOfEverything:
             assert "finished" not in {
                 row[0] for row in lake.execute("select status from marts.training.fct_workouts").fetchall()
             }
+
+            # A second seat at the same time, of which the first was there before.
+            lakes.change(lake, "scheduling__bookings", "i", lsn=7003, where=_A_BOOKING, id="uuid()")
+        assert failed(build_everything()) == ["nobody_is_booked_twice_at_once"]
+        with warehouse.writing(environment_of_a_copy) as lake:
+            lake.execute("delete from raw.scheduling__bookings where _lsn = 7003")
 
             # A key twice, of which only one row came since the last build.
             lake.execute("insert into marts.training.fct_training_days from marts.training.fct_training_days limit 1")

@@ -1,5 +1,10 @@
 """Somebody asks to be deleted in the product, and one night later the lake has forgotten them: the whole way."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,23 +13,28 @@ from uuid import UUID
 import dagster as dg
 import psycopg
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts import warehouse
+from contracts.events.identity import AccountClosed, AccountRegistered
 from contracts.ids import new_id
-from ingestion import erasures
+from ingestion import erasures, forgotten
 from ingestion.landing import ensure_tables
 from ingestion.postgres_cdc import capture, publication
 from ingestion.settings import CdcSettings
 from ingestion.wearables.tables import SCHEMAS
+from operational_api import worker
 from operational_api.core.database import make_engine
+from operational_api.core.models import OutboxEvent
+from operational_api.core.outbox import publish
 from operational_api.identity.service import deletion
 from orchestration.automation import nightly_forgetting
 from orchestration.jobs import forget_withdrawn
 from orchestration.resources import RESOURCES
 from plyo.postgres import PostgresServer
 from tests.conftest import sqlalchemy_url
-from tests.dbt_project.lake import environment
+from tests.dbt_project.lake import ROOT, environment
 from tests.factories import account_of, make_client, make_customer
 from tests.ingestion.test_lake_maintenance import MARKER, places
 
@@ -69,37 +79,102 @@ def names_in_marts(settings: CdcSettings) -> list[tuple[UUID, str]]:
         return lake.execute("select customer_id, display_name from marts.core.dim_customers order by 1").fetchall()
 
 
-def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tuple[Session, CdcSettings]) -> None:
-    session, settings = product
+def closing(session: Session, settings: CdcSettings) -> tuple[UUID, UUID]:
+    """Somebody called by the marker, whose two weeks of thinking again are over, and Tom; all of it captured."""
     clients = [make_client(session, display_name=name) for name in (MARKER, "Tom")]
     mia, tom = (account_of(session, client) for client in clients)
     mia.display_name = MARKER
     for account in (mia, tom):
         make_customer(session, id=account.id)
-    deletion.request(session, account=mia, reason="", now=LONG_AGO)
+    publish(
+        session,
+        AccountRegistered(occurred_at=LONG_AGO, account_id=mia.id, role="customer", display_name=MARKER),
+    )
+    deletion.request(session, account=mia, reason=MARKER, now=LONG_AGO)
     session.commit()
     capture.ensure_ready(settings)
     with warehouse.writing(settings) as lake:
         ensure_tables(lake, SCHEMAS)
-    assert night().success, "nobody's account is closed yet"
-    with warehouse.reading(settings) as lake:
-        assert erasures.proofs(lake, [mia.id]) == []
-    deletion.close_due(session, datetime.now(UTC))
-    mia.display_name = "Closed account"
-    clients[0].display_name = "Former client"
+    return mia.id, tom.id
+
+
+def close(session: Session, settings: CdcSettings) -> None:
+    """What the worker does of it within the hour, and the capture."""
+    now = datetime.now(UTC)
+    deletion.close_due(session, now)
+    session.flush()
+    for account_id in session.scalars(
+        select(OutboxEvent.aggregate_id).where(OutboxEvent.type == AccountClosed.type)
+    ).all():
+        for module in worker.handler_modules():
+            for handler in getattr(module, "HANDLERS", {}).get(AccountClosed.type, []):
+                handler(session, AccountClosed(occurred_at=now, account_id=account_id))
+    deletion.forget_closed(session, now + timedelta(hours=2))
     session.commit()
     capture.run_once(settings)
     assert places(settings) != set(), "raw keeps what the product overwrote"
-    done = night()
-    assert done.success
-    assert places(settings) == set()
-    assert dict(names_in_marts(settings)) == {mia.id: "Former client", tom.id: "Tom"}
+
+
+def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tuple[Session, CdcSettings]) -> None:
+    session, settings = product
+    mia, tom = closing(session, settings)
+    assert night().success, "nobody's account is closed yet"
     with warehouse.reading(settings) as lake:
-        told = {table: rows for _, _, table, rows in erasures.proofs(lake, [mia.id, tom.id])}
-        assert (told["training__clients"], told["identity__accounts"]) == (1, 2), "renamed; closed and renamed"
+        assert forgotten.proofs(lake, [mia]) == []
+    close(session, settings)
+    assert night().success
+    assert places(settings) == set()
+    assert dict(names_in_marts(settings)) == {mia: "Former client", tom: "Tom"}
+    with warehouse.reading(settings) as lake:
+        told = {table: rows for _, _, table, rows in forgotten.proofs(lake, [mia, tom])}
+        assert told["training__clients"] == 1, "renamed"
+        assert told["identity__accounts"] == 2, "closed, and renamed"
+
+
+@pytest.mark.drill
+def test_a_night_that_is_killed_after_raw_is_finished_by_the_next(product: tuple[Session, CdcSettings]) -> None:
+    session, settings = product
+    mia, tom = closing(session, settings)
+    with warehouse.writing(settings) as lake:  # as a build before had left it
+        lake.execute("create schema if not exists marts.core")
+        lake.execute(
+            "create table marts.core.dim_customers as select id as customer_id, display_name from raw.training__clients"
+        )
+    close(session, settings)
+    process = subprocess.Popen([sys.executable, "-c", NIGHT], cwd=ROOT, start_new_session=True)
+    deadline = time.monotonic() + 500
+    while process.poll() is None and time.monotonic() < deadline and not raw_is_erased(settings):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert raw_is_erased(settings)
+    assert places(settings) != set(), "marts and their past know still"
+    with warehouse.reading(settings) as lake:
+        assert forgotten.proofs(lake, [mia]) == []
+    assert night().success
+    assert places(settings) == set()
+    assert dict(names_in_marts(settings)) == {mia: "Former client", tom: "Tom"}
+    with warehouse.reading(settings) as lake:
+        assert {table for _, _, table, _ in forgotten.proofs(lake, [mia])} >= {"training__clients"}
+    assert night().success, "and then there is nothing to do"
+
+
+NIGHT = """
+import dagster as dg
+from orchestration.jobs import forget_withdrawn
+from orchestration.resources import RESOURCES
+with dg.DagsterInstance.ephemeral() as instance:
+    forget_withdrawn.execute_in_process(resources=RESOURCES, instance=instance)
+"""
+
+
+def raw_is_erased(settings: CdcSettings) -> bool:
+    keys = erasures.keys_of(settings)
+    with warehouse.reading(settings) as lake:
+        return bool(forgotten.unfinished(lake).rows) and not erasures.remains(lake, keys).rows
 
 
 def test_it_is_asked_for_each_night() -> None:
     assert nightly_forgetting.cron_schedule == "25 2 * * *"
     assert nightly_forgetting.job_name == forget_withdrawn.name
-    assert timedelta(days=1) < erasures.ERASED_WITHIN, "one night may fail"
+    assert timedelta(days=1) < forgotten.ERASED_WITHIN, "one night may fail"

@@ -1,5 +1,6 @@
 """Roles: each context reaches its own schema and `platform`, change capture only reads, nobody else gets in."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -9,8 +10,11 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy.orm import Session
 
+from operational_api.compliance import public as compliance
+from operational_api.compliance.service.consents import ENTERED
 from operational_api.core import audit, standing
 from operational_api.core.database import make_engine
+from operational_api.core.lines import Line
 from operational_api.core.principal import Credential, Principal
 from plyo import databases
 from plyo.home import SECRET_NAMES
@@ -175,11 +179,17 @@ class TestAuditLog:
         person = Principal("admin", "tests", account_id=uuid4(), credential=Credential((uuid4(),), 0))
         people = frozenset({uuid4(), uuid4()})
         reading = audit.Reading(person, "test.read", "Client", people, {"what": "x"}, "::1", None)
-        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            assert standing.still_hold(connection, [person], beside="platform.consents_mark()")[0] == {person}
-        for _ in range(2):  # the second time its people are known
-            with Session(engine) as session, session.begin():
-                audit.record_readings(session, [reading])
+
+        async def turn() -> None:
+            line = Line(url, application_name="test")
+            assert (await standing.still_hold(line, [person]))[0] == {person}
+            assert await compliance.shown_kinds_alone(line, people) == dict.fromkeys(people, frozenset(ENTERED))
+            await audit.record_readings_alone(line, [reading])
+            await line.close()
+
+        asyncio.run(turn())
+        with Session(engine) as session, session.begin():  # the second time its people are known
+            audit.record_readings(session, [reading])
         with psycopg.connect(server.url("plyo")) as connection:
             told = """select subjects, purpose, actor_id from platform.audit_entries as entry
                 join platform.audit_groups as named on named.id = group_id where action = 'test.read'"""

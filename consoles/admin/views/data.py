@@ -91,6 +91,8 @@ def waiting(told: dict[str, Any]) -> str:
         f'<li style="color:{colour(FRESHNESS[one["state"]])}">● {one["source"]} is {one["state"]}, '
         f"{length(one['age_seconds']) if one['age_seconds'] is not None else 'of unknown age'}: "
         f"{len(one['metrics'])} numbers wait for it</li>"
+        if one["state"] != "not judged yet"
+        else f"<li>● {one['source']} is not judged yet: {len(one['metrics'])} numbers wait for it</li>"
         for one in told.get("sources", [])
         if one["state"] != "fresh"
     ]

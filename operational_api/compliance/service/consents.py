@@ -4,11 +4,11 @@ Nobody who said nothing consents to what a device sends. What is entered in Plyo
 the coach sees it until the customer says no. The newest decision counts, older ones stay as the record.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import ARRAY, Text, Uuid, column, select, text
 from sqlalchemy.orm import Session
 
 from contracts.events.compliance import ConsentChanged
@@ -16,7 +16,9 @@ from contracts.ids import new_id
 from operational_api.compliance.errors import ConsentNeeded, NothingToConsent
 from operational_api.compliance.models import Consent
 from operational_api.core import audit, outbox
+from operational_api.core.lines import Line
 from operational_api.core.paging import after, cut
+from operational_api.core.statements import Statement
 
 POLICY_VERSION = "2026-11"
 """Of the words on the page. Raise it when they change their meaning; who agreed to older ones is asked again."""
@@ -63,12 +65,15 @@ def given(session: Session, customer_ids: Iterable[UUID], *, purpose: str) -> se
     return {(customer_id, kind) for customer_id, kind, is_given in session.execute(newest) if is_given}
 
 
-_DECIDED = text(
-    """
-    select customer_id, array_agg(data_kind) filter (where is_given), array_agg(data_kind) filter (where not is_given)
-    from platform.decided_kinds(:people)
-    group by customer_id
-    """
+_DECIDED: Statement[tuple[UUID, list[str] | None, list[str] | None]] = Statement(
+    text(
+        """
+        select customer_id, array_agg(data_kind) filter (where is_given) as given,
+            array_agg(data_kind) filter (where not is_given) as refused
+        from platform.decided_kinds(:people)
+        group by customer_id
+        """
+    ).columns(column("customer_id", Uuid), column("given", ARRAY(Text)), column("refused", ARRAY(Text)))
 )
 
 
@@ -78,11 +83,20 @@ def shown_kinds(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, fr
     It asks with the rights of the tables' owner: also who may not see a consent is bound by it.
     """
     ids = set(customer_ids)
-    if not ids:
-        return {}
+    return _shown(ids, _DECIDED.all(session, {"people": list(ids)})) if ids else {}
+
+
+async def shown_kinds_alone(line: Line, customer_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """The same, in an event loop."""
+    return _shown(customer_ids, await line.ask(_DECIDED, {"people": list(customer_ids)}))
+
+
+def _shown(
+    customer_ids: Iterable[UUID], decided: Iterable[tuple[UUID, list[str] | None, list[str] | None]]
+) -> dict[UUID, frozenset[str]]:
     always = frozenset(ENTERED)
-    found = dict.fromkeys(ids, always)
-    for customer_id, given_kinds, refused_kinds in session.execute(_DECIDED, {"people": list(ids)}):
+    found = dict.fromkeys(customer_ids, always)
+    for customer_id, given_kinds, refused_kinds in decided:
         found[customer_id] = always.union(given_kinds or ()).difference(refused_kinds or ())
     return found
 

@@ -29,8 +29,6 @@ class Rendered:
     attachments: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-LANGUAGES = {"en": "English", "vi": "Tiếng Việt"}
-"""Languages that everything exists in, by their own names."""
 _FRAME = {
     "en": {
         "why": "You get this because you have a Plyo account.", "unsubscribe": "Unsubscribe",
@@ -42,12 +40,6 @@ _FRAME = {
     },
 }  # fmt: skip
 _DAYS_VI = ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật")
-
-
-def language_of(locale: str | None) -> str:
-    """The language of ours that a locale (`vi-VN`) asks for, English where there is none."""
-    found = (locale or "").replace("_", "-").partition("-")[0].lower()
-    return found if found in LANGUAGES else "en"
 
 
 def local_time(value: str, time_zone: str, language: str = "en") -> str:

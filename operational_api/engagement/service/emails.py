@@ -5,10 +5,10 @@ To a person by whatever channel they allow (`queue_message`), or to a bare addre
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Select, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -144,23 +144,31 @@ def queue_for_many(
         session.execute(insert(OutgoingMessage).on_conflict_do_nothing(), rows)
 
 
-def word_of_messages(session: Session, person_id: UUID, *, now: datetime) -> datetime | Literal["waits"] | None:
-    """Whether word of a message to this person waits to leave, or when it left last within the hour; else None.
+def word_waits(session: Session, person_id: UUID) -> bool:
+    """Whether word of a message to this person waits to leave.
 
     Who asks does so alone for this person until their transaction ends, and no word leaves meanwhile.
     """
-    session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended('message:' || :who, 0))"), {"who": str(person_id)}
-    )
-    mine = (OutgoingMessage.customer_id == person_id, OutgoingMessage.template == "new_message")
-    if session.scalar(select(OutgoingMessage.id).where(*mine, OutgoingMessage.status == "queued").limit(1)) is not None:
-        return "waits"
-    # The purpose as the index on what was sent says it.
-    lately = select(func.max(OutgoingMessage.sent_at)).where(
-        *mine, OutgoingMessage.purpose == "coaching", OutgoingMessage.purpose != "transactional",
+    alone = text("select pg_advisory_xact_lock(hashtextextended('message:' || :who, 0))")
+    session.execute(alone, {"who": str(person_id)})
+    waits = _words_to(person_id).where(OutgoingMessage.status == "queued").exists()
+    return bool(session.scalar(select(waits)))
+
+
+def word_left_at(session: Session, person_id: UUID, *, now: datetime) -> datetime | None:
+    """When word of a message to this person left last, where that is not longer ago than `WORD_EVERY`."""
+    lately = _words_to(person_id).where(
+        # The purpose as the index on what was sent says it.
+        OutgoingMessage.purpose == "coaching", OutgoingMessage.purpose != "transactional",
         OutgoingMessage.sent_at > now - WORD_EVERY, OutgoingMessage.sent_at.is_not(None),
     )  # fmt: skip
-    return session.scalar(lately)
+    return session.scalar(lately.order_by(OutgoingMessage.sent_at.desc()).limit(1))
+
+
+def _words_to(person_id: UUID) -> Select[tuple[datetime | None]]:
+    return select(OutgoingMessage.sent_at).where(
+        OutgoingMessage.customer_id == person_id, OutgoingMessage.template == "new_message"
+    )
 
 
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:

@@ -4,17 +4,21 @@ Every table that names a person is in one of the two lists; a test compares them
 cannot be forgotten.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, exists, func, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from contracts.events.identity import AccountClosed
+from operational_api.core.models import OutboxEvent
 from operational_api.engagement.models import (
     Attachment,
     ChannelChoice,
     ContactPreference,
+    Lead,
+    Message,
     OutgoingMessage,
     Phone,
     PushSubscription,
@@ -31,16 +35,49 @@ FORGOTTEN: dict[str, InstrumentedAttribute[Any]] = {
 }
 """Tables whose rows about the person are deleted, by the column that says so. Contents of files go with their rows."""
 
+DONE = ("sent", "failed", "withheld")
+SENT_WITHIN = timedelta(days=30)
+"""From its writing a message has gone out, or is given up."""
+REMOVED = "Removed with the account."
 KEPT: dict[str, str] = {
-    "messages": "a thread is the other person's too, and names nobody once the account is erased",
+    "messages": "that something was written, and when; what it said is taken out",
     "outgoing_emails": "that something was sent; to which address and what it said is taken out",
     "lifecycle_facts": "ids and kinds that stages of the past are counted from",
     "lifecycle_stages": "an id and a stage",
-    "leads": "an enquiry from before there was an account, with a life of its own",
+    "leads": "where somebody came from; who, of one that became the account, is taken out",
     "announcements": "news to everybody, by who wrote it",
     "message_templates": "words of the business",
 }
 """Tables that name people and keep their rows, and why."""
+
+
+def forget_sent(session: Session, now: datetime) -> None:
+    """Take addresses and words out of what went out to people after their account was closed: that a session is off."""
+    closed = exists().where(
+        OutboxEvent.aggregate_id == OutgoingMessage.customer_id, OutboxEvent.type == AccountClosed.type
+    )
+    session.execute(
+        update(OutgoingMessage)
+        .where(
+            OutgoingMessage.status.in_(DONE), OutgoingMessage.recipient != "",
+            OutgoingMessage.created_at > now - SENT_WITHIN, closed,
+        )
+        .values(recipient="", context={})
+        .execution_options(synchronize_session=False)
+    )  # fmt: skip
+
+
+def forget_address(session: Session, address: str) -> None:
+    """Take an address, and what was said to it, out of whatever was sent there; what still waits is not sent."""
+    theirs = func.lower(OutgoingMessage.recipient) == address.lower()
+    emptied = {"recipient": "", "context": {}}
+    for update_ in (
+        update(OutgoingMessage)
+        .where(theirs, OutgoingMessage.status == "queued")
+        .values(status="withheld", reason="account_closed", **emptied),
+        update(OutgoingMessage).where(theirs, OutgoingMessage.status.in_(DONE)).values(**emptied),
+    ):
+        session.execute(update_.execution_options(synchronize_session=False))
 
 
 def forget_person(session: Session, account_id: UUID, *, now: datetime) -> None:
@@ -48,11 +85,22 @@ def forget_person(session: Session, account_id: UUID, *, now: datetime) -> None:
     more."""
     for column in FORGOTTEN.values():
         session.execute(delete(column.class_).where(column == account_id).execution_options(synchronize_session=False))
-    done = OutgoingMessage.status.in_(("sent", "failed", "withheld"))
     session.execute(
         update(OutgoingMessage)
-        .where(OutgoingMessage.customer_id == account_id, done)
+        .where(OutgoingMessage.customer_id == account_id, OutgoingMessage.status.in_(DONE))
         .values(recipient="", context={})
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Message)
+        .where(Message.customer_id == account_id)
+        .values(body=REMOVED)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Lead)
+        .where(Lead.customer_id == account_id)
+        .values(name="Former client", email="", phone=None)
         .execution_options(synchronize_session=False)
     )
     # What is still queued has nobody left to reach, but for the goodbye that is written to the address itself.

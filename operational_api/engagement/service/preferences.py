@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import ContactChoiceMade
 from operational_api.core.outbox import publish
-from operational_api.engagement.channels.rendering import LANGUAGES, language_of
 from operational_api.engagement.errors import (
     HalfQuiet,
     NudgeRefused,
@@ -33,6 +32,7 @@ from operational_api.engagement.sending import (
     zone_of,
 )
 from operational_api.engagement.service.contacts import Contact, contacts
+from operational_api.web.language import LANGUAGES, language_of
 
 
 def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, NudgeRefused]:
@@ -179,6 +179,12 @@ def speak(session: Session, *, customer_id: UUID, language: str | None, now: dat
     statement = insert(ContactPreference).values(customer_id=customer_id, **values)
     statement = statement.on_conflict_do_update(index_elements=[ContactPreference.customer_id], set_=values)
     session.scalars(statement.returning(ContactPreference), execution_options={"populate_existing": True}).one()
+
+
+def chosen_language(session: Session, account_id: UUID) -> str | None:
+    """The language that this person chose; None where they never did."""
+    row = session.get(ContactPreference, account_id)
+    return row.language if row else None
 
 
 def language_for(session: Session, person: Contact) -> str:

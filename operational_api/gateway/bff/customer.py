@@ -23,6 +23,7 @@ def _coach(asker: Asker) -> str | None:
 PARTS: dict[str, Part] = {
     "next_session": lambda asker: scheduling.next_session(asker.session, asker.account_id, asker.now),
     "workout": lambda asker: training.next_workout(asker.session, asker.account_id, asker.now),
+    "is_on_hold": lambda asker: training.is_on_hold(asker.session, asker.account_id),
     "membership": _membership,
     "unread": lambda asker: engagement.unread_count(asker.session, asker.account_id),
     "coach": _coach,

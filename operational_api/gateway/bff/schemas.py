@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from operational_api.scheduling.public import SessionFacts
 
@@ -94,6 +94,7 @@ class Progress(BaseModel):
 class CustomerScreen(Screen):
     next_session: NextSession | None = None
     workout: NextWorkout | None = None
+    is_on_hold: bool | None = Field(None, description="A health answer waits for the coach: no workout is shown.")
     membership: Membership | None = None
     unread: int | None = None
     coach: str | None = None

@@ -1,4 +1,8 @@
-"""Asking for one's account to be deleted: two weeks to think again, then it is closed. Erasing is `compliance`'s."""
+"""Asking for one's account to be deleted: two weeks to think again, then it is closed, and an hour later forgotten.
+
+Each context forgets its own of a closed account when it hears of it (`core.personal`). The account keeps its address
+and its name for that hour, for whoever still has something to say to it: that it was closed, that a session is off.
+"""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,12 +11,25 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed, DeletionRequested, DeletionWithdrawn
+from contracts.telemetry import get_logger
+from operational_api.core import outbox, personal
 from operational_api.core.outbox import publish
+from operational_api.engagement import public as engagement
 from operational_api.identity.errors import DeletionNotRequested
 from operational_api.identity.models import Account, DeletionRequest, LinkedLogin, LoginSession
+from operational_api.identity.personal import PERSONAL
 from operational_api.identity.service import factors, sessions
 
 THINK_AGAIN = timedelta(days=14)
+
+
+FORGOTTEN_AFTER = timedelta(hours=1)
+NOBODY = "@closed.invalid"
+"""Where the addresses of forgotten accounts are; no mail is ever delivered to `.invalid` (RFC 2606)."""
+CLOSED = "Closed account"
+_AT_ONCE = 100
+
+log = get_logger(__name__)
 
 
 def open_request(session: Session, account_id: UUID) -> DeletionRequest | None:
@@ -78,3 +95,28 @@ def close_due(session: Session, now: datetime) -> None:
         session.execute(delete(LinkedLogin).where(LinkedLogin.account_id == row.account_id))
         sessions.revoke_all(session, account_id=row.account_id, now=now)
         publish(session, AccountClosed(occurred_at=now, account_id=row.account_id))
+
+
+def forget_closed(session: Session, now: datetime) -> None:
+    """Take out of closed accounts who they were and how they signed in. What stays is an id, and that it was closed."""
+    accounts = session.execute(
+        select(Account.id, Account.email)
+        .join(DeletionRequest, DeletionRequest.account_id == Account.id)
+        .where(DeletionRequest.closed_at <= now - FORGOTTEN_AFTER, ~Account.email.endswith(NOBODY))
+        .limit(_AT_ONCE)
+    ).all()
+    for account_id, email in accounts:
+        engagement.forget_address(session, email)
+        for contribution in PERSONAL:
+            personal.forget(session, contribution, account_id)
+            for name in contribution.withheld:
+                table = personal.table_of(contribution.schema, name)
+                if "account_id" in table.columns:
+                    session.execute(delete(table).where(table.c.account_id == account_id))
+        session.execute(
+            update(Account)
+            .where(Account.id == account_id)
+            .values(email=f"{account_id}{NOBODY}", email_verified_at=None, password_hash=None, display_name=CLOSED)
+        )
+        outbox.forget_name(session, account_id)
+        log.info("account_forgotten", account_id=str(account_id))

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.paging import after, cut
 from operational_api.scheduling.lifecycle import HOLDING, PENDING
-from operational_api.scheduling.models import Booking, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingSeries, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.recurrence import LONGEST, parse
 from operational_api.scheduling.service.waitlist import turn
 from operational_api.training import public as training
 
@@ -129,6 +130,54 @@ def list_kept(
         KeptView(booking, slot, coach, place, names.get(booking.customer_id, "New client"), is_offer)
         for booking, slot, coach, place, is_offer in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """Sessions that recur and go on, with the words people know them by. `booking_id` is of the last that is booked."""
+
+    series: BookingSeries
+    booking_id: UUID
+    coach_name: str
+    location: Location
+
+    @property
+    def weekday(self) -> str:
+        """The day of the week, in words."""
+        return f"{self.series.starts_on:%A}"
+
+    @property
+    def interval(self) -> int:
+        """Weeks from one to the next."""
+        return parse(self.series.rule, most=LONGEST).interval
+
+
+def list_series(
+    session: Session, *, customer_id: UUID | None = None, coach_id: UUID | None = None,
+    location_ids: Collection[UUID] | None = None,
+) -> list[SeriesView]:  # fmt: skip
+    """Series that are booked further as the calendar opens, the oldest first."""
+    last = (
+        select(Booking.id)
+        .where(Booking.series_id == BookingSeries.id)
+        .order_by(Booking.recurs_at.desc(), Booking.id.desc())
+        .limit(1)
+        .correlate(BookingSeries)
+        .scalar_subquery()
+    )
+    query = (
+        select(BookingSeries, last, Coach.display_name, Location)
+        .join(Coach, Coach.id == BookingSeries.coach_id)
+        .join(Location, Location.id == BookingSeries.location_id)
+        .where(BookingSeries.goes_on)
+    )
+    if customer_id is not None:
+        query = query.where(BookingSeries.customer_id == customer_id)
+    if coach_id is not None:
+        query = query.where(BookingSeries.coach_id == coach_id)
+    if location_ids is not None:
+        query = query.where(BookingSeries.location_id.in_(location_ids))
+    return [SeriesView(*row) for row in session.execute(query.order_by(BookingSeries.id)).tuples()]
 
 
 def list_requests(session: Session, *, location_id: UUID, now: datetime) -> list[BookingView]:

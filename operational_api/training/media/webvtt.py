@@ -114,7 +114,8 @@ def _text(source: str, line: int) -> str:
     plain = _TAG.sub("", source)
     if "<" in plain:
         raise BadCaptions(line, "markup that captions do not have; write &lt; for the sign <.")
-    plain = "".join(_tame(sign) for sign in unescape(plain)).strip()
+    tame = "".join(_tame(sign) for sign in unescape(plain))
+    plain = "\n".join(line.strip() for line in tame.split("\n") if line.strip())  # an empty line would end the caption
     if len(plain) > LONGEST_TEXT:
         raise BadCaptions(line, f"a caption is at most {LONGEST_TEXT} characters long.")
     return plain

@@ -39,6 +39,9 @@ router = APIRouter(dependencies=[Allowed("training.train")])
 HISTORY = 15
 FOUND = 8
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
+BODY_WORDS = (
+    "Shoulder", "Elbow", "Wrist", "Neck", "Upper back", "Lower back", "Hip", "Knee", "Ankle", "Other",
+)  # fmt: skip
 Texts = Annotated[Sequence[str], Form(max_length=forms.MOST_ROWS)]
 Text = Annotated[str, Form(max_length=2100)]
 
@@ -82,7 +85,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         weeks=weeks,
         volume=[week.volume_kg for week in weeks],
         injuries=injuries.injuries_of(session, client.id),
-        body_parts=[(part, part.capitalize()) for part in BODY_PARTS],
+        body_parts=list(zip(BODY_PARTS, BODY_WORDS, strict=True)),
     )
 
 
@@ -104,13 +107,13 @@ def log_form(
         if row.status == "completed":
             if not workouts.is_correctable(row, client, now):
                 raise WorkoutClosed
-            draft.mode, draft.blocks = "edit", forms.logged_blocks(session, row)
+            draft.mode, draft.blocks = "edit", forms.logged_blocks(session, workouts.detail_of(session, row))
             draft.duration_minutes, draft.session_rpe = (
                 forms.number(row.duration_minutes),
                 forms.number(row.session_rpe),
             )
             draft.note = row.note or ""
-        else:
+        elif client.on_hold_since is None:  # else nobody follows the plan: what was done before can be told
             draft.blocks = forms.planned_blocks(session, row)
     for one in exercises.known_exercises(session, exercise or []).values():
         draft.blocks.append(forms.new_block(session, one, client.id))
@@ -179,8 +182,8 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
     row, client = access.reach_workout(session, principal, workout_id, "training.read_workouts")
     if row.status != "completed":
         raise WorkoutNotFound
-    blocks = forms.logged_blocks(session, row)
     detail = workouts.detail_of(session, row)
+    blocks = forms.logged_blocks(session, detail)
     sets = detail.sets
     return render(
         request,
@@ -191,7 +194,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
         bests=progress.bests_of(session, row),
-        more_records=[(one, detail.exercises[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
+        more_records=[(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
         videos=media_library.form_videos(session, client.id, workout_id=row.id),
     )

@@ -157,4 +157,5 @@ def list_records(
 ) -> list[RecordRead]:
     """A client's personal records, the newest first. A customer's own without `customer_id`."""
     client = access.reach_client(session, principal, customer_id, "training.read_workouts", now=_now())
-    return [RecordRead.of(*one) for one in records.latest_records(session, client.id, limit=limit)]
+    latest = records.latest_records(session, client.id, limit=limit)
+    return [RecordRead.of(record, exercise.name) for record, exercise in latest]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from operational_api.training.models import Exercise, Injury, PersonalRecord
+from operational_api.training.models import Injury, PersonalRecord
 from operational_api.training.service.clients import ClientSummary
 from operational_api.training.service.progress import Best, Series, Week
 from operational_api.training.service.workouts import Log, SetDone, WorkoutDetail, WorkoutSummary
@@ -89,8 +89,13 @@ class WorkoutIn(BaseModel):
 
     def log(self) -> Log:
         """The same for the service."""
-        fields = self.model_dump(exclude={"sets", "id", "customer_id"})
-        return Log(sets=[SetDone(**one.model_dump()) for one in self.sets], **fields)
+        sets = [
+            SetDone(one.exercise_id, one.reps, one.weight_kg, one.rpe, one.rir, one.superset, one.note)
+            for one in self.sets
+        ]
+        return Log(
+            sets, self.title, self.completed_at, self.duration_minutes, self.session_rpe, self.note, self.booking_id
+        )
 
 
 class WorkoutCreate(WorkoutIn):
@@ -124,11 +129,11 @@ class RecordRead(Read):
     achieved_at: datetime
 
     @classmethod
-    def of(cls, record: PersonalRecord, exercise: Exercise) -> "RecordRead":
-        """From a record and its movement."""
+    def of(cls, record: PersonalRecord, exercise_name: str) -> "RecordRead":
+        """From a record and what its movement is called."""
         told = {name: getattr(record, name) for name in cls.model_fields if name != "exercise_name"}
         told |= {"value": round(record.value, 2), "previous": round(record.previous, 2)}
-        return cls(exercise_name=exercise.name, **told)
+        return cls(exercise_name=exercise_name, **told)
 
 
 class RevisionRead(Read):
@@ -183,23 +188,24 @@ class WorkoutRead(WorkoutSummaryRead):
     @classmethod
     def from_detail(cls, detail: WorkoutDetail, bests: Sequence[Best]) -> "WorkoutRead":
         """From the workout with its sets."""
-        sets = [
-            SetRead(
-                position=one.position, exercise_id=one.exercise_id, reps=one.reps, weight_kg=one.weight_kg, rpe=one.rpe,
-                exercise_name=detail.exercises[one.exercise_id].name, rir=one.rir, superset=one.superset, note=one.note,
-            )
+        told: dict[str, Any] = {name: getattr(detail.workout, name) for name in _OF_WORKOUT}
+        told["sets"] = [
+            {
+                "position": one.position, "exercise_id": one.exercise_id, "reps": one.reps, "weight_kg": one.weight_kg,
+                "exercise_name": detail.names[one.exercise_id], "rpe": one.rpe, "rir": one.rir,
+                "superset": one.superset, "note": one.note,
+            }
             for one in detail.sets
         ]  # fmt: skip
-        volume = sum((one.weight_kg or 0) * one.reps for one in sets)
-        return cls.model_validate(detail.workout).model_copy(
-            update={
-                "sets": sets,
-                "set_count": len(sets),
-                "volume_kg": round(volume, 2),
-                "bests": [BestRead.model_validate(best) for best in bests],
-                "records": [RecordRead.of(one, detail.exercises[one.exercise_id]) for one in detail.records],
-            }
-        )
+        told["set_count"] = len(detail.sets)
+        told["volume_kg"] = round(sum([(one.weight_kg or 0) * one.reps for one in detail.sets]), 2)
+        told["bests"] = bests
+        told["records"] = [RecordRead.of(one, detail.names[one.exercise_id]) for one in detail.records]
+        return cls.model_validate(told)
+
+
+_OF_WORKOUT = WorkoutRead.model_fields.keys() - {"sets", "set_count", "volume_kg", "bests", "records"}
+"""What a workout says of itself, by the names of `Workout`."""
 
 
 class InjuryCreate(BaseModel):

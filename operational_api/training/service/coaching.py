@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from operational_api.training import metrics
@@ -56,18 +56,20 @@ def metrics_of(session: Session, client: Client, *, now: datetime) -> ClientMetr
 
 
 def daily_loads(session: Session, client: Client, today: date) -> list[float]:
-    """Load of each day from the first workout, at most half a year back, to today; a day of rest is 0."""
-    day = cast(func.timezone(client.time_zone, Workout.completed_at), Date).label("day")
+    """Load of each day from the first workout, at most half a year back, to today; a day of rest is 0.
+
+    Who began before that and paused since has days of rest there, and is not new.
+    """
+    edge = today - REMEMBERED + timedelta(days=1)
+    done_on = cast(func.timezone(client.time_zone, Workout.completed_at), Date)
+    day = func.greatest(done_on, literal(edge)).label("day")
+    load = func.coalesce(Workout.session_rpe * Workout.duration_minutes, 0.0)
     rows = session.execute(
-        select(day, func.sum(func.coalesce(Workout.session_rpe * Workout.duration_minutes, 0.0)))
-        .where(
-            Workout.customer_id == client.id,
-            Workout.status == "completed",
-            Workout.scheduled_on >= today - REMEMBERED - timedelta(days=31),
-        )
+        select(day, func.sum(case((done_on >= edge, load), else_=0.0)))
+        .where(Workout.customer_id == client.id, Workout.status == "completed", done_on <= today)
         .group_by(day)
     ).tuples()
-    known = {on: float(load or 0) for on, load in rows if today - REMEMBERED < on <= today}
+    known = {on: float(told or 0) for on, told in rows}
     if not known:
         return []
     first = min(known)

@@ -1,6 +1,6 @@
 """The catalogue of movements: finding one by words, however they are spelt, and by what it is for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +169,9 @@ def choices(session: Session) -> Choices:
     return Choices(muscles, equipment, sorted(levels, key=lambda one: order.index(one) if one in order else 9))
 
 
-_KNOWN = Statement(select(Exercise).where(Exercise.id == any_(bindparam("ids", type_=ARRAY(Integer)))))
+_ASKED = Exercise.id == any_(bindparam("ids", type_=ARRAY(Integer)))
+_KNOWN = Statement(select(Exercise).where(_ASKED))
+_NAMES = Statement(select(Exercise.id, Exercise.name).where(_ASKED))
 
 
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:
@@ -180,6 +182,22 @@ def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]
     """
     wanted = set(ids)
     found = {row.id: row for (row,) in _KNOWN.all(session, {"ids": list(wanted)})}
+    _demand(wanted, found)
+    return found
+
+
+def names_of(session: Session, ids: Iterable[int]) -> dict[int, str]:
+    """What the movements with these ids are called.
+
+    Raises:
+        UnknownExercise: one of them is not in the catalogue.
+    """
+    wanted = set(ids)
+    found = dict(_NAMES.all(session, {"ids": list(wanted)}))
+    _demand(wanted, found)
+    return found
+
+
+def _demand(wanted: set[int], found: Mapping[int, object]) -> None:
     if missing := wanted - found.keys():
         raise UnknownExercise(exercise_ids=sorted(missing))
-    return found

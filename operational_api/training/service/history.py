@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from operational_api.training.models import Programme, Workout, WorkoutSet
-from operational_api.training.progression import Performance
+from operational_api.training.progression import Performance, Phase
 from operational_api.training.strength import e1rm_column
 
 REMEMBERED = timedelta(weeks=8)
@@ -22,12 +22,12 @@ def performances(
     exercise_ids: Collection[int],
     *,
     before: date,
-    load_percent: Mapping[int, int],
+    phases: Mapping[int, Phase],
 ) -> dict[int, list[Performance]]:
     """What was done of movements in one programme before a day, oldest first, in one query.
 
     Args:
-        load_percent: By week of the programme.
+        phases: By week of the programme; a week without one is as the plan says.
     """
     rows = session.execute(
         select(
@@ -46,14 +46,14 @@ def performances(
         .order_by(Workout.scheduled_on, Workout.completed_at, WorkoutSet.position)
     )  # fmt: skip
     sets: dict[tuple[int, UUID], list[tuple[float | None, int, float | None]]] = {}
-    percent: dict[tuple[int, UUID], int] = {}
+    phase: dict[tuple[int, UUID], Phase] = {}
     for exercise_id, workout_id, day, weight, reps, rpe in rows:
         key = (exercise_id, workout_id)
         sets.setdefault(key, []).append((weight, reps, rpe))
-        percent[key] = load_percent.get((day - programme.starts_on).days // 7 + 1, 100)
+        phase[key] = phases.get((day - programme.starts_on).days // 7 + 1, Phase())
     found: dict[int, list[Performance]] = {}
     for key, done in sets.items():
-        found.setdefault(key[0], []).append(Performance(done, percent[key]))
+        found.setdefault(key[0], []).append(Performance(done, phase[key].load_percent, phase[key].extra_sets))
     return found
 
 

@@ -184,12 +184,12 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     ]
     ruled = {line.exercise_id for line, _ in lines if line.progression}
     history = (
-        performances(session, programme, ruled, before=workout.scheduled_on, load_percent=_load_by(programme, phases))
+        performances(session, programme, ruled, before=workout.scheduled_on, phases=_scales(programme, phases))
         if ruled
         else {}
     )
     maxima = late_maxima(session, programme.customer_id, ruled, until=workout.scheduled_on) if ruled else {}
-    scale = Phase(phase.load_percent, phase.extra_sets) if phase else Phase()
+    scale = _scale(phase)
     return [
         Asked(
             line,
@@ -207,13 +207,13 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     ]
 
 
-def _load_by(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, int]:
-    """Percent of the load by week of the programme."""
-    found = {}
-    for week in range(1, programme.weeks + 1):
-        phase = phase_in(phases, week)
-        found[week] = phase.load_percent if phase else 100
-    return found
+def _scales(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, Phase]:
+    """What phases do to a plan, by week of the programme."""
+    return {week: _scale(phase_in(phases, week)) for week in range(1, programme.weeks + 1)}
+
+
+def _scale(phase: ProgrammePhase | None) -> Phase:
+    return Phase(phase.load_percent, phase.extra_sets) if phase else Phase()
 
 
 def _written(line: PlannedExercise) -> Prescription:

@@ -61,12 +61,10 @@ class LastSet:
     performed_at: datetime
 
 
-def bests_beside(
-    done: Mapping[int, Bests], before: Mapping[int, Bests], movements: Mapping[int, Exercise]
-) -> list[Best]:
+def bests_beside(done: Mapping[int, Bests], before: Mapping[int, Bests], names: Mapping[int, str]) -> list[Best]:
     """`bests_of` from what is known already: the bests of a workout and of all before it, by movement."""
     found = [
-        Best(id_, movements[id_].name, bests.e1rm, before.get(id_, Bests()).e1rm)
+        Best(id_, names[id_], bests.e1rm, before.get(id_, Bests()).e1rm)
         for id_, bests in done.items()
         if bests.e1rm is not None
     ]

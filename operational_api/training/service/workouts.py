@@ -4,16 +4,20 @@ The id of a workout comes from whoever logs it, so a phone that was offline may 
 is stored once.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from typing import cast as as_type
 from uuid import UUID
 
+import orjson
 from sqlalchemy import (
     Table,
+    Text,
     Uuid,
     bindparam,
+    cast,
     column,
     delete,
     func,
@@ -48,7 +52,7 @@ from operational_api.training.models import (
     WorkoutSet,
 )
 from operational_api.training.service.clients import local_today
-from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.exercises import names_of
 from operational_api.training.service.progress import Best, bests_beside, bests_of
 from operational_api.training.service.records import records_of, settle_records
 from operational_api.training.strength import volume_column
@@ -58,8 +62,7 @@ LATEST_LOG = timedelta(days=31)
 """A workout may be logged this long after it was done: phones do come back from holidays."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetDone:
+class SetDone(NamedTuple):
     """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left.
 
     Who tells repetitions in reserve (`rir`) tells the effort too: RPE is ten less those.
@@ -116,11 +119,11 @@ class StoredSet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorkoutDetail:
-    """A workout with its sets in order and the movements they name."""
+    """A workout with its sets in order, and what the movements in it are called."""
 
     workout: Workout
     sets: Sequence[WorkoutSet | StoredSet]
-    exercises: dict[int, Exercise] = field(default_factory=dict)
+    names: Mapping[int, str]
     records: Sequence[PersonalRecord] = ()
 
 
@@ -154,9 +157,9 @@ def log_workout(
         raise WorkoutInTheFuture
     if completed_at < now - LATEST_LOG:
         raise InvalidDates("A workout can be logged until 31 days after it was done.")
-    exercises = known_exercises(session, (one.exercise_id for one in log.sets))
+    names = names_of(session, [one.exercise_id for one in log.sets])
     workout = _insert_done(
-        session, workout_id, client, log, title=log.title or _title(log, exercises), completed_at=completed_at,
+        session, workout_id, client, log, title=log.title or _title(log, names), completed_at=completed_at,
         logged_by=logged_by, now=now,
     )  # fmt: skip
     is_new = workout is not None
@@ -181,8 +184,8 @@ def log_workout(
     sets = _store_sets(session, workout.id, log.sets)
     publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
     settled = settle_records(session, workout, _lifted(log.sets), now=now, has_none=is_new)
-    detail = WorkoutDetail(workout, sets, exercises, settled.records)
-    return Logged(detail, bests_beside(settled.done, settled.before, exercises))
+    detail = WorkoutDetail(workout, sets, names, settled.records)
+    return Logged(detail, bests_beside(settled.done, settled.before, names))
 
 
 def correct_workout(
@@ -198,7 +201,7 @@ def correct_workout(
     workout = get_workout(session, workout_id, lock=True)
     if not is_correctable(workout, client, now):
         raise WorkoutClosed
-    known_exercises(session, (one.exercise_id for one in log.sets))
+    names_of(session, (one.exercise_id for one in log.sets))
     _keep_revision(session, workout, replaced_by=logged_by, now=now)
     if log.title:
         workout.title = log.title
@@ -247,10 +250,15 @@ def get_workout(session: Session, workout_id: UUID, *, lock: bool = False) -> Wo
 
 def detail_of(session: Session, workout: Workout) -> WorkoutDetail:
     """The workout with everything in it."""
-    query = select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
-    sets = session.scalars(query.execution_options(populate_existing=True)).all()
-    exercises = known_exercises(session, {one.exercise_id for one in sets})
-    return WorkoutDetail(workout, sets, exercises, records_of(session, workout.id))
+    query = (
+        select(WorkoutSet, Exercise.name)
+        .join(Exercise, Exercise.id == WorkoutSet.exercise_id)
+        .where(WorkoutSet.workout_id == workout.id)
+        .order_by(WorkoutSet.position)
+    )
+    rows = session.execute(query.execution_options(populate_existing=True)).tuples().all()
+    names = {one.exercise_id: name for one, name in rows}
+    return WorkoutDetail(workout, [one for one, _ in rows], names, records_of(session, workout.id))
 
 
 def revisions_of(session: Session, workout: Workout) -> list[WorkoutRevision]:
@@ -296,11 +304,22 @@ def list_workouts(
 
 
 def _describe(workout: Workout, log: Log, *, logged_by: UUID) -> None:
-    workout.duration_minutes, workout.session_rpe = log.duration_minutes, log.session_rpe
-    workout.note, workout.logged_by = log.note, logged_by
-    workout.booking_id = log.booking_id or workout.booking_id
-    if workout.completed_at is not None and log.duration_minutes:
-        workout.started_at = workout.completed_at - timedelta(minutes=log.duration_minutes)
+    assert workout.completed_at is not None  # noqa: S101 - it was done
+    for name, value in _described(log, workout.completed_at, logged_by=logged_by).items():
+        setattr(workout, name, value)
+
+
+def _described(log: Log, completed_at: datetime, *, logged_by: UUID) -> dict[str, object]:
+    """What a log says of its workout, by the names of `Workout`. What it leaves open stays as it was."""
+    said: dict[str, object] = {
+        "duration_minutes": log.duration_minutes, "session_rpe": log.session_rpe, "note": log.note,
+        "logged_by": logged_by,
+    }  # fmt: skip
+    if log.booking_id:
+        said["booking_id"] = log.booking_id
+    if log.duration_minutes:
+        said["started_at"] = completed_at - timedelta(minutes=log.duration_minutes)
+    return said
 
 
 def _insert_done(
@@ -315,12 +334,13 @@ def _insert_done(
     now: datetime,
 ) -> Workout | None:
     """A workout that nobody planned, written as done. None where the id is known already."""
-    workout = Workout(
-        id=workout_id, customer_id=client.id, title=title, scheduled_on=local_today(client, completed_at),
-        status="completed", completed_at=min(completed_at, now),
-    )  # fmt: skip
-    _describe(workout, log, logged_by=logged_by)
-    row = _INSERT_WORKOUT.first(session, {name: getattr(workout, name) for name in _WRITTEN})
+    done_at = min(completed_at, now)
+    written = dict.fromkeys(_WRITTEN) | _described(log, done_at, logged_by=logged_by)
+    written |= {
+        "id": workout_id, "customer_id": client.id, "title": title, "status": "completed", "completed_at": done_at,
+        "scheduled_on": local_today(client, completed_at),
+    }  # fmt: skip
+    row = _INSERT_WORKOUT.first(session, written)
     return row[0] if row else None
 
 
@@ -328,7 +348,7 @@ _WRITTEN = (
     "id", "customer_id", "title", "scheduled_on", "status", "started_at", "completed_at", "duration_minutes",
     "session_rpe", "note", "logged_by", "booking_id",
 )  # fmt: skip
-_WORKOUTS = cast(Table, Workout.__table__)
+_WORKOUTS = as_type(Table, Workout.__table__)
 _INSERT_WORKOUT = Statement.storing(
     Workout,
     pg_insert(_WORKOUTS)
@@ -336,10 +356,10 @@ _INSERT_WORKOUT = Statement.storing(
     .on_conflict_do_nothing(),
 )
 
-_SETS = cast(Table, WorkoutSet.__table__)
+_SETS = as_type(Table, WorkoutSet.__table__)
 _TOLD = StoredSet._fields
 _ROWS = (
-    func.jsonb_to_recordset(bindparam("sets", type_=JSONB))
+    func.jsonb_to_recordset(cast(bindparam("sets", type_=Text), JSONB))
     .table_valued(*(column(name, _SETS.c[name].type) for name in _TOLD))
     .render_derived(with_types=True)
 )
@@ -363,8 +383,8 @@ def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> 
         }
         for position, one in enumerate(sets, 1)
     ]  # fmt: skip
-    stored = _STORED.all(session, {"workout_id": workout_id, "sets": told})
-    return sorted((StoredSet(*row) for row in stored), key=lambda one: one.position)
+    stored = _STORED.all(session, {"workout_id": workout_id, "sets": orjson.dumps(told).decode()})
+    return sorted(map(StoredSet._make, stored))  # by position, of which there is one each
 
 
 def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:
@@ -390,13 +410,13 @@ def _lifted(sets: Sequence[SetDone]) -> list[tuple[int, float | None, int]]:
     return [(one.exercise_id, one.weight_kg, one.reps) for one in sets]
 
 
-def _title(log: Log, exercises: dict[int, Exercise]) -> str:
-    names = [exercises[id_].name for id_ in dict.fromkeys(one.exercise_id for one in log.sets)]
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "") or "Workout"
+def _title(log: Log, names: Mapping[int, str]) -> str:
+    done = [names[id_] for id_ in dict.fromkeys(one.exercise_id for one in log.sets)]
+    return ", ".join(done[:2]) + (f" and {len(done) - 2} more" if len(done) > 2 else "") or "Workout"
 
 
 def _facts(workout: Workout, sets: Sequence[SetDone]) -> dict[str, object]:
-    volume = sum((one.weight_kg or 0) * one.reps for one in sets)
+    volume = sum([(one.weight_kg or 0) * one.reps for one in sets])
     return {
         "workout_id": workout.id,
         "customer_id": workout.customer_id,

@@ -3,8 +3,15 @@
 
 const root = document.documentElement;
 
+// What scripts say, in the page's language: a page that is not English brings the words along.
+const words = JSON.parse(document.getElementById("plyo-words")?.textContent ?? "{}");
+function word(text, ...values) { // eslint-disable-line no-unused-vars -- for the other scripts as well
+  return (words[text] ?? text).replace(/\{(\d)\}/g, (_, place) => values[place - 1]);
+}
+
 // A theme the person chose wins over the system's.
 const themes = ["auto", "light", "dark"];
+const themeNames = { auto: word("auto"), light: word("light"), dark: word("dark") };
 function applyTheme(theme) {
   if (theme === "auto") delete root.dataset.theme;
   else root.dataset.theme = theme;
@@ -21,14 +28,14 @@ document.addEventListener("click", (event) => {
     const next = themes[(themes.indexOf(storedTheme()) + 1) % themes.length];
     try { localStorage.setItem("theme", next); } catch { /* private mode: lasts for this page */ }
     applyTheme(next);
-    document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = next; });
+    document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = themeNames[next]; });
   }
   target.closest("[data-dismiss]")?.closest(".flash")?.remove();
   const reveal = target.closest("[data-reveal]");
   if (reveal) {
     const input = document.getElementById(reveal.dataset.reveal);
     input.type = input.type === "password" ? "text" : "password";
-    reveal.textContent = input.type === "password" ? "Show" : "Hide";
+    reveal.textContent = input.type === "password" ? word("Show") : word("Hide");
     reveal.setAttribute("aria-pressed", String(input.type === "text"));
   }
   document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
@@ -95,18 +102,18 @@ document.addEventListener("input", (event) => {
   const list = event.target instanceof HTMLInputElement && document.getElementById(event.target.dataset.filter ?? "");
   if (!list) return;
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-  const words = plain(event.target.value).split(/\s+/).filter(Boolean);
+  const wanted = plain(event.target.value).split(/\s+/).filter(Boolean);
   let count = 0;
   for (const item of list.children) {
     const told = plain(item.textContent);
-    item.hidden = !words.every((word) => told.includes(word));
+    item.hidden = !wanted.every((one) => told.includes(one));
     if (!item.hidden) count += 1;
   }
   const note = event.target.closest(".field").querySelector("[data-filter-told]");
   note.textContent = count ? "" : note.dataset.filterTold;
 });
 
-document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = storedTheme(); });
+document.querySelectorAll("[data-theme-name]").forEach((label) => { label.textContent = themeNames[storedTheme()]; });
 document.querySelectorAll("[data-needs-script]").forEach((part) => { part.hidden = false; });
 document.querySelectorAll("[data-time-zone]").forEach((input) => {
   input.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";

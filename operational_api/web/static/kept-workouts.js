@@ -45,7 +45,7 @@
       if (answer.type === "opaqueredirect") return ["saved"];
       if (answer.status >= 500 || [401, 403, 408, 429].includes(answer.status)) return ["waiting"];
       const problem = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
-      return ["refused", problem.detail ?? "Something in it is not right."];
+      return ["refused", problem.detail ?? word("Something in it is not right.")];
     } catch {
       return ["waiting"];
     }
@@ -58,7 +58,7 @@
       if (outcome === "saved") {
         forget(entry.id);
         keepUsed(entry.id);
-        say("Your workout is saved. ", way("Have a look", `/training/workouts/${entry.id}`));
+        say(word("Your workout is saved."), " ", way(word("Have a look"), `/training/workouts/${entry.id}`));
       }
     }
     tell();
@@ -67,12 +67,13 @@
     const refused = all().find((one) => one.state === "refused");
     const waiting = all().filter((one) => one.state === "waiting").length;
     if (refused) {
-      say(`${refused.title} was not accepted: ${refused.words} `,
-        ...refused.isFree ? [] : [way("Open it", `/training/log?workout=${refused.id}`), " "],
-        way("Forget it", () => { forget(refused.id); say(""); tell(); }));
+      say(word("{1} was not accepted: {2}", refused.title, refused.words), " ",
+        ...refused.isFree ? [] : [way(word("Open it"), `/training/log?workout=${refused.id}`), " "],
+        way(word("Forget it"), () => { forget(refused.id); say(""); tell(); }));
     } else if (waiting) {
-      const which = waiting === 1 ? "A workout is" : `${waiting} workouts are`;
-      say(`${which} kept on this device and saved as soon as there is a network. `, way("Try now", deliver));
+      say(waiting === 1 ? word("A workout is kept on this device and saved as soon as there is a network.")
+        : word("{1} workouts are kept on this device and saved as soon as there is a network.", waiting), " ",
+      way(word("Try now"), deliver));
     }
   }
   // One tab at a time; where browsers cannot say whose turn it is, the server takes the second for what it is.
@@ -136,8 +137,8 @@
     if (isTyped) keep(form.elements.workout_id.value, typed());
     else if (["draft", "refused"].includes(entry?.state)) fill(entry);
     else if (begun && navigator.onLine) {
-      say("You had begun a workout. ", way("Go on with it", () => drawAgain(begun)), " ",
-        way("Forget it", () => { forget(begun.id); say(""); }));
+      say(word("You had begun a workout."), " ", way(word("Go on with it"), () => drawAgain(begun)), " ",
+        way(word("Forget it"), () => { forget(begun.id); say(""); }));
     }
     form.addEventListener("input", () => keep(form.elements.workout_id.value, typed()));
     form.addEventListener("submit", async (event) => {

@@ -19,12 +19,12 @@ async function ask(method, url, body, headers) {
       const answer = await fetch(url, { method, body, headers: { "X-CSRF-Token": token, Accept: "application/json", ...headers } });
       if (answer.ok) return await answer.json();
       const told = await answer.json().catch(() => ({}));
-      if (answer.status < 500 && answer.status !== 429) throw new Refused(told.detail || "It was not taken.");
-      if (turn > 8) throw new Refused(told.detail || "It cannot be sent right now. Choose the same file again later.");
+      if (answer.status < 500 && answer.status !== 429) throw new Refused(told.detail || word("It was not taken."));
+      if (turn > 8) throw new Refused(told.detail || word("It cannot be sent right now. Choose the same file again later."));
     } catch (error) {
       if (error instanceof Refused) throw error;
-      if (turn > 60) throw new Refused("The network is gone. Choose the same file again later: what has arrived stays.");
-      say(navigator.onLine ? "Trying again …" : "No network. We go on when it is back …");
+      if (turn > 60) throw new Refused(word("The network is gone. Choose the same file again later: what has arrived stays."));
+      say(navigator.onLine ? word("Trying again …") : word("No network. We go on when it is back …"));
     }
     await new Promise((done) => {
       const timer = setTimeout(done, Math.min(500 * 2 ** turn, 15000));
@@ -40,7 +40,7 @@ function say(text, share) {
 }
 
 async function send(file) {
-  say("Reading the video …", 0);
+  say(word("Reading the video …"), 0);
   const digests = [];
   for (let at = 0; at < file.size; at += PART) digests.push(new Uint8Array(await digest(await file.slice(at, at + PART).arrayBuffer())));
   const all = new Uint8Array(32 * digests.length);
@@ -50,7 +50,7 @@ async function send(file) {
     title: field("title"), size_bytes: file.size, sha256: hex(await digest(all)),
     exercise_id: field("exercise_id") ? Number(field("exercise_id")) : null, workout_id: field("workout_id"),
   }), { "Content-Type": "application/json" });
-  if (begun.part_bytes !== PART) throw new Refused("Reload this page and try again.");
+  if (begun.part_bytes !== PART) throw new Refused(word("Reload this page and try again."));
   const arrived = new Set(begun.arrived);
   for (let number = 1; number <= begun.part_count; number += 1) {
     if (!arrived.has(number)) {
@@ -59,7 +59,7 @@ async function send(file) {
         "Content-Type": "application/octet-stream", "X-Content-SHA256": hex(digests[number - 1]),
       });
     }
-    say(`${Math.round((100 * number) / begun.part_count)} % sent`, number / begun.part_count);
+    say(word("{1} % sent", Math.round((100 * number) / begun.part_count)), number / begun.part_count);
   }
   await ask("POST", `/api/training/media/${begun.id}/completion`, "{}", { "Content-Type": "application/json" });
   location.assign(`/media/${begun.id}`);
@@ -74,7 +74,7 @@ if (form && window.isSecureContext) {
     const button = form.querySelector("button[type=submit]");
     button.disabled = true;
     send(file).catch((error) => {
-      say(error instanceof Refused ? error.message : "Something broke. Choose the same file again.", 0);
+      say(error instanceof Refused ? error.message : word("Something broke. Choose the same file again."), 0);
       button.disabled = false;
       button.classList.remove("is-busy");
       delete form.dataset.sent;

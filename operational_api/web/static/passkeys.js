@@ -31,9 +31,9 @@ function told(credential) {
 }
 
 const REASONS = {
-  InvalidStateError: "This device has a passkey for your account already.",
-  NotAllowedError: "Nothing was confirmed. Press the button to try again.",
-  SecurityError: "Passkeys do not work at this address.",
+  InvalidStateError: word("This device has a passkey for your account already."),
+  NotAllowedError: word("Nothing was confirmed. Press the button to try again."),
+  SecurityError: word("Passkeys do not work at this address."),
 };
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
@@ -42,7 +42,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const button = form.querySelector("button");
   if (!window.PublicKeyCredential) {
     button.disabled = true;
-    say("This browser does not know passkeys.");
+    say(word("This browser does not know passkeys."));
   }
   button.addEventListener("click", async () => {
     say("");
@@ -54,7 +54,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       form.requestSubmit();
     } catch (error) {
       button.classList.remove("is-busy");
-      say(REASONS[error.name] ?? "That did not work. Try again.");
+      say(REASONS[error.name] ?? word("That did not work. Try again."));
     }
   });
 }
@@ -63,7 +63,7 @@ for (const button of document.querySelectorAll("button[name=copy]")) {
   button.addEventListener("click", async () => {
     const codes = [...document.querySelectorAll(`#${button.value} code`)].map((one) => one.textContent);
     await navigator.clipboard.writeText(codes.join("\n"));
-    button.lastChild.textContent = "Copied";
+    button.lastChild.textContent = word("Copied");
   });
 }
 for (const button of document.querySelectorAll("button[name=print]")) {

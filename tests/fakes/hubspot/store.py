@@ -160,7 +160,7 @@ class Store:
             merged = [*filter(None, body["properties"].get("hs_merged_object_ids", "").split(";")), other]
             body["properties"] = gone["properties"] | body["properties"] | {"hs_merged_object_ids": ";".join(merged)}
             known = body["properties"]
-            if kind == "contacts" and gone["properties"].get("email") not in (None, known["email"]):
+            if kind == "contacts" and gone["properties"].get("email") not in (None, known.get("email")):
                 also = [*filter(None, known.get("hs_additional_emails", "").split(";")), gone["properties"]["email"]]
                 known["hs_additional_emails"] = ";".join(also)
             self._touched(kind, body)

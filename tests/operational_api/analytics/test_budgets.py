@@ -8,7 +8,8 @@ import pytest
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
-from operational_api.analytics.errors import NARROW, Abandoned, TooManyRows, TooMuchMemory
+from operational_api.analytics.cursors import Cursors
+from operational_api.analytics.errors import NARROW, Abandoned, Busy, TooManyRows, TooMuchMemory
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.remembered import Remembered
@@ -16,6 +17,37 @@ from operational_api.analytics.settings import AnalyticsSettings
 from tests.operational_api.analytics.conftest import person, serve
 
 ENDLESS = "select count(*) as n from range(1000000) a, range(1000000) b, @core.fct_builds where a.range <> b.range"
+
+
+class TestCursors:
+    def test_whoever_waits_longest_is_next_and_who_comes_then_is_not_before_them(self) -> None:
+        cursors, served = Cursors(1), list[int]()
+        held = cursors.take(1)
+
+        def wait(number: int) -> None:
+            cursor = cursors.take(30)
+            served.append(number)
+            cursors.put(cursor)
+
+        waiting = []
+        for number in range(5):
+            waiting.append(threading.Thread(target=wait, args=(number,)))
+            waiting[-1].start()
+            while len(cursors._waiting) <= number:
+                time.sleep(0.001)
+        cursors.put(held)
+        wait(5)
+        for one in waiting:
+            one.join()
+        assert served == [0, 1, 2, 3, 4, 5]
+
+    def test_who_has_waited_too_long_is_told_and_takes_nothing_along(self) -> None:
+        cursors = Cursors(1)
+        held = cursors.take(1)
+        with pytest.raises(Busy):
+            cursors.take(0.01)
+        cursors.put(held)
+        assert cursors.take(0.01) is held
 
 
 class TestBudgets:

@@ -16,7 +16,7 @@ from consoles.theme import colour
 from contracts import warehouse
 from contracts.metrics import METRICS
 from operational_api.analytics import freshness
-from operational_api.analytics.freshness import STREAM, Clock
+from operational_api.analytics.freshness import STREAM, Clock, Freshness
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.lineage import Manifest
 from tests.operational_api.analytics.conftest import ISSUER, build, fill, make_marts, new_lake, person, serve, stream
@@ -83,23 +83,49 @@ def all_is_well(world, monkeypatch):
     build(writer, 100, NOW)
 
 
+LOOKED = {metric.relation for metric in METRICS.values() if metric.relation.startswith("quality.")}
+OF_SOURCES = [metric for metric in METRICS.values() if metric.relation not in LOOKED]
+
+
 def states(clock: Clock, lake: Lake) -> dict[str, str]:
     clock._heard = None  # look once, now
     at = lake.snapshot_id()
     by_relation = {
         name: clock.of((name,), snapshot_id=at, now=NOW).state for name in {one.relation for one in METRICS.values()}
     }
-    return {metric.name: by_relation[metric.relation] for metric in METRICS.values()}
+    assert {by_relation[name] for name in LOOKED} == {"not judged yet"}, "no source's, but ours: nobody has looked"
+    return {metric.name: by_relation[metric.relation] for metric in OF_SOURCES}
 
 
 def made_of(manifest: Manifest, table: str) -> set[str]:
-    return {name for name, metric in METRICS.items() if table in manifest.raw_tables(metric.relation)}
+    return {metric.name for metric in OF_SOURCES if table in manifest.raw_tables(metric.relation)}
+
+
+class TestWhatIsJudgedByUs:
+    """As old as the last look at the data, whatever its sources do; before the first one it says so."""
+
+    def test_is_not_judged_yet_then_fresh_then_late(self, world) -> None:
+        writer, clock, lake, _ = world
+        relation = "quality.fct_column_distances"
+
+        def told() -> Freshness:
+            return clock.of((relation,), snapshot_id=lake.snapshot_id(), now=NOW)
+
+        assert (told().state, told().data_as_of) == ("not judged yet", None), "built, and empty until the first night"
+        try:
+            for hours, state in ((80, "stale"), (40, "late"), (2, "fresh")):
+                writer.execute(
+                    f"insert into marts.{relation} by name select ? as measured_at", [NOW - timedelta(hours=hours)]
+                )
+                assert (told().state, told().because) == (state, relation)
+        finally:
+            writer.execute(f"delete from marts.{relation}")
 
 
 class TestATableThatStandsStill:
     def test_makes_late_then_stale_what_is_made_of_it_and_nothing_else(self, world) -> None:
         writer, clock, lake, manifest = world
-        tables = set().union(*(manifest.raw_tables(metric.relation) for metric in METRICS.values()))
+        tables = set().union(*(manifest.raw_tables(metric.relation) for metric in OF_SOURCES))
         assert len(tables) > 8
         touched = set()
         for table in sorted(tables):
@@ -145,6 +171,40 @@ class TestTheStream:
         assert set(states(clock, lake).values()) == {"late"}
 
 
+class TestWhatIsHeard:
+    def test_counts_until_something_lands_and_no_longer(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ten seconds later, too: the sources are asked again only when `raw` has a newer snapshot."""
+        writer, clock, lake, _ = world
+        monkeypatch.setattr(freshness, "BELIEVED_SECONDS", -1)
+        asked, raw = [], lake.raw
+        monkeypatch.setattr(lake, "raw", lambda *told: (asked.append(1), raw(*told))[1])
+        mart, at = ("scheduling.fct_bookings",), lake.snapshot_id()
+        before = clock.of(mart, snapshot_id=at, now=NOW)
+        once = len(asked)
+        assert clock.of(mart, snapshot_id=at, now=NOW) == before
+        assert len(asked) == once
+        writer.execute(
+            """insert into raw.main._cdc_tables by name
+            select 'scheduling__bookings' as raw_table, 'blocked' as state, ?::timestamptz as noted_at""",
+            [NOW - timedelta(minutes=20)],
+        )
+        assert clock.of(mart, snapshot_id=at, now=NOW).because == "scheduling__bookings"
+        assert len(asked) > once
+
+    def test_is_told_again_without_asking_and_never_as_younger(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, clock, lake, _ = world
+        mart, at = ("finance.fct_mrr_daily",), lake.snapshot_id()
+        first = clock.latest(mart, snapshot_id=at)
+        monkeypatch.setattr(lake, "_cursor", lambda *_: pytest.fail("the lake was asked"))
+        known = clock.known(mart, snapshot_id=at)
+        assert known is not None
+        assert (known.data_as_of, known.state) == (first.data_as_of, first.state)
+        assert (known.age_seconds or 0) >= (first.age_seconds or 0)
+        assert clock.known(("core.dim_coaches",), snapshot_id=at) is None
+        monkeypatch.setattr(freshness, "BELIEVED_SECONDS", -1)
+        assert clock.known(mart, snapshot_id=at) is None
+
+
 class TestOnScreen:
     """What people see of it: the tile of every metric, drawn by the console from what the served API answers."""
 
@@ -175,13 +235,15 @@ class TestOnScreen:
                 [table, now - timedelta(minutes=minutes)],
             )
             app.state.lake._newest, app.state.clock._heard = (-1e9, -1), None
-            colours = {name: self.dot(tile(plyo.metric(name), currency="EUR")) for name in METRICS}
+            colours = {one.name: self.dot(tile(plyo.metric(one.name), currency="EUR")) for one in OF_SOURCES}
             assert {name for name, (shown, _) in colours.items() if shown == token} >= expected
             assert {name for name, (shown, _) in colours.items() if shown != "good"} == (
                 expected if token != "good" else set()
             )
             waiting_for = {words for shown, words in colours.values() if shown != "good"}
             assert all(f"waits for {table.replace('__', ' ')}" in words for words in waiting_for)
+            unseen = {self.dot(tile(plyo.metric(name), currency="")) for name in ("drifted_columns", "judged_columns")}
+            assert unseen == {("ink-soft", "● not judged yet")}
             page = Data(plyo, ISSUER).freshness()
             said = " ".join(str(pane.object) for pane in page.select(pn.pane.HTML))
             assert (f"● {table} is" in said) == (token != "good")
@@ -194,7 +256,7 @@ class TestOnScreen:
             for pane in page.select(pn.pane.HTML)
             if (found := re.search(r'color:([^";]+)"[^>]*>(● [^<]*)<', str(pane.object)))
         ]
-        [token] = [one for one in ("good", "warn", "bad") if colour(one) == shown]
+        [token] = [one for one in ("good", "warn", "bad", "ink-soft") if colour(one) == shown]
         return token, words
 
 

@@ -318,6 +318,38 @@ class TestHeld:
         assert len(schemas.fetchall()) == 1
         lake.close()
 
+    def test_of_a_mart_that_is_too_large_a_customers_rows_are(self, own: AnalyticsSettings) -> None:
+        mart = "training.fct_training_days"
+        with warehouse.writing(own) as writer:
+            for who in (MIA, NOAH, *(new_id() for _ in range(8))):
+                writer.execute(
+                    f"""insert into marts.{mart} by name select ?::uuid as customer_id, unnest(generate_series(
+                    date '2026-01-01', date '2026-01-20', interval '1 day'))::date as day, 1.5 as load""", [who],
+                )  # fmt: skip
+        rows = Lake(own)._sizes()[mart]
+        cells = rows * len(RELATIONS[mart].columns) * 4 - 1  # one too few for all of it
+        lake = Lake(own.model_copy(update={"analytics_held_cells": cells}))
+        with warehouse.writing(own) as writer:
+            for _ in range(2):
+                for who in (MIA, NOAH):
+                    by_hand = writer.execute(f"from marts.{mart} where customer_id = ? order by day", [who])
+                    expected = by_hand.to_arrow_table().to_pylist()
+                    for n in range(3):
+                        query = Query(
+                            f"select * from @{mart} where customer_id = $customer_id order by day limit {1000 + n}",
+                            {"customer_id": who}, parts={mart: ("customer_id", who)},
+                        )  # fmt: skip
+                        assert lake.ask(query).table.to_pylist() == expected
+                        assert lake.ask(Query(f"select count(*) as n, {n} as m from @{mart}")).table.to_pylist() == [
+                            {"n": sum(writer.execute(f"select count(*) from marts.{mart}").fetchone()), "m": n}
+                        ]
+                    held: Held = lake._held
+                    assert held._tables[mart] is None
+                    copy = held._parts[(mart, ("customer_id", who))]
+                    assert copy.cells == len(expected) * len(RELATIONS[mart].columns)
+                writer.execute(f"update marts.{mart} set load = load + 1")
+        lake.close()
+
     def test_columns_that_are_asked_about_later_are_held_too(self, own: AnalyticsSettings) -> None:
         lake = Lake(own)
         texts = ("count(*)", "sum(mrr_minor)", "max(day)", "count(distinct currency)", "sum(mrr_minor)")

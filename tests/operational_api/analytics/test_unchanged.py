@@ -21,7 +21,7 @@ from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA, decide, p
 from tests.operational_api.core.test_rate_limit import Store, free_port
 
 PATHS = ("metrics/mrr", "metrics/attendances?by=coach", "datasets/mrr_daily", "datasets/mrr_daily?format=parquet",
-         "datasets/client_progress?customer_id=" + str(MIA))  # fmt: skip
+         "datasets/client_progress?customer_id=" + str(MIA), "datasets/coach_clients")  # fmt: skip
 
 
 class TestEtag:
@@ -59,6 +59,18 @@ class TestEtag:
             assert (told.status_code, told.json()["items"][0]["sleep_minutes"]) == (200, None)
         finally:
             decide(settings, MIA, {"sleep": True})
+
+    def test_what_one_of_a_list_withholds_changes_its_tag(self, settings: AnalyticsSettings, anna: TestClient) -> None:
+        path = "/api/analytics/datasets/coach_clients"
+        tag = anna.get(path).headers["ETag"]
+        assert {anna.get(path, headers={"If-None-Match": tag}).status_code for _ in range(2)} == {304}
+        decide(settings, MIA, {"training": False})
+        try:
+            told = anna.get(path, headers={"If-None-Match": tag})
+            assert told.status_code == 200
+            assert [one["adherence_30d"] for one in told.json()["items"] if one["customer_id"] == str(MIA)] == [None]
+        finally:
+            decide(settings, MIA, {"training": True})
 
     def test_numbers_may_be_kept_by_their_reader_and_people_by_nobody(
         self, admin: TestClient, anna: TestClient

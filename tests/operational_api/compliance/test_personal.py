@@ -50,6 +50,13 @@ class TestContributions:
         assert DECIDED.keys() <= Base.metadata.tables.keys()
         assert not [one for each in CONTRIBUTIONS.values() for one in each.tables.keys() & each.withheld.keys()]
 
+    def test_say_of_every_table_what_becomes_of_it_when_an_account_is_closed(self) -> None:
+        open_ = [
+            f"{schema}.{name}"
+            for schema, each in CONTRIBUTIONS.items() for name, rule in each.tables.items() if rule.closing is None
+        ]  # fmt: skip
+        assert not open_, "say it in the context's `personal`: deleted, emptied, kept and why, or by what else"
+
     def test_know_of_every_id_whether_it_names_a_person(self) -> None:
         unknown = [
             f"{table.fullname}.{column.name}"

@@ -256,6 +256,15 @@ def cedar(batch: list[Asked]) -> list[bool]:
     return [bool(answer.allowed) for answer in answers]
 
 
+class TestDecide:
+    def test_asks_of_one_action_what_all_policies_say(self) -> None:
+        rng = random.Random(45)
+        batch = [Asked.at_random(rng, n) for n in range(1500)]
+        for asked, by_all in zip(batch, cedar(batch), strict=True):
+            answer = decide(asked.role, asked.account, asked.action, asked.what, now=NOW, locations=asked.locations)
+            assert answer.allowed == by_all, asked
+
+
 class TestMay:
     def test_is_no_narrower_than_any_object_allows(self) -> None:
         """The gate of a route must let everybody pass to whom some object behind it is open."""

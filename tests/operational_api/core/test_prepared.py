@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import ARRAY, Engine, Numeric, Text, any_, bindparam, event, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import CompileError, IntegrityError, OperationalError
+from sqlalchemy.exc import CompileError, DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -121,6 +121,19 @@ class TestErrors:
             ended.do(session, {"id": id_})
         assert refused.value.orig.diag.constraint_name == "pk_revocations"  # type: ignore[union-attr]
         assert session.scalar(select(func.count()).select_from(Revocation)) == 1
+
+    def test_leave_the_connection_to_what_is_said_next(self, session: Session) -> None:
+        with pytest.raises(DataError), session.begin_nested():
+            KEYS.all(session, {"principal": "a\0b"})
+        assert KEYS.all(session, {"principal": "somebody"}) == []
+
+    def test_end_a_savepoint_in_which_nothing_was_said_before(self, session: Session) -> None:
+        KEYS.all(session, {"principal": "somebody"})
+        with pytest.raises(DataError), session.begin_nested():
+            KEYS.all(session, {"principal": "a\0b"})
+        with session.begin_nested():
+            session.execute(insert(IdempotencyKey).values(principal="somebody", key="a", request_hash="h"))
+        assert len(KEYS.all(session, {"principal": "somebody"})) == 1
 
     def test_throw_a_broken_connection_away(self, engine: Engine, other: Session) -> None:
         pid = other.scalar(select(func.pg_backend_pid()))

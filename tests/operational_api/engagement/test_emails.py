@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.channels import rendering
-from operational_api.engagement.channels.rendering import LANGUAGES, calendar_entry, local_time, render
+from operational_api.engagement.channels.rendering import calendar_entry, local_time, render
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.engagement.public import queue_email
 from operational_api.engagement.service.emails import TEMPLATES
+from operational_api.web.language import LANGUAGES
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 VALUES: dict[str, Any] = {

@@ -30,11 +30,9 @@ from operational_api.engagement.models import (
     PushSubscription,
     Suppression,
 )
-from operational_api.engagement.sending import CHANNELS, PURPOSES
 from operational_api.engagement.service import preferences
 from operational_api.engagement.service.addresses import e164
 from operational_api.engagement.settings import ChannelSettings
-from operational_api.engagement.words import CATALOGUE
 from operational_api.training.models import Client
 from tests.factories import account_of, make_client, make_coach
 from tests.operational_api.conftest import ISSUER, SignIn
@@ -335,12 +333,6 @@ class TestPreferencesPage:
         [asked] = session.scalars(select(OutgoingMessage)).all()
         assert (asked.template, asked.channel, asked.language) == ("confirm_phone", "sms", "vi")
         assert session.get_one(Phone, mia.id, populate_existing=True).number == "+4915123456789"
-
-    def test_says_the_same_in_both_languages(self) -> None:
-        english, vietnamese = CATALOGUE["en"], CATALOGUE["vi"]
-        assert english.keys() == vietnamese.keys()
-        assert all(vietnamese[key] != english[key] for key in english.keys() - {"email", "sms", "whatsapp"})
-        assert {*CHANNELS, *PURPOSES} <= english.keys()
 
 
 class TestDevices:

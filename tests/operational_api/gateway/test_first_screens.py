@@ -4,6 +4,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -24,8 +25,11 @@ from tests.factories import (
     make_booking,
     make_client,
     make_coach,
+    make_exercise,
+    make_programme,
     make_slot,
     make_subscription,
+    make_workout,
 )
 from tests.operational_api.conftest import ISSUER, SignIn
 
@@ -91,6 +95,25 @@ class TestCustomer:
         assert found["next_session"]["coach_name"] == found["coach"] == "Ana Keller"
         assert found["membership"]["plan"]["status"] == "active"
         assert (found["unread"], found["workout"]) == (0, None)
+
+    def test_shows_no_workout_while_a_health_answer_waits(self, session: Session, sign_in: SignIn) -> None:
+        mia = make_client(session)
+        today = datetime.now(ZoneInfo(mia.time_zone)).date()
+        movement = make_exercise(session)
+        programme = make_programme(session, client=mia, exercises=[movement], starts_on=today)
+        planned = make_workout(session, client=mia, programme=programme, scheduled_on=today, title="Legs, day 1")
+        phone = sign_in(account_of(session, mia))
+        assert phone.get("/api/bff/customer").json()["workout"]["workout_id"] == str(planned.id)
+        assert "Legs, day 1" in phone.get("/home").text
+        assert movement.name in phone.get(f"/training/log?workout={planned.id}").text
+        mia.on_hold_since = datetime.now(UTC)
+        session.flush()
+        found = phone.get("/api/bff/customer").json()
+        assert (found["workout"], found["is_on_hold"]) == (None, True)
+        home = phone.get("/home").text
+        assert "Legs, day 1" not in home
+        assert "Training is on hold" in home
+        assert movement.name not in phone.get(f"/training/log?workout={planned.id}").text
 
     def test_says_what_is_missing(self, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(composition, "PART_SECONDS", 0.2)

@@ -243,6 +243,19 @@ class TestMetrics:
         assert ratios == [1.42857, 1.66667, 1.24975]
         assert (found["load_7d"], found["monotony"], found["adherence_7d_percent"]) == (350, None, 87.5)
 
+    def test_a_pause_of_a_year_is_rest_and_makes_nobody_new(self, session: Session, mia: Client) -> None:
+        for days_ago in (400, 3):
+            at = NOW - timedelta(days=days_ago)
+            make_workout(
+                session, client=mia, status="completed", completed_at=at, scheduled_on=at.date(), session_rpe=5,
+                duration_minutes=60,
+            )  # fmt: skip
+        found = coaching.metrics_of(session, mia, now=NOW)
+        assert found.acwr is not None
+        assert (found.acwr.coupled, found.acwr.uncoupled) == (pytest.approx(4), None)
+        assert found.monotony == pytest.approx(7**-0.5)
+        assert (found.load_7d, len(found.loads), sum(found.loads)) == (300, 28, 300)
+
     def test_place_what_was_lifted_on_the_day_it_was(self, session: Session, mia: Client) -> None:
         programme = make_programme(session, client=mia)
         late, ahead = NOW - timedelta(days=10), NOW + timedelta(days=3)

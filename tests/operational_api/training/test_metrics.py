@@ -76,23 +76,33 @@ class TestWarehouse:
         )
         people = {one: [draw.choice((0, 0, draw.uniform(50, 900))) for _ in range(40)] for one in range(8)}
         people[8] = [0.0] * 40
+        people[9] = [300.0] * 40
+        people[10] = [500.0] + [0.0] * 38 + [400.0]
         rows = [
             [who, f"2026-01-{n + 1:02}" if n < 31 else f"2026-02-{n - 30:02}", load, 1]
             for who, loads in people.items()
             for n, load in enumerate(loads)
         ]
         lake.executemany("insert into loads values (?, ?, ?, ?, null, null)", rows)
-        found = lake.execute(f"select customer_id, acwr, acwr_uncoupled from ({sql}) order by customer_id, day")
-        said = {who: [] for who in people}
-        for who, coupled, uncoupled in found.fetchall():
-            said[who].append((coupled, uncoupled))
+        found = lake.execute(
+            "select customer_id, acwr, acwr_uncoupled, acwr_smoothed, monotony_7d, strain_7d, acute_load_7d * 7 "
+            f"from ({sql}) order by customer_id, day"
+        )
+        said: dict[int, list[tuple[float | None, ...]]] = {who: [] for who in people}
+        for who, *row in found.fetchall():
+            said[who].append(tuple(row))
         for who, loads in people.items():
             for n, row in enumerate(said[who]):
-                expected = acwr(loads[: n + 1])
-                if expected is None:
-                    assert row == (None, None)
-                else:
-                    assert row == (pytest.approx(expected.coupled), pytest.approx(expected.uncoupled))
+                so_far = loads[: n + 1]
+                ratios = acwr(so_far) or Acwr(None, None, None)
+                week = so_far[-7:]
+                evenness = (metrics.monotony(week), metrics.strain(week)) if len(week) == 7 else (None, None)
+                for told, expected in zip(
+                    row[:-1], (ratios.coupled, ratios.uncoupled, ratios.ewma, *evenness), strict=True
+                ):
+                    assert told == (pytest.approx(expected) if expected is not None else None), (who, n)
+                if len(week) == 7:
+                    assert row[-1] == pytest.approx(sum(week))
 
     @given(st.floats(0, 700, allow_nan=False), st.integers(0, 30))
     def test_one_repetition_maximum(self, kg: float, reps: int) -> None:

@@ -25,8 +25,10 @@ DOUBLE = Double(kind="double", max_reps=8, step_kg=2.5)
 EFFORT = Effort(kind="effort")
 
 
-def done(weight: float, *reps: int, rpe: float | None = None, load_percent: int = 100) -> Performance:
-    return Performance([(weight, each, rpe) for each in reps], load_percent)
+def done(
+    weight: float, *reps: int, rpe: float | None = None, load_percent: int = 100, extra_sets: int = 0
+) -> Performance:  # fmt: skip
+    return Performance([(weight, each, rpe) for each in reps], load_percent, extra_sets)
 
 
 GOOD, SHORT = done(60, 5, 5, 5), done(60, 5, 5, 4)
@@ -45,6 +47,10 @@ class TestPrescribe:
             (LINEAR, [done(65, 5, 4, 4), SHORT, SHORT], (3, 5, 60)),  # not three at one weight
             (LINEAR, [SHORT, SHORT, SHORT, done(55, 5, 5, 5)], (3, 5, 57.5)),
             (LINEAR, [done(54, 5, 5, 5, load_percent=90)], (3, 5, 62.5)),  # a deload is not a step back
+            (LINEAR, [done(54, 5, 5, load_percent=90, extra_sets=-1)], (3, 5, 62.5)),  # nor are its fewer sets
+            (LINEAR, [SHORT, SHORT, done(54, 5, 5, load_percent=90, extra_sets=-1)], (3, 5, 62.5)),  # nor a third miss
+            (LINEAR, [done(60, 5, 5, 5, extra_sets=1)], (3, 5, 60)),  # a fourth was asked for
+            (DOUBLE, [done(54, 6, 6, load_percent=90, extra_sets=-1)], (3, 7, 60)),
             (DOUBLE, [GOOD], (3, 6, 60)),
             (DOUBLE, [done(60, 8, 7, 7)], (3, 8, 60)),
             (DOUBLE, [done(60, 8, 8, 8)], (3, 5, 62.5)),

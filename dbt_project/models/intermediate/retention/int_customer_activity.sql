@@ -44,6 +44,7 @@
                 on
                     workout.customer_id = part.key
                     and greatest(workout.scheduled_on, workout.completed_on) >= part.since
+            where greatest(workout.scheduled_on, workout.completed_on) >= {earliest}
         ",
         'fct_payments': "
             select payment.* from {fct_payments} as payment
@@ -72,6 +73,18 @@ with bookings as (
         {{ local_date('coalesce(booking.outcome_at, booking.starts_at)', 'customer.time_zone') }} as outcome_on
     from {{ ref('fct_bookings') }} as booking
     inner join {{ ref('int_customers') }} as customer on booking.customer_id = customer.customer_id
+),
+
+workouts as (
+    select
+        customer_id,
+        programme_id,
+        scheduled_on,
+        completed_on,
+        status,
+        session_rpe,
+        volume_kg
+    from {{ ref('fct_workouts') }}
 ),
 
 assignments as (
@@ -127,7 +140,7 @@ facts as (
         scheduled_on as day,
         'planned' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where programme_id is not null
     union all
     select
@@ -135,7 +148,7 @@ facts as (
         completed_on as day,
         'planned_done' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where programme_id is not null and status = 'completed'
     union all
     select
@@ -143,7 +156,7 @@ facts as (
         completed_on as day,
         'workouts' as fact,
         1.0 as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed'
     union all
     select
@@ -151,7 +164,7 @@ facts as (
         completed_on as day,
         'volume_kg' as fact,
         volume_kg as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed'
     union all
     select
@@ -159,7 +172,7 @@ facts as (
         completed_on as day,
         'session_rpe' as fact,
         session_rpe as amount
-    from {{ ref('fct_workouts') }}
+    from workouts
     where status = 'completed' and session_rpe is not null
     union all
     select

@@ -4,8 +4,8 @@
     'changed': {
         'fct_workouts': 'select customer_id, completed_on from {rows}',
         'int_workout_exercises': "
-            select workout.customer_id, workout.completed_on from {rows} as told
-            inner join {fct_workouts} as workout on told.workout_id = workout.workout_id
+            select customer_id, completed_on from {fct_workouts}
+            where workout_id in (select workout_id from {rows})
         ",
     },
     'only': {},
@@ -25,15 +25,25 @@
         from done inner join {int_workout_exercises} as told on done.workout_id = told.workout_id
         group by done.customer_id, told.exercise_id, done.performed_on
         union all by name
+        select best.customer_id, best.exercise_id, best.performed_on, best.best_e1rm_kg
+        from {this} as best
+        inner join {parts} as part
+            on
+                best.customer_id = part.key and best.performed_on < part.since
+                and best.performed_on >= part.since - 42
+        where best.performed_on >= {earliest} - 42
+        union all by name
         select
-            best.customer_id, best.exercise_id, greatest(best.performed_on, part.since - 43) as performed_on,
+            best.customer_id, best.exercise_id, max(part.since) - 43 as performed_on,
             max(best.best_e1rm_kg) as best_e1rm_kg
         from {this} as best
-        inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since
-        group by all
+        inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since - 42
+        group by best.customer_id, best.exercise_id
     ", 'compared': "
         select
-            made.*,
+            made.customer_id, made.exercise_id, made.performed_on,
+            any_value(made.best_e1rm_kg) as best_e1rm_kg, any_value(made.top_weight_kg) as top_weight_kg,
+            any_value(made.volume_kg) as volume_kg, any_value(made.sets) as sets, any_value(made.reps) as reps,
             max(case when until_then.performed_on < made.performed_on then until_then.best_e1rm_kg end)
                 as best_before_kg,
             max(case when until_then.performed_on <= made.performed_on - 42 then until_then.best_e1rm_kg end)
@@ -49,7 +59,7 @@
                 made.customer_id = until_then.customer_id
                 and made.exercise_id = until_then.exercise_id
                 and made.performed_on >= until_then.performed_on
-        group by all
+        group by made.customer_id, made.exercise_id, made.performed_on
     "},
 }}) }}
 {% set until_then = "partition by customer_id, exercise_id order by " ~ day_number("performed_on") %}

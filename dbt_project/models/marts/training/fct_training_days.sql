@@ -10,16 +10,20 @@
             with done as (
                 select
                     workout.customer_id, part.since, workout.completed_on as day,
-                    sum(coalesce(workout.session_load, 0)) as load, count(*) as workouts
+                    coalesce(workout.session_load, 0) as load
                 from {fct_workouts} as workout
                 inner join {parts} as part on workout.customer_id = part.key
                 where workout.status = 'completed'
-                group by workout.customer_id, part.since, workout.completed_on
             ),
 
             spans as (
-                select customer_id, since, min(day) as first_day, max(day) as last_day
-                from done group by customer_id, since
+                select customer_id, max(since) as since, min(day) as first_day, max(day) as last_day
+                from done group by customer_id
+            ),
+
+            days as (
+                select customer_id, day, sum(load) as load, count(*) as workouts
+                from done where day >= since - 27 group by customer_id, day
             ),
 
             ends as (
@@ -37,20 +41,20 @@
             )
 
             select
-                recent.customer_id, recent.day, coalesce(done.load, 0) as load,
-                cast(coalesce(done.workouts, 0) as integer) as workouts, null as acute_before, null as chronic_before
+                recent.customer_id, recent.day, coalesce(days.load, 0) as load,
+                cast(coalesce(days.workouts, 0) as integer) as workouts, null as acute_before, null as chronic_before
             from recent
-            left join done on recent.customer_id = done.customer_id and recent.day = done.day
+            left join days on recent.customer_id = days.customer_id and recent.day = days.day
             union all by name
             select
-                done.customer_id, done.since - 28 as day, 0 as load, 0 as workouts,
+                done.customer_id, max(done.since) - 28 as day, 0 as load, 0 as workouts,
                 sum(load * (case when day = first_day then 1 else 0.25 end)
                     * power(cast(0.75 as double), done.since - 28 - day)) as acute_before,
                 sum(load * (case when day = first_day then 1 else 1 - cast(27 as double) / 29 end)
                     * power(cast(27 as double) / 29, done.since - 28 - day)) as chronic_before
             from done inner join ends on done.customer_id = ends.customer_id
             where done.day < done.since - 27
-            group by done.customer_id, done.since
+            group by done.customer_id
         ",
     },
     'clock': "
@@ -65,12 +69,17 @@
 {% set kept_of = {"acute": "cast(0.75 as " ~ double() ~ ")", "chronic": "(cast(27 as " ~ double() ~ ") / 29)"} %}
 {% set so_far = "partition by customer_id order by day" %}
 {% set last_7_days = so_far ~ " rows between 6 preceding and current row" %}
-with bounds as (
+with daily as (
+    select *
+    from {{ ref('int_training_loads') }}
+),
+
+bounds as (
     select
         customer_id,
         min(day) as first_day,
         max(day) as last_day
-    from {{ ref('int_training_loads') }}
+    from daily
     group by customer_id
 ),
 
@@ -87,7 +96,7 @@ numbered as (
                 then {{ days_between('loads.day', 'bounds.last_day') }}
         end as days_ago,
         case when loads.day = bounds.first_day then 1 else 0 end as is_first
-    from {{ ref('int_training_loads') }} as loads
+    from daily as loads
     inner join bounds on loads.customer_id = bounds.customer_id
 ),
 

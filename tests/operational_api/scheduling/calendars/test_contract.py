@@ -211,6 +211,18 @@ class TestSeries:
         assert ours.put(world.calendar_id, booked, pushed).external_id == pushed.external_id
         assert world.occurrences(pushed.external_id) == expected
 
+    def test_grows_by_a_week_as_the_calendar_opens_and_keeps_what_was_moved(self, world: World, ours: Any) -> None:
+        pushed, uid = None, uid_of(new_id())
+        for weeks in (1, 2, 3, 4):
+            booked = replace(weekly(AUTUMN, weeks, uid=uid), sequence=weeks)
+            if weeks > 1:
+                booked = elsewhere(booked, 1, weeks_later(AUTUMN, 1) + HOUR)
+            pushed = ours.put(world.calendar_id, booked, pushed)
+            expected = {one: one for one in (weeks_later(AUTUMN, number) for number in range(weeks))}
+            if weeks > 1:
+                expected[weeks_later(AUTUMN, 1)] = weeks_later(AUTUMN, 1) + HOUR
+            assert world.occurrences(pushed.external_id) == expected
+
 
 def seen_of(changes: Changes, pushed: Pushed) -> dict[datetime, datetime]:
     """What is told of our series, by when its rule has each; of servers that tell what changed only, that."""

@@ -18,6 +18,14 @@ CUES = st.lists(st.tuples(st.integers(0, 10**7), st.integers(1, 10**5), TEXT.fil
 )
 
 
+PIECES = (
+    "00:01.000 --> 00:04.000", "00:02.000-->00:03.000 align:start", "99:59:59.999 --> 100:00:00.000", "1", "NOTE x",
+    "STYLE", "REGION", "<v Bob>hi", "<b>", "</b>", "&lt;", "&#x3c;script&#x3e;", "&#10;", "&#0;", "&#xD800;",
+    "&amp;lt;", "<00:01.000>", ">>>", "\u202e", "\x85", "\u2028", "-->", "text",
+)  # fmt: skip
+"""Of files, right and wrong."""
+
+
 class TestParse:
     def test_takes_what_editors_write(self) -> None:
         source = (
@@ -66,6 +74,18 @@ class TestParse:
         for source in (text, HEAD + text, HEAD + "00:01.000 --> 00:02.000\n" + text):
             with suppress(BadCaptions):  # anything else is a crash
                 assert all(cue.ends_ms > cue.starts_ms for cue in webvtt.parse(source))
+
+    @pytest.mark.parametrize("text", ["a\n<b></b>\nc", "a&#10;&#10;c", " a <i>\n</i> c", "a\n&rlm;\nc"])
+    def test_no_text_has_an_empty_line_that_would_end_it(self, text: str) -> None:
+        cues = webvtt.parse(HEAD + f"00:01.000 --> 00:02.000\n{text}\n")
+        assert [one.text for one in cues] == ["a\nc"]
+        assert webvtt.parse(webvtt.write(cues)) == cues
+
+    @given(st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(["\n", "\n", "\n\n", "\r", "\r\n", " "]))))
+    def test_what_is_taken_is_written_and_taken_again_as_it_is(self, pieces: list[tuple[str, str]]) -> None:
+        with suppress(BadCaptions):
+            cues = webvtt.parse(HEAD + "".join(piece + end for piece, end in pieces))
+            assert webvtt.parse(webvtt.write(cues)) == cues
 
     @given(CUES)
     def test_reads_what_we_write(self, cues: list[Cue]) -> None:
