@@ -26,14 +26,14 @@ IDENTITY_TABLES = ("accounts",)
 
 # web_sessions holds people's tokens, files of exports what an export was approved for and nothing else, copies of what
 # is known of people are theirs alone; what a workout said before it was corrected is in its change log already, and
-# event_checks only judges what is captured. Of people's own calendars nothing leaves but the events that they were
-# connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may push) serve
-# operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are sealed secrets,
-# copies of events and answers of strangers; what a CRM was told is a copy, too.
+# event_checks and retellings only judge what is captured. Of people's own calendars nothing leaves but the events
+# that they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may
+# push) serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are
+# sealed secrets, copies of events and answers of strangers; what a CRM was told is a copy, too.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
-    "platform.web_sessions", "compliance.event_checks", "compliance.export_files", "compliance.personal_exports",
-    "compliance.stored_files", "training.workout_revisions",
+    "platform.web_sessions", "commerce.retellings", "compliance.event_checks", "compliance.export_files",
+    "compliance.personal_exports", "compliance.stored_files", "training.workout_revisions",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
     "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions",

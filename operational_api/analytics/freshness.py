@@ -8,13 +8,8 @@ itself: it is as old as the last look, and before the first one it is not judged
 """
 
 import time as clock
-<<<<<<< HEAD
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-=======
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
->>>>>>> main
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock, Thread
 from typing import Any, Literal

@@ -14,7 +14,15 @@ from operational_api.commerce.billing.collectors import Collector
 from operational_api.commerce.billing.service import collection, earnings, fees, memberships
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
-from operational_api.commerce.service import approvals, notifications, reconciliation, settling, subscriptions, webhooks
+from operational_api.commerce.service import (
+    approvals,
+    notifications,
+    reconciliation,
+    retellings,
+    settling,
+    subscriptions,
+    webhooks,
+)
 from operational_api.core.models import InboxMessage
 
 
@@ -92,5 +100,7 @@ PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),
+    ("commerce.retell_daily", timedelta(hours=1), retellings.look_daily),
+    ("commerce.retell_when_asked", timedelta(minutes=1), retellings.look_when_asked),
     ("commerce.expire_requests", timedelta(minutes=5), approvals.REFUNDS.expire),
 ]

@@ -1,6 +1,29 @@
-"""What commerce gives a person of itself: what they bought, owe and paid, and what a coach earned."""
+"""What commerce gives a person of itself: what they bought, owe and paid, its documents, and what a coach earned."""
 
-from operational_api.core.personal import BOOKS, Contributed, Emptied, given
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from contracts.sealing import Sealer
+from operational_api.commerce.billing import documents
+from operational_api.commerce.billing.documents import Document
+from operational_api.commerce.billing.service import papers
+from operational_api.commerce.settings import SellerSettings
+from operational_api.core.objects import ObjectStore
+from operational_api.core.personal import BOOKS, Contributed, Emptied, Person, PersonalFile, given
+
+
+def _papers(session: Session, person: Person) -> Sequence[PersonalFile]:
+    """Their invoices and credit notes, as they can be fetched one by one; each is drawn once it is its turn."""
+    seller = SellerSettings()
+    found = papers.of_person(session, person.account_id)
+    return [PersonalFile(name, partial(_drawn, document, seller)) for name, document in found]
+
+
+def _drawn(document: Document, seller: SellerSettings, _: ObjectStore, __: Sealer | None) -> Iterator[bytes]:
+    return iter([documents.render(document, seller)])
+
 
 PERSONAL = [
     Contributed(
@@ -33,5 +56,6 @@ PERSONAL = [
             "provider_movements": "a payment provider's copy of payments that are given",
             "reconciliation_findings": "differences between the business's books and a provider's",
         },
+        _papers,
     )
 ]

@@ -16,16 +16,27 @@ from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
-from operational_api.commerce.service import approvals, customers, findings, packs, plans, reconciliation, refunds
+from operational_api.commerce.service import (
+    approvals,
+    customers,
+    findings,
+    packs,
+    plans,
+    reconciliation,
+    refunds,
+    retellings,
+)
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "charge_late_fee",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "RetellingSeen",
+    "ask_retelling", "charge_late_fee",
     "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
     "current_plans", "days_at_studios", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
-    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "return_pack_session",
+    "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "retellings_made",
+    "return_pack_session",
     "set_commission_rate",
     "use_pack_session", "use_session_of_pack", "waive_late_fee",
 ]  # fmt: skip
@@ -243,6 +254,35 @@ class Comparison:
 def comparisons(session: Session) -> list[Comparison]:
     """The newest comparison with each provider."""
     return [Comparison(row.provider, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
+
+
+@dataclass(frozen=True, slots=True)
+class RetellingSeen:
+    """A look at whether money's tables are what its events tell; all but who asked and when is None until it is done.
+    `differences`: about what, its id, and what differs; at most a hundred of `difference_count`."""
+
+    asked_by: UUID | None
+    asked_at: datetime
+    finished_at: datetime | None
+    compared: int | None
+    difference_count: int | None
+    differences: list[tuple[str, str, str]]
+
+
+def retellings_made(session: Session, *, limit: int) -> list[RetellingSeen]:
+    """The newest looks, the newest first. The caller decides who may ask."""
+    return [
+        RetellingSeen(
+            row.asked_by, row.asked_at, row.finished_at, row.compared, row.difference_count,
+            [(one[0], one[1], one[2]) for one in row.differences or ()],
+        )
+        for row in retellings.latest(session, limit=limit)
+    ]  # fmt: skip
+
+
+def ask_retelling(session: Session, *, actor_id: UUID, now: datetime) -> None:
+    """Have the worker look within a minute."""
+    retellings.ask(session, actor_id=actor_id, now=now)
 
 
 def collections(session: Session, *, limit: int, cursor: str | None) -> tuple[list[Schedule], str | None]:

@@ -9,6 +9,7 @@ from operational_api.commerce.models.books import (
     ProviderPayout,
     ReconciliationFinding,
     ReconciliationRun,
+    Retelling,
 )
 from operational_api.commerce.models.checkouts import CheckoutSession
 from operational_api.commerce.models.ledger import LedgerJournal, LedgerLine
@@ -19,5 +20,5 @@ from operational_api.commerce.models.plans import SCHEMA, Plan, PlanPrice
 __all__ = [
     "SCHEMA", "CheckoutSession", "Customer", "Dispute", "FindingResolution", "Invoice", "LedgerJournal",
     "LedgerLine", "Payment", "Plan", "PlanPrice", "ProviderMovement", "ProviderPayout", "ReconciliationFinding",
-    "ReconciliationRun", "Refund", "RefundRequest", "SessionPack", "Subscription", "SubscriptionChange",
+    "ReconciliationRun", "Refund", "RefundRequest", "Retelling", "SessionPack", "Subscription", "SubscriptionChange",
 ]  # fmt: skip

@@ -1,9 +1,11 @@
-"""Providers' books, and what differs between them and ours."""
+"""Providers' books and what differs between them and ours, and whether ours are what events tell."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.commerce.models.plans import SCHEMA
@@ -103,3 +105,24 @@ class ReconciliationRun(Base):
     ran_at: Mapped[RequiredTime]
     movements: Mapped[int] = mapped_column(Integer)
     new_findings: Mapped[int] = mapped_column(Integer)
+
+
+class Retelling(Base):
+    """One look at whether money's tables are what its events tell: once a day, and whenever somebody asks.
+
+    `asked_by`: null for the daily one. The rest is null until it is done. `differences`: the first hundred of
+    `difference_count`, `[[about, id, what], ...]`.
+    """
+
+    __tablename__ = "retellings"
+    __table_args__ = (
+        Index("uq_retellings_waiting", text("(true)"), unique=True, postgresql_where=text("finished_at is null")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    asked_by: Mapped[UUID | None]
+    asked_at: Mapped[RequiredTime] = mapped_column(index=True)
+    finished_at: Mapped[datetime | None]
+    compared: Mapped[int | None] = mapped_column(BigInteger)
+    difference_count: Mapped[int | None] = mapped_column(Integer)
+    differences: Mapped[list[Any] | None] = mapped_column(JSONB)

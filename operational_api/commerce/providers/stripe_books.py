@@ -40,16 +40,19 @@ class StripeBooks:
         ).v1
 
     def movements(self, since: datetime, until: datetime) -> Iterator[ProviderMovement]:
-        """Every line booked in a span; those that an automatic payout took along know it.
+        """Every line booked in a span, and those before it that an automatic payout of the span took along: a payout is
+        the sum of all its lines. Such lines know their payout.
 
         A payout that was asked for by hand takes an amount and no lines: Stripe does not tell which.
         """
         automatic = [one for one in self._listed("payouts", since, until) if one["automatic"]]
-        paid_out = {
-            line["id"]: payout["id"]
-            for payout in automatic
-            for line in self._all("balance_transactions", {"payout": payout["id"], "limit": 100})
-        }
+        paid_out: dict[str, str] = {}
+        for payout in automatic:
+            lines = {"payout": payout["id"], "limit": 100, "expand": ["data.source"]}
+            for one in self._all("balance_transactions", lines):
+                paid_out[one["id"]] = payout["id"]
+                if _at(one["created"]) < since:
+                    yield self._movement(one, payout["id"])
         for one in self._listed("balance_transactions", since, until, expand=["data.source"]):
             yield self._movement(one, paid_out.get(one["id"]))
 

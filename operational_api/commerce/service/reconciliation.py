@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
 from operational_api.commerce import reconcile
+from operational_api.commerce.errors import ProviderUnavailable
 from operational_api.commerce.models import ProviderMovement, ProviderPayout, ReconciliationRun
 from operational_api.commerce.providers.port import Books
 from operational_api.commerce.providers.port import ProviderMovement as Movement
@@ -35,10 +36,20 @@ class Outcome:
 
 
 def run_due(session: Session, books: Iterable[Books], *, now: datetime) -> list[Outcome]:
-    """Compare with every provider whose books were not compared today."""
+    """Compare with every provider whose books were not compared today. One that does not answer is asked with the next
+    run, and keeps no other waiting."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     done = set(session.scalars(select(ReconciliationRun.provider).where(ReconciliationRun.ran_at >= midnight)))
-    return [run(session, one, now=now) for one in books if one.name not in done]
+    outcomes = []
+    for one in books:
+        if one.name in done:
+            continue
+        try:
+            with session.begin_nested():
+                outcomes.append(run(session, one, now=now))
+        except ProviderUnavailable:
+            log.warning("books_not_compared", provider=one.name, exc_info=True)
+    return outcomes
 
 
 def run(session: Session, books: Books, *, now: datetime) -> Outcome:

@@ -1,5 +1,5 @@
 """Sessions count on their studio's day, early check-ins are found; what is written in the books is neither added to nor
-emptied.
+emptied, and looks at whether tables are what events tell are kept.
 
 Only widens: a version before this one leaves the day empty, and its UTC day counts as it did. It writes each journal and
 each invoice in one statement, as is asked for now.
@@ -28,6 +28,20 @@ create index ix_bookings_checked_in on scheduling.bookings (starts_at)
     where status = 'booked' and outcome_at is not null;
 create view commerce.studios as with found as (select id as location_id, time_zone from scheduling.locations)
     select * from found;
+"""
+RETELLINGS = """
+create table commerce.retellings (
+    id uuid not null,
+    asked_by uuid,
+    asked_at timestamptz not null,
+    finished_at timestamptz,
+    compared bigint,
+    difference_count integer,
+    differences jsonb,
+    constraint pk_retellings primary key (id)
+);
+create index ix_retellings_asked_at on commerce.retellings (asked_at);
+create unique index uq_retellings_waiting on commerce.retellings ((true)) where finished_at is null;
 """
 BALANCE = """
 create or replace function commerce.journals_must_balance() returns trigger language plpgsql as $$
@@ -111,6 +125,7 @@ KEPT = (
 
 def upgrade() -> None:
     op.execute(HELD_ON)
+    op.execute(RETELLINGS)
     op.execute(BALANCE.format(added=BALANCE_ADDED))
     op.execute(LINES.format(added=LINES_ADDED))
     op.execute(NUMBERS)
@@ -127,5 +142,6 @@ def downgrade() -> None:
     op.execute("drop function commerce.numbers_follow() cascade")
     op.execute(LINES.format(added=""))
     op.execute(BALANCE.format(added=""))
+    op.execute("drop table commerce.retellings")
     op.execute("drop index scheduling.ix_bookings_checked_in")
     op.execute("drop view commerce.studios; alter table commerce.delivered_sessions drop column held_on")

@@ -346,10 +346,13 @@ def retrieve_charge(call: Call, id_: str) -> Object:
     return call.store.find("charge", id_)
 
 
-@endpoint("GET", "balance_transactions", accepts="currency source type")
+@endpoint("GET", "balance_transactions", accepts="currency payout source type")
 def index_movements(call: Call) -> Object:
-    """GET /v1/balance_transactions."""
-    return page(call, _of(call, "balance_transaction", "currency", "source", "type"))
+    """GET /v1/balance_transactions; `payout` is for automatic ones, which know what they took along."""
+    found = _of(call, "balance_transaction", "currency", "source", "type")
+    if "payout" in call.params:
+        found = [one for one in found if call.store.secret(one["id"]).get("payout") == call.params["payout"]]
+    return page(call, found)
 
 
 @endpoint("GET", "balance_transactions/:id")

@@ -1,9 +1,11 @@
 """Payouts of the balance to a bank account. Simpler than Stripe: the money arrives at once and may be pending."""
 
+from typing import Any
+
 from tests.fakes.stripe import forms, payments
 from tests.fakes.stripe.api import Call, endpoint, page
 from tests.fakes.stripe.errors import invalid
-from tests.fakes.stripe.store import Object, make_id
+from tests.fakes.stripe.store import Object, Store, make_id
 
 _BANK_ACCOUNT = "ba_1PlyoBankAccount0000000"
 
@@ -18,31 +20,48 @@ def create(call: Call) -> Object:
         raise invalid(
             "You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient"
         )
+    return _send(store, amount, currency, call.params)
+
+
+def automatic(store: Store, currency: str) -> Object:
+    """Pay out all that the balance of a currency holds, as Stripe does by itself: the payout knows its lines."""
+    lines = [
+        one
+        for one in store.all("balance_transaction")
+        if one["currency"] == currency and "payout" not in store.secret(one["id"])
+    ]
+    payout = _send(store, sum(one["net"] for one in lines), currency, {}, is_automatic=True)
+    for one in (*lines, store.find("balance_transaction", payout["balance_transaction"])):
+        store.put(one, payout=payout["id"])
+    return payout
+
+
+def _send(store: Store, amount: int, currency: str, given: dict[str, Any], *, is_automatic: bool = False) -> Object:
     payout: Object = {
         "id": make_id("po"),
         "object": "payout",
         "amount": amount,
         "application_fee": None,
         "application_fee_amount": None,
-        "arrival_date": call.now,
-        "automatic": False,
+        "arrival_date": store.now(),
+        "automatic": is_automatic,
         "balance_transaction": None,
-        "created": call.now,
+        "created": store.now(),
         "currency": currency,
-        "description": call.params.get("description"),
+        "description": given.get("description"),
         "destination": _BANK_ACCOUNT,
         "failure_balance_transaction": None,
         "failure_code": None,
         "failure_message": None,
         "livemode": False,
-        "metadata": forms.metadata({}, call.params),
-        "method": call.params.get("method", "standard"),
+        "metadata": forms.metadata({}, given),
+        "method": given.get("method", "standard"),
         "original_payout": None,
         "payout_method": None,
         "reconciliation_status": "not_applicable",
         "reversed_by": None,
         "source_type": "card",
-        "statement_descriptor": call.params.get("statement_descriptor"),
+        "statement_descriptor": given.get("statement_descriptor"),
         "status": "pending",
         "trace_id": None,
         "type": "bank_account",

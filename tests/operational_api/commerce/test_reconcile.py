@@ -29,14 +29,18 @@ from operational_api.commerce.models import (
     Payment,
     ProviderMovement,
     ProviderPayout,
+    ReconciliationFinding,
+    ReconciliationRun,
     Refund,
 )
+from operational_api.commerce.providers.kept_books import KeptBooks
 from operational_api.commerce.providers.stripe_books import StripeBooks
 from operational_api.commerce.reconcile import Span, differences
 from operational_api.commerce.service import findings, reconciliation, refunds
 from operational_api.commerce.settings import StripeSettings
 from operational_api.core.models import AuditEntry, OutboxEvent
 from tests.factories import make_account
+from tests.fakes.stripe import payouts
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import SignIn
 
@@ -476,6 +480,24 @@ class TestDifferences:
         found = [(one.kind, one.subject) for one in differences(session, MARCH)]
         assert Counter(found) == Counter(expected)
 
+    @pytest.mark.parametrize("seed", range(24))
+    def test_of_two_at_once_both_are_found_and_no_third(self, session: Session, seed: int) -> None:
+        rng = random.Random(f"two at once {seed}")
+        first, second = rng.sample(sorted(PLANTS), 2)
+        months = [Month.clean(random.Random(f"{first} {seed}"), sales=24), Month.clean(random.Random(seed), sales=24)]
+        planted = Counter({(first, PLANTS[first](months[0])): 1, (second, PLANTS[second](months[1])): 1})
+        for month in months:
+            month.save(session)
+        assert Counter((one.kind, one.subject) for one in differences(session, MARCH)) == planted
+
+    def test_a_payment_booked_twice_and_not_in_the_ledger_is_both(self, session: Session) -> None:
+        month = Month.clean(random.Random(4), sales=24)
+        subject = PLANTS["wrong_in_ledger"](month)
+        assert PLANTS["duplicate_at_us"](month) == subject
+        month.save(session)
+        found = [(one.kind, one.subject) for one in differences(session, MARCH)]
+        assert found == [("duplicate_at_us", subject), ("wrong_in_ledger", subject)]
+
     def test_finds_the_same_in_a_settlement_of_momos(self, session: Session) -> None:
         month = Month.clean(random.Random("another provider"), sales=24)
         month.save(session)
@@ -600,6 +622,34 @@ class TestRun:
         assert [(one.found, len(one.new)) for one in outcomes] == [(1, 1), (1, 0)]
         [line], _ = findings.page(shop.session, is_resolved=False, limit=5)
         assert (line.finding.kind, line.finding.theirs_minor) == ("missing_at_us", 700)
+
+    def test_a_provider_that_does_not_answer_keeps_no_other_waiting(self, session: Session) -> None:
+        nowhere = StripeBooks(StripeSettings(api_base="http://127.0.0.1:9", secret_key=SecretStr("sk"), max_retries=0))
+        now = datetime(2026, 4, 2, 12, tzinfo=UTC)
+        for hour, ran in ((0, 1), (1, 0)):
+            made = reconciliation.run_due(session, [nowhere, KeptBooks("momo")], now=now + timedelta(hours=hour))
+            assert len(made) == ran
+        assert session.scalars(select(ReconciliationRun.provider)).all() == ["momo"]
+
+    def test_a_payout_took_along_what_was_paid_before_the_span(self, own_shop: Shop) -> None:
+        """The first comparison of an account that has a past: its first payout is not short."""
+        shop = own_shop
+        shop.buy(shop.plan(kind="pack"))
+        shop.stripe.advance(days=40)
+        shop.buy(shop.plan(kind="pack"))
+        store = shop.stripe.store
+        with store.transaction():
+            payout = payouts.automatic(store, "eur")
+        books = StripeBooks(StripeSettings(api_base=shop.stripe.url, secret_key=SecretStr(shop.stripe.secret_key)))
+        tomorrow = datetime.fromtimestamp(store.now(), UTC) + timedelta(days=1)
+        outcome = reconciliation.run(shop.session, books, now=tomorrow)
+        known = shop.session.scalars(
+            select(ProviderMovement.settled_minor - ProviderMovement.fee_minor).where(
+                ProviderMovement.payout_id == payout["id"]
+            )
+        ).all()
+        assert (len(known), sum(known)) == (2, payout["amount"])
+        assert (outcome.found, shop.session.scalars(select(ReconciliationFinding)).all()) == (0, [])
 
 
 class TestPages:

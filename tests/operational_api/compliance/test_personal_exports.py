@@ -42,6 +42,8 @@ from tests.factories import (
     make_account,
     make_client,
     make_coach,
+    make_customer,
+    make_invoice,
     make_login_session,
     make_video,
     make_workout,
@@ -169,6 +171,29 @@ class TestCopy:
         readme = archive.read("README.txt").decode()
         assert "training/workouts: 1 row\n" in readme
         assert "integrations/webhook_attempts: answers of systems" in readme
+
+    def test_has_their_invoices_and_credit_notes_as_they_fetch_them_one_by_one(
+        self, session: Session, mia: Client, keeper: Keep, proved: SignIn
+    ) -> None:
+        tom, parent = make_client(session, display_name="Tom"), make_client(session, display_name="Pat")
+        make_customer(session, id=parent.id)
+        own, note = make_invoice(session, customer_id=mia.id, payer_id=parent.id)
+        paid, _ = make_invoice(session, customer_id=parent.id, payer_id=mia.id, number="A/../B 7")
+        make_invoice(session, customer_id=tom.id)
+        client = proved(account_of(session, mia))
+        client.post(PATH)
+        drain(session, keeper())
+        [made] = client.get(PATH).json()["items"]
+        archive = fetched(client, made["export_id"])
+        papers = {name for name in archive.namelist() if name.endswith(".pdf")}
+        own_file, note_file = f"commerce/invoices/{own.number}.pdf", f"commerce/credit_notes/{note.number}.pdf"
+        assert {own_file, note_file, "commerce/invoices/A_.._B_7.pdf"} < papers
+        assert len(papers) == 4  # and the credit note of the one that they pay
+        for path, name in (
+            (f"invoices/{own.id}", own_file), (f"credit-notes/{note.id}", note_file),
+            (f"invoices/{paid.id}", "commerce/invoices/A_.._B_7.pdf"),
+        ):  # fmt: skip
+            assert archive.read(name) == client.get(f"/api/commerce/{path}/file").content
 
     def test_says_what_was_lost_meanwhile(
         self,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.money import Money
@@ -65,20 +66,7 @@ def invoice_pdf(
         InvoiceNotFound: unknown, or not the principal's to read.
     """
     row = _invoice(session, principal, invoice_id, InvoiceNotFound)
-    people = addressees(session, [row.customer_id, row.payer_id or row.customer_id])
-    payer, customer = people[row.payer_id or row.customer_id], people[row.customer_id]
-    credited, _ = credit_notes.credited(session, row.id, "open")
-    facts = [("State", _state(row, payer.time_zone))]
-    if credited:
-        facts.append(("Credited", f"{Money(credited, row.currency)}, see the credit note"))
-    document = Document(
-        title="Invoice", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
-        issued_at=row.issued_at, addressee=payer.name, about=customer.name if row.payer_id else None,
-        facts=facts, lines=invoicing.lines_of(session, row, name=_sold(session, row)),
-        currency=row.currency, total_minor=row.total_minor, tax_minor=row.tax_minor, total_label="Total",
-        note="Prices include tax.",
-    )  # fmt: skip
-    return f"{row.number}.pdf", documents.render(document, seller)
+    return f"{row.number}.pdf", documents.render(_of_invoice(session, row), seller)
 
 
 def credit_note_pdf(
@@ -93,17 +81,54 @@ def credit_note_pdf(
     if row is None:
         raise CreditNoteNotFound
     about = _invoice(session, principal, row.invoice_id, CreditNoteNotFound)
+    return f"{row.number}.pdf", documents.render(_of_credit_note(session, row, about), seller)
+
+
+def of_person(session: Session, account_id: UUID) -> list[tuple[str, Document]]:
+    """Every invoice about an account or paid by it, and its credit notes, each with its file's name; the oldest first.
+    The caller decides who may ask."""
+    is_theirs = (Invoice.customer_id == account_id) | (Invoice.payer_id == account_id)
+    rows = session.scalars(select(Invoice).where(is_theirs).order_by(Invoice.issued_at, Invoice.id)).all()
+    found = [(f"invoices/{_file(row.number)}", _of_invoice(session, row)) for row in rows]
+    notes = credit_notes.of_invoices(session, [row.id for row in rows])
+    for row in rows:
+        for note in notes.get(row.id, []):
+            found.append((f"credit_notes/{_file(note.number)}", _of_credit_note(session, note, row)))
+    return found
+
+
+def _file(number: str) -> str:
+    """A document's file; a provider's number may be anything."""
+    return f"{''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in number)}.pdf"
+
+
+def _of_invoice(session: Session, row: Invoice) -> Document:
+    people = addressees(session, [row.customer_id, row.payer_id or row.customer_id])
+    payer, customer = people[row.payer_id or row.customer_id], people[row.customer_id]
+    credited, _ = credit_notes.credited(session, row.id, "open")
+    facts = [("State", _state(row, payer.time_zone))]
+    if credited:
+        facts.append(("Credited", f"{Money(credited, row.currency)}, see the credit note"))
+    return Document(
+        title="Invoice", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
+        issued_at=row.issued_at, addressee=payer.name, about=customer.name if row.payer_id else None,
+        facts=facts, lines=invoicing.lines_of(session, row, name=_sold(session, row)),
+        currency=row.currency, total_minor=row.total_minor, tax_minor=row.tax_minor, total_label="Total",
+        note="Prices include tax.",
+    )  # fmt: skip
+
+
+def _of_credit_note(session: Session, row: CreditNote, about: Invoice) -> Document:
     people = addressees(session, [about.customer_id, about.payer_id or about.customer_id])
     payer, customer = people[about.payer_id or about.customer_id], people[about.customer_id]
     how = "Given back" if row.settlement == "refund" else "Not owed any more"
-    document = Document(
+    return Document(
         title="Credit note", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
         issued_at=row.issued_at, addressee=payer.name, about=customer.name if about.payer_id else None,
         facts=[("For invoice", about.number), ("Reason", row.reason)],
         lines=[Item("credit", f"{how}: part of {about.number}", row.amount_minor, row.tax_minor, 0)],
         currency=row.currency, total_minor=row.amount_minor, tax_minor=row.tax_minor, total_label="Credited",
     )  # fmt: skip
-    return f"{row.number}.pdf", documents.render(document, seller)
 
 
 def _state(invoice: Invoice, zone: str) -> str:

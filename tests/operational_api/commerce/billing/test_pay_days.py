@@ -18,6 +18,7 @@ from operational_api.commerce.billing.models import DeliveredSession
 from operational_api.commerce.billing.service import earnings, studios
 from operational_api.commerce.handlers import on_session_over
 from operational_api.core.models import OutboxEvent
+from operational_api.scheduling.lifecycle import Outcome
 from operational_api.scheduling.models import Coach, Location
 from operational_api.scheduling.service import bookings
 from tests.factories import LONG_AGO, make_booking, make_coach, make_location, make_slot
@@ -39,17 +40,12 @@ def coach_in(session: Session, zone: str) -> Coach:
     return make_coach(session, location=make_location(session, time_zone=zone))
 
 
-def held(session: Session, coach: Coach, on: date, at: time, *, outcome: str = "attended") -> UUID:
+def held(session: Session, coach: Coach, on: date, at: time, *, outcome: Outcome = "attended") -> UUID:
     """A session at a studio's clock, marked when it is over and told to commerce by its stored event."""
     location = session.get_one(Location, coach.location_id)
     starts_at = datetime.combine(on, at, ZoneInfo(location.time_zone)).astimezone(UTC)
     booking = make_booking(session, slot=make_slot(session, coach=coach, starts_at=starts_at))
-    bookings.mark_outcome(
-        session,
-        booking_id=booking.id,
-        outcome=outcome,
-        now=starts_at + timedelta(hours=1),  # type: ignore[arg-type]
-    )
+    bookings.mark_outcome(session, booking_id=booking.id, outcome=outcome, now=starts_at + timedelta(hours=1))
     kinds = (SessionAttended.type, SessionMissed.type)
     row = session.scalars(
         select(OutboxEvent).where(OutboxEvent.aggregate_id == booking.id, OutboxEvent.type.in_(kinds))
@@ -80,7 +76,7 @@ def owed(session: Session, coach: Coach, last_on: date) -> tuple[int, int]:
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("last_on", LAST_DAYS)
 def test_late_on_the_last_day_is_of_that_day_and_just_after_midnight_is_not(
-    session: Session, elsewhere: None, zone: str, last_on: date, outcome: str
+    session: Session, elsewhere: None, zone: str, last_on: date, outcome: Outcome
 ) -> None:
     coach, next_on = coach_in(session, zone), last_on + timedelta(days=1)
     rate(session, coach, 2000, date(2020, 1, 1))

@@ -56,6 +56,17 @@ insert into commerce.session_packs (id, customer_id, plan_id, sessions_total, pu
     select uuidv7(), payer.id, p.plan_id, 10, '2026-01-01', '2026-09-01', 1000, 'EUR',
         case when n % 9 = 0 then 0 else 1000 end
     from payer, commerce.plan_prices p where p.valid_from = '2020-01-01';
+insert into commerce.plan_changes (id, subscription_id, customer_id, from_price_id, to_price_id, mode, status, asked_on,
+        asked_at, invoice_id, decided_at)
+    select uuidv7(), customer_id, customer_id, customer_id, customer_id, 'invoice', 'held', '2026-02-01', '2026-02-01',
+        id, '2026-02-01' from demand;
+insert into commerce.refunds (id, payment_id, customer_id, amount_minor, currency, reason, status, refunded_at)
+    select uuidv7(), id, customer_id, 100, 'EUR', 'x', 'succeeded', '2026-02-01' from demand;
+insert into commerce.checkout_sessions (id, customer_id, plan_id, price_id, status, provider, created_at)
+    select uuidv7(), customer_id, customer_id, customer_id, 'complete', 'stripe', '2026-02-01' from demand;
+insert into commerce.invoice_lines (id, invoice_id, position, kind, description, amount_minor, tax_minor, tax_rate_bp,
+        currency)
+    select uuidv7(), id, 1, 'membership', 'x', 5000, 798, 1900, 'EUR' from demand;
 insert into commerce.ledger_journals (id, kind, source_type, source_id, posted_at)
     select id, 'payment_captured', 'payment', id, '2026-02-01' from demand;
 insert into commerce.ledger_lines (id, journal_id, account, customer_id, amount_minor, currency)
@@ -63,7 +74,8 @@ insert into commerce.ledger_lines (id, journal_id, account, customer_id, amount_
     from demand, (values ('stripe_balance', 5000), ('receivable', -5000)) as one(account, amount);
 set local session_replication_role = origin;
 analyze commerce.customers, commerce.subscriptions, commerce.invoices, commerce.payments, commerce.collections,
-    commerce.billing_items, commerce.session_packs, commerce.ledger_journals, commerce.ledger_lines;
+    commerce.billing_items, commerce.session_packs, commerce.plan_changes, commerce.refunds,
+    commerce.checkout_sessions, commerce.invoice_lines, commerce.ledger_journals, commerce.ledger_lines;
 """
 WHO = UUID("00000000-0000-0000-0001-000000000077")
 QUESTIONS: dict[str, Callable[[Session], object]] = {

@@ -17,10 +17,10 @@ from contracts.events import commerce as told
 from contracts.events.envelope import Event
 from contracts.events.registry import parse
 from contracts.ids import new_id
-from operational_api.commerce import lifecycle
+from operational_api.commerce import lifecycle, retelling
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import credit_notes, memberships, plan_changes
-from operational_api.commerce.models import Customer, LedgerJournal, LedgerLine, Payment, Subscription
+from operational_api.commerce.models import Customer, Invoice, LedgerJournal, LedgerLine, Payment, Subscription
 from operational_api.core.errors import DomainError
 from operational_api.core.models import OutboxEvent
 from tests.factories import make_account
@@ -171,3 +171,8 @@ def test_tables_are_what_the_events_tell(session: Session, steps: list[tuple[str
         .where(LedgerLine.account == "receivable", LedgerLine.customer_id == who)
     )
     assert sum(found.open.values()) == receivable
+    assert [one for one in retelling.retell(session).differences if one.id in known_ids(studio)] == []
+
+
+def known_ids(studio: Studio) -> set[str]:
+    return {str(one.id) for kind in (Subscription, Invoice, Payment) for one in studio.all(kind)}
