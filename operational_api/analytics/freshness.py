@@ -9,7 +9,7 @@ itself: it is as old as the last look, and before the first one it is not judged
 
 import time as clock
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock, Thread
 from typing import Any, Literal
@@ -97,12 +97,14 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one source says of a mart: until when it is in there, and how old that may be."""
+    """What one source says of a mart: until when it is in there, how old that may be, and what it is where it is not
+    known."""
 
     at: datetime | None
     late: float
     stale: float
     because: str = STREAM
+    unknown: State = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +221,9 @@ class Clock:
             at = trained if isinstance(trained, datetime) else None
             yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name)
             return
-        if name in _LOOKED and self._build(snapshot_id) is not None:
-            found = _judged(
-                self._looked(name, snapshot_id), snapshot_id, now, settings.looks_late_seconds,
-                settings.looks_stale_seconds, name,
-            )  # fmt: skip
-            yield found if found.data_as_of else replace(found, state="not judged yet")
+        if name in _LOOKED and build is not None:
+            looked = self._looked(name, snapshot_id)
+            yield _Part(looked, settings.looks_late_seconds, settings.looks_stale_seconds, name, "not judged yet")
             return
         late, stale = settings.marts_late_seconds, settings.marts_stale_seconds
         data_as_of: datetime | None = build["data_as_of"] if build else None
@@ -327,7 +326,11 @@ def _worst_of(found: Sequence[Freshness]) -> Freshness:
 
 def _judged(part: _Part, snapshot_id: int, now: datetime) -> Freshness:
     age = _age(part.at, now)
-    state: State = "stale" if age is None or age > part.stale else "late" if age > part.late else "fresh"
+    state: State = "fresh"
+    if age is None:
+        state = part.unknown
+    elif age > part.late:
+        state = "stale" if age > part.stale else "late"
     return Freshness(part.at, snapshot_id, state, age, part.late, part.stale, part.because)
 
 
