@@ -6,7 +6,7 @@ Only widens.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0043_word_and_language"
+revision = "0042_word_and_language"
 down_revision = "0041_days_of_studios"
 branch_labels = None
 depends_on = None

@@ -6,8 +6,8 @@ widens: a version before this one takes no name out, and its verification of the
 
 from alembic import op
 
-revision = "0044_forgotten_names"
-down_revision = "0043_word_and_language"
+revision = "0043_forgotten_names"
+down_revision = "0042_word_and_language"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Only widens: a version before this one books series that end where they ended, a
 
 from alembic import op
 
-revision = "0042_series_go_on"
-down_revision = "0044_forgotten_names"
+revision = "0044_series_go_on"
+down_revision = "0043_forgotten_names"
 branch_labels = None
 depends_on = None
 
