@@ -182,12 +182,11 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     chosen = f"* exclude ({', '.join(hidden)})" if hidden else "*"
     where = f"\nwhere {' and '.join(conditions)}" if conditions else ""
     by = ", ".join(f"{column} desc" if falls else column for column, falls, _ in order)
-    whose = given.get("customer_id")
-    mart = dataset.relations[0] if dataset.text == f"select * from @{dataset.relations[0]}" else None
+    whose, mart = given.get("customer_id"), dataset.text.removeprefix("select * from @")
     return Query(
         f"select {chosen} from (\n    {dataset.text}\n){where}\norder by {by}{limit}", parameters,
         is_shared=not any("customer_id" in RELATIONS[name].columns for name in dataset.relations),
-        parts={mart: ("customer_id", whose)} if mart is not None and isinstance(whose, UUID) else {},
+        parts={mart: ("customer_id", whose)} if mart in RELATIONS and isinstance(whose, UUID) else {},
     )  # fmt: skip
 
 
