@@ -22,8 +22,6 @@ PERIODS = {
 """Words for the periods that a screen offers, by their name in the analytics service."""
 COMPARISONS = {"previous_period": "the period before", "same_period_last_year": "the year before"}
 """Words for what a period is compared with."""
-NOT_YET = {"quality.fct_column_distances": "not judged yet: columns are compared every night"}
-"""Words for a number that nothing has been told of, by the relation it is made from."""
 GOOD, BAD, PLAIN = "good", "bad", "ink-soft"
 
 
@@ -101,12 +99,7 @@ def restatements(items: list[dict[str, Any]], answer: MetricAnswer, currency: st
 
 
 def freshness(answer: MetricAnswer) -> tuple[str, str]:
-    """How old the data is in words, with the source that holds it back, and the colour token.
-
-    Where nothing was judged so far there is no number that could be fresh: that is said instead.
-    """
-    if answer.points.is_empty() and answer.relation in NOT_YET:
-        return NOT_YET[answer.relation], PLAIN
+    """How old the data is in words, with the source that holds it back, and the colour token."""
     told = answer.freshness
     source = told.because.replace("__", " ").replace("_", " ")  # a raw table: commerce__payments
     held = f", waits for {source}" if source and told.state in ("late", "stale") else ""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # dlt reads it when it is imported
 
@@ -26,6 +26,7 @@ import psycopg
 import pyarrow as pa
 from dlt.common.destination import Destination
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema.typing import TColumnSchema
 from psycopg import sql
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -77,7 +78,7 @@ class Column:
     Args:
         expression: SQL of its value.
         hint: What dlt is to be told of it, which Arrow does not say.
-        type: PostgreSQL's of it, where it is copied as text; empty: the copy's.
+        type: PostgreSQL's of it, where the copy has another; empty: the copy's.
     """
 
     name: str
@@ -148,7 +149,9 @@ def _make_empty(pipeline: dlt.Pipeline, lake: duckdb.DuckDBPyConnection, table: 
         mapper = client.capabilities.get_type_mapper()
         declared = ", ".join(
             f"{client.escape_column_name(name)} "
-            + mapper.to_destination_type({**column, **hints.get(name, {})}, {"name": table, "columns": {}})
+            + mapper.to_destination_type(
+                cast("TColumnSchema", dict(column) | hints.get(name, {})), {"name": table, "columns": {}}
+            )
             for name, column in py_arrow_to_table_schema_columns(told.schema).items()
         )
         if not client.has_dataset():
@@ -299,6 +302,8 @@ def _column(name: str, kind: str, *, has_json: bool) -> Column:
         return Column(name, f"to_json({quoted(name)})::varchar", json)
     if kind.startswith(_AS_TEXT):
         return Column(name, f"{quoted(name)}::varchar", {}, _TYPED.get(kind, ""))
+    if kind == "FLOAT":  # for which dlt makes a column of twice the width, that refuses half of it
+        return Column(name, f"{quoted(name)}::double", {}, "real")
     if kind in _UNSIGNED:
         return Column(name, f"{quoted(name)}::{_UNSIGNED[kind]}", {})
     if kind == "TIMESTAMP":

@@ -30,7 +30,7 @@ def apply() -> None:
             .st-key-tiles [data-testid="stColumn"] {{ min-width: calc(50% - .3rem); flex: 1 1 calc(50% - .3rem); }}
         }}
         @media (max-width: 640px) {{ .block-container {{ padding-left: .8rem; padding-right: .8rem; }} }}
-        .plyo-agenda {{ list-style: none; margin: 0; padding: 0; background: {colour("surface")};
+        ul.plyo-agenda.plyo-agenda {{ list-style: none; margin: 0; padding: 0; background: {colour("surface")};
             border: 1px solid {colour("line")}; border-radius: 14px; }}
         .plyo-agenda li {{ display: grid; grid-template-columns: 3.4rem minmax(0, 1fr) auto; gap: .8rem;
             align-items: center; margin: 0; padding: .7rem .9rem; border-top: 1px solid {colour("line")}; }}

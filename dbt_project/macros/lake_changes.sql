@@ -78,7 +78,8 @@
     {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
     {{ return(plyo_rows(
         "create table if not exists memory.main.zones as select time_zone from marts.intermediate.int_customers "
-        ~ "union select 'UTC'; select count(*) from memory.main.zones where cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
+        ~ "union select 'UTC'; select count(*) from memory.main.zones where "
+        ~ "cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
         ~ "cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
     )[0][0] > 0) }}
 {% endmacro %}
@@ -139,13 +140,15 @@
         {%- set catalog = plyo_catalog('marts') -%}
         {%- set ids = {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
-            "create or replace table memory.main.noted as with objects as (select table_id as id, schema_id, table_name as "
-            ~ "name, 'table' as kind from " ~ catalog ~ "ducklake_table where end_snapshot is null union all select "
+            "create or replace table memory.main.noted as with objects as (select table_id as id, schema_id, "
+            ~ "table_name as name, 'table' as kind from " ~ catalog
+            ~ "ducklake_table where end_snapshot is null union all select "
             ~ "view_id, schema_id, view_name, 'view' from " ~ catalog ~ "ducklake_view where end_snapshot is null) "
-            ~ "select objects.kind, place.schema_name as place, objects.name, tag.value from objects inner join " ~ catalog
-            ~ "ducklake_schema as place on objects.schema_id = place.schema_id and place.end_snapshot is null inner join "
-            ~ catalog ~ "ducklake_tag as tag on objects.id = tag.object_id and tag.key = 'comment' and tag.end_snapshot "
-            ~ "is null; select value from memory.main.noted where kind = 'table' and value is not null"
+            ~ "select objects.kind, place.schema_name as place, objects.name, tag.value from objects inner join "
+            ~ catalog ~ "ducklake_schema as place on objects.schema_id = place.schema_id and place.end_snapshot "
+            ~ "is null inner join " ~ catalog ~ "ducklake_tag as tag on objects.id = tag.object_id and "
+            ~ "tag.key = 'comment' and tag.end_snapshot is null; "
+            ~ "select value from memory.main.noted where kind = 'table' and value is not null"
         ) -%}
             {%- set noted = fromjson(row[0], {}) -%}
             {%- for lake in ids if noted[lake] is integer -%} {%- do ids[lake].append(noted[lake]) -%} {%- endfor -%}
@@ -154,19 +157,20 @@
         {#- By their ids: the stream leaves a snapshot a second, too many to be read. #}
         {%- for lake in ids -%}
             {%- do kept.append(
-                "select '" ~ lake ~ "' as lake, snapshot_id as id from " ~ plyo_catalog(lake) ~ "ducklake_snapshot where "
-                ~ "snapshot_id in (" ~ ([-1] + ids[lake]) | unique | join(', ') ~ ")"
+                "select '" ~ lake ~ "' as lake, snapshot_id as id from " ~ plyo_catalog(lake)
+                ~ "ducklake_snapshot where snapshot_id in (" ~ ([-1] + ids[lake]) | unique | join(', ') ~ ")"
             ) -%}
         {%- endfor -%}
         {%- set passed = plyo_passed() -%}
         {%- set catalog = plyo_catalog('raw') -%}
         {{ return(
             "create or replace table memory.main.kept as " ~ kept | join(' union all ')
-            ~ "; create or replace table memory.main.moved as with " ~ plyo_written('raw', passed.raw if passed else none)
+            ~ "; create or replace table memory.main.moved as with "
+            ~ plyo_written('raw', passed.raw if passed else none)
             ~ " select place.schema_name as place, t.table_name as name, t.begin_snapshot, written.last_at, "
             ~ "written.last_rewritten_at from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog
-            ~ "ducklake_schema as place on t.schema_id = place.schema_id and place.end_snapshot is null left join written "
-            ~ "on cast(t.table_id as varchar) = written.id where t.end_snapshot is null"
+            ~ "ducklake_schema as place on t.schema_id = place.schema_id and place.end_snapshot is null "
+            ~ "left join written on cast(t.table_id as varchar) = written.id where t.end_snapshot is null"
         ) }}
     {%- endif -%}
 {%- endmacro %}
@@ -188,7 +192,8 @@
 {% macro plyo_note_later(relation, noted) %}
     {%- do run_query(
         plyo_place_of_notes() ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '"
-        ~ relation.identifier ~ "', " ~ noted.marts ~ ", '" ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
+        ~ relation.identifier ~ "', " ~ noted.marts ~ ", '"
+        ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
     ) -%}
 {% endmacro %}
 
@@ -245,13 +250,14 @@
     {{ return(moved) }}
 {% endmacro %}
 
-{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when last, and when rewritten. #}
+{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when, and when rewritten. #}
 {% macro plyo_written(lake, since) -%}
     {{ return(
         "done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
         ~ plyo_catalog(lake) ~ "ducklake_snapshot_changes where "
-        ~ ("false" if since is none else "snapshot_id > " ~ since) ~ "), written as (select split_part(what, ':', 2) as "
-        ~ "id, max(snapshot_id) as last_at, max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
+        ~ ("false" if since is none else "snapshot_id > " ~ since)
+        ~ "), written as (select split_part(what, ':', 2) as id, max(snapshot_id) as last_at, "
+        ~ "max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
         ~ "last_rewritten_at from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', "
         ~ "'inlined_insert', 'inlined_delete', 'rewrite_delete') group by id)"
     ) }}

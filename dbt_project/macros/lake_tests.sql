@@ -73,30 +73,6 @@
     {{ return(none) }}
 {% endmacro %}
 
-{#
-    Rows of a table for a test of its own that only a row that came can break, together with rows of the same key: those
-    with the keys of rows that came since all data tests passed, or all rows where nobody says when that was.
-#}
-{% macro rows_with_keys_that_came(relation, key) %}
-    {{ return(adapter.dispatch('rows_with_keys_that_came')(relation, key)) }}
-{% endmacro %}
-
-{% macro default__rows_with_keys_that_came(relation, key) %} {{ return(relation) }} {% endmacro %}
-
-{% macro duckdb__rows_with_keys_that_came(relation, key) %}
-    {%- set passed = plyo_passed() -%}
-    {%- set table = {
-        'name': relation.identifier, 'lake': relation.database | replace('"', ''), 'schema': relation.schema,
-        'table': relation.identifier, 'view': none
-    } -%}
-    {%- set moved = plyo_moved([table], passed).get(table.name) if passed else 'remade' -%}
-    {%- if moved == 'remade' -%} {{ return(relation) }} {%- endif -%}
-    {%- if not moved -%} {{ return("(select * from " ~ relation ~ " where false)") }} {%- endif -%}
-    {{ return(
-        "(select * from " ~ relation ~ " where " ~ key ~ " in (select " ~ key ~ " from " ~ plyo_came(table, passed) ~ "))"
-    ) }}
-{% endmacro %}
-
 {# Rows that came into a table since. #}
 {% macro plyo_came(table, passed) -%}
     {%- set now = plyo_rows("select id from " ~ table.lake ~ ".current_snapshot()")[0][0] -%}

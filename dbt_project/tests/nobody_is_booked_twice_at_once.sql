@@ -7,7 +7,7 @@ with seats as (
         max(ends_at) over (
             partition by customer_id order by starts_at, booking_id rows between unbounded preceding and 1 preceding
         ) as busy_until
-    from {{ rows_with_keys_that_came(ref('fct_bookings'), 'customer_id') }} as booking
+    from {{ ref('fct_bookings') }}
     where status in ('booked', 'attended', 'no_show')
 )
 

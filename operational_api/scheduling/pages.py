@@ -27,6 +27,7 @@ from operational_api.scheduling.service import agenda, bookings, moves, payment,
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.training import public as training
+from operational_api.web.language import word
 from operational_api.web.rendering import WayBack, redirect, render, time_zone
 from operational_api.web.shell import NavItem
 
@@ -253,7 +254,7 @@ def cancel(
         )
         told = f"Cancelled late: the session counts as used.{fee}"
         return redirect(request, "/bookings", flash=told, tone="warn")
-    again = WayBack("Book it again", f"/book/{booking.slot_id}") if booking.starts_at > now else None
+    again = WayBack(word("Book it again"), f"/book/{booking.slot_id}") if booking.starts_at > now else None
     return redirect(request, "/bookings", flash="Cancelled. Nothing was used.", way_back=again)
 
 

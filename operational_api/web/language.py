@@ -103,7 +103,8 @@ def say(message: str, *values: Any) -> str:
 
 def say_markup(message: str, *values: Any) -> Markup:
     """The same of a page's own text, which is markup; values are escaped."""
-    return _filled(catalogue(_spoken.get()).gettext(message), values)
+    text = catalogue(_spoken.get()).gettext(message)
+    return _filled(text, values) if values else Markup(text)  # noqa: S704 - a text of ours
 
 
 def _filled(text: str, values: tuple[Any, ...]) -> Markup:

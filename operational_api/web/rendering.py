@@ -189,9 +189,9 @@ def redirect(
     response = RedirectResponse(to, status_code=303)
     if flash:
         with speaking(language_for(request, person(request))):
-            flash = retold(flash)
-            label = retold(way_back.label) if way_back else ""
-        told = [tone, flash, *([label, way_back.path, dict(way_back.fields)] if way_back else [])]
+            told: list[object] = [tone, retold(flash)]
+            if way_back:
+                told += [retold(way_back.label), way_back.path, dict(way_back.fields)]
         set_cookie(request, response, "flash", _signer(request).dumps(told), max_age=120)
     return response
 

@@ -111,7 +111,8 @@ class TestTile:
         assert f'color:{colour(token)}" title="How old the data is">● {state}, 20 min old{waits}<' in drawn
 
     def test_what_was_never_judged_is_not_called_fresh(self, server: PlyoServer) -> None:
-        told = business.metric("drifted_columns") | {"relation": "quality.fct_column_distances", "points": []}
+        nobody = {"state": "not judged yet", "age_seconds": None, "data_as_of": None, "snapshot_id": 1}
+        told = business.metric("drifted_columns") | {"points": [], "freshness": nobody}
         server.answers["api/analytics/metrics/drifted_columns"] = told
         said = words(tile(server.client().metric("drifted_columns"), currency=""))
         assert "not judged yet" in said

@@ -15,7 +15,6 @@ from contracts import warehouse
 from contracts.ids import new_id
 from contracts.relations import RELATIONS
 from contracts.warehouse import WarehouseSettings
-from ingestion.destinations import DestinationSettings, copy
 from plyo.postgres import PostgresServer
 from tests.dbt_project import elsewhere, histories
 from tests.dbt_project import lake as lakes
@@ -133,12 +132,19 @@ def cast(relation: str, where: str) -> str:
 
 @pytest.fixture(scope="module")
 def on_postgres(rebuilt: Rebuilt, postgres: PostgresServer) -> str:
-    """URL of a PostgreSQL to which raw was copied, with the marts built on the copies."""
+    """URL of a PostgreSQL whose raw schema holds the same change logs, with the marts built on it."""
     name = f"warehouse_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name}")
-    there = DestinationSettings(kind="postgres", credentials=postgres.url(name))
-    copy(rebuilt.settings, there, sorted(landed(rebuilt)))
+    with psycopg.connect(postgres.url(name), autocommit=True) as connection:
+        connection.execute("create schema raw")
+    lake = rebuilt.lake.cursor()
+    lake.execute(f"attach '{postgres.url(name)}' as copied (type postgres)")
+    for table in landed(rebuilt):
+        kinds = {row[0]: row[1] for row in lake.execute(f"describe raw.{table}").fetchall()}
+        columns = ", ".join(f'cast("{c}" as bigint) as "{c}"' if k == "UBIGINT" else f'"{c}"' for c, k in kinds.items())
+        lake.execute(f'create table copied.raw."{table}" as select {columns} from raw."{table}"')
+    lake.execute("detach copied")
     done = lakes.dbt(
         "build", "--resource-type", "model", "--resource-type", "seed", "--target", "postgres",
         settings=rebuilt.settings, target=rebuilt.target / "postgres", now=TIMES[-1],

@@ -29,14 +29,15 @@ from tests.ingestion.conftest import Captured
 MAKE = """
     create table raw.main.shop__things (
         id varchar, document json, price decimal(38, 9), seen_at timestamptz, local timestamp, day date, tags varchar[],
-        key uuid, photo blob, is_new boolean, ratio double, big bigint, _lsn ubigint, nested struct(a int, b varchar))
+        key uuid, weight float, photo blob, is_new boolean, ratio double, big bigint, _lsn ubigint,
+        nested struct(a int, b varchar))
 """
 ROWS = """
     insert into raw.main.shop__things
     select 'o' || n, json_object('n', n, 'name', 'Mía "Ünlü"', 'list', [1, null]),
         n + 0.123456789, timestamptz '2026-11-02 10:00:00.123456+00' + n * interval 1 second,
         timestamp '2026-11-02 10:00:00.5', date '2026-11-02', ['a', 'b,"c"', null],
-        '0190a0b0-0000-7000-8000-000000000001'::uuid, '\\x00\\xFF,"'::blob, n % 2 = 0, n / 3.0,
+        '0190a0b0-0000-7000-8000-000000000001'::uuid, n + 0.1, '\\x00\\xFF,"'::blob, n % 2 = 0, n / 3.0,
         9223372036854775807 - n, 18446744073709::ubigint + n, {'a': n::int, 'b': 'x'}
     from range(?, ?) as made (n)
 """
@@ -78,14 +79,14 @@ def add(lake: WarehouseSettings, start: int, end: int) -> None:
 class TestCopy:
     def test_every_value_arrives_as_it_was(self, lake: WarehouseSettings, elsewhere: str) -> None:
         assert copy(lake, settings(elsewhere), ["shop__things"]) == {"shop__things": 1000}
-        columns = "id, document, price, seen_at, local, day, tags, key, photo, is_new, ratio, big, _lsn, nested"
+        columns = "id, document, price, seen_at, local, day, tags, key, weight, photo, is_new, ratio, big, _lsn, nested"
         assert held(elsewhere, columns, "where id = 'o7'") == [
             (
                 "o7", {"n": 7, "name": 'Mía "Ünlü"', "list": [1, None]}, Decimal("7.123456789"),
                 datetime(2026, 11, 2, 10, 0, 7, 123456, tzinfo=UTC), datetime(2026, 11, 2, 10, 0, 0, 500000),  # noqa: DTZ001
                 datetime(2026, 11, 2, tzinfo=UTC).date(), ["a", 'b,"c"', None],
-                UUID("0190a0b0-0000-7000-8000-000000000001"), b'\x00\xff,"', False, 7 / 3, 9223372036854775800,
-                18446744073716, {"a": 7, "b": "x"},
+                UUID("0190a0b0-0000-7000-8000-000000000001"), pytest.approx(7.1), b'\x00\xff,"', False, 7 / 3,
+                9223372036854775800, 18446744073716, {"a": 7, "b": "x"},
             )
         ]  # fmt: skip
 

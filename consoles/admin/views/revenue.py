@@ -62,7 +62,7 @@ class Revenue(pn.viewable.Viewer):
         brought = told.comparison.filter(pl.col("plan").is_not_null() | (pl.col("value") != 0))
         if brought.is_empty():
             return nothing("No plan brings anything in this currency yet.")
-        together = written(brought["value"].sum(), "money", self.currency)
+        together = written(sum(brought["value"].to_list()), "money", self.currency)
         title = heading("By plan", f"What each plan brings a month, tax excluded, largest first; {together} together.")
         called = Names(self._plyo).called("plan", brought["plan"]).rename("Plan")
         shown = side_by_side(

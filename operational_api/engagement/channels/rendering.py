@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from contracts.money import Money
+from operational_api.web.filters import money
+from operational_api.web.language import speaking
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ def local_time(value: str, time_zone: str, language: str = "en") -> str:
     return f"{at:%A} {at.day} {at:%B}, {at:%H:%M} ({city} time)"
 
 
+def _money(amount_minor: int, currency: str, language: str) -> str:
+    with speaking(language):
+        return money(amount_minor, currency)
+
+
 @cache
 def _environment(kind: str, language: str) -> Environment:
     environment = Environment(
@@ -64,7 +70,7 @@ def _environment(kind: str, language: str) -> Environment:
     environment.globals |= {"layout": f"layout.{kind}", "ui": ui, "frame": _FRAME[language], "language": language}
     environment.filters |= {
         "local_time": lambda value, time_zone: local_time(value, time_zone, language),
-        "money": lambda amount_minor, currency: str(Money(amount_minor, currency)),
+        "money": lambda amount_minor, currency: _money(amount_minor, currency, language),
     }
     return environment
 

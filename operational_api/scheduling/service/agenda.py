@@ -142,11 +142,6 @@ class SeriesView:
     location: Location
 
     @property
-    def weekday(self) -> str:
-        """The day of the week, in words."""
-        return f"{self.series.starts_on:%A}"
-
-    @property
     def interval(self) -> int:
         """Weeks from one to the next."""
         return parse(self.series.rule, most=LONGEST).interval

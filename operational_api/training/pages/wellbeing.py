@@ -21,6 +21,7 @@ from operational_api.training.models import Client
 from operational_api.training.schemas.health import CheckInIn
 from operational_api.training.service import screening, wellbeing
 from operational_api.training.service.clients import local_today
+from operational_api.web.language import word
 from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.keep_wellbeing")])
@@ -150,7 +151,9 @@ def archive_habit(request: Request, habit_id: UUID, principal: CurrentPrincipal,
     client = _client(session, principal, now)
     habit = wellbeing.archive_habit(session, client=client, habit_id=habit_id, now=now)
     told = f"{habit.name} is gone from the list; what you kept of it stays with your coach."
-    again = WayBack("Ask again", "/wellbeing/habits", {"name": habit.name, "times_per_week": str(habit.times_per_week)})
+    again = WayBack(
+        word("Ask again"), "/wellbeing/habits", {"name": habit.name, "times_per_week": str(habit.times_per_week)}
+    )
     return redirect(request, "/wellbeing#habits", flash=told, tone="info", way_back=again)
 
 

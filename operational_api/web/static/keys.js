@@ -27,14 +27,14 @@
     const sheet = document.createElement("dialog");
     sheet.className = "keys";
     sheet.setAttribute("aria-labelledby", "keys-title");
-    const title = Object.assign(document.createElement("h2"), { id: "keys-title", textContent: "Keys of this page" });
+    const title = Object.assign(document.createElement("h2"), { id: "keys-title", textContent: word("Keys of this page") });
     const list = document.createElement("dl");
-    for (const [key, told] of [...[...known()].map(([name, { told: what }]) => [name, what]), ["Esc", "Close what is open"], ["?", "Show or hide these keys"]]) {
+    for (const [key, told] of [...[...known()].map(([name, { told: what }]) => [name, what]), ["Esc", word("Close what is open")], ["?", word("Show or hide these keys")]]) {
       const name = document.createElement("dt");
       name.append(Object.assign(document.createElement("kbd"), { textContent: key }));
       list.append(name, Object.assign(document.createElement("dd"), { textContent: told }));
     }
-    const close = Object.assign(document.createElement("button"), { className: "button is-small", textContent: "Close" });
+    const close = Object.assign(document.createElement("button"), { className: "button is-small", textContent: word("Close") });
     close.dataset.kind = "secondary";
     close.addEventListener("click", () => sheet.close());
     sheet.addEventListener("close", () => sheet.remove());

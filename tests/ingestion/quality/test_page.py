@@ -57,7 +57,7 @@ class TestWrite:
         assert (Path(page.__file__).parent / "page.css").read_text() in html
 
     def test_a_table_without_rows_has_no_page(self, tmp_path: Path) -> None:
-        summary = json.loads(page.write(tmp_path, {TABLE: Judged(0, {}, None)}, {}, []).read_text())
+        summary = json.loads(page.write(tmp_path, {TABLE: Judged(0, 0, {}, None)}, {}, []).read_text())
         assert [one["has_page"] for one in summary["tables"]] == [False]
 
     def test_the_pages_before_stay_for_who_reads_them_and_older_ones_go(self, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ingestion.crm.hubspot import HubSpot
 from ingestion.lake_maintenance import erase
 from ingestion.payments.momo import Momo
 from ingestion.payments.stripe import Stripe
-from ingestion.quality import pulled, quarantine
+from ingestion.quality import judgements, pulled, quarantine
 from ingestion.quality.quarantine import KEPT, Driven, class_of, drive_in, forget_aged, sift, standing
 from tests.ingestion.conftest import Captured
 
@@ -121,6 +121,16 @@ class TestPulls:
         assert (outcome.rows, outcome.quarantined, outcome.cursor, outcome.problem) == (2, 1, "here", None)
         assert ids(lake) == ["ch_0", "ch_2"]
         assert standing(lake) == {"stripe__charges": {"amount is less than 0": 1}}
+        pull(settings, OneStream(charges({}, {})))
+        assert lake.execute(
+            f"""select expectation, judged_rows, refused_rows, judged_where, batch_id in (
+                select _batch_id from raw.main.stripe__charges union all
+                select batch_id from raw.main._ingestion_cursors)
+            from {judgements.TABLE} order by judgement_id, expectation"""
+        ).fetchall() == [
+            ("amount is less than 0", 3, 1, "before landing", True), ("the suite", 3, 1, "before landing", True),
+            ("the suite", 2, 0, "before landing", True),
+        ]  # fmt: skip
 
     def test_put_a_row_aside_once(self, settings: WarehouseSettings, lake: duckdb.DuckDBPyConnection) -> None:
         for _ in range(3):
@@ -163,6 +173,8 @@ class TestDrivingIn:
         assert drive_in(settings, "stripe", raw_table="stripe__charges") == Driven(landed=1, kept=1)
         assert ids(lake) == ["ch_0", "ch_1"]
         assert standing(lake) == {"stripe__charges": {"amount is less than 0": 1}}
+        assert drive_in(settings, "stripe") == Driven(kept=1), "and the next time nothing of it lands"
+        assert ids(lake) == ["ch_0", "ch_1"]
         row = lake.execute("select document->>'$.status', _deleted from raw.main.stripe__charges where id = 'ch_1'")
         assert row.fetchone() == ("reversed", False)
         # Its hash came along: the source's next sending of the same lands nothing.

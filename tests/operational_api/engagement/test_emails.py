@@ -91,6 +91,11 @@ class TestRender:
         assert f"{URL}/verify-email?token=abc&x=1" in mail.text
         assert f'href="{URL}/verify-email?token=abc&amp;x=1"' in mail.html
 
+    def test_writes_money_as_the_reader_does(self) -> None:
+        context = {"name": "Mia", "amount_minor": 1_500_000, "currency": "VND"}
+        told = render("payment_receipt", context, public_url="http://plyo", language="vi").text
+        assert "1.500.000\xa0₫" in told or "1.500.000 ₫" in told
+
     def test_shows_money_and_local_time(self) -> None:
         assert "990,000 ₫" in render("payment_receipt", VALUES, public_url=URL).subject
         at = "2026-03-29T08:00:00+00:00"
