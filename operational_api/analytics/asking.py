@@ -14,6 +14,9 @@ from fastapi import Request
 
 from operational_api.analytics.errors import Abandoned
 
+AGAIN_SECONDS = 0.05
+"""Between two words that something is to stop."""
+
 
 class Asking:
     """One client that waits. Safe to share between threads."""
@@ -51,6 +54,11 @@ class Asking:
         """Whether something waits to be closed."""
         return bool(self._ends)
 
+    @property
+    def is_worked_for(self) -> bool:
+        """Whether something goes on for it that can be stopped."""
+        return bool(self._stops)
+
     def go(self) -> None:
         """The client has gone."""
         with self._lock:  # whoever leaves its block waits here, so nobody else's work is stopped
@@ -84,6 +92,9 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         await asyncio.to_thread(asking.go)
+        while asking.is_worked_for:  # what was between two statements has not noticed
+            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.to_thread(asking.go)
 
     watching = asyncio.create_task(watch())
     try:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Lock, Timer
+from time import sleep
 
 import duckdb
 import pyarrow as pa
 
+from operational_api.analytics.asking import AGAIN_SECONDS
 from operational_api.analytics.errors import Busy
 
 
@@ -29,13 +31,19 @@ def following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
 
 @contextmanager
 def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
-    """Stop what the block does when it takes longer; never what comes after it."""
+    """Stop what the block does when it takes longer; never what comes after it.
+
+    DuckDB forgets that it was stopped between two statements: it is told until the block is left.
+    """
     is_running, lock = True, Lock()
 
     def expire() -> None:
-        with lock:
-            if is_running:
+        while True:
+            with lock:
+                if not is_running:
+                    return
                 stop()
+            sleep(AGAIN_SECONDS)
 
     timer = Timer(seconds, expire)
     timer.daemon = True

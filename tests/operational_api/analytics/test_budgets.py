@@ -8,7 +8,7 @@ import pytest
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
-from operational_api.analytics.cursors import Cursors
+from operational_api.analytics.cursors import Cursors, stopped_after
 from operational_api.analytics.errors import NARROW, Abandoned, Busy, TooManyRows, TooMuchMemory
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
@@ -120,6 +120,16 @@ class TestFiles:
             asking.end()
             _current.reset(token)
         lake.close()
+
+
+class TestStopping:
+    """What is stopped between two of its statements has to be told again: DuckDB begins each anew."""
+
+    def test_is_said_until_it_is_noticed_when_it_takes_too_long(self) -> None:
+        said: list[int] = []
+        with stopped_after(0.01, lambda: said.append(1)):
+            while len(said) < 3:
+                time.sleep(0.001)
 
 
 class TestHangingUp:
