@@ -103,8 +103,8 @@ class TestContextRoles:
             ).fetchall()
         assert open_to_all == [], "a role that is neither a context nor the reader of numbers may run none of them"
         assert {view for (view,) in views} == {
-            "engagement.contacts", "commerce.people", "compliance.people", "compliance.exported_customers",
-            "compliance.exported_events", "compliance.exported_payments",
+            "engagement.contacts", "commerce.people", "commerce.studios", "compliance.people",
+            "compliance.exported_customers", "compliance.exported_events", "compliance.exported_payments",
         }  # fmt: skip
         with psycopg.connect(server.url("plyo")) as connection:
             writable = connection.execute(
