@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from operational_api.identity import passwords
-from operational_api.training.models import Coach
+from operational_api.scheduling.models import Coach
 from tests.factories import account_of, make_client
 from tests.journeys.conftest import DESKTOP
 from tests.journeys.site import PASSWORD, Site, sign_in
