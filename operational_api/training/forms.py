@@ -12,6 +12,7 @@ from operational_api.training.schemas import WorkoutIn
 from operational_api.training.service import plans, progress
 from operational_api.training.service.exercises import known_exercises
 from operational_api.training.service.workouts import WorkoutDetail
+from operational_api.web.language import say, word
 
 MOST_ROWS = 100
 EMPTY_ROWS = 3
@@ -82,9 +83,11 @@ def planned_blocks(session: Session, workout: Workout) -> list[Block]:
         before, want = last.get(one.exercise.id, []), one.prescription
         weight = want.weight_kg if want.weight_kg is not None else (before[0].weight_kg if before else None)
         rows = [Row(number(weight), str(want.reps)) for _ in range(want.sets)]
-        effort = f" at RPE {number(want.target_rpe)}" if want.target_rpe else ""
-        load = f" with {number(want.weight_kg)} kg" if want.weight_kg is not None else ""
-        told = f"{want.sets} × {want.reps}{load}{effort}"
+        told = f"{want.sets} × {want.reps}"
+        if want.weight_kg is not None:
+            told = say(word("{1} with {2} kg"), told, number(want.weight_kg))
+        if want.target_rpe:
+            told = say(word("{1} at RPE {2}"), told, number(want.target_rpe))
         blocks.append(
             Block(one.exercise, rows, told, _told(before), superset=one.line.superset or "", note=one.line.note or "")
         )

@@ -67,7 +67,7 @@ def _chosen(today: date) -> date:
 
 
 def _day(day: date, bookings: list[dict[str, Any]], zone: ZoneInfo) -> None:
-    st.subheader(f"{day:%A, %-d %B}")
+    st.header(f"{day:%A, %-d %B}")
     if not bookings:
         st.info("No sessions on this day.", icon=":material/event_available:")
         return
