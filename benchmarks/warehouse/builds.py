@@ -51,6 +51,8 @@ def bare(business: Business, target: Path) -> float:
             node, code = manifest["nodes"].get(result["unique_id"]), result.get("compiled_code")
             if node is None or not code or node["config"]["materialized"] == "ephemeral":
                 continue
+            if node["resource_type"] == "operation":  # dbt's own of a run: what it notes of raw and of its tables
+                continue
             if node["resource_type"] == "model":
                 kind = node["config"]["materialized"]
                 lake.execute(f"create or replace {kind} {node['relation_name']} as {code}")
