@@ -198,15 +198,15 @@ class TestCalendar:
         assert keys == {"Day before": "k", "Day after": "j", "Today": "t", "Week before": "shift+k",
                         "Week after": "shift+j"}  # fmt: skip
         pressed["Day after"].click().run()
-        assert page.subheader[0].value == "Tuesday, 27 October"
+        assert page.header[0].value == "Tuesday, 27 October"
         next(one for one in page.button if one.label == "Week before").click().run()
-        assert page.subheader[0].value == "Tuesday, 20 October"
+        assert page.header[0].value == "Tuesday, 20 October"
         assert page.info[0].value == "No sessions on this day."
 
     def test_what_is_to_be_marked_is_below_both(self, week: PlyoServer) -> None:
         page = draw(calendar, week)
         page.date_input(key="calendar-day").set_value(date(2026, 10, 26)).run()
-        assert page.header[0].value == "2 to mark this week"
+        assert page.header[1].value == "2 to mark this week"
         page.button(key="came-b1").click().run()
         assert week.acted[-1][:3] == ("POST", "api/scheduling/bookings/b1/outcome", {"outcome": "attended"})
 

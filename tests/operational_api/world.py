@@ -159,7 +159,9 @@ class World:
                 "slot": slot, "booking": booking, "programme": programme, "injury": injury, "ended_link": link,
                 "run": run, "dismissed_run": dismissed, "workout": done, "planned_workout": planned,
                 "template": template, **make_wellbeing(session, client=client, week=turn),
-                "class": make_slot(session, coach=coach, capacity=4, starts_at=soon + timedelta(days=7, hours=turn)),
+                "class": make_slot(  # each on a day of its own: one is moved within its day
+                    session, coach=coach, capacity=4, starts_at=soon + timedelta(days=7 + turn)
+                ),
                 "attachment": file, "scheduled": later, "wording": words,
                 "invoice": invoice, "credit_note": credit_note, "video": make_video(session, client=client),
             }  # fmt: skip
