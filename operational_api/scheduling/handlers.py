@@ -17,6 +17,7 @@ from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
     bookings,
     connections,
+    continuing,
     entries,
     holds,
     openings,
@@ -36,7 +37,7 @@ def open_calendars(session: Session, now: datetime) -> None:
 
 def book_on(session: Session, now: datetime) -> None:
     """What recurs without an end is booked as far as calendars are open."""
-    made = recurring.go_on(session, now)
+    made = continuing.go_on(session, now)
     if made:
         log.info("series_booked_on", bookings=len(made))
 

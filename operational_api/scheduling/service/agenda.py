@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.paging import after, cut
@@ -59,12 +59,7 @@ def list_bookings(
         .join(Coach, Coach.id == Booking.coach_id)
         .join(Location, Location.id == Slot.location_id)
     )
-    if customer_id is not None:
-        query = query.where(Booking.customer_id == customer_id)
-    if coach_id is not None:
-        query = query.where(Booking.coach_id == coach_id)
-    if location_ids is not None:
-        query = query.where(Slot.location_id.in_(location_ids))
+    query = query.where(*_whose(Booking, Slot, customer_id, coach_id, location_ids))
     if starts_from is not None:
         query = query.where(Booking.starts_at >= starts_from)
     if starts_before is not None:
@@ -166,13 +161,23 @@ def list_series(
         .join(Location, Location.id == BookingSeries.location_id)
         .where(BookingSeries.goes_on)
     )
-    if customer_id is not None:
-        query = query.where(BookingSeries.customer_id == customer_id)
-    if coach_id is not None:
-        query = query.where(BookingSeries.coach_id == coach_id)
-    if location_ids is not None:
-        query = query.where(BookingSeries.location_id.in_(location_ids))
+    query = query.where(*_whose(BookingSeries, BookingSeries, customer_id, coach_id, location_ids))
     return [SeriesView(*row) for row in session.execute(query.order_by(BookingSeries.id)).tuples()]
+
+
+def _whose(
+    rows: type[Booking | BookingSeries], place: type[Slot | BookingSeries], customer_id: UUID | None,
+    coach_id: UUID | None, location_ids: Collection[UUID] | None,
+) -> list[ColumnElement[bool]]:  # fmt: skip
+    """What rows must be to be of a customer, a coach and some studios, as far as each is named."""
+    wanted = []
+    if customer_id is not None:
+        wanted.append(rows.customer_id == customer_id)
+    if coach_id is not None:
+        wanted.append(rows.coach_id == coach_id)
+    if location_ids is not None:
+        wanted.append(place.location_id.in_(location_ids))
+    return wanted
 
 
 def list_requests(session: Session, *, location_id: UUID, now: datetime) -> list[BookingView]:

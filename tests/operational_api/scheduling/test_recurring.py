@@ -18,7 +18,7 @@ from operational_api.scheduling import handlers
 from operational_api.scheduling.errors import AlreadyBooked, InvalidRecurrence, NotRecurring
 from operational_api.scheduling.models import Booking, BookingSeries, Coach, PublicHoliday, Slot
 from operational_api.scheduling.recurrence import starts_of
-from operational_api.scheduling.service import bookings, entries, openings, recurring
+from operational_api.scheduling.service import bookings, continuing, entries, openings, recurring
 from operational_api.training.models import Client
 from tests.factories import account_of, make_availability, make_booking, make_client, make_coach, make_pack, make_slot
 from tests.operational_api.conftest import SignIn
@@ -140,7 +140,7 @@ class TestGoOn:
         now = NOW
         while now < until:
             openings.open_slots(session, now)
-            recurring.go_on(session, now)
+            continuing.go_on(session, now)
             now += step
         return self.days(session)
 
@@ -200,20 +200,20 @@ class TestGoOn:
         ]  # fmt: skip
         assert told(session, SeriesSessionMissed) == [("2026-11-09", "scheduling.slot_taken")]
         bookings.cancel_booking(session, booking_id=theirs.id, now=NOW)
-        (late,) = recurring.go_on(session, NOW + timedelta(weeks=1))
+        (late,) = continuing.go_on(session, NOW + timedelta(weeks=1))
         assert (late.customer_id, late.series_id) == (mia.id, made[0].series_id)
-        assert recurring.go_on(session, NOW + timedelta(weeks=1)) == []
+        assert continuing.go_on(session, NOW + timedelta(weeks=1)) == []
 
     def test_is_never_booked_without_time_to_cancel(self, session: Session, mia: Client, hours: None) -> None:
         openings.open_slots(session, NOW + timedelta(weeks=1))
         last = session.scalars(select(Slot).order_by(Slot.starts_at.desc())).first()
         theirs = make_booking(session, slot=last)
         self.book(session, mia)
-        recurring.go_on(session, NOW + timedelta(weeks=1))
+        continuing.go_on(session, NOW + timedelta(weeks=1))
         bookings.cancel_booking(session, booking_id=theirs.id, now=NOW)
         free_until = theirs.starts_at - timedelta(hours=12)
-        assert recurring.go_on(session, free_until - timedelta(hours=23, minutes=59)) == []
-        assert len(recurring.go_on(session, free_until - timedelta(hours=24))) == 1
+        assert continuing.go_on(session, free_until - timedelta(hours=23, minutes=59)) == []
+        assert len(continuing.go_on(session, free_until - timedelta(hours=24))) == 1
 
     def test_ends_when_nothing_pays_and_nothing_is_booked_any_more(
         self, session: Session, coach: Coach, hours: None
@@ -226,7 +226,7 @@ class TestGoOn:
         assert told(session, SeriesEnded) == []
         pack.sessions_total = 5
         session.flush()
-        recurring.go_on(session, NOW + timedelta(weeks=3))
+        continuing.go_on(session, NOW + timedelta(weeks=3))
         assert len(self.days(session)) == 5  # paid for since: the one that was missed is had after all
         self.live(session, NOW + timedelta(weeks=5))
         assert told(session, SeriesEnded) == [("", "unpaid")]
@@ -257,8 +257,8 @@ class TestGoOn:
         self.book(session, mia)
         later = NOW + timedelta(weeks=1)
         openings.open_slots(session, later)
-        assert len(recurring.go_on(session, later)) == 1
-        assert recurring.go_on(session, later) == []
+        assert len(continuing.go_on(session, later)) == 1
+        assert continuing.go_on(session, later) == []
 
     def test_is_one_event_in_calendars_that_grows(self, session: Session, mia: Client, hours: None) -> None:
         series = self.book(session, mia).series
