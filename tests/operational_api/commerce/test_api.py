@@ -287,7 +287,8 @@ class TestMembershipWithoutProvider:
         handlers.advance_memberships(session, row.cancel_at)
         handlers.advance_memberships(session, row.cancel_at)
         assert (row.status, row.ended_at, row.cancel_kind) == ("cancelled", row.cancel_at, "voluntary")
-        ended = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "commerce.subscription_cancelled")).all()
+        told = select(OutboxEvent).where(OutboxEvent.type == "commerce.subscription_cancelled")
+        ended = session.scalars(told.order_by(OutboxEvent.position)).all()
         assert [one.payload["ends_now"] for one in ended] == [False, True]
 
 

@@ -115,7 +115,8 @@ class TestStages:
         stored = session.get_one(LifecycleStage, mia, populate_existing=True)
         assert (stored.stage, stored.since) == ("won_back", day[8])
         told = select(OutboxEvent).where(OutboxEvent.type == "engagement.lifecycle_stage_changed")
-        changes = [(one.payload["before"], one.payload["stage"]) for one in session.scalars(told)]
+        rows = session.scalars(told.order_by(OutboxEvent.position))
+        changes = [(one.payload["before"], one.payload["stage"]) for one in rows]
         assert changes[-1] == ("churned", "won_back")
         assert all(a != b for a, b in changes)
 

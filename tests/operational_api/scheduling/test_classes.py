@@ -166,7 +166,8 @@ class TestChangeClasses:
         move = session.scalars(select(BookingMove)).one()
         assert (move.from_starts_at, move.to_starts_at) == (before, slot.starts_at)
         assert (move.origin_id, move.moved_by_role) == (booking.id, "coach")
-        told = session.scalars(select(OutboxEvent.type).where(OutboxEvent.aggregate_id == booking.id)).all()
+        types = select(OutboxEvent.type).where(OutboxEvent.aggregate_id == booking.id)
+        told = session.scalars(types.order_by(OutboxEvent.position)).all()
         assert told == ["scheduling.session_booked", "scheduling.session_moved"]
         bookings.cancel_booking(session, booking_id=booking.id, now=slot.starts_at - timedelta(minutes=1))
         assert booking.status == "cancelled"
