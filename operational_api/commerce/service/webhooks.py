@@ -1,6 +1,5 @@
 """Stripe's webhooks: stored once when they arrive, followed up later by looking at what they are about."""
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, M
 from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
 from operational_api.commerce.service import cards, checkout, disputes, invoices, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
-from operational_api.core import inbox, signatures
+from operational_api.core import inbox, notices, signatures
 from operational_api.core.models import InboxMessage
 
 log = get_logger(__name__)
@@ -40,10 +39,8 @@ def receive(
 
 
 def _event(body: bytes) -> dict[str, Any]:
-    if b"\\u0000" in body:  # no text of Stripe's has it, and PostgreSQL's jsonb cannot hold it
-        raise MalformedWebhook
     try:
-        event = json.loads(body)
+        event = notices.read(body)
     except ValueError as error:
         raise MalformedWebhook from error
     is_event = isinstance(event, dict) and all(isinstance(event.get(name), str) for name in ("id", "type"))
