@@ -1,7 +1,7 @@
 """Stripe's webhooks: stored once when they arrive, followed up later by looking at what they are about."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -67,9 +67,17 @@ def follow_up(session: Session, provider: BillingProvider, message: InboxMessage
     elif kind == "charge.refunded" or kind.startswith("refund."):
         _refunded(session, provider, about["payment_intent"], now=now)
     elif kind == "customer.updated" and _has_another_card(message.payload["data"]):
-        cards.changed(session, provider, provider_customer_id=about["id"], now=now)
+        cards.changed(session, provider, provider_customer_id=about["id"], given_at=_told_at(message, now), now=now)
     elif kind == "payment_method.attached":
-        collection.card_changed_at(session, provider_customer_id=about.get("customer"), now=now)
+        collection.card_changed_at(
+            session, provider_customer_id=about.get("customer"), given_at=_told_at(message, now), now=now
+        )
+
+
+def _told_at(message: InboxMessage, now: datetime) -> datetime:
+    """When what an event tells happened, however late it comes."""
+    created = message.payload.get("created")
+    return datetime.fromtimestamp(created, UTC) if isinstance(created, int) else now
 
 
 def _has_another_card(data: dict[str, Any]) -> bool:
