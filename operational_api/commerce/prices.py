@@ -4,11 +4,18 @@ Pure integers, no tables. Every rounding is half up and parts always add up to t
 """
 
 BASIS = 10_000
+_LEAST = {"EUR": 50, "USD": 50, "CHF": 50, "GBP": 30, "JPY": 50, "VND": 15_000}
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:
     """`numerator / denominator` rounded half up; both at least 0, denominator above 0."""
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+def is_chargeable(amount_minor: int, currency: str) -> bool:
+    """Whether a card can be charged so little. Stripe refuses less than about half a euro; where it names no amount for
+    a currency, ours is a little more than that."""
+    return amount_minor >= _LEAST.get(currency, 1)
 
 
 def included_tax(total_minor: int, tax_rate_bp: int) -> int:

@@ -15,6 +15,8 @@ AUTHENTICATION = Decline(
     "authentication.",
 )  # fmt: skip
 _MINIMUM = 1
+_LEAST = {"eur": 50, "usd": 50, "chf": 50, "gbp": 30, "jpy": 50}
+"""What a card can be charged at least, by currency; of those that Stripe names none for there is no limit here."""
 
 
 def fee_of(amount: int, currency: str) -> int:
@@ -242,6 +244,8 @@ _CHARGED_CARD = (
 def create(call: Call) -> Object:
     """POST /v1/payment_intents."""
     amount = forms.integer(call.params, "amount", at_least=_MINIMUM) or 0
+    if amount < _LEAST.get(call.params["currency"].lower(), 1):
+        raise forms.invalid("The amount is less than can be charged.", param="amount", code="amount_too_small")
     customer = call.params.get("customer")
     if customer:
         call.store.find("customer", customer, param="customer")

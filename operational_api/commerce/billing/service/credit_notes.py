@@ -51,7 +51,8 @@ def credit_open(
 
     Raises:
         InvoiceNotFound: no such invoice.
-        InvoiceNotCreditable: it is not open, an answer about its payment is missing, or a change of plan waits for it.
+        InvoiceNotCreditable: it is not open, an answer about its payment is missing, a change of plan waits for it, or
+            no card could be charged what is left.
         CreditTooLarge: more than is left of it.
     """
     customer_id = session.scalar(select(Invoice.customer_id).where(Invoice.id == invoice_id))
@@ -68,6 +69,8 @@ def credit_open(
     amount = left if amount_minor is None else amount_minor
     if amount > left:
         raise CreditTooLarge(left_minor=left, currency=invoice.currency)
+    if amount < left and not prices.is_chargeable(left - amount, invoice.currency):
+        raise InvoiceNotCreditable("What is left would be too little to charge a card. Credit all of it, or less.")
     if amount == left:
         row = void(session, invoice, reason=reason, now=now)
         if invoice.subscription_id:

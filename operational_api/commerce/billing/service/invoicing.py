@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import InvoiceIssued
 from contracts.ids import new_id
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.drafts import draft
+from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
 from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers
 from operational_api.commerce.models import Customer, Invoice, Subscription
+from operational_api.commerce.prices import is_chargeable
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
 
@@ -56,10 +57,17 @@ def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[Billi
     return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
 
+def due(items: Sequence[Item], currency: str) -> Draft | None:
+    """The invoice of these items. None when nothing but credits waits, or when they come to less than a card can be
+    charged: that waits for the next invoice, and nobody loses a membership over some cents."""
+    made = draft(items)
+    return made if made is not None and (made.total_minor == 0 or is_chargeable(made.total_minor, currency)) else None
+
+
 def issue(
     session: Session, *, customer: Customer, currency: str, now: datetime, subscription: Subscription | None = None
 ) -> Invoice | None:
-    """Make an invoice of all that waits in a currency, and let it be collected; None when nothing but credits waits.
+    """Make an invoice of all that waits in a currency, and let it be collected; None where none is `due`.
 
     An invoice of 0 is paid as it is made. The customer's row is locked.
 
@@ -67,7 +75,7 @@ def issue(
         subscription: The membership that it is for, which ends if nobody pays; None where it is for none.
     """
     rows = waiting(session, customer_id=customer.id, currency=currency)
-    made = draft([item_of(row) for row in rows])
+    made = due([item_of(row) for row in rows], currency)
     if made is None:
         return None
     number = numbers.next_number(session, numbers.INVOICES, now)

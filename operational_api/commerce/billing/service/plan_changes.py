@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PlanChangeDecided, PlanChangeRequested
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
-from operational_api.commerce.billing.drafts import Draft, draft
+from operational_api.commerce.billing.drafts import Draft
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import agreements, credit_notes, invoicing
@@ -47,9 +47,9 @@ def preview(session: Session, *, customer_id: UUID, plan_code: str, mode: Mode |
     step = contracts.change_plan(before, terms, mode=chosen, on=today)
     charged = [*step.items, *(less for _, less in agreements.discounts(session, found.subscription, step, uses=False))]
     holds_later = step.contract.next_terms is not None and before.period is not None
+    made = _draft(session, found.subscription, charged) if step.bills_now else None
     return Preview(
-        chosen, sold.plan, sold.price, _draft(session, found.subscription, charged) if step.bills_now else None,
-        sum(item.amount_minor for item in charged) if not step.bills_now else 0,
+        chosen, sold.plan, sold.price, made, 0 if made is not None else sum(item.amount_minor for item in charged),
         before.period.ends_on if holds_later and before.period else today,
     )  # fmt: skip
 
@@ -88,9 +88,9 @@ def _wanted(
 
 
 def _draft(session: Session, row: Subscription, charged: list[Item]) -> Draft | None:
-    """The invoice that would be made now."""
+    """The invoice that would be made now; None where what it comes to waits for the next one."""
     waiting = invoicing.waiting(session, customer_id=row.customer_id, currency=row.currency)
-    return draft([*(invoicing.item_of(one) for one in waiting), *charged])
+    return invoicing.due([*(invoicing.item_of(one) for one in waiting), *charged], row.currency)
 
 
 def _ask(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce.billing.errors import NothingToPay
+from operational_api.commerce.billing.errors import InvoiceNotCreditable, NothingToPay
 from operational_api.commerce.billing.service import collection, credit_notes
 from operational_api.commerce.providers.port import ProviderRefund
 from operational_api.commerce.service import refunds
@@ -203,7 +203,7 @@ class TestCreditNote:
             "stripe_balance": 3960, "payment_fees": 40, "membership_revenue": -3362, "tax_payable": -638,
         }  # fmt: skip
 
-    @pytest.mark.parametrize("price", [5000, 9900, 4999, 101, 7])
+    @pytest.mark.parametrize("price", [5000, 9900, 4999, 101, 107])
     @pytest.mark.parametrize("rate", [1900, 700, 2000, 800])
     def test_what_is_credited_and_given_back_is_the_tax_to_the_cent(
         self, studio: Studio, session: Session, price: int, rate: int
@@ -227,6 +227,20 @@ class TestCreditNote:
         )
         refunds.sync_refunds(session, wallet, payment=payment, invoice=studio.invoices[0])  # type: ignore[arg-type]
         assert studio.balances().get("tax_payable", 0) == 0
+
+    @pytest.mark.parametrize(("amount", "is_taken"), [(4950, True), (4951, False), (4999, False), (5000, True)])
+    def test_leaves_what_a_card_can_be_charged(self, member: Studio, amount: int, is_taken: bool) -> None:
+        def credit() -> None:
+            credit_notes.credit_open(
+                member.session, invoice_id=member.invoices[0].id, amount_minor=amount, reason="x", actor_id=None,
+                now=member.now,
+            )  # fmt: skip
+
+        if is_taken:
+            credit()
+            return
+        with pytest.raises(InvoiceNotCreditable):
+            credit()
 
     def test_the_whole_of_it_is_void_and_not_collected(self, member: Studio, session: Session) -> None:
         credit_notes.credit_open(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentCaptured
 from contracts.ids import new_id
+from operational_api.commerce import prices
 from operational_api.commerce.billing.collectors import Charge, StripeCollector
 from operational_api.commerce.billing.service import collection
 from operational_api.commerce.models import Customer, LedgerJournal, LedgerLine
@@ -87,6 +88,13 @@ class TestCharge:
         first, again = bank.collector.charge(order), bank.collector.charge(order)
         assert (first.status, first.failure_code, bank.taken()) == ("failed", code, [])
         assert (again.status, again.failure_code, again.payment_id) == ("failed", code, first.payment_id)
+
+    @pytest.mark.parametrize(("amount", "currency"), [(50, "EUR"), (49, "EUR"), (30, "GBP"), (29, "GBP"), (50, "JPY")])
+    def test_what_we_ask_for_is_never_too_little(self, bank: Bank, amount: int, currency: str) -> None:
+        bank.card("pm_card_visa")
+        charged = bank.collector.charge(bank.order(amount_minor=amount, currency=currency))
+        assert prices.is_chargeable(amount, currency) == (charged.failure_code is None)
+        assert charged.failure_code in (None, "amount_too_small")
 
     @pytest.mark.parametrize("cut", ["before", "after", "half"])
     @pytest.mark.parametrize("passing", [0, 1, 2, 3])

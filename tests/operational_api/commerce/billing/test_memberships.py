@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from contracts.events.identity import AccountClosed
 from operational_api.commerce import handlers
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
-from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import memberships, payers, plan_changes
+from operational_api.commerce.billing.proration import Item, Mode
+from operational_api.commerce.billing.service import invoicing, memberships, payers, plan_changes
 from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.models import Customer
 from operational_api.commerce.providers.stripe import StripeProvider
@@ -204,6 +204,26 @@ class TestChangePlan:
         make_subscription(session, customer_id=studio.customer_id, now=studio.now, stripe_subscription_id="sub_1")
         with pytest.raises(BilledElsewhere):
             memberships.resume(session, customer_id=studio.customer_id, now=studio.now)
+
+
+class TestTooLittle:
+    @pytest.mark.parametrize(("credit", "months"), [(4950, 2), (4951, 1), (4999, 1), (5000, 2)])
+    def test_to_charge_a_card_is_on_the_next_invoice(self, studio: Studio, credit: int, months: int) -> None:
+        row = studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        back = Item("unused", "A week off", -credit, -credit * 798 // 5000, 1900)
+        invoicing.add_items(
+            studio.session, [back], customer_id=studio.customer_id, subscription_id=row.id, currency="EUR",
+            now=studio.now,
+        )  # fmt: skip
+        studio.wait(until=date(2026, 5, 2))
+        studio.collect()
+        assert (len(studio.invoices), studio.member.status) == (months, "active")
+        studio.wait(until=date(2026, 6, 2))
+        studio.collect()
+        assert sum(one.total_minor for one in studio.invoices) == 15_000 - credit
+        assert {one.status for one in studio.invoices} == {"paid"}
+        assert sum(one.amount_minor for one in studio.payments) == 15_000 - credit
 
 
 class TestIssued:

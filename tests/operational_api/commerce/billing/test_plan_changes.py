@@ -182,6 +182,24 @@ class TestAtOnce:
         assert change(member, "Tiny", Mode.RESET).waits_for is None
         assert (on(member)[0], member.invoices[-1].status, waiting(member)) == ("Tiny", "paid", -3033)
 
+    @pytest.mark.parametrize(("price", "left"), [(5060, 40), (5073, 49), (5074, 50)])
+    def test_nor_does_what_is_too_little_for_a_card(self, member: Studio, price: int, left: int) -> None:
+        """It waits for the next invoice; a card refuses it for ever, and a membership is not lost over it."""
+        member.plan("Dearer", price)
+        told = plan_changes.preview(
+            member.session, customer_id=member.customer_id, plan_code=member.plans["Dearer"].code, mode=Mode.INVOICE,
+            now=member.now,
+        )  # fmt: skip
+        changed = change(member, "Dearer", Mode.INVOICE)
+        if left >= 50:
+            assert (told.invoice is not None, told.next_invoice_minor) == (True, 0)
+            assert (changed.waits_for is not None, member.invoices[-1].total_minor) == (True, left)
+            return
+        assert (told.invoice, told.next_invoice_minor) == (None, left)
+        assert (changed.waits_for, on(member)[0], waiting(member), len(member.invoices)) == (None, "Dearer", left, 1)
+        member.wait(until=date(2026, 5, 1))
+        assert (member.invoices[-1].total_minor, waiting(member)) == (price + left, 0)
+
 
 ANSWERS = [None, None, "insufficient_funds", "stolen_card", "silence"]
 
