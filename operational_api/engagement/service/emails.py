@@ -41,6 +41,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",
         "confirm_phone": "name",
+        "missed_week": "name path week_of",
         "webhook_disabled": "name label reason path",
         "data_copy_ready": "name path expires_at time_zone",
     }.items()

@@ -3,7 +3,8 @@
 Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -31,6 +32,7 @@ from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
 from operational_api.engagement.settings import ChannelSettings
+from operational_api.training import public as training
 
 log = get_logger(__name__)
 RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
@@ -53,6 +55,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
             return Withhold("no_such_person")
         if _is_read(session, row):
             return Withhold("read_already")
+        if row.template == "missed_week" and not _is_still_missed(session, row.customer_id, row.context, now):
+            return Withhold("not_so_any_more")
         wishes = wishes_of(session, row.customer_id, person)
         if (problem := _find_address(session, row, person)) is not None:
             return problem
@@ -81,6 +85,11 @@ def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Wi
         return Withhold("no_address")
     row.recipient = address
     return None
+
+
+def _is_still_missed(session: Session, customer_id: UUID, context: dict[str, Any], now: datetime) -> bool:
+    """Whether what it asks after is the last that was heard: who trained meanwhile is not asked where they were."""
+    return training.is_week_missed(session, customer_id, date.fromisoformat(context["week_of"]), now)
 
 
 def _is_read(session: Session, row: OutgoingMessage) -> bool:
