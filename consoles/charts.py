@@ -33,9 +33,9 @@ def _figure(*, height: int = HEIGHT, y_title: str = "", y_format: str = "") -> g
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13, "color": colour("ink")},
         hovermode="x unified",
-        # Below, where it pushes the edge down; above, a narrow screen stacks it over the picture.
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
-        xaxis=axis | {"showgrid": False, "automargin": True, "nticks": 4, "tickangle": 0, "tickformatstops": DATES},
+        # Below, at the edge, which it pushes up; above, a narrow screen stacks it over the picture.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        xaxis=axis | {"showgrid": False, "automargin": True, "nticks": 4, "tickangle": 0},
         yaxis=axis | {"title": y_title, "tickformat": y_format, "automargin": True, "rangemode": "tozero"},
         dragmode=False,
     )
@@ -48,7 +48,8 @@ def _mode(frame: pl.DataFrame) -> str:
 
 
 def _show_days(figure: go.Figure, at: pl.Series) -> None:
-    """Give a history of a few days a week's room: by itself its axis would count milliseconds."""
+    """Dates below, and a week's room for a history of a few days: by itself its axis would count milliseconds."""
+    figure.update_xaxes(tickformatstops=DATES)
     first, last = at.min(), at.max()
     if isinstance(first, date) and isinstance(last, date) and last - first < WEEK:
         figure.update_xaxes(range=[last - WEEK, last + timedelta(days=1)])
@@ -153,6 +154,8 @@ def bars(
     for token, (column, label) in zip(tokens, series.items(), strict=False):
         figure.add_bar(x=frame[x].to_list(), y=frame[column].to_list(), name=label, marker_color=colour(token))
     figure.update_layout(barmode="relative" if stacked else "group", showlegend=len(series) > 1, bargap=0.25)
+    if frame[x].dtype.is_temporal():
+        figure.update_xaxes(tickformatstops=DATES)
     return figure
 
 
@@ -186,7 +189,8 @@ def calibration(bins: pl.DataFrame, *, height: int = HEIGHT) -> go.Figure:
         height: Pixels.
     """
     figure = _figure(height=height, y_title="observed", y_format=".0%")
-    top = max([0.05, *bins["predicted"].to_list(), *bins["observed"].to_list()])
+    # As far as the model goes: it hardly says more than a half of anybody, and the rest of the picture would be empty.
+    top = max([0.05, *bins["predicted"].to_list()])
     figure.add_scatter(
         x=[0, top], y=[0, top], mode="lines", name="perfect", line={"color": colour("line-strong"), "dash": "dot"}
     )
@@ -199,7 +203,9 @@ def calibration(bins: pl.DataFrame, *, height: int = HEIGHT) -> go.Figure:
         customdata=bins["count"].to_list(),
         hovertemplate="predicted %{x:.1%}, observed %{y:.1%}, %{customdata} customers<extra></extra>",
     )
-    figure.update_layout(xaxis={"title": "predicted", "tickformat": ".0%"}, hovermode="closest")
+    figure.update_layout(
+        xaxis={"title": "predicted", "tickformat": ".0%", "range": [0, top * 1.05]}, hovermode="closest"
+    )
     return figure
 
 

@@ -17,8 +17,11 @@ from consoles.admin.views.revenue import Revenue
 from consoles.admin.views.states import guarded
 from consoles.client import Plyo
 from consoles.settings import ConsoleSettings
+from consoles.theme import TOKENS_FILE
 
 TEMPLATE = Path(__file__).with_name("page.html")
+KEYS = TOKENS_FILE.with_name("keys.js")
+"""The app's own script of keys: what it finds on a page, the keyboard does."""
 
 
 def page(settings: ConsoleSettings) -> Callable[[], pn.Template]:
@@ -27,6 +30,7 @@ def page(settings: ConsoleSettings) -> Callable[[], pn.Template]:
     def draw() -> pn.Template:
         plyo = session.connection(settings)
         drawn = pn.Template(TEMPLATE.read_text())
+        drawn.add_variable("keys", KEYS.read_text())
         drawn.add_panel(
             "bar",
             pn.pane.HTML(
@@ -55,7 +59,7 @@ def menu(pages: pn.Tabs) -> pn.viewable.Viewable:
     titles = {title: number for number, title in enumerate(pages._names)}
     chosen = pn.widgets.RadioButtonGroup(
         options=titles, value=pages.active, button_type="light", stylesheets=[style.MENU], margin=(0, 8),
-        sizing_mode="stretch_width",
+        sizing_mode="stretch_width", css_classes=["plyo-menu"],
     )  # fmt: skip
     chosen.link(pages, value="active", bidirectional=True)
     return chosen

@@ -18,6 +18,17 @@ def css() -> str:
     .plyo-bar a {{ color: inherit; }}
     .plyo-ways {{ background: {colour("rail")}; padding: 0 1.2rem .5rem; display: flex; flex-wrap: wrap;
         gap: .2rem 1.2rem; }}
+    .keys {{ margin: auto; max-width: min(26rem, calc(100vw - 2rem)); padding: 1.4rem; border-radius: 14px;
+        border: 1px solid {colour("line")}; background: {colour("surface")}; color: {colour("ink")}; }}
+    .keys::backdrop {{ background: rgb(0 0 0 / 45%); }}
+    .keys h2 {{ font-size: 1.1rem; margin: 0; }}
+    .keys dl {{ display: grid; grid-template-columns: auto 1fr; gap: .5rem 1rem; margin: 1rem 0;
+        align-items: baseline; }}
+    .keys dd {{ margin: 0; }}
+    .keys kbd {{ display: inline-block; min-width: 1.9rem; padding: .1rem .45rem; text-align: center; font: inherit;
+        border: 1px solid {colour("line-strong")}; border-radius: 6px; background: {colour("sunken")}; }}
+    .keys button {{ font: inherit; padding: .4rem .9rem; border: 1px solid {colour("line-strong")}; border-radius: 8px;
+        background: none; color: {colour("brand")}; }}
     .plyo-ways a {{ color: {colour("on-rail")}; opacity: .9; padding: .35rem 0; }}
     """
 

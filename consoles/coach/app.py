@@ -35,6 +35,7 @@ def main() -> None:
     pages = [page for page in drawn if (page.url_path or "today") in opens]
     st.session_state["pages"] = {page.url_path or "today": page for page in pages}
     chosen = st.navigation(pages, position="top")
+    style.narrow_menu(pages, chosen)
     with st.sidebar:
         st.markdown(f"**{person.name}**")
         st.caption("Coach console")

@@ -1,7 +1,11 @@
 """The coach console's few style rules on top of Streamlit's theme, in the house's tokens."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from consoles import charts
 from consoles.theme import colour
@@ -37,9 +41,21 @@ def apply() -> None:
         .plyo-agenda li:first-child {{ border-top: 0; }}
         .plyo-agenda small {{ color: {colour("ink-soft")}; font-size: .86rem; }}
         @media (max-width: {NARROW}) {{ .st-key-wide-week, .st-key-wide-steps {{ display: none; }} }}
-        @media not all and (max-width: {NARROW}) {{ .st-key-narrow-day {{ display: none; }} }}
+        @media not all and (max-width: {NARROW}) {{ .st-key-narrow-day, .st-key-narrow-menu {{ display: none; }} }}
+        .st-key-narrow-menu {{ flex-wrap: nowrap !important; overflow-x: auto; gap: .2rem;
+            border-bottom: 1px solid {colour("line")}; }}
+        .st-key-narrow-menu > * {{ flex: none; }}
+        .st-key-narrow-now {{ border-bottom: 3px solid {colour("brand")}; }}
         </style>"""
     )
+
+
+def narrow_menu(pages: Sequence[StreamlitPage], chosen: StreamlitPage) -> None:
+    """The pages by name on a phone, where Streamlit puts its own menu behind a drawer; the open one is marked."""
+    with st.container(key="narrow-menu", horizontal=True):
+        for page in pages:
+            with st.container(key="narrow-now", width="content") if page == chosen else nullcontext():
+                st.page_link(page, width="content")
 
 
 def tiles(*values: tuple[str, str | int]) -> None:

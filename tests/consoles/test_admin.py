@@ -1,6 +1,7 @@
 """The admin console's pages, built by Panel against a server that speaks the real API."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -164,6 +165,23 @@ class TestPages:
         page = words(retention.page(server.client(), "Europe/Berlin"))
         assert "Who may leave within 30 days" in page
         assert "How long members stay" in page
+
+    def test_retention_tells_what_pushes_most_and_whole_words(self, server: PlyoServer) -> None:
+        found = [{"label": f"A reason of {n} words that is long", "contribution": n / 10} for n in range(-1, 7)]
+        one = server.datasets["watchlist"].head(1).with_columns(reasons=pl.lit(json.dumps(found)))
+        server.datasets["watchlist"] = one
+        [shown] = retention.page(server.client(), "Europe/Berlin").select(pn.widgets.Tabulator)
+        assert list(shown.value["Why"]) == [" · ".join(f"A reason of {n} words that is long" for n in (6, 5, 4, 3))]
+
+    def test_what_did_not_answer_is_asked_again_in_its_place(self, server: PlyoServer) -> None:
+        server.refusals["api/analytics/datasets/watchlist"] = (503, {"detail": "Plyo is down."})
+        page = retention.page(server.client(), "Europe/Berlin")
+        assert "Who may leave" not in words(page)
+        server.refusals.clear()
+        [again] = [one for one in page.select(pn.widgets.Button) if one.name == "Try again"]
+        again.clicks += 1
+        assert "Who may leave" in words(page)
+        assert not [one for one in page.select(pn.widgets.Button) if one.name == "Try again"]
 
     def test_automations_save_a_rule(self, server: PlyoServer) -> None:
         page = automations.page(server.client(), "Europe/Berlin")

@@ -29,6 +29,13 @@ class TestCatalogue:
         catalogue.search, catalogue.domain = "", "Members"
         assert list(catalogue.param.metric.objects.values()) == ["attrition"]
 
+    def test_is_searched_with_each_letter_and_cleared_when_a_tile_opens_another(self, catalogue: Catalogue) -> None:
+        [search] = [one for one in catalogue.__panel__().select(pn.widgets.TextInput) if one.name == "Search"]
+        search.value_input = "means arpm"
+        assert list(catalogue.param.metric.objects.values()) == ["arpm"]
+        catalogue.open("mrr")
+        assert (search.value, search.value_input, catalogue.metric) == ("", "", "mrr")
+
     def test_opens_what_a_tile_names(self, catalogue: Catalogue, server: PlyoServer) -> None:
         catalogue.search = "arpm"
         catalogue.open("utilisation")

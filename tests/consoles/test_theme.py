@@ -51,3 +51,9 @@ class TestCharts:
         figure = charts.lines(frame, x="day", series={"kg": "weight"})
         assert figure.data[0].mode == "lines+markers"
         assert figure.layout.xaxis.range == (date(2026, 2, 23), date(2026, 3, 3))
+
+    def test_shares_are_told_as_shares_on_both_axes(self) -> None:
+        bins = pl.DataFrame({"predicted": [0.03, 0.4], "observed": [0.02, 1.0], "count": [90, 1]})
+        figure = charts.calibration(bins)
+        assert (figure.layout.xaxis.tickformat, figure.layout.xaxis.tickformatstops) == (".0%", ())
+        assert figure.layout.xaxis.range == (0, pytest.approx(0.42))  # as far as the model goes, and no further

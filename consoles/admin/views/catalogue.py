@@ -82,9 +82,10 @@ class Catalogue(pn.viewable.Viewer):
     def _narrow(self) -> None:
         found = self._found()
         if found and self.metric not in found.values():
-            self.metric = None
-            self.param.metric.objects = found
-            self.metric = next(iter(found.values()))
+            with param.parameterized.batch_call_watchers(self):  # no page is of none
+                self.metric = None
+                self.param.metric.objects = found
+                self.metric = next(iter(found.values()))
         else:
             self.param.metric.objects = found or {"Nothing found": self.metric}
 
@@ -264,12 +265,14 @@ class Catalogue(pn.viewable.Viewer):
         return Behind(self._plyo, self._plyo.metric(self.metric, **asked), asked, zone=self._zone).__panel__()
 
     def __panel__(self) -> pn.viewable.Viewable:
+        search = pn.widgets.TextInput(name="Search", value=self.search, placeholder="churn, load, refund…", width=220)
+        # With each letter, and never back: an answer that is later than the next letter would take it away.
+        search.param.watch(lambda typed: self.param.update(search=typed.new), "value_input")
+        self.param.watch(lambda told: told.new or search.param.update(value="", value_input=""), "search")
         find = _card(
             heading("Every number, by one definition"),
             pn.FlexBox(
-                pn.widgets.TextInput.from_param(
-                    self.param.search, name="Search", placeholder="churn, load, refund…", width=220
-                ),
+                search,
                 pn.widgets.Select.from_param(self.param.domain, name="Domain", width=160),
                 gap="8px", sizing_mode="stretch_width",
             ),

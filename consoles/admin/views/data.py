@@ -96,4 +96,4 @@ def waiting(told: dict[str, Any]) -> str:
         for one in told.get("sources", [])
         if one["state"] != "fresh"
     ]
-    return f"<ul>{''.join(lines)}</ul>" if lines else ""
+    return f'<ul style="list-style:none;padding:0">{"".join(lines)}</ul>' if lines else ""

@@ -13,6 +13,9 @@ from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
 from consoles.theme import colour, when
 
+REASONS = 4
+"""How many of what pushes a score up stand beside it: those that push most."""
+
 
 def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
     """The page; moments are told in that zone."""
@@ -44,13 +47,15 @@ def _watchlist(plyo: Plyo) -> pn.viewable.Viewable:
         disabled=True,
         sizing_mode="stretch_width",
         layout="fit_data_stretch",
+        widths={"Why": 520},
         formatters={
+            "Why": {"type": "textarea"},
             "Risk %": {
                 "type": "progress",
                 "max": 100,
                 "legend": True,
                 "color": [colour("good-soft"), colour("warn-soft"), colour("bad-soft")],
-            }
+            },
         },
         header_filters={
             "Customer": {"type": "input", "placeholder": "search"},
@@ -64,7 +69,8 @@ def _watchlist(plyo: Plyo) -> pn.viewable.Viewable:
 
 def _top_reasons(found: str | list[dict[str, Any]]) -> str:
     reasons = json.loads(found) if isinstance(found, str) else found
-    return " · ".join(reason["label"] for reason in reasons if reason.get("contribution", 0) > 0)[:160]
+    pushing = sorted((one for one in reasons if one["contribution"] > 0), key=lambda one: -one["contribution"])
+    return " · ".join(one["label"] for one in pushing[:REASONS])
 
 
 def _model(plyo: Plyo, zone: str) -> pn.viewable.Viewable:

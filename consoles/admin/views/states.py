@@ -4,18 +4,25 @@ from collections.abc import Callable
 
 import panel as pn
 
-from consoles.admin.style import HEADING
+from consoles.admin.style import HEADING, LINK
 from consoles.client import Refused, SignedOut, Unreachable
 
 
 def guarded(draw: Callable[[], pn.viewable.Viewable]) -> pn.viewable.Viewable:
-    """The page, or what went wrong in words a person can act on."""
+    """The page, or what went wrong in words a person can act on, with a button to try again where that may help."""
     try:
         return draw()
     except SignedOut:
         return pn.pane.Alert("You were signed out. [Sign in again](./logout) to go on.", alert_type="warning")
     except Unreachable as error:
-        return pn.pane.Alert(f"{error} Reload the page in a minute.", alert_type="warning")
+        again = pn.widgets.Button(name="Try again", stylesheets=[LINK], width=140)
+        place = pn.Column(pn.pane.Alert(str(error), alert_type="warning"), again, sizing_mode="stretch_width")
+
+        def draw_again(_event: object) -> None:
+            place.objects = [guarded(draw)]
+
+        again.on_click(draw_again)
+        return place
     except Refused as error:
         return pn.pane.Alert(str(error), alert_type="danger")
 

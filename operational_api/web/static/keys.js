@@ -1,10 +1,17 @@
 // Keys for what is done all day, for who has a keyboard. Pages say what there is: `data-key="n"` on a link, a button or
-// a field, rel="prev" and rel="next" on days; the main menu is 1 to 9. `?` shows the keys of the page.
+// a field, rel="prev" and rel="next" on days; the main menu is 1 to 9. `?` shows the keys of the page. The admin console's
+// widgets draw themselves in shadows: what they hold is looked for there too.
 "use strict";
 
 (() => {
   const words = (part) => (part.dataset.keyName || part.ariaLabel || part.labels?.[0]?.textContent || part.textContent).trim().replace(/\s+/g, " ");
   const isShown = (part) => part.getClientRects().length > 0;
+  function* all(root = document) {
+    for (const part of root.querySelectorAll("*")) {
+      yield part;
+      if (part.shadowRoot) yield* all(part.shadowRoot);
+    }
+  }
   const one = (selector) => [...document.querySelectorAll(selector)].find(isShown);
 
   // What each key does here. The first of two that want the same key has it.
@@ -12,7 +19,7 @@
     const keys = new Map();
     const add = (key, part, told) => { if (part && !keys.has(key)) keys.set(key, { part, told: told ?? words(part) }); };
     add("/", one("[data-key='/'], main input[type=search]"));
-    document.querySelectorAll("[data-key]").forEach((part) => { if (isShown(part)) add(part.dataset.key, part); });
+    [...all()].forEach((part) => { if (part.dataset?.key && isShown(part)) add(part.dataset.key, part); });
     const [earlier, later] = [one("main a[rel=prev]"), one("main a[rel=next]")];
     add("k", earlier);
     add("j", later);
@@ -45,7 +52,8 @@
   }
 
   document.addEventListener("keydown", (event) => {
-    const at = event.target instanceof Element ? event.target : document.body;
+    const [first] = event.composedPath(); // the target's own: seen from outside, it is what casts the shadow
+    const at = first instanceof Element ? first : document.body;
     const isTyping = at.matches("input:not([type=radio], [type=checkbox], [type=submit], [type=button]), textarea, select, [contenteditable]");
     if (event.key === "Escape") {
       document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
