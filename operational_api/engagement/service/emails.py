@@ -41,6 +41,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",
         "confirm_phone": "name",
+        "missed_week": "name path week_of",
         "webhook_disabled": "name label reason path",
         "data_copy_ready": "name path expires_at time_zone",
     }.items()
@@ -62,6 +63,8 @@ def queue_email(
 
     Args:
         dedupe_key: Names the reason, as in `booking_confirmed:<booking id>`; the second request with it does nothing.
+            One about an account to an address that may not be that account's has `:<account id>:` in it: by that it is
+            forgotten with the account.
         recipient: An address.
         context: JSON-ready values for the template, at least those in `TEMPLATES`.
 
