@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from operational_api.commerce.models import SessionPack
@@ -28,10 +28,11 @@ from operational_api.identity.models import Account
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection
 from operational_api.scheduling.calendars.port import Busy, Changes, Window
 from operational_api.scheduling.models import Booking, Resource, SessionSeries, Slot, WaitlistEntry
-from operational_api.scheduling.service import bookings, calendar_sync, continuing, holds, waitlist
+from operational_api.scheduling.service import bookings, calendar_sync, continuing, days_off, holds, openings, waitlist
 from plyo.postgres import PostgresServer
 from tests.factories import (
     make_account,
+    make_availability,
     make_booking,
     make_coach,
     make_pack,
@@ -476,3 +477,42 @@ def test_a_class_is_opened_where_an_empty_hour_was_or_the_hour_is_booked(server:
         with server.sessions() as session:
             kinds = session.scalars(select(Slot.kind).where(Slot.coach_id == leader.id)).all()
         assert kinds == (["one_to_one"] if answers["409 scheduling.coach_busy"] else ["group"])
+
+
+def test_a_day_off_that_is_said_while_calendars_are_opened_stays_one(server: Server, postgres: PostgresServer) -> None:
+    """It is said between what the worker reads of the coach's hours and what it reads of the calendar."""
+    with server.sessions.begin() as session:
+        coach_id, day = (coach := make_coach(session)).id, SOON.date()
+        make_availability(session, coach=coach, weekday=day.weekday())
+        assert openings.open_slots(session, datetime.now(UTC), coach_id=coach_id)
+
+    def say() -> None:
+        with server.sessions.begin() as session:
+            days_off.add_time_off(
+                session, coach_id=coach_id, starts_on=day, ends_on=day, kind="sick", now=datetime.now(UTC)
+            )
+
+    waits = "select count(*) from pg_stat_activity where datname = 'plyo_races' and wait_event_type = 'Lock'"
+    said: list[Future[None]] = []
+
+    def meanwhile(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if "FROM scheduling.slots" not in statement or said:
+            return
+        said.append(pool.submit(say))
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            while not said[0].done() and connection.execute(waits).fetchone() == (0,):
+                time.sleep(0.01)
+
+    bind = server.sessions.kw["bind"]
+    with ThreadPoolExecutor(1) as pool:
+        event.listen(bind, "before_cursor_execute", meanwhile)
+        try:
+            with server.sessions.begin() as session:
+                openings.open_slots(session, datetime.now(UTC), coach_id=coach_id)
+        finally:
+            event.remove(bind, "before_cursor_execute", meanwhile)
+        said[0].result(timeout=20)
+    with server.sessions() as session:
+        starts = session.scalars(select(Slot.starts_at).where(Slot.coach_id == coach_id)).all()
+        assert starts
+        assert day not in {one.astimezone(BERLIN).date() for one in starts}
