@@ -63,6 +63,8 @@ def queue_email(
 
     Args:
         dedupe_key: Names the reason, as in `booking_confirmed:<booking id>`; the second request with it does nothing.
+            One about an account to an address that may not be that account's has `:<account id>:` in it: by that it is
+            forgotten with the account.
         recipient: An address.
         context: JSON-ready values for the template, at least those in `TEMPLATES`.
 

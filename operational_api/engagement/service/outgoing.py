@@ -168,7 +168,8 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
     """The provider has it."""
     row.status, row.sent_at, row.last_error, row.reason = "sent", now, None, None
     row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
-    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    if not row.fallbacks:  # another channel may have to say it again; what may have one carries no secret
+        row.context = _without_secrets(row)
     addresses.forget_devices(session, receipt.gone)
     if row.customer_id is not None:
         publish(
@@ -204,6 +205,20 @@ def note_failure(
             return
     if RETRY.is_last(row.attempts):
         _end(session, row, "failed", "undecided" if is_undecided else "gave_up", now)
+
+
+def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: datetime) -> None:
+    """It was taken and did not arrive: its next channel carries it, anew weighed, or it has failed.
+
+    What a phone had is not taken back; a mail that a server took may still come back.
+    """
+    if row.status != "sent" or (row.delivered_at is not None and row.channel != "email"):
+        return
+    if not move_on(row, now):
+        _end(session, row, "failed", reason, now)
+        return
+    row.status, row.sent_at, row.delivered_at, row.provider_message_id = "queued", None, None, None
+    row.last_error = reason
 
 
 def move_on(row: OutgoingMessage, now: datetime) -> bool:
@@ -269,7 +284,7 @@ def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
 
 def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
     row.status, row.reason = status, reason
-    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    row.context = _without_secrets(row)
     log.info("message_ended", message_id=str(row.id), channel=row.channel, status=status, reason=reason)
     if status == "failed":
         log.error("email_given_up", email_id=str(row.id), template=row.template, error=row.last_error)
@@ -281,6 +296,10 @@ def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: 
                 purpose=row.purpose, template=row.template, reason=reason,
             ),
         )  # fmt: skip
+
+
+def _without_secrets(row: OutgoingMessage) -> dict[str, Any]:
+    return {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
 
 
 def now_utc() -> datetime:

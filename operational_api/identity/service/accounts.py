@@ -165,7 +165,7 @@ def verify_email(session: Session, *, token: str, now: datetime) -> Account:
 def resend_verification(session: Session, *, email: str, now: datetime) -> None:
     """Send a new link where an unconfirmed account has this address; say nothing either way."""
     account = by_email(session, email)
-    if account is not None and account.email_verified_at is None:
+    if account is not None and account.disabled_at is None and account.email_verified_at is None:
         _send_link(session, account, "verify", now)
 
 
@@ -173,7 +173,9 @@ def resend_link(session: Session, *, token: str, purpose: str, now: datetime) ->
     """Send the owner of an old link a new one of the same purpose."""
     account_id = links.owner(session, token=token, purpose=purpose)
     account = session.get(Account, account_id) if account_id else None
-    if account is not None and not (purpose == "verify" and account.email_verified_at):
+    if account is None or account.disabled_at is not None:
+        return
+    if not (purpose == "verify" and account.email_verified_at):
         _send_link(session, account, purpose, now)
 
 

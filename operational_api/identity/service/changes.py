@@ -63,8 +63,9 @@ def request_email(session: Session, *, account: Account, email: str, now: dateti
         return
     if owner is None:
         queue_email(
-            session, dedupe_key=f"confirm_email:{links.digest(token)}", recipient=email, template="confirm_email",
-            context={"name": account.display_name, "path": f"/confirm-email?token={token}"}, now=now,
+            session, dedupe_key=f"confirm_email:{account.id}:{links.digest(token)}", recipient=email,
+            template="confirm_email", now=now,
+            context={"name": account.display_name, "path": f"/confirm-email?token={token}"},
         )  # fmt: skip
     elif owner.email_verified_at is not None:
         queue_email(
