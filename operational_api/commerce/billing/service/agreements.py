@@ -188,8 +188,10 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
         uses: Whether a whole period that it takes something off counts as one of the coupon's.
     """
     period, found = step.contract.period, []
+    # A period that is charged anew from its first day, as by a change of plan on that day, is the one that was counted.
+    begins = period is not None and row.current_period_start != first_moment(period.starts_on, row.time_zone)
     for item in step.items:
-        is_whole = uses and period is not None and item.starts_on == period.starts_on
+        is_whole = uses and begins and period is not None and item.starts_on == period.starts_on
         if item.kind != "membership":
             continue
         if (less := coupons.discount_for(session, row, item, of=period, is_whole=is_whole)) is not None:

@@ -145,6 +145,11 @@ def earn_expired(session: Session, now: datetime, *, limit: int = 500) -> int:
     return len(packs)
 
 
+def _alone(session: Session) -> None:
+    """Whoever closes a pay period or sets a rate waits for the other, so that each sees what was closed or set."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
+
+
 def set_rate(
     session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
     actor_id: UUID | None, now: datetime,
@@ -154,6 +159,7 @@ def set_rate(
     Raises:
         PeriodClosed: sessions that it would be for are in a statement, or a rate begins on that day already.
     """
+    _alone(session)
     later = select(func.min(CommissionRate.valid_from)).where(
         CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
         CommissionRate.valid_from > valid_from,
@@ -245,7 +251,7 @@ def close(
     """
     if last_on < first_on or last_on >= studios.days(session, now)[0]:
         raise PayPeriodInvalid
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.commission_statements"))))
+    _alone(session)
     overlap = select(CommissionStatement.id).where(
         CommissionStatement.first_on <= last_on, CommissionStatement.last_on >= first_on
     )

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -20,6 +20,8 @@ from operational_api.commerce.billing.errors import (
     PeriodClosed,
     PriceInThePast,
 )
+from operational_api.commerce.billing.models import CouponRedemption
+from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, SessionPack
@@ -65,6 +67,22 @@ class TestCoupon:
         plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
         # Half a month of 70 less 10, for half a month of 40 less 10 given back: nobody gets the 10 twice.
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [3500, -500, -1500]
+
+    @pytest.mark.parametrize(("days", "mode", "left"), [
+        (0, Mode.INVOICE, 2), (0, Mode.PRORATE, 2), (0, Mode.RESET, 2), (9, Mode.INVOICE, 2), (9, Mode.RESET, 1),
+    ])  # fmt: skip
+    def test_a_period_counts_once_however_often_it_is_charged(
+        self, studio: Studio, session: Session, days: int, mode: Mode, left: int
+    ) -> None:
+        small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)
+        studio.start(small, coupon=code(session, duration="months", duration_months=3))
+        studio.collect()
+        studio.wait(days=days)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, mode=mode, now=studio.now)
+        studio.collect()
+        assert session.scalar(select(CouponRedemption.months_left)) == left
+        if days == 0 and mode is not Mode.PRORATE:
+            assert sum(one.total_minor for one in studio.invoices) == 7000 * 3 // 4
 
     def test_an_amount_is_of_one_currency(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
@@ -256,8 +274,9 @@ class TestCommission:
         assert (owed.sessions, owed.sessions_without_rate, owed.total_minor) == (1, 0, 1500)
 
 
-def test_of_two_who_close_a_pay_period_at_once_one_does(fresh_database: Callable[[], str]) -> None:
-    """Real transactions: the second waits for the first, and then finds the period closed."""
+@pytest.mark.parametrize("does", ["closes", "sets a rate"])
+def test_of_two_who_close_a_pay_period_at_once_one_does(fresh_database: Callable[[], str], does: str) -> None:
+    """Real transactions: the second waits for the first and finds the period closed, be it another or a rate in it."""
     engine = create_engine(sqlalchemy_url(fresh_database()))
     with Session(engine) as session, session.begin():
         coach = new_id()
@@ -278,7 +297,13 @@ def test_of_two_who_close_a_pay_period_at_once_one_does(fresh_database: Callable
     def second() -> str:
         with Session(engine) as session, session.begin():
             try:
-                close(5, 30, session)
+                if does == "closes":
+                    close(5, 30, session)
+                else:
+                    earnings.set_rate(
+                        session, coach_id=coach, currency="EUR", per_session_minor=9000, pack_share_bp=0,
+                        valid_from=date(2026, 4, 8), actor_id=None, now=NOON,
+                    )  # fmt: skip
             except PeriodClosed:
                 return "refused"
             return "closed"
