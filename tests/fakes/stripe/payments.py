@@ -5,7 +5,7 @@ from typing import Any
 from tests.fakes.stripe import customers, forms
 from tests.fakes.stripe.api import EXPANDED_LISTS, Call, endpoint, listed, page
 from tests.fakes.stripe.cards import Decline
-from tests.fakes.stripe.errors import StripeError, declined
+from tests.fakes.stripe.errors import StripeError, declined, invalid
 from tests.fakes.stripe.store import Object, Store, make_id
 
 _FEES = {"usd": (290, 30), "eur": (150, 25), "gbp": (150, 20), "vnd": (290, 0)}
@@ -245,7 +245,7 @@ def create(call: Call) -> Object:
     """POST /v1/payment_intents."""
     amount = forms.integer(call.params, "amount", at_least=_MINIMUM) or 0
     if amount < _LEAST.get(call.params["currency"].lower(), 1):
-        raise forms.invalid("The amount is less than can be charged.", param="amount", code="amount_too_small")
+        raise invalid("The amount is less than can be charged.", param="amount", code="amount_too_small")
     customer = call.params.get("customer")
     if customer:
         call.store.find("customer", customer, param="customer")

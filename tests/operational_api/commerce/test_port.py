@@ -476,7 +476,9 @@ class TestMomoAlone:
 
         class Foreseen(MomoProvider):
             def checkout(self, checkout_id: str) -> ProviderCheckout | None:
-                return {}[checkout_id] if checkout_id == str(strange.id) else super().checkout(checkout_id)
+                if checkout_id == str(strange.id):
+                    raise KeyError("what nobody foresaw")
+                return super().checkout(checkout_id)
 
         momo = Foreseen(momo_server.settings(api_base=desk.till.wire.url))
         settling.settle_due(desk.session, Providers({"momo": momo}), now=datetime.now(UTC) + LATER)
