@@ -4,7 +4,8 @@
 
 On a PostgreSQL of its own with the catalogue given, or with 873 made-up movements. Words as they are written, their
 beginnings, filters and misspelt words are asked in turn. Each run prints its 95th percentile and its ratio to psycopg
-executing the statements that the service sent; the last line is JSON with the median of the runs. Goal: p95 < 50 ms.
+executing the statements that the service sent; the last line is JSON with the median of the runs. Goal: p95 < 50 ms,
+and p95 of processor time, ours and the server's for one search, < 20 ms: that one says the same on a busy machine.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,23 @@ def p95(ask: Callable[[int], Any], times: int) -> float:
     return statistics.quantiles(took, n=20)[-1]
 
 
-def measure(session: Session, runs: int) -> list[tuple[float, float]]:
-    """(service, bare) in milliseconds, one pair a run."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """95th percentiles of one run in milliseconds: of the clock, of the clock without SQLAlchemy, of processors."""
+
+    service: float
+    bare: float
+    processor: float
+
+
+def processor_ms(server_pid: int) -> float:
+    """What this process and a PostgreSQL backend have used of processors so far."""
+    of_server = int(Path(f"/proc/{server_pid}/schedstat").read_text().split()[0]) / 1e6
+    return time.process_time() * 1000 + of_server
+
+
+def measure(session: Session, runs: int) -> list[Measured]:
+    """One a run."""
     sent: list[list[tuple[str, Any]]] = []
 
     def note(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -88,7 +105,17 @@ def measure(session: Session, runs: int) -> list[tuple[float, float]]:
             cursor.execute(statement, parameters)
             cursor.fetchall()
 
-    return [(p95(search, ROUNDS * len(SEARCHES)), p95(bare, ROUNDS * len(SEARCHES))) for _ in range(runs)]
+    times, server_pid = ROUNDS * len(SEARCHES), session.scalar(text("select pg_backend_pid()")) or 0
+
+    def used(n: int) -> float:
+        before = processor_ms(server_pid)
+        search(n)
+        return processor_ms(server_pid) - before
+
+    return [
+        Measured(p95(search, times), p95(bare, times), statistics.quantiles(map(used, range(times)), n=20)[-1])
+        for _ in range(runs)
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,15 +135,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with Session(make_engine(url, application_name="bench")) as session:
                 catalogue.import_catalogue(session, entries)
                 session.execute(text("analyze training.exercises"))
-                pairs = measure(session, given.runs)
+                measured = measure(session, given.runs)
         finally:
             server.stop()
-    for service, bare in pairs:
-        print(f"p95 {service:.1f} ms, bare SQL {bare:.1f} ms, ratio {service / bare:.2f}")
-    found = statistics.median(service for service, _ in pairs)
-    ratio = statistics.median(service / bare for service, bare in pairs)
-    print(json.dumps({"movements": len(entries), "search.p95_ms": round(found, 2), "ratio_to_sql": round(ratio, 2)}))
-    return 0 if found < 50 else 1
+    for one in measured:
+        print(
+            f"p95 {one.service:.1f} ms, bare SQL {one.bare:.1f} ms, ratio {one.service / one.bare:.2f}, "
+            f"processors {one.processor:.1f} ms"
+        )
+    found = statistics.median(one.service for one in measured)
+    ratio = statistics.median(one.service / one.bare for one in measured)
+    used = statistics.median(one.processor for one in measured)
+    told = {"search.p95_ms": round(found, 2), "ratio_to_sql": round(ratio, 2), "search.cpu_p95_ms": round(used, 2)}
+    print(json.dumps({"movements": len(entries)} | told))
+    return 0 if found < 50 and used < 20 else 1
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ _HEALTH = """
     hrv_rmssd_ms hrv_trend is_plateau is_record last_workout_at load max_heart_rate_bpm monotony_7d planned
     planned_30d planned_90d readiness reps resting_heart_rate_bpm screenings screenings_cleared
     screenings_held session_load session_rpe session_rpe_28d set_count sets sleep_efficiency sleep_minutes
+    superset superset_set_count superset_sets
     sleep_trend steps strain_7d top_weight_kg trimp volume_28d_kg volume_kg volume_trend workouts workouts_28d
     workouts_last_30d
     active_seconds asleep_seconds body_part cleared_at duration_seconds in_bed_minutes in_bed_seconds is_nap is_red

@@ -162,8 +162,8 @@ from (values
     ('2026-05-04', 'completed'), ('2026-05-11', 'completed'), ('2026-05-18', 'completed'), ('2026-05-25', 'completed'),
     ('2026-06-01', 'skipped'), ('2026-06-08', 'completed'), ('2026-06-15', 'skipped'), ('2026-06-22', 'planned')
 ) as given (day, status);
-insert into training.workout_sets (workout_id, position, exercise_id, reps, weight_kg, rpe)
-select pg_temp.id('w-' || day), place, 1, reps, kg, 8
+insert into training.workout_sets (workout_id, position, exercise_id, reps, weight_kg, rpe, superset)
+select pg_temp.id('w-' || day), place, 1, reps, kg, 8, case day when '2026-05-11' then 'A' end
 from (values
     ('2026-05-04', 1, 5, 100), ('2026-05-04', 2, 12, 80), ('2026-05-11', 1, 3, 105), ('2026-05-25', 1, 5, 105),
     ('2026-06-08', 1, 1, 110)

@@ -196,6 +196,14 @@ class TestTraining:
         )
         assert found == [(date(2026, 5, 18), "Linh"), (date(2026, 5, 25), "Kim")]
 
+    def test_a_workout_knows_what_was_done_in_supersets(self, marts):
+        found = rows(
+            marts,
+            """select scheduled_on, set_count, superset_set_count from marts.training.fct_workouts
+            where scheduled_on between '2026-05-04' and '2026-05-18' order by 1""",
+        )
+        assert found == [(date(2026, 5, 4), 2, 0), (date(2026, 5, 11), 1, 1), (date(2026, 5, 18), 0, 0)]
+
     def test_bests_and_records_of_an_exercise(self, marts):
         found = rows(
             marts,

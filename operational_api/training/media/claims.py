@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from operational_api.training.models import Media
 
 FIRST_WAIT = timedelta(seconds=15)
+AT_WORK = ("checking", "encoding")
+"""Statuses in which a worker has files of a video on its disk."""
 
 
 class Superseded(Exception):
@@ -38,6 +40,11 @@ class Job:
         """Where what this taking makes is stored."""
         return f"media/{self.media_id}/{self.attempt}/"
 
+    @property
+    def work_folder(self) -> str:
+        """What its folder on the worker's disk is called: no other taking's, also none of the same video."""
+        return _work_folder(self.media_id, self.attempt)
+
 
 class Claims:
     """The takings of one process.
@@ -61,6 +68,12 @@ class Claims:
             return Job(
                 row.id, row.kind, row.status, row.attempts, row.size_bytes, row.sha256, row.part_bytes, row.upload_key
             )
+
+    def work_folders(self) -> set[str]:
+        """The folders on disk that somebody may be at work in."""
+        with self._sessions.begin() as session:
+            rows = session.execute(select(Media.id, Media.attempts).where(Media.status.in_(AT_WORK))).tuples()
+            return {_work_folder(media_id, attempt) for media_id, attempt in rows}
 
     def say(self, job: Job, **values: object) -> None:
         """Note how far it is, and keep the video.
@@ -101,6 +114,10 @@ class Claims:
             )
 
 
+def _work_folder(media_id: UUID, attempt: int) -> str:
+    return f"{media_id}-{attempt}"
+
+
 def _mine(job: Job) -> tuple[ColumnElement[bool], ...]:
-    statuses = ("checking", "encoding") if job.status in ("checking", "encoding") else (job.status,)
+    statuses = AT_WORK if job.status in AT_WORK else (job.status,)
     return Media.id == job.media_id, Media.attempts == job.attempt, Media.status.in_(statuses)

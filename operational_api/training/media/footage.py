@@ -230,12 +230,14 @@ def _cut(folder: Path, renditions: Sequence[Rendition]) -> None:
 
 
 def _picture(folder: Path, renditions: Sequence[Rendition], found: Probe) -> None:
-    at = min(1.0, found.duration_seconds / 2)
-    _run(
-        [_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-ss", f"{at:.2f}",
-         "-i", str(folder / f"{middle(renditions).name}.mp4"), "-frames:v", "1", "-update", "1", "-q:v", "4",
-         str(folder / "poster.jpg")]
-    )  # fmt: skip
+    """A second in, or half way; the first picture where there is none so late: sound may outlast what is seen."""
+    poster = folder / "poster.jpg"
+    command = [_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
+    of = ["-i", str(folder / f"{middle(renditions).name}.mp4"), "-frames:v", "1", "-update", "1", "-q:v", "4"]
+    late = [*command, "-ss", f"{min(1.0, found.duration_seconds / 2):.2f}", *of, str(poster)]
+    subprocess.run(late, check=False, capture_output=True, timeout=300)  # noqa: S603
+    if not poster.exists():
+        _run([*command, *of, str(poster)])
 
 
 def _run(command: list[str]) -> None:

@@ -65,6 +65,7 @@ class MediaWorker:
     ) -> None:
         self._sessions, self._settings, self._store, self._stop = sessions, settings, store, stop
         self._claims = Claims(sessions, settings.lease)
+        self._has_swept = False
 
     @classmethod
     def of_environment(cls, sessions: sessionmaker[Session], stop: Event) -> "MediaWorker":
@@ -78,7 +79,11 @@ class MediaWorker:
         Returns:
             Whether there was one, so that more may be waiting.
         """
-        if self._store is None or (job := self._claims.take(datetime.now(UTC))) is None:
+        if self._store is None:
+            return False
+        if not self._has_swept:
+            self._sweep()
+        if (job := self._claims.take(datetime.now(UTC))) is None:
             return False
         with trace():
             try:
@@ -241,11 +246,22 @@ class MediaWorker:
         with self._sessions.begin() as session:
             session.execute(delete(Media).where(Media.id == job.media_id, Media.status == "removed"))
 
+    def _sweep(self) -> None:
+        """Delete what workers left here that were killed: videos of people, which nobody is at work on any more."""
+        folder = self._settings.work_folder
+        found = list(folder.iterdir()) if folder.is_dir() else []  # before we ask: who begins after that is not in it
+        if found:
+            current = self._claims.work_folders()
+            for one in found:
+                if one.name not in current:
+                    shutil.rmtree(one, ignore_errors=True)
+        self._has_swept = True
+
     @contextmanager
     def _folder(self, job: Job) -> Iterator[Path]:
-        """A folder of the video's own; what a worker left there that was killed goes first."""
-        folder = self._settings.work_folder / str(job.media_id)
-        shutil.rmtree(folder, ignore_errors=True)
+        """A folder of this taking's own."""
+        self._sweep()
+        folder = self._settings.work_folder / job.work_folder
         folder.mkdir(parents=True, mode=0o700)
         try:
             yield folder

@@ -94,7 +94,10 @@ class TestHold:
         assert coach.post("/api/training/programmes", json=plan).status_code == 409
         assert answer(phone, mia, NO).status_code == 201
         assert phone.post("/api/training/workouts", json=log).status_code == 409, "only the coach ends a hold"
-        assert "Training is on hold" in phone.get("/training").text
+        page = phone.get("/training").text
+        assert ("Training is on hold" in page, "Base strength" in page) == (True, True)
+        for words in ("Day 1", "3 × 5", "Rest day", "Start logging"):
+            assert words not in page, words
         cleared = coach.post(f"/api/training/screenings/{made['id']}/clearance", json={"note": "Doctor agrees."})
         assert cleared.json()["clearance_note"] == "Doctor agrees."
         again = coach.post(f"/api/training/screenings/{made['id']}/clearance", json={"note": "Another."})

@@ -9,6 +9,7 @@ select
     exercise_id,
     cast(count(*) as integer) as sets,
     cast(sum(reps) as integer) as reps,
+    cast(count(superset) as integer) as superset_sets,
     sum(coalesce(weight_kg, 0) * reps) as volume_kg,
     max(weight_kg) as top_weight_kg,
     max({{ epley_e1rm('weight_kg', 'reps') }}) as best_e1rm_kg

@@ -20,6 +20,7 @@ with sets as (
         workout_id,
         sum(sets) as set_count,
         count(*) as exercise_count,
+        sum(superset_sets) as superset_set_count,
         sum(volume_kg) as volume_kg
     from {{ ref('int_workout_exercises') }}
     group by workout_id
@@ -42,6 +43,7 @@ select
     workout.session_rpe * workout.duration_minutes as session_load,
     cast(coalesce(sets.set_count, 0) as integer) as set_count,
     cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
+    cast(coalesce(sets.superset_set_count, 0) as integer) as superset_set_count,
     cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg
 from {{ ref('stg_training__workouts') }} as workout
 left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id

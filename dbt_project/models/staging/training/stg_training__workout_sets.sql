@@ -4,5 +4,6 @@ select
     exercise_id,
     cast(reps as integer) as reps,
     cast(weight_kg as {{ double() }}) as weight_kg,
-    cast(rpe as {{ double() }}) as rpe
+    cast(rpe as {{ double() }}) as rpe,
+    superset
 from {{ latest_rows('training__workout_sets', key=['workout_id', 'position']) }} as latest

@@ -1,6 +1,8 @@
 """Ranges, playlists and the shelf, and signatures of folders: no store is asked."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from operational_api.core.ranges import BadRange, Span, span_of
 from operational_api.core.signed_urls import LONGEST_FOLDER, BadSignedUrl, UrlSigner
-from operational_api.training.media import delivery
+from operational_api.training.media import delivery, footage
 from operational_api.training.media.footage import Probe, ladder, main_playlist, middle
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -106,6 +108,36 @@ class Store:
     def read(self, key: str) -> list[bytes]:
         self.asked.append(key)
         return [b"x" * 10]
+
+
+def filmed(folder: Path, *source: str) -> Path:
+    """A video as ffmpeg makes it of these sources."""
+    file = folder / "video.mp4"
+    ffmpeg = [footage._ffmpeg(), "-v", "error", *source, "-c:v", "libx264", "-preset", "ultrafast"]
+    subprocess.run([*ffmpeg, "-pix_fmt", "yuv420p", str(file)], check=True)
+    return file
+
+
+class TestShapes:
+    """What phones and editors make: each can be watched, and has a picture."""
+
+    SMALL = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=10:duration=1")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            (*SMALL, "-frames:v", "1"),
+            (*SMALL, "-f", "lavfi", "-i", "sine=duration=6"),  # the sound goes on when the picture has ended
+            ("-f", "lavfi", "-i", "testsrc2=size=16x16:rate=10:duration=1"),
+        ],
+        ids=["one picture", "longer sound", "tiny"],
+    )
+    def test_have_a_picture(self, tmp_path: Path, source: tuple[str, ...]) -> None:
+        video, made = filmed(tmp_path, *source), tmp_path / "made"
+        made.mkdir()
+        footage.prepare(video, made, footage.probe(video), longest_seconds=60, progress=lambda _: None)
+        assert (made / "poster.jpg").read_bytes().startswith(b"\xff\xd8")
+        assert (made / "video.mp4").stat().st_size > 0
 
 
 class TestShelf:
