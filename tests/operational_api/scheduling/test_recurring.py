@@ -78,6 +78,24 @@ class TestBookSeries:
         )
         assert found.bookings[1].starts_at - found.bookings[0].starts_at == timedelta(days=7, hours=-1)
 
+    def test_an_hour_that_autumn_repeats_is_no_hole_in_it(self, session: Session, coach: Coach, mia: Client) -> None:
+        """What working hours open in that night is what the rule means, to calendars too."""
+        make_availability(session, coach=coach, weekday=6, starts_at=time(2), ends_at=time(3))
+        openings.open_slots(session, NOW)
+        first = session.scalars(select(Slot).order_by(Slot.starts_at)).first()
+        assert first is not None
+        found = recurring.book_series(session, customer_id=mia.id, slot_id=first.id, times=4, now=NOW)
+        assert [f"{one.starts_at.astimezone(BERLIN):%m-%d %H:%M%z}" for one in found.bookings] == [
+            "10-11 02:00+0200", "10-18 02:00+0200", "10-25 02:00+0200", "11-01 02:00+0100",
+        ]  # fmt: skip
+        assert found.missed == []
+        assert found.series is not None
+        entry = entries.of_series(session, found.series.id, mia.id)
+        assert entry is not None
+        assert entry.series is not None
+        assert entry.series.holes == []
+        assert entry.series.moved(timedelta(hours=1)) == []
+
     def test_the_first_has_to_be_had_and_nothing_is_booked_without_it(
         self, session: Session, mia: Client, weeks: Weeks
     ) -> None:
