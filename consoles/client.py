@@ -220,12 +220,15 @@ class Plyo:
         return found
 
     def restatements(self, name: str, *, since: str, **filters: object) -> list[dict[str, Any]]:
-        """Points of a metric that were told otherwise at an earlier moment: at, then, now, why, the series' columns."""
+        """Points of a metric that were told otherwise at an earlier moment: at, then, now, why, the series' columns.
+
+        Months that an erasure changed have at, erased_at and why: what was told of them is not kept.
+        """
         asked = _present(filters | {"since": since})
         found: dict[str, Any] = self._json(
             self._analytics, "GET", f"/api/analytics/metrics/{name}/restatements", params=asked
         )
-        items: list[dict[str, Any]] = found["items"]
+        items: list[dict[str, Any]] = [*found.get("erased", ()), *found["items"]]
         return items
 
     def freshness(self) -> dict[str, Any]:

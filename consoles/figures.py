@@ -92,8 +92,12 @@ def restatements(items: list[dict[str, Any]], answer: MetricAnswer, currency: st
     for one in items:
         if one.get("currency") not in (None, currency):
             continue
-        then, now = (value(answer, one[name], currency) for name in ("then", "now"))
         because = "; ".join(one["why"]) or "the cause is not known"
+        if erased_at := one.get("erased_at"):
+            month, day = (date.fromisoformat(str(told)[:10]) for told in (one["at"], erased_at))
+            lines.append(f"{month:%b %Y}: told otherwise before {day:%-d %b %Y}, and that is not kept ({because})")
+            continue
+        then, now = (value(answer, one[name], currency) for name in ("then", "now"))
         lines.append(f"{date.fromisoformat(str(one['at'])[:10]):%-d %b %Y}: {then}, now {now} ({because})")
     return lines
 

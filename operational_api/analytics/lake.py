@@ -45,6 +45,7 @@ from operational_api.core.statements import Statement
 
 log = get_logger(__name__)
 _SIZES = statement_of(warehouse.row_counts("marts"))
+_ERASED = "select max(erased_at) from raw.main._erasures where erased_at > $moment"
 _BATCH_ROWS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -149,11 +150,40 @@ class Lake:
                 ).fetchone()
             found, oldest = row or (None, None)
             if found is None:
-                raise NotThatLongAgo(oldest=oldest.isoformat() if oldest else None)
+                raise self._not_that_long_ago(oldest, moment)
             return int(found)
 
         # With the newest in its key: what a snapshot that has been expired since said, is not told any more.
         return int(self._snapshots.get((moment, newest), find))
+
+    def first_after(self, moment: datetime) -> int:
+        """Id of the oldest snapshot that is still kept and younger than `moment`.
+
+        Raises:
+            NotBuilt: there is none.
+        """
+        with self._cursor() as cursor:
+            row = cursor.execute(
+                "select min(snapshot_id) from marts.snapshots() where snapshot_time > ?", [moment]
+            ).fetchone()
+        if row is None or row[0] is None:
+            raise NotBuilt
+        return int(row[0])
+
+    def erased_since(self, moment: datetime) -> datetime | None:
+        """When people were forgotten last, and the past of the marts with them, if that was after `moment`."""
+        ((erased_at,),) = self.raw(_ERASED, {"moment": moment}) or [(None,)]
+        return erased_at.astimezone(UTC) if erased_at else None
+
+    def _not_that_long_ago(self, oldest: datetime | None, moment: datetime) -> NotThatLongAgo:
+        since = oldest.isoformat() if oldest else None
+        if erased_at := self.erased_since(moment):
+            return NotThatLongAgo(
+                f"The lake does not remember that moment: what was told of people was erased on "
+                f"{erased_at:%-d %b %Y}, and what was told before with it. `restatements` says which months changed.",
+                oldest=since, because="erasure", erased_at=erased_at.isoformat(),
+            )  # fmt: skip
+        return NotThatLongAgo(oldest=since)
 
     def made_at(self, snapshot_id: int) -> datetime:
         """When a snapshot was made, in UTC.

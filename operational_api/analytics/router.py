@@ -128,16 +128,21 @@ def get_restatements(
     asked: Annotated[Asked, Depends(asked_of)],
     since_known: Annotated[str, Query(alias="since", description="date or instant to compare with")],
 ) -> dict[str, Any]:
-    """Points of a metric that were told differently at an earlier moment, and how many rows behind them changed."""
+    """Points of a metric that were told differently at an earlier moment, and how many rows behind them changed.
+
+    Where people were forgotten since, the past ended with them: `erased` has the months that are told otherwise because
+    of it, and the rest is compared with the oldest snapshot that is kept (`snapshot_then`).
+    """
     only(request, (*(one for one in ASKED if one not in ("period", "zone")), "since"))
     metric = metrics.metric(name)
     metrics.require_shown(principal, metric, asked, shown(request))
     moment = moment_of("since", since_known) or datetime.now(UTC)
-    then, now = lake.snapshot_at(moment), answers.newest(request, lake)
+    then, now = restatements.snapshot_to_compare(lake, moment), answers.newest(request, lake)
     seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
         "items": restatements.found(lake, principal, metric, asked, then=then, now=now, told_at=moment),
+        "erased": restatements.erased(lake, principal, metric, since=moment),
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         dagster.Failure: an account was closed for longer than erasing may take before it was erased.
     """
     from contracts import warehouse
-    from ingestion import erasures, forgotten, lake_maintenance, withdrawals
+    from ingestion import erasures, forgotten, lake_maintenance, told_otherwise, withdrawals
     from ingestion.settings import CdcSettings
 
     with judged():
@@ -53,6 +53,7 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         context.log.info(f"of closed accounts erased from raw: {dict(erased.rows) if erased else {}}")
         everything = ["build", *MODELS, "--exclude", "tag:connectors"]
         dbt.cli(everything if is_closed or is_begun else ["run", "--select", *BUILT_ON]).wait()
+        context.log.info(f"months of metrics that are told otherwise: {told_otherwise.note(settings)}")
         snapshots, files = lake_maintenance.forget_past(settings, "marts")
         context.log.info(f"the past of the marts ended: {snapshots} snapshots, {files} files")
         with warehouse.reading(settings) as lake:

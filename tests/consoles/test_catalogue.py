@@ -78,6 +78,11 @@ class TestCatalogue:
         server.answers[path] = {"items": [late]}
         catalogue.restated_since = date(2026, 11, 3)
         assert "1 Sep 2026: €0.01, now €0.02 (rows that were corrected)" in words(catalogue.restatements())
+        gone = {"at": "2026-08-01", "erased_at": "2026-11-05T02:25:00+00:00", "why": ["people were forgotten"]}
+        server.answers[path] = {"items": [], "erased": [gone]}
+        catalogue.restated_since = date(2026, 11, 2)
+        told = "Aug 2026: told otherwise before 5 Nov 2026, and that is not kept (people were forgotten)"
+        assert told in words(catalogue.restatements())
         server.answers[path] = {"items": []}
         catalogue.restated_since = date(2026, 11, 4)
         assert "Nothing was restated since 4 Nov 2026" in words(pn.Column(catalogue.restatements()))

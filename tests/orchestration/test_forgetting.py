@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from contracts import warehouse
 from contracts.events.identity import AccountClosed, AccountRegistered
 from contracts.ids import new_id
-from ingestion import forgotten
+from ingestion import forgotten, told_otherwise
 from ingestion.landing import ensure_tables
 from ingestion.postgres_cdc import capture, publication
 from ingestion.settings import CdcSettings
@@ -129,6 +129,9 @@ def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tupl
         told = {table: rows for _, _, table, rows in forgotten.proofs(lake, [mia, tom])}
         assert told["training__clients"] == 1, "renamed"
         assert told["identity__accounts"] == 2, "closed, and renamed"
+        assert lake.execute(f"select count(*) from {told_otherwise.TABLE}").fetchone() == (0,), (
+            "of nobody was told a number"
+        )
 
 
 @pytest.mark.drill

@@ -8,8 +8,20 @@ import pytest
 from contracts import warehouse
 from contracts.former import Former
 from contracts.metrics import METRICS
-from operational_api.analytics import freshness
-from tests.operational_api.analytics.conftest import build, fill, make_marts, new_lake, person, serve, stream
+from operational_api.analytics import freshness, restatements
+from tests.operational_api.analytics.conftest import (
+    ANNA,
+    MIA,
+    NOAH,
+    OLGA,
+    build,
+    fill,
+    make_marts,
+    new_lake,
+    person,
+    serve,
+    stream,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +100,121 @@ class TestRestatements:
     def test_nothing_changed_is_nothing_restated(self, admin):
         since = datetime.now(UTC).isoformat()
         assert admin.get("/api/analytics/metrics/mrr/restatements", params={"since": since}).json()["items"] == []
+
+
+def told_since(admin, then: str) -> dict:
+    told = admin.get("/api/analytics/metrics/attendances/restatements", params={"grain": "month", "since": then})
+    assert told.status_code == 200, told.text
+    return told.json()
+
+
+class TestErasures:
+    """Of who closed the account or took back consent less is told afterwards, and that is said."""
+
+    @pytest.fixture(autouse=True)
+    def raw(self, writer):
+        writer.execute(
+            """create or replace table raw.main.platform__outbox_events
+            (type varchar, aggregate_id uuid, occurred_at timestamptz, _op varchar)"""
+        )
+        writer.execute(
+            """create or replace table raw.main.compliance__consents
+            (customer_id uuid, purpose varchar, is_given boolean, decided_at timestamptz, _op varchar)"""
+        )
+        yield
+        writer.execute("drop table raw.main.platform__outbox_events")
+        writer.execute("drop table raw.main.compliance__consents")
+
+    def attend(self, writer, who, day: str) -> None:
+        writer.execute(
+            """insert into marts.scheduling.fct_bookings by name select uuid() as booking_id, ? as customer_id,
+            ?::date as local_day, 'attended' as status""", [who, day],
+        )  # fmt: skip
+
+    def test_the_erasure_is_named_as_the_cause_and_no_other(self, admin, writer):
+        for who, day in ((MIA, "2026-03-02"), (NOAH, "2026-04-02"), (OLGA, "2026-05-02"), (OLGA, "2026-05-03")):
+            self.attend(writer, who, day)
+        then = datetime.now(UTC).isoformat()
+        published = admin.get("/api/analytics/metrics/attendances?grain=month").json()["points"]
+        now = datetime.now(UTC)
+        writer.execute(
+            "insert into raw.main.platform__outbox_events values ('identity.account_closed', ?, ?, 'i')", [MIA, now]
+        )
+        writer.execute("insert into raw.main.compliance__consents values (?, 'coaching', false, ?, 'i')", [NOAH, now])
+        writer.execute("delete from marts.scheduling.fct_bookings where local_day = '2026-05-03'")
+        writer.execute("delete from marts.scheduling.fct_bookings where local_day in ('2026-03-02', '2026-04-02')")
+        told = {one["at"][:7]: one for one in told_since(admin, then)["items"]}
+        assert told.keys() == {"2026-03", "2026-04", "2026-05"}
+        assert [told[month]["rows_erased"] for month in sorted(told)] == [1, 1, 0]
+        assert [told[month]["why"] for month in sorted(told)] == [
+            [restatements.WHY["rows_erased"]], [restatements.WHY["rows_erased"]], [restatements.WHY["rows_removed"]],
+        ]  # fmt: skip
+        known = admin.get("/api/analytics/metrics/attendances", params={"grain": "month", "as_of": then}).json()
+        assert known["points"] == published
+        assert [one["rows_erased"] for one in known["restated"]] == [1, 1, 0]
+
+    def test_who_was_forgotten_before_is_no_cause(self, admin, writer):
+        long_ago = datetime.now(UTC) - timedelta(days=1)
+        writer.execute(
+            "insert into raw.main.platform__outbox_events values ('identity.account_closed', ?, ?, 'i')",
+            [MIA, long_ago],
+        )
+        self.attend(writer, MIA, "2026-02-02")
+        then = datetime.now(UTC).isoformat()
+        writer.execute("delete from marts.scheduling.fct_bookings where local_day = '2026-02-02'")
+        [one] = told_since(admin, then)["items"]
+        assert (one["rows_removed"], one["rows_erased"], one["why"]) == (1, 0, [restatements.WHY["rows_removed"]])
+
+
+class TestPastThatEndedWithAnErasure:
+    @pytest.fixture
+    def ended(self, postgres, template_database, tmp_path):
+        """The lake of a night after somebody was forgotten; the moment before, when two months were told otherwise."""
+        settings = new_lake(postgres, tmp_path, template_database)
+        with warehouse.writing(settings) as writer:
+            make_marts(writer)
+            fill(writer)
+            app = serve(settings)
+            then = datetime.now(UTC)
+            writer.execute("delete from marts.scheduling.fct_bookings where customer_id = ?", [MIA])
+            writer.execute(
+                """create table raw.main._told_otherwise as select 'attendances' as metric, month::date as month,
+                now() as noted_at from unnest(['2026-09-01', '2026-10-01']) as months(month)"""
+            )
+            writer.execute("call ducklake_expire_snapshots('marts', older_than => now())")
+            writer.execute("create table raw.main._erasures as select now() as erased_at")
+            yield app, then.isoformat()
+            app.state.lake.close()
+
+    def test_what_was_told_is_refused_with_the_erasure_as_the_cause(self, ended):
+        app, then = ended
+        told = person(app, "admin").get("/api/analytics/metrics/attendances", params={"as_of": then})
+        assert (told.status_code, told.json()["code"]) == (422, "analytics.not_that_long_ago")
+        assert told.json()["because"] == "erasure"
+        assert told.json()["erased_at"] > then
+        assert "was erased on" in told.json()["detail"]
+
+    def test_months_that_it_changed_are_told_without_their_numbers(self, ended):
+        app, then = ended
+        told = told_since(person(app, "admin"), then)
+        assert told["items"] == []
+        assert [one["at"] for one in told["erased"]] == ["2026-09-01", "2026-10-01"]
+        assert all(one["why"] == [restatements.WHY["rows_erased"]] for one in told["erased"])
+        assert not {"then", "now"} & told["erased"][0].keys()
+        assert told_since(person(app, "admin"), datetime.now(UTC).isoformat())["erased"] == []
+
+    def test_a_coach_hears_of_no_others_client(self, ended):
+        app, then = ended
+        assert told_since(person(app, "coach", ANNA), then)["erased"] == []
+
+    def test_another_past_that_is_not_kept_is_refused_as_ever(self, ended):
+        app, _ = ended
+        with warehouse.writing(app.state.lake._settings) as writer:
+            writer.execute("update raw.main._erasures set erased_at = '2019-01-01'")
+        for path in ("", "/restatements"):
+            name = "since" if path else "as_of"
+            told = person(app, "admin").get(f"/api/analytics/metrics/attendances{path}", params={name: "2020-01-01"})
+            assert (told.status_code, told.json().get("because")) == (422, None)
 
 
 class TestFreshness:
