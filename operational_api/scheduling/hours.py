@@ -1,7 +1,8 @@
 """From working hours to the sessions that can be offered: one pure function, no database, no clock.
 
-Hours are on the studio's clock, what comes out is UTC. Of an hour that autumn repeats the second is meant; a wall time
-that spring skips does not exist, and no session begins at it.
+Hours are on the studio's clock, what comes out is UTC. Of a time that autumn repeats the first is meant, as series and
+calendars mean it (RFC 5545); one that spring skips does not exist: no session begins at it, and hours that end at it
+end as the clock jumps.
 """
 
 from bisect import bisect_left
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from operational_api.scheduling.terms import Terms
 
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,23 @@ def _starts(
             wall, end = datetime.combine(day, opens), datetime.combine(day, closes)
             while wall + length <= end:
                 if (start := moment(wall, zone)) is not None:
-                    yield start, end.replace(tzinfo=zone, fold=1).astimezone(UTC)
+                    yield start, moment(end, zone) or _jump(end, zone)
                 wall += step
         day += DAY
 
 
 def moment(wall: datetime, zone: ZoneInfo) -> datetime | None:
-    """A wall time in UTC: of two the second, and None of one that the clock skips."""
-    at = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    """A wall time in UTC: of two the first, and None of one that the clock skips."""
+    at = wall.replace(tzinfo=zone).astimezone(UTC)
     return at if at.astimezone(zone).replace(tzinfo=None) == wall else None
+
+
+def _jump(skipped: datetime, zone: ZoneInfo) -> datetime:
+    """When the clock skips a wall time, to the minute, in UTC."""
+    at = skipped.replace(tzinfo=zone).astimezone(UTC)  # by the offset before: as much too late as it lies in the gap
+    while (at - MINUTE).astimezone(zone).replace(tzinfo=None) > skipped:
+        at -= MINUTE
+    return at
 
 
 def _merged(busy: Sequence[Span]) -> list[Span]:

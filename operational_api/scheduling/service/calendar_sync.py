@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ARRAY, String, any_, delete, literal, or_, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -222,8 +222,10 @@ def apply(
     ours = pushes.own_ids(session, row.id)
     stale = delete(BusyTime).where(BusyTime.connection_id == row.id)
     if not changes.is_full:
-        touched = list(changes.touched)
-        stale = stale.where(or_(BusyTime.external_id.in_(touched), BusyTime.series_id.in_(touched)))
+        touched = any_(
+            literal(list(changes.touched), ARRAY(String))
+        )  # one value: there may be more than a statement has
+        stale = stale.where(or_(BusyTime.external_id == touched, BusyTime.series_id == touched))
     if changes.is_full or changes.touched:
         session.execute(stale)
     spans = {(one.external_id, one.starts_at, one.ends_at, one.series_id) for one in changes.busy}

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ARRAY, DateTime, Uuid, and_, func, literal, select
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import SeriesSessionMissed
@@ -137,11 +137,15 @@ def _plans(session: Session, now: datetime) -> list[_Plan]:
         terms = effective(said, coach_id=series.coach_id, kind=series.kind, base=base)
         starts = [(day, at_wall_time(day, series.wall_start, zone)) for day in _days(series, _last_day(terms, now))]
         drafts.append((series, terms, [one for one in starts if one[1] > now and (series.id, one[1]) not in known]))
-    wanted = [(series.coach_id, starts_at) for series, _, starts in drafts for _, starts_at in starts]
+    wanted = {(series.coach_id, starts_at) for series, _, starts in drafts for _, starts_at in starts}
+    # Two values, however many series there are: a statement has no more than 65,535.
+    coaches, begins = [one[0] for one in wanted], [one[1] for one in wanted]
+    moments = func.unnest(literal(coaches, ARRAY(Uuid)), literal(begins, ARRAY(DateTime(timezone=True))))
+    at = moments.table_valued("coach_id", "starts_at").render_derived()
     found = session.execute(
-        select(Slot, Slot.capacity > seats.count_held(now)).where(
-            tuple_(Slot.coach_id, Slot.starts_at).in_(wanted), Slot.status == "open"
-        )
+        select(Slot, Slot.capacity > seats.count_held(now))
+        .join(at, and_(Slot.coach_id == at.c.coach_id, Slot.starts_at == at.c.starts_at))
+        .where(Slot.status == "open")
     ).tuples()
     slots = {(one.coach_id, one.location_id, one.kind, one.starts_at): (one, is_free) for one, is_free in found}
     return [

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, exists, or_, select
+from sqlalchemy import ARRAY, Uuid, and_, any_, delete, exists, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -125,7 +125,7 @@ def withdraw_empty_slots(
     # Locked first and asked again after: whoever books one at this moment has it, and keeps it.
     ids = session.scalars(empty.order_by(Slot.id).with_for_update(skip_locked=True)).all()
     if ids:
-        gone = delete(Slot).where(Slot.id.in_(ids), *untouched)
+        gone = delete(Slot).where(Slot.id == any_(literal(list(ids), ARRAY(Uuid))), *untouched)
         session.execute(gone.execution_options(synchronize_session=False))
 
 

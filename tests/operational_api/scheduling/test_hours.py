@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operational_api.scheduling.hours import Rules, Span, WeeklyHours, moment, openings
+from operational_api.scheduling.recurrence import at_wall_time
 from operational_api.scheduling.terms import Terms
 
 BERLIN, SAIGON = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Ho_Chi_Minh")
@@ -45,10 +46,10 @@ class TestGoldenDays:
         [
             # 02:00 does not exist, and 03:00 is an hour after 01:00 ends.
             (SPRING, BERLIN, ["00:00+0100-01:00", "01:00+0100-03:00", "03:00+0200-04:00", "04:00+0200-05:00"]),
-            # 02:00 is there twice, and the second is meant.
+            # 02:00 is there twice, and the first is meant: it ends as the second begins.
             (
                 AUTUMN, BERLIN,
-                ["00:00+0200-01:00", "01:00+0200-02:00", "02:00+0100-03:00", "03:00+0100-04:00", "04:00+0100-05:00"],
+                ["00:00+0200-01:00", "01:00+0200-02:00", "02:00+0200-02:00", "03:00+0100-04:00", "04:00+0100-05:00"],
             ),
             (SPRING, SAIGON, [f"0{hour}:00+0700-0{hour + 1}:00" for hour in range(5)]),
             (AUTUMN, SAIGON, [f"0{hour}:00+0700-0{hour + 1}:00" for hour in range(5)]),
@@ -59,7 +60,22 @@ class TestGoldenDays:
 
     def test_a_long_session_over_the_change_still_takes_its_minutes(self) -> None:
         assert of_day(SPRING, NIGHT, length=2 * HOUR) == ["00:00+0100-03:00"]  # 02:00 is none, 04:00 ends too late
-        assert of_day(AUTUMN, NIGHT, length=2 * HOUR) == ["00:00+0200-02:00", "02:00+0100-04:00"]
+        assert of_day(AUTUMN, NIGHT, length=2 * HOUR) == ["00:00+0200-02:00", "02:00+0200-03:00"]
+
+    @pytest.mark.parametrize(
+        ("closes", "length", "expected"),
+        [
+            # 02:30 does not exist: the studio closes as the clock jumps from 02:00 to 03:00.
+            (time(2, 30), 60, ["00:00+0100-01:00", "01:00+0100-03:00"]),
+            (time(2, 30), 50, ["00:00+0100-00:50", "00:50+0100-01:40"]),
+            (time(2, 30), 75, ["00:00+0100-01:15"]),  # the second would end at 03:30
+        ],
+    )
+    def test_hours_that_end_at_a_time_that_is_skipped_end_as_the_clock_jumps(
+        self, closes: time, length: int, expected: list[str]
+    ) -> None:
+        rules = Rules([WeeklyHours(6, time(0), closes, EVER)], {})
+        assert of_day(SPRING, rules, length=timedelta(minutes=length)) == expected
 
     def test_the_weeks_around_a_change_keep_their_wall_times(self) -> None:
         before, after = of_day(SPRING - timedelta(days=7)), of_day(SPRING + timedelta(days=7))
@@ -148,12 +164,83 @@ class TestAnyCalendar:
             assert end.replace(tzinfo=None) <= datetime.combine(local.date(), time(23, 59))
 
 
+CHANGES = {
+    "Europe/Berlin": [date(2026, 3, 29), date(2026, 10, 25)],
+    "America/New_York": [date(2026, 3, 8), date(2026, 11, 1)],
+    "America/St_Johns": [date(2026, 3, 8), date(2026, 11, 1)],
+    "Australia/Lord_Howe": [date(2026, 4, 5), date(2026, 10, 4)],  # by half an hour
+    "Pacific/Chatham": [date(2026, 4, 5), date(2026, 9, 27)],  # at 02:45
+    "America/Santiago": [date(2026, 4, 4), date(2026, 4, 5), date(2026, 9, 6)],  # at midnight
+    "Africa/Cairo": [date(2026, 4, 24), date(2026, 10, 29), date(2026, 10, 30)],  # at midnight
+    "Asia/Kathmandu": [date(2026, 3, 29)],  # never, at +05:45
+    "Pacific/Kiritimati": [date(2026, 3, 29)],  # never, at +14
+    "Pacific/Pago_Pago": [date(2026, 3, 29)],  # never, at -11
+}
+"""Days on which the clock changes, of zones that differ in how."""
+
+
+def promised(day: date, opens: time, closes: time, *, zone: ZoneInfo, length: int, buffer: int) -> list[datetime]:
+    """The starts of a day's sessions as a clock on the wall shows them, minute by minute, by nothing but zoneinfo."""
+    midnight = datetime.combine(day, time(), tzinfo=UTC)
+    ticks = [midnight + timedelta(minutes=n) for n in range(-16 * 60, 40 * 60)]
+    shown = [(tick, tick.astimezone(zone).replace(tzinfo=None)) for tick in ticks]
+    first: dict[datetime, datetime] = {}
+    for tick, wall in shown:
+        first.setdefault(wall, tick)
+    begin, end = datetime.combine(day, opens), datetime.combine(day, closes)
+    opens_at = next(tick for tick, wall in shown if wall >= begin)
+    closes_at = next(tick for tick, wall in shown if wall >= end)
+    row = [begin + timedelta(minutes=n) for n in range(0, 24 * 60, length + buffer)]
+    found: list[datetime] = []
+    for wall in row:
+        start = first.get(wall)
+        if start is None or wall + timedelta(minutes=length) > end:
+            continue
+        if start < opens_at or start + timedelta(minutes=length) > closes_at:
+            continue
+        if not found or found[-1] + timedelta(minutes=length + buffer) <= start:
+            found.append(start)
+    return found
+
+
+class TestTheOracle:
+    @settings(max_examples=60, deadline=None)
+    @given(data=st.data())
+    def test_a_days_sessions_are_those_that_a_clock_on_the_wall_shows(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(CHANGES)))
+        zone = ZoneInfo(name)
+        day = data.draw(st.sampled_from(CHANGES[name])) + timedelta(days=data.draw(st.sampled_from([0, 0, 0, -1, 1])))
+        minutes = st.integers(0, 6 * 4).map(lambda quarter: 15 * quarter)
+        opens = data.draw(minutes)
+        closes = min(opens + data.draw(minutes) + 15, 24 * 60 - 1)
+        length, buffer = data.draw(st.integers(3, 24)) * 5, data.draw(st.sampled_from([0, 0, 5, 20]))
+        hours = (time(*divmod(opens, 60)), time(*divmod(closes, 60)))
+        found = openings(
+            Rules([], {day: [hours]}), [], zone=zone, length=timedelta(minutes=length),
+            terms=Terms(buffer_after_minutes=buffer), since=datetime.combine(day, time(), tzinfo=UTC) - 2 * 24 * HOUR,
+            until=datetime.combine(day, time(), tzinfo=UTC) + 3 * 24 * HOUR,
+        )  # fmt: skip
+        assert [one.starts_at for one in found] == promised(day, *hours, zone=zone, length=length, buffer=buffer)
+
+    @pytest.mark.parametrize("name", sorted(CHANGES))
+    def test_what_recurs_every_week_is_among_what_is_offered_where_the_time_exists(self, name: str) -> None:
+        """One rule for sessions by the week and for series: else a series would miss the night of the change."""
+        zone = ZoneInfo(name)
+        for day in CHANGES[name]:
+            for minute in range(0, 24 * 60, 15):
+                wall = time(*divmod(minute, 60))
+                at = moment(datetime.combine(day, wall), zone)
+                series = at_wall_time(day, wall, zone)
+                assert at is None or at == series
+                assert at is not None or series.astimezone(zone).time() > wall
+
+
 class TestMoments:
-    def test_one_that_spring_skips_is_none_and_of_two_it_is_the_second(self) -> None:
+    def test_one_that_spring_skips_is_none_and_of_two_it_is_the_first(self) -> None:
         assert moment(datetime(2026, 3, 29, 2, 30), BERLIN) is None  # noqa: DTZ001 - a wall time
-        second = moment(datetime(2026, 10, 25, 2, 30), BERLIN)  # noqa: DTZ001
-        assert second == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
-        assert second.tzinfo is UTC
+        first = moment(datetime(2026, 10, 25, 2, 30), BERLIN)  # noqa: DTZ001
+        assert first == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+        assert first.tzinfo is UTC
 
     def test_spans_that_touch_do_not_overlap(self) -> None:
         first, second = Span(at(PLAIN_DAY, 9), at(PLAIN_DAY, 10)), Span(at(PLAIN_DAY, 10), at(PLAIN_DAY, 11))

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SeriesBooked, SeriesEnded, SeriesSessionMissed
+from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
 from operational_api.scheduling import handlers
 from operational_api.scheduling.errors import AlreadyBooked, InvalidRecurrence, NotRecurring
@@ -77,6 +78,24 @@ class TestBookSeries:
             session, customer_id=mia.id, slot_id=slots[0].id, times=2, now=datetime(2027, 3, 20, tzinfo=UTC)
         )
         assert found.bookings[1].starts_at - found.bookings[0].starts_at == timedelta(days=7, hours=-1)
+
+    def test_an_hour_that_autumn_repeats_is_no_hole_in_it(self, session: Session, coach: Coach, mia: Client) -> None:
+        """What working hours open in that night is what the rule means, to calendars too."""
+        make_availability(session, coach=coach, weekday=6, starts_at=time(2), ends_at=time(3))
+        openings.open_slots(session, NOW)
+        first = session.scalars(select(Slot).order_by(Slot.starts_at)).first()
+        assert first is not None
+        found = recurring.book_series(session, customer_id=mia.id, slot_id=first.id, times=4, now=NOW)
+        assert [f"{one.starts_at.astimezone(BERLIN):%m-%d %H:%M%z}" for one in found.bookings] == [
+            "10-11 02:00+0200", "10-18 02:00+0200", "10-25 02:00+0200", "11-01 02:00+0100",
+        ]  # fmt: skip
+        assert found.missed == []
+        assert found.series is not None
+        entry = entries.of_series(session, found.series.id, mia.id)
+        assert entry is not None
+        assert entry.series is not None
+        assert entry.series.holes == []
+        assert entry.series.moved(timedelta(hours=1)) == []
 
     def test_the_first_has_to_be_had_and_nothing_is_booked_without_it(
         self, session: Session, mia: Client, weeks: Weeks
@@ -250,6 +269,29 @@ class TestGoOn:
         closed = AccountClosed(occurred_at=NOW, account_id=mia.id)
         handlers.leave_sessions(session, closed)
         assert self.live(session, NOW + timedelta(weeks=2)) == []
+
+    def test_goes_on_however_many_series_there_are(
+        self, session: Session, coach: Coach, mia: Client, hours: None
+    ) -> None:
+        """Of ten thousand customers each looks for several hours: more values than a statement has."""
+        self.book(session, mia)
+        like = session.scalars(select(BookingSeries)).one()
+        same = {
+            "coach_id": coach.id, "location_id": coach.location_id, "rule": like.rule, "starts_on": like.starts_on,
+            "wall_start": time(9), "minutes": 60, "changed_at": NOW, "goes_on": True, "looked_at": date(2027, 1, 1),
+        }  # fmt: skip
+        wall = [time(hour, minute) for hour in range(24) for minute in range(60)]
+        others = [make_coach(session, location_id=coach.location_id).id for _ in range(7)]
+        session.execute(
+            insert(BookingSeries),
+            [
+                same | {"id": new_id(), "customer_id": new_id(), "coach_id": others[n % 7], "wall_start": wall[n // 7]}
+                for n in range(7 * len(wall))
+            ],
+        )
+        later = NOW + timedelta(weeks=1)
+        openings.open_slots(session, later)
+        assert len(continuing.go_on(session, later)) == 1
 
     def test_two_workers_book_each_week_once(
         self, session: Session, mia: Client, hours: None

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.commerce.models import Subscription
 from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.scheduling import handlers
 from operational_api.scheduling.errors import (
@@ -235,6 +236,65 @@ class TestOffers:
         make_pack(session, customer_id=poor, now=NOW)
         handlers.free_seats(session, NOW + 2 * MINUTE)
         assert self.offered(session) == [poor]
+
+    def test_who_paused_meanwhile_is_passed_over_and_keeps_their_place(self, session: Session) -> None:
+        slot, held = self.full(session)
+        paused, next_ = member(session), member(session)
+        self.wait(session, slot, paused, next_)
+        membership = session.scalars(select(Subscription).where(Subscription.customer_id == paused)).one()
+        membership.status, membership.paused_at = "paused", NOW
+        session.flush()
+        bookings.cancel_booking(session, booking_id=held.id, now=NOW + MINUTE)
+        assert self.offered(session) == [next_]
+        membership.status, membership.paused_at = "active", None
+        session.flush()
+        (offer,) = session.scalars(select(Booking).where(Booking.status == "held"))
+        holds.let_go(session, booking_id=offer.id, now=NOW + 2 * MINUTE)
+        assert self.offered(session) == [paused]
+
+    def test_who_paused_with_an_offer_cannot_take_it_and_it_goes_on_when_it_lapses(self, session: Session) -> None:
+        slot, held = self.full(session, offer_minutes=30)
+        first, second = member(session), member(session)
+        self.wait(session, slot, first, second)
+        bookings.cancel_booking(session, booking_id=held.id, now=NOW + MINUTE)
+        (offer,) = session.scalars(select(Booking).where(Booking.status == "held"))
+        membership = session.scalars(select(Subscription).where(Subscription.customer_id == first)).one()
+        membership.status, membership.paused_at = "paused", NOW
+        session.flush()
+        with pytest.raises(PlanRequired):
+            holds.confirm_hold(session, booking_id=offer.id, now=NOW + 2 * MINUTE)
+        handlers.free_seats(session, NOW + 31 * MINUTE)
+        assert self.offered(session) == [second]
+
+
+class TestMoneyThatComesLate:
+    """What pays is a pack or a membership: money that arrives after the hold has ended has bought that all the same."""
+
+    def held(self, session: Session, customer_id: UUID) -> tuple[Slot, Booking]:
+        slot = slot_on(session, hold_minutes=15)
+        return slot, holds.hold_seat(session, customer_id=customer_id, slot_id=slot.id, now=NOW)
+
+    def test_books_the_seat_where_nobody_took_it(self, session: Session) -> None:
+        payer, later = new_id(), NOW + 20 * MINUTE
+        slot, hold = self.held(session, payer)
+        pack = make_pack(session, customer_id=payer, now=later)
+        with pytest.raises(HoldExpired):
+            holds.confirm_hold(session, booking_id=hold.id, now=later)
+        booked = bookings.book_session(session, customer_id=payer, slot_id=slot.id, now=later)
+        session.refresh(pack)
+        assert (booked.status, booked.session_pack_id, pack.sessions_used) == ("booked", pack.id, 1)
+
+    def test_is_kept_as_credit_where_somebody_did(self, session: Session) -> None:
+        payer, later = new_id(), NOW + 20 * MINUTE
+        slot, hold = self.held(session, payer)
+        bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=later)
+        pack = make_pack(session, customer_id=payer, now=later)
+        with pytest.raises(BookingClosed):
+            holds.confirm_hold(session, booking_id=hold.id, now=later)
+        with pytest.raises(SlotTaken):
+            bookings.book_session(session, customer_id=payer, slot_id=slot.id, now=later)
+        session.refresh(pack)
+        assert pack.sessions_used == 0
 
 
 class TestLateFee:

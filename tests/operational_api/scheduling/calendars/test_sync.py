@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from contracts.events import registry
@@ -19,6 +19,7 @@ from operational_api.core.viewer import SYSTEM
 from operational_api.scheduling import handlers
 from operational_api.scheduling.calendars import feed as feed_of
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection, CalendarPush, CalendarSecret
+from operational_api.scheduling.calendars.port import Changes, Window
 from operational_api.scheduling.errors import CoachBusyElsewhere, OnlyForCoaches, TooManyCalendars
 from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot
 from operational_api.scheduling.service import (
@@ -33,7 +34,7 @@ from operational_api.scheduling.service import (
     timetable,
     waitlist,
 )
-from operational_api.scheduling.service.calendar_sync import CalendarWorker
+from operational_api.scheduling.service.calendar_sync import CalendarWorker, apply
 from operational_api.scheduling.service.slots import SlotFilter
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.training.models import Client
@@ -450,6 +451,36 @@ class TestBusy:
         due_again(session, connection)
         work(session, worker)
         assert session.scalars(select(BusyTime.external_id)).all() == [kept]
+
+    def test_more_may_change_at_once_than_a_statement_has_values(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach
+    ) -> None:
+        """Whoever deletes a daily series of decades touches each of its days."""
+        connection = connect(coach.id)
+        gone, kept = google.add(DAY), google.add(DAY + 4 * HOUR)
+        work(session, worker)
+        touched = frozenset([gone, *(f"{gone}_{number}" for number in range(40_000))])
+        window = Window(NOW, NOW + timedelta(days=90))
+        apply(
+            session, connection.id, Changes([], touched, [], "next", is_full=False), read_from=connection.cursor,
+            window=window, now=NOW, next_at=NOW + HOUR,
+        )  # fmt: skip
+        assert session.scalars(select(BusyTime.external_id)).all() == [kept]
+        assert connection.cursor == "next"
+
+    def test_a_calendar_of_five_thousand_appointments_is_read_and_read_on(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach
+    ) -> None:
+        connection = connect(coach.id)
+        google.store.page_size = 250
+        ids = [google.add(DAY + number * timedelta(minutes=30)) for number in range(5_000)]
+        work(session, worker)
+        assert session.scalar(select(func.count()).select_from(BusyTime)) == len(ids)
+        for one in ids[::2]:
+            google.remove(one)
+        due_again(session, connection)
+        work(session, worker)
+        assert sorted(session.scalars(select(BusyTime.external_id))) == sorted(ids[1::2])
 
     def test_series_are_read_on_before_what_is_known_ends(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach
