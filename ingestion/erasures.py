@@ -44,9 +44,11 @@ OWN = {
 MAILS, ACCOUNTS = "engagement__outgoing_emails", "identity__accounts"
 _WRITTEN_TO = f"""
     select account.id, mail.id from raw.main.{MAILS} as mail inner join raw.main.{ACCOUNTS} as account
-    on lower(mail.recipient) = lower(account.email) where list_contains(?, account.id)
+    on lower(mail.recipient) = lower(account.email)
+    or (mail.customer_id is null and contains(mail.dedupe_key, ':' || account.id::varchar || ':'))
+    where list_contains(?, account.id)
 """
-"""Mails that were written to an address and to no customer."""
+"""Mails that were written to an address and to no customer: the account's, or another about the account."""
 _CLOSED = f"""
     select aggregate_id as account_id, min(occurred_at) as closed_at from raw.main.{EVENTS}
     where type = 'identity.account_closed' and _op <> 'd' group by aggregate_id

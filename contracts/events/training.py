@@ -36,6 +36,19 @@ class PlannedWorkoutSkipped(Event):
     customer_id: UUID
 
 
+class TrainingWeekMissed(Event):
+    """A client did nothing of what a week (Monday to Sunday where they live) had planned, and had said nothing of it.
+
+    Not told of whom training is on hold or who has something that hurts. `week_of` is its Monday.
+    """
+
+    type: ClassVar[str] = "training.week_missed"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    week_of: date
+    planned: int
+
+
 class CoachAssigned(Event):
     type: ClassVar[str] = "training.coach_assigned"
     aggregate: ClassVar[str] = "customer_id"

@@ -3,18 +3,19 @@
 News goes stale: an event that waited longer than a day (a restored backup, a long outage) is not written about.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from contracts.events import automation, commerce, compliance, engagement, identity, scheduling
+from contracts.events import automation, commerce, compliance, engagement, identity, scheduling, training
 from contracts.events.envelope import Event
 from operational_api.engagement import lifecycle
+from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
-from operational_api.engagement.sending import WAYS
-from operational_api.engagement.service import forgetting, leads, scheduled, stages
+from operational_api.engagement.sending import WAYS, zone_of
+from operational_api.engagement.service import forgetting, leads, preferences, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import (
     WORD_EVERY,
@@ -249,6 +250,45 @@ def forget_person(session: Session, event: Event) -> None:
     forgetting.forget_person(session, event.account_id, now=event.occurred_at)
 
 
+def ask_after_missed_week(session: Session, event: Event) -> None:
+    """A friendly word to who did nothing of a week's plan; none to who allows no check-ins or had enough of them, who
+    was a member with a break then, or is none any more, and who came to a session all the same.
+
+    It goes as coaching, by the way that they like and after their quiet hours, until Wednesday night of their clock.
+    What was logged by then calls it off (`outgoing.weigh`).
+    """
+    assert isinstance(event, training.TrainingWeekMissed)  # noqa: S101
+    now = datetime.now(UTC)
+    person = contact(session, event.customer_id)
+    if person is None or now - event.occurred_at > STALE_AFTER:
+        return
+    refusal = preferences.nudge_refusal(session, customer_id=event.customer_id, now=now)
+    if isinstance(refusal, NudgesOff | TooManyNudges):
+        return
+    zone = zone_of(person.time_zone)
+    since, until, stale = (
+        datetime.combine(event.week_of + timedelta(days=days), time(), zone).astimezone(UTC) for days in (0, 7, 10)
+    )
+    came = scheduling_public.has_attended(session, event.customer_id, since=since, until=until)
+    if came or _was_away(session, event.customer_id, since, until):
+        return
+    queue_message(
+        session, dedupe_key=f"missed_week:{event.customer_id}:{event.week_of}", person=person, template="missed_week",
+        context={"week_of": event.week_of.isoformat(), "path": "/training"}, purpose="coaching", channels=WAYS,
+        now=now, expires_at=stale,
+    )  # fmt: skip
+
+
+def _was_away(session: Session, customer_id: UUID, since: datetime, until: datetime) -> bool:
+    """Whether a membership was paused in this span of time, or has ended or is paused today."""
+    lived = lifecycle.fold(stages.facts_of(session, customer_id))
+    ends = [one.since for one in lived[1:]] + [datetime.max.replace(tzinfo=UTC)]
+    paused = any(
+        one.stage == "paused" and one.since < until and end > since for one, end in zip(lived, ends, strict=False)
+    )
+    return paused or (bool(lived) and lived[-1].stage in ("paused", "churned"))
+
+
 PERIODIC = [
     ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
     ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
@@ -268,6 +308,7 @@ HANDLERS = {
     engagement.LeadCaptured.type: [learn_of_lead],
     engagement.MessageSent.type: [announce_message],
     compliance.PersonalExportMade.type: [tell_of_copy],
+    training.TrainingWeekMissed.type: [ask_after_missed_week],
     identity.EmailVerified.type: [convert_lead, carry_lead_over],
     identity.AccountClosed.type: [forget_person],
 }

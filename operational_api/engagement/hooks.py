@@ -1,7 +1,7 @@
 """What SendGrid and Twilio tell us, under /webhooks: their signature is looked at first. Included by `router`."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -62,6 +62,12 @@ def receive_text(form: TwilioForm, session: DbSession) -> Response:
 
 
 @hooks.post("/twilio/status", status_code=204)
-def receive_status(form: TwilioForm, session: DbSession, message: UUID | None = None) -> None:
-    """What became of an SMS or a WhatsApp message. `message` is our id of it; Twilio signs the address with it."""
-    provider_events.take_status(session, form, row_id=message, now=_now())
+def receive_status(
+    form: TwilioForm,
+    session: DbSession,
+    message: UUID | None = None,
+    channel: Literal["sms", "whatsapp"] | None = None,
+) -> None:
+    """What became of an SMS or a WhatsApp message. `message` is our id of it, `channel` what it was handed over for;
+    Twilio signs the address with both."""
+    provider_events.take_status(session, form, row_id=message, channel=channel, now=_now())

@@ -104,6 +104,15 @@ def next_sessions(
     return {row.customer_id: SessionFacts(*row) for row in session.execute(query)}
 
 
+def has_attended(session: Session, customer_id: UUID, *, since: datetime, until: datetime) -> bool:
+    """Whether a customer came to a session that began in this span of time."""
+    came = select(Booking.id).where(
+        Booking.customer_id == customer_id, Booking.status == "attended", Booking.starts_at >= since,
+        Booking.starts_at < until,
+    )  # fmt: skip
+    return session.scalar(select(came.exists())) or False
+
+
 def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, until: datetime) -> list[SessionFacts]:
     """A coach's sessions that start in a span of time, the earliest first; those that were cancelled are not told."""
     query = _facts().where(

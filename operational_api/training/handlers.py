@@ -10,10 +10,14 @@ from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed, AccountRegistered
 from contracts.events.scheduling import SessionBooked
+from contracts.telemetry import get_logger
 from operational_api.compliance import public as compliance
 from operational_api.core import personal
 from operational_api.training.personal import PERSONAL
 from operational_api.training.service import clients, media, onboarding, wearables
+from operational_api.training.service import missed as missed_weeks
+
+log = get_logger(__name__)
 
 
 def make_new_customers_clients(session: Session, event: Event) -> None:
@@ -84,4 +88,14 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     ConsentChanged.type: [forget_withdrawn],
     AccountClosed.type: [remove_videos, forget_person],
 }
-PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = []
+
+
+def notice_missed_weeks(session: Session, now: datetime) -> None:
+    """A week without training is announced when it is over."""
+    if missed := missed_weeks.notice(session, now):
+        log.info("weeks_missed", clients=missed)
+
+
+PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
+    ("training.notice_missed_weeks", timedelta(minutes=30), notice_missed_weeks)
+]

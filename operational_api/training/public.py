@@ -17,7 +17,7 @@ from operational_api.training import access
 from operational_api.training.models import Client, Injury
 from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
 from operational_api.training.schemas import WorkoutRead as WorkoutRead
-from operational_api.training.service import clients, workouts
+from operational_api.training.service import clients, missed, workouts
 from operational_api.training.service.progress import strength_series, weeks_of
 
 
@@ -120,6 +120,11 @@ def next_workout(session: Session, customer_id: UUID, now: datetime) -> PlannedW
         oldest_first=True,
     )  # fmt: skip
     return PlannedWorkout(found[0].workout.id, found[0].workout.title, found[0].workout.scheduled_on) if found else None
+
+
+def is_week_missed(session: Session, customer_id: UUID, week_of: date, now: datetime) -> bool:
+    """Whether a week that was announced as missed still is the last word: no training since, no hold, nothing hurts."""
+    return missed.is_missed(session, customer_id, week_of, now=now)
 
 
 def is_on_hold(session: Session, customer_id: UUID) -> bool:

@@ -1,5 +1,6 @@
 """A refusal as a person sees it: back to the form with a message, off to sign-in, or a page that says what to do."""
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +18,8 @@ HEADLINES = {
     429: word("Too many tries"),
     503: word("We are catching our breath"),
 }
+NOTHING = word("The address may be mistyped, or what was here is gone.")
+"""What a page says that no route has: HTTP's own words say no more than its number."""
 
 
 def _came_from(request: Request) -> str | None:
@@ -54,6 +57,8 @@ def problem_page(request: Request, document: dict[str, Any]) -> Response:
         "web/problem.html",
         status_code=status,
         problem=document,
+        reason=NOTHING if document["detail"] == HTTPStatus.NOT_FOUND.phrase else document["detail"],
         headline=HEADLINES.get(status, word("Something went wrong")),
-        back=came_from or ("/home" if person(request) else "/"),
+        came_from=came_from,
+        start="/home" if person(request) else "/",
     )

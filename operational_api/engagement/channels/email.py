@@ -17,7 +17,17 @@ from typing import Any
 
 import httpx
 
-from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Refused, Sender, TryAgain, Unavailable
+from operational_api.engagement.channels import bounces
+from operational_api.engagement.channels.port import (
+    Gateway,
+    NotSent,
+    Ready,
+    Receipt,
+    Refused,
+    Sender,
+    TryAgain,
+    Unavailable,
+)
 from operational_api.engagement.settings import ChannelSettings
 
 
@@ -121,17 +131,22 @@ class _SmtpSender:
         except smtplib.SMTPServerDisconnected as error:
             raise TryAgain(f"SMTPServerDisconnected: {error}") from error
         except smtplib.SMTPRecipientsRefused as error:
-            told = "; ".join(f"{code} {text!r}" for code, text in error.recipients.values())
-            if all(code >= 500 for code, _ in error.recipients.values()):
-                raise Refused("rejected", told, dead="bounce") from error
-            raise TryAgain(told) from error
-        except smtplib.SMTPResponseException as error:
-            if error.smtp_code >= 500:
-                raise Refused("rejected", f"{error.smtp_code} {error.smtp_error!r}") from error
+            [(code, text)] = error.recipients.values()  # a message has one
+            raise _refusal(code, text) from error
+        except smtplib.SMTPSenderRefused as error:  # it is about us
             raise TryAgain(f"{error.smtp_code} {error.smtp_error!r}") from error
+        except smtplib.SMTPResponseException as error:
+            raise _refusal(error.smtp_code, error.smtp_error) from error
         except (OSError, ValueError) as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         return Receipt()
+
+
+def _refusal(code: int, text: bytes | str) -> NotSent:
+    said = f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
+    if code < 500 or bounces.will_pass(said):
+        return TryAgain(said)
+    return Refused("rejected", said, dead="bounce" if bounces.is_nobody_there(said) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +198,8 @@ class _SendGridSender:
             ],
             "headers": headers_of(message, self.mail_from),
             "custom_args": {"plyo_message_id": str(message.id)},
+            # Which addresses are dead we say ourselves, so one that was revived here is not held back there.
+            "mail_settings": {"bypass_bounce_management": {"enable": True}},
             # Whether a picture was fetched says nothing of a person; links stay as they were written.
             "tracking_settings": {"open_tracking": {"enable": False}, "click_tracking": {"enable": False}},
         }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 from twilio.base.exceptions import TwilioRestException
@@ -19,6 +19,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 from contracts.telemetry import get_logger
 from operational_api.engagement.channels import segments
 from operational_api.engagement.channels.port import Ready, Receipt, Refused, Sender, Unavailable, Undecided
+from operational_api.engagement.sending import Channel
 from operational_api.engagement.settings import ChannelSettings
 
 log = get_logger(__name__)
@@ -41,6 +42,7 @@ class TwilioGateway:
 
     settings: ChannelSettings
     may_double: bool = True
+    channel: ClassVar[Channel]
 
     @cached_property
     def client(self) -> Client:
@@ -72,7 +74,7 @@ class TwilioGateway:
             NotSent: it was not taken, or nobody knows.
         """
         asked = self.request(message)
-        callback = f"{self.settings.public_url}/webhooks/twilio/status?message={message.id}"
+        callback = f"{self.settings.public_url}/webhooks/twilio/status?message={message.id}&channel={self.channel}"
         try:
             if message.doubtful_since and (known := self._find(message, asked)):
                 return Receipt(known)
@@ -99,6 +101,8 @@ class TwilioGateway:
 @dataclass(frozen=True)
 class SmsGateway(TwilioGateway):
     """SMS from our number or messaging service."""
+
+    channel = "sms"
 
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.

@@ -12,6 +12,8 @@ from operational_api.engagement.channels.sms import TwilioGateway
 class WhatsAppGateway(TwilioGateway):
     """WhatsApp from our number."""
 
+    channel = "whatsapp"
+
     def request(self, message: Ready) -> dict[str, Any]:
         """Free text while the window is open, else the approved template; its variables: 1 the name, 2 the text.
 

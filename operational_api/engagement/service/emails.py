@@ -41,6 +41,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",
         "confirm_phone": "name",
+        "missed_week": "name path week_of",
         "webhook_disabled": "name label reason path",
         "data_copy_ready": "name path expires_at time_zone",
     }.items()
@@ -50,6 +51,10 @@ ISO 8601 with an offset, amounts are minor units. Further values are allowed whe
 
 WORD_EVERY = timedelta(hours=1)
 """Between two words of messages to one person."""
+
+PROVES_ADDRESS = frozenset({"verify_email", "confirm_email", "reset_password"})
+"""Mails with a link whose following shows that they arrive. They go to an address from which mails came back, too: five
+an hour at most, when somebody asks for one."""
 
 SECRET_VALUES = ("path", "code")
 """Values wiped from the row once the e-mail has left: links may carry a one-time token, a code is one."""
@@ -62,6 +67,8 @@ def queue_email(
 
     Args:
         dedupe_key: Names the reason, as in `booking_confirmed:<booking id>`; the second request with it does nothing.
+            One about an account to an address that may not be that account's has `:<account id>:` in it: by that it is
+            forgotten with the account.
         recipient: An address.
         context: JSON-ready values for the template, at least those in `TEMPLATES`.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.events.identity import AccountClosed
@@ -23,7 +23,9 @@ from operational_api.engagement.models import (
     Phone,
     PushSubscription,
     ScheduledMessage,
+    Suppression,
 )
+from operational_api.engagement.service.contacts import contact_by_email
 
 FORGOTTEN: dict[str, InstrumentedAttribute[Any]] = {
     "phones": Phone.customer_id,
@@ -47,6 +49,7 @@ KEPT: dict[str, str] = {
     "leads": "where somebody came from; who, of one that became the account, is taken out",
     "announcements": "news to everybody, by who wrote it",
     "message_templates": "words of the business",
+    "suppressions": "that an address wants nothing from us, whoever has it; that mails to it came back goes",
 }
 """Tables that name people and keep their rows, and why."""
 
@@ -67,17 +70,28 @@ def forget_sent(session: Session, now: datetime) -> None:
     )  # fmt: skip
 
 
-def forget_address(session: Session, address: str) -> None:
-    """Take an address, and what was said to it, out of whatever was sent there; what still waits is not sent."""
-    theirs = func.lower(OutgoingMessage.recipient) == address.lower()
+def forget_address(session: Session, address: str, *, account_id: UUID) -> None:
+    """Take an account's address, and what was said to it, out of whatever was sent there; what still waits is not sent.
+
+    So it goes with the addresses that it had before, and with one that nobody confirmed: mails about the account, which
+    say its id in their key, went there. Who has such an address now keeps what they were sent.
+    """
+    about = OutgoingMessage.customer_id.is_(None) & OutgoingMessage.dedupe_key.contains(f":{account_id}:")
+    written_to = func.lower(OutgoingMessage.recipient)
+    former = session.scalars(select(written_to).where(about, OutgoingMessage.recipient != "")).all()
+    gone = {address.lower(), *(one for one in former if contact_by_email(session, one) is None)}
+    theirs = about | written_to.in_(gone)
     emptied = {"recipient": "", "context": {}}
-    for update_ in (
+    for statement in (
         update(OutgoingMessage)
         .where(theirs, OutgoingMessage.status == "queued")
         .values(status="withheld", reason="account_closed", **emptied),
         update(OutgoingMessage).where(theirs, OutgoingMessage.status.in_(DONE)).values(**emptied),
+        delete(Suppression).where(
+            Suppression.channel == "email", Suppression.address.in_(gone), Suppression.reason == "bounce"
+        ),
     ):
-        session.execute(update_.execution_options(synchronize_session=False))
+        session.execute(statement.execution_options(synchronize_session=False))
 
 
 def forget_person(session: Session, account_id: UUID, *, now: datetime) -> None:

@@ -3,7 +3,8 @@
 Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -28,9 +29,10 @@ from operational_api.engagement.sending import (
 )
 from operational_api.engagement.service import addresses
 from operational_api.engagement.service.contacts import Contact, contact
-from operational_api.engagement.service.emails import SECRET_VALUES
+from operational_api.engagement.service.emails import PROVES_ADDRESS, SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
 from operational_api.engagement.settings import ChannelSettings
+from operational_api.training import public as training
 
 log = get_logger(__name__)
 RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
@@ -53,6 +55,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
             return Withhold("no_such_person")
         if _is_read(session, row):
             return Withhold("read_already")
+        if row.template == "missed_week" and not _is_still_missed(session, row.customer_id, row.context, now):
+            return Withhold("not_so_any_more")
         wishes = wishes_of(session, row.customer_id, person)
         if (problem := _find_address(session, row, person)) is not None:
             return problem
@@ -66,9 +70,15 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         now=now,
         wishes=wishes,
         sent_lately=_sent_lately(session, row, now),
-        suppressed_by=addresses.suppression_of(session, channel=row.channel, address=row.recipient),
+        suppressed_by=_suppression(session, row),
         expires_at=row.expires_at,
     )
+
+
+def _suppression(session: Session, row: OutgoingMessage) -> str | None:
+    """Why the address is dead, but for a mail by which its owner shows that it is not."""
+    found = addresses.suppression_of(session, channel=row.channel, address=row.recipient)
+    return None if found == "bounce" and row.template in PROVES_ADDRESS else found
 
 
 def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Withhold | None:
@@ -81,6 +91,11 @@ def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Wi
         return Withhold("no_address")
     row.recipient = address
     return None
+
+
+def _is_still_missed(session: Session, customer_id: UUID, context: dict[str, Any], now: datetime) -> bool:
+    """Whether what it asks after is the last that was heard: who trained meanwhile is not asked where they were."""
+    return training.is_week_missed(session, customer_id, date.fromisoformat(context["week_of"]), now)
 
 
 def _is_read(session: Session, row: OutgoingMessage) -> bool:
@@ -159,7 +174,8 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
     """The provider has it."""
     row.status, row.sent_at, row.last_error, row.reason = "sent", now, None, None
     row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
-    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    if not row.fallbacks:  # another channel may have to say it again; what may have one carries no secret
+        row.context = _without_secrets(row)
     addresses.forget_devices(session, receipt.gone)
     if row.customer_id is not None:
         publish(
@@ -195,6 +211,20 @@ def note_failure(
             return
     if RETRY.is_last(row.attempts):
         _end(session, row, "failed", "undecided" if is_undecided else "gave_up", now)
+
+
+def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: datetime) -> None:
+    """It was taken and did not arrive: its next channel carries it, anew weighed, or it has failed.
+
+    What a phone had is not taken back; a mail that a server took may still come back.
+    """
+    if row.status != "sent" or (row.delivered_at is not None and row.channel != "email"):
+        return
+    if not move_on(row, now):
+        _end(session, row, "failed", reason, now)
+        return
+    row.status, row.sent_at, row.delivered_at, row.provider_message_id = "queued", None, None, None
+    row.last_error = reason
 
 
 def move_on(row: OutgoingMessage, now: datetime) -> bool:
@@ -260,7 +290,7 @@ def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
 
 def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
     row.status, row.reason = status, reason
-    row.context = {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
+    row.context = _without_secrets(row)
     log.info("message_ended", message_id=str(row.id), channel=row.channel, status=status, reason=reason)
     if status == "failed":
         log.error("email_given_up", email_id=str(row.id), template=row.template, error=row.last_error)
@@ -272,6 +302,10 @@ def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: 
                 purpose=row.purpose, template=row.template, reason=reason,
             ),
         )  # fmt: skip
+
+
+def _without_secrets(row: OutgoingMessage) -> dict[str, Any]:
+    return {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
 
 
 def now_utc() -> datetime:

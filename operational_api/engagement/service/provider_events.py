@@ -23,6 +23,7 @@ from contracts.events.engagement import ContactChoiceMade
 from operational_api.core import inbox, viewer
 from operational_api.core.models import InboxMessage
 from operational_api.core.outbox import publish
+from operational_api.engagement.channels import bounces
 from operational_api.engagement.channels.port import Receipt
 from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent
@@ -92,14 +93,23 @@ def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) ->
     row_id = _uuid(event.get("plyo_message_id"))
     if kind == "delivered" and row_id:
         outgoing.note_delivered(session, row_id, at)
-    elif kind == "bounce" and event.get("type", "bounce") == "bounce":
-        addresses.suppress(session, channel="email", address=address, reason="bounce", now=now)
-        _note_undelivered(session, OutgoingMessage.id == row_id, "bounce")
     elif kind == "spamreport":
         addresses.suppress(session, channel="email", address=address, reason="complaint", now=now)
     elif kind in ("dropped", "bounce"):
-        _note_undelivered(session, OutgoingMessage.id == row_id, kind)
+        if kind == "bounce" and _is_nobody_there(event):
+            addresses.suppress(session, channel="email", address=address, reason="bounce", now=now)
+        row = session.scalar(select(OutgoingMessage).where(OutgoingMessage.id == row_id).with_for_update())
+        if row is not None and row.channel == "email":
+            outgoing.note_undelivered(session, row, kind, now)
     return True
+
+
+def _is_nobody_there(event: Mapping[str, Any]) -> bool:
+    """Whether a bounce is for good; where neither a code nor words came with it, as SendGrid sorted it."""
+    if event.get("type", "bounce") != "bounce":
+        return False
+    said = f"{event.get('status') or ''} {event.get('reason') or ''}".strip()
+    return not said or bounces.is_nobody_there(said)
 
 
 def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> None:
@@ -109,6 +119,7 @@ def take_text(session: Session, form: Mapping[str, str], *, now: datetime) -> No
     number = sender.removeprefix("whatsapp:")
     if not sid or not _once(session, "twilio", sid, channel, now):
         return
+    addresses.unsuppress(session, channel=channel, address=number, reason="bounce")  # who writes is there
     if channel == "whatsapp":
         addresses.saw_whatsapp(session, number=number, now=now)
     kind = _kind_of(session, form, channel, number, body)
@@ -156,7 +167,14 @@ def _word(body: str) -> str:
     return " ".join("".join(one for one in bare if not unicodedata.combining(one)).split())
 
 
-def take_status(session: Session, form: Mapping[str, str], *, row_id: UUID | None = None, now: datetime) -> None:
+def take_status(
+    session: Session,
+    form: Mapping[str, str],
+    *,
+    row_id: UUID | None = None,
+    channel: Channel | None = None,
+    now: datetime,
+) -> None:
     """What became of a message that Twilio took.
 
     It may be quicker than whoever handed the message over, who is waited for; and where they died before they could
@@ -164,13 +182,14 @@ def take_status(session: Session, form: Mapping[str, str], *, row_id: UUID | Non
 
     Args:
         row_id: The message, as we told Twilio when we handed it over; None: by Twilio's own id of it.
+        channel: By which it was handed over then; another may carry it by now, to which this is no news.
     """
     sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
     if not sid or not _once(session, "twilio", f"{sid}:{status}", "status", now):
         return
     which = OutgoingMessage.provider_message_id == sid if row_id is None else OutgoingMessage.id == row_id
     row = session.scalar(select(OutgoingMessage).where(which).with_for_update())
-    if row is None or row.provider_message_id not in (None, sid):
+    if row is None or row.provider_message_id not in (None, sid) or channel not in (None, row.channel):
         return
     if row.status == "queued" and row.in_doubt_since is not None:
         outgoing.note_taken(session, row, Receipt(sid), now)
@@ -179,9 +198,9 @@ def take_status(session: Session, form: Mapping[str, str], *, row_id: UUID | Non
         outgoing.note_delivered(session, row.id, now)
     elif status in ("undelivered", "failed"):
         code = form.get("ErrorCode", "")
-        _note_undelivered(session, OutgoingMessage.id == row.id, f"carrier:{code}"[:40])
         if code.isdigit() and int(code) in BAD_NUMBERS:
             addresses.suppress(session, channel=row.channel, address=row.recipient, reason="bounce", now=now)
+        outgoing.note_undelivered(session, row, f"carrier:{code}"[:40], now)
 
 
 def _announce(session: Session, number: str, channel: Channel, *, is_allowed: bool, now: datetime) -> None:
@@ -209,15 +228,6 @@ def _pass_on(session: Session, number: str, body: str, now: datetime) -> None:
     if coach_id is not None:
         thread = threads.Conversation(customer_id, coach_id)
         threads.write(session, thread=thread, sender_id=customer_id, body=body[:4000], now=now)
-
-
-def _note_undelivered(session: Session, which: Any, reason: str) -> None:
-    session.execute(
-        update(OutgoingMessage)
-        .where(which, OutgoingMessage.status == "sent")
-        .values(status="failed", reason=reason)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _once(session: Session, source: str, message_id: str, kind: str, now: datetime) -> bool:

@@ -103,10 +103,12 @@ def forget_closed(session: Session, now: datetime) -> None:
         select(Account.id, Account.email)
         .join(DeletionRequest, DeletionRequest.account_id == Account.id)
         .where(DeletionRequest.closed_at <= now - FORGOTTEN_AFTER, ~Account.email.endswith(NOBODY))
+        .order_by(Account.id)
         .limit(_AT_ONCE)
+        .with_for_update(of=Account)  # who writes to the address at this moment is waited for, and nobody does after it
     ).all()
     for account_id, email in accounts:
-        engagement.forget_address(session, email)
+        engagement.forget_address(session, email, account_id=account_id)
         for contribution in PERSONAL:
             personal.forget(session, contribution, account_id)
             for name in contribution.withheld:

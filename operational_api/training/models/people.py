@@ -1,6 +1,6 @@
 """Clients, who coaches them, and how far they are in setting up."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, text
@@ -16,7 +16,7 @@ class Client(Base):
     """A customer as somebody who trains; the id is the account's. `coach_id` is today's coach.
 
     `on_hold_since` is set while an answer of the health questionnaire waits for the coach: what they answered is
-    health data, that they wait is not.
+    health data, that they wait is not. `missed_week_of` is the Monday of the last week announced as missed.
     """
 
     __tablename__ = "clients"
@@ -32,6 +32,7 @@ class Client(Base):
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
     joined_at: Mapped[RequiredTime]
     on_hold_since: Mapped[datetime | None]
+    missed_week_of: Mapped[date | None]
 
 
 class CoachAssignment(Base):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import String, text
+from sqlalchemy import String, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 
@@ -14,9 +14,10 @@ from operational_api.core.database import Base
 from operational_api.core.outbox import publish
 from operational_api.core.personal import IDS
 from operational_api.engagement.models import Lead, Message, OutgoingMessage
-from operational_api.engagement.service import forgetting
-from operational_api.identity.models import LoginSession
-from operational_api.identity.service import deletion
+from operational_api.engagement.public import queue_email
+from operational_api.engagement.service import addresses, forgetting
+from operational_api.identity.models import EmailToken, LoginSession
+from operational_api.identity.service import accounts, changes, deletion, links
 from operational_api.training.models import CheckIn, Client, Goal, Habit, Injury, Workout
 from tests.factories import account_of, make_client, make_customer
 
@@ -124,6 +125,45 @@ class TestForgetting:
         session.flush()
         forgetting.forget_sent(session, NOW + timedelta(hours=2))
         assert everywhere(session) == set()
+
+    def test_the_address_before_and_one_that_nobody_confirmed_go_too_and_nothing_is_sent_there(
+        self, session: Session
+    ) -> None:
+        mia = make_mia(session)
+        tom = make_client(session, display_name="Tom")
+        account, old = account_of(session, mia), f"Old.{MARKER.replace(' ', '.')}@example.test"
+        wrong = f"Wrong.{MARKER.replace(' ', '.')}@example.test"
+        account.email, toms = old, account_of(session, tom).email
+        queue_email(
+            session, dedupe_key="receipt", recipient=old, template="password_changed", context={"name": "M"}, now=NOW
+        )  # fmt: skip
+        for address in (wrong, f"{MARKER.replace(' ', '.')}@example.test"):
+            changes.request_email(session, account=account, email=address, now=NOW)
+        token = "t" * 43
+        session.query(EmailToken).filter_by(address=address.lower()).update({"token_hash": links.digest(token)})
+        changes.confirm_email(session, token=token, now=NOW)
+        changes.request_email(session, account=account, email=toms, now=NOW)
+        session.execute(text("update engagement.outgoing_emails set status = 'sent' where dedupe_key = 'receipt'"))
+        addresses.suppress(session, channel="email", address=old, reason="bounce", now=NOW)
+        session.flush()
+        assert "engagement.outgoing_emails" in everywhere(session)
+        close(session)
+        assert everywhere(session) == set()
+        left = select(OutgoingMessage).where(OutgoingMessage.status == "queued")
+        assert [one.recipient for one in session.scalars(left)] == [toms], "Tom is told that somebody tried his address"
+
+    def test_nobody_writes_to_a_closed_account_by_an_old_link(self, session: Session) -> None:
+        account = account_of(session, make_mia(session))
+        account.email_verified_at = None
+        token = links.issue(session, account_id=account.id, purpose="verify", now=NOW - timedelta(days=19))
+        session.flush()
+        before = select(func.count()).select_from(OutgoingMessage)
+        deletion.close_due(session, NOW)
+        written = session.scalar(before)
+        assert token
+        accounts.resend_link(session, token=token, purpose="verify", now=NOW)
+        accounts.resend_verification(session, email=account.email, now=NOW)
+        assert session.scalar(before) == written
 
     def test_the_seals_know_an_emptied_name_from_a_forged_event(self, session: Session) -> None:
         make_mia(session)

@@ -170,6 +170,45 @@ class TestEmail:
         assert told["tracking_settings"]["open_tracking"] == {"enable": False}
 
 
+class TestBounces:
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "550 5.1.1 <mia@plyo.test>: Recipient address rejected", "550 5.1.6 the mailbox has moved",
+            "550 5.1.10 null MX", "550 No such user here", "550 mailbox not found", "551 User unknown; no forwarding",
+        ],
+    )  # fmt: skip
+    def test_an_address_that_is_wrong_for_good_is_dead(
+        self, post: Post, channel_settings: ChannelSettings, said: str
+    ) -> None:
+        post.answer = said
+        assert self.refusal(channel_settings).dead == "bounce"
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "550 5.7.1 Message rejected by policy", "550 by policy", "554 5.7.26 unauthenticated mail", "550 refused",
+            "553 5.1.8 Sender address rejected: Domain not found", "550 5.2.1 mailbox disabled", "552 5.3.4 too big",
+        ],
+    )  # fmt: skip
+    def test_another_no_ends_the_message_alone(self, post: Post, channel_settings: ChannelSettings, said: str) -> None:
+        post.answer = said
+        assert self.refusal(channel_settings).dead is None
+
+    @pytest.mark.parametrize(
+        "said", ["552 5.2.2 Mailbox full", "452 4.2.2 full", "451 4.7.1 greylisted", "421 4.1.1 x"]
+    )
+    def test_what_passes_is_tried_again(self, post: Post, channel_settings: ChannelSettings, said: str) -> None:
+        post.answer = said
+        with pytest.raises(TryAgain), SmtpGateway(channel_settings).opened() as sender:
+            sender.send(message(recipient="mia@plyo.test"))
+
+    def refusal(self, settings: ChannelSettings) -> Refused:
+        with pytest.raises(Refused) as refused, SmtpGateway(settings).opened() as sender:
+            sender.send(message(recipient="mia@plyo.test"))
+        return refused.value
+
+
 class TestTwilio:
     @pytest.mark.parametrize("gateway", [SmsGateway, WhatsAppGateway])
     def test_looks_before_it_sends_again_what_may_have_left(

@@ -22,7 +22,7 @@ from operational_api.engagement.models import (
     Suppression,
 )
 from operational_api.engagement.sending import CHANNELS, WAYS, Channel
-from operational_api.engagement.service import addresses
+from operational_api.engagement.service import addresses, provider_events
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import call_off, queue_email, queue_message
 from operational_api.engagement.service.messages import send_message
@@ -179,6 +179,18 @@ class TestWeighing:
         dispatcher(session, channel_settings).send_due("email")
         assert (only(session).reason, post.mails) == ("suppressed:bounce", [])
 
+    def test_but_a_link_that_shows_whether_it_is(
+        self, session: Session, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        for reason, address in (("bounce", "mia@plyo.test"), ("complaint", "tom@plyo.test"), ("stop", "x@plyo.test")):
+            addresses.suppress(session, channel="email", address=address, reason=reason, now=NOW)
+            queue_email(
+                session, dedupe_key=reason, recipient=address, template="confirm_email",
+                context={"name": "Mia", "path": "/confirm-email?token=x"}, now=NOW,
+            )  # fmt: skip
+        dispatcher(session, channel_settings).send_due("email")
+        assert sorted(one["To"] for one in post.mails) == ["mia@plyo.test", "tom@plyo.test"]
+
     def test_what_was_called_off_stays(
         self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
     ) -> None:
@@ -274,6 +286,91 @@ class TestFallback:
         dispatcher(session, channel_settings).send_due("sms")
         assert (only(session).status, only(session).reason) == ("failed", "stopped")
         assert session.get_one(Suppression, ("sms", NUMBER)).reason == "stop"
+
+
+class TestUndelivered:
+    """Taken by the provider, and hours later it says that it never arrived."""
+
+    def sent_by_sms(self, session: Session, mia: Contact, settings: ChannelSettings, **given: Any) -> OutgoingMessage:
+        allow(session, mia, "coaching", "sms")
+        queue(session, mia, "sms", "email", purpose="coaching", **given)
+        dispatcher(session, settings).send_due("sms")
+        assert only(session).status == "sent"
+        return only(session)
+
+    def say(self, session: Session, sid: str, status: str, **how: Any) -> None:
+        form = {"MessageSid": sid, "MessageStatus": status, "ErrorCode": "30005"}
+        provider_events.take_status(session, form, now=NOW + timedelta(hours=5), **how)
+        session.flush()
+
+    def test_the_next_channel_carries_it_once(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        row = self.sent_by_sms(session, mia, channel_settings)
+        sid, sends = str(row.provider_message_id), dispatcher(session, channel_settings)
+        for status in ("undelivered", "undelivered", "failed"):
+            self.say(session, sid, status, row_id=row.id, channel="sms")
+        row.next_attempt_at = NOW
+        session.flush()
+        for channel in (*CHANNELS, *CHANNELS):
+            sends.send_due(channel)
+        assert (only(session).status, only(session).channel) == ("sent", "email")
+        assert (len(cloud.texts), len(post.mails)) == (1, 1)
+        assert "/messages" in str(post.mails[0].get_payload(0)), "the link was kept until it had arrived"
+        self.say(session, sid, "delivered", row_id=row.id, channel="sms")
+        assert only(session).delivered_at is None, "that of the SMS is no news of the e-mail"
+
+    def test_not_after_it_was_read(
+        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        coach = make_account(session, role="coach")
+        message = send_message(
+            session, customer_id=mia.account_id, sender_id=coach.id, recipient_id=mia.account_id, kind="chat",
+            body="Hi", now=NOW,
+        )  # fmt: skip
+        row = self.sent_by_sms(session, mia, channel_settings)
+        row.context = row.context | {"message_id": str(message.id)}
+        message.read_at = NOW
+        self.say(session, str(row.provider_message_id), "undelivered")
+        row.next_attempt_at = NOW
+        session.flush()
+        dispatcher(session, channel_settings).send_due("email")
+        assert (only(session).status, only(session).reason, post.mails) == ("withheld", "read_already", [])
+
+    @pytest.mark.parametrize("first", ["delivered", "read"])
+    def test_not_after_it_arrived(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings, first: str
+    ) -> None:
+        sid = str(self.sent_by_sms(session, mia, channel_settings).provider_message_id)
+        for status in (first, "undelivered"):
+            self.say(session, sid, status)
+        assert (only(session).status, only(session).channel) == ("sent", "sms")
+
+    def test_a_late_no_of_the_first_does_not_decide_about_the_second(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "coaching", "sms", "whatsapp")
+        addresses.saw_whatsapp(session, number=NUMBER, now=NOW)
+        queue(session, mia, "whatsapp", "sms", purpose="coaching")
+        dispatcher(session, channel_settings).send_due("whatsapp")
+        row = only(session)
+        sid = str(row.provider_message_id)
+        self.say(session, sid, "undelivered", row_id=row.id, channel="whatsapp")
+        row.in_doubt_since = NOW  # it is being handed over as an SMS
+        session.flush()
+        self.say(session, sid, "failed", row_id=row.id, channel="whatsapp")
+        assert (only(session).status, only(session).channel) == ("queued", "sms")
+
+    def test_without_another_channel_it_has_failed_and_that_is_told(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        row = self.sent_by_sms(session, mia, channel_settings)
+        row.fallbacks = []
+        self.say(session, str(row.provider_message_id), "undelivered")
+        assert (only(session).status, only(session).reason) == ("failed", "carrier:30005")
+        assert "path" not in only(session).context
+        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
+        assert event.payload["reason"] == "carrier:30005"
 
 
 class TestOnce:

@@ -25,7 +25,7 @@ VALUES: dict[str, Any] = {
     "ends_at": "2026-03-29T09:00:00+00:00", "time_zone": "Europe/Berlin", "is_late": True, "is_by_coach": False,
     "amount_minor": 990000, "currency": "VND", "is_trial": True, "code": "012345", "what": "A passkey was <b> added",
     "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
-    "expires_at": "2026-03-28T08:00:00+00:00", "label": "Books <b>", "reason": "failing",
+    "expires_at": "2026-03-28T08:00:00+00:00", "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
 }  # fmt: skip
 URL = "https://plyo.example"
 FOLDER = Path(rendering.__file__).parent.parent / "templates" / "emails"

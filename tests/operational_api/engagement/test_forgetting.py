@@ -16,7 +16,7 @@ from operational_api.engagement.service.forgetting import FORGOTTEN, KEPT
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PEOPLE = ("customer_id", "person_id", "account_id", "author_id", "uploader_id", "sender_id", "coach_id", "recipient_id",
-          "email", "recipient")  # fmt: skip
+          "email", "recipient", "address")  # fmt: skip
 
 
 def tables() -> dict[str, Table]:

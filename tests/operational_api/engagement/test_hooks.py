@@ -109,6 +109,21 @@ class TestSendGrid:
         sendgrid(hooked, {"email": "a@b.test", "event": "deferred", "sg_event_id": "e3"})
         assert suppressed(session) == []
 
+    @pytest.mark.parametrize(
+        ("told", "ends"),
+        [
+            ({"status": "5.1.1", "reason": "550 5.1.1 user unknown"}, True), ({"reason": "550 no such user"}, True),
+            ({"status": "5.7.1", "reason": "550 5.7.1 refused by policy"}, False), ({}, True),
+            ({"status": "5.2.2", "reason": "552 5.2.2 mailbox full"}, False), ({"reason": "550 by policy"}, False),
+        ],
+    )  # fmt: skip
+    def test_only_an_address_that_is_wrong_for_good_ends(
+        self, session: Session, hooked: TestClient, told: dict[str, str], ends: bool
+    ) -> None:
+        bounce = {"email": "a@b.test", "event": "bounce", "type": "bounce", "sg_event_id": "e40"}
+        sendgrid(hooked, bounce | told)
+        assert suppressed(session) == ([("email", "a@b.test", "bounce")] if ends else [])
+
     def test_an_odd_event_holds_up_none_of_its_batch(self, session: Session, hooked: TestClient) -> None:
         odd = {"email": "a@b.test", "event": "open", "sg_event_id": "e30", "timestamp": "tomorrow"}
         complaint = {"email": "a@b.test", "event": "spamreport", "sg_event_id": "e31", "timestamp": 10**30}
@@ -232,6 +247,14 @@ class TestTwilio:
         session.refresh(row)
         assert (row.status, row.reason) == ("failed", "carrier:21614")
         assert suppressed(session) == [("sms", NUMBER, "bounce")]
+
+    def test_who_writes_from_a_number_that_seemed_dead_is_there(
+        self, session: Session, hooked: TestClient, mia: Client
+    ) -> None:
+        session.add(Suppression(channel="sms", address=NUMBER, reason="bounce", created_at=NOW))
+        session.flush()
+        twilio(hooked, From=NUMBER, Body="hello", MessageSid="SM50")
+        assert suppressed(session) == []
 
     @pytest.mark.parametrize(("told", "ends"), [("delivered", "sent"), ("undelivered", "failed")])
     def test_an_answer_before_we_wrote_down_that_it_left_is_not_lost(

@@ -177,6 +177,11 @@ class TestRefusals:
         answer = Browser(app).get("/nope")
         assert answer.status_code == 404
         assert "There is nothing here" in answer.text
+        assert "may be mistyped" in answer.text
+        assert "<p>Not Found</p>" not in answer.text
+        assert "To the first page" in answer.text
+        came = Browser(app).get("/nope", headers={"Referer": "http://testserver/things"})
+        assert 'href="/things"' in came.text
 
     def test_programs_get_problem_json(self, app: FastAPI) -> None:
         answer = Browser(app).get("/api/nope")
