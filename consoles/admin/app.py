@@ -90,7 +90,7 @@ def tabs(plyo: Plyo, public_url: str, first: dict[str, Any]) -> pn.Tabs:
         "automations": ("Automations", lambda: _deferred(lambda: automations.page(plyo, zone))),
         "coaches": ("Coaches", lambda: _deferred(lambda: coaches.page(plyo))),
         "connectors": ("Connectors", lambda: _deferred(lambda: connectors.page(plyo))),
-        "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url))),
+        "data": ("Data", lambda: _deferred(lambda: Data(plyo, public_url, zone=zone))),
     }
     names = [name for name in drawn if name in opens]
     shown = pn.Tabs(

@@ -74,7 +74,8 @@ def rows(
     )  # fmt: skip
     form, page, then, at, as_of = reading.form, reading.page, reading.then, reading.at, reading.as_of
     consents = shown(request)
-    query = datasets.asked(lake, principal, dataset, given, at, consents, page)
+    now = at if then is None else newest(request, lake)
+    query = datasets.asked(lake, principal, dataset, given, now, consents, page, is_past=at != now)
     freshness = clock.of(
         dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
         is_past=as_of is not None,

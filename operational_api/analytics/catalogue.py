@@ -213,6 +213,15 @@ _ALL = (
         "stages_daily", "One row per day and stage: how many customers were in it.",
         "select * from @core.fct_stages_daily", "business", (), "day", "day, stage",
     ),
+    Dataset(
+        "suite_judgements", "One row per look of a suite at a batch or a raw table, newest first: what was not met.",
+        """select judgement_id, judged_at, judged_on, raw_table, judged_where, max(judged_rows) as judged_rows,
+        max(refused_rows) as refused_rows, bool_and(is_met) as is_met,
+        string_agg(expectation || ' (' || refused_rows || ')', '; ' order by refused_rows desc, expectation)
+            filter (expectation <> 'the suite' and not is_met) as expectation
+    from @quality.fct_suite_judgements group by all""",
+        "business", (), "judged_on", "judged_at desc, judgement_id",
+    ),
 )  # fmt: skip
 
 _DEVICES = {"training.fct_wearable_days": ("sleep", "daily"), "training.fct_activities": ("activity",)}

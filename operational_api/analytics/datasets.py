@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from uuid import UUID
 
 import pyarrow as pa
@@ -13,8 +14,8 @@ from contracts.relations import RELATIONS
 from operational_api.analytics import scope, withheld
 from operational_api.analytics.catalogue import DATASETS, Dataset
 from operational_api.analytics.errors import NotAllowed, NotBuilt, UnknownDataset, WholeBusiness
-from operational_api.analytics.lake import Answer, Lake, one
-from operational_api.analytics.query import Query, Value
+from operational_api.analytics.lake import Lake, one
+from operational_api.analytics.query import Query, Value, of_then
 from operational_api.core import policy
 from operational_api.core.policy import Resource
 from operational_api.core.principal import Principal
@@ -91,46 +92,26 @@ def subjects_of(dataset: Dataset, principal: Principal, given: Mapping[str, Valu
     return {withheld.person(one) for one in table["customer_id"].unique().to_pylist() if one is not None}
 
 
-def read(
-    lake: Lake,
-    principal: Principal,
-    dataset: Dataset,
-    given: Mapping[str, Value],
-    *,
-    shown: withheld.Shown,
-    snapshot_id: int | None = None,
-    page: Page | None = None,
-) -> Answer:
-    """The rows the principal may see, narrowed by the parameters given; what their customers withhold is left out.
+def asked(
+    lake: Lake, principal: Principal, dataset: Dataset, given: Mapping[str, Value], newest: int,
+    shown: withheld.Shown, page: Page | None = None, *, is_past: bool = False,
+) -> Query:  # fmt: skip
+    """The query for the principal's rows, once it is known that they may ask. What it brings passes through `told`.
 
     Args:
-        shown: Asks what customers let others see.
-        page: All of them where it is left out. One row more than its limit is told, where there are more.
+        newest: Snapshot by which it is decided whose client somebody is.
+        is_past: Whether the query is for an older snapshot.
+        page: All rows where it is left out. One row more than its limit is told, where there are more.
 
     Raises:
         NotAllowed: a parameter is missing or not understood.
         WholeBusiness, HealthData: the dataset is not for this role.
         NotFound: the client is nobody's the principal may know of.
     """
-    at = lake.snapshot_id() if snapshot_id is None else snapshot_id
-    query = asked(lake, principal, dataset, given, at, shown, page)
-    answer = lake.ask(query, snapshot_id=at)
-    return replace(answer, table=told(answer.table, principal, dataset, shown))
-
-
-def asked(
-    lake: Lake, principal: Principal, dataset: Dataset, given: Mapping[str, Value], snapshot_id: int,
-    shown: withheld.Shown, page: Page | None = None,
-) -> Query:  # fmt: skip
-    """The query for the principal's rows, once it is known that they may ask. What it brings passes through `told`.
-
-    Raises:
-        As `read`.
-    """
     given = _checked(principal, dataset, given)
     if dataset.subject == "client":
-        _require_client(lake, principal, dataset, given["customer_id"], snapshot_id, shown)
-    return compile_rows(principal, dataset, given, page)
+        _require_client(lake, principal, dataset, given["customer_id"], newest, shown)
+    return compile_rows(principal, dataset, given, page, newest=newest if is_past else None)
 
 
 def without_lookahead(query: Query, page: Page) -> Query:
@@ -155,8 +136,15 @@ def told(table: pa.Table, principal: Principal, dataset: Dataset, shown: withhel
     return withheld.blank(table, principal, shown)
 
 
-def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Value], page: Page | None = None) -> Query:
-    """The query of `read`, with the row policy inside."""
+def compile_rows(
+    principal: Principal, dataset: Dataset, given: Mapping[str, Value], page: Page | None = None, *,
+    newest: int | None = None,
+) -> Query:  # fmt: skip
+    """The query of `asked`, with the row policy inside.
+
+    Args:
+        newest: Snapshot of now, where the query is for an older one.
+    """
     if dataset.subject != "client":
         scope.require_staff(principal)
     needed = ("analytics.read_money" if dataset.is_money else "analytics.read_everything", "analytics.read_masked")
@@ -171,6 +159,8 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
         parameters[parameter] = value
     if allowed.condition:
         conditions.append(allowed.condition)
+    if newest is not None and allowed.is_of_own_clients:
+        conditions.append(of_then(allowed.condition))
     order = _order(principal, dataset)
     limit = ""
     if page is not None:
@@ -184,7 +174,7 @@ def compile_rows(principal: Principal, dataset: Dataset, given: Mapping[str, Val
     by = ", ".join(f"{column} desc" if falls else column for column, falls, _ in order)
     whose, mart = given.get("customer_id"), dataset.text.removeprefix("select * from @")
     return Query(
-        f"select {chosen} from (\n    {dataset.text}\n){where}\norder by {by}{limit}", parameters,
+        f"select {chosen} from (\n    {dataset.text}\n){where}\norder by {by}{limit}", parameters, newest,
         is_shared=not any("customer_id" in RELATIONS[name].columns for name in dataset.relations),
         parts={mart: ("customer_id", whose)} if mart in RELATIONS and isinstance(whose, UUID) else {},
     )  # fmt: skip
@@ -223,11 +213,27 @@ def _beyond(order: Sequence[tuple[str, bool, str]], after: Sequence[str | None])
         raise NotAllowed("This cursor is of no page of this dataset.", allowed=["`next` of an answer"])
     ways, same = [], "true"
     for number, ((column, falls, kind), value) in enumerate(zip(order, after, strict=True)):
-        mark = f"cast($after_{number} as {kind})"
+        _check(kind, value)
+        mark = f"try_cast($after_{number} as {kind})"
         if value is not None:
             ways.append(f"({same} and ({column} {'<' if falls else '>'} {mark} or {column} is null))")
         same += f" and {column} is null" if value is None else f" and {column} = {mark}"
     return f"({' or '.join(ways) or 'false'})"
+
+
+_READ: dict[str, Callable[[str], object]] = {
+    "uuid": UUID, "date": date.fromisoformat, "timestamp with time zone": datetime.fromisoformat, "integer": int,
+    "bigint": int, "double": float, "varchar": str.encode, "boolean": ("False", "True").index,
+}  # fmt: skip
+
+
+def _check(kind: str, value: str | None) -> None:
+    """A cursor that was made up is refused. What is read here and not by DuckDB (`try_cast`) is after every row."""
+    try:
+        if value is not None:
+            _READ[kind](value)
+    except (ValueError, OverflowError) as error:
+        raise NotAllowed("This cursor is of no page of this dataset.", allowed=["`next` of an answer"]) from error
 
 
 def _checked(principal: Principal, dataset: Dataset, given: Mapping[str, Value]) -> dict[str, Value]:

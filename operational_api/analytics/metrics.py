@@ -14,7 +14,7 @@ from contracts.metrics import DOMAINS, METRICS, Grain, Metric
 from contracts.relations import RELATIONS
 from operational_api.analytics import dimensions, periods, scope, withheld
 from operational_api.analytics.errors import AcrossCurrencies, NotAllowed, UnknownMetric
-from operational_api.analytics.lake import Answer, Lake, rows
+from operational_api.analytics.lake import Answer, Lake, one, rows
 from operational_api.analytics.periods import Period
 from operational_api.analytics.query import Query, Value, literal
 from operational_api.core.policy import Resource, require
@@ -182,6 +182,22 @@ def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: wit
                 consents=shown([value])[value],
             )  # fmt: skip
             require(principal, "analytics.read_client", client)
+
+
+def require_own(lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, newest: int) -> None:
+    """Let the past of one customer's numbers pass for a coach whose client they are today.
+
+    Raises:
+        NotFound: they are not.
+    """
+    if not scope.of(principal, metric.columns, schema=metric.relation.split(".")[0]).is_of_own_clients:
+        return
+    for name, value in asked.filters:
+        if name == "customer_id":
+            text = "select coach_id from @core.dim_customers where customer_id = $customer_id"
+            found = one(lake.ask(Query(text, {"customer_id": value}), snapshot_id=newest).table)
+            coach_id = UUID(str(found["coach_id"])) if found and found["coach_id"] else None
+            require(principal, "analytics.read_client", Resource("Client", value, customer_id=value, coach_id=coach_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,10 @@ def _is_whole(period: Period) -> bool:
 
 def _days(period: Period, days: int) -> Period:
     by = timedelta(days=days)
-    return Period(period.since + by, period.until + by, period.unit)
+    try:
+        return Period(period.since + by, period.until + by, period.unit)
+    except OverflowError:
+        raise NotAllowed("That period lies before the calendar.", allowed=list(NAMES)) from None
 
 
 def _shifted(period: Period, months: int, *, is_whole: bool) -> Period:

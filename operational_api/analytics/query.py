@@ -45,7 +45,7 @@ class Query:
     """SQL over `@marts` with `$parameters`.
 
     Attributes:
-        then: Snapshot that `@then:` marts are of.
+        then: Another snapshot, which `@then:` marts are of.
         is_shared: Its answer tells of no single person, so it may lie in the store that all processes share.
         parts: Of marts of which it reads no other rows. It says so itself in its text.
     """

@@ -92,6 +92,8 @@ def get_metric(
         whole = metrics.period_of(metric, whole)
         asked = metrics.within(asked, whole)
     query = metrics.compile_series(principal, known, asked)
+    if then is not None:
+        metrics.require_own(lake, principal, metric, asked, newest=newest)
     seen_if_one(request, principal, asked, f"metric {name}")
     freshness = clock.of((metric.relation,), snapshot_id=at, now=now, is_past=then is not None)
     key = lake.key_of(query, snapshot_id=at)
@@ -138,6 +140,7 @@ def get_restatements(
     metrics.require_shown(principal, metric, asked, shown(request))
     moment = moment_of("since", since_known) or datetime.now(UTC)
     then, now = restatements.snapshot_to_compare(lake, moment), answers.newest(request, lake)
+    metrics.require_own(lake, principal, metric, asked, newest=now)
     seen_if_one(request, principal, asked, f"restatements of metric {name}")
     return {
         "name": metric.name, "unit": metric.unit, "since": moment, "snapshot_then": then, "snapshot_now": now,
@@ -177,6 +180,8 @@ def get_metric_rows(
     if whole is not None:
         whole = metrics.period_of(metric, whole)
     known = metrics.as_known(metric, told_at[0] if told_at else None)
+    if told_at is not None:
+        metrics.require_own(lake, principal, metric, asked, newest=answers.newest(request, lake))
     found = behind.a_number(principal, known, asked, whole)
     page = datasets.page_of(found.dataset, limit, cursor) if form == "json" else None
     then = known_at(lake, str(page.snapshot_id)) if page and page.snapshot_id is not None else told_at
@@ -259,7 +264,8 @@ def get_row(
     key, page = traces.key_from(mart, request.query_params), traces.page_of(limit, cursor)
     then = known_at(lake, snapshot)  # `as_of` is a column of some keys
     consents = shown(request)
-    row = traces.row_of(lake, principal, mart, key, then[1] if then else answers.newest(request, lake), consents)
+    newest = answers.newest(request, lake)
+    row = traces.row_of(lake, principal, mart, key, then[1] if then else newest, newest, consents)
     seen(request, principal, f"changes of {mart.name}", {row.subject} if row.subject else ())
     told = traces.described(lake, principal, row, consents, page)
     return Response(formats.json(told), media_type="application/json")

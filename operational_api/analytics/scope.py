@@ -7,6 +7,8 @@ coach        rows that carry their coach_id, or rows of customers who are their 
 data         every row, with what tells of a person left out (`classification`)
 customer     rows about themself
 Whether one client's page may be opened at all is the Cedar policy's decision (`operational_api.core.policy`).
+
+The past tells no more: rows of an older snapshot are those of people who were the coach's clients then and are now.
 """
 
 from collections.abc import Collection
@@ -28,6 +30,11 @@ class Scope:
 
     condition: str
     parameters: dict[str, Value]
+
+    @property
+    def is_of_own_clients(self) -> bool:
+        """Whether it is by who a coach's clients are, which changes."""
+        return self.condition == OWN_CLIENTS
 
 
 def of(principal: Principal, columns: Collection[str], *, schema: str = "", is_client_history: bool = False) -> Scope:

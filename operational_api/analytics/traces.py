@@ -43,6 +43,7 @@ class Row:
         told: As the reader may see it.
         values: As it is, to look further with.
         lsn: Of the last change that its build had read; None where no build says.
+        newest: Snapshot by which it is decided whose client somebody is.
     """
 
     relation: Relation
@@ -50,6 +51,7 @@ class Row:
     told: dict[str, Any]
     values: dict[str, Value]
     lsn: int | None
+    newest: int
 
     @property
     def subject(self) -> UUID | None:
@@ -108,16 +110,21 @@ def page_of(limit: int, cursor: str | None) -> Page:
         return Page(limit)
     try:
         lsn, table, seq = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"==="))
+        if not 0 <= int(lsn) < 1 << 64 or not 0 <= int(seq) < 1 << 63:
+            raise ValueError
         return Page(limit, (int(lsn), str(table), int(seq)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise NotAllowed("This cursor is of no page of changes.", allowed=["`next` of an answer"]) from error
 
 
 def row_of(
     lake: Lake, principal: Principal, relation: Relation, key: Mapping[str, Value | None], snapshot_id: int,
-    shown: withheld.Shown,
+    newest: int, shown: withheld.Shown,
 ) -> Row:  # fmt: skip
     """The row with that key.
+
+    Args:
+        newest: As `datasets.asked`.
 
     Raises:
         UnknownRow: there is none, or none that the reader may see.
@@ -126,7 +133,8 @@ def row_of(
     where = " and ".join(f"{column} is null" if key[column] is None else f"{column} = ${column}" for column in key)
     values = {column: value for column, value in key.items() if value is not None}
     dataset = replace(DATASETS[relation.name], text=f"select * from @{relation.name} where {where}", values=values)
-    table = lake.ask(datasets.asked(lake, principal, dataset, {}, snapshot_id, shown), snapshot_id=snapshot_id).table
+    query = datasets.asked(lake, principal, dataset, {}, newest, shown, is_past=newest != snapshot_id)
+    table = lake.ask(query, snapshot_id=snapshot_id).table
     told = datasets.told(table, principal, dataset, shown)
     found, whole = one(told), one(table)
     if found is None or whole is None:
@@ -135,7 +143,7 @@ def row_of(
     return Row(
         relation, snapshot_id, dict(found),
         {name: _value(relation, name, value) for name, value in whole.items() if value is not None},
-        build["lsn"] if build else None,
+        build["lsn"] if build else None, newest,
     )  # fmt: skip
 
 
@@ -153,7 +161,8 @@ def parts_of(
         about = {"relation": way.to, "key": list(RELATIONS[way.to].key), "trace": f"/api/analytics/rows/{way.to}"}
         try:
             query = datasets.asked(
-                lake, principal, dataset, {}, row.snapshot_id, shown, datasets.Page(limit)
+                lake, principal, dataset, {}, row.newest, shown, datasets.Page(limit),
+                is_past=row.newest != row.snapshot_id,
             )  # fmt: skip
         except (WholeBusiness, HealthData) as refused:
             yield way, about | {"refused": refused.code(), "items": [], "is_more": False}

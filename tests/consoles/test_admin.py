@@ -235,7 +235,7 @@ class TestPages:
         assert "Not done:** This connector is not connected." in words(page)
 
     def test_data(self, server: PlyoServer) -> None:
-        page = Data(server.client(), "http://x")
+        page = Data(server.client(), "http://x", zone="UTC")
         assert f'<li style="color:{colour("warn")}">● commerce__payments is late, 20 min: 2 numbers' in words(
             page.freshness()
         )
@@ -246,6 +246,23 @@ class TestPages:
         assert "/warehouse/quality" in words(page.__panel__())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
+
+    def test_data_tells_what_suites_said_the_newest_first(self, server: PlyoServer) -> None:
+        page = Data(server.client(), "http://x", zone="Europe/Berlin")
+        told = {
+            "judged_at": "2026-11-03T17:30:00+00:00", "raw_table": "stripe__charges", "judged_where": "before landing",
+            "judged_rows": 1200, "refused_rows": 3, "is_met": False, "expectation": "amount is above 0 (3)",
+        }  # fmt: skip
+        good = told | {"judged_where": "in raw", "refused_rows": 0, "is_met": True, "expectation": None}
+        server.answers["api/analytics/datasets/suite_judgements"] = {"items": [told, good]}
+        [table] = page.judgements().select(pn.widgets.Tabulator)
+        assert list(table.value.columns) == ["When", "Table", "Judged", "Outcome", "Rows aside", "Not met"]
+        assert table.value.values.tolist() == [
+            ["Tue 3 Nov, 18:30", "stripe__charges", "a batch", "3 of 1,200 are not", 3, "amount is above 0 (3)"],
+            ["Tue 3 Nov, 18:30", "stripe__charges", "what is in raw", "all rows are good", 0, "–"],
+        ]
+        server.answers["api/analytics/datasets/suite_judgements"] = {"items": []}
+        assert "No suite has judged anything yet." in words(pn.Column(page.judgements()))
 
     def test_all_of_them_in_tabs(self, server: PlyoServer) -> None:
         _, menu, pages = screen(server.client(), "http://x").objects

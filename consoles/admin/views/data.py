@@ -1,16 +1,17 @@
-"""The data itself: how fresh each part is, and which numbers wait for a source that stands still."""
+"""The data itself: how fresh each part is, which numbers wait for a source, and what suites said of what came in."""
 
 from typing import Any
 
 import panel as pn
 import polars as pl
 
+from consoles.admin import tables
 from consoles.admin.style import CARD
 from consoles.admin.tiles import tile
-from consoles.admin.views.states import guarded, heading
+from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo, length
 from consoles.figures import FRESHNESS
-from consoles.theme import colour
+from consoles.theme import colour, when
 
 QUALITY = ("drifted_columns", "judged_columns")
 """Metrics of the data itself."""
@@ -19,19 +20,21 @@ WAYS = {
     "/warehouse/docs": "Models and lineage",
 }  # fmt: skip
 """The app's pages about data, by path."""
+JUDGEMENTS_SHOWN = 200
 
 
 class Data(pn.viewable.Viewer):
-    """Freshness of sources, marts and numbers.
+    """Freshness of sources, marts and numbers, and judgements of what came in.
 
     Args:
         plyo: Asks for it.
         public_url: Where the app's own pages about data are, for the links.
+        zone: Of the reader, for when something was judged.
     """
 
-    def __init__(self, plyo: Plyo, public_url: str) -> None:
+    def __init__(self, plyo: Plyo, public_url: str, *, zone: str) -> None:
         super().__init__()
-        self._plyo, self._public_url = plyo, public_url
+        self._plyo, self._public_url, self._zone = plyo, public_url, zone
 
     def freshness(self) -> pn.viewable.Viewable:
         """How old the change stream and each mart are, and what waits for which source."""
@@ -76,13 +79,46 @@ class Data(pn.viewable.Viewer):
             )
         )
 
+    def judgements(self) -> pn.viewable.Viewable:
+        """What suites said of batches before they landed and of tables in raw, the newest first."""
+        return guarded(self._judgements)
+
+    def _judgements(self) -> pn.viewable.Viewable:
+        found = self._plyo.rows("suite_judgements", limit=JUDGEMENTS_SHOWN)
+        if found.is_empty():
+            return nothing("No suite has judged anything yet. The first batch that comes in is judged before it lands.")
+        return tables.table(judged(found, self._zone))
+
     def __panel__(self) -> pn.viewable.Viewable:
         ways = " · ".join(f"[{words}]({self._public_url}{path})" for path, words in WAYS.items())
         title = heading("How fresh it is", ways)
         fresh = pn.Column(title, self.freshness(), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
+        said = pn.Column(
+            heading("What suites said", "Rows refused before they land stand aside; in raw they are only told."),
+            pn.panel(self.judgements, defer_load=True, loading_indicator=True),
+            stylesheets=[CARD], sizing_mode="stretch_width", margin=6,
+        )  # fmt: skip
         return pn.Column(
-            fresh, pn.panel(self.quality, defer_load=True, loading_indicator=True), sizing_mode="stretch_width"
+            fresh, pn.panel(self.quality, defer_load=True, loading_indicator=True), said, sizing_mode="stretch_width"
         )
+
+
+def judged(found: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """Judgements as they are shown: when, of what, the outcome, how many rows stand aside, and what was not met."""
+    rows = found.to_dicts()
+    return pl.DataFrame(
+        {
+            "When": [when(tables.instant(one["judged_at"]), zone) for one in rows],
+            "Table": [one["raw_table"] for one in rows],
+            "Judged": ["a batch" if one["judged_where"] == "before landing" else "what is in raw" for one in rows],
+            "Outcome": [
+                "all rows are good" if one["is_met"] else f"{one['refused_rows']:,} of {one['judged_rows']:,} are not"
+                for one in rows
+            ],
+            "Rows aside": [one["refused_rows"] if one["judged_where"] == "before landing" else 0 for one in rows],
+            "Not met": [one["expectation"] or "–" for one in rows],
+        }
+    )  # fmt: skip
 
 
 def waiting(told: dict[str, Any]) -> str:

@@ -238,6 +238,7 @@ def fill_the_rest(lake: duckdb.DuckDBPyConnection) -> None:
     for relation in RELATIONS.values():
         if lake.execute(f"select count(*) from {relation.path}").fetchone() == (0,):
             _fill_mart(lake, relation, 12, 1, [MIA, OLGA], _PLAUSIBLE)
+    lake.execute("update marts.quality.fct_suite_judgements set judged_at = now()")
 
 
 def new_lake(postgres: PostgresServer, folder: Path, template: str) -> AnalyticsSettings:

@@ -1,13 +1,26 @@
 """Datasets: Arrow and JSON, whose rows they hold, and what each role is refused."""
 
 import json
+from datetime import UTC, datetime
+from uuid import UUID
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from contracts import warehouse
 from operational_api.analytics.catalogue import DATASETS, SCREENS
-from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, OLGA, person
+from tests.operational_api.analytics.conftest import (
+    ANNA,
+    MIA,
+    NOAH,
+    OLGA,
+    build,
+    insert,
+    make_marts,
+    person,
+    serve,
+)
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 
@@ -47,6 +60,26 @@ class TestAdmin:
 
     def test_does_not_see_health_data(self, admin):
         assert admin.get(path("client_wearables")).status_code == 404
+
+    def test_sees_what_suites_said_a_row_for_each_look(self, empty_settings):
+        with warehouse.writing(empty_settings) as lake:
+            make_marts(lake)
+            build(lake, 100, datetime.now(UTC))
+            for number, day, where, expectation, refused in (
+                (1, 3, "in raw", "the suite", 0), (2, 4, "before landing", "the suite", 3),
+                (2, 4, "before landing", "currency is known", 1), (2, 4, "before landing", "amount is above 0", 2),
+            ):  # fmt: skip
+                insert(lake, "quality.fct_suite_judgements", {
+                    "judgement_id": UUID(int=number), "judged_at": datetime(2026, 11, day, tzinfo=UTC),
+                    "judged_on": f"2026-11-0{day}", "raw_table": "stripe__charges", "judged_where": where,
+                    "expectation": expectation, "judged_rows": 9, "refused_rows": refused, "is_met": refused == 0,
+                })  # fmt: skip
+        app = serve(empty_settings)
+        rows = person(app, "admin").get("/api/analytics/datasets/suite_judgements").json()["items"]
+        assert [(one["judged_on"], one["is_met"], one["refused_rows"], one["expectation"]) for one in rows] == [
+            ("2026-11-04", False, 3, "amount is above 0 (2); currency is known (1)"), ("2026-11-03", True, 0, None),
+        ]  # fmt: skip
+        app.state.lake.close()
 
 
 class TestCoach:

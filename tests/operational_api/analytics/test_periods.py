@@ -87,6 +87,11 @@ class TestCompared:
             assert other.since < period.since
             assert abs(other.days - period.days) <= 3, "a quarter of 90 days meets one of 92"
 
+    @pytest.mark.parametrize("comparison", COMPARISONS)
+    def test_with_what_lies_before_the_calendar_is_refused(self, comparison: str) -> None:
+        with pytest.raises(NotAllowed):
+            compared(Period(D(1, 1, 1), D(1, 1, 2)), comparison)
+
     def test_a_number_known_by_month_is_asked_by_month(self) -> None:
         assert widened(Period(D(2026, 10, 28), D(2026, 11, 26)), "month").since == D(2026, 10, 1)
         assert widened(Period(D(2026, 10, 28), D(2026, 11, 26)), "day").since == D(2026, 10, 28)

@@ -1,5 +1,6 @@
 """Whose rows and which columns a role gets: the same in every format, for every dataset."""
 
+import base64
 import io
 import json
 from typing import Any
@@ -108,6 +109,20 @@ class TestPages:
         for name, told in (("stages_daily", cursor), ("mrr_daily", "nonsense"), ("mrr_daily", cursor[:-3])):
             answer = admin.get(f"/api/analytics/datasets/{name}", params={"cursor": told})
             assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_allowed")
+
+    @pytest.mark.parametrize("value", ["abc", "'; drop", "\u0000", "\ud800", "9" * 40, "infinity", None, {"a": 1}])
+    def test_that_stand_for_no_row_of_any_dataset_break_nothing(self, admin: TestClient, value: object) -> None:
+        snapshot = admin.get("/api/analytics/datasets/mrr_daily?limit=1").json()["snapshot_id"]
+        refused = 0
+        for name, dataset in DATASETS.items():
+            told = {"of": name, "snapshot": snapshot, "after": [value] * len(dataset.ordered())}
+            asked = {"cursor": base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")}
+            if dataset.subject == "client":
+                asked["customer_id"] = str(MIA)
+            answer = admin.get(f"/api/analytics/datasets/{name}", params=asked)
+            assert answer.status_code < 500, (name, answer.text)
+            refused += answer.status_code == 422
+        assert value is None or refused
 
 
 class TestCsv:

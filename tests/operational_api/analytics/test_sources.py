@@ -244,7 +244,7 @@ class TestOnScreen:
             assert all(f"waits for {table.replace('__', ' ')}" in words for words in waiting_for)
             unseen = {self.dot(tile(plyo.metric(name), currency="")) for name in ("drifted_columns", "judged_columns")}
             assert unseen == {("ink-soft", "● not judged yet")}
-            page = Data(plyo, ISSUER).freshness()
+            page = Data(plyo, ISSUER, zone="UTC").freshness()
             said = " ".join(str(pane.object) for pane in page.select(pn.pane.HTML))
             assert (f"● {table} is" in said) == (token != "good")
 

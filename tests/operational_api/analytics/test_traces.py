@@ -188,7 +188,15 @@ class TestReaders:
         )  # fmt: skip
 
     @pytest.mark.parametrize(
-        "asked", ["", "payment_id=x", f"payment_id={PAYMENT}&colour=red", f"payment_id={PAYMENT}&cursor=x"]
+        "asked",
+        [
+            "",
+            "payment_id=x",
+            f"payment_id={PAYMENT}&colour=red",
+            f"payment_id={PAYMENT}&cursor=x",
+            f"payment_id={PAYMENT}&cursor=WzFlNDAwLCAxLCAxXQ",
+            f"payment_id={PAYMENT}&cursor=Wy01LCAieCIsIDk5XQ",
+        ],
     )
     def test_mistakes_are_told(self, admin: TestClient, asked: str) -> None:
         answer = admin.get(f"{ROWS}finance.fct_payments?{asked}")
