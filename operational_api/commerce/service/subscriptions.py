@@ -1,10 +1,10 @@
 """Memberships: following the provider's state, and ending at the period's end by the customer's wish."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from contracts.events.commerce import SubscriptionCancelled, SubscriptionChanged, SubscriptionStarted
@@ -167,20 +167,31 @@ def _times(seen: ProviderSubscription, now: datetime) -> dict[str, datetime]:
 
 
 def record(session: Session, row: Subscription, steps: list[lifecycle.Step], times: dict[str, datetime]) -> None:
-    """Write the steps of a membership's history; `times` says when by their kinds."""
-    session.add_all(
-        SubscriptionChange(
-            subscription_id=row.id,
-            customer_id=row.customer_id,
-            plan_id=row.plan_id,
-            kind=step.kind,
-            mrr_before_minor=step.before_minor,
-            mrr_after_minor=step.after_minor,
-            currency=row.currency,
-            changed_at=times[step.kind],
-        )
-        for step in steps
+    """Write the steps of a membership's history; `times` says when by their kinds.
+
+    A step never stands before the one it follows, or at the same instant: what reads them in the order of their times
+    finds amounts that join up. A change of plan holds from when its period began, and there may be a pause since.
+    """
+    if not steps:
+        return
+    newest = session.scalar(
+        select(func.max(SubscriptionChange.changed_at)).where(SubscriptionChange.subscription_id == row.id)
     )
+    for step in steps:
+        at = times[step.kind]
+        newest = at if newest is None else max(at, newest + timedelta(microseconds=1))
+        session.add(
+            SubscriptionChange(
+                subscription_id=row.id,
+                customer_id=row.customer_id,
+                plan_id=row.plan_id,
+                kind=step.kind,
+                mrr_before_minor=step.before_minor,
+                mrr_after_minor=step.after_minor,
+                currency=row.currency,
+                changed_at=newest,
+            )
+        )
 
 
 def announce(
