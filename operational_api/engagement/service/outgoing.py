@@ -41,7 +41,9 @@ log = get_logger(__name__)
 RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
 """About ten hours: greylisting and full mailboxes pass, a wrong address is refused for good at once."""
 UNTIL_KNOWN = timedelta(minutes=1)
-"""How long a message waits that would be one too many if another, which is tried just now, has left."""
+"""How long a message waits that would be one too many if another, whose worker died with it in hand, has left."""
+BEING_TRIED = timedelta(seconds=5)
+"""So young a doubt is of a worker that lives: it waits for us to be done, and weighs after us."""
 FALL_BACK_AT = 3
 """Tries of a message after which its next channel takes over, where it has one."""
 
@@ -80,7 +82,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         expires_at=row.expires_at,
     )
     if isinstance(decision, Send) and row.purpose != "transactional":
-        tried = _doubtful(session, row, OutgoingMessage.next_attempt_at <= now)
+        left_alone = (OutgoingMessage.next_attempt_at <= now) & (OutgoingMessage.in_doubt_since < now - BEING_TRIED)
+        tried = _doubtful(session, row, left_alone)
         if tried and over(CAPS[row.purpose], [*lately, *tried], now):  # type: ignore[index]
             return Postpone(now + UNTIL_KNOWN)
     return decision
