@@ -27,6 +27,9 @@ class IntegrationSettings(BaseSettings):
     """Of the app, which signs HubSpot's webhooks; without it none is taken, and changes are found by polling."""
     hubspot_requests_in_ten_seconds: int = 80
     """Ours, of all processes; a private app may make 100, and the nightly reading of the data platform needs some."""
+    hubspot_requests_a_day: int = 120_000
+    """Ours, of all processes, in a day of UTC. A private app may make 250,000 in a day of its account's time zone, into
+    which two of ours reach."""
     hubspot_sync: bool = True
     """Whether contacts and deals are written there once the connector is connected."""
     momo_settlements_url: str = ""

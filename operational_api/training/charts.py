@@ -21,16 +21,16 @@ class Chart:
         base: y of the axis.
     """
 
-    points: Sequence[tuple[float, float, str]]
+    points: Sequence[tuple[float, float, str, date]]
     ticks: Sequence[tuple[float, str]]
-    labels: Sequence[tuple[float, str]]
+    labels: Sequence[tuple[float, date]]
     bar_width: float = 0
     base: float = HEIGHT - BOTTOM
 
     @property
     def path(self) -> str:
         """The line through the points, as SVG path data."""
-        return "M" + " L".join(f"{x},{y}" for x, y, _ in self.points)
+        return "M" + " L".join(f"{x},{y}" for x, y, *_ in self.points)
 
 
 def line(points: Sequence[tuple[date, float]], *, unit: str) -> Chart:
@@ -47,11 +47,12 @@ def line(points: Sequence[tuple[date, float]], *, unit: str) -> Chart:
         (
             _x((day - first).days / days) if first != last else _x(0.5),
             _y(value, lower, upper),
-            f"{value:.1f} {unit} on {day:%-d %b}",
+            f"{value:.1f} {unit}",
+            day,
         )
         for day, value in points
     ]
-    ends = [(marks[0][0], f"{first:%-d %b}")] + ([(marks[-1][0], f"{last:%-d %b}")] if first != last else [])
+    ends = [(marks[0][0], first)] + ([(marks[-1][0], last)] if first != last else [])
     return Chart(marks, [(_y(value, lower, upper), _label(value)) for value in ticks], ends)
 
 
@@ -66,15 +67,11 @@ def bars(values: Sequence[tuple[date, float | None]], *, top: float | None = Non
     upper, ticks = (top, [0, top / 2, top]) if top else (upper, ticks)
     slot = (WIDTH - LEFT - RIGHT) / max(len(values), 1)
     marks = [
-        (round(LEFT + slot * index + slot * 0.15, 1), _y(value or 0, 0, upper), f"{day:%-d %b}: {told.format(value)}")
+        (round(LEFT + slot * index + slot * 0.15, 1), _y(value or 0, 0, upper), told.format(value), day)
         for index, (day, value) in enumerate(values)
         if value is not None
     ]
-    labels = [
-        (round(LEFT + slot * (index + 0.5), 1), f"{day:%-d %b}")
-        for index, (day, _) in enumerate(values)
-        if index % 4 == 0
-    ]
+    labels = [(round(LEFT + slot * (index + 0.5), 1), day) for index, (day, _) in enumerate(values) if index % 4 == 0]
     return Chart(marks, [(_y(value, 0, upper), _label(value)) for value in ticks], labels, round(slot * 0.7, 1))
 
 

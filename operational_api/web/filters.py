@@ -6,9 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_decimal_symbol, get_group_symbol
 from jinja2 import Environment, pass_context
+from jinja2.filters import do_format
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -19,6 +21,7 @@ from operational_api.web.language import SOURCE, retold, say, spoken, word
 
 PATTERNS_VI = {
     "datetime": "EEE d/M, HH:mm", "time": "HH:mm", "day": "EEE d/M", "long_day": "EEEE, d MMMM", "date": "d/M/yyyy",
+    "short": "d/M",
 }  # fmt: skip
 """The same for Vietnamese, in the letters of CLDR; `iso` is for programs."""
 STYLES = {
@@ -27,6 +30,7 @@ STYLES = {
     "day": "%a %-d %b",
     "long_day": "%A, %-d %B",
     "date": "%-d %b %Y",
+    "short": "%-d %b",
     "iso": "%Y-%m-%dT%H:%M",
 }
 DAY = timedelta(days=1)
@@ -56,7 +60,28 @@ def _shown(at: date | datetime, style: str) -> str:
 
 def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:
     """`{{ load.acwr|figure("number") }}`: as the consoles write it, a dash for what is not known."""
-    return figures.written(value, unit, currency)
+    return digits(figures.written(value, unit, currency))
+
+
+_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?![\d.,]*\d)")
+
+
+def digits(text: str) -> str:
+    """`{{ "62.5 kg"|digits }}`: numbers of English, as the language spoken now writes them (CLDR): `62,5 kg`."""
+    if spoken() == SOURCE:
+        return text
+    signs = {",": get_group_symbol(spoken()), ".": get_decimal_symbol(spoken())}
+    return _NUMBER.sub(lambda found: "".join(signs.get(one, one) for one in found[0]), text)
+
+
+def format_in_words(value: str, *given: Any, **named: Any) -> str:
+    """Jinja's own `"%.1f"|format(x)`, with the digits of the language."""
+    return digits(do_format(value, *given, **named))
+
+
+def country(code: str, english: str) -> str:
+    """What a country is called (CLDR): `{{ "DE"|country("Germany") }}`."""
+    return english if spoken() == SOURCE else Locale.parse(spoken()).territories.get(code, english)
 
 
 @pass_context
@@ -132,7 +157,8 @@ def install(environment: Environment) -> None:
     """Register the filters, and `spark_points` for the sparkline component."""
     environment.filters |= {
         "money": money, "figure": figure, "local": local, "day": day, "ago": ago, "initials": initials,
-        "is_today": is_today, "under": under, "retold": retold,
+        "is_today": is_today, "under": under, "retold": retold, "digits": digits, "format": format_in_words,
+        "country": country,
     }  # fmt: skip
     environment.globals["spark_points"] = spark_points
 

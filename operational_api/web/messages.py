@@ -1,10 +1,10 @@
 """Which messages customers may read, gathered from templates and from Python; `python -m operational_api.web.messages`
 brings the files in `locale/` up to date: new ones without a translation, gone ones dropped.
 
-From scripts, also those in templates, comes what is given to `word("…")`. From Python come the docstrings of refusals,
-what is told after a form was sent (`flash`, `told`), words given to `word`, and names of the menu. A value in an
-f-string is `{1}`. Tables of words in modules of pages are shown by the filter `retold`. A refusal that says more than
-its docstring is English.
+From scripts, also those in templates, comes what is given to `word("…")`. From Python come the docstrings of refusals
+and what they say instead where they are raised, what is told after a form was sent (`flash`, `told`), words given to
+`word`, and names of the menu. A value in an f-string is `{1}`. Tables of words in modules of pages are shown by the
+filter `retold`.
 """
 
 import ast
@@ -38,6 +38,19 @@ STAFF_MODULES = (
 """The same of modules."""
 
 
+OF_PROGRAMS = frozenset({"OAuthError", "UnknownTemplate"})
+"""Refusals that only programs and those who write them read."""
+SAID_TO_STAFF = (
+    *STAFF_MODULES, "commerce/lifecycle", "commerce/providers", "commerce/service/plans", "commerce/service/refunds",
+    "compliance/service", "core/", "engagement/channels", "engagement/service/merging",
+    "engagement/service/preferences",
+    "gateway/", "identity/oidc", "integrations/providers/probes", "integrations/service/direct",
+    "scheduling/recurrence", "scheduling/service/availability", "scheduling/service/classes",
+    "scheduling/service/days_off", "scheduling/service/terms", "scheduling/terms_form", "training/access",
+    "training/service/catalogue", "training/service/plans", "training/service/programmes",
+)  # fmt: skip
+"""Modules that raise refusals with words of their own to staff and programs alone."""
+
 TABLES = ("training/screening.py", "identity/sign_ins.py", "web/signin.py")
 """Modules whose constants are shown to people though they are no pages."""
 
@@ -57,11 +70,17 @@ def from_templates() -> dict[str, list[str]]:
 def from_python() -> dict[str, list[str]]:
     """Messages of Python that customers may read, each with its module."""
     found: dict[str, list[str]] = {}
-    for file in sorted(PACKAGE.glob("**/*.py")):
+    trees = {file: ast.parse(file.read_text()) for file in sorted(PACKAGE.glob("**/*.py"))}
+    refusals = frozenset(
+        node.name for file, tree in trees.items() if file.name == "errors.py"
+        for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in OF_PROGRAMS
+    )  # fmt: skip
+    for file, tree in trees.items():
         name = str(file.relative_to(PACKAGE))
         if not name.startswith(STAFF_MODULES):
-            tree = ast.parse(file.read_text())
-            messages = list(_of_module(tree, is_errors=file.name == "errors.py" or name == "web/signin.py"))
+            is_errors = file.name == "errors.py" or name == "web/signin.py"
+            theirs = frozenset() if name.startswith(SAID_TO_STAFF) else refusals
+            messages = list(_of_module(tree, is_errors=is_errors, refusals=theirs))
             if _is_page(file) or name in TABLES:
                 messages += _tables(tree)
             for message in messages:
@@ -69,13 +88,15 @@ def from_python() -> dict[str, list[str]]:
     return found
 
 
-def _of_module(tree: ast.Module, *, is_errors: bool) -> Iterator[str]:
+def _of_module(tree: ast.Module, *, is_errors: bool, refusals: frozenset[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef() if is_errors and (text := ast.get_docstring(node)):
                 if "\n\n" not in text:
                     yield " ".join(text.split())
             case ast.Call(func=ast.Name(id="word" | "NavItem"), args=[first, *_]):
+                yield from _texts(first)
+            case ast.Call(func=ast.Name(id=kind), args=[first, *_]) if kind in refusals:
                 yield from _texts(first)
             case ast.Call(func=ast.Name(id="redirect")):
                 for keyword in node.keywords:

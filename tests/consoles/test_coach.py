@@ -253,7 +253,8 @@ class TestMessages:
                 {"id": "t2", "name": "Formal", "body": None, "problem": "This client has no full name."},
             ]},
             f"{path}/scheduled": {"items": [
-                {"id": "s1", "body": "Good luck", "local_at": "2026-02-02T08:00:00", "time_zone": "America/New_York"}
+                {"id": "s1", "body": "Good luck", "local_at": "2026-02-02T08:00:00", "time_zone": "America/New_York",
+                 "files": [{"id": "f1", "name": "map.pdf"}, {"id": "f2", "name": "plan.pdf"}]},
             ]},
         }  # fmt: skip
         return path
@@ -306,8 +307,39 @@ class TestMessages:
         page.date_input(key=f"day-{mia}").set_value(date(2026, 5, 4)).run()
         page.text_area(key=f"reply-{mia}").set_value("Big day").run()
         page.button(key=f"send-{mia}").click().run()
-        told = {"body": "Big day", "local_at": "2026-05-04T09:00:00"}
+        told = {"body": "Big day", "local_at": "2026-05-04T09:00:00", "files": []}
         assert plyo_server.acted[-1][:3] == ("POST", f"{talk}/scheduled", told)
+
+    def test_a_file_waits_with_its_words(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        mia = talk.rpartition("/")[2]
+        page.toggle(key=f"later-{mia}").set_value(True).run()
+        page.date_input(key=f"day-{mia}").set_value(date(2026, 5, 4)).run()
+        page.get("file_uploader")[0].set_value(("plan.pdf", b"%PDF-1.4", "application/pdf")).run()
+        page.button(key=f"send-{mia}").click().run()
+        file = {"name": "plan.pdf", "content": "JVBERi0xLjQ="}
+        told = {"body": "", "local_at": "2026-05-04T09:00:00", "files": [file]}
+        assert plyo_server.acted[-1][:3] == ("POST", f"{talk}/scheduled", told)
+
+    def test_what_waits_is_changed_and_a_refusal_keeps_what_was_typed(self, plyo_server: PlyoServer, talk: str) -> None:
+        page = draw(messages, plyo_server)
+        assert "With map.pdf, plan.pdf" in [one.value for one in page.caption]
+        page.button(key="change-s1").click().run()
+        assert page.text_area(key="body-s1").value == "Good luck"
+        page.text_area(key="body-s1").set_value("Break a leg")
+        page.date_input(key="day-s1").set_value(date(2026, 2, 3))
+        page.multiselect(key="keep-s1").set_value(["f2"])
+        there = "api/engagement/scheduled-messages/s1"
+        plyo_server.refusals[f"PUT {there}"] = (404, {"detail": "It has left already.", "code": "x"})
+        page.button(key="save-s1").click().run()
+        assert "It has left already." in [one.value for one in page.error]
+        assert page.text_area(key="body-s1").value == "Break a leg"
+        del plyo_server.refusals[f"PUT {there}"]
+        page.button(key="save-s1").click().run()
+        assert not page.exception
+        told = {"body": "Break a leg", "local_at": "2026-02-03T08:00:00", "keep": ["f2"], "files": []}
+        assert plyo_server.acted[-1][:3] == ("PUT", there, told)
+        assert "Good luck" in [one.value for one in page.text], "shown as it is again"
 
     def test_templates_are_kept_changed_and_forgotten(self, plyo_server: PlyoServer, talk: str) -> None:
         kept = {"id": "t1", "name": "Welcome", "body": "Hi {{first_name}}", "updated_at": "2026-01-05T09:00:00Z"}

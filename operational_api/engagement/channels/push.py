@@ -145,7 +145,7 @@ class _Fcm:
                 answer = client.post(address, json=document, headers=headers)
         except httpx.TransportError as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
-        if answer.status_code == 404 or "UNREGISTERED" in answer.text:
+        if answer.status_code == 404 and "UNREGISTERED" in answer.text:  # another 404 is about us: a wrong project
             raise Gone
         if answer.status_code != 200:
             raise TryAgain(f"FCM answered {answer.status_code}")

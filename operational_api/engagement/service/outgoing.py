@@ -3,11 +3,11 @@
 Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
 from contracts.events.engagement import MessageDelivered, MessageFailed, MessageLeft
@@ -19,13 +19,16 @@ from operational_api.engagement.channels.port import Device, Ready, Receipt, Ref
 from operational_api.engagement.channels.rendering import render
 from operational_api.engagement.models import Message, OutgoingMessage, Phone
 from operational_api.engagement.sending import (
+    CAPS,
     WEEK,
     Channel,
     Decision,
     Postpone,
+    Send,
     Wishes,
     Withhold,
     decide,
+    over,
 )
 from operational_api.engagement.service import addresses
 from operational_api.engagement.service.contacts import Contact, contact
@@ -37,6 +40,10 @@ from operational_api.training import public as training
 log = get_logger(__name__)
 RETRY = RetryPolicy(attempts=20, first_seconds=5, longest_seconds=3600)
 """About ten hours: greylisting and full mailboxes pass, a wrong address is refused for good at once."""
+UNTIL_KNOWN = timedelta(minutes=1)
+"""How long a message waits that would be one too many if another, whose worker died with it in hand, has left."""
+BEING_TRIED = timedelta(seconds=5)
+"""So young a doubt is of a worker that lives: it waits for us to be done, and weighs after us."""
 FALL_BACK_AT = 3
 """Tries of a message after which its next channel takes over, where it has one."""
 
@@ -64,15 +71,22 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         return Withhold("no_address")
     if row.channel != "email" and row.template == "confirm_phone":
         wishes = Wishes({(row.channel, row.purpose): True})  # type: ignore[dict-item]
-    return decide(
+    lately = _sent_lately(session, row, now)
+    decision = decide(
         channel=row.channel,  # type: ignore[arg-type]
         purpose=row.purpose,  # type: ignore[arg-type]
         now=now,
         wishes=wishes,
-        sent_lately=_sent_lately(session, row, now),
+        sent_lately=lately,
         suppressed_by=_suppression(session, row),
         expires_at=row.expires_at,
     )
+    if isinstance(decision, Send) and row.purpose != "transactional":
+        left_alone = (OutgoingMessage.next_attempt_at <= now) & (OutgoingMessage.in_doubt_since < now - BEING_TRIED)
+        tried = _doubtful(session, row, left_alone)
+        if tried and over(CAPS[row.purpose], [*lately, *tried], now):  # type: ignore[index]
+            return Postpone(now + UNTIL_KNOWN)
+    return decision
 
 
 def _suppression(session: Session, row: OutgoingMessage) -> str | None:
@@ -115,14 +129,20 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
         # As the index says it: a partial index is used only where the query implies its condition.
         OutgoingMessage.purpose != "transactional", OutgoingMessage.sent_at.is_not(None),
     )  # fmt: skip
-    # One of which nobody knows whether it left counts until that is known. What is tried just now is no such one: it
-    # is due, and weighed after us.
-    doubtful = select(OutgoingMessage.in_doubt_since).where(
+    # One of which nobody knows whether it left counts until that is known. What is due is weighed after us, or was left
+    # by a worker that died: `weigh` waits for that where it matters.
+    doubtful = _doubtful(session, row, OutgoingMessage.next_attempt_at > now)
+    return [*(at for at in session.scalars(found) if at is not None), *doubtful]
+
+
+def _doubtful(session: Session, row: OutgoingMessage, which: ColumnElement[bool]) -> list[datetime]:
+    """Since when others to the same person may have left."""
+    found = select(OutgoingMessage.in_doubt_since).where(
         OutgoingMessage.customer_id == row.customer_id, OutgoingMessage.purpose == row.purpose,
-        OutgoingMessage.status == "queued", OutgoingMessage.in_doubt_since.is_not(None),
-        OutgoingMessage.next_attempt_at > now, OutgoingMessage.id != row.id,
+        OutgoingMessage.status == "queued", OutgoingMessage.in_doubt_since.is_not(None), which,
+        OutgoingMessage.id != row.id,
     )  # fmt: skip
-    return [at for at in [*session.scalars(found), *session.scalars(doubtful)] if at is not None]
+    return [at for at in session.scalars(found) if at is not None]
 
 
 def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:

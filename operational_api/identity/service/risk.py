@@ -22,6 +22,7 @@ from operational_api.identity.risk import Decision, Velocity
 from operational_api.identity.service.login import Browser
 from operational_api.identity.service.traits import Traits, device_key, traits_of
 from operational_api.identity.settings import risk_settings
+from operational_api.web.language import word
 
 log = get_logger(__name__)
 HISTORY = 200
@@ -31,13 +32,13 @@ WORTH_SAYING = 0.7
 """Points from which a feature is named as a reason."""
 
 _WORDS = {
-    "device": "A browser that has not signed in to your account before",
-    "network": "A network you have not used before",
-    "browser": "Another browser or system than usual",
-    "hour": "An unusual time for you",
-    "many_accounts": "Several accounts were tried from the same network just before",
-    "wrong_passwords": "Several wrong passwords just before",
-    "travel": "Too far from your last sign-in to have travelled there since",
+    "device": word("A browser that has not signed in to your account before"),
+    "network": word("A network you have not used before"),
+    "browser": word("Another browser or system than usual"),
+    "hour": word("An unusual time for you"),
+    "many_accounts": word("Several accounts were tried from the same network just before"),
+    "wrong_passwords": word("Several wrong passwords just before"),
+    "travel": word("Too far from your last sign-in to have travelled there since"),
 }
 
 
@@ -194,7 +195,7 @@ def _reasons(
 def _text(name: str, known: _History, levels: dict[str, int]) -> str:
     if name == "place":
         is_abroad = known.own[levels["country"]] == 0
-        return "From another country than usual" if is_abroad else "From another region than usual"
+        return word("From another country than usual") if is_abroad else word("From another region than usual")
     if name == "network" and known.own[levels["prefix"]]:
-        return "Another address of a network you have used"
+        return word("Another address of a network you have used")
     return _WORDS[name]

@@ -77,13 +77,15 @@ class HubSpotCrm:
 
     Args:
         limiter: Counts over all processes.
-        in_ten_seconds: Requests of ours.
+        in_ten_seconds: Requests of ours, as is `in_a_day`.
     """
 
-    def __init__(self, base: str, token: str, limiter: Limiter, *, in_ten_seconds: int) -> None:
+    def __init__(self, base: str, token: str, limiter: Limiter, *, in_ten_seconds: int, in_a_day: int) -> None:
         self._client = hubspot.HubSpot(access_token=token, host=base)
         self._limiter = limiter
-        self._limits = [Limit("hubspot", in_ten_seconds, 10, is_sensitive=True)]
+        self._limits = [
+            Limit("hubspot", in_ten_seconds, 10, is_sensitive=True), Limit("hubspot_day", in_a_day, 86_400),
+        ]  # fmt: skip
         self._search = Limit("hubspot_search", SEARCHES_A_SECOND, 1, is_sensitive=True)
 
     def prepare(self) -> None:
@@ -199,7 +201,7 @@ class HubSpotCrm:
         for one in [*self._limits, *([self._search] if is_search else [])]:
             verdict = self._limiter.hit(one, one.name)
             if verdict is not None and not verdict.is_allowed:
-                raise CrmResting(timedelta(seconds=verdict.reset_seconds))
+                raise CrmResting(min(timedelta(seconds=verdict.reset_seconds), LONGEST_REST))
         with _refusals():
             return call(*args, _request_timeout=SECONDS, **options)
 

@@ -57,7 +57,11 @@ class CrmWorker:
         limiter = limiter or Limiter(settings.redis_url.get_secret_value())
         self._crm = (
             HubSpotCrm(
-                settings.hubspot_api_base, token, limiter, in_ten_seconds=settings.hubspot_requests_in_ten_seconds
+                settings.hubspot_api_base,
+                token,
+                limiter,
+                in_ten_seconds=settings.hubspot_requests_in_ten_seconds,
+                in_a_day=settings.hubspot_requests_a_day,
             )
             if token
             else None

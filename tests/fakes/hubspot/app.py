@@ -58,13 +58,17 @@ class Limits:
     def __init__(self, results: int, searches_a_second: int) -> None:
         self.results, self.searches_a_second = results, searches_a_second
         self.searches: deque[float] = deque(maxlen=searches_a_second)
-        self.in_ten_seconds = 100
+        self.in_ten_seconds, self.in_a_day, self.today = 100, 250_000, 0
         self.requests: deque[float] = deque()
         self.refusals = 0
         self.faults: list[tuple[int, float | None]] = []
 
     def count_request(self) -> None:
-        """Refuse the 101st request within ten seconds."""
+        """Refuse the 101st request within ten seconds, and whatever comes once the day's are used up."""
+        if self.today >= self.in_a_day:
+            self.refusals += 1
+            raise Refused(429, "You have reached your daily limit.", errorType="RATE_LIMIT", policyName="DAILY")
+        self.today += 1
         now = time.monotonic()
         while self.requests and now - self.requests[0] >= 10:
             self.requests.popleft()
@@ -131,6 +135,7 @@ def create_app(store: Store, token: str, limits: Limits) -> FastAPI:
         return body | {"archived": False, "groupName": body["groupName"], "options": []}
 
     @app.get("/crm/v3/owners")
+    @app.get("/crm/v3/owners/")  # as its client asks: one request, not two
     def owners(limit: int = 100, after: str | None = None, archived: bool = False) -> Object:
         with store.lock:
             return _page([one for one in store.owners.values() if one["archived"] == archived], limit, after, 500)

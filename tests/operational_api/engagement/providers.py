@@ -184,6 +184,8 @@ class Handler(BaseHTTPRequestHandler):
     def _fcm(self, message: dict[str, Any]) -> None:
         if self.headers["Authorization"] != "Bearer ya29.test":
             return self._answer(401, {"error": {"status": "UNAUTHENTICATED"}})
+        if self.cloud.mishap == "lost":
+            return self._answer(404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "Project not found."}})
         if self.cloud.mishap == "refuse":
             details = [{"errorCode": "UNREGISTERED"}]
             return self._answer(404, {"error": {"code": 404, "status": "NOT_FOUND", "details": details}})

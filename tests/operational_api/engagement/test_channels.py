@@ -312,6 +312,19 @@ class TestPush:
         ):  # fmt: skip
             assert not default.is_push_service(bad)
 
+    def test_of_fcm_only_the_token_that_is_gone_is_forgotten(
+        self, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        phone = Device(new_id(), "fcm", "app-token", "", "")
+        cloud.mishap = "lost"
+        with pytest.raises(TryAgain) as later:
+            PushGateway(channel_settings).send(message(devices=[phone]))
+        assert list(later.value.gone) == []
+        cloud.mishap = "refuse"
+        with pytest.raises(Refused) as never:
+            PushGateway(channel_settings).send(message(devices=[phone]))
+        assert list(never.value.gone) == [phone.id]
+
     def test_fcm_keeps_its_token(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
         gateway = PushGateway(channel_settings)
         for _ in range(2):

@@ -210,7 +210,7 @@ class TestCharts:
     )
     def test_a_line_stays_in_its_box(self, points: list[tuple[date, float]]) -> None:
         chart = charts.line(sorted(points), unit="kg")
-        assert all(0 <= x <= charts.WIDTH and 0 <= y <= charts.HEIGHT for x, y, _ in chart.points)
+        assert all(0 <= x <= charts.WIDTH and 0 <= y <= charts.HEIGHT for x, y, *_ in chart.points)
         assert all(0 <= y <= charts.HEIGHT for y, _ in chart.ticks)
         assert 2 <= len(chart.ticks) <= 6
 
@@ -219,4 +219,4 @@ class TestCharts:
         weeks = [(date(2026, 1, 5) + timedelta(weeks=n), value) for n, value in enumerate(values)]
         chart = charts.bars(weeks)
         assert len(chart.points) == sum(value is not None for value in values)
-        assert all(charts.TOP - 0.1 <= y <= chart.base for _, y, _ in chart.points)
+        assert all(charts.TOP - 0.1 <= y <= chart.base for _, y, *_ in chart.points)

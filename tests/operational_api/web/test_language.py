@@ -10,6 +10,9 @@ from jinja2 import Environment
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.core.errors import DomainError, NotFound
+from operational_api.identity.errors import BadPassword, BadProfile
+from operational_api.identity.service import risk
 from operational_api.web import language, messages, sessions
 from operational_api.web.cookies import cookie_name
 from operational_api.web.language import LANGUAGES, SOURCE, asked_for, catalogue, retold, say, say_markup, speaking
@@ -138,6 +141,44 @@ def test_dates_and_money_are_of_the_language() -> None:
             "Thứ Sáu, 6 tháng 3|Th 6 6/3|sau 2 ngày nữa|500.000 ₫|49,90 €"
         )
     assert template.render(told).startswith("Friday, 6 March|Fri 6 Mar|in 2 days|")
+
+
+def test_numbers_and_countries_are_of_the_language() -> None:
+    template = make_environment([]).from_string(
+        '{{ "%.1f"|format(best) }}|{{ "%+.1f kg"|format(change) }}|{{ "%g"|format(7) }}|{{ "%02d"|format(5) }}|'
+        '{{ "{:,.0f}".format(12400)|digits }}|{{ weight|figure("kg") }}|{{ code|country("Germany") }}|'
+        '{{ "??"|country("") }}|{{ told|digits }}'
+    )
+    given = {
+        "best": 1062.5,
+        "change": -2.5,
+        "weight": 1234.5,
+        "code": "DE",
+        "told": "Version 1.2.3, 22:30",
+    }  # no constants: Jinja works those out once
+    english = "1062.5|-2.5 kg|7|05|12,400|1,234 kg|Germany||Version 1.2.3, 22:30"
+    assert template.render(given) == english
+    with speaking("vi"):
+        assert template.render(given) == "1062,5|-2,5 kg|7|05|12.400|1.234 kg|Đức||Version 1.2.3, 22:30"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (BadPassword("Use at least 12 characters. A few words in a row are easy to remember."), "ít nhất 12 ký tự"),
+        (BadProfile("We do not know that time zone.", field="time_zone"), "không biết múi giờ"),
+        (NotFound(), "không có gì"),
+    ],
+)  # fmt: skip
+def test_what_a_refusal_says_instead_of_its_docstring_is_told_again(said: DomainError, expected: str) -> None:
+    with speaking("vi"):
+        assert expected in retold(said.detail)
+
+
+def test_a_reason_of_a_sign_in_is_in_the_language(session: Session) -> None:
+    with speaking("vi"):
+        for reason in [*risk._WORDS.values(), "From another country than usual"]:
+            assert retold(reason) != reason
 
 
 def test_what_a_part_that_knows_no_reader_said_is_told_again() -> None:

@@ -1,6 +1,8 @@
 """People of ours at a local HubSpot, spoken to by HubSpot's own client: out, in, and no echo either way."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,14 +25,18 @@ from operational_api.core.rate_limit import Limiter
 from operational_api.engagement.models import Lead, LifecycleStage
 from operational_api.engagement.service.leads import capture_lead, convert_leads
 from operational_api.integrations.crm import contacts, deals, standing
+from operational_api.integrations.crm.hubspot import CrmResting, HubSpotCrm
 from operational_api.integrations.crm.models import CrmContact, CrmDeal
 from operational_api.integrations.crm.sync import CrmWorker
 from operational_api.integrations.handlers import CRM
 from operational_api.integrations.models import Connector
 from operational_api.integrations.settings import IntegrationSettings
+from plyo import valkey
+from plyo.postgres import free_port
 from tests.factories import make_account
 from tests.fakes.hubspot.testing import CLIENT_SECRET, TOKEN, LocalHubSpot, local_hubspot
 from tests.operational_api.conftest import ISSUER
+from tests.operational_api.core.test_rate_limit import Store
 
 NOW = datetime.now(UTC)
 
@@ -41,12 +47,25 @@ def running() -> Iterator[LocalHubSpot]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A counter that all processes share, as the local stack runs it."""
+    port = free_port()
+    store = Store(
+        valkey.configure(tmp_path_factory.mktemp("valkey"), port, "a-password"), valkey.url(port, "a-password")
+    )
+    store.start()
+    yield store.url
+    store.stop()
+
+
 @pytest.fixture
 def crm(running: LocalHubSpot) -> LocalHubSpot:
     """The local HubSpot with nothing in it."""
     running.store.__init__()  # type: ignore[misc]
     running.limits.requests.clear()
     running.limits.in_ten_seconds, running.limits.refusals = 10_000, 0
+    running.limits.in_a_day, running.limits.today = 250_000, 0
     running.limits.faults.clear()
     return running
 
@@ -61,8 +80,9 @@ def worker(session: Session, crm: LocalHubSpot) -> CrmWorker:
 def make_worker(session: Session, crm: LocalHubSpot, **given: Any) -> CrmWorker:
     sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
     settings = IntegrationSettings(
-        hubspot_api_base=crm.url, hubspot_access_token=SecretStr(TOKEN), hubspot_requests_in_ten_seconds=10_000
-    )
+        hubspot_api_base=crm.url, hubspot_access_token=SecretStr(TOKEN), hubspot_requests_in_ten_seconds=10_000,
+        hubspot_requests_a_day=given.pop("a_day", 100_000),
+    )  # fmt: skip
     return CrmWorker(sessions, settings, Limiter(factor=given.pop("factor", 1.0)), **given)
 
 
@@ -421,6 +441,44 @@ class TestLimits:
             slow.run_due()
         assert crm.limits.refusals == 0
         assert len(crm.limits.requests) <= 10
+
+    def test_a_burst_of_many_processes_stays_below_its_limit(self, crm: LocalHubSpot, valkey_url: str) -> None:
+        crm.limits.in_ten_seconds = 20
+
+        def burst() -> int:
+            client = HubSpotCrm(crm.url, TOKEN, Limiter(valkey_url), in_ten_seconds=20, in_a_day=1_000)
+            told = 0
+            for _ in range(15):
+                with suppress(CrmResting):
+                    client.read(["1"])
+                    told += 1
+            return told
+
+        with ThreadPoolExecutor(4) as pool:
+            told = sum(one.result(60) for one in [pool.submit(burst) for _ in range(4)])
+        assert (told, len(crm.limits.requests), crm.limits.refusals) == (20, 20, 0)
+
+    def test_the_day_of_ours_ends_before_its(self, session: Session, crm: LocalHubSpot, worker: CrmWorker) -> None:
+        few = make_worker(session, crm, a_day=6)
+        for n in range(3):
+            make_lead(session, f"Lead {n}", f"lead{n}@example.test")
+        drain(few)
+        assert (crm.limits.today, crm.limits.refusals) == (6, 0)
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=61)))
+        assert len(crm.store.objects["contacts"]) == 3
+
+    def test_a_day_that_is_used_up_is_asked_for_once_an_hour_and_nothing_is_lost(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        make_lead(session)
+        worker.run_due()
+        crm.limits.in_a_day = crm.limits.today
+        for minutes in (0, 30, 59, 61, 90):
+            drain(make_worker(session, crm, clock=lambda m=minutes: datetime.now(UTC) + timedelta(minutes=m)))  # type: ignore[misc]
+        assert (crm.limits.refusals, crm.store.objects["contacts"]) == (2, {})
+        crm.limits.in_a_day = 250_000
+        drain(make_worker(session, crm, clock=lambda: datetime.now(UTC) + timedelta(minutes=122)))
+        assert len(crm.store.objects["contacts"]) == 1
 
     def test_its_429_is_waited_for_and_nothing_is_lost(
         self, session: Session, crm: LocalHubSpot, worker: CrmWorker
