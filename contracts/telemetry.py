@@ -4,6 +4,7 @@ A trace crosses process borders as a W3C `traceparent`: in HTTP headers, in outb
 Does not belong here: what is logged (each module says that itself).
 """
 
+import json
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import orjson
 import structlog
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -57,8 +59,15 @@ def _hide_secrets(_: Any, __: str, line: structlog.typing.EventDict) -> structlo
     return line
 
 
-def _as_bytes(_: Any, __: str, line: Any) -> bytes:
-    return str(line).encode()
+def _written(line: structlog.typing.EventDict, **how: Any) -> bytes:
+    try:
+        return orjson.dumps(line, option=orjson.OPT_PASSTHROUGH_DATACLASS, **how)
+    except TypeError:  # half of a character, or a number of more than 64 bits: to be told all the same
+        return json.dumps(line, **how).encode()
+
+
+def _as_text(line: structlog.typing.EventDict, **how: Any) -> str:
+    return _written(line, **how).decode()
 
 
 def configure(service: str, *, level: str = "INFO") -> None:
@@ -78,12 +87,12 @@ def configure(service: str, *, level: str = "INFO") -> None:
         _add_trace,
         _hide_secrets,
     ]
-    rendered: list[structlog.typing.Processor] = [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ]
     structlog.configure(
-        processors=[*shared, *rendered, _as_bytes],
+        processors=[
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_written),
+        ],
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -92,7 +101,11 @@ def configure(service: str, *, level: str = "INFO") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(serializer=_as_text),
+            ],
         )
     )
     logging.root.handlers[:] = [handler]

@@ -22,6 +22,8 @@ ALGORITHMS = ["RS256"]
 TYPE = "at+jwt"
 KeySource = Callable[[bool], KeySet]
 """The issuer's public keys; called with True when a token names a key that was not among them."""
+KeysAtHand = Callable[[], KeySet | None]
+"""The keys that a `KeySource` tells without asking anybody; None where it would ask."""
 
 
 class InvalidToken(Exception):
@@ -73,6 +75,10 @@ class RemoteKeys:
             raise KeysUnavailable(f"No keys to be had from {self.url}")
         return self._keys
 
+    def at_hand(self) -> KeySet | None:
+        """The keys, unless they are to be fetched."""
+        return self._keys if time.monotonic() - self._fetched_at <= self._ttl else None
+
     def _fetch(self, is_usable: bool) -> None:
         if time.monotonic() - self._tried_at < (self._cooldown if is_usable else min(1.0, self._cooldown)):
             return
@@ -120,12 +126,13 @@ class Verifier:
         keys: Where the issuer's public keys come from.
         issuer: The one accepted `iss`.
         audience: Whom a token must be for. A token may name others beside it.
+        at_hand: The same keys where they are to be had without waiting.
     """
 
     _MOST_BELIEVED = 4096
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
-        self._keys = keys
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str, at_hand: KeysAtHand = lambda: None) -> None:
+        self._keys, self._at_hand = keys, at_hand
         self._believed: OrderedDict[bytes, tuple[KeySet, dict[str, Any]]] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
             leeway=5,
@@ -142,14 +149,26 @@ class Verifier:
             InvalidToken: signature, algorithm, type, issuer, audience or expiry is wrong.
             KeysUnavailable: nobody can be believed until the issuer answers.
         """
-        name, keys = hashlib.sha256(token.encode()).digest(), self._keys(False)
-        if (known := self._believed.get(name)) and known[0] is keys and time.time() < float(known[1]["exp"]):
-            return dict(known[1])
+        name, keys = _name_of(token), self._keys(False)
+        if (known := self._known(name, keys)) is not None:
+            return known
         claims = self._checked(token)
         self._believed[name] = (keys, claims)
         while len(self._believed) > self._MOST_BELIEVED:
             self._believed.popitem(last=False)
         return dict(claims)
+
+    def at_once(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token that is known, for who cannot wait; None where it is to be checked, or keys are to be
+        asked for."""
+        keys = self._at_hand()
+        return None if keys is None else self._known(_name_of(token), keys)
+
+    def _known(self, name: bytes, keys: KeySet) -> dict[str, Any] | None:
+        known = self._believed.get(name)
+        if known is None or known[0] is not keys or time.time() >= float(known[1]["exp"]):
+            return None
+        return dict(known[1])
 
     def _checked(self, token: str) -> dict[str, Any]:
         decoded = decode(token, self._keys)
@@ -161,3 +180,7 @@ class Verifier:
             raise InvalidToken("This is not an access token.")
         claims: dict[str, Any] = decoded.claims
         return claims
+
+
+def _name_of(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -13,7 +13,7 @@ from contracts import telemetry
 from operational_api.core import health, http, memory
 from operational_api.core.admission import Admission
 from operational_api.core.database import make_engine, session_factory
-from operational_api.core.principal import bearer
+from operational_api.core.principal import Bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.routing import KnownPaths
 from operational_api.core.signed_urls import UrlSigner
@@ -73,13 +73,14 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
     app.state.admission = Admission(POOL_SIZE)
     # A context that starts alone has none of identity's keys: it asks for the public ones like any other service, and
     # makes no tokens.
-    keys = RemoteKeys(f"{settings.api_url}/oidc/jwks")
+    remote = RemoteKeys(f"{settings.api_url}/oidc/jwks")
+    keys, at_hand = remote, remote.at_hand
     app.state.delegation = Delegation(settings.public_url, no_signer)
     if "identity" in contexts:
         ring = import_module("operational_api.identity.keys.ring").KeyRing.of(settings, lambda: app.state.sessions())
-        app.state.keys, keys = ring, ring.public
+        app.state.keys, keys, at_hand = ring, ring.public, ring.at_hand
         app.state.delegation = Delegation(settings.public_url, ring.active)
-    app.state.authenticators = [bearer(TokenVerifier(keys, issuer=settings.public_url))]
+    app.state.authenticators = [Bearer(TokenVerifier(keys, issuer=settings.public_url, at_hand=at_hand))]
     http.install(app)
     app.router.routes.insert(0, KnownPaths())
     app.include_router(health.router)

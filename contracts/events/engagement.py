@@ -110,6 +110,17 @@ class MessageScheduled(Event):
     send_at: datetime
 
 
+class ScheduledMessageChanged(Event):
+    """It says something else, or leaves at another time: `send_at` is the new one."""
+
+    type: ClassVar[str] = "engagement.scheduled_message_changed"
+    aggregate: ClassVar[str] = "scheduled_id"
+    scheduled_id: UUID
+    customer_id: UUID
+    sender_id: UUID
+    send_at: datetime
+
+
 class ScheduledMessageCancelled(Event):
     type: ClassVar[str] = "engagement.scheduled_message_cancelled"
     aggregate: ClassVar[str] = "scheduled_id"

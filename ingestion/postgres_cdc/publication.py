@@ -36,7 +36,7 @@ WITHHELD_TABLES = (
     "compliance.personal_exports", "compliance.stored_files", "training.workout_revisions",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
-    "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions",
+    "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions", "engagement.scheduled_files",
     "integrations.webhook_endpoints", "integrations.webhook_secrets", "integrations.webhook_replays",
     "integrations.webhook_deliveries", "integrations.webhook_attempts",
     "integrations.crm_contacts", "integrations.crm_deals", "integrations.crm_states",

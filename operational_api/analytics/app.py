@@ -21,7 +21,7 @@ from operational_api.analytics.turns import Turns
 from operational_api.core import audit, http, memory
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.errors import Unavailable
-from operational_api.core.principal import bearer
+from operational_api.core.principal import Bearer
 from operational_api.core.rate_limit import Limiter, enforce
 from operational_api.core.tokens import KeySource, RemoteKeys, TokenVerifier
 
@@ -95,7 +95,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     app.state.clock = Clock(lake, settings, app.state.manifest)
     source = keys or RemoteKeys(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
-    app.state.authenticators = [bearer(verifier)]
+    app.state.authenticators = [Bearer(verifier)]
     app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
     app.state.asking = asking
     app.state.consents, app.state.named = Consents(), audit.Named()

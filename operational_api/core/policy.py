@@ -5,6 +5,8 @@ what a role may ask for is said there and nowhere else.
 """
 
 import json
+import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -92,12 +94,14 @@ def policies() -> cedarpy.PolicySet:
     """The policies, read and checked once.
 
     Raises:
-        BadPolicy: one of them says something that the schema does not know.
+        BadPolicy: one of them says something that the schema does not know, or looks at more than `_alike` tells.
     """
     text = policy_text()
     checked = cedarpy.validate_policies(text, _file("schema.cedarschema"))
     if not checked.validation_passed:
         raise BadPolicy("; ".join(str(error) for error in checked.errors))
+    for policy in _said()["staticPolicies"].values():
+        demand_sameness(policy)
     return cedarpy.PolicySet.from_str(text)
 
 
@@ -124,6 +128,22 @@ def _said() -> dict[str, Any]:
     """The policies as Cedar's own JSON."""
     found: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(policy_text()))
     return found
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+
+
+def demand_sameness(policy: dict[str, Any]) -> None:
+    """That a policy, in Cedar's JSON, only asks whether ids are the same, and for the time where something expires.
+
+    Raises:
+        BadPolicy: it names somebody, looks into a text, or looks at the time in general.
+    """
+    said = json.dumps(policy["conditions"])
+    heads = {policy[part]["op"] for part in ("principal", "resource")}
+    looks_at_time = '"Var": "context"' in said and '"attr": "expires_at"' not in said
+    if heads != {"All"} or '"like"' in said or '"__entity"' in said or looks_at_time or _UUID.search(said):
+        raise BadPolicy(f"It looks at more than what is the same as what: {policy['annotations']}")
 
 
 def _named(policy: dict[str, Any]) -> set[str] | None:
@@ -204,11 +224,40 @@ def decide(
     now: datetime | None = None,
     locations: frozenset[UUID] | None = None,
 ) -> cedarpy.AuthzResult:
-    """Cedar's answer, with the policies that made it. Nothing is logged: `is_allowed` is for requests."""
-    request, entities = question(
-        role, account, action, resource, now=now or datetime.now(UTC), locations=locations
+    """Cedar's answer, with the policies that made it. Nothing is logged: `is_allowed` is for requests.
+
+    It is asked once about questions that are alike.
+    """
+    asked = None if resource.expires_at else _alike(role, account, action, resource, locations)
+    answer = None if asked is None else _answers.get(asked)
+    if answer is None:
+        request, entities = question(
+            role, account, action, resource, now=now or datetime.now(UTC), locations=locations
+        )  # fmt: skip
+        answer = cedarpy.is_authorized(request, policies_about(action), entities)
+        if asked is not None:
+            if len(_answers) >= _MOST_ANSWERS:
+                _answers.clear()
+            _answers[asked] = answer
+    return answer
+
+
+_answers: dict[Hashable, cedarpy.AuthzResult] = {}
+_MOST_ANSWERS = 4096
+
+
+def _alike(
+    role: str, account: UUID | None, action: str, resource: Resource, locations: frozenset[UUID] | None
+) -> Hashable:
+    """What questions have in common that have one answer: all that policies look at, but of ids only which of them are
+    the same (`demand_sameness`). Each is told by the place where it was seen first.
+    """
+    ids = (
+        account, resource.customer_id, resource.coach_id, resource.requested_by, resource.location_id, resource.payer_id
     )  # fmt: skip
-    return cedarpy.is_authorized(request, policies_about(action), entities)
+    same = tuple([one and ids.index(one) + 1 for one in ids])
+    kept_to = None if locations is None else (len(locations), *[one in locations for one in ids])
+    return role, action, same, resource.kind, resource.data_kind, resource.consents, kept_to
 
 
 def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:

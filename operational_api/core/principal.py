@@ -59,16 +59,27 @@ Authenticator = Callable[[Request], Principal | None]
 """Reads one kind of credential: None when the request carries none, raises Unauthenticated when it is bad."""
 
 
-def bearer(verifier: TokenVerifier) -> Authenticator:
+class Bearer:
     """Reads `Authorization: Bearer`. A person's token is asked about again by every transaction that serves it."""
 
-    def authenticate(request: Request) -> Principal | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        return bearer_of(verifier.verify(token.strip()))
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
 
-    return authenticate
+    def __call__(self, request: Request) -> Principal | None:
+        """As an authenticator."""
+        token = self._token(request)
+        return None if token is None else bearer_of(self._verifier.verify(token))
+
+    def at_once(self, request: Request) -> Principal | None:
+        """Who brings a token that is known; None where somebody is to be asked."""
+        token = self._token(request)
+        claims = None if token is None else self._verifier.at_once(token)
+        return None if claims is None else bearer_of(claims)
+
+    @staticmethod
+    def _token(request: Request) -> str | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
 
 
 def bearer_of(claims: dict[str, Any]) -> Principal:
@@ -182,9 +193,25 @@ async def known_principal(request: Request) -> Principal | None:
 
     Dependencies that only look at what is known are coroutines like this one: each that is not costs a thread's turn.
     """
-    if hasattr(request.state, "principal"):
+    if is_known(request):
         return maybe_principal(request)
     return await in_a_turn(maybe_principal, request)
+
+
+def is_known(request: Request) -> bool:
+    """Whether `maybe_principal` has nobody to ask: they were found before, or bring a token that is known to a route
+    whose transaction asks whether it still holds.
+    """
+    state = request.state
+    if hasattr(state, "principal"):
+        return True
+    first = request.app.state.authenticators[0]
+    if not isinstance(first, Bearer) or not _has_transaction(request):
+        return False
+    found = first.at_once(request)
+    if found is not None:
+        state.principal = found
+    return found is not None
 
 
 async def principal(request: Request) -> Principal:

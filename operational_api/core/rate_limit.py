@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from contracts.telemetry import get_logger
 from operational_api.core.errors import DomainError
-from operational_api.core.principal import Principal, maybe_principal
+from operational_api.core.principal import Principal, is_known, maybe_principal
 from operational_api.core.rate_policy import SERVICE, SERVICES, Limit, limit_of
 from operational_api.core.threads import in_a_turn
 
@@ -94,6 +94,11 @@ class Limiter:
             if limit.is_sensitive:
                 amount = max(1, amount // LOCAL_SHARE)
         return self._told(_count(self._local, limit, amount, bucket, self._clock()))
+
+    @property
+    def counts_here(self) -> bool:
+        """Whether `hit` waits for nobody."""
+        return self._shared is None
 
     def tally(self) -> "Tally":
         """One who counts many at once, for one event loop."""
@@ -204,7 +209,8 @@ def who(principal: Principal | None, address: str, *, by_address: bool = False) 
 async def enforce(request: Request) -> None:
     """Dependency of every route: count the request, leave the headers for the answer, refuse it when it is too many.
 
-    Who asks is found out in the same turn of a thread, for all dependencies that follow.
+    Who asks is found out in the same turn of a thread, for all dependencies that follow. A process that counts for
+    itself takes none for who brings a token that is known.
 
     Raises:
         RateLimited: with `retry_after` in seconds.
@@ -214,7 +220,11 @@ async def enforce(request: Request) -> None:
     if counted_already is not None:
         _settle(request, counted_already, request.method, path)
     elif limit_of(request.method, path).amount:
-        await in_a_turn(count, request, request.method, path)
+        limiter: Limiter = request.app.state.limiter
+        if limiter.counts_here and is_known(request):
+            count(request, request.method, path)
+        else:
+            await in_a_turn(count, request, request.method, path)
 
 
 def count(request: Request, method: str, path: str) -> None:

@@ -13,7 +13,17 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from contracts.ids import new_id
-from contracts.tokens import ALGORITHMS, API, TYPE, InvalidToken, KeySource, KeysUnavailable, RemoteKeys, Verifier
+from contracts.tokens import (
+    ALGORITHMS,
+    API,
+    TYPE,
+    InvalidToken,
+    KeysAtHand,
+    KeySource,
+    KeysUnavailable,
+    RemoteKeys,
+    Verifier,
+)
 from operational_api.core.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -32,10 +42,13 @@ class TokenVerifier:
         keys: Where the issuer's public keys come from.
         issuer: The one accepted `iss`.
         audience: Whom a token must be for.
+        at_hand: The same keys where they are to be had without waiting.
     """
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str = AUDIENCE) -> None:
-        self._verifier = Verifier(keys, issuer=issuer, audience=audience)
+    def __init__(
+        self, keys: KeySource, *, issuer: str, audience: str = AUDIENCE, at_hand: KeysAtHand = lambda: None
+    ) -> None:
+        self._verifier = Verifier(keys, issuer=issuer, audience=audience, at_hand=at_hand)
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a valid access token.
@@ -50,6 +63,10 @@ class TokenVerifier:
             raise Unauthenticated(str(error)) from error
         except KeysUnavailable as error:
             raise Unavailable from error
+
+    def at_once(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token that is known, for an event loop; None where it or the keys are to be asked about."""
+        return self._verifier.at_once(token)
 
 
 def no_signer() -> RSAKey:

@@ -16,6 +16,7 @@ DomainError
 |  |- EmptyMergeField          this client has no value for it
 |- TemplateRejected     422   a template without a name or words, or a second one of its name
 |- TooSoon              422   a later message for the past, or for a time that the clocks jump over
+|- MailArrives          409   an address from which nothing came back
 |- FileRejected         422   too large, or of a kind that is not taken
 |- FileChecked          409   not looked through for viruses yet
 |- FileHarmful          409   something harmful was in it
@@ -97,6 +98,10 @@ class TemplateRejected(Invalid):
 
 class TooSoon(Invalid):
     """Pick a time that lies ahead where this person lives."""
+
+
+class MailArrives(DomainError):
+    """No e-mail to this address came back, so there is nothing to lift."""
 
 
 class FileRejected(Invalid):

@@ -90,6 +90,22 @@ class ScheduledMessage(Base):
     message_id: Mapped[UUID | None]
     reason: Mapped[str | None]
     created_at: Mapped[ServerTime]
+    files: Mapped[list["ScheduledFile"]] = relationship(
+        order_by="ScheduledFile.id", lazy="selectin", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class ScheduledFile(Base):
+    """A file of a message for later. It becomes an attachment, and is looked through for viruses, when that leaves."""
+
+    __tablename__ = "scheduled_files"
+    __table_args__ = (Index("ix_scheduled_files_scheduled_id", "scheduled_id"), SCHEMA)
+    id: Mapped[Id]
+    scheduled_id: Mapped[UUID] = mapped_column(ForeignKey(ScheduledMessage.id, ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(120))
+    media_type: Mapped[str] = mapped_column(String(40))
+    size_bytes: Mapped[int] = mapped_column(Integer)
+    content: Mapped[bytes] = mapped_column(deferred=True)
 
 
 class Attachment(Base):

@@ -8,6 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
+from sqlalchemy.orm import Session
 
 from contracts.sealing import Sealer
 from operational_api.core import ranges, signed_urls
@@ -16,7 +17,7 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.objects import store_of
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, Resource, require
-from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.core.routing import ContextRouter
 from operational_api.core.viewer import show_all
 from operational_api.engagement import filing
@@ -28,6 +29,7 @@ from operational_api.engagement.schemas import (
     AppCreate,
     AttachmentCreate,
     AttachmentRead,
+    AudienceRead,
     BrowserCreate,
     DeviceEnd,
     DeviceReceipt,
@@ -35,8 +37,10 @@ from operational_api.engagement.schemas import (
     FilledTemplate,
     ScheduledCreate,
     ScheduledRead,
+    ScheduledUpdate,
     TemplateRead,
     TemplateWrite,
+    named,
 )
 from operational_api.engagement.service import (
     addresses,
@@ -126,8 +130,33 @@ def schedule_message(
     """Write to a client at a time of their own clock."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.schedule_message")
     return scheduled.schedule(
-        session, thread=thread, sender_id=coach_id, body=body.body, local_at=body.local_at, now=_now()
-    )
+        session, thread=thread, sender_id=coach_id, body=body.body, local_at=body.local_at, files=named(body.files),
+        now=_now(),
+    )  # fmt: skip
+
+
+@api.put(
+    "/scheduled-messages/{scheduled_id}",
+    response_model=ScheduledRead,
+    dependencies=[Allowed("engagement.schedule_message")],
+)
+def change_scheduled(
+    scheduled_id: UUID, body: ScheduledUpdate, principal: CurrentPrincipal, coach_id: CurrentAccount, session: DbSession
+) -> ScheduledMessage:
+    """Say something else, with other files or at another time, until it leaves."""
+    row = _reach_scheduled(session, principal, scheduled_id)
+    thread = threads.reach_thread(session, principal, row.customer_id, "engagement.schedule_message")
+    return scheduled.change(
+        session, scheduled_id=scheduled_id, thread=thread, sender_id=coach_id, body=body.body, local_at=body.local_at,
+        files=named(body.files), keep=body.keep, now=_now(),
+    )  # fmt: skip
+
+
+def _reach_scheduled(session: Session, principal: Principal, scheduled_id: UUID) -> ScheduledMessage:
+    row = scheduled.scheduled_message(session, scheduled_id)
+    resource = Resource("ScheduledMessage", scheduled_id, customer_id=row.customer_id, coach_id=row.sender_id)
+    require(principal, "engagement.schedule_message", resource, missing=ScheduledNotFound)
+    return row
 
 
 @api.post(
@@ -139,9 +168,7 @@ def cancel_scheduled(
     scheduled_id: UUID, principal: CurrentPrincipal, coach_id: CurrentAccount, session: DbSession
 ) -> ScheduledMessage:
     """Do not send it after all."""
-    row = scheduled.scheduled_message(session, scheduled_id)
-    resource = Resource("ScheduledMessage", scheduled_id, customer_id=row.customer_id, coach_id=row.sender_id)
-    require(principal, "engagement.schedule_message", resource, missing=ScheduledNotFound)
+    row = _reach_scheduled(session, principal, scheduled_id)
     scheduled.cancel(session, scheduled_id=scheduled_id, sender_id=coach_id, now=_now())
     return row
 
@@ -161,8 +188,8 @@ def create_attachment(
 ) -> AttachmentRead:
     """Send a file, with words or without, to the other side of the conversation."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.send_message")
-    row = threads.write_with_file(
-        session, thread=thread, sender_id=sender_id, body=body.body, name=body.name, content=body.content, now=_now()
+    [row] = threads.write_with_files(
+        session, thread=thread, sender_id=sender_id, body=body.body, files=[(body.name, body.content)], now=_now()
     )
     return AttachmentRead.model_validate(row)
 
@@ -245,6 +272,12 @@ def sealer_of(request: Request) -> Sealer | None:
 def list_announcements(session: DbSession) -> Page[AnnouncementRead]:
     """The newest announcements."""
     return Page(items=[AnnouncementRead.model_validate(one) for one in announcements.recent(session)])
+
+
+@api.get("/announcement-audiences", dependencies=[Allowed("engagement.announce")])
+def list_audiences(session: DbSession) -> Page[AudienceRead]:
+    """Whom an announcement can be for, with how many they are now."""
+    return Page(items=[AudienceRead.model_validate(one) for one in announcements.audiences(session)])
 
 
 @api.post(

@@ -103,8 +103,8 @@ def write_message(
     now = datetime.now(UTC)
     content = file.file.read(LARGEST_BYTES + 1) if file and file.filename else b""
     if file and content:
-        threads.write_with_file(
-            session, thread=thread, sender_id=customer_id, body=body, name=file.filename or "", content=content, now=now
+        threads.write_with_files(
+            session, thread=thread, sender_id=customer_id, body=body, files=[(file.filename or "", content)], now=now
         )
     else:
         threads.write(session, thread=thread, sender_id=customer_id, body=body, now=now)
@@ -193,8 +193,9 @@ def _unsubscribe_page(request: Request, session: DbSession, about: links.Subscri
 def announcements_page(request: Request, session: DbSession) -> Response:
     """The form, and what was sent before."""
     return render(
-        request, "engagement/announcements.html", found=announcements.recent(session), segments=announcements.SEGMENTS
-    )
+        request, "engagement/announcements.html", found=announcements.recent(session), segments=announcements.SEGMENTS,
+        audiences=announcements.audiences(session),
+    )  # fmt: skip
 
 
 @router.post("/staff/announcements", dependencies=[Allowed("engagement.announce")])

@@ -62,6 +62,7 @@ PERSONAL = [
             "outgoing_emails": given("customer_id", LISTED, by_email="recipient", omit="context dedupe_key last_error"),
             "phones": given("customer_id", LISTED),
             "push_subscriptions": given("customer_id", LISTED, omit="endpoint p256dh auth"),
+            "scheduled_files": given("", LISTED, through="scheduled_id", omit="content"),
             "scheduled_messages": given("sender_id", LISTED),
             "suppressions": given(closing=LISTED, by_email="address"),
         },

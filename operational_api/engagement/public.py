@@ -18,6 +18,7 @@ from operational_api.engagement.schemas import (
     ReadReceipt,
 )
 from operational_api.engagement.service import messages, people, preferences, threads
+from operational_api.engagement.service.addresses import mail_arrives, mail_comes_back, revive_mail
 from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
 from operational_api.engagement.service.forgetting import forget_address
@@ -28,9 +29,9 @@ from operational_api.engagement.service.preferences import customers_without_nud
 
 __all__ = [
     "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "forget_address", "mark_thread_read",
-    "may_nudge", "nudge_refusals", "queue_email", "send_message", "set_preferences", "staff", "unread_count",
-    "write_message",
+    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "forget_address", "mail_arrives",
+    "mail_comes_back", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "revive_mail", "send_message",
+    "set_preferences", "staff", "unread_count", "write_message",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What crosses HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,6 +10,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 from operational_api.core.wall_time import WallTime
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.service.contacts import Contact
+from operational_api.engagement.service.scheduled import MOST_FILES
 from operational_api.engagement.service.threads import Thread
 
 NO_NUL = r"^[^\x00]*$"
@@ -129,11 +131,42 @@ class FilledTemplate(BaseModel):
     problem: str | None
 
 
+class FileWrite(BaseModel):
+    """A file of 10 MB at most, base64. What it is, its content says."""
+
+    name: Annotated[str, Field(max_length=200, pattern=NO_NUL)]
+    content: Annotated[Base64Bytes, Field(max_length=15_000_000)]
+
+
+def named(files: Sequence[FileWrite]) -> list[tuple[str, bytes]]:
+    """As services take files."""
+    return [(one.name, one.content) for one in files]
+
+
+Files = Annotated[list[FileWrite], Field(max_length=MOST_FILES)]
+
+
 class ScheduledCreate(BaseModel):
-    """`local_at` is a time on the recipient's wall clock, without an offset."""
+    """`local_at` is a time on the recipient's wall clock, without an offset. `body` may be empty beside files."""
 
     body: Short
     local_at: NaiveDatetime
+    files: Files = []
+
+
+class ScheduledUpdate(ScheduledCreate):
+    """All of it as it is to be. `files` are new ones; `keep` names those that stay, and null keeps all."""
+
+    keep: Annotated[list[UUID], Field(max_length=MOST_FILES)] | None = None
+
+
+class ScheduledFileRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    media_type: str
+    size_bytes: int
 
 
 class ScheduledRead(BaseModel):
@@ -146,13 +179,12 @@ class ScheduledRead(BaseModel):
     time_zone: str
     send_at: datetime
     status: str
+    files: list[ScheduledFileRead]
 
 
-class AttachmentCreate(BaseModel):
-    """A file of 10 MB at most, base64, and words that go with it. What it is, its content says."""
+class AttachmentCreate(FileWrite):
+    """A file, and words that go with it."""
 
-    name: Annotated[str, Field(max_length=200, pattern=NO_NUL)]
-    content: Annotated[Base64Bytes, Field(max_length=15_000_000)]
     body: Short = ""
 
 
@@ -189,6 +221,19 @@ class AnnouncementRead(BaseModel):
     body: str
     recipients: int
     created_at: datetime
+
+
+class AudienceRead(BaseModel):
+    """A group of customers as it is now: who is in it, how many `people`, and how many of them are `willing` to hear
+    news."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    segment: str
+    name: str
+    who: str
+    people: int
+    willing: int
 
 
 class PushKeys(BaseModel):

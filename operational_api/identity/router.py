@@ -44,6 +44,7 @@ from operational_api.identity.schemas import (
     TokenGiven,
 )
 from operational_api.identity.service import accounts, changes, copies, deletion, factors, sessions, sign_outs, step_up
+from operational_api.web.language import language_for
 
 router = APIRouter()
 _api = ContextRouter(
@@ -53,9 +54,9 @@ CHECK_MAIL = Accepted(detail="Check your mailbox: we have sent you an e-mail.")
 
 
 @_api.post("/accounts", status_code=202)
-def register(body: AccountCreate, session: DbSession) -> Accepted:
-    """Sign up. Answers the same for known and unknown addresses."""
-    accounts.register(session, **body.model_dump(), now=datetime.now(UTC))
+def register(request: Request, body: AccountCreate, session: DbSession) -> Accepted:
+    """Sign up. Answers the same for known and unknown addresses. `Accept-Language` is what they are written to in."""
+    accounts.register(session, **body.model_dump(), locale=language_for(request, None), now=datetime.now(UTC))
     return CHECK_MAIL
 
 

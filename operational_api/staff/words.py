@@ -15,6 +15,7 @@ ACTIONS: dict[str, str] = {
     "compliance.request_copy": "asked for a copy of somebody's data",
     "compliance.withdraw_consent": "withdrew consent",
     "core.call_route": "tried to open something",
+    "engagement.revive_address": "had us write to an address again",
     "identity.ask_step_up": "was asked for more proof at sign-in",
     "identity.change_password": "changed a password",
     "identity.change_role": "changed a role",

@@ -1,17 +1,18 @@
 """The logging form: what it starts with, what was typed, and what is wrong with it. Sets travel as parallel fields."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, zip_longest
 from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from operational_api.training.models import Exercise, Workout
+from operational_api.training.models import Exercise, Workout, WorkoutSet
 from operational_api.training.schemas import WorkoutIn
 from operational_api.training.service import plans, progress
 from operational_api.training.service.exercises import known_exercises
-from operational_api.training.service.workouts import WorkoutDetail
+from operational_api.training.service.workouts import StoredSet
 from operational_api.web.language import say, word
 
 MOST_ROWS = 100
@@ -21,12 +22,14 @@ EMPTY_ROWS = 3
 
 @dataclass(slots=True)
 class Row:
-    """One set as text, the way it was typed. A row without repetitions was not done."""
+    """One set as text, the way it was typed. A row without repetitions was not done. `note` comes from elsewhere (the
+    API knows notes of sets) and is carried along."""
 
     weight_kg: str = ""
     reps: str = ""
     rpe: str = ""
     error: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -94,16 +97,44 @@ def planned_blocks(session: Session, workout: Workout) -> list[Block]:
     return blocks
 
 
-def logged_blocks(session: Session, detail: WorkoutDetail) -> list[Block]:
-    """The form of a workout that is logged: its own sets."""
-    exercises = known_exercises(session, detail.names)
+def logged_blocks(
+    sets: Iterable[WorkoutSet | StoredSet], exercises: Mapping[int, Exercise], *, scale: str = "rpe"
+) -> list[Block]:
+    """The form of a workout that is logged: its own sets, those of one movement of a superset together."""
     blocks: list[Block] = []
-    for one in detail.sets:
-        letter = one.superset or ""
-        if not blocks or (blocks[-1].exercise.id, blocks[-1].superset) != (one.exercise_id, letter):
-            blocks.append(Block(exercises[one.exercise_id], superset=letter))
-        blocks[-1].rows.append(Row(number(one.weight_kg), str(one.reps), number(one.rpe)))
+    for one in sets:
+        block = _block_of(blocks, one.exercise_id, one.superset or "")
+        if block is None:
+            block = Block(exercises[one.exercise_id], superset=one.superset or "")
+            blocks.append(block)
+        effort = one.rir if scale == "rir" else one.rpe
+        block.rows.append(Row(number(one.weight_kg), str(one.reps), number(effort), note=one.note or ""))
     return blocks
+
+
+def scale_of(sets: Iterable[WorkoutSet | StoredSet]) -> str:
+    """What the effort of sets was told in: repetitions left where all of it was told so."""
+    told = [one for one in sets if one.rpe is not None]
+    return "rir" if told and all(one.rir is not None and one.rpe == 10 - one.rir for one in told) else "rpe"
+
+
+def _block_of(blocks: Sequence[Block], exercise_id: int, letter: str) -> Block | None:
+    """Where the next set belongs: to the last block, or to one of the superset that goes on."""
+    for place, block in enumerate(reversed(blocks)):
+        if (place and not letter) or block.superset != letter:
+            return None
+        if block.exercise.id == exercise_id:
+            return block
+    return None
+
+
+def in_turn(blocks: Sequence[Block]) -> list[tuple[Block, Row]]:
+    """All sets with repetitions in the order they are done: of a superset one of each movement, and again."""
+    ordered: list[tuple[Block, Row]] = []
+    for _, together in groupby(enumerate(blocks), key=lambda one: one[1].superset or str(one[0])):
+        done = [[(block, row) for row in block.rows if row.reps] for _, block in together]
+        ordered += [one for turn in zip_longest(*done) for one in turn if one is not None]
+    return ordered
 
 
 def new_block(session: Session, exercise: Exercise, customer_id: UUID) -> Block:
@@ -121,6 +152,7 @@ def typed_blocks(
     reps: Sequence[str],
     rpes: Sequence[str],
     supersets: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> list[Block]:
     """The form as it came back, in its order.
 
@@ -130,13 +162,14 @@ def typed_blocks(
     exercises = known_exercises(session, exercise_ids)
     last = progress.last_sets(session, customer_id, exercises)
     blocks: list[Block] = []
-    letters = [*supersets, *[""] * len(exercise_ids)]
-    for exercise_id, weight, rep, rpe, letter in list(zip(exercise_ids, weights, reps, rpes, letters, strict=False))[
-        :MOST_ROWS
-    ]:
-        if not blocks or (blocks[-1].exercise.id, blocks[-1].superset) != (exercise_id, letter):
-            blocks.append(Block(exercises[exercise_id], last=_told(last.get(exercise_id, [])), superset=letter))
-        blocks[-1].rows.append(Row(weight.strip(), rep.strip(), rpe.strip()))
+    none = [""] * len(exercise_ids)
+    told = zip(exercise_ids, weights, reps, rpes, [*supersets, *none], [*notes, *none], strict=False)
+    for exercise_id, weight, rep, rpe, letter, note in list(told)[:MOST_ROWS]:
+        block = _block_of(blocks, exercise_id, letter)
+        if block is None:
+            block = Block(exercises[exercise_id], last=_told(last.get(exercise_id, [])), superset=letter)
+            blocks.append(block)
+        block.rows.append(Row(weight.strip(), rep.strip(), rpe.strip(), note=note))
     return blocks
 
 
@@ -146,7 +179,7 @@ def _read(blocks: Sequence[Block], scale: str, **others: str) -> tuple[WorkoutIn
     Args:
         others: duration_minutes, session_rpe, note as text; empty is nothing.
     """
-    rows = [(block, row) for block in blocks for row in block.rows if row.reps]
+    rows = in_turn(blocks)
     unfinished = [row for block in blocks for row in block.rows if not row.reps and row.rpe]
     for row in unfinished:
         row.error = "How many repetitions?"
@@ -155,7 +188,7 @@ def _read(blocks: Sequence[Block], scale: str, **others: str) -> tuple[WorkoutIn
         errors["sets"] = "Log at least one set: fill in its repetitions."
     sets = [
         {"exercise_id": block.exercise.id, "reps": row.reps, "weight_kg": _plain(row.weight_kg)}
-        | {scale: _plain(row.rpe), "superset": block.superset or None}
+        | {scale: _plain(row.rpe), "superset": block.superset or None, "note": row.note.strip() or None}
         for block, row in rows
     ]
     given = {key: _plain(value) if key != "note" else value.strip() or None for key, value in others.items()}
@@ -188,7 +221,7 @@ LIMITS = {
     "superset": "A superset is a letter.",
     "session_rpe": "Effort goes from 0 to 10.",
     "duration_minutes": "Between 1 and 600 minutes.",
-    "note": "Up to 2000 characters.",
+    "note": "Up to 2000 characters, of a set up to 200.",
     "exercise_id": "Choose a movement from the list.",
 }
 

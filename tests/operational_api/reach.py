@@ -116,6 +116,9 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/sign-outs": Object(
         "customer", every="support admin", form={"reason": "Phone stolen"}
     ),
+    "POST /staff/people/{account_id}/mail-revivals": Object(
+        "customer", every="support admin", form={"reason": "Asked"}
+    ),
     "POST /staff/people/{account_id}/roles": Object("customer", every="admin", form={"role": "data", "reason": "x"}),
     "POST /staff/bookings/{booking_id}/outcome": Object("booking", "coach", CANCELLED, form={"outcome": "attended"}),
     "POST /account/logins/{login_id}/remove": Object("login", PEOPLE),
@@ -182,6 +185,9 @@ OBJECTS: dict[str, Object] = {
     "GET /api/engagement/threads/{customer_id}/scheduled": Object("customer", "coach"),
     "POST /api/engagement/threads/{customer_id}/scheduled": Object(
         "customer", "coach", body={"body": "Hi", "local_at": "NEXT_MONTH"}
+    ),
+    "PUT /api/engagement/scheduled-messages/{scheduled_id}": Object(
+        "scheduled", "coach", body={"body": "Hi again", "local_at": "NEXT_MONTH"}
     ),
     "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation": Object("scheduled", "coach"),
     "DELETE /api/engagement/templates/{template_id}": Object("wording", "coach"),

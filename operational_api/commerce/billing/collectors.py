@@ -1,6 +1,6 @@
 """What collecting asks of a payment provider, and Stripe behind it: charging a saved card without its owner present."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import stripe
@@ -29,6 +29,7 @@ class Charged:
     """What came of it. `unknown`: it may have happened; asking again with the same key tells.
 
     `amount_minor` is what was charged, where that is told: the first time that a key was used says how much.
+    `has_other_card`: it failed, and the payer has given another card since.
     """
 
     status: Literal["captured", "failed", "unknown"]
@@ -36,6 +37,7 @@ class Charged:
     fee_minor: int = 0
     failure_code: str | None = None
     amount_minor: int | None = None
+    has_other_card: bool = False
 
 
 class Collector(Protocol):
@@ -75,12 +77,12 @@ class StripeCollector:
             return Charged("failed", failure_code=NO_CARD)
         try:
             made = self._made_before(order)
-            if made is None:
-                method = self._card(order.payer_ref)
-                if method is None:
-                    return Charged("failed", failure_code=NO_CARD)
-                made = self._make(order, method)
-            return self._outcome(made)
+            if made is not None:
+                return self._told_late(order.payer_ref, made)
+            method = self._card(order.payer_ref)
+            if method is None:
+                return Charged("failed", failure_code=NO_CARD)
+            return self._outcome(self._make(order, method))
         except stripe.CardError as error:
             intent: Any = getattr(error.error, "payment_intent", None)
             code = getattr(error.error, "decline_code", None) or error.code or "card_declined"
@@ -96,6 +98,14 @@ class StripeCollector:
             if (found["metadata"] or {}).get("plyo_key") == order.key:
                 return found
         return None
+
+    def _told_late(self, payer: str, made: dict[str, Any]) -> Charged:
+        outcome = self._outcome(made)
+        if outcome.status != "failed":
+            return outcome
+        refused = (made["last_payment_error"] or {}).get("payment_method") or {}
+        used, now = refused.get("id") or made["payment_method"], self._card(payer)
+        return replace(outcome, has_other_card=now is not None and used is not None and now != used)
 
     def _make(self, order: Charge, method: str) -> dict[str, Any]:
         params: Any = {

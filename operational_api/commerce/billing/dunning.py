@@ -1,7 +1,8 @@
 """How an invoice is collected: when it is tried again, and when nobody tries any more. Pure.
 
 +2, +5, +7 and +7 days after a failed attempt. After a bank's final no the card is not tried again, but the member has
-the days that were left to give another one, which is tried at once.
+the days that were left to give another one, which is tried at once. Attempts that the member asked for early use up the
+schedule and never its days: then, too, what is left of them is for another card.
 """
 
 from dataclasses import dataclass, replace
@@ -48,23 +49,31 @@ def begin(on: date) -> Dunning:
     return Dunning(0, on)
 
 
+def last_day(first_on: date) -> date:
+    """The day of the last attempt of the schedule of an invoice that was tried first on a day."""
+    return first_on + timedelta(days=sum(DELAYS))
+
+
 def is_hard(failure: str | None) -> bool:
     """Whether the bank's no is final for this card."""
     return failure in HARD_DECLINES
 
 
-def judge(before: Dunning, *, failure: str | None, on: date) -> tuple[Dunning, Verdict]:
+def judge(before: Dunning, *, failure: str | None, on: date, ends_on: date | None = None) -> tuple[Dunning, Verdict]:
     """What follows from one more attempt.
 
     Args:
         failure: The bank's code, None when it was paid.
         on: The day of the attempt.
+        ends_on: The day until which nobody gives up; None where the last attempt is the end.
     """
     attempts = before.attempts + 1
     if failure is None:
         return Dunning(attempts, None), Verdict.PAID
     if attempts > len(DELAYS):
-        return Dunning(attempts, None), Verdict.GIVEN_UP
+        if ends_on is None or on >= ends_on:
+            return Dunning(attempts, None), Verdict.GIVEN_UP
+        return Dunning(attempts, ends_on, waits_for_card=True), Verdict.STOPPED
     if is_hard(failure):
         return Dunning(attempts, on + timedelta(days=sum(DELAYS[attempts - 1 :])), waits_for_card=True), Verdict.STOPPED
     return Dunning(attempts, on + timedelta(days=DELAYS[attempts - 1])), Verdict.RETRY

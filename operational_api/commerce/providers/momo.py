@@ -35,6 +35,8 @@ DECLINED = frozenset({1001, 1002, 1003, 1004, 1005, 1006, 1007, 1017, 1026, 4001
 SENT_BEFORE, UNKNOWN_ORDER = frozenset({40, 41}), 42
 SMALLEST_DONG, LARGEST_DONG = 1_000, 50_000_000
 MINUTES_TO_PAY = 30
+_NEEDED = {"create": ("amount",), "query": ("amount", "transId", "responseTime"), "refund": ("responseTime",)}
+"""Numbers without which an answer that says yes says nothing that could be booked."""
 
 
 class MomoProvider:
@@ -81,7 +83,7 @@ class MomoProvider:
         )
         if answer["resultCode"] != PAID:
             _refuse(answer)
-        if not signing.is_signed(signing.CREATED, answer, **self._keys):
+        if not isinstance(answer.get("payUrl"), str) or not signing.is_signed(signing.CREATED, answer, **self._keys):
             raise ProviderUnavailable("MoMo's answer is not signed by MoMo.")
         return ProviderCheckout(
             order.reference, "open", str(answer["payUrl"]), order.reference, None, None, order.amount_minor, "VND"
@@ -214,12 +216,22 @@ class MomoProvider:
             answer = response.json() if response.status_code < 500 else None
         except (httpx.TransportError, ValueError) as error:
             raise ProviderUnavailable from error
-        if not isinstance(answer, dict) or not isinstance(answer.get("resultCode"), int):
+        if not isinstance(answer, dict) or not _is_whole(answer, "resultCode"):
             raise ProviderUnavailable
+        told = [name for name in ("amount", "transId", "responseTime") if answer.get(name) is not None]
+        if not all(
+            _is_whole(answer, name) for name in (*told, *(_NEEDED[call] if answer["resultCode"] == PAID else ()))
+        ):
+            raise ProviderUnavailable("MoMo's answer is not one of MoMo's.")
         asked = ("orderId", "requestId", *(["amount"] if "amount" in message and answer["resultCode"] == PAID else []))
         if any(answer.get(name) != body[name] for name in asked):
             raise ProviderUnavailable("MoMo's answer is about something else.")
         return answer
+
+
+def _is_whole(answer: Mapping[str, Any], name: str) -> bool:
+    """Dong, moments and codes are whole numbers; a truth value or a text is none."""
+    return type(answer.get(name)) is int and answer[name] >= 0
 
 
 def _refuse(answer: Mapping[str, Any]) -> NoReturn:

@@ -29,7 +29,9 @@ def open_page(
     return provider.open_card_page(customer_id, done_url=f"{back}?card=given", back_url=back)
 
 
-def changed(session: Session, provider: BillingProvider, *, provider_customer_id: str, now: datetime) -> None:
+def changed(
+    session: Session, provider: BillingProvider, *, provider_customer_id: str, given_at: datetime, now: datetime
+) -> None:
     """A payer is charged by another card: what is open is tried with it, what the provider bills goes to it."""
     billed = (
         select(Subscription.stripe_subscription_id)
@@ -40,4 +42,4 @@ def changed(session: Session, provider: BillingProvider, *, provider_customer_id
     )
     for subscription_id in session.scalars(billed).all():
         provider.charge_customers_card(str(subscription_id))
-    collection.card_changed_at(session, provider_customer_id=provider_customer_id, now=now)
+    collection.card_changed_at(session, provider_customer_id=provider_customer_id, given_at=given_at, now=now)

@@ -4,7 +4,6 @@ A notification only says what to look at. One with another amount than ours, abo
 somebody else is refused and written down as a finding.
 """
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +18,7 @@ from operational_api.commerce.providers import momo_signing as signing
 from operational_api.commerce.service import findings, settling
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.settings import MomoSettings
-from operational_api.core import inbox
+from operational_api.core import inbox, notices
 from operational_api.core.errors import Unavailable
 from operational_api.core.models import InboxMessage
 
@@ -67,10 +66,8 @@ def receive(session: Session, *, body: bytes, settings: MomoSettings, now: datet
 
 
 def _notification(body: bytes) -> dict[str, Any]:
-    if b"\\u0000" in body:
-        raise MalformedWebhook
     try:
-        told = json.loads(body)
+        told = notices.read(body)
     except ValueError as error:
         raise MalformedWebhook from error
     fits = isinstance(told, dict) and all(

@@ -51,6 +51,8 @@ def settle_due(session: Session, providers: Providers, *, now: datetime, limit: 
                     silent.add(name)
         except DomainError as error:
             log.warning("not_settled", customer_id=str(customer_id), reason=error.code())
+        except Exception:
+            log.exception("settling_failed", customer_id=str(customer_id))
     return len(looks)
 
 

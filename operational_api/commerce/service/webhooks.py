@@ -1,8 +1,7 @@
 """Stripe's webhooks: stored once when they arrive, followed up later by looking at what they are about."""
 
-import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,7 +12,7 @@ from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, M
 from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
 from operational_api.commerce.service import cards, checkout, disputes, invoices, refunds, subscriptions
 from operational_api.commerce.service.customers import locked_customer
-from operational_api.core import inbox, signatures
+from operational_api.core import inbox, notices, signatures
 from operational_api.core.models import InboxMessage
 
 log = get_logger(__name__)
@@ -40,10 +39,8 @@ def receive(
 
 
 def _event(body: bytes) -> dict[str, Any]:
-    if b"\\u0000" in body:  # no text of Stripe's has it, and PostgreSQL's jsonb cannot hold it
-        raise MalformedWebhook
     try:
-        event = json.loads(body)
+        event = notices.read(body)
     except ValueError as error:
         raise MalformedWebhook from error
     is_event = isinstance(event, dict) and all(isinstance(event.get(name), str) for name in ("id", "type"))
@@ -70,9 +67,17 @@ def follow_up(session: Session, provider: BillingProvider, message: InboxMessage
     elif kind == "charge.refunded" or kind.startswith("refund."):
         _refunded(session, provider, about["payment_intent"], now=now)
     elif kind == "customer.updated" and _has_another_card(message.payload["data"]):
-        cards.changed(session, provider, provider_customer_id=about["id"], now=now)
+        cards.changed(session, provider, provider_customer_id=about["id"], given_at=_told_at(message, now), now=now)
     elif kind == "payment_method.attached":
-        collection.card_changed_at(session, provider_customer_id=about.get("customer"), now=now)
+        collection.card_changed_at(
+            session, provider_customer_id=about.get("customer"), given_at=_told_at(message, now), now=now
+        )
+
+
+def _told_at(message: InboxMessage, now: datetime) -> datetime:
+    """When what an event tells happened, however late it comes."""
+    created = message.payload.get("created")
+    return datetime.fromtimestamp(created, UTC) if isinstance(created, int) else now
 
 
 def _has_another_card(data: dict[str, Any]) -> bool:

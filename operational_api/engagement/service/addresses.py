@@ -9,7 +9,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from operational_api.engagement.errors import InvalidPhone, UnknownDevice
+from operational_api.core import audit
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
+from operational_api.engagement.errors import InvalidPhone, MailArrives, UnknownDevice
 from operational_api.engagement.models import Phone, PushSubscription, Suppression
 from operational_api.engagement.sending import Channel
 from operational_api.engagement.service.contacts import Contact, contact
@@ -159,6 +162,38 @@ def unsuppress(session: Session, *, channel: str, address: str, reason: str) -> 
             Suppression.channel == channel, Suppression.address == _key(address), Suppression.reason == reason
         )
     )
+
+
+def mail_comes_back(session: Session, address: str) -> bool:
+    """Whether nothing is sent to this address because mails to it came back."""
+    return suppression_of(session, channel="email", address=address) == "bounce"
+
+
+def mail_arrives(session: Session, address: str) -> None:
+    """Somebody followed a link that went to this address: mails to it arrive."""
+    unsuppress(session, channel="email", address=address, reason="bounce")
+
+
+def revive_mail(session: Session, principal: Principal, *, account_id: UUID, reason: str, now: datetime) -> None:
+    """Write to somebody's address again, from which mails came back. It is written down, with the reason.
+
+    What their owner wants not (a complaint, a STOP) is lifted by nobody else.
+
+    Args:
+        reason: How it is known that the mailbox is there.
+
+    Raises:
+        MailArrives: nothing came back from there, or there is no such person.
+    """
+    require(principal, "engagement.revive_address", Resource("Account", account_id, customer_id=account_id))
+    person = contact(session, account_id)
+    if person is None or not mail_comes_back(session, person.email):
+        raise MailArrives
+    mail_arrives(session, person.email)
+    audit.record(
+        session, "engagement.revive_address", "Account", account_id, actor_id=principal.account_id,
+        subject_id=account_id, purpose="operations", details={"reason": reason}, now=now,
+    )  # fmt: skip
 
 
 def suppression_of(session: Session, *, channel: str, address: str) -> str | None:

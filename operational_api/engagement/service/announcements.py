@@ -1,5 +1,6 @@
 """News of the business to a segment of customers: by what they allow, when they allow it, once each."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,18 +12,50 @@ from operational_api.core.outbox import publish
 from operational_api.engagement.errors import MessageRejected
 from operational_api.engagement.models import Announcement, LifecycleStage
 from operational_api.engagement.sending import WAYS
+from operational_api.engagement.service import preferences
 from operational_api.engagement.service.contacts import all_customers
 from operational_api.engagement.service.emails import queue_for_many
 
 SEGMENTS = {
-    "everybody": "Every customer",
-    "active": "Members",
-    "trial": "On trial",
-    "at_risk": "Drifting away",
-    "churned": "Former members",
+    "everybody": ("Every customer", "With a membership or without."),
+    "active": ("Members", "Also who is paused, behind with a payment, or drifting away. Not those on trial."),
+    "trial": ("On trial", "Their membership is not paid for yet."),
+    "at_risk": ("Drifting away", "Members whose training falls off."),
+    "churned": ("Former members", "Their membership has ended, and no other began."),
 }
-"""Who an announcement is for; all but the first are stages of `lifecycle`."""
-_STAGES = {"active": ("active", "won_back"), "trial": ("trial",), "at_risk": ("at_risk",), "churned": ("churned",)}
+"""Who an announcement is for: what the group is called, and who is in it. All but the first are stages of `lifecycle`;
+who is behind with a payment is a member in any of them."""
+_STAGES = {
+    "active": ("active", "won_back", "at_risk", "paused"), "trial": ("trial",), "at_risk": ("at_risk",),
+    "churned": ("churned",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A group as it is now. `willing`: of its `people`, how many said yes to news by some channel."""
+
+    segment: str
+    name: str
+    who: str
+    people: int
+    willing: int
+
+
+def audiences(session: Session) -> list[Audience]:
+    """Every group with who is in it, so that it is known before anything is sent. Four queries."""
+    everybody = all_customers(session)
+    stages = dict(session.execute(select(LifecycleStage.person_id, LifecycleStage.stage)).tuples().all())
+    willing = preferences.willing_to_hear(session)
+    found = []
+    for segment, (name, who) in SEGMENTS.items():
+        people = [one for one in everybody if _is_in(segment, stages.get(one.account_id))]
+        found.append(Audience(segment, name, who, len(people), sum(one.account_id in willing for one in people)))
+    return found
+
+
+def _is_in(segment: str, stage: str | None) -> bool:
+    return segment == "everybody" or stage in _STAGES[segment]
 
 
 def announce(
@@ -36,11 +69,8 @@ def announce(
     subject, body = " ".join(subject.split()), body.strip()
     if not 1 <= len(subject) <= 120 or not 1 <= len(body) <= 4000 or "\0" in subject + body or segment not in SEGMENTS:
         raise MessageRejected
-    people = all_customers(session)
-    if segment != "everybody":
-        stages = select(LifecycleStage.person_id).where(LifecycleStage.stage.in_(_STAGES[segment]))
-        wanted = set(session.scalars(stages))
-        people = [one for one in people if one.account_id in wanted]
+    stages = dict(session.execute(select(LifecycleStage.person_id, LifecycleStage.stage)).tuples().all())
+    people = [one for one in all_customers(session) if _is_in(segment, stages.get(one.account_id))]
     row = Announcement(
         author_id=author_id, segment=segment, subject=subject, body=body, recipients=len(people), created_at=now
     )

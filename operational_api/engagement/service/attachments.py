@@ -34,8 +34,8 @@ def media_type_of(content: bytes) -> str | None:
     return None
 
 
-def attach(session: Session, *, message: Message, name: str, content: bytes, now: datetime) -> Attachment:
-    """Put a file beside a message.
+def judge(name: str, content: bytes) -> tuple[str, str]:
+    """A name that is safe, and the type of a file that is taken.
 
     Raises:
         FileRejected: empty, larger than 10 MB, or not of a kind that is taken.
@@ -43,9 +43,19 @@ def attach(session: Session, *, message: Message, name: str, content: bytes, now
     media_type = media_type_of(content)
     if media_type is None or len(content) > LARGEST_BYTES:
         raise FileRejected
+    return _tame(name, media_type), media_type
+
+
+def attach(session: Session, *, message: Message, name: str, content: bytes, now: datetime) -> Attachment:
+    """Put a file beside a message.
+
+    Raises:
+        FileRejected: empty, larger than 10 MB, or not of a kind that is taken.
+    """
+    name, media_type = judge(name, content)
     row = Attachment(
         customer_id=message.customer_id, message_id=message.id, uploader_id=message.sender_id,
-        name=_tame(name, media_type), media_type=media_type, size_bytes=len(content), created_at=now,
+        name=name, media_type=media_type, size_bytes=len(content), created_at=now,
     )  # fmt: skip
     session.add(row)
     session.flush()

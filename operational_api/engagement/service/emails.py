@@ -52,6 +52,10 @@ ISO 8601 with an offset, amounts are minor units. Further values are allowed whe
 WORD_EVERY = timedelta(hours=1)
 """Between two words of messages to one person."""
 
+PROVES_ADDRESS = frozenset({"verify_email", "confirm_email", "reset_password"})
+"""Mails with a link whose following shows that they arrive. They go to an address from which mails came back, too: five
+an hour at most, when somebody asks for one."""
+
 SECRET_VALUES = ("path", "code")
 """Values wiped from the row once the e-mail has left: links may carry a one-time token, a code is one."""
 

@@ -29,7 +29,7 @@ from operational_api.engagement.sending import (
 )
 from operational_api.engagement.service import addresses
 from operational_api.engagement.service.contacts import Contact, contact
-from operational_api.engagement.service.emails import SECRET_VALUES
+from operational_api.engagement.service.emails import PROVES_ADDRESS, SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
@@ -70,9 +70,15 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         now=now,
         wishes=wishes,
         sent_lately=_sent_lately(session, row, now),
-        suppressed_by=addresses.suppression_of(session, channel=row.channel, address=row.recipient),
+        suppressed_by=_suppression(session, row),
         expires_at=row.expires_at,
     )
+
+
+def _suppression(session: Session, row: OutgoingMessage) -> str | None:
+    """Why the address is dead, but for a mail by which its owner shows that it is not."""
+    found = addresses.suppression_of(session, channel=row.channel, address=row.recipient)
+    return None if found == "bounce" and row.template in PROVES_ADDRESS else found
 
 
 def _find_address(session: Session, row: OutgoingMessage, person: Contact) -> Withhold | None:

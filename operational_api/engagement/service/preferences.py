@@ -121,6 +121,18 @@ def choices_of(session: Session, customer_id: UUID) -> dict[tuple[Channel, Purpo
     return {(row.channel, row.purpose): row.is_allowed for row in rows}  # type: ignore[misc]
 
 
+def willing_to_hear(session: Session) -> set[UUID]:
+    """Who says yes to news by some channel: as a whole, or to one of them. Two queries."""
+    said: dict[UUID, dict[tuple[Channel, Purpose], bool]] = {}
+    for row in session.scalars(select(ChannelChoice).where(ChannelChoice.purpose == "marketing")):
+        said.setdefault(row.customer_id, {})[(row.channel, row.purpose)] = row.is_allowed  # type: ignore[index]
+    yes = set(
+        session.scalars(select(ContactPreference.customer_id).where(ContactPreference.allows_marketing.is_(True)))
+    )
+    wishes = {one: Wishes(said.get(one, {}), allows_marketing=one in yes) for one in said.keys() | yes}
+    return {one for one, wish in wishes.items() if any(wish.allows(channel, "marketing") for channel in CHANNELS)}
+
+
 def wishes_of(session: Session, customer_id: UUID, person: Contact | None) -> Wishes:
     """All that the decision to send asks of a person. Two queries."""
     row = preferences_of(session, customer_id)

@@ -1,6 +1,6 @@
 """Conversations: whose they are, what is in them, what is unread."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -118,18 +118,28 @@ def write(session: Session, *, thread: Conversation, sender_id: UUID, body: str,
     )  # fmt: skip
 
 
-def write_with_file(
-    session: Session, *, thread: Conversation, sender_id: UUID, body: str, name: str, content: bytes, now: datetime
-) -> Attachment:
-    """A chat message with a file; without words the file's name stands for them.
+def write_with_files(
+    session: Session,
+    *,
+    thread: Conversation,
+    sender_id: UUID,
+    body: str,
+    files: Sequence[tuple[str, bytes]],
+    now: datetime,
+) -> list[Attachment]:
+    """A chat message with files; without words the first one's name stands for them.
+
+    Args:
+        files: At least one: its name, and what is in it.
 
     Raises:
         NoCoachYet: a customer without a coach writes.
         MessageRejected: too long.
         FileRejected: too large, or of a kind that is not taken.
     """
-    message = write(session, thread=thread, sender_id=sender_id, body=body.strip() or name or "File", now=now)
-    return attach(session, message=message, name=name, content=content, now=now)
+    words = body.strip() or files[0][0] or "File"
+    message = write(session, thread=thread, sender_id=sender_id, body=words, now=now)
+    return [attach(session, message=message, name=name, content=content, now=now) for name, content in files]
 
 
 def mark_read(session: Session, *, customer_id: UUID, reader_id: UUID, now: datetime) -> int:

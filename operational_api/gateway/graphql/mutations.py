@@ -135,6 +135,9 @@ class SetInput:
     reps: int
     weight_kg: float | None = None
     rpe: float | None = None
+    rir: int | None = None
+    superset: str | None = None
+    note: str | None = None
 
 
 @strawberry.input(description="id: of the planned workout, or a new UUID. customerId: a client's, for their coach.")

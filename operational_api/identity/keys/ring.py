@@ -167,6 +167,13 @@ class KeyRing:
         """The keys published now (a `contracts.tokens.KeySource`)."""
         return self._set(self.snapshot(refresh).published(datetime.now(UTC)))
 
+    def at_hand(self) -> KeySet | None:
+        """The keys published now, unless the database is to be asked for them."""
+        known = self._snapshot
+        if known is None or time.monotonic() - self._read_at >= RELOAD_SECONDS:
+            return None
+        return self._set(known.published(datetime.now(UTC)))
+
     def remembered(self, refresh: bool = False) -> KeySet:
         """The keys whose id_tokens still say who wants to sign out."""
         return self._set(self.snapshot(refresh).remembered(datetime.now(UTC)))

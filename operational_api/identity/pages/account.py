@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
+from operational_api.engagement.public import mail_comes_back
 from operational_api.identity import devices
 from operational_api.identity.models import Account
 from operational_api.identity.pages.common import Text
@@ -30,8 +31,10 @@ def account_page(request: Request, principal: CurrentPrincipal, session: DbSessi
         (row, devices.device_name(row.user_agent), devices.method(row.amr), row.id == principal.session_id)
         for row in rows
     ]
+    account = session.get_one(Account, account_id)
     return render(
-        request, "identity/account.html", account=session.get_one(Account, account_id), devices=found,
+        request, "identity/account.html", account=account, devices=found,
+        comes_back=mail_comes_back(session, account.email),
         found=factors.of(session, account_id), logins=upstream.of(session, account_id), labels=upstream.LABELS,
         choices=choices(request), deletion=deletion.open_request(session, account_id),
         zones=sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc")),

@@ -19,6 +19,7 @@ from operational_api.identity.pages.common import SIGN_IN, Text
 from operational_api.identity.pages.common import field_errors as _field_errors
 from operational_api.identity.pages.upstream import choices
 from operational_api.identity.service import accounts, changes, links
+from operational_api.web.language import language_for
 from operational_api.web.rendering import person, redirect, render, safe_return_path
 
 router = APIRouter()
@@ -48,7 +49,7 @@ def sign_up(
     try:
         accounts.register(
             session, email=email, password=password, display_name=display_name, time_zone=time_zone,
-            now=datetime.now(UTC), then=then or None,
+            locale=language_for(request, None), now=datetime.now(UTC), then=then or None,
         )  # fmt: skip
     except (BadPassword, BadProfile) as error:
         given = {"email": email, "display_name": display_name, "next": then}
@@ -152,4 +153,4 @@ def confirm_email(request: Request, session: DbSession, token: Text = "") -> Res
         return redirect(request, f"/confirm-email?token={quote(token)}")
     except AddressTaken as error:
         return redirect(request, "/login", flash=error.detail, tone="bad")
-    return redirect(request, SIGN_IN, flash="Your new address works from now on. Sign in with it.")
+    return redirect(request, SIGN_IN, flash="We write to this address from now on. Sign in with it.")

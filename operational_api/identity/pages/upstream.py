@@ -17,6 +17,7 @@ from operational_api.identity.upstream import offers, providers, service
 from operational_api.identity.upstream.claims import Person
 from operational_api.identity.upstream.errors import Declined, LoginNotFound, NotConfirmed
 from operational_api.web import flows
+from operational_api.web.language import language_for
 from operational_api.web.rendering import person as signed_in
 from operational_api.web.rendering import redirect, safe_return_path, time_zone
 
@@ -70,7 +71,7 @@ def _login(facts: dict[str, str]) -> str:
 
 
 def _enter(request: Request, session: Session, person: Person, flow: dict[str, str], now: datetime) -> Response:
-    arrival = service.arrive(session, person, time_zone=time_zone(request), now=now)
+    arrival = service.arrive(session, person, time_zone=time_zone(request), locale=language_for(request, None), now=now)
     if arrival.must_prove:
         response: Response = redirect(request, _login(flow))
         offers.make(request, response, person, arrival.account)

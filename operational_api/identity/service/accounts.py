@@ -17,7 +17,7 @@ from contracts.events.identity import AccountRegistered, EmailVerified, Password
 from contracts.ids import new_id
 from operational_api.core import audit
 from operational_api.core.outbox import publish
-from operational_api.engagement.public import queue_email
+from operational_api.engagement.public import mail_arrives, queue_email
 from operational_api.identity import passwords
 from operational_api.identity.errors import BadProfile
 from operational_api.identity.models import Account
@@ -67,6 +67,7 @@ def register(
     password: str,
     display_name: str,
     time_zone: str,
+    locale: str,
     now: datetime,
     then: str | None = None,
 ) -> None:
@@ -76,6 +77,7 @@ def register(
     new name and password, and links sent before stop working: whoever reads the mailbox decides.
 
     Args:
+        locale: The language in which the form was read; they are written to in it.
         then: Path to go on to after signing in.
 
     Raises:
@@ -85,8 +87,9 @@ def register(
     passwords.check(password, email=email)
     password_hash = passwords.hashed(password)
     account, is_new = open_for(
-        session, email=email, password_hash=password_hash, display_name=display_name, time_zone=time_zone, now=now
-    )
+        session, email=email, password_hash=password_hash, display_name=display_name, time_zone=time_zone,
+        locale=locale, now=now,
+    )  # fmt: skip
     if is_new:
         publish(
             session,
@@ -105,12 +108,20 @@ def register(
         )  # fmt: skip
         return
     else:
-        account.password_hash, account.display_name = password_hash, display_name
+        account.password_hash, account.display_name, account.locale = password_hash, display_name, locale
+        session.flush()  # the link is written in the language of now
     _send_link(session, account, "verify", now, then)
 
 
 def open_for(
-    session: Session, *, email: str, display_name: str, time_zone: str, now: datetime, password_hash: str | None = None
+    session: Session,
+    *,
+    email: str,
+    display_name: str,
+    time_zone: str,
+    locale: str,
+    now: datetime,
+    password_hash: str | None = None,
 ) -> tuple[Account, bool]:
     """The account of an address, locked, and whether it was made by this: a customer's, its address not confirmed."""
     account_id = new_id()
@@ -118,7 +129,7 @@ def open_for(
         insert(Account)
         .values(
             id=account_id, email=email, password_hash=password_hash, display_name=display_name, role="customer",
-            time_zone=clean_time_zone(time_zone), created_at=now,
+            time_zone=clean_time_zone(time_zone), locale=locale, created_at=now,
         )
         .on_conflict_do_nothing()
         .returning(Account.id)
@@ -159,6 +170,7 @@ def verify_email(session: Session, *, token: str, now: datetime) -> Account:
     if account.email_verified_at is None:
         account.email_verified_at = now
         publish(session, EmailVerified(occurred_at=now, account_id=account.id))
+    mail_arrives(session, account.email)
     return account
 
 
@@ -200,6 +212,7 @@ def reset_password(session: Session, *, token: str, password: str, now: datetime
     if account.email_verified_at is None:
         account.email_verified_at = now
         publish(session, EmailVerified(occurred_at=now, account_id=account.id))
+    mail_arrives(session, account.email)
     links.end_all(session, account_id=account.id, now=now)
     sessions.revoke_all(session, account_id=account.id, now=now)
     publish(session, PasswordChanged(occurred_at=now, account_id=account.id))

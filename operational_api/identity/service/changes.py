@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import EmailChanged, PasswordChanged
 from operational_api.core.outbox import publish
-from operational_api.engagement.public import queue_email
+from operational_api.engagement.public import mail_arrives, mail_comes_back, queue_email
 from operational_api.identity import passwords
 from operational_api.identity.errors import AddressTaken, BadProfile, WrongPassword
 from operational_api.identity.models import Account
@@ -49,24 +49,24 @@ def change_password(
 def request_email(session: Session, *, account: Account, email: str, now: datetime) -> None:
     """Send a link to a new address, which becomes the account's when the link is followed; tell the old one.
 
-    For an address that somebody has nothing but an e-mail to its owner happens, and the answer is the same.
+    For an address that somebody has nothing but an e-mail to its owner happens, and the answer is the same. The one in
+    use may be given where mails to it came back: a link that arrives there shows that it works again.
 
     Raises:
         BadProfile: it cannot be an address, or is the one in use.
     """
     email = accounts.clean_email(email)
     if email == account.email.lower():
-        raise BadProfile("That is your address already.", field="email")
-    owner = accounts.by_email(session, email)
-    token = links.issue(session, account_id=account.id, purpose="email", address=email, now=now)
-    if token is None:
+        if not mail_comes_back(session, email):
+            raise BadProfile("That is your address already.", field="email")
+        _ask_whether_theirs(session, account, email, now)
         return
+    owner = accounts.by_email(session, email)
     if owner is None:
-        queue_email(
-            session, dedupe_key=f"confirm_email:{account.id}:{links.digest(token)}", recipient=email,
-            template="confirm_email", now=now,
-            context={"name": account.display_name, "path": f"/confirm-email?token={token}"},
-        )  # fmt: skip
+        if not _ask_whether_theirs(session, account, email, now):
+            return
+    elif links.issue(session, account_id=account.id, purpose="email", address=email, now=now) is None:
+        return
     elif owner.email_verified_at is not None:
         queue_email(
             session, dedupe_key=f"account_exists:{owner.id}:{now:%Y%m%d%H}", recipient=owner.email,
@@ -79,8 +79,23 @@ def request_email(session: Session, *, account: Account, email: str, now: dateti
     )  # fmt: skip
 
 
+def _ask_whether_theirs(session: Session, account: Account, email: str, now: datetime) -> bool:
+    """Send a link that shows who reads an address; False where too many were sent."""
+    token = links.issue(session, account_id=account.id, purpose="email", address=email, now=now)
+    if token is None:
+        return False
+    queue_email(
+        session, dedupe_key=f"confirm_email:{account.id}:{links.digest(token)}", recipient=email,
+        template="confirm_email", now=now,
+        context={"name": account.display_name, "path": f"/confirm-email?token={token}"},
+    )  # fmt: skip
+    return True
+
+
 def confirm_email(session: Session, *, token: str, now: datetime) -> Account:
     """Give the account of the link its new address. Every session ends, and links sent to the old address do too.
+
+    Where it is the address in use, mails arrive there again, and nothing else changes.
 
     Raises:
         LinkUnknown, LinkUsed, LinkExpired.
@@ -88,9 +103,13 @@ def confirm_email(session: Session, *, token: str, now: datetime) -> Account:
     """
     link = links.find(session, token=token, purpose="email", now=now)
     account = session.get_one(Account, link.account_id)
-    if link.address is None or accounts.by_email(session, link.address) is not None:
+    owner = accounts.by_email(session, link.address) if link.address else None
+    if link.address is None or (owner is not None and owner.id != account.id):
         raise AddressTaken
     link.used_at = now
+    mail_arrives(session, link.address)
+    if owner is not None:
+        return account
     before, account.email, account.email_verified_at = account.email, link.address, now
     links.end_all(session, account_id=account.id, now=now)
     sessions.revoke_all(session, account_id=account.id, now=now)

@@ -33,14 +33,14 @@ class Arrival:
     must_prove: bool = False
 
 
-def arrive(session: Session, person: Person, *, time_zone: str, now: datetime) -> Arrival:
+def arrive(session: Session, person: Person, *, time_zone: str, locale: str, now: datetime) -> Arrival:
     """The account of somebody whom a provider sent; a new one where there is none.
 
     An account whose address was never confirmed is theirs too, empty of what somebody else may have put into it: they
     read that mailbox, and whoever made the account did not show that they do.
 
     Args:
-        time_zone: Of a new account.
+        time_zone: Of a new account, as is `locale`.
 
     Raises:
         AddressNotTrusted: they are new here, and the provider does not vouch for their address.
@@ -60,7 +60,7 @@ def arrive(session: Session, person: Person, *, time_zone: str, now: datetime) -
     if not person.is_email_theirs:
         raise AddressNotTrusted
     account, is_new = accounts.open_for(
-        session, email=email, display_name=_name(person, email), time_zone=time_zone, now=now
+        session, email=email, display_name=_name(person, email), time_zone=time_zone, locale=locale, now=now
     )
     if not is_new:
         login.refuse_closed(session, account, now=now)

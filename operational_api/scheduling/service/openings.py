@@ -59,10 +59,10 @@ def open_slots(session: Session, now: datetime, *, until: datetime | None = None
     Returns:
         How many slots are new.
     """
-    query = select(Coach, Location).join(Location, Location.id == Coach.location_id)
-    if coach_id is not None:
-        query = query.where(Coach.id == coach_id)
-    rows = session.execute(query).tuples().all()
+    return _open(session, _locked(session, coach_id), now, until)
+
+
+def _open(session: Session, rows: Sequence[tuple[Coach, Location]], now: datetime, until: datetime | None) -> int:
     ids = [coach.id for coach, _ in rows]
     calendars, holidays, said = _calendars(session, ids, now), _holidays(session), layers(session, ids)
     wanted: list[dict[str, object]] = []
@@ -88,8 +88,18 @@ def renew_slots(session: Session, now: datetime, *, coach_id: UUID | None) -> in
 
     Future slots that nobody ever booked or waited for are taken back, then those that are promised are opened.
     """
+    rows = _locked(session, coach_id)
     withdraw_empty_slots(session, now, coach_id=coach_id)
-    return open_slots(session, now, coach_id=coach_id)
+    return _open(session, rows, now, None)
+
+
+def _locked(session: Session, coach_id: UUID | None) -> list[tuple[Coach, Location]]:
+    """One coach or all, locked in everybody's order: what a calendar promises does not change while it is filled."""
+    query = select(Coach, Location).join(Location, Location.id == Coach.location_id).order_by(Coach.id)
+    if coach_id is not None:
+        query = query.where(Coach.id == coach_id)
+    locked = query.with_for_update(of=Coach, key_share=True).execution_options(populate_existing=True)
+    return list(session.execute(locked).tuples())
 
 
 def withdraw_empty_slots(

@@ -16,6 +16,7 @@ from operational_api.core.errors import NotFound
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed, Resource, is_allowed, may_principal, require
 from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.engagement import public as engagement
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
 from operational_api.training import public as training
@@ -79,6 +80,7 @@ class Seen:
     can_change_role: bool
     can_sign_out: bool
     can_ask_for_copy: bool
+    can_revive: bool
     studios: list[tuple[scheduling.Studio, bool]] | None
 
 
@@ -145,6 +147,10 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         can_change_role=is_allowed(principal, "identity.request_role", about),
         can_sign_out=id_ != principal.account_id and is_allowed(principal, "identity.end_sessions", about),
         can_ask_for_copy=is_allowed(principal, "compliance.request_export", about),
+        can_revive=(
+            is_allowed(principal, "engagement.revive_address", about)
+            and engagement.mail_comes_back(session, person.email)
+        ),
         studios=_studios(session, principal, person),
     )
 
@@ -220,6 +226,16 @@ def ask_for_copy(
     _reach(session, principal, account_id)
     identity.request_copy(session, account_id=account_id, reason=reason, principal=principal, now=datetime.now(UTC))
     return redirect(request, f"/staff/people/{account_id}", flash="It is being made. They hear when they can fetch it.")
+
+
+@router.post("/{account_id}/mail-revivals", dependencies=[Allowed("engagement.revive_address")])
+def revive_mail(
+    request: Request, account_id: UUID, principal: CurrentPrincipal, session: DbSession, reason: Why
+) -> Response:
+    """Write to their address again, from which our mails came back."""
+    _reach(session, principal, account_id)
+    engagement.revive_mail(session, principal, account_id=account_id, reason=reason, now=datetime.now(UTC))
+    return redirect(request, f"/staff/people/{account_id}", flash="Lifted. The next e-mail goes there again.")
 
 
 @router.post("/{account_id}/studios", dependencies=[Allowed("scheduling.assign_desk")])

@@ -6,15 +6,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.policy import Allowed, is_allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
-from operational_api.training import access
+from operational_api.training import access, forms
 from operational_api.training import screening as questionnaire
+from operational_api.training.models import Client, Workout
 from operational_api.training.service import (
     coaching,
+    exercises,
     media_library,
     programmes,
     progress,
@@ -23,11 +26,14 @@ from operational_api.training.service import (
     templates,
     waiting,
     wellbeing,
+    workouts,
 )
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.coach")])
+LATEST = 5
+"""Workouts of a client that are shown set by set."""
 Note = Annotated[str, Form(min_length=3, max_length=1000, pattern=r"\S")]
 
 
@@ -47,7 +53,12 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
     client = access.reach_client(session, principal, customer_id, "training.coach", now=now)
     part = {
         action: is_allowed(principal, action, access.resource_for(session, principal, client, action, kind="health"))
-        for action in ("training.read_wellbeing", "training.read_screening", "training.read_progress")
+        for action in (
+            "training.read_wellbeing",
+            "training.read_screening",
+            "training.read_progress",
+            "training.read_workouts",
+        )
     }
     found, last, numbers, bests, strength = None, None, None, [], []
     if part["training.read_wellbeing"]:
@@ -61,6 +72,10 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         numbers = coaching.metrics_of(session, client, now=now)
         bests = records.latest_records(session, client.id, limit=5)
         strength = progress.strength_series(session, client, since=local_today(client, now) - coaching.REMEMBERED)
+    done: list[tuple[Workout, list[forms.Block]]] = []
+    if part["training.read_workouts"]:
+        access.reach_client(session, principal, client.id, "training.read_workouts", now=now)
+        done = _latest_workouts(session, client)
     active = [one for one in programmes.programmes_of(session, client.id) if one.programme.status == "active"]
     return render(
         request,
@@ -74,10 +89,19 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         numbers=numbers,
         bests=bests,
         strength=strength,
+        done=done,
         videos=media_library.form_videos(session, client.id) if part["training.read_progress"] else [],
         programme=active[0] if active else None,
         templates=templates.templates_of(session, account_id_of(principal)),
     )
+
+
+def _latest_workouts(session: Session, client: Client) -> list[tuple[Workout, list[forms.Block]]]:
+    """What a client did last, each workout with its sets by movement."""
+    rows, _ = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=LATEST)
+    sets = workouts.sets_of(session, [row.workout.id for row in rows])
+    known = exercises.known_exercises(session, {one.exercise_id for each in sets.values() for one in each})
+    return [(row.workout, forms.logged_blocks(sets.get(row.workout.id, ()), known)) for row in rows]
 
 
 @router.post("/coaching/screenings/{screening_id}/clear")

@@ -107,7 +107,10 @@ def log_form(
         if row.status == "completed":
             if not workouts.is_correctable(row, client, now):
                 raise WorkoutClosed
-            draft.mode, draft.blocks = "edit", forms.logged_blocks(session, workouts.detail_of(session, row))
+            detail = workouts.detail_of(session, row)
+            draft.mode, draft.scale = "edit", forms.scale_of(detail.sets)
+            known = exercises.known_exercises(session, detail.names)
+            draft.blocks = forms.logged_blocks(detail.sets, known, scale=draft.scale)
             draft.duration_minutes, draft.session_rpe = (
                 forms.number(row.duration_minutes),
                 forms.number(row.session_rpe),
@@ -131,6 +134,7 @@ def log(
     reps: Texts = (),
     rpe: Texts = (),
     superset: Texts = (),
+    set_note: Texts = (),
     scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
@@ -148,7 +152,7 @@ def log(
     """
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
-    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset)
+    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note)
     draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
@@ -183,7 +187,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
     if row.status != "completed":
         raise WorkoutNotFound
     detail = workouts.detail_of(session, row)
-    blocks = forms.logged_blocks(session, detail)
+    blocks = forms.logged_blocks(detail.sets, exercises.known_exercises(session, detail.names))
     sets = detail.sets
     return render(
         request,

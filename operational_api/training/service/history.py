@@ -23,16 +23,16 @@ def performances(
     *,
     before: date,
     phases: Mapping[int, Phase],
-) -> dict[int, list[Performance]]:
-    """What was done of movements in one programme before a day, oldest first, in one query.
+) -> dict[int, list[tuple[int | None, Performance]]]:
+    """What was done of movements in one programme before a day, oldest first, each with its training day, in one query.
 
     Args:
         phases: By week of the programme; a week without one is as the plan says.
     """
     rows = session.execute(
         select(
-            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, WorkoutSet.weight_kg, WorkoutSet.reps,
-            WorkoutSet.rpe,
+            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, Workout.programme_day, WorkoutSet.weight_kg,
+            WorkoutSet.reps, WorkoutSet.rpe,
         )
         .join(Workout, Workout.id == WorkoutSet.workout_id)
         .where(
@@ -46,14 +46,15 @@ def performances(
         .order_by(Workout.scheduled_on, Workout.completed_at, WorkoutSet.position)
     )  # fmt: skip
     sets: dict[tuple[int, UUID], list[tuple[float | None, int, float | None]]] = {}
-    phase: dict[tuple[int, UUID], Phase] = {}
-    for exercise_id, workout_id, day, weight, reps, rpe in rows:
+    done_in: dict[tuple[int, UUID], tuple[int | None, Phase]] = {}
+    for exercise_id, workout_id, on, day, weight, reps, rpe in rows:
         key = (exercise_id, workout_id)
         sets.setdefault(key, []).append((weight, reps, rpe))
-        phase[key] = phases.get((day - programme.starts_on).days // 7 + 1, Phase())
-    found: dict[int, list[Performance]] = {}
+        done_in[key] = day, phases.get((on - programme.starts_on).days // 7 + 1, Phase())
+    found: dict[int, list[tuple[int | None, Performance]]] = {}
     for key, done in sets.items():
-        found.setdefault(key[0], []).append(Performance(done, phase[key].load_percent, phase[key].extra_sets))
+        day, phase = done_in[key]
+        found.setdefault(key[0], []).append((day, Performance(done, phase.load_percent, phase.extra_sets)))
     return found
 
 

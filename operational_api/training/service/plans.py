@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.training.errors import InvalidDates, InvalidPlan
 from operational_api.training.models import Exercise, PlannedExercise, Programme, ProgrammePhase, Workout
-from operational_api.training.progression import RULE, Phase, Prescription, prescribe
+from operational_api.training.progression import RULE, Performance, Phase, Prescription, prescribe
 from operational_api.training.service.exercises import known_exercises
 from operational_api.training.service.history import late_maxima, performances
 
@@ -82,10 +82,14 @@ def check(session: Session, plan: Plan, *, weeks: int, sessions_per_week: int) -
         raise InvalidPlan(f"The phases have {planned} weeks, the programme has {weeks}.")
     if any(line.phase is not None and not 1 <= line.phase <= len(plan.phases) for line in plan.lines):
         raise InvalidPlan(f"There are {len(plan.phases)} phases.")
-    for line in plan.lines:
-        together = [one for one in plan.lines if (one.day, one.superset) == (line.day, line.superset)]
-        if line.superset and len(together) < 2:
-            raise InvalidPlan(f"Superset {line.superset} of day {line.day} has one movement; it takes two.")
+    for phase in range(1, len(plan.phases) + 1) or [None]:
+        movements: dict[tuple[int, str], set[int]] = {}
+        for line in plan.lines:
+            if line.superset and line.phase in (None, phase):
+                movements.setdefault((line.day, line.superset), set()).add(line.exercise_id)
+        for (day, letter), together in movements.items():
+            if len(together) < 2:
+                raise InvalidPlan(f"Superset {letter} of day {day} has one movement; it takes two.")
 
 
 def store(session: Session, programme_id: UUID, version: int, plan: Plan) -> None:
@@ -177,11 +181,12 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     phases = phases_of(session, [key]).get(key, [])
     week = week_of(programme, workout.scheduled_on)
     phase = phase_in(phases, week)
-    lines = [
+    of_phase = [
         (line, exercise)
         for line, exercise in lines_of(session, [key]).get(key, [])
-        if line.day == workout.programme_day and line.phase in (None, phase.position if phase else None)
+        if line.phase in (None, phase.position if phase else None)
     ]
+    lines = [(line, exercise) for line, exercise in of_phase if line.day == workout.programme_day]
     ruled = {line.exercise_id for line, _ in lines if line.progression}
     history = (
         performances(session, programme, ruled, before=workout.scheduled_on, phases=_scales(programme, phases))
@@ -198,13 +203,28 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
                 RULE.validate_python(line.progression) if line.progression else None,
                 _written(line),
                 week=week,
-                history=history.get(exercise.id, []),
+                history=_of_days_alike(line, [one for one, _ in of_phase], history.get(exercise.id, [])),
                 e1rm_kg=maxima.get(exercise.id),
                 phase=scale,
             ),
         )
         for line, exercise in lines
     ]
+
+
+def _of_days_alike(
+    line: PlannedExercise, lines: Iterable[PlannedExercise], history: Sequence[tuple[int | None, Performance]]
+) -> list[Performance]:
+    """What a line goes by: what was done of its movement, unless another day asks for it otherwise.
+
+    A heavy and a light day of one movement have each their own weights; days that ask alike go on from one another.
+    """
+    others = {one.day for one in lines if one.exercise_id == line.exercise_id and _asks(one) != _asks(line)}
+    return [done for day, done in history if day not in others or day == line.day]
+
+
+def _asks(line: PlannedExercise) -> tuple[object, ...]:
+    return line.sets, line.reps, line.weight_kg, line.target_rpe, line.progression
 
 
 def _scales(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, Phase]:

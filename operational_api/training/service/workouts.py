@@ -4,7 +4,7 @@ The id of a workout comes from whoever logs it, so a phone that was offline may 
 is stored once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -259,6 +259,15 @@ def detail_of(session: Session, workout: Workout) -> WorkoutDetail:
     rows = session.execute(query.execution_options(populate_existing=True)).tuples().all()
     names = {one.exercise_id: name for one, name in rows}
     return WorkoutDetail(workout, [one for one, _ in rows], names, records_of(session, workout.id))
+
+
+def sets_of(session: Session, workout_ids: Iterable[UUID]) -> dict[UUID, list[WorkoutSet]]:
+    """The sets of many workouts in their order, in one query. A workout without sets is not in the answer."""
+    query = select(WorkoutSet).where(WorkoutSet.workout_id.in_(list(workout_ids)))
+    found: dict[UUID, list[WorkoutSet]] = {}
+    for one in session.scalars(query.order_by(WorkoutSet.workout_id, WorkoutSet.position)):
+        found.setdefault(one.workout_id, []).append(one)
+    return found
 
 
 def revisions_of(session: Session, workout: Workout) -> list[WorkoutRevision]:

@@ -41,7 +41,12 @@ from operational_api.commerce.models import (
 )
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.momo import MomoProvider
-from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider, PriceToSell
+from operational_api.commerce.providers.port import (
+    CheckoutOrder,
+    PaymentProvider,
+    PriceToSell,
+    ProviderCheckout,
+)
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.service import checkout, notifications, refunds, settling
 from operational_api.commerce.settings import StripeSettings
@@ -385,10 +390,25 @@ class TestNotices:
         assert hook.post(path, content=forged, headers=headers).status_code == 401
         assert desk.session.scalars(select(InboxMessage)).all() == []
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1}', b'{"orderId": "a\\u0000"}'])
+    @pytest.mark.parametrize("body", [
+        b"", b"[]", b'{"id": 1}', b'{"orderId": "a\\u0000"}', b"[" * 100_000, b'{"a": "\\ud83c"}', b'{"a": NaN}',
+    ])  # fmt: skip
     def test_no_notice_at_all_is_refused(self, desk: Desk, hook: TestClient, body: bytes) -> None:
         path = f"/webhooks/{desk.till.provider.name}"
         assert hook.post(path, content=body).status_code in (400, 401)
+
+    @pytest.mark.parametrize("more", [b'"x": "\\ud83c"', b'"x": "\\u0000"', b'"x": NaN', b'"x": ' + b"[" * 5000])
+    def test_nor_is_one_with_what_cannot_be_kept(self, desk: Desk, hook: TestClient, more: bytes) -> None:
+        page = desk.open()
+        desk.till.pay(page)
+        path, body, headers = desk.till.notice(page)
+        spoiled = body[:-1] + b", " + more + b"]" * more.count(b"[") + b"}"
+        if signature := headers.get("Stripe-Signature"):
+            moment = signature.partition(",")[0]
+            signed = hmac.new(b"whsec_port", f"{moment[2:]}.".encode() + spoiled, sha256).hexdigest()
+            headers = {"Stripe-Signature": f"{moment},v1={signed}"}
+        assert hook.post(path, content=spoiled, headers=headers).status_code == 400
+        assert desk.session.scalars(select(InboxMessage)).all() == []
 
 
 class TestMomoAlone:
@@ -434,6 +454,33 @@ class TestMomoAlone:
         seen = desk.till.provider.checkout(str(page.id))
         assert seen is not None
         assert (seen.status, seen.invoice_id) == (status, str(page.id) if code == 0 else None)
+
+    @pytest.mark.parametrize("amount", ["450000", 450_000.0, True, -450_000, [450_000]])
+    def test_a_sum_that_is_no_whole_number_of_dong_is_asked_about_again(
+        self, desk: Desk, momo_server: LocalMomo, amount: object
+    ) -> None:
+        page = desk.open()
+        momo_server.pay(str(page.url))
+        told = momo_server.store.orders[str(page.id)].request
+        told["amount"] = amount
+        desk.settle()
+        assert (desk.one(CheckoutSession).status, desk.all(SessionPack), desk.held()) == ("unknown", [], 0)
+        told["amount"] = PRICE
+        desk.settle(4)
+        assert (desk.one(CheckoutSession).status, desk.held()) == ("complete", PRICE)
+
+    def test_an_answer_that_nobody_foresaw_leaves_the_others_alone(self, desk: Desk, momo_server: LocalMomo) -> None:
+        strange, other = desk.open(), Desk(desk.session, desk.till)
+        page = other.open()
+        momo_server.pay(str(page.url))
+
+        class Foreseen(MomoProvider):
+            def checkout(self, checkout_id: str) -> ProviderCheckout | None:
+                return {}[checkout_id] if checkout_id == str(strange.id) else super().checkout(checkout_id)
+
+        momo = Foreseen(momo_server.settings(api_base=desk.till.wire.url))
+        settling.settle_due(desk.session, Providers({"momo": momo}), now=datetime.now(UTC) + LATER)
+        assert (desk.one(CheckoutSession).status, other.one(CheckoutSession).status) == ("open", "complete")
 
     def test_while_momo_is_at_it_no_second_page_opens(self, desk: Desk, momo_server: LocalMomo) -> None:
         page = desk.open()

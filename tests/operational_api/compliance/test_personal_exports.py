@@ -107,9 +107,9 @@ class TestCopy:
         for one in (mia, tom):
             make_workout(session, client=one, status="completed", completed_at=NOW, note=f"Note of {one.display_name}")
             thread = threads.Conversation(one.id, one.coach_id)
-            threads.write_with_file(
-                session, thread=thread, sender_id=one.id, body=f"From {one.display_name}", name="a.pdf",
-                content=b"%PDF-1.7 " + one.id.bytes, now=NOW,
+            threads.write_with_files(
+                session, thread=thread, sender_id=one.id, body=f"From {one.display_name}",
+                files=[("a.pdf", b"%PDF-1.7 " + one.id.bytes)], now=NOW,
             )  # fmt: skip
         session.execute(update(AttachmentFile).values(status="ready"))
         video = make_video(session, client=mia)

@@ -1,10 +1,12 @@
 """Who may do what to which object: the rules, what must never be, and a second writing of the rules beside them."""
 
+import json
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import cedarpy
@@ -57,6 +59,65 @@ class TestPolicies:
     def test_an_action_of_nobody_is_a_mistake_and_not_a_no(self) -> None:
         with pytest.raises(UnknownAction):
             is_allowed(Principal("admin", "tests", new_id()), "commerce.refund", resource())
+
+    @pytest.mark.parametrize(
+        ("said", "about"),
+        [
+            ("permit (principal, action, resource) when { resource has customer };", True),
+            ("permit (principal, action, resource) when { resource has expires_at && resource.expires_at <= "
+             "context.now };", True),
+            ("permit (principal, action, resource) when { context.now > 5 };", False),
+            ('permit (principal, action, resource) when { resource.customer like "a*" };', False),
+            ('permit (principal, action, resource) when { resource == Object::"Booking/1" };', False),
+            ('permit (principal == Principal::"admin/1", action, resource);', False),
+            (f'permit (principal, action, resource) when {{ resource.customer == "{CUSTOMER}" }};', False),
+        ],
+    )  # fmt: skip
+    def test_ask_of_ids_only_which_are_the_same(self, said: str, about: bool) -> None:
+        (one,) = json.loads(cedarpy.policies_to_json_str(f'@id("a")\n{said}'))["staticPolicies"].values()
+        if about:
+            policy.demand_sameness(one)
+            return
+        with pytest.raises(policy.BadPolicy):
+            policy.demand_sameness(one)
+
+
+class TestQuestionsThatAreAlike:
+    def test_are_answered_as_cedar_answers_each(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        chance, asked, ask = random.Random(7), list[object](), cedarpy.is_authorized
+        people = [new_id() for _ in range(4)]
+
+        def anybody() -> UUID | None:
+            return chance.choice([None, *people])
+
+        def counted(*question: Any) -> cedarpy.AuthzResult:
+            asked.append(question)
+            return ask(*question)
+
+        monkeypatch.setattr(cedarpy, "is_authorized", counted)
+        policy._answers.clear()
+        for _ in range(1500):
+            role, action, account = chance.choice(ROLES), chance.choice(ACTIONS), chance.choice(people)
+            what = Resource(
+                "Any", new_id(), customer_id=anybody(), coach_id=anybody(), requested_by=anybody(),
+                location_id=anybody(), payer_id=anybody(), kind=chance.choice([None, "health", "business"]),
+            )  # fmt: skip
+            locations = chance.choice([None, frozenset(chance.sample(people, 2))])
+            request, entities = policy.question(role, account, action, what, now=NOW, locations=locations)
+            answer = decide(role, account, action, what, now=NOW, locations=locations)
+            assert answer.allowed == ask(request, policy.policies_about(action), entities).allowed
+        asked.clear()
+        for one in people[1:]:
+            decide("customer", one, "scheduling.book", Resource("Booking", new_id(), customer_id=one, coach_id=COACH))
+        assert len(asked) <= 1
+
+    def test_are_no_two_where_something_expires(self) -> None:
+        what = Resource("Refund", new_id(), customer_id=CUSTOMER, requested_by=OTHER, expires_at=NOW)
+        told = [
+            decide("finance", COACH, "commerce.approve_refund", what, now=NOW + timedelta(seconds=late)).allowed
+            for late in (-1, 1, -1)
+        ]
+        assert told == [True, False, True]
 
 
 class TestIsAllowed:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from operational_api.core import rate_limit
 from operational_api.core.principal import Principal
 from operational_api.core.rate_limit import Limiter, who
 from operational_api.core.rate_policy import POLICY, Limit, limit_of
+from operational_api.core.threads import in_a_turn
 from plyo import valkey
 from plyo.postgres import free_port
 from tests.factories import make_account
@@ -275,6 +276,23 @@ class TestOverHttp:
         assert [mia.get("/api/identity/me").status_code for _ in range(4)] == [200, 200, 200, 429]
         assert tom.get("/api/identity/me").status_code == 200
         assert mia.get("/api/identity/sessions").status_code == 200
+
+    def test_who_is_known_takes_no_turn_to_be_counted(
+        self, shipped: FastAPI, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shipped.state.limiter = Limiter(clock=fixed)
+        turns = list[object]()
+
+        def counted(do: Callable[..., object], *about: object) -> Awaitable[object]:
+            turns.append(do)
+            return in_a_turn(do, *about)
+
+        monkeypatch.setattr(rate_limit, "in_a_turn", counted)
+        mia = sign_in(make_account(session))
+        left = [mia.get("/api/identity/me").headers["RateLimit"].split(";")[1] for _ in range(3)]
+        most = BY_NAME["read"].amount
+        assert left == [f"r={most - n}" for n in (1, 2, 3)]
+        assert turns == [rate_limit.count]  # for the first one, whose token was to be checked
 
     def test_a_page_says_it_in_words(self, shipped: FastAPI) -> None:
         shipped.state.limiter = Limiter(factor=1 / BY_NAME["read"].amount, clock=fixed)

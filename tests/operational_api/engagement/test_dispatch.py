@@ -179,6 +179,18 @@ class TestWeighing:
         dispatcher(session, channel_settings).send_due("email")
         assert (only(session).reason, post.mails) == ("suppressed:bounce", [])
 
+    def test_but_a_link_that_shows_whether_it_is(
+        self, session: Session, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        for reason, address in (("bounce", "mia@plyo.test"), ("complaint", "tom@plyo.test"), ("stop", "x@plyo.test")):
+            addresses.suppress(session, channel="email", address=address, reason=reason, now=NOW)
+            queue_email(
+                session, dedupe_key=reason, recipient=address, template="confirm_email",
+                context={"name": "Mia", "path": "/confirm-email?token=x"}, now=NOW,
+            )  # fmt: skip
+        dispatcher(session, channel_settings).send_due("email")
+        assert sorted(one["To"] for one in post.mails) == ["mia@plyo.test", "tom@plyo.test"]
+
     def test_what_was_called_off_stays(
         self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
     ) -> None:
@@ -304,7 +316,7 @@ class TestUndelivered:
             sends.send_due(channel)
         assert (only(session).status, only(session).channel) == ("sent", "email")
         assert (len(cloud.texts), len(post.mails)) == (1, 1)
-        assert "/messages" in str(post.mails[0].get_payload(0)), "the link was kept until it had arrived"  # type: ignore[union-attr]
+        assert "/messages" in str(post.mails[0].get_payload(0)), "the link was kept until it had arrived"
         self.say(session, sid, "delivered", row_id=row.id, channel="sms")
         assert only(session).delivered_at is None, "that of the SMS is no news of the e-mail"
 

@@ -50,9 +50,10 @@ def keeper(session: Session, store: ObjectStore) -> Keep:
 
 def send(session: Session, mia: Client, content: bytes = LETTER) -> Attachment:
     thread = threads.Conversation(mia.id, mia.coach_id)
-    return threads.write_with_file(
-        session, thread=thread, sender_id=mia.id, body="Look", name="a.pdf", content=content, now=NOW
+    [row] = threads.write_with_files(
+        session, thread=thread, sender_id=mia.id, body="Look", files=[("a.pdf", content)], now=NOW
     )
+    return row
 
 
 def drain(keeper: FileKeeper) -> None:

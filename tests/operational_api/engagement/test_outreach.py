@@ -1,23 +1,40 @@
 """Beside the conversation: templates, later messages, files, announcements, and reminders."""
 
 import base64
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Thread
+from typing import Any, get_args
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session, sessionmaker, undefer
 
-from contracts.events import scheduling
-from operational_api.core.database import session_factory
-from operational_api.engagement.errors import EmptyMergeField, FileRejected, TooSoon, UnknownMergeField
+from contracts.events import commerce, scheduling
+from contracts.ids import new_id
+from operational_api.core.database import make_engine, session_factory
+from operational_api.core.models import OutboxEvent
+from operational_api.core.viewer import SYSTEM
+from operational_api.engagement.errors import (
+    EmptyMergeField,
+    FileRejected,
+    ScheduledNotFound,
+    TooSoon,
+    UnknownMergeField,
+)
 from operational_api.engagement.filing import FileKeeper
-from operational_api.engagement.handlers import HANDLERS
+from operational_api.engagement.handlers import HANDLERS, learn_of_change, learn_of_start
+from operational_api.engagement.lifecycle import Stage
 from operational_api.engagement.models import (
+    Attachment,
     AttachmentFile,
+    ChannelChoice,
+    ContactPreference,
     LifecycleStage,
     Message,
     OutgoingMessage,
+    ScheduledFile,
     ScheduledMessage,
 )
 from operational_api.engagement.sending import WAYS
@@ -28,6 +45,7 @@ from operational_api.engagement.service.threads import Conversation
 from operational_api.engagement.settings import FileSettings
 from operational_api.identity.models import Account
 from operational_api.training.models import Client
+from tests.conftest import sqlalchemy_url
 from tests.factories import account_of, make_account, make_booking, make_client, make_coach, make_slot
 from tests.operational_api.conftest import SignIn
 
@@ -152,6 +170,144 @@ class TestScheduled:
         assert session.scalars(select(Message)).all() == []
 
 
+class TestChangingLater:
+    """A message for later, until it leaves."""
+
+    @pytest.fixture
+    def ana(self, session: Session, sign_in: SignIn, mia: Client) -> Any:
+        assert mia.coach_id
+        return sign_in(session.get_one(Account, mia.coach_id))
+
+    @staticmethod
+    def told(body: str = "Later", days: int = 2, **more: Any) -> dict[str, Any]:
+        return {"body": body, "local_at": (NOW + timedelta(days=days)).strftime("%Y-%m-%dT07:00:00"), **more}
+
+    @staticmethod
+    def file(name: str, content: bytes = PNG) -> dict[str, str]:
+        return {"name": name, "content": base64.b64encode(content).decode()}
+
+    def test_text_files_and_time_are_what_was_said_last(self, session: Session, mia: Client, ana: Any) -> None:
+        home = f"/api/engagement/threads/{mia.id}/scheduled"
+        made = ana.post(home, json=self.told(files=[self.file("a.png"), self.file("b.png")])).json()
+        assert [one["name"] for one in made["files"]] == ["a.png", "b.png"]
+        there = f"/api/engagement/scheduled-messages/{made['id']}"
+        stays = made["files"][1]["id"]
+        said = self.told("Sooner", days=1, keep=[stays], files=[self.file("c.png")])
+        changed = ana.put(there, json=said).json()
+        assert (changed["body"], [one["name"] for one in changed["files"]]) == ("Sooner", ["b.png", "c.png"])
+        assert ana.get(home).json()["items"] == [changed]
+        [told] = session.scalars(select(OutboxEvent).where(OutboxEvent.type.endswith("scheduled_message_changed")))
+        assert datetime.fromisoformat(told.payload["send_at"]) == datetime.fromisoformat(changed["send_at"])
+        scheduled.send_due(session, NOW + timedelta(days=1, hours=20))
+        [message] = session.scalars(select(Message))
+        files = session.scalars(select(Attachment).where(Attachment.message_id == message.id).order_by(Attachment.name))
+        assert (message.body, [one.name for one in files]) == ("Sooner", ["b.png", "c.png"])
+        assert session.scalars(select(ScheduledFile)).all() == [], "they are the message's now"
+        assert ana.put(there, json=self.told()).status_code == 404, "it has left"
+        scheduled.send_due(session, NOW + timedelta(days=3))
+        assert session.scalar(select(func.count()).select_from(Message)) == 1
+
+    def test_files_alone_are_a_message_too(self, session: Session, mia: Client, ana: Any) -> None:
+        home = f"/api/engagement/threads/{mia.id}/scheduled"
+        assert ana.post(home, json=self.told("")).status_code == 422
+        assert ana.post(home, json=self.told("", files=[self.file("a.png")])).status_code == 201
+        scheduled.send_due(session, NOW + timedelta(days=3))
+        assert session.scalars(select(Message.body)).all() == ["a.png"]
+
+    def test_a_change_that_is_refused_changes_nothing(self, session: Session, mia: Client, ana: Any) -> None:
+        home = f"/api/engagement/threads/{mia.id}/scheduled"
+        made = ana.post(home, json=self.told(files=[self.file("a.png")])).json()
+        there = f"/api/engagement/scheduled-messages/{made['id']}"
+        session.commit()
+        four = [self.file(f"{n}.png") for n in range(4)]
+        for wrong in (
+            self.told(days=-1), self.told("x" * 4001), self.told(files=[self.file("a.exe", b"MZ")]),
+            self.told(files=four), self.told(files=four[:3]), self.told("", keep=[]),
+        ):  # fmt: skip
+            assert ana.put(there, json=wrong).status_code == 422
+            assert ana.get(home).json()["items"] == [made]
+
+    def test_nobody_else_changes_it_nor_who_is_their_coach_no_longer(
+        self, session: Session, sign_in: SignIn, mia: Client, ana: Any
+    ) -> None:
+        made = ana.post(f"/api/engagement/threads/{mia.id}/scheduled", json=self.told()).json()
+        there = f"/api/engagement/scheduled-messages/{made['id']}"
+        other = sign_in(session.get_one(Account, make_coach(session).id))
+        assert other.put(there, json=self.told()).status_code == 404
+        mia.coach_id = make_coach(session).id
+        session.flush()
+        assert ana.put(there, json=self.told()).status_code == 404
+        assert ana.post(f"{there}/cancellation").status_code == 200, "but it can be taken back"
+
+
+class TestChangingWhileItLeaves:
+    """The coach's change and the worker meet on one row; real connections, who comes first is held until the other
+    waits."""
+
+    @pytest.fixture
+    def sessions(self, fresh_database: Callable[[], str]) -> Iterator[sessionmaker[Session]]:
+        engine = make_engine(sqlalchemy_url(fresh_database()), application_name="tests")
+        yield session_factory(engine, viewer=lambda: SYSTEM)
+        engine.dispose()
+
+    def kept(self, sessions: sessionmaker[Session]) -> tuple[UUID, Conversation]:
+        with sessions.begin() as session:
+            mia = make_client(session, coach=make_coach(session))
+            assert mia.coach_id
+            talk = Conversation(mia.id, mia.coach_id)
+            row = scheduled.schedule(
+                session, thread=talk, sender_id=mia.coach_id, body="First", local_at=wall("2026-03-28T07:00"),
+                now=datetime(2026, 3, 1, tzinfo=UTC),
+            )  # fmt: skip
+            return row.id, talk
+
+    def change(self, session: Session, scheduled_id: UUID, talk: Conversation, day: int) -> None:
+        assert talk.coach_id
+        scheduled.change(
+            session, scheduled_id=scheduled_id, thread=talk, sender_id=talk.coach_id, body="Second",
+            local_at=wall(f"2026-03-{day}T07:00"), now=datetime(2026, 3, 1, tzinfo=UTC),
+        )  # fmt: skip
+
+    def bodies(self, sessions: sessionmaker[Session]) -> list[str]:
+        with sessions() as session:
+            return list(session.scalars(select(Message.body)))
+
+    def test_a_change_under_way_keeps_it_here(self, sessions: sessionmaker[Session]) -> None:
+        scheduled_id, talk = self.kept(sessions)
+        with sessions.begin() as changing:
+            self.change(changing, scheduled_id, talk, 29)
+            with sessions.begin() as worker:
+                scheduled.send_due(worker, datetime(2026, 3, 28, 12, tzinfo=UTC))
+            assert self.bodies(sessions) == []
+        with sessions.begin() as worker:
+            scheduled.send_due(worker, datetime(2026, 3, 28, 12, tzinfo=UTC))
+        assert self.bodies(sessions) == [], "it has another time now"
+        with sessions.begin() as worker:
+            scheduled.send_due(worker, datetime(2026, 3, 29, 12, tzinfo=UTC))
+        assert self.bodies(sessions) == ["Second"]
+
+    def test_a_change_that_comes_while_it_leaves_is_told_that_it_has(self, sessions: sessionmaker[Session]) -> None:
+        scheduled_id, talk = self.kept(sessions)
+        told: list[Exception] = []
+
+        def late() -> None:
+            try:
+                with sessions.begin() as changing:
+                    self.change(changing, scheduled_id, talk, 29)
+            except ScheduledNotFound as error:
+                told.append(error)
+
+        changer = Thread(target=late)
+        with sessions.begin() as worker:
+            scheduled.send_due(worker, datetime(2026, 3, 28, 12, tzinfo=UTC))
+            changer.start()
+            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%scheduled%'"
+            while not worker.scalar(text(waits)):
+                worker.execute(text("select pg_stat_clear_snapshot()"))
+        changer.join(20)
+        assert (self.bodies(sessions), len(told)) == (["First"], 1)
+
+
 def look_through(session: Session) -> None:
     """What the worker does about files, where there is neither a scanner nor a store."""
     sessions = session_factory(session.connection(), join_transaction_mode="create_savepoint")
@@ -236,6 +392,70 @@ class TestAnnouncements:
         rows = session.scalars(select(OutgoingMessage)).all()
         assert len(rows) == 1 + len(people)
         assert {(row.purpose, row.channel, *row.fallbacks) for row in rows} == {("marketing", *WAYS)}
+
+    @pytest.fixture
+    def crowd(self, session: Session) -> dict[str, UUID]:
+        """Somebody in each stage, and one who is in none; the one at risk and the one who is paused want news."""
+        found = {stage: make_account(session).id for stage in [*get_args(Stage), "none"]}
+        for stage, person_id in found.items():
+            if stage != "none":
+                session.add(LifecycleStage(person_id=person_id, stage=stage, since=NOW))
+        session.add(ContactPreference(customer_id=found["at_risk"], allows_marketing=True))
+        session.add(
+            ChannelChoice(
+                customer_id=found["paused"], channel="sms", purpose="marketing", is_allowed=True, decided_at=NOW
+            )
+        )
+        no = [("email", False), ("push", False)]  # as a whole yes, by everything that is there no
+        session.add(ContactPreference(customer_id=found["active"], allows_marketing=True))
+        for channel, is_allowed in no:
+            session.add(
+                ChannelChoice(
+                    customer_id=found["active"], channel=channel, purpose="marketing", is_allowed=is_allowed,
+                    decided_at=NOW,
+                )
+            )  # fmt: skip
+        session.flush()
+        return found
+
+    @pytest.mark.parametrize(
+        ("segment", "stages", "willing"),
+        [
+            ("active", ["active", "won_back", "at_risk", "paused"], 2), ("trial", ["trial"], 0),
+            ("at_risk", ["at_risk"], 1), ("churned", ["churned"], 0), ("everybody", [*get_args(Stage), "none"], 2),
+        ],
+    )  # fmt: skip
+    def test_say_whom_they_reach_before_and_reach_them(
+        self, session: Session, sign_in: SignIn, crowd: dict[str, UUID], segment: str, stages: list[str], willing: int
+    ) -> None:
+        boss = sign_in(make_account(session, role="admin"))
+        told = boss.get("/api/engagement/announcement-audiences").json()["items"]
+        [said] = [one for one in told if one["segment"] == segment]
+        assert (said["people"], said["willing"]) == (len(stages), willing)
+        news = {"subject": "We open on Sundays", "body": "From May.", "segment": segment}
+        assert boss.post("/api/engagement/announcements", json=news).json()["recipients"] == len(stages)
+        written_to = set(session.scalars(select(OutgoingMessage.customer_id)))
+        assert written_to == {crowd[stage] for stage in stages}
+
+    def test_members_who_are_behind_with_a_payment_are_members(self, session: Session, sign_in: SignIn) -> None:
+        mia = make_account(session)
+        started = commerce.SubscriptionStarted(
+            occurred_at=NOW, customer_id=mia.id, subscription_id=new_id(), plan_id=new_id(),
+            currency="EUR", amount_minor=4900,
+        )  # fmt: skip
+        late = commerce.SubscriptionChanged(
+            occurred_at=NOW,
+            customer_id=mia.id,
+            subscription_id=started.subscription_id,
+            kind="past_due",
+            mrr_minor=4900,
+            currency="EUR",
+        )
+        learn_of_start(session, started)
+        learn_of_change(session, late)
+        boss = sign_in(make_account(session, role="admin"))
+        told = boss.get("/api/engagement/announcement-audiences").json()["items"]
+        assert {one["segment"]: one["people"] for one in told}["active"] == 1
 
 
 class TestReminders:

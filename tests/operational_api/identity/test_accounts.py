@@ -11,10 +11,13 @@ from sqlalchemy import func, select, text
 
 from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
+from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.models import OutgoingMessage
+from operational_api.engagement.service import addresses
 from operational_api.identity import passwords
 from operational_api.identity.errors import BadPassword
 from operational_api.identity.models import Account
-from operational_api.identity.service import accounts
+from operational_api.identity.service import accounts, links
 from tests.browser import Browser
 from tests.operational_api.conftest import ISSUER
 from tests.operational_api.identity.conftest import PASSWORD, Mailbox, enter, log_in
@@ -55,6 +58,31 @@ class TestRegister:
         assert events_of(app, account) == ["identity.account_registered"]
         assert log_in(Browser(app), email).status_code == 403
         assert [mail.template for mail in mailbox.sent(email)] == ["verify_email"]
+
+    @pytest.mark.parametrize(("header", "locale", "subject"), [
+        ("vi-VN,vi;q=0.9,en;q=0.5", "vi", "Xác nhận"), ("de,en;q=0.8", "en", "Confirm"), ("", "en", "Confirm"),
+    ])  # fmt: skip
+    def test_keeps_the_language_the_form_was_read_in_and_writes_in_it(
+        self, app: FastAPI, mailbox: Mailbox, header: str, locale: str, subject: str
+    ) -> None:
+        email, given = address(), {"display_name": "Mia", "password": PASSWORD, "time_zone": "UTC"}
+        page = Browser(app)
+        page.headers["Accept-Language"] = header
+        page.get("/signup")
+        page.submit("/signup", given | {"email": email})
+        assert account_of(app, email).locale == locale
+        with app.state.sessions() as session:
+            row = session.scalars(select(OutgoingMessage).where(OutgoingMessage.recipient == email)).one()
+        assert row.language == locale
+        assert render(row.template, row.context, public_url="", language=row.language).subject.startswith(subject)
+
+    def test_by_api_too_and_the_second_try_of_an_unconfirmed_one_counts(self, app: FastAPI) -> None:
+        email = address()
+        for language in ("en", "vi"):
+            body = {"email": email, "password": PASSWORD, "display_name": "Mia", "time_zone": "UTC"}
+            headers = {"Accept-Language": language}
+            TestClient(app, base_url=ISSUER, headers=headers).post("/api/identity/accounts", json=body)
+            assert account_of(app, email).locale == language
 
     def test_announces_the_zone_the_customer_lives_in(self, app: FastAPI) -> None:
         email = address()
@@ -209,6 +237,50 @@ class TestLinks:
         token = mailbox.link(account.email).split("token=")[1]
         refused = client.post(f"/api/identity/password-resets/{token}", json={"password": "some new words"})
         assert refused.status_code == 404
+
+
+class TestMailThatCameBack:
+    """A mail server once said that nobody is there; whoever reads the mailbox shows that it was wrong."""
+
+    def is_dead(self, app: FastAPI, email: str) -> bool:
+        with app.state.sessions() as session:
+            return addresses.mail_comes_back(session, email)
+
+    def bounce(self, app: FastAPI, email: str) -> None:
+        with app.state.sessions.begin() as session:
+            addresses.suppress(session, channel="email", address=email, reason="bounce", now=datetime.now(UTC))
+
+    def test_is_confirmed_at_the_same_address_and_nobody_is_signed_out(
+        self, app: FastAPI, make_account: MakeAccount, mailbox: Mailbox
+    ) -> None:
+        account = make_account()
+        browser = Browser(app)
+        log_in(browser, account.email)
+        assert "come back" not in browser.get("/account").text
+        taken = browser.submit("/account/email", {"email": account.email})
+        assert "your address already" in taken.text
+        self.bounce(app, account.email)
+        assert "come back" in browser.get("/account").text
+        browser.submit("/account/email", {"email": account.email})
+        token = mailbox.link(account.email).rpartition("token=")[2]
+        assert self.is_dead(app, account.email), "asking proves nothing"
+        browser.submit("/confirm-email", {"token": token})
+        assert not self.is_dead(app, account.email)
+        assert browser.get("/account").status_code == 200
+
+    @pytest.mark.parametrize("purpose", ["verify", "reset"])
+    def test_any_link_that_was_followed_shows_it(self, app: FastAPI, make_account: MakeAccount, purpose: str) -> None:
+        account = make_account()
+        self.bounce(app, account.email)
+        now = datetime.now(UTC)
+        with app.state.sessions.begin() as session:
+            token = links.issue(session, account_id=account.id, purpose=purpose, now=now)
+            assert token
+            if purpose == "verify":
+                accounts.verify_email(session, token=token, now=now)
+            else:
+                accounts.reset_password(session, token=token, password=PASSWORD + "2", now=now)
+        assert not self.is_dead(app, account.email)
 
 
 class TestPasswordReset:

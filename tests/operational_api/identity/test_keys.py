@@ -287,6 +287,28 @@ class TestRemoteKeys:
         with pytest.raises(InvalidToken):
             verifier.claims(token)
 
+    def test_a_known_token_is_believed_at_once_while_the_keys_at_hand_are_its_own(self) -> None:
+        key, next_key = (ring.with_kid(RSAKey.generate_key(1024)) for _ in range(2))
+        known, asked = [KeySet([key])], list[bool]()
+
+        def keys(refresh: bool) -> KeySet:
+            asked.append(refresh)
+            return known[0]
+
+        at_hand = [True]
+        verifier = Verifier(
+            keys, issuer=ISSUER, audience=API, at_hand=lambda: known[0] if at_hand[0] else None
+        )  # fmt: skip
+        claims = {"iss": ISSUER, "aud": API, "sub": "x", "exp": int(time.time()) + 60}
+        token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
+        assert verifier.at_once(token) is None
+        assert not asked
+        assert verifier.claims(token) == verifier.at_once(token)
+        at_hand[0] = False
+        assert verifier.at_once(token) is None
+        at_hand[0], known[0] = True, KeySet([next_key])
+        assert verifier.at_once(token) is None
+
     def test_a_token_must_name_its_key(self) -> None:
         key = ring.with_kid(RSAKey.generate_key(1024))
         claims = {"iss": ISSUER, "aud": API, "sub": "x", "exp": int(time.time()) + 60}

@@ -14,6 +14,7 @@ from contracts.ids import new_id
 from operational_api.compliance.models import Export
 from operational_api.core.models import AuditEntry
 from operational_api.core.principal import Principal
+from operational_api.engagement.service import addresses
 from operational_api.identity.models import Account, FactorReset, LoginSession, Passkey, RoleGrant
 from operational_api.scheduling.models import Booking, Location, Slot
 from operational_api.staff.words import details
@@ -218,6 +219,29 @@ class TestPeople:
         assert (kept.subject_id, kept.details["reason"]) == (mia.id, "Phone stolen")
         told = words(browser.submit(f"/staff/people/{mia.id}/sign-outs", {"reason": "Phone stolen"}).text)
         assert "no open session" in told
+
+    def test_mail_that_came_back_is_sent_again_by_whom_the_policy_lets(
+        self, session: Session, mia: Account, signed_in: As
+    ) -> None:
+        where, offer = f"/staff/people/{mia.id}", "Write there again"
+        assert offer not in signed_in(make_account(session, role="support")).get(where).text
+        addresses.suppress(session, channel="email", address=mia.email, reason="bounce", now=datetime.now(UTC))
+        session.flush()
+        assert offer not in signed_in(make_account(session, role="front_desk")).get(where).text
+        browser = signed_in(make_account(session, role="support"))
+        assert offer in browser.get(where).text
+        assert "Lifted" in browser.submit(f"{where}/mail-revivals", {"reason": "She called"}).text
+        assert addresses.suppression_of(session, channel="email", address=mia.email) is None
+        kept = session.scalars(select(AuditEntry).where(AuditEntry.action == "engagement.revive_address")).one()
+        assert (kept.subject_id, kept.details["reason"]) == (mia.id, "She called")
+
+    @pytest.mark.parametrize("reason", ["complaint", "unsubscribe"])
+    def test_nobody_lifts_what_its_owner_said(self, session: Session, mia: Account, signed_in: As, reason: str) -> None:
+        addresses.suppress(session, channel="email", address=mia.email, reason=reason, now=datetime.now(UTC))
+        session.flush()
+        browser = signed_in(make_account(session, role="admin"))
+        assert browser.submit(f"/staff/people/{mia.id}/mail-revivals", {"reason": "x"}).status_code == 409
+        assert addresses.suppression_of(session, channel="email", address=mia.email) == reason
 
     def test_looking_is_written_down(self, session: Session, mia: Account, signed_in: As) -> None:
         desk = make_account(session, role="front_desk")

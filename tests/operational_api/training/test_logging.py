@@ -1,5 +1,6 @@
 """Logging in depth: repetitions in reserve, supersets, records that are told once, corrections that keep what was."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
+from operational_api.identity.models import Account
 from operational_api.training.models import Client, Workout, WorkoutRevision, WorkoutSet
 from operational_api.training.schemas.training import SetIn
 from tests.factories import account_of, make_client, make_coach, make_exercise
@@ -154,3 +156,61 @@ class TestStatements:
             counts.append(len(heard))
         assert counts[0] == counts[1]
         assert counts[0] <= 7, "\n".join(heard)
+
+
+def typed(*sets: tuple[int, str, str]) -> dict[str, Any]:
+    """The form of these (movement, superset, repetitions), as a phone sends it: a movement after the other."""
+    return {
+        "workout_id": str(new_id()), "exercise_id": [str(one[0]) for one in sets],
+        "superset": [one[1] for one in sets], "weight_kg": ["20"] * len(sets), "reps": [one[2] for one in sets],
+        "rpe": [""] * len(sets),
+    }  # fmt: skip
+
+
+class TestSupersets:
+    @pytest.fixture
+    def row(self, session: Session) -> int:
+        return make_exercise(session, name="Row").id
+
+    def test_are_kept_in_the_order_they_were_done(
+        self, session: Session, phone: TestClient, squat: int, row: int
+    ) -> None:
+        curl = make_exercise(session, name="Curl").id
+        sets = [(squat, "A", "5"), (squat, "A", "6"), (squat, "A", "7"), (row, "A", "8"), (row, "A", ""),
+                (row, "A", "9"), (curl, "", "10"), (curl, "", "11")]  # fmt: skip
+        assert phone.post("/training/log", data=typed(*sets)).status_code == 303
+        kept = session.execute(select(WorkoutSet.exercise_id, WorkoutSet.reps).order_by(WorkoutSet.position)).all()
+        assert kept == [(squat, 5), (row, 8), (squat, 6), (row, 9), (squat, 7), (curl, 10), (curl, 11)]
+
+    def test_are_shown_by_movement_and_change_without_losing_order_or_notes(
+        self, session: Session, phone: TestClient, mia: Client, squat: int, row: int
+    ) -> None:
+        sets = [done(id_, 20, reps, superset="A", rir=2, note=note) for id_, reps, note in
+                ((squat, 5, "belt"), (row, 8, None), (squat, 6, None), (row, 9, "slowly"))]  # fmt: skip
+        given = logged(*sets)
+        assert phone.post("/api/training/workouts", json=given).status_code == 201
+        page = phone.get(f"/training/workouts/{given['id']}").text
+        assert page.count("Superset A") == 2
+        assert "belt" in page
+        form = phone.get(f"/training/log?workout={given['id']}").text
+        again = {"workout_id": given["id"], "mode": "edit", "scale": "rir", "title": "Workout"} | {
+            name: re.findall(rf'name="{name}"[^>]*value="([^"]*)"', form)
+            for name in ("exercise_id", "superset", "set_note", "weight_kg", "reps", "rpe")
+        }
+        assert again["rpe"] == ["2"] * 4
+        assert phone.post("/training/log", data=again).headers["location"] == f"/training/workouts/{given['id']}"
+        told = ("exercise_id", "reps", "rir", "superset", "note")
+        read = phone.get(f"/api/training/workouts/{given['id']}").json()["sets"]
+        assert [[one[name] for name in told] for one in read] == [[one.get(name) for name in told] for one in sets]
+
+    def test_are_seen_by_the_coach_with_what_was_noted(
+        self, session: Session, phone: TestClient, mia: Client, sign_in: SignIn, squat: int, row: int
+    ) -> None:
+        phone.post("/api/training/workouts", json=logged(
+            done(squat, 20, 5, superset="A", note="belt"), done(row, 20, 8, superset="A"), note="Tired", session_rpe=7,
+        ))  # fmt: skip
+        assert mia.coach_id
+        page = sign_in(session.get_one(Account, mia.coach_id)).get(f"/coaching/clients/{mia.id}").text
+        assert page.count("Superset A") == 2
+        for words in ("What they did", "effort 7", "Tired", "belt"):
+            assert words in page

@@ -33,6 +33,7 @@ from tests.factories import (
 from tests.operational_api.conftest import SignIn
 
 NOW = datetime.now(UTC).replace(hour=12)
+LINEAR = {"kind": "linear", "step_kg": 2.5, "increment_kg": 2.5}
 TODAY = NOW.date()
 
 
@@ -101,10 +102,19 @@ class TestPlan:
         ({"phases": [{"name": "Build", "weeks": 1}]}, "training.invalid_plan"),
         ({"lines": [{"phase": 1}]}, "training.invalid_plan"),
         ({"lines": [{"superset": "A"}]}, "training.invalid_plan"),
+        ({"lines": [{"superset": "A"}, {"superset": "A", "reps": 3}]}, "training.invalid_plan"),
         ({"lines": [{"day": 2}]}, "training.invalid_dates"),
         ({"lines": [{"progression": {"kind": "magic"}}]}, "core.invalid_request"),
         ({"starts_on": "2020-01-01"}, "training.invalid_dates"),
     )
+
+    def test_refuses_a_superset_that_is_none_in_a_phase(
+        self, coach: TestClient, mia: Client, squat: int, row: int
+    ) -> None:
+        phases = [{"name": "Build", "weeks": 1}, {"name": "Peak", "weeks": 1}]
+        lines = [line(squat, superset="A"), line(row, superset="A", phase=1)]
+        answer = coach.post("/api/training/programmes", json=body(*lines, customer_id=str(mia.id), phases=phases))
+        assert (answer.status_code, answer.json()["code"]) == (422, "training.invalid_plan")
 
     def test_refuses_what_does_not_fit(self, coach: TestClient, mia: Client, squat: int) -> None:
         for change, code in self.WRONG:
@@ -128,6 +138,39 @@ class TestPlan:
         assert [one.prescription.weight_kg for one in plans.asked_for(session, second)] == [62.5]
         [deload] = plans.asked_for(session, third)
         assert (deload.prescription.sets, deload.prescription.weight_kg) == (1, 55)
+
+    def week_of_two(self, session: Session, mia: Client, squat: int, second: Line) -> list[Workout]:
+        """Two weeks of a heavy day and another; what is asked of the second week, by the log of the first."""
+        heavy = Line(1, squat, 1, 5, Decimal(80), progression=LINEAR)
+        programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="Base", goal="strength", starts_on=TODAY, weeks=2,
+            sessions_per_week=2, plan=Plan([heavy, second]), now=NOW,
+        )  # fmt: skip
+        return list(session.scalars(select(Workout).order_by(Workout.scheduled_on)))
+
+    def test_a_heavy_and_a_light_day_have_each_their_own_weights(
+        self, session: Session, mia: Client, squat: int
+    ) -> None:
+        light = Line(2, squat, 1, 10, Decimal(50), progression=LINEAR)
+        first, second, third, fourth = self.week_of_two(session, mia, squat, light)
+        log(session, mia, first.id, [SetDone(squat, 5, 80)])
+        assert weights(session, second) == [50]
+        log(session, mia, second.id, [SetDone(squat, 10, 50)])
+        assert (weights(session, third), weights(session, fourth)) == ([82.5], [52.5])
+
+    def test_days_that_ask_alike_go_on_from_one_another(self, session: Session, mia: Client, squat: int) -> None:
+        first, second, third, _ = self.week_of_two(
+            session, mia, squat, Line(2, squat, 1, 5, Decimal(80), progression=LINEAR)
+        )
+        log(session, mia, first.id, [SetDone(squat, 5, 80)])
+        assert weights(session, second) == [82.5]
+        log(session, mia, second.id, [SetDone(squat, 5, 82.5)])
+        assert weights(session, third) == [85]
+
+
+def weights(session: Session, workout: Workout) -> list[float | None]:
+    """What a workout asks for, line by line."""
+    return [one.prescription.weight_kg for one in plans.asked_for(session, workout)]
 
 
 def log(session: Session, client: Client, workout_id: Any, sets: list[SetDone]) -> Workout:

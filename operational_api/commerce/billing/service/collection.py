@@ -84,12 +84,15 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
     if row.status == "stopped":
         _give_up(session, row, invoice, now)
         return row
-    payment = _attempt(session, collector, row, invoice, now)
+    payment, seen = _attempt(session, collector, row, invoice, now)
     if payment.status == "unknown":
         row.next_attempt_at = now + ASK_AGAIN
         session.flush()
         return row
-    after, verdict = dunning.judge(_dunning(row), failure=payment.failure_code, on=now.date())
+    last_on = dunning.last_day(row.started_at.date())
+    after, verdict = dunning.judge(_dunning(row), failure=payment.failure_code, on=now.date(), ends_on=last_on)
+    if seen.has_other_card:
+        after, verdict = Dunning(after.attempts, now.date()), Verdict.RETRY
     row.attempts, row.last_failure_code = after.attempts, payment.failure_code
     if verdict is Verdict.PAID:
         _end(session, row, "paid", now)
@@ -113,7 +116,9 @@ def _dunning(row: Collection) -> Dunning:
     return Dunning(row.attempts, next_on, waits_for_card=row.status == "stopped")
 
 
-def _attempt(session: Session, collector: Collector, row: Collection, invoice: Invoice, now: datetime) -> Payment:
+def _attempt(
+    session: Session, collector: Collector, row: Collection, invoice: Invoice, now: datetime
+) -> tuple[Payment, Charged]:
     number = row.attempts + 1
     payment = session.scalar(
         select(Payment).where(Payment.invoice_id == invoice.id, Payment.attempt == number, Payment.status == "unknown")
@@ -130,10 +135,11 @@ def _attempt(session: Session, collector: Collector, row: Collection, invoice: I
         key=f"invoice-{invoice.id}-{number}", payer_ref=payer.stripe_customer_id, amount_minor=payment.amount_minor,
         currency=invoice.currency, description=f"Invoice {invoice.number}",
     )  # fmt: skip
-    _note(payment, collector.charge(order), now)
+    seen = collector.charge(order)
+    _note(payment, seen, now)
     session.flush()
     captures.announce(session, payment, at=now)
-    return payment
+    return payment, seen
 
 
 def _note(payment: Payment, seen: Charged, now: datetime) -> None:
@@ -204,14 +210,20 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         memberships.end_unpaid(session, invoice.subscription_id, now=now)
 
 
-def card_changed(session: Session, *, payer_id: UUID, now: datetime) -> int:
-    """A payer has a new card: all that waits for one, or for another day, is tried at once.
+def card_changed(session: Session, *, payer_id: UUID, given_at: datetime, now: datetime) -> int:
+    """A payer has a new card: all that waits for one, or for another day, is tried at once. What was tried since the
+    card was given was tried with it: told once more or late, a card is not tried again.
 
     Returns:
         How many invoices that are.
     """
+    tried = select(Payment.id).where(
+        Payment.invoice_id == Collection.invoice_id, Payment.attempted_at > given_at, Payment.status == "failed"
+    )
     rows = session.scalars(
-        select(Collection).where(Collection.payer_id == payer_id, Collection.status.in_(OPEN)).with_for_update()
+        select(Collection)
+        .where(Collection.payer_id == payer_id, Collection.status.in_(OPEN), ~tried.exists())
+        .with_for_update()
     ).all()
     for row in rows:
         row.next_attempt_at = now
@@ -221,10 +233,10 @@ def card_changed(session: Session, *, payer_id: UUID, now: datetime) -> int:
     return len(rows)
 
 
-def card_changed_at(session: Session, *, provider_customer_id: str | None, now: datetime) -> int:
+def card_changed_at(session: Session, *, provider_customer_id: str | None, given_at: datetime, now: datetime) -> int:
     """`card_changed`, by the provider's id of the payer; nobody of ours is nothing to do."""
     payer_id = session.scalar(select(Customer.id).where(Customer.stripe_customer_id == provider_customer_id))
-    return card_changed(session, payer_id=payer_id, now=now) if payer_id else 0
+    return card_changed(session, payer_id=payer_id, given_at=given_at, now=now) if payer_id else 0
 
 
 def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: datetime) -> Schedule:
@@ -232,7 +244,8 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
 
     Raises:
         InvoiceNotFound: unknown, or not theirs to pay.
-        NothingToPay: it is paid or given up, or waits for a new card.
+        NothingToPay: it is paid or given up, or waits for a new card: the bank refused this one for good, or it was
+            tried as often as it may be.
     """
     row = session.get(Collection, invoice_id, with_for_update=True)
     if row is None:
@@ -240,7 +253,7 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
     about = Resource("Invoice", invoice_id, customer_id=row.customer_id, payer_id=row.payer_id)
     require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
     if row.status == "stopped":
-        raise NothingToPay("Your bank refused this card for good. Add another card first.")
+        raise NothingToPay("This card is not charged again. Add another card first.")
     if row.status not in OPEN:
         raise NothingToPay
     row.next_attempt_at = now

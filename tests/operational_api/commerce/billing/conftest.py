@@ -1,7 +1,7 @@
 """A studio that bills by itself: a customer, plans, a collector at the port, and a clock that tests move."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ class Bank:
     def __init__(self) -> None:
         self.answers: list[str | None] = []
         self.charged: dict[str, Charged] = {}
-        self.is_silent = False
+        self.is_silent = self.has_other_card = False
 
     def charge(self, order: Charge) -> Charged:
         if order.key not in self.charged:
@@ -46,6 +46,8 @@ class Bank:
             status: Any = "failed" if failure else "captured"
             fee = 0 if failure else order.amount_minor // 100
             self.charged[order.key] = Charged(status, f"pi_{new_id().hex}", fee, failure)
+        elif self.has_other_card and self.charged[order.key].status == "failed":
+            return replace(self.charged[order.key], has_other_card=True)
         return Charged("unknown") if self.is_silent else self.charged[order.key]
 
     @property

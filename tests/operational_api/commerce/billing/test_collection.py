@@ -1,7 +1,7 @@
 """Dunning: what is tried when, what is never tried twice, and how it ends."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session
@@ -83,9 +83,90 @@ class TestHardDecline:
     def test_a_new_card_is_tried_at_once(self, member: Studio, session: Session) -> None:
         member.collect("stolen_card")
         member.wait(days=3)
-        assert collection.card_changed(session, payer_id=member.customer_id, now=member.now) == 1
+        assert give_card(member) == 1
         member.collect()
         assert (days_tried(member), member.member.status) == ([0, 3], "active")
+
+    @pytest.mark.parametrize("tells_late", [timedelta(0), timedelta(hours=5), timedelta(days=3)])
+    def test_a_card_that_is_told_twice_is_tried_once(self, member: Studio, tells_late: timedelta) -> None:
+        """Stripe tells that it was attached, and that it is the one to charge, in any order and late."""
+        member.collect("insufficient_funds")
+        member.now += timedelta(hours=1)
+        given_at = member.now
+        assert give_card(member, given_at) == 1
+        member.now += timedelta(minutes=1)
+        member.collect("stolen_card")
+        member.now += tells_late
+        assert give_card(member, given_at + timedelta(seconds=1)) == 0
+        member.collect()
+        assert (len(member.bank.charged), member.collections[0].status) == (2, "stopped")
+
+    @pytest.mark.parametrize("failure", ["stolen_card", "insufficient_funds"])
+    @pytest.mark.parametrize("before", range(5))
+    def test_one_that_is_given_while_nobody_knows_of_the_last_is_tried_at_once(
+        self, member: Studio, failure: str, before: int
+    ) -> None:
+        for _ in range(before):
+            member.collect("insufficient_funds")
+            member.now = member.collections[0].next_attempt_at or member.now
+        member.bank.is_silent = True
+        member.collect(failure)
+        member.now += timedelta(minutes=1)
+        give_card(member)
+        member.bank.is_silent, member.bank.has_other_card = False, True
+        for _ in range(3):
+            member.now += timedelta(minutes=1)
+            member.collect()
+        assert [one.status for one in member.payments] == ["failed"] * (before + 1) + ["captured"]
+        assert (member.collections[0].status, member.member.status) == ("paid", "active")
+
+
+class TestImpatience:
+    """Whoever presses "try my card now" uses up attempts and not the days that they have."""
+
+    def test_leaves_the_days_for_another_card(self, member: Studio) -> None:
+        member.collect("insufficient_funds")
+        for _ in range(4):
+            member.now += timedelta(minutes=1)
+            try_now(member)
+            member.collect("insufficient_funds")
+        [waiting] = member.collections
+        assert (waiting.status, waiting.next_attempt_at, waiting.attempts) == (
+            "stopped", NOON + timedelta(days=21, minutes=4), 5,
+        )  # fmt: skip
+        with pytest.raises(NothingToPay):
+            try_now(member)
+        member.wait(days=20)
+        member.collect()
+        assert (member.member.status, len(member.bank.charged)) == ("past_due", 5)
+        member.wait(days=1)
+        member.collect()
+        assert (member.member.status, len(member.bank.charged)) == ("cancelled", 5)
+
+    def test_and_another_card_is_tried_whenever_it_comes(self, member: Studio) -> None:
+        member.collect("insufficient_funds")
+        for _ in range(4):
+            try_now(member)
+            member.collect("insufficient_funds")
+        member.wait(days=19)
+        give_card(member)
+        member.collect("insufficient_funds")
+        assert (member.collections[0].status, member.member.status) == ("stopped", "past_due")
+        member.wait(days=1)
+        give_card(member)
+        member.collect()
+        assert (member.collections[0].status, member.member.status) == ("paid", "active")
+
+
+def give_card(studio: Studio, given_at: datetime | None = None) -> int:
+    return collection.card_changed(
+        studio.session, payer_id=studio.customer_id, given_at=given_at or studio.now, now=studio.now
+    )
+
+
+def try_now(studio: Studio) -> None:
+    customer = Principal("customer", "tests", studio.customer_id)
+    collection.try_now(studio.session, customer, invoice_id=studio.invoices[0].id, now=studio.now)
 
 
 class TestUnknown:

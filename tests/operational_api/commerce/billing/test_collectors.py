@@ -109,6 +109,15 @@ class TestCharge:
         assert bank.collector.charge(order).status == "captured"
         assert bank.taken() == [5000]
 
+    def test_a_no_that_is_heard_late_tells_whether_it_was_of_the_card_of_now(self, bank: Bank) -> None:
+        bank.card("pm_card_chargeCustomerFail")
+        order = bank.order()
+        assert bank.collector.charge(order).status == "failed"
+        assert not bank.collector.charge(order).has_other_card
+        bank.card("pm_card_visa")
+        late = bank.collector.charge(order)
+        assert (late.status, late.has_other_card, bank.taken()) == ("failed", True, [])
+
     def test_nor_does_a_key_that_stripe_has_forgotten(self, bank: Bank) -> None:
         bank.card("pm_card_visa")
         order = bank.order()
@@ -158,7 +167,7 @@ class TestCollected:
         self.collect(member, bank)
         assert (member.member.status, member.collections[0].status) == ("past_due", "retrying")
         bank.card("pm_card_visa")
-        collection.card_changed_at(member.session, provider_customer_id=bank.payer, now=member.now)
+        collection.card_changed_at(member.session, provider_customer_id=bank.payer, given_at=member.now, now=member.now)
         self.collect(member, bank)
         assert [one.status for one in member.payments] == ["failed", "captured"]
         assert (member.member.status, bank.taken()) == ("active", [5000])

@@ -84,7 +84,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "invoices to collect": lambda s: collection.collect_due(s, None, NOW),  # type: ignore[arg-type] - none is due
     "collections of everybody": lambda s: collection.page(s, status=None, limit=50, cursor=None),
     "collections of a payer": lambda s: collection.open_of(s, WHO),
-    "a card that changed": lambda s: collection.card_changed(s, payer_id=WHO, now=NOW),
+    "a card that changed": lambda s: collection.card_changed(s, payer_id=WHO, given_at=NOW, now=NOW),
     "invoices of a customer": lambda s: invoices.invoices_of(s, customer_id=WHO, limit=12),
     "what waits for an invoice": lambda s: invoicing.waiting(s, customer_id=WHO, currency="EUR"),
     "a customer's membership": lambda s: subscriptions.live_membership(s, WHO),

@@ -12,6 +12,7 @@ from operational_api.commerce.billing.dunning import (
     card_changed,
     is_hard,
     judge,
+    last_day,
     plan,
 )
 
@@ -31,6 +32,20 @@ class TestJudge:
     @pytest.mark.parametrize("failure", ["insufficient_funds", "stolen_card"])
     def test_the_fifth_no_is_the_last(self, failure: str) -> None:
         assert judge(Dunning(4, DAY), failure=failure, on=DAY) == (Dunning(5, None), Verdict.GIVEN_UP)
+
+    @pytest.mark.parametrize("failure", ["insufficient_funds", "stolen_card"])
+    @pytest.mark.parametrize("before", [4, 5, 9])
+    def test_before_the_last_day_what_is_left_is_for_another_card(self, failure: str, before: int) -> None:
+        ends_on = last_day(DAY)
+        assert ends_on == DAY + timedelta(days=21)
+        for on in days(0, 20):
+            assert judge(Dunning(before, on), failure=failure, on=on, ends_on=ends_on) == (
+                Dunning(before + 1, ends_on, waits_for_card=True), Verdict.STOPPED,
+            )  # fmt: skip
+        for on in days(21, 40):
+            assert judge(Dunning(before, on), failure=failure, on=on, ends_on=ends_on) == (
+                Dunning(before + 1, None), Verdict.GIVEN_UP,
+            )  # fmt: skip
 
     @pytest.mark.parametrize(("before", "waits"), [(0, 21), (1, 19), (2, 14), (3, 7)])
     def test_after_a_final_no_the_days_that_were_left_are_for_another_card(self, before: int, waits: int) -> None:
