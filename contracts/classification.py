@@ -66,7 +66,7 @@ _HEALTH = """
     sleep_trend steps strain_7d top_weight_kg trimp volume_28d_kg volume_kg volume_trend workouts workouts_28d
     workouts_last_30d
     active_seconds asleep_seconds body_part cleared_at duration_seconds in_bed_minutes in_bed_seconds is_nap is_red
-    occurred_on open_injuries planned_done resolved_on rpe rpes_told severity strain
+    fact occurred_on open_injuries planned_done resolved_on rpe rpes_told severity strain
     utc_offset_minutes vo2max_ml_per_kg_minute weight_kg ordering_at
 """
 _BEHAVIOUR = """
@@ -88,11 +88,12 @@ _BEHAVIOUR = """
     active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
     attended billing_reason booked cancel_requested_at charged_at closes_at coach_changes current_period_end_at
     current_period_start_at cutoff_on disabled_at disputed_at due_on engagement_kind evidence_due_at expires_at
-    failed_payments finalized_at happened_at is_cancelled_at_period_end is_captured is_delinquent is_disputed
+    failed_payments finalized_at first_received_at happened_at is_cancelled_at_period_end is_captured
+    is_delinquent is_disputed
     is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
     messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
     no_show offered_at opened_at paused_at paused_delta price_increase purchased_at refunded_at role seat seats_ahead
-    settlement since since_on started_on state_after state_before submitted_at trial_ends_at until until_on
+    settlement since since_on started_on state_after state_before submitted_at told_on trial_ends_at until until_on
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours

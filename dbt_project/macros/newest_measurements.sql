@@ -21,6 +21,7 @@
                         {{ same }} order by case when told.{{ score }} is null then 1 else 0 end, {{ newest }}
                     ) as newest_{{ score }},
                 {% endfor -%}
+                min(told.received_at) over ({{ same }}) as first_received_at,
                 row_number() over ({{ same }} order by {{ newest }}) as _newest
             from {{ source('wearables', 'wearables__' ~ plural) }} as told
         ) as ranked

@@ -10,7 +10,8 @@
         'fct_workouts': 'select customer_id, least(scheduled_on, completed_on) from {rows}',
         'fct_payments': 'select customer_id, attempted_on from {rows}',
         'fct_messages': 'select customer_id, sent_on from {rows}',
-        'fct_wearable_days': 'select customer_id, day from {rows}',
+        'int_wearable_days_chosen': 'select customer_id, day from {rows}',
+        'int_facts_told_late': 'select customer_id, day from {rows}',
         'int_membership_changes': 'select customer_id, changed_on from {rows}',
         'int_customers': 'select customer_id, {ever} from {rows}',
         'int_health_consents': 'select customer_id, {ever} from {rows}',
@@ -45,6 +46,10 @@
                     workout.customer_id = part.key
                     and greatest(workout.scheduled_on, workout.completed_on) >= part.since
             where greatest(workout.scheduled_on, workout.completed_on) >= {earliest}
+            union
+            select workout.* from {fct_workouts} as workout
+            inner join {int_facts_told_late} as late on workout.workout_id = late.about_id
+            where workout.customer_id in (select key from {parts})
         ",
         'fct_payments': "
             select payment.* from {fct_payments} as payment
@@ -56,15 +61,22 @@
             inner join {parts} as part on message.customer_id = part.key and message.sent_on >= part.since
             where message.sent_on >= {earliest}
         ",
-        'fct_wearable_days': "
-            select reading.* from {fct_wearable_days} as reading
+        'int_wearable_days_chosen': "
+            select reading.* from {int_wearable_days_chosen} as reading
             inner join {parts} as part on reading.customer_id = part.key and reading.day >= part.since
             where reading.day >= {earliest}
+            union
+            select reading.* from {int_wearable_days_chosen} as reading
+            inner join {int_facts_told_late} as late
+                on reading.customer_id = late.customer_id and reading.day = late.day and late.fact = 'reading'
+            where reading.customer_id in (select key from {parts})
         ",
+        'int_facts_told_late': 'customer_id in (select key from {parts})',
     },
 }}) }}
 -- What became known about a customer on a day, from every domain: the sparse material of point-in-time features.
--- A fact counts on the day it was known, not on the day it was about: an outcome when marked, a workout when done.
+-- A fact counts on the day it was known, not on the day it was about: an outcome when marked, a workout when done, and
+-- what was told late when it was told.
 with bookings as (
     select
         booking.*,
@@ -77,14 +89,52 @@ with bookings as (
 
 workouts as (
     select
-        customer_id,
-        programme_id,
-        scheduled_on,
-        completed_on,
-        status,
-        session_rpe,
-        volume_kg
-    from {{ ref('fct_workouts') }}
+        workout.customer_id,
+        workout.programme_id,
+        coalesce(planned.told_on, workout.scheduled_on) as scheduled_on,
+        coalesce(done.told_on, workout.completed_on) as completed_on,
+        workout.status,
+        workout.session_rpe,
+        workout.volume_kg
+    from {{ ref('fct_workouts') }} as workout
+    left join {{ ref('int_facts_told_late') }} as planned
+        on workout.workout_id = planned.about_id and planned.fact = 'planned'
+    left join {{ ref('int_facts_told_late') }} as done on workout.workout_id = done.about_id and done.fact = 'done'
+),
+
+injuries as (
+    select
+        injury.customer_id,
+        coalesce(told.told_on, injury.occurred_on) as occurred_on,
+        -- Who is well again when they tell of it had nothing open.
+        case
+            when injury.resolved_on is not null
+                then greatest(
+                    coalesce(told.told_on, injury.occurred_on), coalesce(recovered.told_on, injury.resolved_on)
+                )
+        end as resolved_on
+    from {{ ref('stg_training__injuries') }} as injury
+    left join {{ ref('int_facts_told_late') }} as told on injury.injury_id = told.about_id and told.fact = 'injury'
+    left join {{ ref('int_facts_told_late') }} as recovered
+        on injury.injury_id = recovered.about_id and recovered.fact = 'recovery'
+),
+
+readings as (
+    select
+        reading.customer_id,
+        coalesce(late.told_on, reading.day) as day,
+        -- Several nights that came at once are one thing known that day: their mean.
+        avg(case when consent.models_sleep then reading.sleep_minutes end) as sleep_minutes,
+        avg(case when consent.models_daily then reading.hrv_rmssd_ms end) as hrv_rmssd_ms
+    from {{ ref('int_wearable_days_chosen') }} as reading
+    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
+    left join {{ ref('int_facts_told_late') }} as late
+        on
+            reading.customer_id = late.customer_id
+            and reading.day = late.day
+            and reading.device = late.device
+            and late.fact = 'reading'
+    group by reading.customer_id, coalesce(late.told_on, reading.day)
 ),
 
 assignments as (
@@ -99,7 +149,7 @@ assignments as (
 facts as (
     select
         customer_id,
-        local_day as day,
+        greatest(local_day, booked_on) as day,
         'booked' as fact,
         1.0 as amount
     from bookings
@@ -130,7 +180,7 @@ facts as (
     union all
     select
         customer_id,
-        coalesce(cancelled_on, local_day) as day,
+        greatest(booked_on, case when cancelled_on < local_day then cancelled_on else local_day end) as day,
         'seats_ahead' as fact,
         -1.0 as amount
     from bookings
@@ -212,33 +262,31 @@ facts as (
         occurred_on as day,
         'open_injuries' as fact,
         1.0 as amount
-    from {{ ref('stg_training__injuries') }}
+    from injuries
     union all
     select
         customer_id,
         resolved_on as day,
         'open_injuries' as fact,
         -1.0 as amount
-    from {{ ref('stg_training__injuries') }}
+    from injuries
     where resolved_on is not null
     union all
     select
-        reading.customer_id,
-        reading.day,
+        customer_id,
+        day,
         'sleep_minutes' as fact,
-        reading.sleep_minutes as amount
-    from {{ ref('fct_wearable_days') }} as reading
-    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
-    where reading.sleep_minutes is not null and consent.models_sleep
+        sleep_minutes as amount
+    from readings
+    where sleep_minutes is not null
     union all
     select
-        reading.customer_id,
-        reading.day,
+        customer_id,
+        day,
         'hrv_rmssd_ms' as fact,
-        reading.hrv_rmssd_ms as amount
-    from {{ ref('fct_wearable_days') }} as reading
-    inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
-    where reading.hrv_rmssd_ms is not null and consent.models_daily
+        hrv_rmssd_ms as amount
+    from readings
+    where hrv_rmssd_ms is not null
 )
 
 select

@@ -9,6 +9,7 @@
             select customer_id, {ever} from {training__coach_assignments}
             where id in (select id from {rows})
         ",
+        'stg_training__homes': 'select id, {ever} from {rows}',
     },
     'only': {
         'int_member_dates': "
@@ -146,6 +147,16 @@ assignments as (
         coalesce({{ local_date('assignment.ended_at', 'customer.time_zone') }}, {{ no_date() }}) as ended_on
     from {{ ref('stg_training__coach_assignments') }} as assignment
     inner join {{ ref('int_customers') }} as customer on assignment.customer_id = customer.customer_id
+),
+
+homes as (
+    select
+        home.customer_id,
+        home.home_distance_km,
+        coalesce({{ local_date('home.since', 'customer.time_zone') }}, cast('0001-01-01' as date)) as since_on,
+        coalesce({{ local_date('home.until', 'customer.time_zone') }}, {{ no_date() }}) as until_on
+    from {{ ref('stg_training__homes') }} as home
+    inner join {{ ref('int_customers') }} as customer on home.customer_id = customer.customer_id
 )
 
 select
@@ -190,17 +201,21 @@ select
     cast(coalesce(dated.messages_received_28d, 0) as integer) as messages_received_28d,
     {{ days_between('dated.last_message_on', 'dated.cutoff_on') }} as days_since_last_message,
     coalesce(dated.open_injuries, 0) > 0 as has_open_injury,
-    customer.home_distance_km,
+    home.home_distance_km,
     cast(dated.sleep_7d / nullif(dated.sleep_28d, 0) as {{ double() }}) as sleep_trend,
     cast(dated.hrv_7d / nullif(dated.hrv_28d, 0) as {{ double() }}) as hrv_trend,
     cast(extract(month from dated.as_of) as integer) as month_of_year
 from dated
 inner join {{ ref('int_member_dates') }} as member
     on dated.customer_id = member.customer_id and dated.as_of = member.as_of
-inner join {{ ref('int_customers') }} as customer on dated.customer_id = customer.customer_id
 left join {{ ref('stg_commerce__plans') }} as plan on member.plan_id = plan.plan_id
 left join assignments as assignment
     on
         dated.customer_id = assignment.customer_id
         and dated.cutoff_on > assignment.assigned_on
         and dated.cutoff_on <= assignment.ended_on
+left join homes as home
+    on
+        dated.customer_id = home.customer_id
+        and dated.cutoff_on > home.since_on
+        and dated.cutoff_on <= home.until_on

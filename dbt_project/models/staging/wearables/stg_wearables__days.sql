@@ -12,6 +12,7 @@ select
     hrv_rmssd_ms,
     vo2max_ml_per_kg_minute,
     ordering_at,
-    received_at
+    received_at,
+    first_received_at
 from
     {{ newest_measurements('days', scores=['activity_score', 'recovery_score', 'sleep_score', 'strain']) }} as newest

@@ -16,5 +16,6 @@ select
     resting_heart_rate_bpm,
     newest_score as score,
     ordering_at,
-    received_at
+    received_at,
+    first_received_at
 from {{ newest_measurements('sleeps', scores=['score', 'readiness_score']) }} as newest

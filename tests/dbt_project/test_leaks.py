@@ -1,0 +1,196 @@
+"""Features of a past date are what was known then: by random histories that tell things late, and by planted leaks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
+from plyo.postgres import PostgresServer
+from tests.dbt_project import lake as lakes
+from tests.dbt_project.test_marts import who
+
+TIMES = ("2026-06-24 12:00:00+00", "2026-07-08 22:30:00+00", "2026-07-25 18:30:00+00")
+"""When the log is read. The last two fall on another day where some customers live."""
+FACTS = 40
+FEATURES = "marts.retention.fct_churn_features"
+ACTIVITY = '"marts"."intermediate"."int_customer_activity"'
+SEED = 21
+
+
+@dataclass(frozen=True)
+class Told:
+    """A lake that was told things in three pieces, built after each; snapshots of its marts before and after them."""
+
+    lake: duckdb.DuckDBPyConnection
+    snapshots: list[int]
+    target: Path
+
+
+def tell(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int, since: str, until: str) -> int:
+    """Land facts about days up to two months before they are told, each committed between two times, by a bad clock."""
+    for _ in range(FACTS):
+        lsn += 1
+        passed = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+        at = datetime.fromisoformat(since) + timedelta(seconds=int(rng.integers(passed.total_seconds())))
+        about = at - timedelta(hours=int(rng.integers(24 * 60))) * int(rng.random() < 0.8)
+        _TELLINGS[str(rng.choice(list(_TELLINGS)))](lake, rng, lsn, f"timestamptz '{at}'", f"timestamptz '{about}'")
+    return lsn
+
+
+def leave(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str) -> int:
+    """End a membership: the labels of dates before it become known."""
+    lakes.change(
+        lake, "commerce__subscription_changes", "i", lsn=lsn + 1, where=f"subscription_id = '{who('cem-2')}'",
+        _committed_at=at, id="uuid()", kind="'ended'", mrr_before_minor="4538", mrr_after_minor="0", changed_at=at,
+    )  # fmt: skip
+    return lsn + 1
+
+
+def _any(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, table: str, condition: str = "true") -> str:
+    rows = lake.execute(f"select rowid from raw.{table} where _op <> 't' and {condition} order by rowid").fetchall()
+    return f"rowid = {rows[rng.integers(len(rows))][0]}"
+
+
+def _workout(lake, rng, lsn, at, about) -> None:
+    done = rng.random() < 0.7
+    lakes.change(
+        lake, "training__workouts", "i", lsn=lsn, where=_any(lake, rng, "training__workouts"), _committed_at=at,
+        id="uuid()", scheduled_on=f"({about})::date", status="'completed'" if done else "'scheduled'",
+        completed_at=about if done else "null",
+    )  # fmt: skip
+
+
+def _injury(lake, rng, lsn, at, about) -> None:
+    lakes.change(
+        lake, "training__injuries", "i", lsn=lsn, where=_any(lake, rng, "training__injuries"), _committed_at=at,
+        id="uuid()", occurred_on=f"({about})::date", resolved_on="null",
+    )  # fmt: skip
+
+
+def _recovery(lake, rng, lsn, at, about) -> None:
+    newest = "_lsn = (select max(o._lsn) from raw.training__injuries as o where o.id = training__injuries.id)"
+    lakes.change(
+        lake, "training__injuries", "u", lsn=lsn, where=_any(lake, rng, "training__injuries", newest),
+        _committed_at=at, resolved_on=f"coalesce(resolved_on, greatest(occurred_on, ({about})::date))",
+    )  # fmt: skip
+
+
+def _reading(lake, rng, lsn, at, about) -> None:
+    lakes.change(
+        lake, "training__wearable_days", "i", lsn=lsn, where=_any(lake, rng, "training__wearable_days"),
+        _committed_at=at, day=f"({about})::date", device="'late'", sleep_minutes=str(rng.integers(200, 600)),
+        hrv_rmssd_ms=str(rng.integers(20, 90)),
+    )  # fmt: skip
+
+
+def _home(lake, rng, lsn, at, about) -> None:
+    newest = "_lsn = (select max(o._lsn) from raw.training__clients as o where o.id = training__clients.id)"
+    lakes.change(
+        lake, "training__clients", "u", lsn=lsn, where=_any(lake, rng, "training__clients", newest),
+        _committed_at=at, home_distance_km=str(rng.integers(1, 50)),
+    )  # fmt: skip
+
+
+def _walk_in(lake, rng, lsn, at, about) -> None:
+    """A booking that was entered when the session was over."""
+    past = "starts_at < timestamptz '2026-06-17 12:00:00+00' and _lsn = 1000"
+    lakes.change(
+        lake, "scheduling__bookings", "i", lsn=lsn, where=_any(lake, rng, "scheduling__bookings", past),
+        _committed_at=at, id="uuid()", status="'attended'", booked_at=at, cancelled_at="null", outcome_at=at,
+    )  # fmt: skip
+
+
+_TELLINGS: dict[str, Callable[[duckdb.DuckDBPyConnection, np.random.Generator, int, str, str], None]] = {
+    "workout": _workout, "injury": _injury, "recovery": _recovery, "reading": _reading, "home": _home,
+    "walk-in": _walk_in,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def told(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory):
+    settings, target = lakes.copied(built_lake, postgres), tmp_path_factory.mktemp("told")
+    rng, lsn, since = np.random.default_rng(SEED), lakes.SNAPSHOT_LSN, lakes.NOW
+    snapshots = []
+    for now in (*TIMES, TIMES[-1]):
+        with warehouse.writing(settings) as lake, warehouse.transaction(lake):
+            if now != since:
+                lsn = tell(lake, rng, lsn=lsn, since=since, until=now)
+                if now == TIMES[1]:
+                    lsn = leave(lake, lsn, at="timestamptz '2026-07-01 08:00:00+00'")
+            lakes.watermark(lake, lsn, at=now)
+        full = ["--full-refresh"] if now == since else []
+        done = lakes.dbt("run", "--select", "+fct_churn_features", *full, settings=settings, target=target, now=now)
+        assert done.returncode == 0, done.stdout[-3000:]
+        with warehouse.reading(settings) as lake:
+            snapshots.append(warehouse.snapshot_id(lake, "marts"))
+        since = now
+    with warehouse.reading(settings) as lake:
+        yield Told(lake, snapshots, target)
+
+
+def moved(told: Told, before: int, now: str, *, until: str) -> set[str]:
+    """Features of dates before `until` of which `now`, a query, says something else than a snapshot of the mart did."""
+    then = told.lake.execute(f"from {FEATURES} at (version => {before}) where as_of < '{until[:10]}'").pl()
+    found = told.lake.execute(f"from ({now}) where as_of < '{until[:10]}'").pl()
+    key = ["customer_id", "as_of"]
+    both = then.join(found, on=key, how="full", suffix="_now", coalesce=True)
+    assert then.height == found.height == both.height > 20
+    features = [name for name in then.columns if name not in key]
+    return {name for name in features if not both[name].eq_missing(both[f"{name}_now"]).all()}
+
+
+class TestWhatWasKnown:
+    @pytest.mark.parametrize("place", range(len(TIMES)))
+    def test_features_are_those_of_the_log_cut_at_their_date(self, told, place):
+        assert moved(told, told.snapshots[place], f"from {FEATURES}", until=TIMES[place]) == set()
+
+    def test_what_was_told_late_counts_once_it_is_told(self, told):
+        newest = told.lake.execute(f"from {FEATURES} order by as_of desc").pl()
+        assert newest["has_open_injury"].any()
+        assert newest["home_distance_km"].n_unique() > 2
+        assert told.lake.execute(
+            "select count(distinct fact) from marts.intermediate.int_facts_told_late"
+        ).fetchone() == (5,)
+
+
+def compiled(told: Told, name: str) -> str:
+    return next((told.target / "compiled").rglob(f"{name}.sql")).read_text()
+
+
+def leaking(told: Told, model: str, honest: str, leaky: str) -> str:
+    """The features' SQL with some text of theirs, or of what they are made of, replaced."""
+    features, text = compiled(told, "fct_churn_features"), compiled(told, model)
+    assert honest in text
+    planted = text.replace(honest, leaky)
+    return planted if model == "fct_churn_features" else features.replace(ACTIVITY, f"({planted})")
+
+
+class TestPlantedLeaks:
+    @pytest.mark.parametrize(
+        ("model", "honest", "leaky", "seen_in"),
+        [
+            ("fct_churn_features", "and 1 preceding)", "and 14 following)", "sessions_attended_28d"),
+            ("fct_churn_features", "and dated.cutoff_on <= home.until_on",
+             "and home.until_on = date '9999-12-31' or dated.customer_id = home.customer_id "
+             "and home.until_on = date '9999-12-31'", "home_distance_km"),
+            ("int_customer_activity", "coalesce(done.told_on, workout.completed_on)", "workout.completed_on",
+             "workouts_28d"),
+            ("int_customer_activity", "coalesce(planned.told_on, workout.scheduled_on)", "workout.scheduled_on",
+             "adherence_28d"),
+            ("int_customer_activity", "coalesce(told.told_on, injury.occurred_on)", "injury.occurred_on",
+             "has_open_injury"),
+            ("int_customer_activity", "coalesce(late.told_on, reading.day)", "reading.day", "sleep_trend"),
+            ("int_customer_activity", "greatest(local_day, booked_on)", "local_day", "sessions_booked_28d"),
+            ("fct_churn_features", "extract(month from dated.as_of)", "member.ended_on is not null", "month_of_year"),
+        ],
+        ids=["the future", "a value of today", "done late", "planned late", "an injury", "a night", "a walk-in",
+             "a label"],
+    )  # fmt: skip
+    def test_each_is_caught(self, told, model, honest, leaky, seen_in):
+        assert seen_in in moved(told, told.snapshots[0], leaking(told, model, honest, leaky), until=TIMES[0])
