@@ -233,7 +233,7 @@ RESOURCES = {
     "lake": Lake(),
     "api": OperationalApi(),
     "dbt": Dbt(
-        project_dir=DBT_PROJECT,
+        project_dir=DBT_PROJECT,  # type: ignore[arg-type]  # which Dagster takes apart itself
         dbt_executable=sys.executable,
         # What dbt says is heard by Dagster; a file beside it costs a fifth of a second for the same lines.
         global_config_flags=["-m", "orchestration.dbt_process", "--no-use-colors", "--log-level-file", "none"],
