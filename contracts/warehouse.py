@@ -137,9 +137,22 @@ def writing(settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@cache
+def check_extensions() -> None:
+    """Load the extensions once; without it, the first connection of a process does.
+
+    DuckDB checks an extension's signature in every database that loads it, which takes half a second. Once in a process
+    is enough for files that don't change under it.
+    """
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("set enable_progress_bar = false")
+        for name in _EXTENSIONS:
+            connection.execute(f"load '{extension_file(name)}'")
+
+
 def connection_config(settings: WarehouseSettings) -> dict[str, str | bool | int | float | list[str]]:
     """What `duckdb.connect` must be told, for programs that open DuckDB themselves (dbt)."""
-    _check_extensions()
+    check_extensions()
     return {
         "allow_unsigned_extensions": "true",
         "autoinstall_known_extensions": "false",
@@ -260,16 +273,6 @@ def _is_installed(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
         and Path(row[0]).is_file()
         and Path(row[0]).stat().st_size == extension_file(name).stat().st_size
     )
-
-
-@cache
-def _check_extensions() -> None:
-    # DuckDB checks an extension's signature in every database that loads it, which takes half a second. Once in a
-    # process is enough for files that don't change under it.
-    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
-        connection.execute("set enable_progress_bar = false")
-        for name in _EXTENSIONS:
-            connection.execute(f"load '{extension_file(name)}'")
 
 
 def _open(settings: WarehouseSettings) -> duckdb.DuckDBPyConnection:

@@ -9,8 +9,10 @@ change of the project or an erasure, everything is visited.
 How models are made and when builds run do not belong here.
 """
 
+import fcntl
+import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import duckdb
@@ -29,6 +32,10 @@ Manifest = Mapping[str, Any]
 
 OPTIONS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure", "--no-write-json")
 """Of every build: unit tests belong to development, exposures are not built, and the manifest is there already."""
+BUILDABLE = ["--indirect-selection", "buildable"]
+"""Part of the graph can be built into an empty lake: a test between two models runs where both are there."""
+PLAN = "PLYO_BUILD_PLAN"
+"""Environment variable for dbt's process: the file with its plan, which is whole when nobody holds its lock."""
 CONNECTORS = "tag:connectors"
 """Models of sources outside, which are no part of a build of everything."""
 TESTED_RAW_SNAPSHOT, TESTED_SNAPSHOT = "PLYO_LAKE_TESTED_RAW_SNAPSHOT", "PLYO_LAKE_TESTED_SNAPSHOT"
@@ -74,7 +81,7 @@ class Plan:
         """For `dbt build`. A data test is left out when all that it looks at is."""
         names = sorted(unique_id.split(".")[2] for unique_id in self.left_out)
         if not names:
-            return []
+            return BUILDABLE
         return ["--indirect-selection", "cautious", "--exclude", " ".join([CONNECTORS, *names])]
 
     def leaves_out(self, node: Mapping[str, Any]) -> bool:
@@ -82,21 +89,48 @@ class Plan:
         looked_at = node["depends_on"]["nodes"] if node["resource_type"] == "test" else []
         return bool(looked_at) and self.left_out.issuperset(looked_at)
 
-    @contextmanager
-    def environment(self) -> Iterator[None]:
-        """Let dbt processes started inside read raw as the plan saw it, so that all models agree.
+    @property
+    def environment(self) -> dict[str, str]:
+        """For dbt's process: it reads raw as the plan saw it, so that all models agree.
 
         Data tests are told what they need not look at again.
         """
         told = {warehouse.RAW_SNAPSHOT: str(self.state.raw)}
         if self.before:
             told |= {TESTED_RAW_SNAPSHOT: str(self.before.raw), TESTED_SNAPSHOT: str(self.before.marts)}
-        os.environ.update(told)
+        return told
+
+
+@contextmanager
+def awaited() -> Iterator[Callable[[Plan], None]]:
+    """Let a dbt process (`dbt_process.py`) that is started inside begin, and plan meanwhile what it looks at.
+
+    The plan is given to what this yields. A process that has none when the block ends does nothing.
+    """
+    with NamedTemporaryFile("w", prefix="plyo-plan-") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def tell(planned: Plan) -> None:
+            json.dump({"environment": planned.environment, "options": planned.options}, file)
+            file.flush()
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        os.environ[PLAN] = file.name
         try:
-            yield
+            yield tell
         finally:
-            for name in told:
-                del os.environ[name]
+            del os.environ[PLAN]
+
+
+def told() -> dict[str, Any] | None:
+    """What dbt's process is told, as soon as it is: `environment` and `options`; none where no plan comes any more."""
+    try:
+        with Path(os.environ[PLAN]).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    return dict(json.loads(text)) if text else None
 
 
 def plan(lake: duckdb.DuckDBPyConnection, manifest: Manifest, project: Path, *, whole: bool = False) -> Plan:

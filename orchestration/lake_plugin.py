@@ -21,9 +21,10 @@ class Plugin(BasePlugin):
         """Put the extensions' place and the memory limit into DuckDB's configuration before it opens.
 
         dbt has read the project by now, which stays until the process ends: the collector need not walk through it
-        again and again.
+        again and again. From here on it works, where it rested until now (`dbt_process.py`).
         """
         gc.freeze()
+        gc.enable()
         config.update(warehouse.connection_config(warehouse.WarehouseSettings()))
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:

@@ -30,14 +30,15 @@ def dbt(business: Business, target: Path, *, full: bool = False) -> float:
     Raises:
         RuntimeError: the build failed.
     """
-    manifest = _read(target, "manifest.json")
     began = time.perf_counter()
-    with warehouse.writing(business.cdc) as lake:
-        planned = build.plan(lake, manifest, PROJECT, whole=full)
-        options = [*build.OPTIONS, *planned.options, *(["--full-refresh"] if full else [])]
-        with planned.environment():
-            _dbt(business, target, "build", *options)
-        build.remember(lake, planned)
+    options = [*build.OPTIONS, *(["--full-refresh"] if full else [])]
+    with build.awaited() as tell, _started(business, target, "build", *options) as process:
+        manifest = _read(target, "manifest.json")
+        with warehouse.writing(business.cdc) as lake:
+            planned = build.plan(lake, manifest, PROJECT, whole=full)
+            tell(planned)
+            _succeeded(process)
+            build.remember(lake, planned)
     return time.perf_counter() - began
 
 
@@ -62,14 +63,23 @@ def bare(business: Business, target: Path) -> float:
 
 
 def _dbt(business: Business, target: Path, *arguments: str) -> None:
+    with _started(business, target, *arguments) as process:
+        _succeeded(process)
+
+
+def _started(business: Business, target: Path, *arguments: str) -> subprocess.Popen[str]:
     known = os.environ | business.environment | {
         "PYTHONPATH": str(ROOT), "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target / "logs"),
         "DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT),
     }  # fmt: skip
-    command = [sys.executable, "-m", "dbt.cli.main", "--log-level-file", "none", *arguments]
-    done = subprocess.run(command, env=known, cwd=ROOT, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError((done.stdout + done.stderr)[-3000:])
+    command = [sys.executable, "-m", "orchestration.dbt_process", "--log-level-file", "none", *arguments]
+    return subprocess.Popen(command, env=known, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _succeeded(process: subprocess.Popen[str]) -> None:
+    said, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(said[-3000:])
 
 
 def _read(target: Path, name: str) -> Any:

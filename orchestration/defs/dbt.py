@@ -7,7 +7,7 @@ comes after it (training, scoring, activation) `released` holds a model back unt
 import shutil
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -86,12 +86,16 @@ def _built(
     """Build what is selected. `whole`: the selection stands for the whole project, unless a run narrowed it."""
     manifest, _, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
     broken: list[str] = []
-    with judged(), lake.writing() as connection:
-        planned = build.plan(connection, manifest, PROJECT_DIR) if whole and not context.is_subset else None
-        # Part of the graph can be built into an empty lake: a test between two models runs where both are there.
-        options = (planned and planned.options) or ["--indirect-selection", "buildable"]
-        with planned.environment() if planned else nullcontext():
-            invocation = dbt.cli(["build", *build.OPTIONS, *options], context=context, raise_on_error=False)
+    plans = whole and not context.is_subset
+    with judged(), ExitStack() as stack:
+        tell = stack.enter_context(build.awaited()) if plans else None
+        options = [] if plans else build.BUILDABLE
+        invocation = dbt.cli(["build", *build.OPTIONS, *options], context=context, raise_on_error=False)
+        connection = stack.enter_context(lake.writing())
+        planned = None
+        if tell:
+            planned = build.plan(connection, manifest, PROJECT_DIR)
+            tell(planned)
         events = chain(_left_out(context, manifest, planned) if planned else (), _told(invocation, broken))
         counted = (_with_row_count(event, context, connection) for event in events)
         failed_checks = yield from released(counted, context)

@@ -1,7 +1,12 @@
 """The plan of a build: what it is made of agrees with what dbt compiles and with what is in the lake."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,6 +38,24 @@ class TestClockOf:
         assert asked["now"]
         assert asked["day"]
         assert asked[None]
+
+
+class TestAwaited:
+    def test_who_began_before_is_told_the_plan_when_it_is_made(self):
+        planned = build.Plan(build.State("project", 7, 3, datetime(2026, 6, 17, tzinfo=UTC)))
+        with build.awaited() as tell, ThreadPoolExecutor() as pool:
+            told = pool.submit(build.told)
+            assert not told.done()
+            tell(planned)
+            assert told.result(30) == {
+                "environment": {"PLYO_LAKE_RAW_SNAPSHOT": "7"}, "options": ["--indirect-selection", "buildable"],
+            }  # fmt: skip
+        assert build.PLAN not in os.environ
+
+    def test_a_process_whose_plan_never_comes_does_nothing(self):
+        with build.awaited():
+            process = subprocess.Popen([sys.executable, "-m", "orchestration.dbt_process", "build"], cwd=PROJECT.parent)
+        assert process.wait(120) == 3
 
 
 class TestPlan:

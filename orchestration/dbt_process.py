@@ -1,0 +1,42 @@
+"""dbt's own command in a process that loses no time at its start: `python -m orchestration.dbt_process build ...`.
+
+Importing dbt and reading the project take one processor for seconds. Nothing is garbage meanwhile, so the collector
+rests until dbt connects (`lake_plugin.py`); DuckDB's extensions are looked at on the other processor; and what the
+build has to look at may still be planned by whoever started the process (`build.awaited`), which is waited for only
+when dbt has to know it. Everything else is dbt's own. What a build looks at does not belong here.
+"""
+
+import gc
+import os
+import sys
+from threading import Thread
+
+gc.disable()
+
+
+def main() -> None:
+    """Run dbt's command with the arguments given, and with those of the plan where one is on its way.
+
+    Raises:
+        SystemExit: as dbt does: 0 when all was done, 1 when something failed, 2 when dbt could not run. 3 when the plan
+            that was promised never came.
+    """
+    from contracts import warehouse
+    from orchestration import build
+
+    # A daemon: where dbt ends before, because it was asked for nothing, nobody waits for it.
+    Thread(target=warehouse.check_extensions, daemon=True).start()
+    from dbt.cli.main import cli
+
+    arguments = sys.argv[1:]
+    if build.PLAN in os.environ:
+        told = build.told()
+        if told is None:
+            sys.exit(3)
+        os.environ.update(told["environment"])
+        arguments += told["options"]
+    cli(arguments)
+
+
+if __name__ == "__main__":
+    main()
