@@ -22,6 +22,7 @@
             );
             {{ plyo_note(target_relation, 'view', noted) }}
         {%- endcall %}
+        {%- do refuse_undescribed(target_relation) -%}
     {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
@@ -63,6 +64,7 @@
             {%- endif %}
             {{ plyo_note(target_relation, 'table', plan.noted) }}
         {%- endcall %}
+        {%- if not config.get('contract').enforced -%} {%- do refuse_undescribed(target_relation) -%} {%- endif -%}
     {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}

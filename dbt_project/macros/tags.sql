@@ -24,3 +24,17 @@
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
+
+{#
+    A view or table that was just made has no column that its schema file leaves out: nobody would have said what that
+    tells about people. Asked once, when the model's code is new; a contract asks the same of marts.
+#}
+{% macro refuse_undescribed(relation) -%}
+    {%- set described = model.columns.keys() | map('lower') | list -%}
+    {%- set left_out = run_query('describe ' ~ relation).columns[0].values() | map('lower') | reject('in', described) | list -%}
+    {%- if left_out -%}
+        {{ exceptions.raise_compiler_error(
+            relation.identifier ~ ' has columns that its schema file leaves out, so without tags: ' ~ left_out | join(', ')
+        ) }}
+    {%- endif -%}
+{%- endmacro %}

@@ -56,6 +56,12 @@ def test_every_column_is_tagged_with_class_purpose_retention_and_mask() -> None:
         assert said == (kind, TAGS[kind].purpose, TAGS[kind].retention, TAGS[kind].is_masked), (model, column["name"])
 
 
+@pytest.mark.parametrize("seed", sorted(dbt_tags.PROJECT.glob("seeds/*.csv")), ids=lambda seed: seed.stem)
+def test_a_seed_has_the_columns_that_its_file_tells_of(seed: Path) -> None:
+    header = seed.read_text().splitlines()[0].split(",")
+    assert header == [column["name"] for model, column in columns() if model == seed.stem]
+
+
 def test_whoever_a_name_or_their_health_is_of_can_be_found() -> None:
     close = [(model, column["name"], column["config"]["meta"]) for model, column in columns()]
     lost = [

@@ -63,6 +63,7 @@ LEAVES = ("scheduling__bookings", "training__workouts", "training__workout_sets"
           "scheduling__waitlist_entries", "engagement__outgoing_emails", "training__check_ins",
           "scheduling__time_off")  # fmt: skip
 """Tables whose rows may go without another row being left without what it names."""
+EMPTIED = ("engagement__messages", "training__injuries")
 KEYED = ("training__workout_sets", "training__wearable_days", "training__onboarding_steps")
 """Tables whose key is not `id`: one that comes in is what another became."""
 
@@ -88,6 +89,15 @@ def live(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int,
         if operation == "i" and table not in KEYED:
             values["id"] = "uuid()"
         lakes.change(lake, table, operation, lsn=at, where=f"rowid = {chosen}", **values)
+    return lsn
+
+
+def empty(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
+    """Truncate two tables, and let some rows of theirs come back; returns the last place in the log."""
+    for table in EMPTIED:
+        lakes.change(lake, table, "t", lsn=lsn + 1, where="true limit 1")
+        lakes.change(lake, table, "i", lsn=lsn + 2, where="_op = 'r' and hash(rowid) % 2 = 0")
+        lsn += 2
     return lsn
 
 

@@ -112,6 +112,32 @@ def environment(settings: WarehouseSettings | None, target: Path) -> dict[str, s
     }
 
 
+def command(*arguments: str, now: str, python: Path = Path(sys.executable), project: Path = PROJECT) -> list[str]:
+    """One dbt command at a time."""
+    return [
+        str(python), "-m", "dbt.cli.main", *arguments, "--project-dir", str(project), "--profiles-dir", str(PROJECT),
+        "--vars", f"{{now: '{now}'}}",
+    ]  # fmt: skip
+
+
+def killed(*arguments: str, target: Path, settings: WarehouseSettings, now: str, after_tables: int) -> int:
+    """Kill dbt with -9 when it has made so many tables; returns how many it had."""
+    made = 0
+    process = subprocess.Popen(
+        command(*arguments, now=now), env=environment(settings, target) | {"PYTHONUNBUFFERED": "1"}, cwd=ROOT,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        made += " OK created sql table" in line
+        if made == after_tables:
+            process.kill()
+            break
+    process.wait(timeout=600)
+    process.stdout.close()
+    return made
+
+
 def dbt(
     *arguments: str,
     target: Path,
@@ -124,7 +150,6 @@ def dbt(
     """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
     known = environment(settings, target) | dict(more or {})
     return subprocess.run(
-        [python, "-m", "dbt.cli.main", *arguments,
-         "--project-dir", str(project), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}"],
+        command(*arguments, now=now, python=python, project=project),
         env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """What others may rely on: marts as `contracts.relations` names them, metrics that compute, nothing undescribed."""
 
+import ast
 import json
 import re
 import shutil
@@ -9,9 +10,21 @@ import pytest
 
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
+from operational_api.analytics.catalogue import DATASETS
 from orchestration.defs.destinations import READ_BY_MODELS
 from tests.dbt_project import lake as lakes
 from tests.dbt_project.lake import PROJECT, ROOT
+
+VIEWS = sorted(path for path in (ROOT / "consoles").glob("*/views/*.py") if path.stem != "__init__")
+"""Pages of both consoles."""
+
+
+def asked_by(view: Path) -> set[str]:
+    """The marts of the datasets and metrics that a page names."""
+    text = view.read_text()
+    said = {one.value for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Constant)}
+    datasets = {mart for name in said & DATASETS.keys() for mart in DATASETS[name].relations}
+    return datasets | ({METRICS[name].relation for name in said & METRICS.keys()} if ".metric(" in text else set())
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +91,14 @@ class TestDescriptions:
             assert parents, exposure["name"]
             assert all(parent["fqn"][1] == "marts" for parent in parents), exposure["name"]
 
+    @pytest.mark.parametrize("view", VIEWS, ids=lambda view: f"{view.parts[-3]}-{view.stem}")
+    def test_a_page_of_a_console_reads_only_what_its_exposure_names(self, manifest, view):
+        screen = {"catalogue": "metrics"}.get(view.stem, view.stem)
+        exposures = {one["name"]: one["depends_on"]["nodes"] for one in manifest["exposures"].values()}
+        named = exposures.get(f"{view.parts[-3]}_{screen}", [])
+        exposed = {"{schema}.{name}".format(**manifest["nodes"][one]) for one in named}
+        assert {name for name in asked_by(view) if not name.startswith("ml.")} <= exposed
+
     def test_every_mart_has_a_reader(self, manifest):
         read = {parent for exposure in manifest["exposures"].values() for parent in exposure["depends_on"]["nodes"]}
         unread = [
@@ -105,6 +126,32 @@ class TestTags:
         assert run.returncode != 0
         assert "fct_wearable_days.readiness has no class, purpose, retention, mask" in run.stdout
         assert "python -m contracts.dbt_tags" in run.stdout
+
+    @pytest.mark.parametrize(
+        ("model", "honest", "more", "said"),
+        [
+            ("staging/training/stg_training__clients", "    goal,\n", "    goal,\n    goal as shoe_size,\n",
+             "stg_training__clients has columns that its schema file leaves out, so without tags: shoe_size"),
+            ("intermediate/core/int_customers", "    client.goal,\n", "    client.goal,\n    1 as shoe_size,\n",
+             "int_customers has columns that its schema file leaves out, so without tags: shoe_size"),
+            ("marts/core/dim_coaches", "select\n", "select\n    'big' as shoe_size,\n", "contract"),
+        ],
+        ids=["staging", "intermediate", "marts"],
+    )  # fmt: skip
+    def test_a_column_that_no_file_tells_of_is_not_built(
+        self, built_lake, postgres, target, tmp_path, model, honest, more, said
+    ):
+        project, settings = tmp_path / "project", lakes.copied(built_lake, postgres)
+        shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+        file = project / "models" / f"{model}.sql"
+        text = file.read_text()
+        place = text.rindex(honest)
+        file.write_text(text[:place] + text[place:].replace(honest, more, 1))
+        name = model.split("/")[-1]
+        run = lakes.dbt("run", "--select", name, settings=settings, target=tmp_path / "target", project=project)
+        assert run.returncode != 0
+        assert said in run.stdout
+        assert "shoe_size" in run.stdout
 
 
 class TestSources:

@@ -34,6 +34,11 @@ CUSTOMERS = int(os.environ.get("PLYO_DRILL_CUSTOMERS", "10000"))
 LARGE = 5_000
 """Rows from which on a table is not read from end to end."""
 OFTEN = timedelta(minutes=5)
+READ_WHOLE = {
+    "compliance.check_events": "once a day the whole record is compared with its seals; its job asks each minute",
+    "GET /api/engagement/announcement-audiences": "everybody is counted, by stage and by what they allow",
+}
+"""What reads large tables from end to end because that is what is asked of it."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,7 @@ class TestLargeTables:
         asyncio.run(go())
         assert answered > 400
         assert len(explained.by) > 300
-        assert not (wrong := explained.whole()), "\n".join(wrong)
+        assert not (wrong := explained.whole(but=READ_WHOLE)), "\n".join(wrong)
 
     def test_are_never_read_whole_by_what_the_worker_does_often(self, large: Session) -> None:
         explained, now = explained_of(large), datetime.now(UTC)
@@ -124,4 +129,4 @@ class TestLargeTables:
                     with explained.of(name), sessions.begin() as session:
                         work(session, now)
         assert explained.by
-        assert not (wrong := explained.whole()), "\n".join(wrong)
+        assert not (wrong := explained.whole(but=READ_WHOLE)), "\n".join(wrong)

@@ -1,0 +1,315 @@
+"""Recurring revenue and members of random lives: every month, currency and plan balances, and says what the words of
+`docs/metrics.md` say, worked out here apart from the models.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from contracts import warehouse
+from contracts.warehouse import WarehouseSettings
+from plyo.postgres import PostgresServer
+from tests.dbt_project import lake as lakes
+
+NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
+ZONES = {"Europe/Berlin": "EUR", "Asia/Ho_Chi_Minh": "VND", "America/New_York": "USD"}
+PLANS = {name: UUID(int=9000 + place) for place, name in enumerate(("basic", "plus", "gold"))}
+PRICES = {"basic": 3000, "plus": 4500, "gold": 9001}
+BUILT = (
+    "fct_mrr_months", "fct_mrr_daily", "fct_mrr_movements", "fct_membership_months", "fct_cohort_retention",
+    "fct_customer_stages", "fct_stages_daily",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    subscription: UUID
+    customer: UUID
+    plan: str
+    kind: str
+    before: int
+    after: int
+    currency: str
+    at: datetime
+
+    @property
+    def day(self) -> date:
+        return self.at.astimezone(ZoneInfo(self.zone)).date()
+
+    @property
+    def zone(self) -> str:
+        return next(name for name, currency in ZONES.items() if currency == self.currency)
+
+
+def life(rng: np.random.Generator, number: int) -> list[Step]:
+    """Up to five memberships of a customer, one after the other: some steps an hour apart, some on an edge of a day."""
+    zone = str(rng.choice(list(ZONES)))
+    customer, steps = UUID(int=number * 1000), list[Step]()
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=int(rng.integers(90 * 24 * 60)))
+    for nth in range(int(rng.integers(1, 6))):
+        subscription, plan, state, earns = UUID(int=number * 1000 + nth + 1), str(rng.choice(list(PLANS))), "none", 0
+        for _ in range(int(rng.integers(2, 9))):
+            kind = str(rng.choice(_FOLLOWS[state]))
+            before = earns
+            if kind == "plan_changed":
+                plan = str(rng.choice([one for one in PLANS if one != plan]))
+            if kind in ("started", "resumed", "plan_changed") and not (kind == "plan_changed" and state != "active"):
+                earns = PRICES[plan]
+            elif kind == "price_changed":
+                earns = max(1, earns + int(rng.integers(-500, 500)))
+            elif kind in ("paused", "ended"):
+                earns = 0
+            steps.append(Step(subscription, customer, plan, kind, before, earns, ZONES[zone], at))
+            state = _BECOMES.get(kind, state)
+            at = _later(rng, at, zone)
+            if state == "ended":
+                break
+        if state != "ended":
+            break
+    return [step for step in steps if step.at <= NOW]
+
+
+_FOLLOWS = {
+    "none": ["trial_started", "started", "started"], "trial": ["started", "started", "ended", "plan_changed"],
+    "active": ["paused", "plan_changed", "price_changed", "ended"],
+    "paused": ["resumed", "resumed", "plan_changed", "ended"],
+}  # fmt: skip
+_BECOMES = {"trial_started": "trial", "started": "active", "resumed": "active", "paused": "paused", "ended": "ended"}
+
+
+def _later(rng: np.random.Generator, at: datetime, zone: str) -> datetime:
+    match rng.integers(4):
+        case 0:
+            return at + timedelta(microseconds=1)
+        case 1:
+            return at + timedelta(hours=int(rng.integers(1, 30)))
+    later = at + timedelta(minutes=int(rng.integers(40 * 24 * 60)))
+    if rng.random() < 0.5:
+        return later
+    ends = (
+        later.astimezone(ZoneInfo(zone)) + timedelta(days=1)
+    ).date()  # a month's first midnight there, or just before
+    ends = ends.replace(day=1) if rng.random() < 0.5 else ends
+    midnight = datetime.combine(ends, time(), ZoneInfo(zone)).astimezone(UTC)
+    edge = midnight - timedelta(microseconds=int(rng.integers(2)))
+    return edge if edge > at else later
+
+
+@dataclass(frozen=True)
+class Lived:
+    lake: duckdb.DuckDBPyConnection
+    lives: list[list[Step]]
+
+    def rows(self, query: str) -> list[tuple]:
+        return self.lake.execute(query).fetchall()
+
+
+def land(lake: duckdb.DuckDBPyConnection, steps: list[Step]) -> None:
+    """Customers and the steps of their memberships, as capture lands them."""
+    loader = f"'i' as _op, 1004 as _lsn, row_number() over () as _seq, 0 as _xid, timestamptz '{NOW}' as _committed_at"
+    told = pl.DataFrame(
+        {
+            "subscription_id": [str(step.subscription) for step in steps],
+            "customer_id": [str(step.customer) for step in steps],
+            "plan_id": [str(PLANS[step.plan]) for step in steps],
+            "kind": [step.kind for step in steps],
+            "mrr_before_minor": [step.before for step in steps],
+            "mrr_after_minor": [step.after for step in steps],
+            "currency": [step.currency for step in steps],
+            "changed_at": [step.at for step in steps],
+            "time_zone": [step.zone for step in steps],
+        }
+    )
+    assert told.height > 200
+    lake.execute(
+        f"""insert into raw.commerce__subscription_changes by name
+        select {loader}, _committed_at as _landed_at, uuid() as id, * exclude (time_zone) from told"""
+    )
+    lake.execute(
+        f"""insert into raw.training__clients by name
+        select {loader}, _committed_at as _landed_at, id, time_zone, timestamptz '2026-01-01 00:00:00+00' as joined_at
+        from (select distinct customer_id as id, time_zone from told)"""
+    )
+
+
+@pytest.fixture(scope="module")
+def lived(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory):
+    settings, target = lakes.copied(built_lake, postgres), tmp_path_factory.mktemp("lived")
+    rng = np.random.default_rng(11)
+    lives = [life(rng, number) for number in range(1, 121)]
+    with warehouse.writing(settings) as lake, warehouse.transaction(lake):
+        for table in ("subscription_changes", "subscriptions"):
+            lakes.change(lake, f"commerce__{table}", "t", lsn=1001, where="true limit 1")
+        for name, plan in PLANS.items():
+            lakes.change(lake, "commerce__plans", "i", lsn=1002, where="code = 'monthly' limit 1", id=f"'{plan}'::uuid",
+                         code=f"'{name}'")  # fmt: skip
+        land(lake, [step for steps in lives for step in steps])
+        lakes.watermark(lake, 1005)
+    selected = ["--select", *(f"+{model}" for model in BUILT), "--exclude-resource-type", "unit_test"]
+    done = lakes.dbt("build", *selected, settings=settings, target=target, now=str(NOW))
+    assert done.returncode == 0, done.stdout[-4000:]
+    with warehouse.reading(settings) as lake:
+        yield Lived(lake, [steps for steps in lives if steps])
+
+
+def memberships(lived: Lived) -> list[list[Step]]:
+    """Steps of each membership, those that came to be paid for."""
+    found: dict[UUID, list[Step]] = defaultdict(list)
+    for step in (step for steps in lived.lives for step in steps):
+        found[step.subscription].append(step)
+    return [steps for steps in found.values() if any(step.kind == "started" for step in steps)]
+
+
+def span(steps: list[Step]) -> tuple[date, date]:
+    """The days on which a membership began and ended; one without an end ends after all days."""
+    ended = steps[-1].day if steps[-1].kind == "ended" else date.max
+    return next(step.day for step in steps if step.kind == "started"), ended
+
+
+def months() -> list[tuple[date, date]]:
+    """Each month until now: its first day and the day after its last, or after today."""
+    firsts = [date(2026, month, 1) for month in range(1, 8)]
+    return [(first, min(following, NOW.date() + timedelta(days=1))) for first, following in pairwise(firsts)]
+
+
+def brings(steps: list[Step], before: date) -> tuple[str, int] | None:
+    """Plan and price a month of a membership before a day; none where it has not started or has ended."""
+    known = [step for step in steps if step.day < before]
+    if not any(step.kind == "started" for step in known) or known[-1].kind == "ended":
+        return None
+    return known[-1].plan, known[-1].after
+
+
+class TestRecurringRevenue:
+    def test_each_month_currency_and_plan_begins_and_ends_with_what_its_memberships_bring(self, lived):
+        expected = defaultdict(lambda: [0, 0])
+        for steps in memberships(lived):
+            for first, until in months():
+                for place, day in enumerate((first, until)):
+                    if found := brings(steps, day):
+                        expected[first, steps[0].currency, PLANS[found[0]]][place] += found[1]
+        told = lived.rows("select month, currency, plan_id, start_minor, end_minor from marts.finance.fct_mrr_months")
+        assert {row[:3]: list(row[3:]) for row in told if row[3] or row[4]} == {
+            key: value for key, value in expected.items() if any(value)
+        }
+
+    def test_start_and_movements_make_the_end(self, lived):
+        wrong = lived.rows(
+            """select * from marts.finance.fct_mrr_months where start_minor + new_minor + expansion_minor
+            + contraction_minor + churn_minor + reactivation_minor + transfer_minor <> end_minor"""
+        )
+        assert wrong == []
+        assert lived.rows("select count(*) from marts.finance.fct_mrr_months where transfer_minor <> 0")[0][0] > 20
+
+    def test_movements_are_named_by_what_happened(self, lived):
+        expected = defaultdict(int)
+        for steps in lived.lives:
+            begun, member = 0, False
+            for step in steps:
+                if step.kind == "started":
+                    kind = "reactivation" if begun else "new"
+                    begun, member = begun + 1, True
+                elif step.kind == "ended":
+                    kind, member = ("churn" if member else ""), False
+                else:
+                    kind = "" if not member or step.after == step.before else (
+                        "expansion" if step.after > step.before else "contraction"
+                    )  # fmt: skip
+                if kind:
+                    expected[step.day.replace(day=1), step.currency, kind] += step.after - step.before
+        told = defaultdict(int)
+        for month, currency, *amounts in lived.rows(
+            """select month, currency, new_minor, expansion_minor, contraction_minor, churn_minor, reactivation_minor
+            from marts.finance.fct_mrr_months"""
+        ):
+            for kind, amount in zip(("new", "expansion", "contraction", "churn", "reactivation"), amounts, strict=True):
+                told[month, currency, kind] += amount
+        assert {key: value for key, value in told.items() if value} == {k: v for k, v in expected.items() if v}
+
+    def test_each_day_tells_what_is_brought_and_by_how_many(self, lived):
+        told = {
+            (day, currency): (brought, active, paused)
+            for day, currency, brought, active, paused in lived.rows(
+                """select day, currency, sum(mrr_minor)::bigint, sum(active_members)::int, sum(paused_members)::int
+                from marts.finance.fct_mrr_daily group by all"""
+            )
+        }
+        for day in (date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 29), date(2026, 5, 1), NOW.date()):
+            for currency in ZONES.values():
+                mine = [steps for steps in memberships(lived) if steps[0].currency == currency]
+                now = [found for steps in mine if (found := brings(steps, day + timedelta(days=1)))]
+                # Who pauses brings nothing, whatever plan they change to meanwhile.
+                active = sum(1 for _, earns in now if earns)
+                assert told[day, currency] == (sum(earns for _, earns in now), active, len(now) - active), (
+                    day,
+                    currency,
+                )
+
+
+class TestMembers:
+    def test_attrition_asks_who_of_the_start_is_gone_at_the_end(self, lived):
+        expected = {}
+        for first, until in months():
+            for currency in ZONES.values():
+                spans = defaultdict(list)
+                for steps in memberships(lived):
+                    if steps[0].currency == currency:
+                        spans[steps[0].customer].append(span(steps))
+                start = {who for who, lives in spans.items() if any(a < first <= b for a, b in lives)}
+                end = {who for who, lives in spans.items() if any(a < until <= b for a, b in lives)}
+                if any(a < until and b >= first for lives in spans.values() for a, b in lives):
+                    expected[first, currency] = (len(start), len(start - end), len(end - start), len(end))
+        told = lived.rows(
+            """select month, currency, members_at_start, members_lost, members_joined, members_at_end
+            from marts.finance.fct_membership_months"""
+        )
+        assert {row[:2]: row[2:] for row in told} == expected
+
+    def test_a_lifetime_is_kaplan_and_meiers(self, lived):
+        until = months()[-1][1]
+        for currency in ZONES.values():
+            stays = []
+            for steps in memberships(lived):
+                began, ended = span(steps)
+                if steps[0].currency == currency and began < until:
+                    left = ended < until
+                    stays.append((*_months(began, min(ended, until)), left))
+            lengths = [begun if left else whole for whole, begun, left in stays]
+            survival, lifetime = 1.0, 0.0
+            for length in range(1, max(lengths) + 1):
+                lifetime += survival
+                at_risk = sum(1 for one in lengths if one >= length)
+                gone = sum(1 for one, (*_, left) in zip(lengths, stays, strict=True) if left and one == length)
+                survival *= 1 - gone / at_risk
+            told = lived.rows(
+                f"""select lifetime_months from marts.finance.fct_membership_months
+                where month = '2026-06-01' and currency = '{currency}'"""
+            )
+            assert told == [(pytest.approx(lifetime),)], currency
+
+    def test_stages_of_a_day_are_everybody(self, lived):
+        sizes = lived.rows("select day, sum(customers) from marts.core.fct_stages_daily group by 1 order by 1 desc")
+        assert sizes[0][1] == lived.rows("select count(distinct customer_id) from marts.core.fct_customer_stages")[0][0]
+        assert lived.rows("select * from marts.core.fct_stages_daily where customers < 0") == []
+
+
+def _months(began: date, seen: date) -> tuple[int, int]:
+    """Whole months from one day to another, and months begun; at least one is begun."""
+    whole = 0
+    while _after(began, whole + 1) <= seen:
+        whole += 1
+    return whole, max(1, whole + (_after(began, whole) < seen))
+
+
+def _after(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    last = (date(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day
+    return date(year, month + 1, min(day.day, last))
