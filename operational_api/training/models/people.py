@@ -4,7 +4,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, text
-from sqlalchemy.dialects.postgresql import REAL
+from sqlalchemy.dialects.postgresql import REAL, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core.database import Base, Id, RequiredTime
@@ -36,11 +36,16 @@ class Client(Base):
 
 
 class CoachAssignment(Base):
-    """Which coach had which client when; `ended_at` null is now."""
+    """Which coach had which client when, one at a time; `ended_at` null is now."""
 
     __tablename__ = "coach_assignments"
     __table_args__ = (
         Index("uq_coach_assignments_current", "customer_id", unique=True, postgresql_where=text("ended_at is null")),
+        ExcludeConstraint(
+            (text("customer_id"), "="),
+            (text("tstzrange(assigned_at, ended_at)"), "&&"),
+            name="ex_coach_assignments_one_at_a_time",
+        ),
         SCHEMA,
     )
     id: Mapped[Id]

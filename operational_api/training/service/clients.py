@@ -119,12 +119,15 @@ def assign_coach(
     if client.coach_id == coach_id:
         return
     previous, client.coach_id = client.coach_id, coach_id
-    session.execute(
+    # By another server's clock, the one before may have begun in this one's future.
+    ended = session.scalar(
         update(CoachAssignment)
         .where(CoachAssignment.customer_id == customer_id, CoachAssignment.ended_at.is_(None))
-        .values(ended_at=now)
+        .values(ended_at=func.greatest(CoachAssignment.assigned_at, now))
+        .returning(CoachAssignment.ended_at)
     )
-    session.add(CoachAssignment(customer_id=customer_id, coach_id=coach_id, assigned_at=now, reason=reason))
+    begins = max(now, ended or now)
+    session.add(CoachAssignment(customer_id=customer_id, coach_id=coach_id, assigned_at=begins, reason=reason))
     session.flush()
     publish(
         session,

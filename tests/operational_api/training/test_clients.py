@@ -1,9 +1,10 @@
 """Clients, their coaches, and the events that make them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountRegistered
@@ -37,6 +38,24 @@ class TestAssignCoach:
         assert [(e.type, e.payload["previous_coach_id"]) for e in events] == [
             ("training.coach_assigned", str(first.id))
         ]
+
+    def test_is_one_at_a_time_whatever_servers_clocks_say(self, session: Session) -> None:
+        first, second = make_coach(session), make_coach(session)
+        client = make_client(session, coach=None)
+        clients.assign_coach(session, customer_id=client.id, coach_id=first.id, now=NOON)
+        clients.assign_coach(session, customer_id=client.id, coach_id=second.id, now=NOON - timedelta(seconds=1))
+        query = select(CoachAssignment).where(CoachAssignment.customer_id == client.id)
+        rows = session.scalars(query.order_by(CoachAssignment.assigned_at, CoachAssignment.ended_at)).all()
+        assert [(one.coach_id, one.assigned_at, one.ended_at) for one in rows] == [
+            (first.id, NOON, NOON), (second.id, NOON, None),
+        ]  # fmt: skip
+        beside = CoachAssignment(
+            customer_id=client.id, coach_id=first.id, assigned_at=NOON + timedelta(days=1),
+            ended_at=NOON + timedelta(days=2),
+        )  # fmt: skip
+        with pytest.raises(IntegrityError, match="one_at_a_time"), session.begin_nested():
+            session.add(beside)
+            session.flush()
 
     def test_refuses_who_is_no_client(self, session: Session) -> None:
         with pytest.raises(ClientNotFound):
