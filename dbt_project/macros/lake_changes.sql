@@ -42,6 +42,7 @@
     {%- set seen = plyo_rows(
         "select (select id from raw.current_snapshot()), (select id from marts.current_snapshot()), "
         ~ (plyo_is_kept('raw', before.raw) ~ " and " ~ plyo_is_kept('marts', before.marts) if before else "false")
+        ~ ", (select string_agg(name, ' ') from memory.main.changes)"
     )[0] -%}
     {%- set noted = {'code': local_md5(code), 'raw': seen[0] | int, 'marts': seen[1] | int, 'now': now | string} -%}
     {%- if should_full_refresh() or not before or before.code != noted.code or not seen[2] or before.raw > seen[0] -%}
@@ -58,7 +59,7 @@
     {%- endif -%}
     {{ return({
         'way': 'part', 'noted': noted, 'before': before, 'moved': moved, 'parts': parts, 'inputs': inputs,
-        'asks_clock': asks_clock, 'now': now
+        'asks_clock': asks_clock, 'now': now, 'at_hand': (seen[3] or '').split(' ')
     }) }}
 {% endmacro %}
 
@@ -164,7 +165,8 @@
         {%- set passed = plyo_passed() -%}
         {%- set catalog = plyo_catalog('raw') -%}
         {{ return(
-            "create or replace table memory.main.kept as " ~ kept | join(' union all ')
+            "create or replace table memory.main.changes (name varchar); "
+            ~ "create or replace table memory.main.kept as " ~ kept | join(' union all ')
             ~ "; create or replace table memory.main.moved as with "
             ~ plyo_written('raw', passed.raw if passed else none)
             ~ " select place.schema_name as place, t.table_name as name, t.begin_snapshot, written.last_at, "
@@ -226,9 +228,9 @@
 {%- endmacro %}
 
 {#
-    Which inputs have moved since a note was written: name to 'changed', or 'remade' where the table or view is another
-    one than then, or maintenance has rewritten files with deleted rows, after which deletions are told no more. Views
-    that hide a moved table are named as well as the table.
+    Which inputs have moved since a note was written: name to 'changed', to 'once' where a single commit to `marts` did
+    it, or 'remade' where the table or view is another one than then, or maintenance has rewritten files with deleted
+    rows, after which deletions are told no more. Views that hide a moved table are named as well as the table.
 #}
 {% macro plyo_moved(inputs, before) %}
     {%- set queries, moved = [], {} -%}
@@ -240,7 +242,7 @@
     {%- endfor -%}
     {%- for row in plyo_rows(queries | join(' union all ')) if queries -%}
         {%- for input in inputs if input.lake == row[0] and input.schema == row[1] and input.table == row[2] -%}
-            {%- set how = 'remade' if row[3] else 'changed' -%}
+            {%- set how = 'remade' if row[3] else 'once' if row[4] == 1 else 'changed' -%}
             {%- if moved.get(input.name) != 'remade' -%} {%- do moved.update({input.name: how}) -%} {%- endif -%}
             {%- if input.view and moved.get(input.view) != 'remade' -%}
                 {%- do moved.update({input.view: how}) -%}
@@ -250,38 +252,41 @@
     {{ return(moved) }}
 {% endmacro %}
 
-{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when, and when rewritten. #}
+{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when, how often, and when
+   rewritten. #}
 {% macro plyo_written(lake, since) -%}
     {{ return(
         "done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
         ~ plyo_catalog(lake) ~ "ducklake_snapshot_changes where "
         ~ ("false" if since is none else "snapshot_id > " ~ since)
         ~ "), written as (select split_part(what, ':', 2) as id, max(snapshot_id) as last_at, "
+        ~ "count(distinct snapshot_id) as commits, "
         ~ "max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
         ~ "last_rewritten_at from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', "
         ~ "'inlined_insert', 'inlined_delete', 'rewrite_delete') group by id)"
     ) }}
 {%- endmacro %}
 
-{# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one. #}
+{# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one,
+   and by how many commits (of raw that is not asked). #}
 {% macro plyo_moved_since(lake, since, names) -%}
     {%- set catalog, passed = plyo_catalog(lake), plyo_passed() -%}
     {%- if lake == 'raw' and passed and since >= passed.raw -%}
         {{ return(
             "(select 'raw', place, name, begin_snapshot > " ~ since ~ " or coalesce(last_rewritten_at > " ~ since
-            ~ ", false) from memory.main.moved where name in (" ~ names ~ ") and (begin_snapshot > " ~ since
+            ~ ", false), 0 from memory.main.moved where name in (" ~ names ~ ") and (begin_snapshot > " ~ since
             ~ " or last_at > " ~ since ~ "))"
         ) }}
     {%- endif -%}
     {{ return(
         "(with " ~ plyo_written(lake, since)
         ~ " select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
-        ~ " or written.last_rewritten_at is not null"
+        ~ " or written.last_rewritten_at is not null, " ~ ("written.commits" if lake == 'marts' else "0")
         ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
         ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
         ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
         ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
-        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true from " ~ catalog
+        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true, 0 from " ~ catalog
         ~ "ducklake_view as v inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
         ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
         ~ "v.begin_snapshot > " ~ since ~ ")"

@@ -68,6 +68,9 @@
     {%- endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
-    {%- if plan.way == 'part' -%} {%- do plyo_note_later(target_relation, plan.noted) -%} {%- endif -%}
+    {%- if plan.way == 'part' -%}
+        {%- do plyo_note_later(target_relation, plan.noted) -%}
+        {%- if plan.wrote -%} {%- do plyo_keep_changes(target_relation, plan.wrote) -%} {%- endif -%}
+    {%- endif -%}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

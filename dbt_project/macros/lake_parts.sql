@@ -57,6 +57,7 @@
             select 1
         {%- endif %}
     {%- endcall %}
+    {%- do plan.update({'wrote': same if differs else none}) -%}
 {% endmacro %}
 
 {# SQL of the parts that must be made anew, a key and a date; none where that is every part. #}
@@ -71,7 +72,9 @@
         {%- set template = parts.changed.get(input.view ~ '.' ~ input.name, parts.changed.get(input.view or input.name)) -%}
         {%- if not template -%} {{ return(none) }} {%- endif -%}
         {%- set until = plan.noted[input.lake] -%}
-        {%- set rows = "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
+        {%- set at_hand = plyo_changes_at_hand(input.schema, input.table) -%}
+        {%- set rows = at_hand if plan.moved[input.name] == 'once' and input.schema ~ '.' ~ input.table in plan.at_hand
+            else "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
             ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
         {#- Whether it was ever emptied is told by statistics of its files. #}
         {%- if input.lake == 'raw' and plyo_rows("select 1 from " ~ plyo_mention(input) ~ " where _op = 't' limit 1")
@@ -84,6 +87,24 @@
     {%- endfor -%}
     {{ return(told | join(' union all ') if told else "select null, null where false") }}
 {% endmacro %}
+
+{#
+    Keeps the rows that a model deleted and inserted, in the database in memory that all models of a run share. DuckLake
+    tells them as well, for which it reads the table's files again, once for each model that asks. They are only used by
+    a model since whose note nothing but this one commit has changed the table.
+#}
+{% macro plyo_keep_changes(target, same) %}
+    {%- do run_query(
+        "create or replace table " ~ plyo_changes_at_hand(target.schema, target.identifier)
+        ~ " as select row_of_model.* exclude (_place), false as _came from temp.stored as row_of_model " ~ same
+        ~ " union all by name select row_of_model.*, true as _came from temp.made as row_of_model " ~ same
+        ~ "; insert into memory.main.changes values ('" ~ target.schema ~ "." ~ target.identifier ~ "')"
+    ) -%}
+{% endmacro %}
+
+{% macro plyo_changes_at_hand(schema, name) -%}
+    {{ return('memory.main."changes.' ~ schema ~ '.' ~ name ~ '"') }}
+{%- endmacro %}
 
 {# The model's SQL reading no more of its inputs than the parts need. #}
 {% macro plyo_narrowed(plan, sql) %}
