@@ -32,7 +32,7 @@ CHANGING = {
     "training__workouts": {"status": FINISHED, "completed_at": LATER, "customer_id": ANY, "session_rpe": MORE},
     "training__workout_sets": {"reps": MORE, "weight_kg": MORE, "workout_id": WORKOUT, "position": MORE},
     "training__wearable_days": {"sleep_minutes": MORE, "hrv_rmssd_ms": MORE},
-    "training__coach_assignments": {"ended_at": LATER, "coach_id": ANY},
+    "training__coach_assignments": {"coach_id": ANY},
     "training__clients": {"display_name": ANY, "time_zone": ANY, "home_distance_km": MORE},
     "training__injuries": {"resolved_on": "current_date", "customer_id": ANY},
     "engagement__messages": {"kind": ANY, "sent_at": LATER, "read_at": LATER},
@@ -64,6 +64,8 @@ LEAVES = ("scheduling__bookings", "training__workouts", "training__workout_sets"
           "scheduling__time_off")  # fmt: skip
 """Tables whose rows may go without another row being left without what it names."""
 EMPTIED = ("engagement__messages", "training__injuries")
+ALONE = ("training__coach_assignments",)
+"""Tables of which no row may come beside another: a client has one coach at a time."""
 KEYED = ("training__workout_sets", "training__wearable_days", "training__onboarding_steps")
 """Tables whose key is not `id`: one that comes in is what another became."""
 
@@ -83,7 +85,7 @@ def live(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, *, lsn: int,
         at = 500 + lsn % 100 if rng.random() < 0.125 else lsn
         chosen = int(rows[rng.integers(len(rows))][0])
         operation = str(rng.choice(["u", "u", "u", "i", "d"]))
-        if operation == "d" and table not in LEAVES:
+        if (operation == "d" and table not in LEAVES) or (operation == "i" and table in ALONE):
             operation = "u"
         values = {} if operation == "d" else _values(table, rng)
         if operation == "i" and table not in KEYED:

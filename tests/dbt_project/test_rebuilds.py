@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from math import nan
 from pathlib import Path
 
 import duckdb
@@ -13,12 +15,14 @@ import pytest
 
 from contracts import warehouse
 from contracts.ids import new_id
+from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
 from contracts.warehouse import WarehouseSettings
 from ingestion.destinations import DestinationSettings, copy
 from plyo.postgres import PostgresServer
 from tests.dbt_project import elsewhere, histories
 from tests.dbt_project import lake as lakes
+from tests.dbt_project.words import Words
 
 TIMES = os.environ.get(
     "PLYO_HISTORY_TIMES",
@@ -116,6 +120,21 @@ class TestParts:
             rebuilt.snapshots[-2:],
         ).fetchall()
         assert replaced == []
+
+
+class TestWords:
+    def test_metrics_say_what_their_words_say(self, rebuilt):
+        """Stocks of the newest day, flows over all time: the answers of a random history, worked out apart."""
+        expected = Words(rebuilt.lake, datetime.fromisoformat(TIMES[-1])).all()
+        told = {}
+        for metric in (METRICS[name] for name in expected):
+            path = RELATIONS[metric.relation].path
+            where = [metric.where] * bool(metric.where)
+            where += [f"{metric.at} = (select max({metric.at}) from {path})"] * (metric.kind == "stock")
+            query = f"select {metric.expression} from {path}" + (f" where {' and '.join(where)}" if where else "")
+            row = rebuilt.lake.execute(query).fetchone()
+            told[metric.name] = nan if row is None or row[0] is None else float(row[0])
+        assert told == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
 def landed(rebuilt: Rebuilt) -> set[str]:
