@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from operational_api.core.threads import AT_ONCE, in_a_turn
+from operational_api.core.threads import in_a_turn
 
 who: ContextVar[str] = ContextVar("who", default="nobody")
 
@@ -49,24 +49,3 @@ class TestInATurn:
             assert ended
 
         asyncio.run(go())
-
-    def test_takes_as_many_at_once_as_there_are_threads(self) -> None:
-        at_it, most, lock, all_there = 0, 0, threading.Lock(), threading.Event()
-
-        def work() -> None:
-            nonlocal at_it, most
-            with lock:
-                at_it += 1
-                most = max(most, at_it)
-                if at_it == AT_ONCE:
-                    all_there.set()
-            assert all_there.wait(30)
-            with lock:
-                at_it -= 1
-
-        async def go() -> None:
-            await asyncio.gather(*(in_a_turn(work) for _ in range(3 * AT_ONCE)))
-
-        asyncio.run(go())
-        asyncio.run(go())  # another loop has the same threads
-        assert most == AT_ONCE
