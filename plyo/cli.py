@@ -172,6 +172,17 @@ def import_exercises(
 
 
 @app.command()
+def replay_stages(
+    url: Annotated[str | None, typer.Option(help="A migrated PostgreSQL; default: this copy's own.")] = None,
+) -> None:
+    """Make everybody's stage (lead, trial, active ...) anew from the record of events; nothing is announced."""
+    from plyo import stages
+
+    moved = stages.replay(url or _own_database(_home()))
+    console.print(f"{moved} stages were others than the record makes; they are right now.")
+
+
+@app.command()
 def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

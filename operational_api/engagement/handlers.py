@@ -29,11 +29,6 @@ from operational_api.scheduling import public as scheduling_public
 
 STALE_AFTER = timedelta(days=1)
 REMIND_BEFORE = timedelta(hours=24)
-AT_RISK_FROM, RECOVERED_BELOW = 0.6, 0.4
-"""Of a churn score's probability."""
-CHANGES: dict[str, lifecycle.Kind] = {
-    "started": "membership_started", "paused": "membership_paused", "resumed": "membership_resumed",
-}  # fmt: skip
 
 
 def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
@@ -160,16 +155,10 @@ def convert_lead(session: Session, event: Event) -> None:
         leads.convert_leads(session, email=person.email, customer_id=event.account_id, now=event.occurred_at)
 
 
-def _learn(session: Session, event: Event, person_id: UUID, kind: lifecycle.Kind) -> None:
-    stages.learn(
-        session, person_id=person_id, fact_id=event.event_id, kind=kind, at=event.occurred_at, now=datetime.now(UTC)
-    )
-
-
-def learn_of_lead(session: Session, event: Event) -> None:
-    """Somebody is interested. A lead is a person of its own until it has an account."""
-    assert isinstance(event, engagement.LeadCaptured)  # noqa: S101
-    _learn(session, event, event.lead_id, "lead_captured")
+def learn(session: Session, event: Event) -> None:
+    """Something that says where a person stands, if it does."""
+    if (fact := stages.told_by(event)) is not None:
+        stages.learn(session, **fact, now=datetime.now(UTC))
 
 
 def carry_lead_over(session: Session, event: Event) -> None:
@@ -177,35 +166,6 @@ def carry_lead_over(session: Session, event: Event) -> None:
     assert isinstance(event, identity.EmailVerified)  # noqa: S101
     if person := contact(session, event.account_id):
         stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=datetime.now(UTC))
-
-
-def learn_of_start(session: Session, event: Event) -> None:
-    """A trial or a membership began."""
-    assert isinstance(event, commerce.SubscriptionStarted)  # noqa: S101
-    _learn(session, event, event.customer_id, "trial_started" if event.is_trial else "membership_started")
-
-
-def learn_of_change(session: Session, event: Event) -> None:
-    """A trial became a membership, or it was paused or resumed; other changes are no news here."""
-    assert isinstance(event, commerce.SubscriptionChanged)  # noqa: S101
-    if (kind := CHANGES.get(event.kind)) is not None:
-        _learn(session, event, event.customer_id, kind)
-
-
-def learn_of_end(session: Session, event: Event) -> None:
-    """It has ended; one that will end is a member until then."""
-    assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
-    if event.ends_now:
-        _learn(session, event, event.customer_id, "membership_ended")
-
-
-def learn_of_score(session: Session, event: Event) -> None:
-    """A member drifts away, or is back: two borders, so that a score that trembles changes nothing."""
-    assert isinstance(event, automation.ChurnScored)  # noqa: S101
-    if event.probability >= AT_RISK_FROM:
-        _learn(session, event, event.customer_id, "became_at_risk")
-    elif event.probability < RECOVERED_BELOW:
-        _learn(session, event, event.customer_id, "recovered")
 
 
 def remind_of_session(session: Session, event: Event) -> None:
@@ -301,11 +261,11 @@ HANDLERS = {
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
-    commerce.SubscriptionStarted.type: [welcome_member, learn_of_start],
-    commerce.SubscriptionChanged.type: [learn_of_change],
-    commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn_of_end],
-    automation.ChurnScored.type: [learn_of_score],
-    engagement.LeadCaptured.type: [learn_of_lead],
+    commerce.SubscriptionStarted.type: [welcome_member, learn],
+    commerce.SubscriptionChanged.type: [learn],
+    commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],
+    automation.ChurnScored.type: [learn],
+    engagement.LeadCaptured.type: [learn],
     engagement.MessageSent.type: [announce_message],
     compliance.PersonalExportMade.type: [tell_of_copy],
     training.TrainingWeekMissed.type: [ask_after_missed_week],

@@ -1,5 +1,7 @@
 """Loading the simulated business: refuse a business that is there, mark, simulate and COPY side by side, unmark.
 
+Stages of its people are what its events make, as for everybody (`plyo.stages`).
+
 Each block of customers is one transaction. A load that was cut off leaves its marker in `platform.bulk_loads` without
 `finished_at`; the next load sees that, empties the tables and begins anew.
 """
@@ -39,6 +41,7 @@ from plyo.demo.presence import (
     state_of,
 )
 from plyo.demo.truth import Truth
+from plyo.stages import replay
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 400, 1000
 WRITERS = 2
@@ -96,6 +99,7 @@ def load(
     url = libpq(url)
     with _marked(url, parameters), Truth(state_folder / "demo", clock) as truth:
         rows = _fill(url, customers, seed, clock, truth, tell)
+        replay(url)
     return LoadReport(rows=dict(rows), until=until, seconds=time.monotonic() - began)
 
 

@@ -24,7 +24,7 @@ from operational_api.engagement.errors import (
     UnknownMergeField,
 )
 from operational_api.engagement.filing import FileKeeper
-from operational_api.engagement.handlers import HANDLERS, learn_of_change, learn_of_start
+from operational_api.engagement.handlers import HANDLERS, learn
 from operational_api.engagement.lifecycle import Stage
 from operational_api.engagement.models import (
     Attachment,
@@ -451,8 +451,8 @@ class TestAnnouncements:
             mrr_minor=4900,
             currency="EUR",
         )
-        learn_of_start(session, started)
-        learn_of_change(session, late)
+        learn(session, started)
+        learn(session, late)
         boss = sign_in(make_account(session, role="admin"))
         told = boss.get("/api/engagement/announcement-audiences").json()["items"]
         assert {one["segment"]: one["people"] for one in told}["active"] == 1
