@@ -35,6 +35,7 @@ class Ready:
         id: Stable over tries: by it a receiver knows a copy for a copy.
         path: Where in Plyo it leads.
         doubtful_since: It may have left since then; who cannot tell copies apart looks first.
+        of_others: Where it is doubtful, what the provider calls messages to the same address that are others of ours.
         is_window_open: Whether the person wrote to us by WhatsApp in the last 24 hours.
     """
 
@@ -49,6 +50,7 @@ class Ready:
     path: str = "/"
     unsubscribe_url: str | None = None
     doubtful_since: datetime | None = None
+    of_others: frozenset[str] = frozenset()
     is_window_open: bool = False
     devices: Sequence[Device] = ()
 

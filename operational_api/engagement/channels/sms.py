@@ -87,12 +87,13 @@ class TwilioGateway:
             raise Undecided(f"{type(error).__name__}: {error}") from error
 
     def _find(self, message: Ready, asked: dict[str, Any]) -> str | None:
-        """The sid of what left before, if it did."""
+        """The sid of what left before, if it did: not that of another message in the same words."""
         assert message.doubtful_since is not None  # noqa: S101 - asked only then
         since, text = message.doubtful_since.replace(microsecond=0), asked.get("body", message.rendered.short)
         for one in self.client.messages.list(to=asked["to"], limit=50):
             # An approved template puts words of its own around ours.
-            if one.date_created and one.date_created >= since and text in (one.body or ""):
+            is_new = one.date_created and one.date_created >= since and one.sid not in message.of_others
+            if is_new and text in (one.body or ""):
                 log.info("message_had_left", message_id=str(message.id), sid=one.sid)
                 return str(one.sid)
         return None

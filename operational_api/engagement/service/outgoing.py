@@ -182,12 +182,24 @@ def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now
         path=str(row.context.get("path", "/home")),
         unsubscribe_url=unsubscribe_url,
         doubtful_since=row.in_doubt_since,
+        of_others=_others_to(session, row),
         is_window_open=(
             row.channel == "whatsapp" and row.customer_id is not None
             and addresses.is_window_open(session, row.customer_id, now)
         ),
         devices=devices,
     )  # fmt: skip
+
+
+def _others_to(session: Session, row: OutgoingMessage) -> frozenset[str]:
+    """What the provider calls other messages that left for the same address while it was in doubt."""
+    if row.in_doubt_since is None:
+        return frozenset()
+    found = select(OutgoingMessage.provider_message_id).where(
+        OutgoingMessage.channel == row.channel, OutgoingMessage.recipient == row.recipient,
+        OutgoingMessage.id != row.id, OutgoingMessage.sent_at >= row.in_doubt_since,
+    )  # fmt: skip
+    return frozenset(sid for sid in session.scalars(found) if sid is not None)
 
 
 def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: datetime) -> None:

@@ -379,6 +379,28 @@ class TestUndelivered:
 
 
 class TestOnce:
+    def test_two_in_the_same_words_that_nobody_knows_of_both_leave_once(
+        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "transactional", "sms")
+        for key in ("one", "two"):
+            queue(session, mia, "sms", key=key)
+        sends = dispatcher(session, channel_settings)
+        cloud.mishap = "silent"
+        for _ in range(2):
+            sends.send_due("sms")
+        rows = session.scalars(select(OutgoingMessage).order_by(OutgoingMessage.id)).all()
+        assert [row.in_doubt_since is not None for row in rows] == [True, True]
+        cloud.mishap = ""
+        for row in rows:
+            row.next_attempt_at = NOW
+        session.flush()
+        sends.send_due("sms")
+        session.expire_all()
+        assert [row.status for row in rows] == ["sent", "sent"]
+        assert {row.provider_message_id for row in rows} == {text["sid"] for text in cloud.texts}
+        assert len(cloud.texts) == 2
+
     def test_a_text_of_which_nobody_knows_whether_it_left_leaves_once(
         self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:
