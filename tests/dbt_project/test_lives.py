@@ -25,7 +25,7 @@ PLANS = {name: UUID(int=9000 + place) for place, name in enumerate(("basic", "pl
 PRICES = {"basic": 3000, "plus": 4500, "gold": 9001}
 BUILT = (
     "fct_mrr_months", "fct_mrr_daily", "fct_mrr_movements", "fct_membership_months", "fct_cohort_retention",
-    "fct_customer_stages", "fct_stages_daily",
+    "fct_customer_stages", "fct_stages_daily", "dim_customers",
 )  # fmt: skip
 
 
@@ -129,6 +129,7 @@ def land(lake: duckdb.DuckDBPyConnection, steps: list[Step]) -> None:
         }
     )
     assert told.height > 200
+    lake.register("told", told)
     lake.execute(
         f"""insert into raw.commerce__subscription_changes by name
         select {loader}, _committed_at as _landed_at, uuid() as id, * exclude (time_zone) from told"""
@@ -137,6 +138,14 @@ def land(lake: duckdb.DuckDBPyConnection, steps: list[Step]) -> None:
         f"""insert into raw.training__clients by name
         select {loader}, _committed_at as _landed_at, id, time_zone, timestamptz '2026-01-01 00:00:00+00' as joined_at
         from (select distinct customer_id as id, time_zone from told)"""
+    )
+    lake.execute(
+        """insert into raw.identity__accounts by name
+        select account.* replace (
+            'i' as _op, 1004 as _lsn, row_number() over () as _seq, who.id::uuid as id, who.time_zone as time_zone
+        )
+        from (select * from raw.identity__accounts where role = 'customer' and _op <> 't' limit 1) as account
+        cross join (select distinct customer_id as id, time_zone from told) as who"""
     )
 
 

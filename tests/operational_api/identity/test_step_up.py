@@ -167,7 +167,7 @@ class TestEmail:
         assert new in guest.get(link).text
         assert fresh(app, account).email == account.email  # opening it changes nothing
         token = link.split("token=")[1]
-        assert "Your new address works" in guest.submit("/confirm-email", {"token": token}).text
+        assert "We write to this address from now on" in guest.submit("/confirm-email", {"token": token}).text
         assert fresh(app, account).email == new
         assert browser.get("/account").url.path == "/login"
         assert log_in(Browser(app), account.email).status_code == 401
