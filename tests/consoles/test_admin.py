@@ -23,7 +23,7 @@ from consoles.admin import sign_out
 from consoles.admin.app import screen
 from consoles.admin.tiles import comparison, tile
 from consoles.admin.views import automations, coaches, connectors, retention
-from consoles.admin.views.data import QUALITY, Data
+from consoles.admin.views.data import QUALITY, Data, waiting
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
 from consoles.settings import ConsoleSettings
@@ -246,6 +246,11 @@ class TestPages:
         assert "/warehouse/quality" in words(page.__panel__())
         [table] = page.freshness().select(pn.widgets.Tabulator)
         assert table.value.values.tolist() == [["finance.fct_mrr_daily", "fresh", "20 s", "10 min"]]
+
+    def test_data_says_of_what_nobody_has_judged_only_what_numbers_wait_for(self) -> None:
+        unjudged = {"source": "quality.fct_column_distances", "state": "not judged yet", "age_seconds": None}
+        assert "is not judged yet: 1 number waits for it" in waiting({"sources": [unjudged | {"metrics": ["a"]}]})
+        assert waiting({"sources": [unjudged | {"metrics": []}]}) == ""
 
     def test_data_tells_what_suites_said_the_newest_first(self, server: PlyoServer) -> None:
         page = Data(server.client(), "http://x", zone="Europe/Berlin")

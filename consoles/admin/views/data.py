@@ -122,14 +122,17 @@ def judged(found: pl.DataFrame, zone: str) -> pl.DataFrame:
 
 
 def waiting(told: dict[str, Any]) -> str:
-    """HTML of the sources that are late or stale, each with how many numbers wait for it; empty where none is."""
-    lines = [
-        f'<li style="color:{colour(FRESHNESS[one["state"]])}">● {one["source"]} is {one["state"]}, '
-        f"{length(one['age_seconds']) if one['age_seconds'] is not None else 'of unknown age'}: "
-        f"{len(one['metrics'])} numbers wait for it</li>"
-        if one["state"] != "not judged yet"
-        else f"<li>● {one['source']} is not judged yet: {len(one['metrics'])} numbers wait for it</li>"
-        for one in told.get("sources", [])
-        if one["state"] != "fresh"
-    ]
+    """HTML of the sources that are late, stale or not judged yet, each with how many numbers wait for it; empty where
+    there is none. What nobody has judged and no number waits for is no news."""
+    lines = []
+    for one in told.get("sources", []):
+        state, count = one["state"], len(one["metrics"])
+        numbers = f"{count} number{'s' if count != 1 else ''} wait{'s' if count == 1 else ''} for it"
+        if state == "not judged yet" and count:
+            lines.append(f"<li>● {one['source']} is not judged yet: {numbers}</li>")
+        elif state not in ("fresh", "not judged yet"):
+            age = "of unknown age" if one["age_seconds"] is None else length(one["age_seconds"])
+            lines.append(
+                f'<li style="color:{colour(FRESHNESS[state])}">● {one["source"]} is {state}, {age}: {numbers}</li>'
+            )
     return f'<ul style="list-style:none;padding:0">{"".join(lines)}</ul>' if lines else ""
