@@ -1,5 +1,6 @@
 """News of the business to a segment of customers: by what they allow, when they allow it, once each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +14,7 @@ from operational_api.engagement.errors import MessageRejected
 from operational_api.engagement.models import Announcement, LifecycleStage
 from operational_api.engagement.sending import WAYS
 from operational_api.engagement.service import preferences
-from operational_api.engagement.service.contacts import all_customers
+from operational_api.engagement.service.contacts import Contact, all_customers
 from operational_api.engagement.service.emails import queue_for_many
 
 SEGMENTS = {
@@ -44,18 +45,20 @@ class Audience:
 
 def audiences(session: Session) -> list[Audience]:
     """Every group with who is in it, so that it is known before anything is sent. Four queries."""
-    everybody = all_customers(session)
-    stages = dict(session.execute(select(LifecycleStage.person_id, LifecycleStage.stage)).tuples().all())
-    willing = preferences.willing_to_hear(session)
-    found = []
+    everybody, willing, found = _by_stage(session), preferences.willing_to_hear(session), []
     for segment, (name, who) in SEGMENTS.items():
-        people = [one for one in everybody if _is_in(segment, stages.get(one.account_id))]
+        people = _in(segment, everybody)
         found.append(Audience(segment, name, who, len(people), sum(one.account_id in willing for one in people)))
     return found
 
 
-def _is_in(segment: str, stage: str | None) -> bool:
-    return segment == "everybody" or stage in _STAGES[segment]
+def _by_stage(session: Session) -> list[tuple[Contact, str | None]]:
+    stages = dict(session.execute(select(LifecycleStage.person_id, LifecycleStage.stage)).tuples().all())
+    return [(one, stages.get(one.account_id)) for one in all_customers(session)]
+
+
+def _in(segment: str, everybody: Iterable[tuple[Contact, str | None]]) -> list[Contact]:
+    return [one for one, stage in everybody if segment == "everybody" or stage in _STAGES[segment]]
 
 
 def announce(
@@ -69,8 +72,7 @@ def announce(
     subject, body = " ".join(subject.split()), body.strip()
     if not 1 <= len(subject) <= 120 or not 1 <= len(body) <= 4000 or "\0" in subject + body or segment not in SEGMENTS:
         raise MessageRejected
-    stages = dict(session.execute(select(LifecycleStage.person_id, LifecycleStage.stage)).tuples().all())
-    people = [one for one in all_customers(session) if _is_in(segment, stages.get(one.account_id))]
+    people = _in(segment, _by_stage(session))
     row = Announcement(
         author_id=author_id, segment=segment, subject=subject, body=body, recipients=len(people), created_at=now
     )
