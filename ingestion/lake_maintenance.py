@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-import psycopg
-from psycopg.conninfo import make_conninfo
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
@@ -23,6 +21,7 @@ from ingestion.postgres_cdc.capture import Capture
 from ingestion.postgres_cdc.land import quoted
 from ingestion.quality import quarantine
 from ingestion.settings import CdcSettings
+from ingestion.turns import turn
 
 # Files that nothing needs stay this long: a reader may be under way, and a file just written is not in a snapshot yet.
 _LINGER = timedelta(days=1)
@@ -238,9 +237,7 @@ def _forget(lake: duckdb.DuckDBPyConnection, name: Lake) -> tuple[int, int]:
 
 @contextmanager
 def _alone(settings: WarehouseSettings) -> Iterator[None]:
-    url = make_conninfo(settings.lake_catalog_url.get_secret_value(), application_name="plyo-lake-maintenance")
-    with psycopg.connect(url, autocommit=True) as control:
-        row = control.execute("select pg_try_advisory_lock(hashtext(%s))", [_LOCK]).fetchone()
-        if row != (True,):
+    with turn(settings, _LOCK, application_name="plyo-lake-maintenance") as is_ours:
+        if not is_ours:
             raise Busy("the lake is being maintained by another process")
         yield

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import duckdb
-import psycopg
 import pyarrow as pa
-from psycopg.conninfo import make_conninfo
 
 from contracts import warehouse
 from contracts.ids import new_id
 from contracts.warehouse import WarehouseSettings
 from ingestion.batch import Batch
 from ingestion.postgres_cdc.land import quoted
+from ingestion.turns import turn
 
 CURSORS = "raw.main._ingestion_cursors"
 _BATCH = "_arriving"
@@ -40,10 +39,8 @@ def pulling(settings: WarehouseSettings, connector: str) -> Iterator[duckdb.Duck
         AlreadyPulling: another process does.
         LakeMissing: the lake was never set up.
     """
-    url = make_conninfo(settings.lake_catalog_url.get_secret_value(), application_name=f"plyo-pull-{connector}")
-    with psycopg.connect(url, autocommit=True) as control:
-        lock = control.execute("select pg_try_advisory_lock(hashtext(%s))", [f"plyo.pull.{connector}"]).fetchone()
-        if lock != (True,):
+    with turn(settings, f"plyo.pull.{connector}", application_name=f"plyo-pull-{connector}") as is_ours:
+        if not is_ours:
             raise AlreadyPulling(f"another process pulls for {connector}")
         with warehouse.writing(settings) as lake:
             lake.execute(
