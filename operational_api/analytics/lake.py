@@ -25,7 +25,7 @@ from contracts.relations import RELATIONS
 from contracts.telemetry import get_logger
 from contracts.warehouse import LakeMissing
 from operational_api.analytics import asking
-from operational_api.analytics.cursors import Cursors, following, stopped_after
+from operational_api.analytics.cursors import Cursors, Deadlines, following
 from operational_api.analytics.errors import (
     Abandoned,
     LakeDown,
@@ -95,6 +95,7 @@ class Lake:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._cursors = Cursors(settings.analytics_cursors)
         self._files = Cursors(settings.analytics_file_cursors)
+        self._deadlines = Deadlines()
         self._catalog = _catalog(settings)
         third = settings.analytics_cache_mib * 2**20 // 3
         self._answers: Remembered[pa.Table] = Remembered(third)
@@ -374,7 +375,7 @@ class Lake:
         try:
             if cursor is None:
                 cursor = self._open().cursor()
-            with me.stopping(cursor.interrupt), stopped_after(seconds, cursor.interrupt):
+            with me.stopping(cursor.interrupt), self._deadlines.stopped_after(seconds, cursor.interrupt):
                 yield cursor
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
