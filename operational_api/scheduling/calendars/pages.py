@@ -20,7 +20,14 @@ from operational_api.scheduling.calendars.errors import CalendarGone, CalendarRe
 from operational_api.scheduling.calendars.google import GoogleCalendar
 from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
 from operational_api.scheduling.calendars.port import CalendarRef, Window
-from operational_api.scheduling.calendars.router import CONNECT, CalendarSealer, Settings, feed_url, give_back, reach
+from operational_api.scheduling.calendars.router import (
+    CONNECT,
+    CalendarSealer,
+    Settings,
+    feed_url,
+    leaving_within,
+    reach,
+)
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
 from operational_api.scheduling.errors import CalendarsNotSetUp
 from operational_api.scheduling.service import connections, feeds
@@ -55,7 +62,7 @@ class _Visit:
         return render(
             self.request,
             "scheduling/calendars.html",
-            connected=connections.list_connections(self.session, self.account_id),
+            connected=connections.shown(self.session, self.account_id, datetime.now(UTC)),
             labels=LABELS,
             offered=oauth.clients(settings) if settings.keys else {},
             has_keys=bool(settings.keys),
@@ -204,11 +211,15 @@ def renew_address(
 
 @router.post("/calendars/{connection_id}/end", dependencies=[Allowed(CONNECT)])
 def end_calendar(
-    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings
-) -> Response:
-    """Disconnect a calendar, and give our leave back where its provider has a way to."""
+    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession,
+    at_once: Annotated[bool, Form()] = False,
+) -> Response:  # fmt: skip
+    """Disconnect a calendar once our sessions are taken out of it, or at once."""
     row = reach(session, principal, connection_id)
-    label = row.label
-    give_back(session, row, settings)
-    connections.disconnect(session, row.id, now=datetime.now(UTC))
-    return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")
+    label = row.label or LABELS[row.provider]
+    row = connections.disconnect(session, row.id, now=datetime.now(UTC), **leaving_within(at_once))
+    if row.state == "ended":
+        return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")
+    if at_once:
+        return redirect(request, HOME, flash=f"{label} is being disconnected. What is in it stays there.")
+    return redirect(request, HOME, flash=f"{label} is being disconnected. Our sessions are taken out of it first.")
