@@ -30,7 +30,7 @@ from operational_api.scheduling.calendars.router import (
 )
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
 from operational_api.scheduling.errors import CalendarsNotSetUp
-from operational_api.scheduling.service import connections, feeds
+from operational_api.scheduling.service import busy_times, connections, feeds
 from operational_api.scheduling.service.calendar_sync import secret_of
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.web import flows
@@ -57,16 +57,17 @@ class _Visit:
 
     def page(self, **shown: Any) -> Response:
         """What is connected, and what can be; `shown` has what was typed and why it was refused."""
-        settings = self.settings
+        settings, now, is_coach = self.settings, datetime.now(UTC), self.principal.role != "customer"
         found = feeds.feed_of(self.session, self.account_id) if settings.keys else None
         return render(
             self.request,
             "scheduling/calendars.html",
-            connected=connections.shown(self.session, self.account_id, datetime.now(UTC)),
+            connected=connections.shown(self.session, self.account_id, now),
             labels=LABELS,
             offered=oauth.clients(settings) if settings.keys else {},
             has_keys=bool(settings.keys),
-            is_coach=self.principal.role != "customer",
+            is_coach=is_coach,
+            clashes=busy_times.clashes(self.session, self.account_id, now=now) if is_coach else [],
             feed=feed_url(settings, found) if found else "",
             **({"typed": {}, "failed": "", "problem": ""} | shown),
         )

@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 from operational_api.scheduling.calendars.models import BusyTime, CalendarPush
 from operational_api.scheduling.calendars.port import Changes, Window
 from operational_api.scheduling.errors import CoachBusyElsewhere, OnlyForCoaches
-from operational_api.scheduling.models import BookingTerms, Coach
+from operational_api.scheduling.models import Booking, BookingTerms, Coach
 from operational_api.scheduling.service import (
     bookings,
     busy_times,
     holds,
     moves,
+    recurring,
     slots,
     timetable,
     waitlist,
@@ -22,9 +23,9 @@ from operational_api.scheduling.service import (
 from operational_api.scheduling.service.calendar_sync import CalendarWorker, apply
 from operational_api.scheduling.service.slots import SlotFilter
 from operational_api.training.models import Client
-from tests.factories import make_booking, make_slot
+from tests.factories import make_booking, make_client, make_coach, make_pack, make_slot
 from tests.operational_api.scheduling.calendars.steps import DAY, HOUR, NOW, Connect, due_again, hear, work
-from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld
+from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld, weeks_later
 
 
 class TestBusy:
@@ -213,6 +214,57 @@ class TestBusy:
         work(session, worker)
         spans = busy_times.busy_ranges(session, coach.id, DAY, DAY + 9 * HOUR)
         assert spans == [(other.starts_at, other.ends_at)]
+
+
+class TestClashes:
+    def test_a_booking_stands_whatever_is_read_and_its_coach_is_told_until_one_of_the_two_goes(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        slot, beside, elsewhere = (make_slot(session, coach=coach, starts_at=DAY + n * HOUR) for n in (0, 1, 4))
+        other = make_slot(session, coach=make_coach(session), starts_at=DAY)  # somebody else's at that time
+        make_booking(session, slot=other)
+        booking = bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        make_booking(session, slot=beside)
+        connection = connect(coach.id)
+        theirs = google.add(DAY)
+        for _ in range(2):  # read twice, changed a little in between
+            due_again(session, connection)
+            work(session, worker)
+            session.refresh(booking)
+            assert booking.status == "booked"
+            assert [one.id for one in busy_times.clashes(session, coach.id, now=NOW)] == [slot.id]
+            google.move(theirs, DAY - timedelta(minutes=30))
+        assert busy_times.clashes(session, other.coach_id, now=NOW) == []
+        assert busy_times.clashes(session, coach.id, now=slot.ends_at) == []
+        tom = make_client(session, coach=coach)
+        make_pack(session, customer_id=tom.id)
+        moves.reschedule_booking(session, booking_id=booking.id, slot_id=elsewhere.id, now=NOW)
+        assert busy_times.clashes(session, coach.id, now=NOW) == []
+        with pytest.raises(CoachBusyElsewhere):  # the freed seat goes to nobody
+            bookings.book_session(session, customer_id=tom.id, slot_id=slot.id, now=NOW)
+
+    def test_of_a_series_the_weeks_that_clash_are_told_and_those_busy_before_are_not_booked(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        weeks = [make_slot(session, coach=coach, starts_at=weeks_later(DAY, week)) for week in range(4)]
+        connection = connect(coach.id)
+        google.add(weeks[2].starts_at)  # there before
+        work(session, worker)
+        found = recurring.book_series(session, customer_id=mia.id, slot_id=weeks[0].id, times=4, now=NOW)
+        assert [one.starts_at for one in found.bookings] == [weeks[n].starts_at for n in (0, 1, 3)]
+        id_ = google.add_series(weeks[0].starts_at)  # there after: its second is skipped, its third two hours later
+        hear(session)
+        for _ in range(2):
+            due_again(session, connection)
+            work(session, worker)
+            clashing = [one.starts_at for one in busy_times.clashes(session, coach.id, now=NOW)]
+            assert clashing == [weeks[0].starts_at, weeks[3].starts_at]
+        statuses = session.scalars(select(Booking.status).where(Booking.coach_id == coach.id)).all()
+        assert set(statuses) == {"booked"}
+        google.remove(id_)
+        due_again(session, connection)
+        work(session, worker)
+        assert busy_times.clashes(session, coach.id, now=NOW) == []
 
 
 def test_busy_times_are_found_by_their_index(session: Session, connect: Connect, coach: Coach) -> None:

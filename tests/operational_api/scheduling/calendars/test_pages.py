@@ -19,7 +19,13 @@ from contracts.sealing import Sealer
 from operational_api.core.database import session_factory
 from operational_api.core.viewer import SYSTEM
 from operational_api.scheduling.calendars.errors import CalendarRefused
-from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed, CalendarPush, CalendarSecret
+from operational_api.scheduling.calendars.models import (
+    BusyTime,
+    CalendarConnection,
+    CalendarFeed,
+    CalendarPush,
+    CalendarSecret,
+)
 from operational_api.scheduling.models import Coach
 from operational_api.scheduling.service import bookings, connections
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
@@ -146,6 +152,26 @@ class TestOauth:
     def test_what_is_not_set_up_is_not_offered(self, browser: TestClient) -> None:
         assert "Connect Outlook" not in browser.get("/calendars").text
         assert browser.post("/calendars/connect/microsoft").headers["location"] == "/calendars"
+
+
+def test_a_coach_reads_which_sessions_are_booked_while_they_are_busy(
+    session: Session, app: FastAPI, browser: TestClient, sign_in: SignIn, coach: Coach
+) -> None:
+    mia = make_client(session, coach=coach)
+    booking = make_booking(session, slot=make_slot(session, coach=coach, starts_at=DAY), customer_id=mia.id)
+    assert "Booked while you are busy elsewhere" not in browser.get("/calendars").text
+    row = connections.connect(
+        session, account_id=coach.id, provider="caldav", calendar_id="a", label="", secret={}, sealer=Sealer([KEY]),
+        now=NOW,
+    )  # fmt: skip
+    session.add(
+        BusyTime(connection_id=row.id, coach_id=coach.id, external_id="1", starts_at=DAY, ends_at=booking.ends_at)
+    )
+    session.flush()
+    page = browser.get("/calendars").text
+    assert "Booked while you are busy elsewhere" in page
+    assert "Personal training" in page
+    assert "Booked while you are busy" not in sign_in(account_of(session, mia)).get("/calendars").text
 
 
 class TestForms:
