@@ -6,6 +6,7 @@ device (`kept-workouts.js`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -72,6 +73,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         tz=client.time_zone,
         today=today,
         current=current,
+        told=forms.planned,
         plan=forms.planned_blocks(session, current) if current and not client.on_hold_since else [],
         is_on_hold=client.on_hold_since is not None,
         is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
@@ -135,6 +137,9 @@ def log(
     rpe: Texts = (),
     superset: Texts = (),
     set_note: Texts = (),
+    assistance_kg: Texts = (),
+    distance: Texts = (),
+    time: Texts = (),
     scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
@@ -152,12 +157,14 @@ def log(
     """
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
-    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note)
+    blocks = forms.typed_blocks(
+        session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note, assistance_kg, distance, time
+    )
     draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
         if block is not None:
-            block.rows.append(forms.Row(block.rows[-1].weight_kg, block.rows[-1].reps))
+            block.rows.append(replace(block.rows[-1], rpe="", note="", error=""))
         return _form(request, client, draft)
     if action.startswith("add_exercise:") and action[13:].isdecimal():
         known = exercises.known_exercises(session, [int(action[13:])])
@@ -198,7 +205,9 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
         bests=progress.bests_of(session, row),
-        more_records=[(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
+        more_records=[
+            forms.record_told(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"
+        ],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
         videos=media_library.form_videos(session, client.id, workout_id=row.id),
     )

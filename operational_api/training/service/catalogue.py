@@ -23,6 +23,8 @@ KIT = {"body only": "bodyweight", "kettlebells": "kettlebell", "bands": "band", 
 UNLOADED = {"bodyweight", "none", "band", "foam roll", "exercise ball"}
 _LEGS = {"quadriceps", "calves", "adductors", "abductors"}
 _BACK_OF_LEGS = {"hamstrings", "glutes", "lower back"}
+_CARRIES = {"carry", "walk", "drag", "drags", "push", "wheel"}
+"""Words of movements that go somewhere with a weight."""
 _BY_CATEGORY = {"stretching": "mobility", "cardio": "conditioning", "plyometrics": "conditioning"}
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -53,7 +55,8 @@ class Entry(BaseModel):
             "primary_muscle": self.primaryMuscles[0],
             "secondary_muscles": [*self.primaryMuscles[1:], *self.secondaryMuscles],
             "equipment": kit,
-            "is_loaded": kit not in UNLOADED,
+            "is_loaded": kit not in UNLOADED and self.category != "cardio",
+            "measure": self._measure(),
             "level": self.level,
             "mechanic": self.mechanic,
             "force": self.force,
@@ -62,6 +65,13 @@ class Entry(BaseModel):
             "source": source,
             "licence": licence,
         }
+
+    def _measure(self) -> str:
+        words = set(self.name.lower().replace("-", " ").split())
+        if "assisted" in words:
+            return "assistance"
+        goes = self.category == "cardio" and not words & {"jumping"}
+        return "distance" if goes or (self.category == "strongman" and words & _CARRIES) else "load"
 
     def _pattern(self) -> str:
         muscle = self.primaryMuscles[0]

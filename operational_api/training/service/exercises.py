@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     ARRAY,
@@ -24,7 +25,7 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from operational_api.core.statements import Statement
-from operational_api.training.errors import ExerciseNotFound, UnknownExercise
+from operational_api.training.errors import ExerciseNotFound, MeasuredOtherwise, UnknownExercise
 from operational_api.training.models import Exercise
 from operational_api.training.models.plans import WORDS
 
@@ -171,7 +172,31 @@ def choices(session: Session) -> Choices:
 
 _ASKED = Exercise.id == any_(bindparam("ids", type_=ARRAY(Integer)))
 _KNOWN = Statement(select(Exercise).where(_ASKED))
-_NAMES = Statement(select(Exercise.id, Exercise.name).where(_ASKED))
+_MEASURED: Statement[Any] = Statement(select(Exercise.id, Exercise.name, Exercise.measure).where(_ASKED))
+
+
+class Measured(NamedTuple):
+    """What a movement is called, and what its sets tell (`training.amounts.MEASURES`)."""
+
+    name: str
+    measure: str
+
+
+class Telling(Protocol):
+    """A set or a planned line, as far as it says how much."""
+
+    @property
+    def exercise_id(self) -> int: ...
+    @property
+    def reps(self) -> int: ...
+    @property
+    def weight_kg(self) -> float | Decimal | None: ...
+    @property
+    def assistance_kg(self) -> float | None: ...
+    @property
+    def distance_m(self) -> float | None: ...
+    @property
+    def duration_seconds(self) -> int | None: ...
 
 
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:
@@ -186,16 +211,43 @@ def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]
     return found
 
 
-def names_of(session: Session, ids: Iterable[int]) -> dict[int, str]:
-    """What the movements with these ids are called.
+def measured(session: Session, ids: Iterable[int]) -> dict[int, Measured]:
+    """What the movements with these ids are called and measured by.
 
     Raises:
         UnknownExercise: one of them is not in the catalogue.
     """
     wanted = set(ids)
-    found = dict(_NAMES.all(session, {"ids": list(wanted)}))
+    found = {id_: Measured(*told) for id_, *told in _MEASURED.all(session, {"ids": list(wanted)})}
     _demand(wanted, found)
     return found
+
+
+def demand_measures(told: Iterable[Telling], known: Mapping[int, Measured | Exercise]) -> None:
+    """Raises unless each set or line tells what its movement is measured by.
+
+    Raises:
+        MeasuredOtherwise: help with a movement that has none, a distance of one that goes nowhere, or a weight beside
+            help.
+    """
+    for one in told:
+        movement = known[one.exercise_id]
+        is_stretch = one.distance_m is not None or one.duration_seconds is not None
+        if movement.measure != "assistance" and one.assistance_kg is not None:
+            raise MeasuredOtherwise(f"{movement.name} is not measured by help.", exercise_ids=[one.exercise_id])
+        if movement.measure == "assistance" and one.weight_kg:
+            raise MeasuredOtherwise(
+                f"{movement.name} is measured by how much you are helped, not by a weight.",
+                exercise_ids=[one.exercise_id],
+            )
+        if movement.measure != "distance" and is_stretch:
+            raise MeasuredOtherwise(
+                f"{movement.name} is measured by repetitions, not by distance or time.", exercise_ids=[one.exercise_id]
+            )
+        if is_stretch and one.reps > 1:
+            raise MeasuredOtherwise(
+                f"{movement.name} has a distance or a time, and so no repetitions.", exercise_ids=[one.exercise_id]
+            )
 
 
 def _demand(wanted: set[int], found: Mapping[int, object]) -> None:
