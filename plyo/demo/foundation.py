@@ -8,6 +8,7 @@ import pyarrow as pa
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from contracts.events import identity as facts
+from operational_api.training import vietnamese
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import MEASURED, MOVEMENTS, STUDIOS
 from plyo.demo.clock import DAY, HOUR, Clock
@@ -73,6 +74,12 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
         name=[each.name for each, _ in movements], pattern=[each.pattern for each, _ in movements],
         primary_muscle=[each.muscle for each, _ in movements], equipment=[each.equipment for each, _ in movements],
         is_loaded=[each.load > 0 for each, _ in movements], measure=[measure for _, measure in movements],
+    )  # fmt: skip
+    batch.add(
+        "training.exercise_names", exercise_id=np.arange(1, len(movements) + 1),
+        language=np.full(len(movements), vietnamese.LANGUAGE),
+        name=[vietnamese.name_of(each.name) for each, _ in movements],
+        words=[vietnamese.words_of(each.name, [each.muscle], each.equipment) for each, _ in movements],
     )  # fmt: skip
     desk = batch.ids(np.array([opening]))
     write_accounts(

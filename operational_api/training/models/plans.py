@@ -53,7 +53,7 @@ class Exercise(Base):
 
 
 class ExerciseName(Base):
-    """What a movement is called and found by in a language other than English: `words` without accents, lower case.
+    """What a movement is called and found by in another language: `words` lower case, each with and without accents.
 
     `name` is null where only its muscles and kit are said in that language (`training.vietnamese`).
     """

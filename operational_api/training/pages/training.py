@@ -5,7 +5,7 @@ movement is then a round trip that keeps what was typed. With it, a log typed wh
 device (`kept-workouts.js`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -34,6 +34,7 @@ from operational_api.training.service import (
     workouts,
 )
 from operational_api.training.service.clients import local_today
+from operational_api.web.language import language_for
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
@@ -172,7 +173,8 @@ def log(
         return _form(request, client, draft)
     if action == "find" or (find.strip() and find != searched):  # Enter in the search field, without a script
         found = exercises.search_exercises(session, text=find, limit=FOUND).rows if find.strip() else ()
-        return _form(request, client, draft, find=find.strip(), found=found)
+        about = exercises.described(session, found, language_for(request, principal))
+        return _form(request, client, draft, find=find.strip(), found=found, about=about)
     read = draft.read()
     if read is None:
         return _form(request, client, draft, status_code=422)
@@ -296,6 +298,7 @@ def _form(
     status_code: int = 200,
     find: str = "",
     found: Sequence[Exercise] = (),
+    about: Mapping[int, str] | None = None,
     is_typed: bool = True,
 ) -> Response:
     return render(
@@ -308,4 +311,5 @@ def _form(
         draft=draft,
         find=find,
         found=found,
+        about=about or {},
     )

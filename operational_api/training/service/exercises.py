@@ -9,6 +9,7 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Integer,
+    ScalarSelect,
     Select,
     Text,
     TextClause,
@@ -20,20 +21,25 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
 )
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from operational_api.core.statements import Statement
+from operational_api.training import vietnamese
 from operational_api.training.errors import ExerciseNotFound, MeasuredOtherwise, UnknownExercise
-from operational_api.training.models import Exercise
+from operational_api.training.models import Exercise, ExerciseName
 from operational_api.training.models.plans import WORDS
+from operational_api.training.vietnamese import plain
 
 SIMILAR = 0.3
 """How much of a word's trigrams a misspelt one must share: two swapped letters of five leave a third."""
 MOST_WORDS = 8
 _WORDS: ColumnElement[str] = literal_column(WORDS, Text)
 _VECTOR: ColumnElement[Any] = literal_column(f"to_tsvector('english', {WORDS})")
+_NAMES_VECTOR: ColumnElement[Any] = literal_column("to_tsvector('simple', words)")
+_SIMPLE: ColumnElement[str] = literal_column("'simple'::regconfig", Text)
 _ENGLISH: ColumnElement[str] = literal_column("'english'::regconfig", Text)
 _LOWER: ColumnElement[str] = literal_column(f"lower({WORDS})", Text)
 
@@ -106,20 +112,24 @@ def search_exercises(
 
 def words_of(text_: str) -> list[str]:
     """The words of a search, lower case, without signs that mean something to a query."""
-    plain = "".join(letter if letter.isalnum() else " " for letter in text_.lower())
-    return plain.split()[:MOST_WORDS]
+    return plain(text_).split()[:MOST_WORDS]
 
 
 def exactly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
-    """Movements that have all the words or longer ones, by the index of words."""
-    asked = func.to_tsquery(_ENGLISH, " & ".join(f"{word}:*" for word in words))
+    """Movements that have all the words or longer ones in one language, by the indexes of words."""
+    beginnings = " & ".join(f"{word}:*" for word in words)
     typed = " ".join(words)
+    found = union(
+        select(Exercise.id).where(_VECTOR.op("@@")(func.to_tsquery(_ENGLISH, beginnings))),
+        select(ExerciseName.exercise_id).where(_NAMES_VECTOR.op("@@")(func.to_tsquery(_SIMPLE, beginnings))),
+    )
+    named = func.similarity(func.lower(Exercise.name), typed)
     return (
         select(Exercise)
-        .where(_VECTOR.op("@@")(asked), *filters.conditions())
+        .where(Exercise.id.in_(found), *filters.conditions())
         .order_by(
             case((Exercise.name.istartswith(typed, autoescape=True), 0), else_=1),
-            func.similarity(func.lower(Exercise.name), typed).desc(),
+            func.greatest(named, func.similarity(_other_words(), typed)).desc(),
             Exercise.name,
             Exercise.id,
         )
@@ -127,16 +137,42 @@ def exactly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple
 
 
 def similarly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
-    """Movements that have something like each of the words, by the index of trigrams."""
-    likeness = [func.word_similarity(word, _LOWER) for word in words]
+    """Movements that have something like each of the words in one language, by the indexes of trigrams."""
+    likeness = [
+        func.greatest(func.word_similarity(word, _LOWER), func.word_similarity(word, _other_words())) for word in words
+    ]
     total: ColumnElement[Any] = sum(likeness[1:], start=likeness[0])
-    found = [bindparam(None, word, type_=Text).op("<%")(_LOWER) for word in words]
+    asked = [bindparam(None, word, type_=Text) for word in words]
+    found = union(
+        select(Exercise.id).where(*(word.op("<%")(_LOWER) for word in asked)),
+        select(ExerciseName.exercise_id).where(*(word.op("<%")(ExerciseName.words) for word in asked)),
+    )
     named = func.similarity(func.lower(Exercise.name), " ".join(words))
     return (
         select(Exercise)
-        .where(*found, *filters.conditions())
+        .where(Exercise.id.in_(found), *filters.conditions())
         .order_by(total.desc(), named.desc(), Exercise.name, Exercise.id)
     )
+
+
+def _other_words() -> ScalarSelect[Any]:
+    """What a movement is found by in its other languages; null without one."""
+    words = select(func.string_agg(ExerciseName.words, " ")).where(ExerciseName.exercise_id == Exercise.id)
+    return words.correlate(Exercise).scalar_subquery()
+
+
+def described(session: Session, rows: Iterable[Exercise], language: str) -> dict[int, str]:
+    """A line about each movement in a language: what it is called there, its muscle and its kit."""
+    rows = list(rows)
+    if language != vietnamese.LANGUAGE:
+        return {row.id: f"{row.primary_muscle.capitalize()} · {row.equipment}" for row in rows}
+    named = select(ExerciseName.exercise_id, ExerciseName.name).where(
+        ExerciseName.language == language, ExerciseName.exercise_id.in_([row.id for row in rows])
+    )
+    names = dict(session.execute(named).tuples().all())
+    told = {row.id: (names.get(row.id), vietnamese.said(row.primary_muscle), vietnamese.said(row.equipment))
+            for row in rows}  # fmt: skip
+    return {id_: " · ".join(part for part in parts if part) for id_, parts in told.items()}
 
 
 def let_similar() -> TextClause:
