@@ -94,6 +94,10 @@ class UnknownExercise(Invalid):
     """One of the exercises is not in the catalogue."""
 
 
+class MeasuredOtherwise(Invalid):
+    """One of the movements is not measured like this."""
+
+
 class UnreadableCatalogue(Invalid):
     """This is not a catalogue of movements as we can read it."""
 

@@ -87,12 +87,14 @@
   // The form.
   const NOT_KEPT = ["csrf_token", "action", "find", "searched"];
   const fieldsOf = () => [...new FormData(form)].filter(([name]) => !NOT_KEPT.includes(name));
+  const TYPED = ["weight_kg", "reps", "rpe", "assistance_kg", "distance", "time"];
   const rowsOf = (fields, block) => {
     const of = (name) => fields.filter(([one]) => one === name).map(([, value]) => value);
-    const [ids, letters, kg, reps, rpe] = ["exercise_id", "superset", "weight_kg", "reps", "rpe"].map(of);
+    const [ids, letters] = ["exercise_id", "superset"].map(of);
+    const typed = TYPED.map((name) => [name, of(name)]);
     const [id, letter] = ["exercise_id", "superset"].map((name) => block.querySelector(`[name=${name}]`).value);
     const places = [...ids.keys()].filter((place) => ids[place] === id && letters[place] === letter);
-    return places.map((place) => ({ weight_kg: kg[place], reps: reps[place], rpe: rpe[place] }));
+    return places.map((place) => Object.fromEntries(typed.map(([name, values]) => [name, values[place] ?? ""])));
   };
   function fill(entry) {
     for (const block of form.querySelectorAll("[data-block]")) {

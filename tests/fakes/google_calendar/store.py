@@ -35,7 +35,7 @@ class Store:
         self.events[id_] = event | {"id": id_, "etag": f'"{self.revision}"'}
         self.changed_at[id_] = self.revision
         now = self._ids(id_)
-        self.gone |= {one: (self.revision, id_) for one in before - now}
+        self.gone |= dict.fromkeys(before - now, (self.revision, id_))
         for one in now:
             self.gone.pop(one, None)
         return self.events[id_]
