@@ -65,10 +65,11 @@ class Remembered(Generic[T]):
     def find(self, key: object) -> T | None:
         """The value of `key` where it is there."""
         with self._lock:
-            if key not in self._kept:
+            found = self._kept.get(key)
+            if found is None:
                 return None
             self._kept.move_to_end(key)
-            return self._kept[key][0]
+            return found[0]
 
     def keep(self, key: object, value: T, weight: int = 1) -> None:
         """Remember a value that was made elsewhere."""

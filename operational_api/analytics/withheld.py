@@ -60,7 +60,7 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
         return table
     owners = table["customer_id"].combine_chunks().dictionary_encode()
     people = [person(one) for one in owners.dictionary.to_pylist()]
-    others = set(people) - {principal.account_id}
+    others = [one for one in people if one != principal.account_id]
     told = shown(others) if others else {}
     kinds = {kind for name in columns for kind in COLUMN_KINDS[name]}
     # Few different answers for many people: the policy is asked once for each. The first is for who is not asked about.
@@ -68,7 +68,7 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
     allowed: list[set[str] | None] = [None]
     places = []
     for one in people:
-        known = told[one] if one in others else None
+        known = told[one] if one != principal.account_id else None
         if known not in answers:
             answers[known] = len(allowed)
             allowed.append(allowed_kinds(principal, one, kinds, known or frozenset(), principal.account_id))

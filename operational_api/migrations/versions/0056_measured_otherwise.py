@@ -6,7 +6,7 @@ Only widens: a version before this one writes sets of repetitions and loads, and
 from alembic import op
 
 revision = "0056_measured_otherwise"
-down_revision = "0052_one_coach_at_a_time"
+down_revision = "0055_leaving_calendars"
 branch_labels = None
 depends_on = None
 

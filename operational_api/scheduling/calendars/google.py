@@ -85,6 +85,16 @@ class GoogleCalendar(RestAccount):
                 self._delete(f"{events}/{item['id']}")
         return replace(pushed, occurrences=ids)
 
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """The event under the id that is made of its UID; a deleted one can still be read."""
+        try:
+            item = self._api.call("GET", f"{_events(calendar_id)}/{id_of(uid)}")
+            return None if item.get("status") == "cancelled" else _pushed(item)
+        except (Missing, CursorTooOld):
+            return None
+        except KeyError as error:
+            raise CalendarUnreachable from error
+
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Delete the event."""
         self._delete(f"{_events(calendar_id)}/{known.external_id}")

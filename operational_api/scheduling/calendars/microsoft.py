@@ -107,6 +107,15 @@ class MicrosoftCalendar(RestAccount):
                 self._api.call("PATCH", path, json=_span(one.starts_at, one.ends_at))
         return replace(pushed, occurrences=ids) if set(ids.values()) == wanted.keys() else None
 
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """The event that says our UID."""
+        try:
+            return self._find(calendar_id, uid)
+        except Missing as error:
+            raise CalendarGone from error
+        except KeyError as error:
+            raise CalendarUnreachable from error
+
     def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
         """Delete the event."""
         try:

@@ -207,6 +207,14 @@ class Calendar(Readable, Protocol):
         """
         ...
 
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """Our event by its UID, for who wrote it and never heard the answer; None where there is none.
+
+        Raises:
+            CalendarRefused, CalendarGone, CalendarUnreachable.
+        """
+        ...
+
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Take the entry away; one that is gone already is gone.
 

@@ -8,7 +8,7 @@ import pytest
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
-from operational_api.analytics.cursors import Cursors, stopped_after
+from operational_api.analytics.cursors import Cursors, Deadlines
 from operational_api.analytics.errors import NARROW, Abandoned, Busy, TooManyRows, TooMuchMemory
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
@@ -127,8 +127,19 @@ class TestStopping:
 
     def test_is_said_until_it_is_noticed_when_it_takes_too_long(self) -> None:
         said = threading.Semaphore(0)
-        with stopped_after(0.01, said.release):
+        with Deadlines().stopped_after(0.01, said.release):
             assert all(said.acquire(timeout=30) for _ in range(3))
+
+    def test_is_of_each_block_at_its_own_time_and_of_none_that_was_left(self) -> None:
+        deadlines = Deadlines()
+        left, late, later = (threading.Semaphore(0) for _ in range(3))
+        with deadlines.stopped_after(600, later.release):
+            with deadlines.stopped_after(0.05, left.release):
+                pass
+            with deadlines.stopped_after(0.01, late.release):  # sooner than the one that is waited for
+                assert all(late.acquire(timeout=30) for _ in range(10))
+        assert not left.acquire(blocking=False)
+        assert not later.acquire(blocking=False)
 
 
 class TestHangingUp:

@@ -60,6 +60,16 @@ class TestWriting:
         assert world.calendar_id in [one.id for one in found if one.is_writable]
         assert found[0].is_primary
 
+    def test_what_was_written_is_found_by_its_uid_as_long_as_it_is_there(self, world: World, ours: Any) -> None:
+        for booked in (entry(), weekly(MONDAY, 3)):
+            assert ours.find(world.calendar_id, booked.uid) is None
+            pushed = ours.put(world.calendar_id, booked, None)
+            found = ours.find(world.calendar_id, booked.uid)
+            assert found.external_id == pushed.external_id
+            ours.cancel(world.calendar_id, found)
+            assert world.shows(pushed.external_id) is None
+            assert ours.find(world.calendar_id, booked.uid) is None
+
     def test_a_booking_appears_moves_and_goes(self, world: World, ours: Any) -> None:
         booked = entry()
         pushed = ours.put(world.calendar_id, booked, None)
