@@ -90,17 +90,19 @@ def occurrences(data: bytes, around: datetime) -> list[Occurrence]:
         CalendarUnreadable: whatever it is by now.
     """
     window = Window(around - timedelta(days=366), around + timedelta(days=1100))
-    told_of = []
 
-    def expand(calendar: icalendar.Component) -> Iterable[Any]:
-        found: Iterable[Any] = recurring_ical_events.of(calendar).between(window.since, window.until)
-        return found
+    def expand(calendar: icalendar.Component) -> Iterator[Occurrence]:
+        spoken = set()
+        for event in recurring_ical_events.of(calendar).between(window.since, window.until):
+            starts_at, ends_at = span(event, "UTC")
+            told = event.get("RECURRENCE-ID")
+            recurs_at = _utc(told.dt, "UTC") if told else starts_at
+            if recurs_at in spoken:  # an exception for all that follow has the name of its first
+                recurs_at = starts_at
+            spoken.add(recurs_at)
+            yield Occurrence(recurs_at, starts_at, ends_at)
 
-    for event in _carefully(data, expand):
-        starts_at, ends_at = span(event, "UTC")
-        told = event.get("RECURRENCE-ID")
-        told_of.append(Occurrence(_utc(told.dt, "UTC") if told else starts_at, starts_at, ends_at))
-    return told_of
+    return _carefully(data, expand)
 
 
 def _expand(calendar: icalendar.Component, window: Window, zone: str) -> Iterator[Busy]:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from operational_api.scheduling.calendars import ics
+from operational_api.scheduling.calendars import caldav, ics
 from operational_api.scheduling.calendars.errors import CalendarUnreadable
-from operational_api.scheduling.calendars.port import Window
-from tests.operational_api.scheduling.calendars.worlds import BERLIN
+from operational_api.scheduling.calendars.port import OwnSeen, Window
+from tests.operational_api.scheduling.calendars.worlds import BERLIN, calendar
 
 AROUND = datetime(2026, 10, 12, 8, tzinfo=UTC)
 WINDOW = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -153,3 +153,17 @@ def test_no_file_crashes_the_reader(examples: int) -> None:
     try_to_read()
     assert read > examples // 30
     assert len(reasons) > 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RECURRENCE-ID;VALUE=PERIOD:20261012T080000Z/PT1H\r\nDTSTART:20261012T080000Z\r\nDTEND:20261012T090000Z\r\n",
+        "DTSTART;TZID=Asia/Tokyo:00010101T000000\r\nDTEND:20261012T090000Z\r\nRRULE:FREQ=WEEKLY\r\n",
+        "DTSTART:20261012T080000Z\r\nDTEND;TZID=America/New_York:99991231T235900\r\nRRULE:FREQ=WEEKLY\r\n",
+    ],
+)
+def test_an_event_of_ours_that_somebody_broke_is_ours_without_times(body: str) -> None:
+    data = calendar(f"UID:1@plyo\r\nDTSTAMP:20260101T000000Z\r\n{body}").encode()
+    assert caldav._own("/1.ics", "e", data) == OwnSeen("/1.ics", "e")
+    outcome(data)
