@@ -154,7 +154,9 @@ class TestDistance:
         assert (records(last), last["volume_kg"]) == ([("distance", 10_000, 5010, 0)], 0)
         stored = session.scalars(select(WorkoutSet).where(WorkoutSet.distance_m == 10_000)).one()
         assert (stored.reps, stored.duration_seconds, stored.weight_kg) == (0, 3300, None)
-        assert "10 km in 55:00" in phone.get(f"/training/workouts/{last['id']}").text
+        page = phone.get(f"/training/workouts/{last['id']}").text
+        assert "10 km in 55:00" in page
+        assert ("Distance" in page, "10.4" in page, "Volume" in page) == (True, True, False)
 
     def test_a_carry_has_its_weight_and_no_volume(self, phone: TestClient, carry: int) -> None:
         def carried(kg: float, metres: float, seconds: int) -> dict[str, Any]:
