@@ -69,19 +69,24 @@ class Plan:
     Args:
         state: What it sees.
         before: What the last build of everything saw; none where everything is visited.
-        left_out: Unique ids of models and seeds that are not visited.
+        left_out: Unique ids of models and seeds that are not visited. What they are made of is left out as well.
+        ends: Those of them of which nothing is made that is left out.
     """
 
     state: State
     before: State | None = None
     left_out: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
 
     @property
     def options(self) -> list[str]:
-        """For `dbt build`. A data test is left out when all that it looks at is."""
-        names = sorted(unique_id.split(".")[2] for unique_id in self.left_out)
-        if not names:
+        """For `dbt build`. A data test is left out when all that it looks at is.
+
+        dbt compares each name that it is given with all of the project, three times, so only ends are named.
+        """
+        if not self.left_out:
             return BUILDABLE
+        names = sorted(f"+{unique_id.split('.')[2]}" for unique_id in self.ends)
         return ["--indirect-selection", "cautious", "--exclude", " ".join([CONNECTORS, *names])]
 
     def leaves_out(self, node: Mapping[str, Any]) -> bool:
@@ -148,7 +153,9 @@ def plan(lake: duckdb.DuckDBPyConnection, manifest: Manifest, project: Path, *, 
         return Plan(seen)
     built = {unique_id for unique_id, node in manifest["nodes"].items() if node["resource_type"] in _BUILT}
     reached = _reached(manifest, _moved(lake, manifest, before) | _asking_the_clock(lake, manifest, before, now))
-    return Plan(seen, before, frozenset(built - reached - _of_connectors(manifest)))
+    left_out = built - reached - _of_connectors(manifest)
+    ends = {unique_id for unique_id in left_out if left_out.isdisjoint(manifest["child_map"].get(unique_id, []))}
+    return Plan(seen, before, frozenset(left_out), frozenset(ends))
 
 
 def remember(lake: duckdb.DuckDBPyConnection, done: Plan) -> None:

@@ -119,6 +119,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "DBT_TARGET_PATH": str(home.path / "dbt" / "target"),
         "DBT_LOG_PATH": str(home.logs / "dbt"),
+        "PLYO_BUILDER": str(home.path / "dbt" / "builder"),
         "NUMBA_CACHE_DIR": str(home.path / "cache" / "numba"),
         "PLYO_HEALTH_DATA_KEYS": secrets["health_data"],
         "PLYO_STRIPE_API_BASE": local["stripe"],

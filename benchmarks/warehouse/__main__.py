@@ -24,8 +24,7 @@ SHARE = 0.01
 def measured(folder: Path, *, customers: int, months: int) -> dict[str, Any]:
     """Everything for one size."""
     target = folder / "target"
-    with business(folder, customers=customers, months=months) as one:
-        builds.ready(one, target)
+    with business(folder, customers=customers, months=months) as one, builds.ready(one, target):
         full = builds.dbt(one, target, full=True)
         bare = builds.bare(one, target)
         builds.dbt(one, target, full=True)  # the bare run left tables of its own

@@ -116,6 +116,7 @@ class Lake:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+        self._shared.close()
         self._catalog.dispose()
 
     def snapshot_id(self) -> int:

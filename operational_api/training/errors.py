@@ -122,6 +122,10 @@ class WorkoutClosed(DomainError):
     """A workout can be changed on the day it was logged. After that it is history."""
 
 
+class LoggedOtherwise(DomainError):
+    """This workout is already logged with other sets, perhaps from another device. Open it to see and change them."""
+
+
 class WorkoutSkipped(DomainError):
     """This workout was skipped. Log a new one instead."""
 

@@ -87,6 +87,25 @@ class TestPlan:
         assert {"stg_commerce__invoices", "fct_invoices"} <= moved
         assert "fct_workouts" not in moved
 
+    def test_tells_dbt_to_leave_out_just_that(self, remembered, manifest, target):
+        remembered.execute("update raw.commerce__invoices set _lsn = _lsn where true")
+        planned = build.plan(remembered, manifest, PROJECT)
+        kinds = [word for kind in ("model", "seed", "test") for word in ("--resource-type", kind)]
+        listed = lakes.dbt(
+            "list", "--quiet", "--output", "json", "--output-keys", "unique_id", *kinds, *planned.options, target=target
+        )
+        visited = {json.loads(line)["unique_id"] for line in listed.stdout.splitlines()}
+        of_connectors = {unique_id for unique_id, node in manifest["nodes"].items() if "connectors" in node["tags"]}
+        expected = {
+            unique_id
+            for unique_id, node in manifest["nodes"].items()
+            if node["resource_type"] in ("model", "seed", "test")
+            and not (unique_id in planned.left_out or planned.leaves_out(node))
+            and of_connectors.isdisjoint([unique_id, *node["depends_on"]["nodes"]])
+        }
+        assert visited == expected
+        assert planned.ends < planned.left_out
+
     def test_visits_a_mart_that_somebody_else_changed_and_one_that_is_missing(self, remembered, manifest):
         assert {"fct_leads", "fct_survey_answers"} <= self.left_out(remembered, manifest)
         remembered.execute("delete from marts.engagement.fct_leads")

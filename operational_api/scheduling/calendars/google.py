@@ -190,11 +190,11 @@ def _is_own(item: dict[str, Any]) -> bool:
 
 
 def _own(item: dict[str, Any]) -> OwnSeen:
-    etag = str(item.get("etag") or "")
+    etag, series = str(item.get("etag") or ""), str(item.get("recurringEventId") or "")
     if item.get("status") == "cancelled" or "start" not in item:
-        return OwnSeen(item["id"], etag)
+        return OwnSeen(item["id"], etag, series_id=series)
     starts_at, ends_at = _times(item, "UTC")
-    return OwnSeen(item["id"], etag, starts_at, ends_at)
+    return OwnSeen(item["id"], etag, starts_at, ends_at, series_id=series)
 
 
 def _busy(item: dict[str, Any], zone: str) -> Busy | None:

@@ -92,10 +92,15 @@ def occurrences(data: bytes, around: datetime) -> list[Occurrence]:
     window = Window(around - timedelta(days=366), around + timedelta(days=1100))
 
     def expand(calendar: icalendar.Component) -> Iterator[Occurrence]:
+        spoken = set()
         for event in recurring_ical_events.of(calendar).between(window.since, window.until):
             starts_at, ends_at = span(event, "UTC")
             told = event.get("RECURRENCE-ID")
-            yield Occurrence(_utc(told.dt, "UTC") if told else starts_at, starts_at, ends_at)
+            recurs_at = _utc(told.dt, "UTC") if told else starts_at
+            if recurs_at in spoken:  # an exception for all that follow has the name of its first
+                recurs_at = starts_at
+            spoken.add(recurs_at)
+            yield Occurrence(recurs_at, starts_at, ends_at)
 
     return _carefully(data, expand)
 

@@ -208,7 +208,8 @@ def _pushed(item: dict[str, Any]) -> Pushed:
 
 
 def _own(item: dict[str, Any]) -> OwnSeen:
-    return OwnSeen(item["id"], str(item.get("@odata.etag") or ""), _moment(item["start"]), _moment(item["end"]))
+    series, etag = str(item.get("seriesMasterId") or ""), str(item.get("@odata.etag") or "")
+    return OwnSeen(item["id"], etag, _moment(item["start"]), _moment(item["end"]), series_id=series)
 
 
 def _busy(item: dict[str, Any], zone: str) -> Busy | None:

@@ -135,6 +135,7 @@ class OwnSeen:
 
     Args:
         occurrences: Of a series that is told as a whole, all that it has there.
+        series_id: The event it recurs from, of an occurrence that is told by itself.
     """
 
     external_id: str
@@ -142,6 +143,7 @@ class OwnSeen:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     occurrences: Sequence[Occurrence] | None = None
+    series_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

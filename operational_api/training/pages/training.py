@@ -151,10 +151,12 @@ def log(
     session_rpe: Text = "",
     note: Text = "",
     done_at: Annotated[AwareDatetime | None, Form()] = None,
+    sent_at: Annotated[AwareDatetime | None, Form()] = None,
 ) -> Response:
     """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed.
 
-    `done_at` is of a log that waited on the device for a network.
+    `done_at` is of a log that waited on the device for a network, `sent_at` when it was sent, both by the device's
+    clock: by how much that is wrong is known from the second, and taken off the first.
     """
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
@@ -181,7 +183,9 @@ def log(
     if mode == "edit":
         access.reach_workout(session, principal, workout_id, "training.log_workout")
     save = workouts.correct_workout if mode == "edit" else workouts.log_workout
-    if done_at is not None:  # by the device's clock, which may be ahead
+    if done_at is not None:
+        if sent_at is not None and abs(now - sent_at) > workouts.CLOCK_SKEW:
+            done_at += now - sent_at
         read = read.model_copy(update={"completed_at": min(done_at, now)})
     save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
     return redirect(

@@ -139,12 +139,15 @@ class ProgrammeRead(Read):
     status: str
     version: int
     template_id: UUID | None = None
+    is_on_hold: bool = False
     phases: list[PhaseRead] = []
     lines: list[LineRead] = []
 
     @classmethod
-    def of(cls, detail: ProgrammeDetail) -> "ProgrammeRead":
-        """From the programme with what it says now."""
+    def of(cls, detail: ProgrammeDetail, *, is_on_hold: bool = False) -> "ProgrammeRead":
+        """From the programme with what it says now; of one that nobody may follow for now, that there is one."""
+        if is_on_hold:
+            return cls.model_validate(detail.programme).model_copy(update={"is_on_hold": True})
         return cls.model_validate(detail.programme).model_copy(
             update={
                 "lines": [LineRead.of(line, exercise) for line, exercise in detail.lines],
@@ -185,9 +188,11 @@ class ClientDetail(ClientRead):
     programme: ProgrammeRead | None = None
 
     @classmethod
-    def from_client(cls, client: Client, programme: ProgrammeDetail | None) -> "ClientDetail":
+    def from_client(
+        cls, client: Client, programme: ProgrammeDetail | None, *, is_on_hold: bool = False
+    ) -> "ClientDetail":
         """From the client and their active programme."""
-        read = ProgrammeRead.of(programme) if programme else None
+        read = ProgrammeRead.of(programme, is_on_hold=is_on_hold) if programme else None
         return cls.model_validate(client).model_copy(
             update={"programme": read, "programme_name": read.name if read else None}
         )

@@ -36,6 +36,7 @@ from operational_api.core.paging import after, cut
 from operational_api.core.statements import Statement
 from operational_api.training.errors import (
     InvalidDates,
+    LoggedOtherwise,
     TrainingOnHold,
     WorkoutClosed,
     WorkoutInTheFuture,
@@ -148,13 +149,15 @@ def log_workout(
 ) -> Logged:
     """Store a workout that was done, planned before or not, and announce it.
 
-    A workout that is already logged is left as it is: a repeat changes nothing.
+    A workout that is already logged is left as it is: a repeat changes nothing. Other sets than it has, or had before
+    it was corrected, are no repeat: another device logged it first.
 
     Args:
         workout_id: Of the planned workout, or a new id made by the caller.
 
     Raises:
         WorkoutNotFound: the id is another client's.
+        LoggedOtherwise: it is logged already, with other sets.
         WorkoutSkipped: it was skipped before.
         TrainingOnHold: it was done while a health answer waits for the coach.
         WorkoutInTheFuture, InvalidDates: it was not done yet, or too long ago.
@@ -177,7 +180,10 @@ def log_workout(
         if workout.customer_id != client.id:
             raise WorkoutNotFound
         if workout.status == "completed":
-            return Logged(detail_of(session, workout), bests_of(session, workout))
+            detail = detail_of(session, workout)
+            if not _is_told(session, detail, log):
+                raise LoggedOtherwise
+            return Logged(detail, bests_of(session, workout))
         if workout.status == "skipped":
             raise WorkoutSkipped
     if client.on_hold_since is not None and completed_at >= client.on_hold_since:
@@ -430,6 +436,23 @@ def _names_of(session: Session, log: Log) -> dict[int, str]:
     known = measured(session, [one.exercise_id for one in log.sets])
     demand_measures(log.sets, known)
     return {id_: one.name for id_, one in known.items()}
+
+
+_TOLD_BY = ("exercise_id", "reps", "weight_kg", "assistance_kg", "distance_m", "duration_seconds")
+"""What makes a set another one."""
+
+
+def _is_told(session: Session, detail: WorkoutDetail, log: Log) -> bool:
+    """Whether a logged workout has these sets, or had them before it was corrected."""
+    asked = _told_of([one._asdict() for one in log.sets])
+    if asked == _told_of([{name: getattr(one, name) for name in _TOLD_BY} for one in detail.sets]):
+        return True
+    return any(asked == _told_of(one.said["sets"]) for one in revisions_of(session, detail.workout))
+
+
+def _told_of(sets: Iterable[Mapping[str, Any]]) -> list[tuple[float, ...]]:
+    """Sets as numbers to compare: the database keeps weights in single precision; none and nothing are one."""
+    return [tuple(round(float(one.get(name) or 0), 2) for name in _TOLD_BY) for one in sets]
 
 
 def _amounts(sets: Sequence[SetDone]) -> list[tuple[int, Amount]]:

@@ -34,7 +34,7 @@
     try {
       const answer = await fetch("/training/log", {
         method: "POST",
-        body: new URLSearchParams(entry.fields),
+        body: new URLSearchParams([...entry.fields, ["sent_at", new Date().toISOString()]]), // what our clock says now
         redirect: "manual",
         signal: AbortSignal.timeout(PATIENCE_MS),
         headers: {
@@ -174,6 +174,18 @@
     await (await caches.open(`person-${whose}`)).put(link.href, answer);
   }
 
+  // Nobody follows a plan while a health answer waits: what the service worker kept of it goes, with the first page that
+  // says so. This page is no such one.
+  async function forgetPlan() {
+    for (const name of (await caches.keys()).filter((one) => one.startsWith("person-"))) {
+      const cache = await caches.open(name);
+      for (const kept of await cache.keys()) {
+        const { href, pathname } = new URL(kept.url);
+        if (["/home", "/training", "/training/log"].includes(pathname) && href !== location.href) await cache.delete(kept);
+      }
+    }
+  }
+
   // Who signs out leaves nothing behind but what is still to be saved.
   document.addEventListener("submit", (event) => {
     if (!event.target.getAttribute("action")?.endsWith("/auth/logout")) return;
@@ -184,5 +196,6 @@
   if (form && form.elements.mode.value === "log") begin();
   window.addEventListener("online", deliver);
   deliver();
+  if (document.querySelector("[data-on-hold]") && window.caches && navigator.onLine) forgetPlan();
   fetchForm().catch(() => { /* without a network there is nothing to fetch */ });
 })();

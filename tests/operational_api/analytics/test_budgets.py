@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,6 +80,49 @@ class TestBudgets:
         with pytest.raises(TooMuchMemory) as refusal:
             lake.ask(Query(hungry))
         assert refusal.value.extra["budget"] == {"unit": "memory", "limit": "30MB"}
+        lake.close()
+
+
+class TestManyAtOnce:
+    """Twenty who hit a budget at once: each is told which, nothing stays taken, and the service goes on."""
+
+    HUNGRY = "select list(range::varchar || repeat('x', 500)) as n from range(2000000), @core.fct_builds"
+    LONG = "select range as n from range(100000), @core.fct_builds"
+
+    @pytest.mark.parametrize(
+        ("text", "unit", "settings_of"),
+        [
+            (ENDLESS, "seconds", {"analytics_query_seconds": 0.5, "analytics_cursors": 20}),
+            (HUNGRY, "memory", {"lake_memory_limit": "60MB", "analytics_query_seconds": 60}),
+            (LONG, "rows", {"analytics_max_rows": 500, "analytics_query_seconds": 60}),
+        ],
+    )
+    def test_are_each_told_and_leave_all_free(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch, text: str, unit: str,
+        settings_of: dict[str, object],
+    ) -> None:  # fmt: skip
+        monkeypatch.setitem(DATASETS, "large", Dataset("large", "", text, "business", order="n"))
+        app = serve(settings.model_copy(update=settings_of))
+        admin = person(app, "admin")
+        assert admin.get("/api/analytics/metrics/mrr?grain=month").status_code == 200  # the connection is there
+
+        def ask(number: int) -> dict[str, object]:
+            told: dict[str, object] = admin.get(f"/api/analytics/datasets/large?limit={1000 + number}").json()
+            return told
+
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(ask, range(20)))
+        assert [(one["status"], one.get("budget", {}).get("unit")) for one in answers] == [(422, unit)] * 20
+        lake: Lake = app.state.lake
+        assert len(lake._cursors._free) == lake._settings.analytics_cursors
+        assert not lake._deadlines._running
+        [(taken,)] = (
+            lake._open()
+            .execute("select sum(memory_usage_bytes) from duckdb_memory() where tag <> 'IN_MEMORY_TABLE'")
+            .fetchall()
+        )
+        assert taken < 10 * 2**20
+        assert admin.get("/api/analytics/metrics/active_members?grain=month").status_code == 200
         lake.close()
 
 

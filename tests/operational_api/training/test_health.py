@@ -106,6 +106,29 @@ class TestHold:
         assert coach.post("/api/training/programmes", json=plan).status_code == 201
         assert types(session).count("training.screening_cleared") == 1
 
+    def test_hides_what_the_plan_asks_for_from_the_client_on_every_way_and_not_from_the_coach(
+        self, session: Session, phone: TestClient, coach: TestClient, mia: Client
+    ) -> None:
+        squat = make_exercise(session, name="Zercher Squat")
+        programme = make_programme(session, client=mia, exercises=[squat])
+        make_workout(session, client=mia, programme=programme, scheduled_on=datetime.now(UTC).date())
+        ways = ("/api/training/programmes", f"/api/training/clients/{mia.id}")
+
+        def lines(browser: TestClient) -> list[int]:
+            listed = browser.get(ways[0], params={"customer_id": str(mia.id)}).json()["items"]
+            return [len(listed[0]["lines"]), len(browser.get(ways[1]).json()["programme"]["lines"])]
+
+        assert lines(phone) == lines(coach) == [1, 1]
+        mia.on_hold_since = datetime.now(UTC)
+        session.flush()
+        assert lines(phone) == [0, 0]
+        assert phone.get(ways[0]).json()["items"][0]["is_on_hold"] is True
+        assert lines(coach) == [1, 1], "who clears it looks at the plan"
+        assert squat.name not in phone.get("/training").text
+        planned = phone.get("/api/training/workouts", params={"status": "planned"}).json()["items"][0]
+        assert squat.name not in phone.get(f"/training/log?workout={planned['id']}").text
+        assert phone.get(f"/api/training/workouts/{planned['id']}").json()["sets"] == []
+
     def test_what_was_done_before_the_answer_can_still_be_logged(
         self, session: Session, phone: TestClient, mia: Client
     ) -> None:

@@ -19,13 +19,14 @@ from tests.factories import make_client, make_coach, make_pack
 from tests.fakes.google_calendar.store import Store as GoogleStore
 from tests.fakes.graph.app import Store as GraphStore
 from tests.operational_api.scheduling.calendars import worlds
-from tests.operational_api.scheduling.calendars.steps import HOUR, KEY, NOW, Connect, settings_of
+from tests.operational_api.scheduling.calendars.steps import HOUR, KEY, NOW, Connect, Link, settings_of
 from tests.operational_api.scheduling.calendars.worlds import (
     CaldavWorld,
     FeedWorld,
     GoogleWorld,
     GraphWorld,
     PublishedWorld,
+    World,
 )
 
 
@@ -124,3 +125,27 @@ def connect(session: Session, google: GoogleWorld) -> Connect:
         )
 
     return make
+
+
+@pytest.fixture
+def link(connect: Connect) -> Link:
+    """Connects a calendar of any kind that we write to."""
+
+    def make(account_id: UUID, world: World) -> CalendarConnection:
+        if isinstance(world, CaldavWorld):
+            secret = {"url": world.url, "username": "ana", "password": "s3cret"}
+            return connect(account_id, "caldav", calendar_id=world.calendar_id, secret=secret, expires_at=None)
+        assert isinstance(world, GoogleWorld | GraphWorld)
+        told = world.grants.issue()
+        secret = {"access_token": str(told["access_token"]), "refresh_token": str(told["refresh_token"])}
+        provider = "google" if isinstance(world, GoogleWorld) else "microsoft"
+        return connect(account_id, provider, calendar_id=world.calendar_id, secret=secret)
+
+    return make
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> World:
+    """The calendar named by the test's parameter."""
+    found: World = request.getfixturevalue(request.param)
+    return found

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import create_engine, select
@@ -19,7 +20,7 @@ from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.scheduling.settings import CalendarSettings
 from tests.fakes.google_calendar import app as google_app
 from tests.fakes.graph import app as graph_app
-from tests.operational_api.scheduling.calendars.worlds import GoogleWorld, GraphWorld
+from tests.operational_api.scheduling.calendars.worlds import GoogleWorld, GraphWorld, World
 
 KEY = "k" * 40
 HOUR = timedelta(hours=1)
@@ -28,6 +29,7 @@ DAY = (NOW + timedelta(days=3)).replace(hour=9, minute=0, second=0, microsecond=
 
 
 Connect = Callable[..., CalendarConnection]
+Link = Callable[[UUID, World], CalendarConnection]
 
 
 def settings_of(google: GoogleWorld, graph: GraphWorld) -> CalendarSettings:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
-from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -33,6 +32,7 @@ from tests.operational_api.scheduling.calendars.steps import (
     KEY,
     NOW,
     Connect,
+    Link,
     due_again,
     hear,
     settings_of,
@@ -41,38 +41,11 @@ from tests.operational_api.scheduling.calendars.steps import (
     work_until_killed,
 )
 from tests.operational_api.scheduling.calendars.worlds import (
-    CaldavWorld,
     GoogleWorld,
     GraphWorld,
     World,
     weeks_later,
 )
-
-Link = Callable[[UUID, World], CalendarConnection]
-
-
-@pytest.fixture
-def link(connect: Connect) -> Link:
-    """Connects a calendar of any kind that we write to."""
-
-    def make(account_id: UUID, world: World) -> CalendarConnection:
-        if isinstance(world, CaldavWorld):
-            secret = {"url": world.url, "username": "ana", "password": "s3cret"}
-            return connect(account_id, "caldav", calendar_id=world.calendar_id, secret=secret, expires_at=None)
-        assert isinstance(world, GoogleWorld | GraphWorld)
-        told = world.grants.issue()
-        secret = {"access_token": str(told["access_token"]), "refresh_token": str(told["refresh_token"])}
-        provider = "google" if isinstance(world, GoogleWorld) else "microsoft"
-        return connect(account_id, provider, calendar_id=world.calendar_id, secret=secret)
-
-    return make
-
-
-@pytest.fixture
-def world(request: pytest.FixtureRequest) -> World:
-    """The calendar named by the test's parameter."""
-    found: World = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture

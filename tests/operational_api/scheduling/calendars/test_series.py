@@ -17,8 +17,8 @@ from operational_api.scheduling.service import (
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
 from operational_api.training.models import Client
 from tests.factories import make_coach, make_slot
-from tests.operational_api.scheduling.calendars.steps import DAY, HOUR, NOW, Connect, due_again, hear, shown, work
-from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, GoogleWorld, weeks_later
+from tests.operational_api.scheduling.calendars.steps import DAY, HOUR, NOW, Connect, Link, due_again, hear, shown, work
+from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, GoogleWorld, World, weeks_later
 
 
 class TestSeries:
@@ -73,6 +73,44 @@ class TestSeries:
         hear(session)
         work(session, worker)
         assert google.occurrences(id_) == {first: first, second: second, third: later.starts_at}
+
+    @pytest.mark.parametrize("world", ["google", "graph", "caldav", "xandikos"], indirect=True)
+    def test_one_moved_as_a_whole_is_put_back_as_a_whole(
+        self, session: Session, worker: CalendarWorker, link: Link, world: World, coach: Coach,
+        weeks: recurring.Booked,
+    ) -> None:  # fmt: skip
+        connection = link(coach.id, world)
+        hear(session)
+        work(session, worker)
+        due_again(session, connection)
+        work(session, worker)  # our own echo
+        push = session.scalars(select(CalendarPush)).one()
+        starts = [one.starts_at for one in weeks.bookings]
+        world.move_all(str(push.external_id), 2 * HOUR)
+        for _ in range(2):
+            due_again(session, connection)
+            work(session, worker)
+        assert world.occurrences(str(push.external_id)) == {one: one for one in starts}
+        assert (push.away, push.due_at) == ({}, None)
+        assert busy_times.busy_ranges(session, coach.id, starts[0], starts[2] + 9 * HOUR) == []
+
+    @pytest.mark.parametrize("world", ["caldav", "xandikos"], indirect=True)
+    def test_one_and_all_that_follow_moved_there_are_put_back(
+        self, session: Session, worker: CalendarWorker, link: Link, world: CaldavWorld, coach: Coach,
+        weeks: recurring.Booked,
+    ) -> None:  # fmt: skip
+        connection = link(coach.id, world)
+        hear(session)
+        work(session, worker)
+        push = session.scalars(select(CalendarPush)).one()
+        first, second, third = (one.starts_at for one in weeks.bookings)
+        world.move_one(str(push.external_id), second, second + 2 * HOUR, range_="THISANDFUTURE")
+        assert list(world.occurrences(str(push.external_id)).values())[-1] in (second + 2 * HOUR, third + 2 * HOUR)
+        for _ in range(2):
+            due_again(session, connection)
+            work(session, worker)
+        assert world.occurrences(str(push.external_id)) == {one: one for one in (first, second, third)}
+        assert push.away == {}
 
     def test_caldav_hears_of_one_deleted_too(
         self, session: Session, worker: CalendarWorker, connect: Connect, caldav: CaldavWorld, coach: Coach,
