@@ -41,6 +41,7 @@ from operational_api.commerce.service import (
     webhooks,
 )
 from operational_api.commerce.settings import MomoSettings, RefundSettings, StripeSettings
+from operational_api.core import idempotency
 from operational_api.core.approvals import Decision, Status
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
@@ -201,6 +202,7 @@ def create_refund(
     settings: Annotated[RefundSettings, Depends(refund_settings)],
 ) -> Refund:
     """Give a customer's money back, as far as one person may alone."""
+    asked = idempotency.name_of(request)
     require(principal, "commerce.create_refund", Resource("Payment", body.payment_id, kind="business"))
     approvals.require_small(
         session, payment_id=body.payment_id, amount_minor=body.amount_minor, limits=settings.alone_up_to
@@ -212,6 +214,7 @@ def create_refund(
         amount_minor=body.amount_minor,
         reason=body.reason,
         actor_id=admin_id,
+        asked_as=asked and f"refund-asked-{asked}",
         now=datetime.now(UTC),
     )
 

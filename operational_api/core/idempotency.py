@@ -89,6 +89,12 @@ def answer(
     row.status, row.body, row.headers = status, body, headers or {}
 
 
+def name_of(request: Request) -> str | None:
+    """Names the one effect that a request with a key has, wherever it is asked for again; None where it has none."""
+    claim = getattr(request.state, "claim", None)
+    return None if claim is None else digest_of(f"{claim.principal}\0{claim.key}", claim.digest.encode())[:32]
+
+
 class IdempotentRoute(Route):
     """Route class for routers with POSTs: `APIRouter(route_class=IdempotentRoute)`."""
 

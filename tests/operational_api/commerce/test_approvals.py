@@ -54,6 +54,27 @@ class TestAlone:
         refused = sign_in(make_account(session, role="admin")).post("/api/commerce/refunds", json=body)
         assert refused.json()["code"] == "commerce.refund_needs_approval"
 
+    def test_one_that_died_is_found_by_its_key_also_when_stripe_told_of_it_first(
+        self, payment: Payment, shop: Shop, sign_in: SignIn
+    ) -> None:
+        finance = sign_in(make_account(shop.session, role="finance"))
+
+        def ask(key: str) -> int:
+            body = {"payment_id": str(payment.id), "amount_minor": 300, "reason": "Ill"}
+            return finance.post("/api/commerce/refunds", json=body, headers={"Idempotency-Key": key}).status_code
+
+        with shop.session.begin_nested() as died:
+            assert ask("one") == 201
+            died.rollback()
+        shop.session.expire_all()
+        shop.deliver(shop.events("refund.created")[-1:])
+        assert [one.amount_minor for one in shop.all(Refund)] == [300]
+        assert ask("one") == 201
+        assert [one.amount_minor for one in shop.all(Refund)] == [300]
+        assert ask("two") == 201, "who asks by another key means another one"
+        at_stripe = [one["amount"] for one in shop.stripe.store.all("refund")]
+        assert at_stripe == [one.amount_minor for one in shop.all(Refund)] == [300, 300]
+
 
 class TestByTwo:
     def test_who_asks_does_not_approve(self, payment: Payment, session: Session, sign_in: SignIn) -> None:
