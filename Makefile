@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WAREHOUSES := .venv-warehouses
 EXTRAS := api,data,consoles,ml,embedded
 ARGS ?=
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not journey and not drill"
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Where a machine forbids it, each of the many processes of a run would compile the project for itself.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +25,7 @@ test: install install-warehouses check ## everything the project can check, on r
 	@$(TESTS) $(ARGS)
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
-	@$(BIN)/python -m pytest tests/journeys $(ARGS)
+	@$(BIN)/python -m pytest -m journey tests/journeys $(ARGS)
 
 drill: install ## what is killed, cut off, starved or promoted, at length and alone on the machine
 	@$(BIN)/python -m pytest -m drill $(ARGS)

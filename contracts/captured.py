@@ -157,7 +157,8 @@ CAPTURED: dict[str, dict[str, str]] = {
         small, steps int, received_at time"""
     ),
     "training__workout_sets": _table(
-        """workout_id uuid, position small, exercise_id int, reps small, weight_kg real, rpe real, superset text"""
+        """workout_id uuid, position small, exercise_id int, reps small, weight_kg real, rpe real, superset text,
+        distance_m real"""
     ),
     "training__workouts": _table(
         """id uuid, customer_id uuid, programme_id uuid, booking_id uuid, title text, scheduled_on date, status

@@ -1,5 +1,6 @@
 """What the clients talk to, each in a process of its own: Plyo's API as it is deployed, and a bare handler."""
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -84,6 +85,8 @@ def serve_bare(port: int, ready: Semaphore, url: str, kind: Kind, answer: str, p
 
     say.__annotations__ = {"asked": kind.body, "return": kind.answer}
     app.post("/", status_code=201)(say)
+    gc.collect()
+    gc.freeze()  # our modules, and statements of thousands of requests, are none of its own
     _serve(app, port, ready)
 
 

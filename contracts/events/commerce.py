@@ -110,6 +110,21 @@ class DisputeOpened(Event):
     currency: str
 
 
+class DisputeClosed(Event):
+    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too; it is
+    0 of a lost one. A lost dispute may be told as won later, when the bank thinks better of it."""
+
+    type: ClassVar[str] = "commerce.dispute_closed"
+    aggregate: ClassVar[str] = "payment_id"
+    payment_id: UUID
+    dispute_id: UUID
+    customer_id: UUID
+    outcome: str
+    amount_minor: int
+    reinstated_minor: int
+    currency: str
+
+
 class RefundRequested(Event):
     type: ClassVar[str] = "commerce.refund_requested"
     aggregate: ClassVar[str] = "payment_id"

@@ -86,9 +86,10 @@ class CalendarRefusedUs(_CalendarEvent):
 
 
 class CalendarDisconnected(_CalendarEvent):
-    """What opened it and what it brought is gone."""
+    """What opened it and what it brought is gone. `left_behind`: sessions that could not be taken out of it."""
 
     type: ClassVar[str] = "scheduling.calendar_disconnected"
+    left_behind: int = 0
 
 
 class SeatHeld(_BookingEvent):

@@ -91,7 +91,10 @@ class ProgrammeArchived(Event):
 
 
 class PersonalRecordSet(Event):
-    """A workout beat everything before. `kind`: e1rm, weight, volume (kg) or reps. Once for each record."""
+    """A workout beat everything before. Once for each record.
+
+    `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m) or time (s, over `over_m`).
+    """
 
     type: ClassVar[str] = "training.personal_record_set"
     aggregate: ClassVar[str] = "customer_id"
@@ -101,6 +104,7 @@ class PersonalRecordSet(Event):
     kind: str
     value: float
     previous: float
+    over_m: int = 0
 
 
 class PersonalRecordWithdrawn(Event):
@@ -112,6 +116,7 @@ class PersonalRecordWithdrawn(Event):
     workout_id: UUID
     exercise_id: int
     kind: str
+    over_m: int = 0
 
 
 class ScreeningAnswered(Event):

@@ -46,7 +46,7 @@ class PatientClient(stripe.HTTPXClient):
             if answer[1] != 429:
                 return answer
             asked = {name.lower(): value for name, value in answer[2].items()}.get("retry-after", "")
-            wait = float(asked) if asked.replace(".", "", 1).isdigit() else 0.5 * 2**attempt
+            wait = float(asked) if asked.replace(".", "", 1).isdecimal() else 0.5 * 2**attempt
             time.sleep(min(wait, _LONGEST_WAIT_SECONDS))
         return super().request(method, url, headers, post_data)
 

@@ -33,7 +33,7 @@ IDENTITY_TABLES = ("accounts",)
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
     "platform.web_sessions", "commerce.retellings", "compliance.event_checks", "compliance.export_files",
-    "compliance.personal_exports", "compliance.stored_files", "training.workout_revisions",
+    "compliance.personal_exports", "compliance.stored_files", "training.workout_revisions", "training.exercise_names",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
     "engagement.attachment_files", "engagement.phones", "engagement.push_subscriptions", "engagement.scheduled_files",

@@ -110,7 +110,7 @@ def rows(
     table = datasets.told(table, principal, dataset, consents)
     seen(request, principal, about, datasets.subjects_of(dataset, principal, given, table))
     body = {
-        "name": dataset.name, "definition": dataset.definition, "items": formats.plain(table), "next": following,
+        "name": dataset.name, "definition": dataset.definition, "items": formats.rows(table), "next": following,
         "snapshot_id": at, "relations": list(dataset.relations),
         "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
     } | (behind() if behind else {})  # fmt: skip
@@ -151,7 +151,7 @@ def told_of(
     Args:
         tag: Made of all that it depends on; None where only what is written tells that.
     """
-    written = formats.json(body)[1:]
+    written = formats.members(body)
     tag = tag or tags.of(written, freshness.state)
     headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})

@@ -174,7 +174,8 @@ def shown(request: Request) -> withheld.Shown:
                     known.update(compliance.shown_kinds(Session(connection), unknown))
             except OperationalError as error:
                 raise AuditDown from error
-        heard.update((one, known[one]) for one in customer_ids)
-        return heard
+        told = {one: known[one] for one in customer_ids}
+        heard.update(told)
+        return told
 
     return ask

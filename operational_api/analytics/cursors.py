@@ -6,9 +6,10 @@ What is asked with one, and how its errors are told, is `lake`.
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from threading import Lock, Timer
-from time import sleep
+from contextlib import contextmanager, suppress
+from math import inf
+from threading import Condition, Lock, Thread
+from time import monotonic
 
 import duckdb
 import pyarrow as pa
@@ -29,31 +30,49 @@ def following(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         raise
 
 
-@contextmanager
-def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
-    """Stop what the block does when it takes longer; never what comes after it.
+class Deadlines:
+    """Blocks that are stopped when they take too long, by one thread for all: one for each block took longer to begin
+    than many a question takes. It is there while there is something to watch, and a while longer."""
 
-    DuckDB forgets that it was stopped between two statements: it is told until the block is left.
-    """
-    is_running, lock = True, Lock()
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._running: dict[object, tuple[float, Callable[[], object]]] = {}
+        self._looks_at = inf
+        self._watch: Thread | None = None
 
-    def expire() -> None:
-        while True:
-            with lock:
-                if not is_running:
-                    return
-                stop()
-            sleep(AGAIN_SECONDS)
+    @contextmanager
+    def stopped_after(self, seconds: float, stop: Callable[[], object]) -> Iterator[None]:
+        """Stop what the block does when it takes longer; never what comes after it.
 
-    timer = Timer(seconds, expire)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            is_running = False
-        timer.cancel()
+        DuckDB forgets that it was stopped between two statements: it is told until the block is left.
+        """
+        block, until = object(), monotonic() + seconds
+        with self._changed:
+            self._running[block] = (until, stop)
+            if self._watch is None:
+                self._looks_at = until
+                self._watch = Thread(target=self._look, name="deadlines", daemon=True)
+                self._watch.start()
+            elif until < self._looks_at:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:  # who stops waits here, or has stopped before the block is left
+                del self._running[block]
+
+    def _look(self) -> None:
+        with self._changed:
+            while self._running:
+                now = monotonic()
+                late = [stop for until, stop in self._running.values() if until <= now]
+                for stop in late:
+                    with suppress(duckdb.Error):  # its connection is closed: what it did has ended with it
+                        stop()
+                nearest = min(until for until, _ in self._running.values())
+                self._looks_at = now + AGAIN_SECONDS if late else nearest
+                self._changed.wait(self._looks_at - now)
+            self._watch = None
 
 
 class Cursors:

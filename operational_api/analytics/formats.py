@@ -1,10 +1,11 @@
 """Rows written down: as JSON, or as a file piece by piece, never held as a whole. Who may see which rows is settled."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,8 @@ _FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 """What a spreadsheet takes for the beginning of a formula, with the wide forms of the signs."""
 
 
+_SPACE, _QUOTE, _BACKSLASH = b' "\\'
+"""JSON has no character below the first in a text as it is, nor one of the others."""
 _UTC = ("UTC", "Etc/UTC")
 """What DuckDB calls the zone that each of its connections here is in; the second of what it holds itself."""
 
@@ -107,27 +110,81 @@ FORMATS = {
 }
 
 
-def plain(table: pa.Table) -> list[dict[str, Any]]:
-    """Rows as JSON has them: dates and times as ISO 8601 text, made by the column and not one by one."""
-    names = table.column_names
-    columns = [_told(column).to_pylist() for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as JSON has them: objects with a comma between."""
+
+    written: memoryview
+
+
+def rows(table: pa.Table) -> Rows:
+    """Rows written by the column: Arrow puts them together, and no other thread waits for a Python value a cell.
+
+    Dates and times are ISO 8601 text, what JSON has no word for is text, and no number (NaN) is null.
+    """
+    if not table.num_rows:
+        return Rows(memoryview(b""))
+    parts, between = list[pa.Scalar | pa.Array](), "{"
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.combine_chunks()
+        between += orjson.dumps(name).decode() + ":"
+        told = _told(values)
+        if told is None:
+            written, around = _in_json(values), ""
+        elif told.null_count:
+            written, around = pc.binary_join_element_wise('"', told, '"', "").fill_null("null"), ""
+        else:
+            written, around = told, '"'
+        parts += (pa.scalar(between + around), written)
+        between = around + ","
+    together = pc.binary_join_element_wise(*parts, pa.scalar(between[:-1] + "},"), "")
+    # What stands behind an array of texts is all of them in a row.
+    return Rows(memoryview(together.buffers()[2])[:-1])
 
 
 def json(body: dict[str, Any]) -> bytes:
     """JSON, with what it has no word for as text."""
-    return orjson.dumps(body, default=str)
+    return b"{" + members(body)
 
 
-def _told(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_date(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_timestamp(column.type) and column.type.tz in _UTC and column.type.unit == "us":
+def members(body: Mapping[str, Any]) -> bytes:
+    """A document but for the brace that it begins with. `Rows` are members of it, and of none of its members."""
+    pieces: list[bytes | memoryview] = []
+    for name, value in body.items():
+        pieces += (b",", orjson.dumps(name), b":")
+        pieces += (b"[", value.written, b"]") if isinstance(value, Rows) else (orjson.dumps(value, default=str),)
+    return b"".join((*pieces[1:], b"}"))
+
+
+def _told(values: pa.Array) -> pa.Array | None:
+    """Values as texts that need no more than quotes around them; None where that is not all."""
+    if pa.types.is_string(values.type):
+        there = np.frombuffer(values.buffers()[2] or b"", np.uint8)  # what is escaped is one byte, and part of no other
+        return None if ((there < _SPACE) | (there == _QUOTE) | (there == _BACKSLASH)).any() else values
+    if pa.types.is_date(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_timestamp(values.type) and values.type.tz in _UTC and values.type.unit == "us":
         # By their places in a text that is always as long: Arrow's `strftime` takes ten times as long.
-        told = pc.binary_replace_slice(column.cast(pa.timestamp("us")).cast(pa.string()), 10, 11, "T")
-        whole = pc.binary_replace_slice(told, 19, 26, "+00:00")
-        return pc.if_else(pc.ends_with(told, ".000000"), whole, pc.binary_join_element_wise(told, "+00:00", ""))
-    return column
+        told = pc.binary_replace_slice(values.view(pa.timestamp("us")).cast(pa.string()), 10, 11, "T")
+        is_whole = pc.ends_with(told, ".000000")
+        if pc.all(is_whole).as_py():
+            return pc.binary_replace_slice(told, 19, 26, "+00:00")
+        in_full = pc.binary_join_element_wise(told, "+00:00", "")
+        if not pc.any(is_whole).as_py():
+            return in_full
+        return pc.if_else(is_whole, pc.binary_replace_slice(told, 19, 26, "+00:00"), in_full)
+    return None
+
+
+def _in_json(values: pa.Array) -> pa.Array:
+    """Each value as it stands in JSON."""
+    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
+        return values.cast(pa.string()).fill_null("null")
+    if pa.types.is_floating(values.type):
+        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)  # null is NaN there, and NaN is null
+        text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
+        return pc.split_pattern(pa.array([text]), ",").flatten()
+    return pa.array([orjson.dumps(one, default=str).decode() for one in values.to_pylist()], pa.string())
 
 
 def asked_for(name: str | None, accept: str) -> str:

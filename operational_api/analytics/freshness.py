@@ -160,6 +160,18 @@ class Clock:
         self._known[(relations, snapshot_id)] = (parts, _key(build), pulse)
         return _worst(parts, snapshot_id, datetime.now(UTC))
 
+    def heard(self, raw_snapshot_id: int | None, at: float) -> None:
+        """That this was the newest snapshot of `raw` at a moment (monotonic): where it is the one that was listened to,
+        nothing has been landed since, and nobody has to listen again."""
+        if not self._lock.acquire(blocking=False):  # somebody listens
+            return
+        try:
+            heard = self._heard
+            if heard is not None and raw_snapshot_id is not None and heard[2] == raw_snapshot_id:
+                self._heard = (heard[0], max(at, heard[1]), raw_snapshot_id, heard[3])
+        finally:
+            self._lock.release()
+
     def is_built(self) -> bool:
         """Whether the marts have been built at least once."""
         return self._build(self._lake.snapshot_id()) is not None

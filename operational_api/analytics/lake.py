@@ -25,7 +25,7 @@ from contracts.relations import RELATIONS
 from contracts.telemetry import get_logger
 from contracts.warehouse import LakeMissing
 from operational_api.analytics import asking
-from operational_api.analytics.cursors import Cursors, following, stopped_after
+from operational_api.analytics.cursors import Cursors, Deadlines, following
 from operational_api.analytics.errors import (
     Abandoned,
     LakeDown,
@@ -54,8 +54,13 @@ def _newest(lake: warehouse.Lake) -> Statement[tuple[int | None]]:
     return Statement(statement_of(warehouse.newest_snapshot(lake)).columns(column("max", BigInteger)))
 
 
-NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
-"""Asks the catalog itself for the newest snapshot of the marts."""
+_NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
+NEWEST_OF_BOTH: Statement[tuple[int | None, int | None]] = Statement(
+    statement_of(
+        f"select ({warehouse.newest_snapshot('marts')}) as marts, ({warehouse.newest_snapshot('raw')}) as raw"
+    ).columns(column("marts", BigInteger), column("raw", BigInteger))
+)
+"""Asks the catalog itself for the newest snapshots of the marts and of `raw`."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Lake:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._cursors = Cursors(settings.analytics_cursors)
         self._files = Cursors(settings.analytics_file_cursors)
+        self._deadlines = Deadlines()
         self._catalog = _catalog(settings)
         third = settings.analytics_cache_mib * 2**20 // 3
         self._answers: Remembered[pa.Table] = Remembered(third)
@@ -110,6 +116,7 @@ class Lake:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+        self._shared.close()
         self._catalog.dispose()
 
     def snapshot_id(self) -> int:
@@ -121,7 +128,7 @@ class Lake:
             LakeDown: the catalog does not answer.
         """
         with catalog_errors(), self._catalog.connect() as connection:
-            return newest_in(NEWEST.all(connection, {}))
+            return newest_in(_NEWEST.all(connection, {}))
 
     def raw_snapshot_id(self) -> int | None:
         """Id of the newest snapshot of `raw`; None where there is none yet. As cheap as `snapshot_id`.
@@ -374,7 +381,7 @@ class Lake:
         try:
             if cursor is None:
                 cursor = self._open().cursor()
-            with me.stopping(cursor.interrupt), stopped_after(seconds, cursor.interrupt):
+            with me.stopping(cursor.interrupt), self._deadlines.stopped_after(seconds, cursor.interrupt):
                 yield cursor
         except (LakeMissing, duckdb.CatalogException) as error:
             raise NotBuilt from error
@@ -411,7 +418,7 @@ def _catalog(settings: AnalyticsSettings) -> Engine:
 
 
 def newest_in(told: Sequence[tuple[int | None]]) -> int:
-    """The id in what `NEWEST` was answered.
+    """The id in what was answered when it was asked for.
 
     Raises:
         NotBuilt: there is none yet.

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillMaking
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ log = get_logger(__name__)
 T = TypeVar("T")
 _LOOK_SECONDS = 0.01
 """Between two looks whether what another process makes is there."""
+_CLAIM_SECONDS, _RENEWED_SECONDS = 1.5, 0.3
+"""How long a claim lasts of a process that is not heard of any more, and between two times that it is heard of."""
 _GONE_SECONDS = 0.25
 """Between two looks whether somebody still waits for what another thread makes."""
 
@@ -65,10 +67,11 @@ class Remembered(Generic[T]):
     def find(self, key: object) -> T | None:
         """The value of `key` where it is there."""
         with self._lock:
-            if key not in self._kept:
+            found = self._kept.get(key)
+            if found is None:
                 return None
             self._kept.move_to_end(key)
-            return self._kept[key][0]
+            return found[0]
 
     def keep(self, key: object, value: T, weight: int = 1) -> None:
         """Remember a value that was made elsewhere."""
@@ -116,6 +119,9 @@ class Remembered(Generic[T]):
 class Shared:
     """Answers of all processes, in the store that also counts requests; without one, or while it is down, of none.
 
+    Who makes an answer says so again and again while they do: of a process that was killed the others hear nothing, and
+    one of them makes it instead.
+
     Args:
         url: `redis://` address; empty for none.
         seconds: How long an answer is kept, and how long one process may take to make it.
@@ -125,6 +131,9 @@ class Shared:
     def __init__(self, url: str, *, seconds: int = 600, making_seconds: float = 15, largest_bytes: int = 128 * 1024):
         self._seconds, self._making_ms, self._largest = seconds, int(making_seconds * 1000), largest_bytes
         self._left_alone_until = 0.0
+        self._lock, self._closed = Lock(), Event()
+        self._claims: dict[bytes, str] = {}
+        self._renewing: Thread | None = None
         self._store = (
             redis.Redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25, retry=Retry(NoBackoff(), 0))
             if url
@@ -132,6 +141,11 @@ class Shared:
         )
         if self._store is not None:
             self._begin, self._end = self._store.register_script(_BEGIN), self._store.register_script(_END)
+            self._renew = self._store.register_script(_RENEW)
+
+    def close(self) -> None:
+        """Claim nothing any more."""
+        self._closed.set()
 
     def get(self, key: str, make: Callable[[], pa.Table]) -> pa.Table:
         """The table of a key: another process's, or made here while the others wait for it."""
@@ -153,6 +167,8 @@ class Shared:
             told = _bytes(table)
             return table
         finally:
+            with self._lock:
+                self._claims.pop(token, None)
             kept = told if len(told) <= self._largest else b""
             if is_mine or kept:
                 try:
@@ -165,13 +181,32 @@ class Shared:
         me = asking.current()
         until = time.monotonic() + self._making_ms / 1000
         while time.monotonic() < until:
-            found, is_mine = self._begin(names, [token, self._making_ms])
+            found, is_mine = self._begin(names, [token, int(_CLAIM_SECONDS * 1000)])
+            if is_mine:
+                self._claim(names[1], token)
             if found is not None or is_mine:
                 return found, bool(is_mine)
             if me.is_over:
                 raise Abandoned
             time.sleep(_LOOK_SECONDS)
         return None, False
+
+    def _claim(self, name: str, token: bytes) -> None:
+        with self._lock:
+            self._claims[token] = name
+            if self._renewing is None:
+                self._renewing = Thread(target=self._renew_claims, name="claims", daemon=True)
+                self._renewing.start()
+
+    def _renew_claims(self) -> None:
+        while not self._closed.wait(_RENEWED_SECONDS):
+            with self._lock:
+                claims = list(self._claims.items())
+            for token, name in claims:
+                try:
+                    self._renew([name], [token, int(_CLAIM_SECONDS * 1000)])
+                except redis.RedisError as error:  # at the worst somebody else makes it too
+                    self._leave_alone(error)
 
     def _leave_alone(self, error: Exception) -> None:
         self._left_alone_until = time.monotonic() + 1.0
@@ -184,6 +219,10 @@ if found then return {found, 0} end
 return {false, redis.call('set', KEYS[2], ARGV[1], 'nx', 'px', ARGV[2]) and 1 or 0}
 """
 """What is kept; or the mark that this process makes it, unless another does."""
+_RENEW = """
+if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end
+"""
+"""That whoever has the mark is there still."""
 _END = """
 if ARGV[2] ~= '' then redis.call('set', KEYS[1], ARGV[2], 'ex', ARGV[3]) end
 if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end

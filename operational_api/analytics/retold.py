@@ -136,10 +136,15 @@ class Retold:
         """Keep an answer of the snapshot that was the newest when it was asked for."""
         if question is None:
             return
-        name = (key, principal.role, principal.account_id if told.personal else None, *question.words())
+        name = (key, principal.role, _number(principal) if told.personal else None, *question.words())
         self._told.keep(name, told, len(told.body) + 64 * len(told.personal.heard) + 1024)
         self._by_asker.keep(_asker(question, principal), name)
 
 
 def _asker(question: Question, principal: Principal) -> tuple[object, ...]:
-    return principal.role, principal.account_id, *question.words()
+    return principal.role, _number(principal), *question.words()
+
+
+def _number(principal: Principal) -> int | None:
+    """Who it is, by what is looked up fast: a UUID is hashed anew each time."""
+    return principal.account_id.int if principal.account_id is not None else None

@@ -107,7 +107,7 @@ def get_metric(
         return answers.as_json(request, known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     body = metrics.described(known) | {
-        "grain": asked.grain or metric.grains[0], "points": formats.plain(answer.table),
+        "grain": asked.grain or metric.grains[0], "points": formats.rows(answer.table),
         "as_of": then[0] if then else None, "snapshot_id": at, "sql": answer.sql, "by": list(asked.by),
     }  # fmt: skip
     if whole is not None or compare is not None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from operational_api.analytics.errors import AuditDown
-from operational_api.analytics.lake import NEWEST, catalog_errors, catalog_url, newest_in
+from operational_api.analytics.lake import NEWEST_OF_BOTH, catalog_errors, catalog_url, newest_in
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.compliance import public as compliance
 from operational_api.core import audit, standing
@@ -39,10 +39,11 @@ class Stores:
         await self._operational.close()
         await self._tally.close()
 
-    async def newest(self) -> int:
-        """Id of the newest snapshot; raises as `Lake.snapshot_id`."""
+    async def newest(self) -> tuple[int, int | None]:
+        """Ids of the newest snapshots of the marts and of `raw`; raises as `Lake.snapshot_id`."""
         with catalog_errors():
-            return newest_in(await self._catalog.ask(NEWEST, {}))
+            [(marts, raw)] = await self._catalog.ask(NEWEST_OF_BOTH, {})
+        return newest_in([(marts,)]), raw
 
     async def still_hold(self, principals: Collection[Principal]) -> tuple[set[Principal], int]:
         """Those whose credential still holds, and the mark of all consents."""

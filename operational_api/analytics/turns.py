@@ -10,6 +10,7 @@ is wrong.
 
 import asyncio
 import re
+import time as clock
 from asyncio import AbstractEventLoop, Future
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -123,9 +124,11 @@ class Turns:
         people = {who for _, who in believed if who is not None}
         if not people:
             return [None] * len(questions)
-        newest, (still, mark), verdicts = await asyncio.gather(
+        began = clock.monotonic()
+        (newest, newest_raw), (still, mark), verdicts = await asyncio.gather(
             stores.newest(), stores.still_hold(people), self._count(stores, believed)
         )
+        self._clock.heard(newest_raw, began)
         found = [
             Heard(question, who, newest, mark, self._retold.known(question, who), verdict=verdict)
             if who is not None and who in still

@@ -60,7 +60,7 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
         return table
     owners = table["customer_id"].combine_chunks().dictionary_encode()
     people = [person(one) for one in owners.dictionary.to_pylist()]
-    others = set(people) - {principal.account_id}
+    others = [one for one in people if one != principal.account_id]
     told = shown(others) if others else {}
     kinds = {kind for name in columns for kind in COLUMN_KINDS[name]}
     # Few different answers for many people: the policy is asked once for each. The first is for who is not asked about.
@@ -68,7 +68,7 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
     allowed: list[set[str] | None] = [None]
     places = []
     for one in people:
-        known = told[one] if one in others else None
+        known = told[one] if one != principal.account_id else None
         if known not in answers:
             answers[known] = len(allowed)
             allowed.append(allowed_kinds(principal, one, kinds, known or frozenset(), principal.account_id))
@@ -81,8 +81,16 @@ def blank(table: pa.Table, principal: Principal, shown: Shown) -> pa.Table:
             continue
         hidden = is_withheld.take(answer_of).fill_null(False)
         place, field = table.column_names.index(name), table.schema.field(name).with_nullable(True)
-        table = table.set_column(place, field, pc.if_else(hidden, pa.scalar(None, field.type), table[name]))
+        table = table.set_column(place, field, _emptied(table[name].combine_chunks(), hidden))
     return table
+
+
+def _emptied(values: pa.Array, hidden: pa.BooleanArray) -> pa.Array:
+    """The values with nothing where they are hidden, made of the others alone: `if_else` marks a cell as empty and
+    leaves in the buffer what was in it, which an Arrow stream sends along."""
+    is_told = pc.invert(hidden)
+    places = pc.subtract(pc.cumulative_sum(is_told.cast(pa.int64())), 1)
+    return values.filter(is_told).take(pc.if_else(is_told, places, pa.scalar(None, pa.int64())))
 
 
 def without(table: pa.Table, principal: Principal, shown: Shown, kinds: Collection[str]) -> pa.Table:

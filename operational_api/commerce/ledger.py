@@ -71,9 +71,11 @@ def dispute_opened(*, amount_minor: int, fee_minor: int) -> list[Line]:
     )
 
 
-def dispute_won(*, amount_minor: int) -> list[Line]:
-    """The bank gave the money back; it keeps the fee."""
-    return _balanced(Line(STRIPE_BALANCE, amount_minor), Line(DISPUTES, -amount_minor))
+def dispute_won(*, amount_minor: int, fee_minor: int = 0) -> list[Line]:
+    """The bank gave the money back, and so much of the fee."""
+    return _balanced(
+        Line(STRIPE_BALANCE, amount_minor + fee_minor), Line(DISPUTES, -amount_minor), Line(PAYMENT_FEES, -fee_minor)
+    )
 
 
 def pack_earned(*, amount_minor: int) -> list[Line]:

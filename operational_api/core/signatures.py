@@ -24,7 +24,7 @@ def verify(body: bytes, header: str | None, *, secrets: Iterable[str], now: date
         ForgedWebhook: there is no usable header, no signature fits, or its time is too far away.
     """
     times, signatures = _parts(header or "")
-    if len(times) != 1 or not signatures or not times[0].isdigit() or len(times[0]) > 12:
+    if len(times) != 1 or not signatures or not times[0].isdecimal() or len(times[0]) > 12:
         raise ForgedWebhook
     signed = times[0].encode() + b"." + body
     expected = [hmac.new(secret.encode(), signed, sha256).hexdigest().encode() for secret in secrets]

@@ -95,7 +95,7 @@ class UrlSigner:
         return urlencode({"exp": expires, "sub": subject, "kid": self._current, "sig": signature})
 
     def _checked(self, method: str, path: str, query: Mapping[str, str], *, now: datetime, longest: timedelta) -> str:
-        if query.keys() != {"exp", "sub", "kid", "sig"} or not query["exp"].isdigit() or len(query["exp"]) > 12:
+        if query.keys() != {"exp", "sub", "kid", "sig"} or not query["exp"].isdecimal() or len(query["exp"]) > 12:
             raise BadSignedUrl
         expires = int(query["exp"])
         if query["kid"] not in self._keys:

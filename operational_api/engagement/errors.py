@@ -21,6 +21,7 @@ DomainError
 |- FileChecked          409   not looked through for viruses yet
 |- FileHarmful          409   something harmful was in it
 |- ForgedMessageEvent   401   a provider's event without a good signature
+|- MalformedMessageEvent 400  signed, but no event of the provider's
 |- BadUnsubscribeLink   404   changed, or never ours
 |- ScheduledNotFound    404   no such later message, or it has left
 |- TemplateNotFound     404
@@ -118,6 +119,12 @@ class FileHarmful(DomainError):
 
 class ForgedMessageEvent(Unauthenticated):
     """The signature of this event is missing, wrong or too old."""
+
+
+class MalformedMessageEvent(DomainError):
+    """This is nothing that a provider says of a message."""
+
+    status = 400
 
 
 class BadUnsubscribeLink(NotFound):

@@ -102,6 +102,11 @@ def reach_client(
     return client
 
 
+def is_held_back(principal: Principal, client: Client) -> bool:
+    """Whether a client's plan is not shown to who asks: to themselves while a health answer waits for their coach."""
+    return principal.account_id == client.id and client.on_hold_since is not None
+
+
 def reach_workout(session: Session, principal: Principal, workout_id: UUID, action: str) -> tuple[Workout, Client]:
     """A workout and its client, where the policy lets the principal."""
     workout = workouts.get_workout(session, workout_id)

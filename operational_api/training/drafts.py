@@ -7,12 +7,16 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from operational_api.training import amounts
 from operational_api.training.models import Exercise, ProgrammeTemplate
 from operational_api.training.schemas import TemplateIn
 from operational_api.training.service.exercises import known_exercises
 
 MOST_LINES, PHASE_ROWS = 60, 6
-COLUMNS = ("day", "sets", "reps", "weight_kg", "target_rpe", "superset", "phase", "rule", "number")
+COLUMNS = (
+    "day", "sets", "reps", "weight_kg", "assistance_kg", "distance", "time", "target_rpe", "superset", "phase", "rule",
+    "number",
+)  # fmt: skip
 PHASE_COLUMNS = ("phase_name", "phase_weeks", "phase_load", "phase_sets")
 RULES = (
     ("", "Same every week"), ("linear", "Add kg each time"), ("double", "Repetitions up to, then kg"),
@@ -100,7 +104,8 @@ def kept(session: Session, template: ProgrammeTemplate) -> TemplateDraft:
 def new_row(exercise: Exercise, before: Iterable[Row]) -> Row:
     """A movement added by hand, on the day of the one above it."""
     day = next((row.cells["day"] for row in reversed(list(before))), "1")
-    return Row(exercise, dict.fromkeys(COLUMNS, "") | {"day": day, "sets": "3", "reps": "8"})
+    reps = "" if exercise.measure == "distance" else "8"
+    return Row(exercise, dict.fromkeys(COLUMNS, "") | {"day": day, "sets": "3", "reps": reps})
 
 
 def _at(form: Mapping[str, Sequence[str]], name: str, place: int) -> str:
@@ -117,13 +122,21 @@ def _line(row: Row) -> dict[str, Any]:
     }  # fmt: skip
     progression = {"kind": rule} | numbers[rule] if rule in numbers else None
     superset = cells["superset"].upper() if cells["superset"] else None
-    return cells | {"superset": superset, "exercise_id": row.exercise.id, "progression": progression}
+    stretch = {
+        "reps": cells["reps"] or (1 if row.exercise.measure == "distance" else None),
+        "distance_m": amounts.read_distance(cells.pop("distance") or ""),
+        "duration_seconds": amounts.read_seconds(cells.pop("time") or ""),
+    }
+    return cells | stretch | {"superset": superset, "exercise_id": row.exercise.id, "progression": progression}
 
 
 def _cells(line: Mapping[str, Any]) -> dict[str, str]:
     told = {name: "" if line.get(name) is None else f"{line[name]}" for name in COLUMNS}
-    if line.get("weight_kg") is not None:
-        told["weight_kg"] = f"{float(line['weight_kg']):g}"
+    for name in ("weight_kg", "assistance_kg"):
+        if line.get(name) is not None:
+            told[name] = f"{float(line[name]):g}"
+    told["distance"] = amounts.distance(line.get("distance_m"))
+    told["time"] = amounts.clock(line.get("duration_seconds"))
     rule = line.get("progression") or {}
     number = rule.get("max_reps") or rule.get("step_kg") or rule.get("percent")
     return told | {"rule": rule.get("kind", ""), "number": "" if number is None else f"{number:g}"}

@@ -94,6 +94,10 @@ class UnknownExercise(Invalid):
     """One of the exercises is not in the catalogue."""
 
 
+class MeasuredOtherwise(Invalid):
+    """One of the movements is not measured like this."""
+
+
 class UnreadableCatalogue(Invalid):
     """This is not a catalogue of movements as we can read it."""
 
@@ -116,6 +120,10 @@ class InvalidDates(Invalid):
 
 class WorkoutClosed(DomainError):
     """A workout can be changed on the day it was logged. After that it is history."""
+
+
+class LoggedOtherwise(DomainError):
+    """This workout is already logged with other sets, perhaps from another device. Open it to see and change them."""
 
 
 class WorkoutSkipped(DomainError):

@@ -66,6 +66,9 @@ class Prescription:
     reps: int
     weight_kg: float | None
     target_rpe: float | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ SAID_TO_STAFF = (
 )  # fmt: skip
 """Modules that raise refusals with words of their own to staff and programs alone."""
 
-TABLES = ("training/screening.py", "identity/sign_ins.py", "web/signin.py")
+TABLES = ("training/forms.py", "training/screening.py", "identity/sign_ins.py", "web/signin.py")
 """Modules whose constants are shown to people though they are no pages."""
 
 

@@ -265,6 +265,12 @@ def _dispute(
         facts.DisputeOpened, at, payment_id=captures.ids[which], dispute_id=ids, customer_id=who, amount_minor=amount,
         currency=currency,
     )  # fmt: skip
+    batch.announce(
+        facts.DisputeClosed, closed[is_closed], payment_id=captures.ids[which][is_closed], dispute_id=ids[is_closed],
+        customer_id=who[is_closed], outcome=Coded(status[is_closed], ("needs_response", "won", "lost")),
+        amount_minor=amount[is_closed], reinstated_minor=np.where(status == 1, amount, 0)[is_closed],
+        currency=currency[is_closed],
+    )  # fmt: skip
     books.post("dispute_opened", "dispute", ids, at, row, {"disputes": amount, "stripe_balance": -amount})
     won = status == 1
     books.post("dispute_won", "dispute", ids[won], closed[won], row[won], {

@@ -162,6 +162,15 @@ MOVEMENTS = (
     Movement("Box Jump", "conditioning", "legs", "box", 0.0),
     Movement("Battle Ropes", "conditioning", "shoulders", "ropes", 0.0),
 )
+"""What programmes are made of."""
+
+MEASURED = (
+    (Movement("Assisted Pull-Up", "pull", "back", "machine", 0.3), "assistance"),
+    (Movement("Running", "conditioning", "legs", "none", 0.0), "distance"),
+    (Movement("Rowing", "conditioning", "full body", "rower", 0.0), "distance"),
+    (Movement("Farmer's Walk", "carry", "grip", "dumbbell", 0.55), "distance"),
+)
+"""Movements measured otherwise, each with its measure: to be logged, in nobody's programme."""
 
 DAY_PATTERNS = (
     ("Lower body A", ("squat", "hinge", "squat", "hinge", "core", "carry")),

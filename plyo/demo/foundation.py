@@ -8,8 +8,9 @@ import pyarrow as pa
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from contracts.events import identity as facts
+from operational_api.training import vietnamese
 from plyo.demo.batch import Batch
-from plyo.demo.catalogue import MOVEMENTS, STUDIOS
+from plyo.demo.catalogue import MEASURED, MOVEMENTS, STUDIOS
 from plyo.demo.clock import DAY, HOUR, Clock
 from plyo.demo.columns import Coded, Ids, Ints, Times
 from plyo.demo.people import CLASS_DAYS, CLASS_HOUR, NEVER, Coaches, Texts, shifts
@@ -66,12 +67,19 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
         time_zone=list(_TIME_ZONES), currency=[place.currency for place in STUDIOS],
         created_at=np.full(len(STUDIOS), opening),
     )  # fmt: skip
+    movements = [*((one, "load") for one in MOVEMENTS), *MEASURED]
     batch.add(
-        "training.exercises", id=np.arange(1, len(MOVEMENTS) + 1),
-        slug=[each.name.lower().replace("'", "").replace(" & ", "-").replace(" ", "-") for each in MOVEMENTS],
-        name=[each.name for each in MOVEMENTS], pattern=[each.pattern for each in MOVEMENTS],
-        primary_muscle=[each.muscle for each in MOVEMENTS], equipment=[each.equipment for each in MOVEMENTS],
-        is_loaded=[each.load > 0 for each in MOVEMENTS],
+        "training.exercises", id=np.arange(1, len(movements) + 1),
+        slug=[each.name.lower().replace("'", "").replace(" & ", "-").replace(" ", "-") for each, _ in movements],
+        name=[each.name for each, _ in movements], pattern=[each.pattern for each, _ in movements],
+        primary_muscle=[each.muscle for each, _ in movements], equipment=[each.equipment for each, _ in movements],
+        is_loaded=[each.load > 0 for each, _ in movements], measure=[measure for _, measure in movements],
+    )  # fmt: skip
+    batch.add(
+        "training.exercise_names", exercise_id=np.arange(1, len(movements) + 1),
+        language=np.full(len(movements), vietnamese.LANGUAGE),
+        name=[vietnamese.name_of(each.name) for each, _ in movements],
+        words=[vietnamese.words_of(each.name, [each.muscle], each.equipment) for each, _ in movements],
     )  # fmt: skip
     desk = batch.ids(np.array([opening]))
     write_accounts(

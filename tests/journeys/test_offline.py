@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
 
-from operational_api.training.models import Workout, WorkoutSet
+from operational_api.training.models import Client, Workout, WorkoutSet
 from tests.journeys.conftest import PHONE, eventually
 from tests.journeys.site import Site, sign_in
 
@@ -120,6 +120,23 @@ def test_what_the_server_refuses_is_said_and_can_be_forgotten(site: Site, page: 
     expect(note).to_be_hidden()
     page.reload()
     expect(note).to_be_hidden()
+
+
+def test_what_the_phone_kept_of_a_plan_goes_when_training_is_put_on_hold(site: Site, page: Page) -> None:
+    with site.rows.begin() as session:
+        workout = session.get_one(Workout, site.workout)
+        session.get_one(Client, workout.customer_id).on_hold_since = datetime.now(UTC)
+    form = f"/training/log?workout={site.workout}"
+    page.goto(f"{site.url}/training")
+    eventually(
+        lambda: page.evaluate("(path) => caches.match(path).then((kept) => !kept)", form),
+        what="the form gone from the phone's cache",
+    )
+    page.context.set_offline(True)
+    page.goto(f"{site.url}/training")
+    expect(page.get_by_text("Training is on hold.")).to_be_visible()
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    expect(page.get_by_label("Barbell squat, set 1, kg")).to_have_count(0)
 
 
 def test_whatever_else_is_sent_without_a_network_stays_as_it_was_typed(site: Site, page: Page) -> None:

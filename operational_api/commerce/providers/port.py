@@ -134,7 +134,11 @@ class ProviderRefund:
 
 @dataclass(frozen=True, slots=True)
 class ProviderDispute:
-    """A dispute now. `status`: needs_response, won, lost. `fee_minor` is what the provider charged for it."""
+    """A dispute now. `status`: needs_response, won (and the money is back), lost.
+
+    `is_taken` is false of a bank's mere inquiry, for which no money leaves. `fee_minor` is what the provider charged,
+    `fee_back_minor` what it gave back of that, `returned_at` when the money came back.
+    """
 
     id: str
     payment_id: str
@@ -144,6 +148,9 @@ class ProviderDispute:
     reason: str
     status: str
     opened_at: datetime
+    is_taken: bool = True
+    fee_back_minor: int = 0
+    returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ _STATUS = {
 }
 _REFUND_STATUS = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
 _MONTHS = {"month": 1, "year": 12}
-_VERDICTS = {"won": "won", "lost": "lost"}
 
 
 class StripeProvider:
@@ -318,13 +317,20 @@ def _refund(found: Json) -> ProviderRefund:
 
 
 def _dispute(found: Json) -> ProviderDispute:
+    """Money follows Stripe's movements, not its words: an inquiry has none, and `won` is told before they are back."""
+    moved = found["balance_transactions"]
+    back = [_at(one["created"]) for one in moved if one["amount"] > 0]
+    verdict = found["status"] if found["status"] == "lost" or (found["status"] == "won" and back) else "needs_response"
     return ProviderDispute(
         id=found["id"],
         payment_id=found["payment_intent"],
         amount_minor=found["amount"],
-        fee_minor=sum(one["fee"] for one in found["balance_transactions"]),
+        fee_minor=sum(max(one["fee"], 0) for one in moved),
         currency=found["currency"].upper(),
         reason=found["reason"],
-        status=_VERDICTS.get(found["status"], "needs_response"),
+        status=verdict,
         opened_at=_at(found["created"]),
+        is_taken=any(one["amount"] < 0 for one in moved),
+        fee_back_minor=sum(max(-one["fee"], 0) for one in moved),
+        returned_at=max(back, default=None),
     )

@@ -1,25 +1,33 @@
 """Disputes: a cardholder contests a payment at the bank; the money leaves at once and may come back."""
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import DisputeOpened
+from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.models import Dispute, Payment
-from operational_api.commerce.providers.port import BillingProvider
+from operational_api.commerce.billing.service import memberships
+from operational_api.commerce.models import Dispute, Invoice, Payment
+from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
+from operational_api.core import paging
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
 
 
 def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: str, now: datetime) -> Dispute | None:
-    """Bring a dispute and its money up to the provider's state of this moment; None when the payment is not ours."""
+    """Bring a dispute and its money up to the provider's state of this moment.
+
+    Returns:
+        None when the payment is not ours, and of a bank's inquiry, for which no money has left: such a payment may
+        still be given back, which ends the inquiry.
+    """
     found = captured_payment(session, provider, provider_payment_id=provider.dispute(provider_id).payment_id, now=now)
     if found is None:
         log.warning("foreign_dispute_ignored", provider_id=provider_id)
@@ -29,40 +37,83 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
     seen = provider.dispute(provider_id)  # again, under the lock
     row = session.scalar(select(Dispute).where(Dispute.provider_dispute_id == provider_id))
     if row is None:
-        row = Dispute(
+        if not seen.is_taken:
+            log.info("dispute_inquiry_seen", provider_id=provider_id, payment_id=str(payment.id))
+            return None
+        row = _open(session, payment, seen)
+    if seen.status != row.status and row.status != "won" and seen.status != "needs_response":
+        _close(session, row, payment, invoice, seen, now)
+    session.flush()
+    return row
+
+
+def page(session: Session, *, limit: int, cursor: str | None = None) -> tuple[list[Dispute], str | None]:
+    """Disputes, the newest first, and the cursor of the next page."""
+    query = select(Dispute)
+    if cursor:
+        query = query.where(tuple_(Dispute.opened_at, Dispute.id) < paging.after(cursor, datetime, UUID))
+    rows = session.scalars(query.order_by(Dispute.opened_at.desc(), Dispute.id.desc()).limit(limit + 1)).all()
+    return paging.cut(rows, limit, lambda row: (row.opened_at, row.id))
+
+
+def _open(session: Session, payment: Payment, seen: ProviderDispute) -> Dispute:
+    row = Dispute(
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        amount_minor=seen.amount_minor,
+        currency=seen.currency,
+        reason=seen.reason,
+        status="needs_response",
+        provider_dispute_id=seen.id,
+        opened_at=seen.opened_at,
+    )
+    session.add(row)
+    session.flush()
+    lines = ledger.dispute_opened(amount_minor=seen.amount_minor, fee_minor=seen.fee_minor)
+    _post(session, row, payment, "dispute_opened", lines, seen.opened_at)
+    publish(
+        session,
+        DisputeOpened(
+            occurred_at=seen.opened_at,
             payment_id=payment.id,
+            dispute_id=row.id,
             customer_id=payment.customer_id,
             amount_minor=seen.amount_minor,
             currency=seen.currency,
-            reason=seen.reason,
-            status="needs_response",
-            provider_dispute_id=provider_id,
-            opened_at=seen.opened_at,
-        )
-        session.add(row)
-        session.flush()
-        lines = ledger.dispute_opened(amount_minor=seen.amount_minor, fee_minor=seen.fee_minor)
-        _post(session, row, payment, "dispute_opened", lines, seen.opened_at)
-        publish(
-            session,
-            DisputeOpened(
-                occurred_at=seen.opened_at,
-                payment_id=payment.id,
-                dispute_id=row.id,
-                customer_id=payment.customer_id,
-                amount_minor=seen.amount_minor,
-                currency=seen.currency,
-            ),
-        )
-    if row.status == "needs_response" and seen.status != "needs_response":
-        row.status, row.closed_at = seen.status, now
-        if seen.status == "won":
-            _post(session, row, payment, "dispute_won", ledger.dispute_won(amount_minor=row.amount_minor), now)
-        elif seen.status == "lost":
-            back = row.amount_minor + refunds.refunded_minor(session, payment.id)
-            packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
-    session.flush()
+        ),
+    )
     return row
+
+
+def _close(
+    session: Session, row: Dispute, payment: Payment, invoice: Invoice, seen: ProviderDispute, now: datetime
+) -> None:
+    """Won: the money is back in the books. Lost: what it paid for ends: the sessions of a pack that it pays no more, or
+    the membership. What a bank took back for good is not given again when it thinks better of it."""
+    is_won = seen.status == "won"
+    at = seen.returned_at if is_won and seen.returned_at else now
+    row.status, row.closed_at = seen.status, at
+    if is_won:
+        lines = ledger.dispute_won(amount_minor=row.amount_minor, fee_minor=seen.fee_back_minor)
+        _post(session, row, payment, "dispute_won", lines, at)
+    else:
+        back = row.amount_minor + refunds.refunded_minor(session, payment.id)
+        packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
+        if invoice.subscription_id:
+            memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
+    publish(
+        session,
+        DisputeClosed(
+            occurred_at=at,
+            payment_id=payment.id,
+            dispute_id=row.id,
+            customer_id=payment.customer_id,
+            outcome=seen.status,
+            amount_minor=row.amount_minor,
+            reinstated_minor=row.amount_minor + seen.fee_back_minor if is_won else 0,
+            currency=row.currency,
+        ),
+    )
 
 
 def _post(session: Session, row: Dispute, payment: Payment, kind: str, lines: list[ledger.Line], at: datetime) -> None:

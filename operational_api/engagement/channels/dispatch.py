@@ -3,7 +3,8 @@
 A message is handed over while its row is locked and marked in the same transaction, so of many workers one sends it.
 A crash between the provider's yes and our commit leaves it queued. Providers that recognise a copy (a mailbox by its
 Message-ID, a push service by its topic) then get it again. Of those that do not (`may_double`) the doubt is written
-down in a transaction of its own before the message is handed over, and whoever tries next looks first.
+down in a transaction of its own before the message is handed over, and whoever tries next looks first. Such a message
+is claimed before: two workers that both wrote the doubt down could neither of them take it back.
 
 A provider that is down costs no message a try; those that have another channel take it after a while.
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.telemetry import get_logger, trace
@@ -29,6 +30,8 @@ from operational_api.engagement.service import outgoing
 from operational_api.engagement.settings import ChannelSettings
 
 log = get_logger(__name__)
+MOST_IN_HAND = 20
+"""Messages of a channel that workers have in hand at once: so far a worker looks for one that is free."""
 
 
 def gateways(settings: ChannelSettings) -> dict[Channel, Gateway]:
@@ -81,29 +84,30 @@ class Dispatcher:
             return session.scalar(_due(channel, outgoing.now_utc())) is not None
 
     def _send_next(self, channel: Channel, sender: Sender, *, may_double: bool) -> bool:
-        mark = self._note_doubt(channel) if may_double else None
-        if may_double and mark is None:
-            return False
-        try:
-            with self._sessions.begin() as session:
-                row = session.scalar(self._next(channel, mark).with_for_update(skip_locked=True))
-                if row is None:
-                    return may_double  # another worker has it, and there may be more
-                now = outgoing.now_utc()
-                decision = outgoing.weigh(session, row, now)
-                if not isinstance(decision, Send):
-                    _take_back(row, mark)
-                    outgoing.hold(session, row, decision, now)
-                    return True
-                row.attempts += 0 if may_double else 1
+        outage: Unavailable | None = None
+        with self._sessions.begin() as session:
+            mark = self._claim(session, channel) if may_double else None
+            if may_double and mark is None:
+                return False
+            row = session.scalar(self._next(channel, mark))
+            if row is None:
+                return may_double  # it ended meanwhile, and there may be more
+            now = outgoing.now_utc()
+            decision = outgoing.weigh(session, row, now)
+            if not isinstance(decision, Send):
+                _take_back(row, mark)
+                outgoing.hold(session, row, decision, now)
+                return True
+            row.attempts += 0 if may_double else 1
+            try:
                 with trace():
                     goes_on = self._hand_over(session, row, sender, mark)
-        except Unavailable:
-            if mark is not None:
-                with self._sessions.begin() as session:
-                    if row := session.get(OutgoingMessage, mark.row_id, with_for_update=True):
-                        _take_back(row, mark)
-            raise
+            except Unavailable as error:
+                outage = error
+                row.attempts -= 0 if may_double else 1
+                _take_back(row, mark)
+        if outage is not None:
+            raise outage
         if goes_on:
             failpoints.hit("email.after_commit")
         return goes_on
@@ -112,7 +116,7 @@ class Dispatcher:
         """Returns whether to go on with this connection."""
         try:
             message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
-            if mark is not None and mark.is_first_of(row):
+            if mark is not None and mark.is_new:
                 message = replace(message, doubtful_since=None)
             receipt = sender.send(message)
         except Unavailable:
@@ -133,38 +137,53 @@ class Dispatcher:
         )  # fmt: skip
         return True
 
-    def _note_doubt(self, channel: Channel) -> "_Mark | None":
-        """Write down, for good, that the next message may be about to leave."""
+    def _claim(self, session: Session, channel: Channel) -> "_Mark | None":
+        """Make the next message that is due this worker's until the session's end, and write down, for good, that it
+        may be about to leave. None: whatever is due is in other hands.
+
+        The claim is a lock of its own: the message's row has to be free for the transaction that writes the doubt down.
+        It dies with its worker.
+        """
+        due = _due(channel, outgoing.now_utc()).with_only_columns(OutgoingMessage.id).limit(MOST_IN_HAND)
+        for row_id in session.scalars(due).all():
+            key = func.hashtextextended(f"handing over:{row_id}", 0)
+            if session.scalar(select(func.pg_try_advisory_xact_lock(key))) and (mark := self._note_doubt(row_id)):
+                return mark
+        return None
+
+    def _note_doubt(self, row_id: UUID) -> "_Mark | None":
+        """None: it left before it was claimed, or somebody else changes it."""
         with self._sessions.begin() as session:
-            row = session.scalar(_due(channel, outgoing.now_utc()).with_for_update(skip_locked=True))
+            is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= outgoing.now_utc()
+            found = select(OutgoingMessage).where(OutgoingMessage.id == row_id, *is_due)
+            row = session.scalar(found.with_for_update(skip_locked=True))
             if row is None:
                 return None
             is_new = row.in_doubt_since is None
             row.in_doubt_since = row.in_doubt_since or outgoing.now_utc()
             row.attempts += 1
-            return _Mark(row.id, row.attempts, is_new)
+            return _Mark(row.id, is_new)
 
     def _next(self, channel: Channel, mark: "_Mark | None") -> Select[tuple[OutgoingMessage]]:
         found = _due(channel, outgoing.now_utc())
-        return found if mark is None else found.where(OutgoingMessage.id == mark.row_id)
+        if mark is None:
+            return found.with_for_update(skip_locked=True)
+        return found.where(OutgoingMessage.id == mark.row_id).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The doubt that one worker wrote down: it is the first one only if no other worker's came after it."""
+    """The doubt that a worker wrote down of what it has claimed; `is_new`: nobody had handed it over before."""
 
     row_id: UUID
-    attempt: int
     is_new: bool
-
-    def is_first_of(self, row: OutgoingMessage) -> bool:
-        return self.is_new and row.attempts == self.attempt
 
 
 def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
-    """Nothing was handed over after all."""
-    if mark is not None and mark.is_first_of(row):
-        row.in_doubt_since, row.attempts = None, row.attempts - 1
+    """Nothing was handed over after all: this try does not count."""
+    if mark is not None:
+        row.attempts -= 1
+        row.in_doubt_since = None if mark.is_new else row.in_doubt_since
 
 
 def _has_lost_the_line(error: Exception) -> bool:

@@ -83,12 +83,14 @@ def render(
     language: str = "en",
     unsubscribe_url: str | None = None,
 ) -> Rendered:
-    """The message `template` with its values. `name` may be a full name: people are called by the first.
+    """The message `template` with its values, all of one line but a `body`: none ends a header or a calendar's line.
+    `name` may be a full name: people are called by the first.
 
     Args:
         public_url: Base of links, without a trailing slash.
         unsubscribe_url: Shown at the foot; None where the message cannot be switched off.
     """
+    context = {key: _one_line(value) if key != "body" else value for key, value in context.items()}
     values = {**context, "public_url": public_url, "unsubscribe_url": unsubscribe_url}
     if words := str(values.get("name", "")).split():
         values["name"] = words[0]
@@ -99,7 +101,11 @@ def render(
 
     subject, _, body = made("txt").strip().partition("\n")
     short = " ".join(made("short").split())
-    return Rendered(subject.strip(), _wrapped(body), made("html"), short, _attachments(template, context))
+    return Rendered(_one_line(subject), _wrapped(body), made("html"), short, _attachments(template, context))
+
+
+def _one_line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
 
 
 def _wrapped(text: str) -> str:
@@ -124,7 +130,7 @@ def calendar_entry(context: dict[str, Any]) -> str:
     def escaped(value: str) -> str:
         for character in ("\\", ";", ","):
             value = value.replace(character, "\\" + character)
-        return value.replace("\n", "\\n")
+        return "\\n".join(value.splitlines())
 
     lines = [
         "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Plyo//EN", "METHOD:PUBLISH", "BEGIN:VEVENT",

@@ -4,7 +4,6 @@ Opens and clicks are not listened to: who looks at a picture is not who read, an
 """
 
 import base64
-import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,19 +19,21 @@ from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
 from contracts.events.engagement import ContactChoiceMade
-from operational_api.core import inbox, viewer
+from contracts.telemetry import get_logger
+from operational_api.core import inbox, notices, viewer
 from operational_api.core.models import InboxMessage
 from operational_api.core.outbox import publish
 from operational_api.engagement.channels import bounces
 from operational_api.engagement.channels.port import Receipt
 from operational_api.engagement.channels.sms import BAD_NUMBERS
-from operational_api.engagement.errors import ForgedMessageEvent
+from operational_api.engagement.errors import ForgedMessageEvent, MalformedMessageEvent
 from operational_api.engagement.models import OutgoingMessage, Phone
 from operational_api.engagement.sending import PURPOSES, Channel
 from operational_api.engagement.service import addresses, outgoing, preferences, threads
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
 
+log = get_logger(__name__)
 TOLERANCE = timedelta(minutes=10)
 STOP_WORDS = {
     "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE", "HUY", "DUNG", "NGUNG", "TU CHOI",
@@ -41,6 +42,7 @@ START_WORDS = {"START", "YES", "UNSTOP", "BAT DAU", "DONG Y"}
 HELP_WORDS = {"HELP", "INFO", "TRO GIUP"}
 """All without accents (`_word`): a phone writes hủy, huỷ or huy. Who asks for help by SMS is answered by Twilio."""
 UNMISTAKABLE = {"START", "UNSTOP"}
+_BAD_CODES = {str(one) for one in BAD_NUMBERS}
 
 
 def check_sendgrid(
@@ -75,13 +77,18 @@ def check_twilio(form: Mapping[str, str], *, path: str, signature: str | None, s
 
 
 def take_sendgrid(session: Session, body: bytes, *, now: datetime) -> int:
-    """Follow a batch of events, each once by its `sg_event_id`. Returns how many were new."""
+    """Follow a batch of events, each once by its `sg_event_id`. Returns how many were new.
+
+    Raises:
+        MalformedMessageEvent: no list of events.
+    """
     try:
-        events = json.loads(body)
-    except ValueError:
-        events = []
-    found = [one for one in events if isinstance(one, dict)] if isinstance(events, list) else []
-    return sum(_take_sendgrid(session, event, now) for event in found)
+        events, unusable = notices.read_batch(body)
+    except ValueError as error:
+        raise MalformedMessageEvent from error
+    if unusable:
+        log.warning("message_events_unusable", events=unusable)
+    return sum(_take_sendgrid(session, event, now) for event in events)
 
 
 def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) -> bool:
@@ -198,7 +205,7 @@ def take_status(
         outgoing.note_delivered(session, row.id, now)
     elif status in ("undelivered", "failed"):
         code = form.get("ErrorCode", "")
-        if code.isdigit() and int(code) in BAD_NUMBERS:
+        if code in _BAD_CODES:
             addresses.suppress(session, channel=row.channel, address=row.recipient, reason="bounce", now=now)
         outgoing.note_undelivered(session, row, f"carrier:{code}"[:40], now)
 

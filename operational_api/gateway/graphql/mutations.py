@@ -132,12 +132,15 @@ class ConsentsPayload:
 @strawberry.input(description="One set, in the order done. rpe 10 means no repetition left.")
 class SetInput:
     exercise_id: int
-    reps: int
+    reps: int | None = None
     weight_kg: float | None = None
     rpe: float | None = None
     rir: int | None = None
     superset: str | None = None
     note: str | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
 
 @strawberry.input(description="id: of the planned workout, or a new UUID. customerId: a client's, for their coach.")

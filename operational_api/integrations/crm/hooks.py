@@ -2,8 +2,6 @@
 the worker: a webhook says that something did, may come twice, late and in any order."""
 
 import hmac
-import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +10,7 @@ from hubspot.utils.signature import Signature
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
+from operational_api.core import notices
 from operational_api.core.signatures import TOLERANCE_SECONDS, ForgedWebhook
 from operational_api.integrations.crm import contacts
 from operational_api.integrations.crm.contacts import FIELD_OF
@@ -27,7 +26,7 @@ def verify(body: bytes, *, url: str, signature: str | None, timestamp: str | Non
     Raises:
         ForgedWebhook.
     """
-    if not secret or not signature or not timestamp or not timestamp.isdigit() or len(timestamp) > 15:
+    if not secret or not signature or not timestamp or not timestamp.isdecimal() or len(timestamp) > 15:
         raise ForgedWebhook
     try:
         expected = Signature.get_signature(secret, body.decode(), "v3", unquote(url), "POST", timestamp)
@@ -79,11 +78,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _events(body: bytes) -> list[Mapping[str, Any]]:
+def _events(body: bytes) -> list[dict[str, Any]]:
     try:
-        told = json.loads(body)
+        told, unusable = notices.read_batch(body)
     except ValueError as error:
         raise MalformedWebhook from error
-    if not isinstance(told, list) or len(told) > MOST or not all(isinstance(one, dict) for one in told):
+    if len(told) + unusable > MOST:
         raise MalformedWebhook
+    if unusable:
+        log.warning("crm_changes_unusable", changes=unusable)
     return told

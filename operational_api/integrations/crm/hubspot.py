@@ -226,7 +226,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _rest(body: str, told: str | None) -> timedelta:
-    if told and told.replace(".", "", 1).isdigit():
+    if told and told.replace(".", "", 1).isdecimal():
         return min(timedelta(seconds=max(float(told), 1)), LONGEST_REST)
     if "DAILY" in body:
         return LONGEST_REST

@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = {
     commerce.PackBought.type: "A pack of sessions was bought",
     commerce.InvoiceIssued.type: "An invoice was issued",
     commerce.DisputeOpened.type: "A payment was contested at the bank",
+    commerce.DisputeClosed.type: "The bank decided about a contested payment",
     scheduling.SessionBooked.type: "A session was booked",
     scheduling.SessionMoved.type: "A session was moved",
     scheduling.SessionCancelled.type: "A session was cancelled",

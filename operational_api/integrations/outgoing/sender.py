@@ -203,7 +203,7 @@ def _words(error: Exception) -> str:
 
 def _rest(answer: httpx.Response) -> timedelta | None:
     told = answer.headers.get("Retry-After", "").strip()
-    return min(timedelta(seconds=int(told)), MOST_REST) if told.isdigit() and len(told) < 9 and int(told) else None
+    return min(timedelta(seconds=int(told)), MOST_REST) if told.isdecimal() and len(told) < 9 and int(told) else None
 
 
 def _head(answer: httpx.Response, signature: str) -> str | None:

@@ -5,7 +5,6 @@ data that follows needs to know whose it is.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session
 from contracts.sealing import Sealer
 from contracts.telemetry import get_logger
 from operational_api.compliance.public import DATA_KINDS
-from operational_api.core import signatures, viewer
+from operational_api.core import notices, signatures, viewer
 from operational_api.integrations.errors import MalformedWebhook
 from operational_api.integrations.service import links, payloads
 from operational_api.integrations.service.payloads import Arrival, Receipt
@@ -132,10 +131,10 @@ def _customer(session: Session, event: dict[str, Any], user: dict[str, Any]) -> 
 
 def _event(body: bytes) -> dict[str, Any]:
     try:
-        event = json.loads(body)
+        event = notices.read(body)
     except ValueError as error:
         raise MalformedWebhook from error
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str) or "\0" in event["type"]:
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise MalformedWebhook
     return event
 
@@ -146,8 +145,7 @@ def _user(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    # PostgreSQL's text cannot hold a NUL, and no name of Terra's has one.
-    return value.replace("\0", "") if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value else None
 
 
 def _moment(told: str | None, now: datetime) -> datetime:

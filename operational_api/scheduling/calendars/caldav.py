@@ -37,6 +37,8 @@ TRIES = 3
 LARGEST_ANSWER = 20 * 1024 * 1024
 AT_A_TIME = 100
 """Events asked for in one request."""
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
+"""What the library raises at events that people broke; the last of them at a time before the first year of all."""
 
 
 class CaldavCalendar:
@@ -71,7 +73,7 @@ class CaldavCalendar:
 
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Write the event at an address made of its UID; only over the version that we know, or over none."""
-        url = known.external_id if known else f"{calendar_id.rstrip('/')}/{quote(entry.uid, safe='')}.ics"
+        url = known.external_id if known else _address(calendar_id, entry.uid)
         text, etag = feed.render([entry], is_published=False), known.etag if known else ""
         with _translated():
             for _ in range(TRIES):
@@ -85,6 +87,12 @@ class CaldavCalendar:
                 current, etag = self._read(url)
                 text = _merged(current, entry) if current else feed.render([entry], is_published=False)
         raise CalendarUnreachable
+
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """The file at the address that is made of its UID."""
+        with _translated():
+            found, etag = self._read(_address(calendar_id, uid))
+        return None if found is None else Pushed(_address(calendar_id, uid), etag)
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
         """Delete the event, whatever was done to it there."""
@@ -148,6 +156,10 @@ class CaldavCalendar:
         return f"{parts.scheme}://{parts.netloc}{quote(unquote(urlsplit(href).path))}"
 
 
+def _address(calendar_id: str, uid: str) -> str:
+    return f"{calendar_id.rstrip('/')}/{quote(uid, safe='')}.ics"
+
+
 def _merged(current: bytes, entry: Entry) -> bytes:
     """The event as it is there, with ours in what we say: a reminder that its owner set stays."""
     try:
@@ -164,7 +176,7 @@ def _merged(current: bytes, entry: Entry) -> bytes:
             calendar.add_component(mine)
         calendar.add_missing_timezones()
         text: bytes = calendar.to_ical()
-    except (ValueError, KeyError, TypeError, AttributeError):  # whatever it is now, it is our event
+    except _BROKEN:  # whatever it is now, it is our event
         return feed.render([entry], is_published=False)
     return text
 
@@ -187,7 +199,7 @@ def _own(url: str, etag: str, data: bytes) -> OwnSeen | None:
         starts_at, ends_at = ics.span(ours[0], "UTC")
         is_series = any("RRULE" in one or "RECURRENCE-ID" in one for one in ours)
         return OwnSeen(url, etag, starts_at, ends_at, ics.occurrences(data, starts_at) if is_series else None)
-    except (ValueError, KeyError, TypeError, AttributeError, CalendarUnreadable):  # broken meanwhile, and ours
+    except (*_BROKEN, CalendarUnreadable):  # broken meanwhile, and ours
         return OwnSeen(url, etag)
 
 

@@ -85,6 +85,16 @@ class GoogleCalendar(RestAccount):
                 self._delete(f"{events}/{item['id']}")
         return replace(pushed, occurrences=ids)
 
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """The event under the id that is made of its UID; a deleted one can still be read."""
+        try:
+            item = self._api.call("GET", f"{_events(calendar_id)}/{id_of(uid)}")
+            return None if item.get("status") == "cancelled" else _pushed(item)
+        except (Missing, CursorTooOld):
+            return None
+        except KeyError as error:
+            raise CalendarUnreachable from error
+
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Delete the event."""
         self._delete(f"{_events(calendar_id)}/{known.external_id}")
@@ -180,11 +190,11 @@ def _is_own(item: dict[str, Any]) -> bool:
 
 
 def _own(item: dict[str, Any]) -> OwnSeen:
-    etag = str(item.get("etag") or "")
+    etag, series = str(item.get("etag") or ""), str(item.get("recurringEventId") or "")
     if item.get("status") == "cancelled" or "start" not in item:
-        return OwnSeen(item["id"], etag)
+        return OwnSeen(item["id"], etag, series_id=series)
     starts_at, ends_at = _times(item, "UTC")
-    return OwnSeen(item["id"], etag, starts_at, ends_at)
+    return OwnSeen(item["id"], etag, starts_at, ends_at, series_id=series)
 
 
 def _busy(item: dict[str, Any], zone: str) -> Busy | None:

@@ -4,6 +4,7 @@ Before the library sees a file it is reduced, line by line, to what says when so
 and alarms are dropped unread: neither a flood of them nor what they say gets any further.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _KEPT = frozenset(
     ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS", "TRANSP", "SEQUENCE",
      "X-MICROSOFT-CDO-BUSYSTATUS")
 )  # fmt: skip
+_LINE = re.compile(r"[^\r\n]+")
 _ZONES = Lock()
 Read = TypeVar("Read")
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY")
@@ -90,17 +92,19 @@ def occurrences(data: bytes, around: datetime) -> list[Occurrence]:
         CalendarUnreadable: whatever it is by now.
     """
     window = Window(around - timedelta(days=366), around + timedelta(days=1100))
-    told_of = []
 
-    def expand(calendar: icalendar.Component) -> Iterable[Any]:
-        found: Iterable[Any] = recurring_ical_events.of(calendar).between(window.since, window.until)
-        return found
+    def expand(calendar: icalendar.Component) -> Iterator[Occurrence]:
+        spoken = set()
+        for event in recurring_ical_events.of(calendar).between(window.since, window.until):
+            starts_at, ends_at = span(event, "UTC")
+            told = event.get("RECURRENCE-ID")
+            recurs_at = _utc(told.dt, "UTC") if told else starts_at
+            if recurs_at in spoken:  # an exception for all that follow has the name of its first
+                recurs_at = starts_at
+            spoken.add(recurs_at)
+            yield Occurrence(recurs_at, starts_at, ends_at)
 
-    for event in _carefully(data, expand):
-        starts_at, ends_at = span(event, "UTC")
-        told = event.get("RECURRENCE-ID")
-        told_of.append(Occurrence(_utc(told.dt, "UTC") if told else starts_at, starts_at, ends_at))
-    return told_of
+    return _carefully(data, expand)
 
 
 def _expand(calendar: icalendar.Component, window: Window, zone: str) -> Iterator[Busy]:
@@ -206,7 +210,8 @@ def _checked(line: str) -> str:
 def _unfolded(text: str) -> Iterator[str]:
     parts: list[str] = []
     size = 0
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    for found in _LINE.finditer(text):  # one at a time: a list of a million small ones is many times the file
+        line = found[0]
         is_more = line[:1] in (" ", "\t")
         if not is_more:
             if parts and (whole := "".join(parts)).strip():

@@ -107,6 +107,15 @@ class MicrosoftCalendar(RestAccount):
                 self._api.call("PATCH", path, json=_span(one.starts_at, one.ends_at))
         return replace(pushed, occurrences=ids) if set(ids.values()) == wanted.keys() else None
 
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """The event that says our UID."""
+        try:
+            return self._find(calendar_id, uid)
+        except Missing as error:
+            raise CalendarGone from error
+        except KeyError as error:
+            raise CalendarUnreachable from error
+
     def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
         """Delete the event."""
         try:
@@ -199,7 +208,8 @@ def _pushed(item: dict[str, Any]) -> Pushed:
 
 
 def _own(item: dict[str, Any]) -> OwnSeen:
-    return OwnSeen(item["id"], str(item.get("@odata.etag") or ""), _moment(item["start"]), _moment(item["end"]))
+    series, etag = str(item.get("seriesMasterId") or ""), str(item.get("@odata.etag") or "")
+    return OwnSeen(item["id"], etag, _moment(item["start"]), _moment(item["end"]), series_id=series)
 
 
 def _busy(item: dict[str, Any], zone: str) -> Busy | None:

@@ -16,21 +16,23 @@ SCHEMA = {"schema": "scheduling"}
 
 
 class CalendarConnection(Base):
-    """One calendar of one person. `state`: active, refused (only the person can mend it), or ended.
+    """One calendar of one person. `state`: active, refused (only the person can mend it), leaving, or ended.
 
     `is_read`: its busy times are a coach's; `is_written`: bookings appear in it. `read_until`: how far ahead series
-    were expanded when it was last read whole.
+    were expanded when it was last read whole. Leaving: what we wrote there is taken out, until `leaves_by` at the
+    latest; `left_behind` is how much of it could not be, once it ended. `next_sync_at`: when the worker looks next.
     """
 
     __tablename__ = "calendar_connections"
     __table_args__ = (
         CheckConstraint("provider in ('google', 'microsoft', 'caldav', 'feed')", name="provider"),
-        CheckConstraint("state in ('active', 'refused', 'ended')", name="state"),
+        CheckConstraint("state in ('active', 'refused', 'leaving', 'ended')", name="state"),
         Index(
             "uq_calendar_connections_alive", "account_id", "provider", "calendar_id", unique=True,
             postgresql_where=text("state <> 'ended'"),
         ),
         Index("ix_calendar_connections_due", "next_sync_at", postgresql_where=text("state = 'active' and is_read")),
+        Index("ix_calendar_connections_leaving", "next_sync_at", postgresql_where=text("state = 'leaving'")),
         SCHEMA,
     )  # fmt: skip
     id: Mapped[Id]
@@ -49,7 +51,9 @@ class CalendarConnection(Base):
     failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     problem: Mapped[str | None]
     connected_at: Mapped[RequiredTime]
+    leaves_by: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    left_behind: Mapped[int] = mapped_column(server_default="0")
 
 
 class CalendarSecret(Base):

@@ -73,13 +73,19 @@ class OAuthClient:
         return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def revoke(self, refresh_token: str) -> None:
-        """Give our leave back, where the provider has a way to; what it answers changes nothing here."""
+        """Give our leave back, where the provider has a way to. One that it does not know is given back already.
+
+        Raises:
+            CalendarUnreachable: it did not hear us, and has to be told again.
+        """
         if not self.revoke_url:
             return
         try:
-            httpx.post(self.revoke_url, data={"token": refresh_token}, timeout=SECONDS)
+            answer = httpx.post(self.revoke_url, data={"token": refresh_token}, timeout=SECONDS)
         except httpx.HTTPError as error:
-            log.warning("calendar_leave_not_returned", provider=self.provider, error=str(error))
+            raise CalendarUnreachable from error
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise CalendarUnreachable
 
     def _ask(self, form: dict[str, str]) -> Tokens:
         form = form | {"client_id": self.client_id, "client_secret": self.client_secret}

@@ -20,10 +20,17 @@ from operational_api.scheduling.calendars.errors import CalendarGone, CalendarRe
 from operational_api.scheduling.calendars.google import GoogleCalendar
 from operational_api.scheduling.calendars.microsoft import MicrosoftCalendar
 from operational_api.scheduling.calendars.port import CalendarRef, Window
-from operational_api.scheduling.calendars.router import CONNECT, CalendarSealer, Settings, feed_url, give_back, reach
+from operational_api.scheduling.calendars.router import (
+    CONNECT,
+    CalendarSealer,
+    Settings,
+    feed_url,
+    leaving_within,
+    reach,
+)
 from operational_api.scheduling.calendars.subscribed import SubscribedCalendar
 from operational_api.scheduling.errors import CalendarsNotSetUp
-from operational_api.scheduling.service import connections, feeds
+from operational_api.scheduling.service import busy_times, connections, feeds
 from operational_api.scheduling.service.calendar_sync import secret_of
 from operational_api.scheduling.settings import CalendarSettings
 from operational_api.web import flows
@@ -50,16 +57,17 @@ class _Visit:
 
     def page(self, **shown: Any) -> Response:
         """What is connected, and what can be; `shown` has what was typed and why it was refused."""
-        settings = self.settings
+        settings, now, is_coach = self.settings, datetime.now(UTC), self.principal.role != "customer"
         found = feeds.feed_of(self.session, self.account_id) if settings.keys else None
         return render(
             self.request,
             "scheduling/calendars.html",
-            connected=connections.list_connections(self.session, self.account_id),
+            connected=connections.shown(self.session, self.account_id, now),
             labels=LABELS,
             offered=oauth.clients(settings) if settings.keys else {},
             has_keys=bool(settings.keys),
-            is_coach=self.principal.role != "customer",
+            is_coach=is_coach,
+            clashes=busy_times.clashes(self.session, self.account_id, now=now) if is_coach else [],
             feed=feed_url(settings, found) if found else "",
             **({"typed": {}, "failed": "", "problem": ""} | shown),
         )
@@ -204,11 +212,15 @@ def renew_address(
 
 @router.post("/calendars/{connection_id}/end", dependencies=[Allowed(CONNECT)])
 def end_calendar(
-    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings
-) -> Response:
-    """Disconnect a calendar, and give our leave back where its provider has a way to."""
+    request: Request, connection_id: UUID, principal: CurrentPrincipal, session: DbSession,
+    at_once: Annotated[bool, Form()] = False,
+) -> Response:  # fmt: skip
+    """Disconnect a calendar once our sessions are taken out of it, or at once."""
     row = reach(session, principal, connection_id)
-    label = row.label
-    give_back(session, row, settings)
-    connections.disconnect(session, row.id, now=datetime.now(UTC))
-    return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")
+    label = row.label or LABELS[row.provider]
+    row = connections.disconnect(session, row.id, now=datetime.now(UTC), **leaving_within(at_once))
+    if row.state == "ended":
+        return redirect(request, HOME, flash=f"{label} is disconnected. What we knew of it is gone.")
+    if at_once:
+        return redirect(request, HOME, flash=f"{label} is being disconnected. What is in it stays there.")
+    return redirect(request, HOME, flash=f"{label} is being disconnected. Our sessions are taken out of it first.")

@@ -135,6 +135,7 @@ class OwnSeen:
 
     Args:
         occurrences: Of a series that is told as a whole, all that it has there.
+        series_id: The event it recurs from, of an occurrence that is told by itself.
     """
 
     external_id: str
@@ -142,6 +143,7 @@ class OwnSeen:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     occurrences: Sequence[Occurrence] | None = None
+    series_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,14 @@ class Calendar(Readable, Protocol):
 
         Where somebody changed the event there meanwhile, ours wins in what we say (title, place, times), and what they
         added (a reminder, a note, a colour) stays.
+
+        Raises:
+            CalendarRefused, CalendarGone, CalendarUnreachable.
+        """
+        ...
+
+    def find(self, calendar_id: str, uid: str) -> Pushed | None:
+        """Our event by its UID, for who wrote it and never heard the answer; None where there is none.
 
         Raises:
             CalendarRefused, CalendarGone, CalendarUnreachable.

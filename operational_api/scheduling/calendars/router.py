@@ -1,11 +1,11 @@
 """HTTP of calendars outside, included under /api/scheduling: a person's connections, the feed that apps read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from contracts.sealing import Sealer
 from operational_api.core.database import DbSession
@@ -13,9 +13,8 @@ from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
-from operational_api.scheduling.calendars import feed, oauth
-from operational_api.scheduling.calendars.errors import CalendarRefused
-from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed, CalendarSecret
+from operational_api.scheduling.calendars import feed
+from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed
 from operational_api.scheduling.calendars.schemas import ConnectionRead, FeedRead
 from operational_api.scheduling.errors import CalendarsNotSetUp, ConnectionNotFound
 from operational_api.scheduling.service import connections, entries, feeds
@@ -60,15 +59,9 @@ def reach(session: DbSession, principal: Principal, connection_id: UUID) -> Cale
     return row
 
 
-def give_back(session: DbSession, row: CalendarConnection, settings: CalendarSettings) -> None:
-    """Tell a provider that we need its leave no more. What it answers changes nothing: we forget ours all the same."""
-    client, kept = oauth.clients(settings).get(row.provider), session.get(CalendarSecret, row.id)
-    if client is None or kept is None or not settings.keys:
-        return
-    try:
-        client.revoke(connections.open_secret(kept, Sealer(settings.keys))["refresh_token"])
-    except CalendarRefused:  # sealed with a key that is gone: nothing to give back
-        return
+def leaving_within(at_once: bool) -> dict[str, timedelta]:
+    """How long taking out what is ours may take, as it was asked for."""
+    return {"within": timedelta()} if at_once else {}
 
 
 def feed_url(settings: CalendarSettings, found: CalendarFeed) -> str:
@@ -84,11 +77,14 @@ def list_connections(account_id: CurrentAccount, session: DbSession) -> Page[Con
 
 
 @router.delete("/calendar-connections/{connection_id}", status_code=204, dependencies=[Allowed(CONNECT)])
-def end_connection(connection_id: UUID, principal: CurrentPrincipal, session: DbSession, settings: Settings) -> None:
-    """Disconnect a calendar: what opened it and the busy times it brought are gone."""
-    row = reach(session, principal, connection_id)
-    give_back(session, row, settings)
-    connections.disconnect(session, row.id, now=datetime.now(UTC))
+def end_connection(
+    connection_id: UUID, principal: CurrentPrincipal, session: DbSession, at_once: Annotated[bool, Query()] = False
+) -> None:
+    """Disconnect a calendar: its busy times count no more. Our events are taken out of it first, which may take up to a
+    week where its server is away; then what opened it is gone. `at_once` leaves there what is there."""
+    connections.disconnect(
+        session, reach(session, principal, connection_id).id, now=datetime.now(UTC), **leaving_within(at_once)
+    )
 
 
 @router.post("/calendar-feeds", status_code=201, dependencies=[Allowed(CONNECT)])

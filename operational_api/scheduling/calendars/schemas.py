@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ConnectionRead(BaseModel):
-    """A connected calendar. `state` refused: connect it again; `problem` says what is wrong, in words."""
+    """A connected calendar. `state` refused: connect it again; leaving: our events are taken out of it, until
+    `leaves_by` at the latest. `problem` says what is wrong, in words."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -19,6 +20,7 @@ class ConnectionRead(BaseModel):
     connected_at: datetime
     last_synced_at: datetime | None
     problem: str | None
+    leaves_by: datetime | None
 
 
 class FeedRead(BaseModel):

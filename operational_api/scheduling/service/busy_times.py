@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Interval
 
 from operational_api.scheduling.calendars.models import BusyTime
-from operational_api.scheduling.models import BookingTerms, Coach, Slot
+from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot
 from operational_api.scheduling.service.terms import of_slot
 from operational_api.scheduling.terms import LONGEST_BUFFER, Terms
+
+MOST_CLASHES = 50
 
 
 def busy_ranges(session: Session, coach_id: UUID, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
@@ -37,6 +39,24 @@ def is_busy(session: Session, slot: Slot) -> bool:
     """Whether a slot's coach has something else in its time or too near to it. What ends as its buffer begins is not in
     its way."""
     return bool(session.scalar(select(keeps_busy()).select_from(Slot).where(Slot.id == slot.id)))
+
+
+def clashes(session: Session, coach_id: UUID, *, now: datetime) -> list[Slot]:
+    """Sessions to come that are booked although their coach is busy elsewhere at that time, by start.
+
+    Whoever booked first keeps the session, and an appointment outside is not ours to move: only the coach can say which
+    of the two takes place. What is merely too near for a buffer is no clash.
+    """
+    is_booked = exists().where(Booking.slot_id == Slot.id, Booking.status == "booked")
+    is_busy = exists().where(BusyTime.coach_id == coach_id, _overlaps(Slot.starts_at, Slot.ends_at))
+    return list(
+        session.scalars(
+            select(Slot)
+            .where(Slot.coach_id == coach_id, Slot.ends_at > now, is_booked, is_busy)
+            .order_by(Slot.starts_at)
+            .limit(MOST_CLASHES)
+        )
+    )
 
 
 def keeps_busy() -> ColumnElement[bool]:

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.ids import new_id
 from contracts.sealing import Sealer
 from contracts.telemetry import get_logger, trace
+from operational_api.core import failpoints
 from operational_api.core.errors import DomainError
-from operational_api.core.retries import RetryPolicy
 from operational_api.scheduling.calendars import oauth
 from operational_api.scheduling.calendars.addresses import Guard
 from operational_api.scheduling.calendars.caldav import CaldavCalendar
@@ -25,6 +25,7 @@ from operational_api.scheduling.calendars.errors import (
     CalendarGone,
     CalendarRefused,
     CalendarThrottled,
+    CalendarUnreachable,
     CursorTooOld,
 )
 from operational_api.scheduling.calendars.google import GoogleCalendar
@@ -39,10 +40,8 @@ log = get_logger(__name__)
 LOOKS_BACK, LOOKS_AHEAD = timedelta(days=1), timedelta(days=120)
 READ_ANEW_BEFORE = timedelta(days=90)
 """A calendar is read whole again once less than this is known ahead: series reach no further than they were read."""
-LEASE = timedelta(minutes=5)
 FRESH = timedelta(minutes=2)
 """A token that lives no longer than this is renewed first."""
-RETRY = RetryPolicy(attempts=1_000, first_seconds=60, longest_seconds=3600)
 _FOR_THE_PERSON = (CalendarRefused, CalendarGone, AddressNotAllowed)
 
 
@@ -60,7 +59,7 @@ class CalendarWorker:
         self._oauth = oauth.clients(settings)
 
     def run_due(self) -> bool:
-        """Bring or read one thing.
+        """Bring and read one thing each, so that neither waits for all of the other, and leave one calendar.
 
         Returns:
             Whether there was something, so that more may be waiting.
@@ -68,7 +67,7 @@ class CalendarWorker:
         if self._sealer is None:
             return False
         with trace():
-            return self.push_next() or self.sync_next()
+            return any([self.push_next(), self.sync_next(), self.leave_next()])
 
     def push_next(self) -> bool:
         """Have one calendar show one booking."""
@@ -82,8 +81,8 @@ class CalendarWorker:
                 pushed = None
                 if due.entry is not None and not due.entry.is_cancelled:
                     pushed = calendar.put(due.calendar_id, due.entry, due.known)
-                elif due.known is not None:
-                    calendar.cancel(due.calendar_id, due.known)
+                elif (known := due.known or calendar.find(due.calendar_id, due.uid)) is not None:
+                    calendar.cancel(due.calendar_id, known)
         except DomainError as error:
             log.warning("calendar_push_failed", connection=str(due.connection_id), code=error.code())
             self._push_failed(due, error)
@@ -92,7 +91,10 @@ class CalendarWorker:
             log.exception("calendar_push_broke", connection=str(due.connection_id))
             self._push_failed(due, error)
             return True
+        failpoints.hit("calendars.before_note")
         with self._sessions.begin() as session:
+            if due.is_leaving:
+                connections.go_on_leaving(session, due.connection_id, now=datetime.now(UTC))
             pushes.done(session, due, pushed, now=datetime.now(UTC))
         return True
 
@@ -100,9 +102,44 @@ class CalendarWorker:
         now = datetime.now(UTC)
         wait = timedelta(seconds=error.retry_after) if isinstance(error, CalendarThrottled) else None
         with self._sessions.begin() as session:
-            pushes.failed(session, due, error, now=now, wait=wait)
-            if isinstance(error, _FOR_THE_PERSON):
+            if isinstance(error, _FOR_THE_PERSON):  # the connection's row first, as whoever disconnects locks them
                 connections.refuse(session, due.connection_id, error.detail, now=now)
+            elif due.is_leaving:
+                connections.say_problem(session, due.connection_id, _told(error), now=now, wait=wait)
+            pushes.failed(session, due, error, now=now, wait=wait)
+
+    def leave_next(self) -> bool:
+        """Give back and forget what opens one calendar in which nothing of ours is any more, or whose time is over."""
+        with self._sessions.begin() as session:
+            id_ = connections.take_leaving(session, datetime.now(UTC))
+        if id_ is None:
+            return False
+        try:
+            self._give_back(id_)
+        except CalendarUnreachable as error:
+            now = datetime.now(UTC)
+            log.warning("calendar_leave_not_returned", connection=str(id_))
+            with self._sessions.begin() as session:
+                row = connections.say_problem(session, id_, error.detail, now=now)
+                if row.leaves_by is None or row.leaves_by > now:
+                    return True
+        failpoints.hit("calendars.before_end")
+        with self._sessions.begin() as session:
+            connections.end(session, id_, now=datetime.now(UTC))
+        return True
+
+    def _give_back(self, connection_id: UUID) -> None:
+        """Tell a provider that we need its leave no more."""
+        with self._sessions() as session:
+            row, kept = session.get_one(CalendarConnection, connection_id), session.get(CalendarSecret, connection_id)
+            client = self._oauth.get(row.provider)
+            if row.state != "leaving" or client is None or kept is None or self._sealer is None:
+                return
+            try:
+                token = connections.open_secret(kept, self._sealer)["refresh_token"]
+            except CalendarRefused:  # sealed with a key that is gone: nothing to give back
+                return
+        client.revoke(token)
 
     def sync_next(self) -> bool:
         """Read what changed in one calendar."""
@@ -120,7 +157,7 @@ class CalendarWorker:
             )  # fmt: skip
             if row is None:
                 return False
-            row.next_sync_at = now + LEASE
+            row.next_sync_at = now + connections.LEASE
             is_known = row.read_until is not None and row.read_until > now + READ_ANEW_BEFORE
             id_, calendar_id, cursor, zone = row.id, row.calendar_id, row.cursor, row.time_zone
         window = Window(now - LOOKS_BACK, now + LOOKS_AHEAD)
@@ -145,24 +182,19 @@ class CalendarWorker:
 
     def _sync_failed(self, connection_id: UUID, error: Exception) -> None:
         now = datetime.now(UTC)
-        told = error.detail if isinstance(error, DomainError) else "Reading it failed on our side. We try again."
+        wait = timedelta(seconds=error.retry_after) if isinstance(error, CalendarThrottled) else None
         with self._sessions.begin() as session:
             if isinstance(error, _FOR_THE_PERSON):
-                connections.refuse(session, connection_id, told, now=now)
-                return
-            row = session.get_one(CalendarConnection, connection_id, with_for_update=True)
-            row.failures, row.problem = min(row.failures + 1, 1000), told
-            wait = RETRY.delay(min(row.failures, 20))
-            if isinstance(error, CalendarThrottled):
-                wait = timedelta(seconds=error.retry_after)
-            row.next_sync_at = now + wait
+                connections.refuse(session, connection_id, _told(error), now=now)
+            elif session.get_one(CalendarConnection, connection_id, with_for_update=True).state == "active":
+                connections.say_problem(session, connection_id, _told(error), now=now, wait=wait)
 
     def _open(self, connection_id: UUID) -> Readable:
         with self._sessions() as session:
             row = session.get_one(CalendarConnection, connection_id)
             provider, state = row.provider, row.state
             kept = session.get(CalendarSecret, connection_id)
-            if kept is None or state != "active" or self._sealer is None:
+            if kept is None or state not in ("active", "leaving") or self._sealer is None:
                 raise CalendarRefused
             secret = connections.open_secret(kept, self._sealer)
         if provider == "caldav":
@@ -194,6 +226,11 @@ class CalendarWorker:
                 expires_at=now + timedelta(seconds=tokens.expires_in), sealer=self._sealer,
             )  # fmt: skip
             return tokens.access_token
+
+
+def _told(error: Exception) -> str:
+    told = "That failed on our side. We try again."
+    return error.detail if isinstance(error, DomainError) else told
 
 
 def secret_of(tokens: oauth.Tokens, known: str = "") -> dict[str, str]:

@@ -24,6 +24,7 @@ def mend(session: Session, changes: Changes, ours: Mapping[str, CalendarPush], *
         ours: By every id that they have there (`pushes.own_ids`).
     """
     series: dict[str, tuple[CalendarPush, dict[datetime, Times]]] = {}
+    _put_back_whole(changes, ours, now)
     for seen in changes.own:
         push = ours.get(seen.external_id)
         if push is None or push.due_at is not None:
@@ -39,6 +40,15 @@ def mend(session: Session, changes: Changes, ours: Mapping[str, CalendarPush], *
     _add_unspoken(changes, ours, series)
     for push, found in series.values():
         _judge_some(session, push, found, now)
+
+
+def _put_back_whole(changes: Changes, ours: Mapping[str, CalendarPush], now: datetime) -> None:
+    """A series with an occurrence that we never put there was moved as a whole: those of before were not deleted."""
+    for seen in changes.own:
+        push = ours.get(seen.series_id)
+        is_new = push is not None and seen.external_id != push.external_id and seen.external_id not in push.occurrences
+        if push is not None and is_new and seen.starts_at is not None and push.due_at is None:
+            push.due_at, push.attempts = now, 0
 
 
 def _add_unspoken(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -27,7 +27,7 @@ LEASE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One push that somebody has taken on. `entry` None or cancelled: take it away."""
+    """One push that somebody has taken on. `entry` None or cancelled: take it away; `is_leaving`: and for good."""
 
     connection_id: UUID
     uid: str
@@ -35,6 +35,7 @@ class Due:
     sequence: int
     entry: Entry | None
     known: Pushed | None
+    is_leaving: bool = False
 
 
 def follow(session: Session, booking: Booking, *, now: datetime) -> None:
@@ -44,7 +45,7 @@ def follow(session: Session, booking: Booking, *, now: datetime) -> None:
         select(CalendarConnection).where(
             CalendarConnection.account_id.in_(people),
             CalendarConnection.is_written,
-            CalendarConnection.state != "ended",
+            CalendarConnection.state.in_(("active", "refused")),
         )
     ):
         slot = session.get_one(Slot, booking.slot_id)
@@ -93,13 +94,28 @@ def want_all(session: Session, connection: CalendarConnection, *, now: datetime)
         )  # fmt: skip
 
 
+def want_none(session: Session, connection_id: UUID, *, now: datetime) -> None:
+    """Have a calendar show nothing of ours any more. What a worker has in hand is let lie until its lease is over: its
+    answer says where the event is."""
+    of_it = CalendarPush.connection_id == connection_id
+    is_away = (CalendarPush.external_id.is_(None), CalendarPush.due_at.is_(None), CalendarPush.pushed_at.is_not(None))
+    session.execute(delete(CalendarPush).where(of_it, *is_away))
+    due_at = func.least(func.greatest(func.coalesce(CalendarPush.due_at, now), now), now + LEASE)
+    session.execute(
+        update(CalendarPush)
+        .where(of_it)
+        .values(sequence=CalendarPush.sequence + 1, due_at=due_at, attempts=0, last_error=None)
+    )
+
+
 def take_next(session: Session, now: datetime) -> Due | None:
-    """The push that has been due longest and nobody else has taken on."""
+    """The push that has been due longest and nobody else has taken on; those of calendars that are left come last."""
+    is_leaving = and_(CalendarConnection.state == "leaving", CalendarConnection.leaves_by > now)
     row = session.execute(
         select(CalendarPush, CalendarConnection)
         .join(CalendarConnection, CalendarConnection.id == CalendarPush.connection_id)
-        .where(CalendarPush.due_at <= now, CalendarConnection.state == "active")
-        .order_by(CalendarPush.due_at)
+        .where(CalendarPush.due_at <= now, or_(CalendarConnection.state == "active", is_leaving))
+        .order_by(CalendarConnection.state == "leaving", CalendarPush.due_at)
         .limit(1)
         .with_for_update(skip_locked=True, of=CalendarPush)
     ).one_or_none()
@@ -107,9 +123,10 @@ def take_next(session: Session, now: datetime) -> Due | None:
         return None
     push, connection = row._tuple()
     push.due_at = now + LEASE
-    entry = _entry(session, push, connection.account_id)
+    leaves = connection.state == "leaving"
+    entry = None if leaves else _entry(session, push, connection.account_id)
     known = Pushed(push.external_id, push.etag or "") if push.external_id else None
-    return Due(connection.id, push.uid, connection.calendar_id, push.sequence, entry, known)
+    return Due(connection.id, push.uid, connection.calendar_id, push.sequence, entry, known, leaves)
 
 
 def entry_of(session: Session, push: CalendarPush) -> Entry | None:
@@ -138,6 +155,9 @@ def done(session: Session, due: Due, pushed: Pushed | None, *, now: datetime) ->
     push = _locked(session, due)
     if push is None:
         return
+    if due.is_leaving and push.sequence == due.sequence:
+        session.delete(push)
+        return
     push.external_id, push.etag = (pushed.external_id, pushed.etag) if pushed else (None, None)
     push.occurrences = {id_: one.isoformat() for id_, one in pushed.occurrences.items()} if pushed else {}
     push.pushed_sequence, push.pushed_at, push.attempts, push.last_error = due.sequence, now, 0, None
@@ -145,7 +165,7 @@ def done(session: Session, due: Due, pushed: Pushed | None, *, now: datetime) ->
 
 
 def failed(session: Session, due: Due, error: Exception, *, now: datetime, wait: timedelta | None = None) -> None:
-    """It could not be done; try again later, or no more after the last time.
+    """It could not be done; try again later, or no more after the last time, which a calendar that is left has none of.
 
     Args:
         wait: What they asked for, which counts for every push of the connection and is no try.
@@ -165,7 +185,8 @@ def failed(session: Session, due: Due, error: Exception, *, now: datetime, wait:
     push = _locked(session, due)
     if push is not None:
         push.attempts, push.last_error = push.attempts + 1, told(error)
-        push.due_at = None if RETRY.is_last(push.attempts) else now + RETRY.delay(push.attempts)
+        is_last = RETRY.is_last(push.attempts) and not due.is_leaving
+        push.due_at = None if is_last else now + RETRY.delay(min(push.attempts, RETRY.attempts))
 
 
 def own_ids(session: Session, connection_id: UUID) -> dict[str, CalendarPush]:

@@ -31,7 +31,9 @@ _ONLY_THIS_FILE = (
     "-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm",
 )  # fmt: skip
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (\w+).*?, (\d{1,5})x(\d{1,5})[ ,\n]")
+_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (\w+).*?, (\d{1,5})x(\d{1,5})[ ,\n](?:\[?SAR (\d{1,4}):(\d{1,4}))?")
+_UNTIL = re.compile(r"time=(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_BRIGHT = re.compile(r"Stream #0:\d+.*?: Video: [^\n]*(?:smpte2084|arib-std-b67)")
 _TURNED = re.compile(r"rotation of (-?\d+(?:\.\d+)?) degrees")
 
 
@@ -45,12 +47,14 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What ffmpeg sees: sides as they are shown, after turning."""
+    """What ffmpeg sees: sides as they are shown, after turning and with square pixels. `is_bright`: of a higher dynamic
+    range (PQ, HLG), as phones film by themselves."""
 
     width: int
     height: int
     duration_seconds: float
     has_sound: bool
+    is_bright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +90,29 @@ def probe(file: Path) -> Probe:
         said = subprocess.run(asked, capture_output=True, timeout=30, check=False).stderr.decode(errors="replace")  # noqa: S603
     except subprocess.TimeoutExpired:
         raise NotFootage("This video cannot be read.") from None
-    duration, picture = _DURATION.search(said), _PICTURE.search(said)
-    if duration is None or picture is None:
+    picture = _PICTURE.search(said)
+    if picture is None or (duration := _DURATION.search(said) or _counted(file)) is None:
         raise NotFootage("There is no video in this file, or it is damaged.")
     hours, minutes, seconds = (float(part) for part in duration.groups())
     width, height = int(picture[2]), int(picture[3])
+    if picture[4] and int(picture[4]) and int(picture[5]):
+        width = round(width * int(picture[4]) / int(picture[5]))
     turned = _TURNED.search(said)
     if turned and round(abs(float(turned[1]))) % 180 == 90:
         width, height = height, width
     if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
         raise NotFootage("The picture of this video is too large.")
-    return Probe(width, height, (hours * 60 + minutes) * 60 + seconds, ": Audio: " in said)
+    return Probe(width, height, (hours * 60 + minutes) * 60 + seconds, ": Audio: " in said, bool(_BRIGHT.search(said)))
+
+
+def _counted(file: Path) -> re.Match[str] | None:
+    """How long a file is that does not say so, as browsers record them: by reading it through, without decoding."""
+    asked = [_ffmpeg(), "-nostdin", "-hide_banner", *_ONLY_THIS_FILE, "-i", str(file), "-c", "copy", "-f", "null", "-"]
+    try:
+        said = subprocess.run(asked, capture_output=True, timeout=120, check=False).stderr.decode(errors="replace")  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise NotFootage("This video cannot be read.") from None
+    return next(reversed(list(_UNTIL.finditer(said))), None)
 
 
 def ladder(source: Probe) -> list[Rendition]:
@@ -152,12 +168,21 @@ def main_playlist(renditions: Sequence[Rendition]) -> str:
     return "\n".join(lines) + "\n"
 
 
+_TO_USUAL = (
+    "setparams=color_primaries=bt2020:colorspace=bt2020nc,zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,tonemap=hable:desat=0,"
+    "zscale=transfer=bt709:matrix=bt709:range=tv,"
+)
+"""From PQ or HLG to what every screen shows; as it is, it would be grey there."""
+
+
 def _encode(
     source: Path, folder: Path, found: Probe, renditions: Sequence[Rendition], longest_seconds: float,
     progress: Callable[[int], None],
 ) -> None:  # fmt: skip
     names = [f"[v{index}]" for index in range(len(renditions))]
-    graph = f"[0:v:0]split={len(renditions)}" + "".join(f"[s{index}]" for index in range(len(renditions)))
+    graph = f"[0:v:0]{_TO_USUAL if found.is_bright else ''}split={len(renditions)}" + "".join(
+        f"[s{index}]" for index in range(len(renditions))
+    )
     for index, one in enumerate(renditions):
         graph += f";[s{index}]scale={one.width}:{one.height},setsar=1,format=yuv420p{names[index]}"
     command = [

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -133,6 +133,8 @@ class MediaWorker:
             renditions = footage.prepare(
                 original, made, found, longest_seconds=longest, progress=lambda percent: self._progress(job, percent)
             )
+            # A file that was cut off still says how long it was.
+            found = replace(found, duration_seconds=footage.probe(made / "video.mp4").duration_seconds)
         except footage.NotFootage as error:
             raise Refused("not_readable", str(error)) from None
         except footage.Interrupted:

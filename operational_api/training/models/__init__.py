@@ -13,6 +13,7 @@ from operational_api.training.models.media import Media, MediaCaptions, MediaCue
 from operational_api.training.models.people import SCHEMA, Client, CoachAssignment, OnboardingStep
 from operational_api.training.models.plans import (
     Exercise,
+    ExerciseName,
     PlannedExercise,
     Programme,
     ProgrammePhase,
@@ -27,6 +28,7 @@ __all__ = [
     "Client",
     "CoachAssignment",
     "Exercise",
+    "ExerciseName",
     "Goal",
     "Habit",
     "HabitCheck",

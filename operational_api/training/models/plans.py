@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, Numeric, SmallInteger, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import ARRAY, REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,7 +18,8 @@ WORDS = "training.exercise_words(name, primary_muscle, secondary_muscles, equipm
 
 
 class Exercise(Base):
-    """A movement. `pattern` is squat, hinge, push, pull, carry, core, mobility or conditioning.
+    """A movement. `pattern` is squat, hinge, push, pull, carry, core, mobility or conditioning; `measure` is what its
+    sets tell (`training.amounts.MEASURES`).
 
     `external_key` names it in the catalogue it was imported from, whose `source` and `licence` are kept with it. The
     words it is found by are `training.exercise_words` of name, muscles and kit (migration 0028).
@@ -26,6 +27,7 @@ class Exercise(Base):
 
     __tablename__ = "exercises"
     __table_args__ = (
+        CheckConstraint("measure in ('load', 'assistance', 'distance')", name="measure"),
         Index("uq_exercises_external_key", "external_key", unique=True),
         Index("ix_exercises_words", text(f"to_tsvector('english', {WORDS})"), postgresql_using="gin"),
         Index("ix_exercises_trigrams", text(f"lower({WORDS}) gin_trgm_ops"), postgresql_using="gin"),
@@ -47,6 +49,27 @@ class Exercise(Base):
     external_key: Mapped[str | None]
     source: Mapped[str | None]
     licence: Mapped[str | None]
+    measure: Mapped[str] = mapped_column(String(10), server_default="load")
+
+
+class ExerciseName(Base):
+    """What a movement is called and found by in another language: `words` lower case, each with and without accents.
+
+    `name` is null where only its muscles and kit are said in that language (`training.vietnamese`).
+    """
+
+    __tablename__ = "exercise_names"
+    __table_args__ = (
+        Index("ix_exercise_names_words", text("to_tsvector('simple', words)"), postgresql_using="gin"),
+        Index("ix_exercise_names_trigrams", text("words gin_trgm_ops"), postgresql_using="gin"),
+        SCHEMA,
+    )
+    exercise_id: Mapped[int] = mapped_column(
+        Integer, ForeignKey(Exercise.id, ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    language: Mapped[str] = mapped_column(String(2), primary_key=True)
+    name: Mapped[str | None]
+    words: Mapped[str]
 
 
 class Programme(Base):
@@ -104,7 +127,8 @@ class PlannedExercise(Base):
     """One line of a version: on training day `day` (1-based), this exercise for so many sets.
 
     `phase` is null where the line is for all of them. Lines of one day with the same `superset` letter are done in
-    turn. `progression` is a rule of `training.progression`, null for the same every week.
+    turn. `progression` is a rule of `training.progression`, null for the same every week. A line of a distance or a
+    time has one repetition a set.
     """
 
     __tablename__ = "planned_exercises"
@@ -126,6 +150,9 @@ class PlannedExercise(Base):
     superset: Mapped[str | None] = mapped_column(String(1))
     note: Mapped[str | None]
     progression: Mapped[dict[str, Any] | None]
+    assistance_kg: Mapped[float | None] = mapped_column(REAL)
+    distance_m: Mapped[float | None] = mapped_column(REAL)
+    duration_seconds: Mapped[int | None] = mapped_column(Integer)
 
 
 class ProgrammeTemplate(Base):

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,6 +48,9 @@ class Workout(Base):
 class WorkoutSet(Base):
     """One set done. `rpe` is set RPE: 10 means no repetition left in reserve; `rir` is what was left, as it was told.
 
+    `assistance_kg` is how much was helped with, instead of a weight. A distance or a time has no repetitions (0), so
+    that it adds nothing to volume and tells no one-repetition maximum; its `weight_kg` is what was carried.
+
     Both foreign keys are declared and not enforced row by row: triggers check each statement's workouts and exercises
     at once (migrations 0009 and 0013).
     """
@@ -56,6 +59,13 @@ class WorkoutSet(Base):
     __table_args__ = (
         CheckConstraint(
             "reps between 0 and 1000 and (weight_kg is null or weight_kg between 0 and 1000)", name="range"
+        ),
+        CheckConstraint(
+            """(assistance_kg is null or assistance_kg between 0 and 1000 and coalesce(weight_kg, 0) = 0)
+            and (distance_m is null or distance_m between 1 and 1000000)
+            and (duration_seconds is null or duration_seconds between 1 and 172800)
+            and (coalesce(distance_m, duration_seconds) is null or reps = 0)""",
+            name="measured",
         ),
         SCHEMA,
     )
@@ -68,6 +78,9 @@ class WorkoutSet(Base):
     rir: Mapped[int | None] = mapped_column(SmallInteger)
     superset: Mapped[str | None] = mapped_column(String(1))
     note: Mapped[str | None]
+    assistance_kg: Mapped[float | None] = mapped_column(REAL)
+    distance_m: Mapped[float | None] = mapped_column(REAL)
+    duration_seconds: Mapped[int | None] = mapped_column(Integer)
 
 
 class WorkoutRevision(Base):
@@ -85,13 +98,16 @@ class WorkoutRevision(Base):
 
 
 class PersonalRecord(Base):
-    """A best of its day: `kind` is e1rm (kg), weight (kg), volume (kg) or reps. The first time is no record."""
+    """A best of its day: `kind` is e1rm (kg), weight (kg), volume (kg), reps, assistance (kg, less is better), distance
+    (m) or time (s, over `over_m`, which is 0 for all others). The first time is no record.
+    """
 
     __tablename__ = "personal_records"
     __table_args__ = (Index("ix_personal_records_customer_id_achieved_at", "customer_id", "achieved_at"), SCHEMA)
     workout_id: Mapped[UUID] = mapped_column(ForeignKey(Workout.id, ondelete="CASCADE"), primary_key=True)
     exercise_id: Mapped[int] = mapped_column(Integer, ForeignKey(Exercise.id), primary_key=True)
     kind: Mapped[str] = mapped_column(String(10), primary_key=True)
+    over_m: Mapped[int] = mapped_column(Integer, primary_key=True, server_default=text("0"))
     customer_id: Mapped[UUID] = mapped_column(ForeignKey(Client.id))
     value: Mapped[float]
     previous: Mapped[float]

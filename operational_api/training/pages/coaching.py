@@ -87,7 +87,7 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         shows_screening=part["training.read_screening"],
         questions=questionnaire.QUESTIONS.get(last.version, ()) if last else (),
         numbers=numbers,
-        bests=bests,
+        bests=[forms.record_told(record, exercise.name) for record, exercise in bests],
         strength=strength,
         done=done,
         videos=media_library.form_videos(session, client.id) if part["training.read_progress"] else [],

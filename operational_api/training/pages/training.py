@@ -5,7 +5,8 @@ movement is then a round trip that keeps what was typed. With it, a log typed wh
 device (`kept-workouts.js`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -19,7 +20,7 @@ from contracts.ids import new_id
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.training import access, charts, forms
+from operational_api.training import access, amounts, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
 from operational_api.training.service import (
@@ -33,6 +34,7 @@ from operational_api.training.service import (
     workouts,
 )
 from operational_api.training.service.clients import local_today
+from operational_api.web.language import language_for
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
@@ -72,6 +74,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         tz=client.time_zone,
         today=today,
         current=current,
+        told=forms.planned,
         plan=forms.planned_blocks(session, current) if current and not client.on_hold_since else [],
         is_on_hold=client.on_hold_since is not None,
         is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
@@ -135,6 +138,9 @@ def log(
     rpe: Texts = (),
     superset: Texts = (),
     set_note: Texts = (),
+    assistance_kg: Texts = (),
+    distance: Texts = (),
+    time: Texts = (),
     scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
@@ -145,19 +151,23 @@ def log(
     session_rpe: Text = "",
     note: Text = "",
     done_at: Annotated[AwareDatetime | None, Form()] = None,
+    sent_at: Annotated[AwareDatetime | None, Form()] = None,
 ) -> Response:
     """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed.
 
-    `done_at` is of a log that waited on the device for a network.
+    `done_at` is of a log that waited on the device for a network, `sent_at` when it was sent, both by the device's
+    clock: by how much that is wrong is known from the second, and taken off the first.
     """
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
-    blocks = forms.typed_blocks(session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note)
+    blocks = forms.typed_blocks(
+        session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note, assistance_kg, distance, time
+    )
     draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
         if block is not None:
-            block.rows.append(forms.Row(block.rows[-1].weight_kg, block.rows[-1].reps))
+            block.rows.append(replace(block.rows[-1], rpe="", note="", error=""))
         return _form(request, client, draft)
     if action.startswith("add_exercise:") and action[13:].isdecimal():
         known = exercises.known_exercises(session, [int(action[13:])])
@@ -165,14 +175,17 @@ def log(
         return _form(request, client, draft)
     if action == "find" or (find.strip() and find != searched):  # Enter in the search field, without a script
         found = exercises.search_exercises(session, text=find, limit=FOUND).rows if find.strip() else ()
-        return _form(request, client, draft, find=find.strip(), found=found)
+        about = exercises.described(session, found, language_for(request, principal))
+        return _form(request, client, draft, find=find.strip(), found=found, about=about)
     read = draft.read()
     if read is None:
         return _form(request, client, draft, status_code=422)
     if mode == "edit":
         access.reach_workout(session, principal, workout_id, "training.log_workout")
     save = workouts.correct_workout if mode == "edit" else workouts.log_workout
-    if done_at is not None:  # by the device's clock, which may be ahead
+    if done_at is not None:
+        if sent_at is not None and abs(now - sent_at) > workouts.CLOCK_SKEW:
+            done_at += now - sent_at
         read = read.model_copy(update={"completed_at": min(done_at, now)})
     save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
     return redirect(
@@ -197,8 +210,11 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         blocks=blocks,
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
+        distance=amounts.distance(sum(one.distance_m or 0 for one in sets) or None),
         bests=progress.bests_of(session, row),
-        more_records=[(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"],
+        more_records=[
+            forms.record_told(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"
+        ],
         is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
         videos=media_library.form_videos(session, client.id, workout_id=row.id),
     )
@@ -287,6 +303,7 @@ def _form(
     status_code: int = 200,
     find: str = "",
     found: Sequence[Exercise] = (),
+    about: Mapping[int, str] | None = None,
     is_typed: bool = True,
 ) -> Response:
     return render(
@@ -299,4 +316,5 @@ def _form(
         draft=draft,
         find=find,
         found=found,
+        about=about or {},
     )

@@ -32,9 +32,13 @@ def _now() -> datetime:
 def list_programmes(
     principal: CurrentPrincipal, session: DbSession, customer_id: UUID | None = None
 ) -> Page[ProgrammeRead]:
-    """A client's programmes, the newest first. A customer's own without `customer_id`."""
+    """A client's programmes, the newest first. A customer's own without `customer_id`, and without what they ask for
+    while training is on hold.
+    """
     client = access.reach_client(session, principal, customer_id, "training.read_programmes", now=_now())
-    return Page(items=[ProgrammeRead.of(one) for one in programmes.programmes_of(session, client.id)])
+    is_on_hold = access.is_held_back(principal, client)
+    found = programmes.programmes_of(session, client.id)
+    return Page(items=[ProgrammeRead.of(one, is_on_hold=is_on_hold) for one in found])
 
 
 @router.post("/programmes", status_code=201, dependencies=[Allowed("training.assign_programme")])

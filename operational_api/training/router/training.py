@@ -54,7 +54,7 @@ def read_client(customer_id: UUID, principal: CurrentPrincipal, session: DbSessi
     """One client and their active programme."""
     client = access.reach_client(session, principal, customer_id, "training.read_client", now=_now())
     active = (one for one in programmes.programmes_of(session, client.id) if one.programme.status == "active")
-    return ClientDetail.from_client(client, next(active, None))
+    return ClientDetail.from_client(client, next(active, None), is_on_hold=access.is_held_back(principal, client))
 
 
 @router.get("/clients/{customer_id}/progress", dependencies=[Allowed("training.read_progress")])

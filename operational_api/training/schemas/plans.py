@@ -9,7 +9,16 @@ from pydantic import BaseModel, Field
 
 from operational_api.training.models import Client, Exercise, PlannedExercise, ProgrammeTemplate
 from operational_api.training.progression import Rule
-from operational_api.training.schemas.training import ClientRead, Letter, Read, Rpe, Text
+from operational_api.training.schemas.training import (
+    AssistanceKg,
+    ClientRead,
+    DistanceM,
+    Letter,
+    Read,
+    Rpe,
+    Seconds,
+    Text,
+)
 from operational_api.training.service.plans import Line, PhasePlan, Plan
 from operational_api.training.service.programmes import ProgrammeDetail
 
@@ -22,13 +31,16 @@ class LineIn(BaseModel):
     day: int = Field(ge=1, le=7)
     exercise_id: int = Field(ge=1, le=2_147_483_647)
     sets: int = Field(ge=1, le=20)
-    reps: int = Field(ge=1, le=100)
+    reps: int = Field(1, ge=1, le=100, description="Of a distance or a time: 1")
     weight_kg: Decimal | None = Field(None, ge=0, le=700, max_digits=6, decimal_places=2)
     target_rpe: Rpe | None = None
     phase: int | None = Field(None, ge=1, le=26)
     superset: Letter | None = None
     note: str | None = Field(None, max_length=200)
     progression: Rule | None = None
+    assistance_kg: AssistanceKg | None = None
+    distance_m: DistanceM | None = None
+    duration_seconds: Seconds | None = None
 
     def line(self) -> Line:
         """The same for the service."""
@@ -95,6 +107,9 @@ class LineRead(Read):
     superset: str | None = None
     note: str | None = None
     progression: dict[str, Any] | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
     @classmethod
     def of(cls, line: PlannedExercise, exercise: Exercise) -> Self:
@@ -124,12 +139,15 @@ class ProgrammeRead(Read):
     status: str
     version: int
     template_id: UUID | None = None
+    is_on_hold: bool = False
     phases: list[PhaseRead] = []
     lines: list[LineRead] = []
 
     @classmethod
-    def of(cls, detail: ProgrammeDetail) -> "ProgrammeRead":
-        """From the programme with what it says now."""
+    def of(cls, detail: ProgrammeDetail, *, is_on_hold: bool = False) -> "ProgrammeRead":
+        """From the programme with what it says now; of one that nobody may follow for now, that there is one."""
+        if is_on_hold:
+            return cls.model_validate(detail.programme).model_copy(update={"is_on_hold": True})
         return cls.model_validate(detail.programme).model_copy(
             update={
                 "lines": [LineRead.of(line, exercise) for line, exercise in detail.lines],
@@ -170,9 +188,11 @@ class ClientDetail(ClientRead):
     programme: ProgrammeRead | None = None
 
     @classmethod
-    def from_client(cls, client: Client, programme: ProgrammeDetail | None) -> "ClientDetail":
+    def from_client(
+        cls, client: Client, programme: ProgrammeDetail | None, *, is_on_hold: bool = False
+    ) -> "ClientDetail":
         """From the client and their active programme."""
-        read = ProgrammeRead.of(programme) if programme else None
+        read = ProgrammeRead.of(programme, is_on_hold=is_on_hold) if programme else None
         return cls.model_validate(client).model_copy(
             update={"programme": read, "programme_name": read.name if read else None}
         )

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from operational_api.training.models import Injury, PersonalRecord
 from operational_api.training.service.clients import ClientSummary
@@ -15,6 +15,9 @@ from operational_api.training.service.workouts import Log, SetDone, WorkoutDetai
 Reps = Annotated[int, Field(ge=0, le=200)]
 WeightKg = Annotated[float, Field(ge=0, le=700, allow_inf_nan=False)]
 Rpe = Annotated[float, Field(ge=0, le=10, multiple_of=0.5)]
+AssistanceKg = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
+DistanceM = Annotated[float, Field(ge=1, le=500_000, allow_inf_nan=False)]
+Seconds = Annotated[int, Field(ge=1, le=86_400)]
 Letter = Annotated[str, Field(pattern=r"^[A-Z]$")]
 Text = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
 
@@ -51,6 +54,7 @@ class ExerciseRead(Read):
     primary_muscle: str
     equipment: str
     is_loaded: bool
+    measure: str = "load"
     level: str | None = None
 
 
@@ -67,13 +71,25 @@ class ExerciseDetail(ExerciseRead):
 
 
 class SetIn(BaseModel):
+    """One set: repetitions with a weight or with help, or a distance, a time or both (then without repetitions)."""
+
     exercise_id: int = Field(ge=1, le=2_147_483_647)
-    reps: Reps
+    reps: Reps | None = None
     weight_kg: WeightKg | None = None
     rpe: Rpe | None = None
     rir: int | None = Field(None, ge=0, le=10, description="Repetitions in reserve; tells the RPE where none is given")
     superset: Letter | None = None
     note: str | None = Field(None, max_length=200)
+    assistance_kg: AssistanceKg | None = Field(None, description="Of movements measured by help: less is better")
+    distance_m: DistanceM | None = Field(None, description="Of movements measured by distance")
+    duration_seconds: Seconds | None = Field(None, description="Of movements measured by distance")
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        is_stretch = self.distance_m is not None or self.duration_seconds is not None
+        if self.reps if is_stretch else self.reps is None:
+            raise ValueError("A set has repetitions, or else a distance or a time.")
+        return self
 
 
 class WorkoutIn(BaseModel):
@@ -90,9 +106,12 @@ class WorkoutIn(BaseModel):
     def log(self) -> Log:
         """The same for the service."""
         sets = [
-            SetDone(one.exercise_id, one.reps, one.weight_kg, one.rpe, one.rir, one.superset, one.note)
+            SetDone(
+                one.exercise_id, one.reps or 0, one.weight_kg, one.rpe, one.rir, one.superset, one.note,
+                one.assistance_kg, one.distance_m, one.duration_seconds,
+            )
             for one in self.sets
-        ]
+        ]  # fmt: skip
         return Log(
             sets, self.title, self.completed_at, self.duration_minutes, self.session_rpe, self.note, self.booking_id
         )
@@ -115,16 +134,22 @@ class SetRead(Read):
     rir: int | None = None
     superset: str | None = None
     note: str | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
 
 class RecordRead(Read):
-    """What a workout beat. `kind`: e1rm, weight, volume (kg) or reps."""
+    """What a workout beat. `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m) or
+    time (s, over `over_m`).
+    """
 
     exercise_id: int
     exercise_name: str
     kind: str
     value: float
     previous: float
+    over_m: int = 0
     workout_id: UUID
     achieved_at: datetime
 
@@ -193,7 +218,8 @@ class WorkoutRead(WorkoutSummaryRead):
             {
                 "position": one.position, "exercise_id": one.exercise_id, "reps": one.reps, "weight_kg": one.weight_kg,
                 "exercise_name": detail.names[one.exercise_id], "rpe": one.rpe, "rir": one.rir,
-                "superset": one.superset, "note": one.note,
+                "superset": one.superset, "note": one.note, "assistance_kg": one.assistance_kg,
+                "distance_m": one.distance_m, "duration_seconds": one.duration_seconds,
             }
             for one in detail.sets
         ]  # fmt: skip

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
+from operational_api.training import vietnamese
 from operational_api.training.errors import UnreadableCatalogue
-from operational_api.training.models import Exercise
+from operational_api.training.models import Exercise, ExerciseName
 
 SOURCE = "free-exercise-db"
 LICENCE = "Unlicense (public domain)"
@@ -23,6 +25,8 @@ KIT = {"body only": "bodyweight", "kettlebells": "kettlebell", "bands": "band", 
 UNLOADED = {"bodyweight", "none", "band", "foam roll", "exercise ball"}
 _LEGS = {"quadriceps", "calves", "adductors", "abductors"}
 _BACK_OF_LEGS = {"hamstrings", "glutes", "lower back"}
+_CARRIES = {"carry", "walk", "drag", "drags", "push", "wheel"}
+"""Words of movements that go somewhere with a weight."""
 _BY_CATEGORY = {"stretching": "mobility", "cardio": "conditioning", "plyometrics": "conditioning"}
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -53,7 +57,8 @@ class Entry(BaseModel):
             "primary_muscle": self.primaryMuscles[0],
             "secondary_muscles": [*self.primaryMuscles[1:], *self.secondaryMuscles],
             "equipment": kit,
-            "is_loaded": kit not in UNLOADED,
+            "is_loaded": kit not in UNLOADED and self.category != "cardio",
+            "measure": self._measure(),
             "level": self.level,
             "mechanic": self.mechanic,
             "force": self.force,
@@ -62,6 +67,13 @@ class Entry(BaseModel):
             "source": source,
             "licence": licence,
         }
+
+    def _measure(self) -> str:
+        words = set(self.name.lower().replace("-", " ").split())
+        if "assisted" in words:
+            return "assistance"
+        goes = self.category == "cardio" and not words & {"jumping"}
+        return "distance" if goes or (self.category == "strongman" and words & _CARRIES) else "load"
 
     def _pattern(self) -> str:
         muscle = self.primaryMuscles[0]
@@ -127,7 +139,22 @@ def import_catalogue(
     if changed:
         session.execute(update(Exercise), changed)
     session.expire_all()
+    say_otherwise(session)
     return Imported(len(added), len(changed), len(entries) - len(added) - len(changed))
+
+
+def say_otherwise(session: Session) -> None:
+    """Bring what movements are called in other languages to what `training.vietnamese` says, the studios' own too."""
+    rows = [
+        {"exercise_id": one.id, "language": vietnamese.LANGUAGE, "name": vietnamese.name_of(one.name),
+         "words": vietnamese.words_of(one.name, [one.primary_muscle, *one.secondary_muscles], one.equipment)}
+        for one in session.scalars(select(Exercise).order_by(Exercise.id))
+    ]  # fmt: skip
+    if rows:
+        named = pg_insert(ExerciseName)
+        told = {name: named.excluded[name] for name in ("name", "words")}
+        key = [ExerciseName.exercise_id, ExerciseName.language]
+        session.execute(named.on_conflict_do_update(index_elements=key, set_=told), rows)
 
 
 def _slug(external_id: str, taken: set[str]) -> str:

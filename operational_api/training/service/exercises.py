@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Integer,
+    ScalarSelect,
     Select,
     Text,
     TextClause,
@@ -19,20 +21,25 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
 )
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from operational_api.core.statements import Statement
-from operational_api.training.errors import ExerciseNotFound, UnknownExercise
-from operational_api.training.models import Exercise
+from operational_api.training import vietnamese
+from operational_api.training.errors import ExerciseNotFound, MeasuredOtherwise, UnknownExercise
+from operational_api.training.models import Exercise, ExerciseName
 from operational_api.training.models.plans import WORDS
+from operational_api.training.vietnamese import plain
 
 SIMILAR = 0.3
 """How much of a word's trigrams a misspelt one must share: two swapped letters of five leave a third."""
 MOST_WORDS = 8
 _WORDS: ColumnElement[str] = literal_column(WORDS, Text)
 _VECTOR: ColumnElement[Any] = literal_column(f"to_tsvector('english', {WORDS})")
+_NAMES_VECTOR: ColumnElement[Any] = literal_column("to_tsvector('simple', words)")
+_SIMPLE: ColumnElement[str] = literal_column("'simple'::regconfig", Text)
 _ENGLISH: ColumnElement[str] = literal_column("'english'::regconfig", Text)
 _LOWER: ColumnElement[str] = literal_column(f"lower({WORDS})", Text)
 
@@ -105,20 +112,24 @@ def search_exercises(
 
 def words_of(text_: str) -> list[str]:
     """The words of a search, lower case, without signs that mean something to a query."""
-    plain = "".join(letter if letter.isalnum() else " " for letter in text_.lower())
-    return plain.split()[:MOST_WORDS]
+    return plain(text_).split()[:MOST_WORDS]
 
 
 def exactly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
-    """Movements that have all the words or longer ones, by the index of words."""
-    asked = func.to_tsquery(_ENGLISH, " & ".join(f"{word}:*" for word in words))
+    """Movements that have all the words or longer ones in one language, by the indexes of words."""
+    beginnings = " & ".join(f"{word}:*" for word in words)
     typed = " ".join(words)
+    found = union(
+        select(Exercise.id).where(_VECTOR.op("@@")(func.to_tsquery(_ENGLISH, beginnings))),
+        select(ExerciseName.exercise_id).where(_NAMES_VECTOR.op("@@")(func.to_tsquery(_SIMPLE, beginnings))),
+    )
+    named = func.similarity(func.lower(Exercise.name), typed)
     return (
         select(Exercise)
-        .where(_VECTOR.op("@@")(asked), *filters.conditions())
+        .where(Exercise.id.in_(found), *filters.conditions())
         .order_by(
             case((Exercise.name.istartswith(typed, autoescape=True), 0), else_=1),
-            func.similarity(func.lower(Exercise.name), typed).desc(),
+            func.greatest(named, func.similarity(_other_words(), typed)).desc(),
             Exercise.name,
             Exercise.id,
         )
@@ -126,16 +137,42 @@ def exactly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple
 
 
 def similarly(words: Sequence[str], filters: Filters = NO_FILTERS) -> Select[tuple[Exercise]]:
-    """Movements that have something like each of the words, by the index of trigrams."""
-    likeness = [func.word_similarity(word, _LOWER) for word in words]
+    """Movements that have something like each of the words in one language, by the indexes of trigrams."""
+    likeness = [
+        func.greatest(func.word_similarity(word, _LOWER), func.word_similarity(word, _other_words())) for word in words
+    ]
     total: ColumnElement[Any] = sum(likeness[1:], start=likeness[0])
-    found = [bindparam(None, word, type_=Text).op("<%")(_LOWER) for word in words]
+    asked = [bindparam(None, word, type_=Text) for word in words]
+    found = union(
+        select(Exercise.id).where(*(word.op("<%")(_LOWER) for word in asked)),
+        select(ExerciseName.exercise_id).where(*(word.op("<%")(ExerciseName.words) for word in asked)),
+    )
     named = func.similarity(func.lower(Exercise.name), " ".join(words))
     return (
         select(Exercise)
-        .where(*found, *filters.conditions())
+        .where(Exercise.id.in_(found), *filters.conditions())
         .order_by(total.desc(), named.desc(), Exercise.name, Exercise.id)
     )
+
+
+def _other_words() -> ScalarSelect[Any]:
+    """What a movement is found by in its other languages; null without one."""
+    words = select(func.string_agg(ExerciseName.words, " ")).where(ExerciseName.exercise_id == Exercise.id)
+    return words.correlate(Exercise).scalar_subquery()
+
+
+def described(session: Session, rows: Iterable[Exercise], language: str) -> dict[int, str]:
+    """A line about each movement in a language: what it is called there, its muscle and its kit."""
+    rows = list(rows)
+    if language != vietnamese.LANGUAGE:
+        return {row.id: f"{row.primary_muscle.capitalize()} · {row.equipment}" for row in rows}
+    named = select(ExerciseName.exercise_id, ExerciseName.name).where(
+        ExerciseName.language == language, ExerciseName.exercise_id.in_([row.id for row in rows])
+    )
+    names = dict(session.execute(named).tuples().all())
+    told = {row.id: (names.get(row.id), vietnamese.said(row.primary_muscle), vietnamese.said(row.equipment))
+            for row in rows}  # fmt: skip
+    return {id_: " · ".join(part for part in parts if part) for id_, parts in told.items()}
 
 
 def let_similar() -> TextClause:
@@ -171,7 +208,31 @@ def choices(session: Session) -> Choices:
 
 _ASKED = Exercise.id == any_(bindparam("ids", type_=ARRAY(Integer)))
 _KNOWN = Statement(select(Exercise).where(_ASKED))
-_NAMES = Statement(select(Exercise.id, Exercise.name).where(_ASKED))
+_MEASURED: Statement[Any] = Statement(select(Exercise.id, Exercise.name, Exercise.measure).where(_ASKED))
+
+
+class Measured(NamedTuple):
+    """What a movement is called, and what its sets tell (`training.amounts.MEASURES`)."""
+
+    name: str
+    measure: str
+
+
+class Telling(Protocol):
+    """A set or a planned line, as far as it says how much."""
+
+    @property
+    def exercise_id(self) -> int: ...
+    @property
+    def reps(self) -> int: ...
+    @property
+    def weight_kg(self) -> float | Decimal | None: ...
+    @property
+    def assistance_kg(self) -> float | None: ...
+    @property
+    def distance_m(self) -> float | None: ...
+    @property
+    def duration_seconds(self) -> int | None: ...
 
 
 def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]:
@@ -186,16 +247,43 @@ def known_exercises(session: Session, ids: Iterable[int]) -> dict[int, Exercise]
     return found
 
 
-def names_of(session: Session, ids: Iterable[int]) -> dict[int, str]:
-    """What the movements with these ids are called.
+def measured(session: Session, ids: Iterable[int]) -> dict[int, Measured]:
+    """What the movements with these ids are called and measured by.
 
     Raises:
         UnknownExercise: one of them is not in the catalogue.
     """
     wanted = set(ids)
-    found = dict(_NAMES.all(session, {"ids": list(wanted)}))
+    found = {id_: Measured(*told) for id_, *told in _MEASURED.all(session, {"ids": list(wanted)})}
     _demand(wanted, found)
     return found
+
+
+def demand_measures(told: Iterable[Telling], known: Mapping[int, Measured | Exercise]) -> None:
+    """Raises unless each set or line tells what its movement is measured by.
+
+    Raises:
+        MeasuredOtherwise: help with a movement that has none, a distance of one that goes nowhere, or a weight beside
+            help.
+    """
+    for one in told:
+        movement = known[one.exercise_id]
+        is_stretch = one.distance_m is not None or one.duration_seconds is not None
+        if movement.measure != "assistance" and one.assistance_kg is not None:
+            raise MeasuredOtherwise(f"{movement.name} is not measured by help.", exercise_ids=[one.exercise_id])
+        if movement.measure == "assistance" and one.weight_kg:
+            raise MeasuredOtherwise(
+                f"{movement.name} is measured by how much you are helped, not by a weight.",
+                exercise_ids=[one.exercise_id],
+            )
+        if movement.measure != "distance" and is_stretch:
+            raise MeasuredOtherwise(
+                f"{movement.name} is measured by repetitions, not by distance or time.", exercise_ids=[one.exercise_id]
+            )
+        if is_stretch and one.reps > 1:
+            raise MeasuredOtherwise(
+                f"{movement.name} has a distance or a time, and so no repetitions.", exercise_ids=[one.exercise_id]
+            )
 
 
 def _demand(wanted: set[int], found: Mapping[int, object]) -> None:

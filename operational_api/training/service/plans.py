@@ -17,7 +17,7 @@ from contracts.ids import new_id
 from operational_api.training.errors import InvalidDates, InvalidPlan
 from operational_api.training.models import Exercise, PlannedExercise, Programme, ProgrammePhase, Workout
 from operational_api.training.progression import RULE, Performance, Phase, Prescription, prescribe
-from operational_api.training.service.exercises import known_exercises
+from operational_api.training.service.exercises import demand_measures, known_exercises
 from operational_api.training.service.history import late_maxima, performances
 
 Lines = list[tuple[PlannedExercise, Exercise]]
@@ -37,6 +37,9 @@ class Line:
     superset: str | None = None
     note: str | None = None
     progression: dict[str, Any] | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,12 @@ def check(session: Session, plan: Plan, *, weeks: int, sessions_per_week: int) -
         InvalidDates: a line is for a day the week does not have.
         InvalidPlan: phases do not add up, a line is for a phase there is none of, or a superset has one movement.
         UnknownExercise: a movement is not in the catalogue.
+        MeasuredOtherwise: a line tells what its movement is not measured by.
     """
-    known_exercises(session, (line.exercise_id for line in plan.lines))
+    known = known_exercises(session, (line.exercise_id for line in plan.lines))
+    demand_measures(plan.lines, known)
+    if any(line.progression and known[line.exercise_id].measure != "load" for line in plan.lines):
+        raise InvalidPlan("Rules of progression are for movements with a weight.")
     if any(not 1 <= line.day <= sessions_per_week for line in plan.lines):
         raise InvalidDates(f"Training days go from 1 to {sessions_per_week}.")
     planned = sum(phase.weeks for phase in plan.phases)
@@ -238,4 +245,6 @@ def _scale(phase: ProgrammePhase | None) -> Phase:
 
 def _written(line: PlannedExercise) -> Prescription:
     weight = float(line.weight_kg) if line.weight_kg is not None else None
-    return Prescription(line.sets, line.reps, weight, line.target_rpe)
+    return Prescription(
+        line.sets, line.reps, weight, line.target_rpe, line.assistance_kg, line.distance_m, line.duration_seconds
+    )

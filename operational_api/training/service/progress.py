@@ -59,6 +59,9 @@ class LastSet:
     weight_kg: float | None
     rpe: float | None
     performed_at: datetime
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
 
 def bests_beside(done: Mapping[int, Bests], before: Mapping[int, Bests], names: Mapping[int, str]) -> list[Best]:
@@ -189,5 +192,7 @@ def last_sets(session: Session, customer_id: UUID, exercise_ids: Iterable[int]) 
     ).tuples()
     found: dict[int, list[LastSet]] = {}
     for one, at in rows:
-        found.setdefault(one.exercise_id, []).append(LastSet(one.position, one.reps, one.weight_kg, one.rpe, at))
+        told = (one.assistance_kg, one.distance_m, one.duration_seconds)
+        last = LastSet(one.position, one.reps, one.weight_kg, one.rpe, at, *told)
+        found.setdefault(one.exercise_id, []).append(last)
     return found

@@ -31,11 +31,13 @@ from contracts.events.training import PersonalRecordSet, PersonalRecordWithdrawn
 from operational_api.core.outbox import publish
 from operational_api.core.statements import Statement
 from operational_api.training.models import Exercise, PersonalRecord, Workout, WorkoutSet
-from operational_api.training.records import Bests, Record, bests_of_sets, records
+from operational_api.training.records import Amount, Bests, Record, bests_of_sets, measured_records, records
 from operational_api.training.strength import e1rm_column, volume_column
 
-Sets = Sequence[tuple[int, float | None, int]]
-"""(exercise, kg, repetitions)."""
+Sets = Sequence[tuple[int, Amount]]
+"""(exercise, how much)."""
+Key = tuple[int, str, int]
+"""(exercise, kind, over how many metres)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,33 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
     Args:
         has_none: It was written just now, and has no records yet.
     """
-    by_exercise: dict[int, list[tuple[float | None, int]]] = {}
-    for exercise_id, weight, reps in sets:
-        by_exercise.setdefault(exercise_id, []).append((weight, reps))
+    by_exercise: dict[int, list[Amount]] = {}
+    for exercise_id, amount in sets:
+        by_exercise.setdefault(exercise_id, []).append(amount)
     before = _bests_before(session, workout, by_exercise)
-    done = {exercise_id: bests_of_sets(lifted) for exercise_id, lifted in by_exercise.items()}
-    found: dict[tuple[int, str], Record] = {
-        (exercise_id, one.kind): one
+    done = {
+        exercise_id: bests_of_sets([(one.weight_kg, one.reps) for one in amounts if one.is_lifted])
+        for exercise_id, amounts in by_exercise.items()
+    }
+    found: dict[Key, Record] = {
+        (exercise_id, one.kind, one.over_m): one
         for exercise_id, bests in done.items()
         for one in records(bests, before.get(exercise_id, Bests()))
     }
-    known = {} if has_none else {(row.exercise_id, row.kind): row for row in records_of(session, workout.id)}
+    otherwise = {exercise_id for exercise_id, amount in sets if not amount.is_lifted}
+    if otherwise:
+        earlier = _amounts_before(session, workout, otherwise)
+        for exercise_id in otherwise:
+            for one in measured_records(by_exercise[exercise_id], earlier.get(exercise_id, [])):
+                found[exercise_id, one.kind, one.over_m] = one
+    known = (
+        {} if has_none else {(row.exercise_id, row.kind, row.over_m): row for row in records_of(session, workout.id)}
+    )
     about = {"customer_id": workout.customer_id, "workout_id": workout.id}
     for key in known.keys() - found.keys():
         session.execute(delete(PersonalRecord).where(*_which(workout, key)))
-        publish(session, PersonalRecordWithdrawn(occurred_at=now, exercise_id=key[0], kind=key[1], **about))
+        told = dict(zip(_KEY, key, strict=True))
+        publish(session, PersonalRecordWithdrawn(occurred_at=now, **told, **about))
     for key in known.keys() & found.keys():
         session.execute(
             update(PersonalRecord)
@@ -75,24 +89,25 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
             .values(value=found[key].value, previous=found[key].previous)
         )
     for key in sorted(found.keys() - known.keys()):
-        told = {"exercise_id": key[0], "kind": key[1], "value": found[key].value, "previous": found[key].previous}
+        told = dict(zip(_KEY, key, strict=True)) | {"value": found[key].value, "previous": found[key].previous}
         session.execute(insert(PersonalRecord).values(achieved_at=workout.completed_at, **about, **told))
         publish(session, PersonalRecordSet(occurred_at=now, **about, **told))
     return Settled(records_of(session, workout.id) if found else [], done, before)
 
 
-def _which(workout: Workout, key: tuple[int, str]) -> tuple[ColumnElement[bool], ...]:
+_KEY = ("exercise_id", "kind", "over_m")
+
+
+def _which(workout: Workout, key: Key) -> tuple[ColumnElement[bool], ...]:
     """The record of a workout in a movement, of a kind."""
-    exercise_id, kind = key
-    return (
-        PersonalRecord.workout_id == workout.id, PersonalRecord.exercise_id == exercise_id, PersonalRecord.kind == kind,
-    )  # fmt: skip
+    named = (getattr(PersonalRecord, name) == value for name, value in zip(_KEY, key, strict=True))
+    return PersonalRecord.workout_id == workout.id, *named
 
 
 def records_of(session: Session, workout_id: UUID) -> list[PersonalRecord]:
     """What a workout is a record of."""
     query = select(PersonalRecord).where(PersonalRecord.workout_id == workout_id)
-    order = (PersonalRecord.exercise_id, PersonalRecord.kind)
+    order = (PersonalRecord.exercise_id, PersonalRecord.kind, PersonalRecord.over_m)
     return list(session.scalars(query.order_by(*order).execution_options(populate_existing=True)))
 
 
@@ -102,7 +117,7 @@ def latest_records(session: Session, customer_id: UUID, *, limit: int) -> list[t
         select(PersonalRecord, Exercise)
         .join(Exercise, Exercise.id == PersonalRecord.exercise_id)
         .where(PersonalRecord.customer_id == customer_id)
-        .order_by(PersonalRecord.achieved_at.desc(), Exercise.name, PersonalRecord.kind)
+        .order_by(PersonalRecord.achieved_at.desc(), Exercise.name, PersonalRecord.kind, PersonalRecord.over_m)
         .limit(limit)
     )
     return list(rows.tuples())
@@ -116,13 +131,38 @@ def _bests_before(session: Session, workout: Workout, exercise_ids: Iterable[int
     return {row[0]: Bests(*row[1:]) for row in _BEFORE.all(session, asked)}
 
 
+def _amounts_before(session: Session, workout: Workout, exercise_ids: Iterable[int]) -> dict[int, list[Amount]]:
+    """Different sets of movements before a workout that are not measured by repetitions with a weight."""
+    told = (
+        WorkoutSet.weight_kg, WorkoutSet.reps, WorkoutSet.assistance_kg, WorkoutSet.distance_m,
+        WorkoutSet.duration_seconds,
+    )  # fmt: skip
+    rows = session.execute(
+        select(WorkoutSet.exercise_id, *told)
+        .distinct()
+        .join(Workout, Workout.id == WorkoutSet.workout_id)
+        .where(
+            Workout.customer_id == workout.customer_id,
+            Workout.status == "completed",
+            Workout.completed_at < workout.completed_at,
+            Workout.id != workout.id,
+            WorkoutSet.exercise_id.in_(list(exercise_ids)),
+            func.coalesce(WorkoutSet.assistance_kg, WorkoutSet.distance_m, WorkoutSet.duration_seconds).is_not(None),
+        )
+    )
+    found: dict[int, list[Amount]] = {}
+    for exercise_id, *amount in rows:
+        found.setdefault(exercise_id, []).append(Amount(*amount))
+    return found
+
+
 def _best_of_all(each: Subquery) -> Select[Any]:
     bests = (func.max(each.c[name]) for name in ("e1rm", "weight", "volume", "reps"))
     return select(each.c.exercise_id, *bests).group_by(each.c.exercise_id)
 
 
 _IS_LOADED = WorkoutSet.weight_kg > 0
-_IS_UNLOADED = or_(WorkoutSet.weight_kg.is_(None), WorkoutSet.weight_kg == 0)
+_IS_UNLOADED = or_(WorkoutSet.weight_kg.is_(None), WorkoutSet.weight_kg == 0) & WorkoutSet.assistance_kg.is_(None)
 _BEFORE: Statement[Any] = Statement(
     _best_of_all(
         select(

@@ -36,6 +36,7 @@ from operational_api.core.paging import after, cut
 from operational_api.core.statements import Statement
 from operational_api.training.errors import (
     InvalidDates,
+    LoggedOtherwise,
     TrainingOnHold,
     WorkoutClosed,
     WorkoutInTheFuture,
@@ -51,8 +52,9 @@ from operational_api.training.models import (
     WorkoutRevision,
     WorkoutSet,
 )
+from operational_api.training.records import Amount
 from operational_api.training.service.clients import local_today
-from operational_api.training.service.exercises import names_of
+from operational_api.training.service.exercises import demand_measures, measured
 from operational_api.training.service.progress import Best, bests_beside, bests_of
 from operational_api.training.service.records import records_of, settle_records
 from operational_api.training.strength import volume_column
@@ -63,7 +65,8 @@ LATEST_LOG = timedelta(days=31)
 
 
 class SetDone(NamedTuple):
-    """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left.
+    """One set: kg may be None for movements without a load, `rpe` 10 means no repetition left. A distance or a time has
+    no repetitions.
 
     Who tells repetitions in reserve (`rir`) tells the effort too: RPE is ten less those.
     """
@@ -75,6 +78,9 @@ class SetDone(NamedTuple):
     rir: int | None = None
     superset: str | None = None
     note: str | None = None
+    assistance_kg: float | None = None
+    distance_m: float | None = None
+    duration_seconds: int | None = None
 
     @property
     def effort(self) -> float | None:
@@ -115,6 +121,9 @@ class StoredSet(NamedTuple):
     rir: int | None
     superset: str | None
     note: str | None
+    assistance_kg: float | None
+    distance_m: float | None
+    duration_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +149,27 @@ def log_workout(
 ) -> Logged:
     """Store a workout that was done, planned before or not, and announce it.
 
-    A workout that is already logged is left as it is: a repeat changes nothing.
+    A workout that is already logged is left as it is: a repeat changes nothing. Other sets than it has, or had before
+    it was corrected, are no repeat: another device logged it first.
 
     Args:
         workout_id: Of the planned workout, or a new id made by the caller.
 
     Raises:
         WorkoutNotFound: the id is another client's.
+        LoggedOtherwise: it is logged already, with other sets.
         WorkoutSkipped: it was skipped before.
         TrainingOnHold: it was done while a health answer waits for the coach.
         WorkoutInTheFuture, InvalidDates: it was not done yet, or too long ago.
         UnknownExercise: a movement is not in the catalogue.
+        MeasuredOtherwise: a set tells what its movement is not measured by.
     """
     completed_at = log.completed_at or now
     if completed_at > now + CLOCK_SKEW:
         raise WorkoutInTheFuture
     if completed_at < now - LATEST_LOG:
         raise InvalidDates("A workout can be logged until 31 days after it was done.")
-    names = names_of(session, [one.exercise_id for one in log.sets])
+    names = _names_of(session, log)
     workout = _insert_done(
         session, workout_id, client, log, title=log.title or _title(log, names), completed_at=completed_at,
         logged_by=logged_by, now=now,
@@ -168,7 +180,10 @@ def log_workout(
         if workout.customer_id != client.id:
             raise WorkoutNotFound
         if workout.status == "completed":
-            return Logged(detail_of(session, workout), bests_of(session, workout))
+            detail = detail_of(session, workout)
+            if not _is_told(session, detail, log):
+                raise LoggedOtherwise
+            return Logged(detail, bests_of(session, workout))
         if workout.status == "skipped":
             raise WorkoutSkipped
     if client.on_hold_since is not None and completed_at >= client.on_hold_since:
@@ -183,7 +198,7 @@ def log_workout(
         _describe(workout, log, logged_by=logged_by)
     sets = _store_sets(session, workout.id, log.sets)
     publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
-    settled = settle_records(session, workout, _lifted(log.sets), now=now, has_none=is_new)
+    settled = settle_records(session, workout, _amounts(log.sets), now=now, has_none=is_new)
     detail = WorkoutDetail(workout, sets, names, settled.records)
     return Logged(detail, bests_beside(settled.done, settled.before, names))
 
@@ -197,11 +212,12 @@ def correct_workout(
         WorkoutNotFound: there is none.
         WorkoutClosed: it is not logged yet, or not from today any more.
         UnknownExercise: a movement is not in the catalogue.
+        MeasuredOtherwise: a set tells what its movement is not measured by.
     """
     workout = get_workout(session, workout_id, lock=True)
     if not is_correctable(workout, client, now):
         raise WorkoutClosed
-    names_of(session, (one.exercise_id for one in log.sets))
+    _names_of(session, log)
     _keep_revision(session, workout, replaced_by=logged_by, now=now)
     if log.title:
         workout.title = log.title
@@ -209,7 +225,7 @@ def correct_workout(
     session.execute(delete(WorkoutSet).where(WorkoutSet.workout_id == workout_id))
     _store_sets(session, workout_id, log.sets)
     publish(session, WorkoutCorrected(occurred_at=now, **_facts(workout, log.sets)))
-    settle_records(session, workout, _lifted(log.sets), now=now)
+    settle_records(session, workout, _amounts(log.sets), now=now)
     return workout
 
 
@@ -389,6 +405,7 @@ def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> 
         {
             "position": position, "exercise_id": one.exercise_id, "reps": one.reps, "weight_kg": one.weight_kg,
             "rpe": one.effort, "rir": one.rir, "superset": one.superset, "note": one.note,
+            "assistance_kg": one.assistance_kg, "distance_m": one.distance_m, "duration_seconds": one.duration_seconds,
         }
         for position, one in enumerate(sets, 1)
     ]  # fmt: skip
@@ -400,7 +417,7 @@ def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now
     sets = session.scalars(
         select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
     ).all()
-    told = ("exercise_id", "reps", "weight_kg", "rpe", "rir", "superset", "note")
+    told = [name for name in _TOLD if name != "position"]
     said = {name: getattr(workout, name) for name in ("title", "duration_minutes", "session_rpe", "note")}
     count = select(func.count()).where(WorkoutRevision.workout_id == workout.id)
     session.add(
@@ -415,8 +432,35 @@ def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now
         session.expunge(one)
 
 
-def _lifted(sets: Sequence[SetDone]) -> list[tuple[int, float | None, int]]:
-    return [(one.exercise_id, one.weight_kg, one.reps) for one in sets]
+def _names_of(session: Session, log: Log) -> dict[int, str]:
+    known = measured(session, [one.exercise_id for one in log.sets])
+    demand_measures(log.sets, known)
+    return {id_: one.name for id_, one in known.items()}
+
+
+_TOLD_BY = ("exercise_id", "reps", "weight_kg", "assistance_kg", "distance_m", "duration_seconds")
+"""What makes a set another one."""
+
+
+def _is_told(session: Session, detail: WorkoutDetail, log: Log) -> bool:
+    """Whether a logged workout has these sets, or had them before it was corrected."""
+    asked = _told_of([one._asdict() for one in log.sets])
+    if asked == _told_of([{name: getattr(one, name) for name in _TOLD_BY} for one in detail.sets]):
+        return True
+    return any(asked == _told_of(one.said["sets"]) for one in revisions_of(session, detail.workout))
+
+
+def _told_of(sets: Iterable[Mapping[str, Any]]) -> list[tuple[float, ...]]:
+    """Sets as numbers to compare: the database keeps weights in single precision; none and nothing are one."""
+    return [tuple(round(float(one.get(name) or 0), 2) for name in _TOLD_BY) for one in sets]
+
+
+def _amounts(sets: Sequence[SetDone]) -> list[tuple[int, Amount]]:
+    return [
+        (one.exercise_id,
+         Amount(one.weight_kg, one.reps, one.assistance_kg, one.distance_m, one.duration_seconds))
+        for one in sets
+    ]  # fmt: skip
 
 
 def _title(log: Log, names: Mapping[int, str]) -> str:

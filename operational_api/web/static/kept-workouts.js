@@ -34,7 +34,7 @@
     try {
       const answer = await fetch("/training/log", {
         method: "POST",
-        body: new URLSearchParams(entry.fields),
+        body: new URLSearchParams([...entry.fields, ["sent_at", new Date().toISOString()]]), // what our clock says now
         redirect: "manual",
         signal: AbortSignal.timeout(PATIENCE_MS),
         headers: {
@@ -87,12 +87,14 @@
   // The form.
   const NOT_KEPT = ["csrf_token", "action", "find", "searched"];
   const fieldsOf = () => [...new FormData(form)].filter(([name]) => !NOT_KEPT.includes(name));
+  const TYPED = ["weight_kg", "reps", "rpe", "assistance_kg", "distance", "time"];
   const rowsOf = (fields, block) => {
     const of = (name) => fields.filter(([one]) => one === name).map(([, value]) => value);
-    const [ids, letters, kg, reps, rpe] = ["exercise_id", "superset", "weight_kg", "reps", "rpe"].map(of);
+    const [ids, letters] = ["exercise_id", "superset"].map(of);
+    const typed = TYPED.map((name) => [name, of(name)]);
     const [id, letter] = ["exercise_id", "superset"].map((name) => block.querySelector(`[name=${name}]`).value);
     const places = [...ids.keys()].filter((place) => ids[place] === id && letters[place] === letter);
-    return places.map((place) => ({ weight_kg: kg[place], reps: reps[place], rpe: rpe[place] }));
+    return places.map((place) => Object.fromEntries(typed.map(([name, values]) => [name, values[place] ?? ""])));
   };
   function fill(entry) {
     for (const block of form.querySelectorAll("[data-block]")) {
@@ -172,6 +174,18 @@
     await (await caches.open(`person-${whose}`)).put(link.href, answer);
   }
 
+  // Nobody follows a plan while a health answer waits: what the service worker kept of it goes, with the first page that
+  // says so. This page is no such one.
+  async function forgetPlan() {
+    for (const name of (await caches.keys()).filter((one) => one.startsWith("person-"))) {
+      const cache = await caches.open(name);
+      for (const kept of await cache.keys()) {
+        const { href, pathname } = new URL(kept.url);
+        if (["/home", "/training", "/training/log"].includes(pathname) && href !== location.href) await cache.delete(kept);
+      }
+    }
+  }
+
   // Who signs out leaves nothing behind but what is still to be saved.
   document.addEventListener("submit", (event) => {
     if (!event.target.getAttribute("action")?.endsWith("/auth/logout")) return;
@@ -182,5 +196,6 @@
   if (form && form.elements.mode.value === "log") begin();
   window.addEventListener("online", deliver);
   deliver();
+  if (document.querySelector("[data-on-hold]") && window.caches && navigator.onLine) forgetPlan();
   fetchForm().catch(() => { /* without a network there is nothing to fetch */ });
 })();

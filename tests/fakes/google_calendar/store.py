@@ -21,6 +21,8 @@ class Store:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed_at: dict[str, int] = field(default_factory=dict)
     faults: list[tuple[int, str]] = field(default_factory=list)
+    gone: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Instances that a series had and has no more: the revision at which each went, and of which series it was."""
 
     def new_id(self) -> str:
         """An id as Google makes one."""
@@ -29,9 +31,18 @@ class Store:
     def save(self, id_: str, event: dict[str, Any]) -> dict[str, Any]:
         """Keep an event under a new etag."""
         self.revision += 1
+        before = self._ids(id_)
         self.events[id_] = event | {"id": id_, "etag": f'"{self.revision}"'}
         self.changed_at[id_] = self.revision
+        now = self._ids(id_)
+        self.gone |= dict.fromkeys(before - now, (self.revision, id_))
+        for one in now:
+            self.gone.pop(one, None)
         return self.events[id_]
+
+    def _ids(self, id_: str) -> set[str]:
+        known = self.events.get(id_, {})
+        return {one["id"] for one in self.expand(known)} if "recurrence" in known else set()
 
     def instances(self) -> list[dict[str, Any]]:
         """Single events and instances of recurring ones; an exception stands for the instance it replaces."""
@@ -41,6 +52,10 @@ class Store:
         """What a sync token of that revision brings; of what was deleted only the id and the status are promised."""
         changed = [one for id_, one in self.events.items() if self.changed_at[id_] > revision]
         told = [one for event in changed for one in self._told(event)]
+        told += [
+            {"id": id_, "status": "cancelled", "recurringEventId": series}
+            for id_, (went_at, series) in self.gone.items() if went_at > revision
+        ]  # fmt: skip
         return [
             {key: one[key] for key in ("id", "status", "etag", "recurringEventId", "originalStartTime") if key in one}
             if one["status"] == "cancelled" else one

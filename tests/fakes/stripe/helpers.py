@@ -18,10 +18,12 @@ class Advance(BaseModel):
 
 
 class DisputeOrder(BaseModel):
-    """Which charge a cardholder contests."""
+    """Which charge a cardholder contests, or how much of it; `is_inquiry`: the bank only asks."""
 
     charge: str
     reason: str = "fraudulent"
+    amount: int | None = None
+    is_inquiry: bool = False
 
 
 class Redelivery(BaseModel):
@@ -70,7 +72,9 @@ def open_dispute(request: Request, body: DisputeOrder) -> Object:
     """A cardholder contests a charge."""
     store: Store = request.app.state.store
     with store.transaction():
-        return dict(refunds.open_dispute(store, store.find("charge", body.charge), body.reason))
+        return dict(
+            refunds.open_dispute(store, store.find("charge", body.charge), **body.model_dump(exclude={"charge"}))
+        )
 
 
 @router.post("/events/{event_id}/redeliver")

@@ -25,7 +25,7 @@ def create(call: Call) -> Object:
     left = charge["amount"] - charge["amount_refunded"]
     if charge["refunded"]:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-    if charge["disputed"]:
+    if any(not one["is_charge_refundable"] for one in call.store.all("dispute") if one["charge"] == charge["id"]):
         raise invalid(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = forms.integer(call.params, "amount", left, at_least=1) or left
     if amount > left:
@@ -103,14 +103,17 @@ def index(call: Call) -> Object:
     return page(call, [one for one in call.store.all("refund") if all(one[key] == wanted[key] for key in wanted)])
 
 
-def open_dispute(store: Store, charge: Object, reason: str = "fraudulent") -> Object:
-    """What happens when a cardholder contests a charge: the money leaves at once, with a fee."""
+def open_dispute(
+    store: Store, charge: Object, reason: str = "fraudulent", amount: int | None = None, *, is_inquiry: bool = False
+) -> Object:
+    """What happens when a cardholder contests a charge, or a part: the money leaves at once, with a fee. For the bank's
+    mere inquiry none does."""
     if charge["disputed"] or charge["status"] != "succeeded":
         raise invalid(f"Charge {charge['id']} cannot be disputed.", param="charge")
     dispute: Object = {
         "id": make_id("dp"),
         "object": "dispute",
-        "amount": charge["amount"],
+        "amount": amount or charge["amount"] - charge["amount_refunded"],
         "balance_transactions": [],
         "charge": charge["id"],
         "created": store.now(),
@@ -124,7 +127,7 @@ def open_dispute(store: Store, charge: Object, reason: str = "fraudulent") -> Ob
             "past_due": False,
             "submission_count": 0,
         },
-        "is_charge_refundable": False,
+        "is_charge_refundable": is_inquiry,
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
@@ -138,26 +141,44 @@ def open_dispute(store: Store, charge: Object, reason: str = "fraudulent") -> Ob
             "type": "card",
         },
         "reason": reason,
-        "status": "needs_response",
+        "status": "warning_needs_response" if is_inquiry else "needs_response",
     }
-    _move(store, dispute, -charge["amount"], DISPUTE_FEE)
+    if not is_inquiry:
+        _move(store, dispute, -dispute["amount"], DISPUTE_FEE)
     with store.changing(charge, "charge.updated"):
         charge["disputed"] = True
     store.put(dispute)
     store.record_event("charge.dispute.created", dispute)
-    store.record_event("charge.dispute.funds_withdrawn", dispute)
+    if not is_inquiry:
+        store.record_event("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def escalate(store: Store, dispute: Object) -> Object:
+    """The bank's inquiry becomes a dispute: now the money leaves."""
+    dispute |= {"status": "needs_response", "is_charge_refundable": False}
+    _move(store, dispute, -dispute["amount"], DISPUTE_FEE)
+    store.record_event("charge.dispute.funds_withdrawn", store.put(dispute))
+    store.record_event("charge.dispute.updated", dispute)
     return dispute
 
 
 def close_dispute(store: Store, dispute: Object, status: str) -> Object:
-    """The bank decides: `won` gives the amount back (not the fee), `lost` does not."""
-    if dispute["status"] in ("won", "lost"):
+    """The bank decides: `won` gives the amount back (not the fee), `lost` and an inquiry's `warning_closed` do not."""
+    if dispute["status"] in ("won", "lost", "warning_closed"):
         raise invalid("This dispute is already closed.")
     dispute["status"] = status
     if status == "won":
-        _move(store, dispute, dispute["amount"], 0)
-        store.record_event("charge.dispute.funds_reinstated", store.put(dispute))
+        reinstate(store, dispute)
     store.record_event("charge.dispute.closed", store.put(dispute))
+    return dispute
+
+
+def reinstate(store: Store, dispute: Object, fee_back: int = 0) -> Object:
+    """A dispute is won and its money is back, and so much of the fee; one that was lost is won by this."""
+    dispute["status"] = "won"
+    _move(store, dispute, dispute["amount"], -fee_back)
+    store.record_event("charge.dispute.funds_reinstated", store.put(dispute))
     return dispute
 
 

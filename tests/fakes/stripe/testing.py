@@ -89,9 +89,9 @@ class LocalStripe:
         body = {"statuses": list(statuses), "retry_after": retry_after}
         httpx.post(f"{self.url}/_fake/faults", json=body).raise_for_status()
 
-    def dispute(self, charge: str) -> dict[str, Any]:
-        """Let the cardholder contest a charge."""
-        answer = httpx.post(f"{self.url}/_fake/disputes", json={"charge": charge}).raise_for_status()
+    def dispute(self, charge: str, **order: Any) -> dict[str, Any]:
+        """Let the cardholder contest a charge, or an `amount` of it; `is_inquiry`: the bank only asks."""
+        answer = httpx.post(f"{self.url}/_fake/disputes", json={"charge": charge, **order}).raise_for_status()
         dispute: dict[str, Any] = answer.json()
         return dispute
 

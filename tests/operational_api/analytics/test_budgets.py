@@ -3,12 +3,13 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
-from operational_api.analytics.cursors import Cursors, stopped_after
+from operational_api.analytics.cursors import Cursors, Deadlines
 from operational_api.analytics.errors import NARROW, Abandoned, Busy, TooManyRows, TooMuchMemory
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
@@ -82,6 +83,49 @@ class TestBudgets:
         lake.close()
 
 
+class TestManyAtOnce:
+    """Twenty who hit a budget at once: each is told which, nothing stays taken, and the service goes on."""
+
+    HUNGRY = "select list(range::varchar || repeat('x', 500)) as n from range(2000000), @core.fct_builds"
+    LONG = "select range as n from range(100000), @core.fct_builds"
+
+    @pytest.mark.parametrize(
+        ("text", "unit", "settings_of"),
+        [
+            (ENDLESS, "seconds", {"analytics_query_seconds": 0.5, "analytics_cursors": 20}),
+            (HUNGRY, "memory", {"lake_memory_limit": "60MB", "analytics_query_seconds": 60}),
+            (LONG, "rows", {"analytics_max_rows": 500, "analytics_query_seconds": 60}),
+        ],
+    )
+    def test_are_each_told_and_leave_all_free(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch, text: str, unit: str,
+        settings_of: dict[str, object],
+    ) -> None:  # fmt: skip
+        monkeypatch.setitem(DATASETS, "large", Dataset("large", "", text, "business", order="n"))
+        app = serve(settings.model_copy(update=settings_of))
+        admin = person(app, "admin")
+        assert admin.get("/api/analytics/metrics/mrr?grain=month").status_code == 200  # the connection is there
+
+        def ask(number: int) -> dict[str, object]:
+            told: dict[str, object] = admin.get(f"/api/analytics/datasets/large?limit={1000 + number}").json()
+            return told
+
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(ask, range(20)))
+        assert [(one["status"], one.get("budget", {}).get("unit")) for one in answers] == [(422, unit)] * 20
+        lake: Lake = app.state.lake
+        assert len(lake._cursors._free) == lake._settings.analytics_cursors
+        assert not lake._deadlines._running
+        [(taken,)] = (
+            lake._open()
+            .execute("select sum(memory_usage_bytes) from duckdb_memory() where tag <> 'IN_MEMORY_TABLE'")
+            .fetchall()
+        )
+        assert taken < 10 * 2**20
+        assert admin.get("/api/analytics/metrics/active_members?grain=month").status_code == 200
+        lake.close()
+
+
 class TestFiles:
     def test_longer_than_what_is_kept_are_streamed_in_batches(self, settings: AnalyticsSettings) -> None:
         lake = Lake(settings.model_copy(update={"analytics_kept_rows": 5}))
@@ -127,8 +171,19 @@ class TestStopping:
 
     def test_is_said_until_it_is_noticed_when_it_takes_too_long(self) -> None:
         said = threading.Semaphore(0)
-        with stopped_after(0.01, said.release):
+        with Deadlines().stopped_after(0.01, said.release):
             assert all(said.acquire(timeout=30) for _ in range(3))
+
+    def test_is_of_each_block_at_its_own_time_and_of_none_that_was_left(self) -> None:
+        deadlines = Deadlines()
+        left, late, later = (threading.Semaphore(0) for _ in range(3))
+        with deadlines.stopped_after(600, later.release):
+            with deadlines.stopped_after(0.05, left.release):
+                pass
+            with deadlines.stopped_after(0.01, late.release):  # sooner than the one that is waited for
+                assert all(late.acquire(timeout=30) for _ in range(10))
+        assert not left.acquire(blocking=False)
+        assert not later.acquire(blocking=False)
 
 
 class TestHangingUp:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -190,6 +191,24 @@ class TestWhatIsHeard:
         )
         assert clock.of(mart, snapshot_id=at, now=NOW).because == "scheduling__bookings"
         assert len(asked) > once
+
+    def test_is_not_asked_again_by_those_who_heard_that_nothing_has_landed(self, world) -> None:
+        writer, clock, lake, _ = world
+        mart, at = ("scheduling.fct_bookings",), lake.snapshot_id()
+        clock._heard = None  # look once, now
+        clock.of(mart, snapshot_id=at, now=NOW)
+        long_ago, landed = time.monotonic() - 3600, lake.raw_snapshot_id()
+
+        def heard_at() -> float:
+            clock._heard = (clock._heard[0], long_ago, *clock._heard[2:])
+            assert clock.known(mart, snapshot_id=at) is None
+            clock.heard(landed, time.monotonic())
+            return clock._heard[1]
+
+        assert heard_at() > long_ago
+        writer.execute("update raw.main._cdc_watermarks set changes = changes")
+        landed = lake.raw_snapshot_id()
+        assert heard_at() == long_ago
 
     def test_is_told_again_without_asking_and_never_as_younger(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
         _, clock, lake, _ = world

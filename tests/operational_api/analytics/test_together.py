@@ -402,7 +402,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 class TestTwoProcesses:
     def test_compute_an_answer_once(self, own: AnalyticsSettings, store: Store, tmp_path: Path) -> None:
-        """Sixteen who ask two worker processes the same at once; each process notes what it asks the lake."""
+        """Fifty who ask two worker processes the same at once; each process notes what it asks the lake."""
         told = own.model_copy(update={"redis_url": SecretStr(store.url)})
         workers = [_worker(told, tmp_path / f"{number}.log") for number in range(2)]
         claims = {
@@ -440,8 +440,8 @@ def _ask_all(workers: list[tuple[int, "subprocess.Popen[bytes]"]], token: str, p
         found: dict[str, Any] = answer.json()
         return found
 
-    with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(ask, range(16)))
+    with ThreadPoolExecutor(50) as pool:
+        return list(pool.map(ask, range(50)))
 
 
 def _computed(folder: Path, mart: str) -> int:

@@ -1,5 +1,8 @@
 """What a snapshot says is computed once and not sent twice: ETags, one flight, one store for all processes."""
 
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from contracts import warehouse
-from operational_api.analytics import freshness
+from operational_api.analytics import freshness, remembered
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.remembered import Shared
@@ -120,6 +123,39 @@ class TestShared:
         with pytest.raises(ValueError, match="no"):
             shared.get("fails", lambda: (_ for _ in ()).throw(ValueError("no")))
         assert shared.get("fails", lambda: pa.table({"n": [1]})).num_rows == 1
+
+    def test_one_that_takes_longer_than_a_claim_lasts_is_still_made_once(self, store: Store) -> None:
+        processes, made = [Shared(store.url) for _ in range(2)], list[int]()
+
+        def make() -> pa.Table:
+            made.append(1)
+            time.sleep(2 * remembered._CLAIM_SECONDS)
+            return pa.table({"n": [7]})
+
+        with ThreadPoolExecutor(2) as pool:
+            told = list(pool.map(lambda one: one.get("slow", make).num_rows, processes))
+        assert (told, made) == ([1, 1], [1])
+        for one in processes:
+            one.close()
+
+    def test_one_whose_maker_was_killed_is_made_by_another(self, store: Store) -> None:
+        """As soon as its claim has run out, and not when the time is over that a question may take."""
+        maker = """
+import sys, time
+from operational_api.analytics.remembered import Shared
+Shared(sys.argv[1]).get("killed", lambda: (print("making", flush=True), time.sleep(600)))
+"""
+        with subprocess.Popen([sys.executable, "-c", maker, store.url], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"making\n"
+            time.sleep(2 * remembered._CLAIM_SECONDS)  # it holds its claim as long as it lives
+            waits = ThreadPoolExecutor(1).submit(
+                Shared(store.url, making_seconds=600).get, "killed", lambda: pa.table({"n": [7]})
+            )
+            with pytest.raises(TimeoutError):
+                waits.result(0.5)
+            process.kill()
+        assert waits.result(60).num_rows == 1
 
     def test_without_the_store_each_makes_its_own(self) -> None:
         shared = Shared("redis://127.0.0.1:1/0")

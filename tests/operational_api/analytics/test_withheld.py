@@ -1,15 +1,20 @@
 """What a customer withholds is not told to others, from the moment they say so; the rest is."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
 
+import pyarrow as pa
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from operational_api.analytics import formats, withheld
 from operational_api.analytics.datasets import DATASETS
 from operational_api.analytics.settings import AnalyticsSettings
-from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, decide, person, serve
+from operational_api.core.principal import Principal
+from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA, NOAH, decide, person, serve
 
 EVERY = ("activity", "sleep", "daily", "training", "injuries")
 
@@ -68,6 +73,32 @@ class TestLists:
         assert by_id[str(MIA)]["reasons"] is None
         assert by_id[str(NOAH)]["reasons"] is not None
         assert by_id[str(MIA)]["probability"] is not None
+
+
+class TestFiles:
+    @pytest.mark.parametrize("form", formats.FORMATS)
+    @pytest.mark.parametrize("of", [[MIA, NOAH, MIA], [MIA, MIA]])
+    def test_hold_no_byte_of_what_is_withheld(self, form: str, of: list[UUID]) -> None:
+        """Nor does Arrow's buffer hold it under a cell that says that it is empty, nor Parquet's statistics."""
+        about = {
+            "adherence_30d": (pa.float64(), 0.731, 0.25), "steps": (pa.int32(), 73_731, 4_000),
+            "reasons": (pa.string(), "a knee that hurts", "none"),
+            "last_workout_at": (pa.timestamp("us", "UTC"), datetime(2026, 3, 7, 13, 31, 7, 731, UTC), None),
+        }  # fmt: skip
+        columns = {
+            name: pa.array([hidden if one == MIA else told for one in of], kind)
+            for name, (kind, hidden, told) in about.items()
+        }
+        table = pa.table({"customer_id": [str(one) for one in of]} | columns)
+        boss = Principal(role="lead_coach", client_id="tests", account_id=BORIS)
+        given = {MIA: frozenset[str](), NOAH: frozenset(EVERY)}
+        blank = withheld.blank(table, boss, lambda people: {one: given[one] for one in people})
+        for name, (_, _, told) in about.items():
+            assert blank[name].to_pylist() == [None if one == MIA else told for one in of]
+        written = b"".join(formats.FORMATS[form].write(iter([blank]), {}))
+        for name, (kind, hidden, _) in about.items():
+            assert pa.array([hidden], kind).buffers()[-1].to_pybytes() not in written, name
+            assert str(hidden).encode() not in written, name
 
 
 class TestMetrics:

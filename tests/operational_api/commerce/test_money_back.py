@@ -1,15 +1,24 @@
 """Refunds and disputes, to the cent and to the provider's own books."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import permutations
+from math import factorial
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
-from operational_api.commerce.models import Dispute, Payment, Refund, SessionPack
+from operational_api.commerce.models import Dispute, Payment, Refund, SessionPack, Subscription
 from operational_api.commerce.service import disputes, packs, refunds
+from operational_api.core.models import OutboxEvent
+from tests.factories import make_account
+from tests.fakes.stripe import refunds as stripe_disputes
 from tests.operational_api.commerce.conftest import Shop
+from tests.operational_api.conftest import SignIn
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = datetime.now(UTC)
@@ -59,11 +68,12 @@ class TestRefundPayment:
             crash.rollback()
         give_back(shop, 1000)
         given = [
-            one
-            for one in shop.stripe.store.all("refund")
+            one["amount"] for one in shop.stripe.store.all("refund")
             if one["payment_intent"] == shop.one(Payment).provider_payment_id
-        ]
-        assert sum(one["amount"] for one in given) == sum(one.amount_minor for one in shop.all(Refund))
+        ]  # fmt: skip
+        assert given == [one.amount_minor for one in shop.all(Refund)] == [1000]
+        give_back(shop, 1000)
+        assert len(shop.all(Refund)) == 2, "who asks once more means it"
 
     def test_the_webhook_of_our_own_refund_changes_nothing(self, shop: Shop) -> None:
         shop.buy(shop.plan())
@@ -128,13 +138,26 @@ class TestPack:
 
 
 class TestDispute:
-    def dispute(self, shop: Shop) -> str:
+    def dispute(self, shop: Shop, **order: Any) -> str:
         shop.buy(shop.plan(price=4900))
+        return self.contest(shop, **order)
+
+    def contest(self, shop: Shop, **order: Any) -> str:
         payment = shop.one(Payment)
         [charge] = [
             one for one in shop.stripe.store.all("charge") if one["payment_intent"] == payment.provider_payment_id
         ]
-        return str(shop.stripe.dispute(charge["id"])["id"])
+        return str(shop.stripe.dispute(charge["id"], **order)["id"])
+
+    def at_stripe(self, shop: Shop, id_: str, change: Callable[..., object], *given: Any) -> None:
+        store = shop.stripe.store
+        with store.transaction():
+            change(store, store.find("dispute", id_), *given)
+
+    def closed(self, shop: Shop) -> list[tuple[str, int, int]]:
+        query = select(OutboxEvent.payload).where(OutboxEvent.type == "commerce.dispute_closed")
+        rows = shop.session.scalars(query.order_by(OutboxEvent.position))
+        return [(one["outcome"], one["amount_minor"], one["reinstated_minor"]) for one in rows]
 
     def deliver(self, shop: Shop) -> None:
         mine = {one.provider_payment_id for one in shop.all(Payment)}
@@ -159,6 +182,106 @@ class TestDispute:
         assert shop.balances()["stripe_balance"] == balance
         assert shop.balances().get("disputes") == loss
         assert shop.announced()["commerce.dispute_opened"] == 1
+        assert self.closed(shop) == [(status, 4900, 4900 if status == "won" else 0)]
+        assert shop.one(Subscription).status == "active", "what Stripe bills is Stripe's to end"
+
+    def test_finance_sees_who_contests_what_and_how_it_ended(self, shop: Shop, sign_in: SignIn) -> None:
+        finance = sign_in(make_account(shop.session, role="finance"))
+        path = "/staff/books?show=disputes"
+        assert "Nobody contests a payment" in finance.get(path).text
+        id_ = self.dispute(shop)
+        self.deliver(shop)
+        assert all(words in finance.get(path).text for words in (id_, "The bank decides", "49.00"))
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "lost")
+        self.deliver(shop)
+        assert "Lost" in finance.get(path).text
+        assert sign_in(make_account(shop.session, role="support")).get(path).status_code == 403
+
+    def test_a_banks_inquiry_moves_no_money_until_it_is_a_dispute(self, shop: Shop) -> None:
+        id_ = self.dispute(shop, is_inquiry=True)
+        self.deliver(shop)
+        assert shop.all(Dispute) == []
+        assert shop.balances()["stripe_balance"] == 4801
+        assert "commerce.dispute_opened" not in shop.announced()
+        self.at_stripe(shop, id_, stripe_disputes.escalate)
+        self.deliver(shop)
+        assert shop.one(Dispute).status == "needs_response"
+        assert shop.balances()["stripe_balance"] == 4801 - 4900 - 1500
+
+    def test_an_inquiry_that_ends_leaves_a_payment_that_can_be_given_back(self, shop: Shop) -> None:
+        id_ = self.dispute(shop, is_inquiry=True)
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "warning_closed")
+        self.deliver(shop)
+        assert shop.all(Dispute) == []
+        assert self.closed(shop) == []
+        shop.session.refresh(shop.one(Payment))
+        assert give_back(shop).status == "succeeded"
+
+    def test_a_won_dispute_is_closed_once_its_money_is_back_with_the_fee(self, shop: Shop) -> None:
+        id_ = self.dispute(shop)
+        self.deliver(shop)
+        store = shop.stripe.store
+        with store.transaction():
+            store.put(store.find("dispute", id_) | {"status": "won"})
+        self.deliver(shop)
+        assert shop.one(Dispute).status == "needs_response"
+        assert shop.balances()["disputes"] == 4900
+        self.at_stripe(shop, id_, stripe_disputes.reinstate, 1500)
+        self.deliver(shop)
+        assert shop.one(Dispute).status == "won"
+        assert (shop.balances()["stripe_balance"], shop.balances()["payment_fees"]) == (4801, 99)
+        assert self.closed(shop) == [("won", 4900, 6400)]
+
+    def test_a_bank_may_think_better_of_a_lost_one(self, shop: Shop) -> None:
+        id_ = self.dispute(shop)
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "lost")
+        self.deliver(shop)
+        self.at_stripe(shop, id_, stripe_disputes.reinstate)
+        self.deliver(shop)
+        self.deliver(shop)
+        assert shop.one(Dispute).status == "won"
+        assert shop.balances()["stripe_balance"] == 4801 - 1500
+        assert "disputes" not in shop.balances()
+        assert self.closed(shop) == [("lost", 4900, 0), ("won", 4900, 4900)]
+
+    def test_what_is_left_after_a_refund_is_contested(self, shop: Shop) -> None:
+        shop.buy(shop.plan(price=4900))
+        give_back(shop, 1900)
+        id_ = self.contest(shop)
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "lost")
+        self.deliver(shop)
+        assert shop.one(Dispute).amount_minor == 3000
+        assert shop.balances()["stripe_balance"] == -99 - 1500
+        with pytest.raises(PaymentNotRefundable):
+            give_back(shop)
+
+    def test_a_part_is_contested_and_won(self, shop: Shop) -> None:
+        id_ = self.dispute(shop, amount=1000)
+        self.deliver(shop)
+        assert shop.balances()["stripe_balance"] == 4801 - 1000 - 1500
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "won")
+        self.deliver(shop)
+        assert self.closed(shop) == [("won", 1000, 1000)]
+        assert shop.balances()["stripe_balance"] == 4801 - 1500
+
+    @pytest.mark.parametrize("verdict", ["won", "lost"])
+    def test_any_order_of_its_messages_ends_the_same(self, shop: Shop, verdict: str) -> None:
+        """Each alone, twice or after gaps of days: what Stripe says now is what is written."""
+        id_ = self.dispute(shop)
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, verdict)
+        mine = [
+            one for one in shop.events()
+            if one["type"].startswith("charge.dispute.") and one["data"]["object"]["id"] == id_
+        ]  # fmt: skip
+        states = []
+        for order in permutations(mine):
+            with shop.session.begin_nested() as attempt:
+                shop.deliver([*order, order[0]])
+                states.append(shop.state())
+                attempt.rollback()
+        assert len(states) == factorial(len(mine)) >= 6
+        assert all(one == states[0] for one in states)
+        assert states[0]["announced"]["commerce.dispute_closed"] == 1
 
     def test_a_disputed_payment_is_not_refunded_too(self, shop: Shop) -> None:
         self.dispute(shop)

@@ -1,24 +1,18 @@
 """From the queue to the provider: what is weighed, what falls back, what a crash leaves, and that each leaves once."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
-from operational_api.core.database import make_engine, session_factory
+from operational_api.core.database import session_factory
 from operational_api.core.models import OutboxEvent
 from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.dispatch import Dispatcher, gateways
-from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Unavailable
-from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.channels.port import Gateway, Unavailable
 from operational_api.engagement.models import (
-    ChannelChoice,
     ContactPreference,
     OutgoingMessage,
     Phone,
@@ -32,13 +26,10 @@ from operational_api.engagement.service.emails import call_off, queue_email, que
 from operational_api.engagement.service.messages import send_message
 from operational_api.engagement.settings import ChannelSettings
 from plyo.postgres import free_port
-from tests.conftest import sqlalchemy_url
 from tests.factories import make_account
 from tests.operational_api.engagement.conftest import Post
 from tests.operational_api.engagement.providers import Browser, Cloud
-
-NOW = datetime.now(UTC)
-NUMBER = "+84912345678"
+from tests.operational_api.engagement.waiting import NOW, NUMBER, allow, only, queue
 
 
 @pytest.fixture
@@ -59,29 +50,6 @@ def dispatcher(session: Session, settings: ChannelSettings, ways: dict[Channel, 
     return Dispatcher(sessions, settings, ways)
 
 
-def queue(session: Session, mia: Contact, *channels: Channel, key: str = "k", **given: Any) -> None:
-    values: dict[str, Any] = {"purpose": "transactional", "now": NOW} | given
-    context = {"sender": "Ana", "body": "Chào", "path": "/messages"}
-    queue_message(
-        session, dedupe_key=key, person=mia, template="new_message", context=context, channels=channels, **values
-    )
-    session.flush()
-
-
-def allow(session: Session, mia: Contact, purpose: str, *channels: str, is_allowed: bool = True) -> None:
-    for channel in channels:
-        session.add(
-            ChannelChoice(
-                customer_id=mia.account_id, channel=channel, purpose=purpose, is_allowed=is_allowed, decided_at=NOW
-            )
-        )
-    session.flush()
-
-
-def only(session: Session) -> OutgoingMessage:
-    return session.scalars(select(OutgoingMessage).execution_options(populate_existing=True)).one()
-
-
 class TestWeighing:
     def test_sends_what_may_go_and_tells_of_it(
         self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
@@ -92,8 +60,8 @@ class TestWeighing:
         assert (row.status, row.reason, row.recipient) == ("sent", None, mia.email)
         assert "path" not in row.context
         assert post.mails[0]["List-Unsubscribe"].startswith("<http://testserver/unsubscribe/")
-        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_left"))
-        assert event.payload["channel"] == "email"
+        [told] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_left"))
+        assert told.payload["channel"] == "email"
 
     def test_quiet_hours_postpone_and_drop_nothing(
         self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
@@ -135,8 +103,8 @@ class TestWeighing:
         assert (only(session).channel, only(session).status) == ("email", "queued")
         sends.send_due("email")
         assert (only(session).status, only(session).reason, post.mails) == ("withheld", "not_allowed", [])
-        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
-        assert event.payload["reason"] == "not_allowed"
+        [told] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
+        assert told.payload["reason"] == "not_allowed"
 
     @pytest.mark.parametrize(("said_yes_to", "taken_by"), [([], "email"), (["sms"], "sms"), (["whatsapp"], "whatsapp")])
     def test_who_said_yes_to_their_phone_is_reached_there(
@@ -374,8 +342,8 @@ class TestUndelivered:
         self.say(session, str(row.provider_message_id), "undelivered")
         assert (only(session).status, only(session).reason) == ("failed", "carrier:30005")
         assert "path" not in only(session).context
-        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
-        assert event.payload["reason"] == "carrier:30005"
+        [told] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "engagement.message_failed"))
+        assert told.payload["reason"] == "carrier:30005"
 
 
 class TestOnce:
@@ -417,17 +385,6 @@ class TestOnce:
         assert (only(session).status, len(cloud.texts)) == ("sent", 1)
         assert only(session).provider_message_id == cloud.texts[0]["sid"]
 
-    def test_a_worker_that_dies_after_the_provider_took_it_doubles_nothing(
-        self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
-    ) -> None:
-        allow(session, mia, "transactional", "sms")
-        queue(session, mia, "sms")
-        with pytest.raises(SystemExit):
-            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
-        assert (only(session).status, len(cloud.texts)) == ("queued", 1)
-        dispatcher(session, channel_settings).send_due("sms")
-        assert (only(session).status, len(cloud.texts)) == ("sent", 1)
-
     def test_what_may_have_left_counts_towards_the_cap(
         self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:
@@ -442,20 +399,6 @@ class TestOnce:
         session.refresh(second)
         assert (second.reason, len(cloud.texts), post.mails) == ("daily_cap", 1, [])
 
-    def test_what_may_have_left_takes_no_other_channel(
-        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
-    ) -> None:
-        allow(session, mia, "transactional", "sms")
-        queue(session, mia, "sms", "email")
-        with pytest.raises(SystemExit):
-            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
-        addresses.suppress(session, channel="sms", address=NUMBER, reason="stop", now=NOW)
-        sends = dispatcher(session, channel_settings)
-        sends.send_due("sms")
-        sends.send_due("email")
-        assert (only(session).status, only(session).reason) == ("withheld", "suppressed:stop")
-        assert (len(cloud.texts), post.mails) == (1, [])
-
     def test_one_that_cannot_be_made_holds_up_nobody(
         self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
     ) -> None:
@@ -464,97 +407,6 @@ class TestOnce:
         queue(session, mia, "email", key="whole", now=NOW + timedelta(milliseconds=1))
         dispatcher(session, channel_settings).send_due("email")
         assert len(post.mails) == 1
-
-
-class TestCapsUnderManyWorkers:
-    """Real connections and commits: every channel has several workers, and all of them weigh for one person."""
-
-    WORKERS = 4
-
-    @pytest.fixture
-    def sessions(self, fresh_database: Callable[[], str]) -> Iterator[sessionmaker[Session]]:
-        engine = make_engine(sqlalchemy_url(fresh_database()), application_name="tests", pool_size=20)
-        yield session_factory(engine, viewer=lambda: SYSTEM)
-        engine.dispose()
-
-    @pytest.mark.parametrize(("purpose", "cap"), [("marketing", 1), ("reminders", 6)])
-    def test_no_more_leave_than_the_cap_by_all_channels_together(
-        self, sessions: sessionmaker[Session], post: Post, cloud: Cloud, channel_settings: ChannelSettings,
-        purpose: str, cap: int,
-    ) -> None:  # fmt: skip
-        browser = Browser()
-        with sessions.begin() as session:
-            account = make_account(session, display_name="Mia", time_zone="UTC")
-            person = contact(session, account.id)
-            assert person
-            allow(session, person, purpose, *CHANNELS)
-            session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW))
-            session.add(
-                PushSubscription(
-                    customer_id=account.id, kind="web", endpoint=f"{cloud.url}/push/1", p256dh=browser.p256dh,
-                    auth=browser.auth, created_at=NOW,
-                )
-            )  # fmt: skip
-            for number, channel in enumerate(["email", "sms", "push"] * 6):
-                queue(session, person, channel, key=f"k{number}", purpose=purpose)  # type: ignore[arg-type]
-            each = "jsonb_set(context, '{body}', to_jsonb('Hi ' || dedupe_key || '.'))"
-            session.execute(text(f"update engagement.outgoing_emails set context = {each}"))
-        start = Barrier(3 * self.WORKERS)
-
-        def work(channel: Channel) -> None:
-            worker = Dispatcher(sessions, channel_settings)
-            start.wait(20)
-            worker.send_due(channel)
-
-        ways: list[Channel] = ["email", "sms", "push"]
-        with ThreadPoolExecutor(3 * self.WORKERS) as pool:
-            for done in [pool.submit(work, channel) for channel in ways for _ in range(self.WORKERS)]:
-                done.result(60)
-        again = text("update engagement.outgoing_emails set next_attempt_at = now() where status = 'queued'")
-        assert len(post.mails) + len(cloud.texts) + len(cloud.pushes) <= cap
-        for _ in range(18):  # whoever waits for a doubt to be cleared is due, minute by minute
-            with sessions.begin() as session:
-                session.execute(again)
-            for channel in ways:
-                Dispatcher(sessions, channel_settings).send_due(channel)
-        assert len(post.mails) + len(cloud.texts) + len(cloud.pushes) == cap
-        with sessions() as session:
-            ends = Counter(session.scalars(select(OutgoingMessage.status)))
-            assert ends == {"sent": cap, "withheld": 18 - cap}
-            reasons = set(session.scalars(select(OutgoingMessage.reason).where(OutgoingMessage.status == "withheld")))
-            assert reasons == {"daily_cap"}
-
-    def test_what_a_dead_worker_may_have_sent_is_waited_for(
-        self, session: Session, mia: Contact, post: Post, cloud: Cloud, channel_settings: ChannelSettings
-    ) -> None:
-        allow(session, mia, "marketing", *CHANNELS)
-        queue(session, mia, "sms", key="first", purpose="marketing")
-        with pytest.raises(SystemExit):
-            dispatcher(session, channel_settings, {"sms": DeadlySms(channel_settings)}).send_due("sms")
-        only(session).in_doubt_since = datetime.now(UTC) - timedelta(seconds=6)
-        queue(session, mia, "email", key="second", purpose="marketing")
-        sends = dispatcher(session, channel_settings)
-        sends.send_due("email")
-        assert post.mails == []
-        sends.send_due("sms")
-        second = session.scalars(select(OutgoingMessage).where(OutgoingMessage.dedupe_key == "second")).one()
-        session.refresh(second)
-        assert second.status == "queued"
-        second.next_attempt_at = NOW
-        session.flush()
-        sends.send_due("email")
-        session.expire_all()
-        ends = dict(session.execute(select(OutgoingMessage.dedupe_key, OutgoingMessage.status)).tuples().all())
-        assert ends == {"first": "sent", "second": "withheld"}
-        assert (len(cloud.texts), len(post.mails)) == (1, 0)
-
-
-class DeadlySms(SmsGateway):
-    """Takes the whole worker with it once Twilio has the message."""
-
-    def send(self, message: Ready) -> Receipt:
-        super().send(message)
-        raise SystemExit
 
 
 class TestPlans:

@@ -2,8 +2,10 @@
 
 import re
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from jinja2 import Environment, nodes
@@ -11,6 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.engagement.channels import rendering
+from operational_api.engagement.channels.email import compose
+from operational_api.engagement.channels.port import Ready
 from operational_api.engagement.channels.rendering import calendar_entry, local_time, render
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingEmail
@@ -38,6 +42,14 @@ def sentences(name: str) -> set[str]:
     told |= {one.value for one in tree.find_all(nodes.Const) if isinstance(one.value, str)}
     words = {" ".join(one.split()) for one in told}
     return {one for one in words if re.search(r"[A-Za-z]{2}", one) and not re.fullmatch(r"[/a-z_?=.#{}-]+", one)}
+
+
+def message(template: str, context: dict[str, Any], language: str) -> Ready:
+    rendered = render(template, context, public_url=URL, language=language)
+    return Ready(
+        id=UUID(int=7), template=template, purpose="coaching", recipient="mia@plyo.test", rendered=rendered,
+        language=language, created_at=NOON,
+    )  # fmt: skip
 
 
 class TestQueueEmail:
@@ -73,6 +85,21 @@ class TestRender:
         assert f'href="{URL}' in mail.html
         assert f"{URL}" in mail.text
         assert all(len(line) < 200 for line in mail.text.splitlines())
+
+    @pytest.mark.parametrize("break_", ["\r", "\r\n", "\n", "\x0b", "\x85", "\u2028"], ids=ascii)
+    @pytest.mark.parametrize("language", LANGUAGES)
+    @pytest.mark.parametrize("template", sorted(TEMPLATES))
+    def test_no_value_ends_a_header_or_a_line_of_a_calendar(self, template: str, language: str, break_: str) -> None:
+        words = ("title", "coach", "location", "what", "detail", "subject", "sender", "body", "label", "name", "code")
+        hostile = dict.fromkeys(words, f"A{break_}Bcc: eve@example.test{break_}{break_}B")
+        needed = {key: (VALUES | hostile)[key] for key in TEMPLATES[template]}
+        made = compose(message(template, needed, language), "Plyo <hello@plyo.test>")
+        mail = message_from_bytes(made.as_bytes(), policy=policy.default)
+        whole = compose(message(template, {key: VALUES[key] for key in needed}, language), "Plyo <hello@plyo.test>")
+        assert mail.keys() == whole.keys()
+        assert mail["Subject"].strip() == made["Subject"]  # a folded one is read with its fold
+        for _, _, entry in message(template, needed, language).rendered.attachments:
+            assert not any(line.startswith("Bcc") for line in entry.splitlines())
 
     @pytest.mark.parametrize("template", sorted(TEMPLATES))
     def test_no_sentence_of_english_is_left_in_vietnamese(self, template: str) -> None:

@@ -1,7 +1,8 @@
 """The health questionnaire, goals, habits, check-ins: what holds training, who may see it, what is said twice."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -106,6 +107,29 @@ class TestHold:
         assert coach.post("/api/training/programmes", json=plan).status_code == 201
         assert types(session).count("training.screening_cleared") == 1
 
+    def test_hides_what_the_plan_asks_for_from_the_client_on_every_way_and_not_from_the_coach(
+        self, session: Session, phone: TestClient, coach: TestClient, mia: Client
+    ) -> None:
+        squat = make_exercise(session, name="Zercher Squat")
+        programme = make_programme(session, client=mia, exercises=[squat])
+        make_workout(session, client=mia, programme=programme, scheduled_on=datetime.now(UTC).date())
+        ways = ("/api/training/programmes", f"/api/training/clients/{mia.id}")
+
+        def lines(browser: TestClient) -> list[int]:
+            listed = browser.get(ways[0], params={"customer_id": str(mia.id)}).json()["items"]
+            return [len(listed[0]["lines"]), len(browser.get(ways[1]).json()["programme"]["lines"])]
+
+        assert lines(phone) == lines(coach) == [1, 1]
+        mia.on_hold_since = datetime.now(UTC)
+        session.flush()
+        assert lines(phone) == [0, 0]
+        assert phone.get(ways[0]).json()["items"][0]["is_on_hold"] is True
+        assert lines(coach) == [1, 1], "who clears it looks at the plan"
+        assert squat.name not in phone.get("/training").text
+        planned = phone.get("/api/training/workouts", params={"status": "planned"}).json()["items"][0]
+        assert squat.name not in phone.get(f"/training/log?workout={planned['id']}").text
+        assert phone.get(f"/api/training/workouts/{planned['id']}").json()["sets"] == []
+
     def test_what_was_done_before_the_answer_can_still_be_logged(
         self, session: Session, phone: TestClient, mia: Client
     ) -> None:
@@ -195,6 +219,41 @@ class TestGoalsAndHabits:
         day = (NOW + timedelta(days=days)).date().isoformat()
         refused = phone.put(f"/api/training/habits/{habit.id}/checks/{day}", json={"is_kept": True})
         assert refused.json()["code"] == "training.invalid_dates"
+
+    @pytest.mark.parametrize(
+        ("zone", "monday"),
+        [
+            ("Europe/Berlin", date(2026, 3, 23)),  # the night to Sunday has 23 hours
+            ("Europe/Berlin", date(2026, 10, 19)),  # and 25
+            ("America/New_York", date(2026, 10, 26)),
+            ("Asia/Ho_Chi_Minh", date(2026, 3, 23)),
+        ],
+    )
+    def test_a_habit_kept_late_each_evening_is_kept_seven_days_of_every_week(
+        self, session: Session, zone: str, monday: date
+    ) -> None:
+        client = make_client(session, time_zone=zone)
+        evenings = [datetime.combine(monday + timedelta(days=n), time(23, 50), ZoneInfo(zone)) for n in range(14)]
+        habit = wellbeing.begin_habit(session, client=client, name="Walk", times_per_week=7, now=evenings[0])
+        kept, due = [], []
+        for at in evenings:
+            now = at.astimezone(UTC)
+            wellbeing.check_habit(session, client=client, habit_id=habit.id, day=at.date(), is_kept=True, now=now)
+            kept.append(wellbeing.wellbeing_of(session, client, now=now).habits[0].this_week)
+            due.append(wellbeing.due_on(client, now))
+        assert kept == [1, 2, 3, 4, 5, 6, 7] * 2
+        assert due == [monday + timedelta(days=6)] * 7 + [monday + timedelta(days=13)] * 7
+
+    def test_who_flies_back_into_last_week_has_no_eighth_day_in_it(self, session: Session) -> None:
+        client, monday = make_client(session, time_zone="Pacific/Auckland"), date(2026, 3, 2)
+        days = [datetime.combine(monday + timedelta(days=n), time(9), ZoneInfo(client.time_zone)) for n in range(8)]
+        habit = wellbeing.begin_habit(session, client=client, name="Walk", times_per_week=7, now=days[0])
+        for at in days:
+            wellbeing.check_habit(session, client=client, habit_id=habit.id, day=at.date(), is_kept=True, now=at)
+        assert wellbeing.wellbeing_of(session, client, now=days[-1]).habits[0].this_week == 1
+        client.time_zone = "America/Los_Angeles"  # Sunday again
+        assert wellbeing.wellbeing_of(session, client, now=days[-1]).habits[0].this_week == 7
+        assert wellbeing.due_on(client, days[-1]) == monday + timedelta(days=6)
 
     def test_another_persons_are_not_there(self, session: Session, mia: Client, sign_in: SignIn) -> None:
         theirs = make_wellbeing(session, client=mia)

@@ -107,6 +107,29 @@ class TestRecords:
         assert [(one["kind"], one["value"]) for one in answer["records"]] == [("reps", 12)]
 
 
+class TestTwoDevices:
+    def test_the_second_one_hears_that_the_workout_is_logged_with_other_sets(
+        self, session: Session, phone: TestClient, squat: int
+    ) -> None:
+        first = logged(done(squat, 62.3, 5))
+        assert phone.post("/api/training/workouts", json=first).status_code == 201
+        second = first | {"sets": [done(squat, 70, 5)]}
+        refused = phone.post("/api/training/workouts", json=second)
+        assert (refused.status_code, refused.json()["code"]) == (409, "training.logged_otherwise")
+        form = {"workout_id": first["id"], "exercise_id": [squat], "weight_kg": ["70"], "reps": ["5"], "rpe": [""]}
+        asked = phone.post("/training/log", data=form, headers={"accept": "application/json"})
+        assert (asked.status_code, "another device" in asked.json()["detail"]) == (409, True)
+        assert [one.weight_kg for one in session.scalars(select(WorkoutSet))] == [pytest.approx(62.3)]
+
+    def test_a_repeat_after_a_correction_is_a_repeat(self, session: Session, phone: TestClient, squat: int) -> None:
+        first = logged(done(squat, 62.3, 5))
+        phone.post("/api/training/workouts", json=first)
+        right = {"sets": [done(squat, 65, 5), done(squat, 65, 4)]}
+        assert phone.put(f"/api/training/workouts/{first['id']}", json=right).status_code == 200
+        late = phone.post("/api/training/workouts", json=first)
+        assert (late.status_code, len(late.json()["sets"])) == (201, 2)
+
+
 class TestCorrections:
     def test_keep_what_was_said(self, session: Session, mia: Client, phone: TestClient, squat: int) -> None:
         body = logged(done(squat, 60, 5, rir=1), note="hard", session_rpe=7, duration_minutes=40)

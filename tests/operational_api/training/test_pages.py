@@ -100,6 +100,18 @@ class TestLog:
         assert page.count('name="weight_kg" inputmode="decimal" autocomplete="off" maxlength="7" value="60"') == 3
         assert "Last time: 57.5 kg × 6" in page
 
+    @pytest.mark.parametrize("wrong_by", [timedelta(days=-3), timedelta(days=40), timedelta(seconds=-20)])
+    def test_kept_on_a_phone_whose_clock_is_wrong_it_is_of_when_it_was_done(
+        self, session: Session, browser: TestClient, squat: Exercise, wrong_by: timedelta
+    ) -> None:
+        now = datetime.now(UTC)
+        told = {"done_at": now - timedelta(hours=2) + wrong_by, "sent_at": now + wrong_by}
+        body = form(squat, ("60", "5", "")) | {name: at.isoformat() for name, at in told.items()}
+        assert browser.post("/training/log", data=body).status_code == 303
+        done_at = session.scalars(select(Workout.completed_at)).one()
+        assert done_at is not None
+        assert abs(done_at - (now - timedelta(hours=2))) < timedelta(minutes=1)
+
     def test_sent_twice_it_stores_once(self, session: Session, browser: TestClient, squat: Exercise) -> None:
         body = form(squat, ("62,5", "5", "8"), ("62.5", "5", ""), ("", "", ""))
         answers = [browser.post("/training/log", data=body) for _ in range(2)]

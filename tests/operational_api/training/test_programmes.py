@@ -281,7 +281,7 @@ class TestEvents:
         "training.plan_updated": (1, {"programme_id", "customer_id", "coach_id", "plan_version"}),
         "training.programme_archived": (1, {"programme_id", "customer_id"}),
         "training.personal_record_set": (
-            1, {"customer_id", "workout_id", "exercise_id", "kind", "value", "previous"},
+            1, {"customer_id", "workout_id", "exercise_id", "kind", "value", "previous", "over_m"},
         ),
         "training.screening_answered": (1, {"customer_id", "screening_id", "holds_training"}),
         "training.onboarding_step_left": (1, {"customer_id", "step", "outcome"}),

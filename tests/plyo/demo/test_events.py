@@ -20,6 +20,7 @@ FACTS = {
     "commerce.payment_failed": "select id, attempted_at from commerce.payments where status = 'failed'",
     "commerce.payment_refunded": "select payment_id, refunded_at from commerce.refunds",
     "commerce.dispute_opened": "select payment_id, opened_at from commerce.disputes",
+    "commerce.dispute_closed": "select payment_id, closed_at from commerce.disputes where closed_at is not null",
     "scheduling.session_booked": "select id, booked_at from scheduling.bookings",
     "scheduling.session_attended": "select id, outcome_at from scheduling.bookings where status = 'attended'",
     "scheduling.session_missed": "select id, outcome_at from scheduling.bookings where status = 'no_show'",

@@ -21,7 +21,8 @@ with sets as (
         sum(sets) as set_count,
         count(*) as exercise_count,
         sum(superset_sets) as superset_set_count,
-        sum(volume_kg) as volume_kg
+        sum(volume_kg) as volume_kg,
+        sum(distance_m) as distance_m
     from {{ ref('int_workout_exercises') }}
     group by workout_id
 )
@@ -44,7 +45,8 @@ select
     cast(coalesce(sets.set_count, 0) as integer) as set_count,
     cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
     cast(coalesce(sets.superset_set_count, 0) as integer) as superset_set_count,
-    cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg
+    cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg,
+    cast(sets.distance_m as {{ double() }}) as distance_m
 from {{ ref('stg_training__workouts') }} as workout
 left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
 left join {{ ref('stg_training__coach_assignments') }} as assignment

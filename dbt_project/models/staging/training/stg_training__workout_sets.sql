@@ -5,5 +5,6 @@ select
     cast(reps as integer) as reps,
     cast(weight_kg as {{ double() }}) as weight_kg,
     cast(rpe as {{ double() }}) as rpe,
-    superset
+    superset,
+    cast(distance_m as {{ double() }}) as distance_m
 from {{ latest_rows('training__workout_sets', key=['workout_id', 'position']) }} as latest

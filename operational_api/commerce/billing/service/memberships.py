@@ -201,12 +201,17 @@ def _is_unpaid(session: Session, subscription_id: UUID, states: Sequence[str] = 
     return session.scalar(query.limit(1)) is not None
 
 
-def end_unpaid(session: Session, subscription_id: UUID, *, now: datetime) -> None:
-    """End a membership that nobody pays; the customer's row is locked."""
+def end_unpaid(session: Session, subscription_id: UUID, *, now: datetime, reason: str = "payment_failed") -> None:
+    """End a membership of ours that nobody pays; the customer's row is locked. One that a provider bills is ended by
+    the provider, by the rules that it was given.
+
+    Args:
+        reason: `payment_failed`, or `payment_disputed` where the bank took a payment of it back for good.
+    """
     row = session.get_one(Subscription, subscription_id, populate_existing=True)
-    if row.status not in lifecycle.LIVE:
+    if row.status not in lifecycle.LIVE or row.billed_by != OURS:
         return
-    row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "involuntary", "payment_failed"
+    row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "involuntary", reason
     before = agreements.contract_of(session, row)
     customer = session.get_one(Customer, row.customer_id)
     agreements.store(session, customer, row, before, contracts.cancel_now(before), now=now)

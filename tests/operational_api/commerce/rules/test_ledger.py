@@ -51,6 +51,10 @@ class TestFacts:
                 [("disputes", 5000), ("payment_fees", 1500), ("stripe_balance", -6500)],
             ),
             (lambda: ledger.dispute_won(amount_minor=5000), [("stripe_balance", 5000), ("disputes", -5000)]),
+            (
+                lambda: ledger.dispute_won(amount_minor=5000, fee_minor=1500),
+                [("stripe_balance", 6500), ("disputes", -5000), ("payment_fees", -1500)],
+            ),
             (lambda: ledger.pack_earned(amount_minor=3334), [("deferred_packs", 3334), ("pack_revenue", -3334)]),
             (
                 lambda: ledger.commission_earned(amount_minor=2222),

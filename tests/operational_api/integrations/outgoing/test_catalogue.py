@@ -31,6 +31,6 @@ def test_an_order_is_the_persons_or_where_there_is_none_the_aggregates() -> None
 def test_every_way_that_money_comes_and_goes_is_told() -> None:
     moved = {
         commerce.SubscriptionStarted, commerce.PackBought, commerce.PaymentCaptured, commerce.PaymentFailed,
-        commerce.PaymentRefunded, commerce.DisputeOpened, commerce.InvoiceIssued,
+        commerce.PaymentRefunded, commerce.DisputeOpened, commerce.DisputeClosed, commerce.InvoiceIssued,
     }  # fmt: skip
     assert {one.type for one in moved} <= set(KINDS)

@@ -241,6 +241,20 @@ class TestEndpoints:
         drain(sender)
         assert len(listener.taken) == 2
 
+    @pytest.mark.parametrize("told", ["²", "9" * 5_000, "-1", "0", "NaN", "Wed, 21 Oct 2026 07:28:00 GMT", "1e3"])
+    def test_that_name_no_span_of_rest_are_tried_again_as_any_other(
+        self, session: Session, endpoint: WebhookEndpoint, listener: Listener, sender: WebhookSender, clock: Clock,
+        pay: Pay, told: str,
+    ) -> None:  # fmt: skip
+        listener.status, listener.headers = lambda _: 429, {"Retry-After": told}
+        pay()
+        drain(sender)
+        assert session.scalars(select(WebhookAttempt.problem)).all() == ["It answered 429"]
+        listener.status = lambda _: 204
+        clock.forward(seconds=60)
+        drain(sender)
+        assert len(listener.taken) == 1
+
     def test_that_cannot_be_reached_hold_up_no_other(
         self, session: Session, endpoint: WebhookEndpoint, listener: Listener, sender: WebhookSender, clock: Clock,
         pay: Pay,

@@ -1,19 +1,32 @@
-"""The servers, started once; each test has a calendar of its own, empty, on them."""
+"""The servers, started once, an empty calendar on them for each test, a coach and their client, and the worker."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
+from contracts.sealing import Sealer
+from operational_api.core.database import session_factory
+from operational_api.core.viewer import SYSTEM
+from operational_api.scheduling.calendars.models import CalendarConnection
+from operational_api.scheduling.models import Coach
+from operational_api.scheduling.service import connections
+from operational_api.scheduling.service.calendar_sync import CalendarWorker
+from operational_api.training.models import Client
+from tests.factories import make_client, make_coach, make_pack
 from tests.fakes.google_calendar.store import Store as GoogleStore
 from tests.fakes.graph.app import Store as GraphStore
 from tests.operational_api.scheduling.calendars import worlds
+from tests.operational_api.scheduling.calendars.steps import HOUR, KEY, NOW, Connect, Link, settings_of
 from tests.operational_api.scheduling.calendars.worlds import (
     CaldavWorld,
     FeedWorld,
     GoogleWorld,
     GraphWorld,
     PublishedWorld,
+    World,
 )
 
 
@@ -79,3 +92,60 @@ def published() -> PublishedWorld:
 def feed(files: tuple[str, dict[str, Any]]) -> FeedWorld:
     files[1].update(content=b"", headers={}, faults=[], asked=[])
     return FeedWorld(*files)
+
+
+@pytest.fixture
+def coach(session: Session) -> Coach:
+    return make_coach(session, display_name="Ana")
+
+
+@pytest.fixture
+def mia(session: Session, coach: Coach) -> Client:
+    client = make_client(session, coach=coach)
+    make_pack(session, customer_id=client.id)
+    return client
+
+
+@pytest.fixture
+def worker(session: Session, google: GoogleWorld, graph: GraphWorld) -> CalendarWorker:
+    sessions = session_factory(session.connection(), viewer=lambda: SYSTEM, join_transaction_mode="create_savepoint")
+    return CalendarWorker(sessions, settings_of(google, graph))
+
+
+@pytest.fixture
+def connect(session: Session, google: GoogleWorld) -> Connect:
+    """Connects somebody's Google calendar, or what is given."""
+
+    def make(account_id: UUID, provider: str = "google", **given: Any) -> CalendarConnection:
+        told = google.grants.issue()
+        secret = {"access_token": str(told["access_token"]), "refresh_token": str(told["refresh_token"])}
+        values = {"calendar_id": google.calendar_id, "label": "Work", "secret": secret, "expires_at": NOW + HOUR}
+        return connections.connect(
+            session, account_id=account_id, provider=provider, sealer=Sealer([KEY]), now=NOW, **values | given
+        )
+
+    return make
+
+
+@pytest.fixture
+def link(connect: Connect) -> Link:
+    """Connects a calendar of any kind that we write to."""
+
+    def make(account_id: UUID, world: World) -> CalendarConnection:
+        if isinstance(world, CaldavWorld):
+            secret = {"url": world.url, "username": "ana", "password": "s3cret"}
+            return connect(account_id, "caldav", calendar_id=world.calendar_id, secret=secret, expires_at=None)
+        assert isinstance(world, GoogleWorld | GraphWorld)
+        told = world.grants.issue()
+        secret = {"access_token": str(told["access_token"]), "refresh_token": str(told["refresh_token"])}
+        provider = "google" if isinstance(world, GoogleWorld) else "microsoft"
+        return connect(account_id, provider, calendar_id=world.calendar_id, secret=secret)
+
+    return make
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> World:
+    """The calendar named by the test's parameter."""
+    found: World = request.getfixturevalue(request.param)
+    return found

@@ -9,20 +9,13 @@ import pytest
 
 from contracts.ids import new_id
 from operational_api.scheduling.calendars.errors import CalendarRefused, CalendarThrottled, CursorTooOld
-from operational_api.scheduling.calendars.port import Changes, Entry, Occurrence, Pushed, Series, Window, uid_of
+from operational_api.scheduling.calendars.port import Busy, Changes, Entry, Occurrence, Pushed, Series, Window, uid_of
 from tests.operational_api.scheduling.calendars.worlds import BERLIN, HOUR, WEEK, World, weeks_later
 
 MONDAY = datetime(2026, 10, 12, 8, tzinfo=UTC)
 WINDOW = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 WRITABLE = ["google", "graph", "caldav", "xandikos"]
 ALL = [*WRITABLE, "feed"]
-
-
-@pytest.fixture
-def world(request: pytest.FixtureRequest) -> World:
-    """The calendar named by the test's parameter."""
-    found: World = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture
@@ -59,6 +52,16 @@ class TestWriting:
         found = ours.calendars()
         assert world.calendar_id in [one.id for one in found if one.is_writable]
         assert found[0].is_primary
+
+    def test_what_was_written_is_found_by_its_uid_as_long_as_it_is_there(self, world: World, ours: Any) -> None:
+        for booked in (entry(), weekly(MONDAY, 3)):
+            assert ours.find(world.calendar_id, booked.uid) is None
+            pushed = ours.put(world.calendar_id, booked, None)
+            found = ours.find(world.calendar_id, booked.uid)
+            assert found.external_id == pushed.external_id
+            ours.cancel(world.calendar_id, found)
+            assert world.shows(pushed.external_id) is None
+            assert ours.find(world.calendar_id, booked.uid) is None
 
     def test_a_booking_appears_moves_and_goes(self, world: World, ours: Any) -> None:
         booked = entry()
@@ -159,6 +162,40 @@ class TestReading:
         with pytest.raises(CalendarThrottled) as refused:
             read(world, ours)
         assert refused.value.retry_after == 7
+
+
+@pytest.mark.parametrize("world", WRITABLE, indirect=True)
+class TestTheirSeries:
+    """What is known after each change is what reading everything anew tells."""
+
+    def after(self, known: list[Busy], changes: Changes) -> list[Busy]:
+        kept = [one for one in known if not {one.external_id, one.series_id} & changes.touched]
+        return kept + list(changes.busy)
+
+    def test_one_moved_one_gone_those_that_follow_moved_and_all_of_it(self, world: World, ours: Any) -> None:
+        id_ = world.add_series(MONDAY)
+        first = read(world, ours)
+        known, cursor = list(first.busy), first.cursor
+        third, fourth = weeks_later(MONDAY, 2) + 2 * HOUR, weeks_later(MONDAY, 3)
+        assert sorted(one.starts_at for one in known) == [MONDAY, third, fourth]
+        expected = {
+            "those that follow": [MONDAY, third, fourth + HOUR, weeks_later(MONDAY, 4) + HOUR],
+            "all": [weeks_later(MONDAY + 3 * HOUR, n) for n in (0, 2)] + [fourth + HOUR, weeks_later(MONDAY, 4) + HOUR],
+        }
+        for what, starts in expected.items():
+            if what == "all":
+                world.move_all(id_, 3 * HOUR)
+            else:
+                world.split(id_, 3, HOUR)
+            changes = read(world, ours, cursor)
+            known, cursor = self.after(known, changes), changes.cursor
+            anew = times(read(world, ours))
+            assert sorted(one.starts_at for one in known) == anew
+            assert set(starts) <= set(anew)
+            assert fourth not in anew
+        world.remove(id_)
+        known = self.after(known, read(world, ours, cursor))
+        assert sorted(one.starts_at for one in known) == expected["all"][-2:]
 
 
 def weekly(first: datetime, weeks: int, *, without: Sequence[int] = (), **given: Any) -> Entry:

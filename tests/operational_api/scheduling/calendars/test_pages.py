@@ -12,14 +12,20 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, update
 from sqlalchemy.orm import Session
 
 from contracts.sealing import Sealer
 from operational_api.core.database import session_factory
 from operational_api.core.viewer import SYSTEM
 from operational_api.scheduling.calendars.errors import CalendarRefused
-from operational_api.scheduling.calendars.models import CalendarConnection, CalendarFeed, CalendarSecret
+from operational_api.scheduling.calendars.models import (
+    BusyTime,
+    CalendarConnection,
+    CalendarFeed,
+    CalendarPush,
+    CalendarSecret,
+)
 from operational_api.scheduling.models import Coach
 from operational_api.scheduling.service import bookings, connections
 from operational_api.scheduling.service.calendar_sync import CalendarWorker
@@ -28,6 +34,7 @@ from tests.conftest import sqlalchemy_url
 from tests.factories import account_of, make_booking, make_client, make_coach, make_pack, make_slot
 from tests.fakes.google_calendar import app as google_app
 from tests.operational_api.conftest import ISSUER, SignIn
+from tests.operational_api.scheduling.calendars.steps import shown, work
 from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld
 
 KEY = "k" * 40
@@ -91,21 +98,80 @@ class TestOauth:
         assert answer.headers["location"] == "/calendars"
         assert connected(session) == []
 
-    def test_disconnecting_gives_the_leave_back(
-        self, session: Session, browser: TestClient, google: GoogleWorld
+    def test_disconnecting_takes_out_what_is_ours_and_gives_the_leave_back(
+        self, session: Session, browser: TestClient, google: GoogleWorld, worker: CalendarWorker, coach: Coach
     ) -> None:
+        make_booking(session, slot=make_slot(session, coach=coach, starts_at=DAY))
         back = httpx.get(browser.post("/calendars/connect/google").headers["location"]).headers["location"]
         browser.get(back.removeprefix(ISSUER))
         (row,) = connected(session)
         (token,) = google.grants.refresh_tokens
         google.grants.revoked.clear()
-        assert browser.post(f"/calendars/{row.id}/end").status_code == 303
+        work(session, worker)
+        assert len(shown(google)) == 1
+        assert "our sessions are taken out of it" in browser.get("/calendars").text
+        for _ in range(2):
+            assert browser.post(f"/calendars/{row.id}/end").status_code == 303
+        page = browser.get("/calendars").text
+        assert "Disconnecting" in page
+        assert "One session is still to be taken out of it" in page
+        google.store.faults.append((503, ""))
+        assert worker.push_next()
+        assert "does not answer right now" in browser.get("/calendars").text
+        (one,) = browser.get("/api/scheduling/calendar-connections").json()["items"]
+        assert (one["state"], one["leaves_by"] is not None) == ("leaving", True)
+        assert google.grants.revoked == []
+        session.execute(update(CalendarPush).values(due_at=NOW))
+        work(session, worker)
+        assert shown(google) == []
         assert google.grants.revoked == [token]
         assert connected(session) == []
+        assert "No calendar yet" in browser.get("/calendars").text
+
+    @pytest.mark.parametrize("by", ["page", "api"])
+    def test_who_will_not_wait_is_told_what_stays(
+        self, session: Session, browser: TestClient, google: GoogleWorld, worker: CalendarWorker, coach: Coach, by: str
+    ) -> None:
+        make_booking(session, slot=make_slot(session, coach=coach, starts_at=DAY))
+        back = httpx.get(browser.post("/calendars/connect/google").headers["location"]).headers["location"]
+        browser.get(back.removeprefix(ISSUER))
+        (row,) = connected(session)
+        work(session, worker)
+        if by == "page":
+            browser.post(f"/calendars/{row.id}/end", data={"at_once": "true"})
+        else:
+            assert browser.delete(f"/api/scheduling/calendar-connections/{row.id}?at_once=true").status_code == 204
+        work(session, worker)
+        assert connected(session) == []
+        assert len(google.grants.revoked) == 1
+        page = browser.get("/calendars").text
+        assert "Google Calendar" in page
+        assert "One of your sessions may still be in it. Please delete it there." in page
+        assert f"/calendars/{row.id}/end" not in page
 
     def test_what_is_not_set_up_is_not_offered(self, browser: TestClient) -> None:
         assert "Connect Outlook" not in browser.get("/calendars").text
         assert browser.post("/calendars/connect/microsoft").headers["location"] == "/calendars"
+
+
+def test_a_coach_reads_which_sessions_are_booked_while_they_are_busy(
+    session: Session, app: FastAPI, browser: TestClient, sign_in: SignIn, coach: Coach
+) -> None:
+    mia = make_client(session, coach=coach)
+    booking = make_booking(session, slot=make_slot(session, coach=coach, starts_at=DAY), customer_id=mia.id)
+    assert "Booked while you are busy elsewhere" not in browser.get("/calendars").text
+    row = connections.connect(
+        session, account_id=coach.id, provider="caldav", calendar_id="a", label="", secret={}, sealer=Sealer([KEY]),
+        now=NOW,
+    )  # fmt: skip
+    session.add(
+        BusyTime(connection_id=row.id, coach_id=coach.id, external_id="1", starts_at=DAY, ends_at=booking.ends_at)
+    )
+    session.flush()
+    page = browser.get("/calendars").text
+    assert "Booked while you are busy elsewhere" in page
+    assert "Personal training" in page
+    assert "Booked while you are busy" not in sign_in(account_of(session, mia)).get("/calendars").text
 
 
 class TestForms:

@@ -76,6 +76,13 @@ class World(Protocol):
     def remove_one(self, id_: str, recurs_at: datetime) -> None:
         """They delete one occurrence of our series."""
 
+    def move_all(self, id_: str, by: timedelta) -> None:
+        """They move a whole series, theirs or ours; what was different of one of its occurrences is so no more."""
+
+    def split(self, id_: str, number: int, by: timedelta) -> None:
+        """They move an occurrence of their series and all that follow, as calendar apps do: the series ends before it,
+        and another of two weeks begins."""
+
     def forget(self) -> None:
         """The server forgets where anybody was."""
 
@@ -139,6 +146,23 @@ class GoogleWorld:
     def remove_one(self, id_: str, recurs_at: datetime) -> None:
         self.store.except_instance(id_, recurs_at, status="cancelled")
 
+    def move_all(self, id_: str, by: timedelta) -> None:
+        for one in self.store.exceptions(id_):
+            self.store.save(one["id"], one | {"status": "cancelled"})
+        event = self.store.events[id_]
+        times = {
+            edge: event[edge] | {"dateTime": (datetime.fromisoformat(event[edge]["dateTime"]) + by).isoformat()}
+            for edge in ("start", "end")
+        }
+        self.store.save(id_, event | times)
+
+    def split(self, id_: str, number: int, by: timedelta) -> None:
+        event = self.store.events[id_]
+        begins = weeks_later(datetime.fromisoformat(event["start"]["dateTime"]), number) + by
+        self.store.save(id_, event | {"recurrence": [f"RRULE:FREQ=WEEKLY;COUNT={number}"]})
+        times = {"start": _google(begins) | {"timeZone": BERLIN}, "end": _google(begins + HOUR) | {"timeZone": BERLIN}}
+        self._save(times | {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=2"]})
+
     def forget(self) -> None:
         self.store.revision += 1
         self.store.oldest = self.store.revision
@@ -170,9 +194,11 @@ class GraphWorld:
 
     def add_series(self, starts_at: datetime) -> str:
         id_ = self._save(starts_at, starts_at + HOUR, type="seriesMaster")
-        local = [starts_at, weeks_later(starts_at, 2) + 2 * HOUR, weeks_later(starts_at, 3)]
-        for moment, kind in zip(local, ("occurrence", "exception", "occurrence"), strict=True):
-            self._save(moment, moment + HOUR, type=kind, seriesMasterId=id_)
+        for week, later, kind in ((0, 0, "occurrence"), (2, 2, "exception"), (3, 0, "occurrence")):
+            was = weeks_later(starts_at, week)
+            moment = was + later * HOUR
+            told = {"type": kind, "seriesMasterId": id_, "originalStart": f"{was:%Y-%m-%dT%H:%M:%SZ}"}
+            self._save(moment, moment + HOUR, **told)
         return id_
 
     def move(self, id_: str, starts_at: datetime) -> None:
@@ -202,6 +228,28 @@ class GraphWorld:
 
     def remove_one(self, id_: str, recurs_at: datetime) -> None:
         self.store.remove(next(one["id"] for one in self._instances(id_) if _utc(one["originalStart"]) == recurs_at))
+
+    def move_all(self, id_: str, by: timedelta) -> None:
+        """Outlook makes all of its occurrences anew."""
+        series = self.store.events[id_]
+        occurrences = sorted(self._instances(id_), key=lambda one: str(one.get("originalStart") or one["start"]))
+        for one in occurrences:
+            self.store.remove(one["id"])
+        self.store.save(series | {edge: graph.at(_utc(series[edge]) + by) for edge in ("start", "end")}, id_)
+        for one in occurrences:
+            begins = _utc(one.get("originalStart") or one["start"]) + by
+            told = {"originalStart": f"{begins:%Y-%m-%dT%H:%M:%SZ}"} if "originalStart" in one else {}
+            self._save(begins, begins + HOUR, type="occurrence", seriesMasterId=id_, **told)
+
+    def split(self, id_: str, number: int, by: timedelta) -> None:
+        first = _utc(self.store.events[id_]["start"])
+        for one in self._instances(id_):
+            if _utc(one["start"]) >= weeks_later(first, number):
+                self.store.remove(one["id"])
+        begins = [weeks_later(first, week) + by for week in (number, number + 1)]
+        new = self._save(begins[0], begins[0] + HOUR, type="seriesMaster")
+        for moment in begins:
+            self._save(moment, moment + HOUR, type="occurrence", seriesMasterId=new)
 
     def _instances(self, id_: str) -> list[dict[str, Any]]:
         return [one for one in self.store.events.values() if one.get("seriesMasterId") == id_]
@@ -280,8 +328,9 @@ class CaldavWorld:
     def occurrences(self, id_: str) -> dict[datetime, datetime]:
         return drawn(self._http.get(id_).raise_for_status().text)
 
-    def move_one(self, id_: str, recurs_at: datetime, to: datetime) -> None:
-        """As a calendar app does: an exception of the series, beside it in the same file."""
+    def move_one(self, id_: str, recurs_at: datetime, to: datetime, *, range_: str = "") -> None:
+        """As a calendar app does: an exception of the series, beside it in the same file; with THISANDFUTURE for all
+        that follow."""
         calendar = icalendar.Calendar.from_ical(self._http.get(id_).raise_for_status().text)
         series = next(one for one in calendar.walk("VEVENT") if "RRULE" in one)
         calendar.subcomponents = [
@@ -291,7 +340,7 @@ class CaldavWorld:
         one = icalendar.Event()
         for name in ("UID", "DTSTAMP", "SUMMARY", "SEQUENCE"):
             one[name] = series[name]
-        one.add("RECURRENCE-ID", recurs_at.astimezone(ZoneInfo(BERLIN)))
+        one.add("RECURRENCE-ID", recurs_at.astimezone(ZoneInfo(BERLIN)), {"RANGE": range_} if range_ else {})
         one.add("DTSTART", to.astimezone(ZoneInfo(BERLIN)))
         one.add("DTEND", (to + HOUR).astimezone(ZoneInfo(BERLIN)))
         calendar.add_component(one)
@@ -302,6 +351,26 @@ class CaldavWorld:
         series = next(one for one in calendar.walk("VEVENT") if "RRULE" in one)
         series.add("EXDATE", recurs_at.astimezone(ZoneInfo(BERLIN)))
         self._http.put(id_, content=calendar.to_ical()).raise_for_status()
+
+    def fill(self, text: str) -> None:
+        """Have all events of a file in the calendar, and nothing else."""
+        self._http.put(self.calendar_id, content=text, headers={"Content-Type": "text/calendar"}, timeout=120)
+
+    def move_all(self, id_: str, by: timedelta) -> None:
+        calendar = icalendar.Calendar.from_ical(self._http.get(id_).raise_for_status().text)
+        calendar.subcomponents = [one for one in calendar.subcomponents if "RECURRENCE-ID" not in one]
+        (series,) = calendar.walk("VEVENT")
+        for name in ("DTSTART", "DTEND"):
+            series[name].dt = series[name].dt + by
+        self._http.put(id_, content=calendar.to_ical()).raise_for_status()
+
+    def split(self, id_: str, number: int, by: timedelta) -> None:
+        text = self._http.get(id_).raise_for_status().text
+        self._http.put(id_, content=text.replace("COUNT=4", f"COUNT={number}")).raise_for_status()
+        found = icalendar.Calendar.from_ical(text).walk("VEVENT")
+        first = next(one for one in found if "RRULE" in one)["DTSTART"].dt
+        begins = weeks_later(first, number) + by
+        self._put(event(begins, more="RRULE:FREQ=WEEKLY;COUNT=2\r\n"))
 
     def forget(self) -> None:
         self._forgets(self.name)

@@ -112,10 +112,25 @@ class Store:
 
 def filmed(folder: Path, *source: str) -> Path:
     """A video as ffmpeg makes it of these sources."""
-    file = folder / "video.mp4"
-    ffmpeg = [footage._ffmpeg(), "-v", "error", *source, "-c:v", "libx264", "-preset", "ultrafast"]
-    subprocess.run([*ffmpeg, "-pix_fmt", "yuv420p", str(file)], check=True)
+    usual = () if "-c:v" in source else ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+    file = folder / ("video.webm" if "libvpx" in source else "video.mp4")
+    subprocess.run([footage._ffmpeg(), "-v", "error", *source, *usual, str(file)], check=True)
     return file
+
+
+def prepared(folder: Path, video: Path) -> footage.Probe:
+    """What is served of a video, as ffmpeg sees it."""
+    made = folder / "made"
+    made.mkdir()
+    footage.prepare(video, made, footage.probe(video), longest_seconds=60, progress=lambda _: None)
+    return footage.probe(made / "video.mp4")
+
+
+def mean_light(video: Path) -> float:
+    """The mean of all samples of its first picture, 0-255, as a screen that knows no tags shows it."""
+    asked = [footage._ffmpeg(), "-v", "error", "-i", str(video), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray"]
+    samples = subprocess.run([*asked, "-"], check=True, capture_output=True).stdout
+    return sum(samples) / len(samples)
 
 
 class TestShapes:
@@ -138,6 +153,65 @@ class TestShapes:
         footage.prepare(video, made, footage.probe(video), longest_seconds=60, progress=lambda _: None)
         assert (made / "poster.jpg").read_bytes().startswith(b"\xff\xd8")
         assert (made / "video.mp4").stat().st_size > 0
+
+    def test_that_a_browser_recorded_has_the_length_it_does_not_say(self, tmp_path: Path) -> None:
+        video = filmed(tmp_path, *self.SMALL, "-c:v", "libvpx", "-f", "webm", "-live", "1")
+        found = footage.probe(video)
+        assert (found.width, found.height, found.duration_seconds) == (320, 240, pytest.approx(1, abs=0.1))
+        assert prepared(tmp_path, video).duration_seconds == pytest.approx(1, abs=0.1)
+
+    @pytest.mark.parametrize("turned", [90, 180, 270])
+    def test_that_were_held_otherwise_stand_upright(self, tmp_path: Path, turned: int) -> None:
+        lying = filmed(tmp_path, *self.SMALL)
+        video = tmp_path / "turned.mp4"
+        turn = [footage._ffmpeg(), "-v", "error", "-display_rotation", str(turned), "-i", str(lying), "-c", "copy"]
+        subprocess.run([*turn, str(video)], check=True)
+        shown = prepared(tmp_path, video)
+        assert (shown.width, shown.height) == ((320, 240) if turned == 180 else (240, 320))
+
+    def test_with_pixels_that_are_no_squares_are_not_squeezed(self, tmp_path: Path) -> None:
+        shown = prepared(tmp_path, filmed(tmp_path, *self.SMALL, "-vf", "setsar=4/3"))
+        assert (shown.width, shown.height) == (428, 240)
+
+    @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+    def test_of_a_high_dynamic_range_look_as_on_the_phone(self, tmp_path: Path, transfer: str) -> None:
+        """A white wall: full light in either, and so it is shown, with the tags of a usual picture."""
+        tags = f"log-level=error:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+        video = filmed(
+            tmp_path, "-f", "lavfi", "-i", "color=white:size=320x240:rate=10:duration=1", "-c:v", "libx265",
+            "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", "-x265-params", tags,
+        )  # fmt: skip
+        assert footage.probe(video).is_bright
+        shown = prepared(tmp_path, video)
+        assert not shown.is_bright
+        assert mean_light(tmp_path / "made" / "video.mp4") > 225
+
+    def test_in_which_something_else_hides_are_made_anew_without_it(self, tmp_path: Path) -> None:
+        video = filmed(tmp_path, *self.SMALL)
+        page = b"<html><script>alert(1)</script>"
+        video.write_bytes(
+            video.read_bytes() + (len(page) + 8).to_bytes(4, "big") + b"free" + page + b"PK\x03\x04" + bytes(60)
+        )
+        prepared(tmp_path, video)
+        served = b"".join(file.read_bytes() for file in (tmp_path / "made").iterdir())
+        assert (b"<script>" in video.read_bytes(), b"<script>" in served, b"PK\x03\x04" in served) == (
+            True,
+            False,
+            False,
+        )
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            ("-f", "lavfi", "-i", "sine=duration=1", "-c:v", "copy"),
+            ("-f", "lavfi", "-i", "testsrc2=size=320x240:duration=1", "-c:v", "gif", "-f", "gif"),
+        ],
+        ids=["sound alone", "GIF"],
+    )
+    def test_that_are_none_are_refused(self, tmp_path: Path, source: tuple[str, ...]) -> None:
+        video = filmed(tmp_path, *source)
+        with pytest.raises(footage.NotFootage, match="no video in this file"):
+            footage.probe(video)
 
 
 class TestShelf:

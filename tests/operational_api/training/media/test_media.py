@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,20 @@ class TestPrepare:
         assert told in row["refusal"]
         assert keys_below(studio, f"originals/{media_id}") + keys_below(studio, f"media/{media_id}") == []
 
+    def test_tells_of_one_that_breaks_off_how_long_it_plays(
+        self, studio: Studio, phones: dict[str, TestClient], clip: bytes, tmp_path: Path
+    ) -> None:
+        whole, first = tmp_path / "whole.mp4", tmp_path / "first.mp4"
+        whole.write_bytes(clip)
+        copy = [footage._ffmpeg(), "-v", "error", "-i", str(whole), "-c", "copy", "-movflags", "+faststart", str(first)]
+        subprocess.run(copy, check=True)
+        content = first.read_bytes()
+        media_id = send(phones["tom"], content[: len(content) // 2])
+        studio.work()
+        row = studio.row(media_id)
+        assert row.status == "ready"
+        assert 2 < (row.duration_seconds or 0) < 6, "the file says eight seconds"
+
     def test_refuses_what_is_too_long(self, studio: Studio, phones: dict[str, TestClient], clip: bytes) -> None:
         media_id = send(phones["tom"], clip)
         studio.work(longest_form_seconds=3)
@@ -314,6 +329,8 @@ class TestFiles:
         tag = whole.headers["etag"]
         same = guest.get(links["video"], headers={"Range": "bytes=0-9", "If-Range": tag})
         other = guest.get(links["video"], headers={"Range": "bytes=0-9", "If-Range": '"old"'})
+        many = guest.get(links["video"], headers={"Range": "bytes=0-1,5-6"})
+        assert (many.status_code, len(many.content)) == (200, size), "of several the whole, as RFC 9110 lets us"
         assert (same.status_code, other.status_code, len(other.content)) == (206, 200, size)
 
     def test_a_video_that_was_removed_is_gone_whatever_the_signature_says(

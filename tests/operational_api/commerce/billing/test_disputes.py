@@ -1,0 +1,84 @@
+"""What a bank's decision about a contested payment makes of a membership that we bill."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select
+
+from operational_api.commerce.models import Dispute
+from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
+from operational_api.commerce.service import disputes
+from operational_api.core.models import OutboxEvent
+from tests.operational_api.commerce.billing.conftest import Studio
+
+
+@dataclass
+class Issuer:
+    """The cardholder's bank behind the port: it tells of the one dispute as it stands."""
+
+    seen: ProviderDispute
+    name = "stripe"
+
+    def dispute(self, dispute_id: str) -> ProviderDispute:
+        assert dispute_id == self.seen.id
+        return self.seen
+
+    def tell(self, studio: Studio, **changed: Any) -> None:
+        """It says something else; we look, twice."""
+        self.seen = replace(self.seen, **changed)
+        for _ in range(2):
+            disputes.sync_dispute(
+                studio.session, cast("BillingProvider", self), provider_id=self.seen.id, now=studio.now
+            )
+
+
+@pytest.fixture
+def issuer(studio: Studio) -> Issuer:
+    """A member in the second month, who contests what they paid for the first."""
+    studio.start(studio.plan("Small", 4000))
+    studio.collect()
+    studio.wait(days=30)
+    studio.collect()
+    paid = studio.payments[0]
+    studio.wait(days=3)
+    return Issuer(
+        ProviderDispute(
+            id=f"dp_{paid.id.hex}", payment_id=str(paid.provider_payment_id), amount_minor=4000, fee_minor=1500,
+            currency="EUR", reason="fraudulent", status="needs_response", opened_at=studio.now,
+        )
+    )  # fmt: skip
+
+
+class TestMembership:
+    def test_goes_on_until_the_bank_decides(self, studio: Studio, issuer: Issuer) -> None:
+        issuer.tell(studio)
+        assert studio.member.status == "active"
+        issuer.tell(studio, status="won", returned_at=studio.now)
+        assert studio.member.status == "active"
+        assert "disputes" not in studio.balances()
+
+    def test_ends_when_the_payment_is_lost(self, studio: Studio, issuer: Issuer) -> None:
+        issuer.tell(studio)
+        studio.wait(days=1)
+        issuer.tell(studio, status="lost")
+        member = studio.member
+        assert (member.status, member.cancel_kind, member.cancel_reason) == (
+            "cancelled", "involuntary", "payment_disputed",
+        )  # fmt: skip
+        payload = studio.session.scalars(
+            select(OutboxEvent.payload).where(OutboxEvent.type == "commerce.subscription_cancelled")
+        ).one()
+        assert (payload["reason"], payload["is_voluntary"], payload["ends_now"]) == ("payment_disputed", False, True)
+        assert studio.announced()["commerce.dispute_closed"] == 1
+        before = len(studio.invoices)
+        studio.wait(days=60)
+        assert len(studio.invoices) == before, "nobody is billed for what has ended"
+
+    def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
+        issuer.tell(studio, status="lost")
+        issuer.tell(studio, status="won", returned_at=studio.now + timedelta(days=2))
+        assert studio.member.status == "cancelled"
+        assert studio.session.scalars(select(Dispute.status)).all() == ["won"]
+        assert sum(studio.balances().values()) == 0

@@ -1,0 +1,249 @@
+"""Workers that send at once, each on connections of its own: who has which message, and what one that dies leaves."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from operational_api.core.database import make_engine, session_factory
+from operational_api.core.viewer import SYSTEM
+from operational_api.engagement.channels.dispatch import Dispatcher
+from operational_api.engagement.channels.port import Ready, Receipt, Unavailable
+from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.models import OutgoingMessage, Phone, PushSubscription
+from operational_api.engagement.sending import CHANNELS, Channel
+from operational_api.engagement.service import addresses
+from operational_api.engagement.service.contacts import Contact, contact
+from operational_api.engagement.settings import ChannelSettings
+from plyo.postgres import free_port
+from tests.conftest import sqlalchemy_url
+from tests.factories import make_account
+from tests.operational_api.engagement.conftest import Post
+from tests.operational_api.engagement.providers import Browser, Cloud
+from tests.operational_api.engagement.waiting import NOW, NUMBER, allow, only, queue
+
+
+@pytest.fixture
+def sessions(fresh_database: Callable[[], str]) -> Iterator[sessionmaker[Session]]:
+    engine = make_engine(sqlalchemy_url(fresh_database()), application_name="tests", pool_size=20)
+    yield session_factory(engine, viewer=lambda: SYSTEM)
+    engine.dispose()
+
+
+@pytest.fixture
+def mia(sessions: sessionmaker[Session], cloud: Cloud) -> Contact:
+    """Mia, in UTC, whom every channel reaches."""
+    browser = Browser()
+    with sessions.begin() as session:
+        account = make_account(session, display_name="Mia", time_zone="UTC")
+        session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW, whatsapp_seen_at=NOW))
+        session.add(
+            PushSubscription(
+                customer_id=account.id, kind="web", endpoint=f"{cloud.url}/push/1", p256dh=browser.p256dh,
+                auth=browser.auth, created_at=NOW,
+            )
+        )  # fmt: skip
+        found = contact(session, account.id)
+        assert found
+        allow(session, found, "transactional", *CHANNELS)
+        return found
+
+
+class DeadlySms(SmsGateway):
+    """Takes the whole worker with it once Twilio has the message."""
+
+    def send(self, message: Ready) -> Receipt:
+        super().send(message)
+        raise SystemExit
+
+
+class TestClaims:
+    """Workers that meet in the moment between the doubt and the message."""
+
+    @staticmethod
+    def meet(sessions: sessionmaker[Session], first: Dispatcher, second: Dispatcher, channel: Channel) -> None:
+        """Have the second worker do all it can once the first has written its doubt down."""
+        meetings: list[Future[bool]] = []
+        with ThreadPoolExecutor(1) as pool:
+
+            def go(_: Session) -> None:
+                if not meetings:
+                    meetings.append(pool.submit(second.send_due, channel))
+                    wait(meetings, 30)
+
+            event.listen(sessions, "after_commit", go)
+            with suppress(Unavailable):
+                first.send_due(channel)
+            event.remove(sessions, "after_commit", go)
+        assert isinstance(meetings[0].exception(), Unavailable | None)
+
+    @pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+    def test_a_message_that_one_worker_has_claimed_is_marked_by_no_other(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings,
+        channel: Channel,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            queue(session, mia, channel)
+        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
+        self.meet(sessions, *workers, channel)
+        with sessions() as session:
+            row = only(session)
+            assert (row.status, row.attempts, row.in_doubt_since) == ("sent", 1, None)
+        assert len(cloud.texts) == 1
+
+    def test_what_was_not_handed_over_after_all_is_in_no_doubt(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        with sessions.begin() as session:
+            allow(session, mia, "marketing", "sms", is_allowed=False)
+            queue(session, mia, "sms", "email", purpose="marketing")
+        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
+        self.meet(sessions, *workers, "sms")
+        with sessions() as session:
+            row = only(session)
+            assert (row.channel, row.attempts, row.in_doubt_since) == ("email", 0, None)
+        assert cloud.texts == []
+
+    def test_a_provider_that_is_down_for_two_workers_loses_it_to_the_next_channel(
+        self, sessions: sessionmaker[Session], mia: Contact, channel_settings: ChannelSettings
+    ) -> None:
+        with sessions.begin() as session:
+            queue(session, mia, "sms", "email")
+        nowhere = channel_settings.model_copy(update={"twilio_base_url": f"http://127.0.0.1:{free_port()}"})
+        self.meet(sessions, Dispatcher(sessions, nowhere), Dispatcher(sessions, nowhere), "sms")
+        with sessions() as session:
+            row = only(session)
+            assert (row.channel, row.attempts, row.in_doubt_since) == ("email", 0, None)
+
+    @pytest.mark.parametrize("channel", CHANNELS)
+    def test_many_workers_send_each_message_once_and_try_it_once(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, post: Post,
+        channel_settings: ChannelSettings, channel: Channel,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            for number in range(12):
+                queue(session, mia, channel, key=f"k{number}")
+        start = Barrier(4)
+
+        def work() -> None:
+            worker = Dispatcher(sessions, channel_settings)
+            start.wait(20)
+            worker.send_due(channel)
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(work) for _ in range(4)]:
+                done.result(60)
+        with sessions() as session:
+            rows = session.scalars(select(OutgoingMessage)).all()
+            assert Counter((row.status, row.attempts) for row in rows) == {("sent", 1): 12}
+        assert len(post.mails) + len(cloud.texts) + len(cloud.pushes) == 12
+
+
+class TestCapsUnderManyWorkers:
+    """Every channel has several workers, and all of them weigh for one person."""
+
+    WORKERS = 4
+
+    @pytest.mark.parametrize(("purpose", "cap"), [("marketing", 1), ("reminders", 6)])
+    def test_no_more_leave_than_the_cap_by_all_channels_together(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings, purpose: str, cap: int,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            allow(session, mia, purpose, *CHANNELS)
+            for number, channel in enumerate(["email", "sms", "push"] * 6):
+                queue(session, mia, channel, key=f"k{number}", purpose=purpose)  # type: ignore[arg-type]
+            each = "jsonb_set(context, '{body}', to_jsonb('Hi ' || dedupe_key || '.'))"
+            session.execute(text(f"update engagement.outgoing_emails set context = {each}"))
+        start = Barrier(3 * self.WORKERS)
+
+        def work(channel: Channel) -> None:
+            worker = Dispatcher(sessions, channel_settings)
+            start.wait(20)
+            worker.send_due(channel)
+
+        ways: list[Channel] = ["email", "sms", "push"]
+        with ThreadPoolExecutor(3 * self.WORKERS) as pool:
+            for done in [pool.submit(work, channel) for channel in ways for _ in range(self.WORKERS)]:
+                done.result(60)
+        again = text("update engagement.outgoing_emails set next_attempt_at = now() where status = 'queued'")
+        assert len(post.mails) + len(cloud.texts) + len(cloud.pushes) <= cap
+        for _ in range(18):  # whoever waits for a doubt to be cleared is due, minute by minute
+            with sessions.begin() as session:
+                session.execute(again)
+            for channel in ways:
+                Dispatcher(sessions, channel_settings).send_due(channel)
+        assert len(post.mails) + len(cloud.texts) + len(cloud.pushes) == cap
+        with sessions() as session:
+            ends = Counter(session.scalars(select(OutgoingMessage.status)))
+            assert ends == {"sent": cap, "withheld": 18 - cap}
+            reasons = set(session.scalars(select(OutgoingMessage.reason).where(OutgoingMessage.status == "withheld")))
+            assert reasons == {"daily_cap"}
+
+
+class TestDeath:
+    """A worker that dies with a message in hand."""
+
+    def test_after_the_provider_took_it_doubles_nothing(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        with sessions.begin() as session:
+            queue(session, mia, "sms")
+        self.die(sessions, channel_settings)
+        with sessions() as session:
+            assert (only(session).status, len(cloud.texts)) == ("queued", 1)
+        Dispatcher(sessions, channel_settings).send_due("sms")
+        with sessions() as session:
+            assert (only(session).status, only(session).attempts, len(cloud.texts)) == ("sent", 2, 1)
+
+    def test_leaves_one_that_takes_no_other_channel(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            queue(session, mia, "sms", "email")
+        self.die(sessions, channel_settings)
+        with sessions.begin() as session:
+            addresses.suppress(session, channel="sms", address=NUMBER, reason="stop", now=NOW)
+        sends = Dispatcher(sessions, channel_settings)
+        sends.send_due("sms")
+        sends.send_due("email")
+        with sessions() as session:
+            assert (only(session).status, only(session).reason) == ("withheld", "suppressed:stop")
+        assert (len(cloud.texts), post.mails) == (1, [])
+
+    def test_leaves_one_that_is_waited_for_where_it_would_be_too_many(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            allow(session, mia, "marketing", *CHANNELS)
+            queue(session, mia, "sms", key="first", purpose="marketing")
+        self.die(sessions, channel_settings)
+        with sessions.begin() as session:
+            only(session).in_doubt_since = datetime.now(UTC) - timedelta(seconds=6)
+            queue(session, mia, "email", key="second", purpose="marketing")
+        sends = Dispatcher(sessions, channel_settings)
+        sends.send_due("email")
+        assert post.mails == []
+        sends.send_due("sms")
+        with sessions.begin() as session:
+            second = session.scalars(select(OutgoingMessage).where(OutgoingMessage.dedupe_key == "second")).one()
+            assert second.status == "queued"
+            second.next_attempt_at = NOW
+        sends.send_due("email")
+        with sessions() as session:
+            ends = dict(session.execute(select(OutgoingMessage.dedupe_key, OutgoingMessage.status)).tuples().all())
+        assert ends == {"first": "sent", "second": "withheld"}
+        assert (len(cloud.texts), len(post.mails)) == (1, 0)
+
+    @staticmethod
+    def die(sessions: sessionmaker[Session], settings: ChannelSettings) -> None:
+        with pytest.raises(SystemExit):
+            Dispatcher(sessions, settings, {"sms": DeadlySms(settings)}).send_due("sms")
