@@ -7,7 +7,6 @@ before it goes (`forgotten`), for marts, their past and copies elsewhere still h
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from ingestion.forgotten import Note
 from ingestion.lake_maintenance import Erased, erase
 from ingestion.settings import CdcSettings
 
+CONSENTS = "compliance__consents"
 PAYLOADS = "integrations__wearable_payloads"
 MEASURED = {
     "activity": "wearables__activities",
@@ -34,8 +34,8 @@ DAY_COLUMNS = {"sleep": ("sleep_minutes",), "daily": ("hrv_rmssd_ms", "resting_h
 """Of the days that operations hold, the columns of each kind; operations emptied them in the newest version."""
 
 _WITHDRAWN = """
-    select customer_id, data_kind from (
-        select customer_id, data_kind, arg_max(is_given, (decided_at, id)) as is_given
+    select customer_id, data_kind, decided_at from (
+        select customer_id, data_kind, arg_max(is_given, (decided_at, id)) as is_given, max(decided_at) as decided_at
         from raw.main.compliance__consents where purpose = 'coaching' and _op not in ('d', 't')
         group by customer_id, data_kind)
     where not is_given
@@ -65,14 +65,12 @@ class Remains:
 
 def remains(lake: duckdb.DuckDBPyConnection) -> Remains:
     """What raw still holds that may no longer be kept."""
-    held = {
-        row[0] for row in lake.execute("select table_name from duckdb_tables() where database_name = 'raw'").fetchall()
-    }
+    held = _held(lake)
     rows: dict[str, dict[str, list[Any]]] = {}
     only: dict[str, str] = {}
     if PAYLOADS in held and (bodies := _values(lake, _BODIES)):
         rows[PAYLOADS], only[PAYLOADS] = {"id": bodies}, "body is not null"
-    if "compliance__consents" not in held:
+    if CONSENTS not in held:
         return Remains(rows, only)
     for kind, table in MEASURED.items():
         query = f"""select distinct customer_id from raw.main.{table}
@@ -121,16 +119,32 @@ def forget(settings: CdcSettings) -> Erased | None:
 
 
 def _notes(lake: duckdb.DuckDBPyConnection, found: Remains) -> list[Note]:
-    now, notes = datetime.now(UTC), []
+    # A row may not be kept since the word was taken back, or since it came, if that was later; a body, since raw heard
+    # that operations have none.
+    notes = list[Note]()
+    words = f"select customer_id, max(decided_at) as decided_at from ({_WITHDRAWN}) group by all"
     for table, columns in found.rows.items():
         condition = " or ".join(f"list_contains(?, {column})" for column in columns)
+        if table == PAYLOADS:
+            since, joined = "max(_landed_at)", ""
+        else:
+            since = "greatest(max(decided_at), min(_landed_at) filter (where is_told))"
+            joined = f"inner join ({words}) as word using (customer_id)"
         rows = lake.execute(
-            f"""select customer_id, count(*) from raw.main.{table}
-                where customer_id is not null and ({condition}) and {found.only.get(table, "true")} group by all""",
+            f"""select customer_id, count(*) filter (where is_told), {since}
+                from (
+                    select customer_id, _landed_at, {found.only.get(table, "true")} as is_told from raw.main.{table}
+                    where customer_id is not null and ({condition})
+                ) as held {joined} group by all having count(*) filter (where is_told) > 0""",
             list(columns.values()),
         ).fetchall()
-        notes += [Note(UUID(str(one)), now, table, "customer_id", number) for one, number in rows]
+        notes += [Note(UUID(str(one)), at, table, "customer_id", number) for one, number, at in rows]
     return notes
+
+
+def _held(lake: duckdb.DuckDBPyConnection) -> set[str]:
+    query = "select table_name from duckdb_tables() where database_name = 'raw'"
+    return {row[0] for row in lake.execute(query).fetchall()}
 
 
 def _told(lake: duckdb.DuckDBPyConnection, kind: str, columns: tuple[str, ...]) -> tuple[list[Any], str]:

@@ -19,6 +19,7 @@ from operational_api.commerce.models import Payment, Plan, Subscription
 from operational_api.commerce.service import (
     approvals,
     customers,
+    disputes,
     findings,
     packs,
     plans,
@@ -30,10 +31,11 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "PaymentMade", "PlanOffer", "RetellingSeen",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "Contested", "CurrentPlan", "PaymentMade", "PlanOffer", "RetellingSeen",
     "ask_retelling", "charge_late_fee",
     "close_pay_period",
-    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "current_plan",
+    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
+    "current_plan",
     "current_plans", "days_at_studios", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
     "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "retellings_made",
     "return_pack_session",
@@ -228,6 +230,33 @@ def differences(
         )
         for line in lines
         for row, done in ((line.finding, line.resolution),)
+    ], following  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open."""
+
+    dispute_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    reason: str
+    status: str
+    provider_dispute_id: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list[Contested], str | None]:
+    """Payments contested at the bank, the newest first. The caller decides who may ask."""
+    rows, following = disputes.page(session, limit=limit, cursor=cursor)
+    return [
+        Contested(
+            row.id, row.customer_id, row.amount_minor, row.currency, row.reason, row.status, row.provider_dispute_id,
+            row.opened_at, row.closed_at,
+        )
+        for row in rows
     ], following  # fmt: skip
 
 

@@ -5,12 +5,15 @@ does not share the models' SQL. Metrics of memberships over time are in `test_li
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from math import nan
+from math import log, nan
 from statistics import mean, stdev
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+
+from contracts.metrics import Metric
+from contracts.relations import RELATIONS
 
 Row = dict[str, Any]
 
@@ -29,9 +32,24 @@ def newest(lake: duckdb.DuckDBPyConnection, table: str, *key: str) -> list[Row]:
     return list(live.values())
 
 
+def over_all_time(metric: Metric) -> str:
+    """A metric's own SQL over everything: stocks of the newest day, flows of all days and, where money, currencies."""
+    path = RELATIONS[metric.relation].path
+    where = [metric.where] * bool(metric.where)
+    where += [f"{metric.at} = (select max({metric.at}) from {path})"] * (metric.kind == "stock")
+    return f"select {metric.expression} from {path}" + (f" where {' and '.join(where)}" if where else "")
+
+
 def share(part: Iterable[Any], whole: Iterable[Any]) -> float:
     counted = len(list(whole))
     return len(list(part)) / counted if counted else nan
+
+
+def _maximum(kg: float | None, reps: int) -> float:
+    """Epley's, of one to ten repetitions with a weight; 0 where it says nothing."""
+    if not kg or kg <= 0 or not 1 <= reps <= 10:
+        return 0
+    return kg if reps == 1 else kg * (1 + reps / 30)
 
 
 class Words:
@@ -49,6 +67,18 @@ class Words:
         self.statements = newest(lake, "commerce__commission_statements")
         self.messages, self.leads = newest(lake, "engagement__messages"), newest(lake, "engagement__leads")
         self.changes = newest(lake, "commerce__subscription_changes")
+        self.subscriptions = {row["id"]: row for row in newest(lake, "commerce__subscriptions")}
+        self.packs = newest(lake, "commerce__session_packs")
+        self.emails = newest(lake, "engagement__outgoing_emails")
+        self.announcements = newest(lake, "engagement__announcements")
+        self.steps = newest(lake, "training__onboarding_steps", "customer_id", "step")
+        self.check_ins, self.screenings = newest(lake, "training__check_ins"), newest(lake, "training__screenings")
+        self.wearable_days = newest(lake, "training__wearable_days", "customer_id", "day", "device")
+        self._consents = {
+            (one["customer_id"], one["data_kind"], one["purpose"]): one["is_given"]
+            for one in sorted(newest(lake, "compliance__consents"), key=lambda one: (one["decided_at"], str(one["id"])))
+        }
+        self.assignments = newest(lake, "training__coach_assignments")
         clients = {row["id"]: row for row in newest(lake, "training__clients")}
         locations = {row["id"]: row["time_zone"] for row in newest(lake, "scheduling__locations")}
         accounts = {row["id"]: row["time_zone"] for row in newest(lake, "identity__accounts")}
@@ -62,7 +92,10 @@ class Words:
 
     def all(self) -> dict[str, float]:
         """Metric to its value over all time and, where it is money, all currencies: a test's sum, no screen's."""
-        return {**self.sessions(), **self.training(), **self.loads(), **self.money(), **self.talk()}
+        return {
+            **self.sessions(), **self.training(), **self.windows(), **self.lifts(), **self.loads(), **self.money(),
+            **self.collecting(), **self.renewals(), **self.leaving(), **self.talk(), **self.deliveries(), **self.care(),
+        }  # fmt: skip
 
     def sessions(self) -> dict[str, float]:
         by_slot = defaultdict(list)
@@ -116,6 +149,44 @@ class Words:
         effort, minutes = workout["session_rpe"], workout["duration_minutes"]
         return None if effort is None or minutes is None else effort * minutes
 
+    def windows(self) -> dict[str, float]:
+        """Of clients with something planned in the newest week, back from its last day, or from today."""
+        planned: dict[str, list[tuple[date, bool]]] = defaultdict(list)
+        for one in self.workouts:
+            if one["programme_id"] is not None and one["scheduled_on"] <= self.day(self.now, one["customer_id"]):
+                planned[one["customer_id"]].append((one["scheduled_on"], one["status"] == "completed"))
+        newest_week = max(day - timedelta(day.weekday()) for ones in planned.values() for day, _ in ones)
+        told = {}
+        for days in (30, 90):
+            seen = list[bool]()
+            for who, ones in planned.items():
+                if any(day >= newest_week for day, _ in ones):
+                    end = min(newest_week + timedelta(6), self.day(self.now, who))
+                    seen += [done for day, done in ones if end - timedelta(days) < day <= end]
+            told[f"adherence_{days}d"] = share((done for done in seen if done), seen)
+        return told
+
+    def lifts(self) -> dict[str, float]:
+        """Best sets of exercises by day; better than ever before, or no better for six weeks of four days."""
+        done = {one["id"]: one for one in self.workouts if one["status"] == "completed"}
+        bests: dict[tuple[str, str], dict[date, float]] = defaultdict(dict)
+        for one in self.sets:
+            if workout := done.get(one["workout_id"]):
+                who = workout["customer_id"]
+                day, days = self.day(workout["completed_at"], who), bests[who, one["exercise_id"]]
+                days[day] = max(days.get(day, 0), _maximum(one["weight_kg"], one["reps"]))
+        trained, records, still = 0, 0, 0
+        for days in bests.values():
+            trained += len(days)
+            for day, best in days.items():
+                before = [other for then, other in days.items() if then < day and other]
+                late = [other for then, other in days.items() if timedelta(0) <= day - then < timedelta(42) and other]
+                old = [other for then, other in days.items() if day - then >= timedelta(42) and other]
+                records += bool(before) and best > max(before)
+                still += len(late) >= 4 and bool(old) and max(late) <= max(old)
+        known = [best for days in bests.values() for best in days.values() if best]
+        return {"estimated_maximum": mean(known), "personal_records": records, "plateau_rate": still / trained}
+
     def loads(self) -> dict[str, float]:
         """The average over clients of the newest day that any of them has."""
         found: dict[str, list[tuple[date, float]]] = defaultdict(list)
@@ -146,6 +217,33 @@ class Words:
             for name in ("acwr", "acwr_smoothed", "monotony", "strain")
         }
 
+    def readings(self) -> dict[tuple[str, date], tuple[str, float]]:
+        """By client and day, the device that counts and the readiness that it tells; nan where it tells none."""
+        worn: dict[tuple[str, date], list[tuple[int, int, str, float | None]]] = defaultdict(list)
+        days_of: dict[tuple[str, str], int] = defaultdict(int)
+        for one in sorted(self.wearable_days, key=lambda one: one["day"]):
+            who, device = one["customer_id"], one["device"]
+            sleep, daily = (self._consents.get((who, kind, "coaching"), False) for kind in ("sleep", "daily"))
+            slept = [one["sleep_minutes"]] * sleep
+            told = slept + [one[name] for name in ("hrv_rmssd_ms", "resting_heart_rate_bpm", "steps")] * daily
+            if daily or any(value is not None for value in slept):
+                days_of[who, device] += 1
+                counted = sum(value is not None for value in told)
+                worn[who, one["day"]].append(
+                    (-counted, -days_of[who, device], device, one["hrv_rmssd_ms"] if daily else None)
+                )
+        chosen = {place: min(devices, key=lambda one: one[:3]) for place, devices in worn.items()}
+        found = {}
+        for (who, day), (*_, device, hrv) in chosen.items():
+            before = [
+                log(float(other[3])) for back in range(1, 29)
+                if (other := chosen.get((who, day - timedelta(back)))) and other[3] is not None
+            ]  # fmt: skip
+            known = hrv is not None and len(before) >= 7 and stdev(before) > 1e-9
+            score = 50 + 25 * (log(float(hrv)) - mean(before)) / stdev(before) if known and hrv else nan
+            found[who, day] = (device, min(100, max(0, score)) if known else nan)
+        return found
+
     def money(self) -> dict[str, float]:
         captured = {one["id"]: one["amount_minor"] for one in self.payments if one["status"] == "captured"}
         given_back = sum(
@@ -175,12 +273,123 @@ class Words:
             "commission": sum(one["total_minor"] for one in self.statements),
         }  # fmt: skip
 
+    def collecting(self) -> dict[str, float]:
+        """Invoices whose payment failed before they were paid, and the days until money came all the same."""
+        tries: dict[str, list[Row]] = defaultdict(list)
+        for one in self.payments:
+            tries[one["invoice_id"]].append(one)
+        lost, days = 0, list[float]()
+        for invoice in self.invoices:
+            failed = [one["attempted_at"] for one in tries[invoice["id"]] if one["status"] == "failed"]
+            if not failed or invoice["status"] == "open" or (invoice["paid_at"] and invoice["paid_at"] <= min(failed)):
+                continue
+            came = [
+                one["captured_at"] for one in tries[invoice["id"]]
+                if one["status"] == "captured" and one["captured_at"] and one["captured_at"] > min(failed)
+            ]  # fmt: skip
+            if came and invoice["status"] == "paid":
+                days.append((min(came) - min(failed)) / timedelta(days=1))
+            else:
+                lost += 1
+        return {
+            "dunning_recovery_rate": len(days) / (len(days) + lost) if days or lost else nan,
+            "days_to_recover": mean(days) if days else nan,
+        }
+
+    def renewals(self) -> dict[str, float]:
+        used: dict[str, list[date]] = defaultdict(list)
+        for one in self.bookings:
+            if one["session_pack_id"] and one["status"] in ("attended", "no_show", "late_cancelled"):
+                used[one["session_pack_id"]].append(self.day(one["starts_at"], one["customer_id"]))
+        bought = [(one["customer_id"], one["purchased_at"]) for one in self.packs]
+        begun: dict[str, Row] = {}
+        for one in self.changes:
+            if one["kind"] == "started" and one["changed_at"] < begun.get(one["subscription_id"], one)["changed_at"]:
+                begun[one["subscription_id"]] = one
+            elif one["kind"] == "started":
+                begun.setdefault(one["subscription_id"], one)
+        bought += [(one["customer_id"], one["changed_at"]) for one in begun.values()]
+        known, renewed = 0, 0
+        for pack in self.packs:
+            who = pack["customer_id"]
+            ended = self.day(pack["expires_at"], who)
+            if pack["sessions_used"] >= pack["sessions_total"] and used[pack["id"]]:
+                ended = min(ended, max(used[pack["id"]]))
+            if ended + timedelta(30) <= self.now.date():
+                known += 1
+                renewed += any(
+                    buyer == who and at > pack["purchased_at"] and self.day(at, who) <= ended + timedelta(30)
+                    for buyer, at in bought
+                )
+        return {"package_renewal_rate": renewed / known if known else nan}
+
+    def leaving(self) -> dict[str, float]:
+        """Ends of memberships that had started, by what ended them."""
+        ways, started = list[str | None](), set[str]()
+        for one in sorted(self.changes, key=lambda one: (one["changed_at"], str(one["id"]))):
+            if one["kind"] == "started":
+                started.add(one["subscription_id"])
+            elif one["kind"] == "ended" and one["subscription_id"] in started:
+                ways.append(self.subscriptions.get(one["subscription_id"], {}).get("cancel_kind"))
+        return {
+            "voluntary_churn": ways.count("voluntary"),
+            "involuntary_churn": ways.count("involuntary"),
+            "involuntary_churn_rate": share((way for way in ways if way == "involuntary"), ways),
+        }
+
+    def deliveries(self) -> dict[str, float]:
+        sent = [one for one in self.emails if one["status"] == "sent"]
+        known = [one for one in self.emails if one["status"] != "queued"]
+        reached = sum(
+            one["template"] == "announcement" and one["dedupe_key"].startswith(f"announcement:{told['id']}")
+            for told in self.announcements for one in sent
+        )  # fmt: skip
+        asked = sum(one["recipients"] for one in self.announcements)
+        week = timedelta(days=7)
+        decided = [one for one in self.steps if one["left_at"] is not None or one["entered_at"] + week <= self.now]
+        return {
+            "deliveries_sent": len(sent),
+            "delivery_rate": share((one for one in sent if one["delivered_at"]), sent),
+            "withheld_rate": share((one for one in known if one["status"] == "withheld"), known),
+            "announcement_reach": reached / asked if asked else nan,
+            "onboarding_drop_off": share((one for one in decided if one["left_at"] is None), decided),
+        }
+
+    def care(self) -> dict[str, float]:
+        """Of clients who had a coach then; questionnaires only where five or more came to a coach in a month."""
+
+        def coaches(customer: str, at: datetime) -> list[str]:
+            return [
+                one["coach_id"] for one in self.assignments
+                if one["customer_id"] == customer and one["assigned_at"] <= at
+                and (one["ended_at"] is None or at < one["ended_at"])
+            ]  # fmt: skip
+
+        asked = [one for one in self.check_ins for _ in coaches(one["customer_id"], one["submitted_at"])]
+        answered = [one for one in asked if one["answered_at"] is not None]
+        months: dict[tuple[str, date], list[bool]] = defaultdict(list)
+        for one in self.screenings:
+            for coach in coaches(one["customer_id"], one["answered_at"]):
+                months[coach, self.day(one["answered_at"], one["customer_id"]).replace(day=1)].append(one["is_red"])
+        told = [held for month in months.values() if len(month) >= 5 for held in month]
+        hours = [(one["answered_at"] - one["submitted_at"]) / timedelta(hours=1) for one in answered]
+        return {
+            "check_in_answer_rate": share(answered, asked),
+            "check_in_answer_hours": mean(hours) if hours else nan,
+            "screening_hold_rate": share((held for held in told if held), told),
+        }
+
     def talk(self) -> dict[str, float]:
-        members = {one["customer_id"] for one in self.changes if one["kind"] == "started"}
-        tried = {one["customer_id"] for one in self.changes if one["kind"] == "trial_started"}
+        def since(kind: str, lead: Row) -> bool:
+            return any(
+                one["kind"] == kind and one["customer_id"] == lead["customer_id"]
+                and one["changed_at"] >= lead["created_at"]
+                for one in self.changes
+            )  # fmt: skip
+
         return {
             "messages_sent": sum(one["kind"] != "system" for one in self.messages),
             "nudges_sent": sum(one["kind"] == "nudge" for one in self.messages),
-            "lead_conversion": share((one for one in self.leads if one["customer_id"] in members), self.leads),
-            "lead_to_trial": share((one for one in self.leads if one["customer_id"] in tried), self.leads),
+            "lead_conversion": share((one for one in self.leads if since("started", one)), self.leads),
+            "lead_to_trial": share((one for one in self.leads if since("trial_started", one)), self.leads),
         }

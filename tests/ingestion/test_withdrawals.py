@@ -1,7 +1,7 @@
 """What a customer no longer lets us keep leaves no byte in raw; everything else stays."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pyarrow as pa
@@ -118,6 +118,22 @@ def test_is_not_proved_while_raw_has_it(kept: Captured) -> None:
         assert set(forgotten.unfinished(lake).since.values()) == {one.since for one in notes}, "it waits since then"
     with pytest.raises(erasures.StillThere):
         erasures.finish(kept.settings)
+
+
+def test_it_may_not_be_kept_since_the_word_was_taken_back_or_since_it_came(kept: Captured) -> None:
+    def noted() -> set[datetime]:
+        return {one.since for one in withdrawals._notes(lake, withdrawals.remains(lake))}
+
+    decide(kept, MIA, "sleep", is_given=False)
+    capture.run_once(kept.settings)
+    with warehouse.reading(kept.settings) as lake:
+        word = lake.execute("select max(decided_at) from raw.compliance__consents where not is_given").fetchone()
+        assert noted() == set(word or ())
+    withdrawals.forget(kept.settings)
+    measure(kept, "wearables__sleeps", MARKER, MIA)
+    with warehouse.reading(kept.settings) as lake:
+        came = lake.execute("select _landed_at from raw.wearables__sleeps where customer_id = ?", [MIA]).fetchone()
+        assert noted() == set(came or ())
 
 
 def test_what_was_given_again_is_kept(kept: Captured) -> None:

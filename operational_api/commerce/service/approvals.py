@@ -129,7 +129,7 @@ def approve(
     def give_back(row: RefundRequest) -> None:
         made = refunds.refund_payment(
             session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
-            actor_id=principal.account_id, now=now,
+            actor_id=principal.account_id, asked_as=f"refund-request-{row.id}", now=now,
         )  # fmt: skip
         row.refund_id = made.id
 

@@ -1,8 +1,9 @@
 """Disputes: a cardholder contests a payment at the bank; the money leaves at once and may come back."""
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import DisputeClosed, DisputeOpened
@@ -14,6 +15,7 @@ from operational_api.commerce.providers.port import BillingProvider, ProviderDis
 from operational_api.commerce.service import journals, packs, refunds
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
+from operational_api.core import paging
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
@@ -43,6 +45,15 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
         _close(session, row, payment, invoice, seen, now)
     session.flush()
     return row
+
+
+def page(session: Session, *, limit: int, cursor: str | None = None) -> tuple[list[Dispute], str | None]:
+    """Disputes, the newest first, and the cursor of the next page."""
+    query = select(Dispute)
+    if cursor:
+        query = query.where(tuple_(Dispute.opened_at, Dispute.id) < paging.after(cursor, datetime, UUID))
+    rows = session.scalars(query.order_by(Dispute.opened_at.desc(), Dispute.id.desc()).limit(limit + 1)).all()
+    return paging.cut(rows, limit, lambda row: (row.opened_at, row.id))
 
 
 def _open(session: Session, payment: Payment, seen: ProviderDispute) -> Dispute:

@@ -7,7 +7,7 @@ somebody else is refused and written down as a finding.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
@@ -24,6 +24,8 @@ from operational_api.core.models import InboxMessage
 
 log = get_logger(__name__)
 SOURCE = "momo"
+PATIENCE_MS = 10_000
+"""How long PostgreSQL may take over a notification: MoMo waits 15 seconds for the answer."""
 _TEXTS, _NUMBERS = ("partnerCode", "orderId", "requestId", "signature"), ("amount", "resultCode", "transId")
 
 
@@ -42,6 +44,7 @@ def receive(session: Session, *, body: bytes, settings: MomoSettings, now: datet
         MalformedWebhook: no notification.
     """
     told = _notification(body)
+    session.execute(text("select set_config('statement_timeout', :ms, true)"), {"ms": str(PATIENCE_MS)})
     keys = {
         "access_key": settings.access_key.get_secret_value(),
         "secret_key": settings.secret_key.get_secret_value(),

@@ -37,6 +37,7 @@ def refund_payment(
     amount_minor: int | None,
     reason: str,
     actor_id: UUID | None = None,
+    asked_as: str | None = None,
     now: datetime,
 ) -> Refund:
     """Give back some or all of what is left of a captured payment.
@@ -47,6 +48,8 @@ def refund_payment(
     Args:
         amount_minor: None for all that is left.
         actor_id: The admin who decided it, for the audit trail.
+        asked_as: Names what this one refund is for, where something does: it is made once, also where the provider
+            has told of it before we knew. Otherwise what we know to be given back names it.
 
     Raises:
         PaymentNotFound: no such payment.
@@ -63,7 +66,37 @@ def refund_payment(
         raise PaymentNotRefundable
     if session.scalar(select(exists().where(Dispute.payment_id == payment.id, Dispute.status != "won"))):
         raise PaymentNotRefundable("This payment is disputed: the bank decides who gets the money.")
+    # Named by what we know before we ask: what a process had begun that died is found by its name.
+    before = refunded_minor(session, payment.id)
+    key = asked_as or _key(session, payment.id, before, amount_minor or payment.amount_minor - before)
     sync_refunds(session, provider, payment=payment, invoice=invoice, now=now)
+    row = _begun(session, provider, payment.id, key)
+    if row is not None:
+        row.reason, row.provider_key = reason, key
+    else:
+        row = _ask(
+            session, provider, payment, invoice, amount_minor=amount_minor, reason=reason, asked_as=asked_as, now=now
+        )
+    amount = row.amount_minor
+    audit.record(
+        session, "commerce.create_refund", "Payment", payment.id, actor_id=actor_id, subject_id=payment.customer_id,
+        purpose="operations", now=now,
+        details={"refund_id": str(row.id), "amount_minor": amount, "currency": row.currency, "reason": reason},
+    )  # fmt: skip
+    return row
+
+
+def _begun(session: Session, provider: PaymentProvider, payment_id: UUID, key: str) -> Refund | None:
+    is_it = Refund.provider_key == key
+    if told := provider.refund_id(key):
+        is_it |= Refund.provider_refund_id == told
+    return session.scalar(select(Refund).where(Refund.payment_id == payment_id, Refund.status != "failed", is_it))
+
+
+def _ask(
+    session: Session, provider: PaymentProvider, payment: Payment, invoice: Invoice, *, amount_minor: int | None,
+    reason: str, asked_as: str | None, now: datetime,
+) -> Refund:  # fmt: skip
     before = refunded_minor(session, payment.id)
     left = payment.amount_minor - before
     amount = left if amount_minor is None else amount_minor
@@ -71,19 +104,12 @@ def refund_payment(
         raise PaymentNotRefundable("All of this payment was given back already.")
     if amount > left:
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
-    key = _key(session, payment.id, before, amount)
+    key = asked_as or _key(session, payment.id, before, amount)
     try:
-        seen = provider.refund(payment.provider_payment_id, amount_minor=amount, reason=reason, key=key)
+        seen = provider.refund(str(payment.provider_payment_id), amount_minor=amount, reason=reason, key=key)
     except ProviderUnavailable:
-        row = _unknown(session, provider, payment, amount_minor=amount, reason=reason, key=key, now=now)
-    else:
-        row = _store(session, replace(seen, key=key), payment, invoice, now=now)
-    audit.record(
-        session, "commerce.create_refund", "Payment", payment.id, actor_id=actor_id, subject_id=payment.customer_id,
-        purpose="operations", now=now,
-        details={"refund_id": str(row.id), "amount_minor": amount, "currency": row.currency, "reason": reason},
-    )  # fmt: skip
-    return row
+        return _unknown(session, provider, payment, amount_minor=amount, reason=reason, key=key, now=now)
+    return _store(session, replace(seen, key=key), payment, invoice, now=now)
 
 
 def _key(session: Session, payment_id: UUID, before_minor: int, amount_minor: int) -> str:

@@ -4,6 +4,7 @@ Before the library sees a file it is reduced, line by line, to what says when so
 and alarms are dropped unread: neither a flood of them nor what they say gets any further.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _KEPT = frozenset(
     ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS", "TRANSP", "SEQUENCE",
      "X-MICROSOFT-CDO-BUSYSTATUS")
 )  # fmt: skip
+_LINE = re.compile(r"[^\r\n]+")
 _ZONES = Lock()
 Read = TypeVar("Read")
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY")
@@ -208,7 +210,8 @@ def _checked(line: str) -> str:
 def _unfolded(text: str) -> Iterator[str]:
     parts: list[str] = []
     size = 0
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    for found in _LINE.finditer(text):  # one at a time: a list of a million small ones is many times the file
+        line = found[0]
         is_more = line[:1] in (" ", "\t")
         if not is_more:
             if parts and (whole := "".join(parts)).strip():

@@ -29,7 +29,14 @@ OUTCOMES = {
 def page(
     request: Request, principal: CurrentPrincipal, session: DbSession, show: str = "open", cursor: Cursor = None
 ) -> Response:
-    """What waits, or what was resolved."""
+    """What waits, or what was resolved; or the payments that are contested at the bank."""
+    if show == "disputes":
+        lines, following = commerce.contested(session, limit=SHOWN, cursor=cursor)
+        return render(
+            request, "staff/disputes.html", found=lines, following=following,
+            people=identity.people(session, {one.customer_id for one in lines}),
+            looks_up=may_principal(principal, "identity.look_up_person"),
+        )  # fmt: skip
     is_resolved = show == "resolved"
     found, following = commerce.differences(session, is_resolved=is_resolved, limit=SHOWN, cursor=cursor)
     ids = {one for line in found for one in (line.customer_id, line.resolved_by) if one}

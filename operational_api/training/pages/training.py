@@ -20,7 +20,7 @@ from contracts.ids import new_id
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.training import access, charts, forms
+from operational_api.training import access, amounts, charts, forms
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
 from operational_api.training.service import (
@@ -210,6 +210,7 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         blocks=blocks,
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
+        distance=amounts.distance(sum(one.distance_m or 0 for one in sets) or None),
         bests=progress.bests_of(session, row),
         more_records=[
             forms.record_told(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"

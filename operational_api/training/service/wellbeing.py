@@ -43,9 +43,9 @@ class HabitWeek:
 
     @property
     def this_week(self) -> int:
-        """Days kept since Monday."""
+        """Days of this week kept. A day of next week may be among the kept ones: where the client was, it had begun."""
         monday = self.today - timedelta(days=self.today.weekday())
-        return sum(day >= monday for day in self.kept_on)
+        return sum(monday <= day < monday + timedelta(days=7) for day in self.kept_on)
 
 
 @dataclass(frozen=True, slots=True)

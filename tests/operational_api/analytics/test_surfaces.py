@@ -79,6 +79,11 @@ def points(items: list[dict[str, Any]]) -> Points:
     return {(str(one["at"])[:10], one.get("currency")): one["value"] for one in items}
 
 
+def parts(items: list[dict[str, Any]], by: str) -> dict[tuple[str, str | None, str], float | None]:
+    """Points of the parts that a dimension makes."""
+    return {(str(one["at"])[:10], one.get("currency"), str(one[by])): one["value"] for one in items}
+
+
 def read(shown: str, unit: str, currency: str) -> tuple[float, float] | None:
     """A written value back as a number in the metric's own unit, and how far off it may be by its rounding.
 
@@ -224,6 +229,28 @@ class TestEveryMetric:
                 assert points(of_notebook(sql, metric, grain)) == found, name
         silent = {name for name, found in numbers_told.items() if not any(one is not None for one in found.values())}
         assert silent == set(), "each has a number that could have differed"
+
+    def test_is_the_same_told_apart_by_each_of_its_dimensions(self, told: Told) -> None:
+        app, sql = told
+        admin, console, graph = person(app, "admin", ANNA), console_of(app), Graph(app)
+        apart = set()
+        for name, metric in METRICS.items():
+            grain = metric.grains[-1]
+            for by in metric.dimensions:
+                answer = admin.get(f"/api/analytics/metrics/{name}?grain={grain}&by={by}").json()
+                found = parts(answer["points"], by)
+                assert len(found) == len(answer["points"]), (name, by, "each part has one number")
+                assert parts(console.metric(name, grain=grain, by=(by,)).points.to_dicts(), by) == found, (name, by)
+                rows = sql.execute(answer["sql"]).to_arrow_table().to_pylist()
+                assert parts(rows, by) == found, (name, by)
+                text = f"""{{ metric(name: "{name}", grain: "{grain}", by: ["{by}"]) {{
+                    points {{ at value currency dimensions {{ name value }} }} }} }}"""
+                by_graph = graph.ask(text, whoever("admin"))["data"]["metric"]["points"]
+                flat = [one | {part["name"]: part["value"] for part in one["dimensions"]} for one in by_graph]
+                assert parts(flat, by) == found, (name, by)
+                apart |= {by} if len({part for _, _, part in found}) > 1 else set()
+        of_one = {"location", "cohort"}  # there is one studio here, and all joined in one month
+        assert apart == {by for metric in METRICS.values() for by in metric.dimensions} - of_one
 
 
 class TestGraph:

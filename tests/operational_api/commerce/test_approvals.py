@@ -1,6 +1,6 @@
 """Refunds that take two: who asks does not approve, however they ask and in however many parts."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,14 +10,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.models import Payment, Refund, RefundRequest
+from operational_api.commerce.service import approvals
 from operational_api.commerce.service.approvals import REFUNDS
 from operational_api.commerce.settings import RefundSettings
 from operational_api.core.models import AuditEntry, OutboxEvent
+from operational_api.core.principal import Principal
 from tests.factories import make_account
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import SignIn
 
 PATH = "/api/commerce/refund-requests"
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -133,3 +136,33 @@ class TestByTwo:
         session.expire_all()
         assert approves.post(f"{PATH}/{stale['id']}/approval").json()["code"] == "commerce.refund_request_closed"
         assert asks.post(PATH, json=body).status_code == 201
+
+    def test_an_approval_that_died_is_approved_again_for_one_refund(self, payment: Payment, shop: Shop) -> None:
+        """Stripe gave the money back and told so before the second try: nobody gets it twice."""
+        asks, approves = (
+            Principal("finance", "staff", make_account(shop.session, role="finance").id) for _ in range(2)
+        )
+        asked = approvals.request_refund(
+            shop.session, payment_id=payment.id, amount_minor=1500, reason="Ill", principal=asks, now=NOW
+        )
+
+        def approve() -> None:
+            approvals.approve(shop.session, shop.provider, request_id=asked.id, principal=approves, now=NOW)
+
+        with shop.session.begin_nested() as died:
+            approve()
+            died.rollback()
+        shop.session.expire_all()
+        shop.deliver(
+            one for one in shop.events("refund.created")
+            if one["data"]["object"]["payment_intent"] == payment.provider_payment_id
+        )  # fmt: skip
+        assert [one.amount_minor for one in shop.all(Refund)] == [1500]
+        approve()
+        [refund] = shop.all(Refund)
+        assert (asked.status, asked.refund_id, refund.amount_minor) == ("approved", refund.id, 1500)
+        at_stripe = [
+            one["amount"] for one in shop.stripe.store.all("refund")
+            if one["payment_intent"] == payment.provider_payment_id
+        ]  # fmt: skip
+        assert at_stripe == [1500]

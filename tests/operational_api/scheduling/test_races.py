@@ -24,6 +24,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from operational_api.commerce.models import SessionPack
+from operational_api.core.errors import DomainError
 from operational_api.identity.models import Account
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection
 from operational_api.scheduling.calendars.port import Busy, Changes, Window
@@ -174,6 +175,71 @@ def test_a_seat_confirmed_many_times_is_paid_once(server: Server, callers: int) 
     with server.sessions() as session:
         used = session.scalar(select(SessionPack.sessions_used).where(SessionPack.customer_id == person.id))
         assert used == 1
+
+
+@pytest.mark.parametrize("left", [-50, 0, 50, 150])
+def test_a_hold_that_runs_out_while_it_is_paid_for_is_paid_and_kept_or_neither(server: Server, left: int) -> None:
+    """The holder confirms, the worker frees what lapsed, and somebody who waits at the door reaches for the seat, all
+    within the milliseconds around its end."""
+    with server.sessions.begin() as session:
+        holder, other = make_account(session), make_account(session)
+        packs = {one.id: make_pack(session, customer_id=one.id).id for one in (holder, other)}
+        slot = make_slot(session, starts_at=SOON)
+        ends_at = datetime.now(UTC) + timedelta(milliseconds=400)
+        held = make_booking(session, slot=slot, customer_id=holder.id, status="held", held_until=ends_at).id
+        slot_id, other_id, holder_id = slot.id, other.id, holder.id
+    time.sleep(max(0, (ends_at - datetime.now(UTC)).total_seconds() - left / 1000))
+    refused: list[str] = []
+
+    def trying(work: Callable[[Session], object]) -> Callable[[Session], object]:
+        def do(session: Session) -> None:
+            try:
+                with session.begin_nested():
+                    work(session)
+            except DomainError as error:
+                refused.append(error.code())
+
+        return do
+
+    def reach(session: Session) -> None:
+        bookings.book_session(session, customer_id=other_id, slot_id=slot_id, now=datetime.now(UTC))
+
+    together(
+        server.sessions,
+        *[trying(lambda session: holds.confirm_hold(session, booking_id=held, now=datetime.now(UTC)))] * 4,
+        *[trying(lambda session: holds.free_seats(session, datetime.now(UTC)))] * 2,
+        *[trying(reach)] * 4,
+    )
+    with server.sessions() as session:
+        rows = session.scalars(select(Booking).where(Booking.slot_id == slot_id, Booking.status == "booked")).all()
+        used = {id_: session.get_one(SessionPack, pack).sessions_used for id_, pack in packs.items()}
+        waits = session.scalars(
+            select(Booking.status).where(Booking.slot_id == slot_id, Booking.status == "held")
+        ).all()
+    assert len(rows) + len(waits) <= 1
+    assert used == {one: sum(row.customer_id == one for row in rows) for one in (holder_id, other_id)}
+    assert set(refused) <= {
+        "scheduling.booking_closed", "scheduling.hold_expired", "scheduling.slot_taken", "scheduling.already_booked",
+    }, refused  # fmt: skip
+
+
+@CALLERS
+def test_a_seat_that_is_held_is_its_holders_whatever_a_desk_moves_there(server: Server, callers: int) -> None:
+    """One pays for the last seat, the others' sessions are moved into it by a desk, at once."""
+    with server.sessions.begin() as session:
+        holder, *people = members(session, callers)
+        slot, clerk = make_slot(session, starts_at=SOON), make_account(session, role="front_desk")
+        full = make_slot(session, starts_at=SOON + timedelta(hours=5), capacity=callers)
+        old = [make_booking(session, slot=full, customer_id=one.id, seat=seat).id for seat, one in enumerate(people, 1)]
+        until = datetime.now(UTC) + timedelta(minutes=15)
+        held = make_booking(session, slot=slot, customer_id=holder.id, status="held", held_until=until).id
+        slot_id, full_id = slot.id, full.id
+    calls: list[tuple[Account, str, dict[str, Any]]] = [
+        (clerk, f"/api/scheduling/bookings/{one}/rescheduling", {"slot_id": str(slot_id)}) for one in old
+    ]
+    calls.insert(callers // 2, (holder, f"/api/scheduling/bookings/{held}/confirmation", {}))
+    assert server.race(calls) == {"200": 1, "409 scheduling.slot_taken": callers - 1}
+    assert seats_of(server, [slot_id, full_id]) == {slot_id: 1, full_id: callers - 1}
 
 
 @CALLERS

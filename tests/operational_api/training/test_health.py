@@ -1,7 +1,8 @@
 """The health questionnaire, goals, habits, check-ins: what holds training, who may see it, what is said twice."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -218,6 +219,41 @@ class TestGoalsAndHabits:
         day = (NOW + timedelta(days=days)).date().isoformat()
         refused = phone.put(f"/api/training/habits/{habit.id}/checks/{day}", json={"is_kept": True})
         assert refused.json()["code"] == "training.invalid_dates"
+
+    @pytest.mark.parametrize(
+        ("zone", "monday"),
+        [
+            ("Europe/Berlin", date(2026, 3, 23)),  # the night to Sunday has 23 hours
+            ("Europe/Berlin", date(2026, 10, 19)),  # and 25
+            ("America/New_York", date(2026, 10, 26)),
+            ("Asia/Ho_Chi_Minh", date(2026, 3, 23)),
+        ],
+    )
+    def test_a_habit_kept_late_each_evening_is_kept_seven_days_of_every_week(
+        self, session: Session, zone: str, monday: date
+    ) -> None:
+        client = make_client(session, time_zone=zone)
+        evenings = [datetime.combine(monday + timedelta(days=n), time(23, 50), ZoneInfo(zone)) for n in range(14)]
+        habit = wellbeing.begin_habit(session, client=client, name="Walk", times_per_week=7, now=evenings[0])
+        kept, due = [], []
+        for at in evenings:
+            now = at.astimezone(UTC)
+            wellbeing.check_habit(session, client=client, habit_id=habit.id, day=at.date(), is_kept=True, now=now)
+            kept.append(wellbeing.wellbeing_of(session, client, now=now).habits[0].this_week)
+            due.append(wellbeing.due_on(client, now))
+        assert kept == [1, 2, 3, 4, 5, 6, 7] * 2
+        assert due == [monday + timedelta(days=6)] * 7 + [monday + timedelta(days=13)] * 7
+
+    def test_who_flies_back_into_last_week_has_no_eighth_day_in_it(self, session: Session) -> None:
+        client, monday = make_client(session, time_zone="Pacific/Auckland"), date(2026, 3, 2)
+        days = [datetime.combine(monday + timedelta(days=n), time(9), ZoneInfo(client.time_zone)) for n in range(8)]
+        habit = wellbeing.begin_habit(session, client=client, name="Walk", times_per_week=7, now=days[0])
+        for at in days:
+            wellbeing.check_habit(session, client=client, habit_id=habit.id, day=at.date(), is_kept=True, now=at)
+        assert wellbeing.wellbeing_of(session, client, now=days[-1]).habits[0].this_week == 1
+        client.time_zone = "America/Los_Angeles"  # Sunday again
+        assert wellbeing.wellbeing_of(session, client, now=days[-1]).habits[0].this_week == 7
+        assert wellbeing.due_on(client, days[-1]) == monday + timedelta(days=6)
 
     def test_another_persons_are_not_there(self, session: Session, mia: Client, sign_in: SignIn) -> None:
         theirs = make_wellbeing(session, client=mia)

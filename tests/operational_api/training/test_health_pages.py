@@ -56,6 +56,28 @@ def left(session: Session) -> list[tuple[str, str]]:
 
 
 class TestWelcome:
+    @pytest.mark.parametrize("stopped", onboarding.STEPS)
+    def test_left_at_a_step_it_goes_on_there_on_another_device_and_nobody_dropped_off_then(
+        self, session: Session, mia: Client, sign_in: SignIn, stopped: str
+    ) -> None:
+        def dropped() -> list[str]:
+            found = onboarding.funnel(session, since=NOW - timedelta(days=1), until=NOW + timedelta(days=1))
+            return [one.step for one in found if one.dropped]
+
+        phone, tablet = sign_in(account_of(session, mia)), sign_in(account_of(session, mia))
+        for step in onboarding.STEPS[: onboarding.STEPS.index(stopped)]:
+            phone.get(f"/welcome/{step}")
+            phone.post(f"/welcome/{step}", data={"action": "skip"})
+        phone.get(f"/welcome/{stopped}")
+        assert dropped() == [stopped]
+        assert tablet.get("/welcome").headers["location"] == f"/welcome/{stopped}"
+        tablet.get(f"/welcome/{stopped}")
+        tablet.post(f"/welcome/{stopped}", data={"action": "skip"})
+        phone.get(f"/welcome/{stopped}")
+        later = onboarding.STEPS[onboarding.STEPS.index(stopped) + 1 :]
+        assert dropped() == [], "to look at it once more on the first device is no new beginning"
+        assert phone.get("/welcome").headers.get("location") == (f"/welcome/{later[0]}" if later else None)
+
     def test_leads_through_all_steps_and_goes_on_where_it_stopped(
         self, session: Session, browser: TestClient, mia: Client
     ) -> None:

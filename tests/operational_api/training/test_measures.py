@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +19,10 @@ from operational_api.scheduling.models import Coach
 from operational_api.training import amounts
 from operational_api.training.models import Client, Programme, WorkoutSet
 from operational_api.training.records import LONGER, OVER_M, Amount, measured_records
+from operational_api.training.service import workouts
 from operational_api.training.service.catalogue import Entry
+from operational_api.training.service.records import records_of
+from operational_api.training.service.workouts import Log, SetDone
 from tests.factories import account_of, make_client, make_coach, make_exercise, make_workout
 from tests.operational_api.conftest import SignIn
 
@@ -154,7 +157,9 @@ class TestDistance:
         assert (records(last), last["volume_kg"]) == ([("distance", 10_000, 5010, 0)], 0)
         stored = session.scalars(select(WorkoutSet).where(WorkoutSet.distance_m == 10_000)).one()
         assert (stored.reps, stored.duration_seconds, stored.weight_kg) == (0, 3300, None)
-        assert "10 km in 55:00" in phone.get(f"/training/workouts/{last['id']}").text
+        page = phone.get(f"/training/workouts/{last['id']}").text
+        assert "10 km in 55:00" in page
+        assert ("Distance" in page, "10.4" in page, "Volume" in page) == (True, True, False)
 
     def test_a_carry_has_its_weight_and_no_volume(self, phone: TestClient, carry: int) -> None:
         def carried(kg: float, metres: float, seconds: int) -> dict[str, Any]:
@@ -332,3 +337,38 @@ class TestRule:
 
     def test_the_distances_that_times_are_over_do_not_overlap(self) -> None:
         assert all(shorter * LONGER <= longer for shorter, longer in pairwise(OVER_M))
+
+
+class TestHistories:
+    """Logs of a movement that come late, tie, and are corrected: records are those of an oracle that reads it all."""
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 20), st.sampled_from([10.0, 20.0, 20.04, 20.05, 30.0]), st.booleans()),
+            min_size=2, max_size=6, unique_by=lambda one: one[0],
+        ),
+        st.sampled_from([5.0, 20.0, 40.0]),
+    )  # fmt: skip
+    def test_of_help_are_what_beat_all_that_was_done_before_when_it_was_told(
+        self, session: Session, told: list[tuple[int, float, bool]], corrected: float
+    ) -> None:
+        """Each is (days ago, kg of help, whether it is corrected afterwards, on the day it is logged)."""
+        client, now = make_client(session, time_zone="UTC"), datetime(2026, 3, 31, 12, tzinfo=UTC)
+        movement = make_exercise(session, measure="assistance").id
+        known: dict[int, float] = {}
+        for days_ago, kg, is_corrected in told:
+            at = now - timedelta(days=days_ago)
+            id_, log_ = new_id(), Log([SetDone(movement, 8, assistance_kg=kg)], completed_at=at)
+            given_to: dict[str, Any] = {"client": client, "logged_by": client.id}
+            workouts.log_workout(session, workout_id=id_, log=log_, now=now, **given_to)
+            known[days_ago] = kg
+            if is_corrected and days_ago == 0:
+                log_ = Log([SetDone(movement, 8, assistance_kg=corrected)])
+                workouts.correct_workout(session, workout_id=id_, log=log_, now=now, **given_to)
+                known[days_ago] = corrected
+            before = [help_kg for ago, help_kg in known.items() if ago > days_ago]
+            beats = bool(before) and round(min(before) - known[days_ago], 4) >= 0.05
+            found = [(one.kind, one.value, one.previous) for one in records_of(session, id_)]
+            wanted = [("assistance", known[days_ago], min(before))] if beats else []
+            assert found == [(kind, pytest.approx(value), pytest.approx(was)) for kind, value, was in wanted]

@@ -1,18 +1,23 @@
+-- What came before somebody asked is not what asking led to: a member of last year is no lead that was won.
 with members as (
     select
-        customer_id,
-        min(started_at) as became_member_at
-    from {{ ref('int_memberships') }}
-    group by customer_id
+        lead.lead_id,
+        min(membership.started_at) as became_member_at
+    from {{ ref('stg_engagement__leads') }} as lead
+    inner join {{ ref('int_memberships') }} as membership
+        on lead.customer_id = membership.customer_id and lead.created_at <= membership.started_at
+    group by lead.lead_id
 ),
 
 trials as (
     select
-        customer_id,
-        min(changed_at) as trial_started_at
-    from {{ ref('int_membership_changes') }}
-    where step = 'trial_started'
-    group by customer_id
+        lead.lead_id,
+        min(change.changed_at) as trial_started_at
+    from {{ ref('stg_engagement__leads') }} as lead
+    inner join {{ ref('int_membership_changes') }} as change
+        on lead.customer_id = change.customer_id and lead.created_at <= change.changed_at
+    where change.step = 'trial_started'
+    group by lead.lead_id
 )
 
 select
@@ -34,5 +39,5 @@ select
     trials.trial_started_at
 from {{ ref('stg_engagement__leads') }} as lead
 left join {{ ref('stg_scheduling__locations') }} as location on lead.location_id = location.location_id
-left join members on lead.customer_id = members.customer_id
-left join trials on lead.customer_id = trials.customer_id
+left join members on lead.lead_id = members.lead_id
+left join trials on lead.lead_id = trials.lead_id

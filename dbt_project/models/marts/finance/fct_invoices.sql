@@ -22,16 +22,26 @@
         'fct_payments': 'invoice_id in (select key from {parts})',
     },
 }}) }}
-with payments as (
+-- A failure after the money (a second card, tried at once) left nothing to collect.
+{% set was_paid_before = "coalesce(invoice.paid_at <= payments.first_failed_at, false)" %}
+with attempts as (
+    select
+        *,
+        min(case when status = 'failed' then attempted_at end) over (partition by invoice_id) as first_failed_at
+    from {{ ref('fct_payments') }}
+),
+
+payments as (
     select
         invoice_id,
         count(*) as attempts,
         sum(case when status = 'captured' then amount_minor else 0 end) as paid_minor,
         sum(refunded_minor) as refunded_minor,
-        min(case when status = 'failed' then attempted_at end) as first_failed_at,
+        min(first_failed_at) as first_failed_at,
         min(case when status = 'failed' then attempted_on end) as first_failed_on,
-        min(captured_at) as captured_at
-    from {{ ref('fct_payments') }}
+        -- A part that was paid before the failure is not what came after it.
+        min(case when status = 'captured' and captured_at > first_failed_at then captured_at end) as recovered_at
+    from attempts
     group by invoice_id
 ),
 
@@ -87,14 +97,14 @@ select
     ) as owed_minor,
     payments.first_failed_on,
     case
-        when payments.first_failed_at is null then null
-        when payments.captured_at > payments.first_failed_at then 'recovered'
+        when payments.first_failed_at is null or {{ was_paid_before }} then null
         when invoice.status = 'open' then 'running'
+        when invoice.status = 'paid' and payments.recovered_at is not null then 'recovered'
         else 'lost'
     end as dunning,
     case
-        when payments.captured_at > payments.first_failed_at
-            then cast({{ hours_between('payments.first_failed_at', 'payments.captured_at') }} / 24 as {{ double() }})
+        when invoice.status = 'paid' and not {{ was_paid_before }}
+            then cast({{ hours_between('payments.first_failed_at', 'payments.recovered_at') }} / 24 as {{ double() }})
     end as days_to_recover
 from {{ ref('stg_commerce__invoices') }} as invoice
 left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id

@@ -1,9 +1,12 @@
 """From a coach's own appointments to what can be booked."""
 
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.calendars.models import BusyTime, CalendarPush
@@ -24,8 +27,26 @@ from operational_api.scheduling.service.calendar_sync import CalendarWorker, app
 from operational_api.scheduling.service.slots import SlotFilter
 from operational_api.training.models import Client
 from tests.factories import make_booking, make_client, make_coach, make_pack, make_slot
-from tests.operational_api.scheduling.calendars.steps import DAY, HOUR, NOW, Connect, due_again, hear, work
-from tests.operational_api.scheduling.calendars.worlds import CaldavWorld, FeedWorld, GoogleWorld, weeks_later
+from tests.operational_api.scheduling.calendars.steps import DAY, HOUR, NOW, Connect, Link, due_again, hear, work
+from tests.operational_api.scheduling.calendars.worlds import (
+    CaldavWorld,
+    FeedWorld,
+    GoogleWorld,
+    GraphWorld,
+    weeks_later,
+)
+from tests.operational_api.statements import heard
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Nothing in the block may take more than 64 MB at once; the local servers, which run beside it, are in that."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 class TestBusy:
@@ -147,19 +168,50 @@ class TestBusy:
         assert session.scalars(select(BusyTime.external_id)).all() == [kept]
         assert connection.cursor == "next"
 
-    def test_a_calendar_of_five_thousand_appointments_is_read_and_read_on(
-        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach
-    ) -> None:
-        connection = connect(coach.id)
-        google.store.page_size = 250
-        ids = [google.add(DAY + number * timedelta(minutes=30)) for number in range(5_000)]
-        work(session, worker)
+    @pytest.mark.parametrize("count", [500, pytest.param(5_000, marks=pytest.mark.drill)])
+    @pytest.mark.parametrize("world", ["google", "graph"], indirect=True)
+    def test_a_calendar_of_very_many_appointments_is_read_and_read_on(
+        self, session: Session, engine: Engine, worker: CalendarWorker, link: Link, world: GoogleWorld | GraphWorld,
+        coach: Coach, count: int,
+    ) -> None:  # fmt: skip
+        """In a statement for each thousand of them, and little more memory than they take."""
+        connection = link(coach.id, world)
+        world.store.page_size = 250
+        ids = [world.add(DAY + number * timedelta(minutes=30)) for number in range(count)]
+        with heard(engine) as said, little_memory():
+            work(session, worker)
+        assert len(said) < 40
         assert session.scalar(select(func.count()).select_from(BusyTime)) == len(ids)
         for one in ids[::2]:
-            google.remove(one)
+            world.remove(one)
         due_again(session, connection)
-        work(session, worker)
+        with heard(engine) as said, little_memory():
+            work(session, worker)
+        assert len(said) < 30
         assert sorted(session.scalars(select(BusyTime.external_id))) == sorted(ids[1::2])
+
+    @pytest.mark.parametrize("count", [500, pytest.param(5_000, marks=pytest.mark.drill)])
+    @pytest.mark.parametrize("kind", ["feed", "caldav"])
+    def test_a_file_of_very_many_appointments_is_read(
+        self, session: Session, engine: Engine, worker: CalendarWorker, connect: Connect, link: Link, coach: Coach,
+        feed: FeedWorld, caldav: CaldavWorld, kind: str, count: int,
+    ) -> None:  # fmt: skip
+        found = [
+            f"BEGIN:VEVENT\r\nUID:{n}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:{DAY + n * HOUR / 2:%Y%m%dT%H%M%SZ}\r\n"
+            "DURATION:PT30M\r\nEND:VEVENT\r\n"
+            for n in range(count)
+        ]
+        text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{''.join(found)}END:VCALENDAR\r\n"
+        if kind == "feed":
+            feed.state["content"] = text.encode()
+            connect(coach.id, "feed", calendar_id="f", secret={"url": feed.url}, expires_at=None)
+        else:
+            caldav.fill(text)
+            link(coach.id, caldav)
+        with heard(engine) as said, little_memory():
+            work(session, worker)
+        assert len(said) < 40
+        assert session.scalar(select(func.count()).select_from(BusyTime)) == count
 
     def test_series_are_read_on_before_what_is_known_ends(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach

@@ -3,7 +3,8 @@
 None crashes us: each is read, or refused with a reason. A few with every test, thousands in `make drill`.
 """
 
-from datetime import UTC, datetime
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -167,3 +168,61 @@ def test_an_event_of_ours_that_somebody_broke_is_ours_without_times(body: str) -
     data = calendar(f"UID:1@plyo\r\nDTSTAMP:20260101T000000Z\r\n{body}").encode()
     assert caldav._own("/1.ics", "e", data) == OwnSeen("/1.ics", "e")
     outcome(data)
+
+
+HOURS = "UID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261005T080000Z\r\nDTEND:20261005T090000Z\r\n"
+DAYS = ",".join(f"{datetime(2026, 10, 1) + timedelta(minutes=n):%Y%m%dT%H%M%SZ}" for n in range(3_000))  # noqa: DTZ001
+ZONE = (
+    "BEGIN:VTIMEZONE\r\nTZID:{}\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0100\r\n"
+    "TZOFFSETTO:+0100\r\nRRULE:FREQ=DAILY\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+)
+WORK, LINE = "more work to read than a calendar should be", "A line is longer than 64 KB"
+FLOODS = {
+    "every second": (HOURS + "RRULE:FREQ=SECONDLY\r\n", "every minute or second"),
+    "every second of a day": (
+        HOURS + "RRULE:FREQ=DAILY;BYHOUR={0};BYMINUTE={1};BYSECOND={1}\r\n".format(
+            ",".join(map(str, range(24))), ",".join(map(str, range(60)))
+        ), WORK,
+    ),
+    "every hour, a thousand million times": (HOURS + "RRULE:FREQ=HOURLY;COUNT=999999999\r\n", WORK),
+    "every day for centuries": (HOURS.replace("2026", "1800") + "RRULE:FREQ=DAILY\r\n", WORK),
+    "dates": (HOURS + f"RDATE:{DAYS}\r\n" * 90, WORK),
+    "dates that are none": (HOURS + "RRULE:FREQ=DAILY\r\n" + f"EXDATE:{DAYS}\r\n" * 90, WORK),
+    "zones": ("END:VEVENT\r\n" + "".join(ZONE.format(n) for n in range(5_000)) + "BEGIN:VEVENT\r\n" + HOURS, WORK),
+    "a line": (HOURS + "DESCRIPTION:" + "x" * 4_900_000 + "\r\n", LINE),
+    "a line of many": (HOURS + "DESCRIPTION:x" + "\r\n x" * 1_200_000 + "\r\n", LINE),
+    "parameters": (HOURS + "RDATE;" + ";".join(f"X{n}=1" for n in range(9_000)) + ":20261005T080000Z\r\n", LINE),
+    "no text at all": ("\0" * 4_900_000, LINE),
+    "too many bytes": (HOURS + "X-A:b\r\n" * 800_000, "larger than 5 MB"),
+    "bytes that no text has": (HOURS.replace("T080000Z", "T0800\0Z"), "bytes that no text has"),
+}  # fmt: skip
+"""What a small file can ask for, and what it is told."""
+
+
+@pytest.mark.parametrize("body", FLOODS)
+def test_what_asks_for_too_much_is_refused_in_little_memory(body: str) -> None:
+    """The work is bounded by a count of calls (`CALLS_OF_A_FILE`), so that only memory is left to look at."""
+    told, reason = FLOODS[body]
+    data = calendar(told).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(CalendarUnreadable, match=reason):
+            ics.busy_times(data, WINDOW, zone=BERLIN)
+        assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        HOURS + "RRULE:FREQ=DAILY;COUNT=999999999\r\n",
+        HOURS.replace("DTSTART:20261005T080000Z", "DTSTART;TZID=Mars/Olympus:20261005T080000"),
+        HOURS.replace("20261005T090000Z", "20261004T090000Z"),  # ends before it starts
+    ],
+)
+def test_what_can_be_understood_is_read_and_ends_after_it_starts(body: str) -> None:
+    found = ics.busy_times(calendar(body).encode(), WINDOW, zone=BERLIN)
+    assert found
+    assert all(one.starts_at < one.ends_at for one in found)
+    assert len(found) <= (WINDOW.until - WINDOW.since).days

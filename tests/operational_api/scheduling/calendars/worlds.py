@@ -352,6 +352,10 @@ class CaldavWorld:
         series.add("EXDATE", recurs_at.astimezone(ZoneInfo(BERLIN)))
         self._http.put(id_, content=calendar.to_ical()).raise_for_status()
 
+    def fill(self, text: str) -> None:
+        """Have all events of a file in the calendar, and nothing else."""
+        self._http.put(self.calendar_id, content=text, headers={"Content-Type": "text/calendar"}, timeout=120)
+
     def move_all(self, id_: str, by: timedelta) -> None:
         calendar = icalendar.Calendar.from_ical(self._http.get(id_).raise_for_status().text)
         calendar.subcomponents = [one for one in calendar.subcomponents if "RECURRENCE-ID" not in one]
