@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
@@ -37,13 +38,20 @@ class _Policy(EmailPolicy):
     def fold(self, name: str, value: Any) -> str:
         if name.lower() == "list-unsubscribe":
             return f"{name}: {value}\r\n"
+        if _is_folded_wrong(name, value):
+            return f"{name}: {Header(str(value), 'utf-8', header_name=name).encode(linesep=self.linesep)}\r\n"
         folded: str = super().fold(name, value)
         return folded
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        if name.lower() == "list-unsubscribe":
+        if name.lower() == "list-unsubscribe" or _is_folded_wrong(name, value):
             return self.fold(name, value).encode()
         return super().fold_binary(name, value)
+
+
+def _is_folded_wrong(name: str, value: Any) -> bool:
+    """Whether the library would lose spaces: where it breaks a line between an encoded word and a plain one."""
+    return name.lower() == "subject" and not str(value).isascii()
 
 
 POLICY = _Policy(linesep="\r\n")
