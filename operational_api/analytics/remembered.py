@@ -27,7 +27,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 _LOOK_SECONDS = 0.01
 """Between two looks whether what another process makes is there."""
-_CLAIM_SECONDS, _RENEWED_SECONDS = 1.5, 0.3
+_CLAIM_SECONDS, _RENEWED_SECONDS = 4.0, 0.5
 """How long a claim lasts of a process that is not heard of any more, and between two times that it is heard of."""
 _GONE_SECONDS = 0.25
 """Between two looks whether somebody still waits for what another thread makes."""

@@ -129,7 +129,7 @@ class TestShared:
 
         def make() -> pa.Table:
             made.append(1)
-            time.sleep(2 * remembered._CLAIM_SECONDS)
+            time.sleep(1.25 * remembered._CLAIM_SECONDS)
             return pa.table({"n": [7]})
 
         with ThreadPoolExecutor(2) as pool:
@@ -148,7 +148,7 @@ Shared(sys.argv[1]).get("killed", lambda: (print("making", flush=True), time.sle
         with subprocess.Popen([sys.executable, "-c", maker, store.url], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"making\n"
-            time.sleep(2 * remembered._CLAIM_SECONDS)  # it holds its claim as long as it lives
+            time.sleep(1.25 * remembered._CLAIM_SECONDS)  # it holds its claim as long as it lives
             waits = ThreadPoolExecutor(1).submit(
                 Shared(store.url, making_seconds=600).get, "killed", lambda: pa.table({"n": [7]})
             )
