@@ -85,7 +85,10 @@ def latest_messages(
     """The newest page of the conversation alone, for the page's script."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
     talk = _talk(session, customer_id, thread.coach_id, None)
-    threads.mark_read(session, customer_id=customer_id, reader_id=customer_id, now=datetime.now(UTC))
+    if talk.messages:  # what comes meanwhile is shown next time, and read then
+        threads.mark_read(
+            session, customer_id=customer_id, reader_id=customer_id, up_to=talk.messages[-1].id, now=datetime.now(UTC)
+        )
     return render(request, "engagement/_bubbles.html", talk=talk)
 
 

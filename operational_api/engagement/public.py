@@ -78,12 +78,13 @@ def write_message(
     return MessageRead.of(message, threads.people_of(session, [message]))
 
 
-def mark_thread_read(session: Session, principal: Principal, *, customer_id: UUID, now: datetime) -> ReadReceipt:
-    """Everything in the conversation that was sent to the principal is read."""
+def mark_thread_read(
+    session: Session, principal: Principal, *, customer_id: UUID, up_to: UUID | None = None, now: datetime
+) -> ReadReceipt:
+    """What was sent to the principal in the conversation is read: everything, or up to a message of it."""
     threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
-    return ReadReceipt(
-        read=threads.mark_read(session, customer_id=customer_id, reader_id=account_id_of(principal), now=now)
-    )
+    read = threads.mark_read(session, customer_id=customer_id, reader_id=account_id_of(principal), up_to=up_to, now=now)
+    return ReadReceipt(read=read)
 
 
 def set_preferences(

@@ -61,9 +61,11 @@ def create_message(
 
 
 @api.post("/threads/{customer_id}/read", dependencies=[Allowed("engagement.send_message")])
-def read_thread(customer_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ReadReceipt:
-    """Everything sent to the reader is read."""
-    return public.mark_thread_read(session, principal, customer_id=customer_id, now=_now())
+def read_thread(
+    customer_id: UUID, principal: CurrentPrincipal, session: DbSession, up_to: UUID | None = None
+) -> ReadReceipt:
+    """What was sent to the reader is read: everything, or up to the newest message that they were shown."""
+    return public.mark_thread_read(session, principal, customer_id=customer_id, up_to=up_to, now=_now())
 
 
 @api.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])

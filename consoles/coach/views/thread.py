@@ -24,7 +24,7 @@ def draw(plyo: Plyo, person: Person, customer_id: str, name: str) -> None:
     """Show the newest messages, oldest on top, earlier ones folded, what waits to be sent, and the reply box."""
     found = plyo.get(f"/api/engagement/threads/{customer_id}/messages", limit=50)["items"]
     if any(message["recipient_id"] == person.id and not message.get("read_at") for message in found):
-        plyo.post(f"/api/engagement/threads/{customer_id}/read")
+        plyo.post(f"/api/engagement/threads/{customer_id}/read?up_to={found[0]['id']}")
     if not found:
         st.info(f"No messages with {name} yet. Say hello.", icon=":material/waving_hand:")
     files: dict[str, list[dict[str, Any]]] = {}

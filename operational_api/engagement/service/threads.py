@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from contracts.events.engagement import MessageRead
@@ -142,14 +142,19 @@ def write_with_files(
     return [attach(session, message=message, name=name, content=content, now=now) for name, content in files]
 
 
-def mark_read(session: Session, *, customer_id: UUID, reader_id: UUID, now: datetime) -> int:
-    """Everything in the thread that was sent to the reader is read now; each is announced once. Returns how many."""
-    statement = (
-        update(Message)
-        .where(Message.customer_id == customer_id, Message.recipient_id == reader_id, Message.read_at.is_(None))
-        .values(read_at=now)
-        .returning(Message.id)
+def mark_read(session: Session, *, customer_id: UUID, reader_id: UUID, up_to: UUID | None = None, now: datetime) -> int:
+    """What was sent to the reader in the thread is read now; each is announced once. Returns how many.
+
+    Args:
+        up_to: The newest message that the reader was shown: what came after it stays unread. None: everything.
+    """
+    unread = update(Message).where(
+        Message.customer_id == customer_id, Message.recipient_id == reader_id, Message.read_at.is_(None)
     )
+    if up_to is not None:
+        shown = select(Message.sent_at, Message.id).where(Message.id == up_to, Message.customer_id == customer_id)
+        unread = unread.where(tuple_(Message.sent_at, Message.id) <= shown.scalar_subquery())
+    statement = unread.values(read_at=now).returning(Message.id)
     read = session.scalars(statement, execution_options={"synchronize_session": "fetch"}).all()
     for message_id in read:
         publish(session, MessageRead(occurred_at=now, message_id=message_id, customer_id=customer_id))

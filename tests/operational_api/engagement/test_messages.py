@@ -64,6 +64,20 @@ class TestConversation:
         assert unread_count(session, client.id) == 0
         assert event_types(session).count("engagement.message_read") == 2
 
+    def test_what_came_after_what_was_shown_stays_unread(
+        self, session: Session, sign_in: SignIn, client: Client
+    ) -> None:
+        for n, body in enumerate(["one", "two", "three"]):
+            say(session, client, body, at=NOW + timedelta(seconds=n // 2))  # "one" and "two" at once
+        mia, path = sign_in(account_of(session, client)), f"/api/engagement/threads/{client.id}"
+        newest_last = mia.get(f"{path}/messages").json()["items"][::-1]
+        marked = []
+        for shown in [newest_last[1], newest_last[0], newest_last[2]]:  # the second device shows an older page
+            marked.append(mia.post(f"{path}/read", params={"up_to": shown["id"]}).json()["read"])
+        assert marked == [2, 0, 1]
+        assert mia.post(f"{path}/read", params={"up_to": str(new_id())}).json() == {"read": 0}
+        assert mia.post(f"{path}/read", params={"up_to": "it"}).status_code == 422
+
     def test_pages_without_gaps(self, session: Session, sign_in: SignIn, client: Client) -> None:
         for n in range(5):
             say(session, client, str(n), at=NOW + timedelta(minutes=n // 2))
