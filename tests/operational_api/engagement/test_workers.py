@@ -130,8 +130,8 @@ class TestClaims:
     ) -> None:  # fmt: skip
         with sessions.begin() as session:
             queue(session, mia, channel)
-        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
-        self.meet(sessions, *workers, channel)
+        first, second = (Dispatcher(sessions, channel_settings) for _ in range(2))
+        self.meet(sessions, first, second, channel)
         with sessions() as session:
             row = only(session)
             assert (row.status, row.attempts, row.in_doubt_since) == ("sent", 1, None)
@@ -143,8 +143,8 @@ class TestClaims:
         with sessions.begin() as session:
             allow(session, mia, "marketing", "sms", is_allowed=False)
             queue(session, mia, "sms", "email", purpose="marketing")
-        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
-        self.meet(sessions, *workers, "sms")
+        first, second = (Dispatcher(sessions, channel_settings) for _ in range(2))
+        self.meet(sessions, first, second, "sms")
         with sessions() as session:
             row = only(session)
             assert (row.channel, row.attempts, row.in_doubt_since) == ("email", 0, None)
