@@ -7,6 +7,9 @@ from typing import Any
 from operational_api.engagement.channels.port import Ready, Refused
 from operational_api.engagement.channels.sms import TwilioGateway
 
+MOST_CHARACTERS = 1600
+"""Twilio's, of a free text and of a template's variable."""
+
 
 @dataclass(frozen=True)
 class WhatsAppGateway(TwilioGateway):
@@ -26,8 +29,10 @@ class WhatsAppGateway(TwilioGateway):
         """Free text while the window is open, else the approved template; its variables: 1 the name, 2 the text.
 
         Raises:
-            Refused: the window is closed and there is no template. Nobody was asked.
+            Refused: the window is closed and there is no template, or it is too long. Nobody was asked.
         """
+        if (length := len(self.words(message))) > MOST_CHARACTERS:
+            raise Refused("too_long", f"{length} characters")
         who = {"from_": f"whatsapp:{self.settings.whatsapp_from}"}
         if message.is_window_open:
             return who | {"body": self.words(message)}
