@@ -91,7 +91,7 @@ class Refused(NotSent):
     """Never.
 
     Args:
-        reason: A word for the row: rejected, bad_number, no_device, window_closed.
+        reason: A word for the row: rejected, bad_number, no_device, window_closed, too_long.
         dead: Why the address gets nothing more; None where it is this message alone.
         gone: Devices to forget.
     """

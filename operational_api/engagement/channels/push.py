@@ -21,6 +21,8 @@ from operational_api.engagement.channels.port import Device, Ready, Receipt, Ref
 from operational_api.engagement.settings import ChannelSettings
 
 TTL_SECONDS = 24 * 3600
+MOST_BYTES = 4096 - 103
+"""What every push service takes, less what sealing adds (RFC 8291), and so less than FCM takes."""
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
 
@@ -37,6 +39,10 @@ def payload_of(message: Ready) -> dict[str, str]:
         "tag": message.id.hex,
         "lang": message.language,
     }
+
+
+def _packed(payload: dict[str, str]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,15 @@ class PushGateway:
         """To every device.
 
         Raises:
-            Refused: there is none, or none is left.
+            Refused: there is none, none is left, or it is too long for one of them, and nobody was asked.
             NotSent: none of those that are left took it now.
         """
+        told = payload_of(message)
+        size = len(_packed(told))
+        if any(device.kind != "web" for device in message.devices):  # FCM is told them once more, for the screen
+            size += len(told["title"].encode()) + len(told["body"].encode())
+        if size > MOST_BYTES:
+            raise Refused("too_long", f"{size} bytes")
         gone, taken, problems = [], 0, []
         for device in message.devices:
             try:
@@ -92,7 +104,7 @@ class PushGateway:
         try:
             webpush(
                 {"endpoint": device.endpoint, "keys": {"p256dh": device.p256dh, "auth": device.auth}},
-                json.dumps(payload_of(message)),
+                _packed(payload_of(message)),
                 vapid_private_key=self.settings.vapid_private_key.get_secret_value(),
                 vapid_claims={"sub": self.settings.vapid_subject},
                 ttl=TTL_SECONDS,
@@ -110,10 +122,12 @@ class PushGateway:
 
 @dataclass
 class _Fcm:
-    """FCM's API for one project; its access token is kept until a minute before it ends."""
+    """FCM's API for one project. Its access token is kept until a minute before it ends, and its connections as well:
+    whom to believe by https takes longer to read than a push to send."""
 
     base_url: str
     account: dict[str, Any]
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=15))
     _token: str = ""
     _until: float = 0
 
@@ -140,9 +154,8 @@ class _Fcm:
         }
         address = f"{self.base_url}/v1/projects/{self.account['project_id']}/messages:send"
         try:
-            with httpx.Client(timeout=15) as client:
-                headers = {"Authorization": f"Bearer {self._access_token(client)}"}
-                answer = client.post(address, json=document, headers=headers)
+            headers = {"Authorization": f"Bearer {self._access_token()}"}
+            answer = self.client.post(address, json=document, headers=headers)
         except httpx.TransportError as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         if answer.status_code == 404 and "UNREGISTERED" in answer.text:  # another 404 is about us: a wrong project
@@ -150,7 +163,7 @@ class _Fcm:
         if answer.status_code != 200:
             raise TryAgain(f"FCM answered {answer.status_code}")
 
-    def _access_token(self, client: httpx.Client) -> str:
+    def _access_token(self) -> str:
         now = int(time.time())
         if now >= self._until:
             claims = {
@@ -160,7 +173,7 @@ class _Fcm:
             key = RSAKey.import_key(self.account["private_key"])
             header = {"alg": "RS256", "typ": "JWT", "kid": self.account.get("private_key_id", "")}
             grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-            answer = client.post(
+            answer = self.client.post(
                 self.account["token_uri"], data={"grant_type": grant, "assertion": jwt.encode(header, claims, key)}
             )
             if answer.status_code != 200:

@@ -59,8 +59,16 @@ class TwilioGateway:
         """The client keeps its connections itself."""
         yield self
 
+    def recipient(self, message: Ready) -> str:
+        """Whom Twilio is asked to send to."""
+        raise NotImplementedError
+
+    def words(self, message: Ready) -> str:
+        """What the message says, whatever stands around it."""
+        raise NotImplementedError
+
     def request(self, message: Ready) -> dict[str, Any]:
-        """Arguments of Twilio's `messages.create`.
+        """Arguments of Twilio's `messages.create` beside the recipient.
 
         Raises:
             Refused: it may not be asked for.
@@ -73,11 +81,12 @@ class TwilioGateway:
         Raises:
             NotSent: it was not taken, or nobody knows.
         """
-        asked = self.request(message)
         callback = f"{self.settings.public_url}/webhooks/twilio/status?message={message.id}&channel={self.channel}"
         try:
-            if message.doubtful_since and (known := self._find(message, asked)):
+            # First: what may not be asked for any more may have left while it still was.
+            if message.doubtful_since and (known := self._find(message)):
                 return Receipt(known)
+            asked = {"to": self.recipient(message), **self.request(message)}
             return Receipt(self.client.messages.create(**asked, status_callback=callback).sid)
         except TwilioRestException as error:
             raise _problem(error) from error
@@ -86,11 +95,11 @@ class TwilioGateway:
                 raise Unavailable(f"Twilio: {error}") from error
             raise Undecided(f"{type(error).__name__}: {error}") from error
 
-    def _find(self, message: Ready, asked: dict[str, Any]) -> str | None:
+    def _find(self, message: Ready) -> str | None:
         """The sid of what left before, if it did: not that of another message in the same words."""
         assert message.doubtful_since is not None  # noqa: S101 - asked only then
-        since, text = message.doubtful_since.replace(microsecond=0), asked.get("body", message.rendered.short)
-        for one in self.client.messages.list(to=asked["to"], limit=50):
+        since, text = message.doubtful_since.replace(microsecond=0), self.words(message)
+        for one in self.client.messages.list(to=self.recipient(message), limit=50):
             # An approved template puts words of its own around ours.
             is_new = one.date_created and one.date_created >= since and one.sid not in message.of_others
             if is_new and text in (one.body or ""):
@@ -105,20 +114,28 @@ class SmsGateway(TwilioGateway):
 
     channel = "sms"
 
+    def recipient(self, message: Ready) -> str:
+        """The number."""
+        return message.recipient
+
+    def words(self, message: Ready) -> str:
+        """The whole text."""
+        return text_of(message)
+
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.
 
         Raises:
             Refused: it is longer.
         """
-        text = text_of(message)
+        text = self.words(message)
         counted = segments.count(text)
         if counted.segments > MOST_SEGMENTS:
             raise Refused("too_long", f"{counted.segments} segments")
         log.info("sms_counted", message_id=str(message.id), segments=counted.segments, encoding=counted.encoding)
         sender = self.settings.sms_from
         who = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
-        return {"to": message.recipient, "body": text, **who}
+        return {"body": text, **who}
 
 
 def _problem(error: TwilioRestException) -> Exception:

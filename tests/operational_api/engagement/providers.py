@@ -73,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
     cloud: Cloud
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -138,6 +139,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400})
         if self.cloud.mishap == "busy":
             return self._answer(429, {"code": 20429, "message": "Too Many Requests", "status": 429})
+        if len(form.get("Body", "")) > 1600:
+            told = {"code": 21617, "message": "The concatenated message body exceeds the limit", "status": 400}
+            return self._answer(400, told)
         now = format_datetime(datetime.now(UTC))
         body = form.get("Body") or "Hello " + " ".join(json.loads(form["ContentVariables"]).values())
         kept = {
@@ -166,6 +170,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         assert self.headers["Content-Encoding"] == "aes128gcm"
         assert len(self.headers["Topic"]) <= 32
+        if len(body) > 4096:
+            return self._answer(413)
         self.cloud.pushes.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
         if self.cloud.mishap == "silent":
             return self._hang_up()
@@ -192,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.cloud.mishap == "busy":
             return self._answer(503, {"error": {"code": 503, "status": "UNAVAILABLE"}})
         assert all(isinstance(value, str) for value in message["data"].values())
+        if len(json.dumps([message["notification"], message["data"]], ensure_ascii=False).encode()) > 4096:
+            return self._answer(400, {"error": {"code": 400, "status": "INVALID_ARGUMENT"}})
         self.cloud.apps.append(message)
         if self.cloud.mishap == "silent":
             return self._hang_up()

@@ -126,6 +126,30 @@ class TestContract:
         with pytest.raises(way.down), way.gateway(down).opened() as sender:
             sender.send(message(**given))
 
+    @pytest.mark.parametrize("name", ["sms", "whatsapp", "web push", "fcm"])
+    def test_news_that_a_provider_would_not_take_whole_are_refused_unasked_and_its_address_lives(
+        self, name: str, cloud: Cloud, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        way = WAYS[name]
+        given = {**VALUES, "subject": "Tin vui", "body": "Chào bạn! " * 400}
+        long = message(
+            rendered=render("announcement", given, public_url="https://plyo.example", language="vi"), **way.given(cloud)
+        )
+        with way.gateway(channel_settings).opened() as sender, pytest.raises(Refused) as refused:
+            sender.send(long)
+        assert (refused.value.reason, refused.value.dead, list(refused.value.gone)) == ("too_long", None, [])
+        assert way.arrived(cloud, post) == []
+
+    @pytest.mark.parametrize(("name", "longest"), [("whatsapp", 1600), ("web push", 3800), ("fcm", 1850)])
+    def test_what_just_fits_arrives(
+        self, name: str, longest: int, cloud: Cloud, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        way = WAYS[name]
+        fits = message(rendered=replace(message().rendered, short="x" * longest), **way.given(cloud))
+        with way.gateway(channel_settings).opened() as sender:
+            sender.send(fits)
+        assert way.arrived(cloud, post) == ["x" * longest]
+
     @pytest.mark.parametrize("name", [one for one in WAYS if one != "smtp"])  # whose silence the worker's tests try
     def test_silence_after_the_message_was_taken_is_doubt_where_a_copy_would_not_be_known(
         self, name: str, cloud: Cloud, channel_settings: ChannelSettings

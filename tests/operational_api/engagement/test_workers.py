@@ -1,9 +1,10 @@
 """Workers that send at once, each on connections of its own: who has which message, and what one that dies leaves."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
@@ -13,9 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.viewer import SYSTEM
-from operational_api.engagement.channels.dispatch import Dispatcher
-from operational_api.engagement.channels.port import Ready, Receipt, Unavailable
-from operational_api.engagement.channels.sms import SmsGateway
+from operational_api.engagement.channels.dispatch import Dispatcher, gateways
+from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Sender, Unavailable
 from operational_api.engagement.models import OutgoingMessage, Phone, PushSubscription
 from operational_api.engagement.sending import CHANNELS, Channel
 from operational_api.engagement.service import addresses
@@ -55,12 +55,52 @@ def mia(sessions: sessionmaker[Session], cloud: Cloud) -> Contact:
         return found
 
 
-class DeadlySms(SmsGateway):
-    """Takes the whole worker with it once Twilio has the message."""
+@dataclass(frozen=True)
+class Deadly:
+    """A gateway that takes the whole worker with it once its provider has the message."""
+
+    gateway: Gateway
+
+    @property
+    def may_double(self) -> bool:
+        return self.gateway.may_double
+
+    @contextmanager
+    def opened(self) -> Iterator[Sender]:
+        with self.gateway.opened() as sender:
+            yield _DeadlySender(sender)
+
+
+@dataclass(frozen=True)
+class _DeadlySender:
+    sender: Sender
 
     def send(self, message: Ready) -> Receipt:
-        super().send(message)
+        self.sender.send(message)
         raise SystemExit
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider, and by what its receivers know a copy, of each that it took."""
+
+    channel: Channel
+    names: Callable[[Cloud, Post], list[str]]
+    knows_copies: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+PROVIDERS = {
+    "smtp": Provider("email", lambda _, post: [str(mail["Message-ID"]) for mail in post.mails]),
+    "sendgrid": Provider(
+        "email", lambda cloud, _: [one["headers"]["Message-ID"] for one in cloud.emails],
+        settings={"email_provider": "sendgrid"},
+    ),
+    "sms": Provider("sms", lambda cloud, _: [one["sid"] for one in cloud.texts], knows_copies=False),
+    "whatsapp": Provider("whatsapp", lambda cloud, _: [one["sid"] for one in cloud.texts], knows_copies=False),
+    "web push": Provider("push", lambda cloud, _: [headers["topic"] for _, headers, _ in cloud.pushes]),
+    "fcm": Provider("push", lambda cloud, _: [one["android"]["collapse_key"] for one in cloud.apps]),
+}  # fmt: skip
 
 
 class TestClaims:
@@ -90,8 +130,8 @@ class TestClaims:
     ) -> None:  # fmt: skip
         with sessions.begin() as session:
             queue(session, mia, channel)
-        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
-        self.meet(sessions, *workers, channel)
+        first, second = (Dispatcher(sessions, channel_settings) for _ in range(2))
+        self.meet(sessions, first, second, channel)
         with sessions() as session:
             row = only(session)
             assert (row.status, row.attempts, row.in_doubt_since) == ("sent", 1, None)
@@ -103,8 +143,8 @@ class TestClaims:
         with sessions.begin() as session:
             allow(session, mia, "marketing", "sms", is_allowed=False)
             queue(session, mia, "sms", "email", purpose="marketing")
-        workers = [Dispatcher(sessions, channel_settings) for _ in range(2)]
-        self.meet(sessions, *workers, "sms")
+        first, second = (Dispatcher(sessions, channel_settings) for _ in range(2))
+        self.meet(sessions, first, second, "sms")
         with sessions() as session:
             row = only(session)
             assert (row.channel, row.attempts, row.in_doubt_since) == ("email", 0, None)
@@ -190,17 +230,43 @@ class TestCapsUnderManyWorkers:
 class TestDeath:
     """A worker that dies with a message in hand."""
 
-    def test_after_the_provider_took_it_doubles_nothing(
-        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
-    ) -> None:
+    @pytest.mark.parametrize("name", PROVIDERS)
+    def test_after_the_provider_took_it_doubles_nothing_that_its_reader_would_see(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, post: Post,
+        channel_settings: ChannelSettings, name: str,
+    ) -> None:  # fmt: skip
+        provider = PROVIDERS[name]
+        settings = channel_settings.model_copy(update=dict(provider.settings))
         with sessions.begin() as session:
-            queue(session, mia, "sms")
-        self.die(sessions, channel_settings)
+            queue(session, mia, provider.channel)
+            if name == "fcm":
+                device = session.scalars(select(PushSubscription)).one()
+                device.kind, device.endpoint = "fcm", "app-token"
+        self.die(sessions, settings, provider.channel)
         with sessions() as session:
-            assert (only(session).status, len(cloud.texts)) == ("queued", 1)
-        Dispatcher(sessions, channel_settings).send_due("sms")
+            assert (only(session).status, len(provider.names(cloud, post))) == ("queued", 1)
+        Dispatcher(sessions, settings).send_due(provider.channel)
+        taken = provider.names(cloud, post)
         with sessions() as session:
-            assert (only(session).status, only(session).attempts, len(cloud.texts)) == ("sent", 2, 1)
+            assert (only(session).status, only(session).in_doubt_since) == ("sent", None)
+        assert (len(taken), len(set(taken))) == (2 if provider.knows_copies else 1, 1)
+        assert post.bodies == post.bodies[:1] * len(post.bodies), "to the byte the same mail"
+
+    def test_leaves_one_that_had_left_though_its_window_is_closed_by_now(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, post: Post,
+        channel_settings: ChannelSettings,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            queue(session, mia, "whatsapp", "email")
+        self.die(sessions, channel_settings, "whatsapp")
+        with sessions.begin() as session:
+            session.get_one(Phone, mia.account_id).whatsapp_seen_at = NOW - timedelta(days=2)
+        sends = Dispatcher(sessions, channel_settings)
+        sends.send_due("whatsapp")
+        sends.send_due("email")
+        with sessions() as session:
+            assert (only(session).status, only(session).channel) == ("sent", "whatsapp")
+        assert (len(cloud.texts), post.mails) == (1, [])
 
     def test_leaves_one_that_takes_no_other_channel(
         self, sessions: sessionmaker[Session], mia: Contact, post: Post, cloud: Cloud,
@@ -244,6 +310,6 @@ class TestDeath:
         assert (len(cloud.texts), len(post.mails)) == (1, 0)
 
     @staticmethod
-    def die(sessions: sessionmaker[Session], settings: ChannelSettings) -> None:
+    def die(sessions: sessionmaker[Session], settings: ChannelSettings, channel: Channel = "sms") -> None:
         with pytest.raises(SystemExit):
-            Dispatcher(sessions, settings, {"sms": DeadlySms(settings)}).send_due("sms")
+            Dispatcher(sessions, settings, {channel: Deadly(gateways(settings)[channel])}).send_due(channel)
