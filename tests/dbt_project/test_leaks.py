@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,9 @@ from tests.dbt_project.test_marts import who
 
 TIMES = ("2026-06-24 12:00:00+00", "2026-07-08 22:30:00+00", "2026-07-25 18:30:00+00")
 """When the log is read. The last two fall on another day where some customers live."""
+TOLD = "2026-06-24 08:00:00+00"
+"""When what is handed over later is told: before the first reading of the log, on its day."""
+HANDED_OVER = 5
 FACTS = 40
 FEATURES = "marts.retention.fct_churn_features"
 ACTIVITY = '"marts"."intermediate"."int_customer_activity"'
@@ -52,8 +55,43 @@ def leave(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str) -> int:
     return lsn + 1
 
 
+def hand_over(lake: duckdb.DuckDBPyConnection, lsn: int, *, piece: int) -> int:
+    """Tell late of two workouts of some people each, then give one to the next and delete one; returns the last place.
+
+    They are told on the day the log is first read, so features of dates before never knew them.
+    """
+    people = lake.execute(
+        "select id from raw.training__clients where _op = 'r' order by rowid limit ?", [HANDED_OVER]
+    ).fetchall()
+    for number, (person,) in enumerate(people):
+        lsn += 1
+        given, deleted = (f"00000000-0000-7000-8000-0000000000{kind}{number}" for kind in ("a", "b"))
+        if piece == 0:
+            for place, name in enumerate((given, deleted)):
+                lakes.change(
+                    lake, "training__workouts", "i", lsn=lsn, _seq=str(place), _committed_at=f"timestamptz '{TOLD}'",
+                    where="rowid = (select min(rowid) from raw.training__workouts where programme_id is not null)",
+                    id=f"'{name}'::uuid", customer_id=f"'{person}'::uuid", status="'completed'",
+                    scheduled_on="date '2026-06-10'", completed_at="timestamptz '2026-06-10 12:00:00+00'",
+                )  # fmt: skip
+        elif piece == 1:
+            following = people[(number + 1) % len(people)][0]
+            lakes.change(
+                lake, "training__workouts", "u", lsn=lsn, where=f"id = '{given}'", customer_id=f"'{following}'::uuid",
+                _committed_at=f"timestamptz '{TIMES[1]}'",
+            )  # fmt: skip
+            # Of a row that was deleted PostgreSQL tells the key and nothing else.
+            lakes.change(
+                lake, "training__workouts", "d", lsn=lsn, where=f"id = '{deleted}'", customer_id="null",
+                _committed_at=f"timestamptz '{TIMES[1]}'",
+            )  # fmt: skip
+    return lsn
+
+
 def _any(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, table: str, condition: str = "true") -> str:
-    rows = lake.execute(f"select rowid from raw.{table} where _op <> 't' and {condition} order by rowid").fetchall()
+    rows = lake.execute(
+        f"select rowid from raw.{table} where _op not in ('t', 'd') and {condition} order by rowid"
+    ).fetchall()
     return f"rowid = {rows[rng.integers(len(rows))][0]}"
 
 
@@ -121,6 +159,7 @@ def told(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_facto
         with warehouse.writing(settings) as lake, warehouse.transaction(lake):
             if now != since:
                 lsn = tell(lake, rng, lsn=lsn, since=since, until=now)
+                lsn = hand_over(lake, lsn, piece=TIMES.index(now))
                 if now == TIMES[1]:
                     lsn = leave(lake, lsn, at="timestamptz '2026-07-01 08:00:00+00'")
             lakes.watermark(lake, lsn, at=now)
@@ -156,7 +195,28 @@ class TestWhatWasKnown:
         assert newest["home_distance_km"].n_unique() > 2
         assert told.lake.execute(
             "select count(distinct fact) from marts.intermediate.int_facts_told_late"
-        ).fetchone() == (5,)
+        ).fetchone() == (4,)
+        assert told.lake.execute("select count(*) > 0 from marts.intermediate.int_readings_told_late").fetchone()[0]
+
+    @pytest.mark.parametrize("name", ["int_facts_told_late", "int_readings_told_late"])
+    def test_what_was_told_late_is_the_same_built_in_parts_and_whole(self, told, name):
+        """Of a workout that became another's the log still says when it was first told; one deleted is gone."""
+        path = f"marts.intermediate.{name}"
+        in_parts = told.lake.execute(f"from {path} at (version => {told.snapshots[-2]}) order by all").fetchall()
+        assert in_parts == told.lake.execute(f"from {path} order by all").fetchall()
+        assert in_parts
+
+    def test_a_workout_handed_over_keeps_the_day_it_was_told(self, told):
+        late = told.lake.execute(
+            """select count(*), count(distinct customer_id), min(told_on), max(told_on)
+            from marts.intermediate.int_facts_told_late
+            where about_id::varchar like '00000000-0000-7000-8000-0000000000a%' and fact = 'done'"""
+        ).fetchone()
+        assert late == (HANDED_OVER, HANDED_OVER, date(2026, 6, 24), date(2026, 6, 24))
+        assert told.lake.execute(
+            """select count(*) from marts.intermediate.int_facts_told_late
+            where about_id::varchar like '00000000-0000-7000-8000-0000000000b%'"""
+        ).fetchone() == (0,)
 
 
 def compiled(told: Told, name: str) -> str:

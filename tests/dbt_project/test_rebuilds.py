@@ -126,6 +126,31 @@ class TestParts:
         in_parts = told(name, f"{path} at (version => {rebuilt.snapshots[-1]})")
         assert differing(rebuilt.lake, in_parts, told(name, path)) == []
 
+    def test_what_stands_between_is_the_same_built_in_parts_and_whole(self, rebuilt):
+        """Tables that no reader may name: a wrong row there shows in a mart only when some later part asks for it."""
+        between = rebuilt.lake.execute(
+            """select table_name, list(column_name), list(data_type) from duckdb_columns()
+            where database_name = 'marts' and schema_name = 'intermediate'
+                and table_name in (select table_name from duckdb_tables() where database_name = 'marts')
+            group by table_name order by table_name"""
+        ).fetchall()
+        assert len(between) > 10
+        wrong = {}
+        for name, columns, types in between:
+            told = ", ".join(
+                f"round({column}, 6)" if kind == "DOUBLE" else column
+                for column, kind in zip(columns, types, strict=True)
+            )
+            path = f"marts.intermediate.{name}"
+            rows = differing(
+                rebuilt.lake,
+                f"select {told} from {path} at (version => {rebuilt.snapshots[-1]})",
+                f"select {told} from {path}",
+            )
+            if rows:
+                wrong[name] = rows
+        assert wrong == {}
+
     def test_the_history_reached_the_marts(self, rebuilt):
         moved = [
             name

@@ -12,6 +12,7 @@
         'fct_messages': 'select customer_id, sent_on from {rows}',
         'int_wearable_days_chosen': 'select customer_id, day from {rows}',
         'int_facts_told_late': 'select customer_id, day from {rows}',
+        'int_readings_told_late': 'select customer_id, day from {rows}',
         'int_membership_changes': 'select customer_id, changed_on from {rows}',
         'int_customers': 'select customer_id, {ever} from {rows}',
         'int_health_consents': 'select customer_id, {ever} from {rows}',
@@ -67,11 +68,12 @@
             where reading.day >= {earliest}
             union
             select reading.* from {int_wearable_days_chosen} as reading
-            inner join {int_facts_told_late} as late
-                on reading.customer_id = late.customer_id and reading.day = late.day and late.fact = 'reading'
+            inner join {int_readings_told_late} as late
+                on reading.customer_id = late.customer_id and reading.day = late.day
             where reading.customer_id in (select key from {parts})
         ",
         'int_facts_told_late': 'customer_id in (select key from {parts})',
+        'int_readings_told_late': 'customer_id in (select key from {parts})',
     },
 }}) }}
 -- What became known about a customer on a day, from every domain: the sparse material of point-in-time features.
@@ -128,12 +130,11 @@ readings as (
         avg(case when consent.models_daily then reading.hrv_rmssd_ms end) as hrv_rmssd_ms
     from {{ ref('int_wearable_days_chosen') }} as reading
     inner join {{ ref('int_health_consents') }} as consent on reading.customer_id = consent.customer_id
-    left join {{ ref('int_facts_told_late') }} as late
+    left join {{ ref('int_readings_told_late') }} as late
         on
             reading.customer_id = late.customer_id
             and reading.day = late.day
             and reading.device = late.device
-            and late.fact = 'reading'
     group by reading.customer_id, coalesce(late.told_on, reading.day)
 ),
 

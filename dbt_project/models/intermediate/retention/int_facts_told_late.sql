@@ -1,40 +1,40 @@
-{% set of_customer = "select customer_id from {rows}" %}
-{% set of_workout = "select customer_id from {training__workouts} where id in (select id from {rows})" %}
-{% set of_injury = "select customer_id from {training__injuries} where id in (select id from {rows})" %}
-{% set told_again = "customer_id in (select key from {parts})" %}
+{% set of_another_zone = "
+    select customer_id from {rows} group by customer_id having count(*) % 2 = 1 or count(distinct time_zone) > 1
+" %}
+{% set of_client = "
+    select id from {training__workouts} where customer_id in ({clients})
+    union all
+    select id from {training__injuries} where customer_id in ({clients})
+" %}
 {{ config(meta={'parts': {
-    'key': 'customer_id',
+    'key': 'about_id',
     'changed': {
-        'training__clients': 'select id from {rows}',
-        'training__workouts': of_workout,
-        'training__injuries': of_injury,
-        'training__wearable_days': of_customer,
-        'stg_training__workouts': of_workout,
-        'stg_training__injuries': of_injury,
-        'stg_wearables__sleeps': of_customer,
-        'stg_wearables__days': of_customer,
-        'int_customers': of_customer,
+        'training__clients': of_client | replace('{clients}', 'select id from {rows}'),
+        'training__workouts': 'select id from {rows}',
+        'training__injuries': 'select id from {rows}',
+        'stg_training__workouts': 'select id from {rows}',
+        'stg_training__injuries': 'select id from {rows}',
+        'int_customers': of_client | replace('{clients}', of_another_zone),
     },
     'only': {
-        'int_customers': told_again,
-        'stg_training__workouts': told_again,
-        'stg_training__injuries': told_again,
-        'training__clients': 'id in (select key from {parts})',
-        'training__workouts': told_again,
-        'training__injuries': told_again,
-        'training__wearable_days': told_again,
+        'training__workouts': 'id in (select key from {parts})',
+        'training__injuries': 'id in (select key from {parts})',
+        'stg_training__workouts': 'id in (select key from {parts})',
+        'stg_training__injuries': 'id in (select key from {parts})',
     },
 }}) }}
 -- What was told later than the day it was about: a workout that came when the phone was online again, an injury of last
--- month, nights that a watch had kept. On the dates between nobody knew it, so features of those dates must not.
+-- month. On the dates between nobody knew it, so features of those dates must not.
 -- What was there when a customer came into the change log was brought in with them: it counts on its own day.
+-- A part is one fact, of which all that the log says is read: whose it was before, and whether it is gone. The logs come
+-- before their views in `only`, so that an emptying is seen by a view of few rows as well. Of changed customers count
+-- those who are new, gone, or live by another clock: a row that changed is there twice, as it was and as it is.
 with about as (
     select
         'planned' as fact,
         workout.customer_id,
         workout.workout_id as about_id,
         workout.scheduled_on as day,
-        {{ as_text('null') }} as device,
         told.told_at
     from {{ ref('stg_training__workouts') }} as workout
     inner join {{ first_told('training__workouts') }} as told on workout.workout_id = told.id
@@ -45,7 +45,6 @@ with about as (
         workout.customer_id,
         workout.workout_id as about_id,
         {{ local_date('workout.completed_at', 'customer.time_zone') }} as day,
-        {{ as_text('null') }} as device,
         told.told_at
     from {{ ref('stg_training__workouts') }} as workout
     inner join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
@@ -58,7 +57,6 @@ with about as (
         injury.customer_id,
         injury.injury_id as about_id,
         injury.occurred_on as day,
-        {{ as_text('null') }} as device,
         told.told_at
     from {{ ref('stg_training__injuries') }} as injury
     inner join {{ first_told('training__injuries') }} as told on injury.injury_id = told.id
@@ -68,44 +66,11 @@ with about as (
         injury.customer_id,
         injury.injury_id as about_id,
         injury.resolved_on as day,
-        {{ as_text('null') }} as device,
         told.told_at
     from {{ ref('stg_training__injuries') }} as injury
     inner join {{ first_told('training__injuries', says='resolved_on is not null') }} as told
         on injury.injury_id = told.id
     where injury.resolved_on is not null
-    union all
-    select
-        'reading' as fact,
-        reading.customer_id,
-        {{ as_id('null') }} as about_id,
-        reading.day,
-        reading.device,
-        min(reading.told_at) as told_at
-    from (
-        select
-            told.customer_id,
-            told.day,
-            told.device,
-            told.told_at
-        from {{ first_told('training__wearable_days', key=['customer_id', 'day', 'device']) }} as told
-        union all
-        select
-            customer_id,
-            day,
-            lower(provider) as device,
-            first_received_at as told_at
-        from {{ ref('stg_wearables__sleeps') }}
-        where not is_nap
-        union all
-        select
-            customer_id,
-            day,
-            lower(provider) as device,
-            first_received_at as told_at
-        from {{ ref('stg_wearables__days') }}
-    ) as reading
-    group by reading.customer_id, reading.day, reading.device
 ),
 
 dated as (
@@ -114,7 +79,6 @@ dated as (
         about.fact,
         about.about_id,
         about.day,
-        about.device,
         {{ local_date('about.told_at', 'customer.time_zone') }} as told_on,
         {{ local_date('client.told_at', 'customer.time_zone') }} as came_on
     from about
@@ -127,7 +91,6 @@ select
     fact,
     about_id,
     day,
-    device,
     told_on
 from dated
 where told_on > day and (came_on is null or day >= came_on)
