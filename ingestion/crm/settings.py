@@ -12,7 +12,7 @@ class HubSpotSettings(BaseSettings):
         api_base: Address of the API.
         timeout_seconds: For one answer.
         max_attempts: Of a request that got no answer, a 5xx or a 429, each waiting longer or as long as HubSpot asks.
-        searches_a_second: HubSpot allows five for an account; other apps of the account need some of them.
+        searches_a_second: HubSpot allows five for an account; the product, which writes there, makes two of them.
         search_page: Results of one search, at most 200.
         objects_a_batch: Landed in one lake transaction.
         overlap_seconds: Changes are asked for again from so long before the last pull: a search finds an object only
@@ -25,7 +25,7 @@ class HubSpotSettings(BaseSettings):
     api_base: str = "https://api.hubapi.com"
     timeout_seconds: float = 30
     max_attempts: int = 6
-    searches_a_second: float = 4
+    searches_a_second: float = 3
     search_page: int = 200
     objects_a_batch: int = 500
     overlap_seconds: int = 300

@@ -122,10 +122,12 @@ class PushGateway:
 
 @dataclass
 class _Fcm:
-    """FCM's API for one project; its access token is kept until a minute before it ends."""
+    """FCM's API for one project. Its access token is kept until a minute before it ends, and its connections as well:
+    whom to believe by https takes longer to read than a push to send."""
 
     base_url: str
     account: dict[str, Any]
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=15))
     _token: str = ""
     _until: float = 0
 
@@ -152,9 +154,8 @@ class _Fcm:
         }
         address = f"{self.base_url}/v1/projects/{self.account['project_id']}/messages:send"
         try:
-            with httpx.Client(timeout=15) as client:
-                headers = {"Authorization": f"Bearer {self._access_token(client)}"}
-                answer = client.post(address, json=document, headers=headers)
+            headers = {"Authorization": f"Bearer {self._access_token()}"}
+            answer = self.client.post(address, json=document, headers=headers)
         except httpx.TransportError as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         if answer.status_code == 404 and "UNREGISTERED" in answer.text:  # another 404 is about us: a wrong project
@@ -162,7 +163,7 @@ class _Fcm:
         if answer.status_code != 200:
             raise TryAgain(f"FCM answered {answer.status_code}")
 
-    def _access_token(self, client: httpx.Client) -> str:
+    def _access_token(self) -> str:
         now = int(time.time())
         if now >= self._until:
             claims = {
@@ -172,7 +173,7 @@ class _Fcm:
             key = RSAKey.import_key(self.account["private_key"])
             header = {"alg": "RS256", "typ": "JWT", "kid": self.account.get("private_key_id", "")}
             grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-            answer = client.post(
+            answer = self.client.post(
                 self.account["token_uri"], data={"grant_type": grant, "assertion": jwt.encode(header, claims, key)}
             )
             if answer.status_code != 200:

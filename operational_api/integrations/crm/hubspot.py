@@ -34,7 +34,7 @@ PROPERTIES = {"contacts": (SOURCE, STAGE, PERSON), "deals": (SALE,)}
 READ = ("email", "firstname", "lastname", "phone", "hubspot_owner_id", "lifecyclestage", SOURCE, STAGE, ALSO)
 LONGEST_REST = timedelta(hours=1)
 SEARCHES_A_SECOND = 2
-"""HubSpot allows five for an account; the nightly reading needs some."""
+"""HubSpot allows five for an account; the nightly reading makes three."""
 Properties = dict[str, str | None]
 
 

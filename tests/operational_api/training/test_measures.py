@@ -252,22 +252,22 @@ class TestPlans:
     ) -> None:
         body = self.plan(
             mia,
-            {"exercise_id": pull_up, "reps": 8, "assistance_kg": 20},
+            {"exercise_id": pull_up, "reps": 8, "assistance_kg": 17.5},
             {"exercise_id": run, "distance_m": 400, "duration_seconds": 90},
         )
         answer = coach.post("/api/training/programmes", json=body)
         assert answer.status_code == 201, answer.text
         lines = answer.json()["lines"]
         assert [(one["assistance_kg"], one["distance_m"], one["duration_seconds"]) for one in lines] == [
-            (20, None, None), (None, 400, 90),
+            (17.5, None, None), (None, 400, 90),
         ]  # fmt: skip
         shown = phone.get("/training").text
-        assert ("3 × 8 with 20 kg help" in shown, "3 × 400 m in 1:30" in shown) == (True, True)
+        assert ("3 × 8 with 17.5 kg help" in shown, "3 × 400 m in 1:30" in shown) == (True, True)
         planned = make_workout(
             session, client=mia, programme=session.get_one(Programme, UUID(answer.json()["id"])), programme_day=1
         )
         form = phone.get(f"/training/log?workout={planned.id}").text
-        assert form.count('value="400 m"') == form.count('value="1:30"') == form.count('value="20"') == 3
+        assert form.count('value="400 m"') == form.count('value="1:30"') == form.count('value="17.5"') == 3
         log(phone, {"exercise_id": run, "distance_m": 400, "duration_seconds": 88})
         assert "400 m in 1:28" in coach.get(f"/coaching/clients/{mia.id}").text
 
