@@ -5,6 +5,7 @@ import pytest
 from contracts import warehouse
 from ingestion.postgres_cdc import capture, publication
 from tests.ingestion.conftest import Captured
+from tests.ingestion.histories import assert_equal
 
 TABLES = """
     create table training.generated (
@@ -184,6 +185,46 @@ class TestIdentities:
             ("r", "10.0.0.1", BITS, "first"), ("i", "10.0.0.2", BITS, "first"),
             ("u", "10.0.0.1", BITS, "second"), ("u", "10.0.0.2", BITS, "second"),
         ]  # fmt: skip
+
+
+class TestUntouchedValues:
+    """Long values that a statement leaves alone, whose bytes are not in the log."""
+
+    def test_stay_whatever_their_type_beside_columns_that_come_and_go(self, captured):
+        source = captured.source
+        source.execute(
+            """create table training.plans (
+                   id int primary key, body text, document jsonb, tags text[], bytes bytea, dropped text, note text);
+               alter table training.plans alter body set storage external, alter document set storage external,
+                   alter tags set storage external, alter bytes set storage external, alter dropped set storage external
+            """
+        )
+        insert = """insert into training.plans select %s, long, jsonb_build_object('plan', long), array[long, 'short'],
+                        long::bytea, long, 'first' from (values (%s)) as given (long)"""
+        source.execute(insert, [1, LONG])
+        capture.ensure_ready(captured.settings)
+        source.execute(insert, [2, LONG])
+        source.execute("update training.plans set note = 'second'")
+        source.execute(f"alter table training.plans add column extra text default '{LONG}', add column empty text")
+        source.execute("alter table training.plans alter extra set storage external")
+        for note in ("third", "fourth"):  # the first writes the default into the row, the second leaves it alone
+            source.execute("update training.plans set note = %s", [note])
+        assert capture.run_once(captured.settings).blocked == {}
+        source.execute("update training.plans set note = 'fifth', empty = 'used' where id = 1")
+        assert capture.run_once(captured.settings).blocked == {}
+        assert_equal(source, captured.settings, "plans")
+        with warehouse.reading(captured.settings) as lake:
+            lengths = lake.execute(
+                """select distinct length(body), length(document), length(tags[1]), octet_length(bytes), length(extra)
+                   from raw.training__plans where _op = 'u'"""
+            ).fetchall()
+        assert lengths == [(len(LONG), len(LONG) + len('{"plan": ""}'), len(LONG), len(LONG), len(LONG))]
+        source.execute("alter table training.plans drop column dropped; update training.plans set note = 'sixth'")
+        assert "dropped" in capture.run_once(captured.settings).blocked["training__plans"]
+        assert capture.resume(captured.settings, "training__plans").blocked == {}
+        source.execute("update training.plans set note = 'seventh'")
+        assert capture.run_once(captured.settings).blocked == {}
+        assert_equal(source, captured.settings, "plans")
 
 
 class TestTransactions:

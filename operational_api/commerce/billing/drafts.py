@@ -4,6 +4,7 @@ An invoice is never negative and asks for no negative tax: what was given back i
 waits for the next invoice.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -57,18 +58,15 @@ def draft(items: Sequence[Item]) -> Draft | None:
 def _fitting(credit: Item, total: int, tax: int) -> Item:
     """As much of a credit as leaves neither the net nor the tax below 0, its tax in proportion.
 
-    With one rate that is all that fits the total; between rates one of the two can be used up before the other.
+    Of two rates one can be used up before the other; of one, what rounding gives to the tax can be missing in the net.
     """
     whole, whole_tax = -credit.amount_minor, -credit.tax_minor
-    part = min(whole, total)
-    while part:
+
+    def is_too_much(part: int) -> bool:  # once it is, more is too: the tax of a part and the rest of it only grow
         taken = _tax(part, whole, whole_tax)
-        if taken > tax:
-            part = min(part - 1, part * tax // taken)
-        elif part - taken > total - tax:
-            part = min(part - 1, part * (total - tax) // (part - taken))
-        else:
-            break
+        return taken > tax or part - taken > total - tax
+
+    part = bisect_left(range(1, min(whole, total) + 1), True, key=is_too_much)
     return replace(credit, amount_minor=-part, tax_minor=-_tax(part, whole, whole_tax))
 
 

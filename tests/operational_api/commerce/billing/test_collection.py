@@ -182,6 +182,25 @@ class TestUnknown:
         assert (member.bank.captured, len(member.payments)) == (1, 1)
         assert (member.payments[0].status, member.invoices[0].status) == ("captured", "paid")
 
+    @pytest.mark.parametrize("silent", [1, 2, 3, 4])
+    def test_in_the_middle_moves_no_later_day(self, member: Studio, silent: int) -> None:
+        for attempt in range(5):
+            if attempt == silent:
+                member.bank.is_silent = True
+                member.collect("insufficient_funds")
+                assert member.payments[-1].status == "unknown"
+                assert (member.member.status, member.invoices[0].status) == ("past_due", "open")
+                member.bank.is_silent = False
+                member.now += timedelta(minutes=10)
+                member.collect()
+            else:
+                member.collect("insufficient_funds")
+            member.now = member.collections[0].next_attempt_at or member.now
+        assert days_tried(member) == [0, 2, 7, 14, 21]
+        assert [one.status for one in member.payments] == ["failed"] * 5
+        assert (len(member.bank.charged), member.bank.captured) == (5, 0)
+        assert (member.member.status, member.invoices[0].status) == ("cancelled", "uncollectible")
+
     def test_a_crash_after_the_charge_charges_once(self, member: Studio, session: Session) -> None:
         with session.begin_nested() as crash:
             member.collect()
@@ -249,3 +268,17 @@ class TestCreditNote:
         )  # fmt: skip
         member.collect()
         assert (member.invoices[0].status, member.payments, member.balances()) == ("void", [], {})
+
+    @pytest.mark.parametrize("failed", [1, 2, 3, 4])
+    def test_the_whole_of_it_between_attempts_ends_them(self, member: Studio, session: Session, failed: int) -> None:
+        for _ in range(failed):
+            member.collect("insufficient_funds")
+            member.now = member.collections[0].next_attempt_at or member.now
+        credit_notes.credit_open(
+            session, invoice_id=member.invoices[0].id, amount_minor=None, reason="Mistake", actor_id=None,
+            now=member.now,
+        )  # fmt: skip
+        member.collect()
+        assert (len(member.bank.charged), member.collections[0].next_attempt_at) == (failed, None)
+        assert collection.open_of(session, member.customer_id) == []
+        assert (member.invoices[0].status, member.member.status, member.balances()) == ("void", "active", {})

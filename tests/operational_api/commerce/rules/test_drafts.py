@@ -1,5 +1,8 @@
 """How given_back are used on an invoice between rates of tax, to the cent."""
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.proration import Item
 
@@ -45,6 +48,23 @@ class TestDraft:
         found = made(item("unused", -1000, 0), item("membership", 1000, 160))
         assert [line.amount_minor for line in found.lines] == [1000, -840]
         assert (found.total_minor, found.tax_minor, left(found)[0]) == (160, 160, (-160, 0))
+
+    @given(
+        credit=st.integers(1, 700).flatmap(lambda amount: st.tuples(st.just(amount), st.integers(0, amount // 4))),
+        charge=st.integers(1, 700).flatmap(lambda amount: st.tuples(st.just(amount), st.integers(0, amount // 4))),
+    )
+    @example(credit=(21, 1), charge=(303, 0))  # 10 of it have no tax yet
+    @example(credit=(591, 39), charge=(508, 33))  # one rate, and one cent of net that the rounding of the tax took
+    def test_no_more_of_a_credit_would_fit(self, credit: tuple[int, int], charge: tuple[int, int]) -> None:
+        found = made(item("unused", -credit[0], -credit[1]), item("membership", *charge))
+        used = credit[0] if left(found)[0] is None else credit[0] + found.left[0].amount_minor  # type: ignore[union-attr]
+        fitting = [
+            part for part in range(min(credit[0], charge[0]) + 1)
+            if (tax := (2 * part * credit[1] + credit[0]) // (2 * credit[0])) <= charge[1]
+            and part - tax <= charge[0] - charge[1]
+        ]  # fmt: skip
+        assert used == max(fitting)
+        assert (found.total_minor, found.tax_minor >= 0) == (charge[0] - used, True)
 
     def test_discounts_are_part_of_what_is_charged(self) -> None:
         found = made(item("membership", 1000, 160), item("discount", -1000, -160), item("unused", -50, -8))
