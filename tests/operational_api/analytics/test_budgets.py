@@ -1,11 +1,13 @@
 """Time, memory and rows have a budget that a refusal names; who hangs up is not computed for."""
 
 import asyncio
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvicorn
 
 from operational_api.analytics.asking import Asking, _current
 from operational_api.analytics.catalogue import DATASETS, Dataset
@@ -15,6 +17,7 @@ from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.remembered import Remembered
 from operational_api.analytics.settings import AnalyticsSettings
+from plyo.postgres import free_port
 from tests.operational_api.analytics.conftest import person, serve
 
 ENDLESS = "select count(*) as n from range(1000000) a, range(1000000) b, @core.fct_builds where a.range <> b.range"
@@ -224,6 +227,35 @@ class TestHangingUp:
         assert sent in ([408], [])
         assert client.get("/api/analytics/metrics/active_members").status_code == 200, "the only cursor is free"
         app.state.lake.close()
+
+    def test_in_the_middle_of_a_file_gives_its_connection_back(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        long = "select range as n from range(5000000), @core.fct_builds"
+        monkeypatch.setitem(DATASETS, "long", Dataset("long", "", long, "business", order="n"))
+        app = serve(
+            settings.model_copy(
+                update={"analytics_file_cursors": 1, "analytics_query_seconds": 5, "analytics_file_max_rows": 10**9}
+            )
+        )
+        headers = "".join(f"{key}: {value}\r\n" for key, value in person(app, "admin").headers.items())
+        server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_level="error"))
+        serving = threading.Thread(target=server.run)
+        serving.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            for form in ("arrow", "csv", "arrow"):  # who finds the only cursor taken is refused after five seconds
+                path = f"/api/analytics/datasets/long?format={form}"
+                with socket.create_connection(("127.0.0.1", server.config.port), timeout=20) as client:
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: testserver\r\n{headers}\r\n".encode())
+                    assert client.recv(4096).startswith(b"HTTP/1.1 200"), form
+                    assert client.recv(4096)
+        finally:
+            server.should_exit = True
+            serving.join(20)
+            app.state.lake.close()
+        assert not serving.is_alive()
 
     def test_leaves_the_answer_to_the_others_who_wait(self) -> None:
         kept: Remembered[int] = Remembered(100)

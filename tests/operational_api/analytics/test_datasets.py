@@ -16,6 +16,7 @@ from tests.operational_api.analytics.conftest import (
     NOAH,
     OLGA,
     build,
+    fill,
     insert,
     make_marts,
     person,
@@ -80,6 +81,24 @@ class TestAdmin:
             ("2026-11-04", False, 3, "amount is above 0 (2); currency is known (1)"), ("2026-11-03", True, 0, None),
         ]  # fmt: skip
         app.state.lake.close()
+
+
+class TestAMartMadeAnewBetweenTwoPages:
+    def test_is_read_on_as_it_was_and_refused_from_the_start(self, empty_settings):
+        with warehouse.writing(empty_settings) as writer:
+            make_marts(writer)
+            fill(writer)
+            app = serve(empty_settings)
+            admin, clients = person(app, "admin"), "/api/analytics/datasets/coach_clients"
+            first = admin.get(clients, params={"limit": 1}).json()
+            writer.execute("create or replace table marts.core.dim_customers (something integer)")
+            app.state.lake._newest = (-1e9, -1)
+            second = admin.get(clients, params={"limit": 1, "cursor": first["next"]})
+            assert (second.status_code, second.json()["snapshot_id"]) == (200, first["snapshot_id"])
+            assert second.json()["items"] != first["items"]
+            anew = admin.get(clients, params={"limit": 1})
+            assert (anew.status_code, anew.json()["code"]) == (503, "analytics.other_columns")
+            app.state.lake.close()
 
 
 class TestCoach:
