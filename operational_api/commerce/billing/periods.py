@@ -60,6 +60,11 @@ def day_of(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
+def same_hour(moment: datetime, day: date, zone: str) -> datetime:
+    """A moment's local time on another day, in UTC: where clocks skip it, as much later as they skip."""
+    return datetime.combine(day, moment.astimezone(ZoneInfo(zone)).timetz()).astimezone(UTC)
+
+
 def days_after(day: date, days: int) -> date:
     """A day so many days later."""
     return day + timedelta(days=days)

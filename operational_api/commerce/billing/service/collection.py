@@ -4,7 +4,7 @@ The worker makes every attempt, in a transaction that began before it: its key i
 after a crash the same attempt is asked about and not made anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,8 +20,9 @@ from operational_api.commerce.billing.collectors import Charge, Charged, Collect
 from operational_api.commerce.billing.dunning import Dunning, Verdict
 from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
 from operational_api.commerce.billing.models import Collection, PlanChange
-from operational_api.commerce.billing.service import credit_notes, invoicing, memberships, plan_changes
-from operational_api.commerce.models import Customer, Invoice, Payment
+from operational_api.commerce.billing.periods import day_of, same_hour
+from operational_api.commerce.billing.service import credit_notes, invoicing, memberships, people, plan_changes
+from operational_api.commerce.models import Customer, Invoice, Payment, Subscription
 from operational_api.commerce.service import captures, customers
 from operational_api.core import paging
 from operational_api.core.outbox import publish
@@ -89,10 +90,11 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         row.next_attempt_at = now + ASK_AGAIN
         session.flush()
         return row
-    last_on = dunning.last_day(row.started_at.date())
-    after, verdict = dunning.judge(_dunning(row), failure=payment.failure_code, on=now.date(), ends_on=last_on)
+    zone = _zones(session, [invoice])[invoice.id]
+    today, last_on = day_of(now, zone), dunning.last_day(day_of(row.started_at, zone))
+    after, verdict = dunning.judge(_dunning(row, zone), failure=payment.failure_code, on=today, ends_on=last_on)
     if seen.has_other_card:
-        after, verdict = Dunning(after.attempts, now.date()), Verdict.RETRY
+        after, verdict = Dunning(after.attempts, today), Verdict.RETRY
     row.attempts, row.last_failure_code = after.attempts, payment.failure_code
     if verdict is Verdict.PAID:
         _end(session, row, "paid", now)
@@ -106,13 +108,30 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
     elif verdict is Verdict.GIVEN_UP:
         _give_up(session, row, invoice, now)
     else:
-        _wait(session, row, invoice, after, verdict, now)
+        if after.next_on is None:
+            raise ValueError("who waits has a next day")
+        row.next_attempt_at = same_hour(now, after.next_on, zone)
+        _wait(session, row, invoice, verdict, now)
     session.flush()
     return row
 
 
-def _dunning(row: Collection) -> Dunning:
-    next_on = row.next_attempt_at.date() if row.next_attempt_at else None
+def _zones(session: Session, invoices: Iterable[Invoice]) -> dict[UUID, str]:
+    """In whose days each is collected: of its membership, and where there is none of its customer, by invoice id."""
+    invoices = list(invoices)
+    agreed = {one.subscription_id for one in invoices if one.subscription_id}
+    query = select(Subscription.id, Subscription.time_zone).where(Subscription.id.in_(agreed))
+    zones = dict(session.execute(query).tuples().all()) if agreed else {}
+    others = [one.customer_id for one in invoices if one.subscription_id not in zones]
+    known = people.addressees(session, others) if others else {}
+    return {
+        one.id: zones[one.subscription_id] if one.subscription_id in zones else known[one.customer_id].time_zone
+        for one in invoices
+    }
+
+
+def _dunning(row: Collection, zone: str) -> Dunning:
+    next_on = day_of(row.next_attempt_at, zone) if row.next_attempt_at else None
     return Dunning(row.attempts, next_on, waits_for_card=row.status == "stopped")
 
 
@@ -150,11 +169,8 @@ def _note(payment: Payment, seen: Charged, now: datetime) -> None:
     payment.captured_at = now if seen.status == "captured" else None
 
 
-def _wait(session: Session, row: Collection, invoice: Invoice, after: Dunning, verdict: Verdict, now: datetime) -> None:
-    if after.next_on is None:
-        raise ValueError("who waits has a next day")
+def _wait(session: Session, row: Collection, invoice: Invoice, verdict: Verdict, now: datetime) -> None:
     row.status = "stopped" if verdict is Verdict.STOPPED else "retrying"
-    row.next_attempt_at = now + (after.next_on - now.date())
     if invoice.subscription_id:
         memberships.set_overdue(session, invoice.subscription_id, is_overdue=True, now=now)
     publish(session, CollectionScheduled(
@@ -293,11 +309,14 @@ def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
         select(Payment).where(Payment.invoice_id.in_(ids)).order_by(Payment.attempt, Payment.id)
     ):
         tried[payment.invoice_id].append(payment)
-    return [Schedule(row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row)) for row in rows]
+    zones = _zones(session, invoices.values())
+    return [
+        Schedule(row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row, zones[row.invoice_id]))
+        for row in rows
+    ]
 
 
-def _planned(row: Collection) -> list[datetime]:
+def _planned(row: Collection, zone: str) -> list[datetime]:
     if row.next_attempt_at is None or row.status == "stopped":
         return []
-    days = dunning.plan(_dunning(row))
-    return [row.next_attempt_at + (day - days[0]) for day in days]
+    return [same_hour(row.next_attempt_at, day, zone) for day in dunning.plan(_dunning(row, zone))]

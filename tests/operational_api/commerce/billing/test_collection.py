@@ -1,7 +1,8 @@
 """Dunning: what is tried when, what is never tried twice, and how it ends."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.orm import Session
@@ -61,6 +62,63 @@ class TestSchedule:
         [seen] = collection.open_of(session, member.customer_id)
         assert [one.failure_code for one in seen.tried] == ["insufficient_funds"]
         assert [(one - NOON).days for one in seen.planned] == [2, 7, 14, 21]
+
+    @pytest.mark.parametrize(("zone", "told"), [
+        ("Europe/Berlin", "2027-03-27T23:30"),  # the next two days have 47 hours
+        ("Europe/Berlin", "2026-10-24T00:30"),
+        ("America/New_York", "2026-10-31T19:30"),  # another day in UTC after the change than before it
+        ("America/New_York", "2027-03-13T19:30"),
+        ("Australia/Lord_Howe", "2026-10-03T23:45"),
+        ("Pacific/Kiritimati", "2026-12-31T23:59"),
+        ("Pacific/Pago_Pago", "2028-02-28T00:01"),
+        ("Asia/Kathmandu", "2026-04-30T05:44"),
+    ])  # fmt: skip
+    def test_is_of_days_where_the_member_is_at_the_same_hour(
+        self, member: Studio, session: Session, zone: str, told: str
+    ) -> None:
+        first = datetime.fromisoformat(told)
+        member.member.time_zone = zone
+        session.flush()
+        [row] = member.collections
+        member.now = row.started_at = row.next_attempt_at = first.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        session.flush()
+        due = [first + timedelta(days=days) for days in (0, 2, 7, 14, 21)]
+        for nth in range(5):
+            member.collect("insufficient_funds")
+            planned = [one for seen in collection.open_of(session, member.customer_id) for one in seen.planned]
+            assert [one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for one in planned] == due[nth + 1 :]
+            member.now = member.collections[0].next_attempt_at or member.now
+        assert [one.attempt for one in member.payments] == [1, 2, 3, 4, 5]
+        assert member.member.status == "cancelled"
+
+    def test_an_hour_that_clocks_skip_is_the_next_one(self, member: Studio, session: Session) -> None:
+        [row], berlin = member.collections, ZoneInfo("Europe/Berlin")
+        member.now = row.started_at = row.next_attempt_at = datetime(2027, 3, 26, 2, 30, tzinfo=berlin).astimezone(UTC)
+        session.flush()
+        member.collect("insufficient_funds")
+        assert member.collections[0].next_attempt_at == datetime(2027, 3, 28, 3, 30, tzinfo=berlin)
+
+    def test_early_attempts_end_on_the_members_last_day(self, member: Studio, session: Session) -> None:
+        """In New York, whose evening is tomorrow in UTC until clocks go forward, and then no more."""
+        member.member.time_zone, zone = "America/New_York", ZoneInfo("America/New_York")
+        session.flush()
+        [row] = member.collections
+        first = datetime(2027, 3, 13, 19, 30, tzinfo=zone)
+        member.now = row.started_at = row.next_attempt_at = first.astimezone(UTC)
+        session.flush()
+        customer = Principal("customer", "tests", member.customer_id)
+        for minutes in range(5):
+            member.collect("insufficient_funds")
+            member.now += timedelta(minutes=1)
+            if minutes < 4:
+                collection.try_now(session, customer, invoice_id=member.invoices[0].id, now=member.now)
+        assert member.collections[0].status == "stopped"
+        ends_at = member.collections[0].next_attempt_at
+        assert ends_at is not None
+        assert ends_at.astimezone(zone).date() == first.date() + timedelta(days=21)
+        member.now = ends_at
+        member.collect()
+        assert member.member.status == "cancelled"
 
 
 class TestHardDecline:
