@@ -116,7 +116,9 @@ class TestWithoutAnyRow:
                 assert wrong == {}, node["name"]
 
     def test_a_build_without_a_selection_leaves_them_alone(self, target: Path, built_empty: WarehouseSettings) -> None:
-        listed = lakes.dbt("ls", "--resource-type", "model", settings=built_empty, target=target).stdout
+        listed = lakes.dbt(
+            "ls", "--no-write-json", "--resource-type", "model", settings=built_empty, target=target
+        ).stdout
         assert "stg_commerce__payments" in listed
         assert "stg_stripe__" not in listed
 

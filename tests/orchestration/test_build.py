@@ -92,8 +92,9 @@ class TestPlan:
         planned = build.plan(remembered, manifest, PROJECT)
         kinds = [word for kind in ("model", "seed", "test") for word in ("--resource-type", kind)]
         listed = lakes.dbt(
-            "list", "--quiet", "--output", "json", "--output-keys", "unique_id", *kinds, *planned.options, target=target
-        )
+            "list", "--no-write-json", "--quiet", "--output", "json", "--output-keys", "unique_id", *kinds,
+            *planned.options, target=target,
+        )  # fmt: skip
         visited = {json.loads(line)["unique_id"] for line in listed.stdout.splitlines()}
         of_connectors = {unique_id for unique_id, node in manifest["nodes"].items() if "connectors" in node["tags"]}
         expected = {
