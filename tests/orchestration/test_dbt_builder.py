@@ -130,7 +130,7 @@ class TestABuild:
 class TestWithoutOne:
     def test_dbt_runs_as_ever_and_one_stands_by_for_the_next(self, known, place):
         dbt_builder.end(place)
-        assert not dbt_builder.is_ready(place)
+        _until(lambda: not dbt_builder.is_ready(place))  # what it forked for those who only looked has its socket
         assert "plyo.marketing_spend" in _dbt(known, *SEEDS).stdout
         _until(lambda: dbt_builder.is_ready(place))
         builder = _builder(place)
@@ -142,7 +142,7 @@ class TestWithoutOne:
         stuck = _builder(place)
         stuck.suspend()
         assert "plyo.marketing_spend" in _dbt(known, *SEEDS).stdout
-        assert not stuck.is_running()
+        assert not stuck.is_running() or stuck.status() == psutil.STATUS_ZOMBIE  # nobody may have asked how it ended
         _until(lambda: dbt_builder.is_ready(place))
         assert _ask(known, *SEEDS).returncode == 0
 
@@ -155,7 +155,7 @@ class TestWithoutOne:
             line.sendall(text)
             assert line.recv(9) == b"s"
         builder.wait(30)
-        assert not dbt_builder.is_ready(place)
+        _until(lambda: not dbt_builder.is_ready(place))
 
 
 class TestADeath:
