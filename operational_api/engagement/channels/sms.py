@@ -4,6 +4,7 @@ Twilio knows no idempotency key. A message of which nobody knows whether it left
 number before it is sent again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def text_of(message: Ready) -> str:
 
 
 @dataclass(frozen=True)
-class TwilioGateway:
+class TwilioGateway(ABC):
     """Twilio for one channel: a subclass says what is asked of it for a message."""
 
     settings: ChannelSettings
@@ -59,21 +60,21 @@ class TwilioGateway:
         """The client keeps its connections itself."""
         yield self
 
+    @abstractmethod
     def recipient(self, message: Ready) -> str:
         """Whom Twilio is asked to send to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, message: Ready) -> str:
         """What the message says, whatever stands around it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def request(self, message: Ready) -> dict[str, Any]:
         """Arguments of Twilio's `messages.create` beside the recipient.
 
         Raises:
             Refused: it may not be asked for.
         """
-        raise NotImplementedError
 
     def send(self, message: Ready) -> Receipt:
         """Hand it over once.

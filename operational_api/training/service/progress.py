@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
 from operational_api.training.records import Bests
 from operational_api.training.service.clients import local_today
+from operational_api.training.service.records import earlier
 from operational_api.training.strength import e1rm_column, volume_column
 
 
@@ -91,10 +92,7 @@ def bests_of(session: Session, workout: Workout) -> list[Best]:
         .select_from(WorkoutSet)
         .join(Workout, Workout.id == WorkoutSet.workout_id)
         .where(
-            Workout.customer_id == workout.customer_id,
-            Workout.status == "completed",
-            Workout.completed_at < workout.completed_at,
-            Workout.id != workout.id,
+            *earlier(workout),
             WorkoutSet.exercise_id == here.c.exercise_id,
         )
         .correlate(here)

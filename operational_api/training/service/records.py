@@ -123,6 +123,14 @@ def latest_records(session: Session, customer_id: UUID, *, limit: int) -> list[t
     return list(rows.tuples())
 
 
+def earlier(workout: Workout) -> tuple[ColumnElement[bool], ...]:
+    """Of `Workout`: what the same client had done before it."""
+    return (
+        Workout.customer_id == workout.customer_id, Workout.status == "completed",
+        Workout.completed_at < workout.completed_at, Workout.id != workout.id,
+    )  # fmt: skip
+
+
 def _bests_before(session: Session, workout: Workout, exercise_ids: Iterable[int]) -> dict[int, Bests]:
     asked = {
         "customer_id": workout.customer_id, "workout_id": workout.id, "completed_at": workout.completed_at,
@@ -142,10 +150,7 @@ def _amounts_before(session: Session, workout: Workout, exercise_ids: Iterable[i
         .distinct()
         .join(Workout, Workout.id == WorkoutSet.workout_id)
         .where(
-            Workout.customer_id == workout.customer_id,
-            Workout.status == "completed",
-            Workout.completed_at < workout.completed_at,
-            Workout.id != workout.id,
+            *earlier(workout),
             WorkoutSet.exercise_id.in_(list(exercise_ids)),
             func.coalesce(WorkoutSet.assistance_kg, WorkoutSet.distance_m, WorkoutSet.duration_seconds).is_not(None),
         )
