@@ -365,6 +365,31 @@ _ALL = (
         """customer_id uuid, as_of date, scored_at time, model_id text, probability float, probability_low float,
         probability_high float, base_value float, reasons json""",
     ),
+    _relation(
+        "ml.lifetime_models",
+        "One row per currency: the numbers of who buys packs again (BG/NBD) and for how much (gamma-gamma).",
+        "currency",
+        """currency text, as_of date, fitted_at time, buyers bigint, repeat_buyers bigint, purchase_r float,
+        purchase_alpha float, dropout_a float, dropout_b float, spend_p float, spend_q float, spend_v float,
+        decision text""",
+    ),
+    _relation(
+        "ml.lifetime_values",
+        "One row per pack buyer without a membership and currency: what they will probably bring in the year to come.",
+        "customer_id currency",
+        """customer_id uuid, currency text, as_of date, purchases bigint, first_purchased_on date,
+        last_purchased_on date, mean_spend_minor float, probability_alive float, expected_purchases float,
+        expected_spend_minor float, expected_value_minor float""",
+    ),
+    _relation(
+        "ml.training_effects",
+        "One row per state of training or rest and outcome: how much more often it happened, with 95 % intervals.",
+        "state outcome",
+        """state text, outcome text, compared_with text, as_of date, measured_at time, clients bigint,
+        clients_in_state bigint, observed_in_state bigint, events_in_state bigint, observed_else bigint,
+        events_else bigint, rate_in_state float, rate_else float, difference float, difference_low float,
+        difference_high float, within_difference float, within_low float, within_high float""",
+    ),
 )
 
 RELATIONS: dict[str, Relation] = {relation.name: relation for relation in _ALL}
