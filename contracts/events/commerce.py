@@ -303,7 +303,7 @@ class PayerChanged(Event):
 
 
 class SessionDelivered(Event):
-    """A session counts for its coach. `revenue_minor` is what it earned of a pack's price, without tax."""
+    """A session counts for its coach. `revenue_minor` is its part of a pack's price, without tax."""
 
     type: ClassVar[str] = "commerce.session_delivered"
     aggregate: ClassVar[str] = "booking_id"
@@ -324,7 +324,23 @@ class CommissionRateSet(Event):
     valid_from: date
 
 
+class CommissionCorrected(Event):
+    """What a held session counts for its coach changed by `revenue_minor`, because of a refund or a dispute."""
+
+    type: ClassVar[str] = "commerce.commission_corrected"
+    aggregate: ClassVar[str] = "booking_id"
+    booking_id: UUID
+    coach_id: UUID
+    source_type: str
+    source_id: UUID
+    revenue_minor: int
+    currency: str
+
+
 class PayPeriodClosed(Event):
+    """A statement was made. `corrected_minor` is what earlier sessions' corrections changed; `total_minor` has it in
+    it."""
+
     type: ClassVar[str] = "commerce.pay_period_closed"
     aggregate: ClassVar[str] = "statement_id"
     statement_id: UUID
@@ -334,3 +350,4 @@ class PayPeriodClosed(Event):
     sessions: int
     total_minor: int
     currency: str
+    corrected_minor: int = 0

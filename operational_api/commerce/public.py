@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees, studios
+from operational_api.commerce.billing.service import collection, earnings, fees, pay_lines, studios
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.desks import REFUND_DESK
@@ -338,7 +338,7 @@ def commission_statements(
 
 def commission_rates(session: Session, coach_ids: Iterable[UUID] | None) -> list[CommissionRate]:
     """What these coaches earn, or all, the newest rate of each first."""
-    return earnings.rates(session, coach_ids)
+    return pay_lines.rates(session, coach_ids)
 
 
 def set_commission_rate(

@@ -43,6 +43,7 @@ from operational_api.commerce.billing.service import (
     earnings,
     memberships,
     papers,
+    pay_lines,
     payers,
     plan_changes,
     pricing,
@@ -238,7 +239,7 @@ def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, sessi
 @router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])
 def list_rates(session: DbSession) -> CommissionRateList:
     """What coaches earn, and earned."""
-    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in earnings.rates(session)])
+    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in pay_lines.rates(session)])
 
 
 @router.post(
