@@ -66,7 +66,7 @@ class SubscriptionCancelled(Event):
 
 class PaymentCaptured(Event):
     """Money arrived at a provider. `provider_payment_id` and `fee_minor` are the provider's; events of before they
-    were told have none."""
+    were told have none. `payer_id` is whose it was where that is not the customer's."""
 
     type: ClassVar[str] = "commerce.payment_captured"
     aggregate: ClassVar[str] = "payment_id"
@@ -78,9 +78,12 @@ class PaymentCaptured(Event):
     provider: str | None = None
     provider_payment_id: str | None = None
     fee_minor: int | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentFailed(Event):
+    """A card was not charged: that of `payer_id`, where another account pays for the customer."""
+
     type: ClassVar[str] = "commerce.payment_failed"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -88,9 +91,12 @@ class PaymentFailed(Event):
     amount_minor: int
     currency: str
     failure_code: str | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentRefunded(Event):
+    """Money went back: to `payer_id`, where another account had paid for the customer."""
+
     type: ClassVar[str] = "commerce.payment_refunded"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -98,6 +104,7 @@ class PaymentRefunded(Event):
     customer_id: UUID
     amount_minor: int
     currency: str
+    payer_id: UUID | None = None
 
 
 class DisputeOpened(Event):

@@ -268,5 +268,6 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             customer_id=row.customer_id,
             amount_minor=row.amount_minor,
             currency=row.currency,
+            payer_id=invoice.payer_id,
         ),
     )

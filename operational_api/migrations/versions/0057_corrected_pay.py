@@ -1,4 +1,5 @@
-"""What coaches earned by sessions whose money was given back afterwards is corrected in the next pay period.
+"""What coaches earned by sessions whose money was given back afterwards is corrected in the next pay period; commerce
+sees which accounts are closed.
 
 Only widens: a version before this one closes pay periods without corrections, which wait for the next statement.
 """
@@ -49,6 +50,9 @@ def upgrade() -> None:
             add constraint ck_commission_statements_total
                 check (total_minor = session_pay_minor + pack_pay_minor + corrected_minor) not valid;
         alter table commerce.commission_statements validate constraint ck_commission_statements_total;
+        create or replace view commerce.people as with found as (
+            select id as account_id, display_name, time_zone, disabled_at is null as is_open from identity.accounts
+        ) select * from found;
         """
     )
 
@@ -56,6 +60,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        drop view commerce.people;
+        create view commerce.people as with found as (
+            select id as account_id, display_name, time_zone from identity.accounts) select * from found;
         drop table commerce.commission_corrections;
         alter table commerce.commission_statements drop constraint ck_commission_statements_total, drop corrections,
             drop corrected_minor;
