@@ -210,10 +210,11 @@ def set_rate(
     return row
 
 
-def earned(session: Session, *, last_on: date) -> list[Earning]:
-    """What every coach is owed up to a day that is in no statement yet: for sessions held, less what was taken back."""
+def earned(session: Session, *, last_on: date, coach_id: UUID | None = None) -> list[Earning]:
+    """What every coach, or one, is owed up to a day that is in no statement yet: for sessions held, less what was taken
+    back."""
     by_coach: dict[tuple[UUID, str], list[PayLine]] = {}
-    for line in pay_lines.open_lines(session, last_on=last_on):
+    for line in pay_lines.open_lines(session, last_on=last_on, coach_id=coach_id):
         by_coach.setdefault((line.held.coach_id, line.held.currency), []).append(line)
     return [_earning(coach_id, currency, lines) for (coach_id, currency), lines in by_coach.items()]
 

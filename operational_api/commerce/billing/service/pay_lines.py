@@ -113,7 +113,12 @@ def _lines(session: Session, sessions: list[ColumnElement[bool]], changes: list[
         select(CommissionCorrection, DeliveredSession)
         .join(DeliveredSession, DeliveredSession.booking_id == CommissionCorrection.booking_id)
         .where(*changes)
-        .order_by(CommissionCorrection.coach_id, CommissionCorrection.noted_at, CommissionCorrection.id)
+        .order_by(
+            CommissionCorrection.coach_id,
+            CommissionCorrection.noted_at,
+            DeliveredSession.delivered_at,
+            CommissionCorrection.id,
+        )
     ).all()
     known: dict[tuple[UUID, str], list[CommissionRate]] = {}
     for rate in rates(session, {one.coach_id for one in held} | {row[1].coach_id for row in corrected}):
