@@ -1,7 +1,8 @@
 """What a coach is paid for, as finance and the coach see it: on a page, as a file, and through the API."""
 
 import csv
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -9,9 +10,13 @@ from io import StringIO
 import pytest
 from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
+from operational_api.commerce.billing import slips
 from operational_api.commerce.billing.models import CommissionStatement
+from operational_api.commerce.billing.slips import PaySlip, SlipLine
+from operational_api.commerce.settings import SellerSettings
 from operational_api.identity.models import Account
-from tests.factories import make_account, make_coach, make_statement
+from tests.factories import LONG_AGO, make_account, make_coach, make_statement
 from tests.operational_api.commerce.billing.test_corrected_pay import Pack, close, day, rate
 from tests.operational_api.commerce.billing.test_papers import characters
 from tests.operational_api.conftest import SignIn
@@ -133,6 +138,19 @@ class TestFile:
         lines = browser.get(f"/staff/commissions/statements/{row.id}/file?format=csv").text
         assert sum(Decimal(one["total"]) for one in csv.DictReader(StringIO(lines))) == Decimal("25.01")
         assert browser.get(f"/staff/commissions/statements/{row.id}/file").status_code == 200
+
+    def test_of_a_long_month_goes_on_over_pages(self) -> None:
+        lines = [
+            SlipLine(new_id(), date(2026, 4, 1 + number % 30), "Nguyễn Thị " * 6, True, 2500, 2000, 5000, 2000, 1250)
+            for number in range(90)
+        ]
+        slip = PaySlip(
+            new_id(), "Cara", "EUR", date(2026, 4, 30), new_id(), date(2026, 4, 1), LONG_AGO, 90 * 3250, lines
+        )  # fmt: skip
+        made = slips.pdf(slip, SellerSettings())
+        assert len(re.findall(rb"/Type /Page\b", made)) in range(5, 9)
+        with pytest.raises(ValueError, match="not closed"):
+            slips.pdf(replace(slip, closed_at=None), SellerSettings())
 
 
 class TestApi:
