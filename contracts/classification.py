@@ -99,7 +99,7 @@ _BEHAVIOUR = """
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours
-    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month
+    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month corrections
     currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed first_on
     has_started held_out hired_on holdout_rate interval_months is_active is_complete is_counted is_current
     is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels lifetime_months lift
