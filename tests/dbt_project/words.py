@@ -281,7 +281,11 @@ class Words:
         lost, days = 0, list[float]()
         for invoice in self.invoices:
             failed = [one["attempted_at"] for one in tries[invoice["id"]] if one["status"] == "failed"]
-            if not failed or invoice["status"] == "open" or (invoice["paid_at"] and invoice["paid_at"] <= min(failed)):
+            if (
+                not failed
+                or invoice["status"] in ("open", "void")
+                or (invoice["paid_at"] and invoice["paid_at"] <= min(failed))
+            ):
                 continue
             came = [
                 one["captured_at"] for one in tries[invoice["id"]]
