@@ -115,8 +115,9 @@ class DisputeOpened(Event):
 
 
 class DisputeClosed(Event):
-    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too; it is
-    0 of a lost one. A lost dispute may be told as won later, when the bank thinks better of it."""
+    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too: less
+    than `amount_minor` where it is won in part, 0 of a lost one. A lost dispute may be told as won later, when the bank
+    thinks better of it."""
 
     type: ClassVar[str] = "commerce.dispute_closed"
     aggregate: ClassVar[str] = "payment_id"

@@ -250,9 +250,12 @@ class Words:
             one["amount_minor"] for one in self.refunds
             if one["payment_id"] in captured and one["status"] == "succeeded"
         )  # fmt: skip
-        disputed = sum(
-            one["amount_minor"] for one in self.disputes if one["payment_id"] in captured and one["status"] != "won"
-        )
+        contested = [one for one in self.disputes if one["payment_id"] in captured]
+        disputed = sum(one["amount_minor"] for one in contested if one["status"] != "won")
+        disputed += sum(
+            one["amount_minor"] - one["returned_minor"]
+            for one in contested if one["status"] == "won" and one["returned_minor"] is not None
+        )  # fmt: skip
         tried = [one["status"] for one in self.payments if one["status"] in ("captured", "failed")]
         invoices = {one["id"] for one in self.invoices}
         forgiven, paid = defaultdict(int), defaultdict(int)

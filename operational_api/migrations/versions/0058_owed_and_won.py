@@ -1,6 +1,6 @@
-"""Collections of what is not owed after all.
+"""Collections of what is not owed after all, and disputes that are won in part.
 
-Only widens: a version before this one writes none of the new word.
+Only widens: a version before this one writes none of the new word, and its wins are of all.
 """
 
 from alembic import op
@@ -18,6 +18,7 @@ def upgrade() -> None:
             add constraint ck_collections_status
                 check (status in ('due', 'retrying', 'stopped', 'paid', 'credited', 'given_up')) not valid;
         alter table commerce.collections validate constraint ck_collections_status;
+        alter table commerce.disputes add returned_minor bigint;
         """
     )
 
@@ -25,6 +26,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        alter table commerce.disputes drop returned_minor;
         update commerce.collections set status = 'paid' where status = 'credited';
         alter table commerce.collections drop constraint ck_collections_status,
             add constraint ck_collections_status check (status in ('due', 'retrying', 'stopped', 'paid', 'given_up'));
