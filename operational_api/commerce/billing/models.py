@@ -199,7 +199,8 @@ class Coupon(Base):
 
 
 class CouponRedemption(Base):
-    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up."""
+    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
+    before `covers_until`, where the last period that it counted ends."""
 
     __tablename__ = "coupon_redemptions"
     __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
@@ -208,6 +209,7 @@ class CouponRedemption(Base):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
     months_left: Mapped[int | None] = mapped_column(SmallInteger)
+    covers_until: Mapped[date | None]
     redeemed_at: Mapped[RequiredTime]
 
 

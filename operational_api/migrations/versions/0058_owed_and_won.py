@@ -1,6 +1,7 @@
-"""Collections of what is not owed after all, and disputes that are won in part.
+"""Collections of what is not owed after all, disputes that are won in part, and how far a coupon's last month goes.
 
-Only widens: a version before this one writes none of the new word, and its wins are of all.
+Only widens: a version before this one writes none of the new word, its wins are of all, and its coupons end with their
+last charge of a whole period.
 """
 
 from alembic import op
@@ -19,6 +20,7 @@ def upgrade() -> None:
                 check (status in ('due', 'retrying', 'stopped', 'paid', 'credited', 'given_up')) not valid;
         alter table commerce.collections validate constraint ck_collections_status;
         alter table commerce.disputes add returned_minor bigint;
+        alter table commerce.coupon_redemptions add covers_until date;
         """
     )
 
@@ -26,6 +28,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        alter table commerce.coupon_redemptions drop covers_until;
         alter table commerce.disputes drop returned_minor;
         update commerce.collections set status = 'paid' where status = 'credited';
         alter table commerce.collections drop constraint ck_collections_status,
