@@ -48,8 +48,8 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "commerce__customers": _table("id uuid, currency text, created_at time"),
     "commerce__disputes": _table(
-        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, opened_at
-        time, closed_at time"""
+        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, returned_minor bigint, currency text, status
+        text, opened_at time, closed_at time"""
     ),
     "commerce__invoice_lines": _table(
         """id uuid, invoice_id uuid, kind text, amount_minor bigint, tax_minor bigint, currency text, starts_on

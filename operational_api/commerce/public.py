@@ -240,11 +240,13 @@ def differences(
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open."""
+    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open.
+    `returned_minor` came back of a won one, None where that was not noted."""
 
     dispute_id: UUID
     customer_id: UUID
     amount_minor: int
+    returned_minor: int | None
     currency: str
     reason: str
     status: str
@@ -258,8 +260,8 @@ def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list
     rows, following = disputes.page(session, limit=limit, cursor=cursor)
     return [
         Contested(
-            row.id, row.customer_id, row.amount_minor, row.currency, row.reason, row.status, row.provider_dispute_id,
-            row.opened_at, row.closed_at,
+            row.id, row.customer_id, row.amount_minor, row.returned_minor, row.currency, row.reason, row.status,
+            row.provider_dispute_id, row.opened_at, row.closed_at,
         )
         for row in rows
     ], following  # fmt: skip

@@ -138,7 +138,8 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
     if event.is_voluntary:
         to = contact(session, event.customer_id)
-        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}")
+        facts = {"has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency}
+        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}", **facts)
 
 
 def announce_message(session: Session, event: Event) -> None:

@@ -580,7 +580,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
-    "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
     "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
