@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.core.statements import Statement
 from operational_api.training import vietnamese
+from operational_api.training.amounts import STRETCHES
 from operational_api.training.errors import ExerciseNotFound, MeasuredOtherwise, UnknownExercise
 from operational_api.training.models import Exercise, ExerciseName
 from operational_api.training.models.plans import WORDS
@@ -263,8 +264,8 @@ def demand_measures(told: Iterable[Telling], known: Mapping[int, Measured | Exer
     """Raises unless each set or line tells what its movement is measured by.
 
     Raises:
-        MeasuredOtherwise: help with a movement that has none, a distance of one that goes nowhere, or a weight beside
-            help.
+        MeasuredOtherwise: help with a movement that has none, a distance or a time of one that has neither, a distance
+            of one that is held, or a weight beside help.
     """
     for one in told:
         movement = known[one.exercise_id]
@@ -276,7 +277,11 @@ def demand_measures(told: Iterable[Telling], known: Mapping[int, Measured | Exer
                 f"{movement.name} is measured by how much you are helped, not by a weight.",
                 exercise_ids=[one.exercise_id],
             )
-        if movement.measure != "distance" and is_stretch:
+        if movement.measure == "time" and one.distance_m is not None:
+            raise MeasuredOtherwise(
+                f"{movement.name} is measured by time, not by distance.", exercise_ids=[one.exercise_id]
+            )
+        if movement.measure not in STRETCHES and is_stretch:
             raise MeasuredOtherwise(
                 f"{movement.name} is measured by repetitions, not by distance or time.", exercise_ids=[one.exercise_id]
             )

@@ -1,0 +1,33 @@
+"""Movements that are measured by time: planks, hangs and stretches are held for seconds.
+
+Only widens: what a movement is measured by says so from now on, sets and plans have their seconds since 0056. What was
+logged by repetitions stays as it was told.
+"""
+
+from alembic import op
+
+revision = "0060_held_for_a_time"
+down_revision = "0056_measured_otherwise"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        alter table training.exercises drop constraint ck_exercises_measure,
+            add constraint ck_exercises_measure check (measure in ('load', 'assistance', 'distance', 'time'));
+        update training.exercises set measure = 'time' where measure = 'load' and slug in ('plank', 'side-plank');
+        """
+    )
+
+
+def downgrade() -> None:
+    op.execute(
+        """
+        delete from training.personal_records where kind = 'hold';
+        update training.exercises set measure = 'load' where measure = 'time';
+        alter table training.exercises drop constraint ck_exercises_measure,
+            add constraint ck_exercises_measure check (measure in ('load', 'assistance', 'distance'));
+        """
+    )
