@@ -1,4 +1,4 @@
-"""Movements that are measured by time: planks, hangs and stretches are held for seconds.
+"""Movements that are measured by time (planks, hangs, stretches); how often a webhook was asked for again.
 
 Only widens: what a movement is measured by says so from now on, sets and plans have their seconds since 0056. What was
 logged by repetitions stays as it was told.
@@ -18,6 +18,7 @@ def upgrade() -> None:
         alter table training.exercises drop constraint ck_exercises_measure,
             add constraint ck_exercises_measure check (measure in ('load', 'assistance', 'distance', 'time'));
         update training.exercises set measure = 'time' where measure = 'load' and slug in ('plank', 'side-plank');
+        alter table integrations.webhook_deliveries add asks smallint not null default 0;
         """
     )
 
@@ -25,6 +26,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        alter table integrations.webhook_deliveries drop asks;
         delete from training.personal_records where kind = 'hold';
         update training.exercises set measure = 'load' where measure = 'time';
         alter table training.exercises drop constraint ck_exercises_measure,
