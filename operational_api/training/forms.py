@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.training import amounts
 from operational_api.training.models import Exercise, PersonalRecord, PlannedExercise, Workout, WorkoutSet
+from operational_api.training.naming import called
 from operational_api.training.progression import Prescription
 from operational_api.training.schemas import WorkoutIn
 from operational_api.training.service import plans, progress
@@ -141,7 +142,7 @@ def _load(weight_kg: float | None, assistance_kg: float | None) -> str:
 
 def record_told(record: PersonalRecord, name: str) -> str:
     """A record in words: 'Least help yet: Assisted Pull-Up, 20 kg'."""
-    kind, value = record.kind, record.value
+    kind, value, name = record.kind, record.value, called(name)
     if kind == "time":
         over, time = amounts.distance(record.over_m), amounts.clock(value)
         return say(word("Fastest yet over {1}: {2}, {3}"), over, name, time)
