@@ -159,7 +159,7 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "training__workout_sets": _table(
         """workout_id uuid, position small, exercise_id int, reps small, weight_kg real, rpe real, superset text,
-        distance_m real"""
+        distance_m real, duration_seconds int"""
     ),
     "training__workouts": _table(
         """id uuid, customer_id uuid, programme_id uuid, booking_id uuid, title text, scheduled_on date, status
