@@ -115,7 +115,7 @@ class Retold:
         self._by_asker: Remembered[tuple[object, ...]] = Remembered(_MOST_ASKERS)
 
     def known(self, question: Question, principal: Principal) -> Told | None:
-        """What this person was told by the same words, if it can be told again: written, or known to them by its tag."""
+        """What this person was told by the same words, where it is written, or is theirs already by its tag."""
         name = self._by_asker.find(_asker(question, principal))
         told = self._told.find(name) if name is not None else None
         return told if told is None or told.body is not None or tags.names(question.known_tags, told.tag) else None
