@@ -70,7 +70,7 @@ class SubscriptionCancelled(Event):
 
 class PaymentCaptured(Event):
     """Money arrived at a provider. `provider_payment_id` and `fee_minor` are the provider's; events of before they
-    were told have none."""
+    were told have none. `payer_id` is whose it was where that is not the customer's."""
 
     type: ClassVar[str] = "commerce.payment_captured"
     aggregate: ClassVar[str] = "payment_id"
@@ -82,9 +82,12 @@ class PaymentCaptured(Event):
     provider: str | None = None
     provider_payment_id: str | None = None
     fee_minor: int | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentFailed(Event):
+    """A card was not charged: that of `payer_id`, where another account pays for the customer."""
+
     type: ClassVar[str] = "commerce.payment_failed"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -92,9 +95,12 @@ class PaymentFailed(Event):
     amount_minor: int
     currency: str
     failure_code: str | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentRefunded(Event):
+    """Money went back: to `payer_id`, where another account had paid for the customer."""
+
     type: ClassVar[str] = "commerce.payment_refunded"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -102,6 +108,7 @@ class PaymentRefunded(Event):
     customer_id: UUID
     amount_minor: int
     currency: str
+    payer_id: UUID | None = None
 
 
 class DisputeOpened(Event):
@@ -309,7 +316,7 @@ class PayerChanged(Event):
 
 
 class SessionDelivered(Event):
-    """A session counts for its coach. `revenue_minor` is what it earned of a pack's price, without tax."""
+    """A session counts for its coach. `revenue_minor` is its part of a pack's price, without tax."""
 
     type: ClassVar[str] = "commerce.session_delivered"
     aggregate: ClassVar[str] = "booking_id"
@@ -330,7 +337,23 @@ class CommissionRateSet(Event):
     valid_from: date
 
 
+class CommissionCorrected(Event):
+    """What a held session counts for its coach changed by `revenue_minor`, because of a refund or a dispute."""
+
+    type: ClassVar[str] = "commerce.commission_corrected"
+    aggregate: ClassVar[str] = "booking_id"
+    booking_id: UUID
+    coach_id: UUID
+    source_type: str
+    source_id: UUID
+    revenue_minor: int
+    currency: str
+
+
 class PayPeriodClosed(Event):
+    """A statement was made. `corrected_minor` is what earlier sessions' corrections changed; `total_minor` has it in
+    it."""
+
     type: ClassVar[str] = "commerce.pay_period_closed"
     aggregate: ClassVar[str] = "statement_id"
     statement_id: UUID
@@ -340,3 +363,4 @@ class PayPeriodClosed(Event):
     sessions: int
     total_minor: int
     currency: str
+    corrected_minor: int = 0

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import memberships
+from operational_api.commerce.billing.service import corrections, memberships
 from operational_api.commerce.models import Dispute, Invoice, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds
@@ -104,6 +104,8 @@ def _close(
     if lost_minor > 0:
         back = lost_minor + refunds.refunded_minor(session, payment.id)
         packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
+    session.flush()
+    corrections.correct(session, invoice, source=("dispute", row.id), at=at)
     publish(
         session,
         DisputeClosed(

@@ -7,7 +7,7 @@ last charge of a whole period.
 from alembic import op
 
 revision = "0058_owed_and_won"
-down_revision = "0056_measured_otherwise"
+down_revision = "0057_corrected_pay"
 branch_labels = None
 depends_on = None
 

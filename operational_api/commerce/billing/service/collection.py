@@ -259,7 +259,7 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
     row = session.get(Collection, invoice_id, with_for_update=True)
     if row is None:
         raise InvoiceNotFound
-    about = Resource("Invoice", invoice_id, customer_id=row.customer_id, payer_id=row.payer_id)
+    about = Resource("Invoice", invoice_id, customer_id=row.payer_id)  # another's card is not the member's to charge
     require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
     if row.status not in OPEN:
         raise NothingToPay
