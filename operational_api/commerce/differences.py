@@ -24,7 +24,7 @@ WORDS = {
     "dispute_not_booked": "A dispute that our books do not have",
     "dispute_not_at_provider": "A dispute that the provider does not have",
     "dispute_wrong_amount": "A dispute of another amount",
-    "dispute_win_not_booked": "A dispute we won, still lost in our books",
+    "dispute_win_not_booked": "A dispute we won otherwise than our books say",
     "payout_missing": "A payout that the provider does not list",
     "payout_short": "A payout that is not the sum of its payments",
     "payout_wrong_amount": "A payout of another amount than left the balance",

@@ -4,7 +4,7 @@ A notification only says what to look at. One with another amount than ours, abo
 somebody else is refused and written down as a finding.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
@@ -26,11 +26,15 @@ log = get_logger(__name__)
 SOURCE = "momo"
 PATIENCE_MS = 10_000
 """How long PostgreSQL may take over a notification: MoMo waits 15 seconds for the answer."""
+OPENED_WITHIN = timedelta(minutes=1)
+"""Until when an order of a notification may still be one of ours: its page is opened at MoMo before others here know of
+it. Less than a message is tried for."""
 _TEXTS, _NUMBERS = ("partnerCode", "orderId", "requestId", "signature"), ("amount", "resultCode", "transId")
 
 
 class NotSettledYet(Unavailable):
-    """MoMo did not answer what came of the order. The message is tried again."""
+    """What came of the order is not known yet: MoMo did not answer, or whoever opens it has not told us of it. The
+    message is tried again."""
 
 
 def receive(session: Session, *, body: bytes, settings: MomoSettings, now: datetime) -> bool:
@@ -94,11 +98,14 @@ def follow_up(session: Session, providers: Providers, message: InboxMessage, *, 
     """Bring our rows up to MoMo's state of the order that a stored notification is about.
 
     Raises:
-        NotSettledYet: MoMo does not answer; the periodic look goes on asking also when the message is given up.
+        NotSettledYet: MoMo does not answer; the periodic look goes on asking also when the message is given up. Or
+            nobody opened such an order here, and somebody may be about to.
     """
     told = message.payload
     row = _page(session, told["orderId"])
     if row is None:
+        if message.received_at and now < message.received_at + OPENED_WITHIN:
+            raise NotSettledYet
         unknown = findings.Difference(
             SOURCE, "missing_at_us", told["orderId"], currency="VND", theirs_minor=told["amount"],
             note="A notification about an order that nobody opened here.",

@@ -1,13 +1,16 @@
-"""MoMo's notifications over HTTP while PostgreSQL is busy: it waits 15 seconds for an answer, and gets one."""
+"""MoMo's notifications over HTTP while PostgreSQL is busy: it waits 15 seconds for an answer, and gets one. What comes
+before its time, is told otherwise, or was begun by a process that died, is booked once all the same, or found."""
 
 import json
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,7 +20,15 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce import handlers
-from operational_api.commerce.models import CheckoutSession, LedgerLine, Payment, PlanPrice, Refund, SessionPack
+from operational_api.commerce.models import (
+    CheckoutSession,
+    LedgerLine,
+    Payment,
+    Plan,
+    PlanPrice,
+    Refund,
+    SessionPack,
+)
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.momo import MomoProvider
 from operational_api.commerce.service import checkout, notifications, refunds, settling
@@ -46,11 +57,31 @@ class Till:
         body = json.dumps(self.momo.notifications(self.order_id)[-1])
         return httpx.post(f"{self.url}/webhooks/momo", content=body, timeout=14).status_code
 
+    def wait(self) -> None:
+        """A message has been waiting for as long as its order may still become known."""
+        with Session(self.engine) as session, session.begin():
+            for message in session.scalars(select(InboxMessage)):
+                message.received_at -= notifications.OPENED_WITHIN
+
+    def found(self) -> list[tuple[str, str]]:
+        with Session(self.engine) as session:
+            rows = session.execute(text("select kind, subject from commerce.reconciliation_findings order by 1, 2"))
+            return [(kind, subject) for kind, subject in rows]
+
     def follow(self, _: int = 0) -> None:
         """A worker of its own takes the stored notification up."""
         with Session(self.engine) as session, session.begin():
             message = session.scalars(select(InboxMessage).where(InboxMessage.source == "momo")).one()
             handlers.on_momo(session, message, Providers({"momo": self.provider}))
+
+
+def buy(session: Session, provider: MomoProvider, customer_id: UUID | None = None) -> CheckoutSession:
+    """Somebody presses "buy": a page is opened at MoMo, which nobody else knows of before the commit."""
+    return checkout.begin_checkout(
+        session, provider, customer_id=customer_id or make_account(session).id, display_name="Mai",
+        plan_code=session.scalars(select(Plan.code)).one(), currency="VND", public_url="http://plyo.test",
+        now=datetime.now(UTC),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -69,10 +100,7 @@ def till(fresh_database: Callable[[], str], serve_app: Callable[[str], FastAPI])
                 )
             )  # fmt: skip
             session.flush()
-            page = checkout.begin_checkout(
-                session, provider, customer_id=make_account(session).id, display_name="Mai", plan_code=plan.code,
-                currency="VND", public_url="http://plyo.test", now=datetime.now(UTC),
-            )  # fmt: skip
+            page = buy(session, provider)
         assert momo.pay(str(page.url)).status_code == 303
         yield Till(running.url, engine, momo, provider, str(page.provider_session_id))
     engine.dispose()
@@ -114,12 +142,80 @@ def test_an_order_of_nobody_is_taken_and_found_once(till: Till) -> None:
     stranger = till.momo.signed({**told, "orderId": str(new_id())})
     for _ in range(2):
         assert httpx.post(f"{till.url}/webhooks/momo", content=json.dumps(stranger)).status_code == 204
+    with pytest.raises(notifications.NotSettledYet):
+        till.follow()
+    till.wait()
     for _ in range(2):
         till.follow()
+    assert till.found() == [("missing_at_us", stranger["orderId"])]
     with Session(till.engine) as session:
-        found = session.execute(text("select kind, subject from commerce.reconciliation_findings")).all()
-        assert [tuple(one) for one in found] == [("missing_at_us", stranger["orderId"])]
         assert session.scalars(select(Payment.id)).all() == []
+
+
+def test_a_notice_that_comes_before_the_answer_to_the_order_is_heard_after_it(till: Till) -> None:
+    with Session(till.engine) as buyer, buyer.begin():
+        page = buy(buyer, till.provider)
+        till.order_id = str(page.provider_session_id)
+        assert till.momo.pay(str(page.url)).status_code == 303
+        assert till.tell() == 204
+        with pytest.raises(notifications.NotSettledYet):
+            till.follow()
+        assert till.found() == []
+    till.follow()
+    assert till.found() == []
+    with Session(till.engine) as session:
+        assert session.scalars(select(Payment.provider_payment_id)).all() == [till.order_id]
+
+
+def test_a_notice_of_another_amount_is_found_and_credits_nothing(till: Till) -> None:
+    [told] = till.momo.notifications(till.order_id)
+    for _ in range(2):
+        body = json.dumps(till.momo.signed({**told, "amount": told["amount"] - 1}))
+        assert httpx.post(f"{till.url}/webhooks/momo", content=body).status_code == 204
+        till.follow()
+    assert till.found() == [("wrong_amount", till.order_id)]
+    with Session(till.engine) as session, session.begin():
+        assert session.scalars(select(Payment.id)).all() == []
+        assert session.scalars(select(SessionPack.id)).all() == []
+        assert session.scalars(select(LedgerLine.id)).all() == []
+        settling.settle_due(session, Providers({"momo": till.provider}), now=datetime.now(UTC) + timedelta(hours=2))
+    with Session(till.engine) as session:
+        assert session.scalars(select(Payment.amount_minor)).all() == [450_000], "what MoMo itself says was paid"
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+def test_an_order_of_a_process_that_was_killed_is_opened_anew(till: Till, has_answered: bool) -> None:
+    """Killed while MoMo is asked, or when it has answered and nothing is committed."""
+    with Session(till.engine) as session, session.begin():
+        buyer = make_account(session).id
+    address = till.engine.url.render_as_string(hide_password=False)
+    before = set(till.momo.store.orders)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        base = None if has_answered else f"http://127.0.0.1:{silent.getsockname()[1]}"
+        made = multiprocessing.get_context("spawn").Process(
+            target=dying, args=(address, till.momo.settings(api_base=base), f"buy {buyer}")
+        )
+        made.start()
+        if not has_answered:
+            silent.settimeout(60)
+            silent.accept()[0].recv(1)
+            os.kill(made.pid or 0, signal.SIGKILL)
+        made.join()
+    assert made.exitcode == -signal.SIGKILL
+    lost = set(till.momo.store.orders) - before
+    assert len(lost) == has_answered, "MoMo knows of it, and we have forgotten"
+    with Session(till.engine, expire_on_commit=False) as session, session.begin():
+        page = buy(session, till.provider, buyer)
+    till.order_id = str(page.provider_session_id)
+    assert till.order_id not in before | lost
+    assert till.momo.pay(str(page.url)).status_code == 303
+    assert till.tell() == 204
+    till.follow()
+    with Session(till.engine) as session:
+        assert session.scalars(select(Payment.provider_payment_id)).all() == [till.order_id]
+        assert session.scalars(select(SessionPack.sessions_total)).all() == [10]
+        assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0
+    assert till.found() == []
 
 
 def dying(database_url: str, settings: MomoSettings, deed: str) -> None:
@@ -129,6 +225,8 @@ def dying(database_url: str, settings: MomoSettings, deed: str) -> None:
         if deed == "follow":
             message = session.scalars(select(InboxMessage).where(InboxMessage.source == "momo")).one()
             handlers.on_momo(session, message, Providers({"momo": provider}))
+        elif deed.startswith("buy "):
+            buy(session, provider, UUID(deed.removeprefix("buy ")))
         else:
             give_back(session, provider)
         session.flush()

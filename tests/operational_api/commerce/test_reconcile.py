@@ -1,10 +1,12 @@
 """Comparing books: every planted fault is found and named, and in clean months of any shape there is none."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce import ledger
+from operational_api.commerce.differences import WORDS
 from operational_api.commerce.errors import FindingNotFound, FindingResolved, ReasonNeeded
 from operational_api.commerce.models import (
     Customer,
@@ -676,6 +679,37 @@ class TestPages:
         assert "A cent of the bank" in client.get("/staff/books?show=resolved").text
         again = client.post(f"/api/commerce/differences/{id_}/resolution", json=form)
         assert (again.status_code, again.json()["code"]) == (409, "commerce.finding_resolved")
+
+    def test_each_kind_is_shown_in_words_and_resolved_by_its_form(self, session: Session, sign_in: SignIn) -> None:
+        for kind, function in PLANTS.items():
+            month = Month.clean(random.Random(kind), sales=24)
+            function(month)
+            month.save(session)
+        found = differences(session, MARCH)
+        waiting = dict(zip(findings.record(session, found, now=NOON), found, strict=True))
+        client = sign_in(make_account(session, role="finance"))
+        outcomes = ("booked", "provider_corrected", "accepted", "no_fault")
+        seen: dict[str, str] = {}
+        path: str | None = "/staff/books"
+        while path:
+            page = client.get(path).text
+            cards = re.findall(
+                r'<article class="card difference" aria-labelledby="d-([^"]+)">(.*?)</article>', page, re.S
+            )
+            seen |= dict(cards)
+            older = re.search(r'href="(/staff/books\?cursor=[^"]+)"', page)
+            path = older[1] if older else None
+        assert set(seen) == {str(id_) for id_ in waiting}
+        for number, (id_, one) in enumerate(waiting.items()):
+            card = unescape(seen[str(id_)])
+            assert WORDS[one.kind] in card
+            assert one.subject in card
+            action = re.search(r'action="([^"]+)"', card)
+            assert action is not None
+            form = {"outcome": outcomes[number % 4], "reason": f"Looked into {one.kind}"}
+            assert client.post(action[1], data=form).status_code == 303
+        assert {one.kind for one in waiting.values()} == set(PLANTS)
+        assert "The books agree" in client.get("/staff/books").text
 
     def test_support_does_not_see_the_books(self, session: Session, sign_in: SignIn) -> None:
         client = sign_in(make_account(session, role="support"))

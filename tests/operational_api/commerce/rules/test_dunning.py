@@ -11,6 +11,7 @@ from operational_api.commerce.billing.dunning import (
     begin,
     card_changed,
     is_hard,
+    is_spent,
     judge,
     last_day,
     plan,
@@ -52,6 +53,29 @@ class TestJudge:
         after, verdict = judge(Dunning(before, DAY), failure="lost_card", on=DAY)
         assert verdict is Verdict.STOPPED
         assert after == Dunning(before + 1, DAY + timedelta(days=waits), waits_for_card=True)
+
+    @pytest.mark.parametrize("failure", ["insufficient_funds", "stolen_card"])
+    @pytest.mark.parametrize("before", range(6))
+    def test_of_what_has_ended_nothing_is_tried_by_itself(self, failure: str, before: int) -> None:
+        ends_on = last_day(DAY)
+        for on in days(0, 20):
+            assert judge(Dunning(before, on), failure=failure, on=on, ends_on=ends_on, is_over=True) == (
+                Dunning(before + 1, ends_on, waits_for_card=True), Verdict.STOPPED,
+            )  # fmt: skip
+        assert judge(Dunning(before, DAY), failure=failure, on=ends_on, ends_on=ends_on, is_over=True) == (
+            Dunning(before + 1, None), Verdict.GIVEN_UP,
+        )  # fmt: skip
+
+    def test_of_what_has_ended_an_attempt_is_paid_all_the_same(self) -> None:
+        assert judge(Dunning(1, DAY), failure=None, on=DAY, is_over=True) == (Dunning(2, None), Verdict.PAID)
+
+    @pytest.mark.parametrize(("attempts", "failure", "expected"), [
+        (0, None, False), (4, "insufficient_funds", False), (5, "insufficient_funds", True), (1, "stolen_card", True),
+    ])  # fmt: skip
+    def test_a_card_is_spent_by_a_final_no_or_five_of_any(
+        self, attempts: int, failure: str | None, expected: bool
+    ) -> None:
+        assert is_spent(attempts, failure) is expected
 
     @pytest.mark.parametrize("before", range(6))
     def test_what_is_paid_is_over(self, before: int) -> None:
