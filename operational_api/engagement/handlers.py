@@ -107,21 +107,43 @@ def offer_seat(session: Session, event: Event) -> None:
 
 
 def send_receipt(session: Session, event: Event) -> None:
+    """Word of money is for whose it is: a parent's, an employer's card is nothing to write to the member about."""
     assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    _mail(session, event, contact(session, event.customer_id), "payment_receipt", event.payment_id, **money)
+    _mail(
+        session,
+        event,
+        contact(session, event.payer_id or event.customer_id),
+        "payment_receipt",
+        event.payment_id,
+        **money,
+    )
 
 
 def tell_of_failed_payment(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentFailed)  # noqa: S101
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    _mail(session, event, contact(session, event.customer_id), "payment_failed", event.payment_id, **money)
+    _mail(
+        session,
+        event,
+        contact(session, event.payer_id or event.customer_id),
+        "payment_failed",
+        event.payment_id,
+        **money,
+    )
 
 
 def tell_of_refund(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentRefunded)  # noqa: S101
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    _mail(session, event, contact(session, event.customer_id), "payment_refunded", event.refund_id, **money)
+    _mail(
+        session,
+        event,
+        contact(session, event.payer_id or event.customer_id),
+        "payment_refunded",
+        event.refund_id,
+        **money,
+    )
 
 
 def welcome_member(session: Session, event: Event) -> None:
@@ -135,7 +157,8 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
     if event.is_voluntary:
         to = contact(session, event.customer_id)
-        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}")
+        facts = {"has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency}
+        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}", **facts)
 
 
 def announce_message(session: Session, event: Event) -> None:

@@ -581,7 +581,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
-    "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
     "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
@@ -715,7 +715,16 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /membership/invoices/{invoice_id}/pay",
     ),
     "commerce.read_collections": ("GET /api/commerce/collections", "GET /staff/collections"),
-    "commerce.read_commissions": ("GET /api/commerce/commission-statements", "GET /staff/commissions"),
+    "commerce.read_commissions": (
+        "GET /api/commerce/commission-statements",
+        "GET /api/commerce/commission-statements/{statement_id}",
+        "GET /api/commerce/commission-statements/{statement_id}/file",
+        "GET /api/commerce/coaches/{coach_id}/pay",
+        "GET /staff/commissions",
+        "GET /staff/commissions/statements/{statement_id}",
+        "GET /staff/commissions/statements/{statement_id}/file",
+        "GET /staff/commissions/coaches/{coach_id}",
+    ),
     "commerce.read_invoice": (
         "GET /api/commerce/invoices/{invoice_id}",
         "GET /api/commerce/invoices/{invoice_id}/file",
@@ -796,6 +805,7 @@ SEES_STRANGERS = {
     "identity.look_up_person": "front_desk support admin",
     "training.manage_templates": "lead_coach admin",
     "commerce.read_collections": "support finance admin",
+    "commerce.read_commissions": "finance admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -6,7 +6,7 @@ Only widens: a version before this one leaves `booked_by` empty, as of what cust
 from alembic import op
 
 revision = "0059_desk_bookings"
-down_revision = "0056_measured_otherwise"
+down_revision = "0058_owed_and_won"
 branch_labels = None
 depends_on = None
 

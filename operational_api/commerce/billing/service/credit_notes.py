@@ -10,7 +10,7 @@ from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
 from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
-from operational_api.commerce.billing.service import memberships, numbers
+from operational_api.commerce.billing.service import invoicing, memberships, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
 from operational_api.commerce.service.customers import locked_customer
@@ -96,7 +96,7 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> C
     invoice.status = "void"
     collection = session.get(Collection, invoice.id, with_for_update=True)
     if collection is not None and collection.next_attempt_at is not None:
-        collection.status, collection.next_attempt_at, collection.ended_at = "paid", None, now
+        invoicing.end_collection(session, collection, "credited", now)
     session.flush()
     return row
 

@@ -5,18 +5,19 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import InvoiceIssued
+from contracts.events.commerce import CollectionEnded, InvoiceIssued
 from contracts.ids import new_id
 from operational_api.commerce import ledger
+from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
-from operational_api.commerce.billing.periods import first_moment
+from operational_api.commerce.billing.periods import day_of, first_moment, same_hour
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers
-from operational_api.commerce.models import Customer, Invoice, SessionPack, Subscription
+from operational_api.commerce.models import Customer, Invoice, Payment, SessionPack, Subscription
 from operational_api.commerce.prices import is_chargeable
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
@@ -139,6 +140,29 @@ def _collect(session: Session, invoice: Invoice, now: datetime) -> None:
         subscription_id=invoice.subscription_id, payer_id=invoice.payer_id,
         number=invoice.number, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor, currency=invoice.currency,
     ))  # fmt: skip
+    session.flush()
+
+
+def end_collection(session: Session, row: Collection, outcome: str, now: datetime) -> None:
+    """Collect an invoice no more: it is paid, credited, or given up."""
+    row.status, row.next_attempt_at, row.ended_at = outcome, None, now
+    publish(session, CollectionEnded(
+        occurred_at=now, invoice_id=row.invoice_id, customer_id=row.customer_id, attempts=row.attempts, outcome=outcome,
+    ))  # fmt: skip
+
+
+def leave_to_payer(session: Session, subscription: Subscription) -> None:
+    """A membership has ended: what is open of it stays owed to the last day of its schedule, and no card is charged for
+    it unless its payer says so. An attempt whose answer is missing is asked about first."""
+    unknown = exists().where(Payment.invoice_id == Collection.invoice_id, Payment.status == "unknown")
+    rows = session.scalars(
+        select(Collection)
+        .join(Invoice, Invoice.id == Collection.invoice_id)
+        .where(Invoice.subscription_id == subscription.id, Collection.status.in_(("due", "retrying")), ~unknown)
+    )
+    for row in rows:
+        last_on = dunning.last_day(day_of(row.started_at, subscription.time_zone))
+        row.status, row.next_attempt_at = "stopped", same_hour(row.started_at, last_on, subscription.time_zone)
     session.flush()
 
 
