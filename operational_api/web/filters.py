@@ -52,10 +52,24 @@ def money(value: Money | int, currency: str | None = None) -> str:
 
 
 def _shown(at: date | datetime, style: str) -> str:
+    which = which_of_two(at) if isinstance(at, datetime) and style in ("datetime", "time") else ""
     if spoken() == SOURCE or style not in PATTERNS_VI:
-        return at.strftime(STYLES[style])
+        return at.strftime(STYLES[style]) + which
     shown = format_datetime if isinstance(at, datetime) else format_date
-    return shown(at, PATTERNS_VI[style], locale=spoken())
+    return shown(at, PATTERNS_VI[style], locale=spoken()) + which
+
+
+def which_of_two(at: datetime) -> str:
+    """' UTC+2' of a time that clocks show twice that night, because they are put back; '' of every other time.
+
+    Args:
+        at: In the zone in which it is told.
+    """
+    offset, other = at.utcoffset(), at.replace(fold=1 - at.fold).utcoffset()
+    if offset is None or offset == other:
+        return ""
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    return f" UTC{'-' if offset < timedelta() else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
 def figure(value: float | None, unit: Unit, currency: str | None = None) -> str:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from operational_api.web.filters import money
+from operational_api.web.filters import money, which_of_two
 from operational_api.web.language import speaking
 
 
@@ -44,12 +44,13 @@ _DAYS_VI = ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "T
 
 
 def local_time(value: str, time_zone: str, language: str = "en") -> str:
-    """`Tuesday 3 March, 18:00 (Berlin time)` of an ISO 8601 instant."""
+    """`Tuesday 3 March, 18:00 (Berlin time)` of an ISO 8601 instant; of a time that clocks show twice, which."""
     at = datetime.fromisoformat(value).astimezone(ZoneInfo(time_zone))
     city = time_zone.rsplit("/", 1)[-1].replace("_", " ")
+    clock = f"{at:%H:%M}{which_of_two(at)}"
     if language == "vi":
-        return f"{_DAYS_VI[at.weekday()]} {at.day}/{at.month}/{at.year}, {at:%H:%M} (giờ {city})"
-    return f"{at:%A} {at.day} {at:%B}, {at:%H:%M} ({city} time)"
+        return f"{_DAYS_VI[at.weekday()]} {at.day}/{at.month}/{at.year}, {clock} (giờ {city})"
+    return f"{at:%A} {at.day} {at:%B}, {clock} ({city} time)"
 
 
 def _money(amount_minor: int, currency: str, language: str) -> str:

@@ -77,8 +77,11 @@ def _last(entry: Entry) -> datetime:
 
 
 def _event(entry: Entry) -> Event:
-    """One VEVENT, its times on the studio's clock."""
+    """One VEVENT, its times on the studio's clock; in UTC where one is the second of two that this clock shows alike:
+    RFC 5545 takes the first. A series keeps the clock, by which it recurs."""
     event, here = Event(), ZoneInfo(entry.time_zone)
+    if entry.series is None and any(one.astimezone(here).fold for one in (entry.starts_at, entry.ends_at)):
+        here = ZoneInfo("UTC")
     event.add("UID", entry.uid)
     event.add("DTSTAMP", entry.changed_at.astimezone(UTC))
     event.add("LAST-MODIFIED", entry.changed_at.astimezone(UTC))

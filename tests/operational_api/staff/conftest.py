@@ -1,5 +1,6 @@
-"""Browsers of the staff."""
+"""Browsers of the staff, and what is read in them."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,11 @@ from tests.browser import Browser
 from tests.factories import make_login_session
 
 As = Callable[[Account], Browser]
+
+
+def words(page: str) -> str:
+    """What a page says, without marks and the frame."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split("<main")[1].split("</main>")[0]))
 
 
 @pytest.fixture

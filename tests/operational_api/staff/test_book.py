@@ -23,7 +23,7 @@ from tests.factories import (
     make_slot,
     make_subscription,
 )
-from tests.operational_api.staff.conftest import As
+from tests.operational_api.staff.conftest import As, words
 
 SOON = (datetime.now(UTC) + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
 
@@ -51,10 +51,6 @@ def mia(session: Session, coach: Coach) -> Account:
     account.display_name, account.time_zone = f"Mia Oberhauser {new_id().hex[:6]}", "Asia/Ho_Chi_Minh"
     session.flush()
     return account
-
-
-def words(page: str) -> str:
-    return " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.S).split())
 
 
 class TestWho:

@@ -26,7 +26,7 @@ from tests.factories import (
     make_slot,
 )
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.staff.conftest import As
+from tests.operational_api.staff.conftest import As, words
 
 ROLES = ("front_desk", "support", "finance", "data", "admin")
 
@@ -45,11 +45,6 @@ def mia(session: Session) -> Account:
     )  # fmt: skip
     session.flush()
     return account
-
-
-def words(page: str) -> str:
-    """What a page says, without marks and the frame."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split("<main")[1].split("</main>")[0]))
 
 
 class TestDesk:

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from operational_api.commerce.models import SessionPack
+from operational_api.commerce.models import CheckoutSession, PlanPrice, SessionPack
+from operational_api.commerce.service import packs
 from operational_api.core.errors import DomainError
 from operational_api.identity.models import Account
 from operational_api.scheduling.models import Booking
@@ -18,6 +19,7 @@ from tests.factories import (
     make_account,
     make_booking,
     make_coach,
+    make_customer,
     make_pack,
     make_plan,
     make_slot,
@@ -67,13 +69,26 @@ def test_a_seat_confirmed_many_times_is_paid_once(server: Server, callers: int) 
         assert used == 1
 
 
+def trying(work: Callable[[Session], object], refused: list[str]) -> Callable[[Session], object]:
+    """Work whose refusals are noted by their code, and undo nothing else."""
+
+    def do(session: Session) -> None:
+        try:
+            with session.begin_nested():
+                work(session)
+        except DomainError as error:
+            refused.append(error.code())
+
+    return do
+
+
 @pytest.mark.parametrize("left", [-50, 0, 50, 150])
 def test_a_hold_that_runs_out_while_it_is_paid_for_is_paid_and_kept_or_neither(server: Server, left: int) -> None:
     """The holder confirms, the worker frees what lapsed, and somebody who waits at the door reaches for the seat, all
     within the milliseconds around its end."""
     with server.sessions.begin() as session:
         holder, other = make_account(session), make_account(session)
-        packs = {one.id: make_pack(session, customer_id=one.id).id for one in (holder, other)}
+        bought = {one.id: make_pack(session, customer_id=one.id).id for one in (holder, other)}
         slot = make_slot(session, starts_at=SOON)
         ends_at = datetime.now(UTC) + timedelta(milliseconds=400)
         held = make_booking(session, slot=slot, customer_id=holder.id, status="held", held_until=ends_at).id
@@ -81,28 +96,18 @@ def test_a_hold_that_runs_out_while_it_is_paid_for_is_paid_and_kept_or_neither(s
     time.sleep(max(0, (ends_at - datetime.now(UTC)).total_seconds() - left / 1000))
     refused: list[str] = []
 
-    def trying(work: Callable[[Session], object]) -> Callable[[Session], object]:
-        def do(session: Session) -> None:
-            try:
-                with session.begin_nested():
-                    work(session)
-            except DomainError as error:
-                refused.append(error.code())
-
-        return do
-
     def reach(session: Session) -> None:
         bookings.book_session(session, customer_id=other_id, slot_id=slot_id, now=datetime.now(UTC))
 
     together(
         server.sessions,
-        *[trying(lambda session: holds.confirm_hold(session, booking_id=held, now=datetime.now(UTC)))] * 4,
-        *[trying(lambda session: holds.free_seats(session, datetime.now(UTC)))] * 2,
-        *[trying(reach)] * 4,
+        *[trying(lambda session: holds.confirm_hold(session, booking_id=held, now=datetime.now(UTC)), refused)] * 4,
+        *[trying(lambda session: holds.free_seats(session, datetime.now(UTC)), refused)] * 2,
+        *[trying(reach, refused)] * 4,
     )
     with server.sessions() as session:
         rows = session.scalars(select(Booking).where(Booking.slot_id == slot_id, Booking.status == "booked")).all()
-        used = {id_: session.get_one(SessionPack, pack).sessions_used for id_, pack in packs.items()}
+        used = {id_: session.get_one(SessionPack, pack).sessions_used for id_, pack in bought.items()}
         waits = session.scalars(
             select(Booking.status).where(Booking.slot_id == slot_id, Booking.status == "held")
         ).all()
@@ -110,6 +115,69 @@ def test_a_hold_that_runs_out_while_it_is_paid_for_is_paid_and_kept_or_neither(s
     assert used == {one: sum(row.customer_id == one for row in rows) for one in (holder_id, other_id)}
     assert set(refused) <= {
         "scheduling.booking_closed", "scheduling.hold_expired", "scheduling.slot_taken", "scheduling.already_booked",
+    }, refused  # fmt: skip
+
+
+@pytest.mark.parametrize("late", [-60, 0, 60])
+def test_who_pays_while_their_hold_runs_out_has_the_seat_or_what_they_paid_for(server: Server, late: int) -> None:
+    """The provider tells of the money around the end of the hold, twice, while its holder presses Confirm, the worker
+    frees what lapsed and somebody else reaches for the seat. Who was too late keeps every session they bought."""
+    with server.sessions.begin() as session:
+        holder, other, plan = make_account(session), make_account(session), make_plan(session, kind="pack")
+        make_pack(session, customer_id=other.id, plan_id=plan.id)
+        make_customer(session, id=holder.id)
+        slot = make_slot(session, starts_at=SOON)
+        ends_at = datetime.now(UTC) + timedelta(milliseconds=400)
+        held = make_booking(session, slot=slot, customer_id=holder.id, status="held", held_until=ends_at).id
+        order = CheckoutSession(
+            customer_id=holder.id, plan_id=plan.id, status="open", provider="stripe", next_look_at=ends_at,
+            price_id=session.scalars(select(PlanPrice.id).where(PlanPrice.plan_id == plan.id)).one(),
+        )  # fmt: skip
+        session.add(order)
+        session.flush()
+        ids, plan_id, order_id, slot_id = (holder.id, other.id), plan.id, order.id, slot.id
+    time.sleep(max(0, (ends_at - datetime.now(UTC)).total_seconds() + late / 1000))
+
+    def answer(session: Session) -> None:
+        page = session.get_one(CheckoutSession, order_id, with_for_update=True)
+        if page.status == "open":
+            page.status = "complete"
+            packs.grant(
+                session, customer_id=ids[0], plan_id=plan_id, currency="EUR", purchased_at=datetime.now(UTC),
+                net_minor=9000, total_minor=9900,
+            )  # fmt: skip
+
+    def confirm(session: Session) -> None:
+        holds.confirm_hold(session, booking_id=held, now=datetime.now(UTC))
+
+    def reach(session: Session) -> None:
+        bookings.book_session(session, customer_id=ids[1], slot_id=slot_id, now=datetime.now(UTC))
+
+    refused: list[str] = []
+    work = [
+        answer,
+        confirm,
+        confirm,
+        reach,
+        confirm,
+        lambda session: holds.free_seats(session, datetime.now(UTC)),
+        answer,
+    ]
+    together(server.sessions, *[trying(one, refused) for one in work])
+    with server.sessions.begin() as session:  # the customer comes back from the payment page and presses it again
+        trying(confirm, refused)(session)
+    with server.sessions() as session:
+        seated = session.scalars(
+            select(Booking.customer_id).where(Booking.slot_id == slot_id, Booking.status.in_(("held", "booked")))
+        ).all()
+        left = {
+            one.customer_id: one.sessions_left
+            for one in session.scalars(select(SessionPack).where(SessionPack.customer_id.in_(ids)))
+        }
+    assert len(seated) <= 1
+    assert left == {one: 10 - (one in seated) for one in ids}, "bought once, and used for a seat that they have"
+    assert set(refused) <= {
+        "scheduling.booking_closed", "scheduling.hold_expired", "scheduling.slot_taken", "scheduling.plan_required",
     }, refused  # fmt: skip
 
 
