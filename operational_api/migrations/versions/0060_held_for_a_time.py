@@ -7,7 +7,7 @@ logged by repetitions stays as it was told.
 from alembic import op
 
 revision = "0060_held_for_a_time"
-down_revision = "0056_measured_otherwise"
+down_revision = "0059_desk_bookings"
 branch_labels = None
 depends_on = None
 
