@@ -21,6 +21,7 @@ from operational_api.compliance.models import StoredFile
 from operational_api.compliance.service import exports, files, personal_exports
 from operational_api.compliance.settings import ExportSettings
 from operational_api.core import failpoints
+from operational_api.core.claims import take_due
 from operational_api.core.errors import Unavailable
 from operational_api.core.objects import ObjectSettings, ObjectStore
 from operational_api.core.parcels import Place, Writer
@@ -150,11 +151,9 @@ class ExportKeeper:
 
     def _take(self, now: datetime) -> _Job | None:
         with self._sessions.begin() as session:
-            due = select(StoredFile).where(StoredFile.due_at <= now).order_by(StoredFile.due_at).limit(1)
-            row = session.scalar(due.with_for_update(skip_locked=True))
+            row = take_due(session, StoredFile, now=now, lease=LEASE)
             if row is None:
                 return None
-            row.attempts, row.due_at = row.attempts + 1, now + LEASE
             return _Job(row.export_id, row.kind, row.status, row.attempts)
 
     def _keep(self, job: _Job) -> None:

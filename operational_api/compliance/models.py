@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.core import approvals
+from operational_api.core.claims import Claimable
 from operational_api.core.database import Base, Id, RequiredTime
 
 SCHEMA = {"schema": "compliance"}
@@ -91,7 +92,7 @@ class PersonalExport(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class StoredFile(Base):
+class StoredFile(Claimable, Base):
     """The file of an export of either kind: where it is, and what is to be done about it. Never leaves by capture.
 
     `kind`: business (an `Export`) or personal. `status`: making, ready, or removed; the row stays until the store has

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.sealing import Sealer
 from contracts.telemetry import get_logger, trace
 from operational_api.core import failpoints, scanner
+from operational_api.core.claims import take_due
 from operational_api.core.errors import Unavailable
 from operational_api.core.objects import ObjectMissing, ObjectSettings, ObjectStore, StoreUnavailable
 from operational_api.core.retries import RetryPolicy
@@ -112,11 +113,9 @@ class FileKeeper:
 
     def _take(self, now: datetime) -> _Job | None:
         with self._sessions.begin() as session:
-            due = select(AttachmentFile).where(AttachmentFile.due_at <= now).order_by(AttachmentFile.due_at).limit(1)
-            row = session.scalar(due.with_for_update(skip_locked=True))
+            row = take_due(session, AttachmentFile, now=now, lease=LEASE)
             if row is None:
                 return None
-            row.attempts, row.due_at = row.attempts + 1, now + LEASE
             return _Job(row.attachment_id, row.status, row.scan, row.attempts)
 
     def _say(self, job: _Job, **values: object) -> bool:

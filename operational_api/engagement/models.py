@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, St
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from operational_api.core.claims import Claimable
 from operational_api.core.database import Base, Id, RequiredTime, ServerTime
 
 SCHEMA = {"schema": "engagement"}
@@ -135,7 +136,7 @@ class Attachment(Base):
         return self.file.status if self.file is not None else "refused"
 
 
-class AttachmentFile(Base):
+class AttachmentFile(Claimable, Base):
     """Where the content of a file is, and what is to be done about it at `due_at` (null: nothing).
 
     `status`: checking (nobody may have it yet), ready, refused (`scan` says as what), or removed. A trigger removes it

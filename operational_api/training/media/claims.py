@@ -1,7 +1,6 @@
 """Taking a video to work on it, and saying how far it is: who died is followed, who was superseded writes nothing.
 
-A video is taken by moving its `due_at` ahead under a row lock; what is said while it is worked on moves it on. Each
-taking has a number (`attempts`).
+A video is taken as `core.claims` says; what is said while it is worked on moves its `due_at` on.
 """
 
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from operational_api.core.claims import take_due
 from operational_api.training.models import Media
 
 FIRST_WAIT = timedelta(seconds=15)
@@ -60,11 +60,9 @@ class Claims:
     def take(self, now: datetime) -> Job | None:
         """The video that has been due longest, None where none is."""
         with self._sessions.begin() as session:
-            due = select(Media).where(Media.due_at <= now).order_by(Media.due_at).limit(1)
-            row = session.scalar(due.with_for_update(skip_locked=True))
+            row = take_due(session, Media, now=now, lease=self._lease)
             if row is None:
                 return None
-            row.attempts, row.due_at = row.attempts + 1, now + self._lease
             return Job(
                 row.id, row.kind, row.status, row.attempts, row.size_bytes, row.sha256, row.part_bytes, row.upload_key
             )

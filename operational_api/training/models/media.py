@@ -8,13 +8,14 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, 
 from sqlalchemy.dialects.postgresql import JSONB, REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
+from operational_api.core.claims import Claimable
 from operational_api.core.database import Base, Id, RequiredTime
 from operational_api.training.models.people import SCHEMA, Client
 from operational_api.training.models.plans import Exercise
 from operational_api.training.models.workouts import Workout
 
 
-class Media(Base):
+class Media(Claimable, Base):
     """One video. `kind`: form (a customer's, for their coach), guide (a coach's, for their clients), catalogue.
 
     `status`: uploading, checking, encoding, ready, refused, removed. `due_at` is when a worker may take it, for the

@@ -41,7 +41,7 @@ from tests.conftest import sqlalchemy_url
 from tests.fakes.momo.testing import local_momo
 from tests.fakes.wire import Wire
 from tests.operational_api.commerce.conftest import Shop
-from tests.operational_api.commerce.test_port import Desk, MomoTill
+from tests.operational_api.commerce.port.tills import Desk, MomoTill
 
 Message = dict[str, Any]
 
