@@ -86,15 +86,10 @@ def service_token(app: FastAPI, client_id: str) -> str:
 
 @pytest.fixture(scope="session")
 def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
-    """Makes the API on a database of its own: `serve_app(fresh_database())`.
-
-    Each is an app of its own in all but its routes. FastAPI works out each route's parameters when an app is first
-    asked, which takes longer than most tests: the apps of a worker share what it found.
-    """
-    routes: list[BaseRoute] = []
+    """Makes the API on a database of its own: `serve_app(fresh_database())`."""
 
     def make(libpq_url: str) -> FastAPI:
-        app = create_app(
+        return app_with(
             ApiSettings(
                 public_url=ISSUER,
                 database_url=SecretStr(sqlalchemy_url(libpq_url)),
@@ -103,13 +98,25 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
                 staff_mfa="offered",
             )
         )
-        known, *others = app.router.routes  # the first keeps paths that this app was asked for
-        if not routes:
-            routes.extend(others)
-        app.router.routes = [known, *routes]
-        return app
 
     return make
+
+
+_ROUTES: list[BaseRoute] = []
+
+
+def app_with(settings: ApiSettings) -> FastAPI:
+    """The API with these settings: an app of its own in all but its routes.
+
+    FastAPI works out each route's parameters when an app is first asked, which takes longer than most tests: the apps
+    of a worker share what it found.
+    """
+    app = create_app(settings)
+    known, *others = app.router.routes  # the first keeps paths that this app was asked for
+    if not _ROUTES:
+        _ROUTES.extend(others)
+    app.router.routes = [known, *_ROUTES]
+    return app
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.identity import passwords
 from operational_api.identity.clients import ensure_clients
@@ -30,7 +29,7 @@ from operational_api.settings import ApiSettings
 from plyo.postgres import PostgresServer
 from tests.browser import Browser
 from tests.conftest import sqlalchemy_url
-from tests.operational_api.conftest import ISSUER
+from tests.operational_api.conftest import ISSUER, app_with
 
 PASSWORD = "correct horse battery"
 HASH = passwords.hashed(PASSWORD)
@@ -53,7 +52,7 @@ def app(postgres: PostgresServer, template_database: str, signing_key_file: Path
     name = f"identity_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template_database}")
-    app = create_app(
+    app = app_with(
         ApiSettings(
             public_url=ISSUER,
             database_url=SecretStr(sqlalchemy_url(postgres.url(name))),

@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.identity.clients import ensure_clients
 from operational_api.settings import ApiSettings
 from plyo.postgres import PostgresServer, free_port
 from tests.conftest import sqlalchemy_url
+from tests.operational_api.conftest import app_with
 from tests.operational_api.identity.conftest import SECRETS, unasked
 
 
@@ -40,7 +40,7 @@ def serve(postgres: PostgresServer, template: str, signing_key_file: Path, **set
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template}")
     origin = f"http://localhost:{port}"
-    app = create_app(
+    app = app_with(
         ApiSettings(
             public_url=origin, api_url=origin, database_url=SecretStr(sqlalchemy_url(postgres.url(name))),
             signing_key_file=signing_key_file, staff_mfa="offered",

@@ -14,12 +14,12 @@ from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.identity.clients import ensure_clients
 from operational_api.identity.models import Account
 from operational_api.settings import ApiSettings
 from plyo.postgres import PostgresServer, free_port
 from tests.conftest import sqlalchemy_url
+from tests.operational_api.conftest import app_with
 from tests.operational_api.identity.conftest import HASH, PASSWORD, SECRETS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -31,7 +31,7 @@ def served(postgres: PostgresServer, template_database: str, signing_key_file: P
     name, port = f"passkeys_{new_id().hex}", free_port()
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template_database}")
-    app = create_app(
+    app = app_with(
         ApiSettings(
             public_url=f"http://localhost:{port}", api_url=f"http://localhost:{port}",
             database_url=SecretStr(sqlalchemy_url(postgres.url(name))), signing_key_file=signing_key_file,

@@ -14,14 +14,13 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.identity.clients import ensure_clients
 from operational_api.identity.models import Account, LinkedLogin, LoginSession
 from operational_api.settings import ApiSettings
 from plyo.postgres import PostgresServer, free_port
 from tests.browser import Browser
 from tests.conftest import sqlalchemy_url
-from tests.operational_api.conftest import ISSUER
+from tests.operational_api.conftest import ISSUER, app_with
 from tests.operational_api.identity.conftest import PASSWORD, SECRETS, Mailbox, enter, unasked
 from tests.operational_api.identity.second_factors import code, give_app
 from tests.operational_api.identity.upstreams import TENANT, Upstream, honest, liar, now, query
@@ -50,7 +49,7 @@ def app(
     name = f"upstream_{new_id().hex}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template_database}")
-    app = create_app(
+    app = app_with(
         ApiSettings(
             public_url=ISSUER, database_url=SecretStr(sqlalchemy_url(postgres.url(name))),
             signing_key_file=signing_key_file, session_secret=SecretStr("test-session-secret-of-32-characters!"),
