@@ -43,7 +43,6 @@ HELD = {
     **dict.fromkeys(
         ("billed_mrr", "collected_mrr"), "a unit test: what a charge is for is in lines that no random life writes"
     ),
-    **dict.fromkeys(("ltv_by_churn", "ltv_by_lifetime"), "formulae of arpm, attrition and customer_lifetime"),
     "ltv_billed": "a unit test, and test_marts",
     "cac": "a unit test: spend is a seed of whoever runs this, empty here",
     "nps": "a unit test: answers are a seed of whoever runs this, empty here",
@@ -51,7 +50,6 @@ HELD = {
         ("at_risk_clients", "attendance_per_member"),
         "test_leaks and test_changes: features, held to the log as it was on each date",
     ),
-    **dict.fromkeys(("active_clients_30d", "visiting_members"), "a unit test of visits in the stage one is in"),
     **dict.fromkeys(("utilisation", "coach_load"), "test_marts, and a unit test of the hours that are available"),
     "readiness": "each day of it, in this module: a mean is told of five clients or more",
     "sleep_efficiency": "a unit test: a mean is told of five clients or more",
