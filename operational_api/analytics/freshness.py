@@ -27,7 +27,14 @@ from operational_api.core.errors import DomainError
 log = get_logger(__name__)
 State = Literal["fresh", "not judged yet", "late", "stale"]
 _ORDER: tuple[State, ...] = ("fresh", "not judged yet", "late", "stale")
-_MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
+_SCORES = "ml.churn_scores"
+_LEARNED = {
+    "ml.churn_models": "select max(trained_at) as newest from @ml.churn_models",
+    "ml.lifetime_models": "select max(fitted_at) as newest from @ml.lifetime_models",
+    "ml.lifetime_values": "select max(fitted_at) as newest from @ml.lifetime_models",
+    "ml.training_effects": "select max(measured_at) as newest from @ml.training_effects",
+}
+"""What is learned once a week, with when it was last."""
 _LOOKED = {
     "quality.fct_column_distances": "select max(measured_at) as newest from @quality.fct_column_distances",
     "quality.fct_suite_judgements": "select max(judged_at) as newest from @quality.fct_suite_judgements",
@@ -232,9 +239,9 @@ class Clock:
             begun = datetime.combine(as_of, time(), UTC) if isinstance(as_of, date) else None
             yield _Part(begun, settings.scores_late_seconds, settings.scores_stale_seconds, name)
             return
-        if name == _MODELS:
-            trained = self._newest("select max(trained_at) as newest from @ml.churn_models", snapshot_id)
-            at = trained if isinstance(trained, datetime) else None
+        if name in _LEARNED:
+            learned = self._newest(_LEARNED[name], snapshot_id)
+            at = learned if isinstance(learned, datetime) else None
             yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name)
             return
         if name in _LOOKED and build is not None:

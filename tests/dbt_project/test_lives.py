@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from lifelines import KaplanMeierFitter
 
 from contracts import warehouse
 from contracts.metrics import METRICS
@@ -491,13 +492,10 @@ def lifetime(lived: Lived, currency: str, until: date) -> float:
             left = ended < until
             stays.append((*_months(began, min(ended, until)), left))
     lengths = [begun if left else whole for whole, begun, left in stays]
-    survival, lasts = 1.0, 0.0
-    for length in range(1, max(lengths, default=0) + 1):
-        lasts += survival
-        at_risk = sum(1 for one in lengths if one >= length)
-        gone = sum(1 for one, (*_, left) in zip(lengths, stays, strict=True) if left and one == length)
-        survival *= 1 - gone / at_risk
-    return lasts
+    if not lengths:
+        return 0
+    curve = KaplanMeierFitter().fit(lengths, [left for *_, left in stays])
+    return float(sum(curve.predict(length) for length in range(max(lengths))))
 
 
 def _kept(ours: list[list[Step]]) -> float:
