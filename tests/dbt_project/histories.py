@@ -103,6 +103,69 @@ def empty(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
     return lsn
 
 
+RECOVERED, LOST = (f"'00000000-0000-7000-8000-00000000000{n}'::uuid" for n in (1, 2))
+"""Invoices: one is paid two days after it could not be collected, one never."""
+
+
+def complete(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
+    """Land what a few hundred random changes seldom come to, so that every metric has something to tell of by October
+    2026; returns the last place in the log.
+
+    Weeks of training, questionnaires of one coach's clients, days of five clients who share them, failed payments.
+    """
+    one = "rowid = (select min(rowid) from raw.{table} where {which})"
+    done = one.format(table="training__workouts", which="_op <> 't' and status = 'completed'")
+    for nth, day in enumerate(("09-20", "10-02", "10-05", "10-09", "10-14", "10-19", "10-20", "10-22", "10-24")):
+        lsn += 1
+        lakes.change(
+            lake, "training__workouts", "i", lsn=lsn, where=done, id="uuid()", status="'completed'",
+            completed_at=f"timestamptz '2026-{day} 10:00:00+00'", scheduled_on=f"date '2026-{day}'",
+            session_rpe=str(3 + nth % 5), duration_minutes="45",
+        )  # fmt: skip
+    coached = "(select customer_id from raw.training__coach_assignments where ended_at is null order by rowid limit 1)"
+    screening = one.format(table="training__screenings", which="_op <> 't'")
+    for nth in range(6):
+        lsn += 1
+        lakes.change(
+            lake, "training__screenings", "i", lsn=lsn, where=screening, id="uuid()", customer_id=coached,
+            answered_at=f"timestamptz '2026-10-20 1{nth}:00:00+00'", is_red=str(nth % 3 == 0).lower(),
+        )  # fmt: skip
+    worn = one.format(table="training__wearable_days", which="_op <> 't'")
+    consent = one.format(table="compliance__consents", which="_op <> 't'")
+    for nth in range(5):
+        who = f"(select distinct id from raw.training__clients where _op <> 't' order by id limit 1 offset {nth})"
+        lsn += 1
+        lakes.change(
+            lake, "compliance__consents", "i", lsn=lsn, where=consent, id="uuid()", customer_id=who,
+            data_kind="'daily'", purpose="'coaching'", is_given="true",
+            decided_at="timestamptz '2026-10-01 10:00:00+00'",
+        )  # fmt: skip
+        for day in range(10, 19):
+            lsn += 1
+            lakes.change(
+                lake, "training__wearable_days", "i", lsn=lsn, where=worn, customer_id=who, device="'oura'",
+                day=f"date '2026-10-{day}'", hrv_rmssd_ms=str(40 + (7 * day + 3 * nth) % 11),
+            )  # fmt: skip
+    invoice = one.format(table="commerce__invoices", which="_op <> 't'")
+    payment = one.format(table="commerce__payments", which="_op <> 't' and status = 'captured'")
+    for invoice_id, status, paid_at in (
+        (RECOVERED, "paid", "timestamptz '2026-10-22 08:00:00+00'"), (LOST, "uncollectible", "null"),
+    ):  # fmt: skip
+        lsn += 1
+        lakes.change(
+            lake, "commerce__invoices", "i", lsn=lsn, where=invoice, id=invoice_id, number=f"{invoice_id}::varchar",
+            status=f"'{status}'", paid_at=paid_at,
+        )  # fmt: skip
+        for state, at in (("failed", "timestamptz '2026-10-20 08:00:00+00'"), ("captured", paid_at)):
+            if at != "null":
+                lsn += 1
+                lakes.change(
+                    lake, "commerce__payments", "i", lsn=lsn, where=payment, id="uuid()", invoice_id=invoice_id,
+                    status=f"'{state}'", attempted_at=at, captured_at=at if state == "captured" else "null",
+                )  # fmt: skip
+    return lsn
+
+
 def _values(table: str, rng: np.random.Generator) -> dict[str, str]:
     column = str(rng.choice(list(CHANGING[table])))
     how = CHANGING[table][column]

@@ -249,6 +249,33 @@ def collect(lake: duckdb.DuckDBPyConnection, tries: list[Payment]) -> None:
     )
 
 
+def visit(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, lives: list[list[Step]]) -> None:
+    """Sessions that customers attended in the last sixty days, as members or not, as capture lands them: some at the
+    midnight of the studio at which thirty days begin."""
+    midnight = datetime.combine(NOW.astimezone(ZoneInfo("Europe/Berlin")).date(), time(), ZoneInfo("Europe/Berlin"))
+    told = set[tuple[str, datetime]]()
+    for steps in (steps for steps in lives if steps):
+        days = rng.choice(60, size=int(rng.integers(3)), replace=False)  # nobody is in two sessions at once
+        told |= {
+            (str(steps[0].customer), NOW - timedelta(days=int(day), minutes=int(rng.integers(600)))) for day in days
+        }
+        if rng.random() < 0.25:
+            edge = midnight - timedelta(days=29) - timedelta(microseconds=int(rng.integers(2)))
+            told.add((str(steps[0].customer), edge.astimezone(UTC)))
+    visits = pl.DataFrame({"who": [who for who, _ in sorted(told)], "at": [at for _, at in sorted(told)]})
+    assert visits.height > 60
+    lake.register("visits", visits)
+    lake.execute(
+        """insert into raw.scheduling__bookings by name
+        select booking.* replace (
+            'i' as _op, 1004 as _lsn, row_number() over () as _seq, uuid() as id, who::uuid as customer_id,
+            visits.at as starts_at, visits.at + interval 1 hour as ends_at, null as session_pack_id
+        )
+        from (select * from raw.scheduling__bookings where status = 'attended' and _op <> 't' limit 1) as booking
+        cross join visits"""
+    )
+
+
 def ask(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, lives: list[list[Step]]) -> None:
     """Leads who are, were or will be customers, as capture lands them."""
     for steps in (steps for steps in lives if steps and rng.random() < 0.5):
@@ -274,6 +301,7 @@ def lived(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_fact
         land(lake, [step for steps in lives for step in steps])
         collect(lake, tries)
         ask(lake, rng, lives)
+        visit(lake, rng, lives)
         lakes.watermark(lake, 1005)
     selected = ["--select", *(f"+{model}" for model in BUILT), "--exclude-resource-type", "unit_test"]
     selected += ["--exclude", "captured_payments_are_in_the_ledger"]  # of which these lives have none
@@ -414,6 +442,9 @@ def said(lived: Lived) -> dict[str, float]:
     active = [
         sum(1 for steps in ours if (found := brings(steps, day + timedelta(1))) and found[1]) for day in last_days
     ]
+    visited = visitors(lived)
+    paying = {steps[0].customer for steps in ours if (found := brings(steps, today)) and found[1]}
+    assert visited > visited & paying > set()
     assert members_any > at_start > lost > 20
     assert len(decided) > 20
     assert sum(one.minor - one.back for one in lived.paid) > in_month > in_last_days > 0
@@ -431,7 +462,40 @@ def said(lived: Lived) -> dict[str, float]:
         "trial_conversion": len([1 for steps in decided if "started" in {step.kind for step in steps}]) / len(decided),
         "arpm": in_month / members_any,
         "arpu": in_last_days / (sum(active) / 30),
-    }
+        "ltv_by_churn": in_month / members_any / (lost / at_start),
+        "ltv_by_lifetime": in_month / members_any * max(
+            lifetime(lived, currency, until) for (_, until), currency in product(months(), ZONES.values())
+        ),
+        "active_clients_30d": len(visited),
+        "visiting_members": len(visited & paying),
+    }  # fmt: skip
+
+
+def visitors(lived: Lived) -> set[UUID]:
+    """Who attended a session on one of the last thirty days of its studio."""
+    words = Words(lived.lake, NOW)
+    zones = dict(lived.rows("select id, time_zone from raw.scheduling__locations where _op <> 't'"))
+    studios = {one["id"]: ZoneInfo(zones[UUID(str(one["location_id"]))]) for one in words.slots}
+    return {
+        UUID(str(one["customer_id"])) for one in words.bookings
+        if one["status"] == "attended"
+        and 0 <= (NOW.date() - one["starts_at"].astimezone(studios[one["slot_id"]]).date()).days < 30
+    }  # fmt: skip
+
+
+def lifetime(lived: Lived, currency: str, until: date) -> float:
+    """Months that a membership lasts by Kaplan and Meier, by what was seen before a day; 0 before the first begins."""
+    stays = []
+    for steps in memberships(lived):
+        began, ended = span(steps)
+        if steps[0].currency == currency and began < until:
+            left = ended < until
+            stays.append((*_months(began, min(ended, until)), left))
+    lengths = [begun if left else whole for whole, begun, left in stays]
+    if not lengths:
+        return 0
+    curve = KaplanMeierFitter().fit(lengths, [left for *_, left in stays])
+    return float(sum(curve.predict(length) for length in range(max(lengths))))
 
 
 def _kept(ours: list[list[Step]]) -> float:
@@ -451,6 +515,7 @@ def _kept(ours: list[list[Step]]) -> float:
 LIVES_SAY = (
     "mrr", "active_members", "paused_members", "members_started", "members_ended", "net_member_movement", "attrition",
     "member_retention", "customer_lifetime_shortcut", "cohort_lifetime", "trial_conversion", "arpm", "arpu",
+    "ltv_by_churn", "ltv_by_lifetime", "active_clients_30d", "visiting_members",
 )  # fmt: skip
 """Metrics whose words are worked out here. Movements and lifetimes are, too: in tests of their own."""
 
@@ -516,20 +581,11 @@ class TestMembers:
     def test_a_lifetime_is_kaplan_and_meiers(self, lived):
         until = months()[-1][1]
         for currency in ZONES.values():
-            stays = []
-            for steps in memberships(lived):
-                began, ended = span(steps)
-                if steps[0].currency == currency and began < until:
-                    left = ended < until
-                    stays.append((*_months(began, min(ended, until)), left))
-            lengths = [begun if left else whole for whole, begun, left in stays]
-            curve = KaplanMeierFitter().fit(lengths, [left for *_, left in stays])
-            lifetime = sum(curve.predict(length) for length in range(max(lengths)))
             told = lived.rows(
                 f"""select lifetime_months from marts.finance.fct_membership_months
                 where month = '2026-06-01' and currency = '{currency}'"""
             )
-            assert told == [(pytest.approx(lifetime),)], currency
+            assert told == [(pytest.approx(lifetime(lived, currency, until)),)], currency
 
     def test_stages_of_a_day_are_everybody(self, lived):
         sizes = lived.rows("select day, sum(customers) from marts.core.fct_stages_daily group by 1 order by 1 desc")

@@ -5,7 +5,7 @@ does not share the models' SQL. Metrics of memberships over time are in `test_li
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from math import log, nan
+from math import isnan, log, nan
 from statistics import mean, stdev
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -95,6 +95,7 @@ class Words:
         return {
             **self.sessions(), **self.training(), **self.windows(), **self.lifts(), **self.loads(), **self.money(),
             **self.collecting(), **self.renewals(), **self.leaving(), **self.talk(), **self.deliveries(), **self.care(),
+            **self.wearing(),
         }  # fmt: skip
 
     def sessions(self) -> dict[str, float]:
@@ -243,6 +244,11 @@ class Words:
             score = 50 + 25 * (log(float(hrv)) - mean(before)) / stdev(before) if known and hrv else nan
             found[who, day] = (device, min(100, max(0, score)) if known else nan)
         return found
+
+    def wearing(self) -> dict[str, float]:
+        found = self.readings()
+        scores = [score for _, score in found.values() if not isnan(score)]
+        return {"readiness": mean(scores) if len({who for who, _ in found}) >= 5 else nan}
 
     def money(self) -> dict[str, float]:
         captured = {one["id"]: one["amount_minor"] for one in self.payments if one["status"] == "captured"}
