@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestration import dbt_builder
 
@@ -50,6 +51,7 @@ def run(arguments: Sequence[str]) -> None:
     Thread(target=warehouse.check_extensions, daemon=True).start()
     from dbt.cli.main import cli
 
+    _say_only_what_is_heard()
     if build.PLAN in os.environ:
         told = build.told()
         if told is None:
@@ -57,6 +59,22 @@ def run(arguments: Sequence[str]) -> None:
         os.environ.update(told["environment"])
         arguments = [*arguments, *told["options"]]
     cli(list(arguments))
+
+
+def _say_only_what_is_heard() -> None:
+    """Leave out dbt's lines of debugging where no logger writes them: dbt would word thousands, and throw them away."""
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager import EventManager
+    from dbt_common.events.event_manager_client import ctx_set_event_manager
+
+    debugging = (EventLevel.DEBUG, EventLevel.TEST)
+
+    class Heard(EventManager):
+        def fire_event(self, e: Any, level: EventLevel | None = None, *given: Any, **named: Any) -> None:
+            if (level or e.level_tag()) not in debugging or any(own.level in debugging for own in self.loggers):
+                super().fire_event(e, level, *given, **named)
+
+    ctx_set_event_manager(Heard())
 
 
 if __name__ == "__main__":

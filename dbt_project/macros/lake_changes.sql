@@ -38,17 +38,15 @@
     {%- set inputs = plyo_inputs(node) -%}
     {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() if not var('now') else var('now') -%}
     {%- set code = sql | replace(plyo_now_text(), 'now') -%}
-    {%- set before = plyo_noted(this, 'table') -%}
-    {%- set seen = plyo_rows(
-        "select (select id from raw.current_snapshot()), (select id from marts.current_snapshot()), "
-        ~ (plyo_is_kept('raw', before.raw) ~ " and " ~ plyo_is_kept('marts', before.marts) if before else "false")
-        ~ ", (select string_agg(name, ' ') from memory.main.changes)"
-    )[0] -%}
-    {%- set noted = {'code': local_md5(code), 'raw': seen[0] | int, 'marts': seen[1] | int, 'now': now | string} -%}
-    {%- if should_full_refresh() or not before or before.code != noted.code or not seen[2] or before.raw > seen[0] -%}
+    {%- do plyo_look_around() -%}
+    {%- set before, run = plyo_noted(this, 'table'), graph.plyo_run -%}
+    {%- set noted = {'code': local_md5(code), 'raw': run.raw, 'marts': run.marts, 'now': now | string} -%}
+    {%- if should_full_refresh() or not before or before.code != noted.code or before.raw > run.raw
+        or 'raw ' ~ before.raw not in run.kept or 'marts ' ~ before.marts not in run.kept -%}
         {{ return({'way': 'all', 'noted': noted}) }}
     {%- endif -%}
-    {%- set moved = plyo_moved(inputs, before) -%}
+    {%- set since = dict(before, raw=[before.raw, run.since.raw] | max) -%}
+    {%- set moved = plyo_moved(inputs, since) -%}
     {%- set asks_clock = plyo_asks_clock(sql, inputs, before.now, now) -%}
     {%- if not moved and not asks_clock -%}
         {{ return({'way': 'nothing', 'noted': before}) }}
@@ -58,8 +56,8 @@
         {{ return({'way': 'all', 'noted': noted}) }}
     {%- endif -%}
     {{ return({
-        'way': 'part', 'noted': noted, 'before': before, 'moved': moved, 'parts': parts, 'inputs': inputs,
-        'asks_clock': asks_clock, 'now': now, 'at_hand': (seen[3] or '').split(' ')
+        'way': 'part', 'noted': noted, 'before': since, 'moved': moved, 'parts': parts, 'inputs': inputs,
+        'asks_clock': asks_clock, 'now': now, 'at_hand': run.at_hand
     }) }}
 {% endmacro %}
 
@@ -86,11 +84,6 @@
 {% endmacro %}
 
 {% macro plyo_catalog(lake) -%} {{ return('__ducklake_metadata_' ~ lake ~ '.' ~ lake ~ '.') }} {%- endmacro %}
-
-{# SQL that says whether a noted snapshot was still there when the run began. #}
-{% macro plyo_is_kept(lake, snapshot) -%}
-    {{ return("exists (select 1 from memory.main.kept where lake = '" ~ lake ~ "' and id = " ~ snapshot ~ ")") }}
-{%- endmacro %}
 
 {% macro plyo_rows(query) %} {{ return(run_query(query).rows | list) }} {% endmacro %}
 
@@ -128,9 +121,12 @@
 {% endmacro %}
 
 {#
-    What a run finds when it begins, kept in the database in memory that all its models share: notes of all tables and
-    views, which of their snapshots are still there, and when each table of raw last moved since the last build of
-    everything; a run sees one snapshot of raw. Nobody asks the catalog for them one by one.
+    What a run finds when it begins: notes of all tables and views, which of their snapshots are still there, and which
+    tables of both lakes moved when, since the oldest note of what is visited. It is kept beside the graph that all
+    models of a run share, as is what models add to it: nobody asks the catalog for these one by one. A run sees one
+    snapshot of raw, and what it writes to marts it knows; where somebody else wrote to marts meanwhile, it reads
+    again. After a build of everything all that it left out is as good as built from the raw that it saw, so what
+    moved before is not asked.
 #}
 {% macro plyo_read_notes() %} {{ return(adapter.dispatch('plyo_read_notes')()) }} {% endmacro %}
 
@@ -138,71 +134,124 @@
 
 {% macro duckdb__plyo_read_notes() -%}
     {%- if execute -%}
-        {%- set catalog = plyo_catalog('marts') -%}
-        {%- set ids = {'raw': [], 'marts': []} -%}
+        {%- set catalog, passed, visited = plyo_catalog('marts'), plyo_passed(), [] -%}
+        {%- set read = [] -%}
+        {%- for id in selected_resources if id in graph.nodes -%}
+            {%- set node = graph.nodes[id] -%}
+            {%- do visited.append('table.' ~ node.schema ~ '.' ~ node.alias) -%}
+            {%- if node.resource_type == 'model' -%} {%- do read.extend(node.depends_on.nodes) -%} {%- endif -%}
+        {%- endfor -%}
+        {%- set run = {
+            'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read
+        } -%}
+        {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
-            "create or replace table memory.main.noted as with objects as (select table_id as id, schema_id, "
+            "with objects as (select table_id as id, schema_id, "
             ~ "table_name as name, 'table' as kind from " ~ catalog
             ~ "ducklake_table where end_snapshot is null union all select "
             ~ "view_id, schema_id, view_name, 'view' from " ~ catalog ~ "ducklake_view where end_snapshot is null) "
             ~ "select objects.kind, place.schema_name as place, objects.name, tag.value from objects inner join "
             ~ catalog ~ "ducklake_schema as place on objects.schema_id = place.schema_id and place.end_snapshot "
             ~ "is null inner join " ~ catalog ~ "ducklake_tag as tag on objects.id = tag.object_id and "
-            ~ "tag.key = 'comment' and tag.end_snapshot is null; "
-            ~ "select value from memory.main.noted where kind = 'table' and value is not null"
+            ~ "tag.key = 'comment' and tag.end_snapshot is null where tag.value is not null"
         ) -%}
-            {%- set noted = fromjson(row[0], {}) -%}
-            {%- for lake in ids if noted[lake] is integer -%} {%- do ids[lake].append(noted[lake]) -%} {%- endfor -%}
+            {%- set name, noted = row[0] ~ '.' ~ row[1] ~ '.' ~ row[2], fromjson(row[3], {}) -%}
+            {%- do run.notes.update({name: noted}) -%}
+            {%- for lake in ids if row[0] == 'table' and noted[lake] is integer -%}
+                {%- do ids[lake].append(noted[lake]) -%}
+                {%- if name in visited -%} {%- do since[lake].append(noted[lake]) -%} {%- endif -%}
+            {%- endfor -%}
         {%- endfor -%}
-        {%- set kept = [] -%}
+        {%- set there = [] -%}
         {#- By their ids: the stream leaves a snapshot a second, too many to be read. #}
         {%- for lake in ids -%}
-            {%- do kept.append(
-                "select '" ~ lake ~ "' as lake, snapshot_id as id from " ~ plyo_catalog(lake)
+            {%- do run.since.update({
+                lake: passed.raw if passed and lake == 'raw'
+                    else (since[lake] + ([passed.marts] if passed else [])) | min
+            }) -%}
+            {%- do there.append(
+                "select true as is_now, '" ~ lake ~ "' as lake, id from " ~ lake ~ ".current_snapshot()"
+            ) -%}
+            {%- do there.append(
+                "select false, '" ~ lake ~ "', snapshot_id from " ~ plyo_catalog(lake)
                 ~ "ducklake_snapshot where snapshot_id in (" ~ ([-1] + ids[lake]) | unique | join(', ') ~ ")"
             ) -%}
         {%- endfor -%}
-        {%- set passed = plyo_passed() -%}
-        {%- set catalog = plyo_catalog('raw') -%}
-        {{ return(
-            "create or replace table memory.main.changes (name varchar); "
-            ~ "create or replace table memory.main.kept as " ~ kept | join(' union all ')
-            ~ "; create or replace table memory.main.moved as with "
-            ~ plyo_written('raw', passed.raw if passed else none)
-            ~ " select place.schema_name as place, t.table_name as name, t.begin_snapshot, written.last_at, "
-            ~ "written.last_rewritten_at from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog
-            ~ "ducklake_schema as place on t.schema_id = place.schema_id and place.end_snapshot is null "
-            ~ "left join written on cast(t.table_id as varchar) = written.id where t.end_snapshot is null"
-        ) }}
+        {%- for row in plyo_rows(there | join(' union all ')) -%}
+            {%- if row[0] -%} {%- do run.update({row[1]: row[2] | int}) -%}
+            {%- else -%} {%- do run.kept.append(row[1] ~ ' ' ~ row[2]) -%} {%- endif -%}
+        {%- endfor -%}
+        {%- do graph.update({'plyo_run': run}) -%}
+        {%- for lake in ids -%} {%- do plyo_read_moves(lake) -%} {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}
 
-{# The note a table or a view carries, as a dictionary; none where there is no note. #}
-{% macro plyo_noted(relation, kind) %}
-    {%- set rows = plyo_rows(
-        "select value from memory.main.noted where kind = '" ~ kind ~ "' and place = '" ~ relation.schema
-        ~ "' and name = '" ~ relation.identifier ~ "'"
+{#
+    Reads of all tables and views of a lake since which snapshot each is what it is, and by which commits since its rows
+    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many.
+#}
+{% macro plyo_read_moves(lake) %}
+    {%- set catalog, run = plyo_catalog(lake), graph.plyo_run -%}
+    {%- for row in plyo_rows(
+        "with done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
+        ~ catalog ~ "ducklake_snapshot_changes where "
+        ~ ("snapshot_id > " ~ run.since[lake] if run.since[lake] and not flags.FULL_REFRESH else "false")
+        ~ "), moves as (select split_part(what, ':', 2) as id, "
+        ~ ("max(snapshot_id)" if lake == 'raw' else "snapshot_id")
+        ~ " as moved_at, starts_with(what, 'rewrite') as rewrote "
+        ~ "from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
+        ~ "'inlined_delete', 'rewrite_delete') group by id, rewrote" ~ ("" if lake == 'raw' else ", moved_at")
+        ~ "), things as (select schema_id, cast(table_id as varchar) as id, table_name as name, "
+        ~ "begin_snapshot as begun from " ~ catalog ~ "ducklake_table where end_snapshot is null"
+        ~ ("" if lake == 'raw' else " union all select schema_id, 'view', view_name, begin_snapshot from " ~ catalog
+            ~ "ducklake_view where end_snapshot is null")
+        ~ ") select place.schema_name, things.name, max(things.begun), "
+        ~ "string_agg(moves.moved_at, ' ') filter (where not moves.rewrote), "
+        ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote) from things inner join " ~ catalog
+        ~ "ducklake_schema as place on things.schema_id = place.schema_id and place.end_snapshot is null "
+        ~ "left join moves on things.id = moves.id group by all"
     ) -%}
-    {{ return(fromjson(rows[0][0], none) if rows and rows[0][0] else none) }}
+        {%- do run.moves.update({lake ~ '.' ~ row[0] ~ '.' ~ row[1]: {
+            'begun': row[2] | int, 'at': ((row[3] or '') | string).split() | map('int') | list,
+            'rewritten': ((row[4] or '') | string).split() | map('int') | list
+        }}) -%}
+    {%- endfor -%}
+{% endmacro %}
+
+{# Reads again what moved in marts, where somebody else than this run has committed. #}
+{% macro plyo_look_around() %}
+    {%- set run, now = graph.plyo_run, plyo_rows("select id from marts.current_snapshot()")[0][0] | int -%}
+    {%- if now != run.marts -%}
+        {%- do plyo_read_moves('marts') -%}
+        {%- do run.update({'marts': now}) -%}
+    {%- endif -%}
+{% endmacro %}
+
+{# The note a table or a view carried when the run began, as a dictionary; none where there was no note. #}
+{% macro plyo_noted(relation, kind) %}
+    {{ return(graph.plyo_run.notes.get(kind ~ '.' ~ relation.schema ~ '.' ~ relation.identifier) or none) }}
 {% endmacro %}
 
 {% macro plyo_note(relation, kind, noted) -%}
     comment on {{ kind }} {{ relation }} is '{{ tojson(noted, sort_keys=true) }}'
 {%- endmacro %}
 
-{# Keeps a table's note until the run ends, in the database in memory that all models of a run share. #}
-{% macro plyo_note_later(relation, noted) %}
-    {%- do run_query(
-        plyo_place_of_notes() ~ "insert into memory.main.notes values ('" ~ relation.schema ~ "', '"
-        ~ relation.identifier ~ "', " ~ noted.marts ~ ", '"
-        ~ plyo_note(relation, 'table', noted) | replace("'", "''") ~ "')"
-    ) -%}
+{# Keeps a table's note until the run ends, and that this run moved it. #}
+{% macro plyo_note_later(relation, noted, wrote) %}
+    {%- set run = graph.plyo_run -%}
+    {%- do run.later.append({
+        'place': relation.schema, 'name': relation.identifier, 'marts': noted.marts,
+        'statement': plyo_note(relation, 'table', noted)
+    }) -%}
+    {%- if wrote -%}
+        {%- set mine = plyo_rows("select id from marts.last_committed_snapshot()")[0][0] | int -%}
+        {#- Otherwise somebody else committed meanwhile, and all are read again. #}
+        {%- if mine == run.marts + 1 -%}
+            {%- do run.moves['marts.' ~ relation.schema ~ '.' ~ relation.identifier].at.append(mine) -%}
+            {%- do run.update({'marts': mine}) -%}
+        {%- endif -%}
+    {%- endif -%}
 {% endmacro %}
-
-{% macro plyo_place_of_notes() -%}
-    {{ return("create table if not exists memory.main.notes "
-        ~ "(place varchar, name varchar, marts bigint, statement varchar); ") }}
-{%- endmacro %}
 
 {#
     SQL that writes the notes kept, in one transaction: a hook at the end of a run. Not of a table that somebody replaced
@@ -213,82 +262,48 @@
 {% macro default__plyo_write_notes() -%} {%- endmacro %}
 
 {% macro duckdb__plyo_write_notes() -%}
-    {%- set catalog = plyo_catalog('marts') -%}
-    {%- if execute -%}
+    {%- set catalog, statements = plyo_catalog('marts'), [] -%}
+    {%- if execute and graph.plyo_run.later -%}
         {#- Whether the table is there, DuckDB's list of tables would open all of both lakes to say. #}
-        {%- set statements = plyo_rows(
-            plyo_place_of_notes() ~ "select notes.statement from memory.main.notes as notes inner join " ~ catalog
-            ~ "ducklake_table as object "
-            ~ "on notes.name = object.table_name and notes.marts >= object.begin_snapshot and object.end_snapshot "
-            ~ "is null inner join " ~ catalog ~ "ducklake_schema as place on object.schema_id = place.schema_id "
-            ~ "and notes.place = place.schema_name and place.end_snapshot is null"
-        ) | map(attribute=0) | list -%}
+        {%- set begun = {} -%}
+        {%- for row in plyo_rows(
+            "select place.schema_name, object.table_name, object.begin_snapshot from " ~ catalog
+            ~ "ducklake_table as object inner join " ~ catalog ~ "ducklake_schema as place "
+            ~ "on object.schema_id = place.schema_id and place.end_snapshot is null where object.end_snapshot is null"
+        ) -%}
+            {%- do begun.update({row[0] ~ '.' ~ row[1]: row[2] | int}) -%}
+        {%- endfor -%}
+        {%- for note in graph.plyo_run.later -%}
+            {%- if begun.get(note.place ~ '.' ~ note.name, note.marts + 1) <= note.marts -%}
+                {%- do statements.append(note.statement) -%}
+            {%- endif -%}
+        {%- endfor -%}
         {%- if statements -%} {{ return("begin; " ~ statements | join("; ") ~ "; commit") }} {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#
-    Which inputs have moved since a note was written: name to 'changed', to 'once' where a single commit to `marts` did
-    it, or 'remade' where the table or view is another one than then, or maintenance has rewritten files with deleted
-    rows, after which deletions are told no more. Views that hide a moved table are named as well as the table.
+    Which inputs have moved since the snapshots `before.raw` and `before.marts`: name to 'changed', to 'once' where a
+    single commit to `marts` did it, or 'remade' where the table or view is another one than then, or maintenance has
+    rewritten files with deleted rows, after which deletions are told no more. Views that hide a moved table are named
+    as well as the table.
 #}
 {% macro plyo_moved(inputs, before) %}
-    {%- set queries, moved = [], {} -%}
-    {%- for lake in ['raw', 'marts'] -%}
-        {%- set names = inputs | selectattr('lake', 'equalto', lake) | map(attribute='table') | unique | list -%}
-        {%- if names -%}
-            {%- do queries.append(plyo_moved_since(lake, before[lake], "'" ~ names | join("', '") ~ "'")) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {%- for row in plyo_rows(queries | join(' union all ')) if queries -%}
-        {%- for input in inputs if input.lake == row[0] and input.schema == row[1] and input.table == row[2] -%}
-            {%- set how = 'remade' if row[3] else 'once' if row[4] == 1 else 'changed' -%}
-            {%- if moved.get(input.name) != 'remade' -%} {%- do moved.update({input.name: how}) -%} {%- endif -%}
-            {%- if input.view and moved.get(input.view) != 'remade' -%}
-                {%- do moved.update({input.view: how}) -%}
+    {%- set moved = {} -%}
+    {%- for input in inputs -%}
+        {%- set since = before[input.lake] -%}
+        {%- set moves = graph.plyo_run.moves.get(input.lake ~ '.' ~ input.schema ~ '.' ~ input.table) -%}
+        {%- if moves -%}
+            {%- set commits = moves.at | select('gt', since) | unique | list -%}
+            {%- set is_remade = moves.begun > since or moves.rewritten | select('gt', since) | list -%}
+            {%- if is_remade or commits -%}
+                {%- set how = 'remade' if is_remade
+                    else 'once' if input.lake == 'marts' and commits | length == 1 else 'changed' -%}
+                {%- for name in [input.name, input.view] if name and moved.get(name) != 'remade' -%}
+                    {%- do moved.update({name: how}) -%}
+                {%- endfor -%}
             {%- endif -%}
-        {%- endfor -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(moved) }}
 {% endmacro %}
-
-{# SQL of a query's `written`: ids of tables of a lake whose rows changed after a snapshot, when, how often, and when
-   rewritten. #}
-{% macro plyo_written(lake, since) -%}
-    {{ return(
-        "done as (select snapshot_id, unnest(regexp_extract_all(changes_made, '[a-z_]+:\\d+')) as what from "
-        ~ plyo_catalog(lake) ~ "ducklake_snapshot_changes where "
-        ~ ("false" if since is none else "snapshot_id > " ~ since)
-        ~ "), written as (select split_part(what, ':', 2) as id, max(snapshot_id) as last_at, "
-        ~ "count(distinct snapshot_id) as commits, "
-        ~ "max(case when starts_with(what, 'rewrite') then snapshot_id end) as "
-        ~ "last_rewritten_at from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', "
-        ~ "'inlined_insert', 'inlined_delete', 'rewrite_delete') group by id)"
-    ) }}
-{%- endmacro %}
-
-{# SQL of the tables and views of one lake that moved after a snapshot: lake, schema, name, whether it is another one,
-   and by how many commits (of raw that is not asked). #}
-{% macro plyo_moved_since(lake, since, names) -%}
-    {%- set catalog, passed = plyo_catalog(lake), plyo_passed() -%}
-    {%- if lake == 'raw' and passed and since >= passed.raw -%}
-        {{ return(
-            "(select 'raw', place, name, begin_snapshot > " ~ since ~ " or coalesce(last_rewritten_at > " ~ since
-            ~ ", false), 0 from memory.main.moved where name in (" ~ names ~ ") and (begin_snapshot > " ~ since
-            ~ " or last_at > " ~ since ~ "))"
-        ) }}
-    {%- endif -%}
-    {{ return(
-        "(with " ~ plyo_written(lake, since)
-        ~ " select '" ~ lake ~ "', place.schema_name, t.table_name, t.begin_snapshot > " ~ since
-        ~ " or written.last_rewritten_at is not null, " ~ ("written.commits" if lake == 'marts' else "0")
-        ~ " from " ~ catalog ~ "ducklake_table as t inner join " ~ catalog ~ "ducklake_schema as place on "
-        ~ "t.schema_id = place.schema_id and place.end_snapshot is null left join written on "
-        ~ "cast(t.table_id as varchar) = written.id where t.end_snapshot is null and t.table_name in (" ~ names
-        ~ ") and (t.begin_snapshot > " ~ since ~ " or written.id is not null)"
-        ~ " union all select '" ~ lake ~ "', place.schema_name, v.view_name, true, 0 from " ~ catalog
-        ~ "ducklake_view as v inner join " ~ catalog ~ "ducklake_schema as place on v.schema_id = place.schema_id and "
-        ~ "place.end_snapshot is null where v.end_snapshot is null and v.view_name in (" ~ names ~ ") and "
-        ~ "v.begin_snapshot > " ~ since ~ ")"
-    ) }}
-{%- endmacro %}

@@ -69,8 +69,10 @@
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
     {%- if plan.way == 'part' -%}
-        {%- do plyo_note_later(target_relation, plan.noted) -%}
-        {%- if plan.wrote -%} {%- do plyo_keep_changes(target_relation, plan.wrote) -%} {%- endif -%}
+        {%- do plyo_note_later(target_relation, plan.noted, plan.wrote) -%}
+        {%- if plan.wrote and model.unique_id in graph.plyo_run.read -%}
+            {%- do plyo_keep_changes(target_relation, plan.wrote) -%}
+        {%- endif -%}
     {%- endif -%}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

@@ -76,8 +76,7 @@
         {%- set rows = at_hand if plan.moved[input.name] == 'once' and input.schema ~ '.' ~ input.table in plan.at_hand
             else "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
             ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
-        {#- Whether it was ever emptied is told by statistics of its files. #}
-        {%- if input.lake == 'raw' and plyo_rows("select 1 from " ~ plyo_mention(input) ~ " where _op = 't' limit 1")
+        {%- if input.lake == 'raw' and plyo_was_ever_emptied(input)
             and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
             {{ return(none) }}
         {%- endif -%}
@@ -88,18 +87,30 @@
     {{ return(told | join(' union all ') if told else "select null, null where false") }}
 {% endmacro %}
 
+{# Whether a table of raw was ever emptied: told by statistics of its files, asked once in a run. #}
+{% macro plyo_was_ever_emptied(input) %}
+    {%- set known = graph.plyo_run.emptied -%}
+    {%- if input.name not in known -%}
+        {%- do known.update({
+            input.name: plyo_rows("select 1 from " ~ plyo_mention(input) ~ " where _op = 't' limit 1") | length > 0
+        }) -%}
+    {%- endif -%}
+    {{ return(known[input.name]) }}
+{% endmacro %}
+
 {#
     Keeps the rows that a model deleted and inserted, in the database in memory that all models of a run share. DuckLake
     tells them as well, for which it reads the table's files again, once for each model that asks. They are only used by
-    a model since whose note nothing but this one commit has changed the table.
+    a model since whose note nothing but this one commit has changed the table. Where no model of the run reads the
+    table, none are kept.
 #}
 {% macro plyo_keep_changes(target, same) %}
     {%- do run_query(
         "create or replace table " ~ plyo_changes_at_hand(target.schema, target.identifier)
         ~ " as select row_of_model.* exclude (_place), false as _came from temp.stored as row_of_model " ~ same
         ~ " union all by name select row_of_model.*, true as _came from temp.made as row_of_model " ~ same
-        ~ "; insert into memory.main.changes values ('" ~ target.schema ~ "." ~ target.identifier ~ "')"
     ) -%}
+    {%- do graph.plyo_run.at_hand.append(target.schema ~ '.' ~ target.identifier) -%}
 {% endmacro %}
 
 {% macro plyo_changes_at_hand(schema, name) -%}

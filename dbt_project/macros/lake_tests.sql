@@ -18,12 +18,13 @@
     {%- if not looked_at or test.name not in ('unique', 'unique_together', 'accepted_values', 'not_null') -%}
         {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
-    {%- set moved = plyo_moved([looked_at], passed).get(looked_at.name) -%}
+    {%- do plyo_look_around() -%}
+    {%- set moved, now = plyo_moved([looked_at], passed).get(looked_at.name), graph.plyo_run[looked_at.lake] -%}
     {%- set none_of_them = "(select * from " ~ relation ~ " where false) as no_rows" -%}
     {%- if not moved -%} {{ return(none_of_them) }} {%- endif -%}
     {%- if moved == 'remade' -%} {{ return(dbt.default__get_where_subquery(relation)) }} {%- endif -%}
     {%- if test.name in ('accepted_values', 'not_null') -%}
-        {%- set is_wrong = plyo_came_wrong(node, looked_at, passed) -%}
+        {%- set is_wrong = plyo_came_wrong(node, looked_at, passed, now) -%}
         {{ return(dbt.default__get_where_subquery(relation) if is_wrong else none_of_them) }}
     {%- elif node.config.materialized != 'table' -%}
         {{ return(dbt.default__get_where_subquery(relation)) }}
@@ -37,7 +38,7 @@
     {%- set came -%}
         (
             select * from {{ relation }} as row_of_model
-            semi join {{ plyo_came(looked_at, passed) }} as came
+            semi join {{ plyo_came(looked_at, passed, now) }} as came
                 on
                     {%- for column in columns %}
                     {{ 'and ' if not loop.first }}row_of_model.{{ column }}
@@ -73,9 +74,8 @@
     {{ return(none) }}
 {% endmacro %}
 
-{# Rows that came into a table since. #}
-{% macro plyo_came(table, passed) -%}
-    {%- set now = plyo_rows("select id from " ~ table.lake ~ ".current_snapshot()")[0][0] -%}
+{# Rows that came into a table since, until the snapshot `now`. #}
+{% macro plyo_came(table, passed, now) -%}
     {{ return(
         "ducklake_table_insertions('" ~ table.lake ~ "', '" ~ table.schema ~ "', '" ~ table.table ~ "', "
         ~ (passed[table.lake] + 1) ~ ", " ~ now ~ ")"
@@ -83,8 +83,8 @@
 {%- endmacro %}
 
 {# Whether a row that came is wrong by a test of single rows, or a raw row went, behind which an older one shows. #}
-{% macro plyo_came_wrong(node, table, passed) %}
-    {%- set came, arguments = plyo_came(table, passed), model.test_metadata.kwargs -%}
+{% macro plyo_came_wrong(node, table, passed, now) %}
+    {%- set came, arguments = plyo_came(table, passed, now), model.test_metadata.kwargs -%}
     {%- set rows, went = came, "0" -%}
     {%- if table.lake == 'raw' -%}
         {%- set rows = '(' ~ render(node.raw_code) | replace(plyo_mention(table), came) ~ ')' -%}

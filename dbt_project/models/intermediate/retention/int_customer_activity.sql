@@ -41,16 +41,26 @@
                     ) as date) + 1 >= part.since
         ",
         'fct_workouts': "
-            select workout.* from {fct_workouts} as workout
+            with recent as (
+                -- By one date at a time, of which DuckDB knows what rows need not be read.
+                select * from {fct_workouts} where completed_on >= {earliest}
+                union all
+                select * from {fct_workouts}
+                where scheduled_on >= {earliest} and (completed_on is null or completed_on < {earliest})
+            )
+
+            select workout.* from recent as workout
             inner join {parts} as part
                 on
                     workout.customer_id = part.key
                     and greatest(workout.scheduled_on, workout.completed_on) >= part.since
-            where greatest(workout.scheduled_on, workout.completed_on) >= {earliest}
             union
             select workout.* from {fct_workouts} as workout
-            inner join {int_facts_told_late} as late on workout.workout_id = late.about_id
-            where workout.customer_id in (select key from {parts})
+            inner join (
+                select late.about_id from {int_facts_told_late} as late
+                inner join {parts} as part on late.customer_id = part.key and late.told_on >= part.since
+                where late.told_on >= {earliest}
+            ) as late on workout.workout_id = late.about_id
         ",
         'fct_payments': "
             select payment.* from {fct_payments} as payment
@@ -68,9 +78,11 @@
             where reading.day >= {earliest}
             union
             select reading.* from {int_wearable_days_chosen} as reading
-            inner join {int_readings_told_late} as late
-                on reading.customer_id = late.customer_id and reading.day = late.day
-            where reading.customer_id in (select key from {parts})
+            inner join (
+                select late.customer_id, late.day from {int_readings_told_late} as late
+                inner join {parts} as part on late.customer_id = part.key and late.told_on >= part.since
+                where late.told_on >= {earliest}
+            ) as late on reading.customer_id = late.customer_id and reading.day = late.day
         ",
         'int_facts_told_late': 'customer_id in (select key from {parts})',
         'int_readings_told_late': 'customer_id in (select key from {parts})',
@@ -141,7 +153,8 @@ readings as (
 assignments as (
     select
         assignment.customer_id,
-        {{ local_date('assignment.assigned_at', 'customer.time_zone') }} as assigned_on,
+        assignment.assigned_at,
+        customer.time_zone,
         row_number() over (partition by assignment.customer_id order by assignment.assigned_at) as place
     from {{ ref('stg_training__coach_assignments') }} as assignment
     inner join {{ ref('int_customers') }} as customer on assignment.customer_id = customer.customer_id
@@ -244,7 +257,8 @@ facts as (
     union all
     select
         customer_id,
-        assigned_on as day,
+        -- Asked only of those that count: DuckDB looks at the day of all first.
+        case when place > 1 then {{ local_date('assigned_at', 'time_zone') }} end as day,
         'coach_changes' as fact,
         1.0 as amount
     from assignments

@@ -27,25 +27,30 @@
             ),
 
             old as (
-                select activity.* from {int_customer_activity} as activity
+                select
+                    activity.customer_id, max(activity.day) as day,
+                    sum(activity.seats_ahead) as seats_ahead, sum(activity.open_injuries) as open_injuries,
+                    max(case when activity.attended > 0 then activity.day end) as attended_on,
+                    max(case when activity.workouts > 0 then activity.day end) as done_on,
+                    max(case when activity.messages_sent + activity.messages_received > 0 then activity.day end)
+                        as wrote_on
+                from {int_customer_activity} as activity
                 inner join wanted on activity.customer_id = wanted.key and activity.day < wanted.since - 92
+                group by activity.customer_id
             )
 
             select activity.* from {int_customer_activity} as activity
             inner join wanted on activity.customer_id = wanted.key and activity.day >= wanted.since - 92
             where activity.day >= {earliest} - 92
             union all by name
-            select
-                customer_id, max(day) as day,
-                sum(seats_ahead) as seats_ahead, sum(open_injuries) as open_injuries
-            from old group by customer_id
+            select customer_id, day, seats_ahead, open_injuries from old
             union all by name
-            select customer_id, max(day) as day, 1 as attended from old where attended > 0 group by customer_id
+            select customer_id, attended_on as day, 1 as attended from old where attended_on is not null
             union all by name
-            select customer_id, max(day) as day, 1 as workouts from old where workouts > 0 group by customer_id
+            select customer_id, done_on as day, 1 as workouts from old where done_on is not null
             union all by name
-            select customer_id, max(day) as day, 1 as messages_sent, 0 as messages_received
-            from old where messages_sent + messages_received > 0 group by customer_id
+            select customer_id, wrote_on as day, 1 as messages_sent, 0 as messages_received
+            from old where wrote_on is not null
         ",
     },
     'instead': {'windowed': "

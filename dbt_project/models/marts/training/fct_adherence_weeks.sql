@@ -12,6 +12,17 @@
             where workout.scheduled_on >= {earliest} - 90
         ",
     },
+    'instead': {'windowed': "
+        select weeks.customer_id, weeks.week_starts_on,
+            count(case when due.day > weeks.day - 30 then 1 end) as planned_30d,
+            sum(case when due.day > weeks.day - 30 then due.is_done else 0 end) as completed_30d,
+            count(*) as planned_90d, sum(due.is_done) as completed_90d
+        from weeks
+        inner join {parts} as part on weeks.customer_id = part.key and weeks.week_starts_on >= part.since
+        inner join due
+            on weeks.customer_id = due.customer_id and due.day <= weeks.day and due.day > weeks.day - 90
+        group by weeks.customer_id, weeks.week_starts_on
+    "},
     'clock': "
         select customer_id, cast(date_trunc('week', {then} at time zone time_zone) as date) from {int_customers}
         where cast({then} at time zone time_zone as date) <> cast({now} at time zone time_zone as date)
@@ -69,6 +80,7 @@ sequence as (
 ),
 
 windowed as (
+    -- whole: windowed
     select
         customer_id,
         week_starts_on,
@@ -81,6 +93,7 @@ windowed as (
             ) as completed_{{ days }}d{{ ',' if not loop.last }}
         {% endfor %}
     from sequence
+    -- end: windowed
 )
 
 select

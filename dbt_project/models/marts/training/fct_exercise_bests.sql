@@ -10,7 +10,8 @@
     },
     'only': {},
     'instead': {'days': "
-        -- Days before a part are stored as they are; those from which no plateau is counted, as their best.
+        -- Days before a part are stored as they are; those from which no plateau is counted, as their best. Two of
+        -- three have none, and say nothing of days after them.
         with done as (
             select workout.customer_id, workout.workout_id, workout.completed_on as performed_on
             from {fct_workouts} as workout
@@ -31,14 +32,16 @@
             on
                 best.customer_id = part.key and best.performed_on < part.since
                 and best.performed_on >= part.since - 42
-        where best.performed_on >= {earliest} - 42
+        where best.performed_on >= {earliest} - 42 and best.best_e1rm_kg is not null
         union all by name
-        select
-            best.customer_id, best.exercise_id, max(part.since) - 43 as performed_on,
-            max(best.best_e1rm_kg) as best_e1rm_kg
-        from {this} as best
-        inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since - 42
-        group by best.customer_id, best.exercise_id
+        select old.customer_id, old.exercise_id, part.since - 43 as performed_on, old.best_e1rm_kg
+        from (
+            select best.customer_id, best.exercise_id, max(best.best_e1rm_kg) as best_e1rm_kg
+            from {this} as best
+            inner join {parts} as part on best.customer_id = part.key and best.performed_on < part.since - 42
+            where best.best_e1rm_kg is not null
+            group by best.customer_id, best.exercise_id
+        ) as old inner join {parts} as part on old.customer_id = part.key
     ", 'compared': "
         select
             made.customer_id, made.exercise_id, made.performed_on,
