@@ -58,9 +58,9 @@ _HEALTH = """
     active_energy_kcal acute_before acute_load_7d acwr acwr_smoothed acwr_uncoupled adherence adherence_28d
     adherence_30d adherence_drop average_heart_rate_bpm average_power_w best_e1rm_kg check_ins check_ins_answered
     chronic_before chronic_load_28d completed completed_30d completed_90d days_since_last_workout devices_seen
-    distance_m duration_hours duration_minutes elevation_gain_m exercise_count has_open_injury hrv_baseline_ms
-    hrv_rmssd_ms hrv_trend is_plateau is_record last_workout_at load max_heart_rate_bpm monotony_7d planned
-    planned_30d planned_90d readiness reps resting_heart_rate_bpm screenings screenings_cleared
+    distance_m duration_hours duration_minutes elevation_gain_m exercise_count has_open_injury held_seconds
+    hrv_baseline_ms hrv_rmssd_ms hrv_trend is_plateau is_record last_workout_at load max_heart_rate_bpm monotony_7d
+    planned planned_30d planned_90d readiness reps resting_heart_rate_bpm screenings screenings_cleared
     screenings_held session_load session_rpe session_rpe_28d set_count sets sleep_efficiency sleep_minutes
     superset superset_set_count superset_sets
     sleep_trend steps strain_7d top_weight_kg trimp volume_28d_kg volume_kg volume_trend workouts workouts_28d
@@ -75,12 +75,14 @@ _BEHAVIOUR = """
     churned_on closed_at coach_changes_90d completed_at completed_on converted_at created_at created_on
     data_kind days_in_stage days_since_last_message days_since_last_session days_to_recover decided_at
     decision delivered_at device due_at ended_at ended_on entered_at entered_on expires_on failed_payments_90d
-    failure_code first_failed_on has_attended has_next_booking hours_to_read is_churned_30d is_dropped
+    expected_purchases failure_code first_failed_on first_purchased_on has_attended has_next_booking hours_to_read
+    is_churned_30d is_dropped
     is_from_customer is_given is_late_fee_waived is_manual is_renewed is_retained issued_at issued_on
-    joined_at last_message_at last_session_at late_cancels_90d lead_time_hours left_at left_on lost_at
+    joined_at last_message_at last_purchased_on last_session_at late_cancels_90d lead_time_hours left_at left_on lost_at
     member_since messages_received_28d messages_sent_28d minutes_in_step next_session_at no_shows_90d
-    no_shows_last_90d outcome outcome_at paid_at performed_on price_increase_90d probability probability_high
-    probability_low purchased_on purpose read_at received_at renewed_on scored_at sent_at sent_on
+    no_shows_last_90d outcome outcome_at paid_at performed_on price_increase_90d probability probability_alive
+    probability_high
+    probability_low purchased_on purchases purpose read_at received_at renewed_on scored_at sent_at sent_on
     sessions_attended_28d sessions_attended_7d sessions_attended_90d sessions_booked_28d sessions_booked_7d
     sessions_booked_90d sessions_last_30d sessions_total sessions_used source stage stage_since started_at
     status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on valid_to
@@ -97,7 +99,7 @@ _BEHAVIOUR = """
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours
-    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month
+    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month corrections
     currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed first_on
     has_started held_out hired_on holdout_rate interval_months is_active is_complete is_counted is_current
     is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels lifetime_months lift
@@ -114,6 +116,9 @@ _BUSINESS = """
     movement_kind object_type outcome_days partner_code period_end_at period_start_at pipeline_name position posted_at
     expectation is_met judged_at judged_on judged_rows judged_where raw_table refused_rows
     before_rows column_name distance distance_allowed is_drift is_judged measured_at now_rows relation_name
+    buyers clients_in_state compared_with dropout_a dropout_b events_else events_in_state observed_else
+    observed_in_state purchase_alpha purchase_r rate_else rate_in_state repeat_buyers spend_p spend_q spend_v state
+    difference difference_high difference_low fitted_at within_difference within_high within_low
     price_kind primary_muscle product_name quantity reporting_category source_type stage_name starts_on survival
     survival_before tax_rate_bp to_type transaction_kind trigger updated_at weekday win_probability
 """

@@ -175,8 +175,8 @@ _ALL = (
         "One row per coach, closed pay period and currency: what was earned.",
         "statement_id",
         """statement_id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int,
-        pack_revenue_minor bigint, session_pay_minor bigint, pack_pay_minor bigint, total_minor bigint,
-        closed_at time""",
+        pack_revenue_minor bigint, session_pay_minor bigint, pack_pay_minor bigint, corrections int,
+        corrected_minor bigint, total_minor bigint, closed_at time""",
     ),
     _relation(
         "scheduling.fct_bookings",
@@ -210,7 +210,7 @@ _ALL = (
         """workout_id uuid, customer_id uuid, coach_id uuid, programme_id uuid, booking_id uuid, scheduled_on date,
         started_at time, completed_at time, completed_on date, status text, title text, duration_minutes int,
         session_rpe float, session_load float, set_count int, exercise_count int, superset_set_count int,
-        volume_kg float, distance_m float""",
+        volume_kg float, distance_m float, held_seconds int""",
     ),
     _relation(
         "training.fct_exercise_bests",
@@ -364,6 +364,31 @@ _ALL = (
         "customer_id as_of model_id",
         """customer_id uuid, as_of date, scored_at time, model_id text, probability float, probability_low float,
         probability_high float, base_value float, reasons json""",
+    ),
+    _relation(
+        "ml.lifetime_models",
+        "One row per currency: the numbers of who buys packs again (BG/NBD) and for how much (gamma-gamma).",
+        "currency",
+        """currency text, as_of date, fitted_at time, buyers bigint, repeat_buyers bigint, purchase_r float,
+        purchase_alpha float, dropout_a float, dropout_b float, spend_p float, spend_q float, spend_v float,
+        decision text""",
+    ),
+    _relation(
+        "ml.lifetime_values",
+        "One row per pack buyer without a membership and currency: what they will probably bring in the year to come.",
+        "customer_id currency",
+        """customer_id uuid, currency text, as_of date, purchases bigint, first_purchased_on date,
+        last_purchased_on date, mean_spend_minor float, probability_alive float, expected_purchases float,
+        expected_spend_minor float, expected_value_minor float""",
+    ),
+    _relation(
+        "ml.training_effects",
+        "One row per state of training or rest and outcome: how much more often it happened, with 95 % intervals.",
+        "state outcome",
+        """state text, outcome text, compared_with text, as_of date, measured_at time, clients bigint,
+        clients_in_state bigint, observed_in_state bigint, events_in_state bigint, observed_else bigint,
+        events_else bigint, rate_in_state float, rate_else float, difference float, difference_low float,
+        difference_high float, within_difference float, within_low float, within_high float""",
     ),
 )
 

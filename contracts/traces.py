@@ -178,6 +178,11 @@ TRACES: dict[str, Trace] = {
         ("retention.fct_churn_features", "customer_id = $customer_id and as_of = $as_of"),
         ("automation__churn_scores", "customer_id = $customer_id and model_id = $model_id"),
     ),
+    "ml.lifetime_models": Trace(why_not="Its numbers are learned from the purchases of everybody at once."),
+    "ml.lifetime_values": _trace(
+        ("finance.fct_packs", "customer_id = $customer_id and currency = $currency and purchased_on <= $as_of")
+    ),
+    "ml.training_effects": Trace(why_not="It compares all clients together; fewer than ten are told nothing of."),
 }  # fmt: skip
 """The ways back, by mart."""
 

@@ -10,7 +10,9 @@ from orchestration.defs import (
     churn,
     crm,
     dbt,
+    effects,
     freshness,
+    lifetime,
     maintenance,
     payments,
     quality,
@@ -26,6 +28,9 @@ from orchestration.defs.withdrawals import forget
 MARTS_WRITER = {"plyo/writes": "marts"}
 """Tag of runs that write marts; `dagster.yaml` lets one of them run at a time."""
 
+LEARNED = (*churn.ASSETS, lifetime.lifetime_values, effects.training_effects)
+"""What `ml` learns from all of the marts, which changes by the week."""
+
 OF_THEIR_OWN = dg.AssetSelection.checks(
     watch.lag_checks, quality.change_log_suites, quality.distributions, freshness.source_freshness
 )
@@ -39,9 +44,7 @@ def assets(*selected: Any) -> dg.AssetSelection:
 
 first_pipeline = dg.define_asset_job(
     "first_pipeline",
-    selection=assets(
-        raw_change_logs, wearables.wearable_measurements, dbt.marts, *churn.ASSETS, activation.churn_scores
-    ),
+    selection=assets(raw_change_logs, wearables.wearable_measurements, dbt.marts, *LEARNED, activation.churn_scores),
     tags=MARTS_WRITER,
     description="Everything once: land what is committed, build and check the marts, train, score, tell operations.",
 )
@@ -55,9 +58,10 @@ refresh_marts = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=assets(*churn.ASSETS, activation.churn_scores),
+    selection=assets(*LEARNED, activation.churn_scores),
     tags=MARTS_WRITER,
-    description="Train on all outcomes known by now, promote if better, score and tell operations.",
+    description="Learn from all that is known by now: train, promote if better, score and tell operations; value pack "
+    "buyers, and measure what follows training load.",
 )
 
 

@@ -11,7 +11,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce.billing.models import Collection, CreditNote, InvoiceLine
+from operational_api.commerce.billing.models import (
+    Collection,
+    CommissionRate,
+    CommissionStatement,
+    CreditNote,
+    DeliveredSession,
+    InvoiceLine,
+)
 from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, SessionPack, Subscription
 from operational_api.core.database import Base
 from operational_api.identity.models import Account, LoginSession
@@ -149,6 +156,28 @@ def make_pack(session: Session, *, customer_id: UUID, now: datetime | None = Non
         "purchased_at": now - timedelta(days=1), "expires_at": now + timedelta(days=180),
     }  # fmt: skip
     return _save(session, SessionPack(customer_id=customer_id, **values | given))
+
+
+def make_statement(
+    session: Session, *, coach_id: UUID, customer_id: UUID, first_on: date = date(2026, 1, 1), rounding: int = 0
+) -> CommissionStatement:  # fmt: skip
+    """A closed pay period of one day in which a coach held one session of a customer's, for 25.00 and so many cents of
+    rounding."""
+    terms = {"currency": "EUR", "per_session_minor": 2500, "pack_share_bp": 0, "set_at": LONG_AGO}
+    _save(session, CommissionRate(coach_id=coach_id, valid_from=first_on, **terms))
+    then = datetime.combine(first_on, time(9), UTC)
+    sums = {"sessions": 1, "pack_revenue_minor": 0, "session_pay_minor": 2500, "pack_pay_minor": rounding}
+    statement = CommissionStatement(
+        coach_id=coach_id, first_on=first_on, last_on=first_on, currency="EUR", total_minor=2500 + rounding,
+        closed_at=then + timedelta(days=1), **sums,
+    )  # fmt: skip
+    _save(session, statement)
+    held = DeliveredSession(
+        booking_id=new_id(), coach_id=coach_id, customer_id=customer_id, has_attended=True, currency="EUR",
+        delivered_at=then, held_on=first_on, statement_id=statement.id,
+    )  # fmt: skip
+    _save(session, held)
+    return statement
 
 
 def make_invoice(session: Session, *, customer_id: UUID, **given: Any) -> tuple[Invoice, CreditNote]:

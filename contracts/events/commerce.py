@@ -53,7 +53,9 @@ class SubscriptionChanged(Event):
 
 
 class SubscriptionCancelled(Event):
-    """The subscription will end, or has ended where `ends_now`. `reason` is the customer's or `payment_failed`."""
+    """The subscription will end, or has ended where `ends_now`. `reason` is the customer's, `payment_failed` or
+    `payment_disputed`; whoever had cancelled before nobody paid left voluntarily. `owed_minor` is what is open of its
+    invoices at that moment, tax included, in `currency`; events of before it was told have neither."""
 
     type: ClassVar[str] = "commerce.subscription_cancelled"
     aggregate: ClassVar[str] = "subscription_id"
@@ -62,11 +64,13 @@ class SubscriptionCancelled(Event):
     reason: str | None = None
     is_voluntary: bool = True
     ends_now: bool = False
+    owed_minor: int | None = None
+    currency: str | None = None
 
 
 class PaymentCaptured(Event):
     """Money arrived at a provider. `provider_payment_id` and `fee_minor` are the provider's; events of before they
-    were told have none."""
+    were told have none. `payer_id` is whose it was where that is not the customer's."""
 
     type: ClassVar[str] = "commerce.payment_captured"
     aggregate: ClassVar[str] = "payment_id"
@@ -78,9 +82,12 @@ class PaymentCaptured(Event):
     provider: str | None = None
     provider_payment_id: str | None = None
     fee_minor: int | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentFailed(Event):
+    """A card was not charged: that of `payer_id`, where another account pays for the customer."""
+
     type: ClassVar[str] = "commerce.payment_failed"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -88,9 +95,12 @@ class PaymentFailed(Event):
     amount_minor: int
     currency: str
     failure_code: str | None = None
+    payer_id: UUID | None = None
 
 
 class PaymentRefunded(Event):
+    """Money went back: to `payer_id`, where another account had paid for the customer."""
+
     type: ClassVar[str] = "commerce.payment_refunded"
     aggregate: ClassVar[str] = "payment_id"
     payment_id: UUID
@@ -98,6 +108,7 @@ class PaymentRefunded(Event):
     customer_id: UUID
     amount_minor: int
     currency: str
+    payer_id: UUID | None = None
 
 
 class DisputeOpened(Event):
@@ -111,8 +122,9 @@ class DisputeOpened(Event):
 
 
 class DisputeClosed(Event):
-    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too; it is
-    0 of a lost one. A lost dispute may be told as won later, when the bank thinks better of it."""
+    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too: less
+    than `amount_minor` where it is won in part, 0 of a lost one. A lost dispute may be told as won later, when the bank
+    thinks better of it."""
 
     type: ClassVar[str] = "commerce.dispute_closed"
     aggregate: ClassVar[str] = "payment_id"
@@ -204,8 +216,8 @@ class CreditNoteIssued(Event):
 
 
 class CollectionScheduled(Event):
-    """An attempt to collect failed. `waits_for_card`: the card is never tried again; without a new one by
-    `next_attempt_at` the membership ends."""
+    """An attempt to collect failed. `waits_for_card`: no card is tried by itself any more; where its payer does nothing
+    by `next_attempt_at`, the membership ends if it still runs."""
 
     type: ClassVar[str] = "commerce.collection_scheduled"
     aggregate: ClassVar[str] = "invoice_id"
@@ -218,7 +230,8 @@ class CollectionScheduled(Event):
 
 
 class CollectionEnded(Event):
-    """`outcome` is paid or given_up."""
+    """`outcome` is paid, given_up, or credited: nothing of the invoice is owed after all. Before that was told, an
+    invoice that was credited in full had no such event, and one of a change of plan that was not paid was given_up."""
 
     type: ClassVar[str] = "commerce.collection_ended"
     aggregate: ClassVar[str] = "invoice_id"
@@ -303,7 +316,7 @@ class PayerChanged(Event):
 
 
 class SessionDelivered(Event):
-    """A session counts for its coach. `revenue_minor` is what it earned of a pack's price, without tax."""
+    """A session counts for its coach. `revenue_minor` is its part of a pack's price, without tax."""
 
     type: ClassVar[str] = "commerce.session_delivered"
     aggregate: ClassVar[str] = "booking_id"
@@ -324,7 +337,23 @@ class CommissionRateSet(Event):
     valid_from: date
 
 
+class CommissionCorrected(Event):
+    """What a held session counts for its coach changed by `revenue_minor`, because of a refund or a dispute."""
+
+    type: ClassVar[str] = "commerce.commission_corrected"
+    aggregate: ClassVar[str] = "booking_id"
+    booking_id: UUID
+    coach_id: UUID
+    source_type: str
+    source_id: UUID
+    revenue_minor: int
+    currency: str
+
+
 class PayPeriodClosed(Event):
+    """A statement was made. `corrected_minor` is what earlier sessions' corrections changed; `total_minor` has it in
+    it."""
+
     type: ClassVar[str] = "commerce.pay_period_closed"
     aggregate: ClassVar[str] = "statement_id"
     statement_id: UUID
@@ -334,3 +363,4 @@ class PayPeriodClosed(Event):
     sessions: int
     total_minor: int
     currency: str
+    corrected_minor: int = 0

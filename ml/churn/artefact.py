@@ -17,6 +17,9 @@ from ml.registry import NoModel
 ALGORITHMS = {kind.algorithm: kind for kind in (BaseRate, Recency, Logistic, Boosted)}
 NINETY_PERCENT = 1.645
 
+BACKTEST = "backtest.parquet"
+"""The file of a model's folder that tells what was predicted of whom."""
+
 
 class OtherFeatures(NoModel):
     """This model was trained on other features than the code now reads: train again."""
@@ -71,7 +74,7 @@ class ChurnModel:
             "algorithm": self.model.algorithm, "features": NAMES, "model": self.model.to_json(),
             "calibration": [self.calibration.slope, self.calibration.intercept], "facts": self.facts,
         }))  # fmt: skip
-        tested.write_parquet(folder / "backtest.parquet")
+        tested.write_parquet(folder / BACKTEST)
 
 
 def load(folder: Path) -> ChurnModel:
@@ -91,7 +94,7 @@ def load(folder: Path) -> ChurnModel:
 
 def tested(folder: Path) -> pl.DataFrame:
     """customer_id, as_of, probability: what this model's backtest predicted."""
-    return pl.read_parquet(folder / "backtest.parquet")
+    return pl.read_parquet(folder / BACKTEST)
 
 
 def log_odds(probability: Matrix) -> Matrix:

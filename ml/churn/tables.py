@@ -1,6 +1,8 @@
-"""The two tables that ml writes into the lake's schema `marts.ml`: trained models and scores."""
+"""The two tables of churn in the lake's schema `marts.ml`: trained models and scores."""
 
 import duckdb
+
+from ml import tables
 
 MODELS = "marts.ml.churn_models"
 SCORES = "marts.ml.churn_scores"
@@ -16,19 +18,9 @@ _COLUMNS = {
 
 
 def ensure(lake: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema and both tables unless they are there, and columns that an older lake lacks. Commits nothing
-    when all is there."""
-    there = {
-        row[0]
-        for row in lake.execute(
-            "select database_name || '.' || schema_name || '.' || table_name from duckdb_tables() "
-            "where database_name = 'marts' and schema_name = 'ml'"
-        ).fetchall()
-    }
-    if missing := [name for name in _COLUMNS if name not in there]:
-        lake.execute("create schema if not exists marts.ml")
-        for name in missing:
-            lake.execute(f"create table if not exists {name} ({_COLUMNS[name]})")
+    """Make both tables unless they are there, and columns that an older lake lacks. Commits nothing when all is
+    there."""
+    tables.ensure(lake, _COLUMNS)
     columns = {row[0] for row in lake.execute(f"describe {MODELS}").fetchall()}
     if "definitions" not in columns:
         lake.execute(f"alter table {MODELS} add column definitions varchar")

@@ -210,6 +210,20 @@ _ALL = (
         "select * from @ml.churn_models", "business", order="is_current desc, trained_at desc, model_id",
     ),
     Dataset(
+        "pack_buyers", "One row per pack buyer without a membership: what they will probably bring in a year.",
+        """select worth.*, customer.display_name, customer.coach_name
+    from @ml.lifetime_values as worth left join @core.dim_customers as customer using (customer_id)""",
+        "business", ("currency",), order="expected_value_minor desc, customer_id, currency",
+    ),
+    Dataset(
+        "lifetime_model_card", "One row per currency: what is known of how pack buyers come back.",
+        "select * from @ml.lifetime_models", "business", ("currency",), order="currency",
+    ),
+    Dataset(
+        "training_effects", "One row per state of training or rest and outcome: what followed, with 95 % intervals.",
+        "select * from @ml.training_effects", "business", order="outcome, state",
+    ),
+    Dataset(
         "stages_daily", "One row per day and stage: how many customers were in it.",
         "select * from @core.fct_stages_daily", "business", (), "day", "day, stage",
     ),

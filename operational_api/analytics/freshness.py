@@ -27,7 +27,14 @@ from operational_api.core.errors import DomainError
 log = get_logger(__name__)
 State = Literal["fresh", "not judged yet", "late", "stale"]
 _ORDER: tuple[State, ...] = ("fresh", "not judged yet", "late", "stale")
-_MODELS, _SCORES = "ml.churn_models", "ml.churn_scores"
+_SCORES = "ml.churn_scores"
+_LEARNED = {
+    "ml.churn_models": "select max(trained_at) as newest from @ml.churn_models",
+    "ml.lifetime_models": "select max(fitted_at) as newest from @ml.lifetime_models",
+    "ml.lifetime_values": "select max(fitted_at) as newest from @ml.lifetime_models",
+    "ml.training_effects": "select max(measured_at) as newest from @ml.training_effects",
+}
+"""What is learned once a week, with when it was last."""
 _LOOKED = {
     "quality.fct_column_distances": "select max(measured_at) as newest from @quality.fct_column_distances",
     "quality.fct_suite_judgements": "select max(judged_at) as newest from @quality.fct_suite_judgements",
@@ -35,8 +42,9 @@ _LOOKED = {
 """Marts of what was looked at by us, with when it was looked last; before the first time nothing is judged."""
 STREAM = "change stream"
 _LANDS_IN = {"terra": "wearables"}
-"""Connectors that compare with their source every six hours what another has landed already, with what its tables
-begin with. One such pull may be missed."""
+"""Connectors that land in the tables of another, with what those begin with."""
+PULLED_EVERY_SECONDS = {"terra": 6 * 3600.0}
+"""Connectors whose pulls are so far apart, by their schedule, that one may be missed before anything is late."""
 PULSE_SECONDS = 1.0
 """Age of the sources' word at which it is asked for again, behind the answer that still goes by it."""
 BELIEVED_SECONDS = 10.0
@@ -231,9 +239,9 @@ class Clock:
             begun = datetime.combine(as_of, time(), UTC) if isinstance(as_of, date) else None
             yield _Part(begun, settings.scores_late_seconds, settings.scores_stale_seconds, name)
             return
-        if name == _MODELS:
-            trained = self._newest("select max(trained_at) as newest from @ml.churn_models", snapshot_id)
-            at = trained if isinstance(trained, datetime) else None
+        if name in _LEARNED:
+            learned = self._newest(_LEARNED[name], snapshot_id)
+            at = learned if isinstance(learned, datetime) else None
             yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name)
             return
         if name in _LOOKED and build is not None:
@@ -257,7 +265,7 @@ class Clock:
             yield _Part(pulse.standing[table], late, stale, table)
         for connector in sorted(connectors):
             pulled_at, waiting_since = pulse.pulls[connector]
-            promised = settings.connectors_late_seconds * (2 if connector in _LANDS_IN else 1)
+            promised = max(settings.connectors_late_seconds, 2 * PULLED_EVERY_SECONDS.get(connector, 0))
             yield _Part(waiting_since or pulled_at, promised, settings.connectors_stale_seconds, connector)
 
     def _build(self, snapshot_id: int) -> dict[str, Any] | None:

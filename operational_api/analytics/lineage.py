@@ -16,9 +16,18 @@ from operational_api.analytics.errors import NotBuilt, UnknownRelation
 from operational_api.analytics.query import Query
 
 _MODEL_OF = {"marts": "mart", "intermediate": "intermediate", "staging": "staging"}
-_ML = {
+_ML: dict[str, tuple[str, ...]] = {
     "ml.churn_models": ("retention.fct_churn_features", "retention.fct_churn_labels"),
     "ml.churn_scores": ("retention.fct_churn_features", "ml.churn_models"),
+    "ml.lifetime_models": ("finance.fct_packs", "core.dim_customers"),
+    "ml.lifetime_values": ("finance.fct_packs", "core.dim_customers", "ml.lifetime_models"),
+    "ml.training_effects": (
+        "training.fct_training_days",
+        "training.fct_wearable_days",
+        "scheduling.fct_bookings",
+        "retention.fct_churn_labels",
+        "core.fct_consents",
+    ),
 }
 """What is written by `ml` and therefore not in dbt's manifest."""
 

@@ -50,6 +50,8 @@ PERSONAL = [
             "subscriptions": given("customer_id", BOOKS, named="plan_id:name"),
         },
         {
+            "commission_corrections": "which session counts for less because of which refund: the refunds are given, "
+            "the sums of a coach in commission_statements",
             "delivered_sessions": "which session earned whom what: the sessions are in scheduling, the sums of a coach "
             "in commission_statements",
             "finding_resolutions": "how the business settled a difference between its books and a provider's",

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees, studios
+from operational_api.commerce.billing.service import collection, earnings, fees, pay_lines, pay_slips, sales, studios
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
+from operational_api.commerce.billing.service.pay_slips import FileFormat
+from operational_api.commerce.billing.slips import PaySlip
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
@@ -27,16 +29,19 @@ from operational_api.commerce.service import (
     refunds,
     retellings,
 )
+from operational_api.commerce.settings import SellerSettings
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "Contested", "CurrentPlan", "PaymentMade", "PlanOffer", "RetellingSeen",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "Contested", "CurrentPlan", "FileFormat", "PaySlip", "PaymentMade",
+    "PlanOffer", "RetellingSeen", "SellerSettings",
     "ask_retelling", "charge_late_fee",
     "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
     "current_plan",
     "current_plans", "days_at_studios", "differences", "ensure_customer", "has_active_plan", "pack_sessions_left",
+    "pay_not_closed", "pay_slip", "pay_slip_file",
     "payments_of", "plans_for_sale", "request_refund", "resolve_difference", "retellings_made",
     "return_pack_session",
     "set_commission_rate",
@@ -150,6 +155,39 @@ def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanO
     ]
 
 
+def sold_on_invoice(session: Session, *, customer_id: UUID, currency: str, now: datetime) -> list[PlanOffer]:
+    """What can be sold to a customer on an invoice: packs and single sessions, in the order in which they are shown.
+
+    Args:
+        currency: Of who has paid nothing yet; everybody else's is their own.
+    """
+    own = sales.currency_of(session, customer_id, currency)
+    return [
+        PlanOffer(sold.plan.code, sold.plan.name, sold.plan.description, sold.price.amount_minor, sold.price.currency)
+        for sold in sales.offers(session, currency=own, now=now)
+    ]
+
+
+def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: str, now: datetime) -> UUID:
+    """Sell sessions on an invoice, to be used before it is paid; returns the pack.
+
+    Raises:
+        PlanNotFound, PlanNotSold, NotSoldOnInvoice, IntroUsed.
+    """
+    return sales.sell_pack(session, customer_id=customer_id, plan_code=plan_code, currency=currency, now=now).id
+
+
+def take_back_pack(session: Session, *, pack_id: UUID, sold_at: datetime, actor_id: UUID, now: datetime) -> bool:
+    """A pack that was sold on an invoice by mistake is neither owed nor usable; whether that could be.
+
+    Raises:
+        InvoiceNotCreditable: an answer about its payment is missing.
+    """
+    return sales.take_back(
+        session, pack_id=pack_id, sold_at=sold_at, reason="Sold by mistake", actor_id=actor_id, now=now
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentMade:
     """A payment that was captured. `left_minor` is what was not given back yet."""
@@ -235,11 +273,13 @@ def differences(
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open."""
+    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open.
+    `returned_minor` came back of a won one, None where that was not noted."""
 
     dispute_id: UUID
     customer_id: UUID
     amount_minor: int
+    returned_minor: int | None
     currency: str
     reason: str
     status: str
@@ -253,8 +293,8 @@ def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list
     rows, following = disputes.page(session, limit=limit, cursor=cursor)
     return [
         Contested(
-            row.id, row.customer_id, row.amount_minor, row.currency, row.reason, row.status, row.provider_dispute_id,
-            row.opened_at, row.closed_at,
+            row.id, row.customer_id, row.amount_minor, row.returned_minor, row.currency, row.reason, row.status,
+            row.provider_dispute_id, row.opened_at, row.closed_at,
         )
         for row in rows
     ], following  # fmt: skip
@@ -319,9 +359,34 @@ def collections(session: Session, *, limit: int, cursor: str | None) -> tuple[li
     return collection.page(session, status=None, limit=limit, cursor=cursor)
 
 
-def commissions_owed(session: Session, *, last_on: date) -> list[Earning]:
-    """What coaches earned up to a day that is in no statement yet."""
-    return earnings.earned(session, last_on=last_on)
+def commissions_owed(session: Session, *, last_on: date, coach_id: UUID | None = None) -> list[Earning]:
+    """What coaches, or one, earned up to a day that is in no statement yet."""
+    return earnings.earned(session, last_on=last_on, coach_id=coach_id)
+
+
+def pay_slip(session: Session, principal: Principal, statement_id: UUID) -> PaySlip:
+    """A closed pay period of a coach, line by line.
+
+    Raises:
+        StatementNotFound: unknown, or not the principal's to read.
+    """
+    return pay_slips.closed(session, principal, statement_id=statement_id)
+
+
+def pay_slip_file(
+    session: Session, principal: Principal, statement_id: UUID, *, file_format: FileFormat, seller: SellerSettings
+) -> tuple[str, str, bytes]:
+    """The same as a file: its name, its media type and its bytes."""
+    return pay_slips.file(session, principal, statement_id=statement_id, file_format=file_format, seller=seller)
+
+
+def pay_not_closed(session: Session, principal: Principal, coach_id: UUID, *, last_on: date) -> list[PaySlip]:
+    """What a coach earned up to a day that is in no statement yet, line by line, a slip for each currency.
+
+    Raises:
+        StatementNotFound: not the principal's to read.
+    """
+    return pay_slips.not_closed(session, principal, coach_id=coach_id, last_on=last_on)
 
 
 def days_at_studios(session: Session, now: datetime) -> tuple[date, date]:
@@ -338,7 +403,7 @@ def commission_statements(
 
 def commission_rates(session: Session, coach_ids: Iterable[UUID] | None) -> list[CommissionRate]:
     """What these coaches earn, or all, the newest rate of each first."""
-    return earnings.rates(session, coach_ids)
+    return pay_lines.rates(session, coach_ids)
 
 
 def set_commission_rate(

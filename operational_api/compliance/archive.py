@@ -23,7 +23,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.sealing import SealBroken, Sealer
-from operational_api.compliance.service import spreadsheet
+from operational_api.core import spreadsheet
 from operational_api.core.objects import ObjectMissing, ObjectStore
 from operational_api.core.parcels import Writer
 from operational_api.core.personal import Contribution, Person, PersonalFile, rows_of

@@ -35,15 +35,18 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
     from contracts import warehouse
     from ingestion import erasures, forgotten, lake_maintenance, told_otherwise, withdrawals
     from ingestion.settings import CdcSettings
+    from ml import forgetting
+    from ml.churn.settings import ChurnSettings
 
     with judged():
-        settings = CdcSettings()
+        settings, models = CdcSettings(), ChurnSettings().ml_path
         keys = erasures.keys_of(settings)
         with warehouse.reading(settings) as lake:
             is_withdrawn = bool(withdrawals.remains(lake).rows)
             is_closed = bool(erasures.remains(lake, keys).rows)
             is_begun = bool(forgotten.unfinished(lake).rows)
-        if not is_withdrawn and not is_closed and not is_begun:
+        unlearned = forgetting.withdrawn(settings)
+        if not is_withdrawn and not is_closed and not is_begun and not unlearned:
             context.log.info("nothing is held that may not be")
             return
         _end_stream(context)
@@ -53,6 +56,10 @@ def forget(context: dg.OpExecutionContext, dbt: DbtCliResource) -> None:
         context.log.info(f"of closed accounts erased from raw: {dict(erased.rows) if erased else {}}")
         everything = ["build", *MODELS, "--exclude", "tag:connectors"]
         dbt.cli(everything if is_closed or is_begun else ["run", "--select", *BUILT_ON]).wait()
+        with warehouse.reading(settings) as lake:
+            people = {*forgotten.unfinished(lake).since, *unlearned, *forgetting.withdrawn(settings)}
+        learned = forgetting.forget(settings, models, people)
+        context.log.info(f"rows that ml kept of them and no longer does: {learned}")
         context.log.info(f"months of metrics that are told otherwise: {told_otherwise.note(settings)}")
         snapshots, files = lake_maintenance.forget_past(settings, "marts")
         context.log.info(f"the past of the marts ended: {snapshots} snapshots, {files} files")

@@ -69,6 +69,26 @@ def datasets() -> dict[str, pl.DataFrame]:
              "lift_low": [0.02, -0.03], "lift_high": [0.22, 0.13], "treated": [120, 120], "held_out": [30, 30],
              "treated_rate": [0.62, 0.91], "holdout_rate": [0.5, 0.86], "outcomes_pending": [7, 7]}
         ),
+        "lifetime_model_card": pl.DataFrame(
+            {"currency": ["EUR", "VND"], "decision": ["Learned.", "2 people bought twice."]}
+        ),
+        "pack_buyers": pl.DataFrame(
+            {"currency": ["EUR"] * 2, "display_name": ["Rare Rita", "Often Otto"], "coach_name": ["Cara Coach", None],
+             "purchases": [2, 9], "last_purchased_on": [TODAY - timedelta(days=80), TODAY - timedelta(days=5)],
+             "probability_alive": [0.31, 0.97], "expected_purchases": [0.8, 10.4],
+             "expected_spend_minor": [9000.4, 12000.2], "expected_value_minor": [7200.3, 124802.1]}
+        ),
+        "training_effects": pl.DataFrame(
+            [{"state": state, "outcome": outcome, "compared_with": "ACWR 0.8 to 1.3", "clients": 60,
+              "clients_in_state": inside, "observed_in_state": 400, "rate_in_state": rate, "rate_else": 0.06,
+              "difference": difference, "difference_low": low, "difference_high": high, "within_difference": own,
+              "within_low": own and own - 0.02, "within_high": own and own + 0.02}
+             for state, outcome, inside, rate, difference, low, high, own in (
+                 ("load_spike", "no_show", 41, 0.104, 0.044, 0.012, 0.076, 0.021),
+                 ("low_readiness", "no_show", 4, None, None, None, None, None),
+                 ("load_drop", "left_in_30_days", 38, 0.05, -0.01, -0.03, 0.01, None))],
+            schema_overrides={"within_difference": pl.Float64},
+        ),
         "automation_runs": pl.DataFrame(
             {"started_at": [datetime.now(UTC)] * 3, "rule_name": ["Churn check-in"] * 3, "arm": ["treatment"] * 3,
              "status": ["open", "acted", "held_out"], "probability": [0.5, 0.6, 0.7],

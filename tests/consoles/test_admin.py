@@ -22,7 +22,7 @@ from tornado.web import Application, create_signed_value
 from consoles.admin import sign_out
 from consoles.admin.app import screen
 from consoles.admin.tiles import comparison, tile
-from consoles.admin.views import automations, coaches, connectors, retention
+from consoles.admin.views import automations, coaches, connectors, effects, retention
 from consoles.admin.views.data import QUALITY, Data, waiting
 from consoles.admin.views.overview import TILES, Overview
 from consoles.admin.views.revenue import Revenue
@@ -161,6 +161,34 @@ class TestPages:
         assert set(table.value["Plan"]) == {"unlimited", "of no plan"}
         assert "€200.00 together" in words(drawn)
 
+    def test_revenue_tells_what_pack_buyers_are_worth_the_most_first(self, server: PlyoServer) -> None:
+        drawn = Revenue(server.client(), ["EUR"]).body()[4].object()
+        [shown] = drawn.select(pn.widgets.Tabulator)
+        assert shown.value["Customer"].to_list() == ["Often Otto", "Rare Rita"]
+        assert shown.value.iloc[0].to_list()[4:] == ["97%", 10.4, "€120.00", "€1,248.02"]
+        assert "2 without a membership, who will probably bring €1,320.02" in words(drawn)
+
+    def test_revenue_says_why_pack_buyers_are_told_no_value(self, server: PlyoServer) -> None:
+        drawn = Revenue(server.client(), ["VND"]).body()[4].object()
+        assert "not known yet: 2 people bought twice." in words(drawn)
+        drawn = Revenue(server.client(), ["USD"]).body()[4].object()
+        assert "Nobody without a membership has bought a pack" in words(drawn)
+
+    def test_retention_tells_what_follows_training_load(self, server: PlyoServer) -> None:
+        drawn = effects.card(server.client())
+        said = words(drawn)
+        assert "no proof of a cause" in said
+        [shown] = drawn.select(pn.widgets.Tabulator)
+        spike, rest, _ = shown.value.to_dict("records")
+        assert (spike["Difference"], spike["95 % interval"]) == ("+4.4 %", "1.2 to 7.6 %")
+        assert (rest["Difference"], rest["Clients in it"]) == ("–", 4)
+        missed, left = drawn.select(pn.pane.Plotly)
+        assert [len(one.object.data[0].y) for one in (missed, left)] == [2, 1], "each with the same client's, if known"
+
+    def test_retention_says_that_nothing_was_measured_yet(self, server: PlyoServer) -> None:
+        server.datasets["training_effects"] = server.datasets["training_effects"].head(0)
+        assert "weekly after that" in words(effects.card(server.client()))
+
     def test_retention(self, server: PlyoServer) -> None:
         page = words(retention.page(server.client(), "Europe/Berlin"))
         assert "Who may leave within 30 days" in page
@@ -170,7 +198,7 @@ class TestPages:
         found = [{"label": f"A reason of {n} words that is long", "contribution": n / 10} for n in range(-1, 7)]
         one = server.datasets["watchlist"].head(1).with_columns(reasons=pl.lit(json.dumps(found)))
         server.datasets["watchlist"] = one
-        [shown] = retention.page(server.client(), "Europe/Berlin").select(pn.widgets.Tabulator)
+        [shown, _] = retention.page(server.client(), "Europe/Berlin").select(pn.widgets.Tabulator)
         assert list(shown.value["Why"]) == [" · ".join(f"A reason of {n} words that is long" for n in (6, 5, 4, 3))]
 
     def test_what_did_not_answer_is_asked_again_in_its_place(self, server: PlyoServer) -> None:

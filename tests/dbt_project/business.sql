@@ -235,9 +235,9 @@ insert into commerce.credit_notes (
 );
 insert into commerce.commission_statements (
     id, coach_id, first_on, last_on, currency, sessions, pack_revenue_minor, session_pay_minor, pack_pay_minor,
-    total_minor, closed_at
+    corrections, corrected_minor, total_minor, closed_at
 ) values
-    (pg_temp.id('pay-may'), pg_temp.id('kim'), '2026-05-01', '2026-05-31', 'EUR', 1, 0, 2500, 0, 2500, '2026-06-01 08:00Z');
+    (pg_temp.id('pay-may'), pg_temp.id('kim'), '2026-05-01', '2026-05-31', 'EUR', 1, 0, 3000, 0, 1, -500, 2500, '2026-06-01 08:00Z');
 
 -- Kim opened for two hours on 4 May, had a public holiday on the 11th and closed the 18th.
 insert into scheduling.availability_exceptions (id, coach_id, exception_on, starts_at, ends_at) values

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from lifelines import KaplanMeierFitter
 
 from contracts import warehouse
 from contracts.metrics import METRICS
@@ -522,12 +523,8 @@ class TestMembers:
                     left = ended < until
                     stays.append((*_months(began, min(ended, until)), left))
             lengths = [begun if left else whole for whole, begun, left in stays]
-            survival, lifetime = 1.0, 0.0
-            for length in range(1, max(lengths) + 1):
-                lifetime += survival
-                at_risk = sum(1 for one in lengths if one >= length)
-                gone = sum(1 for one, (*_, left) in zip(lengths, stays, strict=True) if left and one == length)
-                survival *= 1 - gone / at_risk
+            curve = KaplanMeierFitter().fit(lengths, [left for *_, left in stays])
+            lifetime = sum(curve.predict(length) for length in range(max(lengths)))
             told = lived.rows(
                 f"""select lifetime_months from marts.finance.fct_membership_months
                 where month = '2026-06-01' and currency = '{currency}'"""

@@ -122,6 +122,7 @@ ROLES_OF: dict[str, str] = {
     "scheduling.answer_request": f"{COACHES} front_desk admin",
     "scheduling.manage_classes": f"{COACHES} admin",
     "scheduling.manage_studio": "lead_coach admin",
+    "scheduling.book_for": "front_desk admin",
     "scheduling.waive_fee": "lead_coach front_desk admin",
     "engagement.receive_webhook": EVERYBODY,
     "engagement.unsubscribe": EVERYBODY,
@@ -580,7 +581,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "identity.look_up_person": ("GET /staff/people", "GET /staff/people/{account_id}"),
     "scheduling.see_day": ("GET /staff/today",),
-    "commerce.read_differences": ("GET /api/commerce/differences", "GET /staff/books"),
+    "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
     "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
@@ -684,6 +685,18 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /studio/holidays/remove",
         "POST /studio/terms",
     ),
+    "scheduling.book_for": (
+        "GET /api/scheduling/clients/{customer_id}/slots",
+        "GET /api/scheduling/clients/{customer_id}/means",
+        "POST /api/scheduling/clients/{customer_id}/bookings",
+        "POST /api/scheduling/clients/{customer_id}/booking-series",
+        "POST /api/scheduling/bookings/{booking_id}/undo",
+        "GET /staff/book",
+        "GET /staff/book/{customer_id}",
+        "GET /staff/book/{customer_id}/{slot_id}",
+        "POST /staff/book/{customer_id}/{slot_id}",
+        "POST /staff/bookings/{booking_id}/undo",
+    ),
     "scheduling.waive_fee": (
         "POST /api/scheduling/bookings/{booking_id}/fee-waiver",
         "POST /staff/people/{account_id}/fee-waivers",
@@ -702,7 +715,16 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /membership/invoices/{invoice_id}/pay",
     ),
     "commerce.read_collections": ("GET /api/commerce/collections", "GET /staff/collections"),
-    "commerce.read_commissions": ("GET /api/commerce/commission-statements", "GET /staff/commissions"),
+    "commerce.read_commissions": (
+        "GET /api/commerce/commission-statements",
+        "GET /api/commerce/commission-statements/{statement_id}",
+        "GET /api/commerce/commission-statements/{statement_id}/file",
+        "GET /api/commerce/coaches/{coach_id}/pay",
+        "GET /staff/commissions",
+        "GET /staff/commissions/statements/{statement_id}",
+        "GET /staff/commissions/statements/{statement_id}/file",
+        "GET /staff/commissions/coaches/{coach_id}",
+    ),
     "commerce.read_invoice": (
         "GET /api/commerce/invoices/{invoice_id}",
         "GET /api/commerce/invoices/{invoice_id}/file",
@@ -783,6 +805,7 @@ SEES_STRANGERS = {
     "identity.look_up_person": "front_desk support admin",
     "training.manage_templates": "lead_coach admin",
     "commerce.read_collections": "support finance admin",
+    "commerce.read_commissions": "finance admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -197,6 +197,12 @@ OBJECTS: dict[str, Object] = {
     "GET /invoices/{invoice_id}": Object("invoice", "customer", "finance admin"),
     "GET /invoices/{invoice_id}/file": Object("invoice", "customer", "finance admin"),
     "GET /credit-notes/{credit_note_id}/file": Object("credit_note", "customer", "finance admin"),
+    "GET /api/commerce/commission-statements/{statement_id}": Object("statement", "coach", "finance admin"),
+    "GET /api/commerce/commission-statements/{statement_id}/file": Object("statement", "coach", "finance admin"),
+    "GET /api/commerce/coaches/{coach_id}/pay": Object("coach", "coach", "finance admin"),
+    "GET /staff/commissions/statements/{statement_id}": Object("statement", "coach", "finance admin"),
+    "GET /staff/commissions/statements/{statement_id}/file": Object("statement", "coach", "finance admin"),
+    "GET /staff/commissions/coaches/{coach_id}": Object("coach", "coach", "finance admin"),
     "POST /api/commerce/invoices/{invoice_id}/payment-attempts": Object("invoice", "customer"),
     "POST /membership/invoices/{invoice_id}/pay": Object("invoice", "customer"),
     "POST /api/training/media/{media_id}/completion": Object("video", "customer"),
@@ -215,6 +221,15 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/bookings/{booking_id}/series-end": Object("booking", "customer coach", CANCELLED),
+    "POST /api/scheduling/clients/{customer_id}/bookings": Object(
+        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT"}
+    ),
+    "POST /api/scheduling/clients/{customer_id}/booking-series": Object(
+        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
+    "GET /staff/book/{customer_id}": Object("customer", every="front_desk admin"),
+    "POST /staff/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
 }
 """Routes whose id names something of one person."""
 
@@ -261,6 +276,9 @@ NOBODYS = {
     "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
+    # sessions are everybody's, and what is told of the customer is what they could pay with
+    "GET /api/scheduling/clients/{customer_id}/slots", "GET /api/scheduling/clients/{customer_id}/means",
+    "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",  # two parameters: see beside
     "POST /staff/bookings/{booking_id}/fee-waiver",  # it has to be its customer's too, tested beside it
     "POST /availability/days/{day_id}/remove",  # of the calendar in the form, tested beside it
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link

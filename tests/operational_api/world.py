@@ -38,6 +38,7 @@ from tests.factories import (
     make_pack,
     make_programme,
     make_slot,
+    make_statement,
     make_template,
     make_video,
     make_wellbeing,
@@ -164,6 +165,9 @@ class World:
                 ),
                 "attachment": file, "scheduled": later, "wording": words,
                 "invoice": invoice, "credit_note": credit_note, "video": make_video(session, client=client),
+                "statement": make_statement(  # each of a day of its own
+                    session, coach_id=coach.id, customer_id=client.id, first_on=date(2026, 1, 1) + timedelta(days=turn)
+                ),
             }  # fmt: skip
             for kind, row in rows.items():
                 pairs.setdefault(kind, []).append(row.id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import dagster as dg
+import polars as pl
 import psycopg
 import pytest
 from sqlalchemy import select
@@ -24,6 +25,10 @@ from ingestion.landing import ensure_tables
 from ingestion.postgres_cdc import capture, publication
 from ingestion.settings import CdcSettings
 from ingestion.wearables.tables import SCHEMAS
+from ml.churn import artefact
+from ml.churn import tables as churn_tables
+from ml.churn.settings import ChurnSettings
+from ml.lifetime import tables as lifetime_tables
 from operational_api import worker
 from operational_api.core.database import make_engine
 from operational_api.core.models import OutboxEvent
@@ -56,7 +61,9 @@ def product(
         lake_path=str(tmp_path / "lake"), cdc_period_seconds=0.2,
     )  # fmt: skip
     warehouse.set_up(settings)
-    told = environment(settings, tmp_path / "target") | {"PLYO_CDC_URL": url, "PLYO_CDC_SLOT": settings.cdc_slot}
+    told = environment(settings, tmp_path / "target") | {
+        "PLYO_CDC_URL": url, "PLYO_CDC_SLOT": settings.cdc_slot, "PLYO_ML_PATH": str(tmp_path / "ml"),
+    }  # fmt: skip
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     engine = make_engine(sqlalchemy_url(url), application_name="tests")
@@ -77,6 +84,37 @@ def night() -> dg.ExecuteInProcessResult:
 def names_in_marts(settings: CdcSettings) -> list[tuple[UUID, str]]:
     with warehouse.reading(settings) as lake:
         return lake.execute("select customer_id, display_name from marts.core.dim_customers order by 1").fetchall()
+
+
+def learned(settings: CdcSettings, *people: UUID) -> None:
+    """What ml holds of people: a score with what it was made of, a value, a prediction of a backtest."""
+    with warehouse.writing(settings) as lake:
+        churn_tables.ensure(lake)
+        lifetime_tables.ensure(lake)
+        for person in people:
+            lake.execute(
+                f"insert into {churn_tables.SCORES} by name select ? as customer_id, current_date as as_of, "
+                "'m' as model_id, json('{\"has_open_injury\": 1.0}') as inputs", [person],
+            )  # fmt: skip
+            lake.execute(
+                f"insert into {lifetime_tables.VALUES} by name select ? as customer_id, 'EUR' as currency", [person]
+            )
+    folder = ChurnSettings().ml_path / "churn-1"
+    folder.mkdir(parents=True)
+    pl.DataFrame({"customer_id": [str(one) for one in people], "probability": [0.5] * len(people)}).write_parquet(
+        folder / artefact.BACKTEST
+    )
+
+
+def known_to_ml(settings: CdcSettings) -> dict[str, list[UUID]]:
+    with warehouse.reading(settings) as lake:
+        told = {
+            table: [row[0] for row in lake.execute(f"select customer_id from {table} order by 1").fetchall()]
+            for table in (churn_tables.SCORES, lifetime_tables.VALUES)
+        }
+    return told | {
+        "backtest": [UUID(one) for one in artefact.tested(ChurnSettings().ml_path / "churn-1")["customer_id"]]
+    }
 
 
 def closing(session: Session, settings: CdcSettings) -> tuple[UUID, UUID]:
@@ -121,8 +159,10 @@ def test_a_request_of_the_product_reaches_raw_marts_and_their_past(product: tupl
     assert night().success, "nobody's account is closed yet"
     with warehouse.reading(settings) as lake:
         assert forgotten.proofs(lake, [mia]) == []
+    learned(settings, mia, tom)
     close(session, settings)
     assert night().success
+    assert all(people == [tom] for people in known_to_ml(settings).values()), known_to_ml(settings)
     assert places(settings) == set()
     assert dict(names_in_marts(settings)) == {mia: "Former client", tom: "Tom"}
     with warehouse.reading(settings) as lake:

@@ -1,4 +1,4 @@
-"""Churn: who is at risk and why, how good the model is, how cohorts last."""
+"""Churn: who is at risk and why, how good the model is, how cohorts last, what training load has to do with it."""
 
 import json
 from typing import Any
@@ -9,6 +9,7 @@ import polars as pl
 from consoles import charts
 from consoles.admin.pictures import chart
 from consoles.admin.style import CARD, TEXT
+from consoles.admin.views import effects
 from consoles.admin.views.states import guarded, heading, nothing
 from consoles.client import Plyo
 from consoles.theme import colour, when
@@ -23,6 +24,7 @@ def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
         guarded(lambda: _watchlist(plyo)),
         guarded(lambda: _model(plyo, zone)),
         guarded(lambda: _cohorts(plyo)),
+        guarded(lambda: effects.card(plyo)),
         sizing_mode="stretch_width",
     )
 

@@ -1,4 +1,4 @@
-"""Money: how recurring revenue moved, what was collected, and that the books agree."""
+"""Money: how recurring revenue moved, what was collected, and what comes from who buys without a membership."""
 
 from dataclasses import replace
 
@@ -46,7 +46,8 @@ class Revenue(pn.viewable.Viewer):
         # Below what is seen first, so it is asked for when that is there.
         plans = pn.panel(lambda: guarded(self._plans), defer_load=True, loading_indicator=True)
         payments = pn.panel(self._payments, defer_load=True, loading_indicator=True)
-        return pn.Column(self._recurring(days), self._moves(days), plans, payments, sizing_mode="stretch_width")
+        buyers = pn.panel(lambda: guarded(self._buyers), defer_load=True, loading_indicator=True)
+        return pn.Column(self._recurring(days), self._moves(days), plans, payments, buyers, sizing_mode="stretch_width")
 
     def _recurring(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         frame = days.with_columns(pl.col("mrr_minor").map_elements(self._major, return_dtype=pl.Float64))
@@ -69,6 +70,37 @@ class Revenue(pn.viewable.Viewer):
             replace(told, comparison=brought), called, currency=self.currency, period=figures.PERIODS["this_month"]
         )
         return pn.Column(title, table(shown), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
+
+    def _buyers(self) -> pn.viewable.Viewable:
+        cards = self._plyo.dataset("lifetime_model_card").filter(pl.col("currency") == self.currency)
+        if cards.is_empty():
+            return nothing("Nobody without a membership has bought a pack in this currency yet.")
+        found = self._plyo.dataset("pack_buyers").filter(pl.col("currency") == self.currency)
+        if found.is_empty():
+            return nothing(f"What pack buyers are worth is not known yet: {cards['decision'][0]}")
+        worth = self._written(round(found["expected_value_minor"].sum()))
+        title = heading(
+            "What pack buyers are worth",
+            f"{len(found)} without a membership, who will probably bring {worth} in the year to come, tax excluded. It "
+            "is told by how often each has bought, how long they have been silent for their own pace, and their spend.",
+        )
+        rows = found.sort("expected_value_minor", descending=True)
+        shown = pl.DataFrame(
+            {
+                "Customer": rows["display_name"],
+                "Coach": rows["coach_name"],
+                "Bought": rows["purchases"],
+                "Last": rows["last_purchased_on"].dt.strftime("%-d %b %Y"),
+                "Will buy again": [f"{one:.0%}" for one in rows["probability_alive"]],
+                "Purchases in a year": rows["expected_purchases"].round(1),
+                "Each": [self._written(round(one)) for one in rows["expected_spend_minor"]],
+                "Together": [self._written(round(one)) for one in rows["expected_value_minor"]],
+            }
+        )
+        return pn.Column(title, table(shown), stylesheets=[CARD], sizing_mode="stretch_width", margin=6)
+
+    def _written(self, minor: int) -> str:
+        return written(minor, "money", self.currency)
 
     def _moves(self, days: pl.DataFrame) -> pn.viewable.Viewable:
         kinds = {

@@ -51,9 +51,21 @@ def _fonts() -> dict[str, Path]:
 
 def render(document: Document, seller: SellerSettings) -> bytes:
     """The document on A4, one page or as many as its lines need."""
+    pdf = paper(f"{document.title} {document.number}", seller, made_at=document.issued_at)
+    _head(pdf, document)
+    _table(pdf, document)
+    _sums(pdf, document)
+    if document.note:
+        pdf.ln(8)
+        text(pdf, document.note, colour=SOFT)
+    return bytes(pdf.output())
+
+
+def paper(title: str, seller: SellerSettings, *, made_at: datetime) -> FPDF:
+    """A4 with who sells at its head; the file says that it was made at `made_at`, whenever it is."""
     pdf = FPDF(format="A4")
-    pdf.set_creation_date(document.issued_at)  # else the clock is in the file
-    pdf.set_title(f"{document.title} {document.number}")
+    pdf.set_creation_date(made_at)  # else the clock is in the file
+    pdf.set_title(title)
     pdf.set_author(seller.name)
     pdf.set_lang("en")
     for style, file in _fonts().items():
@@ -61,33 +73,28 @@ def render(document: Document, seller: SellerSettings) -> bytes:
     pdf.set_margins(20, 18, 20)
     pdf.set_auto_page_break(auto=True, margin=22)
     pdf.add_page()
-    _head(pdf, document, seller)
-    _table(pdf, document)
-    _sums(pdf, document)
-    if document.note:
-        pdf.ln(8)
-        _text(pdf, document.note, colour=SOFT)
-    return bytes(pdf.output())
+    text(pdf, seller.name, size=16, style="B")
+    text(pdf, " · ".join(part for part in (seller.address, seller.tax_id) if part), size=9, colour=SOFT)
+    pdf.ln(12)
+    return pdf
 
 
-def _text(pdf: FPDF, text: str, *, size: float = 10, style: str = "", colour: tuple[int, int, int] = NAVY) -> None:
+def text(pdf: FPDF, words: str, *, size: float = 10, style: str = "", colour: tuple[int, int, int] = NAVY) -> None:
+    """A paragraph in our font; sizes are points."""
     pdf.set_font("Roboto", style, size)
     pdf.set_text_color(*colour)
-    pdf.multi_cell(0, size * 0.52, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(0, size * 0.52, words, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
-def _head(pdf: FPDF, document: Document, seller: SellerSettings) -> None:
-    _text(pdf, seller.name, size=16, style="B")
-    _text(pdf, " · ".join(part for part in (seller.address, seller.tax_id) if part), size=9, colour=SOFT)
-    pdf.ln(12)
-    _text(pdf, "To", size=9, colour=SOFT)
-    _text(pdf, document.addressee, size=12, style="B")
+def _head(pdf: FPDF, document: Document) -> None:
+    text(pdf, "To", size=9, colour=SOFT)
+    text(pdf, document.addressee, size=12, style="B")
     if document.about:
-        _text(pdf, f"for {document.about}", colour=SOFT)
+        text(pdf, f"for {document.about}", colour=SOFT)
     pdf.ln(10)
-    _text(pdf, f"{document.title} {document.number}", size=18, style="B")
+    text(pdf, f"{document.title} {document.number}", size=18, style="B")
     pdf.ln(2)
-    for label, value in [("Date", _day(document.issued_on)), *document.facts]:
+    for label, value in [("Date", day(document.issued_on)), *document.facts]:
         pdf.set_font("Roboto", "", 10)
         pdf.set_text_color(*SOFT)
         pdf.cell(35, 6, label)
@@ -122,7 +129,7 @@ def _table(pdf: FPDF, document: Document) -> None:
 def _words(line: Item) -> str:
     words = f"{KINDS.get(line.kind, '')}{line.description}"
     if line.starts_on and line.ends_on:
-        words += f"\n{_day(line.starts_on)} – {_day(max(line.starts_on, line.ends_on - timedelta(days=1)))}"
+        words += f"\n{day(line.starts_on)} – {day(max(line.starts_on, line.ends_on - timedelta(days=1)))}"
     return words
 
 
@@ -144,5 +151,6 @@ def _sums(pdf: FPDF, document: Document) -> None:
         pdf.cell(28, 6.5, str(Money(amount, document.currency)), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+def day(on: date) -> str:
+    """A day in words: 3 May 2026."""
+    return f"{on.day} {on:%B %Y}"

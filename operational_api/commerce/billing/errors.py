@@ -4,7 +4,7 @@ DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid                    409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
-|- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound (NotFound)                               404
+|- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound StatementNotFound (NotFound)             404
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound
@@ -68,6 +68,10 @@ class IntroUsed(DomainError):
 
 class PersonNotFound(NotFound):
     """There is no account of that id."""
+
+
+class StatementNotFound(NotFound):
+    """There is no such pay statement."""
 
 
 class InvoiceNotFound(NotFound):

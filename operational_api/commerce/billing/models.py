@@ -136,8 +136,9 @@ class CreditNote(Base):
 
 
 class Collection(Base):
-    """How far collecting one of our invoices is. `status`: due, retrying, stopped (waits for a new card; without one
-    it is given up at `next_attempt_at`), paid, given_up.
+    """How far collecting one of our invoices is. `status`: due, retrying, stopped (no card is charged by itself: it
+    waits for a new one, or, where the membership has ended, for its payer's word, and is given up at
+    `next_attempt_at`), paid, credited (nothing of it is owed after all), given_up.
 
     `attempts` counts those with an answer. While an answer is missing the same attempt is asked about again with its
     key, never made a second time.
@@ -145,7 +146,7 @@ class Collection(Base):
 
     __tablename__ = "collections"
     __table_args__ = (
-        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'given_up')", name="status"),
+        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'credited', 'given_up')", name="status"),
         CheckConstraint(
             "(status in ('due', 'retrying', 'stopped')) = (next_attempt_at is not null)", name="open_has_next"
         ),
@@ -198,7 +199,8 @@ class Coupon(Base):
 
 
 class CouponRedemption(Base):
-    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up."""
+    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
+    before `covers_until`, where the last period that it counted ends."""
 
     __tablename__ = "coupon_redemptions"
     __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
@@ -207,6 +209,7 @@ class CouponRedemption(Base):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
     months_left: Mapped[int | None] = mapped_column(SmallInteger)
+    covers_until: Mapped[date | None]
     redeemed_at: Mapped[RequiredTime]
 
 
@@ -230,9 +233,9 @@ class CommissionRate(Base):
 
 
 class DeliveredSession(Base):
-    """A session that was held or missed by the customer, as far as money knows of it. `revenue_minor` is the part of
-    the pack's price, without tax, that was earned by it; 0 on a membership. `held_on` is the studio's day of it; where
-    it is null, a version counted it that did not know, and its UTC day counts."""
+    """A session that was held or missed by the customer, as far as money knows of it. `revenue_minor` is its part of
+    the pack's price, without tax; 0 on a membership; what of it was given back is in corrections. `held_on` is the
+    studio's day of it; where it is null, a version counted it that did not know, and its UTC day counts."""
 
     __tablename__ = "delivered_sessions"
     __table_args__ = (Index("ix_delivered_sessions_coach", "coach_id", "delivered_at"), SCHEMA)
@@ -248,13 +251,43 @@ class DeliveredSession(Base):
     statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
 
 
+class CommissionCorrection(Base):
+    """What a held session counts for its coach was `before_minor` and changed by `revenue_minor`: money of its pack was
+    given back, or a bank returned it after all. Never changed, but for the statement that it is in.
+
+    `source_type`: refund, dispute; `source_id` says which. `noted_on` is the earliest day that it was at a studio.
+    """
+
+    __tablename__ = "commission_corrections"
+    __table_args__ = (
+        CheckConstraint("source_type in ('refund', 'dispute')", name="source_type"),
+        CheckConstraint(
+            "revenue_minor <> 0 and before_minor >= 0 and before_minor + revenue_minor >= 0", name="changes"
+        ),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey(DeliveredSession.booking_id), index=True)
+    coach_id: Mapped[UUID]
+    currency: Mapped[Currency]
+    source_type: Mapped[str] = mapped_column(String(20))
+    source_id: Mapped[UUID]
+    before_minor: Mapped[AmountMinor]
+    revenue_minor: Mapped[AmountMinor]
+    noted_on: Mapped[date]
+    noted_at: Mapped[RequiredTime]
+    statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
+
+
 class CommissionStatement(Base):
     """What one coach earned in one closed pay period, in one currency; never changed. Both days belong to it, as
-    studios have them."""
+    studios have them. `corrected_minor` is what `corrections` of sessions changed, mostly below 0; so may the total be:
+    then the coach has had more than they earned."""
 
     __tablename__ = "commission_statements"
     __table_args__ = (
         CheckConstraint("last_on >= first_on", name="ends_after_start"),
+        CheckConstraint("total_minor = session_pay_minor + pack_pay_minor + corrected_minor", name="total"),
         UniqueConstraint("coach_id", "currency", "first_on"),
         SCHEMA,
     )
@@ -267,6 +300,8 @@ class CommissionStatement(Base):
     pack_revenue_minor: Mapped[AmountMinor]
     session_pay_minor: Mapped[AmountMinor]
     pack_pay_minor: Mapped[AmountMinor]
+    corrections: Mapped[int] = mapped_column(server_default="0")
+    corrected_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
     total_minor: Mapped[AmountMinor]
     closed_at: Mapped[RequiredTime]
     closed_by: Mapped[UUID | None]

@@ -1,10 +1,10 @@
 """HTTP to service and back: memberships that we bill, invoices, collection, prices, payers and commission."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
@@ -28,6 +28,8 @@ from operational_api.commerce.billing.schemas import (
     PayerRead,
     PayerSet,
     PayPeriodClose,
+    PaySlipList,
+    PaySlipRead,
     PlanChangeCreate,
     PlanChangeRead,
     PriceCreate,
@@ -43,6 +45,8 @@ from operational_api.commerce.billing.service import (
     earnings,
     memberships,
     papers,
+    pay_lines,
+    pay_slips,
     payers,
     plan_changes,
     pricing,
@@ -62,6 +66,7 @@ from operational_api.core.wall_time import Day
 
 router = ContextRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
 PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
+SLIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}, "text/csv": {}}}}
 
 
 def seller(request: Request) -> SellerSettings:
@@ -71,9 +76,14 @@ def seller(request: Request) -> SellerSettings:
 
 
 def pdf(name: str, content: bytes) -> Response:
-    """A file to keep; nobody else may."""
+    """A PDF to keep; nobody else may."""
+    return attachment(name, "application/pdf", content)
+
+
+def attachment(name: str, media_type: str, content: bytes) -> Response:
+    """A file to keep."""
     disposition = f'attachment; filename="{name}"'
-    return Response(content, media_type="application/pdf", headers={"Content-Disposition": disposition})
+    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
 @router.post("/memberships", status_code=201, dependencies=[Allowed("commerce.buy")])
@@ -238,7 +248,7 @@ def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, sessi
 @router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])
 def list_rates(session: DbSession) -> CommissionRateList:
     """What coaches earn, and earned."""
-    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in earnings.rates(session)])
+    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in pay_lines.rates(session)])
 
 
 @router.post(
@@ -281,3 +291,33 @@ def list_statements(
         session, coach_id=None if sees_all else account_id, limit=limit, cursor=cursor
     )
     return Page(items=[StatementRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.get("/commission-statements/{statement_id}", dependencies=[Allowed("commerce.read_commissions")])
+def read_statement(statement_id: UUID, principal: CurrentPrincipal, session: DbSession) -> PaySlipRead:
+    """A closed statement, line by line: sessions, and corrections with what each came from."""
+    return PaySlipRead.model_validate(pay_slips.closed(session, principal, statement_id=statement_id))
+
+
+@router.get(
+    "/commission-statements/{statement_id}/file", response_class=Response, responses=SLIP,
+    dependencies=[Allowed("commerce.read_commissions")],
+)  # fmt: skip
+def read_statement_file(
+    statement_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request,
+    file_format: Annotated[pay_slips.FileFormat, Query(alias="format")] = "pdf",
+) -> Response:  # fmt: skip
+    """A closed statement as a PDF, or as CSV."""
+    return attachment(*pay_slips.file(
+        session, principal, statement_id=statement_id, file_format=file_format, seller=seller(request)
+    ))  # fmt: skip
+
+
+@router.get("/coaches/{coach_id}/pay", dependencies=[Allowed("commerce.read_commissions")])
+def read_open_pay(
+    coach_id: UUID, principal: CurrentPrincipal, session: DbSession, last_on: Day | None = None
+) -> PaySlipList:
+    """What a coach earned up to a day, today unless one is named, that is in no statement yet, line by line."""
+    last = last_on or studios.days(session, datetime.now(UTC))[1]
+    found = pay_slips.not_closed(session, principal, coach_id=coach_id, last_on=last)
+    return PaySlipList(items=[PaySlipRead.model_validate(one) for one in found])

@@ -18,7 +18,7 @@ from operational_api.core.wall_time import Day
 
 AMOUNT_MAX = 1_000_000_000_000
 Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
-CollectionStatus = Literal["due", "retrying", "stopped", "paid", "given_up"]
+CollectionStatus = Literal["due", "retrying", "stopped", "paid", "credited", "given_up"]
 CouponCode = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern="^[A-Za-z0-9_-]+$")
 ]
@@ -155,8 +155,8 @@ class AttemptRead(BaseModel):
 class CollectionRead(BaseModel):
     """How far collecting an invoice is: what was tried, and when what comes next if nothing succeeds.
 
-    `status`: due, retrying, stopped (the card is not tried again; without another one by `next_attempt_at` the
-    membership ends), paid, given_up.
+    `status`: due, retrying, stopped (no card is charged by itself; at `next_attempt_at` it is given up), paid, credited
+    (nothing of it is owed after all), given_up.
     """
 
     invoice_id: UUID
@@ -321,6 +321,8 @@ class EarningRead(BaseModel):
     pack_revenue_minor: int
     session_pay_minor: int
     pack_pay_minor: int
+    corrections: int
+    corrected_minor: int
     total_minor: int
 
 
@@ -351,8 +353,61 @@ class StatementRead(BaseModel):
     pack_revenue_minor: int
     session_pay_minor: int
     pack_pay_minor: int
+    corrections: int
+    corrected_minor: int
     total_minor: int
     closed_at: datetime
+
+
+class PayPeriodRead(BaseModel):
+    """A closed pay period of a coach."""
+
+    model_config = ConfigDict(from_attributes=True)
+    statement_id: UUID
+    first_on: date
+    last_on: date
+
+
+class SlipLineRead(BaseModel):
+    """A session; or, with a source, what one counts for less or more than it did, and the period that paid it."""
+
+    model_config = ConfigDict(from_attributes=True)
+    booking_id: UUID
+    held_on: date
+    client: str
+    words: str
+    revenue_minor: int
+    per_session_minor: int | None
+    share_bp: int | None
+    session_pay_minor: int
+    pack_pay_minor: int
+    total_minor: int
+    source_type: Literal["refund", "dispute"] | None
+    source_id: UUID | None
+    changed_on: date | None
+    paid_in: PayPeriodRead | None
+
+
+class PaySlipRead(BaseModel):
+    """A statement line by line. Without a statement the period is not closed. The total may be below 0: more was taken
+    back than earned."""
+
+    model_config = ConfigDict(from_attributes=True)
+    statement_id: UUID | None
+    coach_id: UUID
+    coach: str
+    first_on: date | None
+    last_on: date
+    currency: str
+    closed_at: datetime | None
+    total_minor: int
+    lines: list[SlipLineRead]
+
+
+class PaySlipList(BaseModel):
+    """What a coach earned that is in no statement yet: a slip for each currency."""
+
+    items: list[PaySlipRead]
 
 
 class StatementList(BaseModel):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentCaptured, PaymentFailed
 from operational_api.commerce import ledger
-from operational_api.commerce.models import Payment
+from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
 
@@ -20,6 +20,7 @@ def announce(session: Session, payment: Payment, *, at: datetime) -> None:
     facts: dict[str, Any] = {
         "occurred_at": at, "payment_id": payment.id, "customer_id": payment.customer_id,
         "amount_minor": payment.amount_minor, "currency": payment.currency,
+        "payer_id": session.get_one(Invoice, payment.invoice_id).payer_id,
     }  # fmt: skip
     if payment.status == "failed":
         publish(session, PaymentFailed(**facts, failure_code=payment.failure_code))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import PaymentRefunded
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
-from operational_api.commerce.billing.service import credit_notes
+from operational_api.commerce.billing.service import corrections, credit_notes
 from operational_api.commerce.errors import (
     PaymentNotFound,
     PaymentNotRefundable,
@@ -258,6 +258,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
     )
     credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax)
     packs.reduce(session, invoice, back_minor=int(before or 0) + row.amount_minor, source=row.id, at=posted_at)
+    corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
     publish(
         session,
         PaymentRefunded(
@@ -267,5 +268,6 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             customer_id=row.customer_id,
             amount_minor=row.amount_minor,
             currency=row.currency,
+            payer_id=invoice.payer_id,
         ),
     )

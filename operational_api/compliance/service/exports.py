@@ -23,8 +23,8 @@ from operational_api.compliance.errors import (
     OwnExport,
 )
 from operational_api.compliance.models import Export, ExportFile, StoredFile
-from operational_api.compliance.service import files, spreadsheet
-from operational_api.core import audit
+from operational_api.compliance.service import files
+from operational_api.core import audit, spreadsheet
 from operational_api.core.approvals import Approvals
 from operational_api.core.policy import Resource, require
 from operational_api.core.principal import Principal

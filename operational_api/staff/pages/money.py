@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 
 from contracts.money import exponent
 from operational_api.commerce import public as commerce
@@ -53,14 +53,57 @@ def commissions(
     closed, following = commerce.commission_statements(
         session, coach_id=None if sees_all else account_id, limit=SHOWN, cursor=cursor
     )
-    owed = commerce.commissions_owed(session, last_on=today) if sees_all else []
+    owed = commerce.commissions_owed(session, last_on=today, coach_id=None if sees_all else account_id)
     known = commerce.commission_rates(session, None if sees_all else [account_id])
     coaches = scheduling.all_coaches(session) if sees_all else {account_id: principal.display_name}
+    shown = {one.coach_id for one in closed} | {one.coach_id for one in owed} | {one.coach_id for one in known}
+    left = shown - coaches.keys()
+    names = coaches | {id_: one.display_name for id_, one in (identity.people(session, left) if left else {}).items()}
     last_month = earliest.replace(day=1) - timedelta(days=1)
     return render(
         request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
-        rates=known, coaches=coaches, today=today, first=last_month.replace(day=1), last=last_month,
+        rates=known, coaches=coaches, names=names, today=today, first=last_month.replace(day=1), last=last_month,
         currencies=sorted({one.currency for one in known} | {one.currency for one in owed} | {"EUR"}),
+    )  # fmt: skip
+
+
+@router.get("/commissions/statements/{statement_id}", dependencies=[Allowed("commerce.read_commissions")])
+def statement(request: Request, statement_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """A closed pay period of a coach, line by line."""
+    slip = commerce.pay_slip(session, principal, statement_id)
+    return render(
+        request, "staff/pay_slip.html", slips=[slip], coach=slip.coach, is_closed=True,
+        reads=may_see_everybody(principal, "commerce.read_invoice"),
+    )  # fmt: skip
+
+
+@router.get("/commissions/statements/{statement_id}/file", dependencies=[Allowed("commerce.read_commissions")])
+def statement_file(
+    request: Request,
+    statement_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    file_format: Annotated[commerce.FileFormat, Query(alias="format")] = "pdf",
+) -> Response:
+    """The same to keep: a PDF, or CSV."""
+    seller = getattr(request.app.state, "seller_settings", None) or commerce.SellerSettings()
+    name, media_type, content = commerce.pay_slip_file(
+        session, principal, statement_id, file_format=file_format, seller=seller
+    )
+    disposition = f'attachment; filename="{name}"'
+    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
+
+
+@router.get("/commissions/coaches/{coach_id}", dependencies=[Allowed("commerce.read_commissions")])
+def not_closed(request: Request, coach_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
+    """What a coach earned that is in no statement yet, line by line."""
+    _, today = commerce.days_at_studios(session, datetime.now(UTC))
+    slips = commerce.pay_not_closed(session, principal, coach_id, last_on=today)
+    known = identity.people(session, [coach_id])
+    return render(
+        request, "staff/pay_slip.html", slips=slips, is_closed=False,
+        coach=known[coach_id].display_name if coach_id in known else "A former coach",
+        reads=may_see_everybody(principal, "commerce.read_invoice"),
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ select
     pack_revenue_minor,
     session_pay_minor,
     pack_pay_minor,
+    corrections,
+    corrected_minor,
     total_minor,
     closed_at
 from {{ ref('stg_commerce__commission_statements') }}

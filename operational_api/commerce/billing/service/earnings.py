@@ -2,24 +2,30 @@
 
 A session counts once it is marked attended or missed; a coach who waited in vain worked too. It is of the day that its
 studio had when it began, whatever day that was elsewhere. What is marked after its pay period was closed is in the next
-statement: nothing is lost and nothing is paid twice.
+statement, and so is what was given back of a session's money after it (`corrections`): nothing is lost, nothing is paid
+twice, and no closed statement changes.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Date, cast, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.events.commerce import CommissionRateSet, PayPeriodClosed, SessionDelivered
-from operational_api.commerce import ledger, prices
+from operational_api.commerce import ledger
 from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClosed
-from operational_api.commerce.billing.models import CommissionRate, CommissionStatement, DeliveredSession
+from operational_api.commerce.billing.models import (
+    CommissionCorrection,
+    CommissionRate,
+    CommissionStatement,
+    DeliveredSession,
+)
 from operational_api.commerce.billing.proration import split
-from operational_api.commerce.billing.service import studios
+from operational_api.commerce.billing.service import corrections, pay_lines, studios
+from operational_api.commerce.billing.service.pay_lines import PayLine
 from operational_api.commerce.models import Customer, SessionPack
 from operational_api.commerce.service import journals
 from operational_api.core import audit, paging
@@ -27,13 +33,12 @@ from operational_api.core.outbox import publish
 
 GRACE = timedelta(days=60)
 """How long after a pack ran out what is left of its price waits for sessions that were booked before."""
-_HELD_ON = func.coalesce(DeliveredSession.held_on, cast(func.timezone("UTC", DeliveredSession.delivered_at), Date))
 
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What one coach earned in one currency by `sessions`. Those held before any rate was set are not among them and in
-    no statement: they wait for one."""
+    """What one coach earned in one currency by `sessions`, and what `corrections` of these and of earlier ones change.
+    Sessions held before any rate was set are not among them and in no statement: they wait for one."""
 
     coach_id: UUID
     currency: str
@@ -42,12 +47,15 @@ class Earning:
     pack_revenue_minor: int
     session_pay_minor: int
     pack_pay_minor: int
+    corrections: int = 0
+    corrected_minor: int = 0
     booking_ids: tuple[UUID, ...] = ()
+    correction_ids: tuple[UUID, ...] = ()
 
     @property
     def total_minor(self) -> int:
-        """What the coach is owed."""
-        return self.session_pay_minor + self.pack_pay_minor
+        """What the coach is owed; below 0 where more was taken back than earned."""
+        return self.session_pay_minor + self.pack_pay_minor + self.corrected_minor
 
 
 def deliver(
@@ -89,6 +97,8 @@ def deliver(
         )
         return False
     revenue = _recognise(session, pack, booking_id, now) if pack else 0
+    if pack and revenue:
+        corrections.correct_pack(session, pack, at=now)
     publish(session, SessionDelivered(
         occurred_at=now, booking_id=booking_id, coach_id=coach_id, customer_id=customer_id, revenue_minor=revenue,
         currency=currency,
@@ -97,7 +107,10 @@ def deliver(
 
 
 def _recognise(session: Session, pack: SessionPack, booking_id: UUID, now: datetime) -> int:
-    """The part of a pack's price that its next session earns: the parts of all its sessions are the price."""
+    """The part of a pack's price that its next session is worth: the parts of all its sessions are the price.
+
+    It is revenue now unless it was before, when the pack ran out or money of it was given back.
+    """
     if pack.net_minor is None or pack.currency is None:
         return 0
     before = session.scalar(
@@ -107,15 +120,16 @@ def _recognise(session: Session, pack: SessionPack, booking_id: UUID, now: datet
     )
     parts = split(pack.net_minor, [1] * max(pack.sessions_total, 1))
     number = int(before or 0)
-    part = min(parts[number] if number < len(parts) else 0, pack.net_minor - pack.recognised_minor)
+    part = parts[number] if number < len(parts) else 0
     if part:
-        pack.recognised_minor += part
         session.execute(
             update(DeliveredSession).where(DeliveredSession.booking_id == booking_id).values(revenue_minor=part)
         )
+    if fresh := min(part, pack.net_minor - pack.recognised_minor):
+        pack.recognised_minor += fresh
         journals.post(
             session, kind="pack_earned", source_type="booking", source_id=booking_id, customer_id=pack.customer_id,
-            currency=pack.currency, lines=ledger.pack_earned(amount_minor=part), posted_at=now,
+            currency=pack.currency, lines=ledger.pack_earned(amount_minor=fresh), posted_at=now,
         )  # fmt: skip
     session.flush()
     return part
@@ -166,7 +180,8 @@ def set_rate(
     ).scalar_subquery()  # fmt: skip
     taken = select(DeliveredSession.booking_id).where(
         DeliveredSession.coach_id == coach_id, DeliveredSession.currency == currency,
-        DeliveredSession.statement_id.is_not(None), valid_from <= _HELD_ON, later.is_(None) | (later > _HELD_ON),
+        DeliveredSession.statement_id.is_not(None), valid_from <= pay_lines.HELD_ON,
+        later.is_(None) | (later > pay_lines.HELD_ON),
     )  # fmt: skip
     same = select(CommissionRate.id).where(
         CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
@@ -195,47 +210,27 @@ def set_rate(
     return row
 
 
-def rates(session: Session, coach_ids: Iterable[UUID] | None = None) -> list[CommissionRate]:
-    """Every rate, the newest of a coach first."""
-    query = select(CommissionRate).order_by(
-        CommissionRate.coach_id, CommissionRate.currency, CommissionRate.valid_from.desc()
-    )
-    if coach_ids is not None:
-        query = query.where(CommissionRate.coach_id.in_(list(coach_ids)))
-    return list(session.scalars(query))
+def earned(session: Session, *, last_on: date, coach_id: UUID | None = None) -> list[Earning]:
+    """What every coach, or one, is owed up to a day that is in no statement yet: for sessions held, less what was taken
+    back."""
+    by_coach: dict[tuple[UUID, str], list[PayLine]] = {}
+    for line in pay_lines.open_lines(session, last_on=last_on, coach_id=coach_id):
+        by_coach.setdefault((line.held.coach_id, line.held.currency), []).append(line)
+    return [_earning(coach_id, currency, lines) for (coach_id, currency), lines in by_coach.items()]
 
 
-def earned(session: Session, *, last_on: date) -> list[Earning]:
-    """What every coach is owed for sessions up to a day that are in no statement yet."""
-    query = select(DeliveredSession).where(DeliveredSession.statement_id.is_(None), last_on >= _HELD_ON)
-    by_coach: dict[tuple[UUID, str], list[DeliveredSession]] = {}
-    for one in session.scalars(query.order_by(DeliveredSession.coach_id, DeliveredSession.delivered_at)):
-        by_coach.setdefault((one.coach_id, one.currency), []).append(one)
-    known = rates(session, {coach_id for coach_id, _ in by_coach})
-    return [
-        _earning(coach_id, currency, held, [
-            rate for rate in known if rate.coach_id == coach_id and rate.currency == currency
-        ])
-        for (coach_id, currency), held in by_coach.items()
-    ]  # fmt: skip
-
-
-def _earning(coach_id: UUID, currency: str, held: list[DeliveredSession], known: list[CommissionRate]) -> Earning:
-    """Shares are rounded once for all sessions of a rate, not once a session."""
-    session_pay = 0
-    revenue: dict[int, int] = {}
-    counted: list[UUID] = []
-    for one in held:
-        rate = next((rate for rate in known if rate.valid_from <= _held_on(one)), None)
-        if rate is None:
-            continue
-        counted.append(one.booking_id)
-        session_pay += rate.per_session_minor
-        revenue[rate.pack_share_bp] = revenue.get(rate.pack_share_bp, 0) + one.revenue_minor
-    pack_pay = sum(prices.divide_half_up(total * share, prices.BASIS) for share, total in revenue.items())
+def _earning(coach_id: UUID, currency: str, lines: list[PayLine]) -> Earning:
+    counted = [line for line in lines if line.rate and line.correction is None]
+    changes = [line for line in lines if line.rate and line.correction is not None]
     return Earning(
-        coach_id, currency, len(counted), len(held) - len(counted), sum(revenue.values()), session_pay, pack_pay,
-        tuple(counted),
+        coach_id, currency, len(counted),
+        sessions_without_rate=sum(line.rate is None and line.correction is None for line in lines),
+        pack_revenue_minor=sum(line.revenue_minor for line in counted),
+        session_pay_minor=sum(line.session_pay_minor for line in counted),
+        pack_pay_minor=sum(line.pack_pay_minor for line in counted),
+        corrections=len(changes), corrected_minor=sum(line.pack_pay_minor for line in changes),
+        booking_ids=tuple(line.held.booking_id for line in counted),
+        correction_ids=tuple(line.correction.id for line in changes if line.correction),
     )  # fmt: skip
 
 
@@ -259,22 +254,19 @@ def close(
         raise PeriodClosed
     made = []
     for earning in earned(session, last_on=last_on):
-        if not earning.booking_ids:
+        if not earning.booking_ids and not earning.correction_ids:
             continue
         row = CommissionStatement(
             coach_id=earning.coach_id, first_on=first_on, last_on=last_on, currency=earning.currency,
             sessions=earning.sessions, pack_revenue_minor=earning.pack_revenue_minor,
             session_pay_minor=earning.session_pay_minor, pack_pay_minor=earning.pack_pay_minor,
+            corrections=earning.corrections, corrected_minor=earning.corrected_minor,
             total_minor=earning.total_minor, closed_at=now, closed_by=actor_id,
         )  # fmt: skip
         session.add(row)
         session.flush()
-        session.execute(
-            update(DeliveredSession)
-            .where(DeliveredSession.booking_id.in_(earning.booking_ids), DeliveredSession.statement_id.is_(None))
-            .values(statement_id=row.id)
-            .execution_options(synchronize_session=False)
-        )
+        _take(session, DeliveredSession.booking_id, earning.booking_ids, row.id)
+        _take(session, CommissionCorrection.id, earning.correction_ids, row.id)
         journals.post(
             session, kind="commission_earned", source_type="commission_statement", source_id=row.id, customer_id=None,
             currency=row.currency, lines=ledger.commission_earned(amount_minor=row.total_minor), posted_at=now,
@@ -282,6 +274,7 @@ def close(
         publish(session, PayPeriodClosed(
             occurred_at=now, statement_id=row.id, coach_id=row.coach_id, first_on=first_on, last_on=last_on,
             sessions=row.sessions, total_minor=row.total_minor, currency=row.currency,
+            corrected_minor=row.corrected_minor,
         ))  # fmt: skip
         made.append(row)
     audit.record(
@@ -289,6 +282,16 @@ def close(
         purpose="operations", now=now, details={"statements": len(made)},
     )  # fmt: skip
     return made
+
+
+def _take(session: Session, key: InstrumentedAttribute[UUID], ids: tuple[UUID, ...], statement_id: UUID) -> None:
+    table = key.class_
+    session.execute(
+        update(table)
+        .where(key.in_(ids), table.statement_id.is_(None))
+        .values(statement_id=statement_id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def statements(
@@ -302,7 +305,3 @@ def statements(
         query = query.where(CommissionStatement.id < paging.after(cursor, UUID)[0])
     rows = session.scalars(query.order_by(CommissionStatement.id.desc()).limit(limit + 1)).all()
     return paging.cut(rows, limit, lambda row: (row.id,))
-
-
-def _held_on(one: DeliveredSession) -> date:
-    return one.held_on or one.delivered_at.astimezone(UTC).date()

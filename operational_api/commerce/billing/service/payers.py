@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PayerChanged
 from operational_api.commerce.billing.errors import PayerLoop, PersonNotFound
-from operational_api.commerce.billing.service.people import is_known
+from operational_api.commerce.billing.service.people import is_closed, is_known
 from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer
 from operational_api.commerce.service import customers
@@ -22,13 +22,15 @@ def set_payer(
     """Let another account pay for a customer, or themselves again (None). What is issued stays with who it was for.
 
     Raises:
-        PersonNotFound: there is no such account.
+        PersonNotFound: there is no such account, or the payer's is closed.
         PayerLoop: the payer is paid for, the customer pays for others, or both are one.
         WrongCurrency: the payer pays in another currency.
     """
     for id_ in [customer_id, payer_id] if payer_id else [customer_id]:
         if session.get(Customer, id_) is None and not is_known(session, id_):
             raise PersonNotFound
+    if payer_id is not None and is_closed(session, payer_id):
+        raise PersonNotFound
     known = session.get(Customer, payer_id) if payer_id else None
     customers.ensure_customer(session, account_id=customer_id, currency=known.currency if known else "EUR")
     for id_ in sorted([customer_id, payer_id] if payer_id else [customer_id]):

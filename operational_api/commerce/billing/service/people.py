@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import String, Uuid, column, select, table
+from sqlalchemy import Boolean, String, Uuid, column, select, table
 from sqlalchemy.orm import Session
 
 _people = table(
-    "people", column("account_id", Uuid), column("display_name", String), column("time_zone", String), schema="commerce"
-)
+    "people", column("account_id", Uuid), column("display_name", String), column("time_zone", String),
+    column("is_open", Boolean), schema="commerce",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,22 @@ class Addressee:
     time_zone: str
 
 
-def addressees(session: Session, account_ids: Iterable[UUID]) -> dict[UUID, Addressee]:
-    """People by account id in one query; of somebody who is gone a number stands for the name."""
+def addressees(session: Session, account_ids: Iterable[UUID], *, gone: str = "Customer") -> dict[UUID, Addressee]:
+    """People by account id in one query; of somebody who is gone a word and a number stand for the name."""
     wanted = set(account_ids)
     rows = session.execute(select(_people).where(_people.c.account_id.in_(wanted)))
     found = {row.account_id: Addressee(row.display_name, _known(row.time_zone)) for row in rows}
-    return {id_: found.get(id_) or Addressee(f"Customer {str(id_)[-12:]}", "UTC") for id_ in wanted}
+    return {id_: found.get(id_) or Addressee(f"{gone} {str(id_)[-12:]}", "UTC") for id_ in wanted}
 
 
 def is_known(session: Session, account_id: UUID) -> bool:
     """Whether there is an account of that id."""
     return session.scalar(select(_people.c.account_id).where(_people.c.account_id == account_id)) is not None
+
+
+def is_closed(session: Session, account_id: UUID) -> bool:
+    """Whether there is such an account and nobody signs in to it any more."""
+    return session.scalar(select(_people.c.is_open).where(_people.c.account_id == account_id)) is False
 
 
 def addressee(session: Session, account_id: UUID) -> Addressee:

@@ -1,0 +1,1 @@
+"""What follows training load and readiness: sessions missed, memberships ended; differences with their intervals."""

@@ -1,0 +1,143 @@
+"""What a coach is paid for, line by line, for the coach and for finance: of a closed pay period, or not closed yet.
+
+Names are read when it is asked for, as those on invoices are. Amounts, days and lines of a closed one never change.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.billing import slips
+from operational_api.commerce.billing.errors import StatementNotFound
+from operational_api.commerce.billing.models import CommissionStatement
+from operational_api.commerce.billing.service import pay_lines, people
+from operational_api.commerce.billing.service.pay_lines import PayLine
+from operational_api.commerce.billing.slips import PaySlip, Period, SlipLine
+from operational_api.commerce.models import Dispute, Payment, Refund
+from operational_api.commerce.settings import SellerSettings
+from operational_api.core import audit
+from operational_api.core.policy import Resource, require
+from operational_api.core.principal import Principal
+
+ACTION = "commerce.read_commissions"
+FileFormat = Literal["pdf", "csv"]
+_FILES: dict[FileFormat, tuple[str, Callable[[PaySlip, SellerSettings], bytes]]] = {
+    "pdf": ("application/pdf", slips.pdf), "csv": ("text/csv; charset=utf-8", slips.sheet),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a correction came from, and the invoice that it is about."""
+
+    at: datetime
+    invoice_id: UUID
+
+
+def closed(session: Session, principal: Principal, *, statement_id: UUID) -> PaySlip:
+    """The slip of a closed pay period.
+
+    Raises:
+        StatementNotFound: unknown, or not the principal's to read.
+    """
+    row = session.get(CommissionStatement, statement_id)
+    if row is None:
+        raise StatementNotFound
+    require(
+        principal, ACTION, Resource("CommissionStatement", row.id, coach_id=row.coach_id), missing=StatementNotFound
+    )
+    lines = pay_lines.closed_lines(session, row)
+    [slip] = _slips(session, principal, row.coach_id, {row.currency: lines}, row.last_on, row)
+    return slip
+
+
+def not_closed(session: Session, principal: Principal, *, coach_id: UUID, last_on: date) -> list[PaySlip]:
+    """What a coach earned up to a day that is in no statement yet, a slip for each currency.
+
+    Raises:
+        StatementNotFound: not the principal's to read.
+    """
+    require(principal, ACTION, Resource("Coach", coach_id, coach_id=coach_id), missing=StatementNotFound)
+    by_currency: dict[str, list[PayLine]] = {}
+    for line in pay_lines.open_lines(session, last_on=last_on, coach_id=coach_id):
+        by_currency.setdefault(line.held.currency, []).append(line)
+    return _slips(session, principal, coach_id, by_currency, last_on)
+
+
+def file(
+    session: Session, principal: Principal, *, statement_id: UUID, file_format: FileFormat, seller: SellerSettings
+) -> tuple[str, str, bytes]:
+    """A closed slip to keep: the file's name, its media type and its bytes.
+
+    Raises:
+        StatementNotFound: unknown, or not the principal's to read.
+    """
+    slip = closed(session, principal, statement_id=statement_id)
+    media_type, write = _FILES[file_format]
+    return f"pay-{slip.last_on}-{slip.currency}.{file_format}", media_type, write(slip, seller)
+
+
+def _slips(
+    session: Session, principal: Principal, coach_id: UUID, by_currency: dict[str, list[PayLine]], last_on: date,
+    statement: CommissionStatement | None = None,
+) -> list[PaySlip]:  # fmt: skip
+    every = [line for lines in by_currency.values() for line in lines]
+    clients = {line.held.customer_id for line in every}
+    audit.record_read(session, principal, ACTION, "CommissionStatement", clients | {coach_id})
+    coach = people.addressees(session, [coach_id], gone="Coach")[coach_id].name
+    names = {id_: one.name for id_, one in people.addressees(session, clients).items()}
+    sources, periods = _sources(session, every), _periods(session, every)
+    return [
+        PaySlip(
+            coach_id=coach_id, coach=coach, currency=currency, last_on=last_on,
+            statement_id=statement.id if statement else None, first_on=statement.first_on if statement else None,
+            closed_at=statement.closed_at if statement else None,
+            total_minor=statement.total_minor if statement else sum(line.total_minor for line in lines),
+            lines=[_line(line, names, sources, periods) for line in lines],
+        )
+        for currency, lines in sorted(by_currency.items())
+    ]  # fmt: skip
+
+
+def _line(line: PayLine, names: dict[UUID, str], sources: dict[UUID, _Source], periods: dict[UUID, Period]) -> SlipLine:
+    changed = line.correction
+    source = sources.get(changed.source_id) if changed else None
+    return SlipLine(
+        booking_id=line.held.booking_id, held_on=line.held_on, client=names[line.held.customer_id],
+        is_of_pack=line.held.session_pack_id is not None, revenue_minor=line.revenue_minor,
+        per_session_minor=line.rate.per_session_minor if line.rate else None,
+        share_bp=line.rate.pack_share_bp if line.rate else None,
+        session_pay_minor=line.session_pay_minor, pack_pay_minor=line.pack_pay_minor,
+        source_type=changed.source_type if changed else None, source_id=changed.source_id if changed else None,
+        changed_on=changed.noted_on if changed else None, invoice_id=source.invoice_id if source else None,
+        paid_in=periods.get(line.held.statement_id) if changed and line.held.statement_id else None,
+    )  # fmt: skip
+
+
+def _sources(session: Session, lines: Sequence[PayLine]) -> dict[UUID, _Source]:
+    wanted = {line.correction.source_id for line in lines if line.correction}
+    if not wanted:
+        return {}
+    found: dict[UUID, _Source] = {}
+    for table, moment in ((Refund, Refund.refunded_at), (Dispute, Dispute.opened_at)):
+        rows = session.execute(
+            select(table.id, moment, Payment.invoice_id)
+            .join(Payment, Payment.id == table.payment_id)
+            .where(table.id.in_(wanted))
+        )
+        found |= {row[0]: _Source(row[1], row[2]) for row in rows}
+    return found
+
+
+def _periods(session: Session, lines: Sequence[PayLine]) -> dict[UUID, Period]:
+    """The statements in which the sessions of corrections were paid."""
+    wanted = {line.held.statement_id for line in lines if line.correction and line.held.statement_id}
+    if not wanted:
+        return {}
+    query = select(CommissionStatement.id, CommissionStatement.first_on, CommissionStatement.last_on)
+    return {row[0]: Period(*row) for row in session.execute(query.where(CommissionStatement.id.in_(wanted)))}

@@ -1,0 +1,117 @@
+"""A parent or an employer who pays for others: whose card, whose letters, who sees what, and what is after it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from contracts.events.registry import parse
+from operational_api.commerce.billing.errors import PersonNotFound
+from operational_api.commerce.billing.service import memberships, payers
+from operational_api.commerce.models import Customer, Invoice
+from operational_api.core.models import OutboxEvent
+from operational_api.engagement import handlers
+from operational_api.engagement.models import OutgoingEmail
+from operational_api.identity.models import Account
+from tests.factories import make_account, make_coach
+from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.conftest import SignIn
+
+
+@dataclass
+class Family:
+    """A member, who pays for them now, and who did before."""
+
+    studio: Studio
+    member: Account
+    parent: Account
+    before: Account
+    invoice: Invoice
+
+    def set_payer(self, payer: Account | None) -> None:
+        payers.set_payer(
+            self.studio.session, customer_id=self.member.id, payer_id=payer.id if payer else None, actor_id=None,
+            now=self.studio.now,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def family(studio: Studio, session: Session) -> Family:
+    studio.now = datetime.now(UTC)
+    people = [make_account(session, email=f"{name}@example.test") for name in ("parent", "before")]
+    session.add_all(Customer(id=one.id, currency="EUR", stripe_customer_id=f"cus_{one.id.hex}") for one in people)
+    session.flush()
+    member = session.get_one(Account, studio.customer_id)
+    found = Family(studio, member, people[0], people[1], Invoice())
+    found.set_payer(found.parent)
+    studio.start(studio.plan("Small", 5000))
+    found.invoice = studio.invoices[-1]
+    return found
+
+
+def letters(session: Session) -> list[tuple[str, str]]:
+    """What engagement writes on what commerce announced: to whom, and what."""
+    wanted = {"commerce.payment_failed", "commerce.payment_captured", "commerce.payment_refunded"}
+    for row in session.scalars(select(OutboxEvent).where(OutboxEvent.type.in_(wanted)).order_by(OutboxEvent.event_id)):
+        event = parse(
+            event_type=row.type, version=row.version, event_id=row.event_id, occurred_at=row.occurred_at,
+            payload=row.payload,
+        )  # fmt: skip
+        for handle in handlers.HANDLERS[row.type]:
+            handle(session, event)
+    rows = session.scalars(select(OutgoingEmail).order_by(OutgoingEmail.created_at, OutgoingEmail.id))
+    return [(row.recipient, row.template) for row in rows]
+
+
+class TestWord:
+    def test_of_a_card_goes_to_whose_it_is(self, family: Family, session: Session) -> None:
+        family.studio.collect("insufficient_funds")
+        assert letters(session) == [(family.parent.email, "payment_failed")]
+        family.studio.wait(days=3)
+        family.studio.collect(None)
+        assert letters(session)[1:] == [(family.parent.email, "payment_receipt")]
+
+
+class TestCard:
+    def test_is_its_owners_to_charge(self, family: Family, sign_in: SignIn) -> None:
+        family.studio.collect("insufficient_funds")
+        path = f"/api/commerce/invoices/{family.invoice.id}/payment-attempts"
+        for one in (family.member, family.before, make_account(family.studio.session)):
+            assert sign_in(one).post(path).status_code == 404
+        assert sign_in(family.parent).post(path).status_code == 200
+
+
+class TestInvoice:
+    def test_is_read_by_whom_it_is_about_and_who_pays(self, family: Family, sign_in: SignIn, session: Session) -> None:
+        """By nobody else, whatever they are to the member: coach, another who is paid for, who pays from now on."""
+        sibling = make_account(session)
+        session.add(Customer(id=sibling.id, currency="EUR", payer_id=family.parent.id))
+        coach = session.get_one(Account, make_coach(session).id)
+        paths = [f"/api/commerce/invoices/{family.invoice.id}{end}" for end in ("", "/file")]
+        paths += [f"/invoices/{family.invoice.id}{end}" for end in ("", "/file")]
+        family.set_payer(family.before)  # pays from now on: not what was issued before
+        for one, status in (
+            (family.member, 200), (family.parent, 200), (make_account(session, role="finance"), 200),
+            (make_account(session, role="admin"), 200), (family.before, 404), (sibling, 404), (coach, 403),
+            (make_account(session, role="lead_coach"), 403), (make_account(session, role="support"), 403),
+        ):  # fmt: skip
+            assert {sign_in(one).get(path).status_code for path in paths} == {status}, one.role
+        for one, count in ((family.member, 1), (family.parent, 1), (family.before, 0), (sibling, 0)):
+            assert len(sign_in(one).get("/api/commerce/invoices").json()["items"]) == count
+            told = sign_in(one).get("/api/commerce/subscription/collections").json()["items"]
+            assert len(told) == count
+
+
+class TestEnd:
+    def test_of_a_payer_who_leaves_the_next_invoice_is_the_members(self, family: Family, session: Session) -> None:
+        family.studio.collect(None)
+        memberships.leave(session, family.studio.bank, account_id=family.parent.id, now=family.studio.now)  # type: ignore[arg-type]
+        family.studio.wait(days=32)
+        assert [one.payer_id for one in family.studio.invoices] == [family.parent.id, None]
+
+    def test_who_has_left_pays_for_nobody(self, family: Family, session: Session) -> None:
+        session.execute(update(Account).where(Account.id == family.before.id).values(disabled_at=family.studio.now))
+        with pytest.raises(PersonNotFound):
+            family.set_payer(family.before)
