@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -46,17 +47,21 @@ def trace(parent: str | None = None) -> Iterator[str]:
         _traceparent.reset(token)
 
 
-def _add_trace(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    value = _traceparent.get()
-    if value:
-        _, line["trace_id"], line["span_id"], _ = value.split("-")
-    return line
+def _completing(service: str) -> structlog.typing.Processor:
+    """What every line says beside what happened: one step instead of five, as each request waits for its lines."""
 
+    def complete(logger: Any, level: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        record = line.get("_record")
+        line["service"], line["level"] = service, "error" if level == "exception" else level
+        line["logger"] = logger.name if record is None else record.name
+        line["at"] = f"{datetime.now(UTC).isoformat()[:-6]}Z"
+        if value := _traceparent.get():
+            _, line["trace_id"], line["span_id"], _ = value.split("-")
+        if not SECRET_FIELDS.isdisjoint(line):
+            line.update(dict.fromkeys(line.keys() & SECRET_FIELDS, "[hidden]"))
+        return line
 
-def _hide_secrets(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    for key in line.keys() & SECRET_FIELDS:
-        line[key] = "[hidden]"
-    return line
+    return complete
 
 
 def _written(line: structlog.typing.EventDict, **how: Any) -> bytes:
@@ -79,17 +84,10 @@ def configure(service: str, *, level: str = "INFO") -> None:
         service: Name of the process, on every line as `service`.
         level: Lowest level that is written.
     """
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _add_trace,
-        _hide_secrets,
-    ]
+    complete = _completing(service)
     structlog.configure(
         processors=[
-            *shared,
+            complete,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_written),
         ],
@@ -100,7 +98,7 @@ def configure(service: str, *, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[complete],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -110,7 +108,6 @@ def configure(service: str, *, level: str = "INFO") -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level)
-    structlog.contextvars.bind_contextvars(service=service)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -163,11 +163,13 @@ class Statement(Change, Generic[Row]):
 
 def connection_of(session: Session) -> Connection:
     """`session.connection()`, which finds it anew for each who asks."""
-    known: tuple[SessionTransaction, Connection] | None = session.info.get(_SAID_TO)
-    if known is not None and known[0] is _innermost(session) and session.is_active:
-        return known[1]
+    if (begun := _innermost(session)) is not None and session.is_active:
+        known: Connection | None = vars(begun).get(_SAID_TO)
+        if known is not None:
+            return known
     connection = session.connection()  # which begins what has begun for the session only, a savepoint as well
-    session.info[_SAID_TO] = (_innermost(session), connection)
+    # Kept with the transaction, which knows its session: the other way round neither would go but by the collector.
+    vars(_innermost(session))[_SAID_TO] = connection
     return connection
 
 

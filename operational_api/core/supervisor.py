@@ -1,7 +1,6 @@
 """Loops in threads that outlive their own errors, wake when PostgreSQL notifies them, and end cleanly on a signal."""
 
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
@@ -79,8 +78,7 @@ def run(loops: Sequence[Loop], *, url: str, stop: Event, grace_seconds: float = 
     """
 
     def thread(name: str, work: Callable[..., None], *arguments: object) -> Thread:
-        # A thread starts without the context in which the process put its name for the logs.
-        return Thread(target=copy_context().run, args=(work, *arguments), name=name, daemon=True)
+        return Thread(target=work, args=arguments, name=name, daemon=True)
 
     threads = [thread(loop.name, loop.run, stop) for loop in loops]
     threads.append(thread("listen", listen, url, loops, stop))
