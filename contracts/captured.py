@@ -48,8 +48,8 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "commerce__customers": _table("id uuid, currency text, created_at time"),
     "commerce__disputes": _table(
-        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, currency text, status text, opened_at
-        time, closed_at time"""
+        """id uuid, payment_id uuid, customer_id uuid, amount_minor bigint, returned_minor bigint, currency text, status
+        text, opened_at time, closed_at time"""
     ),
     "commerce__invoice_lines": _table(
         """id uuid, invoice_id uuid, kind text, amount_minor bigint, tax_minor bigint, currency text, starts_on
@@ -159,7 +159,7 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "training__workout_sets": _table(
         """workout_id uuid, position small, exercise_id int, reps small, weight_kg real, rpe real, superset text,
-        distance_m real"""
+        distance_m real, duration_seconds int"""
     ),
     "training__workouts": _table(
         """id uuid, customer_id uuid, programme_id uuid, booking_id uuid, title text, scheduled_on date, status

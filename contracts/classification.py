@@ -58,9 +58,9 @@ _HEALTH = """
     active_energy_kcal acute_before acute_load_7d acwr acwr_smoothed acwr_uncoupled adherence adherence_28d
     adherence_30d adherence_drop average_heart_rate_bpm average_power_w best_e1rm_kg check_ins check_ins_answered
     chronic_before chronic_load_28d completed completed_30d completed_90d days_since_last_workout devices_seen
-    distance_m duration_hours duration_minutes elevation_gain_m exercise_count has_open_injury hrv_baseline_ms
-    hrv_rmssd_ms hrv_trend is_plateau is_record last_workout_at load max_heart_rate_bpm monotony_7d planned
-    planned_30d planned_90d readiness reps resting_heart_rate_bpm screenings screenings_cleared
+    distance_m duration_hours duration_minutes elevation_gain_m exercise_count has_open_injury held_seconds
+    hrv_baseline_ms hrv_rmssd_ms hrv_trend is_plateau is_record last_workout_at load max_heart_rate_bpm monotony_7d
+    planned planned_30d planned_90d readiness reps resting_heart_rate_bpm screenings screenings_cleared
     screenings_held session_load session_rpe session_rpe_28d set_count sets sleep_efficiency sleep_minutes
     superset superset_set_count superset_sets
     sleep_trend steps strain_7d top_weight_kg trimp volume_28d_kg volume_kg volume_trend workouts workouts_28d

@@ -210,7 +210,7 @@ _ALL = (
         """workout_id uuid, customer_id uuid, coach_id uuid, programme_id uuid, booking_id uuid, scheduled_on date,
         started_at time, completed_at time, completed_on date, status text, title text, duration_minutes int,
         session_rpe float, session_load float, set_count int, exercise_count int, superset_set_count int,
-        volume_kg float, distance_m float""",
+        volume_kg float, distance_m float, held_seconds int""",
     ),
     _relation(
         "training.fct_exercise_bests",

@@ -9,8 +9,7 @@ from types import ModuleType
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
-from contracts import telemetry
-from operational_api.core import health, http, memory
+from operational_api.core import health, http
 from operational_api.core.admission import Admission
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.principal import Bearer
@@ -94,12 +93,4 @@ def create_app(settings: ApiSettings, *, contexts: Sequence[str] = CONTEXTS) -> 
         shell.mount(app, pages)
     if caching := _part("gateway", "caching"):  # outermost: what is said of keeping an answer is said once, here
         app.user_middleware.insert(0, Middleware(caching.CachingMiddleware))
-    return app
-
-
-def serve() -> FastAPI:
-    """Entry point: `uvicorn --factory operational_api.app:serve`."""
-    telemetry.configure("api")
-    app = create_app(ApiSettings())
-    memory.settle()
     return app

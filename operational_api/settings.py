@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,6 +28,9 @@ class ApiSettings(BaseSettings):
     """Of `plyo-app`, the web shell as an OIDC client."""
     api_url: str = "http://127.0.0.1:8401"
     """Where this API is reached from the machine itself, for the web shell as an OIDC client."""
+    api_processes: PositiveInt = 1
+    """How many processes serve it (`serving`): a machine of its own gives one to each processor. Each further one takes
+    70 MB and up to twenty connections to PostgreSQL."""
     analytics_url: str = "http://127.0.0.1:8402"
     """Where the analytics service is reached from this process, for first screens that show numbers."""
     smtp_host: str = "127.0.0.1"

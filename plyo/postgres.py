@@ -146,7 +146,7 @@ class PostgresServer:
         # pglz is what a bulk load would spend most of its time on.
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
-            "wal_level": "logical", "max_connections": 120, "shared_buffers": "256MB",
+            "wal_level": "logical", "max_connections": 160, "shared_buffers": "256MB",
             "max_replication_slots": 10, "max_wal_senders": 10, "max_prepared_transactions": 10,
             "max_slot_wal_keep_size": "8GB",
             "timezone": "UTC", "log_timezone": "UTC", "max_wal_size": "4GB",

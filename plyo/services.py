@@ -70,6 +70,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
     operational = counts | {
         "PLYO_PUBLIC_URL": public,
         "PLYO_API_URL": local["api"],
+        "PLYO_API_PROCESSES": os.environ.get("PLYO_API_PROCESSES", str(api_processes())),
         "PLYO_DATABASE_URL": database("plyo_api", "plyo", "postgresql+psycopg"),
         "PLYO_SIGNING_KEY_FILE": str(home.signing_key),
         "PLYO_SIGNING_SEAL_KEYS": secrets["signing_seal"],
@@ -198,7 +199,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         ),
         Service(
             "api",
-            uvicorn("operational_api.app:serve", ports["api"]),
+            [python, "-m", "operational_api.serving", "--port", str(ports["api"])],
             "customer app and API",
             operational,
             ready=f"{local['api']}/ready",
@@ -297,6 +298,11 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
             url=f"{public}/admin/",
         ),
     ]
+
+
+def api_processes() -> int:
+    """How many the API runs as here unless somebody says: one to each processor, at most four."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def public_url(ports: Mapping[str, int]) -> str:

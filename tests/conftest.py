@@ -22,6 +22,9 @@ from plyo.postgres import PostgresServer, free_port
 from tests.asvs import unknown_ids
 
 pytest_plugins = ["tests.dbt_project.fixtures", "tests.stores"]
+# A test that is late because the machine is busy has shown nothing.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 # The same few examples each time, in a process that runs a test again and again (`make mutation`).
 settings.register_profile(
     "mutation", max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -7,11 +7,11 @@ alternate, the same number of clients cause the same SQL, learned by watching tw
   same model, and knows no person, no policy and no rule (`ratio_to_bare`);
 - by pgbench, which has no HTTP either (`ratio_to_pgbench`).
 
-One PostgreSQL that writes to disk as deployed; as many processes of each server (`--processes`; by default one, as
-`plyo` runs the API). A customer keeps a token for as long as it lasts, and each has asked once before what is counted:
-the bare handler checks none, and who uses an app asks by one token hundreds of times. `cpu_ms` is the processor time of
-a request in the server's processes, `postgres_cpu_ms` in PostgreSQL's: of machines that others use too, what these two
-come to beside the bare handler's says more than rates do. The last line is JSON.
+One PostgreSQL that writes to disk as deployed; as many processes of each server (`--processes`; by default as `plyo`
+runs the API, one to each processor). A customer keeps a token for as long as it lasts, and each has asked once before
+what is counted: the bare handler checks none, and who uses an app asks by one token hundreds of times. `cpu_ms` is the
+processor time of a request in the server's processes, `postgres_cpu_ms` in PostgreSQL's: of machines that others use
+too, what these two come to beside the bare handler's says more than rates do. The last line is JSON.
 """
 
 import argparse
@@ -40,6 +40,7 @@ from operational_api.core.tokens import AUDIENCE
 from operational_api.migrations import run as migrations
 from operational_api.training.models import Exercise
 from plyo.postgres import BINARIES, PostgresServer, free_port
+from plyo.services import api_processes
 
 CLIENTS = 64
 UNCOUNTED = servers.CONNECTIONS * 16
@@ -88,7 +89,7 @@ class Measured:
 class Bench:
     """One database, and what is asked of it."""
 
-    def __init__(self, server: PostgresServer, key_file: Path, requests: int, processes: int = 1) -> None:
+    def __init__(self, server: PostgresServer, key_file: Path, requests: int, processes: int = api_processes()) -> None:
         self.server, self.key_file, self.requests, self.processes = server, key_file, requests, processes
         self._tokens: dict[int, str] = {}
         self.url = server.url("plyo").replace("postgresql://", "postgresql+psycopg://", 1)
@@ -141,9 +142,9 @@ class Bench:
         """Every customer asks Plyo once."""
         clients.run(port, self._of_customers(kind, business.CUSTOMERS), concurrency=CLIENTS)
 
-    def plyo(self, port: int, pids: Sequence[int], kind: str) -> Measured:
+    def plyo(self, port: int, pid: int, kind: str) -> Measured:
         """Asks Plyo."""
-        return self._measured(port, pids, kind, self._of_customers(kind, self.requests))
+        return self._measured(port, pid, kind, self._of_customers(kind, self.requests))
 
     def _of_customers(self, kind: str, count: int) -> list[bytes]:
         return [
@@ -160,16 +161,16 @@ class Bench:
         }
         asked = [clients.post("/", json.dumps(body).encode()) for body in bodies.values()]
         told = (port, self.server.url("plyo"), about, self.answers[kind], prepared)
-        with servers.running(self.processes, servers.serve_bare, *told) as pids:
+        with servers.running(self.processes, servers.serve_bare, *told) as pid:
             clients.run(port, asked[:UNCOUNTED], concurrency=CLIENTS)
-            return self._measured(port, pids, f"bare {kind}", asked[UNCOUNTED:])
+            return self._measured(port, pid, f"bare {kind}", asked[UNCOUNTED:])
 
-    def _measured(self, port: int, pids: Sequence[int], kind: str, asked: Sequence[bytes]) -> Measured:
+    def _measured(self, port: int, pid: int, kind: str, asked: Sequence[bytes]) -> Measured:
         postgres = self.server.process
         assert postgres is not None  # noqa: S101 - it was started
-        before = cpu.seconds_of(pids), cpu.seconds_of([postgres.pid])
+        before = cpu.seconds_of([pid]), cpu.seconds_of([postgres.pid])
         load = clients.run(port, asked, concurrency=CLIENTS)
-        after = cpu.seconds_of(pids), cpu.seconds_of([postgres.pid])
+        after = cpu.seconds_of([pid]), cpu.seconds_of([postgres.pid])
         if set(load.statuses) != {201}:
             raise SystemExit(f"{kind}: not everything was done: {load.statuses}")
         own, sql = ((now - then) * 1000 / len(asked) for then, now in zip(before, after, strict=True))
@@ -197,10 +198,10 @@ def measure(bench: Bench, folder: Path, rounds: int) -> dict[str, dict[str, floa
     found: dict[str, dict[str, float]] = {}
     for kind, recorded in bench.recorded.items():
         ours, bares, sqls, port = list[Measured](), list[Measured](), list[float](), free_port()
-        with servers.running(bench.processes, servers.serve_plyo, port, bench.url, bench.key_file) as pids:
+        with servers.running(bench.processes, servers.serve_plyo, port, bench.url, bench.key_file) as pid:
             bench.greet(port, kind)
             for number in range(rounds + 1):
-                own, bare, sql = bench.plyo(port, pids, kind), bench.bare(kind), bench.pgbench(kind, folder)
+                own, bare, sql = bench.plyo(port, pid, kind), bench.bare(kind), bench.pgbench(kind, folder)
                 if not number:  # caches are warm, plans are made
                     continue
                 ours.append(own)
@@ -233,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The API under 64 clients, against the same SQL with less around it.")
     parser.add_argument("--requests", type=int, default=1500, help="a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=1, help="of each server")
+    parser.add_argument("--processes", type=int, default=api_processes(), help="of each server")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "signing.pem"

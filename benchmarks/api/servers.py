@@ -1,10 +1,9 @@
-"""What the clients talk to, each in a process of its own: Plyo's API as it is deployed, and a bare handler."""
+"""What the clients talk to, each in processes of its own: Plyo's API as it is deployed, and a bare handler."""
 
 import gc
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.synchronize import Semaphore
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import uvicorn
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel, SecretStr
 
 from benchmarks.api.recorded import BEGIN, COMMIT
 from contracts import telemetry
+from operational_api import serving
 from operational_api.app import create_app
 from operational_api.core import memory
 from operational_api.scheduling.schemas import BookingCreate, BookingRead
@@ -26,7 +25,7 @@ from operational_api.settings import ApiSettings
 from operational_api.training.schemas import WorkoutCreate, WorkoutRead
 
 CONNECTIONS = 20
-"""As many as Plyo's API opens under load."""
+"""As many as a process of Plyo's API opens under load."""
 Said = list[tuple[str, dict[str, Any]]]
 processes = get_context("spawn")
 
@@ -39,12 +38,12 @@ def settings(url: str, key_file: Path) -> ApiSettings:
     )  # fmt: skip
 
 
-def serve_plyo(port: int, ready: Semaphore, url: str, key_file: Path) -> None:
-    """Plyo's API, as `operational_api.app.serve` makes it."""
+def serve_plyo(port: int, count: int, ready: Semaphore, url: str, key_file: Path) -> None:
+    """Plyo's API, as `operational_api.serving` makes it."""
     telemetry.configure("api")
     app = create_app(settings(url, key_file))
     memory.settle()
-    _serve(app, port, ready)
+    _serve(app, port, count, ready)
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,24 @@ KINDS = {
 }
 
 
-def serve_bare(port: int, ready: Semaphore, url: str, kind: Kind, answer: str, prepared: dict[UUID, Said]) -> None:
+def serve_bare(
+    port: int, count: int, ready: Semaphore, url: str, kind: Kind, answer: str, prepared: dict[UUID, Said]
+) -> None:
     """FastAPI and psycopg: a handler that declares what it is sent and what it answers, and says the statements.
 
     Args:
         answer: What it answers each time, as JSON.
         prepared: Statements and values of each request, by what names it.
     """
-    pool = ConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, open=True)
-    app, told = FastAPI(), kind.answer.model_validate_json(answer)
+    pool = ConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, open=False)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pool.open(wait=True)
+        yield
+        pool.close()
+
+    app, told = FastAPI(lifespan=lifespan), kind.answer.model_validate_json(answer)
 
     def say(asked: Any) -> Any:
         with pool.connection() as connection, connection.cursor() as cursor:
@@ -87,37 +95,27 @@ def serve_bare(port: int, ready: Semaphore, url: str, kind: Kind, answer: str, p
     app.post("/", status_code=201)(say)
     gc.collect()
     gc.freeze()  # our modules, and statements of thousands of requests, are none of its own
-    _serve(app, port, ready)
+    _serve(app, port, count, ready)
 
 
-def _serve(app: FastAPI, port: int, ready: Semaphore) -> None:
+def _serve(app: FastAPI, port: int, count: int, ready: Semaphore) -> None:
     with Path(os.devnull).open("w") as nowhere:  # each request is a line of the log, as deployed
         os.dup2(nowhere.fileno(), 2)
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready.release()
-
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the processes of a server share connections
-        listening.bind(("127.0.0.1", port))
-        Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+    serving.serve(app, host="127.0.0.1", port=port, count=count, on_ready=ready.release)
 
 
 @contextmanager
-def running(count: int, target: Any, port: int, *about: Any) -> Iterator[list[int]]:
-    """A server of so many processes for the length of a block, from when each answers; their ids."""
+def running(count: int, target: Any, port: int, *about: Any) -> Iterator[int]:
+    """A server of so many processes for the length of a block, from when each answers; the id of what began them."""
     ready = processes.Semaphore(0)
-    servers = [processes.Process(target=target, args=(port, ready, *about), daemon=True) for _ in range(count)]
-    for one in servers:
-        one.start()
+    server = processes.Process(target=target, args=(port, count, ready, *about))
+    server.start()
     try:
-        for _ in servers:
+        for _ in range(count):
             if not ready.acquire(timeout=60):
                 raise TimeoutError(f"{target.__name__} did not start")
-        yield [one.pid for one in servers if one.pid is not None]
+        assert server.pid is not None  # noqa: S101 - it was started
+        yield server.pid
     finally:
-        for one in servers:
-            one.kill()
-            one.join()
+        server.terminate()
+        server.join()

@@ -53,7 +53,9 @@ class SubscriptionChanged(Event):
 
 
 class SubscriptionCancelled(Event):
-    """The subscription will end, or has ended where `ends_now`. `reason` is the customer's or `payment_failed`."""
+    """The subscription will end, or has ended where `ends_now`. `reason` is the customer's, `payment_failed` or
+    `payment_disputed`; whoever had cancelled before nobody paid left voluntarily. `owed_minor` is what is open of its
+    invoices at that moment, tax included, in `currency`; events of before it was told have neither."""
 
     type: ClassVar[str] = "commerce.subscription_cancelled"
     aggregate: ClassVar[str] = "subscription_id"
@@ -62,6 +64,8 @@ class SubscriptionCancelled(Event):
     reason: str | None = None
     is_voluntary: bool = True
     ends_now: bool = False
+    owed_minor: int | None = None
+    currency: str | None = None
 
 
 class PaymentCaptured(Event):
@@ -118,8 +122,9 @@ class DisputeOpened(Event):
 
 
 class DisputeClosed(Event):
-    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too; it is
-    0 of a lost one. A lost dispute may be told as won later, when the bank thinks better of it."""
+    """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too: less
+    than `amount_minor` where it is won in part, 0 of a lost one. A lost dispute may be told as won later, when the bank
+    thinks better of it."""
 
     type: ClassVar[str] = "commerce.dispute_closed"
     aggregate: ClassVar[str] = "payment_id"
@@ -211,8 +216,8 @@ class CreditNoteIssued(Event):
 
 
 class CollectionScheduled(Event):
-    """An attempt to collect failed. `waits_for_card`: the card is never tried again; without a new one by
-    `next_attempt_at` the membership ends."""
+    """An attempt to collect failed. `waits_for_card`: no card is tried by itself any more; where its payer does nothing
+    by `next_attempt_at`, the membership ends if it still runs."""
 
     type: ClassVar[str] = "commerce.collection_scheduled"
     aggregate: ClassVar[str] = "invoice_id"
@@ -225,7 +230,8 @@ class CollectionScheduled(Event):
 
 
 class CollectionEnded(Event):
-    """`outcome` is paid or given_up."""
+    """`outcome` is paid, given_up, or credited: nothing of the invoice is owed after all. Before that was told, an
+    invoice that was credited in full had no such event, and one of a change of plan that was not paid was given_up."""
 
     type: ClassVar[str] = "commerce.collection_ended"
     aggregate: ClassVar[str] = "invoice_id"

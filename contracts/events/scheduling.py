@@ -16,19 +16,24 @@ class _BookingEvent(Event):
 
 
 class SessionBooked(_BookingEvent):
-    """Emitted once per booking; a cancellation is a fact of its own. `moved_from_id` is the booking it replaces."""
+    """Emitted once per booking; a cancellation is a fact of its own. `moved_from_id` is the booking it replaces,
+    `booked_by` who booked for the customer at the front desk."""
 
     type: ClassVar[str] = "scheduling.session_booked"
     starts_at: datetime | None = None
     is_from_waitlist: bool = False
     moved_from_id: UUID | None = None
+    booked_by: UUID | None = None
 
 
 class SessionCancelled(_BookingEvent):
+    """`is_undone`: the front desk took back what it had booked by mistake minutes before."""
+
     type: ClassVar[str] = "scheduling.session_cancelled"
     is_late: bool = False
     starts_at: datetime | None = None
     is_by_coach: bool = False
+    is_undone: bool = False
 
 
 class SessionAttended(_BookingEvent):
@@ -93,12 +98,14 @@ class CalendarDisconnected(_CalendarEvent):
 
 
 class SeatHeld(_BookingEvent):
-    """A seat is kept until `held_until`, for somebody who is paying or, `is_offer`, who waited for it."""
+    """A seat is kept until `held_until`, for somebody who is paying or, `is_offer`, who waited for it. `booked_by` is
+    who keeps it for them at the front desk."""
 
     type: ClassVar[str] = "scheduling.seat_held"
     starts_at: datetime
     held_until: datetime
     is_offer: bool = False
+    booked_by: UUID | None = None
 
 
 class SessionRequested(_BookingEvent):
@@ -110,7 +117,8 @@ class SessionRequested(_BookingEvent):
 
 
 class SeatReleased(_BookingEvent):
-    """A seat that was held or asked for is free again. `reason`: lapsed, let_go, declined or called_off."""
+    """A seat that was held or asked for is free again. `reason`: lapsed, let_go, declined, called_off or
+    undone."""
 
     type: ClassVar[str] = "scheduling.seat_released"
     reason: str

@@ -93,7 +93,8 @@ class ProgrammeArchived(Event):
 class PersonalRecordSet(Event):
     """A workout beat everything before. Once for each record.
 
-    `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m) or time (s, over `over_m`).
+    `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m), hold (s) or time (s, over
+    `over_m`).
     """
 
     type: ClassVar[str] = "training.personal_record_set"

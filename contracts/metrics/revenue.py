@@ -105,13 +105,14 @@ METRICS = (
         "Of the invoices whose payment first failed in the period and whose fate is known, the share "
         "collected after all.",
         "ratio", "finance.fct_invoices", "avg(case when dunning = 'recovered' then 1.0 else 0.0 end)",
-        "first_failed_on", where="dunning in ('recovered', 'lost')", exclusions="Invoices still being collected.",
+        "first_failed_on", where="dunning in ('recovered', 'lost')",
+        exclusions="Invoices still being collected, and those of which nothing was owed after all.",
     ),
     Metric(
         "days_to_recover", "Days to recover",
         "Days from the first failed attempt to the money, on average over the invoices that were recovered.",
         "days", "finance.fct_invoices", "avg(days_to_recover)", "first_failed_on", where="dunning = 'recovered'",
-        exclusions="Invoices that were lost, or are still being collected.", better="less",
+        exclusions="Invoices that were lost or credited, or are still being collected.", better="less",
     ),
     Metric(
         "cac", "Cost to acquire a customer",

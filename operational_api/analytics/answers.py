@@ -87,8 +87,10 @@ def rows(
         tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
     headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
     about = f"dataset {dataset.name}"
+    question = question_of(request) if then is None and form == "json" else None
     if tag is not None and tags.is_known(request, tag):
         seen(request, principal, about, {UUID(str(person))} if person else ())
+        retold.keep(question, principal, key, told_of(request, None, headers, tag, dataset.relations, freshness))
         return tags.unchanged(headers)
     if form != "json":
         sql = lake.sql_of(query, snapshot_id=at)
@@ -100,7 +102,6 @@ def rows(
         written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
         return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
     assert page is not None  # noqa: S101 - of JSON
-    question = question_of(request) if then is None else None
     if (known := retold.find(question, principal, key)) and known.state == freshness.state:
         return as_json(request, known, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
@@ -143,15 +144,16 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def told_of(
-    request: Request, body: dict[str, Any], headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
-    freshness: Freshness,
+    request: Request, body: dict[str, Any] | None, headers: dict[str, str], tag: str | None,
+    relations: tuple[str, ...], freshness: Freshness,
 ) -> Told:  # fmt: skip
     """The answer but for its freshness, which is added each time that it is told.
 
     Args:
+        body: None where its tag alone is told.
         tag: Made of all that it depends on; None where only what is written tells that.
     """
-    written = formats.members(body)
+    written = None if body is None else formats.members(body)
     tag = tag or tags.of(written, freshness.state)
     headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})

@@ -42,8 +42,9 @@ _LOOKED = {
 """Marts of what was looked at by us, with when it was looked last; before the first time nothing is judged."""
 STREAM = "change stream"
 _LANDS_IN = {"terra": "wearables"}
-"""Connectors that compare with their source every six hours what another has landed already, with what its tables
-begin with. One such pull may be missed."""
+"""Connectors that land in the tables of another, with what those begin with."""
+PULLED_EVERY_SECONDS = {"terra": 6 * 3600.0}
+"""Connectors whose pulls are so far apart, by their schedule, that one may be missed before anything is late."""
 PULSE_SECONDS = 1.0
 """Age of the sources' word at which it is asked for again, behind the answer that still goes by it."""
 BELIEVED_SECONDS = 10.0
@@ -264,7 +265,7 @@ class Clock:
             yield _Part(pulse.standing[table], late, stale, table)
         for connector in sorted(connectors):
             pulled_at, waiting_since = pulse.pulls[connector]
-            promised = settings.connectors_late_seconds * (2 if connector in _LANDS_IN else 1)
+            promised = max(settings.connectors_late_seconds, 2 * PULLED_EVERY_SECONDS.get(connector, 0))
             yield _Part(waiting_since or pulled_at, promised, settings.connectors_stale_seconds, connector)
 
     def _build(self, snapshot_id: int) -> dict[str, Any] | None:

@@ -56,12 +56,13 @@ class Told:
     """An answer in JSON but for its freshness, which is the first thing in it.
 
     Attributes:
-        body: From behind the freshness.
+        body: From behind the freshness; None where nobody has written it here, and only who has the answer (by its
+            tag) can be told that it is still the one.
         headers: Those that stay the same, as ASGI has them.
         personal: Of whom it tells; what they let others see must be the same when it is told again.
     """
 
-    body: bytes
+    body: bytes | None
     headers: Sequence[tuple[bytes, bytes]]
     tag: str
     relations: tuple[str, ...]
@@ -70,8 +71,8 @@ class Told:
     personal: Personal
 
     def whole(self, freshness: Freshness) -> bytes:
-        """The document."""
-        return self.begun(freshness) + self.body
+        """The document, where it is written."""
+        return self.begun(freshness) + (self.body or b"")
 
     @staticmethod
     def begun(freshness: Freshness) -> bytes:
@@ -114,9 +115,10 @@ class Retold:
         self._by_asker: Remembered[tuple[object, ...]] = Remembered(_MOST_ASKERS)
 
     def known(self, question: Question, principal: Principal) -> Told | None:
-        """What this person was told by the same words."""
+        """What this person was told by the same words, where it is written, or is theirs already by its tag."""
         name = self._by_asker.find(_asker(question, principal))
-        return self._told.find(name) if name is not None else None
+        told = self._told.find(name) if name is not None else None
+        return told if told is None or told.body is not None or tags.names(question.known_tags, told.tag) else None
 
     def find(self, question: Question | None, principal: Principal, key: str) -> Told | None:
         """What somebody of the same role was told by the same words, about nobody and of the same rows.
@@ -128,16 +130,19 @@ class Retold:
             return None
         name = (key, principal.role, None, *question.words())
         found = self._told.find(name)
-        if found is not None:
+        if found is not None and found.body is not None:
             self._by_asker.keep(_asker(question, principal), name)
-        return found
+            return found
+        return None
 
     def keep(self, question: Question | None, principal: Principal, key: str, told: Told) -> None:
-        """Keep an answer of the snapshot that was the newest when it was asked for."""
+        """Keep an answer of the snapshot that was the newest when it was asked for. One that is written stays."""
         if question is None:
             return
         name = (key, principal.role, _number(principal) if told.personal else None, *question.words())
-        self._told.keep(name, told, len(told.body) + 64 * len(told.personal.heard) + 1024)
+        kept = self._told.find(name) if told.body is None else None
+        if kept is None or kept.tag != told.tag:
+            self._told.keep(name, told, len(told.body or b"") + 64 * len(told.personal.heard) + 1024)
         self._by_asker.keep(_asker(question, principal), name)
 
 

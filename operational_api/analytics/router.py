@@ -100,9 +100,12 @@ def get_metric(
     tag = tags.of(metric, key, whole, compare, then, newest if then else at, freshness.state)
     is_personal = principal.role == "customer" or any(name == "customer_id" for name, _ in asked.filters)
     headers = tags.headers(freshness, tag, is_personal=is_personal)
-    if tags.is_known(request, tag):
-        return tags.unchanged(headers)
     question = answers.question_of(request) if then is None else None
+    if tags.is_known(request, tag):
+        retold.keep(question, principal, key, answers.told_of(
+            request, None, headers, tag, (metric.relation,), freshness
+        ))  # fmt: skip
+        return tags.unchanged(headers)
     if (known_body := retold.find(question, principal, key)) and known_body.state == freshness.state:
         return answers.as_json(request, known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)

@@ -35,6 +35,8 @@ def is_known(request: Request, tag: str) -> bool:
 
 def names(told: str, tag: str) -> bool:
     """Whether an `If-None-Match` names the tag."""
+    if not told or told == tag:
+        return bool(told)
     # A gateway that compresses may have made it strong or weak on the way.
     return any(one.strip().removeprefix("W/") == tag.removeprefix("W/") for one in told.split(","))
 

@@ -1,11 +1,12 @@
 """The way in: every question with a token takes a turn, and who is told something again is told it here.
 
-It stands before everything else, so that an answer which is told again passes no route, and leaves what every answer
-leaves: security headers, a trace id, a count, a line in the log.
+It stands before everything else, FastAPI's own layers too, so that an answer which is told again passes no route, and
+leaves what every answer leaves: security headers, a trace id, a count, a line in the log.
 """
 
 import time
 
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts import telemetry
@@ -23,14 +24,14 @@ _now = time.time
 
 
 class Together:
-    """Middleware; asks `app.state.turns`."""
+    """Stands before an app and asks the `turns` of its state."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self.app, self._state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        turns: Turns | None = scope["app"].state.turns if scope["type"] == "http" else None
+        turns: Turns | None = self._state.turns if scope["type"] == "http" else None
         question = question_of(scope) if turns is not None and scope["method"] == "GET" else None
         if turns is None or question is None:
             await self.app(scope, receive, send)
@@ -59,7 +60,7 @@ async def _answer(
 ) -> int:
     now = tags.bytes_of(freshness)
     own.append((b"x-plyo-freshness", now))
-    if tags.names(question.known_tags, told.tag):
+    if told.body is None or tags.names(question.known_tags, told.tag):
         own.extend(one for one in told.headers if one[0] != b"content-type")
         await send({"type": "http.response.start", "status": 304, "headers": own})
         await send({"type": "http.response.body", "body": b""})

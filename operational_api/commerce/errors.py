@@ -5,7 +5,7 @@ DomainError
 |- RefundNeedsApproval RefundAskedAlready RefundRequestClosed                                              409
 |- CheckoutUnknown PaymentDiffers FindingResolved                                                          409
 |- OwnRefundRequest (Forbidden)                                                                            403
-|- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded WayNotOffered (Invalid)                     422
+|- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded WayNotOffered NotSoldOnInvoice (Invalid)    422
 |- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound RefundRequestNotFound (NotFound) 404
 |- FindingNotFound (NotFound)                                                                              404
 |- MalformedWebhook                                                                                        400
@@ -22,6 +22,11 @@ class PlanNotFound(NotFound):
 
 class PlanNotSold(NotFound):
     """That plan has no price in this currency."""
+
+
+class NotSoldOnInvoice(Invalid):
+    """That is not sold on an invoice: memberships are taken out by the customer, and very small sums cannot be
+    collected."""
 
 
 class AlreadySubscribed(DomainError):

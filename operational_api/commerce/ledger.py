@@ -72,7 +72,7 @@ def dispute_opened(*, amount_minor: int, fee_minor: int) -> list[Line]:
 
 
 def dispute_won(*, amount_minor: int, fee_minor: int = 0) -> list[Line]:
-    """The bank gave the money back, and so much of the fee."""
+    """The bank gave so much of the money back, and so much of the fee."""
     return _balanced(
         Line(STRIPE_BALANCE, amount_minor + fee_minor), Line(DISPUTES, -amount_minor), Line(PAYMENT_FEES, -fee_minor)
     )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees, pay_lines, pay_slips, studios
+from operational_api.commerce.billing.service import collection, earnings, fees, pay_lines, pay_slips, sales, studios
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
@@ -155,6 +155,39 @@ def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanO
     ]
 
 
+def sold_on_invoice(session: Session, *, customer_id: UUID, currency: str, now: datetime) -> list[PlanOffer]:
+    """What can be sold to a customer on an invoice: packs and single sessions, in the order in which they are shown.
+
+    Args:
+        currency: Of who has paid nothing yet; everybody else's is their own.
+    """
+    own = sales.currency_of(session, customer_id, currency)
+    return [
+        PlanOffer(sold.plan.code, sold.plan.name, sold.plan.description, sold.price.amount_minor, sold.price.currency)
+        for sold in sales.offers(session, currency=own, now=now)
+    ]
+
+
+def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: str, now: datetime) -> UUID:
+    """Sell sessions on an invoice, to be used before it is paid; returns the pack.
+
+    Raises:
+        PlanNotFound, PlanNotSold, NotSoldOnInvoice, IntroUsed.
+    """
+    return sales.sell_pack(session, customer_id=customer_id, plan_code=plan_code, currency=currency, now=now).id
+
+
+def take_back_pack(session: Session, *, pack_id: UUID, sold_at: datetime, actor_id: UUID, now: datetime) -> bool:
+    """A pack that was sold on an invoice by mistake is neither owed nor usable; whether that could be.
+
+    Raises:
+        InvoiceNotCreditable: an answer about its payment is missing.
+    """
+    return sales.take_back(
+        session, pack_id=pack_id, sold_at=sold_at, reason="Sold by mistake", actor_id=actor_id, now=now
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentMade:
     """A payment that was captured. `left_minor` is what was not given back yet."""
@@ -240,11 +273,13 @@ def differences(
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open."""
+    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open.
+    `returned_minor` came back of a won one, None where that was not noted."""
 
     dispute_id: UUID
     customer_id: UUID
     amount_minor: int
+    returned_minor: int | None
     currency: str
     reason: str
     status: str
@@ -258,8 +293,8 @@ def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list
     rows, following = disputes.page(session, limit=limit, cursor=cursor)
     return [
         Contested(
-            row.id, row.customer_id, row.amount_minor, row.currency, row.reason, row.status, row.provider_dispute_id,
-            row.opened_at, row.closed_at,
+            row.id, row.customer_id, row.amount_minor, row.returned_minor, row.currency, row.reason, row.status,
+            row.provider_dispute_id, row.opened_at, row.closed_at,
         )
         for row in rows
     ], following  # fmt: skip

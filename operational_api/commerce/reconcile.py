@@ -137,17 +137,22 @@ with keys as (
         and occurred_at >= :since and occurred_at < :until
 ),
 ours as (
-    select 'refund' as what, provider_refund_id as id, amount_minor, currency, status, customer_id, payment_id
+    select
+        'refund' as what, provider_refund_id as id, amount_minor, currency, status, customer_id, payment_id,
+        null::bigint as returned
     from commerce.refunds where provider_refund_id in (select id from keys)
     union all
-    select 'dispute', provider_dispute_id, amount_minor, currency, status, customer_id, payment_id
+    select
+        'dispute', provider_dispute_id, amount_minor, currency, status, customer_id, payment_id,
+        case when status = 'won' then coalesce(returned_minor, amount_minor) end
     from commerce.disputes where provider_dispute_id in (select id from keys)
 ),
 theirs as (
     select
         case kind when 'refund' then 'refund' else 'dispute' end as what, object_id as id, max(currency) as currency,
         min(source_id) as source_id, -sum(amount_minor) filter (where kind <> 'dispute_reversal') as amount_minor,
-        bool_or(kind = 'dispute_reversal') as is_won
+        bool_or(kind = 'dispute_reversal') as is_won,
+        sum(amount_minor) filter (where kind = 'dispute_reversal') as back
     from commerce.provider_movements
     where provider = :provider and kind in ('refund', 'dispute', 'dispute_reversal')
         and object_id in (select id from keys) and is_live = :is_live
@@ -161,13 +166,17 @@ paid as (
 pairs as (
     select
         coalesce(o.what, t.what) as what, coalesce(o.id, t.id) as id, coalesce(t.currency, o.currency) as currency,
-        o.amount_minor as ours, t.amount_minor as theirs, o.status, t.is_won, o.customer_id, o.payment_id,
+        o.amount_minor as ours, t.amount_minor as theirs, o.status, t.is_won, o.customer_id, o.payment_id, o.returned,
+        t.back,
         o.id is not null as is_ours, t.id is not null as is_theirs, paid.minor as paid
     from ours o full join theirs t on t.id = o.id and t.what = o.what
     left join paid on paid.source_id = t.source_id
 )
-select f.kind, pairs.id as subject, pairs.currency, pairs.ours, pairs.theirs, pairs.customer_id, pairs.payment_id
-from pairs cross join lateral (values
+select
+    f.kind, pairs.id as subject, pairs.currency, case when is_other_win then returned else ours end as ours,
+    case when is_other_win then back else theirs end as theirs, pairs.customer_id, pairs.payment_id
+from pairs cross join lateral (select coalesce(ours = theirs and back <> returned, false) as is_other_win) as w
+cross join lateral (values
     ('refund_not_booked', what = 'refund' and not is_ours and theirs >= coalesce(paid, 0)),
     ('partial_refund_not_booked', what = 'refund' and not is_ours and theirs < paid),
     ('refund_not_at_provider', what = 'refund' and not is_theirs and status = 'succeeded'),
@@ -176,7 +185,7 @@ from pairs cross join lateral (values
     ('dispute_not_booked', what = 'dispute' and is_theirs and not is_ours),
     ('dispute_not_at_provider', what = 'dispute' and is_ours and not is_theirs),
     ('dispute_wrong_amount', what = 'dispute' and is_ours and ours <> theirs),
-    ('dispute_win_not_booked', what = 'dispute' and is_ours and is_won and status <> 'won')
+    ('dispute_win_not_booked', what = 'dispute' and is_ours and is_won and (status <> 'won' or is_other_win))
 ) as f (kind, is_one)
 where f.is_one
 """

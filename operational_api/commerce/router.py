@@ -20,6 +20,7 @@ from operational_api.commerce.schemas import (
     CheckoutCreate,
     CheckoutRead,
     CurrencyCode,
+    DisputeRead,
     InvoiceRead,
     PlanList,
     PlanRead,
@@ -33,6 +34,7 @@ from operational_api.commerce.service import (
     approvals,
     cards,
     checkout,
+    disputes,
     invoices,
     notifications,
     plans,
@@ -277,6 +279,13 @@ def decline_refund(
 def withdraw_refund(request_id: UUID, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
     """Take back what one asked for."""
     return approvals.REFUNDS.withdraw(session, request_id, principal=principal, now=datetime.now(UTC))
+
+
+@api.get("/disputes", dependencies=[Allowed("commerce.read_differences")])
+def list_disputes(session: DbSession, limit: Limit = 50, cursor: Cursor = None) -> Page[DisputeRead]:
+    """Payments contested at the bank, the newest first."""
+    rows, following = disputes.page(session, limit=limit, cursor=cursor)
+    return Page(items=[DisputeRead.model_validate(row) for row in rows], next_cursor=following)
 
 
 @router.post("/webhooks/stripe", tags=["webhooks"], dependencies=[Allowed("commerce.receive_webhook")])

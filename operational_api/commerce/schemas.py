@@ -184,6 +184,24 @@ class RefundRequestRead(RequestRead):
     refund_id: UUID | None
 
 
+class DisputeRead(BaseModel):
+    """A payment contested at the bank. `status`: needs_response, won, lost. `returned_minor` is what came back of a won
+    one, without the fee; null while nothing has, and of one that was won before that was noted."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    payment_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    returned_minor: int | None
+    currency: str
+    reason: str
+    status: str
+    provider_dispute_id: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class WebhookRead(BaseModel):
     """What became of a webhook. `is_new` is false for one that came before."""
 

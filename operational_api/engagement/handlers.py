@@ -60,15 +60,34 @@ def confirm_booking(session: Session, event: Event) -> None:
     assert isinstance(event, scheduling.SessionBooked)  # noqa: S101 - by the table below
     customer, facts = _session_facts(session, event.booking_id)
     template = "waitlist_promoted" if event.is_from_waitlist else "booking_confirmed"
+    if event.booked_by is not None:
+        facts |= {"free_until": _free_until(session, event)}
     _mail(session, event, customer, template, event.booking_id, **facts)
+
+
+def _free_until(session: Session, event: scheduling.SessionBooked) -> str | None:
+    """Until when what the front desk booked can be cancelled for nothing; None where it cannot any more."""
+    facts = scheduling_public.session_facts(session, event.booking_id)
+    if facts is None or facts.free_until is None or facts.free_until <= event.occurred_at:
+        return None
+    return facts.free_until.isoformat()
 
 
 def confirm_cancellation(session: Session, event: Event) -> None:
     """The customer's proof that the session is off, and what became of the credit."""
     assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
-    told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach}
+    told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach, "is_undone": event.is_undone}
     _mail(session, event, customer, "booking_cancelled", event.booking_id, **facts, **told)
+
+
+def tell_of_kept_seat(session: Session, event: Event) -> None:
+    """For whom the front desk keeps a seat reads until when it is to be paid. Who keeps one themselves sees it."""
+    assert isinstance(event, scheduling.SeatHeld)  # noqa: S101
+    if event.booked_by is None:
+        return
+    customer, facts = _session_facts(session, event.booking_id)
+    _mail(session, event, customer, "seat_kept", event.booking_id, **facts, expires_at=event.held_until.isoformat())
 
 
 def tell_of_move(session: Session, event: Event) -> None:
@@ -138,7 +157,8 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
     if event.is_voluntary:
         to = contact(session, event.customer_id)
-        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}")
+        facts = {"has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency}
+        _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}", **facts)
 
 
 def announce_message(session: Session, event: Event) -> None:
@@ -279,6 +299,7 @@ HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
     scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],
     scheduling.SessionMoved.type: [tell_of_move, forget_reminder, remind_of_session],
+    scheduling.SeatHeld.type: [tell_of_kept_seat],
     scheduling.WaitlistOffered.type: [offer_seat],
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],

@@ -35,7 +35,11 @@ class Account(Base):
     """A person who can sign in. `role` is one of `core.principal.ROLES`; it changes by a `RoleGrant` only."""
 
     __tablename__ = "accounts"
-    __table_args__ = (Index("uq_accounts_email_lower", func.lower(text("email")), unique=True), SCHEMA)
+    __table_args__ = (
+        Index("uq_accounts_email_lower", func.lower(text("email")), unique=True),
+        Index("ix_accounts_name_trigrams", text("lower(display_name) gin_trgm_ops"), postgresql_using="gin"),
+        SCHEMA,
+    )
     id: Mapped[Id]
     email: Mapped[str]
     email_verified_at: Mapped[datetime | None]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Text, bindparam, case, func, select
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
 from operational_api.core.principal import Principal, account_id_of
@@ -24,6 +25,9 @@ __all__ = [
     "CHECKS", "RESET_DESK", "ROLE_DESK", "AccountRead", "Person", "ProfileUpdate", "find_people", "people", "person",
     "request_copy", "request_factor_reset", "request_role", "second_steps", "sign_out", "update_profile",
 ]  # fmt: skip
+
+SIMILAR = 0.45
+"""How much of what was typed has to be like a name, of 1, to find whoever is spelt a little otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +64,25 @@ def update_profile(session: Session, principal: Principal, body: ProfileUpdate) 
 
 
 def find_people(session: Session, text: str, *, customers_only: bool, limit: int) -> list[Person]:
-    """People by part of their name, or by their e-mail address in full; by name. Closed accounts are not found.
+    """People by part of their name, by what it is like where it was spelt otherwise, or by their whole e-mail address:
+    those who have just what was typed first, by name, then the likest. Closed accounts are not found.
 
     The caller decides who may ask.
     """
-    wanted = " ".join(text.split())
+    wanted = " ".join(text.split()).lower()
+    name, typed = func.lower(Account.display_name), bindparam("typed", wanted, type_=Text)
+    session.execute(sql(f"select set_config('pg_trgm.word_similarity_threshold', '{SIMILAR}', true)"))
     query = select(
         Account.id, Account.email, Account.display_name, Account.role, Account.time_zone, Account.locale
     ).where(
         Account.disabled_at.is_(None),
-        Account.display_name.icontains(wanted, autoescape=True) | (Account.email == wanted.lower()),
+        name.contains(wanted, autoescape=True) | (func.lower(Account.email) == wanted) | typed.op("<%")(name),
     )  # fmt: skip
     if customers_only:
         query = query.where(Account.role == "customer")
-    rows = session.execute(query.order_by(Account.display_name, Account.id).limit(limit))
+    is_typed = name.contains(wanted, autoescape=True) | (func.lower(Account.email) == wanted)
+    likeness = case((is_typed, 2.0), else_=func.word_similarity(typed, name))
+    rows = session.execute(query.order_by(likeness.desc(), Account.display_name, Account.id).limit(limit))
     return [Person(*row) for row in rows]
 
 

@@ -45,6 +45,22 @@ def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: st
     return slot
 
 
+def reach_seat_for(session: Session, principal: Principal, customer_id: UUID, slot_id: UUID) -> Slot:
+    """The slot of which somebody books a seat for a customer; a front desk at its studios.
+
+    Raises:
+        SlotNotFound: there is none, or not for them.
+    """
+    slot = session.get(Slot, slot_id)
+    if slot is None:
+        raise SlotNotFound
+    about = Resource(
+        "Slot", slot.id, customer_id=customer_id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id
+    )
+    require(posted(session, principal), "scheduling.book_for", about, missing=SlotNotFound)
+    return slot
+
+
 def reach_new_slot(session: Session, principal: Principal, slot_id: UUID, booking: Booking) -> Slot:
     """The slot that a booking is to be moved to: a customer's choice is free, a coach's is among their own, and a front
     desk's at its studios."""

@@ -9,6 +9,7 @@ DomainError
 |  |- ConnectionNotFound
 |  |- FeedNotFound
 |  |- SeriesNotFound
+|  |- CustomerNotFound
 |- Invalid
 |  |- InvalidAvailability
 |  |- InvalidRecurrence
@@ -26,6 +27,8 @@ DomainError
 |- TooManyHolds
 |- CoachBusy, ResourceTaken, SeatsHeld, CustomersClash    a class that does not fit
 |- NoFee
+|- PaidAlready         nothing is to be sold at the desk
+|- UndoOver
 |- BookingClosed       no such step from where the booking is
 |- SessionStarted
 |- SessionNotStarted
@@ -53,6 +56,10 @@ class BookingNotFound(NotFound):
 
 class SeriesNotFound(NotFound):
     """There is no such series of sessions, or it is not yours."""
+
+
+class CustomerNotFound(NotFound):
+    """There is no such customer."""
 
 
 class CoachNotFound(NotFound):
@@ -143,6 +150,14 @@ class CustomersClash(DomainError):
 
 class NoFee(DomainError):
     """There is no fee to waive, or it was waived already."""
+
+
+class PaidAlready(DomainError):
+    """They have a membership or a pack that pays for this session: nothing is to be sold."""
+
+
+class UndoOver(DomainError):
+    """Only what the front desk booked can be undone, and only for a quarter of an hour. Cancel it instead."""
 
 
 class BookingClosed(DomainError):

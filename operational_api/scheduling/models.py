@@ -270,8 +270,9 @@ class Booking(Base):
     `status`: held, requested, booked, attended, no_show hold the seat; cancelled, late_cancelled, released do not. A
     seat held or requested lapses at `held_until`, whether or not anybody has written so yet. Coach and times are the
     slot's, copied so that constraints can see them. `session_pack_id` says which credits paid; null is membership.
-    `free_until` and the late fee are what was agreed when it was booked. Of a series, `recurs_at` is when its rule has
-    this session, wherever it was moved to.
+    `free_until` and the late fee are what was agreed when it was booked. `booked_by` is who booked at the front desk
+    for the customer; null is themselves. Of a series, `recurs_at` is when its rule has this session, wherever it was
+    moved to.
     """
 
     __tablename__ = "bookings"
@@ -341,6 +342,7 @@ class Booking(Base):
     late_fee_waived_by: Mapped[UUID | None]
     series_id: Mapped[UUID | None] = mapped_column(ForeignKey(BookingSeries.id))
     recurs_at: Mapped[datetime | None]
+    booked_by: Mapped[UUID | None]
 
 
 class BookingMove(Base):

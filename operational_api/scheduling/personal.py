@@ -11,7 +11,7 @@ PERSONAL = [
             "booking_moves": given(closing=IDS, through="origin_id", omit="moved_by"),
             "booking_series": given("customer_id", IDS, named="coach_id:display_name location_id:name"),
             "booking_terms": given("coach_id", IDS),
-            "bookings": given("customer_id", IDS, omit="late_fee_waived_by"),
+            "bookings": given("customer_id", IDS, omit="late_fee_waived_by booked_by"),
             "busy_times": given(closing=Elsewhere("connections.forget_person"), through="connection_id"),
             "calendar_connections": given("account_id", Elsewhere("connections.forget_person"), omit="cursor"),
             "coaches": given(

@@ -15,18 +15,30 @@ from sqlalchemy.orm import Session
 from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
+from operational_api.scheduling.at_desk import Means as Means
+from operational_api.scheduling.at_desk import Undoable as Undoable
+from operational_api.scheduling.at_desk import book_for as book_for
+from operational_api.scheduling.at_desk import book_weeks_for as book_weeks_for
+from operational_api.scheduling.at_desk import means_of as means_of
+from operational_api.scheduling.at_desk import slot_for as slot_for
+from operational_api.scheduling.at_desk import slots_for as slots_for
+from operational_api.scheduling.at_desk import undo_for as undo_for
+from operational_api.scheduling.at_desk import undoable as undoable
 from operational_api.scheduling.errors import BookingNotFound
-from operational_api.scheduling.lifecycle import HOLDING, Outcome
+from operational_api.scheduling.lifecycle import HOLDING, BookingLife, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
 from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, places, seats
+from operational_api.scheduling.service.desk_bookings import Order as Order
+from operational_api.scheduling.service.recurring import Booked as Booked
 from operational_api.training import public as training
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
     """A booked session in words, for messages and reminders. `time_zone` is the studio's. `outcome_at`: when it was
-    said whether they came; of a session that is to come, when they were checked in."""
+    said whether they came; of a session that is to come, when they were checked in. `free_until`: cancelling by then
+    costs nothing."""
 
     booking_id: UUID
     customer_id: UUID
@@ -39,14 +51,18 @@ class SessionFacts:
     ends_at: datetime
     status: str
     outcome_at: datetime | None
+    free_until: datetime | None
 
 
-def _facts() -> Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None]]:
+_Facts = Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None]]
+
+
+def _facts() -> _Facts:
     return (
         select(
             Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
             Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
-            Booking.outcome_at,
+            Booking.outcome_at, Booking.free_until,
         )
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)
@@ -304,6 +320,11 @@ def fees_at(
     ).tuples().all()  # fmt: skip
     names = training.client_names(session, {row[-1] for row in found})
     return [(LateFee(*row[:-1]), row[-1], names.get(row[-1], "New client")) for row in found]
+
+
+def opens_check_in(starts_at: datetime, now: datetime) -> bool:
+    """Whether people may be checked in for a session that starts then."""
+    return BookingLife("booked", starts_at).opens_check_in(now)
 
 
 def mark_outcome(session: Session, principal: Principal, *, booking_id: UUID, outcome: Outcome, now: datetime) -> None:

@@ -14,7 +14,7 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.routing import ContextRouter
-from operational_api.scheduling import access, class_router, public, seat_router
+from operational_api.scheduling import access, class_router, desk_router, public, seat_router
 from operational_api.scheduling.availability_schemas import AvailabilityRead, AvailabilityReplace
 from operational_api.scheduling.calendars import router as calendars
 from operational_api.scheduling.calendars.feed import MEDIA_TYPE
@@ -252,3 +252,4 @@ def assign_desk(account_id: UUID, body: DeskReplace, principal: CurrentPrincipal
 router.include_router(calendars.router)
 router.include_router(seat_router.router)
 router.include_router(class_router.router)
+router.include_router(desk_router.router)

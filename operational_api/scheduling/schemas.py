@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import BookingMove, WaitlistEntry
@@ -73,6 +73,41 @@ class BookingCreate(BaseModel):
     slot_id: UUID
 
 
+class DeskBookingCreate(BaseModel):
+    """What the front desk books for a customer. `paid`: by what they have (`means`), by a pack of `plan_code` that is
+    sold on an invoice (`invoice`), or `later`: then the seat is kept for a day at most. `comes_in`: they are there."""
+
+    slot_id: UUID
+    paid: Literal["means", "invoice", "later"] = "means"
+    plan_code: str | None = Field(None, min_length=1, max_length=64, pattern="^[^\\x00]*$")
+    comes_in: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DeskBookingCreate":
+        if (self.paid == "invoice") != (self.plan_code is not None):
+            raise ValueError("say what is sold where it is paid by invoice, and only there")
+        if self.comes_in and self.paid == "later":
+            raise ValueError("who pays later is not checked in")
+        return self
+
+
+class SoldRead(BaseModel):
+    """A pack or a single session that can be sold on an invoice; the price includes tax."""
+
+    code: str
+    name: str
+    amount_minor: int
+    currency: str
+
+
+class MeansRead(BaseModel):
+    """What pays for a customer's session: a membership by name, sessions left in packs, or what can be sold to them."""
+
+    plan_name: str | None
+    credits: int
+    sold: list[SoldRead]
+
+
 class OutcomeCreate(BaseModel):
     outcome: Literal["attended", "no_show"]
 
@@ -112,6 +147,7 @@ class BookingRead(BaseModel):
     late_fee_due_at: datetime | None
     late_fee_waived_at: datetime | None
     series_id: UUID | None = Field(None, description="Of a session that recurs: the same for all of them.")
+    is_booked_by_desk: bool = Field(False, description="Whether the front desk booked it for the customer.")
 
     @classmethod
     def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
@@ -130,6 +166,7 @@ class BookingRead(BaseModel):
             held_until=booking.held_until, late_fee_minor=booking.late_fee_minor,
             late_fee_currency=booking.late_fee_currency, late_fee_due_at=booking.late_fee_due_at,
             late_fee_waived_at=booking.late_fee_waived_at, series_id=booking.series_id,
+            is_booked_by_desk=booking.booked_by is not None,
         )  # fmt: skip
 
 

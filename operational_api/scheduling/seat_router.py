@@ -29,15 +29,31 @@ from operational_api.scheduling.service import agenda, fees, holds, moves, recur
 router = APIRouter(route_class=IdempotentRoute)
 
 
-def _told(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
+def told(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
+    """A booking in the reader's zone."""
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
 
 
-def _all_told(
+def all_told(
     session: Session, principal: Principal, bookings: Sequence[Booking], now: datetime
 ) -> list[BookingRead]:  # fmt: skip
+    """Bookings in the reader's zone."""
     zone = access.reader_zone(session, principal, None)
     return [BookingRead.of(view, zone, now) for view in agenda.views_of(session, bookings)]
+
+
+def series_told(session: Session, principal: Principal, found: recurring.Booked, now: datetime) -> SeriesRead:
+    """What came of booking weeks, in the reader's zone."""
+    series = found.series
+    return SeriesRead(
+        id=series.id if series else None, rule=series.rule if series else None,
+        goes_on=series is not None and series.goes_on, ends_on=series.ends_on if series else None,
+        bookings=all_told(session, principal, found.bookings, now),
+        missed=[
+            MissedRead(starts_at=one.starts_at, code=one.reason.code(), detail=one.reason.detail)
+            for one in found.missed
+        ],
+    )  # fmt: skip
 
 
 @router.post("/slots/{slot_id}/hold", status_code=201, dependencies=[Allowed("scheduling.book")])
@@ -47,7 +63,7 @@ def hold_seat(
     """Keep a seat for some minutes, to pay in peace. It is free again at `held_until` unless it is confirmed."""
     now = datetime.now(UTC)
     access.know_customer(session, principal, now)
-    return _told(session, principal, holds.hold_seat(session, customer_id=customer_id, slot_id=slot_id, now=now), now)
+    return told(session, principal, holds.hold_seat(session, customer_id=customer_id, slot_id=slot_id, now=now), now)
 
 
 @router.post("/booking-series", status_code=201, dependencies=[Allowed("scheduling.book")])
@@ -62,16 +78,7 @@ def book_series(
         session, customer_id=customer_id, slot_id=body.slot_id, times=body.times, until=body.until,
         interval=body.interval, now=now,
     )  # fmt: skip
-    series = found.series
-    return SeriesRead(
-        id=series.id if series else None, rule=series.rule if series else None,
-        goes_on=series is not None and series.goes_on, ends_on=series.ends_on if series else None,
-        bookings=_all_told(session, principal, found.bookings, now),
-        missed=[
-            MissedRead(starts_at=one.starts_at, code=one.reason.code(), detail=one.reason.detail)
-            for one in found.missed
-        ],
-    )  # fmt: skip
+    return series_told(session, principal, found, now)
 
 
 @router.get("/booking-series", dependencies=[Allowed("scheduling.list_bookings")])
@@ -91,7 +98,7 @@ def end_series(booking_id: UUID, principal: CurrentPrincipal, session: DbSession
     now = datetime.now(UTC)
     booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
     recurring.end_series_of(session, booking_id=booking.id, now=now)
-    return _told(session, principal, booking, now)
+    return told(session, principal, booking, now)
 
 
 @router.post("/bookings/{booking_id}/series-cancellation", dependencies=[Allowed("scheduling.cancel_booking")])
@@ -102,7 +109,7 @@ def cancel_following(booking_id: UUID, principal: CurrentPrincipal, session: DbS
     gone = recurring.cancel_following(
         session, booking_id=booking.id, now=now, by_coach=principal.role != "customer"
     )  # fmt: skip
-    return Page(items=_all_told(session, principal, gone, now))
+    return Page(items=all_told(session, principal, gone, now))
 
 
 @router.post("/bookings/{booking_id}/confirmation", dependencies=[Allowed("scheduling.confirm_booking")])
@@ -110,7 +117,7 @@ def confirm_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSe
     """Book the seat that is kept, or that was offered from the waitlist, and pay for it."""
     now = datetime.now(UTC)
     booking = access.reach_booking(session, principal, booking_id, "scheduling.confirm_booking")
-    return _told(session, principal, holds.confirm_hold(session, booking_id=booking.id, now=now), now)
+    return told(session, principal, holds.confirm_hold(session, booking_id=booking.id, now=now), now)
 
 
 @router.post("/bookings/{booking_id}/release", dependencies=[Allowed("scheduling.confirm_booking")])
@@ -118,7 +125,7 @@ def release_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSe
     """Let go of a seat that is kept or asked for, or decline the one that was offered."""
     now = datetime.now(UTC)
     booking = access.reach_booking(session, principal, booking_id, "scheduling.confirm_booking")
-    return _told(session, principal, holds.let_go(session, booking_id=booking.id, now=now), now)
+    return told(session, principal, holds.let_go(session, booking_id=booking.id, now=now), now)
 
 
 @router.post("/bookings/{booking_id}/answer", dependencies=[Allowed("scheduling.answer_request")])
@@ -129,7 +136,7 @@ def answer_request(
     now = datetime.now(UTC)
     booking = access.reach_booking(session, principal, booking_id, "scheduling.answer_request", kind="business")
     answered = holds.answer_request(session, booking_id=booking.id, is_accepted=body.is_accepted, now=now)
-    return _told(session, principal, answered, now)
+    return told(session, principal, answered, now)
 
 
 @router.get("/bookings/{booking_id}/moves", dependencies=[Allowed("scheduling.read_booking")])
@@ -149,4 +156,4 @@ def waive_fee(
     now = datetime.now(UTC)
     booking = access.reach_booking(session, principal, booking_id, "scheduling.waive_fee", kind="business")
     waived = fees.waive(session, booking_id=booking.id, actor_id=account_id, reason=body.reason, now=now)
-    return _told(session, principal, waived, now)
+    return told(session, principal, waived, now)

@@ -6,6 +6,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+UNDO = timedelta(minutes=15)
+"""How long what the front desk booked for a customer costs nothing to take back, however soon the session is."""
+LATE_ENTRY = timedelta(minutes=15)
+"""How long after its start the front desk lets somebody into a session."""
+DESK_HOLD = timedelta(hours=24)
+"""How long the front desk keeps a seat for a customer who pays later; never beyond the start."""
+
 LONGEST_BUFFER = timedelta(minutes=240)
 """More than this is not kept free before or after a session."""
 
@@ -62,6 +69,14 @@ class Terms:
     def hold_ends(self, starts_at: datetime, now: datetime) -> datetime:
         """When a seat kept for somebody who is paying is anybody's again."""
         return min(now + timedelta(minutes=self.hold_minutes), starts_at)
+
+    def at_desk(self) -> "Terms":
+        """What holds where the front desk books for a customer: it lets people in until shortly after the start, has
+        the last word where a coach would, and keeps seats for longer. The booking window stays."""
+        return replace(
+            self, minimum_notice_minutes=-(LATE_ENTRY // timedelta(minutes=1)), needs_confirmation=False,
+            hold_minutes=DESK_HOLD // timedelta(minutes=1),
+        )  # fmt: skip
 
     def offer_ends(self, starts_at: datetime, now: datetime) -> datetime:
         """When a seat offered to who waited is offered to the next. At or before `now`: there is no time to ask."""

@@ -27,6 +27,8 @@ ACTIONS: dict[str, str] = {
     "identity.reset_factors": "removed a second step",
     "identity.sign_in": "signed in",
     "scheduling.assign_desk": "changed where somebody's front desk is",
+    "scheduling.book_for": "booked for a customer",
+    "scheduling.undo_booking": "took back what was booked for a customer",
     "training.assign_programme": "changed a programme",
     "training.log_workout": "logged a workout",
     "training.read_client": "looked at a training overview",
@@ -46,8 +48,9 @@ CONTEXTS = {
     "integrations.": "Everything about connectors",
 }
 OBJECTS = {
-    "Account": "a person's account", "AuditLog": "the audit log", "Client": "a client", "Consent": "a consent",
-    "Connector": "a connector", "Export": "an export", "FactorReset": "a request about a second step",
+    "Account": "a person's account", "AuditLog": "the audit log", "Booking": "a booking", "Client": "a client",
+    "Consent": "a consent", "Connector": "a connector", "Export": "an export",
+    "FactorReset": "a request about a second step",
     "Injury": "an injury", "LoginSession": "a session", "Payment": "a payment", "People": "a search for people",
     "PersonalExport": "a copy of somebody's data",
     "RefundRequest": "a request for a refund", "RoleGrant": "a request for a role", "Route": "a page or an address",

@@ -3,9 +3,11 @@
 import math
 import re
 
-MEASURES = ("load", "assistance", "distance")
+MEASURES = ("load", "assistance", "distance", "time")
 """load: kg x repetitions. assistance: repetitions with so many kg of help, less being better. distance: metres, seconds
-or both, with a weight where one is carried."""
+or both, with a weight where one is carried. time: seconds held, with a weight where there is one."""
+STRETCHES = ("distance", "time")
+"""Those whose sets have no repetitions."""
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)?")
 _TIME = re.compile(r"(?:(?:(\d{1,2}):)?([0-5]?\d):)?(\d+)")
 

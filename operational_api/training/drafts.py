@@ -104,7 +104,7 @@ def kept(session: Session, template: ProgrammeTemplate) -> TemplateDraft:
 def new_row(exercise: Exercise, before: Iterable[Row]) -> Row:
     """A movement added by hand, on the day of the one above it."""
     day = next((row.cells["day"] for row in reversed(list(before))), "1")
-    reps = "" if exercise.measure == "distance" else "8"
+    reps = "" if exercise.measure in amounts.STRETCHES else "8"
     return Row(exercise, dict.fromkeys(COLUMNS, "") | {"day": day, "sets": "3", "reps": reps})
 
 
@@ -122,11 +122,13 @@ def _line(row: Row) -> dict[str, Any]:
     }  # fmt: skip
     progression = {"kind": rule} | numbers[rule] if rule in numbers else None
     superset = cells["superset"].upper() if cells["superset"] else None
-    stretch = {
-        "reps": cells["reps"] or (1 if row.exercise.measure == "distance" else None),
+    stretch: dict[str, Any] = {
         "distance_m": amounts.read_distance(cells.pop("distance") or ""),
         "duration_seconds": amounts.read_seconds(cells.pop("time") or ""),
     }
+    is_told = any(value is not None for value in stretch.values())
+    # What was planned by repetitions before its movement was measured otherwise stays so until it says more.
+    stretch["reps"] = 1 if is_told else cells["reps"] or (1 if row.exercise.measure in amounts.STRETCHES else None)
     return cells | stretch | {"superset": superset, "exercise_id": row.exercise.id, "progression": progression}
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.training import amounts
 from operational_api.training.models import Exercise, PersonalRecord, PlannedExercise, Workout, WorkoutSet
+from operational_api.training.naming import called
 from operational_api.training.progression import Prescription
 from operational_api.training.schemas import WorkoutIn
 from operational_api.training.service import plans, progress
@@ -41,6 +42,11 @@ class Row:
     def is_done(self) -> bool:
         """Whether it says how much."""
         return bool(self.reps or self.distance or self.time)
+
+    @property
+    def told_reps(self) -> str | None:
+        """Repetitions, unless it says how far or how long: forms of those carry along what was logged before."""
+        return None if self.distance or self.time else self.reps or None
 
 
 @dataclass(slots=True)
@@ -96,7 +102,7 @@ def planned_blocks(session: Session, workout: Workout) -> list[Block]:
     for one in asked:
         before, want = last.get(one.exercise.id, []), one.prescription
         weight = want.weight_kg if want.weight_kg is not None else (before[0].weight_kg if before else None)
-        is_stretch = want.distance_m is not None or want.duration_seconds is not None
+        is_stretch = one.exercise.measure in amounts.STRETCHES
         row = Row(
             number(weight), "" if is_stretch else str(want.reps), assistance_kg=number(want.assistance_kg),
             distance=amounts.distance(want.distance_m), time=amounts.clock(want.duration_seconds),
@@ -136,18 +142,20 @@ def _load(weight_kg: float | None, assistance_kg: float | None) -> str:
 
 def record_told(record: PersonalRecord, name: str) -> str:
     """A record in words: 'Least help yet: Assisted Pull-Up, 20 kg'."""
-    kind, value = record.kind, record.value
+    kind, value, name = record.kind, record.value, called(name)
     if kind == "time":
         over, time = amounts.distance(record.over_m), amounts.clock(value)
         return say(word("Fastest yet over {1}: {2}, {3}"), over, name, time)
     figure = f"{round(value, 1):g}"
-    told = {"distance": amounts.distance(value), "reps": figure}.get(kind, f"{figure} kg")
+    said = {"distance": amounts.distance(value), "hold": amounts.clock(value), "reps": figure}
+    told = said.get(kind, f"{figure} kg")
     return f"{say(RECORD_WORDS[kind])}: {name}, {told}"
 
 
 RECORD_WORDS = {
     "e1rm": word("Best estimate yet"), "weight": word("Heaviest yet"), "volume": word("Most volume yet"),
     "reps": word("Most repetitions yet"), "assistance": word("Least help yet"), "distance": word("Furthest yet"),
+    "hold": word("Longest yet"),
 }  # fmt: skip
 
 
@@ -205,6 +213,8 @@ def new_block(session: Session, exercise: Exercise, customer_id: UUID) -> Block:
     """A movement added by hand, starting from what was done the last time."""
     before = progress.last_sets(session, customer_id, [exercise.id]).get(exercise.id, [])
     rows = [_row(one) for one in before] or [Row() for _ in range(EMPTY_ROWS)]
+    if exercise.measure in amounts.STRETCHES:  # its form does not show what was logged by repetitions before
+        rows = [replace(row, reps="") for row in rows]
     return Block(exercise, rows, last=_told(before))
 
 
@@ -251,12 +261,12 @@ def _read(blocks: Sequence[Block], scale: str, **others: str) -> tuple[WorkoutIn
     rows = in_turn(blocks)
     unfinished = [(block, row) for block in blocks for row in block.rows if not row.is_done and row.rpe]
     for block, row in unfinished:
-        row.error = LIMITS["far" if block.exercise.measure == "distance" else "many"]
+        row.error = LIMITS[_ASKED.get(block.exercise.measure, "many")]
     errors: dict[str, str] = {}
     if not rows:
         errors["sets"] = LIMITS["sets"]
     sets: list[dict[str, object]] = [
-        {"exercise_id": block.exercise.id, "reps": row.reps or None, "weight_kg": _plain(row.weight_kg)}
+        {"exercise_id": block.exercise.id, "reps": row.told_reps, "weight_kg": _plain(row.weight_kg)}
         | {scale: _plain(row.rpe), "superset": block.superset or None, "note": row.note.strip() or None}
         | {
             "assistance_kg": _plain(row.assistance_kg),
@@ -297,6 +307,7 @@ LIMITS = {
     "rpe": "RPE: 0 to 10, in halves.",
     "rir": "RIR: a whole number from 0 to 10.",
     "far": "How far, or how long?",
+    "long": "How long?",
     "many": "How many repetitions?",
     "sets": "Log at least one set: fill in its repetitions, distance or time.",
     "superset": "A superset is a letter.",
@@ -305,6 +316,10 @@ LIMITS = {
     "note": "Up to 2000 characters, of a set up to 200.",
     "exercise_id": "Choose a movement from the list.",
 }
+
+
+_ASKED = {"distance": "far", "time": "long"}
+"""What a row is asked for that tells its effort and not how much, by what its movement is measured by."""
 
 
 def _plain(text: str) -> str | None:

@@ -90,9 +90,9 @@ HELP_GAIN, DISTANCE_GAIN, TIME_GAIN = 0.05, 1.0, 1.0
 def measured_records(now: Sequence[Amount], before: Sequence[Amount]) -> list[Record]:
     """Records of what is measured otherwise than by repetitions with a weight.
 
-    assistance: the least help with a set. weight: the most that was carried. distance and time: beside what was done
-    with at least the same weight, for a longer way with less on the back beats nothing. A time is over a distance of
-    `OVER_M`, as told: no pace is worked out.
+    assistance: the least help with a set. weight: the most that was carried or held. distance, hold and time: beside
+    what was done with at least the same weight, for a longer way with less on the back beats nothing. A time is over a
+    distance of `OVER_M`, as told: no pace is worked out. A hold is a time without a distance, of which more is better.
     """
     found = []
     helped, helped_before = _helped(now), _helped(before)
@@ -104,6 +104,9 @@ def measured_records(now: Sequence[Amount], before: Sequence[Amount]) -> list[Re
     ways = [one for one in (_further(each, before) for each in now) if one]
     if ways:
         found.append(max(ways, key=lambda one: (one.value, -one.previous)))
+    holds = [one for one in (_longer(each, before) for each in now) if one]
+    if holds:
+        found.append(max(holds, key=lambda one: (one.value, -one.previous)))
     for metres in OVER_M:
         times = [one for one in (_faster(each, before, metres) for each in now) if one]
         if times:
@@ -132,6 +135,18 @@ def _further(one: Amount, before: Sequence[Amount]) -> Record | None:
     if one.distance_m is None or was is None or _gain(was, one.distance_m) < DISTANCE_GAIN:
         return None
     return Record("distance", one.distance_m, was)
+
+
+def _longer(one: Amount, before: Sequence[Amount]) -> Record | None:
+    seconds = _held(one)
+    was = max([held for each in _as_heavy(one, before) if (held := _held(each)) is not None], default=None)
+    if seconds is None or was is None or _gain(was, seconds) < TIME_GAIN:
+        return None
+    return Record("hold", float(seconds), float(was))
+
+
+def _held(one: Amount) -> int | None:
+    return one.duration_seconds if one.distance_m is None else None
 
 
 def _faster(one: Amount, before: Sequence[Amount], metres: int) -> Record | None:

@@ -99,6 +99,11 @@ def name_of(name: str) -> str | None:
     return found[0].partition(",")[0].capitalize() if found else None
 
 
+def is_whole(name: str) -> bool:
+    """Whether an English name is one phrase, so that its own name says all of it."""
+    return folded(name) in PHRASES
+
+
 def words_of(name: str, muscles: Iterable[str], equipment: str) -> str:
     """All it is found by, each word as it is written and folded; its English name among them, since people mix both.
 

@@ -74,6 +74,11 @@ def speaking(language: str) -> Iterator[None]:
         _spoken.reset(token)
 
 
+def speak(language: str) -> None:
+    """Say everything in this language from now on, in this request."""
+    _spoken.set(language)
+
+
 @cache
 def catalogue(language: str) -> NullTranslations:
     """What the messages are in a language."""

@@ -27,7 +27,7 @@ from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.web import csrf, filters
 from operational_api.web.cookies import read_cookie, set_cookie
-from operational_api.web.language import language_for, retold, say, say_markup, script_words, speaking
+from operational_api.web.language import language_for, retold, say, say_markup, script_words, speak, speaking
 from operational_api.web.navigation import NavItem
 from operational_api.web.wording import Speaking
 
@@ -154,6 +154,11 @@ def render(
     if is_offline_ready:
         response.headers["X-Plyo-Offline"] = "keep"
     return response
+
+
+async def speak_to_reader(request: Request) -> None:
+    """For pages whose Python makes texts by `say` before they are drawn: it says them in the reader's language."""
+    speak(language_for(request, person(request)))
 
 
 def _short_hash(text: str) -> str:

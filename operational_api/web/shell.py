@@ -1,7 +1,7 @@
 """Mounts the web app: pages and menu of every context in one frame, static files, CSRF, headers, error pages, sign-in.
 
-A page module has `router` and may have `NAV: list[NavItem]`, and one has `language_of(session, account_id)`; leaving
-one module out leaves the rest working.
+A page module has `router` and may have `NAV: list[NavItem]` and `FILTERS` for templates, and one has
+`language_of(session, account_id)`; leaving one module out leaves the rest working.
 """
 
 import json
@@ -43,6 +43,8 @@ class _Files(StaticFiles):
 def mount(app: FastAPI, pages: Sequence[ModuleType]) -> None:
     """Put the shell and the contexts' pages onto an app that has `state.settings` and `state.sessions`."""
     app.state.templates = rendering.make_environment([page.__name__.rpartition(".")[0] for page in pages])
+    for page in pages:
+        app.state.templates.filters |= getattr(page, "FILTERS", {})
     items = [item for page in pages for item in getattr(page, "NAV", [])]
     app.state.nav = sorted(items, key=lambda item: (item.order, item.label))
     app.state.language_of = next((page.language_of for page in pages if hasattr(page, "language_of")), _unknown)

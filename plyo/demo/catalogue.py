@@ -89,13 +89,18 @@ def price_minor(first: int, version: int) -> int:
 
 
 class Movement(NamedTuple):
-    """An exercise. `load` is a trained adult's one-repetition maximum over body weight; 0: no external load."""
+    """An exercise. `load` is a trained adult's one-repetition maximum over body weight; 0: no external load.
+
+    `measure` as the product has it; `stretch` is how many metres or seconds a set of it is at first.
+    """
 
     name: str
     pattern: str
     muscle: str
     equipment: str
     load: float
+    measure: str = "load"
+    stretch: int = 0
 
 
 MOVEMENTS = (
@@ -143,34 +148,34 @@ MOVEMENTS = (
     Movement("Hammer Curl", "pull", "biceps", "dumbbell", 0.20),
     Movement("Inverted Row", "pull", "back", "bodyweight", 0.0),
     Movement("Straight-Arm Pulldown", "pull", "back", "cable", 0.38),
-    Movement("Farmer's Carry", "carry", "grip", "dumbbell", 0.55),
-    Movement("Suitcase Carry", "carry", "obliques", "kettlebell", 0.40),
-    Movement("Overhead Carry", "carry", "shoulders", "kettlebell", 0.22),
-    Movement("Sandbag Carry", "carry", "full body", "sandbag", 0.60),
-    Movement("Plank", "core", "abdominals", "bodyweight", 0.0),
+    Movement("Farmer's Carry", "carry", "grip", "dumbbell", 0.55, "distance", 40),
+    Movement("Suitcase Carry", "carry", "obliques", "kettlebell", 0.40, "distance", 40),
+    Movement("Overhead Carry", "carry", "shoulders", "kettlebell", 0.22, "distance", 30),
+    Movement("Sandbag Carry", "carry", "full body", "sandbag", 0.60, "distance", 20),
+    Movement("Plank", "core", "abdominals", "bodyweight", 0.0, "time", 40),
     Movement("Dead Bug", "core", "abdominals", "bodyweight", 0.0),
     Movement("Hanging Knee Raise", "core", "abdominals", "bodyweight", 0.0),
     Movement("Pallof Press", "core", "obliques", "cable", 0.22),
     Movement("Ab Wheel Rollout", "core", "abdominals", "bodyweight", 0.0),
     Movement("Cable Crunch", "core", "abdominals", "cable", 0.55),
-    Movement("Side Plank", "core", "obliques", "bodyweight", 0.0),
-    Movement("Rowing Intervals", "conditioning", "full body", "rower", 0.0),
+    Movement("Side Plank", "core", "obliques", "bodyweight", 0.0, "time", 25),
+    Movement("Rowing Intervals", "conditioning", "full body", "rower", 0.0, "distance", 250),
     Movement("Assault Bike Sprints", "conditioning", "full body", "bike", 0.0),
     Movement("Sled Push", "conditioning", "legs", "sled", 1.10),
     Movement("Burpee", "conditioning", "full body", "bodyweight", 0.0),
-    Movement("Ski Erg Intervals", "conditioning", "full body", "ski erg", 0.0),
+    Movement("Ski Erg Intervals", "conditioning", "full body", "ski erg", 0.0, "distance", 200),
     Movement("Box Jump", "conditioning", "legs", "box", 0.0),
     Movement("Battle Ropes", "conditioning", "shoulders", "ropes", 0.0),
 )
 """What programmes are made of."""
 
 MEASURED = (
-    (Movement("Assisted Pull-Up", "pull", "back", "machine", 0.3), "assistance"),
-    (Movement("Running", "conditioning", "legs", "none", 0.0), "distance"),
-    (Movement("Rowing", "conditioning", "full body", "rower", 0.0), "distance"),
-    (Movement("Farmer's Walk", "carry", "grip", "dumbbell", 0.55), "distance"),
+    Movement("Assisted Pull-Up", "pull", "back", "machine", 0.3, "assistance"),
+    Movement("Running", "conditioning", "legs", "none", 0.0, "distance"),
+    Movement("Rowing", "conditioning", "full body", "rower", 0.0, "distance"),
+    Movement("Farmer's Walk", "carry", "grip", "dumbbell", 0.55, "distance"),
 )
-"""Movements measured otherwise, each with its measure: to be logged, in nobody's programme."""
+"""More that is measured otherwise: to be logged, in nobody's programme."""
 
 DAY_PATTERNS = (
     ("Lower body A", ("squat", "hinge", "squat", "hinge", "core", "carry")),

@@ -67,19 +67,19 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
         time_zone=list(_TIME_ZONES), currency=[place.currency for place in STUDIOS],
         created_at=np.full(len(STUDIOS), opening),
     )  # fmt: skip
-    movements = [*((one, "load") for one in MOVEMENTS), *MEASURED]
+    movements = [*MOVEMENTS, *MEASURED]
     batch.add(
         "training.exercises", id=np.arange(1, len(movements) + 1),
-        slug=[each.name.lower().replace("'", "").replace(" & ", "-").replace(" ", "-") for each, _ in movements],
-        name=[each.name for each, _ in movements], pattern=[each.pattern for each, _ in movements],
-        primary_muscle=[each.muscle for each, _ in movements], equipment=[each.equipment for each, _ in movements],
-        is_loaded=[each.load > 0 for each, _ in movements], measure=[measure for _, measure in movements],
+        slug=[each.name.lower().replace("'", "").replace(" & ", "-").replace(" ", "-") for each in movements],
+        name=[each.name for each in movements], pattern=[each.pattern for each in movements],
+        primary_muscle=[each.muscle for each in movements], equipment=[each.equipment for each in movements],
+        is_loaded=[each.load > 0 for each in movements], measure=[each.measure for each in movements],
     )  # fmt: skip
     batch.add(
         "training.exercise_names", exercise_id=np.arange(1, len(movements) + 1),
         language=np.full(len(movements), vietnamese.LANGUAGE),
-        name=[vietnamese.name_of(each.name) for each, _ in movements],
-        words=[vietnamese.words_of(each.name, [each.muscle], each.equipment) for each, _ in movements],
+        name=[vietnamese.name_of(each.name) for each in movements],
+        words=[vietnamese.words_of(each.name, [each.muscle], each.equipment) for each in movements],
     )  # fmt: skip
     desk = batch.ids(np.array([opening]))
     write_accounts(

@@ -9,7 +9,7 @@ from contracts.events.training import ProgrammeAssigned
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import DAY_PATTERNS, FULL_BODY_PATTERNS, GOAL_PROGRAMMES, GOAL_REPS, GOALS, MOVEMENTS
 from plyo.demo.clock import DAY, HOUR, Clock
-from plyo.demo.columns import Coded, Floats, Ids, Ints, Times
+from plyo.demo.columns import Bools, Coded, Floats, Ids, Ints, Maybe, Times
 from plyo.demo.journey import ACTIVE, LEAVING, PAUSED, PLANNED, TRIAL, Journey
 from plyo.demo.people import Coaches, Customers
 
@@ -24,6 +24,10 @@ _LOAD = np.array([movement.load for movement in MOVEMENTS])
 _STEP = np.array(
     [{"barbell": 2.5, "machine": 5.0, "cable": 2.5, "sled": 10.0}.get(each.equipment, 2.0) for each in MOVEMENTS]
 )
+_STRETCH = np.array([movement.stretch for movement in MOVEMENTS])
+_IS_HELD = np.array([movement.measure == "time" for movement in MOVEMENTS])
+_SECONDS_PER_METRE = np.where(np.array([movement.load for movement in MOVEMENTS]) > 0, 0.9, 0.25)
+"""Of a carry and of a machine."""
 _POOLS = [
     sorted((n for n, each in enumerate(MOVEMENTS) if each.pattern == name), key=lambda n: MOVEMENTS[n].load == 0)
     for name in _PATTERNS
@@ -80,6 +84,17 @@ def rounded_load(kg: Floats, exercise: Ints) -> Floats:
     """As plates and dumbbells allow; NaN for movements without external load."""
     step = _STEP[exercise]
     return np.where(_LOAD[exercise] > 0, np.maximum(np.round(kg / step), 1) * step, np.nan)
+
+
+def stretch(exercise: Ints, share: Floats) -> tuple[Bools, Floats, Maybe]:
+    """Of sets of so much of what each movement is at first: which have no repetitions, their metres (NaN where there
+    are none) and their seconds. Metres stay, and are gone faster; what is held is held longer, by five seconds.
+    """
+    metres = np.where(_IS_HELD[exercise] | (_STRETCH[exercise] == 0), np.nan, _STRETCH[exercise])
+    held = np.maximum(np.round(_STRETCH[exercise] * share / 5), 1) * 5
+    seconds = np.where(_IS_HELD[exercise], held, np.round(np.nan_to_num(metres) * _SECONDS_PER_METRE[exercise] / share))
+    is_stretch: Bools = _STRETCH[exercise] > 0
+    return is_stretch, metres, Maybe(seconds.astype(int), is_stretch)
 
 
 def max_load(customers: Customers, customer: Ints, exercise: Ints) -> Floats:
@@ -175,10 +190,13 @@ def _write_exercises(batch: Batch, programmes: Programmes, customers: Customers)
     reps = target_reps(customers, customer, position)
     strength = programmes.capacity[customer, programmes.first_week[row]]
     load = max_load(customers, customer, exercise) * strength * fraction_of_max(reps, np.full(len(row), 7.5))
+    is_stretch, metres, seconds = stretch(exercise, strength)
+    seconds = Maybe(seconds.values, is_stretch & np.isnan(metres))
     batch.add(
         "training.planned_exercises", id=batch.ids(programmes.created_at[row]), programme_id=programmes.ids[row],
-        day=day + 1, position=position + 1, exercise_id=exercise + 1, sets=SETS[position], reps=reps,
-        weight_kg=rounded_load(load, exercise), target_rpe=np.where(position < 2, 8.0, 7.5),
+        day=day + 1, position=position + 1, exercise_id=exercise + 1, sets=SETS[position],
+        reps=np.where(is_stretch, 1, reps), weight_kg=rounded_load(load, exercise),
+        target_rpe=np.where(position < 2, 8.0, 7.5), distance_m=metres, duration_seconds=seconds,
     )  # fmt: skip
 
 

@@ -172,11 +172,13 @@ def _write_sets(
     missed = (chance < 0.13) & (number >= 2)
     extra = (chance > 0.94) & (number == 0)
     done = np.maximum(reps - missed * (1 + (chance < 0.04)) + extra, 1)
+    is_stretch, metres, seconds = plans.stretch(exercise, form[row] * done / reps)
+    done = np.where(is_stretch, 0, done)
     felt = effort + 0.35 * number + missed * 0.8 + (chance - 0.5)
     rpe = (np.round(felt.clip(5, 10) * 2) / 2).astype(np.float32)
     batch.add(
         "training.workout_sets", workout_id=workout_ids[row], position=position + 1, exercise_id=exercise + 1,
-        reps=done, weight_kg=load, rpe=rpe,
+        reps=done, weight_kg=load, rpe=rpe, distance_m=metres, duration_seconds=seconds,
     )  # fmt: skip
     moved = np.bincount(row, weights=np.nan_to_num(load) * done, minlength=len(count)).astype(np.float64)
     return count, moved

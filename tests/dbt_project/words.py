@@ -250,9 +250,12 @@ class Words:
             one["amount_minor"] for one in self.refunds
             if one["payment_id"] in captured and one["status"] == "succeeded"
         )  # fmt: skip
-        disputed = sum(
-            one["amount_minor"] for one in self.disputes if one["payment_id"] in captured and one["status"] != "won"
-        )
+        contested = [one for one in self.disputes if one["payment_id"] in captured]
+        disputed = sum(one["amount_minor"] for one in contested if one["status"] != "won")
+        disputed += sum(
+            one["amount_minor"] - one["returned_minor"]
+            for one in contested if one["status"] == "won" and one["returned_minor"] is not None
+        )  # fmt: skip
         tried = [one["status"] for one in self.payments if one["status"] in ("captured", "failed")]
         invoices = {one["id"] for one in self.invoices}
         forgiven, paid = defaultdict(int), defaultdict(int)
@@ -281,7 +284,11 @@ class Words:
         lost, days = 0, list[float]()
         for invoice in self.invoices:
             failed = [one["attempted_at"] for one in tries[invoice["id"]] if one["status"] == "failed"]
-            if not failed or invoice["status"] == "open" or (invoice["paid_at"] and invoice["paid_at"] <= min(failed)):
+            if (
+                not failed
+                or invoice["status"] in ("open", "void")
+                or (invoice["paid_at"] and invoice["paid_at"] <= min(failed))
+            ):
                 continue
             came = [
                 one["captured_at"] for one in tries[invoice["id"]]

@@ -70,8 +70,9 @@ def wrong(page: Page, *, rules: list[str] | None = None) -> list[str]:
         for node in one["nodes"]
         if not _is_of_others(one["id"], node)
     ]
-    if (width := page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]:
-        told.append(f"wider than a phone: {width} px")
+    screen = page.viewport_size or PHONE
+    if (width := page.evaluate("document.documentElement.scrollWidth")) > screen["width"]:
+        told.append(f"wider than the screen: {width} px")
     return told
 
 

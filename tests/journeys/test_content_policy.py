@@ -22,6 +22,8 @@ STAFF = (
     "/staff/people",
     "/staff/people?q=Mia",
     "/staff/today",
+    "/staff/book",
+    "/staff/book?q=Mia",
     "/staff/exports",
     "/staff/audit",
     "/account",

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 # Real processes that die like any other, forked from a server that has imported everything once.
 processes = get_context("forkserver")
-processes.set_forkserver_preload(["tests.operational_api.worker_probe"])
+processes.set_forkserver_preload(["tests.operational_api.worker_probe", "operational_api.serving"])
 
 
 def end_of(worker: ForkServerProcess) -> int | None:

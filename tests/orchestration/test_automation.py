@@ -8,6 +8,8 @@ import pytest
 from contracts import warehouse
 from ingestion.postgres_cdc import own_tables, progress
 from ingestion.postgres_cdc.progress import TableState
+from operational_api.analytics.freshness import PULLED_EVERY_SECONDS
+from operational_api.analytics.settings import AnalyticsSettings
 from orchestration import automation
 from orchestration.jobs import refresh_marts, stream_changes
 from orchestration.resources import Lake
@@ -87,3 +89,19 @@ class TestHalfCopied:
             assert automation.half_copied(connection) == ["training__steps"]
             progress.set_state(connection, "plyo_cdc", "training__steps", TableState("live", 10, 1), rows=3)
             assert automation.half_copied(connection) == []
+
+
+class TestPulls:
+    def test_one_may_be_missed_before_what_it_brings_is_told_as_late(self):
+        """Of each connector its most frequent pull; those of which two fit into the usual promise need no other."""
+        gaps: dict[str, float] = {}
+        for schedule in automation.CONNECTORS:
+            ticks = dg.TimeWindowPartitionsDefinition(
+                start="2026-01-01-00:00", fmt="%Y-%m-%d-%H:%M", cron_schedule=str(schedule.cron_schedule)
+            )
+            first = ticks.get_first_partition_window()
+            connector = schedule.job_name.rpartition("_")[2].removesuffix("s")
+            connector = "stripe" if connector == "event" else connector
+            gaps[connector] = min(gaps.get(connector, 1e9), (first.end - first.start).total_seconds())
+        promised = AnalyticsSettings.model_fields["connectors_late_seconds"].default
+        assert {name: gap for name, gap in gaps.items() if 2 * gap > promised} == PULLED_EVERY_SECONDS

@@ -115,7 +115,7 @@ def lines(found: dict[str, Any], person: Person, now: datetime) -> list[Line]:
 SEVERITY = {1: "mild", 2: "moderate", 3: "severe"}
 KINDS = {
     "e1rm": "estimated maximum, kg", "weight": "heaviest, kg", "volume": "volume, kg", "reps": "repetitions",
-    "assistance": "least help, kg", "distance": "furthest, m", "time": "fastest, s",
+    "assistance": "least help, kg", "distance": "furthest, m", "time": "fastest, s", "hold": "longest, s",
 }  # fmt: skip
 
 

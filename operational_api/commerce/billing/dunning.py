@@ -2,7 +2,8 @@
 
 +2, +5, +7 and +7 days after a failed attempt. After a bank's final no the card is not tried again, but the member has
 the days that were left to give another one, which is tried at once. Attempts that the member asked for early use up the
-schedule and never its days: then, too, what is left of them is for another card.
+schedule and never its days: then, too, what is left of them is for another card. Once what was sold has ended nothing
+is tried by itself: what is left of the days is for whoever pays of their own accord.
 """
 
 from dataclasses import dataclass, replace
@@ -59,18 +60,26 @@ def is_hard(failure: str | None) -> bool:
     return failure in HARD_DECLINES
 
 
-def judge(before: Dunning, *, failure: str | None, on: date, ends_on: date | None = None) -> tuple[Dunning, Verdict]:
+def is_spent(attempts: int, failure: str | None) -> bool:
+    """Whether a card that was tried so often, the last time with this answer, is never tried again."""
+    return attempts > len(DELAYS) or is_hard(failure)
+
+
+def judge(
+    before: Dunning, *, failure: str | None, on: date, ends_on: date | None = None, is_over: bool = False
+) -> tuple[Dunning, Verdict]:
     """What follows from one more attempt.
 
     Args:
         failure: The bank's code, None when it was paid.
         on: The day of the attempt.
         ends_on: The day until which nobody gives up; None where the last attempt is the end.
+        is_over: What was sold has ended: no further attempt is made unless somebody asks for it.
     """
     attempts = before.attempts + 1
     if failure is None:
         return Dunning(attempts, None), Verdict.PAID
-    if attempts > len(DELAYS):
+    if attempts > len(DELAYS) or is_over:
         if ends_on is None or on >= ends_on:
             return Dunning(attempts, None), Verdict.GIVEN_UP
         return Dunning(attempts, ends_on, waits_for_card=True), Verdict.STOPPED

@@ -136,8 +136,9 @@ class CreditNote(Base):
 
 
 class Collection(Base):
-    """How far collecting one of our invoices is. `status`: due, retrying, stopped (waits for a new card; without one
-    it is given up at `next_attempt_at`), paid, given_up.
+    """How far collecting one of our invoices is. `status`: due, retrying, stopped (no card is charged by itself: it
+    waits for a new one, or, where the membership has ended, for its payer's word, and is given up at
+    `next_attempt_at`), paid, credited (nothing of it is owed after all), given_up.
 
     `attempts` counts those with an answer. While an answer is missing the same attempt is asked about again with its
     key, never made a second time.
@@ -145,7 +146,7 @@ class Collection(Base):
 
     __tablename__ = "collections"
     __table_args__ = (
-        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'given_up')", name="status"),
+        CheckConstraint("status in ('due', 'retrying', 'stopped', 'paid', 'credited', 'given_up')", name="status"),
         CheckConstraint(
             "(status in ('due', 'retrying', 'stopped')) = (next_attempt_at is not null)", name="open_has_next"
         ),
@@ -198,7 +199,8 @@ class Coupon(Base):
 
 
 class CouponRedemption(Base):
-    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up."""
+    """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
+    before `covers_until`, where the last period that it counted ends."""
 
     __tablename__ = "coupon_redemptions"
     __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
@@ -207,6 +209,7 @@ class CouponRedemption(Base):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
     months_left: Mapped[int | None] = mapped_column(SmallInteger)
+    covers_until: Mapped[date | None]
     redeemed_at: Mapped[RequiredTime]
 
 

@@ -18,7 +18,7 @@ from operational_api.core.wall_time import Day
 
 AMOUNT_MAX = 1_000_000_000_000
 Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
-CollectionStatus = Literal["due", "retrying", "stopped", "paid", "given_up"]
+CollectionStatus = Literal["due", "retrying", "stopped", "paid", "credited", "given_up"]
 CouponCode = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern="^[A-Za-z0-9_-]+$")
 ]
@@ -155,8 +155,8 @@ class AttemptRead(BaseModel):
 class CollectionRead(BaseModel):
     """How far collecting an invoice is: what was tried, and when what comes next if nothing succeeds.
 
-    `status`: due, retrying, stopped (the card is not tried again; without another one by `next_attempt_at` the
-    membership ends), paid, given_up.
+    `status`: due, retrying, stopped (no card is charged by itself; at `next_attempt_at` it is given up), paid, credited
+    (nothing of it is owed after all), given_up.
     """
 
     invoice_id: UUID

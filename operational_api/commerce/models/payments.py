@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.commerce.models.memberships import Customer, SessionPack, Subscription
@@ -115,7 +115,8 @@ class RefundRequest(approvals.Request, Base):
 
 
 class Dispute(Base):
-    """A payment contested at the bank. `status`: needs_response, won, lost."""
+    """A payment contested at the bank. `status`: needs_response, won, lost. `returned_minor` is what came back of a won
+    one, without the fee; null: all of it, as was taken for granted before it was noted."""
 
     __tablename__ = "disputes"
     __table_args__ = (SCHEMA,)
@@ -123,6 +124,7 @@ class Dispute(Base):
     payment_id: Mapped[UUID] = mapped_column(ForeignKey(Payment.id), index=True)
     customer_id: Mapped[UUID]
     amount_minor: Mapped[AmountMinor]
+    returned_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[Currency]
     reason: Mapped[str]
     status: Mapped[str] = mapped_column(String(20))

@@ -134,10 +134,10 @@ class ProviderRefund:
 
 @dataclass(frozen=True, slots=True)
 class ProviderDispute:
-    """A dispute now. `status`: needs_response, won (and the money is back), lost.
+    """A dispute now. `status`: needs_response, won (and the money is back, or the part that was won), lost.
 
     `is_taken` is false of a bank's mere inquiry, for which no money leaves. `fee_minor` is what the provider charged,
-    `fee_back_minor` what it gave back of that, `returned_at` when the money came back.
+    `fee_back_minor` what it gave back of that, `returned_minor` what came back of the amount and `returned_at` when.
     """
 
     id: str
@@ -150,6 +150,7 @@ class ProviderDispute:
     opened_at: datetime
     is_taken: bool = True
     fee_back_minor: int = 0
+    returned_minor: int = 0
     returned_at: datetime | None = None
 
 

@@ -319,7 +319,7 @@ def _refund(found: Json) -> ProviderRefund:
 def _dispute(found: Json) -> ProviderDispute:
     """Money follows Stripe's movements, not its words: an inquiry has none, and `won` is told before they are back."""
     moved = found["balance_transactions"]
-    back = [_at(one["created"]) for one in moved if one["amount"] > 0]
+    back = [one for one in moved if one["amount"] > 0]
     verdict = found["status"] if found["status"] == "lost" or (found["status"] == "won" and back) else "needs_response"
     return ProviderDispute(
         id=found["id"],
@@ -332,5 +332,6 @@ def _dispute(found: Json) -> ProviderDispute:
         opened_at=_at(found["created"]),
         is_taken=any(one["amount"] < 0 for one in moved),
         fee_back_minor=sum(max(-one["fee"], 0) for one in moved),
-        returned_at=max(back, default=None),
+        returned_minor=sum(one["amount"] for one in back),
+        returned_at=max((_at(one["created"]) for one in back), default=None),
     )

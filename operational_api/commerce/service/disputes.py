@@ -88,19 +88,22 @@ def _open(session: Session, payment: Payment, seen: ProviderDispute) -> Dispute:
 def _close(
     session: Session, row: Dispute, payment: Payment, invoice: Invoice, seen: ProviderDispute, now: datetime
 ) -> None:
-    """Won: the money is back in the books. Lost: what it paid for ends: the sessions of a pack that it pays no more, or
-    the membership. What a bank took back for good is not given again when it thinks better of it."""
+    """Won: the money that came back is in the books. Lost: what it paid for ends: the sessions of a pack that it pays
+    no more, or the membership. Won in part: a pack loses the sessions of the part that was lost, a membership goes on.
+    What a bank took back for good is not given again when it thinks better of it."""
     is_won = seen.status == "won"
     at = seen.returned_at if is_won and seen.returned_at else now
     row.status, row.closed_at = seen.status, at
+    row.returned_minor = seen.returned_minor if is_won else None
+    lost_minor = row.amount_minor - (row.returned_minor or 0)
     if is_won:
-        lines = ledger.dispute_won(amount_minor=row.amount_minor, fee_minor=seen.fee_back_minor)
+        lines = ledger.dispute_won(amount_minor=seen.returned_minor, fee_minor=seen.fee_back_minor)
         _post(session, row, payment, "dispute_won", lines, at)
-    else:
-        back = row.amount_minor + refunds.refunded_minor(session, payment.id)
+    elif invoice.subscription_id:
+        memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
+    if lost_minor > 0:
+        back = lost_minor + refunds.refunded_minor(session, payment.id)
         packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
-        if invoice.subscription_id:
-            memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)
     publish(
@@ -112,7 +115,7 @@ def _close(
             customer_id=payment.customer_id,
             outcome=seen.status,
             amount_minor=row.amount_minor,
-            reinstated_minor=row.amount_minor + seen.fee_back_minor if is_won else 0,
+            reinstated_minor=seen.returned_minor + seen.fee_back_minor if is_won else 0,
             currency=row.currency,
         ),
     )

@@ -56,7 +56,9 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
     if checkout is not None and row.status == "paid" and row.session_pack_id is None:
         row.session_pack_id = packs.grant(
             session,
-            checkout=checkout,
+            customer_id=checkout.customer_id,
+            plan_id=checkout.plan_id,
+            currency=row.currency,
             purchased_at=row.paid_at or now,
             net_minor=row.subtotal_minor,
             total_minor=row.total_minor,

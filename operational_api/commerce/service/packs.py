@@ -12,7 +12,7 @@ from contracts.events.commerce import PackBought, PackReduced
 from operational_api.commerce import ledger, lifecycle
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import IntroUsed
-from operational_api.commerce.models import CheckoutSession, Invoice, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.commerce.models import Invoice, Plan, SessionPack, Subscription
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
 
@@ -23,17 +23,17 @@ _HAS_ONE = SessionPack.sessions_used < SessionPack.sessions_total - SessionPack.
 
 
 def grant(
-    session: Session, *, checkout: CheckoutSession, purchased_at: datetime, net_minor: int, total_minor: int
-) -> SessionPack:
-    """The sessions that a paid checkout bought, for a price without tax that they will earn; announced once."""
-    plan = session.get_one(Plan, checkout.plan_id)
-    price = session.get_one(PlanPrice, checkout.price_id)
+    session: Session, *, customer_id: UUID, plan_id: UUID, currency: str, purchased_at: datetime, net_minor: int,
+    total_minor: int,
+) -> SessionPack:  # fmt: skip
+    """The sessions of a plan that was bought, for a price without tax that they will earn; announced once."""
+    plan = session.get_one(Plan, plan_id)
     pack = SessionPack(
-        customer_id=checkout.customer_id,
+        customer_id=customer_id,
         plan_id=plan.id,
         sessions_total=plan.sessions_included or 1,
         net_minor=net_minor,
-        currency=price.currency,
+        currency=currency,
         recognised_minor=0,
         purchased_at=purchased_at,
         expires_at=purchased_at + timedelta(days=plan.validity_days or DEFAULT_VALIDITY_DAYS),
@@ -44,7 +44,7 @@ def grant(
         session,
         PackBought(
             occurred_at=purchased_at, pack_id=pack.id, customer_id=pack.customer_id, plan_id=plan.id,
-            sessions=pack.sessions_total, amount_minor=total_minor, currency=price.currency,
+            sessions=pack.sessions_total, amount_minor=total_minor, currency=currency,
         ),
     )  # fmt: skip
     return pack

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session, aliased
 from contracts.events.commerce import SubscriptionCancelled, SubscriptionChanged, SubscriptionStarted
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
-from operational_api.commerce.billing.models import PlanChange
+from operational_api.commerce.billing.models import CreditNote, PlanChange
 from operational_api.commerce.errors import NoSubscription, NotCancellable
 from operational_api.commerce.lifecycle import Life
-from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription, SubscriptionChange
+from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription, SubscriptionChange
 from operational_api.commerce.providers.port import Billing, ProviderSubscription
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.outbox import publish
@@ -148,7 +148,9 @@ def _copy(row: Subscription, seen: ProviderSubscription, price: PlanPrice, *, no
     is_wanted = seen.cancel_at is not None or seen.ended_at is not None
     row.cancel_at = seen.cancel_at
     row.cancel_requested_at = seen.cancel_requested_at if is_wanted else None
-    is_involuntary = seen.ended_for in ("payment_failed", "payment_disputed")
+    # Whoever asked for the end before nobody paid leaves of their own will.
+    was_wanted = seen.cancel_requested_at and seen.ended_at and seen.cancel_requested_at < seen.ended_at
+    is_involuntary = seen.ended_for in ("payment_failed", "payment_disputed") and not was_wanted
     row.cancel_kind = ("involuntary" if is_involuntary else "voluntary") if is_wanted else None
     row.cancel_reason = (seen.ended_for if is_involuntary else seen.cancel_comment) if is_wanted else None
 
@@ -234,6 +236,15 @@ def has_ended(steps: list[lifecycle.Step]) -> bool:
     return any(step.kind == "ended" for step in steps)
 
 
+def _owed_minor(session: Session, subscription_id: UUID) -> int:
+    """What is open of a membership's invoices, tax included."""
+    less = select(func.coalesce(func.sum(CreditNote.amount_minor), 0)).where(
+        CreditNote.invoice_id == Invoice.id, CreditNote.settlement == "open"
+    )
+    query = select(func.coalesce(func.sum(Invoice.total_minor - less.scalar_subquery()), 0))
+    return session.scalar(query.where(Invoice.subscription_id == subscription_id, Invoice.status == "open")) or 0
+
+
 def announce_cancellation(
     session: Session, row: Subscription, *, ends_now: bool, had_cancellation: bool, now: datetime
 ) -> None:
@@ -249,6 +260,8 @@ def announce_cancellation(
                 reason=row.cancel_reason,
                 is_voluntary=row.cancel_kind != "involuntary",
                 ends_now=ends_now,
+                owed_minor=_owed_minor(session, row.id),
+                currency=row.currency,
             ),
         )
     elif had_cancellation and row.cancel_at is None and row.status != lifecycle.CANCELLED:

@@ -30,6 +30,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "security_notice": "name what detail",
         "booking_confirmed": "name booking_id title coach location starts_at ends_at time_zone",
         "booking_cancelled": "name booking_id title coach starts_at time_zone is_late is_by_coach",
+        "seat_kept": "name booking_id title coach location starts_at time_zone expires_at",
         "waitlist_promoted": "name booking_id title coach location starts_at ends_at time_zone",
         "waitlist_offered": "name booking_id title coach location starts_at time_zone expires_at",
         "payment_receipt": "name amount_minor currency",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
 from typing import Literal
@@ -78,7 +79,13 @@ class Snapshot:
 
 def seed_of(settings: ApiSettings) -> RSAKey:
     """The key of the settings file."""
-    return with_kid(RSAKey.import_key(settings.signing_key_file.read_bytes()))
+    return _parsed(settings.signing_key_file.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _parsed(pem: bytes) -> RSAKey:
+    """Checking the primes of a key takes as long as making a whole app, and apps of one process have one key."""
+    return with_kid(RSAKey.import_key(pem))
 
 
 def with_kid(key: RSAKey) -> RSAKey:

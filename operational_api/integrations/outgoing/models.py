@@ -85,7 +85,7 @@ class WebhookDelivery(Base):
     """One event for one endpoint, under the event's id and with the same bytes at every try.
 
     `state`: waiting, delivered, or failed (given up). `person_id` and `position` are its place: of one person at one
-    endpoint, the earlier one first.
+    endpoint, the earlier one first. `asks`: how often a replay asked for it; what was under way before answers no ask.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -115,6 +115,7 @@ class WebhookDelivery(Base):
     body: Mapped[str]
     state: Mapped[str] = mapped_column(String(20), server_default="waiting")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    asks: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     next_attempt_at: Mapped[RequiredTime]
     last_problem: Mapped[str | None] = mapped_column(String(200))
     replay_id: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.webhook_replays.id", ondelete="SET NULL"))

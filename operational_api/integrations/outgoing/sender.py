@@ -48,6 +48,7 @@ class _Due:
     id: UUID
     event_id: UUID
     body: str
+    asks: int
     attempts: int
 
 
@@ -100,10 +101,15 @@ class WebhookSender:
         transport = egress.PinnedTransport(lambda url: egress.resolve(url, self._allowed))
         try:
             for due in batch.due:
+                with self._sessions.begin() as session:
+                    if not attempts.may_leave(session, due.id, asks=due.asks):
+                        continue
                 answer = self._post(transport, batch, due)
                 failpoints.hit("webhooks.before_note")
                 with self._sessions.begin() as session:
-                    goes_on = attempts.note(session, due.id, answer, attempt=due.attempts, now=self._clock())
+                    goes_on = attempts.note(
+                        session, due.id, answer, asks=due.asks, attempt=due.attempts, now=self._clock()
+                    )
                 failpoints.hit("webhooks.after_note")
                 if not goes_on or monotonic() > until:
                     break
@@ -180,7 +186,7 @@ class _Lent(httpx.BaseTransport):
 
 
 def _due(row: WebhookDelivery) -> _Due:
-    return _Due(row.id, row.event_id, row.body, row.attempts)
+    return _Due(row.id, row.event_id, row.body, row.asks, row.attempts)
 
 
 def _problem(status: int) -> str | None:

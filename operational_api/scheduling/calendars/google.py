@@ -45,12 +45,22 @@ class GoogleCalendar(RestAccount):
         """Create the event under an id made of its UID, or change it where it is the version we know."""
         events, id_ = _events(calendar_id), known.external_id if known else id_of(entry.uid)
         try:
+            if entry.series and known:
+                self._take_away_copies(events, entry.uid, id_)
             pushed = self._put(events, id_, entry, known.etag if known else "")
             return self._arrange(f"{events}/{id_}/instances", events, pushed, entry) if entry.series else pushed
         except Missing as error:
             raise CalendarGone from error
         except (KeyError, ValueError) as error:
             raise CalendarUnreachable from error
+
+    def _take_away_copies(self, events: str, uid: str, id_: str) -> None:
+        """Events that have our mark and are not ours: Google copies it to what somebody splits off a series."""
+        query = {"privateExtendedProperty": f"plyo={uid}", "maxResults": "2500"}
+        found = (one for page in self._pages(events, query) for one in page.get("items", []))
+        homes = {str(one.get("recurringEventId") or one["id"]) for one in found if one.get("status") != "cancelled"}
+        for home in sorted(homes - {id_}):
+            self._delete(f"{events}/{home}")
 
     def _put(self, events: str, id_: str, entry: Entry, etag: str) -> Pushed:
         body = _body(entry)
@@ -194,7 +204,8 @@ def _own(item: dict[str, Any]) -> OwnSeen:
     if item.get("status") == "cancelled" or "start" not in item:
         return OwnSeen(item["id"], etag, series_id=series)
     starts_at, ends_at = _times(item, "UTC")
-    return OwnSeen(item["id"], etag, starts_at, ends_at, series_id=series)
+    uid = str(item.get("extendedProperties", {}).get("private", {}).get("plyo", ""))
+    return OwnSeen(item["id"], etag, starts_at, ends_at, series_id=series, uid=uid)
 
 
 def _busy(item: dict[str, Any], zone: str) -> Busy | None:

@@ -136,6 +136,7 @@ class OwnSeen:
     Args:
         occurrences: Of a series that is told as a whole, all that it has there.
         series_id: The event it recurs from, of an occurrence that is told by itself.
+        uid: Ours, where the event still says it: a copy that somebody made there says so too.
     """
 
     external_id: str
@@ -144,6 +145,7 @@ class OwnSeen:
     ends_at: datetime | None = None
     occurrences: Sequence[Occurrence] | None = None
     series_id: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +203,9 @@ class Calendar(Readable, Protocol):
 
         A series is one event there, with its holes and with those occurrences elsewhere that are.
 
-        Where somebody changed the event there meanwhile, ours wins in what we say (title, place, times), and what they
-        added (a reminder, a note, a colour) stays.
+        What was split off a series there ("this and following") and says that it is ours is taken away: the series has
+        all of it again. Where somebody changed the event there meanwhile, ours wins in what we say (title, place,
+        times), and what they added (a reminder, a note, a colour) stays.
 
         Raises:
             CalendarRefused, CalendarGone, CalendarUnreachable.

@@ -10,7 +10,7 @@ from contracts.events import scheduling as facts
 from operational_api.core.outbox import publish
 from operational_api.scheduling.models import Booking, WaitlistEntry
 
-Reason = Literal["lapsed", "let_go", "declined", "called_off"]
+Reason = Literal["lapsed", "let_go", "declined", "called_off", "undone"]
 
 
 def of(booking: Booking) -> dict[str, UUID]:
@@ -34,7 +34,7 @@ def booked(
     """A seat is booked, once per booking."""
     event = facts.SessionBooked(
         occurred_at=now, starts_at=booking.starts_at, is_from_waitlist=is_from_waitlist, moved_from_id=moved_from_id,
-        **of(booking),
+        booked_by=booking.booked_by, **of(booking),
     )  # fmt: skip
     publish(session, event)
 
@@ -55,8 +55,9 @@ def held(session: Session, booking: Booking, *, now: datetime, is_offer: bool = 
     """A seat is kept for a while."""
     until = booking.held_until or now
     event = facts.SeatHeld(
-        occurred_at=now, starts_at=booking.starts_at, held_until=until, is_offer=is_offer, **of(booking)
-    )
+        occurred_at=now, starts_at=booking.starts_at, held_until=until, is_offer=is_offer,
+        booked_by=booking.booked_by, **of(booking),
+    )  # fmt: skip
     publish(session, event)
 
 
@@ -65,11 +66,13 @@ def released(session: Session, booking: Booking, reason: Reason, *, now: datetim
     publish(session, facts.SeatReleased(occurred_at=now, reason=reason, **of(booking)))
 
 
-def cancelled(session: Session, booking: Booking, *, now: datetime, by_coach: bool = False) -> None:
+def cancelled(
+    session: Session, booking: Booking, *, now: datetime, by_coach: bool = False, is_undone: bool = False
+) -> None:
     """A booked session is off, and what it costs where it costs something."""
     event = facts.SessionCancelled(
         occurred_at=now, starts_at=booking.starts_at, is_late=booking.status == "late_cancelled", is_by_coach=by_coach,
-        **of(booking),
+        is_undone=is_undone, **of(booking),
     )  # fmt: skip
     publish(session, event)
 

@@ -17,10 +17,15 @@ from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.places import Place
 
 
-def book_session(session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime) -> Booking:
+def book_session(
+    session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime, booked_by: UUID | None = None
+) -> Booking:
     """Book the lowest free seat of a future slot, paid by membership or pack, and announce it.
 
     A seat that is held for the customer is the one they get. Where the coach has the last word it is a request.
+
+    Args:
+        booked_by: Who books for them at the front desk, on its terms (`Terms.at_desk`).
 
     Raises:
         SlotNotFound: unknown slot.
@@ -30,22 +35,28 @@ def book_session(session: Session, *, customer_id: UUID, slot_id: UUID, now: dat
         AlreadyBooked: the customer has a session at that time.
         PlanRequired, AllowanceUsed: nothing pays for it.
     """
-    return book_place(session, places.lock_place(session, slot_id), customer_id=customer_id, now=now)
+    place = places.lock_place(session, slot_id)
+    return book_place(session, place, customer_id=customer_id, now=now, booked_by=booked_by)
 
 
-def book_place(session: Session, place: Place, *, customer_id: UUID, now: datetime) -> Booking:
+def book_place(
+    session: Session, place: Place, *, customer_id: UUID, now: datetime, booked_by: UUID | None = None
+) -> Booking:
     """`book_session` of a slot that is locked."""
-    slot, terms = place.slot, place.terms
-    seating = places.seating_of(session, slot, terms, customer_id=customer_id, now=now)
+    slot, is_at_desk = place.slot, booked_by is not None
+    seating = places.seating_of(session, slot, place.terms, customer_id=customer_id, now=now, is_at_desk=is_at_desk)
+    terms = place.terms.at_desk() if is_at_desk else place.terms
     own = seating.of(customer_id)
     if own is not None and own.status == "held":
+        own.booked_by = booked_by or own.booked_by
         return holds.confirm(session, own, slot, terms, now=now)
     if own is not None:
         raise AlreadyBooked("You already have this session.")
     status = "requested" if terms.needs_confirmation else "booked"
     booking = seats.new_booking(
-        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status=status, terms=terms, now=now
-    )
+        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status=status, terms=terms, now=now,
+        booked_by=booked_by,
+    )  # fmt: skip
     booking.held_until = holds.answer_by(slot, now) if terms.needs_confirmation else None
     booking.session_pack_id = payment.pay_for(session, slot=slot, customer_id=customer_id, now=now)
     seats.place(session, booking)

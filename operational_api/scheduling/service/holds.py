@@ -26,8 +26,13 @@ def life_of(booking: Booking) -> BookingLife:
     return BookingLife(booking.status, booking.starts_at, booking.free_until, booking.held_until)
 
 
-def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime) -> Booking:
+def hold_seat(
+    session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime, booked_by: UUID | None = None
+) -> Booking:
     """Keep the lowest free seat for a customer who is still paying. Asking again gives the hold there is.
+
+    Args:
+        booked_by: Who keeps it for them at the front desk, for longer (`Terms.at_desk`).
 
     Raises:
         SlotNotFound, SlotClosed, TooLate, TooEarly: there is nothing to keep.
@@ -35,8 +40,9 @@ def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: dateti
         TooManyHolds: they keep enough.
     """
     place = places.lock_place(session, slot_id)
-    slot, terms = place.slot, place.terms
-    seating = places.seating_of(session, slot, terms, customer_id=customer_id, now=now)
+    slot, is_at_desk = place.slot, booked_by is not None
+    seating = places.seating_of(session, slot, place.terms, customer_id=customer_id, now=now, is_at_desk=is_at_desk)
+    terms = place.terms.at_desk() if is_at_desk else place.terms
     own = seating.of(customer_id)
     if own is not None and own.status == "held":
         return own
@@ -49,8 +55,9 @@ def hold_seat(session: Session, *, customer_id: UUID, slot_id: UUID, now: dateti
     if (kept or 0) >= MOST_HOLDS:
         raise TooManyHolds
     booking = seats.new_booking(
-        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status="held", terms=terms, now=now
-    )
+        slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status="held", terms=terms, now=now,
+        booked_by=booked_by,
+    )  # fmt: skip
     booking.held_until = terms.hold_ends(slot.starts_at, now)
     seats.place(session, booking)
     announcing.held(session, booking, now=now)

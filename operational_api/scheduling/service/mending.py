@@ -1,7 +1,7 @@
 """What people did to our events in their calendars.
 
 Ours that were moved there are put back, for what was booked is what counts; ours that were deleted there stay away
-until their booking changes.
+until their booking changes. What was split off a series there goes, and the series is whole again.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ def mend(session: Session, changes: Changes, ours: Mapping[str, CalendarPush], *
         ours: By every id that they have there (`pushes.own_ids`).
     """
     series: dict[str, tuple[CalendarPush, dict[datetime, Times]]] = {}
+    _put_back_split(changes, ours, now)
     _put_back_whole(changes, ours, now)
     for seen in changes.own:
         push = ours.get(seen.external_id)
@@ -40,6 +41,18 @@ def mend(session: Session, changes: Changes, ours: Mapping[str, CalendarPush], *
     _add_unspoken(changes, ours, series)
     for push, found in series.values():
         _judge_some(session, push, found, now)
+
+
+def _put_back_split(changes: Changes, ours: Mapping[str, CalendarPush], now: datetime) -> None:
+    """An event with the mark of a series, and not where we put that: somebody changed "this and following" there. Those
+    that the series lost by it were not deleted."""
+    by_uid = {push.uid: push for push in ours.values()}
+    for seen in changes.own:
+        push = by_uid.get(seen.uid)
+        if push is None or push.series_id is None or seen.starts_at is None or push.due_at is not None:
+            continue
+        if (seen.series_id or seen.external_id) != push.external_id:
+            push.due_at, push.attempts = now, 0
 
 
 def _put_back_whole(changes: Changes, ours: Mapping[str, CalendarPush], now: datetime) -> None:

@@ -93,15 +93,21 @@ def lock_place(session: Session, slot_id: UUID) -> Place:
     return Place(slot, coach_name, location, effective(said, coach_id=slot.coach_id, kind=slot.kind, base=base))
 
 
-def seating_of(session: Session, slot: Slot, terms: Terms, *, customer_id: UUID, now: datetime) -> Seating:
+def seating_of(
+    session: Session, slot: Slot, terms: Terms, *, customer_id: UUID, now: datetime, is_at_desk: bool = False
+) -> Seating:
     """Who has the seats of a locked slot that can be booked now. What lapsed here or of this customer is free first,
     and who waits is asked before them.
+
+    Args:
+        terms: The customers'.
+        is_at_desk: The front desk books, until shortly after the start.
 
     Raises:
         SlotClosed: it was cancelled or has started; TooLate, TooEarly: outside the terms' notice and window;
             CoachBusyElsewhere: the coach's own calendar says so.
     """
-    seats.check_time(slot, terms, now)
+    seats.check_time(slot, terms.at_desk() if is_at_desk else terms, now)
     asked = {"slot_id": slot.id, "customer_id": customer_id, "now": now}
     rows = _SEATING.all(session, asked)
     if rows[0][1]:

@@ -64,6 +64,7 @@ def book_series(
     until: date | None = None,
     interval: int = 1,
     now: datetime,
+    booked_by: UUID | None = None,
 ) -> Booked:
     """Book a session and the same hour of its coach in the weeks that follow, on the studio's clock.
 
@@ -71,6 +72,7 @@ def book_series(
         times: How many weeks in all, 2 to 26. None: up to `until`, or without an end.
         until: The last day on which there may be a session, on the studio's calendar; instead of `times`.
         interval: 1 is every week, 2 every second.
+        booked_by: Who books for them at the front desk. What follows as the calendar opens is the customer's own.
 
     Raises:
         InvalidRecurrence: another number of weeks, or an end before the second.
@@ -95,10 +97,11 @@ def book_series(
     seats.lock_slots(session, {first.id, *(one.id for one in slots.values())})
     terms = terms_of(session, coach_id=first.coach_id, kind=first.kind)
     opened = open_until(terms, now)
-    made, missed = [bookings.book_session(session, customer_id=customer_id, slot_id=first.id, now=now)], []
+    made = [bookings.book_session(session, customer_id=customer_id, slot_id=first.id, now=now, booked_by=booked_by)]
+    missed = []
     looked_at = local.date()
     for day, starts_at in zip(days[1:], starts[1:], strict=True):
-        outcome = attempt(session, slots.get(starts_at), customer_id=customer_id, now=now)
+        outcome = attempt(session, slots.get(starts_at), customer_id=customer_id, now=now, booked_by=booked_by)
         if isinstance(outcome, Booking):
             made.append(outcome)
         elif starts_at > opened or isinstance(outcome, TooEarly):
@@ -207,13 +210,17 @@ def open_until(terms: Terms, now: datetime) -> datetime:
     return now + reach - DAY
 
 
-def attempt(session: Session, slot: Slot | None, *, customer_id: UUID, now: datetime) -> Booking | DomainError:
+def attempt(
+    session: Session, slot: Slot | None, *, customer_id: UUID, now: datetime, booked_by: UUID | None = None
+) -> Booking | DomainError:
     """A booking, or why there is none."""
     if slot is None:
         return SlotNotFound()
     try:
         with session.begin_nested():
-            return bookings.book_session(session, customer_id=customer_id, slot_id=slot.id, now=now)
+            return bookings.book_session(
+                session, customer_id=customer_id, slot_id=slot.id, now=now, booked_by=booked_by
+            )
     except DomainError as refusal:
         return refusal
 

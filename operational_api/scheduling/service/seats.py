@@ -5,7 +5,7 @@ database's constraints stand behind that: a seat is given once and a customer is
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select
@@ -28,7 +28,7 @@ from operational_api.scheduling.errors import (
 from operational_api.scheduling.lifecycle import HOLDING, PENDING, is_bookable, lowest_free_seat
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
 from operational_api.scheduling.service import announcing
-from operational_api.scheduling.terms import Terms
+from operational_api.scheduling.terms import UNDO, Terms
 
 REFUSALS: dict[str, type[DomainError]] = {
     "uq_bookings_seat": SlotTaken,
@@ -102,12 +102,12 @@ def resource_of(booking: Booking, *, kind: str | None = None) -> Resource:
 
 
 def check_time(slot: Slot, terms: Terms, now: datetime) -> None:
-    """Refuse a slot that cannot be booked at this time.
+    """Refuse a slot that cannot be booked at this time. A notice below 0 lets people in after the start.
 
     Raises:
         SlotClosed: it was cancelled or has started; TooLate, TooEarly: outside the terms' notice and window.
     """
-    if slot.status != "open" or slot.starts_at <= now:
+    if slot.status != "open" or (slot.starts_at <= now and terms.notice >= timedelta()):
         raise SlotClosed
     if not is_bookable(slot.starts_at, now, terms.notice):
         raise TooLate
@@ -166,20 +166,34 @@ def place(session: Session, booking: Booking) -> Booking:
     return booking
 
 
-def new_booking(slot: Slot, *, customer_id: UUID, seat: int, status: str, terms: Terms, now: datetime) -> Booking:
-    """A booking of a slot on these terms, not written yet. What pays for it and until when it is held is to be said."""
+def undo_until(booking: Booking) -> datetime:
+    """Until when the desk's booking is taken back as if it had never been."""
+    return booking.booked_at + UNDO
+
+
+def new_booking(
+    slot: Slot, *, customer_id: UUID, seat: int, status: str, terms: Terms, now: datetime, booked_by: UUID | None = None
+) -> Booking:
+    """A booking of a slot on these terms, not written yet. What pays for it and until when it is held is to be said.
+
+    Args:
+        booked_by: Who books at the front desk; None where the customer does.
+    """
     return agree(
         Booking(
             slot_id=slot.id, customer_id=customer_id, coach_id=slot.coach_id, seat=seat, starts_at=slot.starts_at,
-            ends_at=slot.ends_at, status=status, booked_at=now,
+            ends_at=slot.ends_at, status=status, booked_at=now, booked_by=booked_by,
         ),
         terms,
     )  # fmt: skip
 
 
 def agree(booking: Booking, terms: Terms) -> Booking:
-    """Keep with the booking what cancelling it costs, as its customer sees it now."""
+    """Keep with the booking what cancelling it costs, as its customer sees it now. What the desk booked for them costs
+    nothing for some minutes, whatever the terms."""
     booking.free_until = terms.free_until(booking.starts_at)
+    if booking.booked_by is not None:
+        booking.free_until = max(booking.free_until, min(undo_until(booking), booking.starts_at))
     booking.late_fee_minor = terms.late_fee_minor or None
     booking.late_fee_currency = terms.late_fee_currency if terms.late_fee_minor else None
     return booking

@@ -1,6 +1,6 @@
 """What can be booked: slots with their free seats, as lists and pages show them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -48,6 +48,9 @@ class SlotFilter:
     location_id: UUID | None = None
     kind: str | None = None
     only_free: bool = False
+    location_ids: Collection[UUID] | None = None
+    is_at_desk: bool = False
+    """What the front desk can book: without notice, until shortly after the start."""
 
 
 def list_slots(
@@ -60,7 +63,7 @@ def list_slots(
     cursor: str | None = None,
 ) -> tuple[list[SlotView], str | None]:
     """Slots that can still be booked or waited for, by start, a page at a time."""
-    query = _views(viewer_id, now).where(*is_bookable(now))
+    query = _views(viewer_id, now).where(*(is_bookable_at_desk(now) if wanted.is_at_desk else is_bookable(now)))
     if wanted.starts_from is not None:
         query = query.where(Slot.starts_at >= wanted.starts_from)
     if wanted.starts_before is not None:
@@ -69,6 +72,8 @@ def list_slots(
         query = query.where(Slot.coach_id == wanted.coach_id)
     if wanted.location_id is not None:
         query = query.where(Slot.location_id == wanted.location_id)
+    if wanted.location_ids is not None:
+        query = query.where(Slot.location_id.in_(wanted.location_ids))
     if wanted.kind is not None:
         query = query.where(Slot.kind == wanted.kind)
     if wanted.only_free:
@@ -112,14 +117,23 @@ def is_bookable(now: datetime) -> tuple[ColumnElement[bool], ...]:
     notice = func.make_interval(
         0, 0, 0, 0, 0, of_slot(BookingTerms.minimum_notice_minutes, Terms().minimum_notice_minutes)
     )
+    return (
+        Slot.starts_at > now,  # a bound that an index can use
+        Slot.starts_at >= now + cast(notice, Interval),
+        *_is_open(now),
+    )
+
+
+def is_bookable_at_desk(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """`is_bookable` of the front desk, which needs no notice and lets people in until shortly after the start."""
+    return (Slot.starts_at >= now + Terms().at_desk().notice, *_is_open(now))
+
+
+def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:
     window = func.make_interval(0, 0, 0, of_slot(BookingTerms.booking_window_days, None))
     return (
-        Slot.status == "open",
-        Slot.starts_at > now,  # bounds that an index can use
-        Slot.starts_at >= now + cast(notice, Interval),
-        func.coalesce(Slot.starts_at <= now + cast(window, Interval), True),
-        ~keeps_busy(),
-    )
+        Slot.status == "open", func.coalesce(Slot.starts_at <= now + cast(window, Interval), True), ~keeps_busy()
+    )  # fmt: skip
 
 
 def _views(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from operational_api.compliance import public as compliance
 from operational_api.identity import public as identity
 from operational_api.staff import desks
-from operational_api.staff.pages import audit, books, evidence, exports, home, money, people, requests, today
+from operational_api.staff.pages import audit, book, books, evidence, exports, home, money, people, requests, today
 from operational_api.web.navigation import NavItem
 
 
@@ -23,11 +23,12 @@ def _faults(session: Session, _: UUID) -> int:
 
 
 router = APIRouter()
-for _part in (home, requests, people, today, books, exports, audit, evidence, money):
+for _part in (home, requests, people, today, book, books, exports, audit, evidence, money):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
     NavItem("Today", "/staff/today", "scheduling.see_day", order=2, icon="calendar"),
+    NavItem("Book", "/staff/book", "scheduling.book_for", order=3, icon="plus"),
     NavItem("Requests", "/staff/requests", "staff.read_requests", order=3, icon="check", badge=_waiting),
     NavItem("People", "/staff/people", "identity.look_up_person", order=4, icon="search"),
     NavItem("Books", "/staff/books", "commerce.read_differences", order=5, icon="receipt"),

@@ -81,6 +81,7 @@ class Seen:
     can_sign_out: bool
     can_ask_for_copy: bool
     can_revive: bool
+    can_book: bool
     studios: list[tuple[scheduling.Studio, bool]] | None
 
 
@@ -151,6 +152,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
             is_allowed(principal, "engagement.revive_address", about)
             and engagement.mail_comes_back(session, person.email)
         ),
+        can_book=is_customer and is_allowed(principal, "scheduling.book_for", theirs),
         studios=_studios(session, principal, person),
     )
 

@@ -48,6 +48,7 @@ def page(
         request, "staff/today.html", here=here, studios=studios, seats=seats, day=on, today=today, before=on - DAY,
         after=on + DAY, looks_up=may_principal(principal, "identity.look_up_person"),
         marks=may_principal(principal, "scheduling.mark_outcome"),
+        books=may_principal(principal, "scheduling.book_for"),
         asked=scheduling.requests_at(session, principal, here.location_id, now),
         fees=scheduling.fees_at(session, principal, here.location_id, limit=FEES),
     )  # fmt: skip

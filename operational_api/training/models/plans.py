@@ -27,7 +27,7 @@ class Exercise(Base):
 
     __tablename__ = "exercises"
     __table_args__ = (
-        CheckConstraint("measure in ('load', 'assistance', 'distance')", name="measure"),
+        CheckConstraint("measure in ('load', 'assistance', 'distance', 'time')", name="measure"),
         Index("uq_exercises_external_key", "external_key", unique=True),
         Index("ix_exercises_words", text(f"to_tsvector('english', {WORDS})"), postgresql_using="gin"),
         Index("ix_exercises_trigrams", text(f"lower({WORDS}) gin_trgm_ops"), postgresql_using="gin"),

@@ -99,7 +99,7 @@ class WorkoutRevision(Base):
 
 class PersonalRecord(Base):
     """A best of its day: `kind` is e1rm (kg), weight (kg), volume (kg), reps, assistance (kg, less is better), distance
-    (m) or time (s, over `over_m`, which is 0 for all others). The first time is no record.
+    (m), hold (s) or time (s, over `over_m`, which is 0 for all others). The first time is no record.
     """
 
     __tablename__ = "personal_records"

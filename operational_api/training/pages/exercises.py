@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentPrincipal
-from operational_api.training import vietnamese
+from operational_api.training import naming, vietnamese
 from operational_api.training.media.access import KEEP, WATCH, note_listed, visible_to
 from operational_api.training.service import exercises, media_library
 from operational_api.web.language import SOURCE, language_for
@@ -46,7 +46,7 @@ def catalogue(
         equipment=equipment,
         level=level,
         rows=found.rows[:SHOWN],
-        about=exercises.described(session, found.rows[:SHOWN], language),
+        about=naming.about,
         options=_options(exercises.choices(session), language),
         is_asked=bool(asked),
         is_similar=found.is_similar and bool(found.rows),
@@ -74,7 +74,7 @@ def exercise(request: Request, slug: Slug, principal: CurrentPrincipal, session:
         muscle=_said(found.primary_muscle, language),
         helps=", ".join(_said(one, language) for one in found.secondary_muscles),
         kit=_said(found.equipment, language),
-        about=exercises.described(session, [found], language)[found.id] if language != SOURCE else "",
+        about=naming.about(found.name, found.primary_muscle, found.equipment) if language != SOURCE else "",
         can_log=may_principal(principal, "training.train"),
         can_film=may_principal(principal, KEEP),
         videos=videos,

@@ -5,7 +5,7 @@ movement is then a round trip that keeps what was typed. With it, a log typed wh
 device (`kept-workouts.js`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from contracts.ids import new_id
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.training import access, amounts, charts, forms
+from operational_api.training import access, amounts, charts, forms, naming
 from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
 from operational_api.training.models import Client, Exercise
 from operational_api.training.service import (
@@ -34,7 +34,6 @@ from operational_api.training.service import (
     workouts,
 )
 from operational_api.training.service.clients import local_today
-from operational_api.web.language import language_for
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
@@ -175,8 +174,7 @@ def log(
         return _form(request, client, draft)
     if action == "find" or (find.strip() and find != searched):  # Enter in the search field, without a script
         found = exercises.search_exercises(session, text=find, limit=FOUND).rows if find.strip() else ()
-        about = exercises.described(session, found, language_for(request, principal))
-        return _form(request, client, draft, find=find.strip(), found=found, about=about)
+        return _form(request, client, draft, find=find.strip(), found=found)
     read = draft.read()
     if read is None:
         return _form(request, client, draft, status_code=422)
@@ -303,7 +301,6 @@ def _form(
     status_code: int = 200,
     find: str = "",
     found: Sequence[Exercise] = (),
-    about: Mapping[int, str] | None = None,
     is_typed: bool = True,
 ) -> Response:
     return render(
@@ -316,5 +313,5 @@ def _form(
         draft=draft,
         find=find,
         found=found,
-        about=about or {},
+        about=naming.about,
     )

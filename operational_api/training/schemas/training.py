@@ -82,7 +82,7 @@ class SetIn(BaseModel):
     note: str | None = Field(None, max_length=200)
     assistance_kg: AssistanceKg | None = Field(None, description="Of movements measured by help: less is better")
     distance_m: DistanceM | None = Field(None, description="Of movements measured by distance")
-    duration_seconds: Seconds | None = Field(None, description="Of movements measured by distance")
+    duration_seconds: Seconds | None = Field(None, description="Of movements measured by distance or time")
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Self:
@@ -140,8 +140,8 @@ class SetRead(Read):
 
 
 class RecordRead(Read):
-    """What a workout beat. `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m) or
-    time (s, over `over_m`).
+    """What a workout beat. `kind`: e1rm, weight, volume (kg), reps, assistance (kg, less is better), distance (m), hold
+    (s) or time (s, over `over_m`).
     """
 
     exercise_id: int

@@ -73,7 +73,10 @@ class Entry(BaseModel):
         if "assisted" in words:
             return "assistance"
         goes = self.category == "cardio" and not words & {"jumping"}
-        return "distance" if goes or (self.category == "strongman" and words & _CARRIES) else "load"
+        if goes or (self.category == "strongman" and words & _CARRIES):
+            return "distance"
+        is_stretch = self.category == "stretching" and "stretch" in words and "dynamic" not in words
+        return "time" if self.force == "static" or is_stretch else "load"
 
     def _pattern(self) -> str:
         muscle = self.primaryMuscles[0]

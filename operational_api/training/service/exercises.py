@@ -27,10 +27,11 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from operational_api.core.statements import Statement
-from operational_api.training import vietnamese
+from operational_api.training.amounts import STRETCHES
 from operational_api.training.errors import ExerciseNotFound, MeasuredOtherwise, UnknownExercise
 from operational_api.training.models import Exercise, ExerciseName
 from operational_api.training.models.plans import WORDS
+from operational_api.training.naming import called
 from operational_api.training.vietnamese import plain
 
 SIMILAR = 0.3
@@ -161,20 +162,6 @@ def _other_words() -> ScalarSelect[Any]:
     return words.correlate(Exercise).scalar_subquery()
 
 
-def described(session: Session, rows: Iterable[Exercise], language: str) -> dict[int, str]:
-    """A line about each movement in a language: what it is called there, its muscle and its kit."""
-    rows = list(rows)
-    if language != vietnamese.LANGUAGE:
-        return {row.id: f"{row.primary_muscle.capitalize()} · {row.equipment}" for row in rows}
-    named = select(ExerciseName.exercise_id, ExerciseName.name).where(
-        ExerciseName.language == language, ExerciseName.exercise_id.in_([row.id for row in rows])
-    )
-    names = dict(session.execute(named).tuples().all())
-    told = {row.id: (names.get(row.id), vietnamese.said(row.primary_muscle), vietnamese.said(row.equipment))
-            for row in rows}  # fmt: skip
-    return {id_: " · ".join(part for part in parts if part) for id_, parts in told.items()}
-
-
 def let_similar() -> TextClause:
     """To be run before `similarly`, in its transaction: how much alike is alike enough."""
     return text(f"select set_config('pg_trgm.word_similarity_threshold', '{SIMILAR}', true)")
@@ -263,26 +250,32 @@ def demand_measures(told: Iterable[Telling], known: Mapping[int, Measured | Exer
     """Raises unless each set or line tells what its movement is measured by.
 
     Raises:
-        MeasuredOtherwise: help with a movement that has none, a distance of one that goes nowhere, or a weight beside
-            help.
+        MeasuredOtherwise: help with a movement that has none, a distance or a time of one that has neither, a distance
+            of one that is held, or a weight beside help.
     """
     for one in told:
         movement = known[one.exercise_id]
         is_stretch = one.distance_m is not None or one.duration_seconds is not None
         if movement.measure != "assistance" and one.assistance_kg is not None:
-            raise MeasuredOtherwise(f"{movement.name} is not measured by help.", exercise_ids=[one.exercise_id])
+            raise MeasuredOtherwise(f"{called(movement.name)} is not measured by help.", exercise_ids=[one.exercise_id])
         if movement.measure == "assistance" and one.weight_kg:
             raise MeasuredOtherwise(
-                f"{movement.name} is measured by how much you are helped, not by a weight.",
+                f"{called(movement.name)} is measured by how much you are helped, not by a weight.",
                 exercise_ids=[one.exercise_id],
             )
-        if movement.measure != "distance" and is_stretch:
+        if movement.measure == "time" and one.distance_m is not None:
             raise MeasuredOtherwise(
-                f"{movement.name} is measured by repetitions, not by distance or time.", exercise_ids=[one.exercise_id]
+                f"{called(movement.name)} is measured by time, not by distance.", exercise_ids=[one.exercise_id]
+            )
+        if movement.measure not in STRETCHES and is_stretch:
+            raise MeasuredOtherwise(
+                f"{called(movement.name)} is measured by repetitions, not by distance or time.",
+                exercise_ids=[one.exercise_id],
             )
         if is_stretch and one.reps > 1:
             raise MeasuredOtherwise(
-                f"{movement.name} has a distance or a time, and so no repetitions.", exercise_ids=[one.exercise_id]
+                f"{called(movement.name)} has a distance or a time, and so no repetitions.",
+                exercise_ids=[one.exercise_id],
             )
 
 

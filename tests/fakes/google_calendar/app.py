@@ -52,6 +52,8 @@ def create_app(store: Store, grants: Grants) -> FastAPI:
             return refusal(400, "badRequest", "Sync token cannot be used with query restrictions.")
         if token is not None and int(token.removeprefix("t")) < store.oldest:
             return refusal(410, "fullSyncRequired", "Sync token is no longer valid, a full sync is required.")
+        if marked := asked.get("privateExtendedProperty"):
+            return {"items": store.marked(*marked.split("=", 1))}
         if asked.get("singleEvents") != "true":
             return refusal(400, "badRequest", "This local server tells single events only.")
         if token is None:

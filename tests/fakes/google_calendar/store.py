@@ -1,7 +1,7 @@
 """What the local Google Calendar holds: events as Google tells them, each with the revision it last changed at."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -80,7 +80,7 @@ class Store:
             if f"{wall:%Y%m%dT%H%M%S}" in holes:
                 continue
             begins = wall.replace(tzinfo=zone)
-            id_ = f"{event['id']}_{begins.astimezone(ZoneInfo('UTC')):%Y%m%dT%H%M%SZ}"
+            id_ = f"{event['id'].partition('_R')[0]}_{begins.astimezone(ZoneInfo('UTC')):%Y%m%dT%H%M%SZ}"
             instance = {key: value for key, value in event.items() if key != "recurrence"} | {
                 "id": id_, "recurringEventId": event["id"],
                 "start": {"dateTime": begins.isoformat(), "timeZone": str(zone)},
@@ -89,6 +89,37 @@ class Store:
             }  # fmt: skip
             found.append(self.events.get(id_, instance))
         return found
+
+    def marked(self, name: str, value: str) -> list[dict[str, Any]]:
+        """Events, and not each of their instances, that have this private property."""
+        return [
+            one for one in self.events.values()
+            if one.get("extendedProperties", {}).get("private", {}).get(name) == value and one["status"] != "cancelled"
+        ]  # fmt: skip
+
+    def split(self, id_: str, wall: datetime, by: timedelta) -> str:
+        """Somebody changes an instance of a series "and the following": the series ends before it, and another one,
+        with all that the first had but the times, begins with it. Its instances have ids of the first one's.
+
+        Args:
+            wall: When the instance is, on the series' clock.
+
+        Returns:
+            The id of the new one.
+        """
+        event = self.events[id_]
+        zone = ZoneInfo(event["start"]["timeZone"])
+        start, end = (datetime.fromisoformat(event[edge]["dateTime"]).astimezone(zone) for edge in ("start", "end"))
+        rule = rrulestr(event["recurrence"][0].removeprefix("RRULE:"), dtstart=start.replace(tzinfo=None))
+        before = [one for one in rule if one < wall]
+        kept = f"RRULE:FREQ=WEEKLY;COUNT={len(before)}"
+        begins = (wall + by).replace(tzinfo=zone)
+        times = {"start": begins, "end": begins + (end - start)}
+        self.save(id_, event | {"recurrence": [kept, *event["recurrence"][1:]]})
+        new = f"{id_.partition('_R')[0]}_R{wall:%Y%m%dT%H%M%S}"
+        copy = event | {edge: {"dateTime": one.isoformat(), "timeZone": str(zone)} for edge, one in times.items()}
+        self.save(new, copy | {"recurrence": [f"RRULE:FREQ=WEEKLY;COUNT={len(list(rule)) - len(before)}"]})
+        return new
 
     def exceptions(self, id_: str) -> list[dict[str, Any]]:
         """Instances of a series that were changed by themselves."""

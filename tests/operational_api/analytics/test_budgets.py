@@ -6,6 +6,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import uvicorn
 
@@ -245,12 +247,17 @@ class TestHangingUp:
         try:
             while not server.started:
                 time.sleep(0.01)
-            for form in ("arrow", "csv", "arrow"):  # who finds the only cursor taken is refused after five seconds
+            for form in ("arrow", "csv", "parquet", "arrow"):  # the only cursor is free again for each
                 path = f"/api/analytics/datasets/long?format={form}"
                 with socket.create_connection(("127.0.0.1", server.config.port), timeout=20) as client:
                     client.sendall(f"GET {path} HTTP/1.1\r\nHost: testserver\r\n{headers}\r\n".encode())
-                    assert client.recv(4096).startswith(b"HTTP/1.1 200"), form
-                    assert client.recv(4096)
+                    told = client.recv(4096)
+                    assert told.startswith(b"HTTP/1.1 200"), form
+                    while b"\r\n\r\n" not in told[:-64]:
+                        told += client.recv(4096)
+                if form == "parquet":
+                    with pytest.raises(pa.ArrowInvalid):  # a part of a file is no file
+                        pyarrow.parquet.ParquetFile(pa.BufferReader(told.partition(b"\r\n\r\n")[2]))
         finally:
             server.should_exit = True
             serving.join(20)

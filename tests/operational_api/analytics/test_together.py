@@ -1,6 +1,7 @@
 """Requests that come together ask together, answers are told again, and small marts are held: all exactly as alone."""
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -115,6 +116,41 @@ class TestToldAgain:
         same = set(first.headers) - {"x-plyo-freshness", "x-trace-id", "ratelimit", "content-length"}
         assert {name: first.headers[name] for name in same} == {name: again.headers.get(name) for name in same}
         app.state.lake.close()
+
+    def test_what_another_process_wrote_is_confirmed_by_its_tag_and_each_time_noted(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, app = serve(settings), serve(settings)
+        told = person(first, "coach", ANNA).get(CLIENT)
+        who, tag = person(app, "coach", ANNA), {"If-None-Match": told.headers["ETag"]}
+        noted = [newest(app)]
+        for _ in range(2):
+            assert who.get(CLIENT, headers=tag).status_code == 304
+            noted.append(newest(app))
+        assert who.get(CLIENT).json()["sql"] == told.json()["sql"]  # nothing of it was kept but its tag
+        assert who.get(CLIENT, headers={"If-None-Match": 'W/"another"'}).status_code == 200
+        noted.append(newest(app))
+        without_route(app, monkeypatch)
+        assert who.get(CLIENT, headers=tag).status_code == 304
+        noted.append(newest(app))
+        readings = [after - before for before, after in itertools.pairwise(noted)]
+        assert readings == [1, 1, 2, 1]  # each time that it was told
+        for one in (first, app):
+            one.state.lake.close()
+
+    def test_a_tag_that_was_confirmed_is_confirmed_without_a_route(
+        self, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, app = serve(settings), serve(settings)
+        tag = {"If-None-Match": person(first, "admin").get(MRR).headers["ETag"]}
+        admin = person(app, "admin")
+        assert admin.get(MRR, headers=tag).status_code == 304  # its route says so
+        without_route(app, monkeypatch)
+        again = admin.get(MRR, headers=tag)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == tag["If-None-Match"]
+        for one in (first, app):
+            one.state.lake.close()
 
     def test_a_new_snapshot_is_seen_by_the_very_next_question(self, own: AnalyticsSettings) -> None:
         app = serve(own)

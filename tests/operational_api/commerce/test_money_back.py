@@ -197,6 +197,36 @@ class TestDispute:
         assert "Lost" in finance.get(path).text
         assert sign_in(make_account(shop.session, role="support")).get(path).status_code == 403
 
+    def test_one_that_is_won_in_part_is_booked_in_part(self, shop: Shop, sign_in: SignIn) -> None:
+        id_ = self.dispute(shop)
+        self.deliver(shop)
+        self.at_stripe(shop, id_, stripe_disputes.reinstate, 0, 2900)
+        for _ in range(2):
+            self.deliver(shop)
+        assert (shop.one(Dispute).status, shop.one(Dispute).returned_minor) == ("won", 2900)
+        assert shop.balances()["stripe_balance"] == 4801 - 1500 - 2000
+        assert shop.balances()["disputes"] == 2000
+        assert self.closed(shop) == [("won", 4900, 2900)]
+        finance = sign_in(make_account(shop.session, role="finance"))
+        assert "Came back" in finance.get("/staff/books?show=disputes").text
+        [told] = finance.get("/api/commerce/disputes").json()["items"]
+        assert (told["provider_dispute_id"], told["status"]) == (id_, "won")
+        assert (told["amount_minor"], told["returned_minor"]) == (4900, 2900)
+        assert sign_in(make_account(shop.session, role="support")).get("/api/commerce/disputes").status_code == 403
+
+    @pytest.mark.parametrize(("returned", "left"), [(4900, 10), (2450, 5), (1, 1)])
+    def test_a_pack_that_is_won_in_part_keeps_the_sessions_of_that_part(
+        self, shop: Shop, returned: int, left: int
+    ) -> None:
+        shop.buy(shop.plan(price=4900, kind="pack", sessions_included=10, validity_days=90))
+        id_ = self.contest(shop)
+        self.deliver(shop)
+        self.at_stripe(shop, id_, stripe_disputes.reinstate, 0, returned)
+        self.deliver(shop)
+        shop.session.refresh(pack := shop.one(SessionPack))
+        assert pack.sessions_left == left
+        assert shop.balances()["stripe_balance"] == 4801 - 1500 - 4900 + returned
+
     def test_a_banks_inquiry_moves_no_money_until_it_is_a_dispute(self, shop: Shop) -> None:
         id_ = self.dispute(shop, is_inquiry=True)
         self.deliver(shop)

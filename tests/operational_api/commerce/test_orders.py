@@ -3,27 +3,41 @@
 Not each of the 720 orders of six messages is run from its beginning: what was heard is a set. `Heard` walks all 64 sets
 and, from each, all messages that may come next. Every way into a set must have led to the same rows, and hearing
 anything of it again must change none. So all orders agree, by induction over their length, with all repeats among them.
+
+Two workers hear them at once, too, in real transactions and with days between: the six messages pair up in five ways of
+three pairs, among which is each of the fifteen pairs.
 """
 
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Barrier
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
 
 from operational_api.commerce import handlers
 from operational_api.commerce.models import (
     CheckoutSession,
+    Customer,
     Dispute,
     Invoice,
+    LedgerLine,
     Payment,
+    Plan,
+    PlanPrice,
     ReconciliationFinding,
     Refund,
     SessionPack,
 )
 from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import webhooks
 from operational_api.core.models import InboxMessage
+from tests.conftest import sqlalchemy_url
 from tests.fakes.momo.testing import local_momo
 from tests.fakes.wire import Wire
 from tests.operational_api.commerce.conftest import Shop
@@ -133,6 +147,46 @@ class TestStripe:
                 movements = shop.stripe.store.all("balance_transaction")
                 assert shop.balances()["stripe_balance"] == sum(one["net"] for one in movements)
                 savepoint.rollback()
+
+    def test_two_workers_at_once_and_days_between_end_the_same(
+        self, lived: tuple[Shop, list[Message]], fresh_database: Callable[[], str]
+    ) -> None:
+        shop, messages = lived
+        kept = [row for model in (Plan, PlanPrice, Customer, CheckoutSession) for row in shop.session.query(model)]
+        shop.session.expunge_all()
+        # A round robin: one stays, the others turn, and who stands opposite is met.
+        turns = [[5, *(([0, 1, 2, 3, 4] * 2)[turn : turn + 5])] for turn in range(5)]
+        rounds = [[(one[at], one[5 - at]) for at in range(3)] for one in turns]
+        assert len({frozenset(pair) for one in rounds for pair in one}) == 15
+        rng, ends = random.Random(11), []
+        for way in [*rounds, [(number, number) for number in range(6)]]:  # the last: each by both
+            engine = create_engine(sqlalchemy_url(fresh_database()), connect_args={"options": "-c timezone=UTC"})
+            with Session(engine) as session, session.begin():
+                for row in kept:
+                    session.merge(row)
+            now = datetime.now(UTC)
+            for pair in rng.sample(way, len(way)):
+                now += timedelta(days=rng.randint(1, 9))
+                both = Barrier(2)
+
+                def hear(number: int, now: datetime = now, both: Barrier = both, engine: Any = engine) -> None:
+                    event = messages[number]
+                    message = InboxMessage(source="stripe", message_id=event["id"], kind=event["type"], payload=event)
+                    with Session(engine) as session, session.begin():
+                        both.wait(10)
+                        webhooks.follow_up(session, shop.provider, message, now=now)
+
+                with ThreadPoolExecutor(2) as pool:
+                    list(pool.map(hear, pair))
+            with Session(engine) as session:
+                ends.append(Shop(session, shop.stripe, shop.provider, shop.customer_id).state())
+                assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0
+            engine.dispose()
+        assert all(one == ends[0] for one in ends)
+        with shop.session.begin_nested() as savepoint:
+            shop.deliver(messages)
+            assert shop.state() == ends[0]
+            savepoint.rollback()
 
 
 class TestMomo:

@@ -498,6 +498,17 @@ class TestDifferences:
         found = [(one.kind, one.subject) for one in differences(session, MARCH)]
         assert found == [("duplicate_at_us", subject), ("wrong_in_ledger", subject)]
 
+    def test_a_win_of_which_another_part_came_back_than_was_booked_says_both_parts(self, session: Session) -> None:
+        month = Month.clean(random.Random("in part"), sales=24)
+        payment = month.captured()
+        month.contest(payment, payment["captured_at"], "won")
+        amount = int(payment["amount_minor"])
+        month.disputes[-1]["returned_minor"] = amount - 1
+        month.save(session)
+        [found] = differences(session, MARCH)
+        assert (found.kind, found.subject) == ("dispute_win_not_booked", month.disputes[-1]["provider_dispute_id"])
+        assert (found.ours_minor, found.theirs_minor) == (amount - 1, amount)
+
     def test_finds_the_same_in_a_settlement_of_momos(self, session: Session) -> None:
         month = Month.clean(random.Random("another provider"), sales=24)
         month.save(session)

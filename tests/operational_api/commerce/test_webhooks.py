@@ -203,6 +203,21 @@ class TestRenewal:
             "commerce.payment_captured": 1,
         }
 
+    def test_whoever_cancelled_before_nobody_paid_left_of_their_own_will(self, own_shop: Shop) -> None:
+        own_shop.buy(own_shop.plan())
+        client = own_shop.stripe.client()
+        [subscription] = client.v1.subscriptions.list().data
+        bad = client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": str(subscription.customer)})
+        client.v1.subscriptions.update(subscription.id, {"default_payment_method": bad.id})
+        own_shop.stripe.advance(days=32)
+        client.v1.subscriptions.update(
+            subscription.id, {"cancel_at_period_end": True, "cancellation_details": {"comment": "moved"}}
+        )
+        own_shop.stripe.advance(days=25)
+        own_shop.deliver(own_shop.events())
+        ended = own_shop.one(Subscription)
+        assert (ended.status, ended.cancel_kind, ended.cancel_reason) == ("cancelled", "voluntary", "moved")
+
     def test_failed_months_lead_over_past_due_to_the_end(self, own_shop: Shop) -> None:
         own_shop.buy(own_shop.plan())
         client = own_shop.stripe.client()

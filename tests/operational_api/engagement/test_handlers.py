@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -51,6 +52,13 @@ def about(booking: Booking) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _again(session: Session, booking: Booking) -> UUID:
+    """Another booking of the same hour, by somebody else and with the same words."""
+    slot = make_slot(session, starts_at=booking.starts_at)
+    return make_booking(session, slot=slot, customer_id=booking.customer_id, status="attended",
+                        ends_at=booking.starts_at, free_until=booking.free_until).id  # fmt: skip
+
+
 class TestSessions:
     def test_a_booking_is_confirmed_in_the_studios_time(self, session: Session, mia: Client, booking: Booking) -> None:
         [email] = told(session, scheduling.SessionBooked(**about(booking)))
@@ -59,6 +67,38 @@ class TestSessions:
         assert mail.subject == "Booked: Personal training, Tuesday 1 December, 09:00 (Ho Chi Minh time)"
         assert "Plyo Thao Dien" in mail.text
         assert mail.attachments
+
+    @pytest.mark.parametrize(
+        ("language", "says"), [("en", "cancel it for nothing until Monday 30 November"), ("vi", "hủy miễn phí đến")]
+    )
+    def test_what_the_desk_booked_is_said_with_how_long_it_is_free_to_cancel(
+        self, session: Session, booking: Booking, language: str, says: str
+    ) -> None:
+        booking.free_until = datetime(2026, 11, 30, 12, 15, tzinfo=UTC)
+        [email] = told(session, scheduling.SessionBooked(**about(booking), booked_by=new_id()))
+        mail = render(email.template, email.context, public_url="http://plyo", language=language)
+        assert says in mail.text
+        assert "19:15" in mail.text
+        booking.free_until = NOW - timedelta(minutes=1)
+        [_, late] = told(session, scheduling.SessionBooked(**about(booking) | {"booking_id": _again(session, booking)},
+                                                           booked_by=new_id()))  # fmt: skip
+        assert "19:15" not in render(late.template, late.context, public_url="http://plyo", language=language).text
+
+    def test_what_the_desk_took_back_was_a_mistake(self, session: Session, booking: Booking) -> None:
+        [email] = told(session, scheduling.SessionCancelled(**about(booking), is_undone=True))
+        assert "by mistake" in render(email.template, email.context, public_url="http://plyo").text
+
+    @pytest.mark.parametrize("language", ["en", "vi"])
+    def test_for_whom_the_desk_keeps_a_seat_reads_until_when(
+        self, session: Session, booking: Booking, language: str
+    ) -> None:
+        until = {"starts_at": booking.starts_at, "held_until": datetime(2026, 11, 30, 12, tzinfo=UTC)}
+        assert told(session, scheduling.SeatHeld(**about(booking) | until)) == [], "who keeps one themselves sees it"
+        [email] = told(session, scheduling.SeatHeld(**about(booking) | until, booked_by=new_id()))
+        mail = render(email.template, email.context, public_url="http://plyo", language=language)
+        assert "09:00" in mail.subject
+        assert "19:00" in mail.text
+        assert "http://plyo/plans" in mail.text
 
     def test_the_waitlist_moves(self, session: Session, booking: Booking) -> None:
         [email] = told(session, scheduling.SessionBooked(**about(booking), is_from_waitlist=True))

@@ -1,19 +1,16 @@
 """The staff's pages as a browser without JavaScript sees them, by role."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.compliance.models import Export
 from operational_api.core.models import AuditEntry
-from operational_api.core.principal import Principal
 from operational_api.engagement.service import addresses
 from operational_api.identity.models import Account, FactorReset, LoginSession, Passkey, RoleGrant
 from operational_api.scheduling.models import Booking, Location, Slot
@@ -29,26 +26,9 @@ from tests.factories import (
     make_slot,
 )
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.staff.conftest import As
 
-As = Callable[[Account], Browser]
 ROLES = ("front_desk", "support", "finance", "data", "admin")
-
-
-@pytest.fixture
-def signed_in(app: FastAPI, session: Session) -> As:
-    """A browser of somebody who has just proved who they are; of the last one asked for, where there are several."""
-
-    def browse(account: Account) -> Browser:
-        login = make_login_session(session, account)
-        who = Principal(
-            account.role, "plyo-app", account.id, session_id=login.id, display_name=account.display_name
-        )  # fmt: skip
-        app.state.authenticators = [lambda _: who]
-        browser = Browser(app)
-        browser.get("/staff")
-        return browser
-
-    return browse
 
 
 @pytest.fixture
@@ -77,7 +57,7 @@ class TestDesk:
         ("role", "ways"),
         [
             ("coach", {"/staff/commissions", "/staff/today", "/coach/"}),
-            ("front_desk", {"/staff/today", "/staff/requests", "/staff/people"}),
+            ("front_desk", {"/staff/today", "/staff/book", "/staff/requests", "/staff/people"}),
             ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
             (
                 "finance",
@@ -86,7 +66,7 @@ class TestDesk:
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
-                {"/staff/webhooks", "/staff/today", "/staff/requests", "/staff/people", "/staff/books",
+                {"/staff/webhooks", "/staff/today", "/staff/book", "/staff/requests", "/staff/people", "/staff/books",
                  "/staff/exports",
                  "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions"},
             ),

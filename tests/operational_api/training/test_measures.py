@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -62,6 +62,11 @@ def carry(session: Session) -> int:
     return make_exercise(session, name="Farmer's Walk", measure="distance").id
 
 
+@pytest.fixture
+def plank(session: Session) -> int:
+    return make_exercise(session, name="Plank", measure="time", is_loaded=False).id
+
+
 def log(phone: TestClient, *sets: dict[str, Any], days_ago: int = 0, status: int = 201) -> dict[str, Any]:
     at = datetime.now(UTC) - timedelta(days=days_ago, seconds=1)
     body = {"id": str(new_id()), "sets": list(sets), "completed_at": at.isoformat()}
@@ -102,16 +107,24 @@ class TestAmounts:
 
 class TestCatalogue:
     @pytest.mark.parametrize(
-        ("name", "category", "measure"),
+        ("name", "category", "force", "measure"),
         [
-            ("Band Assisted Pull-Up", "strength", "assistance"), ("Running, Treadmill", "cardio", "distance"),
-            ("Rope Jumping", "cardio", "load"), ("Farmer's Walk", "strongman", "distance"),
-            ("Atlas Stones", "strongman", "load"), ("Walking Lunge", "strength", "load"),
+            ("Band Assisted Pull-Up", "strength", "pull", "assistance"),
+            ("Running, Treadmill", "cardio", None, "distance"), ("Rope Jumping", "cardio", None, "load"),
+            ("Farmer's Walk", "strongman", "static", "distance"), ("Atlas Stones", "strongman", "pull", "load"),
+            ("Walking Lunge", "strength", "push", "load"), ("Plank", "strength", "static", "time"),
+            ("Child's Pose", "stretching", "static", "time"), ("Leg-Up Calf Stretch", "stretching", "push", "time"),
+            ("Dynamic Chest Stretch", "stretching", "pull", "load"), ("Arm Circles", "stretching", "push", "load"),
+            ("Hanging Leg Raise", "strength", "pull", "load"),
         ],
     )  # fmt: skip
-    def test_says_what_a_movement_is_measured_by(self, name: str, category: str, measure: str) -> None:
-        entry = Entry(id="x", name=name, level="beginner", mechanic=None, equipment="other", primaryMuscles=["back"],
-                      secondaryMuscles=[], instructions=[], category=category)  # fmt: skip
+    def test_says_what_a_movement_is_measured_by(
+        self, name: str, category: str, force: Literal["static", "pull", "push"] | None, measure: str
+    ) -> None:
+        entry = Entry(
+            id="x", name=name, force=force, level="beginner", mechanic=None, equipment="other", primaryMuscles=["back"],
+            secondaryMuscles=[], instructions=[], category=category,
+        )  # fmt: skip
         assert entry.values(source="s", licence="l")["measure"] == measure
 
 
@@ -174,6 +187,84 @@ class TestDistance:
         assert (records(heavier), heavier["volume_kg"]) == ([("weight", 50, 40, 0)], 0), "nothing as heavy to beat"
 
 
+class TestHolds:
+    def test_longer_is_a_record_beside_what_is_as_heavy_and_none_of_it_is_volume(
+        self, session: Session, phone: TestClient, plank: int
+    ) -> None:
+        def held(seconds: int, kg: float | None = None) -> dict[str, Any]:
+            return {"exercise_id": plank, "duration_seconds": seconds, "weight_kg": kg}
+
+        first = log(phone, held(45), held(60), days_ago=4)
+        assert (first["volume_kg"], first["bests"], first["records"]) == (0, [], [])
+        assert records(log(phone, held(60), days_ago=3)) == [], "as long is no record"
+        assert records(log(phone, held(30, 10), days_ago=2)) == [], "nothing as heavy to beat"
+        assert records(log(phone, held(75), held(40, 10), days_ago=1)) == [("hold", 75, 60, 0)]
+        last = log(phone, held(90, 10))
+        assert (records(last), last["volume_kg"]) == ([("hold", 90, 40, 0)], 0)
+        stored = session.scalars(select(WorkoutSet).where(WorkoutSet.duration_seconds == 90)).one()
+        assert (stored.reps, stored.distance_m, stored.weight_kg) == (0, None, 10)
+        told = session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == "training.personal_record_set"))
+        assert sorted((one["kind"], one["value"]) for one in told) == [("hold", 75), ("hold", 90)]
+        page = phone.get(f"/training/workouts/{last['id']}").text
+        assert ("Longest yet: Plank, 1:30" in page, "10 kg × 1:30" in page, "Distance" in page) == (True, True, False)
+
+    def test_a_run_without_a_distance_is_as_long_as_it_was(self, phone: TestClient, run: int) -> None:
+        log(phone, {"exercise_id": run, "duration_seconds": 1800},
+            {"exercise_id": run, "distance_m": 8000, "duration_seconds": 2400}, days_ago=1)  # fmt: skip
+        longer = log(phone, {"exercise_id": run, "duration_seconds": 1860})
+        assert records(longer) == [("hold", 1860, 1800, 0)], "a time over a distance is another thing"
+
+    def test_the_form_asks_for_a_time_and_keeps_what_was_logged_by_repetitions(
+        self, session: Session, phone: TestClient, plank: int
+    ) -> None:
+        log(phone, {"exercise_id": plank, "reps": 60}, days_ago=1)
+        fresh = phone.get("/training/log", params={"exercise": [plank]}).text
+        assert "Last time: 60" in fresh
+        assert re.findall(r'<input([^>]*) name="(?:reps|time)"[^>]* value="([^"]*)"', fresh) == [
+            (' type="hidden"', ""), (' class="input"', ""),
+        ]  # fmt: skip
+        form = {"workout_id": str(new_id()), "exercise_id": [plank, plank], "weight_kg": ["", "5"], "rpe": ["8", ""],
+                "reps": ["60", ""], "time": ["1:05", "50"]}  # fmt: skip
+        assert phone.post("/training/log", data=form).status_code == 303
+        logged = select(WorkoutSet).where(WorkoutSet.workout_id == UUID(str(form["workout_id"])))
+        stored = session.scalars(logged.order_by(WorkoutSet.position))
+        assert [(one.reps, one.duration_seconds, one.weight_kg) for one in stored] == [(0, 65, None), (0, 50, 5)]
+        unfinished = phone.post("/training/log", data=form | {"workout_id": str(new_id()), "reps": ["", ""],
+                                                              "time": ["", "50"]})  # fmt: skip
+        assert (unfinished.status_code, "How long?" in unfinished.text) == (422, True)
+
+    def test_programmes_and_templates_ask_for_seconds(
+        self, session: Session, mia: Client, phone: TestClient, coach: TestClient, plank: int
+    ) -> None:
+        form = {"name": "Core", "goal": "strength", "weeks": "4", "sessions_per_week": "1", "exercise_id": [plank],
+                "day": ["1"], "sets": ["3"], "reps": [""], "time": ["45"], "action": "save"}  # fmt: skip
+        assert coach.post("/coaching/templates/new", data=form).status_code == 303
+        kept = coach.get("/api/training/templates").json()[0]
+        line = kept["plan"]["lines"][0]
+        assert (line["reps"], line["distance_m"], line["duration_seconds"]) == (1, None, 45)
+        assert 'value="0:45"' in coach.get(f"/coaching/templates/{kept['id']}").text
+        given_to = {"customer_id": str(mia.id), "starts_on": datetime.now(UTC).date().isoformat()}
+        given = coach.post(f"/api/training/templates/{kept['id']}/assignments", json=given_to)
+        assert given.status_code == 201, given.text
+        assert "3 × 0:45" in phone.get("/training").text
+        planned = make_workout(
+            session, client=mia, programme=session.get_one(Programme, UUID(given.json()["id"])), programme_day=1
+        )
+        assert phone.get(f"/training/log?workout={planned.id}").text.count('value="0:45"') == 3
+
+    def test_planned_by_repetitions_before_it_is_still_read_and_a_time_takes_their_place(
+        self, coach: TestClient, plank: int
+    ) -> None:
+        form = {"name": "Core", "goal": "strength", "weeks": "4", "sessions_per_week": "1", "exercise_id": [plank],
+                "day": ["1"], "sets": ["3"], "reps": ["30"], "time": [""], "action": "save"}  # fmt: skip
+        for time, told in (("", (30, None)), ("0:40", (1, 40))):
+            answer = coach.post("/coaching/templates/new", data=form | {"name": f"At {time}", "time": [time]})
+            assert answer.status_code == 303
+            kept = {one["name"]: one for one in coach.get("/api/training/templates").json()}[f"At {time}".strip()]
+            line = kept["plan"]["lines"][0]
+            assert (line["reps"], line["duration_seconds"]) == told
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("movement", "told", "words"),
@@ -182,6 +273,8 @@ class TestRefusals:
             ("squat", {"distance_m": 400}, "is measured by repetitions"),
             ("pull_up", {"reps": 5, "weight_kg": 20}, "by how much you are helped"),
             ("pull_up", {"distance_m": 5}, "is measured by repetitions"),
+            ("plank", {"distance_m": 5}, "measured by time"),
+            ("plank", {"reps": 5, "assistance_kg": 1}, "is not measured by help"),
             ("run", {"reps": 5, "assistance_kg": 1}, "is not measured by help"),
             ("run", {"reps": 5, "distance_m": 400}, "repetitions, or else"),
             ("run", {}, "repetitions, or else"),
@@ -318,11 +411,16 @@ class TestRule:
 
         longest: list[float] = []
         fastest: dict[int, list[int]] = {}
+        held: list[int] = []
         for one in now:
             heavy = [each for each in before if (each.weight_kg or 0) >= (one.weight_kg or 0)]
             far = [each.distance_m for each in heavy if each.distance_m is not None]
             if one.distance_m is not None and beats(one, far, one.distance_m, lambda a, b: a - b >= 1):
                 longest.append(one.distance_m)
+            holds = [float(each.duration_seconds) for each in heavy if not each.distance_m and each.duration_seconds]
+            seconds = None if one.distance_m else one.duration_seconds
+            if seconds and beats(one, holds, seconds, lambda a, b: a - b >= 1):
+                held.append(seconds)
             for metres in OVER_M:
                 times = [float(e.duration_seconds) for e in heavy if over(e, metres) and e.duration_seconds is not None]
                 if (
@@ -333,6 +431,7 @@ class TestRule:
                     fastest.setdefault(metres, []).append(one.duration_seconds)
         told = {key: one.value for key, one in found.items() if key[0] != "weight"}
         wanted = {("distance", 0): max(longest)} if longest else {}
+        wanted |= {("hold", 0): max(held)} if held else {}
         assert told == wanted | {("time", metres): min(times) for metres, times in fastest.items()}
 
     def test_the_distances_that_times_are_over_do_not_overlap(self) -> None:

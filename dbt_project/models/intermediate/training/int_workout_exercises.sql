@@ -13,6 +13,7 @@ select
     sum(coalesce(weight_kg, 0) * reps) as volume_kg,
     max(weight_kg) as top_weight_kg,
     max({{ epley_e1rm('weight_kg', 'reps') }}) as best_e1rm_kg,
-    sum(distance_m) as distance_m
+    sum(distance_m) as distance_m,
+    sum(case when distance_m is null then duration_seconds end) as held_seconds
 from {{ ref('stg_training__workout_sets') }}
 group by workout_id, exercise_id

@@ -99,6 +99,7 @@ select
     case
         when payments.first_failed_at is null or {{ was_paid_before }} then null
         when invoice.status = 'open' then 'running'
+        when invoice.status = 'void' then 'credited'
         when invoice.status = 'paid' and payments.recovered_at is not null then 'recovered'
         else 'lost'
     end as dunning,

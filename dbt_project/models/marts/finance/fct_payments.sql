@@ -30,9 +30,8 @@ with refunds as (
 disputes as (
     select
         payment_id,
-        sum(amount_minor) as disputed_minor
+        sum(amount_minor - returned_minor) as disputed_minor
     from {{ ref('stg_commerce__disputes') }}
-    where status <> 'won'
     group by payment_id
 ),
 

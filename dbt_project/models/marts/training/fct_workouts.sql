@@ -22,7 +22,8 @@ with sets as (
         count(*) as exercise_count,
         sum(superset_sets) as superset_set_count,
         sum(volume_kg) as volume_kg,
-        sum(distance_m) as distance_m
+        sum(distance_m) as distance_m,
+        sum(held_seconds) as held_seconds
     from {{ ref('int_workout_exercises') }}
     group by workout_id
 )
@@ -46,7 +47,8 @@ select
     cast(coalesce(sets.exercise_count, 0) as integer) as exercise_count,
     cast(coalesce(sets.superset_set_count, 0) as integer) as superset_set_count,
     cast(coalesce(sets.volume_kg, 0) as {{ double() }}) as volume_kg,
-    cast(sets.distance_m as {{ double() }}) as distance_m
+    cast(sets.distance_m as {{ double() }}) as distance_m,
+    cast(sets.held_seconds as integer) as held_seconds
 from {{ ref('stg_training__workouts') }} as workout
 left join {{ ref('int_customers') }} as customer on workout.customer_id = customer.customer_id
 left join {{ ref('stg_training__coach_assignments') }} as assignment

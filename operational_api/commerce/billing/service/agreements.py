@@ -170,6 +170,8 @@ def store(
     subscriptions.announce_cancellation(
         session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now
     )
+    if subscriptions.has_ended(steps):
+        invoicing.leave_to_payer(session, row)
     if is_charged:
         session.flush()
         return

@@ -12,14 +12,14 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CollectionEnded, CollectionScheduled
+from contracts.events.commerce import CollectionScheduled
 from contracts.telemetry import get_logger
-from operational_api.commerce import ledger
+from operational_api.commerce import ledger, lifecycle
 from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.collectors import Charge, Charged, Collector
 from operational_api.commerce.billing.dunning import Dunning, Verdict
 from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
-from operational_api.commerce.billing.models import Collection, PlanChange
+from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of, same_hour
 from operational_api.commerce.billing.service import credit_notes, invoicing, memberships, people, plan_changes
 from operational_api.commerce.models import Customer, Invoice, Payment, Subscription
@@ -37,12 +37,15 @@ OPEN = ("due", "retrying", "stopped")
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How far the collection of an invoice is: what was tried, and when what comes next."""
+    """How far the collection of an invoice is: what was tried, and when what comes next. `may_ask`: the payer may have
+    the card tried now. `ends_membership`: where nobody pays, a membership ends that still runs."""
 
     collection: Collection
     invoice: Invoice
     tried: Sequence[Payment]
     planned: Sequence[datetime]
+    may_ask: bool
+    ends_membership: bool
 
 
 def collect_due(session: Session, collector: Collector, now: datetime, *, limit: int = 50) -> int:
@@ -72,7 +75,7 @@ def collect_due(session: Session, collector: Collector, now: datetime, *, limit:
 
 
 def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: datetime) -> Collection | None:
-    """Make the attempt that is due, or give up where only a new card was waited for; the customer's row is locked."""
+    """Make the attempt that is due, or give up where only its payer was waited for; the customer's row is locked."""
     row = session.scalar(
         select(Collection)
         .where(Collection.invoice_id == invoice_id, Collection.next_attempt_at <= now)
@@ -92,19 +95,23 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         return row
     zone = _zones(session, [invoice])[invoice.id]
     today, last_on = day_of(now, zone), dunning.last_day(day_of(row.started_at, zone))
-    after, verdict = dunning.judge(_dunning(row, zone), failure=payment.failure_code, on=today, ends_on=last_on)
+    agreed = session.get(Subscription, invoice.subscription_id) if invoice.subscription_id else None
+    is_over = agreed is not None and agreed.status == lifecycle.CANCELLED
+    after, verdict = dunning.judge(
+        _dunning(row, zone), failure=payment.failure_code, on=today, ends_on=last_on, is_over=is_over
+    )
     if seen.has_other_card:
         after, verdict = Dunning(after.attempts, today), Verdict.RETRY
     row.attempts, row.last_failure_code = after.attempts, payment.failure_code
     if verdict is Verdict.PAID:
-        _end(session, row, "paid", now)
+        invoicing.end_collection(session, row, "paid", now)
         invoice.status, invoice.paid_at = "paid", now
         session.flush()
         plan_changes.settle(session, invoice, failure=None, now=now)
         if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
-    elif _drop_change(session, row, invoice, payment.failure_code or "failed", now):
-        pass
+    elif plan_changes.settle(session, invoice, failure=payment.failure_code or "failed", now=now):
+        pass  # a change of plan is tried once
     elif verdict is Verdict.GIVEN_UP:
         _give_up(session, row, invoice, now)
     else:
@@ -180,33 +187,19 @@ def _wait(session: Session, row: Collection, invoice: Invoice, verdict: Verdict,
     ))  # fmt: skip
 
 
-def _end(session: Session, row: Collection, status: str, now: datetime) -> None:
-    row.status, row.next_attempt_at, row.ended_at = status, None, now
-    publish(session, CollectionEnded(
-        occurred_at=now, invoice_id=row.invoice_id, customer_id=row.customer_id, attempts=row.attempts, outcome=status,
-    ))  # fmt: skip
-
-
-def _drop_change(session: Session, row: Collection, invoice: Invoice, failure: str, now: datetime) -> bool:
-    """A change of plan is tried once: whether this was the invoice of one, which now has failed."""
-    if not session.scalar(select(exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending"))):
-        return False
-    _end(session, row, "given_up", now)
-    session.flush()
-    return plan_changes.settle(session, invoice, failure=failure, now=now)
-
-
 def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
-    """Nobody pays: every open invoice of the membership is written off, and it ends.
+    """Nobody pays: every open invoice of the membership is written off, and it ends; of one that had ended before, this
+    invoice.
 
     Not while an attempt has no answer: the money may have come, and nothing that is paid is written off.
     """
     rows = [row]
-    if invoice.subscription_id:
+    agreed = session.get(Subscription, invoice.subscription_id) if invoice.subscription_id else None
+    if agreed is not None and agreed.status != lifecycle.CANCELLED:
         others = (
             select(Collection)
             .join(Invoice, Invoice.id == Collection.invoice_id)
-            .where(Invoice.subscription_id == invoice.subscription_id, Collection.status.in_(OPEN))
+            .where(Invoice.subscription_id == agreed.id, Collection.status.in_(OPEN))
         )
         rows += [other for other in session.scalars(others) if other.invoice_id != row.invoice_id]
     ids = [one.invoice_id for one in rows]
@@ -215,15 +208,15 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         return
     for one in rows:
         unpaid = session.get_one(Invoice, one.invoice_id)
-        if _drop_change(session, one, unpaid, "membership_ended", now):
+        if plan_changes.settle(session, unpaid, failure="membership_ended", now=now):
             continue
-        _end(session, one, "given_up", now)
+        invoicing.end_collection(session, one, "given_up", now)
         unpaid.status = "uncollectible"
         net, tax = credit_notes.left_of(session, unpaid)
         invoicing.post(session, unpaid, "written_off", ledger.written_off(subtotal_minor=net, tax_minor=tax), now)
     session.flush()
-    if invoice.subscription_id:
-        memberships.end_unpaid(session, invoice.subscription_id, now=now)
+    if agreed is not None:
+        memberships.end_unpaid(session, agreed.id, now=now)
 
 
 def card_changed(session: Session, *, payer_id: UUID, given_at: datetime, now: datetime) -> int:
@@ -260,19 +253,19 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
 
     Raises:
         InvoiceNotFound: unknown, or not theirs to pay.
-        NothingToPay: it is paid or given up, or waits for a new card: the bank refused this one for good, or it was
-            tried as often as it may be.
+        NothingToPay: nothing is collected any more, or it waits for a new card: the bank refused this one for good,
+            or it was tried as often as it may be.
     """
     row = session.get(Collection, invoice_id, with_for_update=True)
     if row is None:
         raise InvoiceNotFound
     about = Resource("Invoice", invoice_id, customer_id=row.payer_id)  # another's card is not the member's to charge
     require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
-    if row.status == "stopped":
-        raise NothingToPay("This card is not charged again. Add another card first.")
     if row.status not in OPEN:
         raise NothingToPay
-    row.next_attempt_at = now
+    if not _may_ask(row):
+        raise NothingToPay("This card is not charged again. Add another card first.")
+    row.status, row.next_attempt_at = "due" if row.status == "due" else "retrying", now
     session.flush()
     return _schedules(session, [row])[0]
 
@@ -303,7 +296,11 @@ def page(
 
 def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
     ids = [row.invoice_id for row in rows]
-    invoices = {one.id: one for one in session.scalars(select(Invoice).where(Invoice.id.in_(ids)))}
+    invoices, lives = dict[UUID, Invoice](), set[UUID]()
+    known = select(Invoice, Subscription.status).outerjoin(Subscription, Subscription.id == Invoice.subscription_id)
+    for invoice, status in session.execute(known.where(Invoice.id.in_(ids))).tuples():
+        invoices[invoice.id] = invoice
+        lives |= {invoice.id} if status in lifecycle.LIVE else set()
     tried: dict[UUID, list[Payment]] = {id_: [] for id_ in ids}
     for payment in session.scalars(
         select(Payment).where(Payment.invoice_id.in_(ids)).order_by(Payment.attempt, Payment.id)
@@ -311,9 +308,16 @@ def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
         tried[payment.invoice_id].append(payment)
     zones = _zones(session, invoices.values())
     return [
-        Schedule(row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row, zones[row.invoice_id]))
+        Schedule(
+            row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row, zones[row.invoice_id]),
+            may_ask=_may_ask(row), ends_membership=row.invoice_id in lives,
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
+
+
+def _may_ask(row: Collection) -> bool:
+    return row.status in OPEN and (row.status != "stopped" or not dunning.is_spent(row.attempts, row.last_failure_code))
 
 
 def _planned(row: Collection, zone: str) -> list[datetime]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import CommissionCorrected
@@ -96,7 +96,12 @@ def _given_back(session: Session, invoice: Invoice) -> tuple[int, Source] | None
         .where(Payment.invoice_id == invoice.id, Refund.status == "succeeded")
     ).all()
     disputes = session.execute(
-        select(Dispute.closed_at, Dispute.id, Dispute.amount_minor, Dispute.status)
+        select(
+            Dispute.closed_at,
+            Dispute.id,
+            Dispute.amount_minor
+            - case((Dispute.status == "won", func.coalesce(Dispute.returned_minor, Dispute.amount_minor)), else_=0),
+        )
         .join(Payment, Payment.id == Dispute.payment_id)
         .where(Payment.invoice_id == invoice.id, Dispute.closed_at.is_not(None))
     ).all()
@@ -105,5 +110,5 @@ def _given_back(session: Session, invoice: Invoice) -> tuple[int, Source] | None
     if not told:
         return None
     back = sum(row.amount_minor for row in refunds)
-    back += sum(row.amount_minor for row in disputes if row.status == "lost")
+    back += sum(lost_minor for *_, lost_minor in disputes)
     return min(back, invoice.total_minor), max(told)[1]

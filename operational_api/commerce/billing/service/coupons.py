@@ -115,6 +115,7 @@ def discount_for(
     session: Session, subscription: Subscription, item: Item, *, of: Period | None, is_whole: bool
 ) -> Item | None:
     """What a membership's coupon takes off one charge. Of an amount, a charge for some days of a period takes a part.
+    A period that it counted is its own to the last day, however often days of it are charged anew.
 
     Args:
         of: The whole period that the item charges days of; None where it charges none.
@@ -125,7 +126,9 @@ def discount_for(
         .join(Coupon, Coupon.id == CouponRedemption.coupon_id)
         .where(
             CouponRedemption.subscription_id == subscription.id,
-            CouponRedemption.months_left.is_(None) | (CouponRedemption.months_left > 0),
+            CouponRedemption.months_left.is_(None)
+            | (CouponRedemption.months_left > 0)
+            | (CouponRedemption.covers_until >= item.ends_on),
         )
         .order_by(CouponRedemption.redeemed_at.desc())
         .limit(1)
@@ -135,6 +138,7 @@ def discount_for(
     redemption, coupon = found
     if is_whole and redemption.months_left is not None:
         redemption.months_left = max(0, redemption.months_left - subscription.interval_months)
+        redemption.covers_until = item.ends_on
     less = coupon.amount_minor or prices.divide_half_up(item.amount_minor * (coupon.percent_bp or 0), prices.BASIS)
     if coupon.amount_minor and of is not None and item.starts_on is not None:
         less = proration.split(less, of.used(item.starts_on))[1]

@@ -10,9 +10,9 @@ from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
 from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
-from operational_api.commerce.billing.service import memberships, numbers
+from operational_api.commerce.billing.service import invoicing, memberships, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
-from operational_api.commerce.service import journals
+from operational_api.commerce.service import journals, packs
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -77,7 +77,7 @@ def credit_open(
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
     else:
         row = _issue(session, invoice, amount, before, settlement="open", reason=reason, now=now)
-        _post(session, row, now)
+        _post(session, row, invoice, now)
     audit.record(
         session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
         purpose="operations", now=now,
@@ -92,11 +92,11 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> C
     customer's row is locked."""
     before, _ = credited(session, invoice.id)
     row = _issue(session, invoice, invoice.total_minor - before, before, settlement="open", reason=reason, now=now)
-    _post(session, row, now)
+    _post(session, row, invoice, now)
     invoice.status = "void"
     collection = session.get(Collection, invoice.id, with_for_update=True)
     if collection is not None and collection.next_attempt_at is not None:
-        collection.status, collection.next_attempt_at, collection.ended_at = "paid", None, now
+        invoicing.end_collection(session, collection, "credited", now)
     session.flush()
     return row
 
@@ -133,14 +133,18 @@ def _issue(
     return row
 
 
-def _post(session: Session, row: CreditNote, now: datetime) -> None:
+def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime) -> None:
+    """What is not owed is no revenue. Of a pack, as much as it earns with the sessions that nobody can use any more."""
     lines = ledger.invoice_voided(
-        subtotal_minor=row.amount_minor - row.tax_minor, tax_minor=row.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE
-    )
+        subtotal_minor=row.amount_minor - row.tax_minor, tax_minor=row.tax_minor,
+        revenue=ledger.PACK_REVENUE if invoice.session_pack_id else ledger.MEMBERSHIP_REVENUE,
+    )  # fmt: skip
     journals.post(
         session, kind="credited", source_type="credit_note", source_id=row.id, customer_id=row.customer_id,
         currency=row.currency, lines=lines, posted_at=now,
     )  # fmt: skip
+    back, _ = credited(session, invoice.id)
+    packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
 
 
 def of_invoices(session: Session, invoice_ids: list[UUID]) -> dict[UUID, list[CreditNote]]:

@@ -5,18 +5,19 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import InvoiceIssued
+from contracts.events.commerce import CollectionEnded, InvoiceIssued
 from contracts.ids import new_id
 from operational_api.commerce import ledger
+from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
-from operational_api.commerce.billing.periods import first_moment
+from operational_api.commerce.billing.periods import day_of, first_moment, same_hour
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers
-from operational_api.commerce.models import Customer, Invoice, Subscription
+from operational_api.commerce.models import Customer, Invoice, Payment, SessionPack, Subscription
 from operational_api.commerce.prices import is_chargeable
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
@@ -99,20 +100,70 @@ def issue(
         _use(session, row, left, invoice)
     post(session, invoice, "invoice_issued", ledger.invoice_issued(
         subtotal_minor=subtotal, tax_minor=made.tax_minor, revenue=ledger.MEMBERSHIP_REVENUE), now)  # fmt: skip
+    _collect(session, invoice, now)
+    return invoice
+
+
+def issue_pack(
+    session: Session, *, customer: Customer, pack: SessionPack, line: Item, currency: str, now: datetime
+) -> Invoice:
+    """Make the invoice of a pack that was sold, on one line, and let it be collected; what waits waits on.
+
+    An invoice of 0 is paid as it is made. The customer's row is locked.
+    """
+    number, subtotal = numbers.next_number(session, numbers.INVOICES, now), line.amount_minor - line.tax_minor
+    invoice = Invoice(
+        number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
+        payer_id=customer.payer_id, session_pack_id=pack.id, status="open", currency=currency, subtotal_minor=subtotal,
+        tax_minor=line.tax_minor, total_minor=line.amount_minor, issued_at=now, due_at=now,
+    )  # fmt: skip
+    if invoice.total_minor == 0:
+        invoice.status, invoice.paid_at = "paid", now
+    session.add(invoice)
+    session.flush()
+    write_lines(session, invoice, [line])
+    post(session, invoice, "invoice_issued", ledger.invoice_issued(
+        subtotal_minor=subtotal, tax_minor=line.tax_minor, revenue=ledger.DEFERRED_PACKS), now)  # fmt: skip
+    _collect(session, invoice, now)
+    return invoice
+
+
+def _collect(session: Session, invoice: Invoice, now: datetime) -> None:
+    """Let an invoice that was just made be collected, and announce it."""
     if invoice.status == "open":
-        payer_id = customer.payer_id or customer.id
-        session.add(
-            Collection(
-                invoice_id=invoice.id, customer_id=customer.id, payer_id=payer_id, next_attempt_at=now, started_at=now
-            )
-        )
+        session.add(Collection(
+            invoice_id=invoice.id, customer_id=invoice.customer_id, payer_id=invoice.payer_id or invoice.customer_id,
+            next_attempt_at=now, started_at=now,
+        ))  # fmt: skip
     publish(session, InvoiceIssued(
-        occurred_at=now, invoice_id=invoice.id, customer_id=customer.id,
+        occurred_at=now, invoice_id=invoice.id, customer_id=invoice.customer_id,
         subscription_id=invoice.subscription_id, payer_id=invoice.payer_id,
         number=invoice.number, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor, currency=invoice.currency,
     ))  # fmt: skip
     session.flush()
-    return invoice
+
+
+def end_collection(session: Session, row: Collection, outcome: str, now: datetime) -> None:
+    """Collect an invoice no more: it is paid, credited, or given up."""
+    row.status, row.next_attempt_at, row.ended_at = outcome, None, now
+    publish(session, CollectionEnded(
+        occurred_at=now, invoice_id=row.invoice_id, customer_id=row.customer_id, attempts=row.attempts, outcome=outcome,
+    ))  # fmt: skip
+
+
+def leave_to_payer(session: Session, subscription: Subscription) -> None:
+    """A membership has ended: what is open of it stays owed to the last day of its schedule, and no card is charged for
+    it unless its payer says so. An attempt whose answer is missing is asked about first."""
+    unknown = exists().where(Payment.invoice_id == Collection.invoice_id, Payment.status == "unknown")
+    rows = session.scalars(
+        select(Collection)
+        .join(Invoice, Invoice.id == Collection.invoice_id)
+        .where(Invoice.subscription_id == subscription.id, Collection.status.in_(("due", "retrying")), ~unknown)
+    )
+    for row in rows:
+        last_on = dunning.last_day(day_of(row.started_at, subscription.time_zone))
+        row.status, row.next_attempt_at = "stopped", same_hour(row.started_at, last_on, subscription.time_zone)
+    session.flush()
 
 
 def _span(lines: Sequence[Item]) -> tuple[date | None, date | None]:

@@ -92,7 +92,9 @@ def resume(session: Session, *, customer_id: UUID, now: datetime) -> Membership:
 def cancel(
     session: Session, provider: Billing, *, customer_id: UUID, reason: str, at_once: bool = False, now: datetime
 ) -> Membership:
-    """End the membership when what is paid is over, or at once.
+    """End the membership when its period is over, or at once.
+
+    What is open of it stays owed. A card is tried by the schedule while the membership lasts, and then no more.
 
     Raises:
         NoSubscription: there is none.
@@ -112,7 +114,7 @@ def leave(session: Session, provider: Billing, *, account_id: UUID, now: datetim
     """Whoever closed their account pays for nothing any more: not for themselves, and for nobody else.
 
     A membership that we bill ends at once, one that a provider bills when what is paid is over. What is open stays owed
-    by who owes it.
+    by who owes it, and is charged to nobody unless they ask for it.
 
     Raises:
         ChangePending: a change of plan waits for its payment; ask again once that is known.
@@ -203,7 +205,7 @@ def _is_unpaid(session: Session, subscription_id: UUID, states: Sequence[str] = 
 
 def end_unpaid(session: Session, subscription_id: UUID, *, now: datetime, reason: str = "payment_failed") -> None:
     """End a membership of ours that nobody pays; the customer's row is locked. One that a provider bills is ended by
-    the provider, by the rules that it was given.
+    the provider, by the rules that it was given. Whoever had cancelled it before leaves of their own will all the same.
 
     Args:
         reason: `payment_failed`, or `payment_disputed` where the bank took a payment of it back for good.
@@ -211,7 +213,8 @@ def end_unpaid(session: Session, subscription_id: UUID, *, now: datetime, reason
     row = session.get_one(Subscription, subscription_id, populate_existing=True)
     if row.status not in lifecycle.LIVE or row.billed_by != OURS:
         return
-    row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "involuntary", reason
+    if row.cancel_kind != "voluntary":
+        row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "involuntary", reason
     before = agreements.contract_of(session, row)
     customer = session.get_one(Customer, row.customer_id)
     agreements.store(session, customer, row, before, contracts.cancel_now(before), now=now)

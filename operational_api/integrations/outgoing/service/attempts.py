@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import String, cast, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, String, cast, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from contracts.events.integrations import WebhookGivenUp
@@ -52,13 +52,7 @@ def heads(session: Session, endpoint_id: UUID, source: str, *, now: datetime, li
     Args:
         source: Of the inbox of whoever calls `queue`: an earlier event that waits there is waited for.
     """
-    one, earlier = WebhookDelivery, aliased(WebhookDelivery)
-    is_behind_another = exists().where(
-        earlier.endpoint_id == one.endpoint_id,
-        earlier.person_id == one.person_id,
-        earlier.state == "waiting",
-        tuple_(earlier.position, earlier.id) < tuple_(one.position, one.id),
-    )
+    one = WebhookDelivery
     facts = InboxMessage.payload["facts"]
     named = func.coalesce(*(facts[name].astext for name in ("customer_id", "account_id", "person_id", "lead_id")))
     comes_before_it = exists().where(
@@ -73,12 +67,28 @@ def heads(session: Session, endpoint_id: UUID, source: str, *, now: datetime, li
             select(one)
             .where(
                 one.endpoint_id == endpoint_id, one.state == "waiting", one.next_attempt_at <= now,
-                ~is_behind_another, ~comes_before_it,
+                ~_is_behind_another(), ~comes_before_it,
             )
             .order_by(one.position, one.id)
             .limit(limit)
         )
     )  # fmt: skip
+
+
+def may_leave(session: Session, delivery_id: UUID, *, asks: int) -> bool:
+    """Whether what was taken a while ago is still to be sent, and first of its person: a replay may have come since."""
+    is_as_taken = WebhookDelivery.id == delivery_id, WebhookDelivery.state == "waiting", WebhookDelivery.asks == asks
+    return session.scalar(select(WebhookDelivery.id).where(*is_as_taken, ~_is_behind_another())) is not None
+
+
+def _is_behind_another() -> ColumnElement[bool]:
+    one, earlier = WebhookDelivery, aliased(WebhookDelivery)
+    return exists().where(
+        earlier.endpoint_id == one.endpoint_id,
+        earlier.person_id == one.person_id,
+        earlier.state == "waiting",
+        tuple_(earlier.position, earlier.id) < tuple_(one.position, one.id),
+    )
 
 
 def take_endpoint(session: Session, *, now: datetime, lease: timedelta) -> WebhookEndpoint | None:
@@ -98,7 +108,7 @@ def take_endpoint(session: Session, *, now: datetime, lease: timedelta) -> Webho
         )
         .order_by(WebhookEndpoint.served_at.nulls_first())
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     if row is not None:
         row.leased_until, row.served_at = now + lease, now
@@ -115,11 +125,13 @@ def release(session: Session, endpoint_id: UUID, leased_until: datetime) -> None
     )
 
 
-def note(session: Session, delivery_id: UUID, answer: Answer, *, attempt: int, now: datetime) -> bool:
+def note(session: Session, delivery_id: UUID, answer: Answer, *, asks: int, attempt: int, now: datetime) -> bool:
     """Keep what came of a try, and what follows from it for its delivery and its endpoint.
 
     Args:
-        attempt: Tries before this one. Another number there now: it was replayed or tried meanwhile.
+        asks: Of the delivery as it was taken. Another number there now: it was asked for again while it was under way,
+            and leaves once more for that.
+        attempt: Tries before this one. Another number there now: it was tried meanwhile.
 
     Returns:
         Whether its endpoint may be sent more at once.
@@ -128,12 +140,13 @@ def note(session: Session, delivery_id: UUID, answer: Answer, *, attempt: int, n
     place = session.scalar(
         select(WebhookEndpoint)
         .where(WebhookEndpoint.id == owner)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     row = session.get(WebhookDelivery, delivery_id, with_for_update=True, populate_existing=True)
     if row is None or place is None:
         return False  # removed meanwhile
+    is_as_taken = (row.state, row.asks, row.attempts) == ("waiting", asks, attempt)
     session.add(
         WebhookAttempt(
             id=new_id(), delivery_id=row.id, started_at=answer.started_at, status=answer.status,
@@ -142,11 +155,11 @@ def note(session: Session, delivery_id: UUID, answer: Answer, *, attempt: int, n
     )  # fmt: skip
     if answer.problem is None:
         place.failing_since, place.rest_until, place.rests = None, None, 0
-        if row.state == "waiting" and row.attempts == attempt:
+        if is_as_taken:
             row.state, row.attempts, row.done_at, row.last_problem = "delivered", attempt + 1, now, None
         session.flush()
         return place.state == "active"
-    if row.state == "waiting" and row.attempts == attempt:
+    if is_as_taken:
         _fail(session, row, answer.problem, now)
     _suffer(session, place, answer, now)
     return place.state == "active" and place.rest_until is None

@@ -55,13 +55,13 @@ def queue(session: Session, event: Event, now: datetime) -> int:
 def queue_again(
     session: Session, endpoint_id: UUID, events: Sequence[OutboxEvent], *, replay_id: UUID, now: datetime
 ) -> None:
-    """Have an endpoint get these events once more, or for the first time, in their order."""
+    """Have an endpoint, which the caller has locked, get these events once more or for the first time, in order."""
     rows = [
         {
             "id": new_id(), "endpoint_id": endpoint_id, "event_id": one.event_id, "kind": one.type,
             "person_id": person_of(one.payload, one.aggregate_id), "position": one.position,
             "occurred_at": one.occurred_at, "next_attempt_at": now, "replay_id": replay_id,
-            "body": body_of(one.type, one.version, one.occurred_at, one.payload),
+            "asks": 1, "body": body_of(one.type, one.version, one.occurred_at, one.payload),
         }
         for one in events
     ]  # fmt: skip
@@ -70,7 +70,7 @@ def queue_again(
     statement = insert(WebhookDelivery)
     again = {
         "state": "waiting", "attempts": 0, "next_attempt_at": now, "done_at": None, "last_problem": None,
-        "replay_id": replay_id,
+        "replay_id": replay_id, "asks": WebhookDelivery.asks + 1,
     }  # fmt: skip
     session.execute(statement.on_conflict_do_update(index_elements=["endpoint_id", "event_id"], set_=again), rows)
 
@@ -98,18 +98,24 @@ def queue_test(session: Session, endpoint_id: UUID, *, admin_id: UUID, now: date
 
 
 def replay(session: Session, delivery_id: UUID, *, admin_id: UUID, now: datetime) -> WebhookDelivery:
-    """Send one once more, whatever became of it; one that waits is tried at once.
+    """Send one once more, whatever became of it; one that waits is tried at once, for all who asked since it began to
+    wait. One that is under way just now goes once more.
 
     Raises:
         DeliveryNotFound.
         EndpointDisabled: nothing is sent there.
     """
+    endpoint_id = session.scalar(select(WebhookDelivery.endpoint_id).where(WebhookDelivery.id == delivery_id))
+    if endpoint_id is None:
+        raise DeliveryNotFound
+    place = endpoint(session, endpoint_id, locked=True)
     row = session.get(WebhookDelivery, delivery_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise DeliveryNotFound
-    if endpoint(session, row.endpoint_id).state == "disabled":
+    if place.state == "disabled":
         raise EndpointDisabled
     row.state, row.attempts, row.next_attempt_at, row.done_at = "waiting", 0, now, None
+    row.asks += 1
     session.flush()
     _audited(session, row, "replayed", admin_id, now)
     return row

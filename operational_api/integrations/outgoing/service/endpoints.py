@@ -38,10 +38,15 @@ def endpoints(session: Session) -> Sequence[WebhookEndpoint]:
 def endpoint(session: Session, endpoint_id: UUID, *, locked: bool = False) -> WebhookEndpoint:
     """One of them.
 
+    Args:
+        locked: Nobody else changes it or what is to be sent there until the transaction ends. Taken before its
+            deliveries are.
+
     Raises:
         EndpointNotFound.
     """
-    found = session.get(WebhookEndpoint, endpoint_id, with_for_update=locked or None, populate_existing=locked)
+    lock = {"key_share": True} if locked else None
+    found = session.get(WebhookEndpoint, endpoint_id, with_for_update=lock, populate_existing=locked)
     if found is None:
         raise EndpointNotFound
     return found

@@ -87,21 +87,22 @@ def ask(
 
 def step(session: Session, now: datetime) -> bool:
     """Queue the next piece of a replay that is not read to its end. Returns whether there was one."""
-    row = session.scalar(
-        select(WebhookReplay)
-        .where(WebhookReplay.finished_at.is_(None))
-        .order_by(WebhookReplay.asked_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if row is None:
+    unfinished = select(WebhookReplay.id, WebhookReplay.endpoint_id).where(WebhookReplay.finished_at.is_(None))
+    oldest = session.execute(unfinished.order_by(WebhookReplay.asked_at, WebhookReplay.id).limit(1)).first()
+    if oldest is None:
         return False
-    kinds = session.scalar(select(WebhookEndpoint.kinds).where(WebhookEndpoint.id == row.endpoint_id)) or []
+    # The endpoint first, as whoever notes an answer does: they would wait for each other's rows otherwise.
+    place = session.get(
+        WebhookEndpoint, oldest.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    row = session.get(WebhookReplay, oldest.id, with_for_update=True, populate_existing=True)
+    if place is None or row is None or row.finished_at is not None:
+        return True  # removed, or read by another worker meanwhile; there may be others
     upto = min(row.position + PIECE, row.last_position)
     events = session.scalars(
         select(OutboxEvent)
         .where(
-            OutboxEvent.position > row.position, OutboxEvent.position <= upto, OutboxEvent.type.in_(kinds),
+            OutboxEvent.position > row.position, OutboxEvent.position <= upto, OutboxEvent.type.in_(place.kinds),
             OutboxEvent.occurred_at >= row.from_at, OutboxEvent.occurred_at < row.until_at,
         )
         .order_by(OutboxEvent.position)

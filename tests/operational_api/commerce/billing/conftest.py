@@ -124,6 +124,11 @@ class Studio:
     def announced(self) -> Counter[str]:
         return Counter(self.session.scalars(select(OutboxEvent.type)))
 
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """What events of a type said, in order."""
+        rows = select(OutboxEvent.payload).where(OutboxEvent.type == kind).order_by(OutboxEvent.position)
+        return list(self.session.scalars(rows))
+
     def balances(self) -> dict[str, int]:
         return {account: total for (account, _), total in journals.balances(self.session).items() if total}
 

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.errors import InvoiceNotCreditable, NothingToPay
-from operational_api.commerce.billing.service import collection, credit_notes
+from operational_api.commerce.billing.service import collection, credit_notes, memberships
 from operational_api.commerce.providers.port import ProviderRefund
 from operational_api.commerce.service import refunds
 from operational_api.core.principal import Principal
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
+from tests.operational_api.commerce.billing.test_memberships import NO_PROVIDER
 
 
 @pytest.fixture
@@ -227,6 +228,128 @@ def try_now(studio: Studio) -> None:
     collection.try_now(studio.session, customer, invoice_id=studio.invoices[0].id, now=studio.now)
 
 
+class TestCancelled:
+    """Whoever cancels while an invoice is open owes it, is tried until the membership ends, and left of their will."""
+
+    @pytest.fixture
+    def overdue(self, member: Studio) -> Studio:
+        member.collect("insufficient_funds")
+        return member
+
+    def test_attempts_go_on_while_the_membership_does(self, overdue: Studio) -> None:
+        overdue.wait(days=2)
+        cancel(overdue)
+        overdue.collect("insufficient_funds")
+        overdue.wait(days=5)
+        overdue.collect()
+        assert (overdue.invoices[0].status, overdue.member.status) == ("paid", "active")
+        overdue.wait(days=30)
+        assert (overdue.member.status, overdue.member.cancel_kind, len(overdue.invoices)) == (
+            "cancelled", "voluntary", 1,
+        )  # fmt: skip
+
+    def test_one_that_nobody_pays_ends_earlier_and_was_wanted(self, overdue: Studio) -> None:
+        cancel(overdue)
+        for _ in range(22):
+            overdue.collect("insufficient_funds")
+            overdue.wait(days=1)
+        assert (overdue.member.status, overdue.member.ended_at) == ("cancelled", NOON + timedelta(days=21))
+        assert (overdue.member.cancel_kind, overdue.member.cancel_reason) == ("voluntary", "moved")
+        assert overdue.invoices[0].status == "uncollectible"
+        assert [
+            (one["is_voluntary"], one["ends_now"], one["owed_minor"])
+            for one in overdue.told("commerce.subscription_cancelled")
+        ] == [(True, False, 5000), (True, True, 0)]
+
+    def test_one_that_was_kept_after_all_is_lost_to_the_failure(self, overdue: Studio) -> None:
+        cancel(overdue)
+        memberships.keep(overdue.session, NO_PROVIDER, customer_id=overdue.customer_id, now=overdue.now)
+        for _ in range(22):
+            overdue.collect("insufficient_funds")
+            overdue.wait(days=1)
+        assert (overdue.member.cancel_kind, overdue.member.cancel_reason) == ("involuntary", "payment_failed")
+
+    @pytest.mark.parametrize("failed", [0, 1, 2, 3, 4])
+    def test_at_once_ends_the_attempts_and_not_the_debt(self, member: Studio, failed: int) -> None:
+        for _ in range(failed):
+            member.collect("insufficient_funds")
+            member.now = member.collections[0].next_attempt_at or member.now
+        cancel(member, at_once=True)
+        ends_at = NOON + timedelta(days=21)
+        assert [(one.status, one.next_attempt_at) for one in member.collections] == [("stopped", ends_at)]
+        assert member.told("commerce.subscription_cancelled")[-1]["owed_minor"] == 5000
+        if failed < 4:
+            member.now = ends_at - timedelta(minutes=1)
+            member.collect()
+            assert (len(member.bank.charged), member.invoices[0].status) == (failed, "open")
+        member.now = ends_at
+        member.collect()
+        assert (len(member.bank.charged), member.invoices[0].status) == (failed, "uncollectible")
+        assert (member.member.cancel_kind, member.member.cancel_reason) == ("voluntary", "moved")
+        assert member.balances() == {"bad_debt": 4202, "membership_revenue": -4202}
+
+    def test_is_tried_once_whenever_its_payer_asks(self, overdue: Studio, session: Session) -> None:
+        cancel(overdue, at_once=True)
+        overdue.wait(days=4)
+        [seen] = collection.open_of(session, overdue.customer_id)
+        assert (seen.planned, seen.may_ask, seen.ends_membership) == ([], True, False)
+        try_now(overdue)
+        overdue.collect("insufficient_funds")
+        assert [(one.status, one.next_attempt_at) for one in overdue.collections] == [
+            ("stopped", NOON + timedelta(days=21))
+        ]
+        overdue.wait(days=1)
+        overdue.collect()
+        assert days_tried(overdue) == [0, 4]
+        try_now(overdue)
+        overdue.collect()
+        assert (days_tried(overdue), overdue.invoices[0].status) == ([0, 4, 5], "paid")
+        assert overdue.member.status == "cancelled"
+
+    def test_a_card_that_the_bank_refuses_for_good_is_not_tried_for_it(self, overdue: Studio, session: Session) -> None:
+        cancel(overdue, at_once=True)
+        try_now(overdue)
+        overdue.collect("stolen_card")
+        [seen] = collection.open_of(session, overdue.customer_id)
+        assert not seen.may_ask
+        with pytest.raises(NothingToPay):
+            try_now(overdue)
+        give_card(overdue)
+        overdue.collect()
+        assert (overdue.invoices[0].status, overdue.collections[0].status) == ("paid", "paid")
+
+    def test_an_attempt_whose_answer_is_missing_is_asked_about(self, overdue: Studio) -> None:
+        overdue.wait(days=2)
+        overdue.bank.is_silent = True
+        overdue.collect("insufficient_funds")
+        cancel(overdue, at_once=True)
+        overdue.bank.is_silent = False
+        overdue.now += timedelta(minutes=10)
+        overdue.collect()
+        assert (days_tried(overdue), overdue.collections[0].status) == ([0, 2], "stopped")
+
+    def test_at_the_periods_end_ends_the_attempts_too(self, member: Studio) -> None:
+        """Of an invoice that was tried late: a provider was down for the first half of the month."""
+        member.now += timedelta(days=20)
+        [row] = member.collections
+        row.started_at = row.next_attempt_at = member.now
+        member.session.flush()
+        member.collect("insufficient_funds")
+        cancel(member)
+        member.wait(days=2)
+        member.collect("insufficient_funds")
+        member.wait(days=10)
+        member.collect()
+        assert (member.member.status, member.collections[0].status) == ("cancelled", "stopped")
+        assert days_tried(member) == [20, 22]
+
+
+def cancel(studio: Studio, *, at_once: bool = False) -> None:
+    memberships.cancel(
+        studio.session, NO_PROVIDER, customer_id=studio.customer_id, reason="moved", at_once=at_once, now=studio.now
+    )
+
+
 class TestUnknown:
     def test_is_asked_about_and_never_charged_twice(self, member: Studio) -> None:
         member.bank.is_silent = True
@@ -326,6 +449,8 @@ class TestCreditNote:
         )  # fmt: skip
         member.collect()
         assert (member.invoices[0].status, member.payments, member.balances()) == ("void", [], {})
+        ended = member.told("commerce.collection_ended")
+        assert [(one["outcome"], one["attempts"]) for one in ended] == [("credited", 0)]
 
     @pytest.mark.parametrize("failed", [1, 2, 3, 4])
     def test_the_whole_of_it_between_attempts_ends_them(self, member: Studio, session: Session, failed: int) -> None:
@@ -338,5 +463,7 @@ class TestCreditNote:
         )  # fmt: skip
         member.collect()
         assert (len(member.bank.charged), member.collections[0].next_attempt_at) == (failed, None)
+        ended = member.told("commerce.collection_ended")
+        assert [(one["outcome"], one["attempts"]) for one in ended] == [("credited", failed)]
         assert collection.open_of(session, member.customer_id) == []
         assert (member.invoices[0].status, member.member.status, member.balances()) == ("void", "active", {})

@@ -55,7 +55,7 @@ class TestMembership:
     def test_goes_on_until_the_bank_decides(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio)
         assert studio.member.status == "active"
-        issuer.tell(studio, status="won", returned_at=studio.now)
+        issuer.tell(studio, status="won", returned_minor=4000, returned_at=studio.now)
         assert studio.member.status == "active"
         assert "disputes" not in studio.balances()
 
@@ -78,7 +78,7 @@ class TestMembership:
 
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio, status="lost")
-        issuer.tell(studio, status="won", returned_at=studio.now + timedelta(days=2))
+        issuer.tell(studio, status="won", returned_minor=4000, returned_at=studio.now + timedelta(days=2))
         assert studio.member.status == "cancelled"
         assert studio.session.scalars(select(Dispute.status)).all() == ["won"]
         assert sum(studio.balances().values()) == 0

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from operational_api.identity.models import Account
 from operational_api.web.filters import under
 from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.commerce.billing.test_collection import cancel
 from tests.operational_api.conftest import SignIn
 
 
@@ -50,6 +51,33 @@ def test_does_not_tell_whoever_holds_a_stolen_card_that_it_is_known(
     assert "stolen" not in page
     assert "Add another card by" in page
     assert 'action="/membership/card"' in page
+
+
+def test_that_is_cancelled_stays_owed_and_says_how_long_it_is_tried(
+    member: Studio, session: Session, sign_in: SignIn
+) -> None:
+    member.collect("insufficient_funds")
+    owed = "What is open stays owed."
+    assert owed in seen(member, session, sign_in, "/membership/cancel")
+    cancel(member)
+    page = seen(member, session, sign_in)
+    assert f"We try again on {written(member.now + timedelta(days=2))}" in page
+    assert f"{owed} We try your card by the days above until the membership ends, and then no more." in page
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_of_a_membership_that_has_ended_is_paid_by_whoever_wants_to(
+    member: Studio, session: Session, sign_in: SignIn, failed: int
+) -> None:
+    if failed:
+        member.collect("insufficient_funds")
+    cancel(member, at_once=True)
+    page = seen(member, session, sign_in)
+    assert ("A payment of €50.00 did not go through." if failed else "€50.00 is not paid.") in page
+    assert "we charge no card unless you ask for it" in page
+    assert "Try my card now" in page
+    assert "We try again on" not in page
+    assert ("Tried:" in page) is bool(failed)
 
 
 def test_names_the_same_last_day_as_the_invoice(member: Studio, session: Session, sign_in: SignIn) -> None:

@@ -1,9 +1,13 @@
 """Coupons, prices, payers, packs that are earned session by session, and what coaches are owed."""
 
+import random
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from functools import partial
+from math import ceil, floor
 
 import pytest
 from sqlalchemy import create_engine, select, text
@@ -20,7 +24,7 @@ from operational_api.commerce.billing.errors import (
     PeriodClosed,
     PriceInThePast,
 )
-from operational_api.commerce.billing.models import CouponRedemption
+from operational_api.commerce.billing.models import BillingItem, CouponRedemption
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
@@ -317,3 +321,52 @@ def test_of_two_who_close_a_pay_period_at_once_one_does(fresh_database: Callable
         first.commit()
         assert waits.result() == "refused"
     engine.dispose()
+
+
+class TestCouponOfMonths:
+    """Against what a coupon of n months says: its part off each day of the first n periods, whatever is changed in
+    them, and off none afterwards."""
+
+    @pytest.mark.parametrize("seed", range(16))
+    def test_is_off_every_day_of_its_months_and_no_other(self, studio: Studio, session: Session, seed: int) -> None:
+        rng = random.Random(seed)
+        prices = {studio.plan(name, amount): amount for name, amount in (("A", 5000), ("B", 7900), ("C", 12_345))}
+        months = rng.randint(1, 3)
+        worth = Worth(percent_bp=rng.choice([1000, 3333, 10_000]))
+        if seed % 2:
+            worth = Worth(amount_minor=rng.choice([700, 4999, 6000]), currency="EUR")
+        off = code(session, worth, duration="months", duration_months=months)
+        plan = rng.choice(sorted(prices))
+        studio.start(plan, coupon=off)
+        expected = Counter[date]()
+        for nth in range(4):
+            begins, ends = date(2026, 4 + nth, 1), date(2026, 5 + nth, 1)
+            days, since, covered = (ends - begins).days, begins, nth < months
+            paid = prices[plan] - (taken(worth, prices[plan], Fraction(1)) if covered else 0)
+            expected[begins] += paid
+            for day in sorted(rng.sample(range(1, days + 1), rng.randint(0, 3))):
+                on = begins.replace(day=day)
+                studio.wait(until=on)
+                if (other := rng.choice(sorted(prices))) == plan:
+                    continue
+                plan_changes.change_plan(
+                    session, customer_id=studio.customer_id, plan_code=other, mode=Mode.PRORATE, now=studio.now
+                )
+                left, plan = (ends - on).days, other
+                price = ceil(Fraction(prices[plan] * left, days) - Fraction(1, 2))
+                price -= taken(worth, price, Fraction(left, days)) if covered else 0
+                expected[on] += price - ceil(Fraction(paid * left, (ends - since).days) - Fraction(1, 2))
+                since, paid = on, price
+            studio.wait(until=ends)
+        expected[date(2026, 8, 1)] += prices[plan]
+        found = Counter[date]()
+        for row in studio.all(BillingItem):
+            found[row.starts_on] += row.amount_minor
+        assert found == expected
+
+
+def taken(worth: Worth, price: int, part: Fraction) -> int:
+    """What comes off a price: a share, half a cent rounded up; or so much of an amount as falls on these days."""
+    if worth.percent_bp:
+        return floor(Fraction(price * worth.percent_bp, 10_000) + Fraction(1, 2))
+    return min(price, ceil((worth.amount_minor or 0) * part - Fraction(1, 2)))

@@ -92,7 +92,7 @@ class TestNotPaid:
         found = plan_changes.newest(member.session, member.customer_id)
         assert found is not None
         assert (found[0].status, found[0].failure_code, found[1].name) == ("failed", failure, "Large")
-        assert (member.invoices[-1].status, member.collections[-1].status) == ("void", "given_up")
+        assert (member.invoices[-1].status, member.collections[-1].status) == ("void", "credited")
         assert member.balances() == {
             "stripe_balance": 4950, "payment_fees": 50, "membership_revenue": -4202, "tax_payable": -798,
         }  # fmt: skip

@@ -64,9 +64,7 @@ class Retold:
                 self.open[event.invoice_id], self.billed[event.invoice_id] = event.total_minor, event.subscription_id
                 self._close(event.invoice_id, "paid")
             case told.CreditNoteIssued(settlement="open"):
-                # Of a change of plan that was not paid, all is credited: nobody gave up what is not owed.
-                was_given_up = self.invoices[event.invoice_id] == "uncollectible"
-                self.open[event.invoice_id] -= 0 if was_given_up else event.amount_minor
+                self.open[event.invoice_id] -= event.amount_minor
                 self._close(event.invoice_id, "void")
             case told.PaymentCaptured() | told.PaymentFailed():
                 status = "captured" if isinstance(event, told.PaymentCaptured) else "failed"

@@ -1,5 +1,8 @@
 """From bookings that recur to one event in a calendar, and back from what people do to it there."""
 
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -93,6 +96,51 @@ class TestSeries:
         assert world.occurrences(str(push.external_id)) == {one: one for one in starts}
         assert (push.away, push.due_at) == ({}, None)
         assert busy_times.busy_ranges(session, coach.id, starts[0], starts[2] + 9 * HOUR) == []
+
+    @pytest.mark.parametrize("number", [1, 2])
+    @pytest.mark.parametrize("by", [timedelta(0), 2 * HOUR, timedelta(days=1)], ids=["renamed", "later", "next day"])
+    def test_one_and_all_that_follow_split_off_at_google_are_put_back_and_no_copy_stays(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach,
+        weeks: recurring.Booked, number: int, by: timedelta,
+    ) -> None:  # fmt: skip
+        connection = connect(coach.id)
+        hear(session)
+        work(session, worker)
+        due_again(session, connection)
+        work(session, worker)  # our own echo
+        (id_,) = google.store.events
+        starts = [one.starts_at for one in weeks.bookings]
+        wall = starts[number].astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)
+        copy = google.store.split(id_, wall, by)
+        assert len(google.occurrences(id_)) == number
+        for _ in range(3):
+            due_again(session, connection)
+            work(session, worker)
+        assert google.shows(copy) is None, "a session stands there once"
+        assert google.occurrences(id_) == {one: one for one in starts}
+        push = session.scalars(select(CalendarPush)).one()
+        assert (push.away, push.due_at, push.external_id) == ({}, None, id_), "nobody deleted anything"
+        assert busy_times.busy_ranges(session, coach.id, starts[0], starts[2] + 30 * HOUR) == []
+
+    def test_an_event_of_another_series_of_ours_is_no_copy(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach,
+        mia: Client, weeks: recurring.Booked,
+    ) -> None:  # fmt: skip
+        """Of two people who have connected one calendar, both see what the other's sessions are."""
+        connection = connect(coach.id)
+        connect(mia.id)
+        hear(session)
+        work(session, worker)
+        (id_,) = google.store.events
+        other = google.store.events[id_] | {
+            "extendedProperties": {"private": {"plyo": "11111111-2222-3333-4444-555555555555@plyo"}}
+        }
+        theirs = google.store.save("plo" + "1" * 32, other)["id"]
+        for _ in range(2):
+            due_again(session, connection)
+            work(session, worker)
+        assert google.shows(theirs) is not None
+        assert google.shows(id_) is not None
 
     @pytest.mark.parametrize("world", ["caldav", "xandikos"], indirect=True)
     def test_one_and_all_that_follow_moved_there_are_put_back(

@@ -1,0 +1,142 @@
+"""What the front desk does for a customer, as the policy lets it: used by the API and, through `public`, its pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import public as commerce
+from operational_api.core.principal import Principal, account_id_of
+from operational_api.scheduling import access
+from operational_api.scheduling.errors import CustomerNotFound
+from operational_api.scheduling.models import Booking, Location
+from operational_api.scheduling.service import desk_bookings, payment, recurring, seats, slots
+from operational_api.scheduling.service.desk_bookings import Order
+from operational_api.training import public as training
+
+MOST_SLOTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What pays for a customer's session: their membership by name, sessions left in packs, and what can be sold to
+    them on an invoice."""
+
+    plan_name: str | None
+    credits: int
+    sold: Sequence[commerce.PlanOffer]
+
+
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """What was booked for a customer just now; of weeks in one go the first."""
+
+    booking_id: UUID
+    title: str
+    starts_at: datetime
+    location_id: UUID
+    status: str
+    until: datetime
+
+
+def slots_for(
+    session: Session, principal: Principal, *, customer_id: UUID, since: datetime, until: datetime, now: datetime,
+    location_id: UUID | None = None, coach_id: UUID | None = None,
+) -> list[slots.SlotView]:  # fmt: skip
+    """Sessions that the desk can book for a customer, full ones among them, by start; at the studios it is kept to."""
+    wanted = slots.SlotFilter(
+        starts_from=since, starts_before=until, coach_id=coach_id, location_id=location_id, is_at_desk=True,
+        location_ids=access.posted(session, principal).locations,
+    )  # fmt: skip
+    found, _ = slots.list_slots(session, wanted, viewer_id=customer_id, now=now, limit=MOST_SLOTS)
+    return found
+
+
+def slot_for(
+    session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, now: datetime
+) -> slots.SlotView:  # fmt: skip
+    """One session as the desk books it for a customer.
+
+    Raises:
+        SlotNotFound.
+    """
+    access.reach_seat_for(session, principal, customer_id, slot_id)
+    return slots.get_slot(session, slot_id, viewer_id=customer_id, now=now)
+
+
+def means_of(
+    session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, now: datetime
+) -> Means:  # fmt: skip
+    """What could pay for a session.
+
+    Raises:
+        SlotNotFound.
+    """
+    slot = access.reach_seat_for(session, principal, customer_id, slot_id)
+    found = payment.means_of(session, customer_id=customer_id, now=now)
+    currency = session.get_one(Location, slot.location_id).currency
+    is_paid = payment.can_pay(session, slot=slot, customer_id=customer_id, now=now)
+    sold = [] if is_paid else commerce.sold_on_invoice(session, customer_id=customer_id, currency=currency, now=now)
+    return Means(found.plan_name, found.credits, sold)
+
+
+def book_for(session: Session, principal: Principal, order: Order, *, now: datetime) -> Booking:
+    """Book a seat for a customer.
+
+    Raises:
+        SlotNotFound, CustomerNotFound; what `desk_bookings.book` refuses.
+    """
+    require_customer(session, order.customer_id)
+    access.reach_seat_for(session, principal, order.customer_id, order.slot_id)
+    return desk_bookings.book(session, order, booked_by=account_id_of(principal), now=now)
+
+
+def book_weeks_for(
+    session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, times: int | None,
+    until: date | None = None, interval: int = 1, now: datetime,
+) -> recurring.Booked:  # fmt: skip
+    """Book a session and the weeks that follow for a customer.
+
+    Raises:
+        SlotNotFound, CustomerNotFound; what `recurring.book_series` refuses.
+    """
+    require_customer(session, customer_id)
+    access.reach_seat_for(session, principal, customer_id, slot_id)
+    return desk_bookings.book_weeks(
+        session, customer_id=customer_id, slot_id=slot_id, times=times, until=until, interval=interval,
+        booked_by=account_id_of(principal), now=now,
+    )  # fmt: skip
+
+
+def undo_for(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> list[Booking]:
+    """Take back what was booked at the desk minutes before.
+
+    Raises:
+        BookingNotFound, UndoOver, BookingClosed, InvoiceNotCreditable.
+    """
+    booking = access.reach_booking(session, principal, booking_id, "scheduling.book_for", kind="business")
+    return desk_bookings.undo(session, booking_id=booking.id, actor_id=account_id_of(principal), now=now)
+
+
+def undoable(session: Session, principal: Principal, *, customer_id: UUID, now: datetime) -> list[Undoable]:
+    """What the desk booked for a customer and can take back, the newest first; of weeks in one go the first."""
+    kept_to = access.posted(session, principal).locations
+    return [
+        Undoable(booking.id, slot.title, slot.starts_at, slot.location_id, booking.status, seats.undo_until(booking))
+        for booking, slot in desk_bookings.undoable(session, customer_id=customer_id, now=now)
+        if kept_to is None or slot.location_id in kept_to
+    ]
+
+
+def require_customer(session: Session, customer_id: UUID) -> training.ClientFacts:
+    """The customer who is booked for.
+
+    Raises:
+        CustomerNotFound.
+    """
+    found = training.client_facts(session, customer_id)
+    if found is None:
+        raise CustomerNotFound
+    return found

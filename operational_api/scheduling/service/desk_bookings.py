@@ -1,0 +1,189 @@
+"""What the front desk books for a customer who stands there or calls, and takes back where it was a mistake.
+
+It books on its own terms (`Terms.at_desk`), by the same locks and constraints as the customer does: of two who want the
+last seat, one gets it. A seat is paid by what the customer has, by a pack sold on an invoice on the spot, or is kept
+until they have paid. Who booked is in the booking, its event and the audit log.
+
+Does not belong here: at which studios somebody's desk is (`desks`), whether they may (`access`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import public as commerce
+from operational_api.core import audit
+from operational_api.scheduling.errors import BookingClosed, PaidAlready, UndoOver
+from operational_api.scheduling.models import Booking, Slot
+from operational_api.scheduling.service import announcing, bookings, holds, payment, places, recurring, seats, waitlist
+
+Paid = Literal["means", "invoice", "later"]
+"""By what the customer has; by a pack that is sold on an invoice; or the seat is kept until they have paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a customer asks the desk for.
+
+    Attributes:
+        plan_code: What is sold, where it is paid by `invoice`.
+        comes_in: They are there: checked in with the booking.
+    """
+
+    customer_id: UUID
+    slot_id: UUID
+    paid: Paid = "means"
+    plan_code: str | None = None
+    comes_in: bool = False
+
+
+def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> Booking:
+    """Book a seat for a customer, or keep it for them.
+
+    Raises:
+        SlotNotFound, SlotClosed, TooEarly, CoachBusyElsewhere, SlotTaken, AlreadyBooked: as of `bookings.book_session`,
+            but until shortly after the start.
+        PlanRequired, AllowanceUsed: they have nothing that pays for it.
+        PaidAlready: a pack is to be sold to somebody who has something that pays.
+        PlanNotFound, PlanNotSold, NotSoldOnInvoice, IntroUsed: it cannot be sold to them.
+        TooManyHolds: they keep enough.
+        SessionNotStarted: it is too early to check anybody in.
+    """
+    if order.paid == "later":
+        booking = holds.hold_seat(
+            session, customer_id=order.customer_id, slot_id=order.slot_id, now=now, booked_by=booked_by
+        )
+    else:
+        place = places.lock_place(session, order.slot_id)
+        if order.paid == "invoice":
+            _sell(session, order, place, now=now)
+        booking = bookings.book_place(session, place, customer_id=order.customer_id, now=now, booked_by=booked_by)
+        if order.comes_in:
+            bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=now)
+    _record(session, "scheduling.book_for", booking, booked_by, now, {"paid": order.paid, "plan": order.plan_code})
+    return booking
+
+
+def _sell(session: Session, order: Order, place: places.Place, *, now: datetime) -> None:
+    payment.one_at_a_time(session, order.customer_id)
+    if payment.can_pay(session, slot=place.slot, customer_id=order.customer_id, now=now):
+        raise PaidAlready
+    commerce.sell_pack(
+        session, customer_id=order.customer_id, plan_code=order.plan_code or "", currency=place.location.currency,
+        now=now,
+    )  # fmt: skip
+
+
+def book_weeks(
+    session: Session, *, customer_id: UUID, slot_id: UUID, times: int | None, until: date | None, interval: int,
+    booked_by: UUID, now: datetime,
+) -> recurring.Booked:  # fmt: skip
+    """Book a session and the same hour in the weeks that follow, paid by what the customer has.
+
+    Raises:
+        Whatever `recurring.book_series` does.
+    """
+    found = recurring.book_series(
+        session, customer_id=customer_id, slot_id=slot_id, times=times, until=until, interval=interval,
+        booked_by=booked_by, now=now,
+    )  # fmt: skip
+    details = {"paid": "means", "sessions": len(found.bookings)}
+    _record(session, "scheduling.book_for", found.bookings[0], booked_by, now, details)
+    return found
+
+
+def can_undo(booking: Booking, now: datetime) -> bool:
+    """Whether what the desk booked can still be taken back."""
+    return (
+        booking.booked_by is not None and booking.status in recurring.LIVE and now <= seats.undo_until(booking)
+        and booking.outcome_at is None
+    )  # fmt: skip
+
+
+def undo(session: Session, *, booking_id: UUID, actor_id: UUID, now: datetime) -> list[Booking]:
+    """Take back what was booked at the desk minutes before, with the weeks that were booked with it: seats are free,
+    what was used is back, what was sold is not owed. Also where the session has started meanwhile.
+
+    Returns:
+        What was taken back, by start.
+
+    Raises:
+        BookingNotFound.
+        UndoOver: the desk did not book it, or too long ago: then it is cancelled like any.
+        BookingClosed: they were checked in, or it is over.
+        InvoiceNotCreditable: whether what was sold is paid is not known yet.
+    """
+    booking = seats.get_booking(session, booking_id)
+    if booking.booked_by is None or now > seats.undo_until(booking):
+        raise UndoOver
+    together = [booking, *_booked_with(session, booking)]
+    slots = {one.id: one for one in seats.lock_slots(session, {one.slot_id for one in together})}
+    for one in together:
+        session.refresh(one)
+    if not can_undo(booking, now):
+        raise BookingClosed
+    if booking.series_id is not None:
+        recurring.end_series(session, series_id=booking.series_id, now=now)
+    if booking.session_pack_id is not None:  # the customer's row before the packs, as everybody does
+        commerce.take_back_pack(
+            session, pack_id=booking.session_pack_id, sold_at=booking.booked_at, actor_id=actor_id, now=now
+        )
+    gone = [one for one in together if can_undo(one, now)]
+    seats.lock_credits(session, Booking.id.in_([one.id for one in gone]))
+    for one in gone:
+        _take_back(session, one, now=now)
+    for one in gone:
+        waitlist.offer_seats(session, slot=slots[one.slot_id], now=now)
+    _record(session, "scheduling.undo_booking", booking, actor_id, now, {"sessions": len(gone)})
+    return sorted(gone, key=lambda one: one.starts_at)
+
+
+def _booked_with(session: Session, booking: Booking) -> Sequence[Booking]:
+    """The weeks that were booked with a session in one go."""
+    if booking.series_id is None:
+        return []
+    query = select(Booking).where(
+        Booking.series_id == booking.series_id, Booking.id != booking.id, Booking.booked_at == booking.booked_at,
+        Booking.booked_by == booking.booked_by,
+    )  # fmt: skip
+    return session.scalars(query.order_by(Booking.slot_id)).all()
+
+
+def _take_back(session: Session, booking: Booking, *, now: datetime) -> None:
+    if booking.status == "held":
+        holds.release(session, booking, "released", "undone", now=now)
+        return
+    seats.give_back(session, booking, "cancelled", now=now)
+    announcing.cancelled(session, booking, now=now, is_undone=True)
+
+
+def undoable(session: Session, *, customer_id: UUID, now: datetime) -> list[tuple[Booking, Slot]]:
+    """What the desk booked for a customer and can take back, the newest first; of weeks in one go the first."""
+    rows = session.execute(
+        select(Booking, Slot)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(
+            Booking.customer_id == customer_id, Booking.booked_by.is_not(None), Booking.status.in_(recurring.LIVE),
+            Booking.starts_at > now - recurring.DAY,
+        )
+        .order_by(Booking.booked_at.desc(), Booking.starts_at)
+    ).tuples()  # fmt: skip
+    found: dict[tuple[UUID, datetime], tuple[Booking, Slot]] = {}
+    for booking, slot in rows:
+        if can_undo(booking, now):
+            found.setdefault((booking.series_id or booking.id, booking.booked_at), (booking, slot))
+    return list(found.values())
+
+
+def _record(
+    session: Session, action: str, booking: Booking, actor_id: UUID, now: datetime, details: dict[str, object]
+) -> None:
+    audit.record(
+        session, action, "Booking", booking.id, actor_id=actor_id, subject_id=booking.customer_id,
+        purpose="operations", details={key: value for key, value in details.items() if value is not None}, now=now,
+    )  # fmt: skip

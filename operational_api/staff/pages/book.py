@@ -1,0 +1,179 @@
+"""/staff/book: booking for a customer who stands there or calls: who, when, how it is paid; and taking a slip back."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from operational_api.core import audit
+from operational_api.core.database import DbSession
+from operational_api.core.errors import DomainError, NotFound
+from operational_api.core.idempotency import IdempotentRoute
+from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
+from operational_api.identity import public as identity
+from operational_api.scheduling import public as scheduling
+from operational_api.staff.pages.people import SHOWN, PersonNotFound, masked
+from operational_api.training import public as training
+from operational_api.web.filters import zone
+from operational_api.web.rendering import redirect, render
+
+router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
+DAYS = 7
+"""Days in the strip; the first of them is the chosen one or today."""
+FARTHEST = timedelta(days=366)
+
+
+@router.get("/book", dependencies=[Allowed("scheduling.book_for")])
+def who(
+    request: Request,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    q: Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")] = "",
+) -> Response:
+    """Whom to book for: customers by name, also one that is misspelt, or e-mail address. Looking is written down."""
+    wanted = q.strip()
+    found: list[identity.Person] | None = None
+    if len(wanted) >= 2:
+        found = identity.find_people(session, wanted, customers_only=True, limit=SHOWN)
+        audit.record(
+            session, "identity.look_up_person", "People", "search", actor_id=principal.account_id,
+            purpose="operations", details={"found": len(found)},
+        )  # fmt: skip
+    return render(request, "staff/book_who.html", found=found, q=wanted, limit=SHOWN, masked=masked)
+
+
+def _customer(session: Session, principal: Principal, customer_id: UUID) -> identity.Person:
+    """The customer whom the desk books for."""
+    person = identity.person(session, customer_id)
+    if person is None or person.role != "customer":
+        raise PersonNotFound
+    require(
+        principal, "identity.look_up_person", Resource("Account", customer_id, customer_id=customer_id),
+        missing=PersonNotFound,
+    )  # fmt: skip
+    return person
+
+
+@router.get("/book/{customer_id}", dependencies=[Allowed("scheduling.book_for")])
+def when(
+    request: Request,
+    customer_id: UUID,
+    principal: CurrentPrincipal,
+    account_id: CurrentAccount,
+    session: DbSession,
+    studio: UUID | None = None,
+    day: date | None = None,
+) -> Response:
+    """What can be had of a day at a studio, in its own time; and what was booked here just now."""
+    now = datetime.now(UTC)
+    person = _customer(session, principal, customer_id)
+    kept_to = scheduling.studios_of_desk(session, account_id) if principal.role == "front_desk" else None
+    studios = [one for one in scheduling.studios(session) if kept_to is None or one.location_id in kept_to]
+    client = training.client_facts(session, customer_id)
+    wanted = studio or (client.location_id if client else None)
+    here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)
+    if here is None:
+        return render(request, "staff/book_when.html", person=person, here=None)
+    tz = zone(here.time_zone)
+    today = now.astimezone(tz).date()
+    on = min(max(day or today, today), today + FARTHEST)
+    first = max(today, on - timedelta(days=DAYS // 2))
+    days = [first + timedelta(days=one) for one in range(DAYS)]
+    since, until = (
+        datetime.combine(one, time(), tz).astimezone(UTC) for one in (first, first + timedelta(days=DAYS))
+    )  # fmt: skip
+    found = scheduling.slots_for(
+        session, principal, customer_id=customer_id, location_id=here.location_id, since=since, until=until, now=now
+    )
+    by_day = {one: [view for view in found if view.slot.starts_at.astimezone(tz).date() == one] for one in days}
+    return render(
+        request, "staff/book_when.html", person=person, here=here, studios=studios, on=on, today=today, by_day=by_day,
+        before=on - timedelta(days=DAYS), after=on + timedelta(days=DAYS), now=now, coach_id=client and client.coach_id,
+        made=scheduling.undoable(session, principal, customer_id=customer_id, now=now),
+    )  # fmt: skip
+
+
+@router.get("/book/{customer_id}/{slot_id}", dependencies=[Allowed("scheduling.book_for")])
+def how(
+    request: Request, customer_id: UUID, slot_id: UUID, principal: CurrentPrincipal, session: DbSession
+) -> Response:  # fmt: skip
+    """How a session is paid, whether it recurs, and the button."""
+    now = datetime.now(UTC)
+    person = _customer(session, principal, customer_id)
+    view = scheduling.slot_for(session, principal, customer_id=customer_id, slot_id=slot_id, now=now)
+    means = scheduling.means_of(session, principal, customer_id=customer_id, slot_id=slot_id, now=now)
+    return render(
+        request, "staff/book_how.html", person=person, view=view, means=means,
+        can_come_in=scheduling.opens_check_in(view.slot.starts_at, now),
+    )  # fmt: skip
+
+
+@router.post("/book/{customer_id}/{slot_id}", dependencies=[Allowed("scheduling.book_for")])
+def book(
+    request: Request,
+    customer_id: UUID,
+    slot_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    paid: Annotated[str, Form(max_length=80, pattern="^[^\\x00]*$")],
+    times: Annotated[int, Form(ge=1, le=26)] = 1,
+    comes_in: Annotated[bool, Form()] = False,
+) -> Response:
+    """Book it. `paid` is means, later, or sell: with the code of a pack. What is refused is said where it was asked."""
+    now = datetime.now(UTC)
+    person = _customer(session, principal, customer_id)
+    # Who has just signed up is a client from now on, so that their coach sees a name before the event is handled.
+    training.ensure_client(session, customer_id, display_name=person.display_name, now=now, time_zone=person.time_zone)
+    here = f"/staff/book/{customer_id}"
+    way, _, code = paid.partition(":")
+    try:
+        with session.begin_nested():
+            if times > 1 and way == "means":
+                weeks = scheduling.book_weeks_for(
+                    session, principal, customer_id=customer_id, slot_id=slot_id, times=times, now=now
+                )
+                told = _told_weeks(person.display_name, weeks)
+            else:
+                order = scheduling.Order(
+                    customer_id, slot_id, "invoice" if way == "sell" else "later" if way == "later" else "means",
+                    code or None, comes_in and way != "later",
+                )  # fmt: skip
+                scheduling.book_for(session, principal, order, now=now)
+                told = _told(person.display_name, order)
+    except NotFound:
+        raise
+    except DomainError as refusal:
+        return redirect(request, f"{here}/{slot_id}", flash=refusal.detail, tone="bad")
+    return redirect(request, here, flash=told)
+
+
+def _told(name: str, order: scheduling.Order) -> str:
+    if order.paid == "later":
+        return f"Kept for {name}. They read by when it has to be paid."
+    sold = " The invoice is on its way." if order.paid == "invoice" else ""
+    return f"Booked and checked in: {name}.{sold}" if order.comes_in else f"Booked for {name}. They are told.{sold}"
+
+
+def _told_weeks(name: str, weeks: scheduling.Booked) -> str:
+    count = len(weeks.bookings)
+    told = f"{count} weeks booked for {name}." if count > 1 else f"Booked for {name}: the first week only."
+    return f"{told} {len(weeks.missed)} could not be had." if weeks.missed else f"{told} They are told."
+
+
+@router.post("/bookings/{booking_id}/undo", dependencies=[Allowed("scheduling.book_for")])
+def undo(
+    request: Request, booking_id: UUID, principal: CurrentPrincipal, session: DbSession
+) -> Response:  # fmt: skip
+    """Take back what was booked here minutes ago, as if it had never been."""
+    try:
+        with session.begin_nested():
+            gone = scheduling.undo_for(session, principal, booking_id=booking_id, now=datetime.now(UTC))
+    except NotFound:
+        raise
+    except DomainError as refusal:
+        return redirect(request, "/staff/today", flash=refusal.detail, tone="bad")
+    told = "Taken back" if len(gone) == 1 else f"{len(gone)} sessions taken back"
+    return redirect(request, f"/staff/book/{gone[0].customer_id}", flash=f"{told}. Nothing was used; they are told.")

@@ -1,0 +1,170 @@
+"""Booking at the desk as a browser without JavaScript does it: who, when, how it is paid, and taken back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.models import Invoice
+from operational_api.identity.models import Account
+from operational_api.scheduling.models import Booking, Coach, DeskLocation, WaitlistEntry
+from tests.browser import Browser
+from tests.factories import (
+    make_account,
+    make_booking,
+    make_client,
+    make_coach,
+    make_location,
+    make_pack,
+    make_plan,
+    make_slot,
+    make_subscription,
+)
+from tests.operational_api.staff.conftest import As
+
+SOON = (datetime.now(UTC) + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def coach(session: Session) -> Coach:
+    return make_coach(
+        session, location=make_location(session, name="Plyo Mitte", time_zone="UTC"), display_name="Cara Coach"
+    )
+
+
+@pytest.fixture
+def desk(session: Session, coach: Coach, signed_in: As) -> Browser:
+    """Of a clerk who works at the studio of the coach and nowhere else."""
+    clerk = make_account(session, role="front_desk")
+    session.add(DeskLocation(account_id=clerk.id, location_id=coach.location_id, given_by=coach.id, given_at=SOON))
+    session.flush()
+    return signed_in(clerk)
+
+
+@pytest.fixture
+def mia(session: Session, coach: Coach) -> Account:
+    client = make_client(session, coach=coach, time_zone="Asia/Ho_Chi_Minh")
+    account = session.get_one(Account, client.id)
+    account.display_name, account.time_zone = f"Mia Oberhauser {new_id().hex[:6]}", "Asia/Ho_Chi_Minh"
+    session.flush()
+    return account
+
+
+def words(page: str) -> str:
+    return " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.S).split())
+
+
+class TestWho:
+    @pytest.mark.parametrize(
+        "typed", ["Mia Oberhauser", "oberh", "Oberhausr", "mia obrehauser", "Miah Oberhauser", "Mia Oberhäuser"]
+    )
+    def test_is_found_however_the_name_is_spelt(self, mia: Account, desk: Browser, typed: str) -> None:
+        assert f"/staff/book/{mia.id}" in desk.get("/staff/book", params={"q": typed}).text
+
+    def test_is_nobody_of_quite_another_name_and_no_colleague(
+        self, session: Session, mia: Account, desk: Browser
+    ) -> None:
+        colleague = make_account(session, role="coach", display_name="Mia Oberhauser")
+        found = desk.get("/staff/book", params={"q": "Mia Oberhauser"}).text
+        assert str(mia.id) in found
+        assert str(colleague.id) not in found
+        assert str(mia.id) not in desk.get("/staff/book", params={"q": "Thanh Nguyen"}).text
+        assert desk.get(f"/staff/book/{colleague.id}").status_code == 404
+
+    def test_who_has_the_name_as_it_is_typed_comes_first(self, session: Session, desk: Browser) -> None:
+        for name in ("Ana Obermayer", "Zoe Obermaier"):
+            make_account(session, display_name=name)
+        page = words(desk.get("/staff/book", params={"q": "Obermaier"}).text)
+        assert page.index("Zoe Obermaier") < page.index("Ana Obermayer")
+
+
+class TestWhen:
+    def test_shows_what_is_free_at_the_clerks_studios_in_the_studios_time(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        free, full = (make_slot(session, coach=coach, starts_at=SOON + n * timedelta(hours=2)) for n in range(2))
+        make_booking(session, slot=full)
+        elsewhere = make_coach(session, location=make_location(session, name="Elsewhere"))
+        other = make_slot(session, coach=elsewhere, starts_at=SOON)
+        page = desk.get(f"/staff/book/{mia.id}?day={SOON:%Y-%m-%d}&studio={elsewhere.location_id}").text
+        assert f"/staff/book/{mia.id}/{free.id}" in page
+        assert f"/staff/book/{mia.id}/{full.id}" not in page
+        assert "Cara Coach, their coach" in words(page)
+        assert "Elsewhere" not in page
+        assert desk.get(f"/staff/book/{mia.id}/{other.id}").status_code == 404
+        assert desk.submit(f"/staff/book/{mia.id}/{other.id}", {"paid": "later"}).status_code == 404
+
+    def test_shows_what_begins_now_and_what_has_just_begun(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        now = datetime.now(UTC)
+        begun = make_slot(session, coach=coach, starts_at=now - timedelta(minutes=10))
+        soon = make_slot(session, coach=coach, starts_at=now + timedelta(minutes=50))
+        days = (now, now + timedelta(days=1))
+        pages = "".join(desk.get(f"/staff/book/{mia.id}?day={one:%Y-%m-%d}").text for one in days)
+        assert f"/staff/book/{mia.id}/{soon.id}" in pages
+        assert desk.get(f"/staff/book/{mia.id}/{begun.id}").status_code == 200
+
+
+class TestHow:
+    def test_books_by_membership_and_is_undone(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        make_subscription(session, customer_id=mia.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        here = f"/staff/book/{mia.id}/{slot.id}"
+        asked = words(desk.get(here).text)
+        assert "Unlimited" in asked
+        assert "Sell" not in asked
+        assert "check them in" not in asked
+        done = desk.submit(here, {"paid": "means", "times": "1"})
+        assert "They are told" in words(done.text)
+        (booking,) = session.scalars(select(Booking).where(Booking.customer_id == mia.id))
+        assert booking.status == "booked"
+        undo = f"/staff/bookings/{booking.id}/undo"
+        assert undo in done.text
+        assert "Taken back" in words(desk.submit(undo).text)
+        session.refresh(booking)
+        assert booking.status == "cancelled"
+        assert "only what the front desk booked" not in words(desk.submit(undo).text).lower(), "closed, not refused"
+
+    def test_repeats_for_weeks(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
+        make_pack(session, customer_id=mia.id)
+        ids = [make_slot(session, coach=coach, starts_at=SOON + n * timedelta(weeks=1)).id for n in range(3)]
+        done = words(desk.submit(f"/staff/book/{mia.id}/{ids[0]}", {"paid": "means", "times": "4"}).text)
+        assert re.search(r"\d weeks booked for Mia", done)
+        assert len(session.scalars(select(Booking).where(Booking.customer_id == mia.id)).all()) >= 2
+
+    def test_sells_a_pack_on_an_invoice_and_checks_in_who_walked_in(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        plan = make_plan(session, price=2500, kind="drop_in", sessions_included=1, name="One session")
+        slot = make_slot(session, coach=coach, starts_at=datetime.now(UTC) - timedelta(minutes=5))
+        asked = words(desk.get(f"/staff/book/{mia.id}/{slot.id}").text)
+        assert "Sell One session" in asked
+        assert "check them in" in asked
+        form = {"paid": f"sell:{plan.code}", "comes_in": "true"}
+        done = words(desk.submit(f"/staff/book/{mia.id}/{slot.id}", form).text)
+        assert "Booked and checked in" in done
+        (booking,) = session.scalars(select(Booking).where(Booking.customer_id == mia.id))
+        assert booking.status == "attended"
+        (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id))
+        assert (invoice.status, invoice.total_minor) == ("open", 2500)
+
+    def test_keeps_a_seat_for_who_pays_later(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        done = words(desk.submit(f"/staff/book/{mia.id}/{slot.id}", {"paid": "later"}).text)
+        assert "Kept for Mia" in done
+        assert "kept until it is paid" in done
+
+    def test_says_why_not_where_it_was_asked(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
+        make_subscription(session, customer_id=mia.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        make_booking(session, slot=slot)
+        answer = desk.submit(f"/staff/book/{mia.id}/{slot.id}", {"paid": "means"})
+        assert "Someone else booked the last seat first" in words(answer.text)
+        assert answer.url.path == f"/staff/book/{mia.id}/{slot.id}"
+        assert session.scalars(select(WaitlistEntry).where(WaitlistEntry.slot_id == slot.id)).all() == []
