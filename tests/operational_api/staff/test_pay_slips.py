@@ -20,10 +20,8 @@ from tests.factories import LONG_AGO, make_account, make_coach, make_statement
 from tests.operational_api.commerce.billing.test_corrected_pay import Pack, close, day, rate
 from tests.operational_api.commerce.billing.test_papers import characters
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.staff import test_pages
-from tests.operational_api.staff.test_pages import As, words
-
-signed_in = test_pages.signed_in
+from tests.operational_api.staff.conftest import As
+from tests.operational_api.staff.test_pages import words
 
 
 @dataclass
