@@ -162,8 +162,16 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
             "customer_id": customer, "as_of": now.date(), "scored_at": now, "model_id": "churn-1",
             "probability": 0.1 * (1 + customer.int), "base_value": -2.0, "reasons": json.dumps([{"feature": "x"}]),
         })  # fmt: skip
+        insert(lake, "ml.lifetime_values", {
+            "customer_id": customer, "currency": "EUR", "as_of": now.date(), "purchases": 2,
+            "expected_value_minor": 1000.5 * customer.int,
+        })  # fmt: skip
     insert(lake, "ml.churn_models", {
         "model_id": "churn-1", "trained_at": now, "is_current": True, "algorithm": "lightgbm", "metrics": "{}",
+    })  # fmt: skip
+    insert(lake, "ml.lifetime_models", {"currency": "EUR", "as_of": now.date(), "fitted_at": now, "buyers": 3})
+    insert(lake, "ml.training_effects", {
+        "state": "load_spike", "outcome": "no_show", "as_of": now.date(), "measured_at": now, "difference": 0.1,
     })  # fmt: skip
     insert(
         lake, "finance.fct_mrr_movements", {"change_id": new_id(), "customer_id": MIA, "currency": "EUR", "kind": "new"}
