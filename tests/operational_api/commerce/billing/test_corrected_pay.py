@@ -102,9 +102,10 @@ class Pack:
 
     def contest(self, status: str, at: datetime, *, amount: int | None = None) -> None:
         known = self.till.contested
+        taken = known.amount_minor if known else amount or self.payment.amount_minor
         self.till.contested = ProviderDispute(
             id=known.id if known else f"dp_{new_id().hex}", payment_id=self.till.payment_id,
-            amount_minor=known.amount_minor if known else amount or self.payment.amount_minor, fee_minor=1500,
+            amount_minor=taken, fee_minor=1500, returned_minor=taken if status == "won" else 0,
             currency=self.payment.currency, reason="fraudulent", status=status,
             opened_at=known.opened_at if known else at, returned_at=at if status == "won" else None,
         )  # fmt: skip

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from contracts.events.registry import parse
 from operational_api.commerce.billing.errors import PersonNotFound
 from operational_api.commerce.billing.service import memberships, payers
-from operational_api.commerce.models import Customer, Invoice
+from operational_api.commerce.models import Customer, Invoice, Refund
+from operational_api.commerce.personal import PERSONAL
 from operational_api.core.models import OutboxEvent
+from operational_api.core.personal import Person, rows_of
 from operational_api.engagement import handlers
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.identity.models import Account
@@ -115,3 +117,24 @@ class TestEnd:
         session.execute(update(Account).where(Account.id == family.before.id).values(disabled_at=family.studio.now))
         with pytest.raises(PersonNotFound):
             family.set_payer(family.before)
+
+
+class TestCopy:
+    def test_of_a_payer_has_what_their_card_paid_for_others(self, family: Family, session: Session) -> None:
+        """Of a member it has it too, of who paid before nothing."""
+        family.studio.collect(None)
+        [payment] = family.studio.payments
+        back = Refund(
+            payment_id=payment.id, customer_id=family.member.id, amount_minor=100, currency="EUR", reason="asked",
+            status="succeeded", refunded_at=family.studio.now,
+        )  # fmt: skip
+        session.add(back)
+        session.flush()
+        [commerce] = PERSONAL
+        for one, count in ((family.parent, 1), (family.member, 1), (family.before, 0)):
+            person = Person(one.id, one.email)
+            found = {
+                name: len(session.execute(rows_of(commerce, name, person)).all())
+                for name in ("invoices", "invoice_lines", "payments", "refunds")
+            }
+            assert found == dict.fromkeys(found, count)
