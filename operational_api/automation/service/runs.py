@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import exists, func, insert, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contracts.events.automation import RunActed, RunDismissed, RunExpired, RunReopened, RunStarted
@@ -157,13 +158,19 @@ def undo_dismissal(session: Session, *, run_id: UUID, coach_id: UUID, now: datet
 
     Raises:
         RunNotFound: no such run, or another coach's.
-        TooLateToUndo: it is not dismissed, or more than a minute ago.
+        TooLateToUndo: it is not dismissed, or more than a minute ago, or the rule has met the customer again since.
     """
     run = _own_run(session, run_id, coach_id)
     if run.status != "dismissed" or run.decided_at is None or now - run.decided_at > UNDO_WITHIN:
         raise TooLateToUndo
-    run.status, run.decided_at, run.decided_by, run.dismiss_reason = "open", None, None, None
-    session.flush()
+    try:
+        with session.begin_nested():
+            run.status, run.decided_at, run.decided_by, run.dismiss_reason = "open", None, None, None
+            session.flush()
+    except IntegrityError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != "uq_runs_one_open":
+            raise
+        raise TooLateToUndo from error
     publish(session, RunReopened(occurred_at=now, run_id=run.id, customer_id=run.customer_id))
     return run
 

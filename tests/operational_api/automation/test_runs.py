@@ -155,6 +155,20 @@ class TestDismiss:
         assert cara.post(f"/api/automation/runs/{run_id}/undo").json()["code"] == "automation.too_late_to_undo"
 
 
+    def test_is_not_taken_back_once_the_rule_has_met_the_customer_again(
+        self, session: Session, cara: TestClient, mia: Client, rule: Rule, post_scores: Post
+    ) -> None:
+        rule.cooldown_days = 0
+        session.flush()
+        run_id = queue(cara)[0]["run_id"]
+        cara.post(f"/api/automation/runs/{run_id}/dismiss", json={"reason": "Ill"})
+        post_scores([score(mia, probability=0.83)])
+        answer = cara.post(f"/api/automation/runs/{run_id}/undo")
+        assert (answer.status_code, answer.json()["code"]) == (409, "automation.too_late_to_undo")
+        [item] = queue(cara)
+        assert item["run_id"] != run_id
+
+
 class TestByTheClockAndEvents:
     def test_open_runs_expire_after_a_week(self, session: Session, cara: TestClient, mia: Client) -> None:
         expire_runs(session, datetime.now(UTC) + timedelta(days=6))
