@@ -20,7 +20,8 @@ from plyo.postgres import PostgresServer, free_port
 
 # What a week of business does: the newest rows of each large table change, {share} of them all.
 _WEEK = (
-    """update training.workout_sets set reps = reps + 1 where workout_id in (
+    """update training.workout_sets set reps = reps + sign(reps)::int, duration_seconds = duration_seconds + 1
+    where workout_id in (
         select id from training.workouts where status = 'completed' order by completed_at desc
         limit (select ceil(count(*) * {share}) from training.workouts))""",
     """update training.workouts set session_rpe = case session_rpe when 6 then 7 else 6 end where id in (

@@ -263,7 +263,7 @@
 
 {% macro duckdb__plyo_write_notes() -%}
     {%- set catalog, statements = plyo_catalog('marts'), [] -%}
-    {%- if execute and graph.plyo_run.later -%}
+    {%- if execute and graph.get('plyo_run', {}).get('later') -%}
         {#- Whether the table is there, DuckDB's list of tables would open all of both lakes to say. #}
         {%- set begun = {} -%}
         {%- for row in plyo_rows(
