@@ -154,6 +154,13 @@ class TestTags:
         assert "shoe_size" in run.stdout
 
 
+class TestCompiling:
+    def test_sql_is_told_without_a_run(self, built_lake, tmp_path):
+        told = lakes.dbt("compile", "--select", "fct_builds", settings=built_lake, target=tmp_path / "target")
+        assert told.returncode == 0, told.stdout
+        assert "raw" in told.stdout
+
+
 class TestSources:
     def test_a_copy_of_raw_brings_all_that_models_read(self, manifest):
         read = {one["identifier"] for one in manifest["sources"].values() if one["identifier"].startswith("_")}
