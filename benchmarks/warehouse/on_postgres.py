@@ -78,6 +78,8 @@ def translated(sql: str) -> str:
     tree = sqlglot.parse_one(plain, read="duckdb")
     for select in list(tree.find_all(exp.Select)):
         _name_all(select)
+    for rounded in tree.find_all(exp.Round):  # a half is rounded away from zero, as the lake does; PostgreSQL's doubles
+        rounded.set("this", exp.cast(rounded.this, "decimal"))  # go to the even number
     return tree.sql("postgres")
 
 
