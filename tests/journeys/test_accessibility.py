@@ -158,7 +158,7 @@ def test_a_page_that_nobody_can_hear_is_found(chromium: Browser) -> None:
         "<!doctype html><html lang=en><title>Bad</title><main><h1>Bad</h1><input>"
         "<p style='color:#bbb;background:#fff;width:900px'>Pale</p></main>"
     )
-    assert [one.split(":")[0] for one in wrong(page)] == ["color-contrast", "label", "wider than a phone"]
+    assert [one.split(":")[0] for one in wrong(page)] == ["color-contrast", "label", "wider than the screen"]
     page.close()
 
 
