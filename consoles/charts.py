@@ -230,7 +230,7 @@ def intervals(frame: pl.DataFrame, *, label: str, middle: str, low: str, high: s
     )
     figure.add_vline(x=0, line_color=colour("line-strong"), line_dash="dot")
     figure.update_layout(
-        xaxis={"tickformat": "+.0%", "nticks": 5}, yaxis={"rangemode": "normal"}, hovermode="closest", showlegend=False
+        xaxis={"tickformat": "+.0%", "nticks": 3}, yaxis={"rangemode": "normal"}, hovermode="closest", showlegend=False
     )
     return figure
 
