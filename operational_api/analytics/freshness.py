@@ -242,7 +242,8 @@ class Clock:
         if name in _LEARNED:
             learned = self._newest(_LEARNED[name], snapshot_id)
             at = learned if isinstance(learned, datetime) else None
-            yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name)
+            # Nobody may have bought a pack, or trained: then there is nothing that could be old.
+            yield _Part(at, settings.models_late_seconds, settings.models_stale_seconds, name, "not judged yet")
             return
         if name in _LOOKED and build is not None:
             looked = self._looked(name, snapshot_id)

@@ -149,6 +149,37 @@ class TestWhatIsJudgedByUs:
             writer.execute(f"delete from marts.{relation}")
 
 
+class TestWhatIsLearned:
+    """As old as the last time it was learned; where there was nothing to learn from, nothing is old."""
+
+    @pytest.mark.parametrize(
+        ("relation", "table", "column"),
+        [
+            ("ml.lifetime_values", "lifetime_models", "fitted_at"),
+            ("ml.training_effects", "training_effects", "measured_at"),
+        ],
+    )
+    def test_is_not_judged_yet_then_fresh_then_late(self, world, relation, table, column) -> None:
+        writer, clock, lake, _ = world
+        settings = clock._settings
+
+        def told() -> str:
+            return clock.of((relation,), snapshot_id=lake.snapshot_id(), now=NOW).state
+
+        writer.execute(f"delete from marts.ml.{table}")
+        assert told() == "not judged yet"
+        ages = (settings.models_stale_seconds, "stale"), (settings.models_late_seconds, "late"), (0, "fresh")
+        try:
+            for seconds, state in ages:
+                writer.execute(
+                    f"insert into marts.ml.{table} by name select ? as {column}",
+                    [NOW - timedelta(seconds=seconds + 60)],
+                )
+                assert told() == state
+        finally:
+            writer.execute(f"delete from marts.ml.{table}")
+
+
 class TestATableThatStandsStill:
     def test_makes_late_then_stale_what_is_made_of_it_and_nothing_else(self, world) -> None:
         writer, clock, lake, manifest = world

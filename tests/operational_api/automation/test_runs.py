@@ -154,7 +154,6 @@ class TestDismiss:
         session.execute(update(Run).values(decided_at=datetime.now(UTC) - timedelta(seconds=61)))
         assert cara.post(f"/api/automation/runs/{run_id}/undo").json()["code"] == "automation.too_late_to_undo"
 
-
     def test_is_not_taken_back_once_the_rule_has_met_the_customer_again(
         self, session: Session, cara: TestClient, mia: Client, rule: Rule, post_scores: Post
     ) -> None:
