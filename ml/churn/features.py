@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml.churn.labels import LABELLED, TARGET
+from ml.marts import MartsMissing
 
 Matrix = NDArray[np.float64]
 
@@ -51,10 +52,6 @@ FEATURES: dict[str, int] = {
 would be nonsense to a coach ("leaves because he came more often"), so small data cannot teach it."""
 
 NAMES = tuple(FEATURES)
-
-
-class MartsMissing(RuntimeError):
-    """The marts `retention.fct_churn_features` and `fct_churn_labels` are not built yet: run the dbt build first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ def _read(lake: duckdb.DuckDBPyConnection, query: str, parameters: list[object])
     try:
         return lake.execute(f"{query} order by as_of, customer_id", parameters).pl()
     except duckdb.CatalogException as error:
-        raise MartsMissing(str(MartsMissing.__doc__)) from error
+        raise MartsMissing from error
 
 
 def _keys(frame: pl.DataFrame) -> pl.DataFrame:

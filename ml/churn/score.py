@@ -53,7 +53,7 @@ def run(settings: ChurnSettings, as_of: date | None = None) -> Scored:
 
     Raises:
         NoModel: none has been trained yet.
-        features.MartsMissing: the marts are not built yet.
+        MartsMissing: the marts are not built yet.
     """
     models = registry(settings)
     model_id = models.current()

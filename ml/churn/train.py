@@ -71,7 +71,7 @@ def run(settings: ChurnSettings) -> TrainedModel:
     """Train on everything known, write `marts.ml.churn_models`, promote if it earned it.
 
     Raises:
-        features.MartsMissing: the marts are not built yet.
+        MartsMissing: the marts are not built yet.
     """
     began = time.perf_counter()
     models = registry(settings)

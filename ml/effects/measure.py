@@ -12,23 +12,20 @@ of it, are no difference, and could be told apart.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import duckdb
 
 from contracts import warehouse
 from contracts.telemetry import get_logger
 from ml.effects import tables
+from ml.marts import MartsMissing, known_until
 from ml.tables import make_equal
 
 log = get_logger(__name__)
 ENOUGH = 10
 """Clients."""
 NORMAL_95 = 1.959963984540054
-
-
-class MartsMissing(RuntimeError):
-    """The marts of training, bookings and churn are not built yet: run the dbt build first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +154,12 @@ def run(settings: warehouse.WarehouseSettings) -> dict[str, int]:
     """
     with warehouse.writing(settings) as lake:
         try:
-            row = lake.execute("select cast(max(data_as_of) as date) from marts.core.fct_builds").fetchone()
-            as_of: date | None = row[0] if row else None
-            if as_of is None:
-                raise MartsMissing(str(MartsMissing.__doc__))
+            as_of = known_until(lake)
             found = lake.execute(
                 _sql(), {"as_of": as_of, "now": datetime.now(UTC), "normal": NORMAL_95, "enough": ENOUGH}
             ).pl()
         except duckdb.CatalogException as error:
-            raise MartsMissing(str(MartsMissing.__doc__)) from error
+            raise MartsMissing from error
         tables.ensure(lake)
         warehouse.in_transaction(lake, lambda: make_equal(lake, tables.EFFECTS, found, but=("measured_at",)))
     clients = {f"{row['state']}/{row['outcome']}": row["clients"] for row in found.iter_rows(named=True)}

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ml.lifetime.bg_nbd import Vector
+from ml.marts import MartsMissing
 
 DAYS_A_WEEK = 7.0
 
@@ -41,10 +42,6 @@ _BUYERS = """
     )
     group by customer_id, currency order by currency, customer_id
 """
-
-
-class MartsMissing(RuntimeError):
-    """The marts `finance.fct_packs` and `core.dim_customers` are not built yet: run the dbt build first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +95,5 @@ def by_currency(lake: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Buyer
     try:
         frame = lake.execute(_BUYERS, {"as_of": as_of}).pl()
     except duckdb.CatalogException as error:
-        raise MartsMissing(str(MartsMissing.__doc__)) from error
+        raise MartsMissing from error
     return {str(currency): Buyers(part) for (currency,), part in frame.group_by("currency", maintain_order=True)}
-
-
-def newest(lake: duckdb.DuckDBPyConnection) -> date:
-    """The day up to whose end the marts know.
-
-    Raises:
-        MartsMissing: the marts are not built yet.
-    """
-    try:
-        row = lake.execute("select cast(max(data_as_of) as date) from marts.core.fct_builds").fetchone()
-    except duckdb.CatalogException as error:
-        raise MartsMissing(str(MartsMissing.__doc__)) from error
-    if row is None or row[0] is None:
-        raise MartsMissing(str(MartsMissing.__doc__))
-    day: date = row[0]
-    return day

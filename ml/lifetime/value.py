@@ -17,6 +17,7 @@ from ml.lifetime import purchases, tables
 from ml.lifetime.bg_nbd import BgNbd, NotFitted
 from ml.lifetime.purchases import Buyers
 from ml.lifetime.spend import GammaGamma
+from ml.marts import known_until
 from ml.tables import make_equal
 
 log = get_logger(__name__)
@@ -51,10 +52,10 @@ def run(settings: warehouse.WarehouseSettings, as_of: date | None = None) -> Val
     """Learn from all purchases up to a day (default: the newest in the marts), and write both tables.
 
     Raises:
-        purchases.MartsMissing: the marts are not built yet.
+        MartsMissing: the marts are not built yet.
     """
     with warehouse.writing(settings) as lake:
-        day = as_of or purchases.newest(lake)
+        day = as_of or known_until(lake)
         known = purchases.by_currency(lake, day)
         tables.ensure(lake)
         timing, decision = _timing(known)

@@ -18,6 +18,7 @@ from operational_api.commerce.billing.slips import PaySlip
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
 from operational_api.commerce.models import Payment, Plan, Subscription
+from operational_api.commerce.schemas import DisputeRead
 from operational_api.commerce.service import (
     approvals,
     customers,
@@ -34,7 +35,7 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "Contested", "CurrentPlan", "FileFormat", "PaySlip", "PaymentMade",
+    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "FileFormat", "PaySlip", "PaymentMade",
     "PlanOffer", "RetellingSeen", "SellerSettings",
     "ask_retelling", "charge_late_fee",
     "close_pay_period",
@@ -271,33 +272,10 @@ def differences(
     ], following  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Contested:
-    """A payment contested at the bank. `status`: needs_response, won, lost; `closed_at` is None while it is open.
-    `returned_minor` came back of a won one, None where that was not noted."""
-
-    dispute_id: UUID
-    customer_id: UUID
-    amount_minor: int
-    returned_minor: int | None
-    currency: str
-    reason: str
-    status: str
-    provider_dispute_id: str | None
-    opened_at: datetime
-    closed_at: datetime | None
-
-
-def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list[Contested], str | None]:
+def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list[DisputeRead], str | None]:
     """Payments contested at the bank, the newest first. The caller decides who may ask."""
     rows, following = disputes.page(session, limit=limit, cursor=cursor)
-    return [
-        Contested(
-            row.id, row.customer_id, row.amount_minor, row.returned_minor, row.currency, row.reason, row.status,
-            row.provider_dispute_id, row.opened_at, row.closed_at,
-        )
-        for row in rows
-    ], following  # fmt: skip
+    return [DisputeRead.model_validate(row) for row in rows], following
 
 
 def resolve_difference(

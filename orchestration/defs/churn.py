@@ -31,10 +31,11 @@ def churn_model() -> dg.MaterializeResult[None]:
 
     The same code, data and seed give the same model, which is then found and not trained again.
     """
-    from ml.churn import features, train
+    from ml.churn import train
     from ml.churn.settings import ChurnSettings
+    from ml.marts import MartsMissing
 
-    with judged(features.MartsMissing):
+    with judged(MartsMissing):
         trained = train.run(ChurnSettings())
     return dg.MaterializeResult(
         metadata={
@@ -55,11 +56,12 @@ def churn_model() -> dg.MaterializeResult[None]:
 )  # fmt: skip
 def churn_scores() -> dg.MaterializeResult[None]:
     """Today's probability of leaving, with reasons, for every active member. Scoring again writes only what differs."""
-    from ml.churn import features, score
+    from ml.churn import score
     from ml.churn.settings import ChurnSettings
+    from ml.marts import MartsMissing
     from ml.registry import NoModel
 
-    with judged(features.MartsMissing, NoModel):
+    with judged(MartsMissing, NoModel):
         scored = score.run(ChurnSettings())
     return dg.MaterializeResult(
         metadata={

@@ -22,7 +22,8 @@ def training_effects() -> dg.MaterializeResult[None]:
     """How much more often sessions are missed and memberships end after much, little or even load, or bad rest."""
     from contracts.warehouse import WarehouseSettings
     from ml.effects import measure
+    from ml.marts import MartsMissing
 
-    with judged(measure.MartsMissing):
+    with judged(MartsMissing):
         clients = measure.run(WarehouseSettings())
     return dg.MaterializeResult(metadata={name: dg.MetadataValue.int(number) for name, number in clients.items()})

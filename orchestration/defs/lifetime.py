@@ -14,9 +14,10 @@ VALUES = dg.AssetKey(["ml", "lifetime_values"])
 def lifetime_values() -> dg.MaterializeResult[None]:
     """What every pack buyer without a membership will probably bring in the year to come."""
     from contracts.warehouse import WarehouseSettings
-    from ml.lifetime import purchases, value
+    from ml.lifetime import value
+    from ml.marts import MartsMissing
 
-    with judged(purchases.MartsMissing):
+    with judged(MartsMissing):
         valued = value.run(WarehouseSettings())
     return dg.MaterializeResult(
         metadata={

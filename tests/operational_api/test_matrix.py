@@ -22,7 +22,8 @@ from operational_api.core.principal import ROLES
 from operational_api.gateway.graphql.commands import COMMANDS
 from operational_api.gateway.graphql.schema import SCHEMA
 from tests.operational_api.conftest import ISSUER
-from tests.operational_api.matrix import OWN_PROOF, ROLES_OF, ROUTES_OF, SEES_STRANGERS
+from tests.operational_api.gates import ROUTES_OF
+from tests.operational_api.matrix import OWN_PROOF, ROLES_OF, SEES_STRANGERS
 from tests.operational_api.reach import GRAPH, MUTATIONS, NOBODYS, OBJECTS, Object
 from tests.operational_api.world import Answer, Asking, Route, asking_of, routes_of
 

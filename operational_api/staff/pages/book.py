@@ -4,10 +4,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy.orm import Session
 
-from operational_api.core import audit
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.idempotency import IdempotentRoute
@@ -15,7 +14,8 @@ from operational_api.core.policy import Allowed, Resource, require
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
-from operational_api.staff.pages.people import SHOWN, PersonNotFound, masked
+from operational_api.staff.pages.people import PersonNotFound, Typed, find
+from operational_api.staff.pages.today import studios_of
 from operational_api.training import public as training
 from operational_api.web.filters import zone
 from operational_api.web.rendering import redirect, render
@@ -31,18 +31,10 @@ def who(
     request: Request,
     principal: CurrentPrincipal,
     session: DbSession,
-    q: Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")] = "",
+    q: Typed = "",
 ) -> Response:
     """Whom to book for: customers by name, also one that is misspelt, or e-mail address. Looking is written down."""
-    wanted = q.strip()
-    found: list[identity.Person] | None = None
-    if len(wanted) >= 2:
-        found = identity.find_people(session, wanted, customers_only=True, limit=SHOWN)
-        audit.record(
-            session, "identity.look_up_person", "People", "search", actor_id=principal.account_id,
-            purpose="operations", details={"found": len(found)},
-        )  # fmt: skip
-    return render(request, "staff/book_who.html", found=found, q=wanted, limit=SHOWN, masked=masked)
+    return render(request, "staff/book_who.html", **find(session, principal, q, customers_only=True))
 
 
 def _customer(session: Session, principal: Principal, customer_id: UUID) -> identity.Person:
@@ -70,8 +62,7 @@ def when(
     """What can be had of a day at a studio, in its own time; and what was booked here just now."""
     now = datetime.now(UTC)
     person = _customer(session, principal, customer_id)
-    kept_to = scheduling.studios_of_desk(session, account_id) if principal.role == "front_desk" else None
-    studios = [one for one in scheduling.studios(session) if kept_to is None or one.location_id in kept_to]
+    studios = studios_of(session, principal, account_id)
     client = training.client_facts(session, customer_id)
     wanted = studio or (client.location_id if client else None)
     here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -24,6 +24,7 @@ from operational_api.web.rendering import redirect, render
 
 router = APIRouter(prefix="/staff/people", route_class=IdempotentRoute)
 SHOWN, PAYMENTS = 25, 5
+Typed = Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")]
 ROLES = {
     "customer": "Customer", "coach": "Coach", "lead_coach": "Lead coach", "front_desk": "Front desk",
     "finance": "Finance", "support": "Support", "admin": "Admin", "data": "Data",
@@ -42,22 +43,27 @@ def search(
     request: Request,
     principal: CurrentPrincipal,
     session: DbSession,
-    q: Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")] = "",
+    q: Typed = "",
 ) -> Response:
     """People by name or e-mail address. Looking is written down."""
+    staff_too = is_allowed(principal, "identity.look_up_person", Resource("Account", "any", kind="business"))
+    return render(
+        request, "staff/people.html", **find(session, principal, q, customers_only=not staff_too), roles=ROLES,
+        sees_contact=may_principal(principal, "identity.read_contact"),
+    )  # fmt: skip
+
+
+def find(session: Session, principal: Principal, q: str, *, customers_only: bool) -> dict[str, Any]:
+    """What `staff/find.html` shows of what was typed; who looks for people is written down."""
     wanted = q.strip()
     found: list[identity.Person] | None = None
     if len(wanted) >= 2:
-        staff_too = is_allowed(principal, "identity.look_up_person", Resource("Account", "any", kind="business"))
-        found = identity.find_people(session, wanted, customers_only=not staff_too, limit=SHOWN)
+        found = identity.find_people(session, wanted, customers_only=customers_only, limit=SHOWN)
         audit.record(
             session, "identity.look_up_person", "People", "search", actor_id=principal.account_id,
             purpose="operations", details={"found": len(found)},
         )  # fmt: skip
-    return render(
-        request, "staff/people.html", found=found, q=wanted, limit=SHOWN, roles=ROLES,
-        sees_contact=may_principal(principal, "identity.read_contact"), masked=masked,
-    )  # fmt: skip
+    return {"found": found, "q": wanted, "limit": SHOWN, "masked": masked}
 
 
 @dataclass(frozen=True, slots=True)

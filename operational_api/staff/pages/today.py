@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
+from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed, may_principal
-from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.scheduling import public as scheduling
 from operational_api.web.filters import zone
 from operational_api.web.rendering import redirect, render, safe_return_path
@@ -33,8 +34,7 @@ def page(
 ) -> Response:
     """A day of one studio, in its own time; of a coach's, their own sessions."""
     now = datetime.now(UTC)
-    kept_to = scheduling.studios_of_desk(session, account_id) if principal.role == "front_desk" else None
-    studios = [one for one in scheduling.studios(session) if kept_to is None or one.location_id in kept_to]
+    studios = studios_of(session, principal, account_id)
     wanted = studio or scheduling.studio_of(session, account_id)
     here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)
     if here is None:
@@ -52,6 +52,12 @@ def page(
         asked=scheduling.requests_at(session, principal, here.location_id, now),
         fees=scheduling.fees_at(session, principal, here.location_id, limit=FEES),
     )  # fmt: skip
+
+
+def studios_of(session: Session, principal: Principal, account_id: UUID) -> list[scheduling.Studio]:
+    """The studios whose days somebody sees: a front desk's own, else all."""
+    kept_to = scheduling.studios_of_desk(session, account_id) if principal.role == "front_desk" else None
+    return [one for one in scheduling.studios(session) if kept_to is None or one.location_id in kept_to]
 
 
 @router.post("/bookings/{booking_id}/outcome", dependencies=[Allowed("scheduling.mark_outcome")])

@@ -17,6 +17,7 @@ from contracts.metrics import models
 from ml.churn import artefact, definitions, features, score, splits, train
 from ml.churn.settings import ChurnSettings
 from ml.churn.train import TrainedModel
+from ml.marts import MartsMissing
 from orchestration.automation import weekly_training
 from orchestration.defs import churn
 from tests.ml.conftest import TODAY, Business, simulate, write
@@ -77,7 +78,7 @@ class TestRun:
         assert sum(is_current for _, is_current, _ in rows) == 1
 
     def test_marts_that_are_not_built_say_what_to_do(self, settings):
-        with pytest.raises(features.MartsMissing, match="dbt build"):
+        with pytest.raises(MartsMissing, match="dbt build"):
             train.run(settings)
 
 

@@ -11,6 +11,7 @@ from contracts import warehouse
 from contracts.ids import new_id
 from ml.churn.settings import ChurnSettings
 from ml.effects import measure
+from ml.marts import MartsMissing
 from tests.ml import marts
 
 FIRST = date(2026, 6, 1)
@@ -156,5 +157,5 @@ class TestWhoCounts:
             assert warehouse.snapshot_id(lake, "marts") == before
 
     def test_without_marts_it_says_so(self, settings):
-        with pytest.raises(measure.MartsMissing, match="not built yet"):
+        with pytest.raises(MartsMissing, match="not built yet"):
             measure.run(settings)

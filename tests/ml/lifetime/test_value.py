@@ -12,6 +12,7 @@ import pytest
 from contracts import warehouse
 from ml.churn.settings import ChurnSettings
 from ml.lifetime import purchases, value
+from ml.marts import MartsMissing
 from tests.ml import marts
 
 TODAY = date(2026, 11, 23)
@@ -150,7 +151,7 @@ class TestRun:
         assert str(UUID(int=7)) not in told(settings)["customer_id"].to_list()
 
     def test_without_marts_it_says_so(self, settings):
-        with pytest.raises(purchases.MartsMissing, match="not built yet"):
+        with pytest.raises(MartsMissing, match="not built yet"):
             value.run(settings)
         with warehouse.reading(settings) as lake, pytest.raises(duckdb.CatalogException):
             lake.execute("from marts.ml.lifetime_values")

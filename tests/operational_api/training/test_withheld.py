@@ -23,7 +23,8 @@ from tests.factories import (
     make_workout,
 )
 from tests.operational_api.conftest import SignIn
-from tests.operational_api.matrix import ROLES_OF, ROUTES_OF
+from tests.operational_api.gates import ROUTES_OF
+from tests.operational_api.matrix import ROLES_OF
 from tests.operational_api.reach import OBJECTS
 from tests.operational_api.statements import heard
 

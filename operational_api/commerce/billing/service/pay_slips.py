@@ -4,8 +4,7 @@ Names are read when it is asked for, as those on invoices are. Amounts, days and
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -29,14 +28,6 @@ FileFormat = Literal["pdf", "csv"]
 _FILES: dict[FileFormat, tuple[str, Callable[[PaySlip, SellerSettings], bytes]]] = {
     "pdf": ("application/pdf", slips.pdf), "csv": ("text/csv; charset=utf-8", slips.sheet),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What a correction came from, and the invoice that it is about."""
-
-    at: datetime
-    invoice_id: UUID
 
 
 def closed(session: Session, principal: Principal, *, statement_id: UUID) -> PaySlip:
@@ -91,22 +82,21 @@ def _slips(
     audit.record_read(session, principal, ACTION, "CommissionStatement", clients | {coach_id})
     coach = people.addressees(session, [coach_id], gone="Coach")[coach_id].name
     names = {id_: one.name for id_, one in people.addressees(session, clients).items()}
-    sources, periods = _sources(session, every), _periods(session, every)
+    invoices, periods = _invoices(session, every), _periods(session, every)
     return [
         PaySlip(
             coach_id=coach_id, coach=coach, currency=currency, last_on=last_on,
             statement_id=statement.id if statement else None, first_on=statement.first_on if statement else None,
             closed_at=statement.closed_at if statement else None,
             total_minor=statement.total_minor if statement else sum(line.total_minor for line in lines),
-            lines=[_line(line, names, sources, periods) for line in lines],
+            lines=[_line(line, names, invoices, periods) for line in lines],
         )
         for currency, lines in sorted(by_currency.items())
     ]  # fmt: skip
 
 
-def _line(line: PayLine, names: dict[UUID, str], sources: dict[UUID, _Source], periods: dict[UUID, Period]) -> SlipLine:
+def _line(line: PayLine, names: dict[UUID, str], invoices: dict[UUID, UUID], periods: dict[UUID, Period]) -> SlipLine:
     changed = line.correction
-    source = sources.get(changed.source_id) if changed else None
     return SlipLine(
         booking_id=line.held.booking_id, held_on=line.held_on, client=names[line.held.customer_id],
         is_of_pack=line.held.session_pack_id is not None, revenue_minor=line.revenue_minor,
@@ -114,23 +104,23 @@ def _line(line: PayLine, names: dict[UUID, str], sources: dict[UUID, _Source], p
         share_bp=line.rate.pack_share_bp if line.rate else None,
         session_pay_minor=line.session_pay_minor, pack_pay_minor=line.pack_pay_minor,
         source_type=changed.source_type if changed else None, source_id=changed.source_id if changed else None,
-        changed_on=changed.noted_on if changed else None, invoice_id=source.invoice_id if source else None,
+        changed_on=changed.noted_on if changed else None,
+        invoice_id=invoices.get(changed.source_id) if changed else None,
         paid_in=periods.get(line.held.statement_id) if changed and line.held.statement_id else None,
     )  # fmt: skip
 
 
-def _sources(session: Session, lines: Sequence[PayLine]) -> dict[UUID, _Source]:
+def _invoices(session: Session, lines: Sequence[PayLine]) -> dict[UUID, UUID]:
+    """The invoice that each refund or dispute is about, from which a correction came."""
     wanted = {line.correction.source_id for line in lines if line.correction}
-    if not wanted:
-        return {}
-    found: dict[UUID, _Source] = {}
-    for table, moment in ((Refund, Refund.refunded_at), (Dispute, Dispute.opened_at)):
+    found: dict[UUID, UUID] = {}
+    for table in (Refund, Dispute) if wanted else ():
         rows = session.execute(
-            select(table.id, moment, Payment.invoice_id)
+            select(table.id, Payment.invoice_id)
             .join(Payment, Payment.id == table.payment_id)
             .where(table.id.in_(wanted))
         )
-        found |= {row[0]: _Source(row[1], row[2]) for row in rows}
+        found |= {row[0]: row[1] for row in rows}
     return found
 
 
