@@ -215,7 +215,7 @@ def intervals(frame: pl.DataFrame, *, label: str, middle: str, low: str, high: s
     middles, lows, highs = (frame[column].to_list() for column in (middle, low, high))
     figure.add_scatter(
         x=middles,
-        y=frame[label].to_list(),
+        y=["<br>".join(textwrap.wrap(one, 18)) for one in frame[label]],
         mode="markers",
         marker={"color": colour("chart-1"), "size": 11},
         error_x={
@@ -230,7 +230,7 @@ def intervals(frame: pl.DataFrame, *, label: str, middle: str, low: str, high: s
     )
     figure.add_vline(x=0, line_color=colour("line-strong"), line_dash="dot")
     figure.update_layout(
-        xaxis={"tickformat": "+.0%", "nticks": 3}, yaxis={"rangemode": "normal"}, hovermode="closest", showlegend=False
+        xaxis={"tickformat": "+.0%", "nticks": 4}, yaxis={"rangemode": "normal"}, hovermode="closest", showlegend=False
     )
     return figure
 

@@ -55,11 +55,11 @@ def _outcome(said: str, known: pl.DataFrame) -> pn.viewable.Viewable:
         return pn.Column(title, nothing("Fewer than ten clients have been in any of these states so far."))
     name = pl.col("state").replace_strict(STATES, default=pl.col("state"))
     everybody = known.select(
-        name.str.replace(" (", "<br>(", literal=True).alias("label"), pl.col("difference").alias("middle"),
+        name.alias("label"), pl.col("difference").alias("middle"),
         pl.col("difference_low").alias("low"), pl.col("difference_high").alias("high"), "state",
     )  # fmt: skip
     same = known.filter(pl.col("within_difference").is_not_null()).select(
-        pl.format("{},<br>same client", name.str.replace(r" \(.*", "")).alias("label"),
+        pl.format("{}, same client", name.str.replace(r" \(.*", "")).alias("label"),
         pl.col("within_difference").alias("middle"), pl.col("within_low").alias("low"),
         pl.col("within_high").alias("high"), "state",
     )  # fmt: skip
