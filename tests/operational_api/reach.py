@@ -222,14 +222,15 @@ OBJECTS: dict[str, Object] = {
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/bookings/{booking_id}/series-end": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/clients/{customer_id}/bookings": Object(
-        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT"}
+        "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT"}
     ),
     "POST /api/scheduling/clients/{customer_id}/booking-series": Object(
-        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
+        "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
     ),
-    "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
-    "GET /staff/book/{customer_id}": Object("customer", every="front_desk admin"),
-    "POST /staff/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
+    "GET /api/scheduling/clients/{customer_id}/slots": Object("customer", "coach", "front_desk admin"),
+    "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", "coach", "front_desk admin"),
+    "GET /staff/book/{customer_id}": Object("customer", "coach", "front_desk admin"),
+    "POST /staff/bookings/{booking_id}/undo": Object("booking", "coach", "front_desk admin"),
 }
 """Routes whose id names something of one person."""
 
@@ -276,9 +277,8 @@ NOBODYS = {
     "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
-    # sessions are everybody's, and what is told of the customer is what they could pay with
-    "GET /api/scheduling/clients/{customer_id}/slots", "GET /api/scheduling/clients/{customer_id}/means",
-    "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",  # two parameters: see beside
+    "GET /api/scheduling/clients/{customer_id}/means",  # two parameters, as these: tested beside it
+    "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",
     "POST /staff/bookings/{booking_id}/fee-waiver",  # it has to be its customer's too, tested beside it
     "POST /availability/days/{day_id}/remove",  # of the calendar in the form, tested beside it
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link

@@ -168,19 +168,24 @@ def store(
     subscriptions.record(session, row, steps, times)
     subscriptions.announce(session, row, steps, times, is_first=not was_live)
     subscriptions.announce_cancellation(
-        session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now
-    )
+        session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now,
+        left_minor=-sum(item.amount_minor for item in items if item.kind == "unused"),
+    )  # fmt: skip
     if subscriptions.has_ended(steps):
         invoicing.leave_to_payer(session, row)
     if is_charged:
         session.flush()
         return
     invoicing.add_items(
-        session, items, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=made_at or now
-    )
+        session, items, customer_id=customer.id, payer_id=customer.payer_id, subscription_id=row.id,
+        currency=row.currency, now=made_at or now,
+    )  # fmt: skip
     session.flush()
     if step.bills_now:
-        invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=made_at or now)
+        invoicing.issue(
+            session, customer=customer, payer_id=customer.payer_id, currency=row.currency, subscription=row,
+            now=made_at or now,
+        )  # fmt: skip
 
 
 def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
