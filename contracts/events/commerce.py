@@ -128,7 +128,7 @@ class DisputeOpened(Event):
 class DisputeClosed(Event):
     """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too: less
     than `amount_minor` where it is won in part, 0 of a lost one. A lost dispute may be told as won later, when the bank
-    thinks better of it."""
+    thinks better of it, and a won one again when another part came back: with all that did."""
 
     type: ClassVar[str] = "commerce.dispute_closed"
     aggregate: ClassVar[str] = "payment_id"
@@ -166,7 +166,8 @@ class RefundDecided(Event):
 
 
 class DifferenceFound(Event):
-    """A provider's books and ours differ about `subject`, an id of the provider's or of ours."""
+    """A provider's books and ours differ about `subject`, an id of the provider's or of ours. Their amount is in
+    `theirs_currency` where that is another than `currency`."""
 
     type: ClassVar[str] = "commerce.difference_found"
     aggregate: ClassVar[str] = "finding_id"
@@ -177,6 +178,7 @@ class DifferenceFound(Event):
     currency: str | None = None
     ours_minor: int | None = None
     theirs_minor: int | None = None
+    theirs_currency: str | None = None
 
 
 class DifferenceResolved(Event):

@@ -212,7 +212,8 @@ class Coupon(Base):
 
 class CouponRedemption(Base):
     """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
-    before `covers_until`, where the last period that it counted ends."""
+    before `covers_until`, where the last period that it counted ends. `counted_months` is what that one took of it, and
+    is given back where nothing of the period is used; null: noted by a version that did not say."""
 
     __tablename__ = "coupon_redemptions"
     __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
@@ -222,6 +223,7 @@ class CouponRedemption(Base):
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
     months_left: Mapped[int | None] = mapped_column(SmallInteger)
     covers_until: Mapped[date | None]
+    counted_months: Mapped[int | None] = mapped_column(SmallInteger)
     redeemed_at: Mapped[RequiredTime]
 
 

@@ -1,4 +1,5 @@
-"""Whose a charge or a credit is that waits for an invoice, where a credit went, and what a plan gives back.
+"""Whose a charge or a credit is that waits for an invoice, where a credit went, and what a plan gives back; in which
+currency a provider's books are where ours are in another; how many months of a coupon a period took.
 
 Expands only: what waits now is of who pays now, what is on an invoice of who that was for. Before this, whoever paid
 next got it.
@@ -31,6 +32,8 @@ def upgrade() -> None:
         alter table commerce.plans
             add days_left varchar(20) not null default 'refund',
             add constraint ck_plans_days_left check (days_left in ('refund', 'credit', 'forfeit'));
+        alter table commerce.reconciliation_findings add theirs_currency varchar(3);
+        alter table commerce.coupon_redemptions add counted_months smallint;
         """
     )
 
@@ -38,6 +41,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        alter table commerce.coupon_redemptions drop counted_months;
+        alter table commerce.reconciliation_findings drop theirs_currency;
         alter table commerce.plans drop days_left;
         alter table commerce.billing_items drop constraint ck_billing_items_used_once, drop payer_id, drop refund_id;
         """
