@@ -142,7 +142,8 @@
             {%- if node.resource_type == 'model' -%} {%- do read.extend(node.depends_on.nodes) -%} {%- endif -%}
         {%- endfor -%}
         {%- set run = {
-            'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read
+            'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read,
+            'unfilled': {}
         } -%}
         {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
@@ -188,7 +189,8 @@
 
 {#
     Reads of all tables and views of a lake since which snapshot each is what it is, and by which commits since its rows
-    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many.
+    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many. A table that never had a
+    row has no statistics.
 #}
 {% macro plyo_read_moves(lake) %}
     {%- set catalog, run = plyo_catalog(lake), graph.plyo_run -%}
@@ -207,13 +209,14 @@
             ~ "ducklake_view where end_snapshot is null")
         ~ ") select place.schema_name, things.name, max(things.begun), "
         ~ "string_agg(moves.moved_at, ' ') filter (where not moves.rewrote), "
-        ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote) from things inner join " ~ catalog
+        ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote), things.id <> 'view' and things.id not in ("
+        ~ "select cast(table_id as varchar) from " ~ catalog ~ "ducklake_table_stats) from things inner join " ~ catalog
         ~ "ducklake_schema as place on things.schema_id = place.schema_id and place.end_snapshot is null "
         ~ "left join moves on things.id = moves.id group by all"
     ) -%}
         {%- do run.moves.update({lake ~ '.' ~ row[0] ~ '.' ~ row[1]: {
             'begun': row[2] | int, 'at': ((row[3] or '') | string).split() | map('int') | list,
-            'rewritten': ((row[4] or '') | string).split() | map('int') | list
+            'rewritten': ((row[4] or '') | string).split() | map('int') | list, 'is_empty': row[5]
         }}) -%}
     {%- endfor -%}
 {% endmacro %}
@@ -247,7 +250,9 @@
         {%- set mine = plyo_rows("select id from marts.last_committed_snapshot()")[0][0] | int -%}
         {#- Otherwise somebody else committed meanwhile, and all are read again. #}
         {%- if mine == run.marts + 1 -%}
-            {%- do run.moves['marts.' ~ relation.schema ~ '.' ~ relation.identifier].at.append(mine) -%}
+            {%- set moves = run.moves['marts.' ~ relation.schema ~ '.' ~ relation.identifier] -%}
+            {%- do moves.at.append(mine) -%}
+            {%- do moves.update({'is_empty': false}) -%}
             {%- do run.update({'marts': mine}) -%}
         {%- endif -%}
     {%- endif -%}
