@@ -74,10 +74,15 @@
     {%- set clocks = inputs | map(attribute='clock') | list -%}
     {%- if 'now' in clocks or sql.count(plyo_now_text()) > sql.count(days) -%} {{ return(true) }} {%- endif -%}
     {%- if 'day' not in clocks and days not in sql -%} {{ return(false) }} {%- endif -%}
-    {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
+    {%- set run = graph.plyo_run -%}
+    {%- if 'zones' not in run -%}
+        {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
+        {%- do run.update({'zones': plyo_rows(
+            "select distinct format('(@@{}@@)', time_zone) from marts.intermediate.int_customers union select '(@@UTC@@)'"
+        ) | map(attribute=0) | join(', ') | replace('@@', "'")}) -%}
+    {%- endif -%}
     {{ return(plyo_rows(
-        "create table if not exists memory.main.zones as select time_zone from marts.intermediate.int_customers "
-        ~ "union select 'UTC'; select count(*) from memory.main.zones where "
+        "select count(*) from (values " ~ run.zones ~ ") as zones (time_zone) where "
         ~ "cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
         ~ "cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
     )[0][0] > 0) }}
@@ -143,7 +148,7 @@
         {%- endfor -%}
         {%- set run = {
             'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read,
-            'unfilled': {}
+            'unfilled': {}, 'wrote': none
         } -%}
         {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
@@ -221,13 +226,19 @@
     {%- endfor -%}
 {% endmacro %}
 
-{# Reads again what moved in marts, where somebody else than this run has committed. #}
+{#
+    Looks whether marts has moved. Where one commit came since, and the run has made one, it was that; where somebody else
+    has committed, what moved in marts is read again.
+#}
 {% macro plyo_look_around() %}
     {%- set run, now = graph.plyo_run, plyo_rows("select id from marts.current_snapshot()")[0][0] | int -%}
-    {%- if now != run.marts -%}
+    {%- if run.wrote and now == run.marts + 1 -%}
+        {%- do run.moves[run.wrote].at.append(now) -%}
+        {%- do run.moves[run.wrote].update({'is_empty': false}) -%}
+    {%- elif now != run.marts -%}
         {%- do plyo_read_moves('marts') -%}
-        {%- do run.update({'marts': now}) -%}
     {%- endif -%}
+    {%- do run.update({'marts': now, 'wrote': none}) -%}
 {% endmacro %}
 
 {# The note a table or a view carried when the run began, as a dictionary; none where there was no note. #}
@@ -247,14 +258,7 @@
         'statement': plyo_note(relation, 'table', noted)
     }) -%}
     {%- if wrote -%}
-        {%- set mine = plyo_rows("select id from marts.last_committed_snapshot()")[0][0] | int -%}
-        {#- Otherwise somebody else committed meanwhile, and all are read again. #}
-        {%- if mine == run.marts + 1 -%}
-            {%- set moves = run.moves['marts.' ~ relation.schema ~ '.' ~ relation.identifier] -%}
-            {%- do moves.at.append(mine) -%}
-            {%- do moves.update({'is_empty': false}) -%}
-            {%- do run.update({'marts': mine}) -%}
-        {%- endif -%}
+        {%- do run.update({'wrote': 'marts.' ~ relation.schema ~ '.' ~ relation.identifier}) -%}
     {%- endif -%}
 {% endmacro %}
 
