@@ -227,9 +227,9 @@ def _warm() -> None:
         read = Path(os.environ.get("DBT_TARGET_PATH", "")) / "partial_parse.msgpack"
         if read.exists():
             shutil.copy(read, scratch)
-        done = dbtRunner().invoke(
-            ["--quiet", "--log-level-file", "none", "parse", "--no-write-json", "--target-path", scratch]
-        )
+        # dbt's parser in Rust starts threads. A fork would have their lock and not them, and wait forever for a model.
+        quietly = ["--quiet", "--log-level-file", "none", "--no-static-parser"]
+        done = dbtRunner().invoke([*quietly, "parse", "--no-write-json", "--target-path", scratch])
     if not isinstance(done.result, Manifest):
         raise SystemExit(f"The project cannot be read: {done.exception}")
     for macro in done.result.macros.values():
