@@ -188,6 +188,9 @@ class TestPrepare:
         assert row["status"] == "refused"
         assert told in row["refusal"]
         assert keys_below(studio, f"originals/{media_id}") + keys_below(studio, f"media/{media_id}") == []
+        with studio.sessions() as session:
+            facts = select(OutboxEvent.type).where(OutboxEvent.aggregate_id == UUID(media_id))
+            assert session.scalars(facts.order_by(OutboxEvent.position)).all()[-1] == "training.media_refused"
 
     def test_tells_of_one_that_breaks_off_how_long_it_plays(
         self, studio: Studio, phones: dict[str, TestClient], clip: bytes, tmp_path: Path
