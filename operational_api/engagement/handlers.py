@@ -14,7 +14,7 @@ from contracts.events.envelope import Event
 from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
-from operational_api.engagement.sending import WAYS, zone_of
+from operational_api.engagement.sending import WAYS, own_zone, zone_of
 from operational_api.engagement.service import forgetting, leads, preferences, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import (
@@ -41,17 +41,22 @@ def _mail(session: Session, event: Event, to: Contact | None, template: str, key
 
 
 def _session_facts(session: Session, booking_id: UUID) -> tuple[Contact | None, dict[str, Any]]:
+    """The customer, and the session in words. Times are told on the customer's own clock, where they said which that
+    is, and beside it on the studio's."""
     facts = scheduling_public.session_facts(session, booking_id)
     if facts is None:
         return None, {}
-    return contact(session, facts.customer_id), {
+    customer = contact(session, facts.customer_id)
+    return customer, {
         "booking_id": str(booking_id),
         "title": facts.title,
         "coach": facts.coach_name,
         "location": facts.location_name,
         "starts_at": facts.starts_at.isoformat(),
         "ends_at": facts.ends_at.isoformat(),
-        "time_zone": facts.time_zone,
+        "time_zone": own_zone(customer.time_zone, facts.time_zone) if customer else facts.time_zone,
+        "studio_zone": facts.time_zone,
+        "is_booked_by_coach": facts.booked_by == facts.coach_id,
     }
 
 
@@ -78,6 +83,7 @@ def confirm_cancellation(session: Session, event: Event) -> None:
     assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
     told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach, "is_undone": event.is_undone}
+    told["is_unpaid"] = event.is_unpaid
     _mail(session, event, customer, "booking_cancelled", event.booking_id, **facts, **told)
 
 

@@ -122,7 +122,7 @@ ROLES_OF: dict[str, str] = {
     "scheduling.answer_request": f"{COACHES} front_desk admin",
     "scheduling.manage_classes": f"{COACHES} admin",
     "scheduling.manage_studio": "lead_coach admin",
-    "scheduling.book_for": "front_desk admin",
+    "scheduling.book_for": f"{COACHES} front_desk admin",
     "scheduling.waive_fee": "lead_coach front_desk admin",
     "engagement.receive_webhook": EVERYBODY,
     "engagement.unsubscribe": EVERYBODY,

@@ -30,7 +30,7 @@ from operational_api.commerce.billing.service import (
     plan_changes,
 )
 from operational_api.commerce.models import Customer, Invoice, Payment, Subscription
-from operational_api.commerce.service import captures, customers
+from operational_api.commerce.service import captures, customers, packs
 from operational_api.core import paging
 from operational_api.core.outbox import publish
 from operational_api.core.policy import Resource, require
@@ -199,7 +199,7 @@ def _wait(session: Session, row: Collection, invoice: Invoice, verdict: Verdict,
 
 def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
     """Nobody pays: every open invoice of the membership is written off, and it ends; of one that had ended before, this
-    invoice.
+    invoice. Of a pack that was sold on it nothing can be used any more.
 
     Not while an attempt has no answer: the money may have come, and nothing that is paid is written off.
     """
@@ -224,6 +224,7 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         unpaid.status = "uncollectible"
         net, tax = credit_notes.left_of(session, unpaid)
         invoicing.post(session, unpaid, "written_off", ledger.written_off(subtotal_minor=net, tax_minor=tax), now)
+        packs.reduce(session, unpaid, back_minor=unpaid.total_minor, source=unpaid.id, at=now)
     session.flush()
     if agreed is not None:
         memberships.end_unpaid(session, agreed.id, now=now)

@@ -54,6 +54,8 @@ class TestCoupon:
             [("membership", 10_000, 1597), ("discount", -2500, -400)], [("membership", 10_000, 1597)],
         ]  # fmt: skip
         assert studio.history() == [("started", 0, 8403)]
+        [redeemed] = studio.told("commerce.coupon_redeemed")
+        assert redeemed["customer_id"] == str(studio.customer_id)
 
     def test_what_was_discounted_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
@@ -274,6 +276,8 @@ class TestPackRevenue:
             for came in (False, True)
         ]  # fmt: skip
         assert (said, pack.recognised_minor) == ([True, False], 3334)
+        [delivered] = studio.told("commerce.session_delivered")
+        assert (delivered["booking_id"], delivered["revenue_minor"]) == (str(booking), 3334)
 
     def test_what_runs_out_is_earned_after_a_while(self, studio: Studio, session: Session) -> None:
         pack = pack_of(session, studio)
