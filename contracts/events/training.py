@@ -72,6 +72,15 @@ class InjuryReported(Event):
     customer_id: UUID
 
 
+class InjuryResolved(Event):
+    """It does not hurt any more; what it was stays where it is."""
+
+    type: ClassVar[str] = "training.injury_resolved"
+    aggregate: ClassVar[str] = "customer_id"
+    injury_id: UUID
+    customer_id: UUID
+
+
 class PlanUpdated(Event):
     """A programme has a new version; workouts still to come follow it, logged ones stay with theirs."""
 

@@ -271,6 +271,7 @@ class BooksDiffer:
     currency: str | None
     ours_minor: int | None
     theirs_minor: int | None
+    theirs_currency: str | None
     customer_id: UUID | None
     note: str
     outcome: str | None
@@ -288,9 +289,9 @@ def differences(
         BooksDiffer(
             finding_id=row.id, provider=row.provider, words=WORDS.get(row.kind, row.kind), subject=row.subject,
             found_at=row.found_at, currency=row.currency, ours_minor=row.ours_minor, theirs_minor=row.theirs_minor,
-            customer_id=row.customer_id, note=row.note, outcome=done.outcome if done else None,
-            reason=done.reason if done else None, resolved_by=done.resolved_by if done else None,
-            resolved_at=done.resolved_at if done else None,
+            theirs_currency=row.theirs_currency, customer_id=row.customer_id, note=row.note,
+            outcome=done.outcome if done else None, reason=done.reason if done else None,
+            resolved_by=done.resolved_by if done else None, resolved_at=done.resolved_at if done else None,
         )
         for line in lines
         for row, done in ((line.finding, line.resolution),)

@@ -164,8 +164,34 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
     if event.is_voluntary:
         to = contact(session, event.customer_id)
-        facts = {"has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency}
+        facts = {
+            "has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency,
+            "left_minor": event.left_minor, "days_left": event.days_left,
+        }  # fmt: skip
         _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}", **facts)
+
+
+def tell_of_payer(session: Session, event: Event) -> None:
+    """Both ends of a change of payer: the member, and who paid until now. Of one who left `tell_of_left_payer` does."""
+    assert isinstance(event, commerce.PayerChanged)  # noqa: S101
+    former = contact(session, event.former_payer_id) if event.former_payer_id else None
+    if event.payer_id == event.former_payer_id or (event.payer_id is None and former is None):
+        return
+    member = contact(session, event.customer_id)
+    _mail(session, event, member, "payer_changed", event.event_id, is_paid_for=event.payer_id is not None)
+    _mail(session, event, former, "payer_ended", event.event_id)
+
+
+def tell_of_left_payer(session: Session, event: Event) -> None:
+    """Whom somebody paid for who closed their account: what is open, and that a card or another payer is needed."""
+    assert isinstance(event, commerce.PayerLeft)  # noqa: S101
+    member = contact(session, event.customer_id)
+    until, renews = event.open_until, event.renews_at
+    _mail(
+        session, event, member, "payer_left", event.event_id, currency=event.currency, open_minor=event.open_minor,
+        open_until=until.isoformat() if until else None, renews_at=renews.isoformat() if renews else None,
+        renews_minor=event.renews_minor, time_zone=member.time_zone if member else "UTC",
+    )  # fmt: skip
 
 
 def announce_message(session: Session, event: Event) -> None:
@@ -312,6 +338,8 @@ HANDLERS = {
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
+    commerce.PayerChanged.type: [tell_of_payer],
+    commerce.PayerLeft.type: [tell_of_left_payer],
     commerce.SubscriptionStarted.type: [welcome_member, learn],
     commerce.SubscriptionChanged.type: [learn],
     commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],

@@ -36,7 +36,7 @@ CANCELLED = "front_desk lead_coach admin"
 LOG = {"sets": [{"exercise_id": "EXERCISE", "reps": 5, "weight_kg": 60}]}
 LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 3, "reps": 5, "weight_kg": 60}]}
 PROGRAMME = LINES | {
-    "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
+    "name": "Base", "goal": "strength", "starts_on": "TOMORROW", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
 SCREENING = {"answers": dict.fromkeys((one.key for one in QUESTIONS[VERSION]), False)}
 TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
@@ -129,7 +129,7 @@ OBJECTS: dict[str, Object] = {
     "PUT /api/training/templates/{template_id}": Object("template", "coach", "lead_coach admin", body=TEMPLATE),
     "POST /api/training/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
     "POST /api/training/templates/{template_id}/assignments": Object(
-        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TODAY"}
+        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TOMORROW"}
     ),
     "GET /api/training/clients/{customer_id}/metrics": Object("customer", "customer coach", "lead_coach admin"),
     "GET /api/training/clients/{customer_id}/screenings": Object("customer", "customer coach"),
@@ -144,7 +144,7 @@ OBJECTS: dict[str, Object] = {
     "POST /wellbeing/habits/{habit_id}/archive": Object("habit", "customer"),
     "GET /coaching/clients/{customer_id}": Object("customer", "coach"),
     "POST /coaching/clients/{customer_id}/programmes": Object(
-        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TODAY"}
+        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TOMORROW"}
     ),
     "POST /coaching/screenings/{screening_id}/clear": Object("screening", "coach", form={"note": "Fine."}),
     "POST /coaching/check-ins/{check_in_id}/answer": Object("check_in", "coach", form={"answer": "Well done."}),
