@@ -13,7 +13,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test journey drill fuzz install install-warehouses check lint types imports sql promises lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
+.PHONY: help run test tests beside journey drill fuzz install install-warehouses check lint types imports sql promises lives mutation coverage bench bench-cdc bench-cdc-large bench-freshness bench-sign-in-risk bench-policy bench-identity bench-api bench-warehouse asvs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,15 @@ help: ## show this list
 run: install ## everything, live, behind one address (ARGS=--detach returns once it is ready)
 	@$(BIN)/plyo up $(ARGS)
 
-test: install install-warehouses check ## everything the project can check, on real components
+test: install install-warehouses ## everything the project can check, on real components
+	@$(MAKE) --no-print-directory --jobs 2 beside tests
+
+tests: install install-warehouses
 	@$(TESTS) $(ARGS)
+
+# Tests wait for each other a fifth of the time; there is room for the check then, which gives way to them.
+beside: install
+	@MAKEFLAGS= nice $(MAKE_COMMAND) --no-print-directory check
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest -m journey tests/journeys $(ARGS)
