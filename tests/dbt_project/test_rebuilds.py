@@ -125,6 +125,23 @@ class TestParts:
         in_parts = told(name, f"{path} at (version => {rebuilt.snapshots[-1]})")
         assert differing(rebuilt.lake, in_parts, told(name, path)) == []
 
+    def test_a_table_without_statistics_never_had_a_row(self, rebuilt):
+        """By which a build of parts knows what it need not read."""
+        counted = {}
+        for name in warehouse.LAKES:
+            catalog = f"__ducklake_metadata_{name}.{name}."
+            unfilled = rebuilt.lake.execute(
+                f"""select place.schema_name, own.table_name
+                from {catalog}ducklake_table as own inner join {catalog}ducklake_schema as place using (schema_id)
+                where own.end_snapshot is null and place.end_snapshot is null
+                    and own.table_id not in (select table_id from {catalog}ducklake_table_stats)"""
+            ).fetchall()
+            for schema, table in unfilled:
+                path = f"{name}.{schema}.{table}"
+                counted[path] = rebuilt.lake.execute(f"select count(*) from {path}").fetchone()
+        assert len(counted) > 5
+        assert set(counted.values()) == {(0,)}
+
     def test_what_stands_between_is_the_same_built_in_parts_and_whole(self, rebuilt):
         """Tables that no reader may name: a wrong row there shows in a mart only when some later part asks for it."""
         between = rebuilt.lake.execute(
