@@ -20,7 +20,7 @@ from operational_api.commerce.models import Customer, Payment
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
-from operational_api.engagement.models import PushSubscription
+from operational_api.engagement.models import OutgoingMessage, PushSubscription
 from operational_api.engagement.service import addresses
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.identity.models import Account
@@ -74,6 +74,7 @@ BROWSER = {
     "keys": {"p256dh": "B" + "A" * 86, "auth": "A" * 22},
 }
 NEWS = {"segment": "everybody", "subject": "Closed on Friday", "body": "See you on Saturday."}
+DOUBT = {"message_id": "IN_DOUBT"}
 HEALTH = dict.fromkeys(SCREENING["answers"], "no")
 
 DEEDS: dict[str, Deed] = {
@@ -211,6 +212,8 @@ DEEDS: dict[str, Deed] = {
     "POST /api/engagement/devices/removals": Deed("trainee", body={"endpoint": "DEVICE"}),
     "GET /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}),
     "POST /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}, form={}),
+    "POST /api/engagement/undecided-messages/{message_id}/settlement": Deed("admin", DOUBT, body={"sends_again": True}),
+    "POST /staff/messages/{message_id}": Deed("admin", DOUBT, form={"decision": "again"}),
     "POST /staff/people/{account_id}/mail-revivals": Deed("support", {"account_id": "trainee"}, form=WHY),
 }
 
@@ -327,7 +330,12 @@ class Doers:
     def _rest(self, app: FastAPI) -> None:
         session, now, trainee = self._session, self._now, self._ids["trainee"]
         device = PushSubscription(customer_id=trainee, kind="fcm", endpoint="a-phone-of-theirs", created_at=now)
-        session.add(device)
+        doubted = OutgoingMessage(
+            dedupe_key=new_id().hex, recipient="a@plyo.test", template="session_reminder", context={"name": "Mia"},
+            next_attempt_at=now, status="undecided", in_doubt_since=now - timedelta(minutes=5), purpose="reminders",
+            customer_id=trainee, attempts=1,
+        )  # fmt: skip
+        session.add_all([device, doubted])
         earnings.deliver(
             session, booking_id=new_id(), coach_id=self.coach.id, customer_id=trainee, session_pack_id=None,
             has_attended=True, delivered_at=datetime(2026, 2, 10, 9, tzinfo=UTC), now=now,
@@ -337,7 +345,7 @@ class Doers:
         )
         about = links.Subscription(trainee, "email", "coaching")
         path = links.unsubscribe_path(ChannelSettings(session_secret=app.state.settings.session_secret).link_key, about)
-        self.words |= {"DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}
+        self.words |= {"IN_DOUBT": str(doubted.id), "DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}
 
     async def do(self, asking: Asking, key: str) -> Answer:
         """Do it, and take it back."""
