@@ -105,6 +105,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/engagement/scheduled-messages/{scheduled_id}",
         "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation",
     ),
+    "engagement.settle_message": (
+        "GET /api/engagement/undecided-messages",
+        "POST /api/engagement/undecided-messages/{message_id}/settlement",
+        "GET /staff/messages",
+        "POST /staff/messages/{message_id}",
+    ),
     "engagement.revive_address": ("POST /staff/people/{account_id}/mail-revivals",),
     "engagement.announce": (
         "GET /api/engagement/announcements",

@@ -287,6 +287,8 @@ NOBODYS = {
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
     "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
     "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
+    # what left or not is the business's own doubt
+    "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # an endpoint and its deliveries are the business's
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",
