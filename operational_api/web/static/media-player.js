@@ -7,8 +7,9 @@ const player = document.getElementById("player");
 const { media } = player.dataset;
 const waiting = document.body.dataset.person && `position-${document.body.dataset.person}-`;
 const token = document.querySelector("meta[name=csrf-token]").content;
-const start = Number(player.dataset.start);
+let start = Number(player.dataset.start);
 let kept = start;
+let watchedAt = new Date(); // a player that stands still is not watched
 
 function jump(seconds) {
   player.currentTime = Math.max(0, Math.min(seconds, player.duration || seconds));
@@ -18,9 +19,9 @@ function store() {
   const now = player.ended ? player.duration : player.currentTime;
   if (!Number.isFinite(now) || Math.abs(now - kept) < 1) return;
   kept = now;
-  const told = JSON.stringify({ seconds: now, watched_at: new Date().toISOString() });
+  const told = JSON.stringify({ seconds: now, watched_at: watchedAt.toISOString() });
   if (waiting) try { localStorage.setItem(waiting + media, told); } catch { /* full: it is told all the same */ }
-  tell(media, told).catch(() => { kept = -10; });
+  tell(media, told).catch(() => { if (!waiting) kept = -10; });
 }
 
 // Where to go on, as the server has it now: perhaps another device watched later.
@@ -37,14 +38,17 @@ async function tellWaiting() {
   for (const key of Object.keys(localStorage).filter((one) => waiting && one.startsWith(waiting))) {
     const about = key.slice(waiting.length);
     const seconds = await tell(about, localStorage.getItem(key)).catch(() => null);
-    const isAsWas = player.paused && Math.abs(player.currentTime - start) < 1;
-    if (about === media && seconds !== null && isAsWas && !new URLSearchParams(location.search).has("t")) jump(seconds);
+    const isUntouched = player.paused && !player.played.length && !new URLSearchParams(location.search).has("t");
+    if (about !== media || seconds === null || !isUntouched) continue;
+    start = kept = seconds;
+    if (player.readyState) jump(seconds);
   }
 }
 window.addEventListener("online", tellWaiting);
 tellWaiting();
 
 player.addEventListener("loadedmetadata", () => { if (start && Math.abs(player.currentTime - start) > 1) jump(start); }, { once: true });
+player.addEventListener("timeupdate", () => { watchedAt = new Date(); });
 player.addEventListener("pause", store);
 player.addEventListener("ended", store);
 player.addEventListener("timeupdate", () => { if (Math.abs(player.currentTime - kept) >= 5) store(); });
