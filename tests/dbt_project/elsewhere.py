@@ -81,15 +81,31 @@ def declaration(capabilities: DestinationCapabilitiesContext, table: str, rows: 
     return f'create table "{table.upper()}" ({columns})'
 
 
-def land(lake: duckdb.DuckDBPyConnection, tables: set[str], folder: Path) -> None:
-    """Files and declarations of raw tables in a folder, as `ingestion.destinations` would copy them."""
+def land(
+    lake: duckdb.DuckDBPyConnection,
+    tables: set[str],
+    folder: Path,
+    *,
+    until: int | None = None,
+    since: int | None = None,
+) -> None:
+    """Files and declarations of raw tables in a folder, as `ingestion.destinations` would copy them.
+
+    Args:
+        until: A snapshot of raw to take them from; of now without.
+        since: Only rows that came after this snapshot, for tables that are declared already.
+    """
     made = destination(DestinationSettings(kind="snowflake", credentials="snowflake://a:b@account/plyo"))
     capabilities = made.capabilities()
     for table in tables:
         selected = ", ".join(f'{c.expression} as "{c.name}"' for c in columns_of(lake, table, "snowflake"))
-        rows = lake.execute(f'select {selected} from raw.main."{table}"').to_arrow_table()
+        path = f'raw.main."{table}"'
+        of_then = "" if until is None else f" at (version => {until})"
+        new = "" if since is None else f" where rowid not in (select rowid from {path} at (version => {since}))"
+        rows = lake.execute(f"select {selected} from {path}{of_then}{new}").to_arrow_table()
         pa.parquet.write_table(rows, folder / f"{table}.parquet")
-        (folder / f"{table}.json").write_text(json.dumps(declaration(capabilities, table, rows.schema)))
+        declared = declaration(capabilities, table, rows.schema) if since is None else None
+        (folder / f"{table}.json").write_text(json.dumps(declared))
 
 
 def snowflake_profile(port: int) -> dict[str, str]:

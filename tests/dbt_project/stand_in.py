@@ -29,16 +29,18 @@ def connect(port: int) -> snowflake.connector.SnowflakeConnection:
 
 
 def load(port: int, folder: Path) -> None:
-    """Create each table as it is declared and copy its file into it by the names of its columns."""
+    """Create each table that is declared, and copy its file into it by the names of its columns."""
     with connect(port) as connection, connection.cursor() as cursor:
         cursor.execute("create schema if not exists raw")
         cursor.execute("use schema raw")
-        cursor.execute("create stage landing")
+        stage = f"landing_{folder.name}"
+        cursor.execute(f"create stage {stage}")
         for declared in sorted(folder.glob("*.json")):
-            cursor.execute(json.loads(declared.read_text()))
-            cursor.execute(f"put file://{declared.with_suffix('.parquet')} @landing auto_compress = false")
+            if declaration := json.loads(declared.read_text()):
+                cursor.execute(declaration)
+            cursor.execute(f"put file://{declared.with_suffix('.parquet')} @{stage} auto_compress = false")
             cursor.execute(
-                f"copy into {declared.stem} from @landing/{declared.stem}.parquet file_format = (type = parquet) "
+                f"copy into {declared.stem} from @{stage}/{declared.stem}.parquet file_format = (type = parquet) "
                 "match_by_column_name = case_insensitive"
             )
 
