@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from contracts.events import automation, commerce, compliance, engagement, identity, scheduling, training
 from contracts.events.envelope import Event
+from operational_api.core import clock
 from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
 from operational_api.engagement.sending import WAYS, own_zone, zone_of
-from operational_api.engagement.service import forgetting, leads, preferences, scheduled, stages
+from operational_api.engagement.service import forgetting, leads, outgoing, preferences, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import (
     WORD_EVERY,
@@ -32,11 +33,11 @@ REMIND_BEFORE = timedelta(hours=24)
 
 
 def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
-    if to is None or datetime.now(UTC) - event.occurred_at > STALE_AFTER:
+    if to is None or clock.now() - event.occurred_at > STALE_AFTER:
         return
     queue_email(
         session, dedupe_key=f"{template}:{key}", recipient=to.email, template=template,
-        context={"name": to.first_name, **context}, now=datetime.now(UTC),
+        context={"name": to.first_name, **context}, now=clock.now(),
     )  # fmt: skip
 
 
@@ -205,7 +206,7 @@ def announce_message(session: Session, event: Event) -> None:
     people = contacts(session, [event.sender_id, event.recipient_id])
     recipient, sender = people.get(event.recipient_id), people.get(event.sender_id)
     is_customer = event.recipient_id == event.customer_id
-    now = datetime.now(UTC)
+    now = clock.now()
     if recipient is None or now - event.occurred_at > STALE_AFTER:
         return
     path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
@@ -232,21 +233,21 @@ def convert_lead(session: Session, event: Event) -> None:
 def learn(session: Session, event: Event) -> None:
     """Something that says where a person stands, if it does."""
     if (fact := stages.told_by(event)) is not None:
-        stages.learn(session, **fact, now=datetime.now(UTC))
+        stages.learn(session, **fact, now=clock.now())
 
 
 def carry_lead_over(session: Session, event: Event) -> None:
     """Whoever was a lead begins as one."""
     assert isinstance(event, identity.EmailVerified)  # noqa: S101
     if person := contact(session, event.account_id):
-        stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=datetime.now(UTC))
+        stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=clock.now())
 
 
 def remind_of_session(session: Session, event: Event) -> None:
     """The day before, by the way that they like. A session booked later than that needs none."""
     assert isinstance(event, scheduling.SessionBooked | scheduling.SessionMoved)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
-    now = datetime.now(UTC)
+    now = clock.now()
     if customer is None or (starts_at := datetime.fromisoformat(facts["starts_at"])) - REMIND_BEFORE <= now:
         return
     queue_message(
@@ -292,7 +293,7 @@ def ask_after_missed_week(session: Session, event: Event) -> None:
     What was logged by then calls it off (`outgoing.weigh`).
     """
     assert isinstance(event, training.TrainingWeekMissed)  # noqa: S101
-    now = datetime.now(UTC)
+    now = clock.now()
     person = contact(session, event.customer_id)
     if person is None or now - event.occurred_at > STALE_AFTER:
         return
@@ -326,6 +327,7 @@ def _was_away(session: Session, customer_id: UUID, since: datetime, until: datet
 PERIODIC = [
     ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
     ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
+    ("engagement.end_undecided", timedelta(hours=1), outgoing.end_undecided),
 ]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],

@@ -2,7 +2,7 @@
 seats freed of who left."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
-from operational_api.core import personal
+from operational_api.core import clock, personal
 from operational_api.scheduling.models import Booking
 from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
@@ -99,7 +99,7 @@ def leave_sessions(session: Session, event: Event) -> None:
 def leave_unpaid(session: Session, event: Event) -> None:
     """Nobody comes by a pack that nobody paid for."""
     assert isinstance(event, PackReduced)  # noqa: S101 - registered for this event only
-    gone = bookings.leave_unpaid(session, pack_id=event.pack_id, now=datetime.now(UTC))
+    gone = bookings.leave_unpaid(session, pack_id=event.pack_id, now=clock.now())
     if gone:
         log.info("unpaid_sessions_left", pack_id=str(event.pack_id), sessions=len(gone))
 

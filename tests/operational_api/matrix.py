@@ -130,6 +130,7 @@ ROLES_OF: dict[str, str] = {
     "engagement.keep_templates": COACHES,
     "engagement.schedule_message": COACHES,
     "engagement.announce": "admin",
+    "engagement.settle_message": "admin",
     "engagement.revive_address": "support admin",
     "commerce.close_pay_period": "finance admin",
     "commerce.issue_credit_note": "finance admin",

@@ -84,6 +84,7 @@ staff := {
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
 	"engagement.announce": {"admin"},
+	"engagement.settle_message": {"admin"},
 	"engagement.revive_address": {"support", "admin"},
 	"gateway.ask_anything": {"coach", "lead_coach", "front_desk", "support", "finance", "data", "admin"},
 	"gateway.open_admin_console": {"finance", "data", "admin"},

@@ -51,7 +51,7 @@ class TestDesk:
     @pytest.mark.parametrize(
         ("role", "ways"),
         [
-            ("coach", {"/staff/commissions", "/staff/today", "/coach/"}),
+            ("coach", {"/staff/commissions", "/staff/today", "/staff/book", "/coach/"}),
             ("front_desk", {"/staff/today", "/staff/book", "/staff/requests", "/staff/people"}),
             ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
             (
