@@ -80,7 +80,8 @@ def overdue(members: Memberships, charges: Charges, until: np.datetime64) -> NDA
 def sell_packs(batch: Batch, bookings: Bookings, *, customers: Customers, prices: Prices) -> Charges:
     """Packs of ten for those who book without membership, each bought for the first booking it pays.
 
-    Gives the bookings their `pack`.
+    Gives the bookings their `pack`. Their revenue is of the day on which they were sold, as their journals say: nothing
+    is left to be earned by sessions.
     """
     uses = np.flatnonzero((customers.offer[bookings.customer] == PACK) & (bookings.status != IS_CANCELLED))
     uses = uses[np.lexsort((bookings.booked_at[uses], bookings.customer[uses]))]
@@ -92,14 +93,16 @@ def sell_packs(batch: Batch, bookings: Bookings, *, customers: Customers, prices
     owner, bought = customer[opens], bookings.booked_at[uses][opens] - 6 * MINUTE
     ids = batch.ids(bought)
     bookings.pack[uses] = ids[pack]
-    batch.add(
-        "commerce.session_packs", id=ids, customer_id=customers.ids[owner], plan_id=prices.plan_ids[PACK],
-        sessions_total=size, sessions_used=np.bincount(pack, minlength=len(ids)), purchased_at=bought,
-        expires_at=bought + (OFFERS[PACK].validity_days or 365) * DAY,
-    )  # fmt: skip
     version = np.maximum(np.searchsorted(prices.valid_from, bought, side="right") - 1, 0)
     studio = customers.studio[owner]
     gross = prices.amount[PACK, studio, version]
+    net = net_minor(gross, studio)
+    batch.add(
+        "commerce.session_packs", id=ids, customer_id=customers.ids[owner], plan_id=prices.plan_ids[PACK],
+        sessions_total=size, sessions_used=np.bincount(pack, minlength=len(ids)), purchased_at=bought,
+        expires_at=bought + (OFFERS[PACK].validity_days or 365) * DAY, net_minor=net, recognised_minor=net,
+        currency=Coded(studio, CURRENCIES),
+    )  # fmt: skip
     batch.announce(
         facts.PackBought, bought, pack_id=ids, customer_id=customers.ids[owner],
         plan_id=prices.plan_ids[np.full(len(ids), PACK)], sessions=size, amount_minor=gross,

@@ -62,6 +62,11 @@ MONEY = {
             where prices.currency = invoices.currency and prices.amount_minor = total_minor
               and tax_minor = (2 * total_minor * tax_rate_bp + 10000 + tax_rate_bp) / (2 * (10000 + tax_rate_bp))
               and prices.valid_from <= issued_at)""",
+    "packs have what their invoice asks without tax, all of it earned as the ledger says": """
+        select packs.id from commerce.session_packs as packs
+        left join commerce.invoices as invoices on invoices.session_pack_id = packs.id
+        where (packs.net_minor, packs.currency) is distinct from (invoices.subtotal_minor, invoices.currency)
+            or packs.recognised_minor <> packs.net_minor""",
 }
 MEMBERSHIPS = {
     "changes join up: each begins where the one before ended": """
