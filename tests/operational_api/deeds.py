@@ -20,7 +20,7 @@ from operational_api.commerce.models import Customer, Payment
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
-from operational_api.engagement.models import PushSubscription
+from operational_api.engagement.models import OutgoingMessage, PushSubscription
 from operational_api.engagement.service import addresses
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.identity.models import Account
@@ -63,7 +63,7 @@ MONTH = {"first_on": "2026-02-01", "last_on": "2026-02-28"}
 RATE = {"coach_id": "COACH", "currency": "EUR", "valid_from": "2027-06-01"}
 FREE, FULL, SEEN = {"slot_id": "FREE"}, {"slot_id": "FULL"}, {"slot_id": "GROUP"}
 HELD, ASKED, BEGUN, LATE = ({"booking_id": one} for one in ("HELD", "ASKED", "BEGUN", "LATE"))
-HERE = {"location_id": "LOCATION"}
+HERE, DOUBT = {"location_id": "LOCATION"}, {"message_id": "DOUBT"}
 PAYS = {"customer_id": "trainee", "slot_id": "FREE"}
 MOVEMENT = {"slug": "SLUG"}
 SETS = {"exercise_id": "EXERCISE", "weight_kg": "60", "reps": "5", "rpe": "8"}
@@ -211,6 +211,10 @@ DEEDS: dict[str, Deed] = {
     "POST /api/engagement/devices/removals": Deed("trainee", body={"endpoint": "DEVICE"}),
     "GET /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}),
     "POST /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}, form={}),
+    "POST /api/engagement/undecided-messages/{message_id}/settlement": Deed(
+        "admin", DOUBT, body={"sends_again": False}
+    ),
+    "POST /staff/messages/{message_id}": Deed("admin", DOUBT, form={"decision": "leave"}),
     "POST /staff/people/{account_id}/mail-revivals": Deed("support", {"account_id": "trainee"}, form=WHY),
 }
 
@@ -335,6 +339,13 @@ class Doers:
         addresses.suppress(
             session, channel="email", address=session.get_one(Account, trainee).email, reason="bounce", now=now
         )
+        doubt = OutgoingMessage(
+            dedupe_key="a doubt", recipient="", template="session_reminder", context={}, next_attempt_at=now,
+            status="undecided", in_doubt_since=now, purpose="reminders", customer_id=trainee,
+        )  # fmt: skip
+        session.add(doubt)
+        session.flush()
+        self.words["DOUBT"] = str(doubt.id)
         about = links.Subscription(trainee, "email", "coaching")
         path = links.unsubscribe_path(ChannelSettings(session_secret=app.state.settings.session_secret).link_key, about)
         self.words |= {"DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}

@@ -6,7 +6,7 @@ Only widens: `status` has a further value, which the version before leaves alone
 from alembic import op
 
 revision = "0063_messages_in_doubt"
-down_revision = "0060_held_for_a_time"
+down_revision = "0062_whose_it_is"
 branch_labels = None
 depends_on = None
 
