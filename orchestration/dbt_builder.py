@@ -227,14 +227,30 @@ def _warm() -> None:
         read = Path(os.environ.get("DBT_TARGET_PATH", "")) / "partial_parse.msgpack"
         if read.exists():
             shutil.copy(read, scratch)
-        done = dbtRunner().invoke(
-            ["--quiet", "--log-level-file", "none", "parse", "--no-write-json", "--target-path", scratch]
-        )
+        # dbt's parser in Rust starts threads. A fork would have their lock and not them, and wait forever for a model.
+        quietly = ["--quiet", "--log-level-file", "none", "--no-static-parser"]
+        done = dbtRunner().invoke([*quietly, "parse", "--no-write-json", "--target-path", scratch])
     if not isinstance(done.result, Manifest):
         raise SystemExit(f"The project cannot be read: {done.exception}")
     for macro in done.result.macros.values():
         template_cache.get_node_template(macro)
+    if read.exists():
+        _keep(read.read_bytes())
     gc.freeze()
+
+
+def _keep(saved: bytes) -> None:
+    """Let a build that reads the same saved project take it as it is read here. Whether it still holds, dbt judges."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    read: Callable[..., Manifest] = Manifest.from_msgpack
+    kept = read(saved, decoder=extended_mashumuro_decoder)
+
+    def known(data: bytes, **how: Any) -> Manifest:
+        return kept if data == saved else read(data, **how)
+
+    Manifest.from_msgpack = staticmethod(known)  # type: ignore[assignment, misc]
 
 
 def _status_of(arguments: Sequence[str]) -> int:

@@ -356,6 +356,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "training.log_workout": (
         "POST /api/training/workouts",
         "PUT /api/training/workouts/{workout_id}",
+        "DELETE /api/training/workouts/{workout_id}",
         "POST /api/training/workouts/{workout_id}/skip",
     ),
     "training.read_client": ("GET /api/training/clients/{customer_id}",),
@@ -387,6 +388,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /training/log",
         "POST /training/log",
         "GET /training/workouts/{workout_id}",
+        "POST /training/workouts/{workout_id}/delete",
         "POST /training/workouts/{workout_id}/skip",
         "POST /training/injuries",
         "POST /training/injuries/{injury_id}/resolve",

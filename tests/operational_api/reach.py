@@ -76,6 +76,7 @@ OBJECTS: dict[str, Object] = {
     ),
     "GET /api/training/workouts/{workout_id}": Object("workout", "customer coach", "lead_coach admin"),
     "PUT /api/training/workouts/{workout_id}": Object("workout", "customer coach", "admin", body=LOG),
+    "DELETE /api/training/workouts/{workout_id}": Object("workout", "customer coach", "admin"),
     "POST /api/training/workouts/{workout_id}/skip": Object("planned_workout", "customer coach", "admin"),
     "GET /api/training/programmes": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
     "POST /api/training/programmes": Object(
@@ -83,6 +84,7 @@ OBJECTS: dict[str, Object] = {
     ),
     "PUT /api/training/programmes/{programme_id}/lines": Object("programme", "coach", "lead_coach admin", body=LINES),
     "GET /training/workouts/{workout_id}": Object("workout", "customer"),
+    "POST /training/workouts/{workout_id}/delete": Object("workout", "customer"),
     "POST /training/workouts/{workout_id}/skip": Object("planned_workout", "customer"),
     "POST /training/injuries/{injury_id}/resolve": Object("injury", "customer"),
     "GET /api/engagement/threads/{customer_id}/messages": Object("customer", "customer coach", "admin"),

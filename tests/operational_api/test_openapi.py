@@ -19,9 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from contracts.ids import new_id
-from operational_api.app import create_app
 from operational_api.settings import ApiSettings
-from tests.operational_api.conftest import ISSUER
+from tests.operational_api.conftest import ISSUER, app_with
 from tests.operational_api.fuzzing import FEW_OR_MANY, Everybody, asked, everybody
 
 __all__ = ["asked", "everybody"]
@@ -33,7 +32,7 @@ def _description() -> dict[str, object]:
     with TemporaryDirectory() as folder:
         key = Path(folder) / "signing.pem"
         key.write_bytes(RSAKey.generate_key(2048).as_pem(private=True))
-        app = create_app(
+        app = app_with(
             ApiSettings(
                 public_url=ISSUER,
                 database_url=SecretStr("postgresql+psycopg://nobody@localhost/nowhere"),
