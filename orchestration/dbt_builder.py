@@ -250,7 +250,7 @@ def _keep(saved: bytes) -> None:
     def known(data: bytes, **how: Any) -> Manifest:
         return kept if data == saved else read(data, **how)
 
-    Manifest.from_msgpack = staticmethod(known)  # type: ignore[assignment]
+    Manifest.from_msgpack = staticmethod(known)  # type: ignore[assignment, misc]
 
 
 def _status_of(arguments: Sequence[str]) -> int:

@@ -94,7 +94,8 @@
 
 {#
     Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide.
-    A model that is only written into others hides tables as a view does.
+    A model that is only written into others hides tables as a view does. A log (`is_log`) tells its emptyings; what
+    connectors land in raw is none.
 #}
 {% macro plyo_inputs(node) %}
     {%- set found = [] -%}
@@ -103,7 +104,8 @@
         {%- if source -%}
             {%- do found.append({
                 'name': source.name, 'lake': source.database, 'schema': source.schema, 'table': source.identifier,
-                'kind': 'table', 'clock': none, 'view': none
+                'kind': 'table', 'clock': none, 'view': none,
+                'is_log': source.source_name == 'raw' and not source.name.startswith('_')
             }) -%}
         {%- else -%}
             {%- set upstream = graph.nodes[id] -%}
@@ -113,7 +115,7 @@
                 'kind': 'view' if is_view else 'table',
                 'clock': none if not is_view else 'now' if 'now()' in upstream.raw_code
                     else 'day' if 'today(' in upstream.raw_code else none,
-                'view': none
+                'view': none, 'is_log': false
             }) -%}
             {%- if is_view -%}
                 {%- for inner in plyo_inputs(upstream) -%}

@@ -80,7 +80,7 @@
         {%- set rows = at_hand if plan.moved[input.name] == 'once' and input.schema ~ '.' ~ input.table in plan.at_hand
             else "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
             ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
-        {%- if input.lake == 'raw' and plyo_was_ever_emptied(input)
+        {%- if input.is_log and plyo_was_ever_emptied(input)
             and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
             {{ return(none) }}
         {%- endif -%}
@@ -91,7 +91,7 @@
     {{ return(told | join(' union all ') if told else "select null, null where false") }}
 {% endmacro %}
 
-{# Whether a table of raw was ever emptied: told by statistics of its files, asked once in a run. #}
+{# Whether a change log of raw was ever emptied: told by statistics of its files, asked once in a run. #}
 {% macro plyo_was_ever_emptied(input) %}
     {%- set known = graph.plyo_run.emptied -%}
     {%- if input.name not in known -%}

@@ -44,12 +44,18 @@
   }
 
   function say(text, ...ways) {
-    note.replaceChildren(text, ...ways);
+    const [told, row] = [document.createElement("div"), document.createElement("div")];
+    row.className = "row";
+    row.append(...ways);
+    told.append(text, ...ways.length ? [row] : []);
+    note.replaceChildren(told);
     note.hidden = !text;
   }
   function way(label, act) {
     const made = document.createElement(typeof act === "string" ? "a" : "button");
     made.textContent = label;
+    made.className = "button is-small";
+    made.dataset.kind = "secondary";
     if (typeof act === "string") made.href = act;
     else { made.type = "button"; made.addEventListener("click", act); }
     return made;
@@ -91,7 +97,7 @@
       if (outcome === "saved") {
         saved(entry);
         await Promise.all(pagesOf(workout).map(fetchPage));
-        say(isDeletion(entry) ? word("Your workout is deleted.") : word("Your workout is saved."), " ",
+        say(isDeletion(entry) ? word("Your workout is deleted.") : word("Your workout is saved."),
           ...isDeletion(entry) ? [] : [way(word("Have a look"), `/training/workouts/${workout}`)]);
       }
     }
@@ -144,21 +150,23 @@
     const refused = entries.find((one) => one.state === "refused");
     const waiting = entries.filter((one) => one.state === "waiting");
     const workouts = new Set(waiting.map(workoutOf)).size;
-    if (changed) {
-      say(word("{1} was changed meanwhile, on another device or by your coach.", changed.title), " ",
+    if (changed && document.querySelector("[data-theirs]")?.dataset.theirs === workoutOf(changed)) {
+      say(""); // it is what this page is about
+    } else if (changed) {
+      say(word("{1} was changed meanwhile, on another device or by your coach.", changed.title),
         way(word("Look at both"), () => compare(workoutOf(changed))));
     } else if (refused) {
       const workout = workoutOf(refused);
-      say(word("{1} was not accepted: {2}", refused.title, refused.words), " ",
-        ...refused.isFree || !isLog(refused) ? [] : [way(word("Open it"), `${LOG}?workout=${workout}`), " "],
+      say(word("{1} was not accepted: {2}", refused.title, refused.words),
+        ...refused.isFree || !isLog(refused) ? [] : [way(word("Open it"), `${LOG}?workout=${workout}`)],
         way(word("Forget it"), () => { forgetAll(workout); say(""); tell(); }));
     } else if (waiting.length) {
       const first = waiting[0];
       const canTakeBack = workouts === 1 && isLog(first) && !waiting.some(isDeletion);
       say(waiting.every(isDeletion) ? word("A workout is deleted as soon as there is a network.")
         : workouts === 1 ? word("A workout is kept on this device and saved as soon as there is a network.")
-          : word("{1} workouts are kept on this device and saved as soon as there is a network.", workouts), " ",
-      way(word("Try now"), deliver), " ",
+          : word("{1} workouts are kept on this device and saved as soon as there is a network.", workouts),
+      way(word("Try now"), deliver),
       ...canTakeBack ? [way(word("Delete it"), () => takeBack(workoutOf(first)))] : []);
     }
   }
@@ -258,7 +266,7 @@
       if (hasPlaceFor(entry)) fill(entry); else if (navigator.onLine) drawAgain(entry);
       if (mode.value === "edit") revision.value = fieldOf(entry, "revision"); // of what was seen when it was typed
     } else if (begun && navigator.onLine) {
-      say(word("You had begun a workout."), " ", way(word("Go on with it"), () => drawAgain(begun)), " ",
+      say(word("You had begun a workout."), way(word("Go on with it"), () => drawAgain(begun)),
         way(word("Forget it"), () => { forget(begun.id); say(""); }));
     }
     form.addEventListener("input", () => { bar.hidden = false; keep(draftId(), typed()); });

@@ -104,9 +104,11 @@ def cancel(
     customer, found, before, today = agreements.load(session, customer_id, now)
     row = found.subscription
     row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "voluntary", reason
-    is_kept = found.plan.days_left == "forfeit" or _is_unpaid(session, row.id, ("due", "retrying", "stopped"))
-    now_ends = contracts.cancel_now(before, on=None if is_kept else today) if at_once else None
-    step = now_ends or contracts.cancel_at_end(before, on=today)
+    if at_once:
+        is_kept = found.plan.days_left == "forfeit" or _is_unpaid(session, row.id, ("due", "retrying", "stopped"))
+        step = contracts.cancel_now(before, on=None if is_kept else today)
+    else:
+        step = contracts.cancel_at_end(before, on=today)
     agreements.store(session, customer, row, before, step, now=now)
     return found
 
