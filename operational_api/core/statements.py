@@ -11,19 +11,22 @@ list is another text for each length.
 Does not belong here: what is asked. Statements stand beside the rules that say them.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
 from psycopg import AsyncConnection, AsyncCursor
 from sqlalchemy import (
+    ARRAY,
     Connection,
     Dialect,
     Executable,
+    Integer,
     Select,
     Table,
     TextualSelect,
+    Uuid,
     bindparam,
     insert,
     literal_column,
@@ -73,13 +76,13 @@ class Change:
         if isinstance(said_to, Session):
             if said_to.autoflush:
                 said_to.flush()
-            connection = connection_of(said_to)
+            connection, kept = _said_to(said_to)
         else:
-            connection = said_to
+            connection, kept = said_to, _cursors_of(said_to)
         text = self._text
         if text is None:
             text = self._text = self._compiled(connection.dialect)
-        sql, parameters, kept = text.sql, text.parameters(values), _cursors_of(connection)
+        sql, parameters = text.sql, text.parameters(values)
         cursor = kept.get(self)
         if cursor is None:
             cursor = kept[self] = connection.connection.cursor()
@@ -167,14 +170,18 @@ class Statement(Change, Generic[Row]):
 
 def connection_of(session: Session) -> Connection:
     """`session.connection()`, which finds it anew for each who asks."""
+    return _said_to(session)[0]
+
+
+def _said_to(session: Session) -> "_SaidTo":
     if (begun := _innermost(session)) is not None and session.is_active:
-        known: Connection | None = vars(begun).get(_SAID_TO)
+        known: _SaidTo | None = vars(begun).get(_SAID_TO)
         if known is not None:
             return known
     connection = session.connection()  # which begins what has begun for the session only, a savepoint as well
     # Kept with the transaction, which knows its session: the other way round neither would go but by the collector.
-    vars(_innermost(session))[_SAID_TO] = connection
-    return connection
+    found = vars(_innermost(session))[_SAID_TO] = connection, _cursors_of(connection)
+    return found
 
 
 def _innermost(session: Session) -> SessionTransaction | None:
@@ -192,6 +199,7 @@ def _cursors_of(connection: Connection) -> dict[Change, Any]:
     return cursors
 
 
+_SaidTo = tuple[Connection, dict[Change, Any]]
 _SAID_TO, _CURSORS = "statements_said_to", "statements_cursors"
 MOST_KEPT = 100
 """Rows of an answer with which a cursor is kept: what it was answered stays with it until it is answered again."""
@@ -205,7 +213,7 @@ class _Text:
         if compiled.insert_prefetch or compiled.update_prefetch:
             raise CompileError(f"A value of every column is to be named: {compiled}")
         asked = {name for name, one in compiled.binds.items() if one.required}
-        turns = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for name, one in compiled.binds.items()}
+        turns = {name: _turn_of(one.type, dialect) for name, one in compiled.binds.items()}
         if any(one.expanding for one in compiled.binds.values()):  # lists that stand in the text
             compiled = _compile(written.params(dict.fromkeys(asked)), dialect, render_postcompile=True)
         self.sql, self.dialect = str(compiled), dialect
@@ -225,6 +233,18 @@ class _Text:
         for name, turn in self.turns:
             told[name] = turn(values[name])
         return told
+
+
+def _turn_of(type_: TypeEngine[Any], dialect: Dialect) -> Turn | None:
+    if isinstance(type_, ARRAY) and isinstance(type_.item_type, Integer | Uuid):
+        return _as_array
+    turn: Turn | None = type_.dialect_impl(dialect).bind_processor(dialect)
+    return turn
+
+
+def _as_array(values: Iterable[object] | None) -> str | None:
+    """As PostgreSQL writes an array of numbers or ids. The driver finds out anew each time what is in a list."""
+    return None if values is None else "{" + ",".join(["null" if one is None else str(one) for one in values]) + "}"
 
 
 def _compile(written: Any, dialect: Dialect, **how: bool) -> SQLCompiler:

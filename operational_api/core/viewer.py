@@ -8,7 +8,7 @@ the system.
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import ARRAY, Connection, Uuid, bindparam, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
@@ -22,7 +22,8 @@ SYSTEM = Principal(role="system", client_id="plyo")
 
 Viewer = Callable[[], Principal | None]
 _SAID = "select set_config('plyo.role', :role, true), set_config('plyo.principal', :principal, true)"
-_SAY, _SAY_AND_ASK = Change(text(_SAID)), Change(text(f"{_SAID}, {standing.HOLDS}"))
+_SAY = Change(text(_SAID))
+_SAY_AND_ASK = Change(text(f"{_SAID}, {standing.HOLDS}").bindparams(bindparam("named", type_=ARRAY(Uuid))))
 
 
 def of_request() -> Principal | None:

@@ -21,6 +21,7 @@ from operational_api.training.models import Client, Programme, WorkoutSet
 from operational_api.training.records import LONGER, OVER_M, Amount, measured_records
 from operational_api.training.service import corrections, workouts
 from operational_api.training.service.catalogue import Entry
+from operational_api.training.service.clients import local_today
 from operational_api.training.service.records import records_of
 from operational_api.training.service.workouts import Log, SetDone
 from tests.factories import account_of, make_client, make_coach, make_exercise, make_workout
@@ -243,7 +244,7 @@ class TestHolds:
         line = kept["plan"]["lines"][0]
         assert (line["reps"], line["distance_m"], line["duration_seconds"]) == (1, None, 45)
         assert 'value="0:45"' in coach.get(f"/coaching/templates/{kept['id']}").text
-        given_to = {"customer_id": str(mia.id), "starts_on": datetime.now(UTC).date().isoformat()}
+        given_to = {"customer_id": str(mia.id), "starts_on": local_today(mia, datetime.now(UTC)).isoformat()}
         given = coach.post(f"/api/training/templates/{kept['id']}/assignments", json=given_to)
         assert given.status_code == 201, given.text
         assert "3 × 0:45" in phone.get("/training").text
@@ -337,7 +338,8 @@ class TestPlans:
     def plan(self, mia: Client, *lines: dict[str, Any]) -> dict[str, Any]:
         return {
             "customer_id": str(mia.id), "name": "Engine", "goal": "endurance", "weeks": 4, "sessions_per_week": 1,
-            "starts_on": datetime.now(UTC).date().isoformat(), "lines": [{"day": 1, "sets": 3} | one for one in lines],
+            "starts_on": local_today(mia, datetime.now(UTC)).isoformat(),
+            "lines": [{"day": 1, "sets": 3} | one for one in lines],
         }  # fmt: skip
 
     def test_ask_for_it_show_it_and_coaches_see_what_was_done(
