@@ -12,9 +12,11 @@ class Former:
         expression: As it was.
         where: As it was.
         reason: Why it was changed, for who wonders why an old number differs.
+        is_withdrawn: It told what nobody should have been told: the past is told by the words after it.
     """
 
     until: str
     expression: str
     where: str
     reason: str
+    is_withdrawn: bool = False

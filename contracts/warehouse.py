@@ -172,6 +172,8 @@ def lend(connection: duckdb.DuckDBPyConnection, settings: WarehouseSettings) -> 
         LakeMissing: no lake is in the catalog yet.
     """
     _furnish(connection, settings)
+    # A build fails when its catalog goes away, however often it asks before; a service has to notice and connect anew.
+    connection.execute("set pg_pool_health_check_query = ''")
     snapshot = settings.lake_raw_snapshot
     if snapshot is None:
         _attach(connection, "raw", ["read_only", "create_if_not_exists false"])

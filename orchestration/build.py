@@ -71,23 +71,29 @@ class Plan:
         before: What the last build of everything saw; none where everything is visited.
         left_out: Unique ids of models and seeds that are not visited. What they are made of is left out as well.
         ends: Those of them of which nothing is made that is left out.
+        roots: Sources, models and seeds from which all that is visited was reached.
     """
 
     state: State
     before: State | None = None
     left_out: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
+    roots: frozenset[str] = frozenset()
 
     @property
     def options(self) -> list[str]:
-        """For `dbt build`. A data test is left out when all that it looks at is.
+        """For `dbt build`. A data test is left out when all that it looks at is: others come after what is visited.
 
-        dbt compares each name that it is given with all of the project, three times, so only ends are named.
+        dbt compares each name that it is given with all of the project, three times, so the fewer are named: from where
+        to begin, or where to stop.
         """
         if not self.left_out:
             return BUILDABLE
-        names = sorted(f"+{unique_id.split('.')[2]}" for unique_id in self.ends)
-        return ["--indirect-selection", "cautious", "--exclude", " ".join([CONNECTORS, *names])]
+        begun = [f"{_selector(unique_id)}+" for unique_id in self.roots]
+        ended = [f"+{_selector(unique_id)}" for unique_id in self.ends]
+        names = ["--select", *sorted(begun)] if len(begun) < len(ended) else []
+        left = " ".join([CONNECTORS, *([] if names else sorted(ended))])
+        return ["--indirect-selection", "cautious", *names, "--exclude", left]
 
     def leaves_out(self, node: Mapping[str, Any]) -> bool:
         """Whether a data test of the manifest looks at nothing but what is left out."""
@@ -152,10 +158,12 @@ def plan(lake: duckdb.DuckDBPyConnection, manifest: Manifest, project: Path, *, 
     if before is None or before.project != seen.project or before.at > now or not _is_kept(lake, before):
         return Plan(seen)
     built = {unique_id for unique_id, node in manifest["nodes"].items() if node["resource_type"] in _BUILT}
-    reached = _reached(manifest, _moved(lake, manifest, before) | _asking_the_clock(lake, manifest, before, now))
-    left_out = built - reached - _of_connectors(manifest)
-    ends = {unique_id for unique_id in left_out if left_out.isdisjoint(manifest["child_map"].get(unique_id, []))}
-    return Plan(seen, before, frozenset(left_out), frozenset(ends))
+    roots = _moved(lake, manifest, before) | _asking_the_clock(lake, manifest, before, now)
+    children = manifest["child_map"]
+    left_out = built - _reached(manifest, roots) - _of_connectors(manifest)
+    ends = {unique_id for unique_id in left_out if left_out.isdisjoint(children.get(unique_id, []))}
+    later = _reached(manifest, [child for root in roots for child in children.get(root, [])])
+    return Plan(seen, before, frozenset(left_out), frozenset(ends), frozenset(roots - later))
 
 
 def remember(lake: duckdb.DuckDBPyConnection, done: Plan) -> None:
@@ -276,6 +284,12 @@ def _reached(manifest: Manifest, moved: Collection[str]) -> set[str]:
             reached.add(unique_id)
             waiting += manifest["child_map"].get(unique_id, [])
     return reached
+
+
+def _selector(unique_id: str) -> str:
+    """How dbt is told of a node: of a source by its kind, which is looked for among sources alone."""
+    kind, _, *name = unique_id.split(".")
+    return f"source:{'.'.join(name)}" if kind == "source" else name[0]
 
 
 def _of_connectors(manifest: Manifest) -> set[str]:

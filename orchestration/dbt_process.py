@@ -52,6 +52,7 @@ def run(arguments: Sequence[str]) -> None:
     from dbt.cli.main import cli
 
     _say_only_what_is_heard()
+    _draw_no_summary()
     if build.PLAN in os.environ:
         told = build.told()
         if told is None:
@@ -75,6 +76,13 @@ def _say_only_what_is_heard() -> None:
                 super().fire_event(e, level, *given, **named)
 
     ctx_set_event_manager(Heard())
+
+
+def _draw_no_summary() -> None:
+    """Leave out the picture of the graph that dbt draws of each run, twice, for those who look for faults in dbt."""
+    from dbt.compilation import Linker
+
+    Linker.get_graph_summary = lambda *_: {}  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

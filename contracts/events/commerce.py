@@ -55,7 +55,9 @@ class SubscriptionChanged(Event):
 class SubscriptionCancelled(Event):
     """The subscription will end, or has ended where `ends_now`. `reason` is the customer's, `payment_failed` or
     `payment_disputed`; whoever had cancelled before nobody paid left voluntarily. `owed_minor` is what is open of its
-    invoices at that moment, tax included, in `currency`; events of before it was told have neither."""
+    invoices at that moment, tax included, in `currency`; events of before it was told have neither. `left_minor` is
+    what was paid for days that are left where it ends before them, `days_left` what becomes of it: refund, to the card
+    that paid, or credit, for whoever comes back."""
 
     type: ClassVar[str] = "commerce.subscription_cancelled"
     aggregate: ClassVar[str] = "subscription_id"
@@ -66,6 +68,8 @@ class SubscriptionCancelled(Event):
     ends_now: bool = False
     owed_minor: int | None = None
     currency: str | None = None
+    left_minor: int = 0
+    days_left: str | None = None
 
 
 class PaymentCaptured(Event):
@@ -124,7 +128,7 @@ class DisputeOpened(Event):
 class DisputeClosed(Event):
     """The bank decided: `outcome` is won or lost. `reinstated_minor` came back, with the fee where that does too: less
     than `amount_minor` where it is won in part, 0 of a lost one. A lost dispute may be told as won later, when the bank
-    thinks better of it."""
+    thinks better of it, and a won one again when another part came back: with all that did."""
 
     type: ClassVar[str] = "commerce.dispute_closed"
     aggregate: ClassVar[str] = "payment_id"
@@ -162,7 +166,8 @@ class RefundDecided(Event):
 
 
 class DifferenceFound(Event):
-    """A provider's books and ours differ about `subject`, an id of the provider's or of ours."""
+    """A provider's books and ours differ about `subject`, an id of the provider's or of ours. Their amount is in
+    `theirs_currency` where that is another than `currency`."""
 
     type: ClassVar[str] = "commerce.difference_found"
     aggregate: ClassVar[str] = "finding_id"
@@ -173,6 +178,7 @@ class DifferenceFound(Event):
     currency: str | None = None
     ours_minor: int | None = None
     theirs_minor: int | None = None
+    theirs_currency: str | None = None
 
 
 class DifferenceResolved(Event):
@@ -307,12 +313,29 @@ class CouponRedeemed(Event):
 
 
 class PayerChanged(Event):
-    """Who pays for a customer from now on; None: they do."""
+    """Who pays for a customer from now on; None: they do. `former_payer_id` is who else did until then; events of
+    before it was told have none. What was caused until then is theirs, and so is what they had paid and is not used."""
 
     type: ClassVar[str] = "commerce.payer_changed"
     aggregate: ClassVar[str] = "customer_id"
     customer_id: UUID
     payer_id: UUID | None
+    former_payer_id: UUID | None = None
+
+
+class PayerLeft(Event):
+    """Who paid for a customer closed their account. `open_minor` of their invoices is not paid: the customer may pay it
+    until `open_until`. Where the customer pays from now on, `renews_at` is when `renews_minor` is charged next."""
+
+    type: ClassVar[str] = "commerce.payer_left"
+    aggregate: ClassVar[str] = "customer_id"
+    customer_id: UUID
+    payer_id: UUID
+    currency: str
+    open_minor: int
+    open_until: datetime | None = None
+    renews_at: datetime | None = None
+    renews_minor: int = 0
 
 
 class SessionDelivered(Event):

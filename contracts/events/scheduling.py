@@ -27,13 +27,15 @@ class SessionBooked(_BookingEvent):
 
 
 class SessionCancelled(_BookingEvent):
-    """`is_undone`: the front desk took back what it had booked by mistake minutes before."""
+    """`is_undone`: the front desk took back what it had booked by mistake minutes before. `is_unpaid`: the pack that
+    paid for it was not paid for itself, or its money went back."""
 
     type: ClassVar[str] = "scheduling.session_cancelled"
     is_late: bool = False
     starts_at: datetime | None = None
     is_by_coach: bool = False
     is_undone: bool = False
+    is_unpaid: bool = False
 
 
 class SessionAttended(_BookingEvent):
@@ -117,8 +119,8 @@ class SessionRequested(_BookingEvent):
 
 
 class SeatReleased(_BookingEvent):
-    """A seat that was held or asked for is free again. `reason`: lapsed, let_go, declined, called_off or
-    undone."""
+    """A seat that was held or asked for is free again. `reason`: lapsed, let_go, declined, called_off, undone or
+    unpaid."""
 
     type: ClassVar[str] = "scheduling.seat_released"
     reason: str

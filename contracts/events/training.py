@@ -27,6 +27,15 @@ class WorkoutCorrected(Event):
     volume_kg: float
 
 
+class WorkoutDeleted(Event):
+    """What was logged was taken back on the same day: it was not done."""
+
+    type: ClassVar[str] = "training.workout_deleted"
+    aggregate: ClassVar[str] = "workout_id"
+    workout_id: UUID
+    customer_id: UUID
+
+
 class PlannedWorkoutSkipped(Event):
     """A planned workout will not be done."""
 
@@ -67,6 +76,15 @@ class ProgrammeAssigned(Event):
 
 class InjuryReported(Event):
     type: ClassVar[str] = "training.injury_reported"
+    aggregate: ClassVar[str] = "customer_id"
+    injury_id: UUID
+    customer_id: UUID
+
+
+class InjuryResolved(Event):
+    """It does not hurt any more; what it was stays where it is."""
+
+    type: ClassVar[str] = "training.injury_resolved"
     aggregate: ClassVar[str] = "customer_id"
     injury_id: UUID
     customer_id: UUID

@@ -1,5 +1,6 @@
 """Metrics of members: how many, who comes and goes, how long they stay, who comes to train."""
 
+from contracts.former import Former
 from contracts.metrics.definition import Metric
 
 _DAILY = "finance.fct_mrr_daily"
@@ -103,13 +104,21 @@ METRICS = (
         "count", "retention.fct_churn_features", "count(*)", "as_of", "stock",
         where=(
             "days_since_last_session > 14 or (days_since_last_session is null and tenure_days > 14) or "
-            "adherence_drop >= 0.2 or (sessions_attended_7d = 0 and not has_next_booking)"
+            "adherence_drop >= 0.2 - 1e-9 or (sessions_attended_7d = 0 and not has_next_booking)"
         ),
         exclusions=(
             "Trials, pauses, packs. Failed payments, which dunning looks after. Known on Mondays and for "
             "today."
         ),
         owner="retention", better="less",
+        former=(
+            Former(
+                "2026-11-27T23:00:00Z", "count(*)",
+                "days_since_last_session > 14 or (days_since_last_session is null and tenure_days > 14) or "
+                "adherence_drop >= 0.2 or (sessions_attended_7d = 0 and not has_next_booking)",
+                "a fall from 100 % to 80 % was less than 20 points by a hair of floating numbers",
+            ),
+        ),
     ),
     Metric(
         "attendance_per_member", "Sessions per member and week",

@@ -18,7 +18,10 @@ METRICS = (
         "coach_load", "Coach load",
         "Clients a coach has at the end of the week divided by the clients they have room for.",
         "ratio", "scheduling.fct_coach_weeks", "sum(clients) / nullif(sum(client_capacity), 0)", "week_starts_on",
-        "stock", exclusions="Clients on pause or gone; weeks in which a coach is away throughout. Room is today's.",
+        "stock", exclusions=(
+            "Clients on pause or gone, and those with nothing but a pack; weeks in which a coach is away throughout. "
+            "Room is today's."
+        ),
         owner="operations", grains=("week", "month"), better="neither",
     ),
     Metric(

@@ -1,5 +1,6 @@
 """Metrics of money: what is contracted, billed and collected, what a customer costs and brings."""
 
+from contracts.former import Former
 from contracts.metrics.definition import Metric
 
 _DAILY = "finance.fct_mrr_daily"
@@ -117,9 +118,17 @@ METRICS = (
     Metric(
         "cac", "Cost to acquire a customer",
         "Marketing and sales spend of the month divided by customers whose first membership began in it.",
-        "money", _MONTHS, "sum(marketing_spend_minor) / nullif(sum(members_new), 0)", "month",
+        "money", _MONTHS,
+        "sum(marketing_spend_minor) / "
+        "nullif(sum(case when marketing_spend_minor is not null then members_new end), 0)", "month",
         exclusions="Former members who came back. Months without spend entered say nothing.", owner="growth",
         grains=("month",), better="less",
+        former=(
+            Former(
+                "2026-11-27T23:00:00Z", "sum(marketing_spend_minor) / nullif(sum(members_new), 0)", "",
+                "of several months, those whose spend nobody had entered seemed to bring customers for nothing",
+            ),
+        ),
     ),
     Metric(
         "ltv_by_churn", "Lifetime value (revenue / churn)",

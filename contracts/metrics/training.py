@@ -1,9 +1,11 @@
 """Metrics of training: what was done, how hard, how well it went."""
 
+from contracts.former import Former
 from contracts.metrics.definition import Metric
 
 _DAYS = "training.fct_training_days"
 _CARE = "training.fct_care_months"
+_FEW = "clients were counted who told nothing of it, so that a mean of one client's numbers was told as one of five"
 
 METRICS = (
     Metric(
@@ -93,23 +95,36 @@ METRICS = (
         "Today's heart rate variability against each client's own last 28 days: 50 is usual, 25 points are "
         "one deviation.",
         "number", "training.fct_wearable_days", "case when count(distinct customer_id) >= 5 then avg(readiness) end",
-        "day",
+        "day", where="readiness is not null",
         exclusions=(
             "Clients who do not share it. Told for five clients or more: one client's is on their page, by "
             "their consent."
         ),
         owner="coaching",
+        former=(
+            Former(
+                "2026-11-27T23:00:00Z", "case when count(distinct customer_id) >= 5 then avg(readiness) end", "", _FEW,
+                is_withdrawn=True,
+            ),
+        ),
     ),
     Metric(
         "sleep_efficiency", "Sleep efficiency",
         "Time asleep divided by time in bed, on average over clients and nights.",
         "ratio", "training.fct_wearable_days",
         "case when count(distinct customer_id) >= 5 then avg(sleep_efficiency) end", "day",
+        where="sleep_efficiency is not null",
         exclusions=(
             "Naps; devices that do not tell time in bed; clients who do not share it. Told for five clients "
             "or more."
         ),
         owner="coaching",
+        former=(
+            Former(
+                "2026-11-27T23:00:00Z", "case when count(distinct customer_id) >= 5 then avg(sleep_efficiency) end", "",
+                _FEW, is_withdrawn=True,
+            ),
+        ),
     ),
     Metric(
         "check_in_answer_rate", "Check-ins answered", "Of the weekly check-ins that clients sent, the share answered.",

@@ -74,10 +74,15 @@
     {%- set clocks = inputs | map(attribute='clock') | list -%}
     {%- if 'now' in clocks or sql.count(plyo_now_text()) > sql.count(days) -%} {{ return(true) }} {%- endif -%}
     {%- if 'day' not in clocks and days not in sql -%} {{ return(false) }} {%- endif -%}
-    {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
+    {%- set run = graph.plyo_run -%}
+    {%- if 'zones' not in run -%}
+        {%- if not adapter.get_relation('marts', 'intermediate', 'int_customers') -%} {{ return(true) }} {%- endif -%}
+        {%- do run.update({'zones': plyo_rows(
+            "select distinct format('(@@{}@@)', time_zone) from marts.intermediate.int_customers union select '(@@UTC@@)'"
+        ) | map(attribute=0) | join(', ') | replace('@@', "'")}) -%}
+    {%- endif -%}
     {{ return(plyo_rows(
-        "create table if not exists memory.main.zones as select time_zone from marts.intermediate.int_customers "
-        ~ "union select 'UTC'; select count(*) from memory.main.zones where "
+        "select count(*) from (values " ~ run.zones ~ ") as zones (time_zone) where "
         ~ "cast(timestamptz '" ~ then ~ "' at time zone time_zone as date) <> "
         ~ "cast(timestamptz '" ~ now ~ "' at time zone time_zone as date)"
     )[0][0] > 0) }}
@@ -89,7 +94,8 @@
 
 {#
     Tables a model reads, directly or through views, and those views; views know which raw tables and marts they hide.
-    A model that is only written into others hides tables as a view does.
+    A model that is only written into others hides tables as a view does. A log (`is_log`) tells its emptyings; what
+    connectors land in raw is none.
 #}
 {% macro plyo_inputs(node) %}
     {%- set found = [] -%}
@@ -98,7 +104,8 @@
         {%- if source -%}
             {%- do found.append({
                 'name': source.name, 'lake': source.database, 'schema': source.schema, 'table': source.identifier,
-                'kind': 'table', 'clock': none, 'view': none
+                'kind': 'table', 'clock': none, 'view': none,
+                'is_log': source.source_name == 'raw' and not source.name.startswith('_')
             }) -%}
         {%- else -%}
             {%- set upstream = graph.nodes[id] -%}
@@ -108,7 +115,7 @@
                 'kind': 'view' if is_view else 'table',
                 'clock': none if not is_view else 'now' if 'now()' in upstream.raw_code
                     else 'day' if 'today(' in upstream.raw_code else none,
-                'view': none
+                'view': none, 'is_log': false
             }) -%}
             {%- if is_view -%}
                 {%- for inner in plyo_inputs(upstream) -%}
@@ -142,7 +149,8 @@
             {%- if node.resource_type == 'model' -%} {%- do read.extend(node.depends_on.nodes) -%} {%- endif -%}
         {%- endfor -%}
         {%- set run = {
-            'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read
+            'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read,
+            'unfilled': {}, 'wrote': none
         } -%}
         {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
@@ -188,7 +196,8 @@
 
 {#
     Reads of all tables and views of a lake since which snapshot each is what it is, and by which commits since its rows
-    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many.
+    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many. A table that never had a
+    row has no statistics.
 #}
 {% macro plyo_read_moves(lake) %}
     {%- set catalog, run = plyo_catalog(lake), graph.plyo_run -%}
@@ -207,24 +216,31 @@
             ~ "ducklake_view where end_snapshot is null")
         ~ ") select place.schema_name, things.name, max(things.begun), "
         ~ "string_agg(moves.moved_at, ' ') filter (where not moves.rewrote), "
-        ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote) from things inner join " ~ catalog
+        ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote), things.id <> 'view' and things.id not in ("
+        ~ "select cast(table_id as varchar) from " ~ catalog ~ "ducklake_table_stats) from things inner join " ~ catalog
         ~ "ducklake_schema as place on things.schema_id = place.schema_id and place.end_snapshot is null "
         ~ "left join moves on things.id = moves.id group by all"
     ) -%}
         {%- do run.moves.update({lake ~ '.' ~ row[0] ~ '.' ~ row[1]: {
             'begun': row[2] | int, 'at': ((row[3] or '') | string).split() | map('int') | list,
-            'rewritten': ((row[4] or '') | string).split() | map('int') | list
+            'rewritten': ((row[4] or '') | string).split() | map('int') | list, 'is_empty': row[5]
         }}) -%}
     {%- endfor -%}
 {% endmacro %}
 
-{# Reads again what moved in marts, where somebody else than this run has committed. #}
+{#
+    Looks whether marts has moved. Where one commit came since, and the run has made one, it was that; where somebody else
+    has committed, what moved in marts is read again.
+#}
 {% macro plyo_look_around() %}
     {%- set run, now = graph.plyo_run, plyo_rows("select id from marts.current_snapshot()")[0][0] | int -%}
-    {%- if now != run.marts -%}
+    {%- if run.wrote and now == run.marts + 1 -%}
+        {%- do run.moves[run.wrote].at.append(now) -%}
+        {%- do run.moves[run.wrote].update({'is_empty': false}) -%}
+    {%- elif now != run.marts -%}
         {%- do plyo_read_moves('marts') -%}
-        {%- do run.update({'marts': now}) -%}
     {%- endif -%}
+    {%- do run.update({'marts': now, 'wrote': none}) -%}
 {% endmacro %}
 
 {# The note a table or a view carried when the run began, as a dictionary; none where there was no note. #}
@@ -244,12 +260,7 @@
         'statement': plyo_note(relation, 'table', noted)
     }) -%}
     {%- if wrote -%}
-        {%- set mine = plyo_rows("select id from marts.last_committed_snapshot()")[0][0] | int -%}
-        {#- Otherwise somebody else committed meanwhile, and all are read again. #}
-        {%- if mine == run.marts + 1 -%}
-            {%- do run.moves['marts.' ~ relation.schema ~ '.' ~ relation.identifier].at.append(mine) -%}
-            {%- do run.update({'marts': mine}) -%}
-        {%- endif -%}
+        {%- do run.update({'wrote': 'marts.' ~ relation.schema ~ '.' ~ relation.identifier}) -%}
     {%- endif -%}
 {% endmacro %}
 

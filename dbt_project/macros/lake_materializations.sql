@@ -35,6 +35,8 @@
     {%- if existing is not none and not existing.is_table -%}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
+    {#- All that a model asks is of one snapshot of each lake, looked up once. #}
+    {%- do adapter.ensure_transaction() -%}
     {%- set plan = plyo_plan(model, sql) -%}
     {{ run_hooks(pre_hooks) }}
     {% if plan.way == 'nothing' -%}

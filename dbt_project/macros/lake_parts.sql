@@ -37,10 +37,14 @@
                 {{ 'and ' if not loop.first }}row_of_model.{{ column }} is not distinct from wrong.{{ column }}
                 {%- endfor %}
     {%- endset -%}
+    {%- set stored = "select cast(null as bigint) as _place, * from " ~ target ~ " where false"
+        if plyo_is_unfilled('marts', target) else "select rowid as _place, * from " ~ target ~ " as row_of_model " ~ inside
+    -%}
     {%- set differs = plyo_rows(
-        "create or replace temp table stored as select rowid as _place, * from " ~ target ~ " as row_of_model " ~ inside
+        "create or replace temp table stored as " ~ stored
         ~ "; create or replace temp table made as select * exclude (_place) from temp.stored limit 0"
-        ~ "; insert into temp.made by name select row_of_model.* from (" ~ narrowed ~ ") as row_of_model " ~ inside
+        ~ "; insert into temp.made by name select row_of_model.* from (" ~ plyo_without_unfilled(narrowed)
+        ~ ") as row_of_model " ~ inside
         ~ "; create or replace temp table wrong as select distinct " ~ together | join(', ') ~ " from ("
         ~ "select * exclude (_balance), sum(_balance) as _difference from ("
         ~ "select * exclude (_place), 1 as _balance from temp.stored "
@@ -76,7 +80,7 @@
         {%- set rows = at_hand if plan.moved[input.name] == 'once' and input.schema ~ '.' ~ input.table in plan.at_hand
             else "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
             ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
-        {%- if input.lake == 'raw' and plyo_was_ever_emptied(input)
+        {%- if input.is_log and plyo_was_ever_emptied(input)
             and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
             {{ return(none) }}
         {%- endif -%}
@@ -87,7 +91,7 @@
     {{ return(told | join(' union all ') if told else "select null, null where false") }}
 {% endmacro %}
 
-{# Whether a table of raw was ever emptied: told by statistics of its files, asked once in a run. #}
+{# Whether a change log of raw was ever emptied: told by statistics of its files, asked once in a run. #}
 {% macro plyo_was_ever_emptied(input) %}
     {%- set known = graph.plyo_run.emptied -%}
     {%- if input.name not in known -%}
@@ -143,6 +147,47 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(text.sql) }}
+{% endmacro %}
+
+{# Whether a table never had a row. DuckLake keeps no statistics of it, and asks for them again for each column. #}
+{% macro plyo_is_unfilled(lake, relation) %}
+    {%- set moves = graph.plyo_run.moves.get(lake ~ '.' ~ relation.schema ~ '.' ~ relation.identifier) -%}
+    {{ return(moves is not none and moves.is_empty) }}
+{% endmacro %}
+
+{# SQL that reads no table which never had a row, itself or through a staging view. #}
+{% macro plyo_without_unfilled(sql) %}
+    {%- set text, run = namespace(sql=sql), graph.plyo_run -%}
+    {%- set mentions = [] -%}
+    {%- for name, moves in run.moves.items() if moves.is_empty -%}
+        {%- do mentions.append('"' ~ name.split('.') | join('"."') ~ '"') -%}
+    {%- endfor -%}
+    {%- if 'views' not in run.unfilled -%}
+        {%- do run.unfilled.update({'views': plyo_unfilled_views(mentions)}) -%}
+    {%- endif -%}
+    {%- for mention, view in run.unfilled.views.items() if mention in text.sql -%}
+        {%- set text.sql = text.sql | replace(mention, '(' ~ render(view.raw_code) ~ ')') -%}
+    {%- endfor -%}
+    {%- for mention in mentions if mention in text.sql -%}
+        {%- set text.sql = text.sql | replace(mention, '(select * from ' ~ mention ~ ' where false)') -%}
+    {%- endfor -%}
+    {{ return(text.sql) }}
+{% endmacro %}
+
+{# Views of raw tables alone of which one is mentioned here: how each is mentioned, and its node. #}
+{% macro plyo_unfilled_views(mentions) %}
+    {%- set views = {} -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'view' -%}
+        {%- set read = [] -%}
+        {%- for id in node.depends_on.nodes -%} {%- do read.append(graph.sources.get(id)) -%} {%- endfor -%}
+        {%- if read and none not in read -%}
+            {%- for source in read if '"' ~ source.database ~ '"."' ~ source.schema ~ '"."' ~ source.identifier ~ '"'
+                in mentions -%}
+                {%- do views.update({'"' ~ node.database ~ '"."' ~ node.schema ~ '"."' ~ node.alias ~ '"': node}) -%}
+            {%- endfor -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(views) }}
 {% endmacro %}
 
 {% macro plyo_mention(input) -%}

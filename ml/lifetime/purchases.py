@@ -1,6 +1,7 @@
 """What pack buyers have bought so far, from the marts: how often, when last, since when, and for how much.
 
-A purchase is a day on which somebody bought packs or single sessions in a currency, tax excluded. Whoever becomes a
+A purchase is a day on which somebody bought packs or single sessions in a currency, tax excluded, less what of them was
+given back, lost to a bank or never paid; what is nothing then was no purchase. Whoever becomes a
 member buys no packs because of that, not because they are gone: what is known of them as a buyer ends that day.
 """
 
@@ -16,15 +17,35 @@ from ml.marts import MartsMissing
 
 DAYS_A_WEEK = 7.0
 
-# The days of a purchase count, not its rows: two packs at once are one decision to buy.
+# The days of a purchase count, not its rows: two packs at once are one decision to buy. A refund has a credit note, or
+# is older than those.
 _BUYERS = """
-    with days as (
+    with lost as (
+        select invoice_id, sum(disputed_minor) as lost_minor from marts.finance.fct_payments group by invoice_id
+    ),
+
+    kept as (
         select
-            pack.customer_id, pack.currency, pack.purchased_on, sum(pack.net_minor) as net_minor,
+            session_pack_id,
+            case
+                when status in ('void', 'uncollectible') then 0
+                else greatest(
+                    1 - (greatest(credited_minor, refunded_minor) + coalesce(lost_minor, 0)) / nullif(total_minor, 0), 0
+                )
+            end as share
+        from marts.finance.fct_invoices left join lost using (invoice_id)
+        where session_pack_id is not null
+    ),
+
+    days as (
+        select
+            pack.customer_id, pack.currency, pack.purchased_on,
+            sum(pack.net_minor * coalesce(kept.share, 1)) as net_minor,
             any_value(cast(customer.member_since as date)) as member_since
         from marts.finance.fct_packs as pack
+        left join kept using (session_pack_id)
         left join marts.core.dim_customers as customer using (customer_id)
-        where pack.purchased_on <= $as_of
+        where pack.purchased_on <= $as_of and coalesce(kept.share, 1) > 0
             and (customer.member_since is null or pack.purchased_on < cast(customer.member_since as date))
         group by pack.customer_id, pack.currency, pack.purchased_on
     )

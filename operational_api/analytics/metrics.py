@@ -62,11 +62,11 @@ def metric(name: str) -> Metric:
 
 
 def as_known(metric: Metric, moment: datetime | None) -> Metric:
-    """The metric as it was defined at a moment: what was told then was told by the words of then."""
+    """The metric as it was defined at a moment: what was told then was told by the words of then, unless withdrawn."""
     if moment is None:
         return metric
     for former in metric.former:
-        if moment < datetime.fromisoformat(former.until).astimezone(UTC):
+        if not former.is_withdrawn and moment < datetime.fromisoformat(former.until).astimezone(UTC):
             return replace(metric, expression=former.expression, where=former.where)
     return metric
 

@@ -38,7 +38,8 @@ class ResolutionRead(BaseModel):
 
 
 class DifferenceRead(BaseModel):
-    """A difference between a provider's books and ours. Amounts are null on the side that has nothing."""
+    """A difference between a provider's books and ours. Amounts are null on the side that has nothing; theirs is in
+    `theirs_currency` where that is another than `currency`."""
 
     id: UUID
     provider: str
@@ -48,6 +49,7 @@ class DifferenceRead(BaseModel):
     currency: str | None
     ours_minor: int | None
     theirs_minor: int | None
+    theirs_currency: str | None
     customer_id: UUID | None
     payment_id: UUID | None
     note: str

@@ -11,7 +11,7 @@ from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
 from operational_api.commerce.billing import collectors
 from operational_api.commerce.billing.collectors import Collector
-from operational_api.commerce.billing.service import collection, earnings, fees, memberships
+from operational_api.commerce.billing.service import collection, earnings, fees, giving_back, leaving, memberships
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import (
@@ -68,6 +68,11 @@ def invoice_fees(session: Session, now: datetime) -> None:
     fees.invoice_due(session, now)
 
 
+def give_back_credits(session: Session, now: datetime) -> None:
+    """Give back what was paid and not used, where no invoice will use it."""
+    giving_back.give_back_due(session, providers.all_configured().by_name, now)
+
+
 def on_session_over(session: Session, event: Event) -> None:
     """A session counts for its coach, whether the customer came or not."""
     if isinstance(event, SessionAttended | SessionMissed):
@@ -81,7 +86,7 @@ def on_session_over(session: Session, event: Event) -> None:
 def on_account_closed(session: Session, event: Event, provider: BillingProvider | None = None) -> None:
     """Nobody is billed whose account is closed; the provider is the environment's unless given."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
-    memberships.leave(session, provider or providers.configured(), account_id=event.account_id, now=event.occurred_at)
+    leaving.leave(session, provider or providers.configured(), account_id=event.account_id, now=event.occurred_at)
 
 
 HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
@@ -97,6 +102,7 @@ PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
     ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
+    ("commerce.give_back_credits", timedelta(minutes=10), give_back_credits),
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from operational_api.commerce.billing import pages as billing
-from operational_api.commerce.billing.service import collection, fees, memberships, plan_changes
+from operational_api.commerce.billing.service import collection, fees, giving_back, leaving, memberships, plan_changes
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
@@ -169,6 +169,9 @@ def show_membership(
         is_first=cursor is None,
         collections=collection.open_of(session, customer_id),
         fees=fees.waiting(session, customer_id),
+        credits=giving_back.waiting_for(session, customer_id),
+        handed_over=leaving.handed_over_to(session, customer_id),
+        payer=session.get(Customer, customer_id),
         fee_wait=fees.WAIT,
         a_moment=timedelta(microseconds=1),  # a period ends where the next begins; its last day is the one before
         next_plan=memberships.next_plan(session, customer_id),

@@ -29,7 +29,7 @@ PERSONAL = [
     Contributed(
         "commerce",
         {
-            "billing_items": given("customer_id", BOOKS),
+            "billing_items": given("customer_id payer_id", BOOKS),
             "checkout_sessions": given("customer_id", Emptied({"url": None}), omit="url", named="plan_id:name"),
             "collections": given("customer_id payer_id", BOOKS),
             "commission_rates": given("coach_id", BOOKS, omit="set_by"),

@@ -10,7 +10,16 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
-from operational_api.commerce.billing.service import collection, earnings, fees, pay_lines, pay_slips, sales, studios
+from operational_api.commerce.billing.service import (
+    collection,
+    earnings,
+    fees,
+    pay_lines,
+    pay_slips,
+    people,
+    sales,
+    studios,
+)
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
@@ -117,6 +126,11 @@ def lock_packs(session: Session, pack_ids: Collection[UUID]) -> None:
     packs.lock(session, pack_ids)
 
 
+def sessions_unpaid(session: Session, pack_id: UUID) -> int:
+    """How many sessions of a pack are used that its money does not pay for: it was given back, or never came."""
+    return packs.sessions_unpaid(session, pack_id=pack_id)
+
+
 def use_session_of_pack(session: Session, pack_id: UUID) -> bool:
     """Take a session again of the pack that has paid for it before, also where that has run out since.
 
@@ -156,6 +170,11 @@ def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanO
     ]
 
 
+def is_closed(session: Session, account_id: UUID) -> bool:
+    """Whether there is such an account and nobody signs in to it any more."""
+    return people.is_closed(session, account_id)
+
+
 def sold_on_invoice(session: Session, *, customer_id: UUID, currency: str, now: datetime) -> list[PlanOffer]:
     """What can be sold to a customer on an invoice: packs and single sessions, in the order in which they are shown.
 
@@ -178,15 +197,21 @@ def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: 
     return sales.sell_pack(session, customer_id=customer_id, plan_code=plan_code, currency=currency, now=now).id
 
 
-def take_back_pack(session: Session, *, pack_id: UUID, sold_at: datetime, actor_id: UUID, now: datetime) -> bool:
+def take_back_pack(
+    session: Session, *, pack_id: UUID, sold_at: datetime, sessions: int, actor_id: UUID, now: datetime
+) -> bool:
     """A pack that was sold on an invoice by mistake is neither owed nor usable; whether that could be.
+
+    Args:
+        sessions: How many of it are given back with it.
 
     Raises:
         InvoiceNotCreditable: an answer about its payment is missing.
     """
     return sales.take_back(
-        session, pack_id=pack_id, sold_at=sold_at, reason="Sold by mistake", actor_id=actor_id, now=now
-    )
+        session, pack_id=pack_id, sold_at=sold_at, sessions=sessions, reason="Sold by mistake", actor_id=actor_id,
+        now=now,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +271,7 @@ class BooksDiffer:
     currency: str | None
     ours_minor: int | None
     theirs_minor: int | None
+    theirs_currency: str | None
     customer_id: UUID | None
     note: str
     outcome: str | None
@@ -263,9 +289,9 @@ def differences(
         BooksDiffer(
             finding_id=row.id, provider=row.provider, words=WORDS.get(row.kind, row.kind), subject=row.subject,
             found_at=row.found_at, currency=row.currency, ours_minor=row.ours_minor, theirs_minor=row.theirs_minor,
-            customer_id=row.customer_id, note=row.note, outcome=done.outcome if done else None,
-            reason=done.reason if done else None, resolved_by=done.resolved_by if done else None,
-            resolved_at=done.resolved_at if done else None,
+            theirs_currency=row.theirs_currency, customer_id=row.customer_id, note=row.note,
+            outcome=done.outcome if done else None, reason=done.reason if done else None,
+            resolved_by=done.resolved_by if done else None, resolved_at=done.resolved_at if done else None,
         )
         for line in lines
         for row, done in ((line.finding, line.resolution),)

@@ -18,6 +18,7 @@ it was. One cause is told once: of two lines in different currencies the amounts
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -82,7 +83,7 @@ theirs as (
 ),
 pairs as (
     select
-        source_id, o.id as payment_id, o.customer_id, coalesce(t.currency, o.currency) as currency,
+        source_id, o.id as payment_id, o.customer_id,
         o.amount_minor as ours, t.amount_minor as theirs, o.fee_minor as our_fee, t.fee_minor as their_fee,
         o.status, o.currency as our_currency, t.currency as their_currency, o.invoice_status, o.captured_at,
         t.occurred_at, t.settled_minor, t.settled_currency, o.times as our_times, t.times as their_times,
@@ -97,7 +98,12 @@ pairs as (
     from ours o full join theirs t using (source_id)
     left join booked b on b.payment_id = o.id
 )
-select f.kind, pairs.source_id as subject, pairs.currency, f.ours, f.theirs, pairs.customer_id, pairs.payment_id
+select
+    f.kind, pairs.source_id as subject, f.ours, f.theirs, pairs.customer_id, pairs.payment_id,
+    case when f.kind = 'fx_difference' then settled_currency else coalesce(our_currency, their_currency) end
+        as currency,
+    case when f.kind not in ('fx_difference', 'wrong_in_ledger') then nullif(their_currency, our_currency) end
+        as theirs_currency
 from pairs cross join lateral (values
     ('test_mode_object', is_test, ours, theirs),
     ('missing_at_us', not is_test and is_theirs and not is_ours, null, theirs),
@@ -165,7 +171,8 @@ paid as (
 ),
 pairs as (
     select
-        coalesce(o.what, t.what) as what, coalesce(o.id, t.id) as id, coalesce(t.currency, o.currency) as currency,
+        coalesce(o.what, t.what) as what, coalesce(o.id, t.id) as id, coalesce(o.currency, t.currency) as currency,
+        nullif(t.currency, o.currency) as theirs_currency,
         o.amount_minor as ours, t.amount_minor as theirs, o.status, t.is_won, o.customer_id, o.payment_id, o.returned,
         t.back,
         o.id is not null as is_ours, t.id is not null as is_theirs, paid.minor as paid
@@ -174,7 +181,8 @@ pairs as (
 )
 select
     f.kind, pairs.id as subject, pairs.currency, case when is_other_win then returned else ours end as ours,
-    case when is_other_win then back else theirs end as theirs, pairs.customer_id, pairs.payment_id
+    case when is_other_win then back else theirs end as theirs, pairs.theirs_currency, pairs.customer_id,
+    pairs.payment_id
 from pairs cross join lateral (select coalesce(ours = theirs and back <> returned, false) as is_other_win) as w
 cross join lateral (values
     ('refund_not_booked', what = 'refund' and not is_ours and theirs >= coalesce(paid, 0)),
@@ -217,7 +225,7 @@ pairs as (
     full join moved m using (id)
 )
 select f.kind, pairs.id as subject, pairs.currency, f.ours, f.theirs, cast(null as uuid) as customer_id,
-    cast(null as uuid) as payment_id
+    cast(null as uuid) as payment_id, cast(null as text) as theirs_currency
 from pairs cross join lateral (values
     ('payout_missing', not is_sent, coalesce(earned, taken), null),
     ('payout_short', is_sent and lines > 0 and earned <> sent, earned, sent),
@@ -242,13 +250,19 @@ def differences(session: Session, span: Span) -> list[Difference]:
     found = [
         Difference(
             span.provider, row.kind, row.subject, currency=row.currency, ours_minor=_whole(row.ours),
-            theirs_minor=_whole(row.theirs), customer_id=row.customer_id, payment_id=row.payment_id,
+            theirs_minor=_whole(row.theirs), theirs_currency=_another(row), customer_id=row.customer_id,
+            payment_id=row.payment_id,
         )
         for question in (_PAYMENTS, _GIVEN_BACK, _PAYOUTS)
         for row in session.execute(text(question), values)
     ]  # fmt: skip
     session.execute(text("set local enable_nestloop to default; set local jit to default"))
     return sorted(found, key=lambda one: (one.kind, one.subject))
+
+
+def _another(row: Any) -> str | None:
+    """The currency of the provider's amount where that is another than ours."""
+    return row.theirs_currency if row.theirs is not None and row.theirs_currency != row.currency else None
 
 
 def _whole(amount: object) -> int | None:

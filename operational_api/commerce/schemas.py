@@ -125,7 +125,8 @@ class SubscriptionRead(BaseModel):
 
 
 class CancellationCreate(BaseModel):
-    """Why a membership should end. `at_once`: today, though it is paid for longer; nothing is given back."""
+    """Why a membership should end. `at_once`: today, though it is paid for longer; what is left of the paid days goes
+    back to the card, waits for whoever comes back or is lost, as the plan says."""
 
     reason: Reason
     at_once: bool = False

@@ -5,13 +5,13 @@ message lets the ones behind it pass.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import CursorResult, exists, or_, select, text, update
 from sqlalchemy.orm import Session, aliased, sessionmaker
 
 from contracts.telemetry import get_logger, trace
-from operational_api.core import failpoints
+from operational_api.core import clock, failpoints
 from operational_api.core.models import InboxMessage
 from operational_api.core.relay import Consumer
 from operational_api.core.retries import RetryPolicy, told
@@ -29,7 +29,7 @@ def handle_next(sessions: sessionmaker[Session], consumers: Mapping[str, Consume
     attempts, traceparent = 0, None
     try:
         with sessions.begin() as session:
-            message = _next_due(session, list(consumers), datetime.now(UTC))
+            message = _next_due(session, list(consumers), clock.now())
             if message is None:
                 return False
             # A rollback empties the row.
@@ -45,7 +45,7 @@ def handle_next(sessions: sessionmaker[Session], consumers: Mapping[str, Consume
                     log.exception("message_failed", source=key[0], message_id=key[1])
                     _put_back(message, error, retry)
                 return True
-            message.handled_at = datetime.now(UTC)
+            message.handled_at = clock.now()
             message.attempts += 1
             message.next_attempt_at = message.last_error = None
     except Exception as error:
@@ -97,7 +97,7 @@ def _next_due(session: Session, sources: list[str], now: datetime) -> InboxMessa
 
 
 def _put_back(message: InboxMessage, error: Exception, retry: RetryPolicy) -> None:
-    now = datetime.now(UTC)
+    now = clock.now()
     message.attempts += 1
     message.last_error = told(error)
     message.next_attempt_at = now + retry.delay(message.attempts)

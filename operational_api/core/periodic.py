@@ -5,7 +5,7 @@ harmless to repeat.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import ModuleType
 
 from sqlalchemy import Connection, Engine, text
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.telemetry import get_logger, trace
+from operational_api.core import clock
 
 log = get_logger(__name__)
 Job = tuple[str, timedelta, Callable[[Session, datetime], None]]
@@ -37,7 +38,7 @@ class PeriodicJobs:
         if not self._jobs or not self._leads():
             return False
         for name, every, function in self._jobs:
-            now = datetime.now(UTC)
+            now = clock.now()
             if self._next.get(name, now) > now:
                 continue
             self._next[name] = now + every

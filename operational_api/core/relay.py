@@ -4,7 +4,6 @@ A broker will sit between the two halves one day; nothing else changes (docs/adr
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from types import ModuleType
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from contracts.events import registry
 from contracts.events.envelope import Event
 from contracts.telemetry import get_logger
-from operational_api.core import failpoints
+from operational_api.core import clock, failpoints
 from operational_api.core.models import InboxMessage
 
 log = get_logger(__name__)
@@ -112,7 +111,7 @@ def relay_due(sessions: sessionmaker[Session], routes: Routes, *, limit: int = 5
     with sessions.begin() as session:
         if not session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": RELAY_LOCK}):
             return False
-        parameters = {"limit": limit, "now": datetime.now(UTC), "types": routes.types, "sources": routes.sources}
+        parameters = {"limit": limit, "now": clock.now(), "types": routes.types, "sources": routes.sources}
         done = session.execute(_FAN_OUT, parameters).one()
         failpoints.hit("relay.before_commit")
     if done.relayed:

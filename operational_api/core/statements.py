@@ -79,18 +79,22 @@ class Change:
         text = self._text
         if text is None:
             text = self._text = self._compiled(connection.dialect)
-        sql, parameters = text.sql, text.parameters(values)
-        cursor = _cursor_of(connection)
+        sql, parameters, kept = text.sql, text.parameters(values), _cursors_of(connection)
+        cursor = kept.get(self)
+        if cursor is None:
+            cursor = kept[self] = connection.connection.cursor()
         if connection._has_events or connection.engine._has_events:
             for hear in connection.dispatch.before_cursor_execute:
                 sql, parameters = hear(connection, cursor, sql, parameters, None, False)
         try:
-            cursor.execute(sql, parameters)
+            cursor.execute(text.told if sql is text.sql else sql, parameters)
         except BaseException as error:  # noqa: BLE001 - raised again below
             # What SQLAlchemy does with an error: another class of it, the cursor is closed, and a connection that broke
             # is thrown away.
-            del connection.info[_CURSOR]
+            del kept[self]
             connection._handle_dbapi_exception(error, sql, parameters, cursor, None)
+        if cursor.rowcount > MOST_KEPT:
+            del kept[self]
         return cursor
 
     def _compiled(self, dialect: Dialect) -> "_Text":
@@ -177,22 +181,24 @@ def _innermost(session: Session) -> SessionTransaction | None:
     return session.get_nested_transaction() or session.get_transaction()
 
 
-def _cursor_of(connection: Connection) -> Any:
-    """The driver's cursor, of which a connection has one for all that is said here: it knows how each type is written
-    and read, which a new one finds out again. What a statement answers is read before the next one is said.
+def _cursors_of(connection: Connection) -> dict[Change, Any]:
+    """The driver's cursors, of which a connection keeps one for each statement. One that is told the statement that it
+    said last knows how values are written and rows are read; any other finds it out, a third of the driver's work.
     """
-    kept = connection.info
-    cursor = kept.get(_CURSOR)
-    if cursor is None:
-        cursor = kept[_CURSOR] = connection.connection.cursor()
-    return cursor
+    about = connection.info
+    cursors: dict[Change, Any] | None = about.get(_CURSORS)
+    if cursors is None:
+        cursors = about[_CURSORS] = {}
+    return cursors
 
 
-_SAID_TO, _CURSOR = "statements_said_to", "statements_cursor"
+_SAID_TO, _CURSORS = "statements_said_to", "statements_cursors"
+MOST_KEPT = 100
+"""Rows of an answer with which a cursor is kept: what it was answered stays with it until it is answered again."""
 
 
 class _Text:
-    """What the driver is told, and what becomes of values on their way to it."""
+    """What listeners hear (`sql`) and the driver is told, and what becomes of values on their way to it."""
 
     def __init__(self, written: Any, dialect: Dialect) -> None:
         compiled = _compile(written, dialect)
@@ -203,6 +209,7 @@ class _Text:
         if any(one.expanding for one in compiled.binds.values()):  # lists that stand in the text
             compiled = _compile(written.params(dict.fromkeys(asked)), dialect, render_postcompile=True)
         self.sql, self.dialect = str(compiled), dialect
+        self.told = self.sql.encode()
         self.turns = [(name, turn) for name in asked if (turn := turns[name]) is not None]
         self.constant = {
             name: turn(value) if (turn := turns.get(name)) else value

@@ -16,6 +16,7 @@ DomainError
 |  |- EmptyMergeField          this client has no value for it
 |- TemplateRejected     422   a template without a name or words, or a second one of its name
 |- TooSoon              422   a later message for the past, or for a time that the clocks jump over
+|- MessageNotUndecided  409   it is known what became of it, or somebody was quicker
 |- MailArrives          409   an address from which nothing came back
 |- FileRejected         422   too large, or of a kind that is not taken
 |- FileChecked          409   not looked through for viruses yet
@@ -31,6 +32,10 @@ DomainError
 """
 
 from operational_api.core.errors import DomainError, Invalid, NotFound, Unauthenticated
+
+
+class MessageNotUndecided(DomainError):
+    """It is known by now what became of this message, or somebody else has just said so."""
 
 
 class NudgeRefused(DomainError):

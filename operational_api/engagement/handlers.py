@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from contracts.events import automation, commerce, compliance, engagement, identity, scheduling, training
 from contracts.events.envelope import Event
+from operational_api.core import clock
 from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
-from operational_api.engagement.sending import WAYS, zone_of
-from operational_api.engagement.service import forgetting, leads, preferences, scheduled, stages
+from operational_api.engagement.sending import WAYS, own_zone, zone_of
+from operational_api.engagement.service import forgetting, leads, outgoing, preferences, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import (
     WORD_EVERY,
@@ -32,26 +33,31 @@ REMIND_BEFORE = timedelta(hours=24)
 
 
 def _mail(session: Session, event: Event, to: Contact | None, template: str, key: object, **context: Any) -> None:
-    if to is None or datetime.now(UTC) - event.occurred_at > STALE_AFTER:
+    if to is None or clock.now() - event.occurred_at > STALE_AFTER:
         return
     queue_email(
         session, dedupe_key=f"{template}:{key}", recipient=to.email, template=template,
-        context={"name": to.first_name, **context}, now=datetime.now(UTC),
+        context={"name": to.first_name, **context}, now=clock.now(),
     )  # fmt: skip
 
 
 def _session_facts(session: Session, booking_id: UUID) -> tuple[Contact | None, dict[str, Any]]:
+    """The customer, and the session in words. Times are told on the customer's own clock, where they said which that
+    is, and beside it on the studio's."""
     facts = scheduling_public.session_facts(session, booking_id)
     if facts is None:
         return None, {}
-    return contact(session, facts.customer_id), {
+    customer = contact(session, facts.customer_id)
+    return customer, {
         "booking_id": str(booking_id),
         "title": facts.title,
         "coach": facts.coach_name,
         "location": facts.location_name,
         "starts_at": facts.starts_at.isoformat(),
         "ends_at": facts.ends_at.isoformat(),
-        "time_zone": facts.time_zone,
+        "time_zone": own_zone(customer.time_zone, facts.time_zone) if customer else facts.time_zone,
+        "studio_zone": facts.time_zone,
+        "is_booked_by_coach": facts.booked_by == facts.coach_id,
     }
 
 
@@ -78,6 +84,7 @@ def confirm_cancellation(session: Session, event: Event) -> None:
     assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
     told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach, "is_undone": event.is_undone}
+    told["is_unpaid"] = event.is_unpaid
     _mail(session, event, customer, "booking_cancelled", event.booking_id, **facts, **told)
 
 
@@ -157,8 +164,34 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.SubscriptionCancelled)  # noqa: S101
     if event.is_voluntary:
         to = contact(session, event.customer_id)
-        facts = {"has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency}
+        facts = {
+            "has_ended": event.ends_now, "owed_minor": event.owed_minor, "currency": event.currency,
+            "left_minor": event.left_minor, "days_left": event.days_left,
+        }  # fmt: skip
         _mail(session, event, to, "subscription_cancelled", f"{event.subscription_id}:{event.ends_now}", **facts)
+
+
+def tell_of_payer(session: Session, event: Event) -> None:
+    """Both ends of a change of payer: the member, and who paid until now. Of one who left `tell_of_left_payer` does."""
+    assert isinstance(event, commerce.PayerChanged)  # noqa: S101
+    former = contact(session, event.former_payer_id) if event.former_payer_id else None
+    if event.payer_id == event.former_payer_id or (event.payer_id is None and former is None):
+        return
+    member = contact(session, event.customer_id)
+    _mail(session, event, member, "payer_changed", event.event_id, is_paid_for=event.payer_id is not None)
+    _mail(session, event, former, "payer_ended", event.event_id)
+
+
+def tell_of_left_payer(session: Session, event: Event) -> None:
+    """Whom somebody paid for who closed their account: what is open, and that a card or another payer is needed."""
+    assert isinstance(event, commerce.PayerLeft)  # noqa: S101
+    member = contact(session, event.customer_id)
+    until, renews = event.open_until, event.renews_at
+    _mail(
+        session, event, member, "payer_left", event.event_id, currency=event.currency, open_minor=event.open_minor,
+        open_until=until.isoformat() if until else None, renews_at=renews.isoformat() if renews else None,
+        renews_minor=event.renews_minor, time_zone=member.time_zone if member else "UTC",
+    )  # fmt: skip
 
 
 def announce_message(session: Session, event: Event) -> None:
@@ -173,7 +206,7 @@ def announce_message(session: Session, event: Event) -> None:
     people = contacts(session, [event.sender_id, event.recipient_id])
     recipient, sender = people.get(event.recipient_id), people.get(event.sender_id)
     is_customer = event.recipient_id == event.customer_id
-    now = datetime.now(UTC)
+    now = clock.now()
     if recipient is None or now - event.occurred_at > STALE_AFTER:
         return
     path = "/messages" if is_customer else f"/coach/messages?customer={event.customer_id}"
@@ -200,21 +233,21 @@ def convert_lead(session: Session, event: Event) -> None:
 def learn(session: Session, event: Event) -> None:
     """Something that says where a person stands, if it does."""
     if (fact := stages.told_by(event)) is not None:
-        stages.learn(session, **fact, now=datetime.now(UTC))
+        stages.learn(session, **fact, now=clock.now())
 
 
 def carry_lead_over(session: Session, event: Event) -> None:
     """Whoever was a lead begins as one."""
     assert isinstance(event, identity.EmailVerified)  # noqa: S101
     if person := contact(session, event.account_id):
-        stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=datetime.now(UTC))
+        stages.carry_lead_over(session, email=person.email, customer_id=event.account_id, now=clock.now())
 
 
 def remind_of_session(session: Session, event: Event) -> None:
     """The day before, by the way that they like. A session booked later than that needs none."""
     assert isinstance(event, scheduling.SessionBooked | scheduling.SessionMoved)  # noqa: S101
     customer, facts = _session_facts(session, event.booking_id)
-    now = datetime.now(UTC)
+    now = clock.now()
     if customer is None or (starts_at := datetime.fromisoformat(facts["starts_at"])) - REMIND_BEFORE <= now:
         return
     queue_message(
@@ -260,7 +293,7 @@ def ask_after_missed_week(session: Session, event: Event) -> None:
     What was logged by then calls it off (`outgoing.weigh`).
     """
     assert isinstance(event, training.TrainingWeekMissed)  # noqa: S101
-    now = datetime.now(UTC)
+    now = clock.now()
     person = contact(session, event.customer_id)
     if person is None or now - event.occurred_at > STALE_AFTER:
         return
@@ -294,6 +327,7 @@ def _was_away(session: Session, customer_id: UUID, since: datetime, until: datet
 PERIODIC = [
     ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
     ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
+    ("engagement.end_undecided", timedelta(hours=1), outgoing.end_undecided),
 ]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
@@ -304,6 +338,8 @@ HANDLERS = {
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
+    commerce.PayerChanged.type: [tell_of_payer],
+    commerce.PayerLeft.type: [tell_of_left_payer],
     commerce.SubscriptionStarted.type: [welcome_member, learn],
     commerce.SubscriptionChanged.type: [learn],
     commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],

@@ -249,9 +249,10 @@ class PushSubscription(Base):
 class OutgoingMessage(Base):
     """A message that leaves once, by e-mail, SMS, WhatsApp or push; `dedupe_key` makes asking twice harmless.
 
-    The table has the name of its first kind. `status`: queued, sent, failed, or withheld; `reason` says why one was
-    withheld or failed. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have left
-    by a provider that cannot tell two equal requests apart, who is asked before it is sent again.
+    The table has the name of its first kind. `status`: queued, sent, failed, withheld, or undecided (it may have left,
+    and waits for somebody to say what becomes of it); `reason` says why one was withheld or failed, or that one that
+    waits is sent a second time. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have
+    left by a provider that cannot tell two equal requests apart.
     """
 
     __tablename__ = "outgoing_emails"
@@ -263,6 +264,10 @@ class OutgoingMessage(Base):
         ),
         Index(
             "ix_outgoing_emails_waiting", "customer_id", "template", postgresql_where=text("status = 'queued'")
+        ),
+        Index(
+            "ix_outgoing_emails_undecided", "customer_id", "in_doubt_since",
+            postgresql_where=text("status = 'undecided'"),
         ),
         Index("ix_outgoing_emails_provider", "provider_message_id"),
         CheckConstraint("channel in ('email', 'sms', 'whatsapp', 'push')", name="channel"),

@@ -16,8 +16,9 @@ from operational_api.engagement.schemas import (
     PreferencesRead,
     PreferencesWrite,
     ReadReceipt,
+    UndecidedRead,
 )
-from operational_api.engagement.service import messages, people, preferences, threads
+from operational_api.engagement.service import messages, outgoing, people, preferences, threads
 from operational_api.engagement.service.addresses import mail_arrives, mail_comes_back, revive_mail
 from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
@@ -28,10 +29,33 @@ from operational_api.engagement.service.people import CrmPerson
 from operational_api.engagement.service.preferences import customers_without_nudges
 
 __all__ = [
-    "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
-    "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "forget_address", "mail_arrives",
-    "mail_comes_back", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "revive_mail", "send_message",
-    "set_preferences", "staff", "unread_count", "write_message",
+    "Contact",
+    "CrmPerson",
+    "MessageCreate",
+    "MessageRead",
+    "PreferencesRead",
+    "PreferencesWrite",
+    "ReadReceipt",
+    "UndecidedRead",
+    "amend_lead",
+    "crm_people",
+    "crm_person_ids",
+    "customers_without_nudges",
+    "forget_address",
+    "mail_arrives",
+    "mail_comes_back",
+    "mark_thread_read",
+    "may_nudge",
+    "nudge_refusals",
+    "queue_email",
+    "revive_mail",
+    "send_message",
+    "set_preferences",
+    "settle_message",
+    "staff",
+    "undecided_messages",
+    "unread_count",
+    "write_message",
 ]  # fmt: skip
 
 
@@ -93,6 +117,20 @@ def set_preferences(
     """Change what the customer who asks allows."""
     row = preferences.set_preferences(session, customer_id=account_id_of(principal), **body.model_dump(), now=now)
     return PreferencesRead.of(row)
+
+
+def undecided_messages(session: Session) -> list[UndecidedRead]:
+    """Messages of which nobody knows whether they left, the oldest first. The caller decides who may ask."""
+    return [UndecidedRead.model_validate(one) for one in outgoing.undecided(session)]
+
+
+def settle_message(session: Session, message_id: UUID, *, sends_again: bool, actor_id: UUID, now: datetime) -> None:
+    """Have such a message sent again, or leave it as it is. The caller decides who may.
+
+    Raises:
+        MessageNotUndecided: it is none, or somebody was quicker.
+    """
+    outgoing.settle(session, message_id, sends_again=sends_again, actor_id=actor_id, now=now)
 
 
 def staff(session: Session, role: str) -> list[Contact]:

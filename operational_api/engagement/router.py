@@ -17,10 +17,13 @@ from operational_api.engagement.schemas import (
     LeadReceipt,
     MessageCreate,
     MessageRead,
+    MessageSettled,
     PreferencesRead,
     PreferencesWrite,
     ReadReceipt,
+    SettlementCreate,
     ThreadRead,
+    UndecidedRead,
 )
 from operational_api.engagement.service import leads, preferences, threads
 
@@ -50,6 +53,21 @@ def list_messages(
     found, next_cursor = threads.messages_of(session, customer_id, limit=limit, cursor=cursor)
     people = threads.people_of(session, found)
     return Page(items=[MessageRead.of(one, people) for one in found], next_cursor=next_cursor)
+
+
+@api.get("/undecided-messages", dependencies=[Allowed("engagement.settle_message")])
+def list_undecided(session: DbSession) -> Page[UndecidedRead]:
+    """Messages of which nobody knows whether they left: they were handed over, and no answer came. The oldest first."""
+    return Page(items=public.undecided_messages(session))
+
+
+@api.post("/undecided-messages/{message_id}/settlement", dependencies=[Allowed("engagement.settle_message")])
+def settle_message(
+    message_id: UUID, body: SettlementCreate, actor_id: CurrentAccount, session: DbSession
+) -> MessageSettled:
+    """Have it sent again, at the risk that it arrives twice, or leave it as it is."""
+    public.settle_message(session, message_id, sends_again=body.sends_again, actor_id=actor_id, now=_now())
+    return MessageSettled(state="queued" if body.sends_again else "failed")
 
 
 @api.post("/threads/{customer_id}/messages", status_code=201, dependencies=[Allowed("engagement.send_message")])

@@ -88,6 +88,34 @@ class PreferencesRead(PreferencesWrite):
         return cls.model_validate(row)
 
 
+class UndecidedRead(BaseModel):
+    """A message of which nobody knows whether it left. `template` is what it says, by name; whom it was for is null of
+    a mail to a bare address."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    customer_id: UUID | None
+    channel: str
+    purpose: str
+    template: str
+    created_at: datetime
+    in_doubt_since: datetime
+    expires_at: datetime | None = Field(description="Worth nothing from then on: it is not sent again.")
+
+
+class SettlementCreate(BaseModel):
+    """What becomes of it: it is sent again, or left as it is."""
+
+    sends_again: bool
+
+
+class MessageSettled(BaseModel):
+    """What it is now."""
+
+    state: Literal["queued", "failed"]
+
+
 class LeadCreate(BaseModel):
     """A guest's contact form."""
 

@@ -175,6 +175,11 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def own_zone(name: str, otherwise: str) -> str:
+    """A person's zone; another where they never said one, which is then UTC, or nobody knows the one that they said."""
+    return name if name != "UTC" and zone_of(name).key == name else otherwise
+
+
 def _clock_changes(now: datetime, zone: ZoneInfo) -> list[datetime]:
     """When the zone's clocks change in the three days from `now`, to the minute."""
     found = []

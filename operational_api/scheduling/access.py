@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.core.errors import Forbidden
+from operational_api.core.errors import Forbidden, NotFound
 from operational_api.core.policy import Resource, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
-from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, SlotNotFound
+from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, CustomerNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Coach, Slot
 from operational_api.scheduling.service import desks, seats
 from operational_api.training import public as training
@@ -45,8 +45,29 @@ def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: st
     return slot
 
 
+def reach_customer(
+    session: Session, principal: Principal, customer_id: UUID, *, missing: type[NotFound] = CustomerNotFound
+) -> training.ClientFacts | None:
+    """The customer whom somebody books for, None of who is no client yet: a coach for their own clients alone.
+
+    Raises:
+        CustomerNotFound, or `missing`: not for them to book for.
+    """
+    client = training.client_facts(session, customer_id)
+    about = Resource(
+        "Client", customer_id, customer_id=customer_id, coach_id=client.coach_id if client else None, kind="business"
+    )
+    require(principal, "scheduling.book_for", about, missing=missing)
+    return client
+
+
+def books_in(principal: Principal) -> UUID | None:
+    """The coach in whose calendar alone somebody books for customers; None: in anybody's."""
+    return None if may_see_everybody(principal, "scheduling.book_for") else principal.account_id
+
+
 def reach_seat_for(session: Session, principal: Principal, customer_id: UUID, slot_id: UUID) -> Slot:
-    """The slot of which somebody books a seat for a customer; a front desk at its studios.
+    """The slot of which somebody books a seat for a customer; a front desk at its studios, a coach in their calendar.
 
     Raises:
         SlotNotFound: there is none, or not for them.

@@ -1,4 +1,5 @@
-"""What the front desk does for a customer, as the policy lets it: used by the API and, through `public`, its pages."""
+"""What the front desk does for a customer, and a coach for a client of theirs, as the policy lets them: used by the API
+and, through `public`, by the pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce import public as commerce
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
-from operational_api.scheduling.errors import CustomerNotFound
+from operational_api.scheduling.errors import BookingNotFound, CustomerNotFound
 from operational_api.scheduling.models import Booking, Location
 from operational_api.scheduling.service import desk_bookings, payment, recurring, seats, slots
 from operational_api.scheduling.service.desk_bookings import Order
@@ -45,9 +46,18 @@ def slots_for(
     session: Session, principal: Principal, *, customer_id: UUID, since: datetime, until: datetime, now: datetime,
     location_id: UUID | None = None, coach_id: UUID | None = None,
 ) -> list[slots.SlotView]:  # fmt: skip
-    """Sessions that the desk can book for a customer, full ones among them, by start; at the studios it is kept to."""
+    """Sessions that can be booked for a customer, full ones among them, by start: at the studios that a desk is kept
+    to, of a coach their own.
+
+    Raises:
+        CustomerNotFound.
+    """
+    access.reach_customer(session, principal, customer_id)
+    only = access.books_in(principal)
+    if only is not None and coach_id not in (None, only):
+        return []
     wanted = slots.SlotFilter(
-        starts_from=since, starts_before=until, coach_id=coach_id, location_id=location_id, is_at_desk=True,
+        starts_from=since, starts_before=until, coach_id=only or coach_id, location_id=location_id, is_at_desk=True,
         location_ids=access.posted(session, principal).locations,
     )  # fmt: skip
     found, _ = slots.list_slots(session, wanted, viewer_id=customer_id, now=now, limit=MOST_SLOTS)
@@ -57,11 +67,12 @@ def slots_for(
 def slot_for(
     session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, now: datetime
 ) -> slots.SlotView:  # fmt: skip
-    """One session as the desk books it for a customer.
+    """One session as it is booked for a customer.
 
     Raises:
-        SlotNotFound.
+        CustomerNotFound, SlotNotFound.
     """
+    access.reach_customer(session, principal, customer_id)
     access.reach_seat_for(session, principal, customer_id, slot_id)
     return slots.get_slot(session, slot_id, viewer_id=customer_id, now=now)
 
@@ -72,8 +83,9 @@ def means_of(
     """What could pay for a session.
 
     Raises:
-        SlotNotFound.
+        CustomerNotFound, SlotNotFound.
     """
+    access.reach_customer(session, principal, customer_id)
     slot = access.reach_seat_for(session, principal, customer_id, slot_id)
     found = payment.means_of(session, customer_id=customer_id, now=now)
     currency = session.get_one(Location, slot.location_id).currency
@@ -88,55 +100,56 @@ def book_for(session: Session, principal: Principal, order: Order, *, now: datet
     Raises:
         SlotNotFound, CustomerNotFound; what `desk_bookings.book` refuses.
     """
-    require_customer(session, order.customer_id)
+    require_customer(session, principal, order.customer_id)
     access.reach_seat_for(session, principal, order.customer_id, order.slot_id)
     return desk_bookings.book(session, order, booked_by=account_id_of(principal), now=now)
 
 
 def book_weeks_for(
     session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, times: int | None,
-    until: date | None = None, interval: int = 1, now: datetime,
+    until: date | None = None, interval: int = 1, plan_code: str | None = None, now: datetime,
 ) -> recurring.Booked:  # fmt: skip
-    """Book a session and the weeks that follow for a customer.
+    """Book a session and the weeks that follow for a customer, paid by what they have or by a pack sold to them.
 
     Raises:
-        SlotNotFound, CustomerNotFound; what `recurring.book_series` refuses.
+        SlotNotFound, CustomerNotFound; what `desk_bookings.book_weeks` refuses.
     """
-    require_customer(session, customer_id)
+    require_customer(session, principal, customer_id)
     access.reach_seat_for(session, principal, customer_id, slot_id)
     return desk_bookings.book_weeks(
         session, customer_id=customer_id, slot_id=slot_id, times=times, until=until, interval=interval,
-        booked_by=account_id_of(principal), now=now,
+        booked_by=account_id_of(principal), plan_code=plan_code, now=now,
     )  # fmt: skip
 
 
 def undo_for(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> list[Booking]:
-    """Take back what was booked at the desk minutes before.
+    """Take back what was booked for a customer minutes before.
 
     Raises:
         BookingNotFound, UndoOver, BookingClosed, InvoiceNotCreditable.
     """
     booking = access.reach_booking(session, principal, booking_id, "scheduling.book_for", kind="business")
+    access.reach_customer(session, principal, booking.customer_id, missing=BookingNotFound)
     return desk_bookings.undo(session, booking_id=booking.id, actor_id=account_id_of(principal), now=now)
 
 
 def undoable(session: Session, principal: Principal, *, customer_id: UUID, now: datetime) -> list[Undoable]:
-    """What the desk booked for a customer and can take back, the newest first; of weeks in one go the first."""
-    kept_to = access.posted(session, principal).locations
+    """What was booked for a customer and can be taken back, the newest first; of weeks in one go the first."""
+    kept_to, only = access.posted(session, principal).locations, access.books_in(principal)
     return [
         Undoable(booking.id, slot.title, slot.starts_at, slot.location_id, booking.status, seats.undo_until(booking))
         for booking, slot in desk_bookings.undoable(session, customer_id=customer_id, now=now)
-        if kept_to is None or slot.location_id in kept_to
+        if (kept_to is None or slot.location_id in kept_to) and only in (None, slot.coach_id)
     ]
 
 
-def require_customer(session: Session, customer_id: UUID) -> training.ClientFacts:
+def require_customer(session: Session, principal: Principal, customer_id: UUID) -> training.ClientFacts:
     """The customer who is booked for.
 
     Raises:
-        CustomerNotFound.
+        CustomerNotFound: nobody, or not for the principal to book for.
     """
-    found = training.client_facts(session, customer_id)
+    found = access.reach_customer(session, principal, customer_id)
     if found is None:
         raise CustomerNotFound
     return found

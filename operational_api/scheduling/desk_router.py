@@ -1,4 +1,4 @@
-"""HTTP to what the front desk books for a customer. Part of `router`."""
+"""HTTP to what the front desk, or a coach, books for a customer. Part of `router`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -16,8 +16,8 @@ from operational_api.scheduling import at_desk
 from operational_api.scheduling.schemas import (
     BookingRead,
     DeskBookingCreate,
+    DeskSeriesCreate,
     MeansRead,
-    SeriesCreate,
     SeriesRead,
     SlotRead,
     SoldRead,
@@ -40,8 +40,8 @@ def list_slots_for(
     coach_id: UUID | None = None,
     location_id: UUID | None = None,
 ) -> Page[SlotRead]:
-    """Sessions that can be booked for a customer at the desk, full ones too: without notice, until a quarter of an hour
-    after the start; of a week at most, in the studio's zone. `booking_id` is the customer's own."""
+    """Sessions that can be booked for a customer, full ones too, of a coach their own: without notice, until a quarter
+    of an hour after the start; of a week at most, in the studio's zone. `booking_id` is the customer's own."""
     now = datetime.now(UTC)
     since = max(from_ or now, now - LONGEST)
     until = min(to or since + LONGEST, since + LONGEST)
@@ -76,21 +76,22 @@ def book_for(
 
 @router.post("/clients/{customer_id}/booking-series", status_code=201, dependencies=[Allowed("scheduling.book_for")])
 def book_weeks_for(
-    customer_id: UUID, body: SeriesCreate, principal: CurrentPrincipal, session: DbSession
+    customer_id: UUID, body: DeskSeriesCreate, principal: CurrentPrincipal, session: DbSession
 ) -> SeriesRead:  # fmt: skip
-    """Book a session and the same hour in the weeks that follow for a customer, paid by what they have."""
+    """Book a session and the same hour in the weeks that follow for a customer, paid by what they have, or by a pack
+    that is sold to them on an invoice."""
     now = datetime.now(UTC)
     found = at_desk.book_weeks_for(
         session, principal, customer_id=customer_id, slot_id=body.slot_id, times=body.times, until=body.until,
-        interval=body.interval, now=now,
+        interval=body.interval, plan_code=body.plan_code, now=now,
     )  # fmt: skip
     return series_told(session, principal, found, now)
 
 
 @router.post("/bookings/{booking_id}/undo", dependencies=[Allowed("scheduling.book_for")])
 def undo(booking_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Page[BookingRead]:
-    """Take back what the desk booked by mistake, within a quarter of an hour, with the weeks booked with it: nothing is
-    used, nothing is owed."""
+    """Take back what was booked for a customer by mistake, within a quarter of an hour, with the weeks booked with it:
+    nothing is used, nothing is owed."""
     now = datetime.now(UTC)
     gone = at_desk.undo_for(session, principal, booking_id=booking_id, now=now)
     return Page(items=all_told(session, principal, gone, now))

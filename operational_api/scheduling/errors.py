@@ -28,6 +28,7 @@ DomainError
 |- CoachBusy, ResourceTaken, SeatsHeld, CustomersClash    a class that does not fit
 |- NoFee
 |- PaidAlready         nothing is to be sold at the desk
+|- CustomerLeft        their account is closed
 |- UndoOver
 |- BookingClosed       no such step from where the booking is
 |- SessionStarted
@@ -156,8 +157,12 @@ class PaidAlready(DomainError):
     """They have a membership or a pack that pays for this session: nothing is to be sold."""
 
 
+class CustomerLeft(DomainError):
+    """Their account is closed: nothing is booked for them any more. Who comes back signs up again."""
+
+
 class UndoOver(DomainError):
-    """Only what the front desk booked can be undone, and only for a quarter of an hour. Cancel it instead."""
+    """Only what was booked for a customer can be undone, and only for a quarter of an hour. Cancel it instead."""
 
 
 class BookingClosed(DomainError):

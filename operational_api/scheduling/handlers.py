@@ -7,11 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from contracts.events.commerce import PackReduced
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
 from contracts.telemetry import get_logger
-from operational_api.core import personal
+from operational_api.core import clock, personal
 from operational_api.scheduling.models import Booking
 from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
@@ -95,6 +96,14 @@ def leave_sessions(session: Session, event: Event) -> None:
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
 
 
+def leave_unpaid(session: Session, event: Event) -> None:
+    """Nobody comes by a pack that nobody paid for."""
+    assert isinstance(event, PackReduced)  # noqa: S101 - registered for this event only
+    gone = bookings.leave_unpaid(session, pack_id=event.pack_id, now=clock.now())
+    if gone:
+        log.info("unpaid_sessions_left", pack_id=str(event.pack_id), sessions=len(gone))
+
+
 def forget_person(session: Session, event: Event) -> None:
     """Of a closed account stays which sessions there were; a coach's is no name any more."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
@@ -106,6 +115,7 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
+    PackReduced.type: [leave_unpaid],
     AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }
 

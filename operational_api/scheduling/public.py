@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
+from operational_api.scheduling.access import reach_customer as reach_customer
 from operational_api.scheduling.at_desk import Means as Means
 from operational_api.scheduling.at_desk import Undoable as Undoable
 from operational_api.scheduling.at_desk import book_for as book_for
@@ -38,7 +39,7 @@ from operational_api.training import public as training
 class SessionFacts:
     """A booked session in words, for messages and reminders. `time_zone` is the studio's. `outcome_at`: when it was
     said whether they came; of a session that is to come, when they were checked in. `free_until`: cancelling by then
-    costs nothing."""
+    costs nothing. `booked_by`: who booked it for them."""
 
     booking_id: UUID
     customer_id: UUID
@@ -52,9 +53,14 @@ class SessionFacts:
     status: str
     outcome_at: datetime | None
     free_until: datetime | None
+    booked_by: UUID | None
 
 
-_Facts = Select[tuple[UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None]]
+_Facts = Select[
+    tuple[
+        UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None, UUID | None
+    ]
+]  # fmt: skip
 
 
 def _facts() -> _Facts:
@@ -62,7 +68,7 @@ def _facts() -> _Facts:
         select(
             Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
             Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
-            Booking.outcome_at, Booking.free_until,
+            Booking.outcome_at, Booking.free_until, Booking.booked_by,
         )
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)

@@ -74,8 +74,9 @@ class BookingCreate(BaseModel):
 
 
 class DeskBookingCreate(BaseModel):
-    """What the front desk books for a customer. `paid`: by what they have (`means`), by a pack of `plan_code` that is
-    sold on an invoice (`invoice`), or `later`: then the seat is kept for a day at most. `comes_in`: they are there."""
+    """What the front desk, or a coach, books for a customer. `paid`: by what they have (`means`), by a pack of
+    `plan_code` that is sold on an invoice (`invoice`), or `later`: then the seat is kept for a day at most. `comes_in`:
+    they are there."""
 
     slot_id: UUID
     paid: Literal["means", "invoice", "later"] = "means"
@@ -147,7 +148,9 @@ class BookingRead(BaseModel):
     late_fee_due_at: datetime | None
     late_fee_waived_at: datetime | None
     series_id: UUID | None = Field(None, description="Of a session that recurs: the same for all of them.")
-    is_booked_by_desk: bool = Field(False, description="Whether the front desk booked it for the customer.")
+    is_booked_by_desk: bool = Field(
+        False, description="Whether the front desk, or the coach, booked it for the customer."
+    )
 
     @classmethod
     def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
@@ -178,6 +181,13 @@ class SeriesCreate(BaseModel):
     times: int | None = Field(None, ge=2, le=26, description="Weeks in all, this one among them.")
     until: date | None = Field(None, description="The last day, on the studio's calendar; instead of `times`.")
     interval: int = Field(1, ge=1, le=2, description="1 is every week, 2 every second.")
+
+
+class DeskSeriesCreate(SeriesCreate):
+    """The same for a customer. `plan_code`: a pack that is sold to them on an invoice and pays for as many weeks as it
+    has sessions; without one they are paid by what the customer has."""
+
+    plan_code: str | None = Field(None, min_length=1, max_length=64, pattern="^[^\\x00]*$")
 
 
 class MissedRead(BaseModel):

@@ -32,6 +32,7 @@ DomainError
 |- MediaNotReady
 |- WorkoutClosed       history stays as it was
 |- WorkoutSkipped
+|- WorkoutChanged      it says something else than what was seen
 |- ProgrammeOver         what was archived is not changed
 |- PlanChanged           somebody else changed it meanwhile
 |- TrainingOnHold        a health answer waits for the coach
@@ -124,6 +125,10 @@ class WorkoutClosed(DomainError):
 
 class LoggedOtherwise(DomainError):
     """This workout is already logged with other sets, perhaps from another device. Open it to see and change them."""
+
+
+class WorkoutChanged(DomainError):
+    """This workout was changed meanwhile, on another device or by the coach. Look at both before you pick one."""
 
 
 class WorkoutSkipped(DomainError):

@@ -15,7 +15,7 @@ from operational_api.training.progression import Prescription
 from operational_api.training.schemas import WorkoutIn
 from operational_api.training.service import plans, progress
 from operational_api.training.service.exercises import known_exercises
-from operational_api.training.service.workouts import StoredSet
+from operational_api.training.service.workouts import SetDone, StoredSet
 from operational_api.web.language import say, word
 
 MOST_ROWS = 100
@@ -64,7 +64,7 @@ class Block:
 @dataclass(slots=True)
 class Draft:
     """A log on its way: the workout's id makes sending it twice harmless. `mode` is log, or edit of a logged one;
-    `scale` what the effort of a set is told in, rpe or rir.
+    `scale` what the effort of a set is told in, rpe or rir; `revision` of the logged workout as it was seen.
     """
 
     workout_id: UUID
@@ -75,6 +75,7 @@ class Draft:
     session_rpe: str = ""
     note: str = ""
     scale: str = "rpe"
+    revision: int = 0
     errors: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> WorkoutIn | None:
@@ -87,6 +88,22 @@ class Draft:
             note=self.note,
         )
         return workout
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The form once more, as it is sent."""
+        told = [
+            ("workout_id", str(self.workout_id)), ("mode", self.mode), ("revision", str(self.revision)),
+            ("title", self.title), ("scale", self.scale), ("duration_minutes", self.duration_minutes),
+            ("session_rpe", self.session_rpe), ("note", self.note),
+        ]  # fmt: skip
+        for block in self.blocks:
+            for row in block.rows:
+                told += [
+                    ("exercise_id", str(block.exercise.id)), ("superset", block.superset), ("set_note", row.note),
+                    ("weight_kg", row.weight_kg), ("reps", row.reps), ("rpe", row.rpe),
+                    ("assistance_kg", row.assistance_kg), ("distance", row.distance), ("time", row.time),
+                ]  # fmt: skip
+        return told
 
 
 def number(value: float | None) -> str:
@@ -160,7 +177,7 @@ RECORD_WORDS = {
 
 
 def logged_blocks(
-    sets: Iterable[WorkoutSet | StoredSet], exercises: Mapping[int, Exercise], *, scale: str = "rpe"
+    sets: Iterable[WorkoutSet | StoredSet | SetDone], exercises: Mapping[int, Exercise], *, scale: str = "rpe"
 ) -> list[Block]:
     """The form of a workout that is logged: its own sets, those of one movement of a superset together."""
     blocks: list[Block] = []
@@ -174,7 +191,7 @@ def logged_blocks(
     return blocks
 
 
-def _row(one: WorkoutSet | StoredSet | progress.LastSet, effort: str = "", note: str = "") -> Row:
+def _row(one: WorkoutSet | StoredSet | SetDone | progress.LastSet, effort: str = "", note: str = "") -> Row:
     is_stretch = one.distance_m is not None or one.duration_seconds is not None
     amount = _amount(one.reps, one.distance_m, one.duration_seconds)
     return Row(

@@ -1,10 +1,13 @@
-"""What a movement is called in the language spoken now: the one place that pages ask, as the filter `called`.
+"""What a movement, and a workout that has no title, is called in the language spoken now: the one place that pages ask,
+for movements as the filter `called`.
 
 Programs, staff and the database have its English name. Nothing is looked up: the words are `training.vietnamese`.
 """
 
+from collections.abc import Iterable, Sequence
+
 from operational_api.training import vietnamese
-from operational_api.web.language import spoken
+from operational_api.web.language import SOURCE, say, speaking, spoken, word
 
 
 def called(name: str) -> str:
@@ -21,3 +24,25 @@ def about(name: str, muscle: str, kit: str) -> str:
         return f"{muscle.capitalize()} · {kit}"
     told = f"{vietnamese.said(muscle)} · {vietnamese.said(kit)}"
     return f"{name} · {told}" if vietnamese.is_whole(name) else told.capitalize()
+
+
+def titled(title: str, movements: Iterable[str]) -> str:
+    """What a workout is called: its title, else what was done in it, by the English names of its movements in order.
+
+    Workouts that nobody planned had such words for a title, in English, when that was still written down: they are said
+    anew.
+    """
+    done = list(dict.fromkeys(movements))
+    if title and (spoken() == SOURCE or not _is_made_of(title, done)):
+        return title
+    return _joined(done)
+
+
+def _is_made_of(title: str, done: Sequence[str]) -> bool:
+    with speaking(SOURCE):
+        return title == _joined(done)
+
+
+def _joined(done: Sequence[str]) -> str:
+    first, more = ", ".join(called(name) for name in done[:2]), len(done) - 2
+    return say(word("{1} and {2} more"), first, more) if more > 0 else first or say(word("Workout"))

@@ -19,6 +19,7 @@ from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
 from operational_api.training.schemas import WorkoutRead as WorkoutRead
 from operational_api.training.service import clients, missed, workouts
 from operational_api.training.service.progress import strength_series, weeks_of
+from operational_api.web.language import speaking
 
 
 def coach_of(session: Session, customer_id: UUID) -> UUID | None:
@@ -212,13 +213,16 @@ def open_injuries(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, 
     return found
 
 
-def log_workout(session: Session, principal: Principal, body: WorkoutCreate, *, now: datetime) -> WorkoutRead:
-    """Log a workout that was done, for oneself or for one's client."""
+def log_workout(
+    session: Session, principal: Principal, body: WorkoutCreate, *, now: datetime, language: str
+) -> WorkoutRead:
+    """Log a workout that was done, for oneself or for one's client. One without a title is called in that language."""
     client = access.reach_client(session, principal, body.customer_id, "training.log_workout", now=now)
     logged = workouts.log_workout(
         session, workout_id=body.id, client=client, log=body.log(), logged_by=account_id_of(principal), now=now
     )
-    return WorkoutRead.from_detail(logged.detail, logged.bests)
+    with speaking(language):
+        return WorkoutRead.from_detail(logged.detail, logged.bests)
 
 
 def who_withholds_nothing(session: Session, customer_ids: Iterable[UUID]) -> set[UUID]:

@@ -151,7 +151,7 @@ def render(
         set_cookie(request, response, "flash", "", max_age=0)
     if principal is not None:
         response.headers["X-Plyo-Person"] = _short_hash(f"{principal.key}{principal.session_id}")
-    if is_offline_ready:
+    if is_offline_ready and not context["flashes"]:  # what is told once is not told again without a network
         response.headers["X-Plyo-Offline"] = "keep"
     return response
 

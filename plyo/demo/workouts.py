@@ -199,4 +199,6 @@ def write_injuries(batch: Batch, *, customers: Customers, journey: Journey, cloc
         severity=severity, occurred_on=at, resolved_on=np.where(healed <= clock.until, healed, _NAT),
     )  # fmt: skip
     batch.announce(facts.InjuryReported, at, injury_id=ids, customer_id=customers.ids[who])
+    over = healed <= clock.until
+    batch.announce(facts.InjuryResolved, healed[over], injury_id=ids[over], customer_id=customers.ids[who[over]])
     return who, at, part

@@ -1,6 +1,7 @@
-"""Who reads what of the operational tables, found in compiled SQL, and what breaks when a table changes.
+"""Who reads what of the operational tables and of marts, found in SQL, and what breaks when one of them changes.
 
-The page that promises is `contracts.captured`; here is what a test needs to hold the product and the warehouse to it.
+The pages that promise are `contracts.captured` and `contracts.relations`; here is what a test needs to hold the product
+and the warehouse to them.
 """
 
 import re
@@ -15,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 from sqlglot import exp
 
 from contracts.metrics import METRICS
+from operational_api.analytics.catalogue import DATASETS
 
 Columns = Mapping[str, Mapping[str, str]]
 """Raw table to column to PostgreSQL type."""
@@ -77,6 +79,55 @@ def consumers(manifest: dict[str, Any], model: str) -> list[str]:
     return [*sorted(marts), *sorted(metrics), *sorted(screens)]
 
 
+def readers_of_mart(manifest: dict[str, Any], mart: str, column: str) -> list[str]:
+    """Metrics and datasets that name a column of a mart, and screens that stand on the mart."""
+    metrics = [
+        name for name, metric in METRICS.items()
+        if metric.relation == mart and column in _named(f"{metric.expression}, {metric.where or 'true'}, {metric.at}")
+    ]  # fmt: skip
+    datasets = [
+        name for name, one in DATASETS.items()
+        if mart in one.relations and (name == mart or re.search(rf"\b{column}\b|\*", one.text))
+    ]  # fmt: skip
+    screens = [
+        one["name"] for one in manifest["exposures"].values()
+        if any(_path(manifest["nodes"][node]) == mart for node in one["depends_on"]["nodes"])
+    ]  # fmt: skip
+    return [*sorted(metrics), *sorted(datasets), *sorted(screens)]
+
+
+def _named(expressions: str) -> set[str]:
+    return {one.name for one in sqlglot.parse_one(f"select {expressions}", read="duckdb").find_all(exp.Column)}
+
+
+def _path(node: dict[str, Any]) -> str:
+    return f"{node['schema']}.{node['name']}"
+
+
+def marts_of(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Columns that the marts of every build have, in order."""
+    return {
+        _path(node): {name: column["data_type"] for name, column in node["columns"].items()}
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["fqn"][1] == "marts"
+    }
+
+
+def broken_marts(promised: Columns, actual: Columns, manifest: dict[str, Any]) -> list[str]:
+    """Promises that marts do not keep, each with whom it breaks."""
+    return [
+        f"{mart}.{column} {_change(actual.get(mart, {}).get(column), kind)}: read by "
+        f"{', '.join(readers_of_mart(manifest, mart, column))}"
+        for mart, columns in promised.items()
+        for column, kind in columns.items()
+        if actual.get(mart, {}).get(column) != kind
+    ]
+
+
+def _change(now: str | None, kind: str) -> str:
+    return "is gone" if now is None else f"is {now} and was {kind}"
+
+
 def broken(promised: Columns, actual: Columns, read_by: Readers, manifest: dict[str, Any]) -> list[str]:
     """Promises that the product's tables do not keep, each with whom it breaks."""
     found = []
@@ -87,6 +138,5 @@ def broken(promised: Columns, actual: Columns, read_by: Readers, manifest: dict[
                 continue
             models = read_by.get((table, column), ())
             whom = sorted({one for model in models for one in consumers(manifest, model)})
-            change = "is gone" if now is None else f"is {now} and was {kind}"
-            found.append(f"{table}.{column} {change}: read by {', '.join([*models, *whom])}")
+            found.append(f"{table}.{column} {_change(now, kind)}: read by {', '.join([*models, *whom])}")
     return found

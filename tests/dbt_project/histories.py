@@ -134,12 +134,14 @@ def complete(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
     consent = one.format(table="compliance__consents", which="_op <> 't'")
     for nth in range(5):
         who = f"(select distinct id from raw.training__clients where _op <> 't' order by id limit 1 offset {nth})"
-        lsn += 1
-        lakes.change(
-            lake, "compliance__consents", "i", lsn=lsn, where=consent, id="uuid()", customer_id=who,
-            data_kind="'daily'", purpose="'coaching'", is_given="true",
-            decided_at="timestamptz '2026-10-01 10:00:00+00'",
-        )  # fmt: skip
+        for kind in ("daily", "sleep"):
+            lsn += 1
+            lakes.change(
+                lake, "compliance__consents", "i", lsn=lsn, where=consent, id="uuid()", customer_id=who,
+                data_kind=f"'{kind}'", purpose="'coaching'", is_given="true",
+                decided_at="timestamptz '2026-10-01 10:00:00+00'",
+            )  # fmt: skip
+        sleep(lake, who, nth)
         for day in range(10, 19):
             lsn += 1
             lakes.change(
@@ -164,6 +166,27 @@ def complete(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
                     status=f"'{state}'", attempted_at=at, captured_at=at if state == "captured" else "null",
                 )  # fmt: skip
     return lsn
+
+
+def sleep(lake: duckdb.DuckDBPyConnection, who: str, nth: int) -> None:
+    """What a client's ring told of nights: one in two pieces and one told anew, a nap, and nights of which it knows too
+    little, or more sleep than time in bed."""
+    for day, piece, asleep, in_bed, said, is_nap in (
+        (11, "a", 400 + nth, 450, 1, False), (12, "a", 200, 230, 1, False), (12, "b", 180 + nth, 240, 1, False),
+        (13, "a", 300, 310, 1, False), (13, "a", 360, 480, 2, False), (14, "a", 420, None, 1, False),
+        (15, "a", 500, 480, 1, False), (16, "a", 410, 430, 1, False), (16, "nap", 60, 60, 1, True),
+    ):  # fmt: skip
+        lake.execute(
+            f"""insert into raw.wearables__sleeps by name
+            select uuid() as payload_id, 'data[0]' as position, 1 as normaliser_version, {who} as customer_id,
+                'terra' as source, 'sleep' as kind, 'OURA' as provider, $identity as identity,
+                timestamptz '2026-10-20 10:00:00+00' + to_hours($said) as ordering_at,
+                timestamptz '2026-10-20 10:00:00+00' + to_hours($said) as received_at, $day::date as day,
+                $day::timestamptz as started_at, $day::timestamptz as ended_at, $is_nap as is_nap,
+                60.0 * $asleep as asleep_seconds, 60.0 * $in_bed as in_bed_seconds""",
+            {"identity": f"{day} {piece}", "said": said, "day": f"2026-10-{day}", "is_nap": is_nap, "asleep": asleep,
+             "in_bed": in_bed},
+        )  # fmt: skip
 
 
 def _values(table: str, rng: np.random.Generator) -> dict[str, str]:

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from contracts import warehouse
+from contracts.metrics import METRICS
 from contracts.warehouse import WarehouseSettings
 from plyo.postgres import PostgresServer
 from tests.dbt_project import lake as lakes
+from tests.dbt_project.known import Known
 from tests.dbt_project.test_marts import who
+from tests.dbt_project.words import over_all_time
 
 TIMES = ("2026-06-24 12:00:00+00", "2026-07-08 22:30:00+00", "2026-07-25 18:30:00+00")
 """When the log is read. The last two fall on another day where some customers live."""
@@ -24,6 +27,8 @@ FACTS = 40
 FEATURES = "marts.retention.fct_churn_features"
 ACTIVITY = '"marts"."intermediate"."int_customer_activity"'
 SEED = 21
+LOGS_SAY = ("at_risk_clients", "attendance_per_member")
+"""Metrics whose words are worked out here: of what was known on a date."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,21 @@ def leave(lake: duckdb.DuckDBPyConnection, lsn: int, *, at: str) -> int:
         _committed_at=at, id="uuid()", kind="'ended'", mrr_before_minor="4538", mrr_after_minor="0", changed_at=at,
     )  # fmt: skip
     return lsn + 1
+
+
+def book_tonight(lake: duckdb.DuckDBPyConnection, lsn: int) -> int:
+    """Sessions that begin an hour after the last reading of the log: one is kept, one was called off."""
+    at = datetime.fromisoformat(TIMES[-1])
+    for name, cancelled in (("ana", "null"), ("dao", f"timestamptz '{at - timedelta(hours=3)}'")):
+        lsn += 1
+        status = "booked" if cancelled == "null" else "cancelled"
+        lakes.change(
+            lake, "scheduling__bookings", "i", lsn=lsn, where=f"id = '{who('ana@0622')}' and _lsn = 1000", id="uuid()",
+            customer_id=f"'{who(name)}'::uuid", status=f"'{status}'", cancelled_at=cancelled, outcome_at="null",
+            booked_at=f"timestamptz '{at - timedelta(days=2)}'", starts_at=f"timestamptz '{at + timedelta(hours=1)}'",
+            _committed_at=f"timestamptz '{at - timedelta(hours=2)}'",
+        )  # fmt: skip
+    return lsn
 
 
 def hand_over(lake: duckdb.DuckDBPyConnection, lsn: int, *, piece: int) -> int:
@@ -160,6 +180,8 @@ def told(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_facto
             if now != since:
                 lsn = tell(lake, rng, lsn=lsn, since=since, until=now)
                 lsn = hand_over(lake, lsn, piece=TIMES.index(now))
+                if now == TIMES[-1]:
+                    lsn = book_tonight(lake, lsn)
                 if now == TIMES[1]:
                     lsn = leave(lake, lsn, at="timestamptz '2026-07-01 08:00:00+00'")
             lakes.watermark(lake, lsn, at=now)
@@ -217,6 +239,55 @@ class TestWhatWasKnown:
             """select count(*) from marts.intermediate.int_facts_told_late
             where about_id::varchar like '00000000-0000-7000-8000-0000000000b%'"""
         ).fetchone() == (0,)
+
+
+@pytest.fixture(scope="module")
+def known(told: Told) -> Known:
+    return Known(told.lake, datetime.fromisoformat(TIMES[-1]))
+
+
+class TestWords:
+    """Of active members: who came and who was at risk on each date, as the log has it, those told late among them."""
+
+    def test_each_date_has_a_row_of_who_was_an_active_member(self, told, known):
+        rows = told.lake.execute(f"select customer_id::varchar, as_of from {FEATURES}").fetchall()
+        assert sorted(rows) == sorted(known.standings)
+
+    def test_sessions_of_the_seven_days_before_are_those_marked_in_them(self, told, known):
+        rows = told.lake.execute(f"select customer_id::varchar, as_of, sessions_attended_7d from {FEATURES}").fetchall()
+        assert {row[:2]: row[2] for row in rows} == {key: one.attended_7d for key, one in known.standings.items()}
+        assert len({row[2] for row in rows}) > 2
+
+    def test_a_session_still_to_come_is_booked_today_as_well(self, told, known):
+        rows = told.lake.execute(f"select customer_id::varchar, as_of, has_next_booking from {FEATURES}").fetchall()
+        assert {row[:2]: row[2] for row in rows} == {key: one.is_booked for key, one in known.standings.items()}
+        today = datetime.fromisoformat(TIMES[-1]).date()
+        assert known.standings[str(who("ana")), today].is_booked
+        assert not known.standings[str(who("dao")), today].is_booked
+
+    def test_at_risk_is_who_the_words_say(self, told, known):
+        where = METRICS["at_risk_clients"].where
+        rows = told.lake.execute(f"select customer_id::varchar, as_of from {FEATURES} where {where}").fetchall()
+        assert set(rows) == {key for key, one in known.standings.items() if one.risks}
+
+    def test_each_reason_and_none_is_among_them(self, known):
+        alone = [reason for one in known.standings.values() if len(one.risks) == 1 for reason in one.risks]
+        assert {"away", "never came", "fell", "neither came nor will"} == {
+            reason for one in known.standings.values() for reason in one.risks
+        }
+        assert {"fell", "neither came nor will"} <= set(alone)
+        assert [one for one in known.standings.values() if not one.risks]
+
+    def test_both_metrics_say_so(self, told, known):
+        newest = max(as_of for _, as_of in known.standings)
+        mondays = [one.attended_7d for (_, as_of), one in known.standings.items() if as_of.weekday() == 0]
+        expected = {
+            "at_risk_clients": sum(bool(one.risks) for (_, as_of), one in known.standings.items() if as_of == newest),
+            "attendance_per_member": sum(mondays) / len(mondays),
+        }
+        assert tuple(expected) == LOGS_SAY
+        for name, value in expected.items():
+            assert told.lake.execute(over_all_time(METRICS[name])).fetchone() == (pytest.approx(value),), name
 
 
 def compiled(told: Told, name: str) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise, product
-from math import nan
+from math import floor, nan
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from contracts import warehouse
 from contracts.metrics import METRICS
 from contracts.warehouse import WarehouseSettings
 from plyo.postgres import PostgresServer
+from tests.dbt_project import bills
 from tests.dbt_project import lake as lakes
 from tests.dbt_project.words import Words, over_all_time
 
@@ -151,11 +152,17 @@ def pays(rng: np.random.Generator, lives: list[list[Step]]) -> list[Payment]:
     return tries
 
 
+SPENT = ((date(2026, 1, 1), "EUR", 90_001), (date(2026, 1, 1), "EUR", 20_000), (date(2026, 2, 1), "VND", 70_000),
+         (date(2026, 4, 15), "EUR", 5_000))  # fmt: skip
+"""What the seed `marketing_spend` says: a day of a month, the currency, the amount. Of other months nobody has said."""
+
+
 @dataclass(frozen=True)
 class Lived:
     lake: duckdb.DuckDBPyConnection
     lives: list[list[Step]]
     paid: list[Payment]
+    bills: list[bills.Bill]
 
     def rows(self, query: str) -> list[tuple]:
         return self.lake.execute(query).fetchall()
@@ -286,6 +293,19 @@ def ask(lake: duckdb.DuckDBPyConnection, rng: np.random.Generator, lives: list[l
         )  # fmt: skip
 
 
+def charge(rng: np.random.Generator, lives: list[list[Step]]) -> list[bills.Bill]:
+    """Invoices of each membership."""
+    told = list[bills.Bill]()
+    for steps in _by_subscription(lives):
+        if any(step.kind == "started" for step in steps):
+            one, (began, ended) = steps[0], span(steps)
+            told += bills.bill(
+                rng, subscription=one.subscription, customer=one.customer, currency=one.currency, zone=one.zone,
+                began=began, ended=ended, now=NOW, first=len(told),
+            )  # fmt: skip
+    return told
+
+
 @pytest.fixture(scope="module")
 def lived(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory):
     settings, target = lakes.copied(built_lake, postgres), tmp_path_factory.mktemp("lived")
@@ -302,19 +322,28 @@ def lived(built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_fact
         collect(lake, tries)
         ask(lake, rng, lives)
         visit(lake, rng, lives)
+        billed = charge(rng, lives)
+        bills.land(lake, billed)
         lakes.watermark(lake, 1005)
-    selected = ["--select", *(f"+{model}" for model in BUILT), "--exclude-resource-type", "unit_test"]
+    with warehouse.writing(settings) as lake:
+        for month, currency, minor in SPENT:
+            lake.execute("insert into marts.seeds.marketing_spend values (?, ?, 'fairs', ?)", [month, currency, minor])
+    selected = ["--select", *(f"+{model}" for model in BUILT), "--exclude-resource-type", "unit_test", "seed"]
     selected += ["--exclude", "captured_payments_are_in_the_ledger"]  # of which these lives have none
     done = lakes.dbt("build", *selected, settings=settings, target=target, now=str(NOW))
     assert done.returncode == 0, done.stdout[-4000:]
     with warehouse.reading(settings) as lake:
-        yield Lived(lake, [steps for steps in lives if steps], [one for one in tries if one.is_captured])
+        yield Lived(lake, [steps for steps in lives if steps], [one for one in tries if one.is_captured], billed)
 
 
 def subscriptions(lived: Lived) -> list[list[Step]]:
     """Steps of each membership, trials that came to nothing among them."""
+    return _by_subscription(lived.lives)
+
+
+def _by_subscription(lives: list[list[Step]]) -> list[list[Step]]:
     found: dict[UUID, list[Step]] = defaultdict(list)
-    for step in (step for steps in lived.lives for step in steps):
+    for step in (step for steps in lives for step in steps):
         found[step.subscription].append(step)
     return list(found.values())
 
@@ -344,7 +373,33 @@ def brings(steps: list[Step], before: date) -> tuple[str, int] | None:
     return known[-1].plan, known[-1].after
 
 
+def billed(lived: Lived) -> dict[tuple[date, str, UUID], tuple[int, int]]:
+    """By month, currency and plan what its memberships are billed on the month's last day, or today, and what of it was
+    collected."""
+    sums: dict[tuple[date, str, UUID], list[float]] = defaultdict(lambda: [0, 0])
+    for first, until in months():
+        charged = bills.charged(lived.bills, until - timedelta(days=1))
+        for steps in memberships(lived):
+            one = steps[0]
+            if one.subscription in charged and (found := brings(steps, until)):
+                for place, minor in enumerate(charged[one.subscription]):
+                    sums[first, one.currency, PLANS[found[0]]][place] += minor
+    return {key: (floor(told + 0.5), floor(came + 0.5)) for key, (told, came) in sums.items()}
+
+
 class TestRecurringRevenue:
+    def test_each_month_currency_and_plan_knows_what_was_billed_and_what_of_it_was_collected(self, lived):
+        told = lived.rows(
+            "select month, currency, plan_id, billed_minor, collected_minor from marts.finance.fct_mrr_months"
+        )
+        assert {row[:3]: row[3:] for row in told if any(row[3:])} == {
+            key: minor for key, minor in billed(lived).items() if any(minor)
+        }
+
+    def test_what_is_hard_to_bill_is_among_the_bills(self, lived):
+        found = bills.changes(lived.bills)
+        assert min(found.values()) > 15, found
+
     def test_each_month_currency_and_plan_begins_and_ends_with_what_its_memberships_bring(self, lived):
         expected = defaultdict(lambda: [0, 0])
         for steps in memberships(lived):
@@ -437,6 +492,7 @@ def said(lived: Lived) -> dict[str, float]:
             for first, until in months() if first <= one.day < until
         )
     )  # fmt: skip
+    charged = [minor for (first, *_), minor in billed(lived).items() if first == months()[-1][0]]
     last_days = [NOW.date() - timedelta(back) for back in range(30)]
     in_last_days = sum(one.minor - one.back for one in lived.paid if one.day in last_days)
     active = [
@@ -468,7 +524,38 @@ def said(lived: Lived) -> dict[str, float]:
         ),
         "active_clients_30d": len(visited),
         "visiting_members": len(visited & paying),
+        "billed_mrr": sum(minor for minor, _ in charged),
+        "collected_mrr": sum(minor for _, minor in charged),
+        "ltv_billed": _billed_for_each(lived),
+        "cac": _spent_on_each(lived),
     }  # fmt: skip
+
+
+def _billed_for_each(lived: Lived) -> float:
+    """Invoices of memberships up to each month that had members, over memberships that had started by then."""
+    words, invoiced, started = Words(lived.lake, NOW), 0, 0
+    for (first, until), currency in product(months(), ZONES.values()):
+        spans = [span(steps) for steps in memberships(lived) if steps[0].currency == currency]
+        if any(a < until and b >= first for a, b in spans):
+            started += sum(a < until for a, _ in spans)
+            invoiced += sum(
+                one["subtotal_minor"] for one in words.invoices
+                if one["subscription_id"] and one["status"] != "void" and one["currency"] == currency
+                and words.day(one["issued_at"], one["customer_id"]) < until
+            )  # fmt: skip
+    return invoiced / started
+
+
+def _spent_on_each(lived: Lived) -> float:
+    """Spend over customers whose first membership began in a month of which spend was said."""
+    first: dict[UUID, tuple[date, str]] = {}
+    for steps in memberships(lived):
+        one = (span(steps)[0], steps[0].currency)
+        first[steps[0].customer] = min(one, first.get(steps[0].customer, one))
+    said = {(day.replace(day=1), currency) for day, currency, _ in SPENT}
+    new = sum((day.replace(day=1), currency) in said for day, currency in first.values())
+    assert len(first) > new > 10
+    return sum(minor for *_, minor in SPENT) / new
 
 
 def visitors(lived: Lived) -> set[UUID]:
@@ -515,7 +602,8 @@ def _kept(ours: list[list[Step]]) -> float:
 LIVES_SAY = (
     "mrr", "active_members", "paused_members", "members_started", "members_ended", "net_member_movement", "attrition",
     "member_retention", "customer_lifetime_shortcut", "cohort_lifetime", "trial_conversion", "arpm", "arpu",
-    "ltv_by_churn", "ltv_by_lifetime", "active_clients_30d", "visiting_members",
+    "ltv_by_churn", "ltv_by_lifetime", "active_clients_30d", "visiting_members", "billed_mrr", "collected_mrr",
+    "ltv_billed", "cac",
 )  # fmt: skip
 """Metrics whose words are worked out here. Movements and lifetimes are, too: in tests of their own."""
 

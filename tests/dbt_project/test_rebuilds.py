@@ -20,8 +20,9 @@ from contracts.relations import RELATIONS
 from contracts.warehouse import WarehouseSettings
 from ingestion.destinations import DestinationSettings, copy
 from plyo.postgres import PostgresServer
-from tests.dbt_project import elsewhere, histories
+from tests.dbt_project import coaching, elsewhere, histories, stated
 from tests.dbt_project import lake as lakes
+from tests.dbt_project.test_leaks import LOGS_SAY
 from tests.dbt_project.test_lives import LIVES_SAY
 from tests.dbt_project.words import Words, over_all_time
 
@@ -40,18 +41,6 @@ HELD = {
         ("new_mrr", "expansion_mrr", "contraction_mrr", "churned_mrr", "reactivation_mrr", "customer_lifetime"),
         "test_lives: movements by month, currency and name, lifetimes by Kaplan and Meier",
     ),
-    **dict.fromkeys(
-        ("billed_mrr", "collected_mrr"), "a unit test: what a charge is for is in lines that no random life writes"
-    ),
-    "ltv_billed": "a unit test, and test_marts",
-    "cac": "a unit test: spend is a seed of whoever runs this, empty here",
-    "nps": "a unit test: answers are a seed of whoever runs this, empty here",
-    **dict.fromkeys(
-        ("at_risk_clients", "attendance_per_member"),
-        "test_leaks and test_changes: features, held to the log as it was on each date",
-    ),
-    **dict.fromkeys(("utilisation", "coach_load"), "test_marts, and a unit test of the hours that are available"),
-    "sleep_efficiency": "a unit test: a mean is told of five clients or more",
     **dict.fromkeys(("drifted_columns", "judged_columns"), "tests/ingestion/quality: numbers of data, not of people"),
 }
 """Metrics whose words are not worked out over random histories, and what holds them instead."""
@@ -59,12 +48,16 @@ HELD = {
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A lake with a random history, built in parts and then whole; snapshots of its marts before the last build."""
+    """A lake with a random history, built in parts and then whole; snapshots of its marts before the last build.
+
+    `project` has the seeds that the lake has, for warehouses that load their own.
+    """
 
     lake: duckdb.DuckDBPyConnection
     settings: WarehouseSettings
     snapshots: list[int]
     target: Path
+    project: Path
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +76,15 @@ def rebuilt(
             if nth == len(TIMES) - 1:
                 lsn = histories.complete(lake, lsn=lsn)
             lakes.watermark(lake, lsn, at=now)
+        with warehouse.writing(settings) as lake:
+            stated.enter(lake, nth)
         if now == TIMES[1]:  # and what it had made by then was made of less than the next build looks at
             assert lakes.killed("run", target=target, settings=settings, now=now, after_tables=12) == 12
         _run(settings, target, now)
         snapshots.append(_snapshot(settings))
     _run(settings, target, TIMES[-1], "--full-refresh")
     with warehouse.reading(settings) as lake:
-        yield Rebuilt(lake, settings, snapshots, target)
+        yield Rebuilt(lake, settings, snapshots, target, stated.project(target / "project"))
 
 
 def _snapshot(settings: WarehouseSettings) -> int:
@@ -124,6 +119,23 @@ class TestParts:
         path = RELATIONS[name].path
         in_parts = told(name, f"{path} at (version => {rebuilt.snapshots[-1]})")
         assert differing(rebuilt.lake, in_parts, told(name, path)) == []
+
+    def test_a_table_without_statistics_never_had_a_row(self, rebuilt):
+        """By which a build of parts knows what it need not read."""
+        counted = {}
+        for name in warehouse.LAKES:
+            catalog = f"__ducklake_metadata_{name}.{name}."
+            unfilled = rebuilt.lake.execute(
+                f"""select place.schema_name, own.table_name
+                from {catalog}ducklake_table as own inner join {catalog}ducklake_schema as place using (schema_id)
+                where own.end_snapshot is null and place.end_snapshot is null
+                    and own.table_id not in (select table_id from {catalog}ducklake_table_stats)"""
+            ).fetchall()
+            for schema, table in unfilled:
+                path = f"{name}.{schema}.{table}"
+                counted[path] = rebuilt.lake.execute(f"select count(*) from {path}").fetchone()
+        assert len(counted) > 5
+        assert set(counted.values()) == {(0,)}
 
     def test_what_stands_between_is_the_same_built_in_parts_and_whole(self, rebuilt):
         """Tables that no reader may name: a wrong row there shows in a mart only when some later part asks for it."""
@@ -171,10 +183,17 @@ class TestParts:
         assert replaced == []
 
 
+@pytest.fixture(scope="module")
+def apart(rebuilt: Rebuilt) -> dict[str, float]:
+    """What metrics' words come to over the history, worked out apart."""
+    now = datetime.fromisoformat(TIMES[-1])
+    return Words(rebuilt.lake, now).all() | coaching.told(coaching.weeks(rebuilt.lake, now)) | stated.told()
+
+
 class TestWords:
-    def test_metrics_say_what_their_words_say(self, rebuilt):
+    def test_metrics_say_what_their_words_say(self, rebuilt, apart):
         """Stocks of the newest day, flows over all time: the answers of a random history, worked out apart."""
-        expected = Words(rebuilt.lake, datetime.fromisoformat(TIMES[-1])).all()
+        expected = apart
         told = {}
         for name in expected:
             row = rebuilt.lake.execute(over_all_time(METRICS[name])).fetchone()
@@ -187,15 +206,24 @@ class TestWords:
         rows = rebuilt.lake.execute(
             "select customer_id::varchar, day, device, readiness from marts.training.fct_wearable_days"
         ).fetchall()
-        assert {row[:2]: row[2] for row in rows} == {place: device for place, (device, _) in expected.items()}
+        assert {row[:2]: row[2] for row in rows} == {place: device for place, (device, *_) in expected.items()}
         scores = {row[:2]: nan if row[3] is None else row[3] for row in rows}
-        assert scores == pytest.approx({place: score for place, (_, score) in expected.items()}, nan_ok=True)
+        assert scores == pytest.approx({place: score for place, (_, score, _) in expected.items()}, nan_ok=True)
         assert len({score for score in scores.values() if 0 < score < 100}) > 5
 
-    def test_every_metric_is_worked_out_apart_or_says_where_it_is_held(self, rebuilt):
-        apart = {*Words(rebuilt.lake, datetime.fromisoformat(TIMES[-1])).all(), *LIVES_SAY}
-        assert apart | HELD.keys() == METRICS.keys()
-        assert not apart & HELD.keys()
+    def test_each_week_of_a_coach_has_the_hours_and_clients_of_the_words(self, rebuilt):
+        expected = coaching.weeks(rebuilt.lake, datetime.fromisoformat(TIMES[-1]))
+        rows = rebuilt.lake.execute(
+            """select coach_id::varchar, week_starts_on, available_hours, delivered_hours, clients, client_capacity
+            from marts.scheduling.fct_coach_weeks"""
+        ).fetchall()
+        assert {row[:2]: coaching.Week(*row[2:]) for row in rows} == expected
+        assert len({one.clients for one in expected.values()}) > 2
+
+    def test_every_metric_is_worked_out_apart_or_says_where_it_is_held(self, apart):
+        worked_out = {*apart, *LIVES_SAY, *LOGS_SAY}
+        assert worked_out | HELD.keys() == METRICS.keys()
+        assert not worked_out & HELD.keys()
 
 
 def landed(rebuilt: Rebuilt) -> set[str]:
@@ -227,7 +255,7 @@ def on_postgres(rebuilt: Rebuilt, postgres: PostgresServer) -> str:
     assert sum(sent.values()) > 0
     done = lakes.dbt(
         "build", "--resource-type", "model", "--resource-type", "seed", "--target", "postgres",
-        settings=rebuilt.settings, target=rebuilt.target / "postgres", now=TIMES[-1],
+        settings=rebuilt.settings, target=rebuilt.target / "postgres", now=TIMES[-1], project=rebuilt.project,
         more={"PLYO_WAREHOUSE_PORT": str(postgres.port), "PLYO_WAREHOUSE_PASSWORD": postgres.password,
               "PLYO_WAREHOUSE_USER": "postgres", "PLYO_WAREHOUSE_DATABASE": name},
     )  # fmt: skip
@@ -254,7 +282,7 @@ def on_snowflake(rebuilt: Rebuilt, tmp_path_factory: pytest.TempPathFactory) -> 
         done = lakes.dbt(
             "build", "--resource-type", "model", "--resource-type", "seed", "--target", "snowflake",
             settings=rebuilt.settings, target=target, now=TIMES[-1], more=elsewhere.snowflake_profile(port),
-            python=elsewhere.python(),
+            python=elsewhere.python(), project=rebuilt.project,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
         elsewhere.stand_in("fetch", port, marts)

@@ -35,9 +35,18 @@ def newest(lake: duckdb.DuckDBPyConnection, table: str, *key: str) -> list[Row]:
 def over_all_time(metric: Metric) -> str:
     """A metric's own SQL over everything: stocks of the newest day, flows of all days and, where money, currencies."""
     path = RELATIONS[metric.relation].path
-    where = [metric.where] * bool(metric.where)
+    where = [f"({metric.where})"] * bool(metric.where)
     where += [f"{metric.at} = (select max({metric.at}) from {path})"] * (metric.kind == "stock")
     return f"select {metric.expression} from {path}" + (f" where {' and '.join(where)}" if where else "")
+
+
+def nights(lake: duckdb.DuckDBPyConnection) -> list[Row]:
+    """What wearables told last of each sleep that is no nap."""
+    known: dict[tuple[Any, ...], Row] = {}
+    placed = "ordering_at, normaliser_version, received_at, position desc"
+    for row in lake.execute(f"from raw.wearables__sleeps order by {placed}").pl().iter_rows(named=True):
+        known[tuple(row[name] for name in ("customer_id", "source", "provider", "kind", "identity"))] = row
+    return [row for row in known.values() if not row["is_nap"]]
 
 
 def share(part: Iterable[Any], whole: Iterable[Any]) -> float:
@@ -74,6 +83,7 @@ class Words:
         self.steps = newest(lake, "training__onboarding_steps", "customer_id", "step")
         self.check_ins, self.screenings = newest(lake, "training__check_ins"), newest(lake, "training__screenings")
         self.wearable_days = newest(lake, "training__wearable_days", "customer_id", "day", "device")
+        self.nights = nights(lake)
         self._consents = {
             (one["customer_id"], one["data_kind"], one["purpose"]): one["is_given"]
             for one in sorted(newest(lake, "compliance__consents"), key=lambda one: (one["decided_at"], str(one["id"])))
@@ -218,37 +228,59 @@ class Words:
             for name in ("acwr", "acwr_smoothed", "monotony", "strain")
         }
 
-    def readings(self) -> dict[tuple[str, date], tuple[str, float]]:
-        """By client and day, the device that counts and the readiness that it tells; nan where it tells none."""
-        worn: dict[tuple[str, date], list[tuple[int, int, str, float | None]]] = defaultdict(list)
-        days_of: dict[tuple[str, str], int] = defaultdict(int)
-        for one in sorted(self.wearable_days, key=lambda one: one["day"]):
-            who, device = one["customer_id"], one["device"]
-            sleep, daily = (self._consents.get((who, kind, "coaching"), False) for kind in ("sleep", "daily"))
-            slept = [one["sleep_minutes"]] * sleep
-            told = slept + [one[name] for name in ("hrv_rmssd_ms", "resting_heart_rate_bpm", "steps")] * daily
-            if daily or any(value is not None for value in slept):
-                days_of[who, device] += 1
-                counted = sum(value is not None for value in told)
-                worn[who, one["day"]].append(
-                    (-counted, -days_of[who, device], device, one["hrv_rmssd_ms"] if daily else None)
-                )
-        chosen = {place: min(devices, key=lambda one: one[:3]) for place, devices in worn.items()}
+    def told_by_devices(self) -> dict[tuple[str, date, str], Row]:
+        """By client, day and device: minutes asleep and in bed, and what else the product's own row of the day says."""
+        asleep: dict[tuple[str, date, str], float] = defaultdict(float)
+        in_bed: dict[tuple[str, date, str], float | None] = {}
+        for one in self.nights:
+            place = (one["customer_id"], one["day"], one["provider"].lower())
+            asleep[place] += one["asleep_seconds"] / 60
+            told = [in_bed.get(place), one["in_bed_seconds"] and one["in_bed_seconds"] / 60]
+            in_bed[place] = sum(minutes for minutes in told if minutes is not None) or None
+        rows = {(one["customer_id"], one["day"], one["device"]): one for one in self.wearable_days}
         found = {}
-        for (who, day), (*_, device, hrv) in chosen.items():
+        for place in rows.keys() | asleep.keys():
+            row = rows.get(place, {})
+            slept = [minutes for minutes in (row.get("sleep_minutes"), asleep.get(place)) if minutes is not None]
+            others = {name: row.get(name) for name in ("hrv_rmssd_ms", "resting_heart_rate_bpm", "steps")}
+            found[place] = {"sleep": max(slept, default=None), "in_bed": in_bed.get(place)} | others
+        return found
+
+    def readings(self) -> dict[tuple[str, date], tuple[str, float, float]]:
+        """By client and day: the device that counts, the readiness that it tells, and of its time in bed the share
+        asleep; nan where it tells none."""
+        worn: dict[tuple[str, date], list[tuple[int, int, str, Row]]] = defaultdict(list)
+        days_of: dict[tuple[str, str], int] = defaultdict(int)
+        for (who, day, device), told in sorted(self.told_by_devices().items(), key=lambda one: one[0][1]):
+            sleep, daily = (self._consents.get((who, kind, "coaching"), False) for kind in ("sleep", "daily"))
+            shown = {name: value for name, value in told.items() if (sleep if name in ("sleep", "in_bed") else daily)}
+            if daily or shown.get("sleep") is not None:
+                days_of[who, device] += 1
+                counted = sum(value is not None for name, value in shown.items() if name != "in_bed")
+                worn[who, day].append((-counted, -days_of[who, device], device, shown))
+        chosen = {place: min(devices, key=lambda one: one[:3])[2:] for place, devices in worn.items()}
+        found = {}
+        for (who, day), (device, shown) in chosen.items():
+            hrv = shown.get("hrv_rmssd_ms")
             before = [
-                log(float(other[3])) for back in range(1, 29)
-                if (other := chosen.get((who, day - timedelta(back)))) and other[3] is not None
+                log(float(other[1]["hrv_rmssd_ms"])) for back in range(1, 29)
+                if (other := chosen.get((who, day - timedelta(back)))) and other[1].get("hrv_rmssd_ms") is not None
             ]  # fmt: skip
             known = hrv is not None and len(before) >= 7 and stdev(before) > 1e-9
             score = 50 + 25 * (log(float(hrv)) - mean(before)) / stdev(before) if known and hrv else nan
-            found[who, day] = (device, min(100, max(0, score)) if known else nan)
+            sleep, in_bed = shown.get("sleep"), shown.get("in_bed")
+            share_asleep = sleep / in_bed if sleep is not None and in_bed and in_bed >= sleep else nan
+            found[who, day] = (device, min(100, max(0, score)) if known else nan, share_asleep)
         return found
 
     def wearing(self) -> dict[str, float]:
+        """Means over those who tell of it, of five clients or more."""
         found = self.readings()
-        scores = [score for _, score in found.values() if not isnan(score)]
-        return {"readiness": mean(scores) if len({who for who, _ in found}) >= 5 else nan}
+        told = {}
+        for place, name in ((1, "readiness"), (2, "sleep_efficiency")):
+            known = {who: told[place] for who, told in found.items() if not isnan(told[place])}
+            told[name] = mean(known.values()) if len({who for who, _ in known}) >= 5 else nan
+        return told
 
     def money(self) -> dict[str, float]:
         captured = {one["id"]: one["amount_minor"] for one in self.payments if one["status"] == "captured"}

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from sqlalchemy import func, select
 
-from operational_api.training.models import Client, Workout, WorkoutSet
+from operational_api.training.models import Client, Workout, WorkoutRevision, WorkoutSet
+from operational_api.training.service import corrections
+from operational_api.training.service.workouts import Log, SetDone
 from tests.journeys.conftest import PHONE, eventually
 from tests.journeys.site import Site, sign_in
 
@@ -95,10 +97,10 @@ def test_an_answer_that_got_lost_is_asked_for_again_and_nothing_is_there_twice(s
     page.context.set_offline(False)
     times = []
 
-    def lose_the_first(route: object) -> None:
+    def lose_the_first(route: Route) -> None:
         times.append(1)
-        route.fetch(max_redirects=0)  # type: ignore[attr-defined]
-        route.abort("connectionreset")  # type: ignore[attr-defined]
+        route.fetch(max_redirects=0)
+        route.abort("connectionreset")
 
     page.route("**/training/log", lose_the_first, times=1)
     page.get_by_role("button", name="Save workout").click()
@@ -151,3 +153,146 @@ def test_whatever_else_is_sent_without_a_network_stays_as_it_was_typed(site: Sit
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.get_by_text("Can we start half an hour later?")).to_be_visible()
     assert len([path for path in site.posted if path.startswith("/messages")]) == 1
+
+
+def log_at_once(page: Page, site: Site) -> None:
+    """Log today's workout with a network; its page and the form to change it are then on the phone."""
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    page.get_by_role("button", name="Save workout").click()
+    page.wait_for_url(f"**/training/workouts/{site.workout}")
+    asked = """async (path) => ((await (await caches.match(path))?.text()) ?? "").includes('value="edit"')"""
+    eventually(
+        lambda: page.evaluate(asked, f"/training/log?workout={site.workout}"), what="the form to change it in the cache"
+    )
+    eventually(
+        lambda: page.evaluate("(path) => caches.match(path).then(Boolean)", f"/training/workouts/{site.workout}"),
+        what="its page in the cache",
+    )
+
+
+def change(page: Page, site: Site, kg: str) -> None:
+    """Without a network: set 1 was heavier, and there was no third set."""
+    page.context.set_offline(True)
+    page.goto(f"{site.url}/training/workouts/{site.workout}")
+    page.get_by_role("link", name="Change").click()
+    page.get_by_label("Barbell squat, set 1, kg").fill(kg)
+    page.get_by_role("button", name="Remove set 3").click()
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_role("status").filter(has_text="A workout is kept on this device")).to_be_visible()
+
+
+def coach_changes(site: Site, kg: float) -> None:
+    with site.rows.begin() as session:
+        client = session.get_one(Client, session.get_one(Workout, site.workout).customer_id)
+        squat = session.scalars(select(WorkoutSet.exercise_id)).first()
+        assert squat is not None
+        assert client.coach_id is not None
+        corrections.correct_workout(
+            session, workout_id=site.workout, client=client, log=Log([SetDone(squat, 3, kg)], note="Pauses"),
+            logged_by=client.coach_id, now=datetime.now(UTC),
+        )  # fmt: skip
+
+
+def test_a_change_of_what_was_sent_waits_and_outlives_its_tab(site: Site, page: Page) -> None:
+    log_at_once(page, site)
+    change(page, site, "82.5")
+    page.close()
+    page = page.context.new_page()
+    page.goto(f"{site.url}/training")  # as the worker kept it
+    expect(page.get_by_role("status").filter(has_text="A workout is kept on this device")).to_be_visible()
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    expect(page.get_by_label("Barbell squat, set 1, kg")).to_have_value("82.5")
+    page.get_by_label("Barbell squat, set 2, repetitions").fill("4")
+    page.get_by_role("button", name="Save changes").click()
+    assert logged(site)[0][0] != 82.5
+    page.context.set_offline(False)
+    expect(page.get_by_role("status").filter(has_text="Your workout is saved.")).to_be_visible()
+    eventually(lambda: len(logged(site)) == 2 and logged(site)[1][1] == 4, what="both changes, the later one last")
+    assert logged(site)[0][0] == 82.5
+    with site.rows() as session:
+        assert session.scalar(select(func.count()).select_from(WorkoutRevision)) == 2
+    page.goto(f"{site.url}/training")
+    expect(page.get_by_role("status").filter(has_text="kept on this device")).to_be_hidden()
+    assert site.posted.count("/training/log") == 3
+
+
+def test_a_log_and_its_change_that_both_wait_arrive_in_their_order(site: Site, page: Page) -> None:
+    begin(page, site)
+    page.get_by_role("button", name="Save workout").click()
+    expect(page.get_by_role("status").filter(has_text="A workout is kept on this device")).to_be_visible()
+    page.goto(f"{site.url}/training/log?workout={site.workout}")
+    expect(page.get_by_label("Barbell squat, set 1, kg")).to_have_value("82.5")
+    page.get_by_label("Barbell squat, set 1, kg").fill("85")
+    page.get_by_role("button", name="Save workout").click()
+    page.context.set_offline(False)
+    eventually(lambda: logged(site) == [(85.0, 6), (80.0, 5)], what="the change behind the log")
+    with site.rows() as session:
+        (before,) = session.scalars(select(WorkoutRevision.said)).all()
+        assert before["sets"][0]["weight_kg"] == 82.5
+
+
+def test_what_the_coach_changed_meanwhile_is_shown_beside_and_the_person_picks(site: Site, page: Page) -> None:
+    log_at_once(page, site)
+    change(page, site, "82.5")
+    coach_changes(site, 70)
+    page.context.set_offline(False)
+    note = page.get_by_role("status").filter(has_text="was changed meanwhile, on another device or by your coach.")
+    expect(note).to_be_visible()
+    page.close()
+    page = page.context.new_page()
+    page.goto(f"{site.url}/training")
+    expect(note_of(page)).to_be_visible()
+    page.get_by_role("button", name="Look at both").click()
+    expect(page.get_by_role("heading", name="Which of the two?")).to_be_visible()
+    for words in ("Your coach changed this workout meanwhile.", "82.5 kg × 5", "70 kg × 3", "Pauses"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    assert logged(site) == [(70.0, 3)]
+    page.get_by_role("button", name="Keep this one").click()
+    page.wait_for_url(f"**/training/workouts/{site.workout}")
+    assert logged(site)[0][0] == 82.5
+    with site.rows() as session:
+        said = session.scalars(select(WorkoutRevision.said).order_by(WorkoutRevision.revision)).all()
+        assert said[-1]["note"] == "Pauses"
+    expect(note_of(page)).to_be_hidden()
+
+
+def test_what_the_coach_made_of_it_stays_where_the_person_leaves_it(site: Site, page: Page) -> None:
+    log_at_once(page, site)
+    change(page, site, "82.5")
+    coach_changes(site, 70)
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Look at both").click()
+    page.get_by_role("link", name="Leave it as it is now").click()
+    page.wait_for_url(f"**/training/workouts/{site.workout}")
+    expect(note_of(page)).to_be_hidden()
+    assert logged(site) == [(70.0, 3)]
+
+
+def note_of(page: Page) -> Locator:
+    return page.get_by_role("status").filter(has_text="was changed meanwhile")
+
+
+def test_a_workout_is_deleted_without_a_network_and_once(site: Site, page: Page) -> None:
+    log_at_once(page, site)
+    page.context.set_offline(True)
+    page.goto(f"{site.url}/training/workouts/{site.workout}")
+    page.on("dialog", lambda asked: asked.accept())
+    page.get_by_role("button", name="Delete this workout").click()
+    expect(page.get_by_role("status").filter(has_text="A workout is deleted as soon as")).to_be_visible()
+    assert len(logged(site)) == 3
+    times = []
+
+    def lose_the_first(route: Route) -> None:
+        times.append(1)
+        route.fetch(max_redirects=0)
+        route.abort("connectionreset")
+
+    page.route("**/delete", lose_the_first, times=1)
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("status").filter(has_text="Your workout is deleted.")).to_be_visible()
+    assert logged(site) == []
+    with site.rows() as session:
+        assert session.scalar(select(func.count()).select_from(WorkoutRevision)) == 1
+        assert session.get_one(Workout, site.workout).status == "skipped"
+    assert len(times) == 1

@@ -105,6 +105,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/engagement/scheduled-messages/{scheduled_id}",
         "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation",
     ),
+    "engagement.settle_message": (
+        "GET /api/engagement/undecided-messages",
+        "POST /api/engagement/undecided-messages/{message_id}/settlement",
+        "GET /staff/messages",
+        "POST /staff/messages/{message_id}",
+    ),
     "engagement.revive_address": ("POST /staff/people/{account_id}/mail-revivals",),
     "engagement.announce": (
         "GET /api/engagement/announcements",
@@ -350,6 +356,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "training.log_workout": (
         "POST /api/training/workouts",
         "PUT /api/training/workouts/{workout_id}",
+        "DELETE /api/training/workouts/{workout_id}",
         "POST /api/training/workouts/{workout_id}/skip",
     ),
     "training.read_client": ("GET /api/training/clients/{customer_id}",),
@@ -381,6 +388,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /training/log",
         "POST /training/log",
         "GET /training/workouts/{workout_id}",
+        "POST /training/workouts/{workout_id}/delete",
         "POST /training/workouts/{workout_id}/skip",
         "POST /training/injuries",
         "POST /training/injuries/{injury_id}/resolve",

@@ -36,7 +36,7 @@ CANCELLED = "front_desk lead_coach admin"
 LOG = {"sets": [{"exercise_id": "EXERCISE", "reps": 5, "weight_kg": 60}]}
 LINES = {"lines": [{"day": 1, "position": 1, "exercise_id": "EXERCISE", "sets": 3, "reps": 5, "weight_kg": 60}]}
 PROGRAMME = LINES | {
-    "name": "Base", "goal": "strength", "starts_on": "TODAY", "weeks": 4, "sessions_per_week": 2,
+    "name": "Base", "goal": "strength", "starts_on": "TOMORROW", "weeks": 4, "sessions_per_week": 2,
 }  # fmt: skip
 SCREENING = {"answers": dict.fromkeys((one.key for one in QUESTIONS[VERSION]), False)}
 TEMPLATE = LINES | {"name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 2}
@@ -76,6 +76,7 @@ OBJECTS: dict[str, Object] = {
     ),
     "GET /api/training/workouts/{workout_id}": Object("workout", "customer coach", "lead_coach admin"),
     "PUT /api/training/workouts/{workout_id}": Object("workout", "customer coach", "admin", body=LOG),
+    "DELETE /api/training/workouts/{workout_id}": Object("workout", "customer coach", "admin"),
     "POST /api/training/workouts/{workout_id}/skip": Object("planned_workout", "customer coach", "admin"),
     "GET /api/training/programmes": Object("customer", "customer coach", "lead_coach admin", at="query.customer_id"),
     "POST /api/training/programmes": Object(
@@ -83,6 +84,7 @@ OBJECTS: dict[str, Object] = {
     ),
     "PUT /api/training/programmes/{programme_id}/lines": Object("programme", "coach", "lead_coach admin", body=LINES),
     "GET /training/workouts/{workout_id}": Object("workout", "customer"),
+    "POST /training/workouts/{workout_id}/delete": Object("workout", "customer"),
     "POST /training/workouts/{workout_id}/skip": Object("planned_workout", "customer"),
     "POST /training/injuries/{injury_id}/resolve": Object("injury", "customer"),
     "GET /api/engagement/threads/{customer_id}/messages": Object("customer", "customer coach", "admin"),
@@ -129,7 +131,7 @@ OBJECTS: dict[str, Object] = {
     "PUT /api/training/templates/{template_id}": Object("template", "coach", "lead_coach admin", body=TEMPLATE),
     "POST /api/training/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
     "POST /api/training/templates/{template_id}/assignments": Object(
-        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TODAY"}
+        "template", "coach", "lead_coach admin", body={"customer_id": "CLIENT", "starts_on": "TOMORROW"}
     ),
     "GET /api/training/clients/{customer_id}/metrics": Object("customer", "customer coach", "lead_coach admin"),
     "GET /api/training/clients/{customer_id}/screenings": Object("customer", "customer coach"),
@@ -144,7 +146,7 @@ OBJECTS: dict[str, Object] = {
     "POST /wellbeing/habits/{habit_id}/archive": Object("habit", "customer"),
     "GET /coaching/clients/{customer_id}": Object("customer", "coach"),
     "POST /coaching/clients/{customer_id}/programmes": Object(
-        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TODAY"}
+        "customer", "coach", "lead_coach", form={"template_id": "TEMPLATE", "starts_on": "TOMORROW"}
     ),
     "POST /coaching/screenings/{screening_id}/clear": Object("screening", "coach", form={"note": "Fine."}),
     "POST /coaching/check-ins/{check_in_id}/answer": Object("check_in", "coach", form={"answer": "Well done."}),
@@ -222,14 +224,15 @@ OBJECTS: dict[str, Object] = {
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/bookings/{booking_id}/series-end": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/clients/{customer_id}/bookings": Object(
-        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT"}
+        "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT"}
     ),
     "POST /api/scheduling/clients/{customer_id}/booking-series": Object(
-        "customer", every="front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
+        "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
     ),
-    "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
-    "GET /staff/book/{customer_id}": Object("customer", every="front_desk admin"),
-    "POST /staff/bookings/{booking_id}/undo": Object("booking", every="front_desk admin"),
+    "GET /api/scheduling/clients/{customer_id}/slots": Object("customer", "coach", "front_desk admin"),
+    "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", "coach", "front_desk admin"),
+    "GET /staff/book/{customer_id}": Object("customer", "coach", "front_desk admin"),
+    "POST /staff/bookings/{booking_id}/undo": Object("booking", "coach", "front_desk admin"),
 }
 """Routes whose id names something of one person."""
 
@@ -276,15 +279,16 @@ NOBODYS = {
     "POST /staff/people/{account_id}/fee-waivers",  # the booking in the form has to be theirs, tested beside it
     "GET /api/scheduling/locations/{location_id}/resources", "PUT /api/scheduling/locations/{location_id}/resources",
     "PUT /api/scheduling/locations/{location_id}/holidays",
-    # sessions are everybody's, and what is told of the customer is what they could pay with
-    "GET /api/scheduling/clients/{customer_id}/slots", "GET /api/scheduling/clients/{customer_id}/means",
-    "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",  # two parameters: see beside
+    "GET /api/scheduling/clients/{customer_id}/means",  # two parameters, as these: tested beside it
+    "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",
     "POST /staff/bookings/{booking_id}/fee-waiver",  # it has to be its customer's too, tested beside it
     "POST /availability/days/{day_id}/remove",  # of the calendar in the form, tested beside it
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
     "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
     "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
+    # what left or not is the business's own doubt
+    "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # an endpoint and its deliveries are the business's
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",

@@ -3,6 +3,7 @@
 How many statements something may take, and which tables are large, is each test's to say.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,14 +13,24 @@ from sqlalchemy import Engine, event
 COUNTED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 
-@contextmanager
-def heard(engine: Engine) -> Iterator[list[str]]:
-    """The statements that are said meanwhile, without what begins each transaction: saying who looks."""
-    said: list[str] = []
+class Heard(list[str]):
+    """Statements in the order in which they were said, and the types of the events that were announced by them."""
 
-    def hear(_c: object, _cursor: object, sql: str, *_: object) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+
+@contextmanager
+def heard(engine: Engine) -> Iterator[Heard]:
+    """The statements that are said meanwhile, without what begins each transaction: saying who looks."""
+    said = Heard()
+
+    def hear(_c: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
         if _is_question(sql):
             said.append(sql)
+        if "insert into platform.outbox_events" in sql:
+            said.told += [one["type"] for one in json.loads(values["events"])]
 
     with _listening(engine, hear):
         yield said
@@ -47,7 +58,8 @@ class Explained:
         if sql in self.by or not _is_question(sql):
             return
         with connection.connection.driver_connection.cursor() as cursor:
-            cursor.execute(f"explain (format json) {sql}", values[0] if many else values)
+            one = values[0] if many and isinstance(values, list | tuple) else values
+            cursor.execute(f"explain (format json) {sql}", one)
             plan = cursor.fetchone()[0][0]["Plan"]
         self.by[sql] = (self._who, [one for one in _read_whole(plan) if one in self._large])
 

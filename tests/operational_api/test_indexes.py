@@ -7,8 +7,12 @@ at least each five minutes is run; each statement they say is explained. No larg
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -16,20 +20,41 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from contracts.events import registry
+from operational_api.core.consumers import handle_next
 from operational_api.core.database import session_factory
+from operational_api.core.relay import Routes, relay_due
+from operational_api.core.retries import RetryPolicy
 from operational_api.core.viewer import SYSTEM
 from operational_api.identity.models import Account
+from operational_api.scheduling.models import Coach
 from operational_api.worker import handler_modules
 from plyo.demo.loading import load
 from plyo.postgres import PostgresServer
 from tests.conftest import sqlalchemy_url, taken_back
+from tests.fakes.stripe.testing import local_stripe
 from tests.operational_api.conftest import access_token, grant, joined
+from tests.operational_api.deeds import DEEDS, Doers
 from tests.operational_api.matrix import ROLES_OF
 from tests.operational_api.reach import OBJECTS
 from tests.operational_api.statements import Explained
-from tests.operational_api.world import asking_of, routes_of
+from tests.operational_api.world import Asking, Route, asking_of, routes_of
 
 pytestmark = pytest.mark.drill
+FILTERS: dict[str, tuple[str, ...]] = {
+    "q": ("anna mueler", "squat"), "who": ("anna",), "coach_id": ("COACH",), "coach": ("COACH",),
+    "customer_id": ("CUSTOMER",), "person": ("CUSTOMER",), "subject": ("CUSTOMER",), "account_id": ("CUSTOMER",),
+    "actor": ("CUSTOMER",), "person_id": ("CUSTOMER",), "object_id": ("CUSTOMER",), "object_type": ("Client",),
+    "from": ("LAST_WEEK", "LAST_WEEKS_DAY"), "to": ("NOW", "TODAY"), "since": ("LAST_WEEKS_DAY",),
+    "until": ("TODAY",), "day": ("LAST_WEEKS_DAY",), "last_on": ("LAST_WEEKS_DAY",), "kind": ("group", "one_to_one"),
+    "status": ("booked", "requested", "paid", "completed", "open"), "state": ("failed",), "show": ("resolved",),
+    "order": ("desc",), "only_free": ("true",), "is_resolved": ("true",), "outcome": ("refused",),
+    "location_id": ("LOCATION",), "place": ("LOCATION",), "studio": ("LOCATION",), "title": ("squat",),
+    "muscle": ("quadriceps",), "equipment": ("barbell",), "level": ("beginner",), "category": ("strength",),
+    "pattern": ("squat",), "arm": ("holdout",), "decision": ("refuse",), "failed": ("true",), "offset": ("20",),
+    "page": ("2",), "weeks": ("26",), "months": ("12",), "what": ("commerce.create_refund",),
+}  # fmt: skip
+"""What lists are narrowed by, each alone. Values that a list does not know are refused, and cost nothing."""
 CUSTOMERS = int(os.environ.get("PLYO_DRILL_CUSTOMERS", "10000"))
 LARGE = 5_000
 """Rows from which on a table is not read from end to end."""
@@ -97,10 +122,16 @@ class TestLargeTables:
         world, own = asking.world, dict(asking.world.tokens)
         customer, coach = busiest(large, "customer_id"), busiest(large, "coach_id")
         theirs = own | {"customer": access_token(app, customer), "coach": access_token(app, coach)}
-        explained, answered = explained_of(large), 0
+        explained, answered, narrowed, undone = explained_of(large), 0, 0, list[str]()
+        now = datetime.now(UTC)
+        words = {
+            "COACH": coach.id, "CUSTOMER": customer.id, "LOCATION": large.get_one(Coach, coach.id).location_id,
+            "NOW": now.isoformat(), "TODAY": now.date(), "LAST_WEEK": (now - timedelta(days=7)).isoformat(),
+            "LAST_WEEKS_DAY": (now - timedelta(days=7)).date(),
+        }  # fmt: skip
 
         async def go() -> None:
-            nonlocal answered
+            nonlocal answered, narrowed, undone
             for route in routes_of(app):
                 about = OBJECTS.get(route.key)
                 for role in ROLES_OF[route.action or ""].split():
@@ -114,11 +145,40 @@ class TestLargeTables:
                             if about.of == "customer":
                                 world.tokens = theirs
                                 await asking.ask(route, role, customer.id, about)
+                    with explained.of(f"{route.key} as {role}, narrowed"):
+                        world.tokens = theirs
+                        narrowed += await self.narrow(asking, route, role, customer.id, words)
+            world.tokens = own
+            with local_stripe() as stripe:
+                doers = Doers(app, large, world, stripe)
+                for key in DEEDS:
+                    with explained.of(key):
+                        answer = await doers.do(asking, key)
+                    undone += [f"{key} {answer.status} {answer.code}"] * (answer.status >= 400)
 
         asyncio.run(go())
-        assert answered > 400
-        assert len(explained.by) > 300
         assert not (wrong := explained.whole(but=READ_WHOLE)), "\n".join(wrong)
+        assert undone == []
+        assert answered > 400
+        assert narrowed > 150
+        assert len(explained.by) > 300
+
+    async def narrow(self, asking: Asking, route: Route, role: str, id_: UUID, words: dict[str, Any]) -> int:
+        """A list by each of its filters, and a page further; how often that was answered."""
+        about = OBJECTS.get(route.key)
+        if route.method != "GET" or (about is not None and about.of != "customer"):
+            return 0
+        asked = [{name: str(words.get(value, value))} for name in route.query for value in FILTERS.get(name, ())]
+        asked += [{"limit": "5"}] * ("cursor" in route.query)
+        answered = 0
+        while asked:
+            query = asked.pop()
+            answer = await asking.ask(route, role, id_ if about else None, about, query=query)
+            answered += answer.status < 400
+            further = re.search(r'"next_cursor":"([^"]+)"|[?&;]cursor=([^"&]+)', answer.text)
+            if further and "cursor" not in query:
+                asked.append(query | {"cursor": unquote(further[1] or further[2])})
+        return answered
 
     def test_are_never_read_whole_by_what_the_worker_does_often(self, large: Session) -> None:
         explained, now = explained_of(large), datetime.now(UTC)
@@ -129,4 +189,35 @@ class TestLargeTables:
                     with explained.of(name), sessions.begin() as session:
                         work(session, now)
         assert explained.by
+        assert not (wrong := explained.whole(but=READ_WHOLE)), "\n".join(wrong)
+
+    def test_are_never_read_whole_by_who_hears_of_an_event(self, large: Session) -> None:
+        """Each handler hears the newest event of its kind that there is, and takes back what it did."""
+        newest = text(
+            "select distinct on (type) type, version, event_id, occurred_at, payload from platform.outbox_events "
+            "order by type, occurred_at desc, event_id"
+        )
+        known = {row.type: row for row in large.execute(newest)}
+        explained = explained_of(large)
+        sessions = session_factory(large.connection(), viewer=lambda: SYSTEM, join_transaction_mode="create_savepoint")
+        modules, heard = handler_modules(), 0
+        for module in modules:
+            for kind, functions in getattr(module, "HANDLERS", {}).items():
+                for function in functions if kind in known else ():
+                    row = known[kind]
+                    event = registry.parse(
+                        event_type=kind, version=row.version, event_id=row.event_id, occurred_at=row.occurred_at,
+                        payload=row.payload,
+                    )  # fmt: skip
+                    with explained.of(f"{function.__module__}.{function.__name__}"), sessions() as session:
+                        function(session, event)
+                        session.flush()
+                        session.rollback()
+                    heard += 1
+        routes = Routes(modules)
+        with explained.of("relay"):
+            relay_due(sessions, routes)
+        with explained.of("inbox"):
+            handle_next(sessions, routes.consumers, retry=RetryPolicy(attempts=1, first_seconds=1))
+        assert heard > 30
         assert not (wrong := explained.whole(but=READ_WHOLE)), "\n".join(wrong)

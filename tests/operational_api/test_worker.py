@@ -1,5 +1,6 @@
 """The worker as real processes on a real PostgreSQL and a real mail server, killed at every boundary."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from email.message import Message as Mail
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -30,9 +32,11 @@ from contracts.telemetry import trace
 from operational_api.core import consumers
 from operational_api.core.inbox import receive
 from operational_api.core.outbox import publish
+from operational_api.engagement.service.provider_events import take_sendgrid
 from plyo.postgres import free_port
 from tests.conftest import sqlalchemy_url
 from tests.operational_api import worker_probe
+from tests.operational_api.engagement.providers import served
 
 ROOT = Path(__file__).parents[2]
 
@@ -252,6 +256,46 @@ class TestKill:
                 assert world.effects(handler, run_id) == [f"{n:02}" for n in range(10)]
 
 
+class TestDoubt:
+    """`kill -9` between the mail provider's yes and the commit: nobody knows whether it left."""
+
+    ONE = """insert into engagement.outgoing_emails
+        (id, dedupe_key, recipient, template, context, next_attempt_at, purpose) values
+        (gen_random_uuid(), '{0}', 'mia@plyo.test', 'password_changed', '{{"name": "Mia"}}', now(), '{0}')
+        returning id"""
+    ENDS = "select string_agg(purpose || ' ' || status, ', ' order by purpose) from engagement.outgoing_emails"
+
+    def test_by_smtp_what_proves_something_leaves_again_and_nothing_else(self, world: World) -> None:
+        for purpose in ("coaching", "transactional"):
+            world.rows(self.ONE.format(purpose))
+            assert end_of(world.start("email.before_commit")) == -signal.SIGKILL
+        world.start()
+        world.wait(self.ENDS, "coaching undecided, transactional sent")
+        ids = [mail["Message-ID"] for mail in world.smtp.mails]
+        assert (len(ids), ids[1]) == (3, ids[2])
+
+    def test_sendgrid_tells_itself_and_nothing_leaves_twice(self, world: World) -> None:
+        server, cloud = served()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        by = {
+            "PLYO_EMAIL_PROVIDER": "sendgrid", "PLYO_SENDGRID_BASE_URL": cloud.url, "PLYO_SENDGRID_API_KEY": "SG.test",
+            "PLYO_SENDGRID_WEBHOOK_KEY": "a key",
+        }  # fmt: skip
+        id_ = world.value(self.ONE.format("transactional"))
+        assert end_of(world.start("email.before_commit", **by)) == -signal.SIGKILL
+        world.start(**by)
+        waits = "select next_attempt_at > now() + interval '4 minutes' from engagement.outgoing_emails"
+        world.wait(waits, True)
+        told = {"event": "processed", "sg_event_id": "1", "plyo_message_id": str(id_), "sg_message_id": "sg-1.x"}
+        engine = create_engine(sqlalchemy_url(world.url))
+        with Session(engine) as session, session.begin():
+            take_sendgrid(session, json.dumps([told]).encode(), now=datetime.now(UTC))
+        engine.dispose()
+        assert world.value(self.ENDS) == "transactional sent"
+        assert len(cloud.emails) == 1
+        server.shutdown()
+
+
 class TestShutdown:
     def test_the_deployed_command_starts_with_every_contexts_handlers_and_ends_on_sigterm(self, world: World) -> None:
         environment = {"PYTHONPATH": str(ROOT), "PLYO_DATABASE_URL": sqlalchemy_url(world.url)}
@@ -305,6 +349,5 @@ class TestEmail:
         world.smtp.answer = "451 later"
         world.start()
         world.publish("a")
-        world.wait("select coalesce(max(attempts), 0) from engagement.outgoing_emails", 1)
-        assert world.value("select status from engagement.outgoing_emails") == "queued"
-        assert "451" in world.value("select last_error from engagement.outgoing_emails")
+        world.wait("select count(*) from engagement.outgoing_emails where last_error like '%451%'", 1)
+        assert world.rows("select status, attempts from engagement.outgoing_emails") == [("queued", 1)]

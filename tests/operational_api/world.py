@@ -5,7 +5,7 @@ Whatever goes through every route is asked from here: who may (`test_matrix`), i
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -51,11 +51,12 @@ from tests.operational_api.reach import Object
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: `GET /path/{id}`, and the action it names."""
+    """One operation: `GET /path/{id}`, the action it names, and the names of what may be said in its query."""
 
     key: str
     action: str | None
     in_description: bool
+    query: frozenset[str] = frozenset()
 
     @property
     def method(self) -> str:
@@ -75,8 +76,19 @@ def routes_of(app: FastAPI) -> list[Route]:
             continue
         gates = [one.call.action for one in dependant.dependencies if isinstance(one.call, Gate)]
         for method in sorted(set(route.methods) - {"HEAD"}):
-            found.append(Route(f"{method} {route.path}", gates[-1] if gates else None, route.include_in_schema))
+            found.append(
+                Route(
+                    f"{method} {route.path}", gates[-1] if gates else None, route.include_in_schema,
+                    frozenset(_query_of(dependant)),
+                )
+            )  # fmt: skip
     return found
+
+
+def _query_of(dependant: Any) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for one in dependant.dependencies:
+        yield from _query_of(one)
 
 
 def _walk(routes: Iterable[Any]) -> Iterator[Any]:
@@ -228,6 +240,7 @@ class World:
             "TEMPLATE": str(self.ids["template"][0]),
             "NEXT_MONTH": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT12:00:00"),
             "TODAY": datetime.now(UTC).date().isoformat(),
+            "TOMORROW": (datetime.now(UTC) + timedelta(days=1)).date().isoformat(),  # nowhere over yet
         }
         return made.get(body, body) if isinstance(body, str) else body
 
@@ -257,23 +270,28 @@ class Asking:
         )
 
     async def ask(
-        self, route: Route, role: str, id_: object = None, about: Object | None = None, **told: str
-    ) -> Answer:
+        self, route: Route, role: str, id_: object = None, about: Object | None = None, *,
+        query: Mapping[str, str] | None = None, **told: str,
+    ) -> Answer:  # fmt: skip
         """`told`: further headers, such as `accept="text/html"`."""
         headers = {"accept": "application/json"} | {name.replace("_", "-"): value for name, value in told.items()}
         if role != "guest":
             headers["Authorization"] = f"Bearer {self.world.tokens[role]}"
-        path, query, body = route.path, {}, self.world.filled(about.body) if about else None
+        path, asked, body = route.path, dict(query or {}), self.world.filled(about.body) if about else None
         where, _, name = (about.at if about else "path").partition(".")
         if where == "query":
-            query[name] = str(id_)
+            asked[name] = str(id_)
         elif where == "body":
             body[name] = str(id_)
         path = re.sub(r"{\w+}", str(id_ if id_ is not None and where == "path" else new_id()), path)
+        sent = {"data": self.world.filled(about.form)} if about and about.form else {"json": body}
+        return await self.send(route.method, path, params=asked, headers=headers, **sent)
+
+    async def send(self, method: str, path: str, **request: Any) -> Answer:
+        """A request as httpx has it, in a savepoint that is taken back."""
         savepoint = self._connection.begin_nested()
         try:
-            sent = {"data": self.world.filled(about.form)} if about and about.form else {"json": body}
-            answer = await self._client.request(route.method, path, params=query, headers=headers, **sent)
+            answer = await self._client.request(method, path, **request)
         finally:
             savepoint.rollback()
         is_problem = answer.headers.get("content-type", "").startswith("application/problem")

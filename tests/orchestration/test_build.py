@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,9 +88,14 @@ class TestPlan:
         assert {"stg_commerce__invoices", "fct_invoices"} <= moved
         assert "fct_workouts" not in moved
 
-    def test_tells_dbt_to_leave_out_just_that(self, remembered, manifest, target):
+    @pytest.mark.parametrize("named", ["where to begin", "where to stop"])
+    def test_tells_dbt_to_leave_out_just_that(self, remembered, manifest, target, named):
         remembered.execute("update raw.commerce__invoices set _lsn = _lsn where true")
         planned = build.plan(remembered, manifest, PROJECT)
+        assert len(planned.roots) < len(planned.ends)
+        if named == "where to stop":
+            planned = replace(planned, roots=frozenset(manifest["nodes"]))
+        assert ("--select" in planned.options) is (named == "where to begin")
         kinds = [word for kind in ("model", "seed", "test") for word in ("--resource-type", kind)]
         listed = lakes.dbt(
             "list", "--no-write-json", "--quiet", "--output", "json", "--output-keys", "unique_id", *kinds,

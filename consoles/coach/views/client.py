@@ -116,7 +116,7 @@ def _progress(plyo: Plyo, customer_id: str) -> None:
     st.dataframe(
         workouts.head(60).select(
             pl.col("scheduled_on").alias("Day"),
-            pl.col("title").alias("Workout"),
+            pl.col("title").fill_null("Not planned").alias("Workout"),
             pl.col("status").alias("State"),
             pl.col("duration_minutes").alias("Minutes"),
             pl.col("session_rpe").alias("RPE"),

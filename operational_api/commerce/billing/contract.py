@@ -235,7 +235,7 @@ def keep(contract: Contract) -> Step:
 
 
 def cancel_now(contract: Contract, *, on: date | None = None) -> Step:
-    """End it. With a day, what is paid from then on is kept as a credit for whoever comes back."""
+    """End it. With a day, what is charged from then on is given back."""
     if contract.status not in lifecycle.LIVE:
         raise NotChangeable
     back = _given_back(contract.cover, on) if on and contract.cover else ()

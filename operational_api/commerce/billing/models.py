@@ -62,7 +62,9 @@ class BillingItem(Base):
     """Something charged, or given back where negative, that waits for an invoice until `invoice_id` is set.
 
     What is used in part is split: the rest waits in a row of its own with the same `origin_id`. What a change of plan
-    comes to has its `plan_change_id`: if that fails, it was never owed.
+    comes to has its `plan_change_id`: if that fails, it was never owed. `payer_id` is whose it is where that is not the
+    customer: who paid for them when it was caused, or had paid for the days; another payer since has nothing to do with
+    it. A credit that went back to the card has its `refund_id`.
     """
 
     __tablename__ = "billing_items"
@@ -70,6 +72,14 @@ class BillingItem(Base):
         CheckConstraint("kind in ('membership', 'unused', 'discount', 'drop_in', 'pack', 'fee')", name="kind"),
         Index("ix_billing_items_waiting", "customer_id", postgresql_where=text("invoice_id is null")),
         Index("ix_billing_items_plan_change_id", "plan_change_id", postgresql_where=text("plan_change_id is not null")),
+        Index("ix_billing_items_payer_id", "payer_id", postgresql_where=text("payer_id is not null")),
+        Index("ix_billing_items_refund_id", "refund_id", postgresql_where=text("refund_id is not null")),
+        Index(
+            "ix_billing_items_credits",
+            "made_at",
+            postgresql_where=text("kind = 'unused' and invoice_id is null and refund_id is null"),
+        ),
+        CheckConstraint("invoice_id is null or refund_id is null", name="used_once"),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -87,6 +97,8 @@ class BillingItem(Base):
     made_at: Mapped[RequiredTime]
     invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey(Invoice.id), index=True)
     plan_change_id: Mapped[UUID | None] = mapped_column(ForeignKey(PlanChange.id))
+    payer_id: Mapped[UUID | None] = mapped_column(ForeignKey(Customer.id))
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
 
 
 class InvoiceLine(Base):
@@ -200,7 +212,8 @@ class Coupon(Base):
 
 class CouponRedemption(Base):
     """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
-    before `covers_until`, where the last period that it counted ends."""
+    before `covers_until`, where the last period that it counted ends. `counted_months` is what that one took of it, and
+    is given back where nothing of the period is used; null: noted by a version that did not say."""
 
     __tablename__ = "coupon_redemptions"
     __table_args__ = (UniqueConstraint("coupon_id", "customer_id"), SCHEMA)
@@ -210,6 +223,7 @@ class CouponRedemption(Base):
     subscription_id: Mapped[UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
     months_left: Mapped[int | None] = mapped_column(SmallInteger)
     covers_until: Mapped[date | None]
+    counted_months: Mapped[int | None] = mapped_column(SmallInteger)
     redeemed_at: Mapped[RequiredTime]
 
 

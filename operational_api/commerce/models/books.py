@@ -56,7 +56,8 @@ class ProviderPayout(Base):
 
 
 class ReconciliationFinding(Base):
-    """A difference between a provider's books and ours, append-only. `subject` names what differs: a provider's id."""
+    """A difference between a provider's books and ours, append-only. `subject` names what differs: a provider's id.
+    `theirs_currency`: of their amount, where it is another than ours."""
 
     __tablename__ = "reconciliation_findings"
     __table_args__ = (UniqueConstraint("provider", "kind", "subject", "found_on"), SCHEMA)
@@ -69,6 +70,7 @@ class ReconciliationFinding(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     ours_minor: Mapped[int | None] = mapped_column(BigInteger)
     theirs_minor: Mapped[int | None] = mapped_column(BigInteger)
+    theirs_currency: Mapped[str | None] = mapped_column(String(3))
     customer_id: Mapped[UUID | None]
     payment_id: Mapped[UUID | None]
     note: Mapped[str] = mapped_column(server_default="")

@@ -13,10 +13,18 @@ SCHEMA = {"schema": "commerce"}
 
 class Plan(Base):
     """A membership, billed each `interval_months`, or `sessions_included` credits, paid once: a pack, a single session
-    (drop_in), or an introduction for people who are new (intro)."""
+    (drop_in), or an introduction for people who are new (intro).
+
+    `days_left`: what becomes of paid days when their owner ends a membership before them: they go back to the card
+    (refund), wait for whoever comes back (credit), or are lost (forfeit).
+    """
 
     __tablename__ = "plans"
-    __table_args__ = (CheckConstraint("kind in ('membership', 'pack', 'drop_in', 'intro')", name="kind"), SCHEMA)
+    __table_args__ = (
+        CheckConstraint("kind in ('membership', 'pack', 'drop_in', 'intro')", name="kind"),
+        CheckConstraint("days_left in ('refund', 'credit', 'forfeit')", name="days_left"),
+        SCHEMA,
+    )
     id: Mapped[Id]
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -26,6 +34,7 @@ class Plan(Base):
     sessions_included: Mapped[int | None] = mapped_column(SmallInteger)  # a month, or in the pack; null: unlimited
     trial_days: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     validity_days: Mapped[int | None] = mapped_column(SmallInteger)  # packs only
+    days_left: Mapped[str] = mapped_column(String(20), server_default="refund")
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     sort_order: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[ServerTime]

@@ -5,14 +5,22 @@ The provider's webhook and our own collection both end here, so that the event, 
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentCaptured, PaymentFailed
 from operational_api.commerce import ledger
+from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
+
+
+def payer_of(session: Session, invoice: Invoice) -> UUID | None:
+    """Who else than its customer pays an invoice; None also where that account was closed and left it to them."""
+    row = session.get(Collection, invoice.id)
+    return None if row is not None and row.payer_id == row.customer_id else invoice.payer_id
 
 
 def announce(session: Session, payment: Payment, *, at: datetime) -> None:
@@ -20,7 +28,7 @@ def announce(session: Session, payment: Payment, *, at: datetime) -> None:
     facts: dict[str, Any] = {
         "occurred_at": at, "payment_id": payment.id, "customer_id": payment.customer_id,
         "amount_minor": payment.amount_minor, "currency": payment.currency,
-        "payer_id": session.get_one(Invoice, payment.invoice_id).payer_id,
+        "payer_id": payer_of(session, session.get_one(Invoice, payment.invoice_id)),
     }  # fmt: skip
     if payment.status == "failed":
         publish(session, PaymentFailed(**facts, failure_code=payment.failure_code))

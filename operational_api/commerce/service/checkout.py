@@ -21,6 +21,9 @@ from operational_api.commerce.service.outcomes import FIRST_LOOK, LIVE, take_ove
 from operational_api.commerce.service.outcomes import Purchase as Purchase
 from operational_api.commerce.service.subscriptions import live_membership
 
+HAD_ONCE = ("membership", "intro")
+"""Kinds of plans of which nobody has two: a page for another one is closed before theirs opens."""
+
 
 def begin_checkout(
     session: Session,
@@ -37,7 +40,8 @@ def begin_checkout(
     """Open a payment page for a plan; a page that is open for the same price already is given again.
 
     The customer's row is locked, and pages open for other memberships are closed first: of all the ways to press
-    "subscribe" twice, none leads to two memberships. While the outcome of a page is unknown no other one opens.
+    "subscribe" twice, none leads to two memberships, and as little to two introductions. While the outcome of a page is
+    unknown no other one opens.
 
     Args:
         provider: Whose page it is to be.
@@ -58,21 +62,20 @@ def begin_checkout(
         raise CheckoutNotFound
     wanted = customers.settle_currency(session, customer, currency)
     sold = plans.offer(session, code=plan_code, currency=wanted, now=now)
-    is_membership = sold.plan.kind == "membership"
-    _refuse_second(session, customer_id, is_membership)
-    if sold.plan.kind == "intro":
-        packs.require_new(session, customer_id)
+    _refuse_second(session, customer_id, sold.plan.kind)
     known = {**(others or {}), provider.name: provider}
     reusable = _look_at_open_pages(session, known, customer, sold, now=now)
-    _refuse_second(session, customer_id, is_membership)
+    _refuse_second(session, customer_id, sold.plan.kind)
     if reusable is not None and reusable.provider == provider.name:
         return reusable
     return _open_page(session, provider, customer, sold, display_name=display_name, public_url=public_url, now=now)
 
 
-def _refuse_second(session: Session, customer_id: UUID, is_membership: bool) -> None:
-    if is_membership and live_membership(session, customer_id) is not None:
+def _refuse_second(session: Session, customer_id: UUID, kind: str) -> None:
+    if kind == "membership" and live_membership(session, customer_id) is not None:
         raise AlreadySubscribed
+    if kind == "intro":
+        packs.require_new(session, customer_id)
 
 
 def _look_at_open_pages(
@@ -99,7 +102,7 @@ def _look_at_open_pages(
     for row in session.scalars(same_kind).all():
         provider = providers[row.provider]
         seen = provider.checkout(row.provider_session_id) if row.provider_session_id else None
-        if seen and seen.status == "open" and row.price_id != sold.price.id and sold.plan.kind == "membership":
+        if seen and seen.status == "open" and row.price_id != sold.price.id and sold.plan.kind in HAD_ONCE:
             seen = provider.expire_checkout(seen.id)
         if seen is not None and seen.status == "processing":
             raise CheckoutUnknown

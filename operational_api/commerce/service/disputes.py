@@ -3,14 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.billing.service import corrections, memberships
-from operational_api.commerce.models import Dispute, Invoice, Payment
+from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds
 from operational_api.commerce.service.customers import locked_customer
@@ -41,7 +41,9 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
             log.info("dispute_inquiry_seen", provider_id=provider_id, payment_id=str(payment.id))
             return None
         row = _open(session, payment, seen)
-    if seen.status != row.status and row.status != "won" and seen.status != "needs_response":
+    if row.status == seen.status == "won":
+        _win_more(session, row, payment, invoice, seen)
+    elif seen.status != row.status and row.status != "won" and seen.status != "needs_response":
         _close(session, row, payment, invoice, seen, now)
     session.flush()
     return row
@@ -106,16 +108,46 @@ def _close(
         packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)
+    _announce(session, row, seen, at)
+
+
+def _win_more(session: Session, row: Dispute, payment: Payment, invoice: Invoice, seen: ProviderDispute) -> None:
+    """Another part of what was won came back: what the books have not yet goes into them, under a name of its own. Of
+    a dispute that was won before parts were noted all is in the books."""
+    if row.returned_minor is None or seen.returned_at is None:
+        return
+    fees, parts = session.execute(
+        select(
+            func.coalesce(-func.sum(LedgerLine.amount_minor).filter(LedgerLine.account == ledger.PAYMENT_FEES), 0),
+            func.count(LedgerJournal.id.distinct()),
+        )
+        .join(LedgerJournal, LedgerJournal.id == LedgerLine.journal_id)
+        .where(LedgerJournal.source_type == "dispute", LedgerJournal.source_id == row.id)
+        .where(LedgerJournal.kind.startswith("dispute_won"))
+    ).one()
+    more, fee = max(seen.returned_minor - row.returned_minor, 0), max(seen.fee_back_minor - int(fees), 0)
+    if not more and not fee:
+        return
+    at = seen.returned_at
+    lines = ledger.dispute_won(amount_minor=more, fee_minor=fee)
+    _post(session, row, payment, f"dispute_won_{parts + 1}", lines, at)
+    row.returned_minor += more
+    session.flush()
+    corrections.correct(session, invoice, source=("dispute", row.id), at=at)
+    _announce(session, row, seen, at)
+
+
+def _announce(session: Session, row: Dispute, seen: ProviderDispute, at: datetime) -> None:
     publish(
         session,
         DisputeClosed(
             occurred_at=at,
-            payment_id=payment.id,
+            payment_id=row.payment_id,
             dispute_id=row.id,
-            customer_id=payment.customer_id,
+            customer_id=row.customer_id,
             outcome=seen.status,
             amount_minor=row.amount_minor,
-            reinstated_minor=seen.returned_minor + seen.fee_back_minor if is_won else 0,
+            reinstated_minor=seen.returned_minor + seen.fee_back_minor if seen.status == "won" else 0,
             currency=row.currency,
         ),
     )

@@ -22,7 +22,8 @@ ENDS_IT = ("accepted", "no_fault")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two books say differently. Amounts in minor units of `currency`, None on the side that has nothing."""
+    """What two books say differently. Amounts in minor units of `currency`, None on the side that has nothing; theirs
+    in `theirs_currency` where that is another."""
 
     provider: str
     kind: str
@@ -30,6 +31,7 @@ class Difference:
     currency: str | None = None
     ours_minor: int | None = None
     theirs_minor: int | None = None
+    theirs_currency: str | None = None
     customer_id: UUID | None = None
     payment_id: UUID | None = None
     note: str = ""
@@ -59,7 +61,8 @@ def record(session: Session, differences: Sequence[Difference], *, now: datetime
         {
             "id": new_id(), "provider": one.provider, "kind": one.kind, "subject": one.subject, "found_on": now.date(),
             "found_at": now, "currency": one.currency, "ours_minor": one.ours_minor,
-            "theirs_minor": one.theirs_minor, "customer_id": one.customer_id, "payment_id": one.payment_id,
+            "theirs_minor": one.theirs_minor, "theirs_currency": one.theirs_currency,
+            "customer_id": one.customer_id, "payment_id": one.payment_id,
             "note": one.note,
         }
         for one in fresh
@@ -73,6 +76,7 @@ def record(session: Session, differences: Sequence[Difference], *, now: datetime
             DifferenceFound(
                 occurred_at=now, finding_id=row.id, provider=row.provider, kind=row.kind, subject=row.subject,
                 currency=row.currency, ours_minor=row.ours_minor, theirs_minor=row.theirs_minor,
+                theirs_currency=row.theirs_currency,
             ),
         )  # fmt: skip
     return [row.id for row in made]

@@ -129,13 +129,19 @@ def return_session(session: Session, *, pack_id: UUID, called_off_at: datetime |
     )
 
 
+def sessions_unpaid(session: Session, *, pack_id: UUID) -> int:
+    """How many more are used than can be."""
+    pack = session.get_one(SessionPack, pack_id, populate_existing=True)
+    return max(0, pack.sessions_used + pack.sessions_refunded - pack.sessions_total)
+
+
 def reduce(session: Session, invoice: Invoice, *, back_minor: int, source: UUID, at: datetime) -> None:
-    """Sessions whose money was given back cannot be used any more, and earn nothing later: as many stay as what is left
-    of the money pays for, in the customer's favour. An invoice of no pack is left alone.
+    """Sessions whose money was given back, or never came, cannot be used any more, and earn nothing later: as many stay
+    as what is left of the money pays for, in the customer's favour. An invoice of no pack is left alone.
 
     Args:
-        back_minor: What was given back of the invoice in all.
-        source: Of the refund or dispute by which this is known.
+        back_minor: What was given back of the invoice in all, or is not paid.
+        source: Of the refund, dispute or invoice by which this is known.
     """
     if invoice.session_pack_id is None or invoice.total_minor == 0:
         return

@@ -20,7 +20,7 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
-from operational_api.commerce.service import journals, packs
+from operational_api.commerce.service import captures, journals, packs
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -268,6 +268,6 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             customer_id=row.customer_id,
             amount_minor=row.amount_minor,
             currency=row.currency,
-            payer_id=invoice.payer_id,
+            payer_id=captures.payer_of(session, invoice),
         ),
     )

@@ -246,9 +246,13 @@ def _owed_minor(session: Session, subscription_id: UUID) -> int:
 
 
 def announce_cancellation(
-    session: Session, row: Subscription, *, ends_now: bool, had_cancellation: bool, now: datetime
+    session: Session, row: Subscription, *, ends_now: bool, had_cancellation: bool, now: datetime, left_minor: int = 0
 ) -> None:
-    """Tell others that it will end, has ended, or goes on after all."""
+    """Tell others that it will end, has ended, or goes on after all.
+
+    Args:
+        left_minor: What was paid for days that are left where it ends before them, tax included.
+    """
     will_end = row.cancel_at is not None and not had_cancellation and row.status != lifecycle.CANCELLED
     if ends_now or will_end:
         publish(
@@ -262,6 +266,8 @@ def announce_cancellation(
                 ends_now=ends_now,
                 owed_minor=_owed_minor(session, row.id),
                 currency=row.currency,
+                left_minor=left_minor,
+                days_left=session.get_one(Plan, row.plan_id).days_left if left_minor else None,
             ),
         )
     elif had_cancellation and row.cancel_at is None and row.status != lifecycle.CANCELLED:

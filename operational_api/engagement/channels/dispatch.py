@@ -1,10 +1,11 @@
 """Sends what is queued, each message once: takes a row, asks whether it may leave, hands it over, writes its end.
 
 A message is handed over while its row is locked and marked in the same transaction, so of many workers one sends it.
-A crash between the provider's yes and our commit leaves it queued. Providers that recognise a copy (a mailbox by its
-Message-ID, a push service by its topic) then get it again. Of those that do not (`may_double`) the doubt is written
-down in a transaction of its own before the message is handed over, and whoever tries next looks first. Such a message
-is claimed before: two workers that both wrote the doubt down could neither of them take it back.
+A crash between the provider's yes and our commit leaves it queued. Providers that recognise a copy (a push service by
+its topic) then get it again. Of those that do not (`may_double`) the doubt is written down in a transaction of its own
+before the message is handed over. Whoever tries next looks first where there is somebody to ask (`can_tell`); else
+`outgoing.leaves_again` says what becomes of it. Such a message is claimed before: two workers that both wrote the doubt
+down could neither of them take it back.
 
 A provider that is down costs no message a try; those that have another channel take it after a while.
 """
@@ -69,7 +70,7 @@ class Dispatcher:
             return False
         try:
             with way.opened() as sender:
-                while self._send_next(channel, sender, may_double=way.may_double):
+                while self._send_next(channel, sender, way):
                     pass
         except Unavailable:
             now = outgoing.now_utc()
@@ -83,10 +84,11 @@ class Dispatcher:
         with self._sessions() as session:
             return session.scalar(_due(channel, outgoing.now_utc())) is not None
 
-    def _send_next(self, channel: Channel, sender: Sender, *, may_double: bool) -> bool:
+    def _send_next(self, channel: Channel, sender: Sender, way: Gateway) -> bool:
         outage: Unavailable | None = None
+        may_double = way.may_double
         with self._sessions.begin() as session:
-            mark = self._claim(session, channel) if may_double else None
+            mark = self._claim(session, channel, way) if may_double else None
             if may_double and mark is None:
                 return False
             row = session.scalar(self._next(channel, mark))
@@ -114,10 +116,12 @@ class Dispatcher:
 
     def _hand_over(self, session: Session, row: OutgoingMessage, sender: Sender, mark: "_Mark | None") -> bool:
         """Returns whether to go on with this connection."""
+        is_handed_over = mark is not None and not mark.is_new
         try:
             message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
             if mark is not None and mark.is_new:
                 message = replace(message, doubtful_since=None)
+            is_handed_over = mark is not None
             receipt = sender.send(message)
         except Unavailable:
             raise
@@ -127,7 +131,7 @@ class Dispatcher:
             return True
         except Exception as error:  # also one that cannot be rendered: it does not hold up those behind it
             log.exception("email_failed", email_id=str(row.id), channel=row.channel, template=row.template)
-            is_undecided = isinstance(error, Undecided) or (mark is not None and not isinstance(error, NotSent))
+            is_undecided = isinstance(error, Undecided) or (is_handed_over and not isinstance(error, NotSent))
             outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=outgoing.now_utc())
             return not _has_lost_the_line(error)
         failpoints.hit("email.before_commit")
@@ -137,7 +141,7 @@ class Dispatcher:
         )  # fmt: skip
         return True
 
-    def _claim(self, session: Session, channel: Channel) -> "_Mark | None":
+    def _claim(self, session: Session, channel: Channel, way: Gateway) -> "_Mark | None":
         """Make the next message that is due this worker's until the session's end, and write down, for good, that it
         may be about to leave. None: whatever is due is in other hands.
 
@@ -147,12 +151,12 @@ class Dispatcher:
         due = _due(channel, outgoing.now_utc()).with_only_columns(OutgoingMessage.id).limit(MOST_IN_HAND)
         for row_id in session.scalars(due).all():
             key = func.hashtextextended(f"handing over:{row_id}", 0)
-            if session.scalar(select(func.pg_try_advisory_xact_lock(key))) and (mark := self._note_doubt(row_id)):
+            if session.scalar(select(func.pg_try_advisory_xact_lock(key))) and (mark := self._note_doubt(row_id, way)):
                 return mark
         return None
 
-    def _note_doubt(self, row_id: UUID) -> "_Mark | None":
-        """None: it left before it was claimed, or somebody else changes it."""
+    def _note_doubt(self, row_id: UUID, way: Gateway) -> "_Mark | None":
+        """None: it left before it was claimed, somebody else changes it, or it does not leave a second time."""
         with self._sessions.begin() as session:
             is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= outgoing.now_utc()
             found = select(OutgoingMessage).where(OutgoingMessage.id == row_id, *is_due)
@@ -160,9 +164,12 @@ class Dispatcher:
             if row is None:
                 return None
             is_new = row.in_doubt_since is None
+            is_second = not is_new and not way.can_tell
+            if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=outgoing.now_utc()):
+                return None
             row.in_doubt_since = row.in_doubt_since or outgoing.now_utc()
             row.attempts += 1
-            return _Mark(row.id, is_new)
+            return _Mark(row.id, is_new, is_second)
 
     def _next(self, channel: Channel, mark: "_Mark | None") -> Select[tuple[OutgoingMessage]]:
         found = _due(channel, outgoing.now_utc())
@@ -173,10 +180,12 @@ class Dispatcher:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The doubt that a worker wrote down of what it has claimed; `is_new`: nobody had handed it over before."""
+    """The doubt that a worker wrote down of what it has claimed; `is_new`: nobody had handed it over before.
+    `is_second`: it leaves again although nobody knows whether it had left."""
 
     row_id: UUID
     is_new: bool
+    is_second: bool
 
 
 def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
@@ -184,6 +193,7 @@ def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
     if mark is not None:
         row.attempts -= 1
         row.in_doubt_since = None if mark.is_new else row.in_doubt_since
+        row.reason = None if mark.is_second else row.reason
 
 
 def _has_lost_the_line(error: Exception) -> bool:

@@ -1,7 +1,8 @@
 """E-mail by SMTP or by SendGrid's API: the same bytes of subject, text, HTML and files by either.
 
-`compose` makes the message, for the preview and for the wire. SMTP and SendGrid know no idempotency key: a crash
-between their yes and our commit sends the one in hand once more, under the same Message-ID, by which mailboxes know it.
+`compose` makes the message, for the preview and for the wire. SMTP and SendGrid know no idempotency key, and not every
+mailbox takes a Message-ID that it knows for a copy: of one that was handed over and not answered nobody knows whether
+it left. What is done then is `outgoing.leaves_again`; SendGrid's events tell it where they reach us.
 """
 
 import base64
@@ -10,6 +11,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -28,8 +30,12 @@ from operational_api.engagement.channels.port import (
     Sender,
     TryAgain,
     Unavailable,
+    Undecided,
 )
 from operational_api.engagement.settings import ChannelSettings
+
+TOLD_WITHIN = timedelta(minutes=5)
+"""SendGrid tells of a message as soon as it has taken it, in batches of some seconds."""
 
 
 class _Policy(EmailPolicy):
@@ -100,7 +106,9 @@ class SmtpGateway:
     """A mail server."""
 
     settings: ChannelSettings
-    may_double: bool = False
+    may_double: bool = True
+    can_tell: bool = False
+    tells_within: timedelta = timedelta()
 
     @contextmanager
     def opened(self) -> Iterator[Sender]:
@@ -110,9 +118,9 @@ class SmtpGateway:
         context = ssl.create_default_context()
         try:
             if settings.smtp_security == "tls":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(**where, context=context)  # type: ignore[arg-type]
+                server: _Line = _SealedLine(**where, context=context)  # type: ignore[arg-type]
             else:
-                server = smtplib.SMTP(**where)  # type: ignore[arg-type]
+                server = _Line(**where)  # type: ignore[arg-type]
             if settings.smtp_security == "starttls":
                 server.starttls(context=context)
             if settings.smtp_username:
@@ -128,16 +136,34 @@ class SmtpGateway:
                 server.close()
 
 
+class _Line(smtplib.SMTP):
+    """A connection that knows whether a message was handed over and not answered."""
+
+    is_unanswered = False
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Hand the message over; its answer."""
+        self.is_unanswered = True
+        answer: tuple[int, bytes] = super().data(msg)
+        self.is_unanswered = False
+        return answer
+
+
+class _SealedLine(_Line, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
+
+
 @dataclass(frozen=True, slots=True)
 class _SmtpSender:
-    server: smtplib.SMTP
+    server: _Line
     mail_from: str
 
     def send(self, message: Ready) -> Receipt:
+        self.server.is_unanswered = False
         try:
             self.server.send_message(compose(message, self.mail_from))
         except smtplib.SMTPServerDisconnected as error:
-            raise TryAgain(f"SMTPServerDisconnected: {error}") from error
+            raise self._broken(f"SMTPServerDisconnected: {error}") from error
         except smtplib.SMTPRecipientsRefused as error:
             [(code, text)] = error.recipients.values()  # a message has one
             raise _refusal(code, text) from error
@@ -146,8 +172,11 @@ class _SmtpSender:
         except smtplib.SMTPResponseException as error:
             raise _refusal(error.smtp_code, error.smtp_error) from error
         except (OSError, ValueError) as error:
-            raise TryAgain(f"{type(error).__name__}: {error}") from error
+            raise self._broken(f"{type(error).__name__}: {error}") from error
         return Receipt()
+
+    def _broken(self, told: str) -> NotSent:
+        return Undecided(told) if self.server.is_unanswered else TryAgain(told)
 
 
 def _refusal(code: int, text: bytes | str) -> NotSent:
@@ -162,7 +191,13 @@ class SendGridGateway:
     """SendGrid's API, version 3."""
 
     settings: ChannelSettings
-    may_double: bool = False
+    may_double: bool = True
+    can_tell: bool = False
+
+    @property
+    def tells_within(self) -> timedelta:
+        """By its events, where their key says that they are sent to us."""
+        return TOLD_WITHIN if self.settings.sendgrid_webhook_key else timedelta()
 
     @contextmanager
     def opened(self) -> Iterator[Sender]:
@@ -182,10 +217,12 @@ class _SendGridSender:
     def send(self, message: Ready) -> Receipt:
         try:
             answer = self.client.post("/v3/mail/send", json=self._document(message))
-        except httpx.ConnectError as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unavailable(f"SendGrid: {error}") from error
         except httpx.TransportError as error:
-            raise TryAgain(f"{type(error).__name__}: {error}") from error
+            raise Undecided(f"{type(error).__name__}: {error}") from error
+        if answer.status_code in (502, 504):  # of who stands before it: what it did itself is not known
+            raise Undecided(f"SendGrid answered {answer.status_code}")
         if answer.status_code in (401, 403, 429, 503):
             raise Unavailable(f"SendGrid answered {answer.status_code}")
         if answer.status_code >= 500:

@@ -7,7 +7,7 @@ have left), or `Unavailable` (nobody's messages leave now, and this one certainl
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -112,10 +112,22 @@ class Sender(Protocol):
 
 
 class Gateway(Protocol):
-    """A provider of one channel. `may_double`: it cannot tell a second request for a message from a second message."""
+    """A provider of one channel.
+
+    Attributes:
+        may_double: Neither it nor who reads can tell a second request for a message from a second message.
+        can_tell: Its sender finds out whether a message that is in doubt had left, before it sends it.
+        tells_within: How soon it usually tells us of itself what became of a message; zero: it does not.
+    """
 
     @property
     def may_double(self) -> bool: ...
+
+    @property
+    def can_tell(self) -> bool: ...
+
+    @property
+    def tells_within(self) -> timedelta: ...
 
     def opened(self) -> AbstractContextManager[Sender]:
         """A connection for as long as there is something to send.

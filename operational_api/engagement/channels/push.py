@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -51,6 +52,8 @@ class PushGateway:
 
     settings: ChannelSettings
     may_double: bool = False
+    can_tell: bool = False
+    tells_within: timedelta = timedelta()
     _fcm: "_Fcm | None" = field(default=None, init=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 from operational_api.web.filters import money, which_of_two
 from operational_api.web.language import speaking
@@ -33,11 +34,11 @@ class Rendered:
 _FRAME = {
     "en": {
         "why": "You get this because you have a Plyo account.", "unsubscribe": "Unsubscribe",
-        "preferences": "Choose what you get",
+        "preferences": "Choose what you get", "at_studio": "At studio",
     },
     "vi": {
         "why": "Bạn nhận được thư này vì bạn có tài khoản Plyo.", "unsubscribe": "Hủy đăng ký",
-        "preferences": "Chọn những gì bạn nhận",
+        "preferences": "Chọn những gì bạn nhận", "at_studio": "Giờ phòng",
     },
 }  # fmt: skip
 _DAYS_VI = ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật")
@@ -51,6 +52,18 @@ def local_time(value: str, time_zone: str, language: str = "en") -> str:
     if language == "vi":
         return f"{_DAYS_VI[at.weekday()]} {at.day}/{at.month}/{at.year}, {clock} (giờ {city})"
     return f"{at:%A} {at.day} {at:%B}, {clock} ({city} time)"
+
+
+@pass_context
+def at_studio(context: Context, value: str) -> list[tuple[str, str]]:
+    """A row of facts with the clock of the studio at an ISO 8601 instant; none where the reader's shows the same."""
+    studio, language = context.get("studio_zone"), str(context["language"])
+    if studio is None:
+        return []
+    at = datetime.fromisoformat(value)
+    if at.astimezone(ZoneInfo(studio)).utcoffset() == at.astimezone(ZoneInfo(context["time_zone"])).utcoffset():
+        return []
+    return [(_FRAME[language]["at_studio"], local_time(value, studio, language))]
 
 
 def _money(amount_minor: int, currency: str, language: str) -> str:
@@ -69,6 +82,7 @@ def _environment(kind: str, language: str) -> Environment:
     )
     ui = "ui.html" if kind == "html" else "ui.txt"
     environment.globals |= {"layout": f"layout.{kind}", "ui": ui, "frame": _FRAME[language], "language": language}
+    environment.globals["at_studio"] = at_studio
     environment.filters |= {
         "local_time": lambda value, time_zone: local_time(value, time_zone, language),
         "money": lambda amount_minor, currency: _money(amount_minor, currency, language),

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -43,6 +44,8 @@ class TwilioGateway(ABC):
 
     settings: ChannelSettings
     may_double: bool = True
+    can_tell: bool = True
+    tells_within: timedelta = timedelta()
     channel: ClassVar[Channel]
 
     @cached_property

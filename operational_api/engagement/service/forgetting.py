@@ -37,7 +37,7 @@ FORGOTTEN: dict[str, InstrumentedAttribute[Any]] = {
 }
 """Tables whose rows about the person are deleted, by the column that says so. Contents of files go with their rows."""
 
-DONE = ("sent", "failed", "withheld")
+DONE = ("sent", "failed", "withheld", "undecided")
 SENT_WITHIN = timedelta(days=30)
 """From its writing a message has gone out, or is given up."""
 REMOVED = "Removed with the account."

@@ -3,7 +3,8 @@
 Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import MessageDelivered, MessageFailed, MessageLeft
 from contracts.telemetry import get_logger
+from operational_api.core import audit, clock
 from operational_api.core.outbox import publish
 from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
 from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, TryAgain
 from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.errors import MessageNotUndecided
 from operational_api.engagement.models import Message, OutgoingMessage, Phone
 from operational_api.engagement.sending import (
     CAPS,
@@ -46,6 +49,11 @@ BEING_TRIED = timedelta(seconds=5)
 """So young a doubt is of a worker that lives: it waits for us to be done, and weighs after us."""
 FALL_BACK_AT = 3
 """Tries of a message after which its next channel takes over, where it has one."""
+SENT_AGAIN = "sent_again"
+"""The reason of one that waits and was handed over a second time while nobody knew of the first."""
+SETTLED_WITHIN = timedelta(days=7)
+"""How long one in doubt can be settled by hand; then it has failed."""
+IN_DOUBT = ("queued", "undecided")
 
 
 def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
@@ -137,12 +145,86 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
 
 def _doubtful(session: Session, row: OutgoingMessage, which: ColumnElement[bool]) -> list[datetime]:
     """Since when others to the same person may have left."""
-    found = select(OutgoingMessage.in_doubt_since).where(
+    theirs = (
         OutgoingMessage.customer_id == row.customer_id, OutgoingMessage.purpose == row.purpose,
-        OutgoingMessage.status == "queued", OutgoingMessage.in_doubt_since.is_not(None), which,
-        OutgoingMessage.id != row.id,
+        OutgoingMessage.in_doubt_since.is_not(None), OutgoingMessage.id != row.id,
     )  # fmt: skip
+    since = select(OutgoingMessage.in_doubt_since)
+    found = since.where(*theirs, OutgoingMessage.status == "queued", which).union_all(
+        since.where(*theirs, OutgoingMessage.status == "undecided")
+    )
     return [at for at in session.scalars(found) if at is not None]
+
+
+def leaves_again(row: OutgoingMessage, *, told_within: timedelta, now: datetime) -> bool:
+    """Whether a message that may have left is handed over once more, its provider being one that cannot be asked.
+
+    First it is waited for what the provider tells of itself. Then what proves something, or leads back into an account,
+    leaves once more, under the same Message-ID: missing it is worse than having it twice. Anything else, and what is
+    still in doubt then, is undecided until somebody of ours, or the provider, says what became of it.
+
+    Args:
+        told_within: How long after it may have left to wait.
+    """
+    if row.in_doubt_since is None:
+        raise ValueError("it is in no doubt")
+    if (until := row.in_doubt_since + told_within) > now:
+        row.next_attempt_at = until
+        return False
+    if row.purpose == "transactional" and row.reason != SENT_AGAIN:
+        row.reason = SENT_AGAIN
+        return True
+    row.status, row.reason = "undecided", None
+    log.warning("message_undecided", message_id=str(row.id), channel=row.channel, template=row.template)
+    return False
+
+
+def take_for_left(session: Session, row: OutgoingMessage, provider_message_id: str, now: datetime) -> None:
+    """The provider tells of a message that was in doubt: so it had left. Of any other this is no news."""
+    if row.status in IN_DOUBT and row.in_doubt_since is not None:
+        note_taken(session, row, Receipt(provider_message_id), now)
+        session.flush()
+
+
+def undecided(session: Session) -> Sequence[OutgoingMessage]:
+    """Messages of which nobody knows whether they left and that wait for a word, the oldest first."""
+    query = select(OutgoingMessage).where(OutgoingMessage.status == "undecided")
+    return session.scalars(query.order_by(OutgoingMessage.in_doubt_since, OutgoingMessage.id)).all()
+
+
+def settle(session: Session, row_id: UUID, *, sends_again: bool, actor_id: UUID, now: datetime) -> OutgoingMessage:
+    """Say what becomes of a message of which nobody knows whether it left: it is sent again, whatever its reader has by
+    now, as far as it still may; or it is left as it is, and counts as failed.
+
+    Raises:
+        MessageNotUndecided: it is none, or somebody was quicker.
+    """
+    row = session.scalar(
+        select(OutgoingMessage).where(OutgoingMessage.id == row_id, OutgoingMessage.status == "undecided")
+        .with_for_update().execution_options(populate_existing=True)
+    )  # fmt: skip
+    if row is None:
+        raise MessageNotUndecided
+    if sends_again:
+        row.status, row.reason, row.in_doubt_since = "queued", None, None
+        row.attempts, row.next_attempt_at = 0, now
+    else:
+        _end(session, row, "failed", "undecided", now)
+    audit.record(
+        session, "engagement.settle_message", "Message", row.id, actor_id=actor_id, subject_id=row.customer_id,
+        purpose="operations", details={"decision": "sent again" if sends_again else "left"}, now=now,
+    )  # fmt: skip
+    session.flush()
+    return row
+
+
+def end_undecided(session: Session, now: datetime) -> None:
+    """What nobody settled in time has failed."""
+    old = select(OutgoingMessage).where(
+        OutgoingMessage.status == "undecided", OutgoingMessage.in_doubt_since <= now - SETTLED_WITHIN
+    )
+    for row in session.scalars(old.with_for_update(skip_locked=True)):
+        _end(session, row, "failed", "undecided", now)
 
 
 def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:
@@ -342,4 +424,4 @@ def _without_secrets(row: OutgoingMessage) -> dict[str, Any]:
 
 def now_utc() -> datetime:
     """The clock of the worker."""
-    return datetime.now(UTC)
+    return clock.now()

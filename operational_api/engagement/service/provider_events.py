@@ -24,7 +24,6 @@ from operational_api.core import inbox, notices, viewer
 from operational_api.core.models import InboxMessage
 from operational_api.core.outbox import publish
 from operational_api.engagement.channels import bounces
-from operational_api.engagement.channels.port import Receipt
 from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent, MalformedMessageEvent
 from operational_api.engagement.models import OutgoingMessage, Phone
@@ -42,6 +41,8 @@ START_WORDS = {"START", "YES", "UNSTOP", "BAT DAU", "DONG Y"}
 HELP_WORDS = {"HELP", "INFO", "TRO GIUP"}
 """All without accents (`_word`): a phone writes hủy, huỷ or huy. Who asks for help by SMS is answered by Twilio."""
 UNMISTAKABLE = {"START", "UNSTOP"}
+TELLS_OF = {"processed", "deferred", "delivered", "dropped", "bounce"}
+"""SendGrid's events of a message that it has taken."""
 _BAD_CODES = {str(one) for one in BAD_NUMBERS}
 
 
@@ -98,16 +99,20 @@ def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) ->
         return False
     at = _moment(event.get("timestamp"), now)
     row_id = _uuid(event.get("plyo_message_id"))
-    if kind == "delivered" and row_id:
-        outgoing.note_delivered(session, row_id, at)
-    elif kind == "spamreport":
+    if kind == "spamreport":
         addresses.suppress(session, channel="email", address=address, reason="complaint", now=now)
-    elif kind in ("dropped", "bounce"):
+    elif kind in TELLS_OF:
         if kind == "bounce" and _is_nobody_there(event):
             addresses.suppress(session, channel="email", address=address, reason="bounce", now=now)
-        row = session.scalar(select(OutgoingMessage).where(OutgoingMessage.id == row_id).with_for_update())
-        if row is not None and row.channel == "email":
-            outgoing.note_undelivered(session, row, kind, now)
+        # Who hands it over at this moment is waited for; where they died, this is how we know that it left.
+        query = select(OutgoingMessage).where(OutgoingMessage.id == row_id, OutgoingMessage.channel == "email")
+        row = session.scalar(query.with_for_update().execution_options(populate_existing=True)) if row_id else None
+        if row is not None:
+            outgoing.take_for_left(session, row, str(event.get("sg_message_id", "")).partition(".")[0], now)
+            if kind == "delivered":
+                outgoing.note_delivered(session, row.id, at)
+            elif kind in ("dropped", "bounce"):
+                outgoing.note_undelivered(session, row, kind, now)
     return True
 
 
@@ -198,9 +203,7 @@ def take_status(
     row = session.scalar(select(OutgoingMessage).where(which).with_for_update())
     if row is None or row.provider_message_id not in (None, sid) or channel not in (None, row.channel):
         return
-    if row.status == "queued" and row.in_doubt_since is not None:
-        outgoing.note_taken(session, row, Receipt(sid), now)
-        session.flush()
+    outgoing.take_for_left(session, row, sid, now)
     if status in ("delivered", "read"):
         outgoing.note_delivered(session, row.id, now)
     elif status in ("undelivered", "failed"):

@@ -14,6 +14,7 @@ from operational_api.gateway.graphql.loaders import Context
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
 from operational_api.training import public as training
+from operational_api.web.language import language_for
 
 Asked = Info[Context, None]
 Key = Annotated[
@@ -222,7 +223,8 @@ class Mutation:
         done = act(
             info.context, "logWorkout", key=idempotency_key, asked=asked, told=training.WorkoutRead,
             do=lambda session, principal: training.log_workout(
-                session, principal, training.WorkoutCreate.model_validate(asked), now=now
+                session, principal, training.WorkoutCreate.model_validate(asked), now=now,
+                language=language_for(info.context.request, principal),
             ),
         )  # fmt: skip
         return WorkoutPayload(workout=_shown(Workout, done.read), **_ends(done))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed, DeletionRequested, DeletionWithdrawn
 from contracts.telemetry import get_logger
-from operational_api.core import outbox, personal
+from operational_api.core import closing, outbox, personal
 from operational_api.core.outbox import publish
 from operational_api.engagement import public as engagement
 from operational_api.identity.errors import DeletionNotRequested
@@ -87,9 +87,11 @@ def close_due(session: Session, now: datetime) -> None:
         .where(
             DeletionRequest.due_at <= now, DeletionRequest.withdrawn_at.is_(None), DeletionRequest.closed_at.is_(None)
         )
+        .order_by(DeletionRequest.account_id)
         .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
+        closing.wait_for_others(session, row.account_id)
         row.closed_at = now
         session.get_one(Account, row.account_id).disabled_at = now
         session.execute(delete(LinkedLogin).where(LinkedLogin.account_id == row.account_id))

@@ -10,7 +10,7 @@ from contracts.events import scheduling as facts
 from operational_api.core.outbox import publish
 from operational_api.scheduling.models import Booking, WaitlistEntry
 
-Reason = Literal["lapsed", "let_go", "declined", "called_off", "undone"]
+Reason = Literal["lapsed", "let_go", "declined", "called_off", "undone", "unpaid"]
 
 
 def of(booking: Booking) -> dict[str, UUID]:
@@ -67,12 +67,13 @@ def released(session: Session, booking: Booking, reason: Reason, *, now: datetim
 
 
 def cancelled(
-    session: Session, booking: Booking, *, now: datetime, by_coach: bool = False, is_undone: bool = False
-) -> None:
+    session: Session, booking: Booking, *, now: datetime, by_coach: bool = False, is_undone: bool = False,
+    is_unpaid: bool = False,
+) -> None:  # fmt: skip
     """A booked session is off, and what it costs where it costs something."""
     event = facts.SessionCancelled(
         occurred_at=now, starts_at=booking.starts_at, is_late=booking.status == "late_cancelled", is_by_coach=by_coach,
-        is_undone=is_undone, **of(booking),
+        is_undone=is_undone, is_unpaid=is_unpaid, **of(booking),
     )  # fmt: skip
     publish(session, event)
 

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import SessionAttended, SessionMissed, SlotCalledOff
+from operational_api.commerce import public as commerce
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SlotClosed
 from operational_api.scheduling.lifecycle import CHECK_IN_OPENS, HOLDING, PENDING, Outcome
@@ -96,6 +97,34 @@ def leave_all(session: Session, *, customer_id: UUID, now: datetime) -> None:
     for booking_id in session.scalars(select(Booking.id).where(*theirs).order_by(Booking.slot_id)).all():
         cancel_booking(session, booking_id=booking_id, now=now)
     waitlist.leave_everything(session, customer_id=customer_id, now=now)
+
+
+def leave_unpaid(session: Session, *, pack_id: UUID, now: datetime) -> list[Booking]:
+    """Let go of sessions to come that a pack paid for which was itself not paid for, or whose money went back: as many
+    as it has too few, the last ones first. Who was checked in has come.
+
+    Returns:
+        What is off, the last first.
+    """
+    theirs = (
+        Booking.session_pack_id == pack_id, Booking.status.in_(("booked", *PENDING)), Booking.starts_at > now,
+        Booking.outcome_at.is_(None),
+    )  # fmt: skip
+    slot_ids = set(session.scalars(select(Booking.slot_id).where(*theirs)))
+    slots = {one.id: one for one in seats.lock_slots(session, slot_ids)}
+    commerce.lock_packs(session, [pack_id])
+    query = select(Booking).where(*theirs, Booking.slot_id.in_(slots)).order_by(Booking.starts_at.desc())
+    unpaid = commerce.sessions_unpaid(session, pack_id)
+    gone = session.scalars(query.limit(unpaid).execution_options(populate_existing=True)).all()
+    for booking in gone:
+        if booking.status in PENDING:
+            holds.release(session, booking, "released", "unpaid", now=now)
+        else:
+            seats.give_back(session, booking, "cancelled", now=now)
+            announcing.cancelled(session, booking, now=now, is_unpaid=True)
+    for booking in gone:
+        waitlist.offer_seats(session, slot=slots[booking.slot_id], now=now)
+    return list(gone)
 
 
 def mark_outcome(session: Session, *, booking_id: UUID, outcome: Outcome, now: datetime) -> Booking:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from contracts.events.scheduling import HolidaysChanged, HoursChanged
+from contracts.events.scheduling import HoursChanged
 from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import DayNotFound, InvalidAvailability
@@ -122,8 +122,8 @@ def add_holiday(session: Session, *, location_id: UUID, on: date, name: str, now
     """
     if not name.strip():
         raise InvalidAvailability("A day on which the studio is closed has a name.")
-    known = {one.holiday_on: one.name for one in studio.holidays(session, location_id)}
-    _replace_holidays(session, location_id, known | {on: name.strip()}, now)
+    known = _known(session, location_id)
+    studio.replace_holidays(session, location_id=location_id, days=[*(known | {on: name.strip()}).items()], now=now)
 
 
 def remove_holiday(session: Session, *, location_id: UUID, on: date, now: datetime) -> None:
@@ -132,8 +132,9 @@ def remove_holiday(session: Session, *, location_id: UUID, on: date, now: dateti
     Raises:
         NotFound: no such studio.
     """
-    known = {one.holiday_on: one.name for one in studio.holidays(session, location_id) if one.holiday_on != on}
-    _replace_holidays(session, location_id, known, now)
+    known = _known(session, location_id)
+    if known.pop(on, None) is not None:
+        studio.replace_holidays(session, location_id=location_id, days=[*known.items()], now=now)
 
 
 def coming_holidays(session: Session, location_id: UUID, today: date) -> Sequence[PublicHoliday]:
@@ -147,9 +148,9 @@ def coaches_of(session: Session, location_id: UUID) -> Sequence[UUID]:
     return session.scalars(query.order_by(Coach.id)).all()
 
 
-def _replace_holidays(session: Session, location_id: UUID, days: dict[date, str], now: datetime) -> None:
-    studio.replace_holidays(session, location_id=location_id, days=list(days.items()), now=now)
-    publish(session, HolidaysChanged(occurred_at=now, location_id=location_id))
+def _known(session: Session, location_id: UUID) -> dict[date, str]:
+    studio.lock_location(session, location_id)
+    return {one.holiday_on: one.name for one in studio.holidays(session, location_id)}
 
 
 def _follow(session: Session, coach_id: UUID, now: datetime) -> None:

@@ -1,12 +1,14 @@
-"""What the front desk books for a customer who stands there or calls, and takes back where it was a mistake.
+"""What the front desk books for a customer who stands there or calls, or a coach for a client of theirs, and takes back
+where it was a mistake.
 
-It books on its own terms (`Terms.at_desk`), by the same locks and constraints as the customer does: of two who want the
-last seat, one gets it. A seat is paid by what the customer has, by a pack sold on an invoice on the spot, or is kept
-until they have paid. Who booked is in the booking, its event and the audit log.
+Both book on the desk's own terms (`Terms.at_desk`), by the same locks and constraints as the customer does: of two who
+want the last seat, one gets it. A seat is paid by what the customer has, by a pack sold on an invoice on the spot, or
+is kept until they have paid. Who booked is in the booking, its event and the audit log.
 
 Does not belong here: at which studios somebody's desk is (`desks`), whether they may (`access`).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,8 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import public as commerce
-from operational_api.core import audit
-from operational_api.scheduling.errors import BookingClosed, PaidAlready, UndoOver
+from operational_api.core import audit, closing
+from operational_api.scheduling.errors import BookingClosed, CustomerLeft, PaidAlready, UndoOver
 from operational_api.scheduling.models import Booking, Slot
 from operational_api.scheduling.service import announcing, bookings, holds, payment, places, recurring, seats, waitlist
 
@@ -53,7 +55,9 @@ def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> B
         PlanNotFound, PlanNotSold, NotSoldOnInvoice, IntroUsed: it cannot be sold to them.
         TooManyHolds: they keep enough.
         SessionNotStarted: it is too early to check anybody in.
+        CustomerLeft: their account is closed.
     """
+    _require_open(session, order.customer_id)
     if order.paid == "later":
         booking = holds.hold_seat(
             session, customer_id=order.customer_id, slot_id=order.slot_id, now=now, booked_by=booked_by
@@ -61,7 +65,7 @@ def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> B
     else:
         place = places.lock_place(session, order.slot_id)
         if order.paid == "invoice":
-            _sell(session, order, place, now=now)
+            _sell(session, order.customer_id, order.plan_code, place, now=now)
         booking = bookings.book_place(session, place, customer_id=order.customer_id, now=now, booked_by=booked_by)
         if order.comes_in:
             bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=now)
@@ -69,30 +73,49 @@ def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> B
     return booking
 
 
-def _sell(session: Session, order: Order, place: places.Place, *, now: datetime) -> None:
-    payment.one_at_a_time(session, order.customer_id)
-    if payment.can_pay(session, slot=place.slot, customer_id=order.customer_id, now=now):
+def _require_open(session: Session, customer_id: UUID) -> None:
+    """Let pass whose account is open, and stays open until this transaction ends."""
+    closing.put_off(session, customer_id)
+    if commerce.is_closed(session, customer_id):
+        raise CustomerLeft
+
+
+def _sell(session: Session, customer_id: UUID, plan_code: str | None, place: places.Place, *, now: datetime) -> None:
+    payment.one_at_a_time(session, customer_id)
+    if payment.can_pay(session, slot=place.slot, customer_id=customer_id, now=now):
         raise PaidAlready
     commerce.sell_pack(
-        session, customer_id=order.customer_id, plan_code=order.plan_code or "", currency=place.location.currency,
-        now=now,
-    )  # fmt: skip
+        session, customer_id=customer_id, plan_code=plan_code or "", currency=place.location.currency, now=now
+    )
 
 
 def book_weeks(
     session: Session, *, customer_id: UUID, slot_id: UUID, times: int | None, until: date | None, interval: int,
-    booked_by: UUID, now: datetime,
+    booked_by: UUID, now: datetime, plan_code: str | None = None,
 ) -> recurring.Booked:  # fmt: skip
-    """Book a session and the same hour in the weeks that follow, paid by what the customer has.
+    """Book a session and the same hour in the weeks that follow, paid by what the customer has, or by a pack that is
+    sold to them on an invoice: as many weeks as it has sessions.
+
+    Args:
+        plan_code: What is sold; None: nothing.
 
     Raises:
-        Whatever `recurring.book_series` does.
+        Whatever `recurring.book_series` does; of a sale what `book` does.
+        CustomerLeft: their account is closed.
     """
+    _require_open(session, customer_id)
+
+    def sell() -> None:
+        if plan_code is not None:
+            _sell(session, customer_id, plan_code, places.lock_place(session, slot_id), now=now)
+
     found = recurring.book_series(
         session, customer_id=customer_id, slot_id=slot_id, times=times, until=until, interval=interval,
-        booked_by=booked_by, now=now,
+        booked_by=booked_by, once_locked=sell, now=now,
     )  # fmt: skip
-    details = {"paid": "means", "sessions": len(found.bookings)}
+    details: dict[str, object] = {
+        "paid": "means" if plan_code is None else "invoice", "plan": plan_code, "sessions": len(found.bookings),
+    }  # fmt: skip
     _record(session, "scheduling.book_for", found.bookings[0], booked_by, now, details)
     return found
 
@@ -129,11 +152,12 @@ def undo(session: Session, *, booking_id: UUID, actor_id: UUID, now: datetime) -
         raise BookingClosed
     if booking.series_id is not None:
         recurring.end_series(session, series_id=booking.series_id, now=now)
-    if booking.session_pack_id is not None:  # the customer's row before the packs, as everybody does
-        commerce.take_back_pack(
-            session, pack_id=booking.session_pack_id, sold_at=booking.booked_at, actor_id=actor_id, now=now
-        )
     gone = [one for one in together if can_undo(one, now)]
+    paid_by = Counter(one.session_pack_id for one in gone if one.session_pack_id is not None)
+    for pack_id, sessions in sorted(paid_by.items()):  # the customer's row before the packs, as everybody does
+        commerce.take_back_pack(
+            session, pack_id=pack_id, sold_at=booking.booked_at, sessions=sessions, actor_id=actor_id, now=now
+        )
     seats.lock_credits(session, Booking.id.in_([one.id for one in gone]))
     for one in gone:
         _take_back(session, one, now=now)

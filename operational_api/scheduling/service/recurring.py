@@ -6,7 +6,7 @@ free in time; the first has to be there. A session may be moved or cancelled by 
 follow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -65,6 +65,7 @@ def book_series(
     interval: int = 1,
     now: datetime,
     booked_by: UUID | None = None,
+    once_locked: Callable[[], None] | None = None,
 ) -> Booked:
     """Book a session and the same hour of its coach in the weeks that follow, on the studio's clock.
 
@@ -73,6 +74,7 @@ def book_series(
         until: The last day on which there may be a session, on the studio's calendar; instead of `times`.
         interval: 1 is every week, 2 every second.
         booked_by: Who books for them at the front desk. What follows as the calendar opens is the customer's own.
+        once_locked: What is to be done once nobody else changes these sessions, before the first is booked.
 
     Raises:
         InvalidRecurrence: another number of weeks, or an end before the second.
@@ -95,6 +97,8 @@ def book_series(
     starts = [first.starts_at, *(at_wall_time(day, local.time(), zone) for day in days[1:])]
     slots = _slots(session, first.coach_id, first.location_id, first.kind, starts)
     seats.lock_slots(session, {first.id, *(one.id for one in slots.values())})
+    if once_locked is not None:
+        once_locked()
     terms = terms_of(session, coach_id=first.coach_id, kind=first.kind)
     opened = open_until(terms, now)
     made = [bookings.book_session(session, customer_id=customer_id, slot_id=first.id, now=now, booked_by=booked_by)]

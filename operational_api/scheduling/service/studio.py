@@ -9,7 +9,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.events.scheduling import HolidaysChanged
 from operational_api.core.errors import NotFound
+from operational_api.core.outbox import publish
 from operational_api.scheduling.models import (
     Coach,
     Location,
@@ -31,8 +33,7 @@ def replace_holidays(
     Raises:
         NotFound: there is no such studio.
     """
-    if session.get(Location, location_id, with_for_update={"key_share": True}) is None:
-        raise NotFound
+    lock_location(session, location_id)
     session.execute(delete(PublicHoliday).where(PublicHoliday.location_id == location_id))
     session.add_all(PublicHoliday(location_id=location_id, holiday_on=on, name=name) for on, name in dict(days).items())
     session.flush()
@@ -40,7 +41,18 @@ def replace_holidays(
         select(Coach.id).where(Coach.location_id == location_id, Coach.left_on.is_(None)).order_by(Coach.id)
     ):
         openings.renew_slots(session, now, coach_id=coach_id)
+    publish(session, HolidaysChanged(occurred_at=now, location_id=location_id))
     return holidays(session, location_id)
+
+
+def lock_location(session: Session, location_id: UUID) -> None:
+    """Whoever changes what a studio's days are waits for the other, and then sees what they said.
+
+    Raises:
+        NotFound: there is no such studio.
+    """
+    if session.get(Location, location_id, with_for_update={"key_share": True}) is None:
+        raise NotFound
 
 
 def put_terms(session: Session, *, kind: str | None, said: Mapping[str, object], now: datetime) -> None:

@@ -7,9 +7,22 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from operational_api.compliance import public as compliance
+from operational_api.engagement import public as engagement
 from operational_api.identity import public as identity
 from operational_api.staff import desks
-from operational_api.staff.pages import audit, book, books, evidence, exports, home, money, people, requests, today
+from operational_api.staff.pages import (
+    audit,
+    book,
+    books,
+    evidence,
+    exports,
+    home,
+    messages,
+    money,
+    people,
+    requests,
+    today,
+)
 from operational_api.web.navigation import NavItem
 
 
@@ -22,8 +35,12 @@ def _faults(session: Session, _: UUID) -> int:
     return compliance.event_faults(session)
 
 
+def _doubtful(session: Session, _: UUID) -> int:
+    return len(engagement.undecided_messages(session))
+
+
 router = APIRouter()
-for _part in (home, requests, people, today, book, books, exports, audit, evidence, money):
+for _part in (home, requests, people, today, book, books, exports, audit, evidence, messages, money):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
@@ -36,5 +53,6 @@ NAV = [
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
     NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
+    NavItem("In doubt", "/staff/messages", "engagement.settle_message", order=14, icon="message", badge=_doubtful),
     NavItem("Record", "/staff/evidence", "compliance.check_events", order=13, icon="check", badge=_faults),
 ]

@@ -1,4 +1,7 @@
-"""/staff/book: booking for a customer who stands there or calls: who, when, how it is paid; and taking a slip back."""
+"""/staff/book: booking for a customer who stands there or calls, or for a coach's own client.
+
+Who, when, how it is paid; and taking a slip back.
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
@@ -10,7 +13,7 @@ from sqlalchemy.orm import Session
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.idempotency import IdempotentRoute
-from operational_api.core.policy import Allowed, Resource, require
+from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
@@ -30,22 +33,29 @@ FARTHEST = timedelta(days=366)
 def who(
     request: Request,
     principal: CurrentPrincipal,
+    account_id: CurrentAccount,
     session: DbSession,
     q: Typed = "",
 ) -> Response:
-    """Whom to book for: customers by name, also one that is misspelt, or e-mail address. Looking is written down."""
+    """Whom to book for: customers by name, also one that is misspelt, or e-mail address; looking is written down. A
+    coach chooses among their own clients."""
+    if not may_principal(principal, "identity.look_up_person"):
+        return render(request, "staff/book_mine.html", mine=_clients(session, account_id))
     return render(request, "staff/book_who.html", **find(session, principal, q, customers_only=True))
 
 
+def _clients(session: Session, coach_id: UUID) -> list[tuple[UUID, str]]:
+    """A coach's clients of today, by name."""
+    names = training.client_names(session, training.clients_of(session, coach_id))
+    return sorted(names.items(), key=lambda one: (one[1].casefold(), one[0]))
+
+
 def _customer(session: Session, principal: Principal, customer_id: UUID) -> identity.Person:
-    """The customer whom the desk books for."""
+    """The customer who is booked for."""
+    scheduling.reach_customer(session, principal, customer_id, missing=PersonNotFound)
     person = identity.person(session, customer_id)
     if person is None or person.role != "customer":
         raise PersonNotFound
-    require(
-        principal, "identity.look_up_person", Resource("Account", customer_id, customer_id=customer_id),
-        missing=PersonNotFound,
-    )  # fmt: skip
     return person
 
 
@@ -64,7 +74,7 @@ def when(
     person = _customer(session, principal, customer_id)
     studios = studios_of(session, principal, account_id)
     client = training.client_facts(session, customer_id)
-    wanted = studio or (client.location_id if client else None)
+    wanted = studio or scheduling.studio_of(session, account_id) or (client.location_id if client else None)
     here = next((one for one in studios if one.location_id == wanted), studios[0] if studios else None)
     if here is None:
         return render(request, "staff/book_when.html", person=person, here=None)
@@ -113,7 +123,8 @@ def book(
     times: Annotated[int, Form(ge=1, le=26)] = 1,
     comes_in: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Book it. `paid` is means, later, or sell: with the code of a pack. What is refused is said where it was asked."""
+    """Book it. `paid` is means, later, or sell: with the code of a pack, which pays for as many weeks as it has
+    sessions. What is refused is said where it was asked."""
     now = datetime.now(UTC)
     person = _customer(session, principal, customer_id)
     # Who has just signed up is a client from now on, so that their coach sees a name before the event is handled.
@@ -122,11 +133,12 @@ def book(
     way, _, code = paid.partition(":")
     try:
         with session.begin_nested():
-            if times > 1 and way == "means":
+            if times > 1 and way != "later":
                 weeks = scheduling.book_weeks_for(
-                    session, principal, customer_id=customer_id, slot_id=slot_id, times=times, now=now
-                )
-                told = _told_weeks(person.display_name, weeks)
+                    session, principal, customer_id=customer_id, slot_id=slot_id, times=times,
+                    plan_code=code if way == "sell" else None, now=now,
+                )  # fmt: skip
+                told = _told_weeks(person.display_name, weeks, is_sold=way == "sell")
             else:
                 order = scheduling.Order(
                     customer_id, slot_id, "invoice" if way == "sell" else "later" if way == "later" else "means",
@@ -148,9 +160,10 @@ def _told(name: str, order: scheduling.Order) -> str:
     return f"Booked and checked in: {name}.{sold}" if order.comes_in else f"Booked for {name}. They are told.{sold}"
 
 
-def _told_weeks(name: str, weeks: scheduling.Booked) -> str:
+def _told_weeks(name: str, weeks: scheduling.Booked, *, is_sold: bool) -> str:
     count = len(weeks.bookings)
     told = f"{count} weeks booked for {name}." if count > 1 else f"Booked for {name}: the first week only."
+    told += " The invoice is on its way." if is_sold else ""
     return f"{told} {len(weeks.missed)} could not be had." if weeks.missed else f"{told} They are told."
 
 

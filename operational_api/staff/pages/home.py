@@ -13,7 +13,7 @@ from operational_api.web.rendering import render
 router = APIRouter(prefix="/staff")
 WAYS = {
     "/staff/today": "Who comes to the studio today, and whether they came.",
-    "/staff/book": "Book for somebody who stands in front of you or calls, and let in who walks in.",
+    "/staff/book": "Book for somebody who asks you to, in front of you or on the phone, and let in who walks in.",
     "/staff/requests": "Refunds, roles, lost second steps and exports that take two people.",
     "/staff/people": "Find a customer, help with a lost second step, ask for a refund or a role.",
     "/staff/books": "Where a payment provider's books and ours differ.",

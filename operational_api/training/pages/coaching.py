@@ -14,7 +14,7 @@ from operational_api.core.policy import Allowed, is_allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.training import access, forms
 from operational_api.training import screening as questionnaire
-from operational_api.training.models import Client, Workout
+from operational_api.training.models import Client
 from operational_api.training.service import (
     coaching,
     exercises,
@@ -72,7 +72,7 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         numbers = coaching.metrics_of(session, client, now=now)
         bests = records.latest_records(session, client.id, limit=5)
         strength = progress.strength_series(session, client, since=local_today(client, now) - coaching.REMEMBERED)
-    done: list[tuple[Workout, list[forms.Block]]] = []
+    done: list[tuple[workouts.WorkoutSummary, list[forms.Block]]] = []
     if part["training.read_workouts"]:
         access.reach_client(session, principal, client.id, "training.read_workouts", now=now)
         done = _latest_workouts(session, client)
@@ -96,12 +96,12 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
     )
 
 
-def _latest_workouts(session: Session, client: Client) -> list[tuple[Workout, list[forms.Block]]]:
+def _latest_workouts(session: Session, client: Client) -> list[tuple[workouts.WorkoutSummary, list[forms.Block]]]:
     """What a client did last, each workout with its sets by movement."""
     rows, _ = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=LATEST)
     sets = workouts.sets_of(session, [row.workout.id for row in rows])
     known = exercises.known_exercises(session, {one.exercise_id for each in sets.values() for one in each})
-    return [(row.workout, forms.logged_blocks(sets.get(row.workout.id, ()), known)) for row in rows]
+    return [(row, forms.logged_blocks(sets.get(row.workout.id, ()), known)) for row in rows]
 
 
 @router.post("/coaching/screenings/{screening_id}/clear")

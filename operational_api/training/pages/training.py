@@ -6,7 +6,7 @@ device (`kept-workouts.js`).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -21,9 +21,16 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, amounts, charts, forms, naming
-from operational_api.training.errors import InvalidDates, WorkoutClosed, WorkoutNotFound
+from operational_api.training.errors import (
+    InvalidDates,
+    LoggedOtherwise,
+    WorkoutChanged,
+    WorkoutClosed,
+    WorkoutNotFound,
+)
 from operational_api.training.models import Client, Exercise
 from operational_api.training.service import (
+    corrections,
     exercises,
     injuries,
     media_library,
@@ -45,6 +52,8 @@ BODY_WORDS = (
 )  # fmt: skip
 Texts = Annotated[Sequence[str], Form(max_length=forms.MOST_ROWS)]
 Text = Annotated[str, Form(max_length=2100)]
+Revision = Annotated[int | None, Form(ge=0, le=2**15 - 1)]
+Time = Annotated[AwareDatetime | None, Form()]
 
 
 def _client(session: Session, principal: Principal, now: datetime) -> Client:
@@ -105,12 +114,13 @@ def log_form(
     draft = forms.Draft(workout or new_id())
     if workout is not None:
         row, client = access.reach_workout(session, principal, workout, "training.log_workout")
-        draft.title = row.title
+        draft.title = row.title or draft.title
         if row.status == "completed":
-            if not workouts.is_correctable(row, client, now):
+            if not corrections.is_correctable(row, client, now):
                 raise WorkoutClosed
             detail = workouts.detail_of(session, row)
-            draft.mode, draft.scale = "edit", forms.scale_of(detail.sets)
+            draft.title, draft.mode = detail.title, "edit"
+            draft.scale, draft.revision = forms.scale_of(detail.sets), detail.revision
             known = exercises.known_exercises(session, detail.names)
             draft.blocks = forms.logged_blocks(detail.sets, known, scale=draft.scale)
             draft.duration_minutes, draft.session_rpe = (
@@ -142,6 +152,7 @@ def log(
     time: Texts = (),
     scale: Annotated[Literal["rpe", "rir"], Form()] = "rpe",
     mode: Annotated[Literal["log", "edit"], Form()] = "log",
+    revision: Revision = None,
     title: Annotated[str, Form(max_length=120)] = "Log a workout",
     action: Annotated[str, Form(max_length=40)] = "save",
     find: Annotated[str, Form(max_length=80)] = "",
@@ -149,20 +160,20 @@ def log(
     duration_minutes: Text = "",
     session_rpe: Text = "",
     note: Text = "",
-    done_at: Annotated[AwareDatetime | None, Form()] = None,
-    sent_at: Annotated[AwareDatetime | None, Form()] = None,
+    done_at: Time = None,
+    sent_at: Time = None,
+    quiet: bool = Form(False),
 ) -> Response:
     """Save the log, or, without JavaScript, add a set or a movement and show the form again as it was typed.
 
-    `done_at` is of a log that waited on the device for a network, `sent_at` when it was sent, both by the device's
-    clock: by how much that is wrong is known from the second, and taken off the first.
+    What somebody else made of it meanwhile is shown beside it. `quiet` is sent by scripts that tell of it themselves.
     """
     now = datetime.now(UTC)
     client = access.reach_client(session, principal, None, "training.log_workout", now=now)
     blocks = forms.typed_blocks(
         session, client.id, exercise_id or [], weight_kg, reps, rpe, superset, set_note, assistance_kg, distance, time
     )
-    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale)
+    draft = forms.Draft(workout_id, title, mode, blocks, duration_minutes, session_rpe, note, scale, revision or 0)
     if action.startswith("add_set:"):
         block = next((one for one in blocks if str(one.exercise.id) == action[8:]), None)
         if block is not None:
@@ -178,17 +189,26 @@ def log(
     read = draft.read()
     if read is None:
         return _form(request, client, draft, status_code=422)
-    if mode == "edit":
-        access.reach_workout(session, principal, workout_id, "training.log_workout")
-    save = workouts.correct_workout if mode == "edit" else workouts.log_workout
-    if done_at is not None:
-        if sent_at is not None and abs(now - sent_at) > workouts.CLOCK_SKEW:
-            done_at += now - sent_at
-        read = read.model_copy(update={"completed_at": min(done_at, now)})
-    save(session, workout_id=workout_id, client=client, log=read.log(), logged_by=client.id, now=now)
-    return redirect(
-        request, f"/training/workouts/{workout_id}", flash="Changed." if mode == "edit" else "Logged. Well done."
-    )
+    made_at = _by_our_clock(done_at, sent_at, now)
+    log = read.log()
+    try:
+        if mode == "edit":
+            access.reach_workout(session, principal, workout_id, "training.log_workout")
+            corrections.correct_workout(
+                session, workout_id=workout_id, client=client, log=log, logged_by=client.id, now=now,
+                revision=revision, made_at=made_at,
+            )  # fmt: skip
+        else:
+            log = replace(log, completed_at=made_at or log.completed_at)
+            workouts.log_workout(
+                session, workout_id=workout_id, client=client, log=log, logged_by=client.id, now=now
+            )  # fmt: skip
+    except (WorkoutChanged, LoggedOtherwise):
+        if not _is_read_by_a_person(request):
+            raise
+        return _both(request, session, client, draft, log, made_at=made_at, done_at=done_at)
+    told = "Changed." if mode == "edit" else "Logged. Well done."
+    return redirect(request, f"/training/workouts/{workout_id}", flash=None if quiet else told)
 
 
 @router.get("/training/workouts/{workout_id}", response_class=HTMLResponse)
@@ -203,8 +223,10 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
     return render(
         request,
         "training/workout.html",
+        is_offline_ready=True,
         tz=client.time_zone,
         workout=row,
+        title=detail.title,
         blocks=blocks,
         set_count=len(sets),
         volume_kg=sum((one.weight_kg or 0) * one.reps for one in sets),
@@ -213,9 +235,38 @@ def workout_page(request: Request, workout_id: UUID, principal: CurrentPrincipal
         more_records=[
             forms.record_told(one, detail.names[one.exercise_id]) for one in detail.records if one.kind != "e1rm"
         ],
-        is_correctable=workouts.is_correctable(row, client, datetime.now(UTC)),
+        is_correctable=corrections.is_correctable(row, client, datetime.now(UTC)),
+        revision=detail.revision,
         videos=media_library.form_videos(session, client.id, workout_id=row.id),
     )
+
+
+@router.post("/training/workouts/{workout_id}/delete")
+def delete(
+    request: Request,
+    workout_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    revision: Revision = None,
+    done_at: Time = None,
+    sent_at: Time = None,
+    quiet: bool = Form(False),
+) -> Response:
+    """A logged workout that was not done after all. What somebody else made of it meanwhile is shown first."""
+    now = datetime.now(UTC)
+    row, client = access.reach_workout(session, principal, workout_id, "training.log_workout")
+    made_at = _by_our_clock(done_at, sent_at, now)
+    try:
+        corrections.delete_workout(
+            session, workout_id=workout_id, client=client, deleted_by=client.id, now=now, revision=revision,
+            made_at=made_at,
+        )  # fmt: skip
+    except WorkoutChanged:
+        if not _is_read_by_a_person(request):
+            raise
+        draft = forms.Draft(workout_id, row.title)
+        return _both(request, session, client, draft, None, made_at=made_at, done_at=done_at)
+    return redirect(request, "/training", flash=None if quiet else "Deleted. It counts as not done.", tone="info")
 
 
 @router.post("/training/workouts/{workout_id}/skip")
@@ -315,3 +366,72 @@ def _form(
         found=found,
         about=naming.about,
     )
+
+
+def _by_our_clock(done_at: datetime | None, sent_at: datetime | None, now: datetime) -> datetime | None:
+    """When something was done that waited on a device for a network, and was sent just now.
+
+    Args:
+        done_at, sent_at: Both by the device's clock: by how much that is wrong is known from the second.
+    """
+    if done_at is None:
+        return None
+    if sent_at is not None and abs(now - sent_at) > workouts.CLOCK_SKEW:
+        done_at += now - sent_at
+    return min(done_at, now)
+
+
+def _is_read_by_a_person(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _both(
+    request: Request,
+    session: Session,
+    client: Client,
+    draft: forms.Draft,
+    log: workouts.Log | None,
+    *,
+    made_at: datetime | None,
+    done_at: datetime | None,
+) -> Response:
+    """What a workout says now beside what somebody wanted it to say (None: nothing, to delete it), to pick one."""
+    now = datetime.now(UTC)
+    workout = workouts.get_workout(session, draft.workout_id)
+    detail = workouts.detail_of(session, workout)
+    versions = workouts.revisions_of(session, workout)
+    draft.mode, draft.revision = "edit", len(versions)
+    sets = [one._replace(rpe=one.effort) for one in log.sets] if log else []
+    known = exercises.known_exercises(session, {one.exercise_id for one in (*sets, *detail.sets)})
+    told = [("done_at", done_at.isoformat())] if done_at else []
+    fields = draft.fields() if log else [("revision", str(draft.revision))]
+    return render(
+        request,
+        "training/changed.html",
+        status_code=409,
+        tz=client.time_zone,
+        workout_id=workout.id,
+        title=draft.title if workout.completed_at is None else detail.title,
+        is_coachs=workout.logged_by not in (None, client.id),
+        can_keep=corrections.may_change(session, workout, client, made_at=made_at, now=now),
+        action="/training/log" if log else f"/training/workouts/{workout.id}/delete",
+        fields=fields + told,
+        mine=_Version(forms.logged_blocks(sets, known), *_about(log)),
+        theirs=_Version(
+            forms.logged_blocks(detail.sets, known), workout.duration_minutes, workout.session_rpe, workout.note
+        ),
+    )
+
+
+def _about(log: workouts.Log | None) -> tuple[int | None, float | None, str | None]:
+    return (log.duration_minutes, log.session_rpe, log.note) if log else (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One of two versions of a workout. One that was deleted has no blocks."""
+
+    blocks: Sequence[forms.Block]
+    duration_minutes: int | None = None
+    session_rpe: float | None = None
+    note: str | None = None

@@ -202,11 +202,11 @@ def links_of(request: Request, session: Session, principal: Principal, row: Medi
 
 @router.put("/media/{media_id}/position", dependencies=[Allowed(WATCH)])
 def keep_position(media_id: UUID, body: PositionWrite, principal: CurrentPrincipal, session: DbSession) -> PositionRead:
-    """Note where one stopped watching."""
+    """Note where one stopped watching. Of several devices the one that watched last counts, whichever is heard last."""
     row = reach_media(session, principal, media_id, WATCH, is_audited=False)
     seconds = media_library.keep_position(
-        session, row=row, account_id=account_id_of(principal), seconds=body.seconds, now=_now()
-    )  # fmt: skip
+        session, row=row, account_id=account_id_of(principal), now=_now(), **body.model_dump()
+    )
     return PositionRead(seconds=seconds)
 
 

@@ -4,15 +4,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
+from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal, account_id_of
+from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
 from operational_api.core.routing import ContextRouter
 from operational_api.training import access, public
+from operational_api.training.models import Workout
 from operational_api.training.schemas import (
     ClientDetail,
     ClientRead,
@@ -21,12 +23,13 @@ from operational_api.training.schemas import (
     ProgressRead,
     RecordRead,
     RevisionRead,
+    WorkoutChange,
     WorkoutCreate,
-    WorkoutIn,
     WorkoutRead,
     WorkoutSummaryRead,
 )
-from operational_api.training.service import clients, injuries, programmes, progress, records, workouts
+from operational_api.training.service import clients, corrections, injuries, programmes, progress, records, workouts
+from operational_api.web.language import language_for, speaking
 
 router = ContextRouter(prefix="/api/training", tags=["training"], route_class=IdempotentRoute)
 
@@ -35,6 +38,12 @@ Search = Annotated[str, Query(max_length=80)]
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _read(request: Request, session: Session, principal: Principal, workout: Workout) -> WorkoutRead:
+    detail, bests = workouts.detail_of(session, workout), progress.bests_of(session, workout)
+    with speaking(language_for(request, principal)):  # refusals stay English: programs read those
+        return WorkoutRead.from_detail(detail, bests)
 
 
 @router.get("/clients", dependencies=[Allowed("training.list_clients")])
@@ -92,6 +101,7 @@ def resolve_injury(injury_id: UUID, principal: CurrentPrincipal, session: DbSess
 
 @router.get("/workouts", dependencies=[Allowed("training.read_workouts")])
 def list_workouts(
+    request: Request,
     principal: CurrentPrincipal,
     session: DbSession,
     customer_id: UUID | None = None,
@@ -106,35 +116,59 @@ def list_workouts(
     rows, next_cursor = workouts.list_workouts(
         session, customer_id=client.id, status=status, scheduled_from=from_, scheduled_to=to, limit=limit, cursor=cursor
     )
-    return Page(items=[WorkoutSummaryRead.of(row) for row in rows], next_cursor=next_cursor)
+    with speaking(language_for(request, principal)):
+        return Page(items=[WorkoutSummaryRead.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.post("/workouts", status_code=201, dependencies=[Allowed("training.log_workout")])
-def log_workout(body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
+def log_workout(request: Request, body: WorkoutCreate, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """Log a workout that was done. The caller makes the id, so sending it again stores nothing twice."""
-    return public.log_workout(session, principal, body, now=_now())
+    return public.log_workout(session, principal, body, now=_now(), language=language_for(request, principal))
 
 
 @router.get("/workouts/{workout_id}", dependencies=[Allowed("training.read_workouts")])
-def read_workout(workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
+def read_workout(request: Request, workout_id: UUID, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
     """One workout with its sets and best estimates."""
     workout, _ = access.reach_workout(session, principal, workout_id, "training.read_workouts")
-    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+    return _read(request, session, principal, workout)
 
 
 @router.put("/workouts/{workout_id}", dependencies=[Allowed("training.log_workout")])
-def correct_workout(workout_id: UUID, body: WorkoutIn, principal: CurrentPrincipal, session: DbSession) -> WorkoutRead:
-    """Replace what was logged, until midnight of the day it was logged on."""
+def correct_workout(
+    request: Request, workout_id: UUID, body: WorkoutChange, principal: CurrentPrincipal, session: DbSession
+) -> WorkoutRead:
+    """Replace what was logged, until midnight of the day it was logged on. With its `revision` what somebody else made
+    of it meanwhile is not lost: 409 says what it says now."""
     _, client = access.reach_workout(session, principal, workout_id, "training.log_workout")
-    workout = workouts.correct_workout(
+    workout = corrections.correct_workout(
         session,
         workout_id=workout_id,
         client=client,
         log=body.log(),
         logged_by=account_id_of(principal),
         now=_now(),
+        revision=body.revision,
     )
-    return WorkoutRead.from_detail(workouts.detail_of(session, workout), progress.bests_of(session, workout))
+    return _read(request, session, principal, workout)
+
+
+@router.delete("/workouts/{workout_id}", status_code=204, dependencies=[Allowed("training.log_workout")])
+def delete_workout(
+    workout_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    revision: Annotated[int | None, Query(ge=0)] = None,
+) -> None:
+    """Take back what was logged, until midnight of the day it was logged on: it was not done. Again changes nothing."""
+    _, client = access.reach_workout(session, principal, workout_id, "training.log_workout")
+    corrections.delete_workout(
+        session,
+        workout_id=workout_id,
+        client=client,
+        deleted_by=account_id_of(principal),
+        now=_now(),
+        revision=revision,
+    )
 
 
 @router.post("/workouts/{workout_id}/skip", dependencies=[Allowed("training.log_workout")])

@@ -22,6 +22,7 @@ from operational_api.training.schemas.training import (
     RecordRead,
     RevisionRead,
     SetIn,
+    WorkoutChange,
     WorkoutCreate,
     WorkoutIn,
     WorkoutRead,
@@ -31,6 +32,6 @@ from operational_api.training.schemas.training import (
 __all__ = [
     "BestRead", "ClientDetail", "ClientRead", "ExerciseDetail", "ExerciseRead", "InjuryCreate", "InjuryRead",
     "LinesReplace", "PlanIn", "ProgrammeCreate", "ProgrammeRead", "ProgressRead", "RecordRead", "RevisionRead",
-    "SetIn", "TemplateAssign", "TemplateIn", "TemplateRead", "VersionRead", "WorkoutCreate", "WorkoutIn",
-    "WorkoutRead", "WorkoutSummaryRead",
+    "SetIn", "TemplateAssign", "TemplateIn", "TemplateRead", "VersionRead", "WorkoutChange", "WorkoutCreate",
+    "WorkoutIn", "WorkoutRead", "WorkoutSummaryRead",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from operational_api.training.models import Media
 from operational_api.training.service.captions import Hit
@@ -75,10 +75,18 @@ class PartRead(BaseModel):
 
 
 class PositionWrite(BaseModel):
+    """Where somebody stopped. `watched_at` and `sent_at` are by the device's clock, however wrong it is: the time
+    between the two tells how long ago that was. Without them it was now.
+    """
+
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    watched_at: AwareDatetime | None = None
+    sent_at: AwareDatetime | None = None
 
 
 class PositionRead(BaseModel):
+    """Where to go on: of another device where that watched later."""
+
     seconds: float
 
 

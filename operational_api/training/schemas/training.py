@@ -124,6 +124,16 @@ class WorkoutCreate(WorkoutIn):
     customer_id: UUID | None = None
 
 
+class WorkoutChange(WorkoutIn):
+    """What was done, in place of what is logged."""
+
+    revision: int | None = Field(
+        None,
+        ge=0,
+        description="Of the workout as it was seen: it is refused where it was changed since. None: not asked",
+    )
+
+
 class SetRead(Read):
     position: int
     exercise_id: int
@@ -200,7 +210,9 @@ class WorkoutSummaryRead(Read):
     def of(cls, summary: WorkoutSummary) -> "WorkoutSummaryRead":
         """From a row of the list."""
         read = cls.model_validate(summary.workout)
-        return read.model_copy(update={"set_count": summary.set_count, "volume_kg": round(summary.volume_kg, 2)})
+        return read.model_copy(
+            update={"title": summary.title, "set_count": summary.set_count, "volume_kg": round(summary.volume_kg, 2)}
+        )
 
 
 class WorkoutRead(WorkoutSummaryRead):
@@ -209,6 +221,7 @@ class WorkoutRead(WorkoutSummaryRead):
     bests: list[BestRead] = []
     records: list[RecordRead] = []
     programme_version: int | None = None
+    revision: int = Field(0, description="How many versions came before what it says now")
 
     @classmethod
     def from_detail(cls, detail: WorkoutDetail, bests: Sequence[Best]) -> "WorkoutRead":
@@ -226,11 +239,14 @@ class WorkoutRead(WorkoutSummaryRead):
         told["set_count"] = len(detail.sets)
         told["volume_kg"] = round(sum([(one.weight_kg or 0) * one.reps for one in detail.sets]), 2)
         told["bests"] = bests
+        told |= {"revision": detail.revision, "title": detail.title}
         told["records"] = [RecordRead.of(one, detail.names[one.exercise_id]) for one in detail.records]
         return cls.model_validate(told)
 
 
-_OF_WORKOUT = WorkoutRead.model_fields.keys() - {"sets", "set_count", "volume_kg", "bests", "records"}
+_OF_WORKOUT = WorkoutRead.model_fields.keys() - {
+    "sets", "set_count", "volume_kg", "bests", "records", "revision",
+}  # fmt: skip
 """What a workout says of itself, by the names of `Workout`."""
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.events.training import InjuryReported
+from contracts.events.training import InjuryReported, InjuryResolved
 from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.training.errors import InjuryNotFound, InvalidDates
@@ -33,10 +33,11 @@ def report_injury(
 
 
 def resolve_injury(session: Session, *, injury: Injury, client: Client, now: datetime) -> Injury:
-    """Note that it does not hurt any more. Resolving it again keeps the first day."""
+    """Note that it does not hurt any more, and announce it. Resolving it again keeps the first day."""
     if injury.resolved_on is None:
         injury.resolved_on = local_today(client, now)
         session.flush()
+        publish(session, InjuryResolved(occurred_at=now, injury_id=injury.id, customer_id=client.id))
     return injury
 
 

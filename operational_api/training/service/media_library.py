@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, select
@@ -78,18 +78,42 @@ def position_of(session: Session, row: Media, account_id: UUID) -> float:
     return seconds
 
 
-def keep_position(session: Session, *, row: Media, account_id: UUID, seconds: float, now: datetime) -> float:
-    """Note where somebody stopped; what is beyond the end is the end. What was said later counts."""
+def keep_position(
+    session: Session,
+    *,
+    row: Media,
+    account_id: UUID,
+    seconds: float,
+    now: datetime,
+    watched_at: datetime | None = None,
+    sent_at: datetime | None = None,
+) -> float:
+    """Note where somebody stopped; what is beyond the end is the end. What was watched last counts, on any device.
+
+    Args:
+        watched_at, sent_at: Both by the device's clock. Only the time between them is believed: nothing was watched
+            after now, and what is told late is as old as the device says that it is.
+
+    Returns:
+        The second that counts now.
+    """
     seconds = min(max(seconds, 0.0), row.duration_seconds or 0.0)
-    said = {"seconds": seconds, "updated_at": now}
-    session.execute(
+    nothing, oldest = timedelta(0), max(now - row.created_at, timedelta(0))
+    age = min(max((sent_at or now) - watched_at, nothing), oldest) if watched_at else nothing
+    said = {"seconds": seconds, "updated_at": now - age}
+    kept = session.scalar(
         insert(MediaPosition)
         .values(media_id=row.id, account_id=account_id, **said)
         .on_conflict_do_update(
-            index_elements=["media_id", "account_id"], set_=said, where=MediaPosition.updated_at <= now
+            index_elements=["media_id", "account_id"], set_=said,
+            where=MediaPosition.updated_at <= now - age,
         )
+        .returning(MediaPosition.seconds)
     )  # fmt: skip
-    return seconds
+    if kept is not None:
+        return kept
+    mine = (MediaPosition.media_id == row.id, MediaPosition.account_id == account_id)
+    return session.scalars(select(MediaPosition.seconds).where(*mine)).one()
 
 
 def form_videos(

@@ -5,7 +5,7 @@ is stored once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from typing import cast as as_type
@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
-    delete,
     func,
     insert,
     select,
@@ -30,7 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from contracts.events.training import PlannedWorkoutSkipped, WorkoutCorrected, WorkoutLogged
+from contracts.events.training import PlannedWorkoutSkipped, WorkoutLogged
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
 from operational_api.core.statements import Statement
@@ -52,6 +51,7 @@ from operational_api.training.models import (
     WorkoutRevision,
     WorkoutSet,
 )
+from operational_api.training.naming import titled
 from operational_api.training.records import Amount
 from operational_api.training.service.clients import local_today
 from operational_api.training.service.exercises import demand_measures, measured
@@ -103,11 +103,17 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class WorkoutSummary:
-    """A workout as lists show it."""
+    """A workout as lists show it. `movements` are the English names of what was done, of one that nobody planned."""
 
     workout: Workout
     set_count: int
     volume_kg: float
+    movements: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """What it is called in the language spoken now."""
+        return titled(self.workout.title, self.movements)
 
 
 class StoredSet(NamedTuple):
@@ -128,12 +134,21 @@ class StoredSet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorkoutDetail:
-    """A workout with its sets in order, and what the movements in it are called."""
+    """A workout with its sets in order, and what the movements in it are called.
+
+    `revision` is how many versions came before what it says now.
+    """
 
     workout: Workout
     sets: Sequence[WorkoutSet | StoredSet]
     names: Mapping[int, str]
     records: Sequence[PersonalRecord] = ()
+    revision: int = 0
+
+    @property
+    def title(self) -> str:
+        """What it is called in the language spoken now."""
+        return titled(self.workout.title, (self.names[one.exercise_id] for one in self.sets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +165,7 @@ def log_workout(
     """Store a workout that was done, planned before or not, and announce it.
 
     A workout that is already logged is left as it is: a repeat changes nothing. Other sets than it has, or had before
-    it was corrected, are no repeat: another device logged it first.
+    it was corrected or deleted, are no repeat: another device logged it first.
 
     Args:
         workout_id: Of the planned workout, or a new id made by the caller.
@@ -169,10 +184,9 @@ def log_workout(
         raise WorkoutInTheFuture
     if completed_at < now - LATEST_LOG:
         raise InvalidDates("A workout can be logged until 31 days after it was done.")
-    names = _names_of(session, log)
+    names = names_of(session, log)
     workout = _insert_done(
-        session, workout_id, client, log, title=log.title or _title(log, names), completed_at=completed_at,
-        logged_by=logged_by, now=now,
+        session, workout_id, client, log, completed_at=completed_at, logged_by=logged_by, now=now
     )  # fmt: skip
     is_new = workout is not None
     if workout is None:
@@ -185,6 +199,9 @@ def log_workout(
                 raise LoggedOtherwise
             return Logged(detail, bests_of(session, workout))
         if workout.status == "skipped":
+            detail = detail_of(session, workout)
+            if _is_told(session, detail, log):  # it was deleted since
+                return Logged(detail, ())
             raise WorkoutSkipped
     if client.on_hold_since is not None and completed_at >= client.on_hold_since:
         raise TrainingOnHold
@@ -195,43 +212,12 @@ def log_workout(
             workout.programme_version = session.scalar(
                 select(Programme.version).where(Programme.id == workout.programme_id)
             )
-        _describe(workout, log, logged_by=logged_by)
-    sets = _store_sets(session, workout.id, log.sets)
-    publish(session, WorkoutLogged(occurred_at=now, **_facts(workout, log.sets)))
-    settled = settle_records(session, workout, _amounts(log.sets), now=now, has_none=is_new)
+        describe(workout, log, logged_by=logged_by)
+    sets = store_sets(session, workout.id, log.sets)
+    publish(session, WorkoutLogged(occurred_at=now, **facts_of(workout, log.sets)))
+    settled = settle_records(session, workout, amounts_of(log.sets), now=now, has_none=is_new)
     detail = WorkoutDetail(workout, sets, names, settled.records)
     return Logged(detail, bests_beside(settled.done, settled.before, names))
-
-
-def correct_workout(
-    session: Session, *, workout_id: UUID, client: Client, log: Log, logged_by: UUID, now: datetime
-) -> Workout:
-    """Replace what was logged, on the same day of the client's calendar, and announce it. What it said is kept.
-
-    Raises:
-        WorkoutNotFound: there is none.
-        WorkoutClosed: it is not logged yet, or not from today any more.
-        UnknownExercise: a movement is not in the catalogue.
-        MeasuredOtherwise: a set tells what its movement is not measured by.
-    """
-    workout = get_workout(session, workout_id, lock=True)
-    if not is_correctable(workout, client, now):
-        raise WorkoutClosed
-    _names_of(session, log)
-    _keep_revision(session, workout, replaced_by=logged_by, now=now)
-    if log.title:
-        workout.title = log.title
-    _describe(workout, log, logged_by=logged_by)
-    session.execute(delete(WorkoutSet).where(WorkoutSet.workout_id == workout_id))
-    _store_sets(session, workout_id, log.sets)
-    publish(session, WorkoutCorrected(occurred_at=now, **_facts(workout, log.sets)))
-    settle_records(session, workout, _amounts(log.sets), now=now)
-    return workout
-
-
-def is_correctable(workout: Workout, client: Client, now: datetime) -> bool:
-    """Whether a logged workout may still be changed: until midnight where the client lives."""
-    return workout.completed_at is not None and local_today(client, workout.completed_at) == local_today(client, now)
 
 
 def skip_workout(session: Session, *, workout_id: UUID, now: datetime) -> Workout:
@@ -266,15 +252,17 @@ def get_workout(session: Session, workout_id: UUID, *, lock: bool = False) -> Wo
 
 def detail_of(session: Session, workout: Workout) -> WorkoutDetail:
     """The workout with everything in it."""
+    before = select(func.count()).where(WorkoutRevision.workout_id == workout.id).scalar_subquery()
     query = (
-        select(WorkoutSet, Exercise.name)
+        select(WorkoutSet, Exercise.name, before)
         .join(Exercise, Exercise.id == WorkoutSet.exercise_id)
         .where(WorkoutSet.workout_id == workout.id)
         .order_by(WorkoutSet.position)
     )
     rows = session.execute(query.execution_options(populate_existing=True)).tuples().all()
-    names = {one.exercise_id: name for one, name in rows}
-    return WorkoutDetail(workout, [one for one, _ in rows], names, records_of(session, workout.id))
+    names = {one.exercise_id: name for one, name, _ in rows}
+    revision = rows[0][2] if rows else 0
+    return WorkoutDetail(workout, [one for one, *_ in rows], names, records_of(session, workout.id), revision)
 
 
 def sets_of(session: Session, workout_ids: Iterable[UUID]) -> dict[UUID, list[WorkoutSet]]:
@@ -324,11 +312,28 @@ def list_workouts(
         query = query.where(key > last if oldest_first else key < last)
     order = (Workout.scheduled_on, Workout.id)
     query = query.order_by(*(order if oldest_first else [column.desc() for column in order])).limit(limit + 1)
-    rows = [WorkoutSummary(*row) for row in session.execute(query)]
-    return cut(rows, limit, lambda row: (row.workout.scheduled_on, row.workout.id))
+    rows, following = cut(
+        [WorkoutSummary(*row) for row in session.execute(query)], limit,
+        lambda row: (row.workout.scheduled_on, row.workout.id),
+    )  # fmt: skip
+    done = _movements(session, [row.workout.id for row in rows if row.workout.programme_id is None and row.set_count])
+    return [replace(row, movements=done.get(row.workout.id, ())) for row in rows], following
 
 
-def _describe(workout: Workout, log: Log, *, logged_by: UUID) -> None:
+def _movements(session: Session, workout_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """The names of what was done in workouts, in order, a name for each set. Nothing is asked about none."""
+    if not workout_ids:
+        return {}
+    query = select(WorkoutSet.workout_id, Exercise.name).join(Exercise, Exercise.id == WorkoutSet.exercise_id)
+    found: dict[UUID, list[str]] = {}
+    for id_, name in session.execute(
+        query.where(WorkoutSet.workout_id.in_(workout_ids)).order_by(WorkoutSet.workout_id, WorkoutSet.position)
+    ):
+        found.setdefault(id_, []).append(name)
+    return found
+
+
+def describe(workout: Workout, log: Log, *, logged_by: UUID) -> None:
     assert workout.completed_at is not None  # noqa: S101 - it was done
     for name, value in _described(log, workout.completed_at, logged_by=logged_by).items():
         setattr(workout, name, value)
@@ -353,7 +358,6 @@ def _insert_done(
     client: Client,
     log: Log,
     *,
-    title: str,
     completed_at: datetime,
     logged_by: UUID,
     now: datetime,
@@ -362,8 +366,8 @@ def _insert_done(
     done_at = min(completed_at, now)
     written = dict.fromkeys(_WRITTEN) | _described(log, done_at, logged_by=logged_by)
     written |= {
-        "id": workout_id, "customer_id": client.id, "title": title, "status": "completed", "completed_at": done_at,
-        "scheduled_on": local_today(client, completed_at),
+        "id": workout_id, "customer_id": client.id, "title": log.title or "", "status": "completed",
+        "completed_at": done_at, "scheduled_on": local_today(client, completed_at),
     }  # fmt: skip
     row = _INSERT_WORKOUT.first(session, written)
     return row[0] if row else None
@@ -398,7 +402,7 @@ _STORED: Statement[Any] = Statement(
 """All sets of a workout at once: triggers look at a statement's rows together."""
 
 
-def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[StoredSet]:
+def store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> list[StoredSet]:
     if not sets:
         return []
     told = [
@@ -413,26 +417,7 @@ def _store_sets(session: Session, workout_id: UUID, sets: Sequence[SetDone]) -> 
     return sorted(map(StoredSet._make, stored))  # by position, of which there is one each
 
 
-def _keep_revision(session: Session, workout: Workout, *, replaced_by: UUID, now: datetime) -> None:
-    sets = session.scalars(
-        select(WorkoutSet).where(WorkoutSet.workout_id == workout.id).order_by(WorkoutSet.position)
-    ).all()
-    told = [name for name in _TOLD if name != "position"]
-    said = {name: getattr(workout, name) for name in ("title", "duration_minutes", "session_rpe", "note")}
-    count = select(func.count()).where(WorkoutRevision.workout_id == workout.id)
-    session.add(
-        WorkoutRevision(
-            workout_id=workout.id, revision=(session.scalar(count) or 0) + 1, customer_id=workout.customer_id,
-            logged_by=workout.logged_by, replaced_at=now, replaced_by=replaced_by,
-            said=said | {"sets": [{name: getattr(one, name) for name in told} for one in sets]},
-        )
-    )  # fmt: skip
-    session.flush()
-    for one in sets:
-        session.expunge(one)
-
-
-def _names_of(session: Session, log: Log) -> dict[int, str]:
+def names_of(session: Session, log: Log) -> dict[int, str]:
     known = measured(session, [one.exercise_id for one in log.sets])
     demand_measures(log.sets, known)
     return {id_: one.name for id_, one in known.items()}
@@ -455,7 +440,7 @@ def _told_of(sets: Iterable[Mapping[str, Any]]) -> list[tuple[float, ...]]:
     return [tuple(round(float(one.get(name) or 0), 2) for name in _TOLD_BY) for one in sets]
 
 
-def _amounts(sets: Sequence[SetDone]) -> list[tuple[int, Amount]]:
+def amounts_of(sets: Sequence[SetDone]) -> list[tuple[int, Amount]]:
     return [
         (one.exercise_id,
          Amount(one.weight_kg, one.reps, one.assistance_kg, one.distance_m, one.duration_seconds))
@@ -463,12 +448,7 @@ def _amounts(sets: Sequence[SetDone]) -> list[tuple[int, Amount]]:
     ]  # fmt: skip
 
 
-def _title(log: Log, names: Mapping[int, str]) -> str:
-    done = [names[id_] for id_ in dict.fromkeys(one.exercise_id for one in log.sets)]
-    return ", ".join(done[:2]) + (f" and {len(done) - 2} more" if len(done) > 2 else "") or "Workout"
-
-
-def _facts(workout: Workout, sets: Sequence[SetDone]) -> dict[str, object]:
+def facts_of(workout: Workout, sets: Sequence[SetDone]) -> dict[str, object]:
     volume = sum([(one.weight_kg or 0) * one.reps for one in sets])
     return {
         "workout_id": workout.id,

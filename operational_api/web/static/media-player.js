@@ -1,9 +1,11 @@
 // The player without this file: resumes by the address, browser's own controls. Here: skipping, captions, half speed,
-// jumping from what is said, and keeping where one stopped.
+// jumping from what is said, and keeping where one stopped: on this device until the server has it, with the time it was
+// watched, so that what is told late takes nobody back who has watched on elsewhere.
 "use strict";
 
 const player = document.getElementById("player");
-const keep = `/api/training/media/${player.dataset.media}/position`;
+const { media } = player.dataset;
+const waiting = document.body.dataset.person && `position-${document.body.dataset.person}-`;
 const token = document.querySelector("meta[name=csrf-token]").content;
 const start = Number(player.dataset.start);
 let kept = start;
@@ -16,11 +18,31 @@ function store() {
   const now = player.ended ? player.duration : player.currentTime;
   if (!Number.isFinite(now) || Math.abs(now - kept) < 1) return;
   kept = now;
-  fetch(keep, {
-    method: "PUT", keepalive: true, headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
-    body: JSON.stringify({ seconds: now }),
-  }).catch(() => { kept = -10; });
+  const told = JSON.stringify({ seconds: now, watched_at: new Date().toISOString() });
+  if (waiting) try { localStorage.setItem(waiting + media, told); } catch { /* full: it is told all the same */ }
+  tell(media, told).catch(() => { kept = -10; });
 }
+
+// Where to go on, as the server has it now: perhaps another device watched later.
+async function tell(about, told) {
+  const answer = await fetch(`/api/training/media/${about}/position`, {
+    method: "PUT", keepalive: true, headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
+    body: JSON.stringify({ ...JSON.parse(told), sent_at: new Date().toISOString() }),
+  });
+  const isTold = answer.ok || [404, 422].includes(answer.status);
+  if (isTold && waiting && localStorage.getItem(waiting + about) === told) localStorage.removeItem(waiting + about);
+  return answer.ok ? (await answer.json()).seconds : null;
+}
+async function tellWaiting() {
+  for (const key of Object.keys(localStorage).filter((one) => waiting && one.startsWith(waiting))) {
+    const about = key.slice(waiting.length);
+    const seconds = await tell(about, localStorage.getItem(key)).catch(() => null);
+    const isAsWas = player.paused && Math.abs(player.currentTime - start) < 1;
+    if (about === media && seconds !== null && isAsWas && !new URLSearchParams(location.search).has("t")) jump(seconds);
+  }
+}
+window.addEventListener("online", tellWaiting);
+tellWaiting();
 
 player.addEventListener("loadedmetadata", () => { if (start && Math.abs(player.currentTime - start) > 1) jump(start); }, { once: true });
 player.addEventListener("pause", store);

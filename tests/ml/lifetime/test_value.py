@@ -20,8 +20,18 @@ Pack = tuple[int, str, date, int]
 """Who, in which currency, when, for how much."""
 
 
-def business(settings: ChurnSettings, packs: Sequence[Pack], members: dict[int, date] | None = None) -> None:
+def business(
+    settings: ChurnSettings, packs: Sequence[Pack], members: dict[int, date] | None = None,
+    invoices: Sequence[dict[str, object]] = (), disputed: dict[int, int] | None = None,
+) -> None:  # fmt: skip
+    """Packs and whose they are.
+
+    Args:
+        invoices: What became of those of some packs, by `pack`, the number of each.
+        disputed: By pack, what a bank took of its payment.
+    """
     members = members or {}
+    paid = {"status": "paid", "total_minor": 11_900, "credited_minor": 0, "refunded_minor": 0}
     marts.write(
         settings,
         finance__fct_packs=pl.DataFrame(
@@ -32,6 +42,22 @@ def business(settings: ChurnSettings, packs: Sequence[Pack], members: dict[int, 
             ],
             schema={"session_pack_id": pl.String, "customer_id": pl.String, "currency": pl.String,
                     "purchased_on": pl.Date, "net_minor": pl.Int64},
+        ),
+        finance__fct_invoices=pl.DataFrame(
+            [
+                paid | one | {"invoice_id": str(UUID(int=int(str(one["pack"])))),
+                              "session_pack_id": str(UUID(int=int(str(one["pack"]))))}
+                for one in invoices
+            ],
+            schema={"invoice_id": pl.String, "session_pack_id": pl.String, "status": pl.String,
+                    "total_minor": pl.Int64, "credited_minor": pl.Int64, "refunded_minor": pl.Int64},
+        ),
+        finance__fct_payments=pl.DataFrame(
+            [
+                {"invoice_id": str(UUID(int=pack)), "disputed_minor": minor}
+                for pack, minor in (disputed or {}).items()
+            ],
+            schema={"invoice_id": pl.String, "disputed_minor": pl.Int64},
         ),
         core__dim_customers=pl.DataFrame(
             [
@@ -101,6 +127,25 @@ class TestRun:
             12000,
             TODAY - timedelta(days=10),
         )
+
+    def test_what_was_given_back_or_lost_of_a_pack_is_not_what_it_brought(self, settings):
+        """Each buyer has two packs of 100.00 and tax, of the second of which something happened."""
+        cases: list[tuple[dict[str, object], int, int | None]] = [
+            ({}, 0, 10_000), ({"refunded_minor": 5950}, 0, 5000), ({"credited_minor": 2975}, 0, 7500),
+            ({"refunded_minor": 5950, "credited_minor": 5950}, 0, 5000), ({}, 5950, 5000),
+            ({"refunded_minor": 5950}, 2975, 2500), ({"refunded_minor": 11_900}, 0, None),
+            ({"status": "uncollectible"}, 0, None), ({"status": "void"}, 0, None),
+        ]  # fmt: skip
+        packs: list[Pack] = []
+        for who in range(len(cases)):
+            packs += [(900 + who, "EUR", TODAY - timedelta(days=days), 10_000) for days in (90, 30)]
+        invoices = [{"pack": 2 * n + 1, **became} for n, (became, _, _) in enumerate(cases)]
+        business(settings, packs, invoices=invoices, disputed={2 * n + 1: lost for n, (_, lost, _) in enumerate(cases)})
+        with warehouse.reading(settings) as lake:
+            frame = purchases.by_currency(lake, TODAY)["EUR"].frame
+        for row, (_, _, left) in zip(frame.sort("customer_id").rows(named=True), cases, strict=True):
+            assert (row["purchases"], row["mean_spend_minor"]) == ((2, (10_000 + left) / 2) if left else (1, 10_000))
+            assert row["mean_of_repeats_minor"] == (left or 0)
 
     def test_a_member_is_learned_from_until_they_joined_and_told_no_value(self, settings):
         joined = TODAY - timedelta(days=100)

@@ -309,6 +309,18 @@ class TestWhatWasTold:
         now = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
         assert now["points"][0]["value"] == 2 * published["points"][0]["value"]
 
+    def test_is_told_by_the_words_after_those_that_were_withdrawn(self, admin, writer, monkeypatch):
+        then = datetime.now(UTC)
+        writer.execute("insert into marts.core.fct_stages_daily by name select current_date as day, 'y' as stage")
+        metric, until = METRICS["new_mrr"], datetime.now(UTC).isoformat()
+        withdrawn = Former(until, metric.expression, "", "told of one person", is_withdrawn=True)
+        told_by = replace(metric, expression="sum(new_minor) * 2", former=(withdrawn,))
+        monkeypatch.setitem(METRICS, "new_mrr", told_by)
+        now = admin.get("/api/analytics/metrics/new_mrr?grain=month").json()
+        known = admin.get("/api/analytics/metrics/new_mrr", params={"grain": "month", "as_of": then.isoformat()}).json()
+        assert known["points"] == now["points"]
+        assert known["expression"] == "sum(new_minor) * 2"
+
     def test_tells_late_and_corrected_rows_apart_by_dimension(self, admin, writer):
         published = admin.get("/api/analytics/metrics/attendances?by=coach&grain=month").json()
         snapshot = published["snapshot_id"]

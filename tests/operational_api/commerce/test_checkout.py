@@ -1,6 +1,7 @@
 """From "subscribe" to the ledger: the real SDK, a real Stripe-shaped server, real PostgreSQL."""
 
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -8,6 +9,8 @@ from sqlalchemy import func, select
 
 from contracts.ids import new_id
 from operational_api.commerce import providers
+from operational_api.commerce.billing.errors import IntroUsed
+from operational_api.commerce.billing.models import InvoiceLine
 from operational_api.commerce.errors import (
     AlreadySubscribed,
     CheckoutNotFound,
@@ -117,6 +120,37 @@ class TestPack:
         shop.buy(plan)
         shop.buy(plan)
         assert len(shop.all(SessionPack)) == 2
+
+
+class TestOneSession:
+    SOLD: ClassVar = {"interval_months": None, "sessions_included": 1, "validity_days": 30}
+
+    @pytest.mark.parametrize("kind", ["drop_in", "intro"])
+    def test_is_a_line_of_its_kind_a_session_and_money_to_be_earned(self, shop: Shop, kind: str) -> None:
+        shop.buy(shop.plan(price=2500, kind=kind, name="Come and try", **self.SOLD))
+        pack, invoice = shop.one(SessionPack), shop.one(Invoice)
+        assert (pack.sessions_total, (pack.expires_at - pack.purchased_at).days) == (1, 30)
+        [line] = shop.session.scalars(select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))
+        assert (line.kind, line.description, line.amount_minor) == (kind, "Come and try", 2500)
+        assert shop.balances()["deferred_packs"] == -2101
+
+    def test_a_drop_in_is_for_everybody_each_time_and_an_introduction_for_who_is_new(self, shop: Shop) -> None:
+        drop_in, intro = (shop.plan(price=2500, kind=kind, **self.SOLD) for kind in ("drop_in", "intro"))
+        shop.buy(drop_in)
+        with pytest.raises(IntroUsed):
+            shop.open(intro)
+        shop.buy(drop_in)
+        assert len(shop.all(SessionPack)) == 2
+
+    def test_of_two_introductions_in_two_tabs_one_is_had(self, shop: Shop) -> None:
+        first, second = (
+            shop.open(shop.plan(price=price, kind="intro", **self.SOLD)) for price in (1500, 2500)
+        )  # fmt: skip
+        assert httpx.get(str(first.url)).status_code == 410
+        shop.stripe.pay(str(second.url))
+        with pytest.raises(IntroUsed):
+            shop.open(shop.plan(price=3500, kind="intro", **self.SOLD))
+        assert shop.one(SessionPack).sessions_total == 1
 
 
 class TestDoubleSubmit:

@@ -545,6 +545,22 @@ class TestDifferences:
         assert found.theirs_minor - found.ours_minor == 500
         assert found.customer_id is not None
 
+    @pytest.mark.parametrize(
+        ("kind", "ours", "theirs"), [("wrong_currency", None, "CHF"), ("fx_difference", "GBP", None)]
+    )
+    def test_says_each_amount_in_its_own_currency(
+        self, session: Session, kind: str, ours: str | None, theirs: str | None
+    ) -> None:
+        month = Month.clean(random.Random(7), sales=24)
+        subject = PLANTS[kind](month)
+        [payment] = [one for one in month.payments if one["provider_payment_id"] == subject]
+        month.save(session)
+        found = next(one for one in differences(session, MARCH) if one.kind == kind)
+        assert (found.currency, found.theirs_currency) == (ours or payment["currency"], theirs)
+        findings.record(session, [found], now=MARCH.until)
+        [kept] = session.scalars(select(ReconciliationFinding)).all()
+        assert (kept.currency, kept.theirs_currency) == (found.currency, theirs)
+
     def test_a_right_exchange_is_no_difference(self, session: Session) -> None:
         month = Month.clean(random.Random(2), sales=24)
         payment = month.captured()

@@ -59,7 +59,7 @@ coached := {
 	"staff.open_desk", "training.answer_check_in", "training.clear_screening", "training.coach",
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
-	"scheduling.answer_request", "scheduling.manage_classes",
+	"scheduling.answer_request", "scheduling.book_for", "scheduling.manage_classes",
 	"commerce.read_commissions",
 	"training.keep_media", "training.watch_media",
 }
@@ -84,6 +84,7 @@ staff := {
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
 	"engagement.announce": {"admin"},
+	"engagement.settle_message": {"admin"},
 	"engagement.revive_address": {"support", "admin"},
 	"gateway.ask_anything": {"coach", "lead_coach", "front_desk", "support", "finance", "data", "admin"},
 	"gateway.open_admin_console": {"finance", "data", "admin"},

@@ -6,7 +6,21 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import ARRAY, Engine, Numeric, Text, any_, bindparam, event, func, insert, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    Engine,
+    Integer,
+    Numeric,
+    Text,
+    any_,
+    bindparam,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import CompileError, DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -106,6 +120,27 @@ class TestStatement:
         with heard(session.connection().engine) as said:
             KEYS.all(session, {"principal": "somebody"})
         assert [one.split(" \n")[1].split(" ")[:2] for one in said] == [["FROM", "platform.idempotency_keys"]]
+
+    def test_keeps_its_own_cursor_unless_it_was_answered_much(self, session: Session) -> None:
+        cursors: list[object] = []
+        engine = session.connection().engine
+        rows: Statement[tuple[int]] = Statement(select(func.generate_series(1, bindparam("many", type_=Integer))))
+
+        def hear(_: object, cursor: object, *__: object) -> None:
+            cursors.append(cursor)
+
+        event.listen(engine, "before_cursor_execute", hear)
+        try:
+            for many in (1, statements.MOST_KEPT + 1, 1, 1):
+                assert len(rows.all(session, {"many": many})) == many
+                assert KEYS.all(session, {"principal": "somebody"}) == []
+        finally:
+            event.remove(engine, "before_cursor_execute", hear)
+        of_rows, of_keys = cursors[::2], cursors[1::2]
+        assert of_rows[0] is of_rows[1] is not of_rows[2]
+        assert of_rows[2] is of_rows[3]
+        assert len(set(map(id, of_keys))) == 1
+        assert of_keys[0] not in of_rows
 
     def test_wants_every_value_of_a_row_named(self, session: Session) -> None:
         with pytest.raises(CompileError):

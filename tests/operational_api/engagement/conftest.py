@@ -27,7 +27,7 @@ SECRET = "test-session-secret-of-32-characters!"
 
 @dataclass
 class Post:
-    """A mail server: `answer` is what it says to each message."""
+    """A mail server: `answer` is what it says to each message; with `silence` it takes it and hangs up."""
 
     port: int = 0
     answer: str = "250 taken"
@@ -38,9 +38,12 @@ class Post:
         return [message_from_bytes(body) for body in self.bodies]
 
     async def handle_DATA(self, server: SMTP, session: SmtpSession, envelope: Envelope) -> str:
-        if self.answer.startswith("250"):
+        if self.answer.startswith("250") or self.answer == "silence":
             assert isinstance(envelope.content, bytes)
             self.bodies.append(envelope.content)
+        if self.answer == "silence":
+            assert server.transport is not None
+            server.transport.close()
         return self.answer
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
@@ -64,11 +65,11 @@ def _web(cloud: Cloud) -> dict[str, Any]:
 WAYS = {
     "smtp": Way(
         SmtpGateway, lambda _, post: [str(mail.get_payload()) for mail in post.mails],
-        lambda _: {"recipient": "mia@plyo.test"},
+        lambda _: {"recipient": "mia@plyo.test"}, silent=Undecided,
     ),
     "sendgrid": Way(
         SendGridGateway, lambda cloud, _: [one["content"][0]["value"] for one in cloud.emails],
-        lambda _: {"recipient": "mia@plyo.test"},
+        lambda _: {"recipient": "mia@plyo.test"}, silent=Undecided,
     ),
     "sms": Way(SmsGateway, lambda cloud, _: [one["body"] for one in cloud.texts], silent=Undecided),
     "whatsapp": Way(WhatsAppGateway, lambda cloud, _: [one["body"] for one in cloud.texts], silent=Undecided),
@@ -150,15 +151,25 @@ class TestContract:
             sender.send(fits)
         assert way.arrived(cloud, post) == ["x" * longest]
 
-    @pytest.mark.parametrize("name", [one for one in WAYS if one != "smtp"])  # whose silence the worker's tests try
+    @pytest.mark.parametrize("name", WAYS)
     def test_silence_after_the_message_was_taken_is_doubt_where_a_copy_would_not_be_known(
-        self, name: str, cloud: Cloud, channel_settings: ChannelSettings
+        self, name: str, cloud: Cloud, post: Post, channel_settings: ChannelSettings
     ) -> None:
-        cloud.mishap, way = "silent", WAYS[name]
+        cloud.mishap, post.answer, way = "silent", "silence", WAYS[name]
         gateway = way.gateway(channel_settings)
         with gateway.opened() as sender, pytest.raises(way.silent):
             sender.send(message(**way.given(cloud)))
         assert gateway.may_double is (way.silent is Undecided)
+
+
+class TestHangingUp:
+    def test_before_a_mail_was_handed_over_is_no_doubt(self, post: Post, channel_settings: ChannelSettings) -> None:
+        with SmtpGateway(channel_settings).opened() as sender:
+            sender.send(message(recipient="mia@plyo.test"))
+            sender.server.sock.shutdown(SHUT_RDWR)  # type: ignore[attr-defined]
+            with pytest.raises(TryAgain):
+                sender.send(message(recipient="mia@plyo.test"))
+        assert len(post.mails) == 1
 
 
 class TestEmail:

@@ -421,6 +421,9 @@ class TestPlans:
             "select * from engagement.outgoing_emails where provider_message_id = 'SM1'",
             "select id from engagement.outgoing_emails where customer_id = '00000000-0000-7000-8000-000000000001'"
             " and template = 'new_message' and status = 'queued' limit 1",
+            "select * from engagement.outgoing_emails where status = 'undecided' order by in_doubt_since, id",
+            "select in_doubt_since from engagement.outgoing_emails where status = 'undecided' and purpose = 'coaching'"
+            " and customer_id = '00000000-0000-7000-8000-000000000001' and in_doubt_since is not null",
         ],
     )
     def test_no_query_of_the_worker_reads_the_whole_table(self, session: Session, query: str) -> None:

@@ -3,15 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from icalendar import Calendar
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from contracts.events import commerce, engagement, scheduling
 from contracts.events.envelope import Event
 from contracts.ids import new_id
-from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.channels.rendering import Rendered, render
 from operational_api.engagement.handlers import HANDLERS
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.engagement.public import send_message
@@ -60,11 +62,14 @@ def _again(session: Session, booking: Booking) -> UUID:
 
 
 class TestSessions:
-    def test_a_booking_is_confirmed_in_the_studios_time(self, session: Session, mia: Client, booking: Booking) -> None:
+    def test_a_booking_is_confirmed_in_its_customers_time_and_the_studios_beside_it(
+        self, session: Session, mia: Client, booking: Booking
+    ) -> None:
         [email] = told(session, scheduling.SessionBooked(**about(booking)))
         assert (email.template, email.recipient) == ("booking_confirmed", account_of(session, mia).email)
         mail = render(email.template, email.context, public_url="http://plyo")
-        assert mail.subject == "Booked: Personal training, Tuesday 1 December, 09:00 (Ho Chi Minh time)"
+        assert mail.subject == "Booked: Personal training, Tuesday 1 December, 03:00 (Berlin time)"
+        assert "At studio Tuesday 1 December, 09:00 (Ho Chi Minh time)" in mail.text
         assert "Plyo Thao Dien" in mail.text
         assert mail.attachments
 
@@ -78,11 +83,11 @@ class TestSessions:
         [email] = told(session, scheduling.SessionBooked(**about(booking), booked_by=new_id()))
         mail = render(email.template, email.context, public_url="http://plyo", language=language)
         assert says in mail.text
-        assert "19:15" in mail.text
+        assert "13:15" in mail.text
         booking.free_until = NOW - timedelta(minutes=1)
         [_, late] = told(session, scheduling.SessionBooked(**about(booking) | {"booking_id": _again(session, booking)},
                                                            booked_by=new_id()))  # fmt: skip
-        assert "19:15" not in render(late.template, late.context, public_url="http://plyo", language=language).text
+        assert "13:15" not in render(late.template, late.context, public_url="http://plyo", language=language).text
 
     def test_what_the_desk_took_back_was_a_mistake(self, session: Session, booking: Booking) -> None:
         [email] = told(session, scheduling.SessionCancelled(**about(booking), is_undone=True))
@@ -96,9 +101,36 @@ class TestSessions:
         assert told(session, scheduling.SeatHeld(**about(booking) | until)) == [], "who keeps one themselves sees it"
         [email] = told(session, scheduling.SeatHeld(**about(booking) | until, booked_by=new_id()))
         mail = render(email.template, email.context, public_url="http://plyo", language=language)
-        assert "09:00" in mail.subject
-        assert "19:00" in mail.text
+        assert "03:00" in mail.subject
+        assert "13:00" in mail.text
         assert "http://plyo/plans" in mail.text
+
+    @pytest.mark.parametrize(("language", "by_desk", "by_coach"), [
+        ("en", "at the front desk", "Your coach booked this"), ("vi", "tại quầy lễ tân", "Huấn luyện viên đã đặt"),
+    ])  # fmt: skip
+    def test_who_booked_for_them_is_said(
+        self, session: Session, booking: Booking, language: str, by_desk: str, by_coach: str
+    ) -> None:
+        booking.free_until = NOW + timedelta(hours=1)
+        for booked_by, says, never in ((booking.coach_id, by_coach, by_desk), (new_id(), by_desk, by_coach)):
+            booking.booked_by = booked_by
+            event = scheduling.SessionBooked(**about(booking), booked_by=booked_by)
+            [email] = told(session, event)
+            text = " ".join(
+                render(email.template, email.context, public_url="http://plyo", language=language).text.split()
+            )
+            assert says in text
+            assert never not in text
+            session.delete(email)
+            session.flush()
+
+    @pytest.mark.parametrize("language", ["en", "vi"])
+    def test_a_seat_that_nobody_paid_for_is_off_and_it_is_said_why(
+        self, session: Session, booking: Booking, language: str
+    ) -> None:
+        [email] = told(session, scheduling.SessionCancelled(**about(booking), is_unpaid=True))
+        text = render(email.template, email.context, public_url="http://plyo", language=language).text
+        assert ("was not paid" if language == "en" else "chưa được thanh toán") in " ".join(text.split())
 
     def test_the_waitlist_moves(self, session: Session, booking: Booking) -> None:
         [email] = told(session, scheduling.SessionBooked(**about(booking), is_from_waitlist=True))
@@ -111,8 +143,8 @@ class TestSessions:
         )  # fmt: skip
         [email] = told(session, offer)
         mail = render(email.template, email.context, public_url="http://plyo")
-        assert mail.subject == "A place is free: Personal training, Tuesday 1 December, 09:00 (Ho Chi Minh time)"
-        assert "Monday 30 November, 19:00" in mail.text
+        assert mail.subject == "A place is free: Personal training, Tuesday 1 December, 03:00 (Berlin time)"
+        assert "Monday 30 November, 13:00" in mail.text
 
     def test_each_move_of_a_class_is_told_once(self, session: Session, booking: Booking) -> None:
         for hour in (3, 4):
@@ -135,6 +167,76 @@ class TestSessions:
     def test_old_news_is_not_written_about(self, session: Session, booking: Booking) -> None:
         late = about(booking) | {"occurred_at": NOW - timedelta(days=2)}
         assert told(session, scheduling.SessionBooked(**late)) == []
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+class TestZones:
+    """Everybody is told on their own clock; subject, words and calendar file say the same moment."""
+
+    def mail(self, session: Session, starts_at: datetime, *, own: str, studio: str, language: str = "en") -> Rendered:
+        coach = make_coach(session, location=make_location(session, time_zone=studio))
+        client = make_client(session, coach=coach)
+        account_of(session, client).time_zone = own
+        slot = make_slot(session, coach=coach, starts_at=starts_at)
+        booking = make_booking(session, slot=slot, customer_id=client.id)
+        [email] = told(session, scheduling.SessionBooked(**about(booking)))
+        return render(email.template, email.context, public_url="http://plyo", language=language)
+
+    @pytest.mark.parametrize(("starts_at", "own", "studio", "en", "vi"), [
+        # the second of two hours that Berlin's clocks show alike, and the first
+        ("2027-10-31T01:30Z", "Europe/Berlin", "Asia/Ho_Chi_Minh", "Sunday 31 October, 02:30 UTC+1 (Berlin time)",
+         "Chủ Nhật 31/10/2027, 02:30 UTC+1 (giờ Berlin)"),
+        ("2027-10-31T00:30Z", "Europe/Berlin", "Asia/Ho_Chi_Minh", "Sunday 31 October, 02:30 UTC+2 (Berlin time)",
+         "Chủ Nhật 31/10/2027, 02:30 UTC+2 (giờ Berlin)"),
+        # the hour that Berlin skips is none elsewhere
+        ("2028-03-26T01:30Z", "Asia/Ho_Chi_Minh", "Europe/Berlin", "Sunday 26 March, 08:30 (Ho Chi Minh time)",
+         "Chủ Nhật 26/3/2028, 08:30 (giờ Ho Chi Minh)"),
+        # in the weeks in which only one of two places has changed its clocks
+        ("2028-03-20T17:00Z", "America/New_York", "Europe/Berlin", "Monday 20 March, 13:00 (New York time)",
+         "Thứ Hai 20/3/2028, 13:00 (giờ New York)"),
+        ("2028-03-27T16:00Z", "America/New_York", "Europe/Berlin", "Monday 27 March, 12:00 (New York time)",
+         "Thứ Hai 27/3/2028, 12:00 (giờ New York)"),
+    ])  # fmt: skip
+    @pytest.mark.parametrize("language", ["en", "vi"])
+    def test_across_changes_of_the_clock(
+        self, session: Session, starts_at: str, own: str, studio: str, en: str, vi: str, language: str
+    ) -> None:
+        at = moment(starts_at)
+        mail = self.mail(session, at, own=own, studio=studio, language=language)
+        assert mail.subject.endswith(en if language == "en" else vi)
+        assert (en if language == "en" else vi) in mail.text
+        there = f"{at.astimezone(ZoneInfo(studio)):%H:%M}"
+        row = next(line for line in mail.text.splitlines() if line.startswith(("At studio", "Giờ phòng")))
+        assert there in row
+        event = Calendar.from_ical(mail.attachments[0][2]).walk("VEVENT")[0]
+        assert (event.start, event.end - event.start) == (at, timedelta(hours=1))
+
+    def test_one_clock_is_told_once(self, session: Session) -> None:
+        for own, studio in (("Europe/Berlin", "Europe/Berlin"), ("Europe/Paris", "Europe/Berlin")):
+            mail = self.mail(session, moment("2027-07-01T16:00Z"), own=own, studio=studio)
+            session.execute(delete(OutgoingEmail))
+            assert "18:00" in mail.subject
+            assert "At studio" not in mail.text
+
+    @pytest.mark.parametrize("own", ["UTC", "Mars/Olympus"])
+    def test_of_who_said_no_zone_or_an_odd_one_the_studios_counts(self, session: Session, own: str) -> None:
+        mail = self.mail(session, moment("2027-07-01T16:00Z"), own=own, studio="Asia/Ho_Chi_Minh")
+        assert mail.subject.endswith("Thursday 1 July, 23:00 (Ho Chi Minh time)")
+        assert "At studio" not in mail.text
+
+    def test_a_text_tells_the_same(self, session: Session) -> None:
+        at = moment("2027-10-31T01:30Z")
+        coach = make_coach(session, location=make_location(session, time_zone="Asia/Ho_Chi_Minh"))
+        client = make_client(session, coach=coach)
+        booking = make_booking(session, slot=make_slot(session, coach=coach, starts_at=at), customer_id=client.id)
+        told(session, scheduling.SessionBooked(**about(booking)))
+        [reminder] = session.scalars(select(OutgoingEmail).where(OutgoingEmail.template == "session_reminder"))
+        assert reminder.next_attempt_at == at - timedelta(hours=24)
+        said = render(reminder.template, reminder.context, public_url="http://plyo")
+        assert "Sunday 31 October, 02:30 UTC+1 (Berlin time)" in said.short
 
 
 class TestMoney:

@@ -1,5 +1,6 @@
 """Workers that send at once, each on connections of its own: who has which message, and what one that dies leaves."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -7,18 +8,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from contracts.events.engagement import MessageFailed
+from contracts.ids import new_id
 from operational_api.core.database import make_engine, session_factory
+from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.core.viewer import SYSTEM
 from operational_api.engagement.channels.dispatch import Dispatcher, gateways
 from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Sender, Unavailable
+from operational_api.engagement.errors import MessageNotUndecided
 from operational_api.engagement.models import OutgoingMessage, Phone, PushSubscription
 from operational_api.engagement.sending import CHANNELS, Channel
-from operational_api.engagement.service import addresses
+from operational_api.engagement.service import addresses, outgoing, provider_events
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.settings import ChannelSettings
 from plyo.postgres import free_port
@@ -27,6 +33,8 @@ from tests.factories import make_account
 from tests.operational_api.engagement.conftest import Post
 from tests.operational_api.engagement.providers import Browser, Cloud
 from tests.operational_api.engagement.waiting import NOW, NUMBER, allow, only, queue
+
+NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture
@@ -64,6 +72,14 @@ class Deadly:
     @property
     def may_double(self) -> bool:
         return self.gateway.may_double
+
+    @property
+    def can_tell(self) -> bool:
+        return self.gateway.can_tell
+
+    @property
+    def tells_within(self) -> timedelta:
+        return self.gateway.tells_within
 
     @contextmanager
     def opened(self) -> Iterator[Sender]:
@@ -313,3 +329,166 @@ class TestDeath:
     def die(sessions: sessionmaker[Session], settings: ChannelSettings, channel: Channel = "sms") -> None:
         with pytest.raises(SystemExit):
             Dispatcher(sessions, settings, {channel: Deadly(gateways(settings)[channel])}).send_due(channel)
+
+
+class TestDoubt:
+    """A mail of which nobody knows whether it left: its worker died between the provider's yes and the commit."""
+
+    @staticmethod
+    def dead(
+        sessions: sessionmaker[Session], mia: Contact, settings: ChannelSettings, purpose: str = "coaching"
+    ) -> UUID:  # fmt: skip
+        with sessions.begin() as session:
+            queue(session, mia, "email", "sms", purpose=purpose)
+        TestDeath.die(sessions, settings, "email")
+        with sessions() as session:
+            assert only(session).in_doubt_since is not None
+            return only(session).id
+
+    @staticmethod
+    def sendgrid(settings: ChannelSettings) -> ChannelSettings:
+        return settings.model_copy(update={"email_provider": "sendgrid", "sendgrid_webhook_key": "a key"})
+
+    @staticmethod
+    def tell(sessions: sessionmaker[Session], row_id: UUID, kind: str, **given: str) -> None:
+        told = {
+            "event": kind, "email": "mia@plyo.test", "plyo_message_id": str(row_id), "sg_event_id": new_id().hex,
+            "sg_message_id": "sg-1.filter-7", "timestamp": int(NOW.timestamp()), **given,
+        }  # fmt: skip
+        with sessions.begin() as session:
+            provider_events.take_sendgrid(session, json.dumps([told]).encode(), now=datetime.now(UTC))
+
+    @staticmethod
+    def age(sessions: sessionmaker[Session], **span: float) -> None:
+        """Let the doubt be older, and what waits be due."""
+        with sessions.begin() as session:
+            row = only(session)
+            row.in_doubt_since = datetime.now(UTC) - timedelta(**span)
+            row.next_attempt_at = min(row.next_attempt_at, datetime.now(UTC))
+
+    def test_is_undecided_until_somebody_has_it_sent_again(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        row_id = self.dead(sessions, mia, channel_settings)
+        sends = Dispatcher(sessions, channel_settings)
+        for channel in CHANNELS * 2:
+            sends.send_due(channel)
+        with sessions.begin() as session:
+            assert (only(session).status, only(session).channel, len(post.mails)) == ("undecided", "email", 1)
+            assert [one.id for one in outgoing.undecided(session)] == [row_id]
+            outgoing.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
+        sends.send_due("email")
+        with sessions.begin() as session:
+            assert (only(session).status, only(session).in_doubt_since) == ("sent", None)
+            with pytest.raises(MessageNotUndecided):
+                outgoing.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
+        assert [mail["Message-ID"] for mail in post.mails] == [post.mails[0]["Message-ID"]] * 2
+
+    def test_left_as_it_is_it_has_failed_and_that_is_told(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        row_id = self.dead(sessions, mia, channel_settings)
+        Dispatcher(sessions, channel_settings).send_due("email")
+        with sessions.begin() as session:
+            outgoing.settle(session, row_id, sends_again=False, actor_id=mia.account_id, now=NOW)
+            assert (only(session).status, only(session).reason) == ("failed", "undecided")
+            told = session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == MessageFailed.type)).all()
+            noted = session.scalars(select(AuditEntry).where(AuditEntry.object_id == str(row_id))).all()
+        assert [one["reason"] for one in told] == ["undecided"]
+        assert [(one.action, one.details) for one in noted] == [("engagement.settle_message", {"decision": "left"})]
+
+    @pytest.mark.parametrize("provider", ["smtp", "sendgrid"])
+    def test_what_proves_something_leaves_once_more_and_not_again(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings, provider: str,
+    ) -> None:  # fmt: skip
+        settings = channel_settings if provider == "smtp" else self.sendgrid(channel_settings)
+        self.dead(sessions, mia, settings, "transactional")
+        self.age(sessions, minutes=6)
+        TestDeath.die(sessions, settings, "email")
+        self.age(sessions, minutes=6)
+        Dispatcher(sessions, settings).send_due("email")
+        with sessions() as session:
+            assert only(session).status == "undecided"
+        names = PROVIDERS[provider].names(cloud, post)
+        assert (len(names), len(set(names))) == (2, 1)
+
+    def test_a_provider_that_is_down_meanwhile_costs_no_try(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        self.dead(sessions, mia, channel_settings, "transactional")
+        down = channel_settings.model_copy(update={"email_provider": "sendgrid", "sendgrid_base_url": NOWHERE})
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                Dispatcher(sessions, down).send_due("email")
+        with sessions() as session:
+            assert (only(session).status, only(session).attempts) == ("queued", 1)
+        Dispatcher(sessions, channel_settings).send_due("email")
+        with sessions() as session:
+            assert (only(session).status, len(post.mails)) == ("sent", 2)
+
+    @pytest.mark.parametrize("purpose", ["coaching", "transactional"])
+    @pytest.mark.parametrize(("kind", "status"), [("processed", "sent"), ("delivered", "sent"), ("bounce", "queued")])
+    def test_sendgrids_word_settles_it(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings,
+        purpose: str, kind: str, status: str,
+    ) -> None:  # fmt: skip
+        settings = self.sendgrid(channel_settings)
+        row_id = self.dead(sessions, mia, settings, purpose)
+        sends = Dispatcher(sessions, settings)
+        sends.send_due("email")
+        with sessions() as session:
+            row = only(session)
+            assert row.in_doubt_since is not None
+            waits = row.next_attempt_at - row.in_doubt_since
+            assert (row.status, waits, len(cloud.emails)) == ("queued", timedelta(minutes=5), 1)
+        self.tell(sessions, row_id, kind)
+        sends.send_due("email")
+        with sessions() as session:
+            row = only(session)
+            assert (row.status, row.in_doubt_since) == (status, None)
+            assert row.channel == ("sms" if kind == "bounce" else "email"), "what came back takes the next channel"
+            assert row.provider_message_id == (None if kind == "bounce" else "sg-1")
+        assert len(cloud.emails) == 1
+
+    def test_sendgrids_late_word_settles_what_was_undecided(
+        self, sessions: sessionmaker[Session], mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        settings = self.sendgrid(channel_settings)
+        row_id = self.dead(sessions, mia, settings)
+        self.age(sessions, minutes=6)
+        Dispatcher(sessions, settings).send_due("email")
+        with sessions() as session:
+            assert only(session).status == "undecided"
+        self.tell(sessions, row_id, "delivered")
+        with sessions() as session:
+            assert (only(session).status, only(session).delivered_at is not None) == ("sent", True)
+        assert len(cloud.emails) == 1
+
+    def test_counts_towards_the_cap(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        with sessions.begin() as session:
+            allow(session, mia, "marketing", *CHANNELS)
+        self.dead(sessions, mia, channel_settings, "marketing")
+        sends = Dispatcher(sessions, channel_settings)
+        sends.send_due("email")
+        with sessions.begin() as session:
+            queue(session, mia, "email", key="second", purpose="marketing")
+        sends.send_due("email")
+        with sessions() as session:
+            ends = dict(session.execute(select(OutgoingMessage.dedupe_key, OutgoingMessage.status)).tuples().all())
+        assert ends == {"k": "undecided", "second": "withheld"}
+
+    def test_has_failed_when_nobody_settled_it_for_a_week(
+        self, sessions: sessionmaker[Session], mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        self.dead(sessions, mia, channel_settings)
+        Dispatcher(sessions, channel_settings).send_due("email")
+        for days, status in ((6, "undecided"), (7, "failed")):
+            self.age(sessions, days=days)
+            with sessions.begin() as session:
+                outgoing.end_undecided(session, datetime.now(UTC))
+            with sessions() as session:
+                assert only(session).status == status
+                assert ("path" in only(session).context) is (status == "undecided")

@@ -347,6 +347,8 @@ class TestWaitlist:
         waitlist.join_waitlist(session, customer_id=member(session), slot_id=slot.id, now=NOW)
         waitlist.expire_started(session, IN_TWO_DAYS)
         assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
+        ended = select(func.count()).select_from(OutboxEvent).where(OutboxEvent.type == "scheduling.waitlist_ended")
+        assert session.scalar(ended) == 1
 
 
 class TestLeaving:

@@ -4,18 +4,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from contracts.events.commerce import PackReduced
 from contracts.ids import new_id
 from operational_api.commerce import ledger
+from operational_api.commerce.billing.collectors import Charge, Charged
 from operational_api.commerce.billing.errors import InvoiceNotCreditable
 from operational_api.commerce.billing.models import Collection, CreditNote, InvoiceLine
+from operational_api.commerce.billing.service import collection, credit_notes
 from operational_api.commerce.errors import NotSoldOnInvoice
 from operational_api.commerce.models import Invoice, LedgerJournal, LedgerLine, Payment, PlanPrice, SessionPack
 from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.scheduling.errors import (
     BookingClosed,
+    CustomerLeft,
     PaidAlready,
     PlanRequired,
     SlotTaken,
@@ -23,10 +27,10 @@ from operational_api.scheduling.errors import (
     TooLate,
     UndoOver,
 )
-from operational_api.scheduling.models import Booking, WaitlistEntry
-from operational_api.scheduling.service import bookings, desk_bookings, holds
+from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
+from operational_api.scheduling.service import bookings, desk_bookings, holds, recurring
 from operational_api.scheduling.service.desk_bookings import Order
-from tests.factories import make_booking, make_coach, make_pack, make_plan, make_slot
+from tests.factories import make_account, make_booking, make_coach, make_pack, make_plan, make_slot
 from tests.operational_api.scheduling.test_seats import MINUTE, NOW, START, events, member, slot_on
 
 CLERK = new_id()
@@ -156,6 +160,150 @@ class TestSold:
         with pytest.raises(SlotTaken), session.begin_nested():
             book(session, Order(mia, slot.id, "invoice", plan.code))
         assert session.scalars(select(Invoice).where(Invoice.customer_id == mia)).all() == []
+
+
+def weeks_of(session: Session, count: int) -> list[UUID]:
+    """Slots of one coach at the same hour, week after week."""
+    coach = make_coach(session)
+    return [make_slot(session, coach=coach, starts_at=START + n * timedelta(weeks=1)).id for n in range(count)]
+
+
+def book_weeks(session: Session, customer_id: UUID, slot_ids: list[UUID], plan_code: str) -> recurring.Booked:
+    return desk_bookings.book_weeks(
+        session, customer_id=customer_id, slot_id=slot_ids[0], times=len(slot_ids), until=None, interval=1,
+        plan_code=plan_code, booked_by=CLERK, now=NOW,
+    )  # fmt: skip
+
+
+def seated(session: Session, customer_id: UUID) -> list[str]:
+    """What has become of a customer's bookings, by start."""
+    query = select(Booking).where(Booking.customer_id == customer_id).order_by(Booking.starts_at)
+    return [one.status for one in session.scalars(query.execution_options(populate_existing=True))]
+
+
+class TestSoldForWeeks:
+    def test_a_pack_pays_for_as_many_weeks_as_it_has_sessions(self, session: Session) -> None:
+        ids, mia = weeks_of(session, 4), new_id()
+        plan = make_plan(session, price=9000, kind="pack", sessions_included=3)
+        found = book_weeks(session, mia, ids, plan.code)
+        pack = pack_of(session, mia)
+        assert [one.session_pack_id for one in found.bookings] == [pack.id] * 3
+        assert [type(one.reason) for one in found.missed] == [PlanRequired]
+        assert (pack.sessions_used, pack.sessions_left) == (3, 0)
+        (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia))
+        assert (invoice.status, invoice.total_minor) == ("open", 9000)
+
+    def test_nothing_is_sold_where_something_pays_or_the_first_is_gone(self, session: Session) -> None:
+        ids, plan = weeks_of(session, 2), make_plan(session, kind="pack")
+        with pytest.raises(PaidAlready):
+            book_weeks(session, member(session), ids, plan.code)
+        make_booking(session, slot=session.get_one(Slot, ids[0]))
+        mia = new_id()
+        with pytest.raises(SlotTaken), session.begin_nested():
+            book_weeks(session, mia, ids, plan.code)
+        assert session.scalars(select(Invoice).where(Invoice.customer_id == mia)).all() == []
+
+    def test_undone_nothing_of_it_was(self, session: Session) -> None:
+        ids, mia, plan = weeks_of(session, 3), new_id(), make_plan(session, price=2500, kind="pack")
+        found = book_weeks(session, mia, ids, plan.code)
+        assert len(undo(session, found.bookings[1], NOW + MINUTE)) == 3
+        pack = pack_of(session, mia)
+        assert (pack.sessions_used, pack.sessions_left) == (0, 0)
+        (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia))
+        assert invoice.status == "void"
+        accounts = (ledger.RECEIVABLE, ledger.DEFERRED_PACKS, ledger.PACK_REVENUE, ledger.TAX_PAYABLE)
+        assert {balance(session, mia, one) for one in accounts} == {0}
+
+
+def reduced(session: Session, pack: SessionPack) -> None:
+    """What scheduling does once it hears of it; twice, as after a crash."""
+    [told] = session.scalars(
+        select(OutboxEvent).where(OutboxEvent.aggregate_id == pack.id, OutboxEvent.type == PackReduced.type)
+    )
+    event = PackReduced(occurred_at=told.occurred_at, **told.payload)
+    for _ in range(2):
+        bookings.leave_unpaid(session, pack_id=event.pack_id, now=NOW + HOUR)
+
+
+class TestNeverPaid:
+    def sold(self, session: Session) -> tuple[UUID, Invoice, list[UUID]]:
+        ids, mia = weeks_of(session, 4), new_id()
+        plan = make_plan(session, price=10_000, kind="pack", sessions_included=4)
+        book_weeks(session, mia, ids, plan.code)
+        (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia))
+        return mia, invoice, ids
+
+    def credit(self, session: Session, invoice: Invoice, amount_minor: int | None) -> None:
+        credit_notes.credit_open(
+            session, invoice_id=invoice.id, amount_minor=amount_minor, reason="Not wanted", actor_id=CLERK, now=NOW
+        )
+
+    def test_seats_of_a_voided_invoice_are_free_and_who_waits_is_asked(self, session: Session) -> None:
+        mia, invoice, ids = self.sold(session)
+        tom = member(session)
+        session.add(WaitlistEntry(slot_id=ids[2], customer_id=tom, joined_at=NOW))
+        session.flush()
+        self.credit(session, invoice, None)
+        assert seated(session, mia) == ["booked"] * 4, "until scheduling hears of it"
+        reduced(session, pack_of(session, mia))
+        assert seated(session, mia) == ["cancelled"] * 4
+        assert pack_of(session, mia).sessions_used == 0
+        told = session.scalars(
+            select(OutboxEvent).where(OutboxEvent.type == "scheduling.session_cancelled")
+            .where(OutboxEvent.payload["customer_id"].astext == str(mia))
+        ).all()  # fmt: skip
+        assert [one.payload["is_unpaid"] for one in told] == [True] * 4
+        assert session.scalar(select(Booking.status).where(Booking.customer_id == tom)) == "held"
+
+    def test_of_an_invoice_that_is_credited_in_part_the_first_seats_stay(self, session: Session) -> None:
+        mia, invoice, _ = self.sold(session)
+        self.credit(session, invoice, 5000)
+        reduced(session, pack_of(session, mia))
+        assert seated(session, mia) == ["booked", "booked", "cancelled", "cancelled"]
+
+    def test_what_nobody_pays_for_in_the_end_is_nobodys_seat(self, session: Session) -> None:
+        mia, invoice, ids = self.sold(session)
+        session.execute(update(Booking).where(Booking.slot_id == ids[0]).values(status="attended"))
+        row = session.get_one(Collection, invoice.id)
+        row.status, row.next_attempt_at = "stopped", NOW
+        session.flush()
+        collection.collect(session, Unasked(), invoice.id, now=NOW)
+        assert invoice.status == "uncollectible"
+        reduced(session, pack_of(session, mia))
+        assert seated(session, mia) == ["attended", "cancelled", "cancelled", "cancelled"]
+        pack = pack_of(session, mia)
+        assert (pack.sessions_used, pack.sessions_left) == (1, 0), "who came has used it"
+        assert balance(session, mia, ledger.DEFERRED_PACKS) == balance(session, mia, ledger.RECEIVABLE) == 0
+
+    def test_who_was_checked_in_keeps_the_seat(self, session: Session) -> None:
+        mia, invoice, ids = self.sold(session)
+        session.execute(update(Booking).where(Booking.slot_id == ids[3]).values(outcome_at=NOW))
+        self.credit(session, invoice, None)
+        reduced(session, pack_of(session, mia))
+        assert seated(session, mia) == ["cancelled"] * 3 + ["booked"]
+
+
+class Unasked:
+    """A provider that nobody asks to charge anything."""
+
+    name = "stripe"
+
+    def charge(self, order: Charge) -> Charged:
+        raise AssertionError(order)
+
+
+class TestLeft:
+    def test_nothing_is_booked_for_who_closed_their_account(self, session: Session) -> None:
+        ids, gone = weeks_of(session, 2), make_account(session, disabled_at=NOW).id
+        make_pack(session, customer_id=gone, now=NOW)
+        for paid in ("means", "later"):
+            with pytest.raises(CustomerLeft):
+                book(session, Order(gone, ids[0], paid))  # type: ignore[arg-type]
+        with pytest.raises(CustomerLeft):
+            desk_bookings.book_weeks(
+                session, customer_id=gone, slot_id=ids[0], times=2, until=None, interval=1, booked_by=CLERK, now=NOW
+            )
+        assert seated(session, gone) == []
 
 
 class TestKept:

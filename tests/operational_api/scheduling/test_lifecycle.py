@@ -9,6 +9,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from operational_api.scheduling.errors import (
     BookingClosed,
+    HoldExpired,
     SessionNotStarted,
     SessionStarted,
     TooLateToReschedule,
@@ -17,6 +18,7 @@ from operational_api.scheduling.lifecycle import (
     CANCELLATION_WINDOW,
     CHECK_IN_OPENS,
     HOLDING,
+    PENDING,
     BookingLife,
     is_bookable,
     lowest_free_seat,
@@ -24,6 +26,7 @@ from operational_api.scheduling.lifecycle import (
 
 START = datetime(2026, 3, 2, 18, tzinfo=UTC)
 CAPACITY = 3
+HOUR, MOMENT = timedelta(hours=1), timedelta(microseconds=1)
 CLOSED = ("cancelled", "late_cancelled")
 
 
@@ -128,3 +131,85 @@ class TestBookingLife:
         life = BookingLife("booked", START)
         assert life.cancel(last) == "cancelled"
         assert life.cancel(last + timedelta(seconds=1)) == "late_cancelled"
+
+
+class TestSteps:
+    """Each step of a life from each state, at the moment before, on and after it turns."""
+
+    @pytest.mark.parametrize("status", ["requested", "booked", "attended", "no_show", *CLOSED, "released"])
+    def test_only_what_is_held_is_confirmed(self, status: str) -> None:
+        with pytest.raises(BookingClosed):
+            BookingLife(status, START, held_until=START).confirm(START - HOUR, needs_confirmation=False)
+
+    @pytest.mark.parametrize("status", ["held", "booked", "attended", "no_show", *CLOSED, "released"])
+    def test_only_a_request_is_answered(self, status: str) -> None:
+        with pytest.raises(BookingClosed):
+            BookingLife(status, START, held_until=START).answer(START - HOUR, is_accepted=True)
+
+    def test_a_hold_becomes_a_booking_or_a_request(self) -> None:
+        held = BookingLife("held", START, held_until=START)
+        assert held.confirm(START - MOMENT, needs_confirmation=False) == "booked"
+        assert held.confirm(START - MOMENT, needs_confirmation=True) == "requested"
+
+    def test_a_request_becomes_a_booking_or_is_given_back(self) -> None:
+        asked = BookingLife("requested", START, held_until=START)
+        assert asked.answer(START - MOMENT, is_accepted=True) == "booked"
+        assert asked.answer(START - MOMENT, is_accepted=False) == "released"
+
+    @pytest.mark.parametrize("until", [START, None])
+    def test_what_is_kept_is_over_at_its_moment(self, until: datetime | None) -> None:
+        with pytest.raises(HoldExpired):
+            BookingLife("held", START, held_until=until).confirm(START, needs_confirmation=False)
+        with pytest.raises(HoldExpired):
+            BookingLife("requested", START, held_until=until).answer(START, is_accepted=True)
+
+    def test_only_what_is_kept_lapses(self) -> None:
+        lapsed = {one: BookingLife(one, START, held_until=START).has_lapsed(START) for one in (*HOLDING, *PENDING)}
+        assert {one for one, is_over in lapsed.items() if is_over} == {"held", "requested"}
+        assert not BookingLife("held", START, held_until=START).has_lapsed(START - MOMENT)
+
+    def test_only_what_is_kept_is_let_go(self) -> None:
+        assert {BookingLife(one, START).let_go() for one in PENDING} == {"released"}
+        for status in (*HOLDING, *CLOSED):
+            with pytest.raises(BookingClosed):
+                BookingLife(status, START).let_go()
+
+    def test_what_was_agreed_goes_before_twelve_hours(self) -> None:
+        life = BookingLife("booked", START, free_until=START - HOUR)
+        assert life.is_free_to_cancel(START - HOUR)
+        assert life.move(START - HOUR) == "cancelled"
+        assert life.cancel(START - HOUR + MOMENT) == "late_cancelled"
+        assert life.cancel(START - HOUR + MOMENT, by_coach=True) == "cancelled"
+        with pytest.raises(TooLateToReschedule):
+            life.move(START - HOUR + MOMENT)
+
+    def test_nothing_is_cancelled_from_the_start_on(self) -> None:
+        assert BookingLife("booked", START).cancel(START - MOMENT) == "late_cancelled"
+        with pytest.raises(SessionStarted):
+            BookingLife("booked", START).cancel(START, by_coach=True)
+
+    def test_who_comes_is_checked_in_half_an_hour_before_and_counts_from_the_start(self) -> None:
+        opens = START - timedelta(minutes=30)
+        for status in HOLDING:
+            life = BookingLife(status, START)
+            assert life.mark("attended", opens) == "booked"
+            assert (life.mark("attended", START), life.mark("no_show", START)) == ("attended", "no_show")
+            with pytest.raises(SessionNotStarted):
+                life.mark("attended", opens - MOMENT)
+            with pytest.raises(SessionNotStarted):
+                life.mark("no_show", START - MOMENT)
+
+    @pytest.mark.parametrize("status", [*PENDING, *CLOSED, "released"])
+    def test_what_holds_no_seat_has_no_outcome(self, status: str) -> None:
+        with pytest.raises(BookingClosed):
+            BookingLife(status, START).mark("attended", START)
+
+
+class TestSeats:
+    def test_the_lowest_that_is_free(self) -> None:
+        assert [lowest_free_seat(taken, 3) for taken in ([], [1], [2], [1, 3], [1, 2, 3])] == [1, 2, 1, 2, None]
+
+    def test_there_is_notice_to_the_moment(self) -> None:
+        assert is_bookable(START, START - timedelta(hours=2))
+        assert not is_bookable(START, START - timedelta(hours=2) + MOMENT)
+        assert is_bookable(START, START + timedelta(minutes=15), -timedelta(minutes=15))

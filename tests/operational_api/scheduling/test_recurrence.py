@@ -1,6 +1,6 @@
 """How classes repeat: days, rules as text, and wall times across clock changes."""
 
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operational_api.scheduling.errors import InvalidRecurrence
-from operational_api.scheduling.recurrence import MOST, Recurrence, at_wall_time, parse
+from operational_api.scheduling.recurrence import LONGEST, MOST, Recurrence, at_wall_time, parse, starts_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = date(2026, 3, 16)
@@ -127,3 +127,17 @@ class TestEdges:
     def test_what_cannot_be_read_is_refused(self, rule: str, said: str) -> None:
         with pytest.raises(InvalidRecurrence, match=said):
             parse(rule)
+
+
+class TestStarts:
+    def test_are_at_one_wall_time_on_both_sides_of_a_change_of_clocks(self) -> None:
+        found = starts_of("FREQ=WEEKLY;COUNT=3", date(2026, 10, 18), time(18), "Europe/Berlin")
+        assert found == [
+            datetime(2026, 10, 18, 16, tzinfo=UTC), datetime(2026, 10, 25, 17, tzinfo=UTC),
+            datetime(2026, 11, 1, 17, tzinfo=UTC),
+        ]  # fmt: skip
+
+    def test_go_on_for_longer_than_a_class_may_be_planned(self) -> None:
+        assert len(starts_of(f"FREQ=WEEKLY;COUNT={LONGEST}", date(2026, 1, 5), time(9), "UTC")) == LONGEST > MOST
+        with pytest.raises(InvalidRecurrence):
+            starts_of(f"FREQ=WEEKLY;COUNT={LONGEST + 1}", date(2026, 1, 5), time(9), "UTC")

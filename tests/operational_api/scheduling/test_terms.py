@@ -20,6 +20,8 @@ from tests.factories import make_coach, make_slot
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA, BEN = new_id(), new_id()
 START = datetime(2026, 3, 29, 12, tzinfo=UTC)
+DEAR = Terms(5, 10, 90, 3, 60, 7, 20, needs_confirmation=True, members_first=True, late_fee_minor=500,
+             late_fee_currency="EUR")  # fmt: skip
 
 
 def layer(coach_id: UUID | None = None, kind: str | None = None, **said: Any) -> Any:
@@ -65,6 +67,16 @@ class TestEffective:
         assert terms.offer_ends(START, START - timedelta(hours=5)) == START - timedelta(hours=4)
         assert terms.offer_ends(START, START - timedelta(minutes=150)) == START - timedelta(hours=2)
         assert terms.hold_ends(START, START - timedelta(minutes=5)) == START
+
+
+class TestAtDesk:
+    def test_lets_in_a_quarter_of_an_hour_late_keeps_for_a_day_and_asks_no_coach(self) -> None:
+        said = {one.name: getattr(DEAR, one.name) for one in fields(Terms)}
+        desk = DEAR.at_desk()
+        changed = {name: getattr(desk, name) for name in said if getattr(desk, name) != said[name]}
+        assert changed == {"minimum_notice_minutes": -15, "hold_minutes": 1440, "needs_confirmation": False}
+        assert desk.notice == -timedelta(minutes=15)
+        assert desk.hold_ends(START, START - timedelta(days=2)) == START - timedelta(days=1)
 
 
 class TestKept:

@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.models import Invoice
+from operational_api.core.models import AuditEntry
 from operational_api.identity.models import Account
-from operational_api.scheduling.models import Booking, Coach, DeskLocation, WaitlistEntry
+from operational_api.scheduling.models import Booking, Coach, DeskLocation, Location, WaitlistEntry
+from operational_api.training.models import Client
 from tests.browser import Browser
 from tests.factories import (
+    account_of,
     make_account,
     make_booking,
     make_client,
@@ -125,7 +128,7 @@ class TestHow:
         assert "Taken back" in words(desk.submit(undo).text)
         session.refresh(booking)
         assert booking.status == "cancelled"
-        assert "only what the front desk booked" not in words(desk.submit(undo).text).lower(), "closed, not refused"
+        assert "only what was booked" not in words(desk.submit(undo).text).lower(), "closed, not refused"
 
     def test_repeats_for_weeks(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
         make_pack(session, customer_id=mia.id)
@@ -150,6 +153,30 @@ class TestHow:
         (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id))
         assert (invoice.status, invoice.total_minor) == ("open", 2500)
 
+    def test_sells_a_pack_that_pays_for_weeks(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        plan = make_plan(session, price=9000, kind="pack", sessions_included=3, name="3 sessions")
+        ids = [make_slot(session, coach=coach, starts_at=SOON + n * timedelta(weeks=1)).id for n in range(3)]
+        here = f"/staff/book/{mia.id}/{ids[0]}"
+        assert "4 weeks" in words(desk.get(here).text)
+        done = words(desk.submit(here, {"paid": f"sell:{plan.code}", "times": "4"}).text)
+        assert re.search(r"\d weeks booked for Mia.*The invoice is on its way", done)
+        booked = session.scalars(select(Booking).where(Booking.customer_id == mia.id)).all()
+        assert len(booked) >= 2
+        assert len({one.session_pack_id for one in booked}) == 1
+        (invoice,) = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id))
+        assert (invoice.status, invoice.total_minor) == ("open", 9000)
+
+    def test_says_that_an_account_is_closed(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
+        make_subscription(session, customer_id=mia.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        mia.disabled_at = datetime.now(UTC)
+        session.flush()
+        answer = words(desk.submit(f"/staff/book/{mia.id}/{slot.id}", {"paid": "means"}).text)
+        assert "Their account is closed" in answer
+        assert session.scalars(select(Booking).where(Booking.customer_id == mia.id)).all() == []
+
     def test_keeps_a_seat_for_who_pays_later(self, session: Session, coach: Coach, mia: Account, desk: Browser) -> None:
         slot = make_slot(session, coach=coach, starts_at=SOON)
         done = words(desk.submit(f"/staff/book/{mia.id}/{slot.id}", {"paid": "later"}).text)
@@ -164,3 +191,76 @@ class TestHow:
         assert "Someone else booked the last seat first" in words(answer.text)
         assert answer.url.path == f"/staff/book/{mia.id}/{slot.id}"
         assert session.scalars(select(WaitlistEntry).where(WaitlistEntry.slot_id == slot.id)).all() == []
+
+
+class TestCoach:
+    """A coach books for their own clients, in their own calendar."""
+
+    @pytest.fixture
+    def cara(self, session: Session, coach: Coach, signed_in: As) -> Browser:
+        return signed_in(account_of(session, coach))
+
+    def test_finds_their_own_clients_and_nobody_elses(
+        self, session: Session, coach: Coach, mia: Account, cara: Browser
+    ) -> None:
+        other = make_client(session, coach=make_coach(session))
+        session.get_one(Client, mia.id).display_name = "Mia Oberhauser"
+        session.flush()
+        page = cara.get("/staff/book").text
+        assert f"/staff/book/{mia.id}" in page
+        assert "Mia Oberhauser" in words(page)
+        assert str(other.id) not in page
+        assert str(other.id) not in cara.get("/staff/book", params={"q": "Mia"}).text
+        assert f"/staff/book/{mia.id}" in cara.get(f"/coaching/clients/{mia.id}").text
+        assert 'href="/staff/book"' in cara.get("/staff/today").text
+
+    def test_books_and_takes_it_back_and_it_is_said_whose_work_it_was(
+        self, session: Session, coach: Coach, mia: Account, cara: Browser
+    ) -> None:
+        make_subscription(session, customer_id=mia.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        shown = cara.get(f"/staff/book/{mia.id}?day={SOON:%Y-%m-%d}").text
+        assert f"/staff/book/{mia.id}/{slot.id}" in shown
+        done = cara.submit(f"/staff/book/{mia.id}/{slot.id}", {"paid": "means"})
+        assert "They are told" in words(done.text)
+        (booking,) = session.scalars(select(Booking).where(Booking.customer_id == mia.id))
+        assert (booking.status, booking.booked_by) == ("booked", coach.id)
+        noted = session.scalar(select(AuditEntry).where(AuditEntry.object_id == str(booking.id)))
+        assert noted is not None
+        assert (noted.action, noted.actor_id, noted.subject_id) == ("scheduling.book_for", coach.id, mia.id)
+        assert "Taken back" in words(cara.submit(f"/staff/bookings/{booking.id}/undo").text)
+        session.refresh(booking)
+        assert booking.status == "cancelled"
+
+    def test_books_weeks(self, session: Session, coach: Coach, mia: Account, cara: Browser) -> None:
+        make_pack(session, customer_id=mia.id)
+        ids = [make_slot(session, coach=coach, starts_at=SOON + n * timedelta(weeks=1)).id for n in range(3)]
+        done = words(cara.submit(f"/staff/book/{mia.id}/{ids[0]}", {"paid": "means", "times": "4"}).text)
+        assert re.search(r"\d weeks booked for Mia", done)
+
+    def test_reaches_no_calendar_but_their_own(
+        self, session: Session, coach: Coach, mia: Account, cara: Browser
+    ) -> None:
+        make_subscription(session, customer_id=mia.id)
+        dan = make_coach(session, location=session.get_one(Location, coach.location_id))
+        slot = make_slot(session, coach=dan, starts_at=SOON)
+        here = f"/staff/book/{mia.id}/{slot.id}"
+        assert here not in cara.get(f"/staff/book/{mia.id}?day={SOON:%Y-%m-%d}").text
+        assert cara.get(here).status_code == 404
+        assert cara.submit(here, {"paid": "means"}).status_code == 404
+        assert session.scalars(select(Booking).where(Booking.customer_id == mia.id)).all() == []
+
+    def test_books_for_no_client_but_their_own(self, session: Session, coach: Coach, cara: Browser) -> None:
+        other = make_client(session, coach=make_coach(session))
+        make_subscription(session, customer_id=other.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        for here in (f"/staff/book/{other.id}", f"/staff/book/{other.id}/{slot.id}"):
+            assert cara.get(here).status_code == 404
+        assert cara.submit(f"/staff/book/{other.id}/{slot.id}", {"paid": "means"}).status_code == 404
+        clerk = make_account(session, role="front_desk")
+        booked = make_booking(
+            session, slot=slot, customer_id=other.id, booked_by=clerk.id, booked_at=datetime.now(UTC)
+        )  # fmt: skip
+        assert cara.submit(f"/staff/bookings/{booked.id}/undo").status_code == 404
+        session.refresh(booked)
+        assert booked.status == "booked"

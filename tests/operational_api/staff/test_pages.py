@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.compliance.models import Export
-from operational_api.core.models import AuditEntry
+from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.engagement.service import addresses
 from operational_api.identity.models import Account, FactorReset, LoginSession, Passkey, RoleGrant
 from operational_api.scheduling.models import Booking, Location, Slot
@@ -51,7 +51,7 @@ class TestDesk:
     @pytest.mark.parametrize(
         ("role", "ways"),
         [
-            ("coach", {"/staff/commissions", "/staff/today", "/coach/"}),
+            ("coach", {"/staff/commissions", "/staff/today", "/staff/book", "/coach/"}),
             ("front_desk", {"/staff/today", "/staff/book", "/staff/requests", "/staff/people"}),
             ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
             (
@@ -310,6 +310,9 @@ class TestStudios:
         assert "the studios you chose" in told.text
         assert f'value="{mine.id}" checked' in told.text
         assert "every studio" in admin.submit(f"/staff/people/{desk.id}/studios").text
+        told = select(OutboxEvent.payload).where(OutboxEvent.type == "scheduling.desk_assigned")
+        assigned = session.scalars(told.order_by(OutboxEvent.position)).all()
+        assert [one["location_ids"] for one in assigned] == [[str(mine.id)], []]
 
 
 class TestExports:

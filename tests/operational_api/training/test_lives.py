@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.core.errors import DomainError
 from operational_api.training.models import Client, Programme, Workout
-from operational_api.training.service import programmes, workouts
+from operational_api.training.service import corrections, programmes, workouts
 from operational_api.training.service.plans import Line, PhasePlan, Plan
 from operational_api.training.service.workouts import Log, SetDone
 from tests.factories import make_client, make_coach, make_exercise
@@ -168,7 +168,7 @@ def lives(gym: Stage[World]) -> type[RuleBasedStateMachine]:
             workout_id = self.one(Workout, pick, Workout.status == "completed")
             log = Log([SetDone(world.row, reps, 20.0)])
             if workout_id is not None and self.act(
-                workouts.correct_workout, workout_id=workout_id, client=self.client, log=log, logged_by=world.client
+                corrections.correct_workout, workout_id=workout_id, client=self.client, log=log, logged_by=world.client
             ):
                 self.corrected.add(workout_id)
 

@@ -19,7 +19,7 @@ from operational_api.scheduling.models import Coach
 from operational_api.training import amounts
 from operational_api.training.models import Client, Programme, WorkoutSet
 from operational_api.training.records import LONGER, OVER_M, Amount, measured_records
-from operational_api.training.service import workouts
+from operational_api.training.service import corrections, workouts
 from operational_api.training.service.catalogue import Entry
 from operational_api.training.service.records import records_of
 from operational_api.training.service.workouts import Log, SetDone
@@ -464,7 +464,7 @@ class TestHistories:
             known[days_ago] = kg
             if is_corrected and days_ago == 0:
                 log_ = Log([SetDone(movement, 8, assistance_kg=corrected)])
-                workouts.correct_workout(session, workout_id=id_, log=log_, now=now, **given_to)
+                corrections.correct_workout(session, workout_id=id_, log=log_, now=now, **given_to)
                 known[days_ago] = corrected
             before = [help_kg for ago, help_kg in known.items() if ago > days_ago]
             beats = bool(before) and round(min(before) - known[days_ago], 4) >= 0.05

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
 
@@ -13,7 +13,15 @@ from operational_api.training import metrics
 from operational_api.training.metrics import Acwr, acwr
 
 DBT = Path(__file__).resolve().parents[3] / "dbt_project"
+FEW = settings(max_examples=25)
 SPIKE = [30.0] * 21 + [50.0] * 7
+
+
+def expression(model: str, column: str) -> str:
+    """What a model of dbt makes a column of, as DuckDB reads it."""
+    [line] = [one for one in (DBT / model).read_text().splitlines() if one.rstrip(",").endswith(f" as {column}")]
+    said = Environment(autoescape=False).from_string(line).render(double=lambda: "double")  # noqa: S701 - SQL
+    return said.rstrip(",").removesuffix(f" as {column}")
 
 
 class TestGolden:
@@ -104,6 +112,7 @@ class TestWarehouse:
                 if len(week) == 7:
                     assert row[-1] == pytest.approx(sum(week))
 
+    @FEW
     @given(st.floats(0, 700, allow_nan=False), st.integers(0, 30))
     def test_one_repetition_maximum(self, kg: float, reps: int) -> None:
         text = (DBT / "macros/training.sql").read_text()
@@ -113,8 +122,31 @@ class TestWarehouse:
         expected = metrics.epley_1rm_kg(kg, reps)
         assert found == (pytest.approx(expected) if expected is not None else None)
 
-    def test_load_of_a_session_and_volume(self) -> None:
-        sql = (DBT / "models/marts/training/fct_workouts.sql").read_text()
-        assert "workout.session_rpe * workout.duration_minutes as session_load" in sql
-        sql = (DBT / "models/intermediate/training/int_workout_exercises.sql").read_text()
-        assert "sum(coalesce(weight_kg, 0) * reps) as volume_kg" in sql
+    @FEW
+    @given(st.none() | st.floats(0, 10), st.none() | st.integers(0, 600))
+    def test_load_of_a_session(self, effort: float | None, minutes: int | None) -> None:
+        sql = expression("models/marts/training/fct_workouts.sql", "session_load")
+        rows = "select cast($effort as double) as session_rpe, cast($minutes as integer) as duration_minutes"
+        [(found,)] = duckdb.execute(
+            f"select {sql} from ({rows}) as workout", {"effort": effort, "minutes": minutes}
+        ).fetchall()
+        expected = metrics.session_load(effort, minutes)
+        assert found == (pytest.approx(expected) if expected is not None else None)
+
+    @FEW
+    @given(st.lists(st.tuples(st.none() | st.floats(0, 700), st.integers(0, 100)), min_size=1, max_size=6))
+    def test_volume(self, sets: list[tuple[float | None, int]]) -> None:
+        sql = expression("models/intermediate/training/int_workout_exercises.sql", "volume_kg")
+        rows = ", ".join("(cast(? as double), cast(? as integer))" for _ in sets)
+        [(found,)] = duckdb.execute(
+            f"select {sql} from (values {rows}) as one(weight_kg, reps)", [value for one in sets for value in one]
+        ).fetchall()
+        assert found == pytest.approx(metrics.volume_load_kg(sets))
+
+    @FEW
+    @given(st.integers(1, 50).flatmap(lambda planned: st.tuples(st.integers(0, planned), st.just(planned))))
+    def test_adherence(self, counted: tuple[int, int]) -> None:
+        sql = expression("models/marts/training/fct_adherence_weeks.sql", "adherence")
+        weeks = "select cast(? as bigint) as completed, cast(? as bigint) as planned"
+        [(found,)] = duckdb.execute(f"select {sql} from ({weeks}) as weeks", list(counted)).fetchall()
+        assert 100 * found == pytest.approx(metrics.adherence_percent(*counted))

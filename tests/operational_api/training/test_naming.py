@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.scheduling.models import Coach
-from operational_api.training.models import Client, Programme
+from operational_api.training.models import Client, Programme, Workout
 from operational_api.training.naming import about, called
 from operational_api.web.language import speaking
 from tests.factories import account_of, make_client, make_coach, make_exercise, make_workout
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.gateway.test_graphql_mutations import do
 
 VI = {"accept-language": "vi"}
 
@@ -56,7 +57,7 @@ def test_every_page_of_a_customer_names_movements_in_their_language(
     ]
     plan = {
         "customer_id": str(mia.id), "name": "Base", "goal": "strength", "weeks": 4, "sessions_per_week": 1,
-        "starts_on": datetime.now(UTC).date().isoformat(), "lines": lines,
+        "starts_on": (datetime.now(UTC) + timedelta(days=1)).date().isoformat(), "lines": lines,
     }  # fmt: skip
     given = coach.post("/api/training/programmes", json=plan).json()
     programme = session.get_one(Programme, UUID(given["id"]))
@@ -101,3 +102,31 @@ def test_a_refusal_on_a_page_names_the_movement_so_and_programs_hear_english(
     body = {"id": str(new_id()), "sets": [{"exercise_id": plank.id, "distance_m": 400}]}
     answer = phone.post("/api/training/workouts", json=body, headers=VI)
     assert "Plank is measured by time" in answer.text
+
+
+def test_a_workout_that_nobody_planned_is_called_by_what_was_done_in_it_in_the_readers_language(
+    session: Session, tom: Coach, mia: Client, sign_in: SignIn
+) -> None:
+    movements = [make_exercise(session, name=name).id for name in ("Front Squat", "Plank", "Push-Ups")]
+    coach, phone = sign_in(account_of(session, tom)), sign_in(account_of(session, mia))
+    sets = [{"exercise_id": id_, "reps": 5} for id_ in movements]
+    english, theirs = "Front Squat, Plank and 1 more", "Gánh tạ trước, Tấm ván và 1 bài khác"
+    for was_written in (False, True):  # as its English words are still found in older rows
+        body = {"id": str(new_id()), "sets": sets}
+        assert phone.post("/api/training/workouts", json=body, headers=VI).json()["title"] == theirs
+        row = session.get_one(Workout, UUID(body["id"]))
+        assert row.title == ""
+        if was_written:
+            row.title = english
+            session.flush()
+        paths = ("/training", f"/training/workouts/{row.id}", f"/training/log?workout={row.id}")
+        for path in (*paths, f"/api/training/workouts/{row.id}", "/api/training/workouts"):
+            assert english in phone.get(path).text, path
+            page = phone.get(path, headers=VI).text
+            assert (theirs in page, english in page) == (True, False), path
+    assert english in coach.get(f"/coaching/clients/{mia.id}", headers=VI).text
+    named = {"id": str(new_id()), "sets": sets, "title": "Legs at home"}
+    assert phone.post("/api/training/workouts", json=named, headers=VI).json()["title"] == "Legs at home"
+    asked = {"id": str(new_id()), "sets": [{"exerciseId": id_, "reps": 5} for id_ in movements]}
+    phone.headers.update(VI)
+    assert do(phone, "log_workout", workout=asked)["workout"]["title"] == theirs

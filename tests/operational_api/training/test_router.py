@@ -201,7 +201,8 @@ class TestInjuries:
         assert sign_in(make_account(session, role="admin")).get(path).status_code == 403
         resolved = phone.post(f"/api/training/injuries/{injury['id']}/resolution").json()
         assert resolved["resolved_on"] is not None
-        assert published(session, "training.injury_reported") == 1
+        assert phone.post(f"/api/training/injuries/{injury['id']}/resolution").json() == resolved
+        assert [published(session, f"training.injury_{what}") for what in ("reported", "resolved")] == [1, 1]
 
     def test_cannot_be_in_the_future(self, mia: Client, phone: TestClient) -> None:
         body = {"body_part": "knee", "severity": 2, "occurred_on": "2099-01-05"}

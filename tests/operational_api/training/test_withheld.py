@@ -73,6 +73,7 @@ def routes(session: Session, mia: Client) -> dict[str, tuple[str, str, str, obje
             "training", "POST", f"{base}/workouts", sets | {"id": str(new_id()), "customer_id": str(mia.id)},
         ),
         "PUT /api/training/workouts/{workout_id}": ("training", "PUT", f"{base}/workouts/{done.id}", sets),
+        "DELETE /api/training/workouts/{workout_id}": ("training", "DELETE", f"{base}/workouts/{done.id}", None),
         "POST /api/training/workouts/{workout_id}/skip": ("training", "POST", skip, None),
         "GET /api/training/clients/{customer_id}/injuries": ("injuries", "GET", f"{mias}/injuries", None),
         "POST /api/training/clients/{customer_id}/injuries": (

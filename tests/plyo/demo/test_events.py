@@ -62,10 +62,12 @@ class TestOutbox:
                 (select count(*) from commerce.subscriptions)
                     - (select count(*) from platform.outbox_events where type = 'commerce.subscription_started'),
                 (select count(*) from training.injuries)
-                    - (select count(*) from platform.outbox_events where type = 'training.injury_reported')
+                    - (select count(*) from platform.outbox_events where type = 'training.injury_reported'),
+                (select count(*) from training.injuries where resolved_on is not null)
+                    - (select count(*) from platform.outbox_events where type = 'training.injury_resolved')
             """
         ).fetchone()
-        assert counts == (0, 0, 0)
+        assert counts == (0, 0, 0, 0)
 
     def test_holds_nothing_but_what_the_classes_say(self, database: psycopg.Connection) -> None:
         rows = database.execute(

@@ -96,7 +96,13 @@ with bookings as (
         booking.*,
         {{ local_date('booking.booked_at', 'customer.time_zone') }} as booked_on,
         {{ local_date('booking.cancelled_at', 'customer.time_zone') }} as cancelled_on,
-        {{ local_date('coalesce(booking.outcome_at, booking.starts_at)', 'customer.time_zone') }} as outcome_on
+        {{ local_date('coalesce(booking.outcome_at, booking.starts_at)', 'customer.time_zone') }} as outcome_on,
+        -- One that is still to come today is ahead of what is known today.
+        case
+            when booking.cancelled_at is null and booking.starts_at > {{ now() }}
+                then {{ add_days('booking.local_day', 1) }}
+            else booking.local_day
+        end as over_on
     from {{ ref('fct_bookings') }} as booking
     inner join {{ ref('int_customers') }} as customer on booking.customer_id = customer.customer_id
 ),
@@ -194,7 +200,7 @@ facts as (
     union all
     select
         customer_id,
-        greatest(booked_on, case when cancelled_on < local_day then cancelled_on else local_day end) as day,
+        greatest(booked_on, case when cancelled_on < local_day then cancelled_on else over_on end) as day,
         'seats_ahead' as fact,
         -1.0 as amount
     from bookings

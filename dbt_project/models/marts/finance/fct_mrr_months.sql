@@ -1,6 +1,7 @@
 -- Start and end are read off the steps that hold then, the movements are summed: that both agree is tested. What moves
 -- from plan to plan leaves one and reaches the other; only the difference is expansion or contraction, of the new plan.
 {% set of_membership = "partition by subscription_id order by changed_at, change_id" %}
+{% set of_charges = "partition by subscription_id order by starts_on, issued_at, invoice_id, ends_on" %}
 with steps as (
     select
         change_id,
@@ -72,60 +73,100 @@ months as (
 billing as (
     -- An invoice of a provider's own billing has no lines: it is one charge for its period.
     select
+        invoice.invoice_id,
         invoice.subscription_id,
         line.starts_on,
         line.ends_on,
         line.amount_minor - line.tax_minor as net_minor,
-        invoice.status
+        invoice.status,
+        invoice.issued_at
     from {{ ref('stg_commerce__invoices') }} as invoice
     inner join {{ ref('stg_commerce__invoice_lines') }} as line on invoice.invoice_id = line.invoice_id
-    where line.kind in ('membership', 'discount') and invoice.status <> 'void'
+    where line.kind in ('membership', 'discount')
     union all
     select
+        invoice.invoice_id,
         invoice.subscription_id,
         {{ local_date('invoice.period_start', "coalesce(customer.time_zone, 'UTC')") }} as starts_on,
         {{ local_date('invoice.period_end', "coalesce(customer.time_zone, 'UTC')") }} as ends_on,
         invoice.subtotal_minor as net_minor,
-        invoice.status
+        invoice.status,
+        invoice.issued_at
     from {{ ref('stg_commerce__invoices') }} as invoice
     left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id
     where
-        invoice.status <> 'void'
-        and not exists (
+        not exists (
             select 1
             from {{ ref('stg_commerce__invoice_lines') }} as line
             where line.invoice_id = invoice.invoice_id
         )
 ),
 
--- A charge for a part of a month is a proration and left out. Months are of different lengths, so a period may miss
--- its whole number of months by three days: from 28 February to 31 March is one month.
+-- What an invoice asks for the same days, with its discounts. Days and not names of months say how many months they
+-- are: an hour may lie on another day where the customer lives, and a month's last day in another month.
+charges as (
+    select
+        subscription_id,
+        invoice_id,
+        issued_at,
+        starts_on,
+        ends_on,
+        status,
+        sum(net_minor) as net_minor,
+        cast(round({{ days_between('starts_on', 'ends_on') }} / 30.436875) as integer) as months_charged
+    from billing
+    where subscription_id is not null and starts_on is not null
+    group by subscription_id, invoice_id, issued_at, starts_on, ends_on, status
+),
+
+in_turn as (
+    select
+        *,
+        lag(starts_on) over ({{ of_charges }}) as starts_before_on,
+        lag(ends_on) over ({{ of_charges }}) as ends_before_on
+    from charges
+),
+
+-- A charge for a part of a month is a proration and left out, and so is one for the days that are left of the charge
+-- before it: a change of plan. Months are of different lengths, so a period may miss its whole number of months by
+-- three days: from 28 February to 31 March is one month.
 billed as (
     select
         subscription_id,
+        invoice_id,
+        issued_at,
         starts_on,
         ends_on,
-        cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }} as billed_minor,
-        case
-            when status = 'paid' then cast(net_minor as {{ double() }}) / {{ months_between('starts_on', 'ends_on') }}
-            else 0
-        end as collected_minor
-    from billing
+        cast(net_minor as {{ double() }}) / months_charged as billed_minor,
+        case when status = 'paid' then cast(net_minor as {{ double() }}) / months_charged else 0 end as collected_minor
+    from in_turn
     where
-        subscription_id is not null
-        and {{ months_between('starts_on', 'ends_on') }} >= 1
-        and abs({{ days_between('ends_on', add_months('starts_on', months_between('starts_on', 'ends_on'))) }}) <= 3
+        status <> 'void'
+        and months_charged >= 1
+        and abs({{ days_between('ends_on', add_months('starts_on', 'months_charged')) }}) <= 3
+        and not coalesce(starts_before_on < starts_on and ends_before_on = ends_on, false)
 ),
 
+-- Of charges that have a day in them the newest counts: a change of plan may begin a period anew within a paid one.
 charged as (
     select
-        months.month,
-        billed.subscription_id,
-        sum(billed.billed_minor) as billed_minor,
-        sum(billed.collected_minor) as collected_minor
-    from months
-    inner join billed on months.until_day > billed.starts_on and months.until_day <= billed.ends_on
-    group by months.month, billed.subscription_id
+        month,
+        subscription_id,
+        sum(billed_minor) as billed_minor,
+        sum(collected_minor) as collected_minor
+    from (
+        select
+            months.month,
+            billed.*,
+            first_value(billed.invoice_id) over (
+                partition by months.month, billed.subscription_id
+                order by billed.starts_on desc, billed.issued_at desc, billed.invoice_id desc
+            ) as newest_invoice_id
+        from months
+        inner join billed on months.until_day > billed.starts_on and months.until_day <= billed.ends_on
+    ) as held
+    where invoice_id = newest_invoice_id
+    group by month, subscription_id
 ),
 
 ending as (

@@ -11,8 +11,9 @@ select
     channel,
     purpose,
     template,
-    status,
-    reason,
+    -- Of one that is undecided it is not known yet, as of one that waits.
+    case when status = 'undecided' then 'queued' else status end as status,
+    case when status in ('failed', 'withheld') then reason end as reason,
     cast(attempts as integer) as attempts,
     created_at,
     sent_at,

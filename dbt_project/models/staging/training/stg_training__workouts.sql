@@ -3,7 +3,7 @@ select
     customer_id,
     programme_id,
     booking_id,
-    title,
+    nullif(title, '') as title,
     scheduled_on,
     status,
     started_at,

@@ -168,35 +168,52 @@ def store(
     subscriptions.record(session, row, steps, times)
     subscriptions.announce(session, row, steps, times, is_first=not was_live)
     subscriptions.announce_cancellation(
-        session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now
-    )
+        session, row, ends_now=subscriptions.has_ended(steps), had_cancellation=had_cancellation, now=now,
+        left_minor=-sum(item.amount_minor for item in items if item.kind == "unused"),
+    )  # fmt: skip
     if subscriptions.has_ended(steps):
         invoicing.leave_to_payer(session, row)
     if is_charged:
         session.flush()
         return
     invoicing.add_items(
-        session, items, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=made_at or now
-    )
+        session, items, customer_id=customer.id, payer_id=customer.payer_id, subscription_id=row.id,
+        currency=row.currency, now=made_at or now,
+    )  # fmt: skip
     session.flush()
     if step.bills_now:
-        invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=made_at or now)
+        invoicing.issue(
+            session, customer=customer, payer_id=customer.payer_id, currency=row.currency, subscription=row,
+            now=made_at or now,
+        )  # fmt: skip
 
 
 def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) -> list[tuple[Item, Item]]:
     """What a membership's coupon takes off the charges of a step, beside each of them.
 
+    A period of which nothing is used, as where the plan is changed or a pause begins on its first day, is as if it had
+    never been: what it took of the coupon is there for the next one.
+
     Args:
         uses: Whether a whole period that it takes something off counts as one of the coupon's.
     """
     period, found = step.contract.period, []
-    # A period that is charged anew from its first day, as by a change of plan on that day, is the one that was counted.
-    begins = period is not None and row.current_period_start != first_moment(period.starts_on, row.time_zone)
+    begun, ends = (
+        day_of(at, row.time_zone) if at else None for at in (row.current_period_start, row.current_period_end)
+    )
+    is_anew = any(item.kind == "unused" and item.starts_on == begun for item in step.items)
+    if uses and is_anew:
+        coupons.uncount(session, row, until=ends)
+    begins = period is not None and (is_anew or begun != period.starts_on)
     for item in step.items:
-        is_whole = uses and begins and period is not None and item.starts_on == period.starts_on
         if item.kind != "membership":
             continue
-        if (less := coupons.discount_for(session, row, item, of=period, is_whole=is_whole)) is not None:
+        is_whole = begins and period is not None and item.starts_on == period.starts_on
+        less = coupons.discount_for(
+            session, row, item, of=period, counts=step.contract.terms.interval_months if uses and is_whole else 0,
+            instead_of=ends if is_anew else None,
+        )  # fmt: skip
+        if less is not None:
             found.append((item, less))
     return found
 

@@ -21,9 +21,16 @@ from operational_api.commerce.billing.dunning import Dunning, Verdict
 from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of, same_hour
-from operational_api.commerce.billing.service import credit_notes, invoicing, memberships, people, plan_changes
+from operational_api.commerce.billing.service import (
+    credit_notes,
+    invoicing,
+    leaving,
+    memberships,
+    people,
+    plan_changes,
+)
 from operational_api.commerce.models import Customer, Invoice, Payment, Subscription
-from operational_api.commerce.service import captures, customers
+from operational_api.commerce.service import captures, customers, packs
 from operational_api.core import paging
 from operational_api.core.outbox import publish
 from operational_api.core.policy import Resource, require
@@ -88,15 +95,18 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
     if row.status == "stopped":
         _give_up(session, row, invoice, now)
         return row
+    if leaving.take_from(session, row, now):
+        return row
     payment, seen = _attempt(session, collector, row, invoice, now)
     if payment.status == "unknown":
         row.next_attempt_at = now + ASK_AGAIN
         session.flush()
         return row
     zone = _zones(session, [invoice])[invoice.id]
-    today, last_on = day_of(now, zone), dunning.last_day(day_of(row.started_at, zone))
+    today, last_on = day_of(now, zone), leaving.last_day(row, invoice, zone)
     agreed = session.get(Subscription, invoice.subscription_id) if invoice.subscription_id else None
-    is_over = agreed is not None and agreed.status == lifecycle.CANCELLED
+    has_ended = agreed is not None and agreed.status == lifecycle.CANCELLED
+    is_over = has_ended or leaving.is_handed_over(row, invoice)
     after, verdict = dunning.judge(
         _dunning(row, zone), failure=payment.failure_code, on=today, ends_on=last_on, is_over=is_over
     )
@@ -189,7 +199,7 @@ def _wait(session: Session, row: Collection, invoice: Invoice, verdict: Verdict,
 
 def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
     """Nobody pays: every open invoice of the membership is written off, and it ends; of one that had ended before, this
-    invoice.
+    invoice. Of a pack that was sold on it nothing can be used any more.
 
     Not while an attempt has no answer: the money may have come, and nothing that is paid is written off.
     """
@@ -214,6 +224,7 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         unpaid.status = "uncollectible"
         net, tax = credit_notes.left_of(session, unpaid)
         invoicing.post(session, unpaid, "written_off", ledger.written_off(subtotal_minor=net, tax_minor=tax), now)
+        packs.reduce(session, unpaid, back_minor=unpaid.total_minor, source=unpaid.id, at=now)
     session.flush()
     if agreed is not None:
         memberships.end_unpaid(session, agreed.id, now=now)
@@ -221,7 +232,8 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
 
 def card_changed(session: Session, *, payer_id: UUID, given_at: datetime, now: datetime) -> int:
     """A payer has a new card: all that waits for one, or for another day, is tried at once. What was tried since the
-    card was given was tried with it: told once more or late, a card is not tried again.
+    card was given was tried with it: told once more or late, a card is not tried again. What another payer left open is
+    charged only if they ask for it, which they may do again.
 
     Returns:
         How many invoices that are.
@@ -229,11 +241,16 @@ def card_changed(session: Session, *, payer_id: UUID, given_at: datetime, now: d
     tried = select(Payment.id).where(
         Payment.invoice_id == Collection.invoice_id, Payment.attempted_at > given_at, Payment.status == "failed"
     )
-    rows = session.scalars(
-        select(Collection)
+    found = session.execute(
+        select(Collection, Invoice)
+        .join(Invoice, Invoice.id == Collection.invoice_id)
         .where(Collection.payer_id == payer_id, Collection.status.in_(OPEN), ~tried.exists())
-        .with_for_update()
+        .with_for_update(of=Collection)
     ).all()
+    rows = [row for row, invoice in found if not leaving.is_handed_over(row, invoice)]
+    for row, invoice in found:
+        if leaving.is_handed_over(row, invoice):
+            row.last_failure_code = None
     for row in rows:
         row.next_attempt_at = now
         if row.status == "stopped":
@@ -263,7 +280,7 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
     require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
     if row.status not in OPEN:
         raise NothingToPay
-    if not _may_ask(row):
+    if not _may_ask(row, session.get_one(Invoice, invoice_id)):
         raise NothingToPay("This card is not charged again. Add another card first.")
     row.status, row.next_attempt_at = "due" if row.status == "due" else "retrying", now
     session.flush()
@@ -310,13 +327,15 @@ def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
     return [
         Schedule(
             row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row, zones[row.invoice_id]),
-            may_ask=_may_ask(row), ends_membership=row.invoice_id in lives,
+            may_ask=_may_ask(row, invoices[row.invoice_id]), ends_membership=row.invoice_id in lives,
         )
         for row in rows
     ]  # fmt: skip
 
 
-def _may_ask(row: Collection) -> bool:
+def _may_ask(row: Collection, invoice: Invoice) -> bool:
+    if leaving.is_handed_over(row, invoice):  # what was tried before was another's card
+        return row.status in OPEN and not dunning.is_hard(row.last_failure_code)
     return row.status in OPEN and (row.status != "stopped" or not dunning.is_spent(row.attempts, row.last_failure_code))
 
 

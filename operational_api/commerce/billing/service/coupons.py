@@ -1,7 +1,7 @@
 """Coupons: made by the business, redeemed once a customer, and taken off what a membership charges."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -111,15 +111,34 @@ def redeem(session: Session, *, code: str, subscription: Subscription, now: date
     return row
 
 
+def uncount(session: Session, subscription: Subscription, *, until: date | None) -> None:
+    """Nothing is used of the period that ends on a day: if it counted for a coupon, it does no more."""
+    found = session.execute(
+        select(CouponRedemption, Coupon)
+        .join(Coupon, Coupon.id == CouponRedemption.coupon_id)
+        .where(CouponRedemption.subscription_id == subscription.id, CouponRedemption.covers_until == until)
+        .where(CouponRedemption.months_left.is_not(None))
+    ).tuples()
+    for redemption, coupon in found:
+        took = redemption.counted_months
+        if took is None:
+            took = min(coupon.duration_months or 1, subscription.interval_months)
+        redemption.months_left = (redemption.months_left or 0) + took
+        redemption.covers_until, redemption.counted_months = None, 0
+    session.flush()
+
+
 def discount_for(
-    session: Session, subscription: Subscription, item: Item, *, of: Period | None, is_whole: bool
-) -> Item | None:
+    session: Session, subscription: Subscription, item: Item, *, of: Period | None, counts: int = 0,
+    instead_of: date | None = None,
+) -> Item | None:  # fmt: skip
     """What a membership's coupon takes off one charge. Of an amount, a charge for some days of a period takes a part.
     A period that it counted is its own to the last day, however often days of it are charged anew.
 
     Args:
         of: The whole period that the item charges days of; None where it charges none.
-        is_whole: It is for a whole period, of which the coupon then holds one less.
+        counts: Months of a whole period that it is for, which are then gone from the coupon; 0: none are.
+        instead_of: The end of a period that it is charged instead of, for nothing of that was used.
     """
     found = session.execute(
         select(CouponRedemption, Coupon)
@@ -128,7 +147,8 @@ def discount_for(
             CouponRedemption.subscription_id == subscription.id,
             CouponRedemption.months_left.is_(None)
             | (CouponRedemption.months_left > 0)
-            | (CouponRedemption.covers_until >= item.ends_on),
+            | (CouponRedemption.covers_until >= item.ends_on)
+            | (CouponRedemption.covers_until == instead_of),
         )
         .order_by(CouponRedemption.redeemed_at.desc())
         .limit(1)
@@ -136,8 +156,9 @@ def discount_for(
     if found is None or item.amount_minor == 0:
         return None
     redemption, coupon = found
-    if is_whole and redemption.months_left is not None:
-        redemption.months_left = max(0, redemption.months_left - subscription.interval_months)
+    if counts and redemption.months_left is not None:
+        redemption.counted_months = min(redemption.months_left, counts)
+        redemption.months_left -= redemption.counted_months
         redemption.covers_until = item.ends_on
     less = coupon.amount_minor or prices.divide_half_up(item.amount_minor * (coupon.percent_bp or 0), prices.BASIS)
     if coupon.amount_minor and of is not None and item.starts_on is not None:

@@ -23,7 +23,7 @@ from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import credit_notes, invoicing
 from operational_api.commerce.billing.service.people import addressee
-from operational_api.commerce.models import Invoice, PlanPrice, Subscription
+from operational_api.commerce.models import Customer, Invoice, PlanPrice, Subscription
 from operational_api.commerce.service import customers
 
 log = get_logger(__name__)
@@ -42,12 +42,12 @@ def charge(
         amount_minor: Tax included.
         starts_at: When the session would have been.
     """
-    customers.ensure_customer(session, account_id=customer_id, currency=currency)
+    customer = customers.ensure_customer(session, account_id=customer_id, currency=currency)
     day, rate = day_of(starts_at, addressee(session, customer_id).time_zone), _tax_rate(session, customer_id, currency)
     session.execute(
         insert(BillingItem)
         .values(
-            id=booking_id, origin_id=booking_id, customer_id=customer_id, kind="fee",
+            id=booking_id, origin_id=booking_id, customer_id=customer_id, payer_id=customer.payer_id, kind="fee",
             description=f"Late cancellation, session of {day.day} {day:%B %Y}", amount_minor=amount_minor,
             tax_minor=prices.included_tax(amount_minor, rate), tax_rate_bp=rate, currency=currency, made_at=now,
         )
@@ -109,35 +109,42 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
     if rest := item.amount_minor - part:  # what credits had paid of it waits for the next invoice again
         tax = prices.included_tax(rest, item.tax_rate_bp)
         back = Item("unused", f"Waived: {item.description.lower()}", -rest, -tax, item.tax_rate_bp)
-        invoicing.add_items(session, [back], customer_id=customer_id, currency=item.currency, now=now)
+        invoicing.add_items(
+            session, [back], customer_id=customer_id, payer_id=item.payer_id, currency=item.currency, now=now
+        )
 
 
 def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
-    """Make the invoices of fees that no membership's invoice will soon have; one that goes wrong leaves the others
+    """Make the invoices of fees that no membership's invoice will soon have, and of whatever else no invoice will have:
+    who it is of pays for that customer no more, or their membership has ended. One that goes wrong leaves the others
     alone.
 
     Returns:
         How many were made.
     """
-    is_member = exists().where(
+    will_have_it = exists().where(
         Subscription.customer_id == BillingItem.customer_id, Subscription.currency == BillingItem.currency,
         Subscription.billed_by == "plyo", Subscription.status.in_(lifecycle.LIVE),
-        Subscription.next_step_at <= BillingItem.made_at + SOON,
+        Customer.payer_id.is_not_distinct_from(BillingItem.payer_id),
+        (BillingItem.kind != "fee") | (Subscription.next_step_at <= BillingItem.made_at + SOON),
     )  # fmt: skip
     due = session.execute(
-        select(BillingItem.customer_id, BillingItem.currency)
-        .where(BillingItem.kind == "fee", BillingItem.invoice_id.is_(None), BillingItem.made_at <= now - WAIT)
-        .where(~is_member)
+        select(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
+        .join(Customer, Customer.id == BillingItem.customer_id)
+        .where(BillingItem.kind != "unused", BillingItem.invoice_id.is_(None), BillingItem.made_at <= now - WAIT)
+        .where(~will_have_it)
         .distinct()
-        .order_by(BillingItem.customer_id, BillingItem.currency)
+        .order_by(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
         .limit(limit)
     ).all()
     made = 0
-    for customer_id, currency in due:
+    for customer_id, payer_id, currency in due:
         try:
             with session.begin_nested():
                 customer = customers.locked_customer(session, customer_id)
-                if customer is not None and invoicing.issue(session, customer=customer, currency=currency, now=now):
+                if customer is not None and invoicing.issue(
+                    session, customer=customer, payer_id=payer_id, currency=currency, now=now
+                ):
                     made += 1
         except Exception:
             log.exception("fee_not_invoiced", customer_id=str(customer_id), currency=currency)

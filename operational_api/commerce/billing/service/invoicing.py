@@ -24,18 +24,37 @@ from operational_api.core.outbox import publish
 
 
 def add_items(
-    session: Session, items: Sequence[Item], *, customer_id: UUID, currency: str, now: datetime,
+    session: Session, items: Sequence[Item], *, customer_id: UUID, payer_id: UUID | None, currency: str, now: datetime,
     subscription_id: UUID | None = None, plan_change_id: UUID | None = None,
 ) -> list[BillingItem]:  # fmt: skip
-    """Let items wait for the customer's next invoice."""
+    """Let items wait for an invoice.
+
+    Args:
+        payer_id: Who pays for the customer now. Days that are given back are of who was charged for them.
+    """
     rows = []
     for item in items:
-        id_ = new_id()
-        rows.append(_row(item, id=id_, origin_id=id_, customer_id=customer_id, subscription_id=subscription_id,
-                         currency=currency, made_at=now, plan_change_id=plan_change_id))  # fmt: skip
+        id_, whose = new_id(), payer_id
+        if subscription_id is not None:
+            whose = whose_is(session, item, subscription_id=subscription_id, payer_id=payer_id)
+        rows.append(_row(item, id=id_, origin_id=id_, customer_id=customer_id, payer_id=whose,
+                         subscription_id=subscription_id, currency=currency, made_at=now,
+                         plan_change_id=plan_change_id))  # fmt: skip
     session.add_all(rows)
     session.flush()
     return rows
+
+
+def whose_is(session: Session, item: Item, *, subscription_id: UUID, payer_id: UUID | None) -> UUID | None:
+    """Whose an item of a membership is: of who pays for it now; where days are given back, of who was charged for them.
+    None is the customer, who also had what was brought over."""
+    if item.kind != "unused" or item.starts_on is None:
+        return payer_id
+    charged = select(BillingItem.payer_id).where(
+        BillingItem.subscription_id == subscription_id, BillingItem.kind == "membership",
+        BillingItem.starts_on <= item.starts_on, BillingItem.ends_on > item.starts_on,
+    )  # fmt: skip
+    return session.scalar(charged.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 
 def _row(item: Item, **given: object) -> BillingItem:
@@ -50,11 +69,22 @@ def item_of(row: BillingItem) -> Item:
     return Item(row.kind, row.description, row.amount_minor, row.tax_minor, row.tax_rate_bp, row.starts_on, row.ends_on)
 
 
-def waiting(session: Session, *, customer_id: UUID, currency: str) -> list[BillingItem]:
-    """What waits for an invoice, the oldest first; of one moment a charge before its discount."""
+def copy_of(row: BillingItem, item: Item | None = None) -> BillingItem:
+    """Another row of the same origin that waits for an invoice, of as much, or of what `item` says."""
+    return _row(
+        item or item_of(row), origin_id=row.origin_id, customer_id=row.customer_id, payer_id=row.payer_id,
+        subscription_id=row.subscription_id, currency=row.currency, made_at=row.made_at,
+        plan_change_id=row.plan_change_id,
+    )  # fmt: skip
+
+
+def waiting(session: Session, *, customer_id: UUID, payer_id: UUID | None, currency: str) -> list[BillingItem]:
+    """What waits for an invoice of a customer to one payer, the oldest first; of one moment a charge before its
+    discount."""
     query = select(BillingItem).where(
-        BillingItem.customer_id == customer_id, BillingItem.currency == currency, BillingItem.invoice_id.is_(None)
-    )
+        BillingItem.customer_id == customer_id, BillingItem.payer_id.is_not_distinct_from(payer_id),
+        BillingItem.currency == currency, BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None),
+    )  # fmt: skip
     return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
 
@@ -66,16 +96,18 @@ def due(items: Sequence[Item], currency: str) -> Draft | None:
 
 
 def issue(
-    session: Session, *, customer: Customer, currency: str, now: datetime, subscription: Subscription | None = None
-) -> Invoice | None:
-    """Make an invoice of all that waits in a currency, and let it be collected; None where none is `due`.
+    session: Session, *, customer: Customer, payer_id: UUID | None, currency: str, now: datetime,
+    subscription: Subscription | None = None,
+) -> Invoice | None:  # fmt: skip
+    """Make an invoice of all that waits for one payer in a currency, and let it be collected; None where none is `due`.
 
     An invoice of 0 is paid as it is made. The customer's row is locked.
 
     Args:
+        payer_id: Who else than the customer pays it, now or before.
         subscription: The membership that it is for, which ends if nobody pays; None where it is for none.
     """
-    rows = waiting(session, customer_id=customer.id, currency=currency)
+    rows = waiting(session, customer_id=customer.id, payer_id=payer_id, currency=currency)
     made = due([item_of(row) for row in rows], currency)
     if made is None:
         return None
@@ -84,7 +116,7 @@ def issue(
     starts, ends = _span(made.lines)
     invoice = Invoice(
         number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
-        payer_id=customer.payer_id, subscription_id=subscription.id if subscription else None, status="open",
+        payer_id=payer_id, subscription_id=subscription.id if subscription else None, status="open",
         currency=currency,
         subtotal_minor=subtotal, tax_minor=made.tax_minor, total_minor=made.total_minor,
         period_start=first_moment(starts, subscription.time_zone) if starts and subscription else None,
@@ -178,10 +210,7 @@ def _use(session: Session, row: BillingItem, left: Item | None, invoice: Invoice
     if left is not None and left.amount_minor == row.amount_minor:
         return
     if left is not None:
-        session.add(_row(
-            left, origin_id=row.origin_id, customer_id=row.customer_id, subscription_id=row.subscription_id,
-            currency=row.currency, made_at=row.made_at, plan_change_id=row.plan_change_id,
-        ))  # fmt: skip
+        session.add(copy_of(row, left))
         row.amount_minor -= left.amount_minor
         row.tax_minor -= left.tax_minor
     row.invoice_id = invoice.id

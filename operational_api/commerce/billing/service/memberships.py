@@ -14,7 +14,7 @@ from operational_api.commerce.billing.contract import Contract, Step
 from operational_api.commerce.billing.errors import NotPausable
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of
-from operational_api.commerce.billing.service import agreements, coupons, payers
+from operational_api.commerce.billing.service import agreements, coupons
 from operational_api.commerce.billing.service.agreements import OURS
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import AlreadySubscribed
@@ -24,8 +24,6 @@ from operational_api.commerce.service import customers, plans, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
 
 log = get_logger(__name__)
-ACCOUNT_CLOSED = "account_closed"
-"""Why the membership of somebody who closed their account ended."""
 
 
 def start_membership(
@@ -94,7 +92,8 @@ def cancel(
 ) -> Membership:
     """End the membership when its period is over, or at once.
 
-    What is open of it stays owed. A card is tried by the schedule while the membership lasts, and then no more.
+    What is open of it stays owed. A card is tried by the schedule while the membership lasts, and then no more. Of one
+    that is paid and ends at once, the days that are left are of who paid them, as its plan says (`Plan.days_left`).
 
     Raises:
         NoSubscription: there is none.
@@ -105,29 +104,13 @@ def cancel(
     customer, found, before, today = agreements.load(session, customer_id, now)
     row = found.subscription
     row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "voluntary", reason
-    step = contracts.cancel_now(before) if at_once else contracts.cancel_at_end(before, on=today)
+    if at_once:
+        is_kept = found.plan.days_left == "forfeit" or _is_unpaid(session, row.id, ("due", "retrying", "stopped"))
+        step = contracts.cancel_now(before, on=None if is_kept else today)
+    else:
+        step = contracts.cancel_at_end(before, on=today)
     agreements.store(session, customer, row, before, step, now=now)
     return found
-
-
-def leave(session: Session, provider: Billing, *, account_id: UUID, now: datetime) -> None:
-    """Whoever closed their account pays for nothing any more: not for themselves, and for nobody else.
-
-    A membership that we bill ends at once, one that a provider bills when what is paid is over. What is open stays owed
-    by who owes it, and is charged to nobody unless they ask for it.
-
-    Raises:
-        ChangePending: a change of plan waits for its payment; ask again once that is known.
-    """
-    for customer_id in payers.paid_for_by(session, account_id):
-        payers.set_payer(session, customer_id=customer_id, payer_id=None, actor_id=None, now=now)
-    found = subscriptions.live_membership(session, account_id)
-    if found is None:
-        return
-    if found.subscription.stripe_subscription_id is not None:
-        subscriptions.request_cancellation(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, now=now)
-    else:
-        cancel(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, at_once=True, now=now)
 
 
 def keep(session: Session, provider: Billing, *, customer_id: UUID, now: datetime) -> Membership:

@@ -19,7 +19,11 @@ from operational_api.core.outbox import publish
 def set_payer(
     session: Session, *, customer_id: UUID, payer_id: UUID | None, actor_id: UUID | None, now: datetime
 ) -> Customer:
-    """Let another account pay for a customer, or themselves again (None). What is issued stays with who it was for.
+    """Let another account pay for a customer, or themselves again (None).
+
+    What is issued stays with who it was for. So does what waits for an invoice: what was caused until now is invoiced
+    to who paid until now (`fees.invoice_due`), and what they had paid and is not used goes back to them
+    (`giving_back`).
 
     Raises:
         PersonNotFound: there is no such account, or the payer's is closed.
@@ -43,9 +47,11 @@ def set_payer(
             raise PayerLoop
         if payer.currency != customer.currency:
             raise WrongCurrency(f"The payer pays in {payer.currency}, and the customer in {customer.currency}.")
-    customer.payer_id = payer_id
+    former_id, customer.payer_id = customer.payer_id, payer_id
     session.flush()
-    publish(session, PayerChanged(occurred_at=now, customer_id=customer_id, payer_id=payer_id))
+    publish(session, PayerChanged(
+        occurred_at=now, customer_id=customer_id, payer_id=payer_id, former_payer_id=former_id
+    ))  # fmt: skip
     audit.record(
         session, "commerce.set_payer", "Customer", customer_id, actor_id=actor_id, subject_id=customer_id,
         purpose="operations", now=now, details={"payer_id": str(payer_id) if payer_id else None},

@@ -42,14 +42,15 @@ class Preview:
 
 def preview(session: Session, *, customer_id: UUID, plan_code: str, mode: Mode | None = None, now: datetime) -> Preview:
     """What `change_plan` would do and cost, without doing it. Raises what it raises."""
-    _, found, before, today = agreements.load(session, customer_id, now)
+    customer, found, before, today = agreements.load(session, customer_id, now)
     terms, chosen, sold = _wanted(session, found, before, plan_code, mode, now)
     step = contracts.change_plan(before, terms, mode=chosen, on=today)
     charged = [*step.items, *(less for _, less in agreements.discounts(session, found.subscription, step, uses=False))]
     holds_later = step.contract.next_terms is not None and before.period is not None
-    made = _draft(session, found.subscription, charged) if step.bills_now else None
+    own = _of_payer(session, customer, found.subscription, charged)
+    made = _draft(session, customer, found.subscription, own) if step.bills_now else None
     return Preview(
-        chosen, sold.plan, sold.price, made, 0 if made is not None else sum(item.amount_minor for item in charged),
+        chosen, sold.plan, sold.price, made, 0 if made is not None else sum(item.amount_minor for item in own),
         before.period.ends_on if holds_later and before.period else today,
     )  # fmt: skip
 
@@ -71,7 +72,8 @@ def change_plan(
     step = contracts.change_plan(before, terms, mode=chosen, on=today)
     row = found.subscription
     charged = [*step.items, *(less for _, less in agreements.discounts(session, row, step, uses=False))]
-    made = _draft(session, row, charged) if step.bills_now else None
+    own = _of_payer(session, customer, row, charged)
+    made = _draft(session, customer, row, own) if step.bills_now else None
     if made is None or made.total_minor == 0:
         agreements.store(session, customer, row, before, step, now=now)
         return Membership(row, session.get_one(Plan, row.plan_id))
@@ -87,9 +89,18 @@ def _wanted(
     return terms, mode or contracts.usual_mode(before.terms, terms), sold
 
 
-def _draft(session: Session, row: Subscription, charged: list[Item]) -> Draft | None:
+def _of_payer(session: Session, customer: Customer, row: Subscription, charged: list[Item]) -> list[Item]:
+    """Of what a step charges, what is of who pays now: days that another one had paid are given back to them."""
+    payer_id = customer.payer_id
+    return [
+        item for item in charged
+        if invoicing.whose_is(session, item, subscription_id=row.id, payer_id=payer_id) == payer_id
+    ]  # fmt: skip
+
+
+def _draft(session: Session, customer: Customer, row: Subscription, charged: list[Item]) -> Draft | None:
     """The invoice that would be made now; None where what it comes to waits for the next one."""
-    waiting = invoicing.waiting(session, customer_id=row.customer_id, currency=row.currency)
+    waiting = invoicing.waiting(session, customer_id=customer.id, payer_id=customer.payer_id, currency=row.currency)
     return invoicing.due([*(invoicing.item_of(one) for one in waiting), *charged], row.currency)
 
 
@@ -104,10 +115,12 @@ def _ask(
     session.add(change)
     session.flush()
     invoicing.add_items(
-        session, charged, customer_id=customer.id, subscription_id=row.id, currency=row.currency, now=now,
-        plan_change_id=change.id,
+        session, charged, customer_id=customer.id, payer_id=customer.payer_id, subscription_id=row.id,
+        currency=row.currency, now=now, plan_change_id=change.id,
     )  # fmt: skip
-    invoice = invoicing.issue(session, customer=customer, currency=row.currency, subscription=row, now=now)
+    invoice = invoicing.issue(
+        session, customer=customer, payer_id=customer.payer_id, currency=row.currency, subscription=row, now=now
+    )
     if invoice is None:
         raise ValueError("what costs something is on an invoice")
     change.invoice_id = invoice.id

@@ -56,12 +56,13 @@ def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: 
 
 
 def take_back(
-    session: Session, *, pack_id: UUID, sold_at: datetime, reason: str, actor_id: UUID, now: datetime
+    session: Session, *, pack_id: UUID, sold_at: datetime, sessions: int, reason: str, actor_id: UUID, now: datetime
 ) -> bool:
-    """Credit the invoice by which a pack was sold in full, so that nothing is owed and nothing can be used. The session
-    that it paid for is given back with it.
+    """Credit the invoice by which a pack was sold in full, so that nothing is owed and nothing can be used. Sessions
+    that it paid for are given back with it.
 
     Args:
+        sessions: How many it has paid for with the sale; of more that are used it is none that can be taken back.
         sold_at: When the sale was that is taken back; a pack that was there before stays.
 
     Returns:
@@ -78,9 +79,10 @@ def take_back(
         .execution_options(populate_existing=True)
     )
     session.refresh(pack)
-    if invoice is None or invoice.status != "open" or pack.sessions_used > 1:
+    if invoice is None or invoice.status != "open" or pack.sessions_used > sessions:
         return False
-    packs.return_session(session, pack_id=pack_id)
+    for _ in range(sessions):
+        packs.return_session(session, pack_id=pack_id)
     credit_notes.credit_open(
         session, invoice_id=invoice.id, amount_minor=None, reason=reason, actor_id=actor_id, now=now
     )

@@ -76,6 +76,19 @@ class TestMembership:
         studio.wait(days=60)
         assert len(studio.invoices) == before, "nobody is billed for what has ended"
 
+    def test_that_is_won_in_parts_has_every_part_in_the_books(self, studio: Studio, issuer: Issuer) -> None:
+        issuer.tell(studio)
+        taken = studio.balances()["stripe_balance"]
+        parts = [(1500, 0), (4000, 0), (4000, 1500)]
+        for returned, fee in parts:
+            studio.wait(days=1)
+            issuer.tell(studio, status="won", returned_minor=returned, fee_back_minor=fee, returned_at=studio.now)
+            assert studio.balances()["stripe_balance"] == taken + returned + fee
+            assert studio.balances().get("disputes", 0) == 4000 - returned
+        told = [one["reinstated_minor"] for one in studio.told("commerce.dispute_closed")]
+        assert told == [returned + fee for returned, fee in parts]
+        assert studio.session.scalars(select(Dispute.returned_minor)).all() == [4000]
+
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio, status="lost")
         issuer.tell(studio, status="won", returned_minor=4000, returned_at=studio.now + timedelta(days=2))

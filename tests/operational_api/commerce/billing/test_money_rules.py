@@ -10,6 +10,8 @@ from functools import partial
 from math import ceil, floor
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
@@ -52,6 +54,8 @@ class TestCoupon:
             [("membership", 10_000, 1597), ("discount", -2500, -400)], [("membership", 10_000, 1597)],
         ]  # fmt: skip
         assert studio.history() == [("started", 0, 8403)]
+        [redeemed] = studio.told("commerce.coupon_redeemed")
+        assert redeemed["customer_id"] == str(studio.customer_id)
 
     def test_what_was_discounted_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
@@ -87,6 +91,70 @@ class TestCoupon:
         assert session.scalar(select(CouponRedemption.months_left)) == left
         if days == 0 and mode is not Mode.PRORATE:
             assert sum(one.total_minor for one in studio.invoices) == 7000 * 3 // 4
+
+    def test_an_unused_first_day_takes_nothing_of_it(self, studio: Studio, session: Session) -> None:
+        """A pause that begins with the period gives all of it back, and what it took of the coupon."""
+        studio.start(studio.plan("Small", 10_000), coupon=code(session))
+        studio.collect()
+        memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 4, 10), now=studio.now)
+        studio.wait(until=date(2026, 5, 11))
+        assert [studio.lines(one) for one in studio.invoices][1:] == [
+            [("membership", 10_000, 1597), ("discount", -2500, -400), ("unused", -7500, -1197)],
+            [("membership", 10_000, 1597)],
+        ]  # fmt: skip
+
+    def test_after_a_trial_in_which_the_plan_was_changed_it_is_of_the_new_plan(
+        self, studio: Studio, session: Session
+    ) -> None:
+        studio.plan("Yearly", 90_000, interval_months=12)
+        studio.start(studio.plan("Small", 10_000, trial_days=7), coupon=code(session))
+        plan_changes.change_plan(
+            session, customer_id=studio.customer_id, plan_code=studio.plans["Yearly"].code, now=studio.now
+        )
+        studio.wait(days=8)
+        assert [studio.lines(one)[:2] for one in studio.invoices] == [
+            [("membership", 90_000, 14_370), ("discount", -22_500, -3593)]
+        ]
+
+    @settings(
+        max_examples=12, deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )  # fmt: skip
+    @given(
+        st.sampled_from([1, 2, 3, 14]), st.integers(0, 2), st.sampled_from([0, 0, 1, 9, 29]),
+        st.sampled_from([Mode.RESET, Mode.NEXT_PERIOD]),
+    )  # fmt: skip
+    def test_a_month_that_becomes_a_year_is_as_the_words_say(
+        self, studio: Studio, session: Session, months: int, before: int, day: int, mode: Mode
+    ) -> None:
+        """The words: a coupon holds for so many months, and a period that begins while one is left is cheaper by it, to
+        its end; a period of which no day is used took none of them. What is given back is what was paid."""
+        with session.begin_nested() as savepoint:
+            member = Studio(session, studio.customer_id)
+            member.plan("Yearly", 90_000, interval_months=12)
+            member.start(member.plan("Small", 10_000), coupon=code(session, duration="months", duration_months=months))
+            member.collect()
+            for number in range(before):
+                member.wait(until=date(2026, 5 + number, 1))
+                member.collect()
+            member.wait(days=day)
+            plan_changes.change_plan(
+                session, customer_id=member.customer_id, plan_code=member.plans["Yearly"].code, mode=mode,
+                now=member.now,
+            )  # fmt: skip
+            member.collect()
+            if mode is Mode.NEXT_PERIOD:
+                member.wait(until=date(2026, 5 + before, 1))
+                member.collect()
+            begun_before = before + 1 if day or mode is Mode.NEXT_PERIOD else before
+            is_cheaper = months > begun_before
+            lines = [
+                amount for kind, amount, _ in member.lines(member.invoices[-1]) if kind in ("membership", "discount")
+            ]
+            assert lines == ([90_000, -22_500] if is_cheaper else [90_000])
+            left = session.scalar(select(CouponRedemption.months_left))
+            assert left == max(0, months - begun_before - (12 if is_cheaper else 0))
+            savepoint.rollback()
 
     def test_an_amount_is_of_one_currency(self, studio: Studio, session: Session) -> None:
         plan = studio.plan("Small", 10_000)
@@ -208,6 +276,8 @@ class TestPackRevenue:
             for came in (False, True)
         ]  # fmt: skip
         assert (said, pack.recognised_minor) == ([True, False], 3334)
+        [delivered] = studio.told("commerce.session_delivered")
+        assert (delivered["booking_id"], delivered["revenue_minor"]) == (str(booking), 3334)
 
     def test_what_runs_out_is_earned_after_a_while(self, studio: Studio, session: Session) -> None:
         pack = pack_of(session, studio)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.registry import parse
 from operational_api.commerce.billing.errors import PersonNotFound
-from operational_api.commerce.billing.service import memberships, payers
+from operational_api.commerce.billing.service import leaving, payers
 from operational_api.commerce.models import Customer, Invoice, Refund
 from operational_api.commerce.personal import PERSONAL
 from operational_api.core.models import OutboxEvent
@@ -109,7 +109,7 @@ class TestInvoice:
 class TestEnd:
     def test_of_a_payer_who_leaves_the_next_invoice_is_the_members(self, family: Family, session: Session) -> None:
         family.studio.collect(None)
-        memberships.leave(session, family.studio.bank, account_id=family.parent.id, now=family.studio.now)  # type: ignore[arg-type]
+        leaving.leave(session, family.studio.bank, account_id=family.parent.id, now=family.studio.now)  # type: ignore[arg-type]
         family.studio.wait(days=32)
         assert [one.payer_id for one in family.studio.invoices] == [family.parent.id, None]
 

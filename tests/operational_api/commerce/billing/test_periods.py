@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operational_api.commerce.billing.periods import Period, add_months, day_of, first_moment, period_at
+from operational_api.commerce.billing.periods import (
+    Period,
+    add_months,
+    day_of,
+    days_after,
+    first_moment,
+    period_at,
+    same_hour,
+)
 
 DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Ho_Chi_Minh", "America/Santiago", "Pacific/Apia", "Asia/Beirut"])
@@ -65,6 +73,24 @@ class TestFirstMoment:
         moment = first_moment(day, zone)
         assert day_of(moment, zone) == day
         assert day_of(moment - timedelta(seconds=1), zone) < day
+
+
+class TestSameHour:
+    @pytest.mark.parametrize(
+        ("day", "expected"),
+        [
+            (date(2026, 3, 27), datetime(2026, 3, 27, 1, 30, tzinfo=UTC)),
+            (date(2026, 3, 29), datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),  # clocks skip 2:30: it is 3:30
+            (date(2026, 3, 30), datetime(2026, 3, 30, 0, 30, tzinfo=UTC)),
+            (date(2026, 10, 25), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # and show it twice: the first
+        ],
+    )
+    def test_is_what_the_clock_says_there(self, day: date, expected: datetime) -> None:
+        assert same_hour(datetime(2026, 3, 1, 1, 30, tzinfo=UTC), day, "Europe/Berlin") == expected
+
+    @given(DAYS, st.integers(0, 400))
+    def test_days_later_is_that_many_midnights_later(self, day: date, days: int) -> None:
+        assert days_after(day, days).toordinal() == day.toordinal() + days
 
 
 class TestPeriod:

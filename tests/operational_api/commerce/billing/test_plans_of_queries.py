@@ -86,7 +86,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "collections of a payer": lambda s: collection.open_of(s, WHO),
     "a card that changed": lambda s: collection.card_changed(s, payer_id=WHO, given_at=NOW, now=NOW),
     "invoices of a customer": lambda s: invoices.invoices_of(s, customer_id=WHO, limit=12),
-    "what waits for an invoice": lambda s: invoicing.waiting(s, customer_id=WHO, currency="EUR"),
+    "what waits for an invoice": lambda s: invoicing.waiting(s, customer_id=WHO, payer_id=None, currency="EUR"),
     "a customer's membership": lambda s: subscriptions.live_membership(s, WHO),
     "a customer's change of plan": lambda s: plan_changes.newest(s, WHO),
     "a customer's packs": lambda s: packs.usable_packs(s, customer_id=WHO, now=NOW),

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,13 @@ from sqlalchemy.orm import Session
 from operational_api.identity.models import Account
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection
 from operational_api.scheduling.calendars.port import Busy, Changes, Window
-from operational_api.scheduling.models import Slot
+from operational_api.scheduling.models import PublicHoliday, Slot
 from operational_api.scheduling.service import calendar_sync, days_off, openings
 from plyo.postgres import PostgresServer
 from tests.factories import (
     make_availability,
     make_coach,
+    make_location,
     make_slot,
 )
 from tests.operational_api.scheduling.races.callers import (
@@ -133,3 +135,19 @@ def test_a_day_off_that_is_said_while_calendars_are_opened_stays_one(server: Ser
         starts = session.scalars(select(Slot.starts_at).where(Slot.coach_id == coach_id)).all()
         assert starts
         assert day not in {one.astimezone(BERLIN).date() for one in starts}
+
+
+def test_days_that_several_close_a_studio_on_are_all_closed(server: Server) -> None:
+    days = [date(2027, 12, day) for day in (24, 25, 26, 27, 28, 29)]
+    with server.sessions.begin() as session:
+        location_id = make_location(session).id
+
+    def closing(day: date) -> Callable[[Session], object]:
+        return lambda session: days_off.add_holiday(
+            session, location_id=location_id, on=day, name="Closed", now=datetime.now(UTC)
+        )
+
+    together(server.sessions, *map(closing, days))
+    with server.sessions() as session:
+        closed = select(PublicHoliday.holiday_on).where(PublicHoliday.location_id == location_id)
+        assert sorted(session.scalars(closed)) == days

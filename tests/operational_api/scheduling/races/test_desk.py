@@ -1,12 +1,24 @@
 """The front desk, several clerks of it, and customers who reach for the same seats at once."""
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
+from contracts.events.identity import AccountClosed
 from operational_api.commerce.models import Invoice, SessionPack
-from operational_api.identity.models import Account
+from operational_api.identity.models import Account, DeletionRequest
+from operational_api.identity.service import deletion
+from operational_api.scheduling.errors import CustomerLeft
+from operational_api.scheduling.handlers import leave_sessions
 from operational_api.scheduling.models import Booking
+from operational_api.scheduling.service import desk_bookings
+from operational_api.scheduling.service.desk_bookings import Order
+from operational_api.training import public as training
 from tests.factories import make_account, make_booking, make_client, make_plan, make_slot
 from tests.operational_api.scheduling.races.callers import CALLERS, SOON, Server, members, seats_of
 
@@ -72,3 +84,68 @@ def test_what_is_undone_many_times_and_cancelled_meanwhile_is_given_back_once(se
     assert answers["200"] == 1
     assert set(answers) <= {"200", "201", "409 scheduling.booking_closed", "409 scheduling.slot_taken"}, answers
     assert seats_of(server, [slot_id])[slot_id] == answers["201"] <= 1
+
+
+def _wait_for_lock(server: Server, done: Future[None]) -> None:
+    """Until somebody waits for an advisory lock, or has not had to."""
+    waits = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+    for _ in range(400):
+        with server.sessions() as session:
+            if done.done() or session.scalar(waits):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+class TestClosing:
+    """An account that closes while somebody books for it: the second waits, and nobody is seated who has left."""
+
+    def set_up(self, server: Server) -> tuple[UUID, UUID, UUID]:
+        now = datetime.now(UTC)
+        with server.sessions.begin() as session:
+            [mia] = members(session, 1)
+            training.ensure_client(session, mia.id, display_name="Mia", now=now)
+            ago = now - timedelta(days=15)
+            session.add(DeletionRequest(account_id=mia.id, reason="", requested_at=ago, due_at=now - timedelta(days=1)))
+            return mia.id, make_slot(session, starts_at=SOON).id, make_account(session, role="front_desk").id
+
+    @staticmethod
+    def close(server: Server, account_id: UUID) -> None:
+        """As the worker does: the account, and in another transaction what was booked."""
+        now = datetime.now(UTC)
+        with server.sessions.begin() as session:
+            deletion.close_due(session, now)
+        with server.sessions.begin() as session:
+            leave_sessions(session, AccountClosed(occurred_at=now, account_id=account_id))
+
+    @staticmethod
+    def book(session: Session, account_id: UUID, slot_id: UUID, clerk_id: UUID) -> None:
+        desk_bookings.book(session, Order(account_id, slot_id), booked_by=clerk_id, now=datetime.now(UTC))
+
+    def test_what_was_booked_first_is_off_once_it_has_closed(self, server: Server) -> None:
+        ids = self.set_up(server)
+        with ThreadPoolExecutor(1) as pool:
+            with server.sessions.begin() as session:
+                self.book(session, *ids)
+                closed = pool.submit(self.close, server, ids[0])
+                _wait_for_lock(server, closed)
+            closed.result(30)
+        with server.sessions() as session:
+            assert session.scalars(select(Booking.status).where(Booking.customer_id == ids[0])).all() == ["cancelled"]
+
+    def test_what_comes_second_is_refused(self, server: Server) -> None:
+        ids = self.set_up(server)
+
+        def try_it() -> None:
+            with server.sessions.begin() as session:
+                self.book(session, *ids)
+
+        with ThreadPoolExecutor(1) as pool:
+            with server.sessions.begin() as session:
+                deletion.close_due(session, datetime.now(UTC))
+                booked = pool.submit(try_it)
+                _wait_for_lock(server, booked)
+            with pytest.raises(CustomerLeft):
+                booked.result(30)
+        with server.sessions() as session:
+            assert session.scalars(select(Booking).where(Booking.customer_id == ids[0])).all() == []

@@ -181,6 +181,29 @@ class TestPosition:
             )
         assert media_library.position_of(session, video, mia) == 5
 
+    @pytest.mark.parametrize("wrong_by", [timedelta(0), timedelta(days=-3), timedelta(days=400)])
+    def test_of_two_devices_the_one_that_watched_last_counts_however_late_the_other_tells(
+        self, session: Session, world: dict[str, Any], wrong_by: timedelta
+    ) -> None:
+        """Whatever the clock of the phone says that was offline."""
+        video, mia = world["videos"]["squat"], world["people"]["mia"]
+        video.created_at, path = datetime.now(UTC) - timedelta(days=9), f"/api/training/media/{video.id}/position"
+
+        def told(seconds: float, hours_ago: float) -> float:
+            sent = datetime.now(UTC) + wrong_by
+            at = {"watched_at": sent - timedelta(hours=hours_ago), "sent_at": sent}
+            body = {"seconds": seconds} | {name: one.isoformat() for name, one in at.items()}
+            kept: float = world["as"]["mia"].put(path, json=body).json()["seconds"]
+            assert media_library.position_of(session, video, mia.id) == kept
+            return kept
+
+        assert told(3, hours_ago=30) == 3, "the phone, yesterday"
+        assert told(7, hours_ago=2) == 7, "the tablet, this morning"
+        assert told(5, hours_ago=20) == 7, "the phone tells of last night only now"
+        assert told(6, hours_ago=-800) == 6, "nothing was watched after now"
+        assert world["as"]["mia"].put(path, json={"seconds": 2}).json() == {"seconds": 2}
+        assert told(9, hours_ago=99_999) == 2, "nor before there was the video"
+
 
 def begin(session: Session, client: Client, **given: Any) -> Media:
     values: dict[str, Any] = {

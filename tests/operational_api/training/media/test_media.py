@@ -188,6 +188,9 @@ class TestPrepare:
         assert row["status"] == "refused"
         assert told in row["refusal"]
         assert keys_below(studio, f"originals/{media_id}") + keys_below(studio, f"media/{media_id}") == []
+        with studio.sessions() as session:
+            facts = select(OutboxEvent.type).where(OutboxEvent.aggregate_id == UUID(media_id))
+            assert session.scalars(facts.order_by(OutboxEvent.position)).all()[-1] == "training.media_refused"
 
     def test_tells_of_one_that_breaks_off_how_long_it_plays(
         self, studio: Studio, phones: dict[str, TestClient], clip: bytes, tmp_path: Path
@@ -429,6 +432,30 @@ class TestPlayer:
         assert seconds == pytest.approx(stopped, abs=0.1)
         page.goto(f"/media/{watched}")
         until(page, f"Math.abs({NOW} - {stopped}) < 0.2")
+
+    def test_where_one_stopped_without_a_network_is_told_later_and_takes_nobody_back(
+        self, page: Page, phones: dict[str, TestClient], watched: str
+    ) -> None:
+        def stop_after(seconds: int) -> float:
+            page.goto(f"/media/{watched}?t={seconds}")
+            until(page, f"{NOW} >= {seconds} && document.getElementById('player').readyState >= 2")
+            page.route("**/position", lambda route: route.abort())
+            play = (
+                "async (node) => { node.currentTime += 1.5; await node.play(); node.pause(); return node.currentTime; }"
+            )
+            stopped: float = page.locator("#player").evaluate(play)
+            until(page, waiting)
+            page.unroute("**/position")
+            return stopped
+
+        waiting = "Object.keys(localStorage).some((key) => key.startsWith('position-'))"
+        stop_after(5)
+        phones["mia"].put(f"/api/training/media/{watched}/position", json={"seconds": 1.25})
+        page.goto(f"/media/{watched}")
+        until(page, f"!({waiting}) && Math.abs({NOW} - 1.25) < 0.3")
+        stopped = stop_after(3)
+        page.goto(f"/media/{watched}")
+        until(page, f"!({waiting}) && Math.abs({NOW} - {stopped}) < 0.3")
 
     def test_a_browser_without_hls_gets_the_file(self, page: Page, watched: str) -> None:
         page.route("**/main.m3u8*", lambda route: route.abort())

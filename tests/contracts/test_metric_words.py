@@ -1,0 +1,68 @@
+"""Edges of metrics' words that a few rows show: what their SQL says of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pytest
+
+from contracts import metric_sql
+from contracts.metrics import METRICS
+from contracts.relations import RELATIONS
+
+
+def total(name: str, rows: Sequence[dict[str, Any]]) -> float | None:
+    """A metric's number over rows of its mart, all of one period; columns that are not told are null."""
+    metric = METRICS[name]
+    with duckdb.connect() as connection:
+        columns = RELATIONS[metric.relation].columns
+        connection.execute(f"create table mart ({', '.join(f'{one} {kind}' for one, kind in columns.items())})")
+        for row in rows:
+            told = {"currency": "EUR"} | row if "currency" in columns else row
+            marks = ", ".join(f"${column} as {column}" for column in told)
+            connection.execute(f"insert into mart by name select {marks}", told)
+        query = metric_sql.series(
+            metric, source="mart", period="date '2026-01-01'", by=["currency"][: metric.has_currency]
+        )
+        found = connection.execute(query).fetchall()
+    assert len(found) <= 1
+    return found[0][-1] if found else None
+
+
+class TestHealthOfFew:
+    @pytest.mark.parametrize("name", ["readiness", "sleep_efficiency"])
+    def test_a_mean_is_of_five_who_have_a_number_and_not_of_five_of_whom_four_have_none(self, name: str) -> None:
+        def days(told: int, silent: int) -> list[dict[str, Any]]:
+            return [
+                {"customer_id": f"00000000-0000-0000-0000-00000000000{who}", "day": "2026-01-05"}
+                | ({name: 0.5} if who < told else {"steps": 9000})
+                for who in range(told + silent)
+            ]
+
+        assert total(name, days(5, 0)) == 0.5
+        assert total(name, days(4, 5)) is None
+        assert total(name, days(1, 4)) is None
+
+    @pytest.mark.parametrize("name", ["readiness", "sleep_efficiency"])
+    def test_what_was_told_of_fewer_is_withdrawn(self, name: str) -> None:
+        assert [one.is_withdrawn for one in METRICS[name].former] == [True]
+
+
+class TestAtRisk:
+    @pytest.mark.parametrize(("before", "now", "is_at_risk"), [(5, 4, True), (100, 81, False), (5, 5, False)])
+    def test_a_fall_by_exactly_a_fifth_is_a_fall_by_a_fifth(self, before: int, now: int, is_at_risk: bool) -> None:
+        fine = {"days_since_last_session": 3, "sessions_attended_7d": 1, "has_next_booking": True, "tenure_days": 90}
+        fell = {"as_of": "2026-01-05", "adherence_drop": 1.0 - now / before}
+        assert (total("at_risk_clients", [fine | fell]) == 1) is is_at_risk
+
+
+class TestCostOfCustomers:
+    def test_months_without_spend_bring_nobody_for_nothing(self) -> None:
+        months = [
+            {"month": "2026-01-01", "members_new": 2, "marketing_spend_minor": 1000},
+            {"month": "2026-02-01", "members_new": 8},
+            {"month": "2026-03-01", "members_new": 0, "marketing_spend_minor": 500},
+        ]
+        assert total("cac", months) == 750
+        assert total("cac", months[1:2]) is None
+        assert total("cac", months[2:]) is None

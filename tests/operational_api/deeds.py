@@ -1,0 +1,352 @@
+"""What is sent to operations of the four contexts for which `reach` has no words, by somebody who can do them.
+
+`test_statements` counts what each takes and what it tells, `test_indexes` explains it: an operation that is only ever
+refused is in neither. Who may reach whose is not asked here (`test_matrix`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from sqlalchemy.orm import Session
+
+from contracts.ids import new_id
+from operational_api.commerce.billing.service import collection, earnings, memberships
+from operational_api.commerce.models import Customer, Payment
+from operational_api.commerce.service import approvals, findings
+from operational_api.core.principal import Principal
+from operational_api.engagement import links
+from operational_api.engagement.models import PushSubscription
+from operational_api.engagement.service import addresses
+from operational_api.engagement.settings import ChannelSettings
+from operational_api.identity.models import Account
+from operational_api.scheduling.models import Coach, PublicHoliday, TimeOff
+from operational_api.scheduling.recurrence import at_wall_time
+from operational_api.scheduling.service import desk_bookings, recurring
+from tests.factories import make_booking, make_client, make_exercise, make_pack, make_plan, make_slot
+from tests.fakes.stripe.testing import LocalStripe
+from tests.operational_api.commerce.billing.conftest import Bank
+from tests.operational_api.commerce.conftest import Shop, adapter
+from tests.operational_api.conftest import access_token
+from tests.operational_api.reach import CLASS, LOG, PROGRAMME, SCREENING, TEMPLATE
+from tests.operational_api.world import Answer, Asking, World
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One operation, done by somebody.
+
+    Args:
+        who: A role of the world, or somebody of `Doers`.
+        path: What goes into the path's names; like `query`, `body` and `form` with words that are filled in.
+        is_once: A provider would know that it was done before.
+    """
+
+    who: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    form: Mapping[str, Any] | None = None
+    is_once: bool = False
+
+
+PLAN, DEARER, PACK = {"plan_code": "PLAN"}, {"plan_code": "DEARER"}, {"plan_code": "PACK"}
+WHY = {"reason": "Asked at the desk"}
+REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
+REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
+RESOLVED = {"outcome": "accepted", "reason": "A cent of the bank's"}
+MONTH = {"first_on": "2026-02-01", "last_on": "2026-02-28"}
+RATE = {"coach_id": "COACH", "currency": "EUR", "valid_from": "2027-06-01"}
+FREE, FULL, SEEN = {"slot_id": "FREE"}, {"slot_id": "FULL"}, {"slot_id": "GROUP"}
+HELD, ASKED, BEGUN, LATE = ({"booking_id": one} for one in ("HELD", "ASKED", "BEGUN", "LATE"))
+HERE = {"location_id": "LOCATION"}
+PAYS = {"customer_id": "trainee", "slot_id": "FREE"}
+MOVEMENT = {"slug": "SLUG"}
+SETS = {"exercise_id": "EXERCISE", "weight_kg": "60", "reps": "5", "rpe": "8"}
+PLANNED = {"exercise_id": "EXERCISE", "day": "1", "sets": "3", "reps": "5", "weight_kg": "60"}
+HEAD = {"name": "Base", "goal": "strength", "weeks": "4", "sessions_per_week": "2"}
+BROWSER = {
+    "endpoint": "https://fcm.googleapis.com/fcm/send/abc",
+    "keys": {"p256dh": "B" + "A" * 86, "auth": "A" * 22},
+}
+NEWS = {"segment": "everybody", "subject": "Closed on Friday", "body": "See you on Saturday."}
+HEALTH = dict.fromkeys(SCREENING["answers"], "no")
+
+DEEDS: dict[str, Deed] = {
+    # commerce
+    "GET /api/commerce/subscription": Deed("member"),
+    "GET /api/commerce/subscription/plan-change": Deed("member", query=DEARER),
+    "GET /api/commerce/plans/{plan_code}/prices": Deed("finance", PLAN),
+    "GET /membership/cancel": Deed("member"),
+    "GET /membership/pause": Deed("member"),
+    "GET /membership/plan": Deed("member"),
+    "GET /checkout/return": Deed("buyer", query={"session_id": "PAID_PAGE"}),
+    "POST /api/commerce/plans/{plan_code}/prices": Deed(
+        "finance", PLAN, body={"currency": "EUR", "amount_minor": 5000, "tax_rate_bp": 1900}
+    ),
+    "POST /api/commerce/coupons": Deed("finance", body={"code": "DEED10", "percent_bp": 1000}),
+    "POST /api/commerce/memberships": Deed("newcomer", body=PLAN),
+    "POST /api/commerce/checkout-sessions": Deed("newcomer", body=PLAN),
+    "POST /checkout": Deed("newcomer", form=PLAN),
+    "POST /api/commerce/card-pages": Deed("buyer"),
+    "POST /membership/card": Deed("buyer", form={}),
+    "POST /api/commerce/subscription/cancellation": Deed("member", body={"reason": "Moving away"}),
+    "DELETE /api/commerce/subscription/cancellation": Deed("leaving"),
+    "POST /api/commerce/subscription/pause": Deed("member", body={"resumes_on": "NEXT_MONTHS_DAY"}),
+    "POST /api/commerce/subscription/resumption": Deed("paused"),
+    "POST /api/commerce/subscription/plan-change": Deed("member", body=DEARER),
+    "POST /membership/cancellation": Deed("member", form={"reason": "other", "words": "Moving away"}),
+    "POST /membership/cancellation/undo": Deed("leaving", form={}),
+    "POST /membership/pause": Deed("member", form={"resumes_on": "NEXT_MONTHS_DAY"}),
+    "POST /membership/resume": Deed("paused", form={}),
+    "POST /membership/plan": Deed("member", form=DEARER),
+    "PUT /api/commerce/customers/{customer_id}/payer": Deed(
+        "finance", {"customer_id": "member"}, body={"payer_id": "newcomer"}
+    ),
+    "POST /api/commerce/invoices/{invoice_id}/credit-notes": Deed(
+        "finance", {"invoice_id": "INVOICE"}, body={"amount_minor": 100} | WHY
+    ),
+    "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
+    "POST /api/commerce/refund-requests": Deed("support", body=REFUND),
+    "POST /api/commerce/refund-requests/{request_id}/approval": Deed("finance", REQUEST, body={}),
+    "POST /api/commerce/refund-requests/{request_id}/refusal": Deed("finance", REQUEST, body=WHY),
+    "POST /api/commerce/refund-requests/{request_id}/withdrawal": Deed("support", REQUEST),
+    "POST /staff/people/{account_id}/refunds": Deed(
+        "support", {"account_id": "buyer"}, form={"payment_id": "PAYMENT", "amount": "1.00"} | WHY
+    ),
+    "POST /staff/requests/refunds/{request_id}/approve": Deed("finance", REQUEST, form={}),
+    "POST /staff/requests/refunds/{request_id}/refuse": Deed("finance", REQUEST, form=WHY),
+    "POST /staff/requests/refunds/{request_id}/withdraw": Deed("support", REQUEST, form={}),
+    "POST /api/commerce/differences/{finding_id}/resolution": Deed("finance", FINDING, body=RESOLVED),
+    "POST /staff/books/{finding_id}/resolve": Deed("finance", FINDING, form=RESOLVED),
+    "POST /api/commerce/commission-rates": Deed("finance", body=RATE | {"per_session_minor": 2000}),
+    "POST /api/commerce/commission-statements": Deed("finance", body=MONTH),
+    "POST /staff/commissions/rates": Deed("finance", form=RATE | {"per_session": "20"}),
+    "POST /staff/commissions/close": Deed("finance", form=MONTH),
+    # scheduling
+    "GET /api/scheduling/slots/{slot_id}": Deed("trainee", SEEN),
+    "GET /book/{slot_id}": Deed("trainee", SEEN),
+    "GET /api/scheduling/clients/{customer_id}/means": Deed(
+        "front_desk", {"customer_id": "trainee"}, query={"slot_id": "FREE"}
+    ),
+    "GET /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS),
+    "POST /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS, form={"paid": "means"}),
+    "POST /api/scheduling/bookings": Deed("trainee", body=FREE),
+    "POST /book/{slot_id}": Deed("trainee", FREE, form={}),
+    "POST /api/scheduling/booking-series": Deed("trainee", body=FREE | {"times": 2}),
+    "POST /api/scheduling/slots/{slot_id}/hold": Deed("newcomer", FREE),
+    "POST /book/{slot_id}/hold": Deed("newcomer", FREE, form={}),
+    "POST /api/scheduling/slots/{slot_id}/waitlist": Deed("trainee", FULL),
+    "POST /book/{slot_id}/waitlist": Deed("trainee", FULL, form={}),
+    "POST /api/scheduling/bookings/{booking_id}/confirmation": Deed("trainee", HELD),
+    "POST /api/scheduling/bookings/{booking_id}/release": Deed("trainee", HELD),
+    "POST /api/scheduling/bookings/{booking_id}/answer": Deed("coach", ASKED, body={"is_accepted": True}),
+    "POST /api/scheduling/bookings/{booking_id}/outcome": Deed("coach", BEGUN, body={"outcome": "attended"}),
+    "POST /staff/bookings/{booking_id}/outcome": Deed("coach", BEGUN, form={"outcome": "attended"}),
+    "POST /api/scheduling/bookings/{booking_id}/fee-waiver": Deed("front_desk", LATE, body=WHY),
+    "POST /staff/bookings/{booking_id}/fee-waiver": Deed("front_desk", LATE, form={"customer_id": "trainee"} | WHY),
+    "POST /staff/people/{account_id}/fee-waivers": Deed(
+        "front_desk", {"account_id": "trainee"}, form={"booking_id": "LATE"} | WHY
+    ),
+    "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Deed("regular", {"booking_id": "WEEKLY"}),
+    "POST /api/scheduling/bookings/{booking_id}/series-end": Deed("regular", {"booking_id": "WEEKLY"}),
+    "POST /api/scheduling/bookings/{booking_id}/undo": Deed("front_desk", {"booking_id": "BY_DESK"}),
+    "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
+    "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
+    "POST /availability/days": Deed(
+        "coach", form={"what": "holiday", "first_on": "2027-08-02", "last_on": "2027-08-06", "step": "save"}
+    ),
+    "POST /availability/days/{day_id}/remove": Deed("coach", {"day_id": "DAY_OFF"}, form={}),
+    "POST /studio/holidays": Deed(
+        "admin", form={"place": "LOCATION", "on": "2027-12-24", "name": "Christmas Eve", "step": "save"}
+    ),
+    "POST /studio/holidays/remove": Deed("admin", form={"place": "LOCATION", "on": "2027-12-25"}),
+    "POST /studio/terms": Deed("admin", form={"place": "LOCATION", "booking_window_days": "30"}),
+    "PUT /api/scheduling/studio-terms": Deed("admin", body={"booking_window_days": 30}),
+    "PUT /api/scheduling/locations/{location_id}/holidays": Deed(
+        "admin", HERE, body={"holidays": [{"holiday_on": "2027-12-24", "name": "Christmas Eve"}]}
+    ),
+    "PUT /api/scheduling/locations/{location_id}/resources": Deed(
+        "admin", HERE, body={"name": "Rack 1", "kind": "rack"}
+    ),
+    # training
+    "GET /api/training/exercises/{slug}": Deed("trainee", MOVEMENT),
+    "GET /exercises/{slug}": Deed("trainee", MOVEMENT),
+    "GET /welcome/{step}": Deed("newcomer", {"step": "goal"}),
+    "POST /welcome/{step}": Deed("newcomer", {"step": "goal"}, form={"text": "A pull-up"}),
+    "POST /api/training/workouts": Deed("trainee", body=LOG | {"id": "NEW"}),
+    "POST /training/log": Deed("trainee", form={"workout_id": "NEW"} | SETS),
+    "POST /training/injuries": Deed(
+        "trainee", form={"body_part": "knee", "severity": "1", "occurred_on": "2026-01-05"}
+    ),
+    "POST /api/training/programmes": Deed("coach", body=PROGRAMME | {"customer_id": "trainee"}),
+    "POST /api/training/templates": Deed("coach", body=TEMPLATE),
+    "POST /coaching/templates/new": Deed("coach", form=HEAD | PLANNED | {"action": "save"}),
+    "POST /api/training/templates/{template_id}/assignments": Deed(
+        "coach", {"template_id": "TEMPLATE"}, body={"customer_id": "trainee", "starts_on": "TOMORROW"}
+    ),
+    "POST /api/training/goals": Deed("trainee", body={"text": "A pull-up"}),
+    "POST /wellbeing/goals": Deed("trainee", form={"text": "A pull-up"}),
+    "POST /api/training/habits": Deed("trainee", body={"name": "Walk"}),
+    "POST /wellbeing/habits": Deed("trainee", form={"name": "Walk"}),
+    "PUT /api/training/habits/{habit_id}/checks/{day}": Deed(
+        "customer", {"habit_id": "HABIT", "day": "TODAY"}, body={"is_kept": True}
+    ),
+    "POST /api/training/check-ins": Deed("trainee", body={"mood": 4}),
+    "POST /wellbeing/check-in": Deed("trainee", form={"mood": "4"}),
+    "POST /wellbeing/health": Deed("trainee", form=HEALTH),
+    # engagement
+    "POST /api/engagement/leads": Deed("guest", body={"name": "Nora", "email": "nora@plyo.test"}),
+    "POST /api/engagement/templates": Deed("coach", body={"name": "Well done", "body": "Well done!"}),
+    "POST /api/engagement/announcements": Deed("admin", body=NEWS),
+    "POST /staff/announcements": Deed("admin", form=NEWS),
+    "POST /messages": Deed("trainee", form={"body": "Hi"}),
+    "PUT /api/engagement/preferences": Deed("trainee", body={"allows_nudges": False}),
+    "POST /api/engagement/devices/browsers": Deed("trainee", body=BROWSER),
+    "POST /api/engagement/devices/apps": Deed("trainee", body={"token": "abcdefghijklmnop"}),
+    "POST /api/engagement/devices/removals": Deed("trainee", body={"endpoint": "DEVICE"}),
+    "GET /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}),
+    "POST /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}, form={}),
+    "POST /staff/people/{account_id}/mail-revivals": Deed("support", {"account_id": "trainee"}, form=WHY),
+}
+
+
+class Doers:
+    """Who does the deeds, and what they do them with: made beside a world, and in nobody's way there."""
+
+    def __init__(self, app: FastAPI, session: Session, world: World, stripe: LocalStripe) -> None:
+        """Make them.
+
+        Args:
+            stripe: Where the app is paid.
+        """
+        self._world, self._session, self._now = world, session, datetime.now(UTC)
+        self.coach = session.get_one(Coach, world.ids["coach"][0])
+        self._ids: dict[str, UUID] = {}
+        self.tokens: dict[str, str] = {}
+        for name in ("trainee", "regular", "member", "paused", "leaving", "buyer", "newcomer"):
+            account = session.get_one(Account, make_client(session, coach=self.coach, joined_at=self._now).id)
+            self._ids[name], self.tokens[name] = account.id, access_token(app, account)
+        self.words = {name: str(id_) for name, id_ in self._ids.items()}
+        self.words |= {"COACH": str(self.coach.id), "LOCATION": str(self.coach.location_id)}
+        self.words |= {"SLUG": make_exercise(session).slug, "INVOICE": str(world.ids["invoice"][0])}
+        self.words |= {"HABIT": str(world.ids["habit"][0])}
+        self.words["NEXT_MONTHS_DAY"] = (self._now + timedelta(days=30)).date().isoformat()
+        app.state.payment_provider = adapter(stripe)
+        self._memberships(stripe)
+        self._payments(stripe)
+        self._hours()
+        self._rest(app)
+        session.flush()
+
+    def filled(self, said: Any) -> Any:
+        """What is sent, with the words' things in it."""
+        if isinstance(said, Mapping):
+            return {key: self.filled(value) for key, value in said.items()}
+        if isinstance(said, list):
+            return [self.filled(value) for value in said]
+        return self.words.get(said, self._world.filled(said)) if isinstance(said, str) else said
+
+    def _memberships(self, stripe: LocalStripe) -> None:
+        small, large = (make_plan(self._session, price=price, name=str(price)) for price in (4900, 9900))
+        self.words |= {"PLAN": small.code, "DEARER": large.code}
+        then = self._now - timedelta(days=1)
+        for name in ("member", "paused", "leaving"):
+            id_ = self._ids[name]
+            self._session.add(Customer(id=id_, currency="EUR", stripe_customer_id=f"cus_{id_.hex}"))
+            self._session.flush()
+            memberships.start_membership(self._session, customer_id=id_, plan_code=small.code, now=then)
+        collection.collect_due(self._session, Bank(), self._now)
+        month = (self._now + timedelta(days=30)).date()
+        memberships.pause(self._session, customer_id=self._ids["paused"], resumes_on=month, now=self._now)
+        memberships.cancel(
+            self._session, adapter(stripe), customer_id=self._ids["leaving"], reason="Moving away", now=self._now
+        )
+
+    def _payments(self, stripe: LocalStripe) -> None:
+        """Two that were made on Stripe's page, of which one is asked back, and a page that is paid since."""
+        shop = Shop(self._session, stripe, adapter(stripe), self._ids["buyer"])
+        for _ in range(2):
+            shop.buy(shop.plan(kind="pack"))
+        kept, asked_back = shop.all(Payment)
+        page = shop.open(shop.plan(kind="pack"))
+        stripe.pay(str(page.url))
+        support = Principal("support", "tests", self._world.people["support"].id)
+        request = approvals.request_refund(
+            self._session, payment_id=asked_back.id, amount_minor=100, reason="Ill", principal=support, now=self._now
+        )
+        difference = findings.Difference("stripe", "wrong_amount", "pi_1", "EUR", ours_minor=100, theirs_minor=90)
+        [found] = findings.record(self._session, [difference], now=self._now)
+        self.words |= {"PAYMENT": str(kept.id), "PAID_PAGE": str(page.provider_session_id)}
+        self.words |= {"REFUND_REQUEST": str(request.id), "FINDING": str(found)}
+
+    def _hours(self) -> None:
+        """Sessions of the coach, each on a day of its own, and what is booked of them."""
+        session, now, trainee = self._session, self._now, self._ids["trainee"]
+        for name in ("trainee", "regular"):
+            make_pack(session, customer_id=self._ids[name])
+        here, today = ZoneInfo("Europe/Berlin"), now.date()
+        hours = {
+            name: make_slot(
+                session, coach=self.coach, capacity=8 if name == "GROUP" else 1,
+                starts_at=at_wall_time(today + timedelta(days=10 + turn), time(9 + turn), here),
+            )
+            for turn, name in enumerate(("FREE", "FULL", "GROUP", "HELD", "ASKED", "LATE", "BY_DESK", "WEEKLY"))
+        }  # fmt: skip
+        for name in ("FREE", "WEEKLY"):
+            first = hours[name].starts_at.astimezone(here)
+            for weeks in (1, 2):
+                again = at_wall_time(first.date() + timedelta(weeks=weeks), first.time(), here)
+                make_slot(session, coach=self.coach, starts_at=again)
+        begun = make_slot(session, coach=self.coach, starts_at=now - timedelta(minutes=20))
+        make_booking(session, slot=hours["FULL"], customer_id=self._ids["newcomer"])
+        later = now + timedelta(minutes=10)
+        fee = {"late_fee_minor": 1000, "late_fee_currency": "EUR", "late_fee_due_at": now, "cancelled_at": now}
+        made = {
+            "HELD": make_booking(session, slot=hours["HELD"], customer_id=trainee, status="held", held_until=later),
+            "ASKED": make_booking(
+                session, slot=hours["ASKED"], customer_id=trainee, status="requested", held_until=later
+            ),
+            "BEGUN": make_booking(session, slot=begun, customer_id=trainee),
+            "LATE": make_booking(session, slot=hours["LATE"], customer_id=trainee, status="late_cancelled", **fee),
+        }
+        order = desk_bookings.Order(trainee, hours["BY_DESK"].id)
+        made["BY_DESK"] = desk_bookings.book(session, order, booked_by=self._world.people["front_desk"].id, now=now)
+        weekly = recurring.book_series(session, customer_id=self._ids["regular"], slot_id=hours["WEEKLY"].id, now=now)
+        made["WEEKLY"] = weekly.bookings[0]
+        away = TimeOff(coach_id=self.coach.id, starts_on=date(2027, 7, 1), ends_on=date(2027, 7, 2), kind="holiday")
+        closed = PublicHoliday(location_id=self.coach.location_id, holiday_on=date(2027, 12, 25), name="Christmas")
+        session.add_all([away, closed])
+        session.flush()
+        self.words |= {name: str(one.id) for name, one in (hours | made).items()} | {"DAY_OFF": str(away.id)}
+
+    def _rest(self, app: FastAPI) -> None:
+        session, now, trainee = self._session, self._now, self._ids["trainee"]
+        device = PushSubscription(customer_id=trainee, kind="fcm", endpoint="a-phone-of-theirs", created_at=now)
+        session.add(device)
+        earnings.deliver(
+            session, booking_id=new_id(), coach_id=self.coach.id, customer_id=trainee, session_pack_id=None,
+            has_attended=True, delivered_at=datetime(2026, 2, 10, 9, tzinfo=UTC), now=now,
+        )  # fmt: skip
+        addresses.suppress(
+            session, channel="email", address=session.get_one(Account, trainee).email, reason="bounce", now=now
+        )
+        about = links.Subscription(trainee, "email", "coaching")
+        path = links.unsubscribe_path(ChannelSettings(session_secret=app.state.settings.session_secret).link_key, about)
+        self.words |= {"DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}
+
+    async def do(self, asking: Asking, key: str) -> Answer:
+        """Do it, and take it back."""
+        deed = DEEDS[key]
+        method, path = key.split()
+        for name, said in deed.path.items():
+            path = path.replace(f"{{{name}}}", self.filled(said))
+        headers = {"accept": "application/json", "Idempotency-Key": str(new_id())}
+        if deed.who != "guest":
+            headers["Authorization"] = f"Bearer {self.tokens.get(deed.who) or self._world.tokens[deed.who]}"
+        sent = {"json": deed.body} if deed.form is None else {"data": deed.form}
+        return await asking.send(method, path, params=self.filled(deed.query), headers=headers, **self.filled(sent))
