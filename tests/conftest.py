@@ -31,16 +31,13 @@ settings.load_profile("untimed")
 settings.register_profile(
     "mutation", max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
-LAKE = tuple(
-    f"tests/{name}"
-    for name in (
-        "dbt_project/test_changes", "dbt_project/test_dialects", "dbt_project/test_marts", "dbt_project/test_promises",
-        "dbt_project/test_rebuilds", "orchestration/test_dbt",
-        "orchestration/test_automation", "orchestration/test_activation",
-    )
+LAKE = (
+    "tests/dbt_project/", "tests/contracts/test_captured.py", "tests/orchestration/test_build.py",
+    "tests/orchestration/test_automation.py", "tests/orchestration/test_dbt.py",
 )  # fmt: skip
-"""Files whose tests share a lake that takes a minute to build: one worker makes it once for all of them."""
-LONG = ("tests/dbt_project", "tests/ingestion", "tests/ml", "tests/orchestration", "tests/plyo")
+"""Files whose tests share a lake that takes half a minute to build, and a project that dbt takes seconds to read: one
+worker makes both once for all of them. Those that leave the lake other than they found it come last."""
+LONG = ("tests/ingestion", "tests/ml", "tests/orchestration", "tests/plyo")
 """Folders whose tests take longest; they begin after those of the lake, and before all others."""
 
 
@@ -68,11 +65,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest begin first. A test that claims a requirement which does not exist is a mistake."""
+    """Let the longest begin first.
+
+    A test that claims a requirement which does not exist is a mistake, and so is one that would have the lake built a
+    second time, by another worker.
+    """
     if unknown := unknown_ids(items):
         raise pytest.UsageError(f"docs/asvs.csv has no requirement {', '.join(unknown)}")
+    if twice := {item.nodeid.split("::")[0] for item in items if _asks_for_the_lake(item)}:
+        raise pytest.UsageError(f"LAKE has to name what shares the lake: {', '.join(sorted(twice))}")
     _name_apart(items)
-    items.sort(key=lambda item: 0 if item.nodeid.startswith(LAKE) else 1 if item.nodeid.startswith(LONG) else 2)
+    items.sort(key=_turn)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -81,6 +84,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for name, value in report.user_properties:
             if name.endswith("_lived"):
                 terminalreporter.write_line(f"{value} {name.replace('_', ' ')}")
+
+
+def _asks_for_the_lake(item: pytest.Item) -> bool:
+    """Whether it does although no one worker is chosen for its file."""
+    return "business_database" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(LAKE)
+
+
+def _turn(item: pytest.Item) -> int:
+    turns = (*LAKE, LONG)
+    return next((turn for turn, begin in enumerate(turns) if item.nodeid.startswith(begin)), len(turns))
 
 
 def _name_apart(items: list[pytest.Item]) -> None:

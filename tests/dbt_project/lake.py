@@ -5,7 +5,6 @@ Change capture has tests of its own; here DuckDB's scanner takes its place, in t
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from ingestion.landing import ensure_tables
 from ingestion.quality import drift, judgements
 from ingestion.wearables.tables import SCHEMAS
 from plyo.postgres import PostgresServer
+from tests.dbt_project import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -112,29 +112,27 @@ def environment(settings: WarehouseSettings | None, target: Path) -> dict[str, s
     }
 
 
-def command(*arguments: str, now: str, python: Path = Path(sys.executable), project: Path = PROJECT) -> list[str]:
+def command(*arguments: str, now: str, project: Path = PROJECT) -> list[str]:
     """One dbt command at a time."""
     return [
-        str(python), "-m", "dbt.cli.main", *arguments, "--project-dir", str(project), "--profiles-dir", str(PROJECT),
-        "--vars", f"{{now: '{now}'}}",
+        *arguments, "--project-dir", str(project), "--profiles-dir", str(PROJECT), "--vars", f"{{now: '{now}'}}",
     ]  # fmt: skip
 
 
 def killed(*arguments: str, target: Path, settings: WarehouseSettings, now: str, after_tables: int) -> int:
     """Kill dbt with -9 when it has made so many tables; returns how many it had."""
-    made = 0
-    process = subprocess.Popen(
-        command(*arguments, now=now), env=environment(settings, target) | {"PYTHONUNBUFFERED": "1"}, cwd=ROOT,
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        made += " OK created sql table" in line
-        if made == after_tables:
-            process.kill()
-            break
-    process.wait(timeout=600)
-    process.stdout.close()
+    made, said = 0, target / "said"
+    os.mkfifo(said)
+    process = forked.started(
+        command(*arguments, now=now), environment=environment(settings, target), folder=ROOT, said=said
+    )
+    with said.open() as lines:
+        for line in lines:
+            made += " OK created sql table" in line
+            if made == after_tables:
+                process.kill()
+                break
+    process.join(600)
     return made
 
 
@@ -144,12 +142,20 @@ def dbt(
     settings: WarehouseSettings | None = None,
     now: str = NOW,
     more: Mapping[str, str] | None = None,
-    python: Path = Path(sys.executable),
+    python: Path | None = None,
     project: Path = PROJECT,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one dbt command on the lake, or where the environment leads to, at the tests' own time."""
+    """Run one dbt command on the lake, or where the environment leads to, at the tests' own time.
+
+    Args:
+        python: The interpreter whose dbt it is, where it is not ours.
+    """
     known = environment(settings, target) | dict(more or {})
+    told = command(*arguments, now=now, project=project)
+    if python is None:
+        is_read = project == PROJECT and "--target" not in arguments
+        return forked.run(told, environment=known, folder=ROOT, timeout_seconds=900, is_read=is_read)
     return subprocess.run(
-        command(*arguments, now=now, python=python, project=project),
+        [str(python), "-m", "dbt.cli.main", *told],
         env=known, cwd=ROOT, text=True, capture_output=True, check=False, timeout=900,
     )  # fmt: skip
