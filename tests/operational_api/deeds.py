@@ -212,8 +212,10 @@ DEEDS: dict[str, Deed] = {
     "POST /api/engagement/devices/removals": Deed("trainee", body={"endpoint": "DEVICE"}),
     "GET /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}),
     "POST /unsubscribe/{token}": Deed("guest", {"token": "UNSUBSCRIBE"}, form={}),
-    "POST /api/engagement/undecided-messages/{message_id}/settlement": Deed("admin", DOUBT, body={"sends_again": True}),
-    "POST /staff/messages/{message_id}": Deed("admin", DOUBT, form={"decision": "again"}),
+    "POST /api/engagement/undecided-messages/{message_id}/settlement": Deed(
+        "admin", DOUBT, body={"sends_again": False}
+    ),
+    "POST /staff/messages/{message_id}": Deed("admin", DOUBT, form={"decision": "leave"}),
     "POST /staff/people/{account_id}/mail-revivals": Deed("support", {"account_id": "trainee"}, form=WHY),
 }
 
