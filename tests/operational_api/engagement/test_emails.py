@@ -27,7 +27,8 @@ VALUES: dict[str, Any] = {
     "name": "Mia <b> Maier", "path": "/verify-email?token=abc&x=1", "booking_id": "b1", "title": "Personal, training",
     "coach": "Ana Ruiz", "location": "Plyo Kreuzberg", "starts_at": "2026-03-29T08:00:00+00:00",
     "ends_at": "2026-03-29T09:00:00+00:00", "time_zone": "Europe/Berlin", "is_late": True, "is_by_coach": False,
-    "amount_minor": 990000, "currency": "VND", "is_trial": True, "code": "012345", "what": "A passkey was <b> added",
+    "amount_minor": 990000, "currency": "VND", "is_trial": True, "is_paid_for": True,
+    "code": "012345", "what": "A passkey was <b> added",
     "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
     "expires_at": "2026-03-28T08:00:00+00:00", "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
 }  # fmt: skip
