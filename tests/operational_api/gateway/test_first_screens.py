@@ -144,7 +144,7 @@ class TestCoach:
         assert (found["clients"], found["suggestions"], found["unread"]) == (2, [], 0)
         assert (found["sessions"][0]["status"], found["account_id"]) == ("booked", str(coach.id))
         assert found["screens"][0] == "today"
-        assert found["staff_pages"].keys() == {"/staff", "/staff/today", "/staff/commissions"}
+        assert found["staff_pages"].keys() == {"/staff", "/staff/today", "/staff/book", "/staff/commissions"}
         assert found["person"] == {"display_name": coach.display_name, "time_zone": "Europe/Berlin"}
 
 

@@ -10,15 +10,13 @@ from operational_api.engagement.models import OutgoingMessage
 from tests.factories import make_account
 from tests.operational_api.staff.conftest import As, words
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def message(session: Session) -> OutgoingMessage:
-    mia = make_account(session, display_name="Mia Maier")
+    mia, now = make_account(session, display_name="Mia Maier"), datetime.now(UTC)
     row = OutgoingMessage(
         dedupe_key=new_id().hex, recipient=mia.email, template="session_reminder", context={"name": "Mia"},
-        next_attempt_at=NOW, status="undecided", in_doubt_since=NOW - timedelta(minutes=5), purpose="reminders",
+        next_attempt_at=now, status="undecided", in_doubt_since=now - timedelta(minutes=5), purpose="reminders",
         customer_id=mia.id, attempts=1,
     )  # fmt: skip
     session.add(row)
@@ -47,7 +45,7 @@ def test_is_decided_by_an_admin_once(
 def test_what_is_worth_nothing_any_more_is_not_sent(
     session: Session, message: OutgoingMessage, signed_in: As
 ) -> None:  # fmt: skip
-    message.expires_at = NOW
+    message.expires_at = datetime.now(UTC)
     page = words(signed_in(make_account(session, role="admin")).get("/staff/messages").text)
     assert "too late to be sent" in page
     assert "Send again" not in page

@@ -443,7 +443,8 @@ class TestPlayer:
             play = (
                 "async (node) => { node.currentTime += 1.5; await node.play(); node.pause(); return node.currentTime; }"
             )
-            stopped: float = page.locator("#player").evaluate(play)
+            with page.expect_event("requestfailed", lambda request: request.url.endswith("/position")):
+                stopped: float = page.locator("#player").evaluate(play)
             until(page, waiting)
             page.unroute("**/position")
             return stopped
