@@ -63,7 +63,14 @@ def find(session: Session, principal: Principal, q: str, *, customers_only: bool
             session, "identity.look_up_person", "People", "search", actor_id=principal.account_id,
             purpose="operations", details={"found": len(found)},
         )  # fmt: skip
-    return {"found": found, "q": wanted, "limit": SHOWN, "masked": masked}
+    # Who has just what was typed stands first.
+    is_alike = bool(found) and not any(_has(one, wanted) for one in (found or [])[:1])
+    return {"found": found, "is_alike": is_alike, "q": wanted, "limit": SHOWN, "masked": masked}
+
+
+def _has(person: identity.Person, wanted: str) -> bool:
+    typed = " ".join(wanted.split()).lower()
+    return typed in person.display_name.lower() or typed == person.email.lower()
 
 
 @dataclass(frozen=True, slots=True)

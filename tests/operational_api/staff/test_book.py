@@ -78,6 +78,13 @@ class TestWho:
             make_account(session, display_name=name)
         page = words(desk.get("/staff/book", params={"q": "Obermaier"}).text)
         assert page.index("Zoe Obermaier") < page.index("Ana Obermayer")
+        assert "Nobody has just" not in page
+
+    def test_is_told_where_names_are_only_alike(self, session: Session, desk: Browser) -> None:
+        make_account(session, display_name="Ana Obermayer")
+        page = words(desk.get("/staff/book", params={"q": "Obermaier"}).text)
+        assert "Nobody has just “Obermaier” in their name" in page
+        assert "Ana Obermayer" in page
 
 
 class TestWhen:
