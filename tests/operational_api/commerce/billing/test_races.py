@@ -151,9 +151,9 @@ def test_two_who_approve_at_once_give_back_once(members: Members) -> None:
             session, provider, request_id=request_id, principal=by, now=now
         ).status  # fmt: skip
 
-    assert sorted(at_once(members.engine, *map(approve, [*two, asks]))) == [
-        "approved", "commerce.own_refund_request", "commerce.refund_request_closed",
-    ]  # fmt: skip
+    *others, own = at_once(members.engine, *map(approve, [*two, asks]))
+    assert sorted(others) == ["approved", "commerce.refund_request_closed"]
+    assert own in {"commerce.own_refund_request", "commerce.refund_request_closed"}  # who comes last finds it decided
     with Session(members.engine) as session:
         assert session.scalars(select(Refund.amount_minor)).all() == [3000]
 
