@@ -283,6 +283,7 @@ class TestWhatIsHeard:
         assert clock.known(mart, snapshot_id=at) is None
 
 
+@pytest.mark.drill  # half a minute; `TestATableThatStandsStill` says the same of the answers
 class TestOnScreen:
     """What people see of it: the tile of every metric, drawn by the console from what the served API answers."""
 
