@@ -27,11 +27,6 @@ def mia(session: Session) -> Client:
 
 
 @pytest.fixture
-def phone(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    return sign_in(account_of(session, mia))
-
-
-@pytest.fixture
 def squat(session: Session) -> int:
     return make_exercise(session, name="Back Squat").id
 

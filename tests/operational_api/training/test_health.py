@@ -40,11 +40,6 @@ def mia(session: Session) -> Client:
 
 
 @pytest.fixture
-def phone(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    return sign_in(account_of(session, mia))
-
-
-@pytest.fixture
 def coach(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
     from operational_api.identity.models import Account
 

@@ -44,11 +44,6 @@ def coach(session: Session, tom: Coach, sign_in: SignIn) -> TestClient:
 
 
 @pytest.fixture
-def phone(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    return sign_in(account_of(session, mia))
-
-
-@pytest.fixture
 def pull_up(session: Session) -> int:
     return make_exercise(session, name="Assisted Pull-Up", measure="assistance", is_loaded=True).id
 

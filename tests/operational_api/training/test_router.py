@@ -30,12 +30,6 @@ def mia(session: Session) -> Client:
 
 
 @pytest.fixture
-def phone(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    """Mia's phone."""
-    return sign_in(account_of(session, mia))
-
-
-@pytest.fixture
 def squat(session: Session) -> int:
     """Id of a loaded movement."""
     return make_exercise(session).id
