@@ -29,33 +29,10 @@ from operational_api.engagement.service.people import CrmPerson
 from operational_api.engagement.service.preferences import customers_without_nudges
 
 __all__ = [
-    "Contact",
-    "CrmPerson",
-    "MessageCreate",
-    "MessageRead",
-    "PreferencesRead",
-    "PreferencesWrite",
-    "ReadReceipt",
-    "UndecidedRead",
-    "amend_lead",
-    "crm_people",
-    "crm_person_ids",
-    "customers_without_nudges",
-    "forget_address",
-    "mail_arrives",
-    "mail_comes_back",
-    "mark_thread_read",
-    "may_nudge",
-    "nudge_refusals",
-    "queue_email",
-    "revive_mail",
-    "send_message",
-    "set_preferences",
-    "settle_message",
-    "staff",
-    "undecided_messages",
-    "unread_count",
-    "write_message",
+    "Contact", "CrmPerson", "MessageCreate", "MessageRead", "PreferencesRead", "PreferencesWrite", "ReadReceipt",
+    "UndecidedRead", "amend_lead", "crm_people", "crm_person_ids", "customers_without_nudges", "forget_address",
+    "mail_arrives", "mail_comes_back", "mark_thread_read", "may_nudge", "nudge_refusals", "queue_email", "revive_mail",
+    "send_message", "set_preferences", "settle_message", "staff", "undecided_messages", "unread_count", "write_message",
 ]  # fmt: skip
 
 
