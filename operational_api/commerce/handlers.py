@@ -1,7 +1,7 @@
 """What commerce does in the worker: follow up stored webhooks, and end what nobody else ends."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -23,17 +23,18 @@ from operational_api.commerce.service import (
     subscriptions,
     webhooks,
 )
+from operational_api.core import clock
 from operational_api.core.models import InboxMessage
 
 
 def on_stripe(session: Session, message: InboxMessage, provider: BillingProvider | None = None) -> None:
     """Follow up one stored Stripe event; the provider is the environment's unless given."""
-    webhooks.follow_up(session, provider or providers.configured(), message, now=datetime.now(UTC))
+    webhooks.follow_up(session, provider or providers.configured(), message, now=clock.now())
 
 
 def on_momo(session: Session, message: InboxMessage, found: Providers | None = None) -> None:
     """Follow up one stored notification of MoMo's; the providers are the environment's unless given."""
-    notifications.follow_up(session, found or providers.all_configured(), message, now=datetime.now(UTC))
+    notifications.follow_up(session, found or providers.all_configured(), message, now=clock.now())
 
 
 def settle_due(session: Session, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What compliance does in the worker on events and by the clock. Files of exports are made by `keeping`."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -9,6 +9,7 @@ from contracts.events.compliance import ExportDecided
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from operational_api.compliance.service import evidence, exports, files
+from operational_api.core import clock
 from operational_api.core.periodic import Job
 
 
@@ -16,7 +17,7 @@ def queue_export(session: Session, event: Event) -> None:
     """The file of an export that was approved is to be made."""
     assert isinstance(event, ExportDecided)  # noqa: S101 - by the table below
     if event.decision == "approved":
-        exports.queue_file(session, export_id=event.export_id, now=datetime.now(UTC))
+        exports.queue_file(session, export_id=event.export_id, now=clock.now())
 
 
 def remove_copies(session: Session, event: Event) -> None:

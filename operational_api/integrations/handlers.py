@@ -1,7 +1,7 @@
 """What integrations do in the worker: forget what a customer no longer lets us keep, queue webhooks of ours, and mark
 whom a CRM is to hear of."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -9,7 +9,7 @@ from contracts.events import commerce, engagement, identity
 from contracts.events.compliance import ConsentChanged
 from contracts.events.envelope import Event
 from operational_api.compliance import public as compliance
-from operational_api.core import personal
+from operational_api.core import clock, personal
 from operational_api.integrations.crm import contacts, deals
 from operational_api.integrations.outgoing.catalogue import KINDS
 from operational_api.integrations.outgoing.service import deliveries
@@ -26,7 +26,7 @@ def forget_withdrawn(session: Session, event: Event) -> None:
 
 def queue_webhooks(session: Session, event: Event) -> None:
     """Have every endpoint get it that listens to such events."""
-    deliveries.queue(session, event, datetime.now(UTC))
+    deliveries.queue(session, event, clock.now())
 
 
 def mark_person(session: Session, event: Event) -> None:
@@ -34,20 +34,20 @@ def mark_person(session: Session, event: Event) -> None:
     if isinstance(event, engagement.LeadChanged) and event.by == contacts.PROVIDER:
         return
     if contacts.is_on(session):
-        contacts.mark(session, [event.aggregate_id], datetime.now(UTC))
+        contacts.mark(session, [event.aggregate_id], clock.now())
 
 
 def convert_contact(session: Session, event: Event) -> None:
     """A lead's contact is a customer's from now on."""
     assert isinstance(event, engagement.LeadConverted)  # noqa: S101
     if contacts.is_on(session):
-        contacts.convert(session, lead_id=event.lead_id, customer_id=event.customer_id, now=datetime.now(UTC))
+        contacts.convert(session, lead_id=event.lead_id, customer_id=event.customer_id, now=clock.now())
 
 
 def forget_contact(session: Session, event: Event) -> None:
     """Whoever left us is archived there, also while the connector is paused or gone: then once it is back."""
     assert isinstance(event, identity.AccountClosed)  # noqa: S101
-    contacts.leave(session, event.account_id, datetime.now(UTC))
+    contacts.leave(session, event.account_id, clock.now())
 
 
 def forget_person(session: Session, event: Event) -> None:
@@ -61,7 +61,7 @@ def tell_sale(session: Session, event: Event) -> None:
     """A membership, a trial or a pack as a deal."""
     if not contacts.is_on(session):
         return
-    now = datetime.now(UTC)
+    now = clock.now()
     if isinstance(event, commerce.SubscriptionStarted):
         deals.started(
             session, sale_id=event.subscription_id, person_id=event.customer_id, amount_minor=event.amount_minor,

@@ -19,7 +19,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.telemetry import get_logger, trace
-from operational_api.core import failpoints
+from operational_api.core import clock, failpoints
 from operational_api.engagement.channels import email
 from operational_api.engagement.channels.port import Gateway, NotSent, Refused, Sender, Unavailable, Undecided
 from operational_api.engagement.channels.push import PushGateway
@@ -66,14 +66,14 @@ class Dispatcher:
         way = self._ways.get(channel)
         if way is None:
             with self._sessions.begin() as session:
-                outgoing.end_without_channel(session, channel, outgoing.now_utc())
+                outgoing.end_without_channel(session, channel, clock.now())
             return False
         try:
             with way.opened() as sender:
                 while self._send_next(channel, sender, way):
                     pass
         except Unavailable:
-            now = outgoing.now_utc()
+            now = clock.now()
             with self._sessions.begin() as session:
                 patience = timedelta(seconds=self._settings.fallback_after_seconds)
                 outgoing.move_all_on(session, channel, waiting_since=now - patience, now=now)
@@ -82,7 +82,7 @@ class Dispatcher:
 
     def _is_any_due(self, channel: Channel) -> bool:
         with self._sessions() as session:
-            return session.scalar(_due(channel, outgoing.now_utc())) is not None
+            return session.scalar(_due(channel, clock.now())) is not None
 
     def _send_next(self, channel: Channel, sender: Sender, way: Gateway) -> bool:
         outage: Unavailable | None = None
@@ -94,7 +94,7 @@ class Dispatcher:
             row = session.scalar(self._next(channel, mark))
             if row is None:
                 return may_double  # it ended meanwhile, and there may be more
-            now = outgoing.now_utc()
+            now = clock.now()
             decision = outgoing.weigh(session, row, now)
             if not isinstance(decision, Send):
                 _take_back(row, mark)
@@ -118,7 +118,7 @@ class Dispatcher:
         """Returns whether to go on with this connection."""
         is_handed_over = mark is not None and not mark.is_new
         try:
-            message = outgoing.ready(session, row, self._settings, outgoing.now_utc())
+            message = outgoing.ready(session, row, self._settings, clock.now())
             if mark is not None and mark.is_new:
                 message = replace(message, doubtful_since=None)
             is_handed_over = mark is not None
@@ -127,15 +127,15 @@ class Dispatcher:
             raise
         except Refused as refusal:
             log.warning("email_failed", email_id=str(row.id), channel=row.channel, error=str(refusal))
-            outgoing.note_refused(session, row, refusal, outgoing.now_utc())
+            outgoing.note_refused(session, row, refusal, clock.now())
             return True
         except Exception as error:  # also one that cannot be rendered: it does not hold up those behind it
             log.exception("email_failed", email_id=str(row.id), channel=row.channel, template=row.template)
             is_undecided = isinstance(error, Undecided) or (is_handed_over and not isinstance(error, NotSent))
-            outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=outgoing.now_utc())
+            outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=clock.now())
             return not _has_lost_the_line(error)
         failpoints.hit("email.before_commit")
-        outgoing.note_taken(session, row, receipt, outgoing.now_utc())
+        outgoing.note_taken(session, row, receipt, clock.now())
         log.info(
             "email_sent", email_id=str(row.id), channel=row.channel, template=row.template, attempt=row.attempts
         )  # fmt: skip
@@ -148,7 +148,7 @@ class Dispatcher:
         The claim is a lock of its own: the message's row has to be free for the transaction that writes the doubt down.
         It dies with its worker.
         """
-        due = _due(channel, outgoing.now_utc()).with_only_columns(OutgoingMessage.id).limit(MOST_IN_HAND)
+        due = _due(channel, clock.now()).with_only_columns(OutgoingMessage.id).limit(MOST_IN_HAND)
         for row_id in session.scalars(due).all():
             key = func.hashtextextended(f"handing over:{row_id}", 0)
             if session.scalar(select(func.pg_try_advisory_xact_lock(key))) and (mark := self._note_doubt(row_id, way)):
@@ -158,21 +158,21 @@ class Dispatcher:
     def _note_doubt(self, row_id: UUID, way: Gateway) -> "_Mark | None":
         """None: it left before it was claimed, somebody else changes it, or it does not leave a second time."""
         with self._sessions.begin() as session:
-            is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= outgoing.now_utc()
+            is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= clock.now()
             found = select(OutgoingMessage).where(OutgoingMessage.id == row_id, *is_due)
             row = session.scalar(found.with_for_update(skip_locked=True))
             if row is None:
                 return None
             is_new = row.in_doubt_since is None
             is_second = not is_new and not way.can_tell
-            if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=outgoing.now_utc()):
+            if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=clock.now()):
                 return None
-            row.in_doubt_since = row.in_doubt_since or outgoing.now_utc()
+            row.in_doubt_since = row.in_doubt_since or clock.now()
             row.attempts += 1
             return _Mark(row.id, is_new, is_second)
 
     def _next(self, channel: Channel, mark: "_Mark | None") -> Select[tuple[OutgoingMessage]]:
-        found = _due(channel, outgoing.now_utc())
+        found = _due(channel, clock.now())
         if mark is None:
             return found.with_for_update(skip_locked=True)
         return found.where(OutgoingMessage.id == mark.row_id).with_for_update()

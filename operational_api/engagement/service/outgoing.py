@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import MessageDelivered, MessageFailed, MessageLeft
 from contracts.telemetry import get_logger
-from operational_api.core import audit, clock
+from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
@@ -420,8 +420,3 @@ def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: 
 
 def _without_secrets(row: OutgoingMessage) -> dict[str, Any]:
     return {key: value for key, value in row.context.items() if key not in SECRET_VALUES}
-
-
-def now_utc() -> datetime:
-    """The clock of the worker."""
-    return clock.now()
