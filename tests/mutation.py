@@ -2,7 +2,7 @@
 
 mutmut changes one thing at a time in the pure modules that pyproject.toml names (`tool.mutmut`) and runs the tests that
 reach it: a change that no test notices is a rule that no test states. What reads a database is not here; its rules are
-in those modules, or are SQL that planted faults test (`commerce/test_reconcile.py`).
+in those modules, or are SQL that planted faults test (`commerce/books.py`).
 
 `make mutation ARGS="dunning hours"` is of these modules alone. `--keep` goes on with what is known of a run before.
 """
