@@ -20,6 +20,7 @@ from operational_api.staff.pages import (
     messages,
     money,
     people,
+    plans,
     requests,
     today,
 )
@@ -40,7 +41,7 @@ def _doubtful(session: Session, _: UUID) -> int:
 
 
 router = APIRouter()
-for _part in (home, requests, people, today, book, books, exports, audit, evidence, messages, money):
+for _part in (home, requests, people, today, book, books, exports, audit, evidence, messages, money, plans):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
@@ -51,6 +52,7 @@ NAV = [
     NavItem("Books", "/staff/books", "commerce.read_differences", order=5, icon="receipt"),
     NavItem("Exports", "/staff/exports", "compliance.read_exports", order=11, icon="copy"),
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
+    NavItem("Plans", "/staff/plans", "commerce.manage_prices", order=8, icon="tag"),
     NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
     NavItem("In doubt", "/staff/messages", "engagement.settle_message", order=14, icon="message", badge=_doubtful),
