@@ -215,3 +215,12 @@ def connectors() -> list[dict[str, Any]]:
         ),
         one("terra", state="off", health="off", missing_settings=["PLYO_TERRA_API_KEY"]),
     ]  # fmt: skip
+
+
+def drop_off() -> dict[str, Any]:
+    """Who stopped at which step of setting up, in no order, and a step that we no longer have."""
+    shares = {"plan": 0.25, "goal": 0.1, "booking": 0.4, "mood": 0.5, "screening": None, "consents": 0.05}
+    items = [{"step": step, "value": share} for step, share in shares.items()]
+    return metric("onboarding_drop_off") | {
+        "points": [], "unit": "ratio", "total": {"from": "2025-12-01", "to": "2026-11-30", "items": items},
+    }  # fmt: skip

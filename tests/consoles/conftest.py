@@ -147,6 +147,7 @@ def server(plyo_server: PlyoServer) -> PlyoServer:
         "freshness": "fresh", "connectors": [], "is_partial": False, "missing": {},
     }  # fmt: skip
     plyo_server.answers |= {
+        "api/analytics/metrics/onboarding_drop_off": business.drop_off(),
         "api/analytics/metrics": {"items": [business.metric(name) for name in TILES]},
         "api/analytics/freshness": business.freshness(),
         "api/analytics/lineage/mrr": business.lineage(),

@@ -194,6 +194,14 @@ class TestPages:
         assert "Who may leave within 30 days" in page
         assert "How long members stay" in page
 
+    def test_retention_tells_where_new_people_stop(self, server: PlyoServer) -> None:
+        page = retention.page(server.client(), "Europe/Berlin")
+        told = [one.object for one in page.select(pn.pane.Plotly) if list(one.object.data[0].x)[:1] == ["goal"]]
+        assert [list(one.data[0].x) for one in told] == [["goal", "screening", "consents", "plan", "booking", "mood"]]
+        assert "What onboarding_drop_off means." in words(page)
+        server.answers["api/analytics/metrics/onboarding_drop_off"]["total"]["items"] = []
+        assert "had a week for it" in words(retention.page(server.client(), "Europe/Berlin"))
+
     def test_retention_tells_what_pushes_most_and_whole_words(self, server: PlyoServer) -> None:
         found = [{"label": f"A reason of {n} words that is long", "contribution": n / 10} for n in range(-1, 7)]
         one = server.datasets["watchlist"].head(1).with_columns(reasons=pl.lit(json.dumps(found)))

@@ -38,13 +38,15 @@ insert into training.coach_assignments (id, customer_id, coach_id, assigned_at, 
 
 -- Money: 49.00 EUR with 19 % tax is 41.18 a month; 54.00 EUR is 45.38; 990,000 dong with 10 % tax is 900,000.
 insert into commerce.plans (id, code, name, description, kind, interval_months, trial_days) values
-    (pg_temp.id('monthly'), 'monthly', 'Monthly', 'All you can train', 'membership', 1, 14);
+    (pg_temp.id('monthly'), 'monthly', 'Monthly', 'All you can train', 'membership', 1, 14),
+    (pg_temp.id('yearly'), 'yearly', 'Yearly', '', 'membership', 12, 0);
 insert into commerce.plans (id, code, name, description, kind, sessions_included, validity_days) values
     (pg_temp.id('ten'), 'ten', 'Ten sessions', 'A pack of ten', 'pack', 10, 180);
 insert into commerce.plan_prices (id, plan_id, currency, amount_minor, tax_rate_bp, valid_from, valid_to) values
     (pg_temp.id('eur-old'), pg_temp.id('monthly'), 'EUR', 4900, 1900, '2026-01-01Z', '2026-04-01Z'),
     (pg_temp.id('eur'), pg_temp.id('monthly'), 'EUR', 5400, 1900, '2026-04-01Z', '2026-08-01Z'),
     (pg_temp.id('eur-coming'), pg_temp.id('monthly'), 'EUR', 5900, 1900, '2026-08-01Z', null),
+    (pg_temp.id('year-eur'), pg_temp.id('yearly'), 'EUR', 121, 1900, '2026-01-01Z', null),
     (pg_temp.id('vnd'), pg_temp.id('monthly'), 'VND', 990000, 1000, '2026-01-01Z', null),
     (pg_temp.id('ten-eur'), pg_temp.id('ten'), 'EUR', 50000, 1900, '2026-01-01Z', null);
 insert into commerce.customers (id, currency)

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from operational_api.commerce import prices
+
 
 def who(name: str) -> UUID:
     """The id that `business.sql` gives to a name."""
@@ -36,8 +38,16 @@ class TestStages:
 
 class TestRevenue:
     def test_a_plan_costs_what_it_costs_today_and_not_what_it_will(self, marts):
-        found = rows(marts, "select plan_code, currency, amount_minor, members from marts.core.dim_plans order by 1, 2")
-        assert found == [("monthly", "EUR", 5400, 2), ("monthly", "VND", 990000, 1), ("ten", "EUR", 50000, 0)]
+        found = rows(
+            marts,
+            "select plan_code, currency, amount_minor, mrr_minor, members from marts.core.dim_plans order by 1, 2",
+        )
+        assert found == [
+            ("monthly", "EUR", 5400, 4538, 2),
+            ("monthly", "VND", 990000, 900000, 1),
+            ("ten", "EUR", 50000, None, 0),
+            ("yearly", "EUR", 121, prices.monthly(121, tax_rate_bp=1900, interval_months=12), 0),  # of 102 net, 8.5
+        ]
 
     def test_mrr_is_kept_apart_by_currency(self, marts):
         found = rows(

@@ -1,4 +1,5 @@
-"""Churn: who is at risk and why, how good the model is, how cohorts last, what training load has to do with it."""
+"""Churn: who is at risk and why, how good the model is, how cohorts last, where new people stop, what training load has
+to do with it."""
 
 import json
 from typing import Any
@@ -24,6 +25,7 @@ def page(plyo: Plyo, zone: str) -> pn.viewable.Viewable:
         guarded(lambda: _watchlist(plyo)),
         guarded(lambda: _model(plyo, zone)),
         guarded(lambda: _cohorts(plyo)),
+        guarded(lambda: _setting_up(plyo)),
         guarded(lambda: effects.card(plyo)),
         sizing_mode="stretch_width",
     )
@@ -124,6 +126,23 @@ def _cohorts(plyo: Plyo) -> pn.viewable.Viewable:
     figure = charts.heat(shown, x="months_since", y="cohort_month", value="retention", height=420)
     return _card(
         heading("How long members stay", "Share of each month's new members who still are members."),
+        chart(figure),
+    )
+
+
+STEPS = ("goal", "screening", "consents", "plan", "booking")
+"""Of setting up, in the order in which people are asked."""
+
+
+def _setting_up(plyo: Plyo) -> pn.viewable.Viewable:
+    answer = plyo.metric("onboarding_drop_off", grain="month", period="last_12_months", by=["step"])
+    if answer.total.is_empty() or answer.total["value"].null_count() == len(answer.total):
+        return nothing("Nobody has set up their account in the last 12 months and had a week for it.")
+    order = pl.DataFrame({"step": STEPS, "place": range(len(STEPS))})
+    shown = answer.total.join(order, on="step", how="left").sort("place", nulls_last=True)
+    figure = charts.bars(shown, x="step", series={"value": "stopped"}, y_title="not left within a week", y_format=".0%")
+    return _card(
+        heading("Where new people stop", f"{answer.definition} Steps entered in the last 12 months, in their order."),
         chart(figure),
     )
 

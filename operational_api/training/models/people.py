@@ -59,7 +59,7 @@ class CoachAssignment(Base):
 class OnboardingStep(Base):
     """One step of setting up: when its page was first opened, and when and how (`outcome`: done, skipped) it was left.
 
-    A step that was entered and never left is where somebody dropped off.
+    A step that was entered and not left within a week is where somebody dropped off.
     """
 
     __tablename__ = "onboarding_steps"

@@ -181,7 +181,7 @@ class OnboardingRead(BaseModel):
 
 
 class StepRead(Read):
-    """One step of the funnel; `dropped` stopped there."""
+    """One step of the funnel; `dropped` had not left it a week after they entered it."""
 
     step: str
     entered: int

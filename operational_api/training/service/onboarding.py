@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select, update
-from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.events.training import OnboardingStepEntered, OnboardingStepLeft
@@ -38,6 +38,10 @@ class Progress:
     def is_over(self) -> bool:
         """Whether every step was left."""
         return self.current is None
+
+
+KNOWN_AFTER = timedelta(days=7)
+"""Who has not left a step by then has dropped off there; before, nobody knows. The warehouse waits as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +110,15 @@ def leave_if_begun(session: Session, *, customer_id: UUID, step: str, now: datet
 
 
 def funnel(session: Session, *, since: datetime, until: datetime) -> Sequence[StepFigures]:
-    """How people who entered their first step in this time fared, step by step, in one query.
+    """How people who entered their first step in this time had fared at its end, step by step, in one query.
 
-    Who entered a step and neither left it nor entered a later one dropped off there.
+    Who entered a step and had not left it a week later dropped off there, whatever they did besides: as the metric
+    `onboarding_drop_off` has it (`marts.engagement.fct_onboarding_steps`).
     """
     begun = (
         select(OnboardingStep.customer_id)
         .group_by(OnboardingStep.customer_id)
         .having(func.min(OnboardingStep.entered_at) >= since, func.min(OnboardingStep.entered_at) < until)
-    )
-    place = func.array_position(array(STEPS, type_=Text), cast(OnboardingStep.step, Text))
-    furthest = (
-        select(OnboardingStep.customer_id.label("who"), func.max(place).label("place"))
-        .group_by(OnboardingStep.customer_id)
-        .subquery()
     )
     spent = func.extract("epoch", OnboardingStep.left_at - OnboardingStep.entered_at)
     rows = session.execute(
@@ -128,10 +127,9 @@ def funnel(session: Session, *, since: datetime, until: datetime) -> Sequence[St
             func.count(),
             func.count().filter(OnboardingStep.outcome == "done"),
             func.count().filter(OnboardingStep.outcome == "skipped"),
-            func.count().filter(OnboardingStep.outcome.is_(None), place == furthest.c.place),
+            func.count().filter(OnboardingStep.left_at.is_(None), OnboardingStep.entered_at <= until - KNOWN_AFTER),
             func.percentile_cont(0.5).within_group(spent),
         )
-        .join(furthest, furthest.c.who == OnboardingStep.customer_id)
         .where(OnboardingStep.customer_id.in_(begun))
         .group_by(OnboardingStep.step)
     ).tuples()

@@ -34,10 +34,10 @@ with told as (
         customer_id,
         day,
         lower(provider) as device,
-        cast(round(sum(asleep_seconds) / 60) as integer) as sleep_minutes,
-        cast(round(sum(in_bed_seconds) / 60) as integer) as in_bed_minutes,
+        cast({{ half_up('sum(asleep_seconds)', 60) }} as integer) as sleep_minutes,
+        cast({{ half_up('sum(in_bed_seconds)', 60) }} as integer) as in_bed_minutes,
         avg(hrv_rmssd_ms) as hrv_rmssd_ms,
-        cast(round(min(resting_heart_rate_bpm)) as integer) as resting_heart_rate_bpm,
+        cast({{ half_up('min(resting_heart_rate_bpm)') }} as integer) as resting_heart_rate_bpm,
         null as steps,
         2 as place
     from {{ ref('stg_wearables__sleeps') }}
@@ -51,7 +51,7 @@ with told as (
         null as sleep_minutes,
         null as in_bed_minutes,
         hrv_rmssd_ms,
-        cast(round(resting_heart_rate_bpm) as integer) as resting_heart_rate_bpm,
+        cast({{ half_up('resting_heart_rate_bpm') }} as integer) as resting_heart_rate_bpm,
         cast(steps as integer) as steps,
         3 as place
     from {{ ref('stg_wearables__days') }}

@@ -19,13 +19,8 @@ select
     plan.is_active,
     price.currency,
     price.amount_minor,
-    cast(
-        round(
-            cast(price.amount_minor as {{ double() }}) * 10000
-            / (10000 + price.tax_rate_bp)
-            / nullif(plan.interval_months, 0)
-        ) as bigint
-    ) as mrr_minor,
+    {{ half_up('(price.amount_minor - ' ~ included_tax('price.amount_minor', 'price.tax_rate_bp') ~ ')',
+        'nullif(plan.interval_months, 0)') }} as mrr_minor,
     cast(coalesce(members.members, 0) as integer) as members
 from {{ ref('stg_commerce__plans') }} as plan
 inner join {{ ref('stg_commerce__plan_prices') }} as price

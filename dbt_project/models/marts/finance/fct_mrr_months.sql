@@ -129,7 +129,8 @@ in_turn as (
 
 -- A charge for a part of a month is a proration and left out, and so is one for the days that are left of the charge
 -- before it: a change of plan. Months are of different lengths, so a period may miss its whole number of months by
--- three days: from 28 February to 31 March is one month.
+-- three days: from 28 February to 31 March is one month. A month's part has six places, so that its sum is the same in
+-- whatever order it is made, and a half of a cent goes up in every warehouse.
 billed as (
     select
         subscription_id,
@@ -137,9 +138,14 @@ billed as (
         issued_at,
         starts_on,
         ends_on,
-        cast(net_minor as {{ double() }}) / months_charged as billed_minor,
-        case when status = 'paid' then cast(net_minor as {{ double() }}) / months_charged else 0 end as collected_minor
-    from in_turn
+        months_minor as billed_minor,
+        case when status = 'paid' then months_minor else 0 end as collected_minor
+    from (
+        select
+            *,
+            cast(cast(net_minor as {{ double() }}) / nullif(months_charged, 0) as decimal(28, 6)) as months_minor
+        from in_turn
+    ) as monthly
     where
         status <> 'void'
         and months_charged >= 1
