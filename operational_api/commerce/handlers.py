@@ -11,7 +11,15 @@ from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
 from operational_api.commerce.billing import collectors
 from operational_api.commerce.billing.collectors import Collector
-from operational_api.commerce.billing.service import collection, earnings, fees, giving_back, leaving, memberships
+from operational_api.commerce.billing.service import (
+    collection,
+    earnings,
+    fees,
+    giving_back,
+    leaving,
+    memberships,
+    waiting,
+)
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import (
@@ -74,6 +82,11 @@ def give_back_credits(session: Session, now: datetime) -> None:
     giving_back.give_back_due(session, providers.all_configured().by_name, now)
 
 
+def write_off_small(session: Session, now: datetime) -> None:
+    """Write off charges that are too small for a card and that no other one followed."""
+    waiting.write_off_small(session, now)
+
+
 def on_session_over(session: Session, event: Event) -> None:
     """A session counts for its coach, whether the customer came or not."""
     if isinstance(event, SessionAttended | SessionMissed):
@@ -104,6 +117,7 @@ PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
     ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
     ("commerce.give_back_credits", timedelta(minutes=10), give_back_credits),
+    ("commerce.write_off_small", timedelta(hours=6), write_off_small),
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),
