@@ -161,7 +161,7 @@ def _give_back(
         if item is None:
             break
         refund = refunds.refund_payment(
-            session, providers[provider], payment_id=payment_id, amount_minor=min(left, -item.amount_minor),
+            session, providers[provider], payment_id=payment_id, amount_minor=int(min(left, -item.amount_minor)),
             reason=REASON, asked_as=f"credit-{item.id}", now=now,
         )  # fmt: skip
         if refund.status == "failed":

@@ -93,10 +93,8 @@ def _charges(session: Session, now: datetime, limit: int) -> list[Waiting]:
     beside = select(BillingItem).where(BillingItem.customer_id.in_({row.customer_id for row in rows}))
     for row in session.scalars(beside.where(*invoicing.WAITS)) if rows else ():
         totals[_group(row)] = totals.get(_group(row), 0) + row.amount_minor
-    return [
-        _waiting(row, "not_invoiced" if prices.is_chargeable(totals[_group(row)], row.currency) else "too_small")
-        for row in rows
-    ]
+    small = {one for one, total in totals.items() if total > 0 and not prices.is_chargeable(total, one[2])}
+    return [_waiting(row, "too_small" if _group(row) in small else "not_invoiced") for row in rows]
 
 
 def _is_waiting(session: Session, row: BillingItem, now: datetime) -> bool:
