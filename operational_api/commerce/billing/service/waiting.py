@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import case, exists, func, select
+from sqlalchemy import Select, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import BillingItemSettled
@@ -64,6 +64,16 @@ def items(session: Session, now: datetime, *, limit: int = 200) -> list[Waiting]
     return sorted(found, key=lambda one: (one.since, one.item_id))[:limit]
 
 
+def _stuck_credits() -> Select[tuple[UUID]]:
+    return giving_back.due().where(~exists().where(*giving_back.can_pay(PROVIDERS)))
+
+
+def _stuck_charges(now: datetime) -> Select[tuple[UUID]]:
+    """An hour later than they are invoiced: the worker comes by more often."""
+    query = select(BillingItem.id).join(Customer, Customer.id == BillingItem.customer_id)
+    return query.where(*fees.nobody_invoices(now - timedelta(hours=1)))
+
+
 def _credits(session: Session, limit: int) -> list[Waiting]:
     own = (
         Payment.invoice_id == Invoice.id, Payment.customer_id == BillingItem.customer_id,
@@ -74,7 +84,7 @@ def _credits(session: Session, limit: int) -> list[Waiting]:
     contested = exists().where(*own, Dispute.payment_id == Payment.id, Dispute.status != "won")
     rows = session.execute(
         select(BillingItem, case((refused, "refused"), (contested, "contested"), else_="used_up"))
-        .where(BillingItem.id.in_(giving_back.due()), ~exists().where(*giving_back.can_pay(PROVIDERS)))
+        .where(BillingItem.id.in_(_stuck_credits()))
         .order_by(BillingItem.made_at, BillingItem.id)
         .limit(limit)
     )
@@ -84,8 +94,7 @@ def _credits(session: Session, limit: int) -> list[Waiting]:
 def _charges(session: Session, now: datetime, limit: int) -> list[Waiting]:
     rows = session.scalars(
         select(BillingItem)
-        .join(Customer, Customer.id == BillingItem.customer_id)
-        .where(*fees.nobody_invoices(now - timedelta(hours=1)))
+        .where(BillingItem.id.in_(_stuck_charges(now)))
         .order_by(BillingItem.made_at, BillingItem.id)
         .limit(limit)
     ).all()
@@ -98,13 +107,7 @@ def _charges(session: Session, now: datetime, limit: int) -> list[Waiting]:
 
 
 def _is_waiting(session: Session, row: BillingItem, now: datetime) -> bool:
-    if row.kind == "unused":
-        wanted = select(BillingItem.id).where(
-            BillingItem.id.in_(giving_back.due()), ~exists().where(*giving_back.can_pay(PROVIDERS))
-        )
-    else:
-        wanted = select(BillingItem.id).join(Customer, Customer.id == BillingItem.customer_id)
-        wanted = wanted.where(*fees.nobody_invoices(now))
+    wanted = _stuck_credits() if row.kind == "unused" else _stuck_charges(now)
     return session.scalar(wanted.where(BillingItem.id == row.id)) is not None
 
 
@@ -196,11 +199,15 @@ def try_again(
 
 
 def count(session: Session, now: datetime) -> int:
-    """How much waits for a person."""
-    parked = select(func.count()).select_from(ParkedInvoice).where(ParkedInvoice.status == "waiting")
-    stopped = select(func.count()).select_from(Customer).where(Customer.parked_at.is_not(None))
-    sums = session.execute(select(parked.scalar_subquery() + stopped.scalar_subquery())).scalar_one()
-    return int(sums) + len(items(session, now))
+    """How much waits for a person, in one question."""
+    counted = (
+        select(func.count()).select_from(ParkedInvoice).where(ParkedInvoice.status == "waiting"),
+        select(func.count()).select_from(Customer).where(Customer.parked_at.is_not(None)),
+        select(func.count()).select_from(_stuck_credits().subquery()),
+        select(func.count()).select_from(_stuck_charges(now).subquery()),
+    )
+    found = session.execute(select(*(one.scalar_subquery() for one in counted))).one()
+    return sum(found)
 
 
 def write_off_small(session: Session, now: datetime, *, limit: int = 100) -> int:
