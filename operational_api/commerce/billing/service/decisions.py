@@ -124,8 +124,9 @@ def parked_customers(session: Session, *, limit: int = 100) -> list[ParkedCustom
     rows = session.scalars(
         select(Customer).where(Customer.parked_at.is_not(None)).order_by(Customer.parked_at, Customer.id).limit(limit)
     ).all()
+    off = parking.off_minor(session, [row.id for row in rows])
     return [
-        ParkedCustomer(row.id, row.currency, row.parked_reason or "", row.parked_at, parking.off_minor(session, row.id))
+        ParkedCustomer(row.id, row.currency, row.parked_reason or "", row.parked_at, off[row.id])
         for row in rows
         if row.parked_at is not None
     ]
@@ -143,7 +144,7 @@ def release(session: Session, *, customer_id: UUID, reason: str, principal: Prin
     if customer is None or customer.parked_at is None:
         raise errors.CustomerNotParked
     actor_id = waiting.decider(principal, DECIDE, "Customer", customer_id, (customer_id, customer.payer_id))
-    customer.books_off_minor = parking.off_minor(session, customer_id)
+    customer.books_off_minor = parking.off_minor(session, [customer_id])[customer_id]
     customer.parked_at = customer.parked_reason = None
     audit.record(
         session, DECIDE, "Customer", customer_id, actor_id=actor_id, subject_id=customer_id,

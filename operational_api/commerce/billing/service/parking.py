@@ -4,7 +4,7 @@ Nobody else's billing waits for them. What people decide is `waiting`; here is w
 an invoice is made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -30,25 +30,30 @@ PARKED = select(Customer.id).where(Customer.parked_at.is_not(None))
 _OFF = text(
     """
     with own as (
-        select id, status, total_minor from commerce.invoices where customer_id = :customer_id and series is not null
+        select id, customer_id, status, total_minor from commerce.invoices
+        where customer_id = any(:customer_ids) and series is not null
     ),
     sources as (
-        select 'invoice' as type, id from own
-        union all select 'payment', p.id from commerce.payments p where p.invoice_id in (select id from own)
-        union all select 'credit_note', n.id from commerce.credit_notes n where n.invoice_id in (select id from own)
+        select 'invoice' as type, id, customer_id from own
+        union all
+        select 'payment', p.id, own.customer_id from own join commerce.payments p on p.invoice_id = own.id
+        union all
+        select 'credit_note', n.id, own.customer_id from own join commerce.credit_notes n on n.invoice_id = own.id
+    ),
+    moved as (
+        select s.customer_id, l.amount_minor
+        from sources s
+        join commerce.ledger_journals j on j.source_type = s.type and j.source_id = s.id
+        join commerce.ledger_lines l on l.journal_id = j.id
+        where l.account = 'receivable'
+        union all
+        select customer_id, -total_minor from own where status = 'open'
+        union all
+        select own.customer_id, n.amount_minor
+        from own join commerce.credit_notes n on n.invoice_id = own.id
+        where own.status = 'open' and n.settlement = 'open'
     )
-    select
-        coalesce((
-            select sum(l.amount_minor) from sources s
-            join commerce.ledger_journals j on j.source_type = s.type and j.source_id = s.id
-            join commerce.ledger_lines l on l.journal_id = j.id
-            where l.account = 'receivable'
-        ), 0)
-        - coalesce((select sum(total_minor) from own where status = 'open'), 0)
-        + coalesce((
-            select sum(n.amount_minor) from commerce.credit_notes n join own on own.id = n.invoice_id
-            where own.status = 'open' and n.settlement = 'open'
-        ), 0)
+    select customer_id, sum(amount_minor) from moved group by customer_id
     """
 )
 
@@ -60,9 +65,11 @@ def configured() -> Bounds:
     return Bounds(settings.largest_invoice, settings.most_lines)
 
 
-def off_minor(session: Session, customer_id: UUID) -> int:
-    """By how much what the ledger has as owed is more than what a customer's open invoices of ours ask for."""
-    return int(session.scalar(_OFF, {"customer_id": customer_id}) or 0)
+def off_minor(session: Session, customer_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """By how much what the ledger has as owed is more than what open invoices of ours ask for, by customer."""
+    wanted = list(customer_ids)
+    rows = session.execute(_OFF, {"customer_ids": wanted}).tuples() if wanted else ()
+    return dict.fromkeys(wanted, 0) | {id_: int(off) for id_, off in rows}
 
 
 def is_stopped(session: Session, customer: Customer, *, now: datetime) -> bool:
@@ -70,7 +77,7 @@ def is_stopped(session: Session, customer: Customer, *, now: datetime) -> bool:
     customer's row is locked."""
     if customer.parked_at is not None:
         return True
-    off = off_minor(session, customer.id)
+    off = off_minor(session, [customer.id])[customer.id]
     if off == customer.books_off_minor:
         return False
     customer.parked_at, customer.parked_reason = now, BOOKS

@@ -40,8 +40,8 @@ SETTLED_SHOWN = timedelta(days=30)
 PROVIDERS, SETTLE = ("stripe", "momo"), "commerce.settle_waiting"
 How = Literal["paid_outside", "written_off", "waived"]
 _OF_CREDITS: tuple[How, ...] = ("paid_outside", "written_off")
-UNDONE = ("written_off", "waived", "voided")
-"""Settlements that moved no money, and can be taken back."""
+UNDONE = ("written_off", "waived")
+"""Settlements that moved no money, and can be taken back. What went with a parked invoice was decided for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "charges that are too small": lambda s: waiting.write_off_small(s, NOW),
     "invoices that are parked": lambda s: decisions.parked_invoices(s),
     "customers that are parked": lambda s: decisions.parked_customers(s),
-    "whether somebody's books add up": lambda s: parking.off_minor(s, WHO),
+    "whether somebody's books add up": lambda s: parking.off_minor(s, [WHO]),
     "a customer's membership": lambda s: subscriptions.live_membership(s, WHO),
     "a customer's change of plan": lambda s: plan_changes.newest(s, WHO),
     "a customer's packs": lambda s: packs.usable_packs(s, customer_id=WHO, now=NOW),
