@@ -338,6 +338,21 @@ class PayerLeft(Event):
     renews_minor: int = 0
 
 
+class MembershipRenewsSoon(Event):
+    """A year of a membership that we bill ends in `days` days or less and is followed by another, which `payer_id` pays
+    where that is not the customer. `amount_minor` is its price with tax, before what a coupon takes off."""
+
+    type: ClassVar[str] = "commerce.membership_renews_soon"
+    aggregate: ClassVar[str] = "subscription_id"
+    subscription_id: UUID
+    customer_id: UUID
+    renews_at: datetime
+    days: int
+    amount_minor: int
+    currency: str
+    payer_id: UUID | None = None
+
+
 class InvoiceParked(Event):
     """What waits of a customer would make an absurd invoice: none is made until somebody says. `reason`: too_large,
     negative, too_many_lines, charged_twice."""

@@ -18,6 +18,7 @@ from operational_api.commerce.billing.service import (
     giving_back,
     leaving,
     memberships,
+    renewals,
     waiting,
 )
 from operational_api.commerce.providers import Providers
@@ -72,6 +73,11 @@ def earn_expired_packs(session: Session, now: datetime) -> None:
     earnings.earn_expired(session, now)
 
 
+def remind_of_renewals(session: Session, now: datetime) -> None:
+    """Tell whose year of a membership will soon be followed by another."""
+    renewals.remind_due(session, now)
+
+
 def invoice_fees(session: Session, now: datetime) -> None:
     """Make the invoices of fees that no membership's invoice will have."""
     fees.invoice_due(session, now)
@@ -115,6 +121,7 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
+    ("commerce.remind_of_renewals", timedelta(hours=1), remind_of_renewals),
     ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
     ("commerce.give_back_credits", timedelta(minutes=10), give_back_credits),
     ("commerce.write_off_small", timedelta(hours=6), write_off_small),

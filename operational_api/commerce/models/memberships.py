@@ -39,7 +39,8 @@ class Subscription(Base):
 
     `status`: incomplete, trialing, active, paused, past_due, cancelled. `cancel_kind`: voluntary or involuntary.
     `billed_by`: provider, whose state we follow, or plyo (`commerce.billing`), which counts in days of `time_zone` from
-    `anchor_on`; what is charged of the running period already is in the columns `covered_…`.
+    `anchor_on`; what is charged of the running period already is in the columns `covered_…`. `renewal_told_at` is when
+    its owner was told last that a year is followed by another.
     """
 
     __tablename__ = "subscriptions"
@@ -98,6 +99,7 @@ class Subscription(Base):
     covered_minor: Mapped[int | None] = mapped_column(BigInteger)
     covered_tax_minor: Mapped[int | None] = mapped_column(BigInteger)
     next_step_at: Mapped[datetime | None]
+    renewal_told_at: Mapped[datetime | None]
 
 
 class SubscriptionChange(Base):

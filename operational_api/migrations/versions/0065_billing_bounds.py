@@ -1,4 +1,5 @@
-"""Invoices and customers that wait for a person, and charges and credits that somebody settled by hand.
+"""Invoices and customers that wait for a person, charges and credits that somebody settled by hand, and until when
+members were told of the renewal of their year.
 
 Expands only: nothing that waits now is settled or parked by this, and the version before invoices it as before.
 """
@@ -61,6 +62,7 @@ def upgrade() -> None:
             ),
             add constraint ck_billing_items_parked check (parked_id is null or (invoice_id is null and refund_id is null));
         create index ix_billing_items_parked_id on commerce.billing_items (parked_id) where parked_id is not null;
+        alter table commerce.subscriptions add renewal_told_at timestamptz;
         create index ix_billing_items_settled_at on commerce.billing_items (settled_at) where settled_at is not null;
         """
     )
@@ -69,6 +71,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
+        alter table commerce.subscriptions drop renewal_told_at;
         delete from commerce.billing_items where settled_as is not null;
         alter table commerce.billing_items
             drop constraint ck_billing_items_parked, drop constraint ck_billing_items_settled,

@@ -210,8 +210,8 @@ class TestParkedCustomer:
         beside.start(code)
         collection.collect_due(session, studio.bank, studio.now, limit=1)
         assert (len(studio.payments), [row.status for row in beside.payments]) == (1, ["captured"])
+        payer = Principal("customer", "tests", studio.customer_id)
         with pytest.raises(NeedsLook):
-            payer = Principal("customer", "tests", studio.customer_id)
             collection.try_now(session, payer, invoice_id=studio.invoices[0].id, now=studio.now)
         session.execute(update(Customer).values(parked_at=None, parked_reason=None))
         studio.collect()

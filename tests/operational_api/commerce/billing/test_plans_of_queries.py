@@ -16,6 +16,7 @@ from operational_api.commerce.billing.service import (
     memberships,
     parking,
     plan_changes,
+    renewals,
     waiting,
 )
 from operational_api.commerce.providers import Providers
@@ -96,6 +97,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "a card that changed": lambda s: collection.card_changed(s, payer_id=WHO, given_at=NOW, now=NOW),
     "invoices of a customer": lambda s: invoices.invoices_of(s, customer_id=WHO, limit=12),
     "what waits for an invoice": lambda s: invoicing.waiting(s, customer_id=WHO, payer_id=None, currency="EUR"),
+    "years that renew soon": lambda s: renewals.remind_due(s, NOW),
     "what waits for a person": lambda s: waiting.count(s, NOW),
     "what was settled": lambda s: waiting.settled(s, NOW),
     "charges that are too small": lambda s: waiting.write_off_small(s, NOW),
