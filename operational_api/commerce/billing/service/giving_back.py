@@ -18,6 +18,7 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Plan, Refund, Subscription
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, refunds
@@ -120,21 +121,8 @@ def can_pay(names: Sequence[str], *, tries_again: bool = False) -> list[ColumnEl
 def give_back_again(
     session: Session, providers: Mapping[str, PaymentProvider], item_id: UUID, *, now: datetime
 ) -> bool:
-    """Give one credit back now, also from a payment of which something was refused before; whether any of it was.
-
-    It waits as another row from then on, for the name that its refusal had at the provider was used.
-    """
-    customer_id = session.scalar(select(BillingItem.customer_id).where(BillingItem.id == item_id))
-    if customer_id is None or customers.locked_customer(session, customer_id) is None:
-        return False
-    if session.scalar(due().where(BillingItem.id == item_id)) is None:
-        return False
-    item = session.get_one(BillingItem, item_id, populate_existing=True)
-    again = invoicing.copy_of(item)
-    session.add(again)
-    session.delete(item)
-    session.flush()
-    return _give_back(session, providers, again.id, now=now, tries_again=True)
+    """Give one credit back now, also from a payment of which something was refused before; whether any of it was."""
+    return _give_back(session, providers, item_id, now=now, tries_again=True)
 
 
 def _give_back(
@@ -160,14 +148,37 @@ def _give_back(
     for payment_id, provider, left in found:
         if item is None:
             break
-        refund = refunds.refund_payment(
-            session, providers[provider], payment_id=payment_id, amount_minor=int(min(left, -item.amount_minor)),
-            reason=REASON, asked_as=f"credit-{item.id}", now=now,
-        )  # fmt: skip
+        amount, key = int(min(left, -item.amount_minor)), _key(session, item.id, payment_id)
+        try:
+            with session.begin_nested():
+                refund = refunds.refund_payment(
+                    session, providers[provider], payment_id=payment_id, amount_minor=amount, reason=REASON,
+                    asked_as=key, now=now,
+                )  # fmt: skip
+        except ProviderRefused as refusal:
+            if not refusal.extra.get("provider_code"):  # not of this payment: our key is wrong, or we are
+                raise
+            refund = Refund(
+                payment_id=payment_id, customer_id=item.customer_id, amount_minor=amount, currency=item.currency,
+                reason=REASON, status="failed", provider_key=key, refunded_at=now,
+            )  # fmt: skip
+            session.add(refund)
+            session.flush()
         if refund.status == "failed":
             break
         item, given = _use(session, item, refund), True
     return given
+
+
+def _key(session: Session, item_id: UUID, payment_id: UUID) -> str:
+    """Names an attempt to give a credit back from a payment. It hangs on what is known to have failed alone, so that
+    what a process had begun that died is asked about, and not begun anew."""
+    name = f"credit-{item_id}"
+    failed = select(func.count()).where(
+        Refund.payment_id == payment_id, Refund.status == "failed", Refund.provider_key.startswith(name)
+    )
+    times = session.scalar(failed) or 0
+    return f"{name}-{times}" if times else name
 
 
 def _use(session: Session, item: BillingItem, refund: Refund) -> BillingItem | None:

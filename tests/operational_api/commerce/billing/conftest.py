@@ -23,6 +23,7 @@ from operational_api.commerce.billing.service import (
     payers,
     plan_changes,
 )
+from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.models import (
     Customer,
     Invoice,
@@ -159,10 +160,12 @@ Page = dict[UUID | None, list[int]]
 
 @dataclass
 class Desk:
-    """A provider's refunds at our port: each key gives back once; `refuses` is what its bank does in the end."""
+    """A provider's refunds at our port: each key gives back once; `refuses` is what its bank does in the end, `is_shut`
+    that it takes no such request."""
 
     refunds: dict[str, ProviderRefund] = field(default_factory=dict)
     refuses: bool = False
+    is_shut: bool = False
     name = "stripe"
 
     def refund_id(self, key: str) -> str | None:
@@ -172,6 +175,8 @@ class Desk:
         return [one for one in self.refunds.values() if one.payment_id == payment_id]
 
     def refund(self, payment_id: str, *, amount_minor: int, reason: str, key: str) -> ProviderRefund:
+        if self.is_shut:
+            raise ProviderRefused(provider_code="charge_disputed")
         return self.refunds.setdefault(
             key,
             ProviderRefund(

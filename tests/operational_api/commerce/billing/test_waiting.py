@@ -85,6 +85,36 @@ class TestCredit:
         with pytest.raises(NotWaiting):
             waiting.try_again(family.session, desk, item_id=one.item_id, principal=finance, now=family.studio.now)
 
+    def test_is_given_back_once_where_what_the_card_took_was_forgotten(
+        self, family: Family, finance: Principal, session: Session
+    ) -> None:
+        family.studio.wait(days=15)
+        refused(family)
+        family.desk.refuses = False
+        [one] = waiting.items(session, family.studio.now)
+
+        def again() -> bool:
+            desk = {"stripe": cast("PaymentProvider", family.desk)}
+            return waiting.try_again(session, desk, item_id=one.item_id, principal=finance, now=family.studio.now)
+
+        with session.begin_nested() as died:
+            assert again()
+            died.rollback()
+        assert seen(family) == [("refused", -2500)]
+        assert again()
+        assert (sum(row.amount_minor for row in family.desk.refunds.values() if row.status == "succeeded")) == 2500
+        assert (family.back, seen(family), sum(family.studio.balances().values())) == ([2500], [], 0)
+
+    def test_that_the_provider_takes_no_request_for_waits_and_is_asked_once(self, family: Family) -> None:
+        family.pause()
+        family.pays(family.aunt)
+        family.desk.is_shut = True
+        family.worker()
+        assert seen(family) == [("refused", -5000)]
+        family.desk.is_shut = False
+        family.worker()
+        assert (family.back, seen(family)) == ([], [("refused", -5000)])
+
     def test_that_is_paid_otherwise_is_in_the_ledger_for_good(self, family: Family, finance: Principal) -> None:
         refused(family)
         [one] = waiting.items(family.session, family.studio.now)
