@@ -23,6 +23,56 @@ class PlanUpdated(Event):
     valid_from: datetime
 
 
+class PlanCreated(Event):
+    """There is a plan that was not there before. `kind` is the word of `commerce.plans`; its prices are told apart."""
+
+    type: ClassVar[str] = "commerce.plan_created"
+    aggregate: ClassVar[str] = "plan_id"
+    plan_id: UUID
+    code: str
+    name: str
+    kind: str
+
+
+class PlanTermsChanged(Event):
+    """A plan says something else of itself from now on. `changed` names the columns of `commerce.plans`."""
+
+    type: ClassVar[str] = "commerce.plan_terms_changed"
+    aggregate: ClassVar[str] = "plan_id"
+    plan_id: UUID
+    code: str
+    changed: list[str]
+
+
+class PlanRetired(Event):
+    """A plan is sold no more. Whoever has it keeps it."""
+
+    type: ClassVar[str] = "commerce.plan_retired"
+    aggregate: ClassVar[str] = "plan_id"
+    plan_id: UUID
+    code: str
+
+
+class PlanRestored(Event):
+    """A plan that was sold no more is sold again."""
+
+    type: ClassVar[str] = "commerce.plan_restored"
+    aggregate: ClassVar[str] = "plan_id"
+    plan_id: UUID
+    code: str
+
+
+class PlanPriceWithdrawn(Event):
+    """A price that would have begun at `valid_from` does not: the one before goes on."""
+
+    type: ClassVar[str] = "commerce.plan_price_withdrawn"
+    aggregate: ClassVar[str] = "plan_id"
+    plan_id: UUID
+    code: str
+    currency: str
+    valid_from: datetime
+
+
 class SubscriptionStarted(Event):
     """A membership or its trial began. `amount_minor` is a period's price with tax, `mrr_minor` what it earns a month;
     events of before that was told have none."""
@@ -299,6 +349,24 @@ class PackReduced(Event):
 
 class CouponCreated(Event):
     type: ClassVar[str] = "commerce.coupon_created"
+    aggregate: ClassVar[str] = "coupon_id"
+    coupon_id: UUID
+    code: str
+
+
+class CouponRetired(Event):
+    """A code is taken no more. Whoever used it keeps what it takes off."""
+
+    type: ClassVar[str] = "commerce.coupon_retired"
+    aggregate: ClassVar[str] = "coupon_id"
+    coupon_id: UUID
+    code: str
+
+
+class CouponRestored(Event):
+    """A code that was taken no more is taken again."""
+
+    type: ClassVar[str] = "commerce.coupon_restored"
     aggregate: ClassVar[str] = "coupon_id"
     coupon_id: UUID
     code: str

@@ -3,9 +3,10 @@
 DomainError
 |- AlreadySubscribed NotCancellable WrongCurrency CheckoutNotPaid PaymentNotRefundable InvalidTransition   409
 |- RefundNeedsApproval RefundAskedAlready RefundRequestClosed                                              409
-|- CheckoutUnknown PaymentDiffers FindingResolved                                                          409
+|- CheckoutUnknown PaymentDiffers FindingResolved PlanExists PlanIsHeld                                    409
 |- OwnRefundRequest (Forbidden)                                                                            403
 |- RefundTooLarge CurrencyNotTaken AmountNotTaken ReasonNeeded WayNotOffered NotSoldOnInvoice (Invalid)    422
+|- PlanNotThatKind (Invalid)                                                                               422
 |- PlanNotFound PlanNotSold NoSubscription CheckoutNotFound PaymentNotFound RefundRequestNotFound (NotFound) 404
 |- FindingNotFound (NotFound)                                                                              404
 |- MalformedWebhook                                                                                        400
@@ -22,6 +23,18 @@ class PlanNotFound(NotFound):
 
 class PlanNotSold(NotFound):
     """That plan has no price in this currency."""
+
+
+class PlanExists(DomainError):
+    """There is a plan of that short name already."""
+
+
+class PlanIsHeld(DomainError):
+    """Somebody bought this plan, and what they bought stays as it was. Make another plan and sell this one no more."""
+
+
+class PlanNotThatKind(Invalid):
+    """A membership has an interval and may have a trial; what is paid once has sessions and days they are valid."""
 
 
 class NotSoldOnInvoice(Invalid):

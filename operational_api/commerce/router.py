@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
-from operational_api.commerce import books
+from operational_api.commerce import books, catalogue
 from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
@@ -325,6 +325,7 @@ def receive_momo_notification(
 
 
 router.include_router(api)
+router.include_router(catalogue.router)
 router.include_router(books.router)
 router.include_router(books.settled)
 router.include_router(billing.router)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from operational_api.commerce.models import Invoice
+from operational_api.commerce.service.catalogue import DaysLeft, Kept, PlanKind, Terms
 from operational_api.commerce.service.plans import Offer
 from operational_api.commerce.service.subscriptions import Membership
 from operational_api.core.approvals import RequestRead
@@ -56,6 +57,68 @@ class PlanList(BaseModel):
     """Every plan sold in a currency; there are few, so no pages."""
 
     items: list[PlanRead]
+
+
+class PlanTerms(BaseModel):
+    """What a plan says, but for its prices. A membership has `interval_months`; what is paid once has
+    `sessions_included` and `validity_days`. Of a membership `sessions_included` is a month, null: as many as they like.
+    `days_left`: what becomes of paid days when their owner ends it before them."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=NO_NUL)]
+    description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=NO_NUL)] = ""
+    kind: PlanKind
+    interval_months: int | None = Field(None, ge=1, le=24)
+    sessions_included: int | None = Field(None, ge=1, le=1000)
+    trial_days: int = Field(0, ge=0, le=90)
+    validity_days: int | None = Field(None, ge=1, le=1825)
+    days_left: DaysLeft = "refund"
+    sort_order: int = Field(0, ge=0, le=1000)
+
+    def terms(self) -> Terms:
+        """The same for the service."""
+        return Terms(**{name: getattr(self, name) for name in Terms.__slots__})
+
+
+class PlanCreate(PlanTerms):
+    """A plan to make. `code` is its short name in addresses; without one it is made of the name."""
+
+    code: Annotated[str, StringConstraints(max_length=60, pattern="^([a-z0-9]+(-[a-z0-9]+)*)?$")] = ""
+
+
+class PriceOfToday(BaseModel):
+    """What a plan costs today in a currency, tax included."""
+
+    model_config = ConfigDict(from_attributes=True)
+    currency: str
+    amount_minor: int
+    tax_rate_bp: int
+
+
+class PlanKept(PlanTerms):
+    """A plan as the business keeps it. `members`: running or paused; `packs`: with sessions left; `was_bought`: what
+    belongs to buyers (kind, interval, sessions, days_left) stays as it is."""
+
+    code: str
+    is_active: bool
+    prices: list[PriceOfToday]
+    members: int
+    packs: int
+    was_bought: bool
+
+    @classmethod
+    def of(cls, kept: Kept) -> "PlanKept":
+        """A plan as the API shows it."""
+        return cls.model_construct(
+            **{name: getattr(kept.plan, name) for name in (*Terms.__slots__, "code", "is_active")},
+            prices=[PriceOfToday.model_validate(price) for price in kept.prices],
+            members=kept.members, packs=kept.packs, was_bought=kept.was_bought,
+        )  # fmt: skip
+
+
+class Catalogue(BaseModel):
+    """Every plan, also those sold no more; there are few, so no pages."""
+
+    items: list[PlanKept]
 
 
 class CheckoutCreate(BaseModel):

@@ -43,7 +43,8 @@ insert into commerce.plans (id, code, name, description, kind, sessions_included
     (pg_temp.id('ten'), 'ten', 'Ten sessions', 'A pack of ten', 'pack', 10, 180);
 insert into commerce.plan_prices (id, plan_id, currency, amount_minor, tax_rate_bp, valid_from, valid_to) values
     (pg_temp.id('eur-old'), pg_temp.id('monthly'), 'EUR', 4900, 1900, '2026-01-01Z', '2026-04-01Z'),
-    (pg_temp.id('eur'), pg_temp.id('monthly'), 'EUR', 5400, 1900, '2026-04-01Z', null),
+    (pg_temp.id('eur'), pg_temp.id('monthly'), 'EUR', 5400, 1900, '2026-04-01Z', '2026-08-01Z'),
+    (pg_temp.id('eur-coming'), pg_temp.id('monthly'), 'EUR', 5900, 1900, '2026-08-01Z', null),
     (pg_temp.id('vnd'), pg_temp.id('monthly'), 'VND', 990000, 1000, '2026-01-01Z', null),
     (pg_temp.id('ten-eur'), pg_temp.id('ten'), 'EUR', 50000, 1900, '2026-01-01Z', null);
 insert into commerce.customers (id, currency)

@@ -35,6 +35,10 @@ class TestStages:
 
 
 class TestRevenue:
+    def test_a_plan_costs_what_it_costs_today_and_not_what_it_will(self, marts):
+        found = rows(marts, "select plan_code, currency, amount_minor, members from marts.core.dim_plans order by 1, 2")
+        assert found == [("monthly", "EUR", 5400, 2), ("monthly", "VND", 990000, 1), ("ten", "EUR", 50000, 0)]
+
     def test_mrr_is_kept_apart_by_currency(self, marts):
         found = rows(
             marts,

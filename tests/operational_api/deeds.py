@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import collection, decisions, earnings, memberships
+from operational_api.commerce.billing.service import collection, coupons, decisions, earnings, memberships, pricing
 from operational_api.commerce.models import Customer, Payment
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
@@ -56,6 +56,9 @@ class Deed:
 
 
 PLAN, DEARER, PACK = {"plan_code": "PLAN"}, {"plan_code": "DEARER"}, {"plan_code": "PACK"}
+COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
+A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
+MONTHLY = {"name": "Evenings", "interval_months": "1"}
 WHY = {"reason": "Asked at the desk"}
 REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
@@ -91,6 +94,24 @@ DEEDS: dict[str, Deed] = {
         "finance", PLAN, body={"currency": "EUR", "amount_minor": 5000, "tax_rate_bp": 1900}
     ),
     "POST /api/commerce/coupons": Deed("finance", body={"code": "DEED10", "percent_bp": 1000}),
+    "GET /api/commerce/catalogue": Deed("finance"),
+    "POST /api/commerce/plans": Deed("finance", body=A_MONTH),
+    "PUT /api/commerce/plans/{plan_code}": Deed("finance", DEARER, body=A_MONTH | {"days_left": "credit"}),
+    "POST /api/commerce/plans/{plan_code}/retirement": Deed("finance", DEARER),
+    "DELETE /api/commerce/plans/{plan_code}/retirement": Deed("finance", {"plan_code": "RETIRED"}),
+    "DELETE /api/commerce/plans/{plan_code}/prices/{price_id}": Deed("finance", COMING),
+    "POST /api/commerce/coupons/{coupon_id}/retirement": Deed("finance", {"coupon_id": "COUPON"}),
+    "DELETE /api/commerce/coupons/{coupon_id}/retirement": Deed("finance", {"coupon_id": "RETIRED_COUPON"}),
+    "GET /staff/plans": Deed("finance"),
+    "GET /staff/plans/{plan_code}": Deed("finance", PLAN),
+    "POST /staff/plans": Deed("finance", form=MONTHLY | {"kind": "membership", "currency": "EUR", "amount": "89"}),
+    "POST /staff/plans/{plan_code}": Deed("finance", DEARER, form=MONTHLY),
+    "POST /staff/plans/{plan_code}/retirement": Deed("finance", DEARER, form={"is_sold": "false"}),
+    "POST /staff/plans/{plan_code}/prices": Deed("finance", PLAN, form={"currency": "EUR", "amount": "89"}),
+    "POST /staff/plans/{plan_code}/prices/{price_id}/withdrawal": Deed("finance", COMING, form={}),
+    "GET /staff/coupons": Deed("finance"),
+    "POST /staff/coupons": Deed("finance", form={"code": "DEED20", "percent": "20"}),
+    "POST /staff/coupons/{coupon_id}/retirement": Deed("finance", {"coupon_id": "COUPON"}, form={"is_taken": "false"}),
     "POST /api/commerce/memberships": Deed("newcomer", body=PLAN),
     "POST /api/commerce/checkout-sessions": Deed("newcomer", body=PLAN),
     "POST /checkout": Deed("newcomer", form=PLAN),
@@ -266,6 +287,21 @@ class Doers:
     def _memberships(self, stripe: LocalStripe) -> None:
         small, large = (make_plan(self._session, price=price, name=str(price)) for price in (4900, 9900))
         self.words |= {"PLAN": small.code, "DEARER": large.code}
+        coming = pricing.set_price(
+            self._session, plan_code=large.code, currency="EUR", amount_minor=10_900, tax_rate_bp=1900,
+            valid_from=self._now + timedelta(days=30), for_members=True, actor_id=None, now=self._now,
+        )  # fmt: skip
+        retired = make_plan(self._session, name="Old", is_active=False)
+        codes = [
+            coupons.create(
+                self._session, code=code, worth=coupons.Worth(percent_bp=1000), duration="once", actor_id=None,
+                now=self._now,
+            )
+            for code in ("KEPT10", "OLD10")
+        ]  # fmt: skip
+        coupons.set_taken(self._session, coupon_id=codes[1].id, is_taken=False, actor_id=None, now=self._now)
+        self.words |= {"COMING_PRICE": str(coming.id), "RETIRED": retired.code}
+        self.words |= {"COUPON": str(codes[0].id), "RETIRED_COUPON": str(codes[1].id)}
         then = self._now - timedelta(days=1)
         for name in ("member", "paused", "leaving"):
             id_ = self._ids[name]

@@ -286,7 +286,14 @@ NOBODYS = {
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link
     "GET /api/engagement/attachment-files/{attachment_id}",  # whoever holds its signed address
     "POST /api/commerce/invoices/{invoice_id}/credit-notes", "GET /api/commerce/plans/{plan_code}/prices",
-    "POST /api/commerce/plans/{plan_code}/prices", "PUT /api/commerce/customers/{customer_id}/payer",
+    "POST /api/commerce/plans/{plan_code}/prices", "DELETE /api/commerce/plans/{plan_code}/prices/{price_id}",
+    "PUT /api/commerce/plans/{plan_code}", "POST /api/commerce/plans/{plan_code}/retirement",
+    "DELETE /api/commerce/plans/{plan_code}/retirement", "POST /api/commerce/coupons/{coupon_id}/retirement",
+    "DELETE /api/commerce/coupons/{coupon_id}/retirement",
+    "GET /staff/plans/{plan_code}", "POST /staff/plans/{plan_code}", "POST /staff/plans/{plan_code}/retirement",
+    "POST /staff/plans/{plan_code}/prices", "POST /staff/plans/{plan_code}/prices/{price_id}/withdrawal",
+    "POST /staff/coupons/{coupon_id}/retirement",
+    "PUT /api/commerce/customers/{customer_id}/payer",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

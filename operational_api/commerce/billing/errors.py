@@ -3,11 +3,12 @@
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
 |- NeedsLook NotWaiting ParkedInvoiceDecided ParkedInvoiceChanged CustomerNotParked                         409
-|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid                    409
+|- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid PriceHolds         409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
 |- NotSettledSo (Invalid)                                                                                   422
 |- OwnMoney (Forbidden)                                                                                     403
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound StatementNotFound (NotFound)             404
+|- PriceNotFound (NotFound)                                                                                404
 """
 
 from operational_api.core.errors import DomainError, Forbidden, Invalid, NotFound
@@ -79,6 +80,14 @@ class PauseTooLong(Invalid):
 
 class CouponNotFound(NotFound):
     """We do not know this code, or it is no longer valid."""
+
+
+class PriceNotFound(NotFound):
+    """There is no such price of this plan."""
+
+
+class PriceHolds(DomainError):
+    """This price holds already, or another one follows it: set a new one instead."""
 
 
 class CouponExists(DomainError):

@@ -214,6 +214,22 @@ def create_coupon(body: CouponCreate, actor_id: CurrentAccount, session: DbSessi
     )  # fmt: skip
 
 
+@router.post(
+    "/coupons/{coupon_id}/retirement", response_model=CouponRead, dependencies=[Allowed("commerce.manage_prices")]
+)
+def retire_coupon(coupon_id: UUID, actor_id: CurrentAccount, session: DbSession) -> Coupon:
+    """Take a code no more; whoever used it keeps what it takes off."""
+    return coupons.set_taken(session, coupon_id=coupon_id, is_taken=False, actor_id=actor_id, now=datetime.now(UTC))
+
+
+@router.delete(
+    "/coupons/{coupon_id}/retirement", response_model=CouponRead, dependencies=[Allowed("commerce.manage_prices")]
+)
+def restore_coupon(coupon_id: UUID, actor_id: CurrentAccount, session: DbSession) -> Coupon:
+    """Take a code again."""
+    return coupons.set_taken(session, coupon_id=coupon_id, is_taken=True, actor_id=actor_id, now=datetime.now(UTC))
+
+
 @router.get("/plans/{plan_code}/prices", dependencies=[Allowed("commerce.manage_prices")])
 def list_prices(plan_code: PlanCode, session: DbSession) -> PriceList:
     """What a plan cost, costs and will cost."""
@@ -234,6 +250,13 @@ def create_price(plan_code: PlanCode, body: PriceCreate, actor_id: CurrentAccoun
         tax_rate_bp=body.tax_rate_bp, valid_from=body.valid_from or now, for_members=body.for_members,
         actor_id=actor_id, now=now,
     )  # fmt: skip
+
+
+@router.delete("/plans/{plan_code}/prices/{price_id}", dependencies=[Allowed("commerce.manage_prices")])
+def withdraw_price(plan_code: PlanCode, price_id: UUID, actor_id: CurrentAccount, session: DbSession) -> PriceList:
+    """Take back a price that has not begun; answers with the prices that are left."""
+    pricing.withdraw_price(session, plan_code=plan_code, price_id=price_id, actor_id=actor_id, now=datetime.now(UTC))
+    return list_prices(plan_code, session)
 
 
 @router.put("/customers/{customer_id}/payer", dependencies=[Allowed("commerce.set_payer")])

@@ -1,7 +1,6 @@
 """/staff/collections and /staff/commissions: payments that did not go through, and what coaches earned."""
 
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -10,13 +9,13 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from contracts.money import exponent
 from operational_api.commerce import public as commerce
 from operational_api.core.database import DbSession
-from operational_api.core.errors import Invalid
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor
 from operational_api.core.policy import Allowed, may_principal, may_see_everybody
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
+from operational_api.staff import amounts
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
@@ -25,10 +24,6 @@ STATES = {
     "due": ("Being collected", "info"), "retrying": ("Will be tried again", "warn"),
     "stopped": ("Waits for a new card", "bad"),
 }  # fmt: skip
-
-
-class NoSuchAmount(Invalid):
-    """Write amounts as 25 or 25.50, shares as 40 or 12.5, and days as 2026-03-02."""
 
 
 @router.get("/collections", dependencies=[Allowed("commerce.read_collections")])
@@ -120,8 +115,9 @@ def set_rate(
 ) -> Response:
     """Set what a coach earns from a day on."""
     commerce.set_commission_rate(
-        session, coach_id=coach_id, currency=currency, per_session_minor=_units(per_session, exponent(currency)),
-        pack_share_bp=_share(pack_share), valid_from=_day(valid_from), actor_id=account_id, now=datetime.now(UTC),
+        session, coach_id=coach_id, currency=currency, per_session_minor=amounts.units(per_session, exponent(currency)),
+        pack_share_bp=amounts.share(pack_share), valid_from=amounts.day(valid_from), actor_id=account_id,
+        now=datetime.now(UTC),
     )  # fmt: skip
     return redirect(request, "/staff/commissions", flash="The rate is set.")
 
@@ -136,30 +132,10 @@ def close(
 ) -> Response:
     """Close a pay period."""
     made = commerce.close_pay_period(
-        session, first_on=_day(first_on), last_on=_day(last_on), actor_id=account_id, now=datetime.now(UTC)
+        session,
+        first_on=amounts.day(first_on),
+        last_on=amounts.day(last_on),
+        actor_id=account_id,
+        now=datetime.now(UTC),
     )
     return redirect(request, "/staff/commissions", flash=f"Closed, with {made} statement{'' if made == 1 else 's'}.")
-
-
-def _units(text: str, places: int) -> int:
-    try:
-        found = Decimal(text.strip()).scaleb(places)
-    except InvalidOperation as error:
-        raise NoSuchAmount from error
-    if not found.is_finite() or found != found.to_integral_value() or not 0 <= found < 10**12:
-        raise NoSuchAmount
-    return int(found)
-
-
-def _share(text: str) -> int:
-    found = _units(text or "0", 2)
-    if found > 10_000:
-        raise NoSuchAmount
-    return found
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise NoSuchAmount from error

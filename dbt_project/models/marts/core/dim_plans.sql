@@ -28,5 +28,9 @@ select
     ) as mrr_minor,
     cast(coalesce(members.members, 0) as integer) as members
 from {{ ref('stg_commerce__plans') }} as plan
-inner join {{ ref('stg_commerce__plan_prices') }} as price on plan.plan_id = price.plan_id and price.valid_to is null
+inner join {{ ref('stg_commerce__plan_prices') }} as price
+    on
+        plan.plan_id = price.plan_id
+        and price.valid_from <= {{ now() }}
+        and coalesce(price.valid_to, {{ never() }}) > {{ now() }}
 left join members on plan.plan_id = members.plan_id and price.currency = members.currency

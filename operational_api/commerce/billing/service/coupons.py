@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CouponCreated, CouponRedeemed
+from contracts.events.commerce import CouponCreated, CouponRedeemed, CouponRestored, CouponRetired
 from operational_api.commerce import prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import CouponExists, CouponNotForThis, CouponNotFound, CouponUsed
@@ -55,6 +55,26 @@ def create(
         session, "commerce.manage_prices", "Coupon", row.id, actor_id=actor_id, purpose="operations", now=now,
         details={"code": row.code},
     )  # fmt: skip
+    return row
+
+
+def set_taken(session: Session, *, coupon_id: UUID, is_taken: bool, actor_id: UUID | None, now: datetime) -> Coupon:
+    """Take a code no more, or again. What it takes off for who used it goes on. Twice is once.
+
+    Raises:
+        CouponNotFound: there is none.
+    """
+    row = session.get(Coupon, coupon_id, with_for_update=True)
+    if row is None:
+        raise CouponNotFound
+    if row.is_active != is_taken:
+        row.is_active = is_taken
+        told = CouponRestored if is_taken else CouponRetired
+        publish(session, told(occurred_at=now, coupon_id=row.id, code=row.code))
+        audit.record(
+            session, "commerce.manage_prices", "Coupon", row.id, actor_id=actor_id, purpose="operations", now=now,
+            details={"is_active": is_taken},
+        )  # fmt: skip
     return row
 
 

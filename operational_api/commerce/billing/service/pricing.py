@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PlanUpdated
+from contracts.events.commerce import PlanPriceWithdrawn, PlanUpdated
 from operational_api.commerce import lifecycle
-from operational_api.commerce.billing.errors import PriceInThePast
+from operational_api.commerce.billing.errors import PriceHolds, PriceInThePast, PriceNotFound
 from operational_api.commerce.errors import PlanNotFound
 from operational_api.commerce.models import Plan, PlanPrice, Subscription
 from operational_api.core import audit
@@ -79,6 +79,52 @@ def set_price(
     return made
 
 
+def withdraw_price(
+    session: Session, *, plan_code: str, price_id: UUID, actor_id: UUID | None, now: datetime
+) -> PlanPrice | None:
+    """Take back a price that has not begun: it was never asked of anybody.
+
+    Returns:
+        The one before it, which goes on; None where there is none.
+
+    Raises:
+        PlanNotFound: no such plan.
+        PriceNotFound: no such price of it.
+        PriceHolds: it began, or another price is set to follow it.
+    """
+    plan = _plan(session, plan_code)
+    price = session.scalar(select(PlanPrice).where(PlanPrice.plan_id == plan.id, PlanPrice.id == price_id))
+    if price is None:
+        raise PriceNotFound
+    if price.valid_from <= now or price.valid_to is not None:
+        raise PriceHolds
+    before = session.scalar(
+        select(PlanPrice).where(
+            PlanPrice.plan_id == plan.id, PlanPrice.currency == price.currency, PlanPrice.valid_to == price.valid_from
+        )
+    )
+    waiting = update(Subscription).where(Subscription.next_price_id == price.id).values(next_price_id=None)
+    session.execute(waiting.execution_options(synchronize_session=False))
+    session.delete(price)
+    session.flush()
+    if before is not None:
+        before.valid_to = None
+    publish(
+        session,
+        PlanPriceWithdrawn(
+            occurred_at=now, plan_id=plan.id, code=plan.code, currency=price.currency, valid_from=price.valid_from
+        ),
+    )
+    audit.record(
+        session, "commerce.manage_prices", "Plan", plan.id, actor_id=actor_id, purpose="operations", now=now,
+        details={
+            "withdrawn_minor": price.amount_minor, "currency": price.currency,
+            "valid_from": price.valid_from.isoformat(),
+        },
+    )  # fmt: skip
+    return before
+
+
 def successor(session: Session, price_id: UUID) -> PlanPrice | None:
     """The price that members of one go on to, with their first period that begins then or later; None: they keep it."""
     old = session.get_one(PlanPrice, price_id)
@@ -103,3 +149,14 @@ def history(session: Session, *, plan_code: str) -> list[PlanPrice]:
         raise PlanNotFound
     query = select(PlanPrice).where(PlanPrice.plan_id == plan_id)
     return list(session.scalars(query.order_by(PlanPrice.currency, PlanPrice.valid_from.desc())))
+
+
+def members_at(session: Session, *, plan_code: str) -> dict[UUID, int]:
+    """How many memberships that run or are paused pay each price of a plan; what nobody pays is left out."""
+    query = (
+        select(Subscription.price_id, func.count())
+        .join(Plan, Plan.id == Subscription.plan_id)
+        .where(Plan.code == plan_code, Subscription.status.in_(lifecycle.LIVE))
+        .group_by(Subscription.price_id)
+    )
+    return dict(session.execute(query).tuples().all())
