@@ -406,6 +406,61 @@ class PayerLeft(Event):
     renews_minor: int = 0
 
 
+class MembershipRenewsSoon(Event):
+    """A year of a membership that we bill ends in `days` days or less and is followed by another, which `payer_id` pays
+    where that is not the customer. `amount_minor` is its price with tax, before what a coupon takes off."""
+
+    type: ClassVar[str] = "commerce.membership_renews_soon"
+    aggregate: ClassVar[str] = "subscription_id"
+    subscription_id: UUID
+    customer_id: UUID
+    renews_at: datetime
+    days: int
+    amount_minor: int
+    currency: str
+    payer_id: UUID | None = None
+
+
+class InvoiceParked(Event):
+    """What waits of a customer would make an absurd invoice: none is made until somebody says. `reason`: too_large,
+    negative, too_many_lines, charged_twice."""
+
+    type: ClassVar[str] = "commerce.invoice_parked"
+    aggregate: ClassVar[str] = "parked_id"
+    parked_id: UUID
+    customer_id: UUID
+    reason: str
+    total_minor: int
+    currency: str
+    payer_id: UUID | None = None
+
+
+class ParkedInvoiceDecided(Event):
+    """`outcome` is approved (`invoice_id` was issued) or voided (its charges are not owed)."""
+
+    type: ClassVar[str] = "commerce.parked_invoice_decided"
+    aggregate: ClassVar[str] = "parked_id"
+    parked_id: UUID
+    customer_id: UUID
+    outcome: str
+    decided_by: UUID
+    invoice_id: UUID | None = None
+
+
+class BillingItemSettled(Event):
+    """A charge or a credit (below 0) that waited will be on no invoice. `settled_as`: paid_outside, written_off,
+    waived, voided, too_small; None where that was taken back and it waits again."""
+
+    type: ClassVar[str] = "commerce.billing_item_settled"
+    aggregate: ClassVar[str] = "item_id"
+    item_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    settled_as: str | None
+    payer_id: UUID | None = None
+
+
 class SessionDelivered(Event):
     """A session counts for its coach. `revenue_minor` is its part of a pack's price, without tax."""
 

@@ -11,7 +11,16 @@ from contracts.events.scheduling import SessionAttended, SessionMissed
 from operational_api.commerce import providers
 from operational_api.commerce.billing import collectors
 from operational_api.commerce.billing.collectors import Collector
-from operational_api.commerce.billing.service import collection, earnings, fees, giving_back, leaving, memberships
+from operational_api.commerce.billing.service import (
+    collection,
+    earnings,
+    fees,
+    giving_back,
+    leaving,
+    memberships,
+    renewals,
+    waiting,
+)
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import (
@@ -64,6 +73,11 @@ def earn_expired_packs(session: Session, now: datetime) -> None:
     earnings.earn_expired(session, now)
 
 
+def remind_of_renewals(session: Session, now: datetime) -> None:
+    """Tell whose year of a membership will soon be followed by another."""
+    renewals.remind_due(session, now)
+
+
 def invoice_fees(session: Session, now: datetime) -> None:
     """Make the invoices of fees that no membership's invoice will have."""
     fees.invoice_due(session, now)
@@ -72,6 +86,11 @@ def invoice_fees(session: Session, now: datetime) -> None:
 def give_back_credits(session: Session, now: datetime) -> None:
     """Give back what was paid and not used, where no invoice will use it."""
     giving_back.give_back_due(session, providers.all_configured().by_name, now)
+
+
+def write_off_small(session: Session, now: datetime) -> None:
+    """Write off charges that are too small for a card and that no other one followed."""
+    waiting.write_off_small(session, now)
 
 
 def on_session_over(session: Session, event: Event) -> None:
@@ -102,8 +121,10 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
+    ("commerce.remind_of_renewals", timedelta(hours=1), remind_of_renewals),
     ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
     ("commerce.give_back_credits", timedelta(minutes=10), give_back_credits),
+    ("commerce.write_off_small", timedelta(hours=6), write_off_small),
     ("commerce.earn_expired_packs", timedelta(hours=6), earn_expired_packs),
     ("commerce.settle_due", timedelta(minutes=1), settle_due),
     ("commerce.compare_books", timedelta(hours=1), compare_books),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_payable"
 MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
-MOMO_BALANCE = "momo_balance"
+MOMO_BALANCE, BANK_BALANCE = "momo_balance", "bank_balance"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
 DEFERRED_PACKS, COMMISSION_EXPENSE, COMMISSION_PAYABLE = "deferred_packs", "commission_expense", "commission_payable"
 

@@ -29,7 +29,7 @@ PERSONAL = [
     Contributed(
         "commerce",
         {
-            "billing_items": given("customer_id payer_id", BOOKS),
+            "billing_items": given("customer_id payer_id", BOOKS, omit="settled_by settled_reason"),
             "checkout_sessions": given("customer_id", Emptied({"url": None}), omit="url", named="plan_id:name"),
             "collections": given("customer_id payer_id", BOOKS),
             "commission_rates": given("coach_id", BOOKS, omit="set_by"),
@@ -41,6 +41,7 @@ PERSONAL = [
             "invoice_lines": given(closing=BOOKS, through="invoice_id"),
             "invoices": given("customer_id payer_id", BOOKS),
             "ledger_lines": given("customer_id", BOOKS),
+            "parked_invoices": given("customer_id payer_id", BOOKS, omit="decided_by decision_reason"),
             "payments": given("customer_id", BOOKS, through="invoice_id"),
             "plan_changes": given("customer_id", BOOKS),
             "refund_requests": given("customer_id", BOOKS, omit="requested_by decided_by"),

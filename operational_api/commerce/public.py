@@ -9,6 +9,17 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import lifecycle
+from operational_api.commerce.billing.desk import (
+    BillingExceptions,
+    How,
+    billing_exceptions,
+    count_billing_exceptions,
+    decide_parked_invoice,
+    release_customer,
+    settle_item,
+    try_item_again,
+    undo_settlement,
+)
 from operational_api.commerce.billing.models import CommissionRate, CommissionStatement
 from operational_api.commerce.billing.service import (
     collection,
@@ -51,15 +62,16 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BooksDiffer", "Comparison", "CurrentPlan", "FileFormat", "PaySlip", "PaymentMade", "PlanOffer",
-    "RetellingSeen", "SellerSettings", "Terms", "Worth", "all_coupons", "ask_retelling", "change_plan",
-    "charge_late_fee", "close_pay_period", "collections", "commission_rates", "commission_statements",
-    "commissions_owed", "comparisons", "contested", "create_coupon", "create_plan", "current_plan", "current_plans",
-    "days_at_studios", "differences", "ensure_customer", "every_plan", "has_active_plan", "members_at",
-    "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept",
-    "plans_for_sale", "price_history", "request_refund", "resolve_difference", "retellings_made",
-    "return_pack_session", "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price",
-    "use_pack_session", "use_session_of_pack", "waive_late_fee", "withdraw_price",
+    "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CurrentPlan", "FileFormat", "How", "PaySlip",
+    "PaymentMade", "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Worth", "all_coupons", "ask_retelling",
+    "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period", "collections", "commission_rates",
+    "commission_statements", "commissions_owed", "comparisons", "contested", "count_billing_exceptions",
+    "create_coupon", "create_plan", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice",
+    "differences", "ensure_customer", "every_plan", "has_active_plan", "members_at", "pack_sessions_left",
+    "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale", "price_history",
+    "release_customer", "request_refund", "resolve_difference", "retellings_made", "return_pack_session",
+    "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price", "settle_item", "try_item_again",
+    "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "withdraw_price",
 ]  # fmt: skip
 
 

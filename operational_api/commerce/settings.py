@@ -57,6 +57,22 @@ class RefundSettings(BaseSettings):
     that is not named, it takes two. JSON."""
 
 
+class BillingSettings(BaseSettings):
+    """Environment with the prefix `PLYO_BILLING_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_BILLING_", extra="ignore")
+
+    largest_invoice: dict[str, int] = Field(
+        default_factory=lambda: {
+            "EUR": 500_000, "USD": 500_000, "GBP": 500_000, "CHF": 500_000, "JPY": 800_000, "VND": 125_000_000
+        }
+    )  # fmt: skip
+    """Minor units by currency, tax included: an invoice of more is not made before an admin has seen it, nor one in a
+    currency that is not named. JSON."""
+    most_lines: int = 60
+    """An invoice of more lines is not made either."""
+
+
 class SellerSettings(BaseSettings):
     """Who sells, as invoices say it. Environment with the prefix `PLYO_SELLER_`."""
 

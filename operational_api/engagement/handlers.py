@@ -194,6 +194,18 @@ def tell_of_left_payer(session: Session, event: Event) -> None:
     )  # fmt: skip
 
 
+def tell_of_renewal(session: Session, event: Event) -> None:
+    """Before another year of a membership is charged: the member, and who pays it where that is somebody else."""
+    assert isinstance(event, commerce.MembershipRenewsSoon)  # noqa: S101
+    for account_id in (event.customer_id, event.payer_id):
+        to = contact(session, account_id) if account_id else None
+        _mail(
+            session, event, to, "membership_renews", f"{event.event_id}:{account_id}", currency=event.currency,
+            amount_minor=event.amount_minor, renews_at=event.renews_at.isoformat(),
+            time_zone=to.time_zone if to else "UTC", pays=account_id == (event.payer_id or event.customer_id),
+        )  # fmt: skip
+
+
 def announce_message(session: Session, event: Event) -> None:
     """Word of an unread message by the way that its reader likes; not more than one an hour to a person.
 
@@ -340,6 +352,7 @@ HANDLERS = {
     commerce.PaymentRefunded.type: [tell_of_refund],
     commerce.PayerChanged.type: [tell_of_payer],
     commerce.PayerLeft.type: [tell_of_left_payer],
+    commerce.MembershipRenewsSoon.type: [tell_of_renewal],
     commerce.SubscriptionStarted.type: [welcome_member, learn],
     commerce.SubscriptionChanged.type: [learn],
     commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],

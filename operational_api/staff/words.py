@@ -5,6 +5,8 @@ from collections.abc import Mapping
 ACTIONS: dict[str, str] = {
     "analytics.read_client": "looked at charts and numbers",
     "commerce.create_refund": "gave money back",
+    "commerce.decide_parked": "decided about billing that was stopped",
+    "commerce.settle_waiting": "settled a charge or a credit",
     "compliance.check_events": "had the record of events looked at",
     "compliance.give_consent": "gave consent",
     "compliance.make_copy": "made a copy of somebody's data",
@@ -49,11 +51,12 @@ CONTEXTS = {
     "integrations.": "Everything about connectors",
 }
 OBJECTS = {
-    "Account": "a person's account", "AuditLog": "the audit log", "Booking": "a booking", "Client": "a client",
+    "Account": "a person's account", "AuditLog": "the audit log", "BillingItem": "a charge or a credit",
+    "Booking": "a booking", "Client": "a client", "Customer": "a customer's billing",
     "Consent": "a consent", "Connector": "a connector", "Export": "an export",
     "FactorReset": "a request about a second step",
     "Injury": "an injury", "LoginSession": "a session", "Message": "a message",
-    "Payment": "a payment", "People": "a search for people",
+    "ParkedInvoice": "an invoice that was stopped", "Payment": "a payment", "People": "a search for people",
     "PersonalExport": "a copy of somebody's data",
     "RefundRequest": "a request for a refund", "RoleGrant": "a request for a role", "Route": "a page or an address",
     "WearableLink": "a device", "Workout": "a workout",

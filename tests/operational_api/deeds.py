@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
-from operational_api.commerce.billing.service import collection, coupons, earnings, memberships, pricing
+from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.service import collection, coupons, decisions, earnings, memberships, pricing
 from operational_api.commerce.models import Customer, Payment
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
@@ -145,6 +146,11 @@ DEEDS: dict[str, Deed] = {
     "POST /staff/requests/refunds/{request_id}/withdraw": Deed("support", REQUEST, form={}),
     "POST /api/commerce/differences/{finding_id}/resolution": Deed("finance", FINDING, body=RESOLVED),
     "POST /staff/books/{finding_id}/resolve": Deed("finance", FINDING, form=RESOLVED),
+    "POST /staff/exceptions/items/{item_id}": Deed("finance", {"item_id": "SMALL"}, form={"decision": "waived"} | WHY),
+    "POST /staff/exceptions/invoices/{parked_id}": Deed(
+        "admin", {"parked_id": "PARKED"}, form={"decision": "approve", "total_minor": "900000"} | WHY
+    ),
+    "POST /staff/exceptions/customers/{customer_id}": Deed("admin", {"customer_id": "stopped"}, form=WHY),
     "POST /api/commerce/commission-rates": Deed("finance", body=RATE | {"per_session_minor": 2000}),
     "POST /api/commerce/commission-statements": Deed("finance", body=MONTH),
     "POST /staff/commissions/rates": Deed("finance", form=RATE | {"per_session": "20"}),
@@ -254,7 +260,7 @@ class Doers:
         self.coach = session.get_one(Coach, world.ids["coach"][0])
         self._ids: dict[str, UUID] = {}
         self.tokens: dict[str, str] = {}
-        for name in ("trainee", "regular", "member", "paused", "leaving", "buyer", "newcomer"):
+        for name in ("trainee", "regular", "member", "paused", "leaving", "buyer", "newcomer", "dear", "stopped"):
             account = session.get_one(Account, make_client(session, coach=self.coach, joined_at=self._now).id)
             self._ids[name], self.tokens[name] = account.id, access_token(app, account)
         self.words = {name: str(id_) for name, id_ in self._ids.items()}
@@ -265,6 +271,7 @@ class Doers:
         app.state.payment_provider = adapter(stripe)
         self._memberships(stripe)
         self._payments(stripe)
+        self._exceptions()
         self._hours()
         self._rest(app)
         session.flush()
@@ -324,6 +331,25 @@ class Doers:
         [found] = findings.record(self._session, [difference], now=self._now)
         self.words |= {"PAYMENT": str(kept.id), "PAID_PAGE": str(page.provider_session_id)}
         self.words |= {"REFUND_REQUEST": str(request.id), "FINDING": str(found)}
+
+    def _exceptions(self) -> None:
+        """A fee of some cents whose payer pays no more, an invoice that is parked, and a customer who is."""
+        absurd = make_plan(self._session, price=900_000, name="Absurd")
+        for name in ("dear", "stopped"):
+            self._session.add(Customer(id=self._ids[name], currency="EUR"))
+        self._session.flush()
+        self._session.get_one(Customer, self._ids["stopped"]).parked_at = self._now
+        self._session.get_one(Customer, self._ids["stopped"]).parked_reason = "books"
+        memberships.start_membership(self._session, customer_id=self._ids["dear"], plan_code=absurd.code, now=self._now)
+        [parked] = decisions.parked_invoices(self._session)
+        small = BillingItem(
+            origin_id=new_id(), customer_id=self._ids["buyer"], payer_id=self._ids["member"], kind="fee",
+            description="Late cancellation", amount_minor=40, tax_minor=0, tax_rate_bp=0, currency="EUR",
+            made_at=self._now - timedelta(days=3),
+        )  # fmt: skip
+        self._session.add(small)
+        self._session.flush()
+        self.words |= {"SMALL": str(small.id), "PARKED": str(parked.parked_id)}
 
     def _hours(self) -> None:
         """Sessions of the coach, each on a day of its own, and what is booked of them."""

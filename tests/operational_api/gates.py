@@ -564,6 +564,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
     "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
+    "commerce.decide_parked": (
+        "POST /staff/exceptions/invoices/{parked_id}",
+        "POST /staff/exceptions/customers/{customer_id}",
+    ),
+    "commerce.settle_waiting": ("GET /staff/exceptions", "POST /staff/exceptions/items/{item_id}"),
     "commerce.manage_prices": (
         "GET /api/commerce/coupons",
         "POST /api/commerce/coupons",

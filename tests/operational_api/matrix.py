@@ -134,6 +134,8 @@ ROLES_OF: dict[str, str] = {
     "engagement.revive_address": "support admin",
     "commerce.close_pay_period": "finance admin",
     "commerce.issue_credit_note": "finance admin",
+    "commerce.decide_parked": "admin",
+    "commerce.settle_waiting": "finance admin",
     "commerce.manage_prices": "finance admin",
     "commerce.pay_invoice": "customer",
     "commerce.read_collections": "support finance admin",

@@ -296,6 +296,9 @@ NOBODYS = {
     "PUT /api/commerce/customers/{customer_id}/payer",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
+    # what of billing waits for a person is the business's
+    "POST /staff/exceptions/items/{item_id}", "POST /staff/exceptions/invoices/{parked_id}",
+    "POST /staff/exceptions/customers/{customer_id}",
     # an endpoint and its deliveries are the business's
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",

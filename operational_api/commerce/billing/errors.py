@@ -2,13 +2,16 @@
 
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
+|- NeedsLook NotWaiting ParkedInvoiceDecided ParkedInvoiceChanged CustomerNotParked                         409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid PriceHolds         409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
+|- NotSettledSo (Invalid)                                                                                   422
+|- OwnMoney (Forbidden)                                                                                     403
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound StatementNotFound (NotFound)             404
 |- PriceNotFound (NotFound)                                                                                404
 """
 
-from operational_api.core.errors import DomainError, Invalid, NotFound
+from operational_api.core.errors import DomainError, Forbidden, Invalid, NotFound
 
 
 class NotChangeable(DomainError):
@@ -37,6 +40,34 @@ class BilledElsewhere(DomainError):
 
 class NothingToPay(DomainError):
     """Nothing of this is waiting to be paid."""
+
+
+class NeedsLook(DomainError):
+    """Somebody of us has to look at this amount first. Nothing was changed or charged: please write to us."""
+
+
+class NotWaiting(DomainError):
+    """This does not wait for anybody any more: somebody was quicker, or it was invoiced or given back meanwhile."""
+
+
+class ParkedInvoiceDecided(DomainError):
+    """Somebody has decided about this invoice already."""
+
+
+class ParkedInvoiceChanged(DomainError):
+    """What this invoice is made of has changed since you looked at it. Look again."""
+
+
+class CustomerNotParked(DomainError):
+    """Billing of this customer goes on already."""
+
+
+class OwnMoney(Forbidden):
+    """This is about your own money: somebody else of us decides."""
+
+
+class NotSettledSo(Invalid):
+    """A charge can be waived; a credit can be paid by other means, or written off."""
 
 
 class IntervalDiffers(Invalid):

@@ -58,13 +58,46 @@ class PlanChange(Base):
     failure_code: Mapped[str | None]
 
 
+class ParkedInvoice(Base):
+    """An invoice that would be absurd: not issued, not numbered, not charged, until an admin says. Its items are held
+    by it (`BillingItem.parked_id`). `reason`: too_large, negative, too_many_lines, charged_twice. `status`: waiting,
+    approved (then `invoice_id` is what was made of it), voided."""
+
+    __tablename__ = "parked_invoices"
+    __table_args__ = (
+        CheckConstraint("reason in ('too_large', 'negative', 'too_many_lines', 'charged_twice')", name="reason"),
+        CheckConstraint("status in ('waiting', 'approved', 'voided')", name="status"),
+        CheckConstraint("(status = 'waiting') = (decided_at is null)", name="decided"),
+        CheckConstraint("(status = 'approved') = (invoice_id is not null)", name="invoiced"),
+        Index("ix_parked_invoices_waiting", "parked_at", postgresql_where=text("status = 'waiting'")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey(Customer.id), index=True)
+    payer_id: Mapped[UUID | None] = mapped_column(ForeignKey(Customer.id), index=True)
+    subscription_id: Mapped[UUID | None] = mapped_column(ForeignKey(Subscription.id), index=True)
+    reason: Mapped[str] = mapped_column(String(20))
+    currency: Mapped[Currency]
+    total_minor: Mapped[AmountMinor]
+    line_count: Mapped[int]
+    status: Mapped[str] = mapped_column(String(20), server_default="waiting")
+    parked_at: Mapped[RequiredTime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
+    invoice_id: Mapped[UUID | None] = mapped_column(ForeignKey(Invoice.id), unique=True)
+
+
 class BillingItem(Base):
     """Something charged, or given back where negative, that waits for an invoice until `invoice_id` is set.
 
     What is used in part is split: the rest waits in a row of its own with the same `origin_id`. What a change of plan
     comes to has its `plan_change_id`: if that fails, it was never owed. `payer_id` is whose it is where that is not the
     customer: who paid for them when it was caused, or had paid for the days; another payer since has nothing to do with
-    it. A credit that went back to the card has its `refund_id`.
+    it. A credit that went back to the card has its `refund_id`. `parked_id` holds it for an invoice that was parked.
+
+    `settled_as` is what somebody, or a rule, made of it instead: paid_outside (a credit, by other means), written_off
+    (a credit that is not given back), waived (a charge), voided (with a parked invoice), too_small (a charge).
     """
 
     __tablename__ = "billing_items"
@@ -80,6 +113,17 @@ class BillingItem(Base):
             postgresql_where=text("kind = 'unused' and invoice_id is null and refund_id is null"),
         ),
         CheckConstraint("invoice_id is null or refund_id is null", name="used_once"),
+        CheckConstraint(
+            "settled_as in ('paid_outside', 'written_off', 'waived', 'voided', 'too_small')", name="settled_as"
+        ),
+        CheckConstraint(
+            "(settled_as is null) = (settled_at is null) and (settled_as is null) = (settled_reason is null) "
+            "and (settled_as is null or (invoice_id is null and refund_id is null and parked_id is null))",
+            name="settled",
+        ),
+        CheckConstraint("parked_id is null or (invoice_id is null and refund_id is null)", name="parked"),
+        Index("ix_billing_items_parked_id", "parked_id", postgresql_where=text("parked_id is not null")),
+        Index("ix_billing_items_settled_at", "settled_at", postgresql_where=text("settled_at is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -99,6 +143,11 @@ class BillingItem(Base):
     plan_change_id: Mapped[UUID | None] = mapped_column(ForeignKey(PlanChange.id))
     payer_id: Mapped[UUID | None] = mapped_column(ForeignKey(Customer.id))
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
+    parked_id: Mapped[UUID | None] = mapped_column(ForeignKey(ParkedInvoice.id))
+    settled_as: Mapped[str | None] = mapped_column(String(20))
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[UUID | None]
+    settled_reason: Mapped[str | None]
 
 
 class InvoiceLine(Base):

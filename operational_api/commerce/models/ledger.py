@@ -25,8 +25,8 @@ class LedgerLine(Base):
     """One side of a journal: debit positive, credit negative. All lines of a journal are inserted by one statement,
     and a trigger refuses a statement after which any journal it touched does not sum to 0 per currency.
 
-    `account`: receivable, stripe_balance, momo_balance, membership_revenue, pack_revenue, tax_payable, payment_fees,
-    refunds, disputes, bad_debt, deferred_packs, commission_expense, commission_payable.
+    `account`: receivable, stripe_balance, momo_balance, bank_balance, membership_revenue, pack_revenue, tax_payable,
+    payment_fees, refunds, disputes, bad_debt, deferred_packs, commission_expense, commission_payable.
     """
 
     __tablename__ = "ledger_lines"

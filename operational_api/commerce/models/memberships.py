@@ -11,15 +11,27 @@ from operational_api.core.database import AmountMinor, Base, Currency, Id, Requi
 
 
 class Customer(Base):
-    """An account as a payer. Where `payer_id` is set, that account pays instead: a parent, an employer."""
+    """An account as a payer. Where `payer_id` is set, that account pays instead: a parent, an employer.
+
+    While it is parked no money of it moves by itself. `books_off_minor` is by how much its books are known to be off:
+    for as much it is not parked again.
+    """
 
     __tablename__ = "customers"
-    __table_args__ = (CheckConstraint("payer_id <> id", name="payer_is_another"), SCHEMA)
+    __table_args__ = (
+        CheckConstraint("payer_id <> id", name="payer_is_another"),
+        CheckConstraint("(parked_at is null) = (parked_reason is null)", name="parked"),
+        Index("ix_customers_parked_at", "parked_at", postgresql_where=text("parked_at is not null")),
+        SCHEMA,
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     currency: Mapped[Currency]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[ServerTime]
     payer_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.customers.id"), index=True)
+    parked_at: Mapped[datetime | None]
+    parked_reason: Mapped[str | None] = mapped_column(String(20))
+    books_off_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
 
 
 class Subscription(Base):
@@ -27,7 +39,8 @@ class Subscription(Base):
 
     `status`: incomplete, trialing, active, paused, past_due, cancelled. `cancel_kind`: voluntary or involuntary.
     `billed_by`: provider, whose state we follow, or plyo (`commerce.billing`), which counts in days of `time_zone` from
-    `anchor_on`; what is charged of the running period already is in the columns `covered_…`.
+    `anchor_on`; what is charged of the running period already is in the columns `covered_…`. `renewal_told_at` is when
+    its owner was told last that a year is followed by another.
     """
 
     __tablename__ = "subscriptions"
@@ -86,6 +99,7 @@ class Subscription(Base):
     covered_minor: Mapped[int | None] = mapped_column(BigInteger)
     covered_tax_minor: Mapped[int | None] = mapped_column(BigInteger)
     next_step_at: Mapped[datetime | None]
+    renewal_told_at: Mapped[datetime | None]
 
 
 class SubscriptionChange(Base):

@@ -41,6 +41,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "payer_changed": "name is_paid_for",
         "payer_ended": "name",
         "payer_left": "name currency time_zone",
+        "membership_renews": "name currency amount_minor renews_at time_zone pays",
         "new_message": "name sender body path",
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",

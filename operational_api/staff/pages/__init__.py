@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
+from operational_api.commerce import public as commerce
 from operational_api.compliance import public as compliance
 from operational_api.engagement import public as engagement
 from operational_api.identity import public as identity
@@ -15,6 +16,7 @@ from operational_api.staff.pages import (
     book,
     books,
     evidence,
+    exceptions,
     exports,
     home,
     messages,
@@ -40,8 +42,26 @@ def _doubtful(session: Session, _: UUID) -> int:
     return len(engagement.undecided_messages(session))
 
 
+def _exceptions(session: Session, _: UUID) -> int:
+    return commerce.count_billing_exceptions(session, datetime.now(UTC))
+
+
 router = APIRouter()
-for _part in (home, requests, people, today, book, books, exports, audit, evidence, messages, money, plans):
+for _part in (
+    home,
+    requests,
+    people,
+    today,
+    book,
+    books,
+    exceptions,
+    exports,
+    audit,
+    evidence,
+    messages,
+    money,
+    plans,
+):
     router.include_router(_part.router)
 NAV = [
     NavItem("Desk", "/staff", "staff.open_desk", order=1, icon="home"),
@@ -52,6 +72,7 @@ NAV = [
     NavItem("Books", "/staff/books", "commerce.read_differences", order=5, icon="receipt"),
     NavItem("Exports", "/staff/exports", "compliance.read_exports", order=11, icon="copy"),
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
+    NavItem("Exceptions", "/staff/exceptions", "commerce.settle_waiting", order=8, icon="receipt", badge=_exceptions),
     NavItem("Plans", "/staff/plans", "commerce.manage_prices", order=8, icon="tag"),
     NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),

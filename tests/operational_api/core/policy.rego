@@ -139,6 +139,8 @@ staff := {
 	"scheduling.book_for": {"front_desk", "admin"},
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 	"commerce.close_pay_period": {"finance", "admin"},
+	"commerce.decide_parked": {"admin"},
+	"commerce.settle_waiting": {"finance", "admin"},
 	"commerce.issue_credit_note": {"finance", "admin"},
 	"commerce.manage_prices": {"finance", "admin"},
 	"commerce.read_collections": {"support", "finance", "admin"},
@@ -157,6 +159,7 @@ approvals := {
 }
 
 not_for_oneself := {
+	"commerce.decide_parked", "commerce.settle_waiting",
 	"commerce.request_refund", "compliance.request_export", "identity.request_role", "identity.request_factor_reset",
 }
 

@@ -31,7 +31,10 @@ PERMITTED = {role: [action for action in ACTIONS if may(role, action)] for role 
 APPROVALS = (
     "commerce.approve_refund", "compliance.approve_export", "identity.approve_factor_reset", "identity.approve_role",
 )  # fmt: skip
-NOT_FOR_ONESELF = ("commerce.request_refund", "identity.request_factor_reset", "identity.request_role")
+NOT_FOR_ONESELF = (
+    "commerce.decide_parked", "commerce.request_refund", "commerce.settle_waiting", "identity.request_factor_reset",
+    "identity.request_role",
+)  # fmt: skip
 
 
 def resource(kind: str | None = None) -> Resource:

@@ -30,7 +30,8 @@ VALUES: dict[str, Any] = {
     "amount_minor": 990000, "currency": "VND", "is_trial": True, "is_paid_for": True,
     "code": "012345", "what": "A passkey was <b> added",
     "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
-    "expires_at": "2026-03-28T08:00:00+00:00", "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
+    "expires_at": "2026-03-28T08:00:00+00:00", "renews_at": "2027-03-28T22:00:00+00:00", "pays": True,
+    "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
 }  # fmt: skip
 URL = "https://plyo.example"
 FOLDER = Path(rendering.__file__).parent.parent / "templates" / "emails"

@@ -56,14 +56,16 @@ class TestDesk:
             ("support", {"/staff/collections", "/staff/today", "/staff/requests", "/staff/people"}),
             (
                 "finance",
-                {"/staff/books", "/staff/collections", "/staff/commissions", "/staff/requests", "/admin/"},
+                {"/staff/books", "/staff/collections", "/staff/commissions", "/staff/exceptions", "/staff/requests",
+                 "/admin/"},
             ),
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
                 "admin",
                 {"/staff/webhooks", "/staff/today", "/staff/book", "/staff/requests", "/staff/people", "/staff/books",
                  "/staff/exports",
-                 "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions"},
+                 "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions",
+                 "/staff/exceptions"},
             ),
         ],
     )  # fmt: skip

@@ -18,7 +18,7 @@ from operational_api.commerce import ledger, lifecycle
 from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.collectors import Charge, Charged, Collector
 from operational_api.commerce.billing.dunning import Dunning, Verdict
-from operational_api.commerce.billing.errors import InvoiceNotFound, NothingToPay
+from operational_api.commerce.billing.errors import InvoiceNotFound, NeedsLook, NothingToPay
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of, same_hour
 from operational_api.commerce.billing.service import (
@@ -26,6 +26,7 @@ from operational_api.commerce.billing.service import (
     invoicing,
     leaving,
     memberships,
+    parking,
     people,
     plan_changes,
 )
@@ -56,21 +57,23 @@ class Schedule:
 
 
 def collect_due(session: Session, collector: Collector, now: datetime, *, limit: int = 50) -> int:
-    """Make every attempt that is due. One that goes wrong leaves the others alone.
+    """Make every attempt that is due, but for customers that are parked. One that goes wrong leaves the others alone.
 
     Returns:
         How many were due.
     """
     due = session.execute(
         select(Collection.invoice_id, Collection.customer_id)
-        .where(Collection.next_attempt_at <= now)
+        .where(Collection.next_attempt_at <= now, Collection.customer_id.not_in(parking.PARKED))
         .order_by(Collection.next_attempt_at)
         .limit(limit)
     ).all()
     for invoice_id, customer_id in due:
         try:
             with session.begin_nested():
-                customers.locked_customer(session, customer_id)
+                customer = customers.locked_customer(session, customer_id)
+                if customer is not None and customer.parked_at is not None:  # meanwhile
+                    continue
                 row = collect(session, collector, invoice_id, now=now)
         except Exception:
             log.exception("collection_failed", invoice_id=str(invoice_id))
@@ -272,6 +275,7 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
         InvoiceNotFound: unknown, or not theirs to pay.
         NothingToPay: nothing is collected any more, or it waits for a new card: the bank refused this one for good,
             or it was tried as often as it may be.
+        NeedsLook: the customer is parked.
     """
     row = session.get(Collection, invoice_id, with_for_update=True)
     if row is None:
@@ -280,6 +284,8 @@ def try_now(session: Session, principal: Principal, *, invoice_id: UUID, now: da
     require(principal, "commerce.pay_invoice", about, missing=InvoiceNotFound)
     if row.status not in OPEN:
         raise NothingToPay
+    if session.get_one(Customer, row.customer_id).parked_at is not None:
+        raise NeedsLook
     if not _may_ask(row, session.get_one(Invoice, invoice_id)):
         raise NothingToPay("This card is not charged again. Add another card first.")
     row.status, row.next_attempt_at = "due" if row.status == "due" else "retrying", now

@@ -11,7 +11,7 @@ charged for a session of long ago.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -74,8 +74,9 @@ def _tax_rate(session: Session, customer_id: UUID, currency: str) -> int:
 def waiting(session: Session, customer_id: UUID) -> list[BillingItem]:
     """A customer's fees that are on no invoice yet."""
     query = select(BillingItem).where(
-        BillingItem.customer_id == customer_id, BillingItem.kind == "fee", BillingItem.invoice_id.is_(None)
-    )
+        BillingItem.customer_id == customer_id, BillingItem.kind == "fee", BillingItem.invoice_id.is_(None),
+        BillingItem.settled_as.is_(None),
+    )  # fmt: skip
     return list(session.scalars(query.order_by(BillingItem.made_at)))
 
 
@@ -91,6 +92,8 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
         return
     customers.locked_customer(session, customer_id)
     item = session.get_one(BillingItem, booking_id, populate_existing=True)
+    if item.settled_as is not None:
+        return
     if item.invoice_id is None:
         session.delete(item)
         session.flush()
@@ -114,6 +117,21 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
         )
 
 
+def nobody_invoices(now: datetime) -> list[ColumnElement[bool]]:
+    """Of a charge, joined to its customer: that no invoice of a membership will soon have it, and it is time for one of
+    its own. Not of a customer that is parked."""
+    will_have_it = exists().where(
+        Subscription.customer_id == BillingItem.customer_id, Subscription.currency == BillingItem.currency,
+        Subscription.billed_by == "plyo", Subscription.status.in_(lifecycle.LIVE),
+        Customer.payer_id.is_not_distinct_from(BillingItem.payer_id),
+        (BillingItem.kind != "fee") | (Subscription.next_step_at <= BillingItem.made_at + SOON),
+    )  # fmt: skip
+    return [
+        BillingItem.kind != "unused", *invoicing.WAITS, BillingItem.made_at <= now - WAIT, ~will_have_it,
+        Customer.parked_at.is_(None),
+    ]  # fmt: skip
+
+
 def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     """Make the invoices of fees that no membership's invoice will soon have, and of whatever else no invoice will have:
     who it is of pays for that customer no more, or their membership has ended. One that goes wrong leaves the others
@@ -122,17 +140,10 @@ def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     Returns:
         How many were made.
     """
-    will_have_it = exists().where(
-        Subscription.customer_id == BillingItem.customer_id, Subscription.currency == BillingItem.currency,
-        Subscription.billed_by == "plyo", Subscription.status.in_(lifecycle.LIVE),
-        Customer.payer_id.is_not_distinct_from(BillingItem.payer_id),
-        (BillingItem.kind != "fee") | (Subscription.next_step_at <= BillingItem.made_at + SOON),
-    )  # fmt: skip
     due = session.execute(
         select(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
         .join(Customer, Customer.id == BillingItem.customer_id)
-        .where(BillingItem.kind != "unused", BillingItem.invoice_id.is_(None), BillingItem.made_at <= now - WAIT)
-        .where(~will_have_it)
+        .where(*nobody_invoices(now))
         .distinct()
         .order_by(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
         .limit(limit)

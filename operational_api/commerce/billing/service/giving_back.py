@@ -6,7 +6,7 @@ from the newest payment of theirs for that customer that has as much left, then 
 left, and what a bank or a provider refuses, waits on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -18,6 +18,7 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Plan, Refund, Subscription
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, refunds
@@ -25,7 +26,8 @@ from operational_api.commerce.service import customers, refunds
 log = get_logger(__name__)
 REASON = "Days paid and not used"
 _IS_CREDIT = and_(
-    BillingItem.kind == "unused", BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None)
+    BillingItem.kind == "unused", BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None),
+    BillingItem.settled_as.is_(None),
 )  # fmt: skip
 
 
@@ -39,9 +41,9 @@ def give_back_due(session: Session, providers: Mapping[str, PaymentProvider], no
         How many credits were given back, in full or in part.
     """
     _let_wait_again(session)
-    due = _due().where(exists().where(*_can_pay(list(providers)))).order_by(BillingItem.made_at, BillingItem.id)
+    found = due().where(exists().where(*can_pay(list(providers)))).order_by(BillingItem.made_at, BillingItem.id)
     given = 0
-    for item_id in session.scalars(due.limit(limit)).all():
+    for item_id in session.scalars(found.limit(limit)).all():
         try:
             with session.begin_nested():
                 given += _give_back(session, providers, item_id, now=now)
@@ -53,7 +55,7 @@ def give_back_due(session: Session, providers: Mapping[str, PaymentProvider], no
 def waiting_for(session: Session, account_id: UUID) -> list[tuple[int, str, bool]]:
     """What of an account's money is paid and not used: minor units, their currency, and whether that goes back to the
     card; else it comes off the next invoice."""
-    is_due = BillingItem.id.in_(_due())
+    is_due = BillingItem.id.in_(due())
     rows = session.execute(
         select(func.sum(-BillingItem.amount_minor), BillingItem.currency, is_due)
         .where(_IS_CREDIT, func.coalesce(BillingItem.payer_id, BillingItem.customer_id) == account_id)
@@ -63,10 +65,11 @@ def waiting_for(session: Session, account_id: UUID) -> list[tuple[int, str, bool
     return [(int(minor), currency, goes_back) for minor, currency, goes_back in rows]
 
 
-def _due() -> Select[tuple[UUID]]:
+def due() -> Select[tuple[UUID]]:
     """Credits that no invoice will use: of who paid and does not any more, or of what its owner has ended.
 
-    A charge of the same payer's is invoiced first, and a change of plan that is being paid may still take it back.
+    A charge of the same payer's is invoiced first, and a change of plan that is being paid may still take it back. Of a
+    customer that is parked nothing is given back.
     """
     other, life = aliased(BillingItem), aliased(Subscription)
     goes_on = exists().where(life.customer_id == BillingItem.customer_id, life.status.in_(lifecycle.LIVE))
@@ -77,6 +80,7 @@ def _due() -> Select[tuple[UUID]]:
     is_charged = exists().where(
         other.customer_id == BillingItem.customer_id, other.currency == BillingItem.currency,
         other.payer_id.is_not_distinct_from(BillingItem.payer_id), other.kind != "unused", other.invoice_id.is_(None),
+        other.settled_as.is_(None),
     )  # fmt: skip
     is_undecided = exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "pending")
     return (
@@ -85,8 +89,8 @@ def _due() -> Select[tuple[UUID]]:
         .outerjoin(Subscription, Subscription.id == BillingItem.subscription_id)
         .outerjoin(Plan, Plan.id == Subscription.plan_id)
         .where(
-            _IS_CREDIT, or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended), ~is_charged,
-            ~is_undecided,
+            _IS_CREDIT, BillingItem.parked_id.is_(None), Customer.parked_at.is_(None),
+            or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended), ~is_charged, ~is_undecided,
         )
     )  # fmt: skip
 
@@ -98,29 +102,43 @@ def _left() -> ColumnElement[int]:
     return Payment.amount_minor - back.scalar_subquery()
 
 
-def _can_pay(names: list[str]) -> list[ColumnElement[bool]]:
-    """Which payments a credit may be given back from: of whose it is, and with something left."""
+def can_pay(names: Sequence[str], *, tries_again: bool = False) -> list[ColumnElement[bool]]:
+    """Which payments a credit may be given back from: of whose it is, and with something left.
+
+    Args:
+        tries_again: Also from one of which the bank or the provider has refused to give something back.
+    """
     refused = exists().where(Refund.payment_id == Payment.id, Refund.status == "failed")
     contested = exists().where(Dispute.payment_id == Payment.id, Dispute.status != "won")
     return [
         Payment.invoice_id == Invoice.id, Payment.customer_id == BillingItem.customer_id,
         Payment.currency == BillingItem.currency, Payment.status == "captured", Payment.provider.in_(names),
         Payment.provider_payment_id.is_not(None), Invoice.payer_id.is_not_distinct_from(BillingItem.payer_id),
-        Invoice.session_pack_id.is_(None), _left() > 0, ~refused, ~contested,
+        Invoice.session_pack_id.is_(None), _left() > 0, ~contested, *(() if tries_again else (~refused,)),
     ]  # fmt: skip
 
 
-def _give_back(session: Session, providers: Mapping[str, PaymentProvider], item_id: UUID, *, now: datetime) -> bool:
+def give_back_again(
+    session: Session, providers: Mapping[str, PaymentProvider], item_id: UUID, *, now: datetime
+) -> bool:
+    """Give one credit back now, also from a payment of which something was refused before; whether any of it was."""
+    return _give_back(session, providers, item_id, now=now, tries_again=True)
+
+
+def _give_back(
+    session: Session, providers: Mapping[str, PaymentProvider], item_id: UUID, *, now: datetime,
+    tries_again: bool = False,
+) -> bool:  # fmt: skip
     customer_id = session.scalar(select(BillingItem.customer_id).where(BillingItem.id == item_id))
     if customer_id is None or customers.locked_customer(session, customer_id) is None:
         return False
     item: BillingItem | None = session.get_one(BillingItem, item_id, populate_existing=True)
-    if session.scalar(_due().where(BillingItem.id == item_id)) is None:  # somebody was quicker
+    if session.scalar(due().where(BillingItem.id == item_id)) is None:  # somebody was quicker
         return False
     found = session.execute(
         select(Payment.id, Payment.provider, _left())
         .select_from(BillingItem, Payment, Invoice)
-        .where(BillingItem.id == item_id, *_can_pay(list(providers)))
+        .where(BillingItem.id == item_id, *can_pay(list(providers), tries_again=tries_again))
         .order_by(
             (Invoice.subscription_id == BillingItem.subscription_id).desc().nulls_last(), Payment.captured_at.desc(),
             Payment.id,
@@ -130,14 +148,37 @@ def _give_back(session: Session, providers: Mapping[str, PaymentProvider], item_
     for payment_id, provider, left in found:
         if item is None:
             break
-        refund = refunds.refund_payment(
-            session, providers[provider], payment_id=payment_id, amount_minor=min(left, -item.amount_minor),
-            reason=REASON, asked_as=f"credit-{item.id}", now=now,
-        )  # fmt: skip
+        amount, key = int(min(left, -item.amount_minor)), _key(session, item.id, payment_id)
+        try:
+            with session.begin_nested():
+                refund = refunds.refund_payment(
+                    session, providers[provider], payment_id=payment_id, amount_minor=amount, reason=REASON,
+                    asked_as=key, now=now,
+                )  # fmt: skip
+        except ProviderRefused as refusal:
+            if not refusal.extra.get("provider_code"):  # not of this payment: our key is wrong, or we are
+                raise
+            refund = Refund(
+                payment_id=payment_id, customer_id=item.customer_id, amount_minor=amount, currency=item.currency,
+                reason=REASON, status="failed", provider_key=key, refunded_at=now,
+            )  # fmt: skip
+            session.add(refund)
+            session.flush()
         if refund.status == "failed":
             break
         item, given = _use(session, item, refund), True
     return given
+
+
+def _key(session: Session, item_id: UUID, payment_id: UUID) -> str:
+    """Names an attempt to give a credit back from a payment. It hangs on what is known to have failed alone, so that
+    what a process had begun that died is asked about, and not begun anew."""
+    name = f"credit-{item_id}"
+    failed = select(func.count()).where(
+        Refund.payment_id == payment_id, Refund.status == "failed", Refund.provider_key.startswith(name)
+    )
+    times = session.scalar(failed) or 0
+    return f"{name}-{times}" if times else name
 
 
 def _use(session: Session, item: BillingItem, refund: Refund) -> BillingItem | None:

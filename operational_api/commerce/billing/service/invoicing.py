@@ -11,16 +11,23 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import CollectionEnded, InvoiceIssued
 from contracts.ids import new_id
 from operational_api.commerce import ledger
-from operational_api.commerce.billing import dunning
+from operational_api.commerce.billing import bounds, dunning
 from operational_api.commerce.billing.drafts import Draft, draft
+from operational_api.commerce.billing.errors import NeedsLook
 from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
 from operational_api.commerce.billing.periods import day_of, first_moment, same_hour
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import numbers
+from operational_api.commerce.billing.service import numbers, parking
 from operational_api.commerce.models import Customer, Invoice, Payment, SessionPack, Subscription
 from operational_api.commerce.prices import is_chargeable
 from operational_api.commerce.service import journals
 from operational_api.core.outbox import publish
+
+WAITS = (
+    BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None), BillingItem.parked_id.is_(None),
+    BillingItem.settled_as.is_(None),
+)  # fmt: skip
+"""Of an item: that it waits for an invoice."""
 
 
 def add_items(
@@ -83,7 +90,7 @@ def waiting(session: Session, *, customer_id: UUID, payer_id: UUID | None, curre
     discount."""
     query = select(BillingItem).where(
         BillingItem.customer_id == customer_id, BillingItem.payer_id.is_not_distinct_from(payer_id),
-        BillingItem.currency == currency, BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None),
+        BillingItem.currency == currency, *WAITS,
     )  # fmt: skip
     return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
@@ -92,14 +99,19 @@ def due(items: Sequence[Item], currency: str) -> Draft | None:
     """The invoice of these items. None when nothing but credits waits, or when they come to less than a card can be
     charged: that waits for the next invoice, and nobody loses a membership over some cents."""
     made = draft(items)
-    return made if made is not None and (made.total_minor == 0 or is_chargeable(made.total_minor, currency)) else None
+    return made if made is not None and _is_collectable(made, currency) else None
+
+
+def _is_collectable(made: Draft, currency: str) -> bool:
+    return made.total_minor == 0 or is_chargeable(made.total_minor, currency)
 
 
 def issue(
     session: Session, *, customer: Customer, payer_id: UUID | None, currency: str, now: datetime,
     subscription: Subscription | None = None,
 ) -> Invoice | None:  # fmt: skip
-    """Make an invoice of all that waits for one payer in a currency, and let it be collected; None where none is `due`.
+    """Make an invoice of all that waits for one payer in a currency, and let it be collected; None where none is `due`,
+    where it would be absurd and is parked, and where the customer is.
 
     An invoice of 0 is paid as it is made. The customer's row is locked.
 
@@ -108,9 +120,27 @@ def issue(
         subscription: The membership that it is for, which ends if nobody pays; None where it is for none.
     """
     rows = waiting(session, customer_id=customer.id, payer_id=payer_id, currency=currency)
-    made = due([item_of(row) for row in rows], currency)
-    if made is None:
+    made = draft([item_of(row) for row in rows])
+    if made is None or parking.is_stopped(session, customer, now=now):
         return None
+    if why := parking.reason(session, rows, made, currency):
+        parking.park(
+            session, rows, made, why=why, customer_id=customer.id, payer_id=payer_id, currency=currency,
+            subscription=subscription, now=now,
+        )  # fmt: skip
+        return None
+    if not _is_collectable(made, currency):
+        return None
+    return make(
+        session, rows, made, customer=customer, payer_id=payer_id, currency=currency, subscription=subscription, now=now
+    )
+
+
+def make(
+    session: Session, rows: Sequence[BillingItem], made: Draft, *, customer: Customer, payer_id: UUID | None,
+    currency: str, subscription: Subscription | None, now: datetime,
+) -> Invoice:  # fmt: skip
+    """Make the invoice of a draft, whatever it comes to; what of its items is not on it waits on."""
     number = numbers.next_number(session, numbers.INVOICES, now)
     subtotal = made.total_minor - made.tax_minor
     starts, ends = _span(made.lines)
@@ -142,7 +172,14 @@ def issue_pack(
     """Make the invoice of a pack that was sold, on one line, and let it be collected; what waits waits on.
 
     An invoice of 0 is paid as it is made. The customer's row is locked.
+
+    Raises:
+        NeedsLook: it would be absurd, or the customer is parked.
     """
+    if parking.is_stopped(session, customer, now=now) or bounds.absurd(
+        Draft((line,), ()), currency, parking.configured()
+    ):
+        raise NeedsLook
     number, subtotal = numbers.next_number(session, numbers.INVOICES, now), line.amount_minor - line.tax_minor
     invoice = Invoice(
         number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
@@ -210,7 +247,7 @@ def _use(session: Session, row: BillingItem, left: Item | None, invoice: Invoice
     if left is not None and left.amount_minor == row.amount_minor:
         return
     if left is not None:
-        session.add(copy_of(row, left))
+        session.add(copy_of(row, left))  # of a parked one, too, what is left waits as any
         row.amount_minor -= left.amount_minor
         row.tax_minor -= left.tax_minor
     row.invoice_id = invoice.id

@@ -11,10 +11,10 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step
-from operational_api.commerce.billing.errors import NotPausable
+from operational_api.commerce.billing.errors import NeedsLook, NotPausable
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.periods import day_of
-from operational_api.commerce.billing.service import agreements, coupons
+from operational_api.commerce.billing.service import agreements, coupons, parking
 from operational_api.commerce.billing.service.agreements import OURS
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import AlreadySubscribed
@@ -66,10 +66,13 @@ def pause(session: Session, *, customer_id: UUID, resumes_on: date, now: datetim
 
     Raises:
         NoSubscription, BilledElsewhere, NotPausable, PauseTooLong.
+        NeedsLook: an invoice of it is parked.
     """
     customer, found, before, today = agreements.load(session, customer_id, now)
     if _is_unpaid(session, found.subscription.id, ("due", "retrying", "stopped")):
         raise NotPausable("An invoice is still being paid. Pause once it is: look again in a few minutes.")
+    if parking.has_parked(session, found.subscription.id):
+        raise NeedsLook
     agreements.store(
         session, customer, found.subscription, before, contracts.pause(before, on=today, resumes_on=resumes_on), now=now
     )
@@ -105,7 +108,8 @@ def cancel(
     row = found.subscription
     row.cancel_requested_at, row.cancel_kind, row.cancel_reason = now, "voluntary", reason
     if at_once:
-        is_kept = found.plan.days_left == "forfeit" or _is_unpaid(session, row.id, ("due", "retrying", "stopped"))
+        is_unpaid = _is_unpaid(session, row.id, ("due", "retrying", "stopped")) or parking.has_parked(session, row.id)
+        is_kept = found.plan.days_left == "forfeit" or is_unpaid
         step = contracts.cancel_now(before, on=None if is_kept else today)
     else:
         step = contracts.cancel_at_end(before, on=today)

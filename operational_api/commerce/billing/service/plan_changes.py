@@ -16,9 +16,10 @@ from contracts.events.commerce import PlanChangeDecided, PlanChangeRequested
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft
+from operational_api.commerce.billing.errors import NeedsLook
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Item, Mode
-from operational_api.commerce.billing.service import agreements, credit_notes, invoicing
+from operational_api.commerce.billing.service import agreements, credit_notes, invoicing, parking
 from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
 from operational_api.commerce.service import plans
 from operational_api.commerce.service.subscriptions import Membership
@@ -66,11 +67,14 @@ def change_plan(
     Raises:
         NoSubscription, BilledElsewhere, PlanNotFound, PlanNotSold, NotChangeable, AlreadyOnPlan, IntervalDiffers.
         ChangePending: another one waits for its payment.
+        NeedsLook: its invoice would be absurd, another one of the membership is parked, or the customer is.
     """
     customer, found, before, today = agreements.load(session, customer_id, now)
     terms, chosen, sold = _wanted(session, found, before, plan_code, mode, now)
     step = contracts.change_plan(before, terms, mode=chosen, on=today)
     row = found.subscription
+    if step.items and parking.has_parked(session, row.id):
+        raise NeedsLook
     charged = [*step.items, *(less for _, less in agreements.discounts(session, row, step, uses=False))]
     own = _of_payer(session, customer, row, charged)
     made = _draft(session, customer, row, own) if step.bills_now else None
@@ -122,7 +126,7 @@ def _ask(
         session, customer=customer, payer_id=customer.payer_id, currency=row.currency, subscription=row, now=now
     )
     if invoice is None:
-        raise ValueError("what costs something is on an invoice")
+        raise NeedsLook
     change.invoice_id = invoice.id
     session.flush()
     publish(session, PlanChangeRequested(

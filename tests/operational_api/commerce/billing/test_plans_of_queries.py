@@ -8,7 +8,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from operational_api.commerce.billing.service import collection, earnings, invoicing, memberships, plan_changes
+from operational_api.commerce.billing.service import (
+    collection,
+    decisions,
+    earnings,
+    invoicing,
+    memberships,
+    parking,
+    plan_changes,
+    renewals,
+    waiting,
+)
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.service import invoices, packs, settling, subscriptions
 from tests.factories import make_account
@@ -87,6 +97,13 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "a card that changed": lambda s: collection.card_changed(s, payer_id=WHO, given_at=NOW, now=NOW),
     "invoices of a customer": lambda s: invoices.invoices_of(s, customer_id=WHO, limit=12),
     "what waits for an invoice": lambda s: invoicing.waiting(s, customer_id=WHO, payer_id=None, currency="EUR"),
+    "years that renew soon": lambda s: renewals.remind_due(s, NOW),
+    "what waits for a person": lambda s: waiting.count(s, NOW),
+    "what was settled": lambda s: waiting.settled(s, NOW),
+    "charges that are too small": lambda s: waiting.write_off_small(s, NOW),
+    "invoices that are parked": lambda s: decisions.parked_invoices(s),
+    "customers that are parked": lambda s: decisions.parked_customers(s),
+    "whether somebody's books add up": lambda s: parking.off_minor(s, [WHO]),
     "a customer's membership": lambda s: subscriptions.live_membership(s, WHO),
     "a customer's change of plan": lambda s: plan_changes.newest(s, WHO),
     "a customer's packs": lambda s: packs.usable_packs(s, customer_id=WHO, now=NOW),

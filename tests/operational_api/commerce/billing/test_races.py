@@ -1,5 +1,8 @@
 """Several workers and several people at once, in real transactions on one database: money moves once."""
 
+import multiprocessing
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.collectors import StripeCollector
 from operational_api.commerce.billing.errors import CouponNotFound
-from operational_api.commerce.billing.models import Collection, Coupon
-from operational_api.commerce.billing.service import collection, coupons, memberships
+from operational_api.commerce.billing.models import BillingItem, Collection, Coupon, ParkedInvoice
+from operational_api.commerce.billing.service import collection, coupons, decisions, memberships
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, Invoice, LedgerLine, Payment, PlanPrice, Refund
 from operational_api.commerce.service import approvals, refunds
@@ -196,3 +199,75 @@ def test_the_last_redemption_of_a_coupon_is_one_customers(members: Members) -> N
         assert session.scalar(select(Coupon.redeemed_count)) == 2
         sequences = list(session.scalars(select(Invoice.sequence).order_by(Invoice.sequence)))
         assert sequences == list(range(1, MEMBERS + 3))
+
+
+def absurd(members: Members) -> tuple[UUID, Principal]:
+    """Somebody joins at a price that is a slip of the pen: their invoice is parked, and there is an admin."""
+    with Session(members.engine) as session, session.begin():
+        plan = make_plan(session, price=None)
+        session.add(
+            PlanPrice(plan_id=plan.id, currency="EUR", amount_minor=600_000, tax_rate_bp=1900, valid_from=LONG_AGO)
+        )
+        payer = members.stripe.client().v1.customers.create({"name": "Mia"}).to_dict()["id"]
+        account = make_account(session)
+        session.add(Customer(id=account.id, currency="EUR", stripe_customer_id=payer))
+        session.flush()
+        memberships.start_membership(session, customer_id=account.id, plan_code=plan.code, now=NOON)
+        members.payers.append(payer)
+        [parked] = session.scalars(select(ParkedInvoice.id))
+        who = Principal("admin", "tests", make_account(session, role="admin").id)
+    members.card(payer, "pm_card_visa")
+    return parked, who
+
+
+def decide(parked: UUID, who: Principal, *, approves: bool) -> Callable[[Session], Any]:
+    given: dict[str, Any] = {"parked_id": parked, "reason": "Seen", "principal": who, "now": NOON}
+    if approves:
+        return lambda session: bool(decisions.approve(session, total_minor=600_000, **given))
+    return lambda session: decisions.void(session, **given)
+
+
+def test_of_admins_who_decide_at_once_about_an_invoice_one_does(members: Members) -> None:
+    parked, who = absurd(members)
+    deeds = [decide(parked, who, approves=approves) for approves in (True, False, True)]
+    done = at_once(members.engine, *deeds)
+    assert done.count("commerce.parked_invoice_decided") == 2
+    for _ in range(2):
+        at_once(members.engine, *[lambda session: collection.collect_due(session, members.collector, NOON)] * 2)
+    is_approved = done[1] == "commerce.parked_invoice_decided"
+    assert members.charges()[members.payers[-1]] == is_approved
+    with Session(members.engine) as session:
+        assert session.scalar(select(func.count()).select_from(ParkedInvoice).where(ParkedInvoice.status != "waiting"))
+        assert session.scalars(select(BillingItem.id).where(BillingItem.parked_id.is_not(None))).all() == []
+        assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0
+
+
+def dying(database_url: str, parked: UUID, who: Principal, stripe: tuple[str, str]) -> None:
+    """A process of its own that approves, and is killed once Stripe was paid and before it is written down."""
+    engine = create_engine(database_url, connect_args={"options": "-c timezone=UTC"})
+    with Session(engine) as session, session.begin():
+        decide(parked, who, approves=True)(session)
+    with Session(engine) as session:
+        settings = StripeSettings(api_base=stripe[0], secret_key=SecretStr(stripe[1]))
+        collection.collect_due(session, StripeCollector(settings), NOON)
+        session.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_invoice_that_is_approved_is_charged_once_though_the_process_is_killed(members: Members) -> None:
+    parked, who = absurd(members)
+    address = members.engine.url.render_as_string(hide_password=False)
+    stripe = (members.stripe.url, members.stripe.secret_key)
+    made = multiprocessing.get_context("spawn").Process(target=dying, args=(address, parked, who, stripe))
+    made.start()
+    made.join()
+    assert made.exitcode == -signal.SIGKILL
+    payer = members.payers[-1]
+    assert members.charges()[payer] == 1, "Stripe took the money, and we have forgotten"
+    assert at_once(members.engine, decide(parked, who, approves=True)) == ["commerce.parked_invoice_decided"]
+    with Session(members.engine) as session, session.begin():
+        collection.collect_due(session, members.collector, NOON)
+    assert members.charges()[payer] == 1
+    with Session(members.engine) as session:
+        assert session.scalars(select(Payment.amount_minor).where(Payment.amount_minor > 4900)).all() == [600_000]
+        assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0

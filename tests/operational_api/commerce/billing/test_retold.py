@@ -18,6 +18,7 @@ from contracts.events.envelope import Event
 from contracts.events.registry import parse
 from contracts.ids import new_id
 from operational_api.commerce import lifecycle, retelling
+from operational_api.commerce.billing.models import ParkedInvoice
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import credit_notes, memberships, plan_changes
 from operational_api.commerce.models import Customer, Invoice, LedgerJournal, LedgerLine, Payment, Subscription
@@ -170,6 +171,8 @@ def test_tables_are_what_the_events_tell(session: Session, steps: list[tuple[str
     )
     assert sum(found.open.values()) == receivable
     assert [one for one in retelling.retell(session).differences if one.id in known_ids(studio)] == []
+    assert studio.all(ParkedInvoice) == [], "no life is absurd"
+    assert session.get_one(Customer, who).parked_at is None, "and books add up in all of them"
 
 
 def known_ids(studio: Studio) -> set[str]:
