@@ -221,8 +221,10 @@ def _warm() -> None:
     from dbt_common.clients.jinja import template_cache
 
     from contracts import warehouse
+    from orchestration import dbt_shortcuts
 
     warehouse.check_extensions()
+    dbt_shortcuts.take()
     with TemporaryDirectory(prefix="plyo-builder-") as scratch:
         read = Path(os.environ.get("DBT_TARGET_PATH", "")) / "partial_parse.msgpack"
         if read.exists():
@@ -234,6 +236,7 @@ def _warm() -> None:
         raise SystemExit(f"The project cannot be read: {done.exception}")
     for macro in done.result.macros.values():
         template_cache.get_node_template(macro)
+    dbt_shortcuts.compile_texts(done.result.nodes.values())
     if read.exists():
         _keep(read.read_bytes())
     gc.freeze()

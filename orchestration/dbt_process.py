@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from orchestration import dbt_builder
 
@@ -45,14 +44,13 @@ def run(arguments: Sequence[str]) -> None:
     from threading import Thread
 
     from contracts import warehouse
-    from orchestration import build
+    from orchestration import build, dbt_shortcuts
 
     # A daemon: where dbt ends before, because it was asked for nothing, nobody waits for it.
     Thread(target=warehouse.check_extensions, daemon=True).start()
     from dbt.cli.main import cli
 
-    _say_only_what_is_heard()
-    _draw_no_summary()
+    dbt_shortcuts.take()
     if build.PLAN in os.environ:
         told = build.told()
         if told is None:
@@ -60,29 +58,6 @@ def run(arguments: Sequence[str]) -> None:
         os.environ.update(told["environment"])
         arguments = [*arguments, *told["options"]]
     cli(list(arguments))
-
-
-def _say_only_what_is_heard() -> None:
-    """Leave out dbt's lines of debugging where no logger writes them: dbt would word thousands, and throw them away."""
-    from dbt_common.events.base_types import EventLevel
-    from dbt_common.events.event_manager import EventManager
-    from dbt_common.events.event_manager_client import ctx_set_event_manager
-
-    debugging = (EventLevel.DEBUG, EventLevel.TEST)
-
-    class Heard(EventManager):
-        def fire_event(self, e: Any, level: EventLevel | None = None, *given: Any, **named: Any) -> None:
-            if (level or e.level_tag()) not in debugging or any(own.level in debugging for own in self.loggers):
-                super().fire_event(e, level, *given, **named)
-
-    ctx_set_event_manager(Heard())
-
-
-def _draw_no_summary() -> None:
-    """Leave out the picture of the graph that dbt draws of each run, twice, for those who look for faults in dbt."""
-    from dbt.compilation import Linker
-
-    Linker.get_graph_summary = lambda *_: {}  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@
         {%- endfor -%}
         {%- set run = {
             'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read,
-            'unfilled': {}, 'wrote': none
+            'unfilled': {}, 'wrote': none, 'looked_for': none
         } -%}
         {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
