@@ -54,6 +54,9 @@ class Admission:
             Busy: none came free in time.
         """
         room = self._rooms.setdefault(asyncio.get_running_loop(), Semaphore(self._at_once))
+        if not room.locked():  # there is a place: nobody needs to be told when to stop waiting for it
+            await room.acquire()
+            return room.release
         try:
             async with asyncio.timeout(self._patience):
                 await room.acquire()
