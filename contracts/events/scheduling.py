@@ -255,6 +255,15 @@ class SeriesEnded(Event):
     reason: str
 
 
+class CoachWeighed(Event):
+    """How much of the sessions that are given out by turn a coach is to get was changed."""
+
+    type: ClassVar[str] = "scheduling.coach_weighed"
+    aggregate: ClassVar[str] = "coach_id"
+    coach_id: UUID
+    turn_weight: int
+
+
 class HoursChanged(Event):
     """A coach's working hours, days away or other hours are not what they were; free sessions followed."""
 

@@ -303,6 +303,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/slots/{slot_id}/waitlist",
         "DELETE /api/scheduling/slots/{slot_id}/waitlist",
         "POST /api/scheduling/bookings",
+        "POST /book/any",
         "POST /book/{slot_id}",
         "POST /book/{slot_id}/waitlist",
         "POST /api/scheduling/slots/{slot_id}/hold",

@@ -13,6 +13,7 @@ Does not belong here: whether a seat may be taken, and what pays for it (`places
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from contracts.events.scheduling import SlotCalledOff
+from contracts.events.scheduling import CoachWeighed, SlotCalledOff
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
@@ -166,7 +167,7 @@ def _is(column: SQLColumnExpression[UUID], coach_id: UUID | None) -> ColumnEleme
     return column.is_not_distinct_from(literal(coach_id, Uuid))
 
 
-def _turn(now: datetime) -> tuple[ColumnElement[object], ...]:
+def _turn(now: datetime) -> tuple[SQLColumnExpression[Any], ...]:
     """How far a coach is ahead of their share, then when they were chosen last; inside a query over slots."""
     since = now - timedelta(days=PERIOD_DAYS)
     theirs = (Booking.coach_id == Coach.id, Booking.assignment == "turn")
@@ -226,7 +227,7 @@ def _first_unlocked(session: Session, ranked: Sequence[Slot]) -> UUID | None:
 
 def move_to(
     session: Session, booking: Booking, opening: Opening, *, with_another: bool, now: datetime, by: moves.Mover,
-    reach: Callable[[UUID], object] = lambda slot_id: None,
+    reach: Callable[[UUID], object] | None = None,
 ) -> Booking:  # fmt: skip
     """Move a booking to another time: with its coach, or, where that was said, with whoever is free.
 
@@ -246,7 +247,8 @@ def move_to(
         tried.add(slot.id)
         try:
             with session.begin_nested():
-                reach(slot.id)
+                if reach is not None:
+                    reach(slot.id)
                 return moves.reschedule_booking(
                     session, booking_id=booking.id, slot_id=slot.id, now=now, by=by, assignment="turn"
                 )
@@ -327,6 +329,7 @@ def weigh(session: Session, coach: Coach, weight: int, *, actor_id: UUID, now: d
         details: dict[str, object] = {"from": coach.turn_weight, "to": weight}
         coach.turn_weight = weight
         session.flush()
+        publish(session, CoachWeighed(occurred_at=now, coach_id=coach.id, turn_weight=weight))
         audit.record(
             session, "scheduling.weigh_coach", "Coach", coach.id, actor_id=actor_id, subject_id=coach.id,
             purpose="operations", details=details, now=now,

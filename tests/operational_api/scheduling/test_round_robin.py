@@ -76,9 +76,7 @@ def first(session: Session, opening: Opening, now: datetime = NOW) -> UUID | Non
 
 
 class TestListOpenings:
-    def test_lays_the_coaches_slots_over_each_other_in_one_statement(
-        self, session: Session, studio: Location
-    ) -> None:
+    def test_lays_the_coaches_slots_over_each_other_in_one_statement(self, session: Session, studio: Location) -> None:
         coaches = team(session, studio, *[100] * 6, 0)
         free(session, coaches)
         (taken, *_) = free(session, coaches[:2], START + HOUR)
@@ -186,7 +184,9 @@ class TestTurns:
         session.add(connection)
         session.flush()
         session.add_all([
-            BusyTime(connection_id=connection.id, coach_id=busy.id, external_id="x", starts_at=START, ends_at=START + HOUR),
+            BusyTime(
+                connection_id=connection.id, coach_id=busy.id, external_id="x", starts_at=START, ends_at=START + HOUR
+            ),
             BookingTerms(coach_id=slow.id, minimum_notice_minutes=3 * 1440),
             BookingTerms(coach_id=far.id, booking_window_days=1),
         ])  # fmt: skip
@@ -297,8 +297,9 @@ class TestOverHttp:
             assert phone.post("/api/scheduling/bookings", json=body).status_code == 422
         path = f"/api/scheduling/bookings/{asked.json()['id']}/reassignment"
         elsewhere = make_account(session, role="front_desk")
-        session.add(DeskLocation(account_id=elsewhere.id, location_id=make_location(session).id, given_by=ana.id,
-                                 given_at=soon))
+        session.add(
+            DeskLocation(account_id=elsewhere.id, location_id=make_location(session).id, given_by=ana.id, given_at=soon)
+        )
         session.flush()
         clerk = make_account(session, role="front_desk")
         told = {
