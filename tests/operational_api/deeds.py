@@ -137,6 +137,7 @@ DEEDS: dict[str, Deed] = {
     "GET /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS),
     "POST /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS, form={"paid": "means"}),
     "POST /api/scheduling/bookings": Deed("trainee", body=FREE),
+    "GET /book/any": Deed("trainee", query={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
     "POST /book/any": Deed("trainee", form={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
     "POST /book/{slot_id}": Deed("trainee", FREE, form={}),
     "POST /api/scheduling/booking-series": Deed("trainee", body=FREE | {"times": 2}),
@@ -313,7 +314,9 @@ class Doers:
             for weeks in (1, 2):
                 again = at_wall_time(first.date() + timedelta(weeks=weeks), first.time(), here)
                 make_slot(session, coach=self.coach, starts_at=again)
-        stand_in = make_coach(session, location=session.get_one(Location, self.coach.location_id))
+        stand_in = make_coach(  # who leaves one day: closed days are told to who stays
+            session, location=session.get_one(Location, self.coach.location_id), left_on=date(2099, 1, 1)
+        )
         make_slot(session, coach=stand_in, starts_at=hours["BY_DESK"].starts_at)
         self.words["FREE_AT"] = hours["FREE"].starts_at.isoformat()
         begun = make_slot(session, coach=self.coach, starts_at=now - timedelta(minutes=20))
