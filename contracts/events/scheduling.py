@@ -17,18 +17,20 @@ class _BookingEvent(Event):
 
 class SessionBooked(_BookingEvent):
     """Emitted once per booking; a cancellation is a fact of its own. `moved_from_id` is the booking it replaces,
-    `booked_by` who booked for the customer at the front desk."""
+    `booked_by` who booked for the customer at the front desk. `assignment` is how it got its coach where the customer
+    named none: own_coach, turn, or desk, which gave it to them in another's place."""
 
     type: ClassVar[str] = "scheduling.session_booked"
     starts_at: datetime | None = None
     is_from_waitlist: bool = False
     moved_from_id: UUID | None = None
     booked_by: UUID | None = None
+    assignment: str | None = None
 
 
 class SessionCancelled(_BookingEvent):
     """`is_undone`: the front desk took back what it had booked by mistake minutes before. `is_unpaid`: the pack that
-    paid for it was not paid for itself, or its money went back."""
+    paid for it was not paid for itself, or its money went back. `is_reassigned`: another coach holds it instead."""
 
     type: ClassVar[str] = "scheduling.session_cancelled"
     is_late: bool = False
@@ -36,6 +38,7 @@ class SessionCancelled(_BookingEvent):
     is_by_coach: bool = False
     is_undone: bool = False
     is_unpaid: bool = False
+    is_reassigned: bool = False
 
 
 class SessionAttended(_BookingEvent):
@@ -250,6 +253,15 @@ class SeriesEnded(Event):
     customer_id: UUID
     coach_id: UUID
     reason: str
+
+
+class CoachWeighed(Event):
+    """How much of the sessions that are given out by turn a coach is to get was changed."""
+
+    type: ClassVar[str] = "scheduling.coach_weighed"
+    aggregate: ClassVar[str] = "coach_id"
+    coach_id: UUID
+    turn_weight: int
 
 
 class HoursChanged(Event):

@@ -68,6 +68,9 @@ def confirm_booking(session: Session, event: Event) -> None:
     template = "waitlist_promoted" if event.is_from_waitlist else "booking_confirmed"
     if event.booked_by is not None:
         facts |= {"free_until": _free_until(session, event)}
+    if event.assignment == "desk" and event.moved_from_id is not None:
+        was = scheduling_public.session_facts(session, event.moved_from_id)
+        facts |= {"was_with": was.coach_name if was else None}
     _mail(session, event, customer, template, event.booking_id, **facts)
 
 
@@ -80,8 +83,11 @@ def _free_until(session: Session, event: scheduling.SessionBooked) -> str | None
 
 
 def confirm_cancellation(session: Session, event: Event) -> None:
-    """The customer's proof that the session is off, and what became of the credit."""
+    """The customer's proof that the session is off, and what became of the credit. Where another coach holds it
+    instead, their confirmation says so."""
     assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
+    if event.is_reassigned:
+        return
     customer, facts = _session_facts(session, event.booking_id)
     told = {"is_late": event.is_late, "is_by_coach": event.is_by_coach, "is_undone": event.is_undone}
     told["is_unpaid"] = event.is_unpaid

@@ -35,6 +35,8 @@ DomainError
 |- SessionNotStarted
 |- TooLateToReschedule
 |- ConfirmationNeeded  another coach has the last word
+|- NobodyFree          any coach would do, and none is free
+|- CoachNotFree        the coach of a session that is to be moved
 |- SeatsLeft           nothing to wait for
 |- NotRecurring
 |- TooManyCalendars
@@ -183,6 +185,14 @@ class TooLateToReschedule(DomainError):
 
 class ConfirmationNeeded(DomainError):
     """That coach confirms each session first. Ask for it as a new booking, and cancel the old one once you have it."""
+
+
+class NobodyFree(DomainError):
+    """No coach is free at that time any more. Choose another time."""
+
+
+class CoachNotFree(DomainError):
+    """Your coach is not free at that time. Choose another time, or say that any other coach will do."""
 
 
 class NotRecurring(DomainError):

@@ -33,13 +33,17 @@ class Location(Base):
 
 
 class Coach(Base):
-    """A coach's working life; the id is the account's. Sessions last `session_minutes`, `buffer_minutes` apart."""
+    """A coach's working life; the id is the account's. Sessions last `session_minutes`, `buffer_minutes` apart.
+
+    `turn_weight` is their share of customers who name no coach, beside the others'; 0 is none.
+    """
 
     __tablename__ = "coaches"
     __table_args__ = (
         CheckConstraint(
             "session_minutes between 15 and 240 and buffer_minutes between 0 and 120", name="session_length"
         ),
+        CheckConstraint("turn_weight between 0 and 1000", name="turn_weight"),
         SCHEMA,
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -52,6 +56,7 @@ class Coach(Base):
     left_on: Mapped[date | None]
     session_minutes: Mapped[int] = mapped_column(SmallInteger, server_default="60")
     buffer_minutes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    turn_weight: Mapped[int] = mapped_column(SmallInteger, server_default="100")
     created_at: Mapped[ServerTime]
 
 
@@ -272,7 +277,8 @@ class Booking(Base):
     slot's, copied so that constraints can see them. `session_pack_id` says which credits paid; null is membership.
     `free_until` and the late fee are what was agreed when it was booked. `booked_by` is who booked at the front desk
     for the customer; null is themselves. Of a series, `recurs_at` is when its rule has this session, wherever it was
-    moved to.
+    moved to. `assignment` is how it got its coach where nobody named one: `own_coach` was free, `turn` was theirs, or
+    the `desk` gave it to them in another's place.
     """
 
     __tablename__ = "bookings"
@@ -283,6 +289,8 @@ class Booking(Base):
             name="status",
         ),
         CheckConstraint("seat >= 1", name="seat"),
+        CheckConstraint("assignment in ('own_coach', 'turn', 'desk')", name="assignment"),
+        Index("ix_bookings_turns", "coach_id", "booked_at", postgresql_where=text("assignment = 'turn'")),
         CheckConstraint("status not in ('held', 'requested') or held_until is not null", name="held_until"),
         CheckConstraint(
             "(late_fee_minor is null) = (late_fee_currency is null) and late_fee_minor > 0", name="late_fee"
@@ -343,6 +351,7 @@ class Booking(Base):
     series_id: Mapped[UUID | None] = mapped_column(ForeignKey(BookingSeries.id))
     recurs_at: Mapped[datetime | None]
     booked_by: Mapped[UUID | None]
+    assignment: Mapped[str | None] = mapped_column(String(20))
 
 
 class BookingMove(Base):

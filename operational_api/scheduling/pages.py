@@ -18,7 +18,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
-from operational_api.scheduling import access, class_pages, hours_pages, seat_pages, studio_pages
+from operational_api.scheduling import access, class_pages, hours_pages, opening_pages, seat_pages, studio_pages
 from operational_api.scheduling.calendars import pages as calendar_pages
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, InvalidRecurrence, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
@@ -41,6 +41,7 @@ NAV = [
     *calendar_pages.NAV,
 ]
 router.include_router(calendar_pages.router)
+router.include_router(opening_pages.router)  # before the sessions that are named in the same place
 FARTHEST = timedelta(days=366)
 PAST = 12
 """Past bookings on the page; older ones are in the API."""
@@ -88,6 +89,9 @@ def book(
         days=days,
         on=on,
         coach_days=timetable.slots_on(session, wanted, on=on, zone=zone, viewer_id=customer_id, now=now),
+        anybody=timetable.anybody_on(
+            session, wanted, on=on, zone=zone, own_coach_id=client.coach_id if client else None, now=now
+        ),
         own_coach_id=client.coach_id if client else None,
         coach_options=[("", "Any coach"), *((id_, f"{name}, {city}") for id_, name, city in coaches)],
         place_options=[("any", "All studios"), *((one.id, f"{one.name}, {one.city}") for one in places)],

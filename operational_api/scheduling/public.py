@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
-from operational_api.scheduling import access
+from operational_api.scheduling import access, any_coach
 from operational_api.scheduling.access import reach_customer as reach_customer
 from operational_api.scheduling.at_desk import Means as Means
 from operational_api.scheduling.at_desk import Undoable as Undoable
@@ -25,13 +25,14 @@ from operational_api.scheduling.at_desk import slot_for as slot_for
 from operational_api.scheduling.at_desk import slots_for as slots_for
 from operational_api.scheduling.at_desk import undo_for as undo_for
 from operational_api.scheduling.at_desk import undoable as undoable
-from operational_api.scheduling.errors import BookingNotFound
+from operational_api.scheduling.errors import BookingNotFound, SlotNotFound
 from operational_api.scheduling.lifecycle import HOLDING, BookingLife, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
 from operational_api.scheduling.schemas import BookingRead as BookingRead
 from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, places, seats
 from operational_api.scheduling.service.desk_bookings import Order as Order
 from operational_api.scheduling.service.recurring import Booked as Booked
+from operational_api.scheduling.service.round_robin import Opening as Opening
 from operational_api.training import public as training
 
 
@@ -156,6 +157,22 @@ def book(session: Session, principal: Principal, *, slot_id: UUID, now: datetime
     return BookingRead.of(view, client.time_zone, now)
 
 
+def book_either(
+    session: Session, principal: Principal, *, slot_id: UUID | None, opening: Opening | None, now: datetime
+) -> BookingRead:
+    """Book a session, or a time with whoever is free, for the customer who asks."""
+    if opening is not None:
+        return _read(session, principal, any_coach.book(session, principal, opening, now=now), now)
+    if slot_id is None:
+        raise SlotNotFound
+    return book(session, principal, slot_id=slot_id, now=now)
+
+
+def reassign_booking(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> BookingRead:
+    """Give a booked session to another coach who is free, in its own coach's place."""
+    return _read(session, principal, any_coach.reassign(session, principal, booking_id=booking_id, now=now), now)
+
+
 def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, now: datetime) -> BookingRead:
     """Cancel a booking that the principal may cancel; anybody else's is like a missing one."""
     booking = access.reach_booking(session, principal, booking_id, "scheduling.cancel_booking")
@@ -210,7 +227,7 @@ def studio_of(session: Session, coach_id: UUID) -> UUID | None:
 @dataclass(frozen=True, slots=True)
 class Seat:
     """Who comes to a studio when. `can_mark`: people are checked in by now, and this reader may say whether they came;
-    that somebody did not, once it `has_begun`."""
+    that somebody did not, once it `has_begun`. `can_reassign`: this reader may give it to another coach."""
 
     booking_id: UUID
     customer_id: UUID
@@ -223,6 +240,7 @@ class Seat:
     can_mark: bool
     has_begun: bool
     is_checked_in: bool
+    can_reassign: bool = False
 
 
 def seats_of_day(
@@ -254,10 +272,15 @@ def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
     booking = row.booking
     may_mark = is_allowed(principal, "scheduling.mark_outcome", seats.resource_of(booking, kind="business"))
     came_early = booking.status == "booked" and booking.outcome_at is not None
+    is_to_come = booking.status == "booked" and not came_early and booking.starts_at > now
+    may_reassign = (
+        is_to_come and row.slot.kind == "one_to_one"
+        and is_allowed(principal, "scheduling.reassign_booking", seats.resource_of(booking, kind="business"))
+    )  # fmt: skip
     return Seat(
         booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
         booking.ends_at, booking.status, may_mark and holds.life_of(booking).opens_check_in(now),
-        booking.starts_at <= now, booking.status == "attended" or came_early,
+        booking.starts_at <= now, booking.status == "attended" or came_early, may_reassign,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.routing import ContextRouter
-from operational_api.scheduling import access, class_router, desk_router, public, seat_router
+from operational_api.scheduling import access, any_coach, class_router, desk_router, opening_router, public, seat_router
 from operational_api.scheduling.availability_schemas import AvailabilityRead, AvailabilityReplace
 from operational_api.scheduling.calendars import router as calendars
 from operational_api.scheduling.calendars.feed import MEDIA_TYPE
@@ -29,6 +29,7 @@ from operational_api.scheduling.schemas import (
     DeskReplace,
     Kind,
     OutcomeCreate,
+    RescheduleCreate,
     SlotRead,
     WaitlistRead,
     Zone,
@@ -39,7 +40,6 @@ from operational_api.scheduling.service import (
     bookings,
     calendar_file,
     desks,
-    moves,
     slots,
     waitlist,
 )
@@ -139,8 +139,9 @@ def list_bookings(
 
 @router.post("/bookings", status_code=201, dependencies=[Allowed("scheduling.book")])
 def create_booking(body: BookingCreate, principal: CurrentPrincipal, session: DbSession) -> BookingRead:
-    """Book a seat. Of two who race for the last one, one wins."""
-    return public.book(session, principal, slot_id=body.slot_id, now=_now())
+    """Book a seat, or a time with whoever is free: one's own coach, if they are, else whose turn it is. Of two who race
+    for the last one, one wins."""
+    return public.book_either(session, principal, slot_id=body.slot_id, opening=body.wanted, now=_now())
 
 
 @router.get("/bookings/{booking_id}", dependencies=[Allowed("scheduling.read_booking")])
@@ -187,15 +188,15 @@ def cancel_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbSes
     "/bookings/{booking_id}/rescheduling", status_code=201, dependencies=[Allowed("scheduling.reschedule_booking")]
 )
 def reschedule_booking(
-    booking_id: UUID, body: BookingCreate, principal: CurrentPrincipal, session: DbSession
+    booking_id: UUID, body: RescheduleCreate, principal: CurrentPrincipal, session: DbSession
 ) -> BookingRead:
-    """Move a booking to another session in one step. The answer is the new booking."""
+    """Move a booking to another session, or to another time with its coach, in one step. The answer is the new
+    booking."""
     now = _now()
-    booking = access.reach_booking(session, principal, booking_id, "scheduling.reschedule_booking")
-    slot = access.reach_new_slot(session, principal, body.slot_id, booking)
-    moved = moves.reschedule_booking(
-        session, booking_id=booking.id, slot_id=slot.id, now=now, by=moves.Mover.of(principal)
-    )
+    moved = any_coach.move_either(
+        session, principal, booking_id=booking_id, slot_id=body.slot_id, opening=body.wanted,
+        with_another=body.with_another, now=now,
+    )  # fmt: skip
     return BookingRead.of(agenda.view_of(session, moved), access.reader_zone(session, principal, None), now)
 
 
@@ -253,3 +254,4 @@ router.include_router(calendars.router)
 router.include_router(seat_router.router)
 router.include_router(class_router.router)
 router.include_router(desk_router.router)
+router.include_router(opening_router.router)

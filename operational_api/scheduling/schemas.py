@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import BookingMove, WaitlistEntry
 from operational_api.scheduling.service.agenda import BookingView, SeriesView
 from operational_api.scheduling.service.holds import life_of
+from operational_api.scheduling.service.round_robin import Opening, OpeningView
 from operational_api.scheduling.service.slots import SlotView
 
 
@@ -69,8 +70,74 @@ class SlotRead(BaseModel):
         )  # fmt: skip
 
 
+class OpeningRead(BaseModel):
+    """A time at which somebody is free. `has_own_coach`: the reader's own coach is among the `coaches_free`, and it
+    is them whom the session would be with."""
+
+    location_id: UUID
+    location_name: str
+    city: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    starts_at_local: datetime
+    minutes: int
+    time_zone: str
+    coaches_free: int
+    has_own_coach: bool
+
+    @classmethod
+    def of(cls, view: OpeningView, zone: str | None) -> "OpeningRead":
+        """In the reader's zone; None for the studio's own."""
+        name = zone or view.location.time_zone
+        return cls(
+            location_id=view.location.id, location_name=view.location.name, city=view.location.city, title=view.title,
+            starts_at=view.starts_at, ends_at=view.ends_at, starts_at_local=view.starts_at.astimezone(ZoneInfo(name)),
+            minutes=view.minutes, time_zone=name, coaches_free=view.coaches_free, has_own_coach=view.has_own_coach,
+        )  # fmt: skip
+
+
+class OpeningWanted(BaseModel):
+    """A time at a studio, with whoever is free."""
+
+    location_id: UUID
+    starts_at: AwareDatetime
+    minutes: int = Field(ge=1, le=1440)
+
+    def opening(self) -> Opening:
+        """What is asked for."""
+        return Opening(self.location_id, self.starts_at, self.minutes)
+
+
 class BookingCreate(BaseModel):
-    slot_id: UUID
+    """A session by its `slot_id`, or, as `opening`, a time with whoever is free."""
+
+    slot_id: UUID | None = None
+    opening: OpeningWanted | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "BookingCreate":
+        if (self.slot_id is None) == (self.opening is None):
+            raise ValueError("say either which session, or at what time with whoever is free")
+        return self
+
+    @property
+    def wanted(self) -> Opening | None:
+        """The time that is asked for; None where a session is."""
+        return self.opening.opening() if self.opening else None
+
+
+class RescheduleCreate(BookingCreate):
+    """Where to. To an `opening` a booking is moved with its own coach; where `with_another`, with whoever is free if
+    they are not."""
+
+    with_another: bool = False
+
+
+class WeightPut(BaseModel):
+    """A coach's share of the sessions that customers book with whoever is free, beside the others'; 0 is none."""
+
+    turn_weight: int = Field(ge=0, le=1000)
 
 
 class DeskBookingCreate(BaseModel):
@@ -148,6 +215,9 @@ class BookingRead(BaseModel):
     late_fee_due_at: datetime | None
     late_fee_waived_at: datetime | None
     series_id: UUID | None = Field(None, description="Of a session that recurs: the same for all of them.")
+    assignment: str | None = Field(
+        None, description="How it got its coach where nobody named one: own_coach, turn, or desk in another's place."
+    )
     is_booked_by_desk: bool = Field(
         False, description="Whether the front desk, or the coach, booked it for the customer."
     )
@@ -169,7 +239,7 @@ class BookingRead(BaseModel):
             held_until=booking.held_until, late_fee_minor=booking.late_fee_minor,
             late_fee_currency=booking.late_fee_currency, late_fee_due_at=booking.late_fee_due_at,
             late_fee_waived_at=booking.late_fee_waived_at, series_id=booking.series_id,
-            is_booked_by_desk=booking.booked_by is not None,
+            is_booked_by_desk=booking.booked_by is not None, assignment=booking.assignment,
         )  # fmt: skip
 
 

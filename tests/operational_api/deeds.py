@@ -25,10 +25,10 @@ from operational_api.engagement.models import OutgoingMessage, PushSubscription
 from operational_api.engagement.service import addresses
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.identity.models import Account
-from operational_api.scheduling.models import Coach, PublicHoliday, TimeOff
+from operational_api.scheduling.models import Coach, Location, PublicHoliday, TimeOff
 from operational_api.scheduling.recurrence import at_wall_time
 from operational_api.scheduling.service import desk_bookings, recurring
-from tests.factories import make_booking, make_client, make_exercise, make_pack, make_plan, make_slot
+from tests.factories import make_booking, make_client, make_coach, make_exercise, make_pack, make_plan, make_slot
 from tests.fakes.stripe.testing import LocalStripe
 from tests.operational_api.commerce.billing.conftest import Bank
 from tests.operational_api.commerce.conftest import Shop, adapter
@@ -164,6 +164,8 @@ DEEDS: dict[str, Deed] = {
     "GET /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS),
     "POST /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS, form={"paid": "means"}),
     "POST /api/scheduling/bookings": Deed("trainee", body=FREE),
+    "GET /book/any": Deed("trainee", query={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
+    "POST /book/any": Deed("trainee", form={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
     "POST /book/{slot_id}": Deed("trainee", FREE, form={}),
     "POST /api/scheduling/booking-series": Deed("trainee", body=FREE | {"times": 2}),
     "POST /api/scheduling/slots/{slot_id}/hold": Deed("newcomer", FREE),
@@ -183,6 +185,11 @@ DEEDS: dict[str, Deed] = {
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Deed("regular", {"booking_id": "WEEKLY"}),
     "POST /api/scheduling/bookings/{booking_id}/series-end": Deed("regular", {"booking_id": "WEEKLY"}),
     "POST /api/scheduling/bookings/{booking_id}/undo": Deed("front_desk", {"booking_id": "BY_DESK"}),
+    "POST /api/scheduling/bookings/{booking_id}/reassignment": Deed("front_desk", {"booking_id": "BY_DESK"}),
+    "POST /staff/bookings/{booking_id}/reassignment": Deed("front_desk", {"booking_id": "BY_DESK"}, form={}),
+    "PUT /api/scheduling/coaches/{coach_id}/turn-weight": Deed(
+        "lead_coach", {"coach_id": "COACH"}, body={"turn_weight": 50}
+    ),
     "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
     "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
     "POST /availability/days": Deed(
@@ -369,6 +376,11 @@ class Doers:
             for weeks in (1, 2):
                 again = at_wall_time(first.date() + timedelta(weeks=weeks), first.time(), here)
                 make_slot(session, coach=self.coach, starts_at=again)
+        stand_in = make_coach(  # who leaves one day: closed days are told to who stays
+            session, location=session.get_one(Location, self.coach.location_id), left_on=date(2099, 1, 1)
+        )
+        make_slot(session, coach=stand_in, starts_at=hours["BY_DESK"].starts_at)
+        self.words["FREE_AT"] = hours["FREE"].starts_at.isoformat()
         begun = make_slot(session, coach=self.coach, starts_at=now - timedelta(minutes=20))
         make_booking(session, slot=hours["FULL"], customer_id=self._ids["newcomer"])
         later = now + timedelta(minutes=10)

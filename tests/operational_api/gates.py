@@ -303,6 +303,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/scheduling/slots/{slot_id}/waitlist",
         "DELETE /api/scheduling/slots/{slot_id}/waitlist",
         "POST /api/scheduling/bookings",
+        "POST /book/any",
         "POST /book/{slot_id}",
         "POST /book/{slot_id}/waitlist",
         "POST /api/scheduling/slots/{slot_id}/hold",
@@ -331,9 +332,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "scheduling.read_timetable": (
         "GET /api/scheduling/coaches",
+        "GET /api/scheduling/openings",
         "GET /api/scheduling/slots",
         "GET /api/scheduling/slots/{slot_id}",
         "GET /book",
+        "GET /book/any",
         "GET /book/{slot_id}",
     ),
     "scheduling.replace_availability": (
@@ -540,6 +543,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/scheduling/locations/{location_id}/resources",
         "PUT /api/scheduling/locations/{location_id}/holidays",
         "PUT /api/scheduling/studio-terms",
+        "PUT /api/scheduling/coaches/{coach_id}/turn-weight",
         "GET /studio",
         "POST /studio/holidays",
         "POST /studio/holidays/remove",
@@ -556,6 +560,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /staff/book/{customer_id}/{slot_id}",
         "POST /staff/book/{customer_id}/{slot_id}",
         "POST /staff/bookings/{booking_id}/undo",
+    ),
+    "scheduling.reassign_booking": (
+        "POST /api/scheduling/bookings/{booking_id}/reassignment",
+        "POST /staff/bookings/{booking_id}/reassignment",
     ),
     "scheduling.waive_fee": (
         "POST /api/scheduling/bookings/{booking_id}/fee-waiver",

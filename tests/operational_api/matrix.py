@@ -123,6 +123,7 @@ ROLES_OF: dict[str, str] = {
     "scheduling.manage_classes": f"{COACHES} admin",
     "scheduling.manage_studio": "lead_coach admin",
     "scheduling.book_for": f"{COACHES} front_desk admin",
+    "scheduling.reassign_booking": "lead_coach front_desk admin",
     "scheduling.waive_fee": "lead_coach front_desk admin",
     "engagement.receive_webhook": EVERYBODY,
     "engagement.unsubscribe": EVERYBODY,

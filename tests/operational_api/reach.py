@@ -223,6 +223,11 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/bookings/{booking_id}/answer": Object("booking", "coach", CANCELLED, form={"answer": "yes"}),
     "POST /api/scheduling/bookings/{booking_id}/series-cancellation": Object("booking", "customer coach", CANCELLED),
     "POST /api/scheduling/bookings/{booking_id}/series-end": Object("booking", "customer coach", CANCELLED),
+    "POST /api/scheduling/bookings/{booking_id}/reassignment": Object("booking", every=CANCELLED),
+    "POST /staff/bookings/{booking_id}/reassignment": Object("booking", every=CANCELLED, form={"return_to": ""}),
+    "PUT /api/scheduling/coaches/{coach_id}/turn-weight": Object(
+        "coach", every="lead_coach admin", body={"turn_weight": 50}
+    ),
     "POST /api/scheduling/clients/{customer_id}/bookings": Object(
         "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT"}
     ),

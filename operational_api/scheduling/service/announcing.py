@@ -34,7 +34,7 @@ def booked(
     """A seat is booked, once per booking."""
     event = facts.SessionBooked(
         occurred_at=now, starts_at=booking.starts_at, is_from_waitlist=is_from_waitlist, moved_from_id=moved_from_id,
-        booked_by=booking.booked_by, **of(booking),
+        booked_by=booking.booked_by, assignment=booking.assignment, **of(booking),
     )  # fmt: skip
     publish(session, event)
 
@@ -68,12 +68,12 @@ def released(session: Session, booking: Booking, reason: Reason, *, now: datetim
 
 def cancelled(
     session: Session, booking: Booking, *, now: datetime, by_coach: bool = False, is_undone: bool = False,
-    is_unpaid: bool = False,
+    is_unpaid: bool = False, is_reassigned: bool = False,
 ) -> None:  # fmt: skip
     """A booked session is off, and what it costs where it costs something."""
     event = facts.SessionCancelled(
         occurred_at=now, starts_at=booking.starts_at, is_late=booking.status == "late_cancelled", is_by_coach=by_coach,
-        is_undone=is_undone, is_unpaid=is_unpaid, **of(booking),
+        is_undone=is_undone, is_unpaid=is_unpaid, is_reassigned=is_reassigned, **of(booking),
     )  # fmt: skip
     publish(session, event)
 

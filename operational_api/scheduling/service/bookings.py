@@ -41,9 +41,10 @@ def book_session(
 
 
 def book_place(
-    session: Session, place: Place, *, customer_id: UUID, now: datetime, booked_by: UUID | None = None
-) -> Booking:
-    """`book_session` of a slot that is locked."""
+    session: Session, place: Place, *, customer_id: UUID, now: datetime, booked_by: UUID | None = None,
+    assignment: str | None = None,
+) -> Booking:  # fmt: skip
+    """`book_session` of a slot that is locked. `assignment`: how it got its coach where nobody named one."""
     slot, is_at_desk = place.slot, booked_by is not None
     seating = places.seating_of(session, slot, place.terms, customer_id=customer_id, now=now, is_at_desk=is_at_desk)
     terms = place.terms.at_desk() if is_at_desk else place.terms
@@ -58,6 +59,7 @@ def book_place(
         slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status=status, terms=terms, now=now,
         booked_by=booked_by,
     )  # fmt: skip
+    booking.assignment = assignment
     booking.held_until = holds.answer_by(slot, now) if terms.needs_confirmation else None
     booking.session_pack_id = payment.pay_for(session, slot=slot, customer_id=customer_id, now=now)
     seats.place(session, booking)

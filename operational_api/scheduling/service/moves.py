@@ -29,12 +29,16 @@ class Mover:
 
 
 def reschedule_booking(
-    session: Session, *, booking_id: UUID, slot_id: UUID, now: datetime, by: Mover | None = None
-) -> Booking:
+    session: Session, *, booking_id: UUID, slot_id: UUID, now: datetime, by: Mover | None = None,
+    assignment: str | None = None,
+) -> Booking:  # fmt: skip
     """Move a booking to another slot in one step: either the new seat is held or the old one still is.
 
     The old booking stays in the history as cancelled; the new one's event names it. What a coach confirmed once is not
     asked for again.
+
+    Args:
+        assignment: How a new coach was chosen, where nobody named them.
 
     Returns:
         The new booking.
@@ -68,6 +72,7 @@ def reschedule_booking(
     new.session_pack_id = payment.pay_again(
         session, slot=slot, customer_id=old.customer_id, was_paid_by=old.session_pack_id, now=now
     )
+    new.assignment = old.assignment if slot.coach_id == old.coach_id else assignment
     if (slot.coach_id, slot.location_id) == (locked[old.slot_id].coach_id, locked[old.slot_id].location_id):
         new.series_id, new.recurs_at = old.series_id, old.recurs_at  # with somebody else it is a session by itself
     seats.place(session, new)

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, func, select
 from sqlalchemy.orm import Session
 
-from operational_api.scheduling.models import Slot
+from operational_api.scheduling.models import Location, Slot
+from operational_api.scheduling.service.round_robin import OpeningView, list_openings
 from operational_api.scheduling.service.seats import count_held
 from operational_api.scheduling.service.slots import SlotFilter, SlotView, is_bookable, list_slots
 
@@ -72,6 +73,28 @@ def slots_on(
         for coach_id, rows in by_coach.items()
     ]
     return sorted(days, key=lambda day: (-sum(view.seats_left > 0 for view in day.slots), day.coach_name))
+
+
+@dataclass(frozen=True, slots=True)
+class Anybody:
+    """Times of a day at which somebody is free at a studio where more than one coach is."""
+
+    location: Location
+    openings: Sequence[OpeningView]
+
+
+def anybody_on(
+    session: Session, wanted: SlotFilter, *, on: date, zone: str, own_coach_id: UUID | None, now: datetime
+) -> list[Anybody]:
+    """The times of one day with whoever is free, by studio; none where a coach or classes are wanted."""
+    if wanted.coach_id is not None or wanted.kind == "group":
+        return []
+    within = replace(wanted, starts_from=_midnight(on, zone), starts_before=_midnight(on + timedelta(days=1), zone))
+    found, _ = list_openings(session, within, own_coach_id=own_coach_id, now=now, limit=MOST)
+    by_place: dict[UUID, list[OpeningView]] = {}
+    for one in found:
+        by_place.setdefault(one.location.id, []).append(one)
+    return [Anybody(rows[0].location, rows) for rows in by_place.values() if any(one.coaches_free > 1 for one in rows)]
 
 
 def _midnight(day: date, zone: str) -> datetime:

@@ -75,6 +75,26 @@ def mark(
     return redirect(request, safe_return_path(return_to, "/staff/today"), flash=told)
 
 
+@router.post("/bookings/{booking_id}/reassignment", dependencies=[Allowed("scheduling.reassign_booking")])
+def reassign(
+    request: Request,
+    booking_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    return_to: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Give a session to another coach who is free then: its own is ill."""
+    home = safe_return_path(return_to, "/staff/today")
+    try:
+        with session.begin_nested():
+            given = scheduling.reassign_booking(session, principal, booking_id=booking_id, now=datetime.now(UTC))
+    except NotFound:
+        raise
+    except DomainError as refusal:  # given away or over meanwhile, or nobody is free
+        return redirect(request, home, flash=refusal.detail, tone="warn")
+    return redirect(request, home, flash=f"{given.coach_name} holds it now. The customer is told.")
+
+
 @router.post("/bookings/{booking_id}/answer", dependencies=[Allowed("scheduling.answer_request")])
 def answer(
     request: Request,

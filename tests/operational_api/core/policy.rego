@@ -137,6 +137,7 @@ staff := {
 	"scheduling.manage_classes": {"lead_coach", "admin"},
 	"scheduling.manage_studio": {"lead_coach", "admin"},
 	"scheduling.book_for": {"front_desk", "admin"},
+	"scheduling.reassign_booking": {"front_desk", "lead_coach", "admin"},
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 	"commerce.close_pay_period": {"finance", "admin"},
 	"commerce.decide_parked": {"admin"},

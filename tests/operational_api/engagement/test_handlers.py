@@ -132,6 +132,22 @@ class TestSessions:
         text = render(email.template, email.context, public_url="http://plyo", language=language).text
         assert ("was not paid" if language == "en" else "chưa được thanh toán") in " ".join(text.split())
 
+    @pytest.mark.parametrize("language", ["en", "vi"])
+    def test_who_is_given_another_coach_is_told_once_who_it_is(
+        self, session: Session, mia: Client, booking: Booking, language: str
+    ) -> None:
+        slot = make_slot(session, coach=make_coach(session, display_name="Ben Vogt"), starts_at=booking.starts_at)
+        booking.status = "cancelled"
+        new = make_booking(session, slot=slot, customer_id=mia.id, assignment="desk")
+        off = scheduling.SessionCancelled(**about(booking), is_by_coach=True, is_reassigned=True)
+        given = scheduling.SessionBooked(**about(new), moved_from_id=booking.id, assignment="desk")
+        [email] = told(session, off, given)
+        mail = render(email.template, email.context, public_url="http://plyo", language=language)
+        text = " ".join(mail.text.split())
+        assert mail.subject.startswith("Another coach" if language == "en" else "Đổi huấn luyện viên")
+        assert "Linh Tran" in text
+        assert ("Ben Vogt holds the session" if language == "en" else "Ben Vogt sẽ hướng dẫn") in text
+
     def test_the_waitlist_moves(self, session: Session, booking: Booking) -> None:
         [email] = told(session, scheduling.SessionBooked(**about(booking), is_from_waitlist=True))
         assert email.template == "waitlist_promoted"
