@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import select
 
 from operational_api.engagement.service import inbox
 from operational_api.engagement.service.contacts import contact_by_email
 from operational_api.engagement.service.emails import queue_email
-from operational_api.identity.models import Account
 from tests.journeys.conftest import PHONE, eventually
 from tests.journeys.site import Site, sign_in
 
