@@ -4,6 +4,7 @@ DomainError
 |- NudgeRefused         409   the customer is not to be nudged now
 |  |- NudgesOff               they switched nudges off
 |  |- QuietHours              their quiet time
+|  |- DisturbsNot             they want no messages for some days
 |  |- TooManyNudges           they had enough of them lately
 |- NoCoachYet           409   a customer without a coach writes to nobody
 |- MessageRejected      422   empty or too long
@@ -27,6 +28,8 @@ DomainError
 |- ScheduledNotFound    404   no such later message, or it has left
 |- TemplateNotFound     404
 |- AttachmentNotFound   404
+|- InboxMessageNotFound 404   no such message in the inbox, or not yours
+|- DisturbEnd           422   do not disturb until when there is no such choice
 |- ThreadNotFound       404   no such thread, or not yours
 |- UnknownTemplate      422   an e-mail that does not exist, or that lacks a value
 """
@@ -48,6 +51,10 @@ class NudgesOff(NudgeRefused):
 
 class QuietHours(NudgeRefused):
     """It is quiet time where this customer lives. Nothing was sent."""
+
+
+class DisturbsNot(NudgeRefused):
+    """This customer wants no messages for some days. Nothing was sent."""
 
 
 class TooManyNudges(NudgeRefused):
@@ -142,6 +149,14 @@ class ScheduledNotFound(NotFound):
 
 class TemplateNotFound(NotFound):
     """There is no such template, or it is not yours."""
+
+
+class InboxMessageNotFound(NotFound):
+    """There is no such message in your inbox."""
+
+
+class DisturbEnd(Invalid):
+    """Pick an end that lies ahead, a month away at most."""
 
 
 class AttachmentNotFound(NotFound):

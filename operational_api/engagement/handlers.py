@@ -16,7 +16,7 @@ from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
 from operational_api.engagement.sending import WAYS, own_zone, zone_of
-from operational_api.engagement.service import forgetting, leads, outgoing, preferences, scheduled, stages
+from operational_api.engagement.service import forgetting, inbox, leads, outgoing, preferences, scheduled, stages
 from operational_api.engagement.service.contacts import Contact, contact, contacts
 from operational_api.engagement.service.emails import (
     WORD_EVERY,
@@ -344,6 +344,8 @@ def _was_away(session: Session, customer_id: UUID, since: datetime, until: datet
 
 PERIODIC = [
     ("engagement.send_scheduled", timedelta(seconds=20), scheduled.send_due),
+    ("engagement.land_in_inboxes", timedelta(seconds=5), inbox.land_due),
+    ("engagement.forget_read", timedelta(hours=6), inbox.forget_old),
     ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
     ("engagement.end_undecided", timedelta(hours=1), outgoing.end_undecided),
 ]

@@ -301,6 +301,51 @@ OutgoingEmail = OutgoingMessage
 """The name from when there was e-mail alone."""
 
 
+class InboxMessage(Base):
+    """A message as its person reads it in the app, whatever became of it by the channels (`service.inbox`).
+
+    `due_at`: when it was to leave; `landed_at`: when it was put before the person, null until then. What it says is
+    made of `template` and `context`, as every channel makes it. No link or code that leads into an account is here.
+    """
+
+    __tablename__ = "inbox_messages"
+    __table_args__ = (
+        Index("ix_inbox_messages_due", "due_at", postgresql_where=text("landed_at is null")),
+        Index(
+            "ix_inbox_messages_person", "person_id", "landed_at", "id",
+            postgresql_where=text("landed_at is not null"),
+        ),
+        Index(
+            "ix_inbox_messages_unread", "person_id",
+            postgresql_where=text("landed_at is not null and read_at is null and archived_at is null"),
+        ),
+        Index("ix_inbox_messages_landed", "landed_at"),
+        SCHEMA,
+    )  # fmt: skip
+    id: Mapped[Id]
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    person_id: Mapped[UUID]
+    template: Mapped[str]
+    purpose: Mapped[str] = mapped_column(String(20))
+    context: Mapped[dict[str, Any]]
+    language: Mapped[str] = mapped_column(String(5))
+    due_at: Mapped[RequiredTime]
+    expires_at: Mapped[datetime | None]
+    landed_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+
+
+class DoNotDisturb(Base):
+    """Until when a person wants nothing but proofs by any channel; a row that has passed says nothing."""
+
+    __tablename__ = "do_not_disturb"
+    __table_args__ = (SCHEMA,)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    until: Mapped[RequiredTime]
+    set_at: Mapped[RequiredTime]
+
+
 class LifecycleFact(Base):
     """Something that happened between a person and the business; its id is the event's. Stages are folded from it."""
 

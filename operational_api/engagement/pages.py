@@ -1,11 +1,11 @@
-"""The pages /messages and /unsubscribe: a customer's conversation with their coach, and what reaches them how and when;
-and the admins' page of announcements. All work without JavaScript.
+"""The pages /messages, /inbox and /unsubscribe: a customer's conversation with their coach, what everybody was told,
+and what reaches them how and when; and the admins' page of announcements. All work without JavaScript.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
@@ -17,22 +17,35 @@ from operational_api.engagement import links
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
-from operational_api.engagement.sending import LOCKED, PURPOSES
-from operational_api.engagement.service import addresses, announcements, attachments, preferences, threads
+from operational_api.engagement.sending import LOCKED, PURPOSES, Place
+from operational_api.engagement.service import (
+    addresses,
+    announcements,
+    attachments,
+    do_not_disturb,
+    inbox,
+    preferences,
+    threads,
+)
 from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
 from operational_api.engagement.service.messages import unread_count
 from operational_api.web import sessions as web_sessions
-from operational_api.web.language import LANGUAGES
+from operational_api.web.language import LANGUAGES, word
 from operational_api.web.navigation import NavItem
-from operational_api.web.rendering import redirect, render
+from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter()
 NAV = [
     NavItem("Messages", "/messages", "engagement.talk", order=40, icon="message", badge=unread_count),
+    NavItem("Inbox", "/inbox", "engagement.keep_inbox", order=70, icon="bell", badge=inbox.unread, place="top"),
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
+LENGTHS = [
+    (1, word("Until tomorrow, 8:00")), (3, word("For 3 days")), (7, word("For a week")), (14, word("For two weeks")),
+]  # fmt: skip
+"""How long somebody may want no messages: days until the morning that ends it."""
 language_of = preferences.chosen_language
 """For the whole app."""
 
@@ -125,11 +138,12 @@ def preferences_page(request: Request, customer_id: CurrentAccount, session: DbS
     """Every choice by channel and purpose, quiet hours, language, number, and this device."""
     person = contact(session, customer_id)
     wishes = preferences.wishes_of(session, customer_id, person)
+    places: tuple[Place, ...] = (*settings.channels, "app")
     return render(
         request, "engagement/preferences.html", language=language_of(session, customer_id), languages=LANGUAGES,
-        channels=settings.channels, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
+        channels=places, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
-        ticked={one for one in product(settings.channels, PURPOSES) if wishes.allows(*one)},
+        ticked={one for one in product(places, PURPOSES) if wishes.allows(*one)},
     )  # fmt: skip
 
 
@@ -145,10 +159,13 @@ def write_preferences(
     language: Annotated[str, Form()] = "",
     phone: Annotated[str | None, Form()] = None,
     choice: Annotated[list[str] | None, Form()] = None,
+    is_about_app: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said."""
+    """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said, nor of the app
+    by a page of before it could be chosen."""
     now, ticked = datetime.now(UTC), set(choice or ())
-    choices = {one: ":".join(one) in ticked for one in product(settings.channels, PURPOSES)}
+    places: tuple[Place, ...] = (*settings.channels, *(("app",) if is_about_app else ()))
+    choices = {one: ":".join(one) in ticked for one in product(places, PURPOSES)}
     preferences.set_preferences(
         session,
         customer_id=customer_id,
@@ -165,6 +182,68 @@ def write_preferences(
         addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
     request.state.language = language or None
     return redirect(request, "/messages/preferences", flash="Saved. It counts from the next message on.")
+
+
+@router.get("/inbox", dependencies=[Allowed("engagement.keep_inbox")])
+def inbox_page(
+    request: Request, account_id: CurrentAccount, session: DbSession, archived: bool = False, before: str | None = None
+) -> Response:
+    """What the reader was told, also where no channel carried it, or what they put away of it; readable without a
+    network."""
+    found, older = inbox.messages(session, account_id, is_archived=archived, limit=SHOWN, cursor=before)
+    now = datetime.now(UTC)
+    return render(
+        request, "engagement/inbox.html", is_offline_ready=True, found=found, older=older, is_archived=archived,
+        is_older_page=before is not None, lengths=LENGTHS,
+        undisturbed_until=do_not_disturb.ends_of(session, [account_id], now).get(account_id),
+    )  # fmt: skip
+
+
+@router.get("/inbox/latest", dependencies=[Allowed("engagement.keep_inbox")])
+def latest_inbox(request: Request, account_id: CurrentAccount, session: DbSession) -> Response:
+    """The newest messages alone, for the page's script."""
+    found, _ = inbox.messages(session, account_id, limit=SHOWN)
+    return render(request, "engagement/_inbox.html", found=found, is_archived=False)
+
+
+@router.post("/inbox/read", dependencies=[Allowed("engagement.keep_inbox")])
+def read_inbox(
+    request: Request, account_id: CurrentAccount, session: DbSession, up_to: Annotated[UUID | None, Form()] = None
+) -> Response:
+    """All that the reader was shown is read."""
+    inbox.read_all(session, account_id, up_to=up_to, now=datetime.now(UTC))
+    return redirect(request, "/inbox")
+
+
+@router.post("/inbox/do-not-disturb", dependencies=[Allowed("engagement.keep_inbox")])
+def do_not_disturb_me(
+    request: Request, account_id: CurrentAccount, session: DbSession, days: Annotated[int, Form(ge=0, le=30)] = 0
+) -> Response:
+    """Until eight in the morning, so many days from now; none ends it."""
+    now = datetime.now(UTC)
+    until = do_not_disturb.morning_after(session, account_id, days=days, now=now) if days else None
+    do_not_disturb.set_until(session, account_id, until=until, now=now)
+    return redirect(request, "/inbox#do-not-disturb", flash="Saved. It counts from the next message on.")
+
+
+@router.post("/inbox/{message_id}", dependencies=[Allowed("engagement.keep_inbox")])
+def keep_inbox_message(
+    request: Request,
+    message_id: UUID,
+    account_id: CurrentAccount,
+    session: DbSession,
+    what: Annotated[Literal["read", "unread", "archive", "restore"], Form()],
+    to: Annotated[Literal["", "archive"], Form()] = "",
+) -> Response:
+    """Read or unread, put away or brought back."""
+    is_read = {"read": True, "unread": False}.get(what)
+    is_archived = {"archive": True, "restore": False}.get(what)
+    inbox.keep(session, account_id, message_id, is_read=is_read, is_archived=is_archived, now=datetime.now(UTC))
+    back = "/inbox?archived=true" if to else "/inbox"
+    if what == "archive":
+        undo = WayBack(word("Undo"), f"/inbox/{message_id}", {"what": "restore"})
+        return redirect(request, back, flash="Put away. You find it in the archive.", way_back=undo)
+    return redirect(request, back, flash="It is back in your inbox." if what == "restore" else None)
 
 
 @router.get("/unsubscribe/{token}", dependencies=[Allowed("engagement.unsubscribe")])

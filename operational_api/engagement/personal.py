@@ -54,6 +54,8 @@ PERSONAL = [
             "attachments": given("customer_id uploader_id", LISTED),
             "channel_choices": given("customer_id", LISTED),
             "contact_preferences": given("customer_id", LISTED),
+            "do_not_disturb": given("account_id", LISTED),
+            "inbox_messages": given("person_id", LISTED, omit="dedupe_key"),
             "leads": given("customer_id", LISTED, by_email="email", omit="owner"),
             "lifecycle_facts": given("person_id", LISTED),
             "lifecycle_stages": given("person_id", LISTED),

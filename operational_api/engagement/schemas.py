@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 
 from operational_api.core.wall_time import WallTime
 from operational_api.engagement.models import ContactPreference, Message
@@ -68,6 +68,46 @@ class ReadReceipt(BaseModel):
     """How many messages were unread until now."""
 
     read: int
+
+
+class InboxMessageRead(BaseModel):
+    """A message in the inbox. `summary` says it in one line, `body` in HTML without styles or scripts, whose links are
+    paths of ours."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    purpose: str
+    title: str
+    summary: str
+    body: str
+    language: str
+    landed_at: datetime
+    read_at: datetime | None
+    archived_at: datetime | None
+
+
+class InboxMessageWrite(BaseModel):
+    """What becomes of a message in the inbox; null leaves that as it is."""
+
+    is_read: bool | None = None
+    is_archived: bool | None = None
+
+
+class UnreadCount(BaseModel):
+    unread: int
+
+
+class DoNotDisturbWrite(BaseModel):
+    """`until` lies a month ahead at most; null ends it."""
+
+    until: AwareDatetime | None
+
+
+class DoNotDisturbRead(BaseModel):
+    """`until` is null of who may be disturbed."""
+
+    until: datetime | None
 
 
 class PreferencesWrite(BaseModel):

@@ -14,7 +14,10 @@ Channel = Literal["email", "sms", "whatsapp", "push"]
 Purpose = Literal["transactional", "reminders", "coaching", "marketing"]
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "whatsapp", "push")
 PURPOSES: tuple[Purpose, ...] = ("transactional", "reminders", "coaching", "marketing")
-LOCKED: tuple[Channel, Purpose] = ("email", "transactional")
+Place = Literal[Channel, "app"]
+PLACES: tuple[Place, ...] = (*CHANNELS, "app")
+"""Where a person reads what is for them: by a channel, and in the app's inbox, which no message leaves for."""
+LOCKED: frozenset[tuple[Place, Purpose]] = frozenset({("email", "transactional"), ("app", "transactional")})
 """What cannot be switched off: the proof of a booking or a payment, and the way back into an account."""
 
 WAYS: tuple[Channel, ...] = ("push", "whatsapp", "sms", "email")
@@ -46,19 +49,21 @@ class Wishes:
 
     Args:
         choices: Yes or no by channel and purpose; what is missing has its default (`allows`).
+        undisturbed_until: Nothing but transactional messages arrives before then.
         quiet_from: With `quiet_until` the local time in which nothing but transactional messages arrives.
         time_zone: IANA name; one that nobody knows counts as UTC.
     """
 
-    choices: Mapping[tuple[Channel, Purpose], bool] = field(default_factory=dict)
+    choices: Mapping[tuple[Place, Purpose], bool] = field(default_factory=dict)
     allows_marketing: bool = False
     quiet_from: time | None = None
     quiet_until: time | None = None
     time_zone: str = "UTC"
+    undisturbed_until: datetime | None = None
 
-    def allows(self, channel: Channel, purpose: Purpose) -> bool:
+    def allows(self, channel: Place, purpose: Purpose) -> bool:
         """Marketing needs a yes, and so does everything by SMS and WhatsApp; the rest goes until they say no."""
-        if (channel, purpose) == LOCKED:
+        if (channel, purpose) in LOCKED:
             return True
         if (said := self.choices.get((channel, purpose))) is not None:
             return said
@@ -121,6 +126,8 @@ def decide(
     if purpose == "transactional":
         return Send()
     until = quiet_end(now, wishes.quiet_from, wishes.quiet_until, wishes.time_zone)
+    if wishes.undisturbed_until is not None and wishes.undisturbed_until > now:
+        until = wishes.undisturbed_until  # asked again then, when it may be quiet
     if until is not None:
         return Withhold("too_late") if expires_at is not None and expires_at <= until else Postpone(until)
     capped = over(CAPS[purpose], sent_lately, now)

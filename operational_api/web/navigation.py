@@ -23,7 +23,8 @@ class NavItem:
         order: Lower comes first. The first five are in the bar at the bottom of a phone, the rest in its menu.
         icon: Name of a symbol in `static/icons.svg`.
         badge: Returns a number to show at the entry (0: nothing), given a session and the account's id.
-        place: `main`, or `account` for the person's own menu.
+        place: `main`; `top` for what a phone has beside the person's menu, and a desk last in the list;
+            or `account` for the person's own menu.
     """
 
     label: str

@@ -239,6 +239,10 @@ DEEDS: dict[str, Deed] = {
     "POST /api/engagement/templates": Deed("coach", body={"name": "Well done", "body": "Well done!"}),
     "POST /api/engagement/announcements": Deed("admin", body=NEWS),
     "POST /staff/announcements": Deed("admin", form=NEWS),
+    "PUT /api/engagement/inbox/{message_id}": Deed("customer", {"message_id": "TOLD"}, body={"is_read": True}),
+    "POST /inbox/{message_id}": Deed("customer", {"message_id": "TOLD"}, form={"what": "archive"}),
+    "POST /inbox/do-not-disturb": Deed("trainee", form={"days": "3"}),
+    "PUT /api/engagement/do-not-disturb": Deed("trainee", body={"until": "NEXT_MONTHS_DAWN"}),
     "POST /messages": Deed("trainee", form={"body": "Hi"}),
     "PUT /api/engagement/preferences": Deed("trainee", body={"allows_nudges": False}),
     "POST /api/engagement/devices/browsers": Deed("trainee", body=BROWSER),
@@ -273,7 +277,8 @@ class Doers:
         self.words = {name: str(id_) for name, id_ in self._ids.items()}
         self.words |= {"COACH": str(self.coach.id), "LOCATION": str(self.coach.location_id)}
         self.words |= {"SLUG": make_exercise(session).slug, "INVOICE": str(world.ids["invoice"][0])}
-        self.words |= {"HABIT": str(world.ids["habit"][0])}
+        self.words |= {"HABIT": str(world.ids["habit"][0]), "TOLD": str(world.ids["told"][0])}
+        self.words |= {"NEXT_MONTHS_DAWN": (self._now + timedelta(days=30)).isoformat()}
         self.words["NEXT_MONTHS_DAY"] = (self._now + timedelta(days=30)).date().isoformat()
         app.state.payment_provider = adapter(stripe)
         self._memberships(stripe)

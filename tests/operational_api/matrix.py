@@ -67,6 +67,7 @@ ROLES_OF: dict[str, str] = {
     "training.report_injury": f"customer {COACHES}",
     "training.resolve_injury": f"customer {COACHES}",
     "engagement.leave_lead": EVERYBODY,
+    "engagement.keep_inbox": PEOPLE,
     "engagement.talk": "customer",
     "engagement.set_preferences": "customer",
     "engagement.read_threads": COACHES,

@@ -103,6 +103,8 @@ OBJECTS: dict[str, Object] = {
     "POST /staff/people/{account_id}/factor-resets": Object(
         "customer", every="front_desk support admin", form={"identity_check": "photo_id", "reason": "Lost"}
     ),
+    "PUT /api/engagement/inbox/{message_id}": Object("told", PEOPLE, body={"is_read": True}),
+    "POST /inbox/{message_id}": Object("told", PEOPLE, form={"what": "archive"}),
     "POST /api/identity/me/copies/{export_id}/link": Object("copy", PEOPLE),
     "POST /account/data/{export_id}/link": Object("copy", PEOPLE),
     "POST /api/identity/accounts/{account_id}/copies": Object(

@@ -21,7 +21,14 @@ from operational_api.automation.models import Run
 from operational_api.compliance.models import PersonalExport
 from operational_api.core.policy import Gate
 from operational_api.core.principal import ROLES
-from operational_api.engagement.models import Attachment, AttachmentFile, Message, MessageTemplate, ScheduledMessage
+from operational_api.engagement.models import (
+    Attachment,
+    AttachmentFile,
+    InboxMessage,
+    Message,
+    MessageTemplate,
+    ScheduledMessage,
+)
 from operational_api.identity.models import Account, LinkedLogin, Passkey, SignInAttempt
 from operational_api.integrations.models import WearableLink
 from operational_api.integrations.settings import IntegrationSettings
@@ -217,10 +224,15 @@ class World:
             id=new_id(), account_id=account.id, requested_by=account.id, requested_at=then - timedelta(days=2),
             made_at=then, expires_at=then + timedelta(days=1), row_count=1, file_count=0, size_bytes=1,
         )  # fmt: skip
-        session.add_all([passkey, attempt, linked, calendar, copy])
+        told = InboxMessage(
+            id=new_id(), dedupe_key=f"told:{account.id}", person_id=account.id, template="payment_failed",
+            purpose="transactional", context={"name": "", "amount_minor": 100, "currency": "EUR"}, language="en",
+            due_at=then, landed_at=then,
+        )  # fmt: skip
+        session.add_all([passkey, attempt, linked, calendar, copy, told])
         return {
             "session": login.id, "passkey": passkey.id, "attempt": attempt.id, "login": linked.id,
-            "calendar": calendar.id, "copy": copy.id,
+            "calendar": calendar.id, "copy": copy.id, "told": told.id,
         }  # fmt: skip
 
     def own(self, kind: str, role: str) -> UUID:

@@ -1,12 +1,14 @@
 """Turns a template and its context into subject, text, HTML and attachments. Sends nothing, looks nothing up.
 
 Each message is one Jinja file, rendered three times: with `layout.txt` and `ui.txt` as text, with `layout.html` and
-`ui.html` as HTML (escaped), with `layout.short` as what fits a phone's lock screen. A language other than English has a
+`ui.html` as HTML (escaped), with `layout.short` as what fits a phone's lock screen; and with `layout.app` and `ui.app`
+as the app's inbox shows it. A language other than English has a
 folder of its own; what is not in it is said in English. Links start at the public address, times are shown in the
 reader's zone, money in its currency. Previews show what this makes, and so do all channels.
 """
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -15,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from operational_api.web.filters import money, which_of_two
 from operational_api.web.language import speaking
@@ -75,14 +78,14 @@ def _money(amount_minor: int, currency: str, language: str) -> str:
 def _environment(kind: str, language: str) -> Environment:
     environment = Environment(
         loader=PackageLoader("operational_api.engagement", "templates/emails"),
-        autoescape=kind == "html",  # noqa: S701 - the other kinds are plain text
+        autoescape=kind in ("html", "app"),  # noqa: S701 - the other kinds are plain text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    ui = "ui.html" if kind == "html" else "ui.txt"
+    ui = f"ui.{kind}" if kind in ("html", "app") else "ui.txt"
     environment.globals |= {"layout": f"layout.{kind}", "ui": ui, "frame": _FRAME[language], "language": language}
-    environment.globals["at_studio"] = at_studio
+    environment.globals |= {"at_studio": at_studio, "has_files": kind != "app"}
     environment.filters |= {
         "local_time": lambda value, time_zone: local_time(value, time_zone, language),
         "money": lambda amount_minor, currency: _money(amount_minor, currency, language),
@@ -105,18 +108,32 @@ def render(
         public_url: Base of links, without a trailing slash.
         unsubscribe_url: Shown at the foot; None where the message cannot be switched off.
     """
+    context, made = _making(
+        template, context, public_url=public_url, language=language, unsubscribe_url=unsubscribe_url
+    )
+    subject, _, body = made("txt").strip().partition("\n")
+    short = " ".join(made("short").split())
+    return Rendered(_one_line(subject), _wrapped(body), made("html"), short, _attachments(template, context))
+
+
+def render_for_app(template: str, context: dict[str, Any], *, language: str = "en") -> tuple[str, str, Markup]:
+    """The message as the inbox shows it: its subject, what it says in one line, and all of it as HTML of the app, with
+    links that are paths of ours and nothing at the foot."""
+    _, made = _making(template, context, public_url="", language=language, unsubscribe_url=None)
+    subject = made("txt").strip().partition("\n")[0]
+    return _one_line(subject), " ".join(made("short").split()), Markup(made("app").strip())  # noqa: S704 - escaped
+
+
+def _making(
+    template: str, context: dict[str, Any], *, public_url: str, language: str, unsubscribe_url: str | None
+) -> tuple[dict[str, Any], Callable[[str], str]]:
+    """The context as it is said, and what makes each kind of it."""
     context = {key: _one_line(value) if key != "body" else value for key, value in context.items()}
     values = {**context, "public_url": public_url, "unsubscribe_url": unsubscribe_url}
     if words := str(values.get("name", "")).split():
         values["name"] = words[0]
     names = [f"{template}.jinja"] if language == "en" else [f"{language}/{template}.jinja", f"{template}.jinja"]
-
-    def made(kind: str) -> str:
-        return _environment(kind, language).select_template(names).render(values)
-
-    subject, _, body = made("txt").strip().partition("\n")
-    short = " ".join(made("short").split())
-    return Rendered(_one_line(subject), _wrapped(body), made("html"), short, _attachments(template, context))
+    return context, lambda kind: _environment(kind, language).select_template(names).render(values)
 
 
 def _one_line(value: Any) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.sending import Channel, Purpose
+from operational_api.engagement.service import inbox
 from operational_api.engagement.service.contacts import Contact, contact_by_email
 from operational_api.engagement.service.preferences import language_for, languages_for
 
@@ -86,7 +87,7 @@ def queue_email(
     reader = contact_by_email(session, recipient)
     return _queue(
         session, dedupe_key=dedupe_key, recipient=recipient, template=template, context=context, next_attempt_at=now,
-        language=language_for(session, reader) if reader else "en",
+        language=language_for(session, reader) if reader else "en", reader_id=reader.account_id if reader else None,
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def queue_message(
         session, dedupe_key=dedupe_key, recipient=person.email if first == "email" else "", template=template,
         context={"name": person.first_name, **context}, next_attempt_at=send_at or now, channel=first,
         fallbacks=others, purpose=purpose, customer_id=person.account_id, expires_at=expires_at,
-        language=language_for(session, person),
+        language=language_for(session, person), reader_id=person.account_id,
     )  # fmt: skip
 
 
@@ -154,6 +155,16 @@ def queue_for_many(
     ]  # fmt: skip
     if rows:
         session.execute(insert(OutgoingMessage).on_conflict_do_nothing(), rows)
+        inbox.take(
+            session,
+            [
+                inbox.Taken(
+                    f"{dedupe_key}:{person.account_id}", person.account_id, template, purpose,
+                    {"name": person.first_name, **context}, languages[person.account_id], now,
+                )
+                for person in people
+            ],
+        )  # fmt: skip
 
 
 def word_waits(session: Session, person_id: UUID) -> bool:
@@ -190,6 +201,7 @@ def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
         .where(OutgoingMessage.dedupe_key == dedupe_key, OutgoingMessage.status == "queued")
         .values(status="withheld", reason=reason)
     )
+    inbox.call_off(session, dedupe_key)
 
 
 def _check(template: str, context: dict[str, Any]) -> None:
@@ -199,7 +211,7 @@ def _check(template: str, context: dict[str, Any]) -> None:
         raise UnknownTemplate(f"The e-mail {template!r} needs {', '.join(sorted(missing))}.")
 
 
-def _queue(session: Session, *, template: str, context: dict[str, Any], **columns: Any) -> bool:
+def _queue(session: Session, *, template: str, context: dict[str, Any], reader_id: UUID | None, **columns: Any) -> bool:
     _check(template, context)
     statement = (
         insert(OutgoingMessage)
@@ -207,4 +219,12 @@ def _queue(session: Session, *, template: str, context: dict[str, Any], **column
         .on_conflict_do_nothing(index_elements=[OutgoingMessage.dedupe_key])
         .returning(OutgoingMessage.id)
     )
-    return session.scalar(statement) is not None
+    if session.scalar(statement) is None:
+        return False
+    if reader_id is not None:
+        taken = inbox.Taken(
+            columns["dedupe_key"], reader_id, template, columns.get("purpose", "transactional"), context,
+            columns["language"], columns["next_attempt_at"], columns.get("expires_at"),
+        )  # fmt: skip
+        inbox.take(session, [taken])
+    return True

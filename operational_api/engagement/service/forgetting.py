@@ -17,6 +17,8 @@ from operational_api.engagement.models import (
     Attachment,
     ChannelChoice,
     ContactPreference,
+    DoNotDisturb,
+    InboxMessage,
     Lead,
     Message,
     OutgoingMessage,
@@ -33,6 +35,8 @@ FORGOTTEN: dict[str, InstrumentedAttribute[Any]] = {
     "channel_choices": ChannelChoice.customer_id,
     "contact_preferences": ContactPreference.customer_id,
     "attachments": Attachment.customer_id,
+    "inbox_messages": InboxMessage.person_id,
+    "do_not_disturb": DoNotDisturb.account_id,
     "scheduled_messages": ScheduledMessage.customer_id,
 }
 """Tables whose rows about the person are deleted, by the column that says so. Contents of files go with their rows."""

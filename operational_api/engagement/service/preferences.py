@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from contracts.events.engagement import ContactChoiceMade
 from operational_api.core.outbox import publish
 from operational_api.engagement.errors import (
+    DisturbsNot,
     HalfQuiet,
     NudgeRefused,
     NudgesOff,
@@ -23,20 +24,22 @@ from operational_api.engagement.sending import (
     CHANNELS,
     LOCKED,
     NUDGES,
+    PLACES,
     PURPOSES,
     WEEK,
-    Channel,
+    Place,
     Purpose,
     Wishes,
     is_quiet,
     zone_of,
 )
+from operational_api.engagement.service import do_not_disturb
 from operational_api.engagement.service.contacts import Contact, contacts
 from operational_api.web.language import LANGUAGES, language_of
 
 
 def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, NudgeRefused]:
-    """Why these customers are not to be nudged at `now`; who may be is not in the answer. Three queries for any number.
+    """Why these customers are not to be nudged at `now`; who may be is not in the answer. Four queries for any number.
 
     Quiet hours are compared on the wall clock of the customer's zone, so daylight saving needs no thought.
     """
@@ -51,6 +54,11 @@ def nudge_refusals(session: Session, customer_ids: Iterable[UUID], *, now: datet
     )
     lately = lately.group_by(Message.customer_id).having(func.count() >= NUDGES.a_week)
     refusals: dict[UUID, NudgeRefused] = {customer_id: TooManyNudges() for customer_id in session.scalars(lately)}
+    for customer_id, until in do_not_disturb.ends_of(session, ids, now).items():
+        local = until.astimezone(zone_of(zones.get(customer_id, "UTC")))
+        refusals[customer_id] = DisturbsNot(
+            f"This customer wants no messages until {local:%Y-%m-%d %H:%M} where they live. Nothing was sent."
+        )
     for customer_id, allowed in preferences.items():
         local = now.astimezone(zone_of(zones.get(customer_id, "UTC")))
         if not allowed.allows_nudges:
@@ -115,7 +123,7 @@ def set_preferences(
     return session.scalars(statement.returning(ContactPreference), execution_options={"populate_existing": True}).one()
 
 
-def choices_of(session: Session, customer_id: UUID) -> dict[tuple[Channel, Purpose], bool]:
+def choices_of(session: Session, customer_id: UUID) -> dict[tuple[Place, Purpose], bool]:
     """What the customer said by channel and purpose; nothing for what they never said."""
     rows = session.scalars(select(ChannelChoice).where(ChannelChoice.customer_id == customer_id))
     return {(row.channel, row.purpose): row.is_allowed for row in rows}  # type: ignore[misc]
@@ -123,7 +131,7 @@ def choices_of(session: Session, customer_id: UUID) -> dict[tuple[Channel, Purpo
 
 def willing_to_hear(session: Session) -> set[UUID]:
     """Who says yes to news by some channel: as a whole, or to one of them. Two queries."""
-    said: dict[UUID, dict[tuple[Channel, Purpose], bool]] = {}
+    said: dict[UUID, dict[tuple[Place, Purpose], bool]] = {}
     for row in session.scalars(select(ChannelChoice).where(ChannelChoice.purpose == "marketing")):
         said.setdefault(row.customer_id, {})[(row.channel, row.purpose)] = row.is_allowed  # type: ignore[index]
     yes = set(
@@ -133,12 +141,30 @@ def willing_to_hear(session: Session) -> set[UUID]:
     return {one for one, wish in wishes.items() if any(wish.allows(channel, "marketing") for channel in CHANNELS)}
 
 
+def willing_to_read(
+    session: Session, person_ids: Iterable[UUID], purposes: Iterable[Purpose] = PURPOSES
+) -> set[tuple[UUID, Purpose]]:
+    """Who of these wants messages of a purpose in the app's inbox. Two queries for any number."""
+    ids = set(person_ids)
+    said: dict[UUID, dict[tuple[Place, Purpose], bool]] = {}
+    rows = select(ChannelChoice).where(ChannelChoice.customer_id.in_(ids), ChannelChoice.channel == "app")
+    for row in session.scalars(rows):
+        said.setdefault(row.customer_id, {})[("app", row.purpose)] = row.is_allowed  # type: ignore[index]
+    yes = select(ContactPreference.customer_id).where(
+        ContactPreference.customer_id.in_(ids), ContactPreference.allows_marketing.is_(True)
+    )
+    hear = set(session.scalars(yes))
+    wishes = {one: Wishes(said.get(one, {}), allows_marketing=one in hear) for one in ids}
+    return {(one, purpose) for one, wish in wishes.items() for purpose in purposes if wish.allows("app", purpose)}
+
+
 def wishes_of(session: Session, customer_id: UUID, person: Contact | None) -> Wishes:
-    """All that the decision to send asks of a person. Two queries."""
+    """All that the decision to send asks of a person. Three queries."""
     row = preferences_of(session, customer_id)
     return Wishes(
         choices=choices_of(session, customer_id), allows_marketing=row.allows_marketing, quiet_from=row.quiet_from,
         quiet_until=row.quiet_until, time_zone=person.time_zone if person else "UTC",
+        undisturbed_until=do_not_disturb.end_of(session, customer_id),
     )  # fmt: skip
 
 
@@ -146,7 +172,7 @@ def choose(
     session: Session,
     *,
     customer_id: UUID,
-    choices: Mapping[tuple[Channel, Purpose], bool],
+    choices: Mapping[tuple[Place, Purpose], bool],
     source: str = "preferences",
     now: datetime,
 ) -> None:
@@ -160,9 +186,9 @@ def choose(
     """
     before = wishes_of(session, customer_id, None)
     for (channel, purpose), is_allowed in choices.items():
-        if channel not in CHANNELS or purpose not in PURPOSES:
+        if channel not in PLACES or purpose not in PURPOSES:
             raise UnknownChoice
-        if (channel, purpose) == LOCKED or before.choices.get((channel, purpose)) is is_allowed:
+        if (channel, purpose) in LOCKED or before.choices.get((channel, purpose)) is is_allowed:
             continue
         values = {"is_allowed": is_allowed, "decided_at": now}
         statement = insert(ChannelChoice).values(customer_id=customer_id, channel=channel, purpose=purpose, **values)

@@ -144,8 +144,25 @@ if (again) setInterval(async () => {
   if (told !== null && !told.includes('name="plyo-again"') && !isTouched) window.location.reload();
 }, again.content * 1000);
 
+// How much is new: at the menu's entries and, where the browser has it, on the app's icon. A page that was kept for when
+// there is no network says nothing of now.
+function showTotal() {
+  if (!navigator.onLine || !("setAppBadge" in navigator)) return;
+  const counts = new Map([...document.querySelectorAll("[data-count]")].map((one) => [one.dataset.count, Number(one.querySelector("[data-number]").textContent)]));
+  const total = [...counts.values()].reduce((sum, one) => sum + one, 0);
+  (total ? navigator.setAppBadge(total) : navigator.clearAppBadge()).catch(() => {});
+}
+showTotal();
+
 // For pages' own scripts: fetch with the token that proves the request comes from our own page.
 window.plyo = {
+  count(href, number) {
+    for (const one of document.querySelectorAll(`[data-count="${href}"]`)) {
+      one.querySelector("[data-number]").textContent = number;
+      one.hidden = !number;
+    }
+    showTotal();
+  },
   post(url, body) {
     return fetch(url, {
       method: "POST",

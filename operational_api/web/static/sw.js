@@ -55,6 +55,7 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("push", (event) => {
   let told = {};
   try { told = event.data?.json() ?? {}; } catch { /* not from us: shown as nothing in particular */ }
+  self.navigator.setAppBadge?.().catch(() => {}); // that there is something; the next page that is opened says how much
   event.waitUntil(self.registration.showNotification(told.title || "Plyo", {
     body: told.body || "", tag: told.tag || "plyo", lang: told.lang || "en", renotify: false,
     icon: "/static/icon-192.png", badge: "/static/icon-192.png", data: { url: told.url || "/home" },

@@ -21,7 +21,7 @@ anybody := {
 	"training.open_media_file",
 }
 
-people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens"}
+people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens", "engagement.keep_inbox"}
 
 signed_in := {"training.read_exercises", "analytics.read_metrics"}
 

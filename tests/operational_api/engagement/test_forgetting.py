@@ -25,13 +25,15 @@ def tables() -> dict[str, Table]:
 
 def row(table: Table, person: Any) -> dict[str, Any]:
     """A row that is about a person, with something of the right type in each column that needs it."""
-    values: dict[type, Any] = {UUID: new_id(), datetime: NOON, int: 1, bool: True, bytes: b"x", str: "x"}
+    values: dict[type, Any] = {UUID: new_id(), datetime: NOON, int: 1, bool: True, bytes: b"x", str: "x", dict: {}}
     given = {
         column.name: values[column.type.python_type]
         for column in table.columns
         if not column.nullable and column.server_default is None
     }
-    return given | {name: person for name in ("customer_id",) if name in table.columns}
+    if "dedupe_key" in given:
+        given["dedupe_key"] = str(new_id())
+    return given | {name: person for name in ("customer_id", "person_id", "account_id") if name in table.columns}
 
 
 class TestLists:

@@ -132,7 +132,7 @@ class TestDecide:
         self, channel: Channel, purpose: Purpose
     ) -> None:
         refused = Wishes({(channel, purpose): False}, allows_marketing=True)
-        assert refused.allows(channel, purpose) is ((channel, purpose) == LOCKED)
+        assert refused.allows(channel, purpose) is ((channel, purpose) in LOCKED)
         if purpose == "marketing" or channel in ("sms", "whatsapp"):
             assert not Wishes().allows(channel, purpose)
         else:

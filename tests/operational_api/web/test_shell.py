@@ -157,7 +157,7 @@ class TestMenu:
         page = Browser(app).get("/private").text
         assert re.search(r'href="/private" aria-current="page"', page)
         assert not re.search(r'href="/things" aria-current', page)
-        assert '<span class="count">3<' in page
+        assert "<span data-number>3<" in page
 
 
 class TestRefusals:
