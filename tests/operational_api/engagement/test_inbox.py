@@ -39,8 +39,8 @@ def news(session: Session, mia: Contact, key: str = "news", **given: object) -> 
     queue_message(session, dedupe_key=key, person=mia, **values)  # type: ignore[arg-type]
 
 
-def titles(session: Session, mia: Contact, **given: bool) -> list[str]:
-    return [one.title for one in inbox.messages(session, mia.account_id, limit=50, **given)[0]]
+def titles(session: Session, mia: Contact, *, is_archived: bool = False) -> list[str]:
+    return [one.title for one in inbox.messages(session, mia.account_id, limit=50, is_archived=is_archived)[0]]
 
 
 def dispatcher(session: Session, settings: ChannelSettings) -> Dispatcher:
@@ -251,7 +251,8 @@ class TestPages:
         token = re.search(r'name="csrf_token" value="(\w+)"', browser.get("/inbox").text)
         assert token
         assert browser.post(path, data=form | {"csrf_token": token[1]}, follow_redirects=False).status_code == 303
-        return browser.get("/inbox").text
+        page: str = browser.get("/inbox").text
+        return page
 
     def test_a_message_is_counted_read_put_away_and_brought_back(
         self, session: Session, browser: TestClient, mia: Contact
