@@ -163,9 +163,9 @@ class TestFunnel:
         person(("goal", None), ("screening", "done"))  # a step left open on the way
         person(("goal", None))
         person(("goal", None), began=NOW - timedelta(days=100))
-        early = onboarding.funnel(session, since=NOW - timedelta(days=1), until=NOW + timedelta(days=6))
+        early = onboarding.funnel(session, since=NOW - timedelta(days=1), until=NOW + timedelta(days=7, seconds=-1))
         assert [one.dropped for one in early] == [0] * 5  # nobody knows yet
-        found = onboarding.funnel(session, since=NOW - timedelta(days=1), until=NOW + timedelta(days=9))
+        found = onboarding.funnel(session, since=NOW - timedelta(days=1), until=NOW + timedelta(days=7, minutes=3))
         assert [(one.step, one.entered, one.done, one.skipped, one.dropped) for one in found] == [
             ("goal", 4, 2, 0, 2), ("screening", 3, 2, 0, 1), ("consents", 1, 0, 1, 0), ("plan", 1, 0, 0, 1),
             ("booking", 0, 0, 0, 0),
