@@ -31,9 +31,9 @@ tests: install install-warehouses
 	@place=$$(mktemp -d "$(or $(ROOM),$${TMPDIR:-/tmp})/plyoXXXX"); \
 		$(TESTS) --basetemp="$$place" $(ARGS); said=$$?; rm -rf "$$place"; exit $$said
 
-# Tests wait for each other a fifth of the time; there is room for the check then, which gives way to them.
+# Types and SQL take three minutes of a processor and belong to each commit; who may import whom fails a run of tests too.
 beside: install
-	@MAKEFLAGS= nice $(MAKE_COMMAND) --no-print-directory check
+	@MAKEFLAGS= nice $(MAKE_COMMAND) --no-print-directory lint imports
 
 journey: install ## the first story by real processes and Chromium, with pictures of each surface
 	@$(BIN)/python -m pytest -m journey tests/journeys $(ARGS)

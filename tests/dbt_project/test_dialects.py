@@ -18,15 +18,15 @@ from tests.dbt_project import lake as lakes
 
 FUNCTIONS = {
     "snowflake": """
-        abs avg cast coalesce concat convert_timezone count date_trunc dateadd datediff dayofweekiso exp extract
+        abs avg cast coalesce concat convert_timezone count date_trunc dateadd datediff dayofweekiso exp extract floor
         first_value flatten generator get_path greatest lag lead least ln lower max md5 min nullif parse_json power
         round row_number seq4 split sqrt stddev_samp substr sum trim upper
     """,
     "bigquery": """
         abs avg cast coalesce concat count date date_add date_diff date_trunc datetime_add datetime_diff exp extract
-        first_value generate_date_array greatest json_query_array json_value lag lead least ln lower max md5 min nullif
-        power round row_number split sqrt stddev_samp substr sum time_diff timestamp timestamp_add timestamp_diff
-        timestamp_seconds timestamp_trunc to_hex trim unnest upper
+        first_value floor generate_date_array greatest json_query_array json_value lag lead least ln lower max md5 min
+        nullif power round row_number split sqrt stddev_samp substr sum time_diff timestamp timestamp_add
+        timestamp_diff timestamp_seconds timestamp_trunc to_hex trim unnest upper
     """,
 }
 """By dialect, those of docs.snowflake.com/en/sql-reference/functions-all and of GoogleSQL's list that are called."""

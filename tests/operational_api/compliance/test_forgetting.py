@@ -25,8 +25,8 @@ MARKER = "Zephyrine Quux"
 NOW = datetime.now(UTC)
 CODES = frozenset(
     (
-        "account", "arm", "billed_by", "cancel_kind", "currency", "failure_code", "from_role", "grade", "kind",
-        "late_fee_currency", "last_failure_code", "mode", "model_id", "moved_by_role", "outcome", "plan",
+        "account", "arm", "assignment", "billed_by", "cancel_kind", "currency", "failure_code", "from_role", "grade",
+        "kind", "late_fee_currency", "last_failure_code", "mode", "model_id", "moved_by_role", "outcome", "plan",
         "policy_version", "provider", "purpose", "reasons", "data_kind", "role", "rule", "series", "settlement",
         "stage", "state", "status", "step", "time_zone", "title",
         "actor_role", "object_type", "object_id", "action", "traceparent", "name", "goal",

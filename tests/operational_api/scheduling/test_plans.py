@@ -174,7 +174,7 @@ class TestStatements:
         ("path", "most"),
         [
             ("/api/scheduling/slots", 3), ("/api/scheduling/bookings", 4), ("/api/scheduling/coaches", 2),
-            ("/bookings", 12), ("/book", 9),
+            ("/bookings", 12), ("/book", 10),
         ],
     )  # fmt: skip
     def test_reading_takes_no_more_than_this(

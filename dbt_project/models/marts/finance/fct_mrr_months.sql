@@ -129,8 +129,7 @@ in_turn as (
 
 -- A charge for a part of a month is a proration and left out, and so is one for the days that are left of the charge
 -- before it: a change of plan. Months are of different lengths, so a period may miss its whole number of months by
--- three days: from 28 February to 31 March is one month. A month's part has six places, so that its sum is the same in
--- whatever order it is made, and a half of a cent goes up in every warehouse.
+-- three days: from 28 February to 31 March is one month.
 billed as (
     select
         subscription_id,
@@ -138,14 +137,9 @@ billed as (
         issued_at,
         starts_on,
         ends_on,
-        months_minor as billed_minor,
-        case when status = 'paid' then months_minor else 0 end as collected_minor
-    from (
-        select
-            *,
-            cast(cast(net_minor as {{ double() }}) / nullif(months_charged, 0) as decimal(28, 6)) as months_minor
-        from in_turn
-    ) as monthly
+        cast(net_minor as {{ double() }}) / months_charged as billed_minor,
+        case when status = 'paid' then cast(net_minor as {{ double() }}) / months_charged else 0 end as collected_minor
+    from in_turn
     where
         status <> 'void'
         and months_charged >= 1
@@ -175,6 +169,7 @@ charged as (
     group by month, subscription_id
 ),
 
+-- Six places make a sum the same in whatever order it was made, and a half of a cent goes up in every warehouse.
 ending as (
     select
         months.month,
@@ -183,8 +178,8 @@ ending as (
         steps.plan_id,
         sum(steps.mrr_after_minor) as end_minor,
         count(case when steps.state_after = 'active' then 1 end) as members_at_end,
-        round(sum(coalesce(charged.billed_minor, 0))) as billed_minor,
-        round(sum(coalesce(charged.collected_minor, 0))) as collected_minor
+        round(cast(sum(coalesce(charged.billed_minor, 0)) as decimal(28, 6))) as billed_minor,
+        round(cast(sum(coalesce(charged.collected_minor, 0)) as decimal(28, 6))) as collected_minor
     from months
     inner join steps
         on
