@@ -28,6 +28,8 @@ DaysLeft = Literal["refund", "credit", "forfeit"]
 BOUGHT = ("kind", "interval_months", "sessions_included", "days_left")
 """What belongs to whoever bought a plan: it changes while nobody has. Trials and days of validity are noted for each
 buyer when they buy, so those may change for who comes later."""
+NO_NAMES = ("new",)
+"""Short names that no plan has: they are addresses of the pages that make one."""
 AT_PAGE = ("open", "unknown")
 """Whoever is at a payment page for a plan has seen what it says."""
 
@@ -95,7 +97,7 @@ def create_plan(session: Session, terms: Terms, *, code: str, actor_id: UUID | N
     _check(terms)
     # Of two who make the same one at once the second waits here.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext("commerce.plans"))))
-    taken = set(session.scalars(select(Plan.code)))
+    taken = {*session.scalars(select(Plan.code)), *NO_NAMES}
     if code in taken:
         raise PlanExists
     code = code or _free(short_name(terms.name), taken)

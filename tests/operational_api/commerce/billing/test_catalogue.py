@@ -64,6 +64,9 @@ class TestMaking:
     def test_short_names_are_for_addresses(self, name, code):
         assert catalogue.short_name(name) == code
 
+    def test_no_plan_hides_the_page_that_makes_one(self, studio):
+        assert make(studio, replace(EVENINGS, name="New")).code == "new-2"
+
     def test_a_short_name_is_had_once_and_one_that_is_made_gets_a_number(self, studio):
         made = [make(studio, EVENINGS) for _ in range(3)]
         assert [one.code for one in made] == ["evenings", "evenings-2", "evenings-3"]
