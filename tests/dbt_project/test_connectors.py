@@ -295,6 +295,7 @@ def on_snowflake(
 
 
 class TestSnowflake:
+    @pytest.mark.drill  # the marts that are made of it are compared by `test_rebuilds`
     def test_every_model_says_there_what_it_says_in_the_lake(
         self, built: WarehouseSettings, on_snowflake: tuple[list[str], Path]
     ) -> None:

@@ -148,6 +148,13 @@ class TestBuildsOfEverything:
         assert "fct_payments" in models
         assert not {"stg_training__workouts", "fct_workouts", "fct_exercise_bests"} & models
 
+    @pytest.mark.drill
+    def test_a_wrong_row_that_was_put_right_is_found_no_more_and_one_beside_a_right_one_is(
+        self, environment_of_a_copy, misspelt, builder
+    ):
+        assert build_everything().success
+        misspelt()
+        assert failed(build_everything()) == [_IS_KNOWN]
         with warehouse.writing(environment_of_a_copy) as lake:
             lake.execute("delete from raw.training__workouts where _lsn = 7001")
         assert failed(build_everything()) == []
