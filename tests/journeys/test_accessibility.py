@@ -26,7 +26,7 @@ __all__ = ["serve_app", "signing_key_file"]
 pytestmark = pytest.mark.journey
 FIRST = ("customer", "guest", "coach", "admin")
 """Roles in the order in which a page is opened as one of them."""
-FRAGMENTS = ("/messages/latest",)
+FRAGMENTS = ("/inbox/latest", "/messages/latest")
 """Parts that a page fetches for itself."""
 SETTLED = """() => !document.querySelector("[data-testid=stStatusWidget], .pn-loading, [data-testid=stSpinner]")"""
 NAMED = """() => {
