@@ -32,6 +32,7 @@ from operational_api.commerce.billing.service import (
     studios,
 )
 from operational_api.commerce.billing.service.collection import Schedule
+from operational_api.commerce.billing.service.coupons import Duration as CouponDuration
 from operational_api.commerce.billing.service.coupons import Worth, all_coupons
 from operational_api.commerce.billing.service.coupons import create as create_coupon
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
@@ -55,23 +56,32 @@ from operational_api.commerce.service import (
     refunds,
     retellings,
 )
-from operational_api.commerce.service.catalogue import Terms, change_plan, create_plan, every_plan, plan_kept
+from operational_api.commerce.service.catalogue import (
+    DaysLeft,
+    PlanKind,
+    Terms,
+    change_plan,
+    create_plan,
+    every_plan,
+    plan_kept,
+)
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
 from operational_api.commerce.settings import SellerSettings
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CurrentPlan", "FileFormat", "How", "PaySlip",
-    "PaymentMade", "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Worth", "all_coupons", "ask_retelling",
-    "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period", "collections", "commission_rates",
-    "commission_statements", "commissions_owed", "comparisons", "contested", "count_billing_exceptions",
-    "create_coupon", "create_plan", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice",
-    "differences", "ensure_customer", "every_plan", "has_active_plan", "members_at", "pack_sessions_left",
-    "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale", "price_history",
-    "release_customer", "request_refund", "resolve_difference", "retellings_made", "return_pack_session",
-    "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price", "settle_item", "try_item_again",
-    "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "withdraw_price",
+    "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "CurrentPlan", "DaysLeft",
+    "FileFormat", "How", "PaySlip", "PaymentMade", "PlanKind", "PlanOffer", "RetellingSeen", "SellerSettings",
+    "Terms", "Worth", "all_coupons", "ask_retelling", "billing_exceptions", "change_plan", "charge_late_fee",
+    "close_pay_period", "collections", "commission_rates", "commission_statements", "commissions_owed",
+    "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan", "current_plan",
+    "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
+    "has_active_plan", "members_at", "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file",
+    "payments_of", "plan_kept", "plans_for_sale", "price_history", "release_customer", "request_refund",
+    "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate", "set_coupon_taken",
+    "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement", "use_pack_session",
+    "use_session_of_pack", "waive_late_fee", "withdraw_price",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Amounts, shares and days as people type them into forms."""
+"""Amounts, shares, numbers and days as people type them into forms."""
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -8,6 +8,10 @@ from operational_api.core.errors import Invalid
 
 class NoSuchAmount(Invalid):
     """Write amounts as 25 or 25.50, shares as 40 or 12.5, and days as 2026-03-02."""
+
+
+class NoSuchNumber(Invalid):
+    """Write days, sessions and months as whole numbers above nothing, and leave a field empty where there are none."""
 
 
 def units(text: str, places: int) -> int:
@@ -35,6 +39,21 @@ def share(text: str) -> int:
     if found > 10_000:
         raise NoSuchAmount
     return found
+
+
+def whole(text: str, most: int) -> int | None:
+    """A whole number; nothing typed, or 0, is none.
+
+    Raises:
+        NoSuchAmount: no whole number.
+        NoSuchNumber: above the most that there can be.
+    """
+    if not text.strip():
+        return None
+    found = units(text, 0)
+    if found > most:
+        raise NoSuchNumber
+    return found or None
 
 
 def day(text: str) -> date:

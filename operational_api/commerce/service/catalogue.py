@@ -12,7 +12,7 @@ from itertools import chain, count
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PlanCreated, PlanRestored, PlanRetired, PlanTermsChanged
@@ -20,6 +20,7 @@ from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.errors import PlanExists, PlanIsHeld, PlanNotFound, PlanNotThatKind
 from operational_api.commerce.models import CheckoutSession, Plan, PlanPrice, SessionPack, Subscription
+from operational_api.commerce.service.plans import valid_at
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 
@@ -118,7 +119,7 @@ def change_plan(session: Session, terms: Terms, *, code: str, actor_id: UUID | N
         PlanNotThatKind: terms that do not go together.
     """
     _check(terms)
-    row = _locked(session, code)
+    row = locked(session, code)
     changed = {name: value for name, value in _columns(terms).items() if getattr(row, name) != value}
     if not changed:
         return row
@@ -139,12 +140,24 @@ def set_sold(session: Session, *, code: str, is_sold: bool, actor_id: UUID | Non
     Raises:
         PlanNotFound: there is none.
     """
-    row = _locked(session, code)
+    row = locked(session, code)
     if row.is_active != is_sold:
         row.is_active = is_sold
         told = PlanRestored if is_sold else PlanRetired
         publish(session, told(occurred_at=now, plan_id=row.id, code=code))
         _note(session, row, {"is_active": is_sold}, actor_id, now)
+    return row
+
+
+def locked(session: Session, code: str) -> Plan:
+    """The plan, which nobody can buy while it is looked at: a row that refers to it waits for this lock.
+
+    Raises:
+        PlanNotFound: there is none.
+    """
+    row = session.scalar(select(Plan).where(Plan.code == code).with_for_update())
+    if row is None:
+        raise PlanNotFound
     return row
 
 
@@ -183,7 +196,7 @@ def _check(terms: Terms) -> None:
 def _unknown_to_providers(session: Session, row: Plan, now: datetime) -> None:
     """Have prices that a provider knows begin anew: it keeps how often each is charged."""
     known = select(PlanPrice).where(PlanPrice.plan_id == row.id, PlanPrice.stripe_price_id.is_not(None))
-    for old in session.scalars(known.where(_holds_at(now))).all():
+    for old in session.scalars(known.where(valid_at(now))).all():
         anew = PlanPrice(
             plan_id=row.id, currency=old.currency, amount_minor=old.amount_minor, tax_rate_bp=old.tax_rate_bp,
             valid_from=now, valid_to=old.valid_to,
@@ -194,22 +207,10 @@ def _unknown_to_providers(session: Session, row: Plan, now: datetime) -> None:
     session.flush()
 
 
-def _holds_at(now: datetime) -> ColumnElement[bool]:
-    return and_(PlanPrice.valid_from <= now, or_(PlanPrice.valid_to.is_(None), PlanPrice.valid_to > now))
-
-
-def _locked(session: Session, code: str) -> Plan:
-    """The plan, which nobody can buy while it is looked at: a row that refers to it waits for this lock."""
-    row = session.scalar(select(Plan).where(Plan.code == code).with_for_update())
-    if row is None:
-        raise PlanNotFound
-    return row
-
-
 def _kept(session: Session, rows: list[Plan], now: datetime) -> list[Kept]:
     ids = [row.id for row in rows]
     prices: dict[UUID, list[PlanPrice]] = {}
-    current = select(PlanPrice).where(PlanPrice.plan_id.in_(ids), _holds_at(now))
+    current = select(PlanPrice).where(PlanPrice.plan_id.in_(ids), valid_at(now))
     for price in session.scalars(current.order_by(PlanPrice.currency)):
         prices.setdefault(price.plan_id, []).append(price)
     members = select(

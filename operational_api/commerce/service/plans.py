@@ -26,7 +26,7 @@ def offers(session: Session, *, currency: str, now: datetime) -> list[Offer]:
     query = (
         select(Plan, PlanPrice)
         .join(PlanPrice, PlanPrice.plan_id == Plan.id)
-        .where(Plan.is_active, PlanPrice.currency == currency, _valid_at(now))
+        .where(Plan.is_active, PlanPrice.currency == currency, valid_at(now))
         .order_by(Plan.sort_order, PlanPrice.amount_minor, Plan.code)
     )
     return [Offer(plan, price) for plan, price in session.execute(query)]
@@ -34,7 +34,7 @@ def offers(session: Session, *, currency: str, now: datetime) -> list[Offer]:
 
 def currencies(session: Session, *, now: datetime) -> list[str]:
     """Currencies in which anything is sold today, alphabetically."""
-    query = select(PlanPrice.currency).join(Plan).where(Plan.is_active, _valid_at(now)).distinct()
+    query = select(PlanPrice.currency).join(Plan).where(Plan.is_active, valid_at(now)).distinct()
     return sorted(session.scalars(query))
 
 
@@ -49,14 +49,15 @@ def offer(session: Session, *, code: str, currency: str, now: datetime) -> Offer
     if plan is None:
         raise PlanNotFound
     price = session.scalar(
-        select(PlanPrice).where(PlanPrice.plan_id == plan.id, PlanPrice.currency == currency, _valid_at(now))
+        select(PlanPrice).where(PlanPrice.plan_id == plan.id, PlanPrice.currency == currency, valid_at(now))
     )
     if price is None:
         raise PlanNotSold(f"{plan.name} has no price in {currency}.", currency=currency)
     return Offer(plan, price)
 
 
-def _valid_at(now: datetime) -> ColumnElement[bool]:
+def valid_at(now: datetime) -> ColumnElement[bool]:
+    """Of prices: that they hold at a moment."""
     return and_(PlanPrice.valid_from <= now, or_(PlanPrice.valid_to.is_(None), PlanPrice.valid_to > now))
 
 

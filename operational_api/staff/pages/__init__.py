@@ -15,6 +15,7 @@ from operational_api.staff.pages import (
     audit,
     book,
     books,
+    coupons,
     evidence,
     exceptions,
     exports,
@@ -61,6 +62,7 @@ for _part in (
     messages,
     money,
     plans,
+    coupons,
 ):
     router.include_router(_part.router)
 NAV = [

@@ -1,10 +1,12 @@
 """/staff/exceptions: what of billing waits for a person, and deciding it; what was settled, and taking that back."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
+from sqlalchemy.orm import Session
 
 from operational_api.commerce import public as commerce
 from operational_api.core.database import DbSession
@@ -50,20 +52,22 @@ def settle(
 ) -> Response:
     """Try the card again, settle it, or take back what was settled."""
     now = datetime.now(UTC)
-    try:
-        with session.begin_nested():
-            if decision == "again":
-                given = commerce.try_item_again(request, session, item_id, principal=principal, now=now)
-                said = "It goes back to the card." if given else "The card did not take it: it still waits."
-                return redirect(request, HOME, flash=said, tone="good" if given else "warn")
-            if decision == "undo":
-                commerce.undo_settlement(session, item_id, principal=principal, now=now)
-            else:
-                why = _why(reason)
-                commerce.settle_item(session, item_id, how=decision, reason=why, principal=principal, now=now)
-    except DomainError as refusal:
-        return redirect(request, HOME, flash=refusal.detail, tone="warn")
-    return redirect(request, HOME, flash=DONE[decision])
+
+    def act() -> tuple[str, str]:
+        if decision == "again":
+            given = commerce.try_item_again(request, session, item_id, principal=principal, now=now)
+            return (
+                ("It goes back to the card.", "good")
+                if given
+                else ("The card did not take it: it still waits.", "warn")
+            )
+        if decision == "undo":
+            commerce.undo_settlement(session, item_id, principal=principal, now=now)
+        else:
+            commerce.settle_item(session, item_id, how=decision, reason=_why(reason), principal=principal, now=now)
+        return DONE[decision], "good"
+
+    return _answered(request, session, act)
 
 
 @router.post("/invoices/{parked_id}", dependencies=[Allowed("commerce.decide_parked")])
@@ -78,15 +82,15 @@ def decide(
 ) -> Response:
     """Make an invoice that was stopped, of as much as was seen, or let it go."""
     approves = decision == "approve"
-    try:
-        with session.begin_nested():
-            commerce.decide_parked_invoice(
-                session, parked_id, approves=approves, total_minor=total_minor, reason=_why(reason),
-                principal=principal, now=datetime.now(UTC),
-            )  # fmt: skip
-    except DomainError as refusal:
-        return redirect(request, HOME, flash=refusal.detail, tone="warn")
-    return redirect(request, HOME, flash="The invoice is made." if approves else "Voided: nothing of it is charged.")
+
+    def act() -> tuple[str, str]:
+        commerce.decide_parked_invoice(
+            session, parked_id, approves=approves, total_minor=total_minor, reason=_why(reason),
+            principal=principal, now=datetime.now(UTC),
+        )  # fmt: skip
+        return ("The invoice is made." if approves else "Voided: nothing of it is charged."), "good"
+
+    return _answered(request, session, act)
 
 
 @router.post("/customers/{customer_id}", dependencies=[Allowed("commerce.decide_parked")])
@@ -94,14 +98,22 @@ def release(
     request: Request, customer_id: UUID, principal: CurrentPrincipal, session: DbSession, reason: Reason = ""
 ) -> Response:
     """Let billing of a customer go on."""
+
+    def act() -> tuple[str, str]:
+        commerce.release_customer(session, customer_id, reason=_why(reason), principal=principal, now=datetime.now(UTC))
+        return "Billing goes on.", "good"
+
+    return _answered(request, session, act)
+
+
+def _answered(request: Request, session: Session, act: Callable[[], tuple[str, str]]) -> Response:
+    """Back to the page with what an act says of itself and its tone; or why it was refused, with nothing done."""
     try:
         with session.begin_nested():
-            commerce.release_customer(
-                session, customer_id, reason=_why(reason), principal=principal, now=datetime.now(UTC)
-            )
+            said, tone = act()
     except DomainError as refusal:
-        return redirect(request, HOME, flash=refusal.detail, tone="warn")
-    return redirect(request, HOME, flash="Billing goes on.")
+        said, tone = refusal.detail, "warn"
+    return redirect(request, HOME, flash=said, tone=tone)
 
 
 def _why(reason: str) -> str:

@@ -1,9 +1,9 @@
-"""/staff/plans and /staff/coupons: what is for sale, at which price from when, and codes that take something off."""
+"""/staff/plans: what is for sale, and at which price from when."""
 
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, time
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, cast
 from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,8 +22,6 @@ from operational_api.web.rendering import WayBack, redirect, render, time_zone
 
 router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
 MANAGED = [Allowed("commerce.manage_prices")]
-Kind = Literal["membership", "pack", "drop_in", "intro"]
-DaysLeft = Literal["refund", "credit", "forfeit"]
 KINDS = {"membership": "Membership", "pack": "Session pack", "drop_in": "Single session", "intro": "Introduction"}
 LEFT = {
     "refund": "go back to the card", "credit": "wait as credit for whoever comes back", "forfeit": "are lost",
@@ -35,20 +33,12 @@ Maybe = Annotated[str | None, Form(max_length=20)]
 Currency = Annotated[str, Form(pattern="^[A-Z]{3}$")]
 
 
-class NoSuchNumber(Invalid):
-    """Write days, sessions and months as whole numbers above nothing, and leave a field empty where there are none."""
+class CodeNotAllowed(Invalid):
+    """Short names have small letters from a to z, digits and hyphens."""
 
 
 class NameNeeded(Invalid):
     """It needs a name, of at most 80 letters."""
-
-
-class WorthNeeded(Invalid):
-    """A coupon takes off a share up to 100 percent, or an amount of one currency: fill in one of both."""
-
-
-class CodeNotAllowed(Invalid):
-    """Short names have small letters from a to z, digits and hyphens; codes of coupons letters, digits and hyphens."""
 
 
 @router.get("/plans", dependencies=MANAGED)
@@ -59,7 +49,7 @@ def plans(request: Request, session: DbSession) -> Response:
 
 
 @router.get("/plans/new", dependencies=MANAGED)
-def new_plan(request: Request, kind: Kind = "membership") -> Response:
+def new_plan(request: Request, kind: commerce.PlanKind = "membership") -> Response:
     """The form that makes one; which fields it has follows from the kind."""
     return render(
         request, "staff/plan_new.html", kind=kind, kinds=KINDS, left=LEFT, currencies=sorted(EXPONENTS),
@@ -72,7 +62,7 @@ def create_plan(
     actor_id: CurrentAccount,
     session: DbSession,
     name: Text,
-    kind: Annotated[Kind, Form()],
+    kind: Annotated[commerce.PlanKind, Form()],
     currency: Currency,
     amount: Typed,
     tax: Typed = "0",
@@ -82,17 +72,22 @@ def create_plan(
     sessions_included: Typed = "",
     trial_days: Typed = "",
     validity_days: Typed = "",
-    days_left: Annotated[DaysLeft, Form()] = "refund",
+    days_left: Annotated[commerce.DaysLeft, Form()] = "refund",
     sort_order: Typed = "",
 ) -> Response:
     """Make one, with its first price."""
     now = datetime.now(UTC)
     terms = commerce.Terms(
-        name=_name(name), description=description.strip(), kind=kind, interval_months=_whole(interval_months, 24),
-        sessions_included=1 if kind == "drop_in" else _whole(sessions_included, 1000),
-        trial_days=_whole(trial_days, 90) or 0, validity_days=_whole(validity_days, 1825), days_left=days_left,
-        sort_order=_whole(sort_order, 1000) or 0,
-    )  # fmt: skip
+        name=_name(name),
+        description=description.strip(),
+        kind=kind,
+        interval_months=amounts.whole(interval_months, 24),
+        sessions_included=1 if kind == "drop_in" else amounts.whole(sessions_included, 1000),
+        trial_days=amounts.whole(trial_days, 90) or 0,
+        validity_days=amounts.whole(validity_days, 1825),
+        days_left=days_left,
+        sort_order=amounts.whole(sort_order, 1000) or 0,
+    )
     made = commerce.create_plan(session, terms, code=_code(code.lower()), actor_id=actor_id, now=now)
     commerce.set_price(
         session, plan_code=made.code, currency=currency, amount_minor=amounts.units(amount, exponent(currency)),
@@ -124,22 +119,27 @@ def change_plan(
     sessions_included: Maybe = None,
     trial_days: Typed = "",
     validity_days: Typed = "",
-    days_left: Annotated[DaysLeft | None, Form()] = None,
+    days_left: Annotated[commerce.DaysLeft | None, Form()] = None,
     sort_order: Typed = "",
 ) -> Response:
     """Have it say something else. What the form does not have stays: what somebody bought is not in it."""
     now = datetime.now(UTC)
     row = commerce.plan_kept(session, code=plan_code, now=now).plan
     terms = commerce.Terms(
-        name=_name(name), description=description.strip(), kind=cast("Kind", row.kind),
-        interval_months=row.interval_months, sessions_included=row.sessions_included,
-        trial_days=_whole(trial_days, 90) or 0, validity_days=_whole(validity_days, 1825),
-        days_left=days_left or cast("DaysLeft", row.days_left), sort_order=_whole(sort_order, 1000) or 0,
-    )  # fmt: skip
+        name=_name(name),
+        description=description.strip(),
+        kind=cast("commerce.PlanKind", row.kind),
+        interval_months=row.interval_months,
+        sessions_included=row.sessions_included,
+        trial_days=amounts.whole(trial_days, 90) or 0,
+        validity_days=amounts.whole(validity_days, 1825),
+        days_left=days_left or cast("commerce.DaysLeft", row.days_left),
+        sort_order=amounts.whole(sort_order, 1000) or 0,
+    )
     if interval_months is not None:
-        terms = replace(terms, interval_months=_whole(interval_months, 24))
+        terms = replace(terms, interval_months=amounts.whole(interval_months, 24))
     if sessions_included is not None:
-        terms = replace(terms, sessions_included=_whole(sessions_included, 1000))
+        terms = replace(terms, sessions_included=amounts.whole(sessions_included, 1000))
     commerce.change_plan(session, terms, code=plan_code, actor_id=actor_id, now=now)
     return redirect(request, _path(plan_code), flash="It is changed.")
 
@@ -192,65 +192,6 @@ def withdraw_price(
     return redirect(request, _path(plan_code), flash="That price will not begin.")
 
 
-@router.get("/coupons", dependencies=MANAGED)
-def coupons(request: Request, session: DbSession) -> Response:
-    """All codes, how often each was used, and the form that makes one."""
-    return render(
-        request, "staff/coupons.html", found=commerce.all_coupons(session), currencies=sorted(EXPONENTS),
-    )  # fmt: skip
-
-
-@router.post("/coupons", dependencies=MANAGED)
-def create_coupon(
-    request: Request,
-    actor_id: CurrentAccount,
-    session: DbSession,
-    code: Annotated[str, Form(max_length=40)],
-    percent: Typed = "",
-    amount: Typed = "",
-    currency: Currency = "EUR",
-    duration: Annotated[Literal["once", "months", "forever"], Form()] = "once",
-    duration_months: Typed = "",
-    max_redemptions: Typed = "",
-    expires: Typed = "",
-) -> Response:
-    """Make a code. It is taken to the end of the day it names, where the reader is."""
-    if bool(percent.strip()) == bool(amount.strip()):
-        raise WorthNeeded
-    worth: Any = commerce.Worth(percent_bp=amounts.share(percent))
-    if amount.strip():
-        worth = commerce.Worth(amount_minor=amounts.units(amount, exponent(currency)), currency=currency)
-    if not (worth.percent_bp or worth.amount_minor):
-        raise WorthNeeded
-    months = _whole(duration_months, 120)
-    if duration == "months" and months is None:
-        raise NoSuchNumber
-    if not (code.isascii() and code.strip().replace("-", "").isalnum()):
-        raise CodeNotAllowed
-    expires_at = None
-    if expires:
-        expires_at = datetime.combine(amounts.day(expires), time.max, ZoneInfo(time_zone(request))).astimezone(UTC)
-    made = commerce.create_coupon(
-        session, code=code.strip(), worth=worth, duration=duration,
-        duration_months=months if duration == "months" else None, max_redemptions=_whole(max_redemptions, 1_000_000),
-        expires_at=expires_at, actor_id=actor_id, now=datetime.now(UTC),
-    )  # fmt: skip
-    return redirect(request, "/staff/coupons", flash=f"{made.code} can be used.")
-
-
-@router.post("/coupons/{coupon_id}/retirement", dependencies=MANAGED)
-def set_coupon_taken(
-    request: Request, coupon_id: UUID, actor_id: CurrentAccount, session: DbSession, is_taken: Annotated[bool, Form()]
-) -> Response:
-    """Take a code no more, or again; each undoes the other."""
-    row = commerce.set_coupon_taken(
-        session, coupon_id=coupon_id, is_taken=is_taken, actor_id=actor_id, now=datetime.now(UTC)
-    )
-    said = f"{row.code} is taken again." if is_taken else f"{row.code} is taken no more. Whoever used it keeps it."
-    undo = WayBack("Undo", f"/staff/coupons/{coupon_id}/retirement", {"is_taken": "false" if is_taken else "true"})
-    return redirect(request, "/staff/coupons", flash=said, way_back=undo)
-
-
 def _path(code: str) -> str:
     return f"/staff/plans/{quote(code, safe='')}"
 
@@ -265,16 +206,6 @@ def _code(text: str) -> str:
     if not re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", text):
         raise CodeNotAllowed
     return text
-
-
-def _whole(text: str, most: int) -> int | None:
-    """A whole number; nothing typed, or 0, is none."""
-    if not text.strip():
-        return None
-    found = amounts.units(text, 0)
-    if found > most:
-        raise NoSuchNumber
-    return found or None
 
 
 def _tax(text: str) -> int:

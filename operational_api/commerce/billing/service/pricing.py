@@ -11,15 +11,9 @@ from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.errors import PriceHolds, PriceInThePast, PriceNotFound
 from operational_api.commerce.errors import PlanNotFound
 from operational_api.commerce.models import Plan, PlanPrice, Subscription
+from operational_api.commerce.service import catalogue
 from operational_api.core import audit
 from operational_api.core.outbox import publish
-
-
-def _plan(session: Session, code: str) -> Plan:
-    found = session.scalar(select(Plan).where(Plan.code == code).with_for_update())
-    if found is None:
-        raise PlanNotFound
-    return found
 
 
 def set_price(
@@ -36,7 +30,7 @@ def set_price(
         PlanNotFound: no such plan.
         PriceInThePast: it would begin before now, or before one that is set already.
     """
-    plan = _plan(session, plan_code)
+    plan = catalogue.locked(session, plan_code)
     if valid_from < now:
         raise PriceInThePast
     old = session.scalar(
@@ -92,7 +86,7 @@ def withdraw_price(
         PriceNotFound: no such price of it.
         PriceHolds: it began, or another price is set to follow it.
     """
-    plan = _plan(session, plan_code)
+    plan = catalogue.locked(session, plan_code)
     price = session.scalar(select(PlanPrice).where(PlanPrice.plan_id == plan.id, PlanPrice.id == price_id))
     if price is None:
         raise PriceNotFound
