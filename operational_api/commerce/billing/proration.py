@@ -52,6 +52,18 @@ class Cover:
     name: str
 
 
+def forgiven(worth_minor: int, *, days_minor: int, charged_minor: int, amount_minor: int, so_far_minor: int) -> int:
+    """What days are worth that were worth `worth_minor`, once `amount_minor` of their invoice is forgiven.
+
+    Args:
+        days_minor: What the invoice charges for them, discounts taken off.
+        charged_minor: All that it charges, whatever credits paid of it.
+        so_far_minor: What of it was forgiven by now, this included.
+    """
+    less = split(amount_minor, [days_minor, charged_minor - days_minor])[0] if charged_minor else 0
+    return max(min(worth_minor - less, charged_minor - so_far_minor), 0)
+
+
 def split(whole: int, weights: Sequence[int]) -> list[int]:
     """`whole` in parts as large as `weights` say, that add up to it (largest remainder; of equals the first).
 

@@ -26,6 +26,8 @@ from operational_api.core import audit
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
+OF_CREDIT = "credit-"
+"""How a refund's name begins that gives back a credit: days whose worth was taken off the membership before."""
 FIRST_LOOK, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -256,7 +258,8 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         ),
         posted_at=posted_at,
     )
-    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax)
+    is_of_credit = (row.provider_key or "").startswith(OF_CREDIT)
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_credit=is_of_credit)
     packs.reduce(session, invoice, back_minor=int(before or 0) + row.amount_minor, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
     publish(

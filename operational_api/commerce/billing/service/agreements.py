@@ -7,18 +7,18 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from operational_api.commerce import lifecycle
+from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.errors import BilledElsewhere, ChangePending
-from operational_api.commerce.billing.models import PlanChange
+from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
 from operational_api.commerce.billing.proration import Cover, Item
 from operational_api.commerce.billing.service import coupons, invoicing, pricing
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import NoSubscription
-from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription
+from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
 from operational_api.commerce.service import customers, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
 
@@ -216,6 +216,54 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
         if less is not None:
             found.append((item, less))
     return found
+
+
+def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_minor: int) -> None:
+    """So much of an invoice is not paid for after all, or was paid and given back: the days that it charged, if they
+    are those that a membership has now, are worth that much less where they are given back. The customer's row is
+    locked.
+
+    Of an invoice that charges other things as well, days bear their part. A period that is forgiven whole took nothing
+    of a coupon.
+
+    Args:
+        amount_minor: Tax included.
+        so_far_minor: What of the invoice was forgiven by now, this included.
+    """
+    is_charge = BillingItem.kind != "unused"
+    rows = session.scalars(select(BillingItem).where(BillingItem.invoice_id == invoice.id, is_charge))
+    items = rows.all()
+    charged_minor = sum(item.amount_minor for item in items)
+    for item in items:
+        if item.kind != "membership" or item.subscription_id is None:
+            continue
+        row = session.get_one(Subscription, item.subscription_id, populate_existing=True)
+        if row.covered_until != item.ends_on or item.id != _newest_charge(session, row.id):
+            continue
+        of_days = sum(
+            one.amount_minor
+            for one in items
+            if (one.subscription_id, one.starts_on, one.ends_on) == (row.id, item.starts_on, item.ends_on)
+        )
+        row.covered_minor = proration.forgiven(
+            row.covered_minor or 0, days_minor=of_days, charged_minor=charged_minor, amount_minor=amount_minor,
+            so_far_minor=so_far_minor,
+        )  # fmt: skip
+        row.covered_tax_minor = prices.included_tax(row.covered_minor, item.tax_rate_bp)
+        if row.covered_minor == 0:
+            coupons.uncount(session, row, until=item.ends_on)
+    session.flush()
+
+
+def _newest_charge(session: Session, subscription_id: UUID) -> UUID | None:
+    """The charge of the days that a membership has now: any other was of days before, or is charged anew, or of a
+    change of plan that does not hold."""
+    holds = exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "held")
+    charges = select(BillingItem.id).where(
+        BillingItem.subscription_id == subscription_id, BillingItem.kind == "membership",
+        BillingItem.plan_change_id.is_(None) | holds,
+    )  # fmt: skip
+    return session.scalar(charges.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 
 def _copy(row: Subscription, after: Contract, now: datetime) -> None:

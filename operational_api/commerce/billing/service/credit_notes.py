@@ -10,7 +10,7 @@ from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
 from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
-from operational_api.commerce.billing.service import invoicing, memberships, numbers
+from operational_api.commerce.billing.service import agreements, invoicing, memberships, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
 from operational_api.commerce.service.customers import locked_customer
@@ -42,12 +42,14 @@ def left_to_pay(session: Session, invoice: Invoice) -> int:
 
 
 def credit_open(
-    session: Session, *, invoice_id: UUID, amount_minor: int | None, reason: str, actor_id: UUID | None, now: datetime
-) -> CreditNote:
+    session: Session, *, invoice_id: UUID, amount_minor: int | None, reason: str, actor_id: UUID | None, now: datetime,
+    is_of_days: bool = True,
+) -> CreditNote:  # fmt: skip
     """Ask for less of an invoice that is not paid, or for nothing more; then it is void.
 
     Args:
         amount_minor: Tax included; None for all that is left.
+        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
 
     Raises:
         InvoiceNotFound: no such invoice.
@@ -72,12 +74,12 @@ def credit_open(
     if amount < left and not prices.is_chargeable(left - amount, invoice.currency):
         raise InvoiceNotCreditable("What is left would be too little to charge a card. Credit all of it, or less.")
     if amount == left:
-        row = void(session, invoice, reason=reason, now=now)
+        row = void(session, invoice, reason=reason, now=now, is_of_days=is_of_days)
         if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
     else:
         row = _issue(session, invoice, amount, before, settlement="open", reason=reason, now=now)
-        _post(session, row, invoice, now)
+        _post(session, row, invoice, now, is_of_days=is_of_days)
     audit.record(
         session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
         purpose="operations", now=now,
@@ -87,12 +89,14 @@ def credit_open(
     return row
 
 
-def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> CreditNote:
+def void(
+    session: Session, invoice: Invoice, *, reason: str, now: datetime, is_of_days: bool = True
+) -> CreditNote:  # fmt: skip
     """Credit all that is left of an open invoice of which no payment is under way, and collect it no more; the
     customer's row is locked."""
     before, _ = credited(session, invoice.id)
     row = _issue(session, invoice, invoice.total_minor - before, before, settlement="open", reason=reason, now=now)
-    _post(session, row, invoice, now)
+    _post(session, row, invoice, now, is_of_days=is_of_days)
     invoice.status = "void"
     collection = session.get(Collection, invoice.id, with_for_update=True)
     if collection is not None and collection.next_attempt_at is not None:
@@ -101,13 +105,21 @@ def void(session: Session, invoice: Invoice, *, reason: str, now: datetime) -> C
     return row
 
 
-def document_refund(session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int) -> CreditNote:
-    """The document of money given back, made with the refund; the refund has posted the money."""
+def document_refund(
+    session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int, is_of_credit: bool
+) -> CreditNote:
+    """The document of money given back, made with the refund; the refund has posted the money.
+
+    Args:
+        is_of_credit: Of days that were given back before; else of what the invoice charges.
+    """
     before, _ = credited(session, invoice.id)
     row = _issue(
         session, invoice, refund.amount_minor, before, settlement="refund", reason=refund.reason,
         now=refund.refunded_at, refund_id=refund.id, tax_minor=tax_minor,
     )  # fmt: skip
+    if not is_of_credit:
+        agreements.forgive(session, invoice, refund.amount_minor, so_far_minor=before + refund.amount_minor)
     return row
 
 
@@ -133,7 +145,7 @@ def _issue(
     return row
 
 
-def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime) -> None:
+def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime, *, is_of_days: bool) -> None:
     """What is not owed is no revenue. Of a pack, as much as it earns with the sessions that nobody can use any more."""
     lines = ledger.invoice_voided(
         subtotal_minor=row.amount_minor - row.tax_minor, tax_minor=row.tax_minor,
@@ -145,6 +157,8 @@ def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime) ->
     )  # fmt: skip
     back, _ = credited(session, invoice.id)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
+    if is_of_days:
+        agreements.forgive(session, invoice, row.amount_minor, so_far_minor=back)
 
 
 def of_invoices(session: Session, invoice_ids: list[UUID]) -> dict[UUID, list[CreditNote]]:

@@ -13,7 +13,7 @@ from operational_api.commerce import prices
 from operational_api.commerce.billing import errors
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import invoicing, parking, waiting
+from operational_api.commerce.billing.service import coupons, invoicing, parking, waiting
 from operational_api.commerce.models import Customer, Invoice, Subscription
 from operational_api.commerce.service import customers
 from operational_api.core import audit
@@ -182,10 +182,11 @@ def _is_billable(made: Draft, currency: str) -> bool:
 
 
 def _free(session: Session, item: BillingItem) -> None:
-    """Days that are not charged after all are given back to nobody."""
+    """Days that are not charged after all are given back to nobody, and took nothing of a coupon."""
     row = session.get(Subscription, item.subscription_id) if item.subscription_id else None
     if row is not None and item.kind == "membership" and row.covered_until == item.ends_on:
         row.covered_minor = row.covered_tax_minor = 0
+        coupons.uncount(session, row, until=item.ends_on)
 
 
 def _decide(

@@ -107,8 +107,9 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
     part = min(left, item.amount_minor)
     if part:
         credit_notes.credit_open(
-            session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now
-        )
+            session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now,
+            is_of_days=False,
+        )  # fmt: skip
     if rest := item.amount_minor - part:  # what credits had paid of it waits for the next invoice again
         tax = prices.included_tax(rest, item.tax_rate_bp)
         back = Item("unused", f"Waived: {item.description.lower()}", -rest, -tax, item.tax_rate_bp)

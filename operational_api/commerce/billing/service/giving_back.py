@@ -173,7 +173,7 @@ def _give_back(
 def _key(session: Session, item_id: UUID, payment_id: UUID) -> str:
     """Names an attempt to give a credit back from a payment. It hangs on what is known to have failed alone, so that
     what a process had begun that died is asked about, and not begun anew."""
-    name = f"credit-{item_id}"
+    name = f"{refunds.OF_CREDIT}{item_id}"
     failed = select(func.count()).where(
         Refund.payment_id == payment_id, Refund.status == "failed", Refund.provider_key.startswith(name)
     )

@@ -186,7 +186,7 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
-    credit_notes.void(session, invoice, reason="The change of plan was not paid", now=now)
+    credit_notes.void(session, invoice, reason="The change of plan was not paid", now=now, is_of_days=False)
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from operational_api.commerce import ledger, lifecycle, prices
 from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.dunning import Dunning, Verdict, begin, card_changed, judge
@@ -37,12 +38,17 @@ plans = st.sampled_from(TERMS)
 
 @dataclass
 class Bill:
-    """An invoice, and how far it is paid."""
+    """An invoice, and how far it is paid. `days` is what it charges for the days that the membership has now."""
 
     draft: Draft
     dunning: Dunning
+    days: list[Item]
     status: str = "open"
     back_minor: int = 0
+
+    @property
+    def charged_minor(self) -> int:
+        return sum(item.amount_minor for item in self.draft.lines if item.kind != "unused")
 
 
 class BilledLife(RuleBasedStateMachine):
@@ -57,6 +63,7 @@ class BilledLife(RuleBasedStateMachine):
         self.bills: list[Bill] = []
         self.balances: Counter[str] = Counter()
         self.covered: Counter[tuple[int, date]] = Counter()
+        self.days: list[Item] = []
         self.has_trialed = False
 
     # what the services do with a step
@@ -68,12 +75,18 @@ class BilledLife(RuleBasedStateMachine):
     def take(self, step: Step, *, percent: int = 0) -> None:
         before, self.contracts[-1] = self.now.life(), step.contract
         self.steps += lifecycle.move(before, step.contract.life())
+        paid = [bill.charged_minor - bill.back_minor for bill in self.bills if bill.days is self.days]
         for item in step.items:
+            if item.kind == "unused" and paid:  # nothing of what was forgiven is given back
+                assert -item.amount_minor <= paid[0]
             self.waiting.append(item)
             self._cover(item)
+            if item.kind == "membership":
+                self.days = [item]
             if percent and item.kind == "membership":
                 less = discount(item, item.amount_minor * percent // 100, "coupon")
                 self.waiting.append(less)
+                self.days.append(less)
                 if self.now.cover is not None:
                     cover = covers(item, less)
                     self.contracts[-1] = replace(self.now, cover=cover)
@@ -92,8 +105,9 @@ class BilledLife(RuleBasedStateMachine):
         made = draft(self.waiting)
         if made is None:
             return
+        days = self.days if any(item is self.days[0] for item in self.waiting) else []
         self.waiting = [item for item in made.left if item is not None]
-        bill = Bill(made, begin(self.today))
+        bill = Bill(made, begin(self.today), days)
         self.bills.append(bill)
         self.post(
             ledger.invoice_issued(
@@ -270,8 +284,35 @@ class BilledLife(RuleBasedStateMachine):
         amount = data.draw(st.integers(1, total - bill.back_minor))
         tax = prices.tax_part(amount, before_minor=bill.back_minor, total_minor=total, tax_minor=bill.draft.tax_minor)
         assert 0 <= tax <= amount
-        bill.back_minor += amount
+        self._forgive(bill, amount)
         self.post(ledger.refund_paid(amount_minor=amount, tax_minor=tax))
+
+    @precondition(lambda self: self._open())
+    @rule()
+    def forgive(self) -> None:
+        bill = self._open()[0]
+        bill.status, made = "void", bill.draft
+        self._forgive(bill, made.total_minor)
+        self.post(
+            ledger.invoice_voided(
+                subtotal_minor=made.total_minor - made.tax_minor, tax_minor=made.tax_minor,
+                revenue=ledger.MEMBERSHIP_REVENUE,
+            )
+        )  # fmt: skip
+        if not self._open():
+            self._set(contracts.paid_up(self.now))
+
+    def _forgive(self, bill: Bill, amount: int) -> None:
+        bill.back_minor += amount
+        cover = self.now.cover
+        if cover is None or bill.days is not self.days or self.days[0].ends_on != cover.period.ends_on:
+            return
+        worth = proration.forgiven(
+            cover.amount_minor, days_minor=sum(item.amount_minor for item in self.days),
+            charged_minor=bill.charged_minor, amount_minor=amount, so_far_minor=bill.back_minor,
+        )  # fmt: skip
+        tax = prices.included_tax(worth, cover.tax_rate_bp)
+        self.contracts[-1] = replace(self.now, cover=replace(cover, amount_minor=worth, tax_minor=tax))
 
     # what always holds
 

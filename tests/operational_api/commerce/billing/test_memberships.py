@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -10,16 +11,28 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed
+from contracts.ids import new_id
 from operational_api.commerce import handlers
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Item, Mode
-from operational_api.commerce.billing.service import invoicing, memberships, payers, plan_changes
+from operational_api.commerce.billing.service import (
+    coupons,
+    credit_notes,
+    fees,
+    invoicing,
+    memberships,
+    payers,
+    plan_changes,
+)
+from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.models import Customer
+from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
+from operational_api.commerce.service import refunds
 from operational_api.commerce.settings import StripeSettings
 from tests.factories import make_customer, make_subscription
-from tests.operational_api.commerce.billing.conftest import NOON, Studio
+from tests.operational_api.commerce.billing.conftest import NOON, Desk, Family, Studio
 
 NO_PROVIDER = StripeProvider(StripeSettings())
 """Nobody is asked: what is billed here is ended here."""
@@ -262,3 +275,95 @@ class TestPause:
         studio.collect("insufficient_funds")
         with pytest.raises(NotPausable):
             memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+
+    def test_gives_nothing_back_of_what_was_never_asked_for(self, studio: Studio, session: Session) -> None:
+        """Of 50.00 finance forgives 30.00; half of the other 20.00 is not used."""
+        studio.start(studio.plan("Small", 5000))
+        forgiven(studio, 3000)
+        studio.collect()
+        paused(studio)
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [5000, -1000]
+
+    def test_gives_nothing_back_of_an_invoice_that_is_void(self, studio: Studio, session: Session) -> None:
+        """And the month that its coupon took is there for the next one."""
+        coupons.create(
+            session, code="ONCE", worth=Worth(percent_bp=2000), duration="once", actor_id=None, now=studio.now
+        )
+        studio.start(studio.plan("Small", 5000), coupon="ONCE")
+        forgiven(studio, None)
+        paused(studio)
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [5000, -1000]
+        assert studio.balances()["receivable"] == 4000
+
+    def test_gives_back_what_was_paid_by_days_before(self, studio: Studio, session: Session) -> None:
+        """Half of April at 50.00 paid half of 100.00 for the rest of it, and the other half is forgiven."""
+        studio.plan("Large", 10_000)
+        studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        studio.wait(days=15)
+        plan_changes.change_plan(
+            session, customer_id=studio.customer_id, plan_code=studio.plans["Large"].code, mode=Mode.RESET,
+            now=studio.now,
+        )  # fmt: skip
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500]
+        studio.collect()
+        refunded(studio, 7500)
+        paused(studio)
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -1250]
+
+    def test_gives_back_days_whose_change_of_plan_was_not_paid(self, family: Family) -> None:
+        family.studio.wait(days=15)
+        family.change("Large", Mode.INVOICE)
+        family.worker("stolen_card")
+        refunded(family.studio, 2000, of=0)
+        family.pause()
+        assert family.waiting == [(family.parent.id, -1500)]
+
+    def test_gives_back_no_money_twice(self, family: Family) -> None:
+        """Of the parent's 50.00 an admin gave 20.00 back; half of the other 30.00 is not used."""
+        refunded(family.studio, 2000)
+        family.studio.wait(days=15)
+        family.pause()
+        assert family.waiting == [(family.parent.id, -1500)]
+
+    def test_gives_back_all_of_days_when_a_credit_or_a_fee_beside_them_was(self, family: Family) -> None:
+        fee = family.late()
+        family.studio.wait(until=date(2026, 5, 1))
+        fees.let_go(family.session, booking_id=fee, reason="ill", actor_id=new_id(), now=family.studio.now)
+        family.worker()
+        assert family.paid == {family.parent.id: [5000, 6500]}
+        refunded(family.studio, 1000, asked_as="credit-of-april")
+        family.pause()
+        assert family.waiting == [(family.parent.id, -5000)]
+
+    def test_gives_back_nothing_where_first_a_fee_and_then_the_rest_was_forgiven(self, family: Family) -> None:
+        fee = family.late()
+        family.studio.wait(until=date(2026, 5, 1))
+        fees.let_go(family.session, booking_id=fee, reason="ill", actor_id=new_id(), now=family.studio.now)
+        forgiven(family.studio, None)
+        family.pause()
+        assert [amount for _, amount in family.waiting if amount] == []
+
+
+def forgiven(studio: Studio, amount: int | None) -> None:
+    """Finance asks for so much less of the newest invoice; None: for nothing of it."""
+    credit_notes.credit_open(
+        studio.session, invoice_id=studio.invoices[-1].id, amount_minor=amount, reason="We were closed", actor_id=None,
+        now=studio.now,
+    )  # fmt: skip
+
+
+def refunded(studio: Studio, amount: int, *, of: int = -1, asked_as: str | None = None) -> None:
+    """So much of a payment, by default the newest, is given back, as an admin decides."""
+    refunds.refund_payment(
+        studio.session, cast("PaymentProvider", Desk()), payment_id=studio.payments[of].id, amount_minor=amount,
+        reason="We were closed", asked_as=asked_as, now=studio.now,
+    )  # fmt: skip
+
+
+def paused(studio: Studio) -> None:
+    """Half a month passes; then a pause to the first of a month later, and what it goes on with."""
+    studio.wait(days=15)
+    until = date(2026, 7, 1)
+    memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=until, now=studio.now)
+    studio.wait(until=until)

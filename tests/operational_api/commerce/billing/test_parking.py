@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.errors import NeedsLook, OwnMoney, ParkedInvoiceChanged, ParkedInvoiceDecided
-from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
+from operational_api.commerce.billing.models import BillingItem, CouponRedemption, ParkedInvoice
 from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import (
     collection,
+    coupons,
     decisions,
     fees,
     invoicing,
@@ -21,6 +22,7 @@ from operational_api.commerce.billing.service import (
     plan_changes,
     sales,
 )
+from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.ledger import Line
 from operational_api.commerce.models import Customer, Subscription
 from operational_api.commerce.service import journals
@@ -83,13 +85,18 @@ class TestParkedInvoice:
         assert len(parked(session)) == 1
 
     def test_that_is_voided_is_owed_by_nobody_and_given_back_to_nobody(self, studio: Studio, session: Session) -> None:
-        studio.start(studio.plan("Absurd", 500_001))
+        once = coupons.create(
+            session, code="ONCE", worth=Worth(percent_bp=1), duration="once", actor_id=None, now=studio.now
+        )
+        studio.start(studio.plan("Absurd", 500_101), coupon=once.code)
+        assert session.scalar(select(CouponRedemption.months_left)) == 0
         [one] = parked(session)
         with pytest.raises(NeedsLook):
             memberships.pause(
                 session, customer_id=studio.customer_id, resumes_on=date(2026, 4, 20), now=studio.now
             )  # fmt: skip
         decisions.void(session, parked_id=one.parked_id, reason="A typo", principal=admin(session), now=studio.now)
+        assert session.scalar(select(CouponRedemption.months_left)) == 1, "of the coupon nothing was used"
         studio.collect()
         memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 4, 20), now=studio.now)
         owed = session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all()

@@ -20,7 +20,7 @@ from operational_api.commerce.billing.errors import (
     PauseTooLong,
 )
 from operational_api.commerce.billing.periods import Period
-from operational_api.commerce.billing.proration import Cover, Item, Mode, charge, discount, split, unused
+from operational_api.commerce.billing.proration import Cover, Item, Mode, charge, discount, forgiven, split, unused
 
 APRIL = Period(date(2026, 4, 1), date(2026, 5, 1))
 CHANGE_ON = date(2026, 4, 11)
@@ -174,6 +174,29 @@ class TestCancel:
     def test_now_may_keep_what_was_not_used(self) -> None:
         assert contract.cancel_now(running()).items == ()
         assert amounts(contract.cancel_now(running(), on=CHANGE_ON).items) == [("unused", -3333, -532)]
+
+
+class TestForgiven:
+    @pytest.mark.parametrize(
+        ("worth", "of_days", "charged", "amount", "so_far", "left"),
+        [
+            (5000, 5000, 5000, 3000, 3000, 2000),
+            (5000, 5000, 5000, 5000, 5000, 0),
+            (5000, 5000, 6500, 1300, 1300, 4000),  # a fee beside them bears its part
+            (10_000, 10_000, 10_000, 5000, 5000, 5000),  # what credits had paid of it is not forgiven
+            (5000, 5000, 6500, 5000, 6500, 0),  # first a fee was forgiven, then the rest
+            (1200, 5000, 5000, 1300, 3800, 0),
+            (0, 0, 0, 0, 0, 0),
+            (1, 1, 3, 1, 1, 1),  # a third of a cent is nobody's: the largest remainder is the other part's
+            (2, 2, 3, 1, 1, 1),
+        ],
+    )
+    def test_days_are_worth_what_was_paid_for_them(
+        self, worth: int, of_days: int, charged: int, amount: int, so_far: int, left: int
+    ) -> None:
+        assert left == forgiven(
+            worth, days_minor=of_days, charged_minor=charged, amount_minor=amount, so_far_minor=so_far
+        )
 
 
 class TestDiscount:
