@@ -97,7 +97,8 @@ class BillingItem(Base):
     it. A credit that went back to the card has its `refund_id`. `parked_id` holds it for an invoice that was parked.
 
     `settled_as` is what somebody, or a rule, made of it instead: paid_outside (a credit, by other means), written_off
-    (a credit that is not given back), waived (a charge), voided (with a parked invoice), too_small (a charge).
+    (a credit that is not given back), waived (a charge), voided (with a parked invoice; a credit with the payment that
+    a bank took back), too_small (a charge).
     """
 
     __tablename__ = "billing_items"

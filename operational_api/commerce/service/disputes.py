@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import corrections, memberships
+from operational_api.commerce.billing.service import agreements, corrections, credit_notes, memberships, waiting
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds
@@ -92,12 +92,17 @@ def _close(
 ) -> None:
     """Won: the money that came back is in the books. Lost: what it paid for ends: the sessions of a pack that it pays
     no more, or the membership. Won in part: a pack loses the sessions of the part that was lost, a membership goes on.
+    Days whose payment is lost are worth nothing where they were given back, or would be.
     What a bank took back for good is not given again when it thinks better of it."""
     is_won = seen.status == "won"
     at = seen.returned_at if is_won and seen.returned_at else now
     row.status, row.closed_at = seen.status, at
     row.returned_minor = seen.returned_minor if is_won else None
     lost_minor = row.amount_minor - (row.returned_minor or 0)
+    if lost_minor > 0:
+        so_far_minor = lost_minor + credit_notes.credited(session, invoice.id)[0]
+        agreements.forgive(session, invoice, lost_minor, so_far_minor=so_far_minor)
+        waiting.lose(session, invoice, lost_minor, now=now)
     if is_won:
         lines = ledger.dispute_won(amount_minor=seen.returned_minor, fee_minor=seen.fee_back_minor)
         _post(session, row, payment, "dispute_won", lines, at)

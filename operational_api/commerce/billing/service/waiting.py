@@ -6,7 +6,8 @@
 | a charge | too_small for a card, or not_invoiced: something is wrong with it | waived |
 
 A charge that is too small is collected with the next one of the same payer's. Where that payer has none coming, what is
-too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back.
+too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back. Credits of days are void
+once a bank took back what had paid for them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,11 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import BillingItemSettled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
+from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.drafts import draft
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import fees, giving_back, invoicing
+from operational_api.commerce.billing.service import credit_notes, fees, giving_back, invoicing
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, journals
@@ -41,7 +43,7 @@ PROVIDERS, SETTLE = ("stripe", "momo"), "commerce.settle_waiting"
 How = Literal["paid_outside", "written_off", "waived"]
 _OF_CREDITS: tuple[How, ...] = ("paid_outside", "written_off")
 UNDONE = ("written_off", "waived")
-"""Settlements that moved no money, and can be taken back. What went with a parked invoice was decided for good."""
+"""Settlements that moved no money, and can be taken back. What is void was decided for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +252,50 @@ def _write_off(session: Session, customer_id: UUID, payer_id: UUID | None, curre
             record(session, row, "too_small", reason=reason, actor_id=None, now=now)
         return True
     largest = max(rows, key=lambda row: row.amount_minor)
-    part = min(made.total_minor, largest.amount_minor)
-    tax = prices.tax_part(part, before_minor=0, total_minor=largest.amount_minor, tax_minor=largest.tax_minor)
-    gone = invoicing.copy_of(largest, replace(invoicing.item_of(largest), amount_minor=part, tax_minor=tax))
-    largest.amount_minor, largest.tax_minor = largest.amount_minor - part, largest.tax_minor - tax
-    session.add(gone)
-    session.flush()
+    gone = _part(session, largest, min(made.total_minor, largest.amount_minor))
     record(session, gone, "too_small", reason=reason, actor_id=None, now=now)
     return True
+
+
+def lose(session: Session, invoice: Invoice, lost_minor: int, *, now: datetime) -> None:
+    """A bank took so much of an invoice's payment back for good: credits of its days that nobody has used yet are worth
+    that much less. The customer's row is locked."""
+    charges = session.scalars(
+        select(BillingItem).where(BillingItem.invoice_id == invoice.id, BillingItem.kind != "unused")
+    ).all()
+    charged_minor = sum(item.amount_minor for item in charges)
+    so_far_minor = lost_minor + credit_notes.credited(session, invoice.id)[0]
+    for charge in charges:
+        if charge.kind != "membership":
+            continue
+        of_it = select(BillingItem).where(
+            BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id, *invoicing.WAITS,
+            BillingItem.starts_on >= charge.starts_on, BillingItem.ends_on <= charge.ends_on,
+        )  # fmt: skip
+        for credit in session.scalars(of_it).all():
+            worth = -credit.amount_minor
+            keeps = proration.forgiven(
+                worth, days_minor=min(worth, charged_minor), charged_minor=charged_minor, amount_minor=lost_minor,
+                so_far_minor=so_far_minor,
+            )  # fmt: skip
+            if keeps < worth:
+                gone = _part(session, credit, keeps - worth)
+                record(session, gone, "voided", reason="The bank took its payment back", actor_id=None, now=now)
+
+
+def _part(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:
+    """So much of an item as a row of its own; all of it is the row."""
+    if amount_minor == row.amount_minor:
+        return row
+    sign = 1 if row.amount_minor > 0 else -1
+    tax = sign * prices.tax_part(
+        sign * amount_minor, before_minor=0, total_minor=sign * row.amount_minor, tax_minor=sign * row.tax_minor
+    )
+    part = invoicing.copy_of(row, replace(invoicing.item_of(row), amount_minor=amount_minor, tax_minor=tax))
+    row.amount_minor, row.tax_minor = row.amount_minor - amount_minor, row.tax_minor - tax
+    session.add(part)
+    session.flush()
+    return part
 
 
 def decider(principal: Principal, action: str, kind: str, id_: UUID, whose: Iterable[UUID | None]) -> UUID:

@@ -1,12 +1,14 @@
 """What a bank's decision about a contested payment makes of a membership that we bill."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.service import invoicing, memberships
 from operational_api.commerce.models import Dispute
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import disputes
@@ -41,8 +43,13 @@ def issuer(studio: Studio) -> Issuer:
     studio.collect()
     studio.wait(days=30)
     studio.collect()
-    paid = studio.payments[0]
     studio.wait(days=3)
+    return contested(studio)
+
+
+def contested(studio: Studio) -> Issuer:
+    """Somebody contests what they paid first."""
+    paid = studio.payments[0]
     return Issuer(
         ProviderDispute(
             id=f"dp_{paid.id.hex}", payment_id=str(paid.provider_payment_id), amount_minor=4000, fee_minor=1500,
@@ -95,3 +102,32 @@ class TestMembership:
         assert studio.member.status == "cancelled"
         assert studio.session.scalars(select(Dispute.status)).all() == ["won"]
         assert sum(studio.balances().values()) == 0
+
+
+class TestDaysGivenBack:
+    @pytest.mark.parametrize(("returned", "left"), [(None, 0), (3000, -1500), (4000, -2000)])
+    def test_are_worth_what_the_bank_left_of_their_payment(
+        self, studio: Studio, returned: int | None, left: int
+    ) -> None:
+        """Half of April at 40.00 is not used, and then the payment is contested."""
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        studio.wait(days=15)
+        memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+        issuer = contested(studio)
+        issuer.tell(studio)
+        if returned is None:
+            issuer.tell(studio, status="lost")
+        else:
+            issuer.tell(studio, status="won", returned_minor=returned, returned_at=studio.now)
+        waits = select(func.coalesce(func.sum(BillingItem.amount_minor), 0)).where(*invoicing.WAITS)
+        assert studio.session.scalar(waits) == left
+        assert len(studio.told("commerce.billing_item_settled")) == int(left > -2000)
+
+    def test_are_worth_as_much_after_a_part_was_lost(self, studio: Studio) -> None:
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        contested(studio).tell(studio, status="won", returned_minor=3000, returned_at=studio.now)
+        studio.wait(days=15)
+        memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+        assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-1500]
