@@ -450,7 +450,14 @@ class TestPlayer:
             return stopped
 
         waiting = "Object.keys(localStorage).some((key) => key.startsWith('position-'))"
+        a_minute_ago = """() => {
+            const key = Object.keys(localStorage).find((one) => one.startsWith('position-'));
+            const told = JSON.parse(localStorage.getItem(key));
+            told.watched_at = new Date(Date.parse(told.watched_at) - 60000).toISOString();
+            localStorage.setItem(key, JSON.stringify(told));
+        }"""
         stop_after(5)
+        page.evaluate(a_minute_ago)  # that a request takes long counts as watched later, and a busy machine takes long
         phones["mia"].put(f"/api/training/media/{watched}/position", json={"seconds": 1.25})
         page.goto(f"/media/{watched}")
         until(page, f"!({waiting}) && Math.abs({NOW} - 1.25) < 0.3")
