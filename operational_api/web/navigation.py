@@ -17,6 +17,7 @@ class NavItem:
     Args:
         label: One or two words.
         href: Path it leads to; the entry is current on that path and below it.
+        also: Paths beside that one which belong to it.
         action: Whoever may do this sees it: the action of the route it leads to, or of what people go there for.
             None: nobody who is signed in.
         for_guests: Guests see it too.
@@ -35,9 +36,15 @@ class NavItem:
     icon: str = "chevron-right"
     badge: Callable[[Session, UUID], int] | None = None
     place: str = "main"
+    also: tuple[str, ...] = ()
 
     def is_for(self, principal: Principal | None) -> bool:
         """Whether this person, or a guest, sees it."""
         if principal is None:
             return self.for_guests
         return self.action is not None and may_principal(principal, self.action)
+
+    def depth(self, path: str) -> int:
+        """How much of a path leads to it, in characters; 0: it is elsewhere."""
+        above = (one for one in (self.href, *self.also) if f"{path}/".startswith(f"{one.rstrip('/')}/"))
+        return max(map(len, above), default=0)

@@ -88,9 +88,8 @@ def time_zone(request: Request) -> str:
 def _nav(request: Request, principal: Principal | None, *, counts: bool) -> list[NavLink]:
     path = request.url.path
     items: list[NavItem] = [item for item in request.app.state.nav if item.is_for(principal)]
-    above = (item.href for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/"))
-    here = max(above, key=len, default="")
-    return [NavLink(item, item.href == here, _count(request, item, principal) if counts else 0) for item in items]
+    here = max((item for item in items if item.depth(path)), key=lambda item: item.depth(path), default=None)
+    return [NavLink(item, item == here, _count(request, item, principal) if counts else 0) for item in items]
 
 
 def _count(request: Request, item: NavItem, principal: Principal | None) -> int:

@@ -118,8 +118,8 @@ def change_plan(session: Session, terms: Terms, *, code: str, actor_id: UUID | N
         PlanIsHeld: somebody bought it, and this would change what they bought.
         PlanNotThatKind: terms that do not go together.
     """
-    _check(terms)
     row = locked(session, code)
+    _check(terms, is_open=row.kind != "membership" and row.validity_days is None)
     changed = {name: value for name, value in _columns(terms).items() if getattr(row, name) != value}
     if not changed:
         return row
@@ -176,11 +176,16 @@ def _columns(terms: Terms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in Terms.__slots__}
 
 
-def _check(terms: Terms) -> None:
+def _check(terms: Terms, *, is_open: bool = False) -> None:
+    """
+    Args:
+        is_open: A plan that was brought over and says nothing of its days may go on saying nothing: it has those of
+            `packs`.
+    """
     once = (
         terms.interval_months is None,
         bool(terms.sessions_included),
-        bool(terms.validity_days),
+        bool(terms.validity_days) or is_open,
         not terms.trial_days,
     )
     if terms.kind == "membership":

@@ -75,7 +75,7 @@ NAV = [
     NavItem("Exports", "/staff/exports", "compliance.read_exports", order=11, icon="copy"),
     NavItem("Payments", "/staff/collections", "commerce.read_collections", order=7, icon="card"),
     NavItem("Exceptions", "/staff/exceptions", "commerce.settle_waiting", order=8, icon="receipt", badge=_exceptions),
-    NavItem("Plans", "/staff/plans", "commerce.manage_prices", order=8, icon="tag"),
+    NavItem("Plans", "/staff/plans", "commerce.manage_prices", order=8, icon="tag", also=("/staff/coupons",)),
     NavItem("Commission", "/staff/commissions", "commerce.read_commissions", order=47, icon="receipt"),
     NavItem("Audit log", "/staff/audit", "compliance.read_audit", order=12, icon="lock"),
     NavItem("In doubt", "/staff/messages", "engagement.settle_message", order=14, icon="message", badge=_doubtful),

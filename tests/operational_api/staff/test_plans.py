@@ -108,7 +108,9 @@ class TestPlans:
 class TestCoupons:
     def test_one_is_made_and_taken_no_more(self, finance, session):
         finance.submit("/staff/coupons", {"code": "spring-10", "percent": "12.5", "duration": "once"})
-        assert "12.5 %" in words(finance.get("/staff/coupons").text)
+        page = finance.get("/staff/coupons").text
+        assert "12.5 %" in words(page)
+        assert set(re.findall(r'href="([^"]+)" aria-current="page"', page)) == {"/staff/plans"}, "they belong to it"
         [row] = session.scalars(select(Coupon))
         assert (row.code, row.percent_bp) == ("SPRING-10", 1250)
         page = finance.submit(f"/staff/coupons/{row.id}/retirement", {"is_taken": "false"}).text

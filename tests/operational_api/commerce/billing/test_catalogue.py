@@ -29,8 +29,8 @@ def make(studio: Studio, terms: Terms, **given: Any) -> Plan:
     return catalogue.create_plan(studio.session, terms, actor_id=studio.customer_id, now=studio.now, **given)
 
 
-def change(studio: Studio, terms: Terms, plan: Plan) -> None:
-    catalogue.change_plan(studio.session, terms, code=plan.code, actor_id=None, now=studio.now)
+def change(studio: Studio, terms: Terms, plan: Plan) -> Plan:
+    return catalogue.change_plan(studio.session, terms, code=plan.code, actor_id=None, now=studio.now)
 
 
 def offered(studio: Studio, plan: Plan) -> plans.Offer:
@@ -157,6 +157,14 @@ class TestChanging:
         assert pack.expires_at == until
         with pytest.raises(PlanIsHeld):
             change(studio, replace(TEN, sessions_included=9), made)
+
+    def test_one_that_was_brought_over_without_validity_may_be_told_as_it_is(self, studio):
+        made = make_plan(studio.session, price=None, name="Ten", kind="pack", validity_days=None)
+        told = Terms("Ten sessions", "", "pack", sessions_included=10)
+        assert change(studio, told, made).validity_days is None
+        assert change(studio, replace(told, validity_days=90), made).validity_days == 90
+        with pytest.raises(PlanNotThatKind):
+            change(studio, told, made)
 
     def test_whoever_buys_it_meanwhile_is_waited_for(self, fresh_database):
         """A purchase that is not committed yet refers to the plan: the change waits for it, and is refused."""
