@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.events.training import CoachAssigned
-from plyo.demo import billing, foundation, rules, sessions, subscriptions, words, workouts
+from plyo.demo import billing, earnings, foundation, rules, sessions, subscriptions, words, workouts
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import CURRENCIES, GOALS, LEVELS, ZONES
 from plyo.demo.clock import DAY, HOUR, MINUTE, Clock
@@ -77,6 +77,7 @@ def live(
     talk = Conversation(batch, customers, coaches, journey, clock, base.desk[0])
     _talk(talk, customers, journey, moves, hurt, members, base, clock, number == 0)
     rules.write_runs(batch, talk, base.rule, customers=customers, coaches=coaches, journey=journey, clock=clock)
+    earnings.earn(batch, bookings, packs, customers=customers, coaches=coaches, desk=base.desk, clock=clock)
     return Block(batch, customers, journey)
 
 

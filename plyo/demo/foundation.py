@@ -14,7 +14,7 @@ from plyo.demo.catalogue import MEASURED, MOVEMENTS, STUDIOS
 from plyo.demo.clock import DAY, HOUR, Clock
 from plyo.demo.columns import Coded, Ids, Ints, Times
 from plyo.demo.people import CLASS_DAYS, CLASS_HOUR, NEVER, Coaches, Texts, shifts
-from plyo.demo.prices import Prices, write_prices
+from plyo.demo.prices import Prices, write_coupons, write_prices
 from plyo.demo.rules import write_rule
 from plyo.logins import LOGINS, PASSWORD
 
@@ -86,7 +86,9 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
         batch, desk, np.array(["Noor Haddad"], object), np.array([LOGINS["admin"]], object), 2, np.zeros(1, int),
         np.array([opening]),
     )  # fmt: skip
-    return Foundation(locations=locations, prices=write_prices(batch, clock), rule=write_rule(batch, clock), desk=desk)
+    made = Foundation(locations=locations, prices=write_prices(batch, clock), rule=write_rule(batch, clock), desk=desk)
+    write_coupons(batch, desk, clock)
+    return made
 
 
 def write_coaches(batch: Batch, coaches: Coaches, peak: Ints, locations: Ids, clock: Clock) -> None:

@@ -1,11 +1,11 @@
-"""The price list through time: which version of a plan's price somebody pays, and what of it is tax."""
+"""The price list through time: which version of a plan's price somebody pays, what of it is tax, and coupons."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events.commerce import PlanUpdated
+from contracts.events.commerce import CouponCreated, CouponRetired, PlanUpdated
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import CURRENCIES, OFFERS, STUDIOS, price_minor
 from plyo.demo.clock import DAY, Clock
@@ -82,3 +82,17 @@ def write_prices(batch: Batch, clock: Clock) -> Prices:
                 amount_minor=amount.ravel()[these], currency=CURRENCIES[place], valid_from=begins[these],
             )  # fmt: skip
     return Prices(amount=amount, ids=ids.reshape(amount.shape), plan_ids=plan_ids, valid_from=valid_from)
+
+
+def write_coupons(batch: Batch, desk: Ids, clock: Clock) -> None:
+    """Two that can be used, and one of the winter that is taken no more."""
+    made = np.maximum(clock.until - np.array([40, 12, 300]) * DAY, clock.start)
+    ids, codes = batch.ids(made), ["WELCOME-20", "FRIENDS-10", "NEW-YEAR-25"]
+    batch.add(
+        "commerce.coupons", id=ids, code=codes, kind="percent", percent_bp=[2000, 1000, 2500],
+        duration=["once", "months", "once"], duration_months=[None, 3, None], max_redemptions=[None, 50, 100],
+        redeemed_count=0, is_active=[True, True, False], created_at=made, created_by=desk[0],
+    )  # fmt: skip
+    for number, code in enumerate(codes):
+        batch.announce(CouponCreated, made[number : number + 1], coupon_id=ids[number : number + 1], code=code)
+    batch.announce(CouponRetired, np.maximum(made[2:] + 30 * DAY, clock.start), coupon_id=ids[2:], code=codes[2])

@@ -21,6 +21,11 @@ FACTS = {
     "commerce.payment_refunded": "select payment_id, refunded_at from commerce.refunds",
     "commerce.dispute_opened": "select payment_id, opened_at from commerce.disputes",
     "commerce.dispute_closed": "select payment_id, closed_at from commerce.disputes where closed_at is not null",
+    "commerce.coupon_created": "select id, created_at from commerce.coupons",
+    "commerce.commission_rate_set": "select coach_id, set_at from commerce.commission_rates",
+    "commerce.session_delivered": """
+        select booking_id, outcome_at from commerce.delivered_sessions join scheduling.bookings on id = booking_id""",
+    "commerce.pay_period_closed": "select id, closed_at from commerce.commission_statements",
     "scheduling.session_booked": "select id, booked_at from scheduling.bookings",
     "scheduling.session_attended": "select id, outcome_at from scheduling.bookings where status = 'attended'",
     "scheduling.session_missed": "select id, outcome_at from scheduling.bookings where status = 'no_show'",

@@ -50,7 +50,8 @@ MONEY = {
             union all select id, 'payment_captured' from commerce.payments where status = 'captured'
             union all select id, 'refund_paid' from commerce.refunds
             union all select id, 'dispute_opened' from commerce.disputes
-            union all select id, 'dispute_won' from commerce.disputes where status = 'won') as facts
+            union all select id, 'dispute_won' from commerce.disputes where status = 'won'
+            union all select id, 'commission_earned' from commerce.commission_statements) as facts
         full join commerce.ledger_journals as journals using (source_id, kind)
         where facts.source_id is null or journals.id is null""",
     "invoices ask a price of the plan, tax as commerce computes it": """

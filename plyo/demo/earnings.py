@@ -1,0 +1,141 @@
+"""What held sessions bring their coaches: commission rates, sessions that count, and closed pay periods.
+
+The studios pay by Plyo for some months only: before, they reconciled by hand. Pay periods are calendar months, and each
+is closed on the third of the next.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.events import commerce as facts
+from plyo.demo.batch import Batch
+from plyo.demo.billing import Charges
+from plyo.demo.catalogue import CURRENCIES, OFFERS, PACK
+from plyo.demo.clock import DAY, HOUR, Clock
+from plyo.demo.columns import Coded, Ids, Ints, Times
+from plyo.demo.people import Coaches, Customers
+from plyo.demo.prices import divide_half_up, net_minor
+from plyo.demo.sessions import ATTENDED, MISSED, Bookings, leads
+
+MONTHS = 3
+"""Whole months of pay before the current one."""
+_PER_SESSION = np.array([1200, 1500, 150_000])
+"""By studio, minor units; coaches who hold classes have a quarter more."""
+_PACK_SHARE_BP = 4000
+
+
+def earn(
+    batch: Batch, bookings: Bookings, packs: Charges, *, customers: Customers, coaches: Coaches, desk: Ids, clock: Clock
+) -> None:
+    """Rates of a block's coaches, what they held since these began, and a statement for each month that is closed.
+
+    Args:
+        packs: Of which `bookings.pack` are.
+        desk: The account that set rates and closed periods.
+    """
+    months = clock.until.astype("datetime64[M]") + np.arange(-MONTHS, 1)
+    first_on = np.unique(np.maximum(months, clock.monday.astype("datetime64[M]"))).astype("datetime64[D]")
+    begins = np.maximum(first_on[0], clock.monday)
+    rates = np.where(leads(coaches), _PER_SESSION[coaches.studio] * 5 // 4, _PER_SESSION[coaches.studio])
+    _write_rates(batch, coaches, rates, begins, desk, clock)
+
+    held_on = clock.local_day(coaches.studio[bookings.coach], bookings.starts_at)
+    counts = np.flatnonzero(np.isin(bookings.status, (ATTENDED, MISSED)) & (held_on >= begins))
+    counts = counts[np.lexsort((bookings.starts_at[counts], bookings.coach[counts]))]
+    coach, held_on = bookings.coach[counts], held_on[counts]
+    revenue = _of_packs(bookings.pack[counts], bookings.starts_at[counts], packs, customers)
+    month = np.searchsorted(first_on, held_on, side="right") - 1
+    closed_at = (first_on[1:] + 2).astype("datetime64[us]") + 9 * HOUR
+    is_closed = (month < len(closed_at)) & (np.append(closed_at, clock.until + DAY)[month] <= clock.until)
+    statement = coach * len(first_on) + month
+    names, place = np.unique(statement[is_closed], return_inverse=True)
+    ids = batch.ids(closed_at[names % len(first_on)])
+    statement_ids = np.zeros(len(counts), "V16")
+    statement_ids[is_closed] = ids[place]
+    who, session = customers.ids[bookings.customer[counts]], bookings.ids[counts]
+    currency = Coded(coaches.studio[coach], CURRENCIES)
+    batch.add(
+        "commerce.delivered_sessions", booking_id=session, coach_id=coaches.ids[coach], customer_id=who,
+        session_pack_id=bookings.pack[counts], has_attended=bookings.status[counts] == ATTENDED, revenue_minor=revenue,
+        currency=currency, delivered_at=bookings.starts_at[counts], held_on=held_on, statement_id=statement_ids,
+    )  # fmt: skip
+    batch.announce(
+        facts.SessionDelivered, bookings.outcome_at[counts], booking_id=session, coach_id=coaches.ids[coach],
+        customer_id=who, revenue_minor=revenue, currency=currency,
+    )  # fmt: skip
+    share = divide_half_up(revenue * _PACK_SHARE_BP, 10_000)
+    sums = [np.bincount(place, column[is_closed], len(names)).astype(int) for column in (revenue, rates[coach], share)]
+    _write_statements(
+        batch, ids, coaches, names // len(first_on), first_on, names % len(first_on), np.bincount(place), sums,
+        closed_at, desk,
+    )  # fmt: skip
+
+
+def _write_rates(batch: Batch, coaches: Coaches, rates: Ints, begins: np.datetime64, desk: Ids, clock: Clock) -> None:
+    hired = clock.monday + (coaches.hired_week * 7).astype("timedelta64[D]")
+    stays = clock.monday + (coaches.left_week.astype(np.int64) * 7).astype("timedelta64[D]") > begins
+    valid_from = np.maximum(hired, begins)[stays]
+    set_at = np.minimum(np.maximum(valid_from.astype("datetime64[us]") - 4 * DAY, clock.start), clock.until)
+    currency = Coded(coaches.studio[stays], CURRENCIES)
+    batch.add(
+        "commerce.commission_rates", id=batch.ids(set_at), coach_id=coaches.ids[stays], currency=currency,
+        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, valid_from=valid_from, set_by=desk[0],
+        set_at=set_at,
+    )  # fmt: skip
+    batch.announce(
+        facts.CommissionRateSet, set_at, coach_id=coaches.ids[stays], currency=currency,
+        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, valid_from=_days(valid_from),
+    )  # fmt: skip
+
+
+def _of_packs(pack: Ids, at: Times, packs: Charges, customers: Customers) -> Ints:
+    """The part of its pack's price that each session is worth, without tax; 0 where no pack pays it."""
+    kind = pa.binary(16)
+    known = pa.array([bytes(one) for one in packs.pack], kind)
+    row = pc.fill_null(pc.index_in(pa.array([bytes(one) for one in pack], kind), known), -1).to_numpy()
+    net = net_minor(packs.gross, customers.studio[packs.customer])
+    size = OFFERS[PACK].sessions_included or 10
+    order = np.lexsort((at, row))
+    rank = np.empty(len(row), int)
+    rank[order] = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+    whole = np.append(net, 0)[row]
+    worth: Ints = np.where(row < 0, 0, whole // size + (rank < whole % size))
+    return worth
+
+
+def _write_statements(
+    batch: Batch, ids: Ids, coaches: Coaches, coach: Ints, first_on: Times, month: Ints, sessions: Ints,
+    sums: list[Ints], closed_at: Times, desk: Ids,
+) -> None:  # fmt: skip
+    if not len(ids):
+        return
+    revenue, session_pay, pack_pay = sums
+    at, total = closed_at[month], session_pay + pack_pay
+    last_on, currency = first_on[month + 1] - 1, Coded(coaches.studio[coach], CURRENCIES)
+    batch.add(
+        "commerce.commission_statements", id=ids, coach_id=coaches.ids[coach], first_on=first_on[month],
+        last_on=last_on, currency=currency, sessions=sessions, pack_revenue_minor=revenue,
+        session_pay_minor=session_pay, pack_pay_minor=pack_pay, total_minor=total, closed_at=at, closed_by=desk[0],
+        corrections=0, corrected_minor=0,
+    )  # fmt: skip
+    batch.announce(
+        facts.PayPeriodClosed, at, statement_id=ids, coach_id=coaches.ids[coach], first_on=_days(first_on[month]),
+        last_on=_days(last_on), sessions=sessions, total_minor=total, currency=currency, corrected_minor=0,
+    )  # fmt: skip
+    journals = batch.ids(at)
+    batch.add(
+        "commerce.ledger_journals", id=journals, kind="commission_earned", source_type="commission_statement",
+        source_id=ids, posted_at=at,
+    )  # fmt: skip
+    for account, amount in (("commission_expense", total), ("commission_payable", -total)):
+        batch.add(
+            "commerce.ledger_lines", id=batch.ids(at), journal_id=journals, account=account, customer_id=None,
+            amount_minor=amount, currency=currency,
+        )  # fmt: skip
+
+
+def _days(days: Times) -> Coded:
+    """Dates as events write them."""
+    names, codes = np.unique(days.astype("datetime64[D]"), return_inverse=True)
+    return Coded(codes, tuple(np.datetime_as_string(names).tolist()))
