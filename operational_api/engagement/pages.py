@@ -1,5 +1,5 @@
 """The pages /messages, /inbox and /unsubscribe: a customer's conversation with their coach, what everybody was told,
-and what reaches them how and when; and the admins' page of announcements. All work without JavaScript.
+and what reaches everybody how and when; and the admins' page of announcements. All work without JavaScript.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.engagement import links
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
-from operational_api.engagement.sending import LOCKED, PURPOSES, Place
+from operational_api.engagement.sending import LOCKED, PURPOSES, Place, Purpose
 from operational_api.engagement.service import (
     addresses,
     announcements,
@@ -134,14 +134,16 @@ def open_file(request: Request, attachment_id: UUID, principal: CurrentPrincipal
 
 
 @router.get("/messages/preferences", dependencies=[Allowed("engagement.set_preferences")])
-def preferences_page(request: Request, customer_id: CurrentAccount, session: DbSession, settings: Settings) -> Response:
-    """Every choice by channel and purpose, quiet hours, language, number, and this device."""
+def preferences_page(
+    request: Request, customer_id: CurrentAccount, principal: CurrentPrincipal, session: DbSession, settings: Settings
+) -> Response:
+    """Every choice by channel and purpose, quiet hours, language, number, and this device; of whoever is signed in."""
     person = contact(session, customer_id)
     wishes = preferences.wishes_of(session, customer_id, person)
     places: tuple[Place, ...] = (*settings.channels, "app")
     return render(
         request, "engagement/preferences.html", language=language_of(session, customer_id), languages=LANGUAGES,
-        channels=places, purposes=PURPOSES, locked=LOCKED, push_key=settings.vapid_public_key,
+        channels=places, purposes=_purposes(principal), locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
         ticked={one for one in product(places, PURPOSES) if wishes.allows(*one)},
     )  # fmt: skip
@@ -151,6 +153,7 @@ def preferences_page(request: Request, customer_id: CurrentAccount, session: DbS
 def write_preferences(
     request: Request,
     customer_id: CurrentAccount,
+    principal: CurrentPrincipal,
     session: DbSession,
     settings: Settings,
     allows_nudges: Annotated[bool, Form()] = False,
@@ -164,13 +167,14 @@ def write_preferences(
     """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said, nor of the app
     by a page of before it could be chosen."""
     now, ticked = datetime.now(UTC), set(choice or ())
+    before = preferences.preferences_of(session, customer_id)
     places: tuple[Place, ...] = (*settings.channels, *(("app",) if is_about_app else ()))
-    choices = {one: ":".join(one) in ticked for one in product(places, PURPOSES)}
+    choices = {one: ":".join(one) in ticked for one in product(places, _purposes(principal))}
     preferences.set_preferences(
         session,
         customer_id=customer_id,
-        allows_nudges=allows_nudges,
-        allows_marketing=preferences.preferences_of(session, customer_id).allows_marketing,
+        allows_nudges=allows_nudges if principal.role == "customer" else before.allows_nudges,
+        allows_marketing=before.allows_marketing,
         quiet_from=_time(quiet_from),
         quiet_until=_time(quiet_until),
         now=now,
@@ -182,6 +186,11 @@ def write_preferences(
         addresses.set_phone(session, customer_id=customer_id, number=phone, now=now)
     request.state.language = language or None
     return redirect(request, "/messages/preferences", flash="Saved. It counts from the next message on.")
+
+
+def _purposes(principal: Principal) -> tuple[Purpose, ...]:
+    """What somebody is written for: news and offers are for customers."""
+    return tuple(one for one in PURPOSES if principal.role == "customer" or one != "marketing")
 
 
 @router.get("/inbox", dependencies=[Allowed("engagement.keep_inbox")])

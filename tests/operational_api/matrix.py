@@ -69,7 +69,7 @@ ROLES_OF: dict[str, str] = {
     "engagement.leave_lead": EVERYBODY,
     "engagement.keep_inbox": PEOPLE,
     "engagement.talk": "customer",
-    "engagement.set_preferences": "customer",
+    "engagement.set_preferences": PEOPLE,
     "engagement.read_threads": COACHES,
     "engagement.read_messages": f"customer {COACHES} admin",
     "engagement.send_message": f"customer {COACHES}",

@@ -21,7 +21,10 @@ anybody := {
 	"training.open_media_file",
 }
 
-people := {"identity.keep_account", "gateway.see_home", "gateway.read_screens", "engagement.keep_inbox"}
+people := {
+	"identity.keep_account", "gateway.see_home", "gateway.read_screens", "engagement.keep_inbox",
+	"engagement.set_preferences",
+}
 
 signed_in := {"training.read_exercises", "analytics.read_metrics"}
 
@@ -32,7 +35,7 @@ own := {
 	"commerce.read_client_membership",
 	"compliance.decide_consents", "compliance.read_consents", "compliance.read_readings",
 	"engagement.read_messages",
-	"engagement.send_message", "engagement.set_preferences", "engagement.talk", "integrations.link_wearables",
+	"engagement.send_message", "engagement.talk", "integrations.link_wearables",
 	"scheduling.book", "scheduling.cancel_booking", "scheduling.list_bookings", "scheduling.read_booking",
 	"scheduling.reschedule_booking", "scheduling.see_bookings", "training.log_workout", "training.read_client",
 	"training.read_injuries", "training.read_programmes", "training.read_progress", "training.read_workouts",

@@ -241,7 +241,7 @@ class TestNoPath:
 
     EVERYBODYS = frozenset(action for action in policy.actions() if may("guest", action) or may("service", action)) | {
         "identity.keep_account", "gateway.see_home", "gateway.read_screens", "gateway.ask_anything",
-        "engagement.keep_inbox",
+        "engagement.keep_inbox", "engagement.set_preferences",
     }  # fmt: skip
 
     @pytest.mark.asvs("8.2.2")

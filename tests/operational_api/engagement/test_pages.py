@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from operational_api.core.principal import Principal
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.public import send_message, unread_count
+from operational_api.engagement.service import preferences
 from operational_api.training.models import Client
-from tests.factories import make_client, make_coach
+from tests.factories import make_account, make_client, make_coach
+from tests.operational_api.conftest import SignIn
 
 HTML = {"Accept": "text/html"}
 
@@ -31,8 +33,8 @@ def browser(app: FastAPI, mia: Client, api: TestClient) -> TestClient:
     return api
 
 
-def csrf(browser: TestClient) -> str:
-    found = re.search(r'name="csrf_token" value="(\w+)"', browser.get("/messages").text)
+def csrf(browser: TestClient, page: str = "/messages") -> str:
+    found = re.search(r'name="csrf_token" value="(\w+)"', browser.get(page).text)
     assert found
     return found[1]
 
@@ -70,6 +72,27 @@ class TestMessagesPage:
         assert (kept.allows_nudges, str(kept.quiet_from), str(kept.quiet_until)) == (False, "22:00:00", "07:00:00")
         half = {"csrf_token": token, "quiet_from": "9 pm", "allows_nudges": "on"}
         assert browser.post("/messages/preferences", data=half).status_code == 422
+
+    def test_keeps_a_coachs_too(self, session: Session, sign_in: SignIn) -> None:
+        coach = make_account(session, role="coach")
+        at_desk = sign_in(coach)
+        assert 'href="/messages/preferences"' in at_desk.get("/inbox").text
+        page = at_desk.get("/messages/preferences").text
+        assert "Messages from people" in page
+        assert "News and offers" not in page
+        assert "check in on me" not in page
+        chosen = {
+            "csrf_token": csrf(at_desk, "/inbox"),
+            "quiet_from": "21:00",
+            "quiet_until": "06:30",
+            "choice": "push:coaching",
+        }
+        assert at_desk.post("/messages/preferences", data=chosen).status_code == 200
+        kept = session.get_one(ContactPreference, coach.id)
+        assert (kept.allows_nudges, str(kept.quiet_from)) == (True, "21:00:00")
+        said = preferences.choices_of(session, coach.id)
+        assert (said["push", "coaching"], said["email", "coaching"]) == (True, False)
+        assert not [one for one in said if one[1] == "marketing"]
 
     def test_says_what_to_do_without_a_coach(self, session: Session, browser: TestClient, mia: Client) -> None:
         mia.coach_id = None
