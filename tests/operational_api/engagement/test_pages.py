@@ -81,13 +81,9 @@ class TestMessagesPage:
         assert "Messages from people" in page
         assert "News and offers" not in page
         assert "check in on me" not in page
-        chosen = {
-            "csrf_token": csrf(at_desk, "/inbox"),
-            "quiet_from": "21:00",
-            "quiet_until": "06:30",
-            "choice": "push:coaching",
-        }
-        assert at_desk.post("/messages/preferences", data=chosen).status_code == 200
+        chosen = {"quiet_from": "21:00", "quiet_until": "06:30", "choice": "push:coaching"}
+        token = csrf(at_desk, "/inbox")
+        assert at_desk.post("/messages/preferences", data=chosen | {"csrf_token": token}).status_code == 303
         kept = session.get_one(ContactPreference, coach.id)
         assert (kept.allows_nudges, str(kept.quiet_from)) == (True, "21:00:00")
         said = preferences.choices_of(session, coach.id)
