@@ -81,13 +81,13 @@ class TestMessagesPage:
         assert "Messages from people" in page
         assert "News and offers" not in page
         assert "check in on me" not in page
-        chosen = {"quiet_from": "21:00", "quiet_until": "06:30", "choice": "push:coaching"}
+        chosen = {"quiet_from": "21:00", "quiet_until": "06:30", "choice": "email:reminders"}
         token = csrf(at_desk, "/inbox")
         assert at_desk.post("/messages/preferences", data=chosen | {"csrf_token": token}).status_code == 303
         kept = session.get_one(ContactPreference, coach.id)
         assert (kept.allows_nudges, str(kept.quiet_from)) == (True, "21:00:00")
         said = preferences.choices_of(session, coach.id)
-        assert (said["push", "coaching"], said["email", "coaching"]) == (True, False)
+        assert (said["email", "reminders"], said["email", "coaching"]) == (True, False)
         assert not [one for one in said if one[1] == "marketing"]
 
     def test_says_what_to_do_without_a_coach(self, session: Session, browser: TestClient, mia: Client) -> None:
