@@ -6,6 +6,9 @@ from uuid import UUID
 
 from contracts.events.envelope import Event
 
+KEPT = ("wallet", "gift")
+"""What stands in place of a provider where an invoice is paid out of a wallet: paid in beforehand, or given."""
+
 
 class PlanUpdated(Event):
     """A plan has another price in a currency from `valid_from` on, which may be later than it was decided.
@@ -123,8 +126,9 @@ class SubscriptionCancelled(Event):
 
 
 class PaymentCaptured(Event):
-    """Money arrived at a provider. `provider_payment_id` and `fee_minor` are the provider's; events of before they
-    were told have none. `payer_id` is whose it was where that is not the customer's."""
+    """Money arrived at a provider, or (`KEPT`) a wallet paid, and none did. `provider_payment_id` and `fee_minor` are
+    the provider's; events of before they were told have none. `payer_id` is whose it was where that is not the
+    customer's."""
 
     type: ClassVar[str] = "commerce.payment_captured"
     aggregate: ClassVar[str] = "payment_id"
@@ -153,7 +157,8 @@ class PaymentFailed(Event):
 
 
 class PaymentRefunded(Event):
-    """Money went back: to `payer_id`, where another account had paid for the customer."""
+    """Money went back: to `payer_id`, where another account had paid for the customer. `provider`: as of the payment;
+    events of before it was told have none."""
 
     type: ClassVar[str] = "commerce.payment_refunded"
     aggregate: ClassVar[str] = "payment_id"
@@ -163,6 +168,7 @@ class PaymentRefunded(Event):
     amount_minor: int
     currency: str
     payer_id: UUID | None = None
+    provider: str | None = None
 
 
 class DisputeOpened(Event):
@@ -510,3 +516,56 @@ class PayPeriodClosed(Event):
     total_minor: int
     currency: str
     corrected_minor: int = 0
+
+
+class WalletToppedUp(Event):
+    """A customer paid money into their wallet; `credit_id` is the part of it that this is."""
+
+    type: ClassVar[str] = "commerce.wallet_topped_up"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    credit_id: UUID
+    customer_id: UUID
+    invoice_id: UUID
+    amount_minor: int
+    currency: str
+
+
+class WalletCreditGiven(Event):
+    """The studio gave a customer something to spend, until `expires_at` where that is said."""
+
+    type: ClassVar[str] = "commerce.wallet_credit_given"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    credit_id: UUID
+    customer_id: UUID
+    given_by: UUID | None
+    amount_minor: int
+    currency: str
+    expires_at: datetime | None = None
+
+
+class WalletSpent(Event):
+    """A wallet paid so much of an invoice, `gift_minor` of it out of gifts. The invoice may be of somebody else, for
+    whom its owner pays; `payment_captured` tells it once more as payments of that invoice."""
+
+    type: ClassVar[str] = "commerce.wallet_spent"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    customer_id: UUID
+    invoice_id: UUID
+    amount_minor: int
+    gift_minor: int
+    currency: str
+
+
+class WalletCreditExpired(Event):
+    """What was left of a gift can be used no more."""
+
+    type: ClassVar[str] = "commerce.wallet_credit_expired"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    credit_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str

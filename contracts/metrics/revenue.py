@@ -6,6 +6,7 @@ from contracts.metrics.definition import Metric
 _DAILY = "finance.fct_mrr_daily"
 _MONTHS = "finance.fct_membership_months"
 _MRR_MONTHS = "finance.fct_mrr_months"
+_CASH = "provider not in ('wallet', 'gift')"
 _TAX = "Tax, packs and one-off sales; trials and paused memberships, which pay nothing."
 
 METRICS = (
@@ -56,32 +57,64 @@ METRICS = (
         "arpm", "Average revenue per member",
         "Money collected in the month, less refunds, divided by everybody who was a member in it.",
         "money", _MONTHS, "sum(revenue_minor) / nullif(sum(members_any), 0)", "month",
-        exclusions="Payments by customers without a membership that month.", grains=("month",),
+        exclusions=(
+            "Payments by customers without a membership that month; top-ups of wallets until they pay something, gifts."
+        ),
+        grains=("month",),
     ),
     Metric(
         "arpu", "Average revenue per active member",
         "Money collected in the 30 days up to the day, less refunds, divided by the mean number of active "
         "members on those days.",
         "money", _DAILY, "sum(revenue_30d_minor) / nullif(sum(mean_members_30d), 0)", "day", "stock",
-        exclusions="Members on pause are not divided by; their payments count.",
+        exclusions=(
+            "Members on pause are not divided by; their payments count. Top-ups of wallets until they pay something, "
+            "gifts."
+        ),
     ),
     Metric(
         "payments_captured", "Payments collected", "Money captured, before refunds, disputes and provider fees.",
-        "money", "finance.fct_payments", "sum(amount_minor)", "captured_on", where="status = 'captured'",
-        exclusions="Failed and pending attempts. Tax is included.",
+        "money", "finance.fct_payments", "sum(amount_minor)", "captured_on", where=f"status = 'captured' and {_CASH}",
+        exclusions=(
+            "Failed and pending attempts; what wallets pay, which was captured when it was paid in. Tax is included."
+        ),
+        former=(
+            Former(
+                "2026-11-28T07:00:00Z", "sum(amount_minor)", "status = 'captured'",
+                "an invoice that a wallet pays brings no cash: its top-up did",
+            ),
+        ),
     ),
     Metric(
         "net_revenue", "Net revenue",
-        "Money captured, less what was refunded or is disputed and not won, on the day it was captured.",
+        "Money that paid invoices, less what was refunded or is disputed and not won, on the day it was captured.",
         "money", "finance.fct_payments", "sum(amount_minor - refunded_minor - disputed_minor)", "captured_on",
-        where="status = 'captured'", exclusions="Provider fees are not subtracted. Tax is included.",
+        where="status = 'captured' and kind <> 'top_up' and provider <> 'gift'",
+        exclusions=(
+            "Top-ups of wallets, until they pay an invoice; gifts. Provider fees are not subtracted. Tax is included."
+        ),
+        former=(
+            Former(
+                "2026-11-28T07:00:00Z", "sum(amount_minor - refunded_minor - disputed_minor)", "status = 'captured'",
+                "a top-up is owed to its owner until it pays something, and a gift was never paid",
+            ),
+        ),
     ),
     Metric(
         "refund_rate", "Refunded share",
         "Of the money captured in the period, the share that has been given back since.",
         "ratio", "finance.fct_payments", "sum(refunded_minor) / nullif(sum(amount_minor), 0)", "captured_on",
-        where="status = 'captured'",
-        exclusions="Disputes. Young payments may still be refunded: recent periods read low.", better="less",
+        where=f"status = 'captured' and {_CASH}",
+        exclusions=(
+            "Disputes; what goes back into a wallet. Young payments may still be refunded: recent periods read low."
+        ),
+        better="less",
+        former=(
+            Former(
+                "2026-11-28T07:00:00Z", "sum(refunded_minor) / nullif(sum(amount_minor), 0)", "status = 'captured'",
+                "what goes back into a wallet is not given back yet",
+            ),
+        ),
     ),
     Metric(
         "credited", "Credit notes",
@@ -98,8 +131,15 @@ METRICS = (
     Metric(
         "payment_failure_rate", "Failed payment attempts", "Share of attempts to collect that failed.",
         "ratio", "finance.fct_payments", "avg(case when status = 'failed' then 1.0 else 0.0 end)", "attempted_on",
-        where="status in ('captured', 'failed')", exclusions="Attempts still pending or of unknown fate.",
-        better="less",
+        where=f"status in ('captured', 'failed') and {_CASH}",
+        exclusions="Attempts still pending or of unknown fate; what wallets pay, which cannot fail.", better="less",
+        former=(
+            Former(
+                "2026-11-28T07:00:00Z", "avg(case when status = 'failed' then 1.0 else 0.0 end)",
+                "status in ('captured', 'failed')",
+                "what a wallet pays is no attempt: it cannot fail",
+            ),
+        ),
     ),
     Metric(
         "dunning_recovery_rate", "Recovered after failed payment",

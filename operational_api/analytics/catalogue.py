@@ -164,7 +164,7 @@ _ALL = (
     ),
     Dataset(
         "payments_daily",
-        "One row per day and currency: money captured on that day, and attempts that failed on it.",
+        "One row per day and currency: money captured on that day, and attempts that failed; nothing that wallets pay.",
         """select coalesce(captured_on, attempted_on) as day, currency, count(*) as attempts,
         coalesce(sum(amount_minor) filter (status = 'captured'), 0)::bigint as captured_minor,
         coalesce(sum(amount_minor) filter (status = 'failed'), 0)::bigint as failed_minor,
@@ -172,7 +172,7 @@ _ALL = (
         coalesce(sum(disputed_minor), 0)::bigint as disputed_minor,
         coalesce(sum(fee_minor), 0)::bigint as fee_minor,
         count(*) filter (status = 'failed') as failed_attempts
-    from @finance.fct_payments group by all""",
+    from @finance.fct_payments where provider not in ('wallet', 'gift') group by all""",
         "business", ("currency",), "day", "day, currency",
     ),
     Dataset(

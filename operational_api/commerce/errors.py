@@ -106,6 +106,22 @@ class FindingResolved(DomainError):
     """Somebody has resolved this already."""
 
 
+class WalletNotFound(NotFound):
+    """There is no such customer."""
+
+
+class WalletFull(DomainError):
+    """A wallet cannot hold that much. Spend some of it first."""
+
+
+class TopUpNotAllowed(Invalid):
+    """A top-up is for as much as a card can be charged and a wallet may hold, without tax: that is in what it pays."""
+
+
+class GiftNotAllowed(Invalid):
+    """That cannot be given: it is nothing, or more than one person may give at once."""
+
+
 class PaymentNotFound(NotFound):
     """There is no such payment."""
 

@@ -14,6 +14,7 @@ from operational_api.commerce.billing.collectors import Collector
 from operational_api.commerce.billing.service import (
     collection,
     earnings,
+    emptying,
     fees,
     giving_back,
     leaving,
@@ -30,6 +31,7 @@ from operational_api.commerce.service import (
     retellings,
     settling,
     subscriptions,
+    wallets,
     webhooks,
 )
 from operational_api.core import clock
@@ -61,6 +63,21 @@ def collect_invoices(session: Session, now: datetime, collector: Collector | Non
     collection.collect_due(session, collector or collectors.configured(), now)
 
 
+def spend_wallets(session: Session, now: datetime) -> None:
+    """Pay what is open out of wallets, as soon as there is something in them."""
+    collection.spend_wallets(session, now)
+
+
+def expire_gifts(session: Session, now: datetime) -> None:
+    """Take back what of gifts was not used in time."""
+    wallets.expire_due(session, now)
+
+
+def refund_closed_wallets(session: Session, now: datetime) -> None:
+    """Give back what somebody paid into their wallet who has closed their account."""
+    emptying.give_back_due(session, providers.all_configured().by_name, now)
+
+
 def advance_memberships(session: Session, now: datetime) -> None:
     """Begin periods, end trials and pauses, and end memberships whose last day was yesterday, also ones that were
     brought over and that nobody bills."""
@@ -85,7 +102,7 @@ def invoice_fees(session: Session, now: datetime) -> None:
 
 def give_back_credits(session: Session, now: datetime) -> None:
     """Give back what was paid and not used, where no invoice will use it."""
-    giving_back.give_back_due(session, providers.all_configured().by_name, now)
+    giving_back.give_back_due(session, providers.all_configured().that_give_back, now)
 
 
 def write_off_small(session: Session, now: datetime) -> None:
@@ -121,6 +138,9 @@ WEBHOOKS: dict[str, Callable[[Session, InboxMessage], None]] = {
 PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
+    ("commerce.expire_gifts", timedelta(minutes=10), expire_gifts),
+    ("commerce.spend_wallets", timedelta(minutes=1), spend_wallets),
+    ("commerce.refund_closed_wallets", timedelta(minutes=10), refund_closed_wallets),
     ("commerce.remind_of_renewals", timedelta(hours=1), remind_of_renewals),
     ("commerce.invoice_fees", timedelta(minutes=10), invoice_fees),
     ("commerce.give_back_credits", timedelta(minutes=10), give_back_credits),

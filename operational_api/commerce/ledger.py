@@ -5,12 +5,19 @@ trigger.
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 RECEIVABLE, STRIPE_BALANCE, TAX_PAYABLE = "receivable", "stripe_balance", "tax_payable"
 MEMBERSHIP_REVENUE, PACK_REVENUE = "membership_revenue", "pack_revenue"
 MOMO_BALANCE, BANK_BALANCE = "momo_balance", "bank_balance"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
 DEFERRED_PACKS, COMMISSION_EXPENSE, COMMISSION_PAYABLE = "deferred_packs", "commission_expense", "commission_payable"
+WALLETS, WALLET_TOP_UPS, WALLET_GIFTS = "wallets", "wallet_top_ups", "wallet_gifts"
+"""What we keep for customers (a debt of ours), what was invoiced for it and is not there yet, what gifts cost us."""
+WALLET, GIFT = "wallet", "gift"
+KEPT = (WALLET, GIFT)
+"""What stands in place of a provider where an invoice is paid out of a wallet: paid beforehand, or given by the studio.
+No cash moves."""
 
 
 def balance_at(provider: str) -> str:
@@ -19,15 +26,17 @@ def balance_at(provider: str) -> str:
     Raises:
         KeyError: none is known by that name.
     """
-    return {"stripe": STRIPE_BALANCE, "momo": MOMO_BALANCE}[provider]
+    return {"stripe": STRIPE_BALANCE, "momo": MOMO_BALANCE, WALLET: WALLETS, GIFT: WALLETS}[provider]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One side of a journal."""
+    """One side of a journal. `whose`: of whom it is, where that is not the journal's customer: whoever pays for them
+    has the wallet."""
 
     account: str
     amount_minor: int
+    whose: UUID | None = None
 
 
 def invoice_issued(*, subtotal_minor: int, tax_minor: int, revenue: str) -> list[Line]:
@@ -55,6 +64,45 @@ def payment_captured(*, amount_minor: int, fee_minor: int, balance: str = STRIPE
     return _balanced(
         Line(balance, amount_minor - fee_minor), Line(PAYMENT_FEES, fee_minor), Line(RECEIVABLE, -amount_minor)
     )
+
+
+def paid_from_wallet(*, amount_minor: int, owner_id: UUID) -> list[Line]:
+    """A customer's wallet, or that of who pays for them, paid what they owed."""
+    return _balanced(Line(WALLETS, amount_minor, owner_id), Line(RECEIVABLE, -amount_minor))
+
+
+def wallet_topped_up(*, amount_minor: int) -> list[Line]:
+    """What was invoiced for a wallet was paid, and is in it."""
+    return _balanced(Line(WALLET_TOP_UPS, amount_minor), Line(WALLETS, -amount_minor))
+
+
+def wallet_given(*, amount_minor: int) -> list[Line]:
+    """The studio gave something: it costs us now, and is the customer's to spend."""
+    return _balanced(Line(WALLET_GIFTS, amount_minor), Line(WALLETS, -amount_minor))
+
+
+def wallet_expired(*, amount_minor: int) -> list[Line]:
+    """What of a gift was not used in time costs us nothing after all."""
+    return _balanced(Line(WALLETS, amount_minor), Line(WALLET_GIFTS, -amount_minor))
+
+
+def wallet_returned(*, amount_minor: int, tax_minor: int, owner_id: UUID) -> list[Line]:
+    """What a wallet had paid is in it again, with the tax in it."""
+    return _balanced(
+        Line(REFUNDS, amount_minor - tax_minor), Line(TAX_PAYABLE, tax_minor), Line(WALLETS, -amount_minor, owner_id)
+    )
+
+
+def top_up_refunded(*, amount_minor: int, from_wallet_minor: int, balance: str = STRIPE_BALANCE) -> list[Line]:
+    """Money paid into a wallet was given back: what was left in it, and what was spent before is our loss."""
+    return _balanced(
+        Line(WALLETS, from_wallet_minor), Line(REFUNDS, amount_minor - from_wallet_minor), Line(balance, -amount_minor)
+    )
+
+
+def top_up_disputed(*, from_wallet_minor: int) -> list[Line]:
+    """A bank took money back for good that was paid into a wallet: what is left of it is nobody's any more."""
+    return _balanced(Line(WALLETS, from_wallet_minor), Line(DISPUTES, -from_wallet_minor))
 
 
 def refund_paid(*, amount_minor: int, tax_minor: int, balance: str = STRIPE_BALANCE) -> list[Line]:

@@ -7,13 +7,14 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from operational_api.commerce import wallet_pages
 from operational_api.commerce.billing import pages as billing
 from operational_api.commerce.billing.service import collection, fees, giving_back, leaving, memberships, plan_changes
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.router import AllProviders, Provider
 from operational_api.commerce.schemas import NO_NUL
-from operational_api.commerce.service import cards, checkout, invoices, packs, plans, subscriptions
+from operational_api.commerce.service import cards, checkout, invoices, packs, plans, subscriptions, wallets
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
 from operational_api.core.paging import Cursor
@@ -58,7 +59,7 @@ def show_plans(
     shown = currency or (payer.currency if payer else plans.DEFAULT_CURRENCY)
     if shown not in sold_in and sold_in:
         shown = plans.DEFAULT_CURRENCY if plans.DEFAULT_CURRENCY in sold_in else sold_in[0]
-    found = plans.offers(session, currency=shown, now=now)
+    found = plans.services(session, currency=shown, now=now)
     here = "/plans?" + urlencode({"currency": shown})
     return render(
         request,
@@ -172,6 +173,8 @@ def show_membership(
         credits=giving_back.waiting_for(session, customer_id),
         handed_over=leaving.handed_over_to(session, customer_id),
         payer=session.get(Customer, customer_id),
+        top_ups=wallets.top_ups_among(session, [row.id for row in rows]),
+        wallets=wallets.standing(session, customer_id, datetime.now(UTC)),
         fee_wait=fees.WAIT,
         a_moment=timedelta(microseconds=1),  # a period ends where the next begins; its last day is the one before
         next_plan=memberships.next_plan(session, customer_id),
@@ -214,3 +217,4 @@ def keep(request: Request, customer_id: CurrentAccount, session: DbSession, prov
 
 
 router.include_router(billing.router)
+router.include_router(wallet_pages.router)

@@ -49,6 +49,9 @@ PERSONAL = [
             "session_packs": given("customer_id", BOOKS, named="plan_id:name"),
             "subscription_changes": given("customer_id", BOOKS),
             "subscriptions": given("customer_id", BOOKS, named="plan_id:name"),
+            "wallet_credits": given("customer_id", BOOKS, omit="given_by"),
+            "wallet_movements": given("customer_id", BOOKS),
+            "wallets": given("customer_id", BOOKS),
         },
         {
             "commission_corrections": "which session counts for less because of which refund: the refunds are given, "

@@ -18,6 +18,14 @@ def is_chargeable(amount_minor: int, currency: str) -> bool:
     return amount_minor >= _LEAST.get(currency, 1)
 
 
+def part_before_card(asked_minor: int, has_minor: int, currency: str) -> int:
+    """How much of what is asked for is paid out of so much in a wallet, so that nothing is left, or enough for a
+    card."""
+    if has_minor >= asked_minor:
+        return asked_minor
+    return max(0, min(has_minor, asked_minor - _LEAST.get(currency, 1)))
+
+
 def included_tax(total_minor: int, tax_rate_bp: int) -> int:
     """The tax inside a price that includes it.
 

@@ -67,21 +67,82 @@ from operational_api.commerce.service.catalogue import (
 )
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
 from operational_api.commerce.settings import SellerSettings
+from operational_api.commerce.wallet_desk import Shown as Wallet
+from operational_api.commerce.wallet_desk import give_credit, may_read_wallet, wallet_of
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "CurrentPlan", "DaysLeft",
-    "FileFormat", "How", "PaySlip", "PaymentMade", "PlanKind", "PlanOffer", "RetellingSeen", "SellerSettings",
-    "Terms", "Worth", "all_coupons", "ask_retelling", "billing_exceptions", "change_plan", "charge_late_fee",
-    "close_pay_period", "collections", "commission_rates", "commission_statements", "commissions_owed",
-    "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan", "current_plan",
-    "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
-    "has_active_plan", "members_at", "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file",
-    "payments_of", "plan_kept", "plans_for_sale", "price_history", "release_customer", "request_refund",
-    "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate", "set_coupon_taken",
-    "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement", "use_pack_session",
-    "use_session_of_pack", "waive_late_fee", "withdraw_price",
+    "REFUND_DESK",
+    "BillingExceptions",
+    "BooksDiffer",
+    "Comparison",
+    "CouponDuration",
+    "CurrentPlan",
+    "DaysLeft",
+    "FileFormat",
+    "How",
+    "PaySlip",
+    "PaymentMade",
+    "PlanKind",
+    "PlanOffer",
+    "RetellingSeen",
+    "SellerSettings",
+    "Terms",
+    "Wallet",
+    "Worth",
+    "all_coupons",
+    "ask_retelling",
+    "billing_exceptions",
+    "change_plan",
+    "charge_late_fee",
+    "close_pay_period",
+    "collections",
+    "commission_rates",
+    "commission_statements",
+    "commissions_owed",
+    "comparisons",
+    "contested",
+    "count_billing_exceptions",
+    "create_coupon",
+    "create_plan",
+    "currency_of",
+    "current_plan",
+    "current_plans",
+    "days_at_studios",
+    "decide_parked_invoice",
+    "differences",
+    "ensure_customer",
+    "every_plan",
+    "give_credit",
+    "has_active_plan",
+    "may_read_wallet",
+    "members_at",
+    "pack_sessions_left",
+    "pay_not_closed",
+    "pay_slip",
+    "pay_slip_file",
+    "payments_of",
+    "plan_kept",
+    "plans_for_sale",
+    "price_history",
+    "release_customer",
+    "request_refund",
+    "resolve_difference",
+    "retellings_made",
+    "return_pack_session",
+    "set_commission_rate",
+    "set_coupon_taken",
+    "set_plan_sold",
+    "set_price",
+    "settle_item",
+    "try_item_again",
+    "undo_settlement",
+    "use_pack_session",
+    "use_session_of_pack",
+    "waive_late_fee",
+    "wallet_of",
+    "withdraw_price",
 ]  # fmt: skip
 
 
@@ -171,6 +232,11 @@ def ensure_customer(session: Session, account_id: UUID, currency: str) -> None:
     customers.ensure_customer(session, account_id=account_id, currency=currency)
 
 
+def currency_of(session: Session, customer_id: UUID) -> str:
+    """The currency in which a customer pays, or would."""
+    return sales.currency_of(session, customer_id, plans.DEFAULT_CURRENCY)
+
+
 def pack_sessions_left(session: Session, customer_id: UUID, now: datetime) -> int:
     """Prepaid sessions a customer can still use at `now`, over all packs."""
     found = packs.usable_packs(session, customer_id=customer_id, now=now)
@@ -192,7 +258,7 @@ def plans_for_sale(session: Session, currency: str, now: datetime) -> list[PlanO
     """What is sold in a currency at `now`, in the order in which it is shown."""
     return [
         PlanOffer(sold.plan.code, sold.plan.name, sold.plan.description, sold.price.amount_minor, sold.price.currency)
-        for sold in plans.offers(session, currency=currency, now=now)
+        for sold in plans.services(session, currency=currency, now=now)
     ]
 
 
@@ -242,13 +308,15 @@ def take_back_pack(
 
 @dataclass(frozen=True, slots=True)
 class PaymentMade:
-    """A payment that was captured. `left_minor` is what was not given back yet."""
+    """A payment that was captured. `left_minor` is what can be given back, to `provider`: `wallet` and `gift` are the
+    customer's wallet."""
 
     payment_id: UUID
     captured_at: datetime
     amount_minor: int
     left_minor: int
     currency: str
+    provider: str
 
 
 def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
@@ -260,10 +328,10 @@ def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[Paym
         .limit(limit)
     ).all()
     return [
-        PaymentMade(row.id, row.captured_at, row.amount_minor, row.amount_minor - back, row.currency)
+        PaymentMade(row.id, row.captured_at, row.amount_minor, left, row.currency, row.provider)
         for row in rows
         if row.captured_at is not None
-        for back in (refunds.refunded_minor(session, row.id),)
+        for left in (refunds.left_minor(session, row),)
     ]
 
 

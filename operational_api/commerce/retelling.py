@@ -116,26 +116,33 @@ credited as (
     group by 1
 ),
 captured as (
-    select (payload ->> 'invoice_id')::uuid as id, sum((payload ->> 'amount_minor')::bigint) as minor
+    select
+        (payload ->> 'invoice_id')::uuid as id, sum((payload ->> 'amount_minor')::bigint) as minor,
+        coalesce(bool_or(payload ->> 'provider' not in ('wallet', 'gift')), true) as is_by_card
     from platform.outbox_events
     where type = 'commerce.payment_captured' and payload ->> 'invoice_id' is not null
     group by 1
 ),
-given_up as (
-    select distinct (payload ->> 'invoice_id')::uuid as id from platform.outbox_events
-    where type = 'commerce.collection_ended' and payload ->> 'outcome' = 'given_up'
+ended as (
+    select
+        (payload ->> 'invoice_id')::uuid as id, bool_or(payload ->> 'outcome' = 'given_up') as is_given_up,
+        bool_or(payload ->> 'outcome' = 'credited') as is_credited
+    from platform.outbox_events
+    where type = 'commerce.collection_ended'
+    group by 1
 ),
 invoices as (
     select
         i.*, coalesce(c.minor, 0) as credited_minor, coalesce(p.minor, 0) as captured_minor,
         case
-            when i.total_minor = 0 or p.minor > 0 then 'paid'
-            when c.minor >= i.total_minor then 'void'
-            when g.id is not null then 'uncollectible'
+            when i.total_minor = 0 or (p.minor > 0 and p.is_by_card) then 'paid'
+            when c.minor >= i.total_minor or e.is_credited then 'void'
+            when e.is_given_up then 'uncollectible'
+            when p.minor >= i.total_minor - coalesce(c.minor, 0) then 'paid'  -- a wallet may pay a part
             else 'open'
         end as status
     from issued i
-    left join credited c using (id) left join captured p using (id) left join given_up g using (id)
+    left join credited c using (id) left join captured p using (id) left join ended e using (id)
 )
 """
 
@@ -156,7 +163,8 @@ from pairs cross join lateral (values
     ('was told more than once', times > 1),
     ('was told otherwise than it is', is_told and is_there and is_another),
     ('is ' || status || ', and was told as ' || told_status, status <> told_status),
-    ('was paid with another amount than it asked for', captured_minor > 0 and captured_minor <> asked_minor)
+    ('was paid with another amount than it asked for', status = 'paid' and captured_minor > 0
+        and captured_minor <> asked_minor)
 ) as f (what, is_one)
 where f.is_one
 union all

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
-from operational_api.commerce import books, catalogue
+from operational_api.commerce import books, catalogue, wallets
 from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
@@ -107,7 +107,7 @@ def provider_of_payment(request: Request, session: Session, payment_id: UUID) ->
     """The provider that a payment was made with; of a payment that nobody made, the one that bills memberships."""
     found = payment_providers(request)
     name = refunds.provider_of(session, payment_id=payment_id)
-    return found.by_name.get(name or "") or payment_provider(request)
+    return found.that_give_back.get(name or "") or payment_provider(request)
 
 
 Provider = Annotated[BillingProvider, Depends(payment_provider)]
@@ -326,6 +326,7 @@ def receive_momo_notification(
 
 router.include_router(api)
 router.include_router(catalogue.router)
+router.include_router(wallets.router)
 router.include_router(books.router)
 router.include_router(books.settled)
 router.include_router(billing.router)

@@ -73,6 +73,26 @@ class BillingSettings(BaseSettings):
     """An invoice of more lines is not made either."""
 
 
+class WalletSettings(BaseSettings):
+    """Environment with the prefix `PLYO_WALLET_`. Minor units by currency, as JSON; in a currency that is not named
+    there are no wallets."""
+
+    model_config = SettingsConfigDict(env_prefix="PLYO_WALLET_", extra="ignore")
+
+    largest_gift: dict[str, int] = Field(
+        default_factory=lambda: {
+            "EUR": 20_000, "USD": 20_000, "GBP": 20_000, "CHF": 20_000, "JPY": 30_000, "VND": 5_000_000
+        }
+    )  # fmt: skip
+    """What one person may give at once."""
+    largest_balance: dict[str, int] = Field(
+        default_factory=lambda: {
+            "EUR": 200_000, "USD": 200_000, "GBP": 200_000, "CHF": 200_000, "JPY": 300_000, "VND": 50_000_000
+        }
+    )  # fmt: skip
+    """No top-up is sold and no gift is given by which a wallet would hold more."""
+
+
 class SellerSettings(BaseSettings):
     """Who sells, as invoices say it. Environment with the prefix `PLYO_SELLER_`."""
 

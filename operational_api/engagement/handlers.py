@@ -122,6 +122,8 @@ def offer_seat(session: Session, event: Event) -> None:
 def send_receipt(session: Session, event: Event) -> None:
     """Word of money is for whose it is: a parent's, an employer's card is nothing to write to the member about."""
     assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
+    if event.provider in commerce.KEPT:  # they had the receipt when it was paid in
+        return
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
     _mail(
         session,
@@ -148,6 +150,8 @@ def tell_of_failed_payment(session: Session, event: Event) -> None:
 
 def tell_of_refund(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentRefunded)  # noqa: S101
+    if event.provider in commerce.KEPT:  # it is in their wallet, and no card has it
+        return
     money = {"amount_minor": event.amount_minor, "currency": event.currency}
     _mail(
         session,

@@ -6,6 +6,8 @@ ACTIONS: dict[str, str] = {
     "analytics.read_client": "looked at charts and numbers",
     "commerce.create_refund": "gave money back",
     "commerce.decide_parked": "decided about billing that was stopped",
+    "commerce.give_credit": "gave a customer something to spend",
+    "commerce.read_wallet": "saw a wallet",
     "commerce.settle_waiting": "settled a charge or a credit",
     "compliance.check_events": "had the record of events looked at",
     "compliance.give_consent": "gave consent",

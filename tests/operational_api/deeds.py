@@ -133,6 +133,12 @@ DEEDS: dict[str, Deed] = {
     "POST /api/commerce/invoices/{invoice_id}/credit-notes": Deed(
         "finance", {"invoice_id": "INVOICE"}, body={"amount_minor": 100} | WHY
     ),
+    "GET /api/commerce/customers/{customer_id}/wallet": Deed("front_desk", {"customer_id": "buyer"}),
+    "POST /api/commerce/customers/{customer_id}/wallet/gifts": Deed(
+        "front_desk", {"customer_id": "buyer"}, body={"amount_minor": 500} | WHY
+    ),
+    "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
+    "GET /wallet": Deed("buyer"),
     "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
     "POST /api/commerce/refund-requests": Deed("support", body=REFUND),
     "POST /api/commerce/refund-requests/{request_id}/approval": Deed("finance", REQUEST, body={}),

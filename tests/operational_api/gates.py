@@ -589,6 +589,11 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/exceptions/invoices/{parked_id}",
         "POST /staff/exceptions/customers/{customer_id}",
     ),
+    "commerce.give_credit": (
+        "POST /api/commerce/customers/{customer_id}/wallet/gifts",
+        "POST /staff/people/{account_id}/gifts",
+    ),
+    "commerce.read_wallet": ("GET /api/commerce/customers/{customer_id}/wallet", "GET /wallet"),
     "commerce.settle_waiting": ("GET /staff/exceptions", "POST /staff/exceptions/items/{item_id}"),
     "commerce.manage_prices": (
         "GET /api/commerce/coupons",

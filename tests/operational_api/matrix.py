@@ -138,6 +138,8 @@ ROLES_OF: dict[str, str] = {
     "commerce.issue_credit_note": "finance admin",
     "commerce.decide_parked": "admin",
     "commerce.settle_waiting": "finance admin",
+    "commerce.give_credit": "front_desk finance admin",
+    "commerce.read_wallet": "customer front_desk support finance admin",
     "commerce.manage_prices": "finance admin",
     "commerce.pay_invoice": "customer",
     "commerce.read_collections": "support finance admin",

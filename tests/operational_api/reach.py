@@ -45,6 +45,15 @@ CLASS: dict[str, Any] = {"title": "Mobility", "wall_start": "18:00", "minutes": 
 HOURS: dict[str, Any] = {"rules": [], "time_off": []}
 
 OBJECTS: dict[str, Object] = {
+    "GET /api/commerce/customers/{customer_id}/wallet": Object(
+        "customer", "customer", "front_desk support finance admin"
+    ),
+    "POST /api/commerce/customers/{customer_id}/wallet/gifts": Object(
+        "customer", "", "front_desk finance admin", body={"amount_minor": 500, "reason": "Sorry"}
+    ),
+    "POST /staff/people/{account_id}/gifts": Object(
+        "customer", "", "front_desk admin", form={"amount": "5", "reason": "Sorry"}
+    ),
     "GET /api/scheduling/bookings/{booking_id}": Object(
         "booking", "customer coach", "front_desk support lead_coach admin"
     ),

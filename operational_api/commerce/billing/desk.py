@@ -91,7 +91,7 @@ def try_item_again(request: Request, session: Session, item_id: UUID, *, princip
     Raises:
         NotWaiting, OwnMoney.
     """
-    providers = payment_providers(request).by_name
+    providers = payment_providers(request).that_give_back
     return waiting.try_again(session, providers, item_id=item_id, principal=principal, now=now)
 
 

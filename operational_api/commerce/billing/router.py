@@ -41,7 +41,7 @@ from operational_api.commerce.billing.schemas import (
 from operational_api.commerce.billing.service import (
     collection,
     coupons,
-    credit_notes,
+    crediting,
     earnings,
     memberships,
     papers,
@@ -154,7 +154,7 @@ def list_collections(
 def read_invoice(invoice_id: UUID, principal: CurrentPrincipal, session: DbSession) -> InvoiceDetail:
     """An invoice with its lines and credit notes."""
     found = papers.invoice(session, principal, invoice_id=invoice_id)
-    return InvoiceDetail.whole(found.invoice, found.lines, found.credit_notes)
+    return InvoiceDetail.whole(found.invoice, found.lines, found.credit_notes, found.wallet_minor)
 
 
 @router.get(
@@ -193,7 +193,7 @@ def create_credit_note(
     invoice_id: UUID, body: CreditNoteCreate, actor_id: CurrentAccount, session: DbSession
 ) -> CreditNote:
     """Ask for less of an open invoice, or for nothing more."""
-    return credit_notes.credit_open(
+    return crediting.credit_open(
         session, invoice_id=invoice_id, amount_minor=body.amount_minor, reason=body.reason, actor_id=actor_id,
         now=datetime.now(UTC),
     )  # fmt: skip

@@ -113,19 +113,21 @@ class CreditNoteRead(BaseModel):
 
 
 class InvoiceDetail(InvoiceRead):
-    """An invoice with its lines and what was credited of it."""
+    """An invoice with its lines, what was credited of it, and what of it a wallet has paid."""
 
     customer_id: UUID
     payer_id: UUID | None
     lines: list[LineRead]
     credit_notes: list[CreditNoteRead]
+    wallet_minor: int
 
     @classmethod
-    def whole(cls, invoice: Invoice, lines: list[Item], notes: list[CreditNote]) -> "InvoiceDetail":
+    def whole(cls, invoice: Invoice, lines: list[Item], notes: list[CreditNote], wallet_minor: int) -> "InvoiceDetail":
         """An invoice and what belongs to it as the API shows it."""
         return cls(
             **InvoiceRead.of(invoice).model_dump(), customer_id=invoice.customer_id, payer_id=invoice.payer_id,
             lines=_lines(lines), credit_notes=[CreditNoteRead.model_validate(one) for one in notes],
+            wallet_minor=wallet_minor,
         )  # fmt: skip
 
 
@@ -165,6 +167,7 @@ class CollectionRead(BaseModel):
     payer_id: UUID
     status: str
     total_minor: int
+    left_minor: int
     currency: str
     next_attempt_at: datetime | None
     last_failure_code: str | None
@@ -177,8 +180,8 @@ class CollectionRead(BaseModel):
         row, invoice = found.collection, found.invoice
         return cls(
             invoice_id=row.invoice_id, invoice_number=invoice.number, customer_id=row.customer_id,
-            payer_id=row.payer_id, status=row.status, total_minor=invoice.total_minor, currency=invoice.currency,
-            next_attempt_at=row.next_attempt_at, last_failure_code=row.last_failure_code,
+            payer_id=row.payer_id, status=row.status, total_minor=invoice.total_minor, left_minor=found.left_minor,
+            currency=invoice.currency, next_attempt_at=row.next_attempt_at, last_failure_code=row.last_failure_code,
             tried=[AttemptRead.of(one) for one in found.tried], planned=list(found.planned),
         )  # fmt: skip
 

@@ -26,7 +26,8 @@ class LedgerLine(Base):
     and a trigger refuses a statement after which any journal it touched does not sum to 0 per currency.
 
     `account`: receivable, stripe_balance, momo_balance, bank_balance, membership_revenue, pack_revenue, tax_payable,
-    payment_fees, refunds, disputes, bad_debt, deferred_packs, commission_expense, commission_payable.
+    payment_fees, refunds, disputes, bad_debt, deferred_packs, commission_expense, commission_payable, wallets,
+    wallet_top_ups, wallet_gifts. A line of `wallets` is of whose wallet it is.
     """
 
     __tablename__ = "ledger_lines"

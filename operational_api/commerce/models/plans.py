@@ -13,7 +13,8 @@ SCHEMA = {"schema": "commerce"}
 
 class Plan(Base):
     """A membership, billed each `interval_months`, or `sessions_included` credits, paid once: a pack, a single session
-    (drop_in), or an introduction for people who are new (intro).
+    (drop_in), or an introduction for people who are new (intro). A top-up (top_up) is no service: what is paid for it
+    is in the buyer's wallet, and is taxed where it is spent.
 
     `days_left`: what becomes of paid days when their owner ends a membership before them: they go back to the card
     (refund), wait for whoever comes back (credit), or are lost (forfeit).
@@ -21,7 +22,7 @@ class Plan(Base):
 
     __tablename__ = "plans"
     __table_args__ = (
-        CheckConstraint("kind in ('membership', 'pack', 'drop_in', 'intro')", name="kind"),
+        CheckConstraint("kind in ('membership', 'pack', 'drop_in', 'intro', 'top_up')", name="kind"),
         CheckConstraint("days_left in ('refund', 'credit', 'forfeit')", name="days_left"),
         SCHEMA,
     )

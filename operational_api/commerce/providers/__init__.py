@@ -6,6 +6,7 @@ from functools import cache
 
 from operational_api.commerce.errors import ProviderRefused, WayNotOffered
 from operational_api.commerce.providers.kept_books import KeptBooks
+from operational_api.commerce.providers.kept_money import KEPT_MONEY
 from operational_api.commerce.providers.momo import MomoProvider
 from operational_api.commerce.providers.port import BillingProvider, Books, PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
@@ -25,10 +26,15 @@ class Providers:
         Raises:
             ProviderRefused: it is no longer set up here.
         """
-        found = self.by_name.get(name)
+        found = self.by_name.get(name) or KEPT_MONEY.get(name)
         if found is None:
             raise ProviderRefused(f"{name} is not set up here.")
         return found
+
+    @property
+    def that_give_back(self) -> Mapping[str, PaymentProvider]:
+        """By name everything that a payment can be given back by: wallets too, which take none on a page."""
+        return {**self.by_name, **KEPT_MONEY}
 
     def chosen(self, name: str) -> PaymentProvider:
         """The provider that a buyer asks for.

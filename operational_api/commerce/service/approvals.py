@@ -89,7 +89,7 @@ def request_refund(
     payment = session.get(Payment, payment_id)
     if payment is None or (customer_id is not None and payment.customer_id != customer_id):
         raise PaymentNotFound
-    left = payment.amount_minor - refunds.refunded_minor(session, payment_id)
+    left = refunds.left_minor(session, payment)
     if payment.status != "captured" or left == 0:
         raise PaymentNotRefundable
     amount = left if amount_minor is None else amount_minor

@@ -13,7 +13,7 @@ from contracts.events.commerce import PaymentCaptured, PaymentFailed
 from operational_api.commerce import ledger
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.models import Invoice, Payment
-from operational_api.commerce.service import journals
+from operational_api.commerce.service import journals, wallets
 from operational_api.core.outbox import publish
 
 
@@ -36,11 +36,7 @@ def announce(session: Session, payment: Payment, *, at: datetime) -> None:
         journals.post(
             session, kind="payment_captured", source_type="payment", source_id=payment.id,
             customer_id=payment.customer_id, currency=payment.currency,
-            lines=ledger.payment_captured(
-                amount_minor=payment.amount_minor, fee_minor=payment.fee_minor,
-                balance=ledger.balance_at(payment.provider),
-            ),
-            posted_at=at,
+            lines=_lines(session, payment), posted_at=at,
         )  # fmt: skip
         publish(
             session,
@@ -49,3 +45,12 @@ def announce(session: Session, payment: Payment, *, at: datetime) -> None:
                 provider_payment_id=payment.provider_payment_id, fee_minor=payment.fee_minor,
             ),
         )  # fmt: skip
+
+
+def _lines(session: Session, payment: Payment) -> list[ledger.Line]:
+    if payment.provider in ledger.KEPT:
+        owner_id = wallets.owner_of(session, payment.id)
+        return ledger.paid_from_wallet(amount_minor=payment.amount_minor, owner_id=owner_id)
+    return ledger.payment_captured(
+        amount_minor=payment.amount_minor, fee_minor=payment.fee_minor, balance=ledger.balance_at(payment.provider)
+    )

@@ -20,11 +20,11 @@ from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.models import PlanChange
 from operational_api.commerce.errors import PlanExists, PlanIsHeld, PlanNotFound, PlanNotThatKind
 from operational_api.commerce.models import CheckoutSession, Plan, PlanPrice, SessionPack, Subscription
-from operational_api.commerce.service.plans import valid_at
+from operational_api.commerce.service.plans import TOP_UP, valid_at
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 
-PlanKind = Literal["membership", "pack", "drop_in", "intro"]
+PlanKind = Literal["membership", "pack", "drop_in", "intro", "top_up"]
 DaysLeft = Literal["refund", "credit", "forfeit"]
 BOUGHT = ("kind", "interval_months", "sessions_included", "days_left")
 """What belongs to whoever bought a plan: it changes while nobody has. Trials and days of validity are noted for each
@@ -125,6 +125,11 @@ def change_plan(session: Session, terms: Terms, *, code: str, actor_id: UUID | N
         return row
     if changed.keys() & set(BOUGHT) and _kept(session, [row], now)[0].was_bought:
         raise PlanIsHeld
+    if "kind" in changed and TOP_UP in (
+        row.kind,
+        terms.kind,
+    ):  # what is paid for it is no revenue, and for all else it is
+        raise PlanNotThatKind
     for name, value in changed.items():
         setattr(row, name, value)
     if changed.keys() & {"kind", "interval_months"}:
@@ -190,6 +195,12 @@ def _check(terms: Terms, *, is_open: bool = False) -> None:
     )
     if terms.kind == "membership":
         fits = bool(terms.interval_months) and terms.validity_days is None
+    elif terms.kind == TOP_UP:
+        fits = (
+            terms.interval_months is None
+            and not terms.trial_days
+            and not (terms.sessions_included or terms.validity_days)
+        )
     elif terms.kind == "drop_in":
         fits = all(once) and terms.sessions_included == 1
     else:

@@ -16,10 +16,11 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import CheckoutSession, Customer, Plan, Subscription
 from operational_api.commerce.providers.port import CheckoutOrder, PaymentProvider
-from operational_api.commerce.service import customers, packs, plans
+from operational_api.commerce.service import customers, packs, plans, wallets
 from operational_api.commerce.service.outcomes import FIRST_LOOK, LIVE, take_over
 from operational_api.commerce.service.outcomes import Purchase as Purchase
 from operational_api.commerce.service.subscriptions import live_membership
+from operational_api.commerce.settings import WalletSettings
 
 HAD_ONCE = ("membership", "intro")
 """Kinds of plans of which nobody has two: a page for another one is closed before theirs opens."""
@@ -54,6 +55,7 @@ def begin_checkout(
         CurrencyNotTaken, AmountNotTaken: this provider does not take such a payment.
         WrongCurrency: the customer pays in another currency.
         IntroUsed: an introduction, and they have bought before.
+        WalletFull: their wallet would hold more than it may.
     """
     wanted = currency or plans.DEFAULT_CURRENCY
     customers.ensure_customer(session, account_id=customer_id, currency=wanted)
@@ -63,6 +65,11 @@ def begin_checkout(
     wanted = customers.settle_currency(session, customer, currency)
     sold = plans.offer(session, code=plan_code, currency=wanted, now=now)
     _refuse_second(session, customer_id, sold.plan.kind)
+    if sold.plan.kind == plans.TOP_UP:
+        wallets.require_room(
+            session, customer_id=customer_id, currency=wanted, amount_minor=sold.price.amount_minor,
+            settings=WalletSettings(),
+        )  # fmt: skip
     known = {**(others or {}), provider.name: provider}
     reusable = _look_at_open_pages(session, known, customer, sold, now=now)
     _refuse_second(session, customer_id, sold.plan.kind)
@@ -143,7 +150,7 @@ def _open_page(
             is_recurring=sold.plan.kind == "membership",
             trial_days=sold.plan.trial_days if _is_first(session, customer.id) else 0,
             success_url=f"{public_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
-            cancel_url=f"{public_url}/plans",
+            cancel_url=f"{public_url}/wallet" if sold.plan.kind == plans.TOP_UP else f"{public_url}/plans",
             amount_minor=sold.price.amount_minor,
             currency=sold.price.currency,
             description=sold.plan.name,

@@ -12,7 +12,7 @@ from operational_api.commerce import ledger
 from operational_api.commerce.billing.service import agreements, corrections, credit_notes, memberships, waiting
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
-from operational_api.commerce.service import journals, packs, refunds
+from operational_api.commerce.service import journals, packs, refunds, wallets
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.commerce.service.invoices import captured_payment
 from operational_api.core import paging
@@ -109,8 +109,9 @@ def _close(
     elif invoice.subscription_id:
         memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
     if lost_minor > 0:
-        back = lost_minor + refunds.refunded_minor(session, payment.id)
+        back = lost_minor + refunds.gone_minor(session, invoice)
         packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
+        wallets.take_disputed(session, invoice=invoice, lost_minor=lost_minor, dispute_id=row.id, at=at)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)
     _announce(session, row, seen, at)

@@ -12,8 +12,9 @@ from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import invoicing
 from operational_api.commerce.models import CheckoutSession, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.providers.port import PaymentProvider, ProviderAttempt, ProviderInvoice
-from operational_api.commerce.service import captures, packs, refunds, subscriptions
+from operational_api.commerce.service import captures, packs, refunds, subscriptions, wallets
 from operational_api.commerce.service.customers import locked_customer
+from operational_api.commerce.service.plans import TOP_UP
 from operational_api.core import paging
 
 log = get_logger(__name__)
@@ -47,13 +48,16 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
     row = session.scalar(
         select(Invoice).where(Invoice.stripe_invoice_id == provider_id).execution_options(populate_existing=True)
     )
+    plan = session.get_one(Plan, source.plan_id)
     if row is None:
         tax_rate_bp = session.get_one(PlanPrice, source.price_id).tax_rate_bp
-        row = _issue(session, seen, source, tax_rate_bp=tax_rate_bp)
+        row = _issue(session, seen, source, plan, tax_rate_bp=tax_rate_bp)
     captured = [_collect(session, provider, row, attempt) for attempt in seen.attempts]
     if row.status == "open" and seen.status in CLOSED:
-        _close(session, row, seen, now=now)
-    if checkout is not None and row.status == "paid" and row.session_pack_id is None:
+        _close(session, row, seen, plan, now=now)
+    if checkout is not None and row.status == "paid" and plan.kind == TOP_UP:
+        wallets.top_up(session, customer_id=checkout.customer_id, invoice=row, now=row.paid_at or now)
+    elif checkout is not None and row.status == "paid" and row.session_pack_id is None:
         row.session_pack_id = packs.grant(
             session,
             customer_id=checkout.customer_id,
@@ -71,7 +75,7 @@ def sync_invoice(session: Session, provider: PaymentProvider, *, provider_id: st
 
 
 def _issue(
-    session: Session, seen: ProviderInvoice, source: Subscription | CheckoutSession, *, tax_rate_bp: int
+    session: Session, seen: ProviderInvoice, source: Subscription | CheckoutSession, plan: Plan, *, tax_rate_bp: int
 ) -> Invoice:
     tax = prices.included_tax(seen.total_minor, tax_rate_bp)
     is_membership = isinstance(source, Subscription)
@@ -92,25 +96,27 @@ def _issue(
     )
     session.add(row)
     session.flush()
-    plan = session.get_one(Plan, source.plan_id)
     days = (row.period_start.date(), row.period_end.date()) if row.period_start and row.period_end else (None, None)
     invoicing.write_lines(session, row, [Item(plan.kind, plan.name, row.total_minor, tax, tax_rate_bp, *days)])
-    lines = ledger.invoice_issued(subtotal_minor=row.subtotal_minor, tax_minor=tax, revenue=_revenue(row))
+    lines = ledger.invoice_issued(subtotal_minor=row.subtotal_minor, tax_minor=tax, revenue=_revenue(plan))
     invoicing.post(session, row, "invoice_issued", lines, row.issued_at)
     return row
 
 
-def _revenue(row: Invoice) -> str:
-    return ledger.MEMBERSHIP_REVENUE if row.subscription_id else ledger.DEFERRED_PACKS
+def _revenue(plan: Plan) -> str:
+    return {"membership": ledger.MEMBERSHIP_REVENUE, TOP_UP: ledger.WALLET_TOP_UPS}.get(
+        plan.kind, ledger.DEFERRED_PACKS
+    )
 
 
-def _close(session: Session, row: Invoice, seen: ProviderInvoice, *, now: datetime) -> None:
+def _close(session: Session, row: Invoice, seen: ProviderInvoice, plan: Plan, *, now: datetime) -> None:
     closed_at = seen.closed_at or now
     row.status = seen.status
     if seen.status == "paid":
         row.paid_at = closed_at
-    elif seen.status == "void":
-        lines = ledger.invoice_voided(subtotal_minor=row.subtotal_minor, tax_minor=row.tax_minor, revenue=_revenue(row))
+    elif seen.status == "void" or plan.kind == TOP_UP:  # of a top-up nothing is lost: nothing was sold
+        revenue = _revenue(plan)
+        lines = ledger.invoice_voided(subtotal_minor=row.subtotal_minor, tax_minor=row.tax_minor, revenue=revenue)
         invoicing.post(session, row, "invoice_voided", lines, closed_at)
     else:
         lines = ledger.written_off(subtotal_minor=row.subtotal_minor, tax_minor=row.tax_minor)

@@ -42,7 +42,7 @@ def post(
             "id": new_id(),
             "journal_id": journal,
             "account": line.account,
-            "customer_id": customer_id,
+            "customer_id": line.whose or customer_id,
             "amount_minor": line.amount_minor,
             "currency": currency,
         }

@@ -11,6 +11,8 @@ from operational_api.commerce.models import Plan, PlanPrice
 from operational_api.commerce.providers.port import PaymentProvider, PriceToSell
 
 DEFAULT_CURRENCY = "EUR"
+TOP_UP = "top_up"
+"""The kind of plan by which money is paid into a wallet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ def offers(session: Session, *, currency: str, now: datetime) -> list[Offer]:
         .order_by(Plan.sort_order, PlanPrice.amount_minor, Plan.code)
     )
     return [Offer(plan, price) for plan, price in session.execute(query)]
+
+
+def services(session: Session, *, currency: str, now: datetime) -> list[Offer]:
+    """All of them but top-ups of a wallet, by which nothing is bought yet."""
+    return [one for one in offers(session, currency=currency, now=now) if one.plan.kind != TOP_UP]
+
+
+def top_ups(session: Session, *, currency: str, now: datetime) -> list[Offer]:
+    """Amounts that can be paid into a wallet, as they are shown."""
+    return [one for one in offers(session, currency=currency, now=now) if one.plan.kind == TOP_UP]
 
 
 def currencies(session: Session, *, now: datetime) -> list[str]:

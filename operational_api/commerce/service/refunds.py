@@ -20,7 +20,7 @@ from operational_api.commerce.errors import (
 )
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
-from operational_api.commerce.service import captures, journals, packs
+from operational_api.commerce.service import captures, journals, packs, wallets
 from operational_api.commerce.service.customers import locked_customer
 from operational_api.core import audit
 from operational_api.core.outbox import publish
@@ -28,6 +28,7 @@ from operational_api.core.outbox import publish
 log = get_logger(__name__)
 OF_CREDIT = "credit-"
 """How a refund's name begins that gives back a credit: days whose worth was taken off the membership before."""
+_NOTHING_LEFT = "All of this payment was given back already, or was paid into a wallet and is spent."
 FIRST_LOOK, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -66,6 +67,8 @@ def refund_payment(
     invoice = session.get_one(Invoice, payment.invoice_id)
     if payment.status != "captured" or payment.provider != provider.name or payment.provider_payment_id is None:
         raise PaymentNotRefundable
+    if payment.provider in ledger.KEPT and invoice.status == "open":
+        raise PaymentNotRefundable("This invoice is being collected: credit what of it is not owed.")
     if session.scalar(select(exists().where(Dispute.payment_id == payment.id, Dispute.status != "won"))):
         raise PaymentNotRefundable("This payment is disputed: the bank decides who gets the money.")
     # Named by what we know before we ask: what a process had begun that died is found by its name.
@@ -100,10 +103,10 @@ def _ask(
     reason: str, asked_as: str | None, now: datetime,
 ) -> Refund:  # fmt: skip
     before = refunded_minor(session, payment.id)
-    left = payment.amount_minor - before
+    left = left_minor(session, payment, locks=True)
     amount = left if amount_minor is None else amount_minor
     if left == 0:
-        raise PaymentNotRefundable("All of this payment was given back already.")
+        raise PaymentNotRefundable(_NOTHING_LEFT)
     if amount > left:
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
     key = asked_as or _key(session, payment.id, before, amount)
@@ -111,7 +114,17 @@ def _ask(
         seen = provider.refund(str(payment.provider_payment_id), amount_minor=amount, reason=reason, key=key)
     except ProviderUnavailable:
         return _unknown(session, provider, payment, amount_minor=amount, reason=reason, key=key, now=now)
+    if payment.provider in ledger.KEPT:
+        seen = replace(seen, currency=payment.currency, refunded_at=now)
     return _store(session, replace(seen, key=key), payment, invoice, now=now)
+
+
+def return_to_wallet(
+    session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice, reason: str, now: datetime
+) -> None:
+    """What a wallet paid of an invoice that is not owed any more is in it again, all that is left; the customer's row
+    is locked."""
+    _ask(session, provider, payment, invoice, amount_minor=None, reason=reason, asked_as=None, now=now)
 
 
 def _key(session: Session, payment_id: UUID, before_minor: int, amount_minor: int) -> str:
@@ -191,6 +204,17 @@ def sync_refunds(
         _store(session, seen, payment, invoice, now=now)
 
 
+def left_minor(session: Session, payment: Payment, *, locks: bool = False) -> int:
+    """How much of a payment can be given back: of one into a wallet, what is not spent.
+
+    Args:
+        locks: Whether it is to stay so until the transaction ends.
+    """
+    left = payment.amount_minor - refunded_minor(session, payment.id)
+    unused = wallets.refundable_minor(session, payment.invoice_id, locks=locks)
+    return left if unused is None else min(left, unused)
+
+
 def refunded_minor(session: Session, payment_id: UUID) -> int:
     """How much of a payment was given back or is on its way."""
     total = session.scalar(
@@ -199,6 +223,16 @@ def refunded_minor(session: Session, payment_id: UUID) -> int:
         )
     )
     return int(total or 0)
+
+
+def gone_minor(session: Session, invoice: Invoice) -> int:
+    """How much of an invoice is not asked for any more, was given back or is on its way."""
+    asked = (
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Payment.invoice_id == invoice.id, Refund.status != "failed")
+    )
+    return credit_notes.credited(session, invoice.id, "open")[0] + int(session.scalar(asked) or 0)
 
 
 def _store(
@@ -234,9 +268,9 @@ def _store(
 
 def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) -> None:
     before = session.scalar(
-        select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
-            Refund.payment_id == row.payment_id, Refund.status == "succeeded", Refund.id != row.id
-        )
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Payment.invoice_id == invoice.id, Refund.status == "succeeded", Refund.id != row.id)
     )
     not_asked_for, _ = credit_notes.credited(session, invoice.id, "open")
     tax = prices.tax_part(
@@ -253,14 +287,13 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         source_id=row.id,
         customer_id=row.customer_id,
         currency=row.currency,
-        lines=ledger.refund_paid(
-            amount_minor=row.amount_minor, tax_minor=tax, balance=ledger.balance_at(payment.provider)
-        ),
+        lines=_lines(session, row, payment, invoice, tax),
         posted_at=posted_at,
     )
     is_of_credit = (row.provider_key or "").startswith(OF_CREDIT)
     credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_credit=is_of_credit)
-    packs.reduce(session, invoice, back_minor=int(before or 0) + row.amount_minor, source=row.id, at=posted_at)
+    back = not_asked_for + int(before or 0) + row.amount_minor
+    packs.reduce(session, invoice, back_minor=back, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
     publish(
         session,
@@ -272,5 +305,17 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             amount_minor=row.amount_minor,
             currency=row.currency,
             payer_id=captures.payer_of(session, invoice),
+            provider=payment.provider,
         ),
     )
+
+
+def _lines(session: Session, row: Refund, payment: Payment, invoice: Invoice, tax_minor: int) -> list[ledger.Line]:
+    if payment.provider in ledger.KEPT:
+        owner_id = wallets.put_back(session, payment=payment, refund=row, at=row.refunded_at)
+        return ledger.wallet_returned(amount_minor=row.amount_minor, tax_minor=tax_minor, owner_id=owner_id)
+    balance = ledger.balance_at(payment.provider)
+    taken = wallets.take_refunded(session, invoice=invoice, refund=row, at=row.refunded_at)
+    if taken is not None:
+        return ledger.top_up_refunded(amount_minor=row.amount_minor, from_wallet_minor=taken, balance=balance)
+    return ledger.refund_paid(amount_minor=row.amount_minor, tax_minor=tax_minor, balance=balance)

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from contracts.money import exponent
 from operational_api.commerce import public as commerce
 from operational_api.core import audit
 from operational_api.core.approvals import Reason
@@ -19,6 +20,7 @@ from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.engagement import public as engagement
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
+from operational_api.staff import amounts
 from operational_api.training import public as training
 from operational_api.web.rendering import redirect, render
 
@@ -89,6 +91,7 @@ class Seen:
     coach: str | None
     payments: list[commerce.PaymentMade] | None
     fees: list[scheduling.LateFee]
+    wallet: commerce.Wallet | None
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
@@ -156,6 +159,11 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
         next_session=scheduling.next_session(session, id_, now, seen_by=principal) if sees_bookings else None,
         coach=next(iter(coaches.values()), None),
         payments=commerce.payments_of(session, id_, limit=PAYMENTS) if asks_refunds else None,
+        wallet=(
+            commerce.wallet_of(session, principal, id_, limit=PAYMENTS, now=now)
+            if is_customer and commerce.may_read_wallet(principal, id_)
+            else None
+        ),
         fees=scheduling.late_fees(session, principal, id_, limit=PAYMENTS) if waives else [],
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
@@ -266,6 +274,28 @@ def assign_desk(
     scheduling.assign_desk(session, principal, account_id=account_id, location_ids=studio, now=datetime.now(UTC))
     told = "They work at the studios you chose." if studio else "They work at every studio."
     return redirect(request, f"/staff/people/{account_id}", flash=f"{told} It holds at once.")
+
+
+@router.post("/{account_id}/gifts", dependencies=[Allowed("commerce.give_credit")])
+def give_credit(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    amount: Annotated[str, Form(max_length=20)],
+    reason: Why,
+    last_on: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Give a customer something to spend, in the currency that they pay in."""
+    person = _reach(session, principal, account_id)
+    if person.role != "customer":
+        raise PersonNotFound
+    currency = commerce.currency_of(session, account_id)
+    commerce.give_credit(
+        session, principal, customer_id=account_id, amount_minor=amounts.units(amount, exponent(currency)),
+        currency=currency, reason=reason, last_on=amounts.day(last_on) if last_on else None, now=datetime.now(UTC),
+    )  # fmt: skip
+    return redirect(request, f"/staff/people/{account_id}", flash="Given. Their next invoice takes it first.")
 
 
 @router.post("/{account_id}/fee-waivers", dependencies=[Allowed("scheduling.waive_fee")])

@@ -22,7 +22,10 @@ from operational_api.web.rendering import WayBack, redirect, render, time_zone
 
 router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
 MANAGED = [Allowed("commerce.manage_prices")]
-KINDS = {"membership": "Membership", "pack": "Session pack", "drop_in": "Single session", "intro": "Introduction"}
+KINDS = {
+    "membership": "Membership", "pack": "Session pack", "drop_in": "Single session", "intro": "Introduction",
+    "top_up": "Wallet top-up",
+}  # fmt: skip
 LEFT = {
     "refund": "go back to the card", "credit": "wait as credit for whoever comes back", "forfeit": "are lost",
 }  # fmt: skip

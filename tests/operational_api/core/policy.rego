@@ -32,7 +32,7 @@ services := {"automation.put_scores", "integrations.deliver", "commerce.take_set
 
 own := {
 	"analytics.read_client", "commerce.buy", "commerce.change_membership", "commerce.read_membership",
-	"commerce.read_client_membership",
+	"commerce.read_client_membership", "commerce.read_wallet",
 	"compliance.decide_consents", "compliance.read_consents", "compliance.read_readings",
 	"engagement.read_messages",
 	"engagement.send_message", "engagement.talk", "integrations.link_wearables",
@@ -144,6 +144,8 @@ staff := {
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 	"commerce.close_pay_period": {"finance", "admin"},
 	"commerce.decide_parked": {"admin"},
+	"commerce.give_credit": {"front_desk", "finance", "admin"},
+	"commerce.read_wallet": {"front_desk", "support", "finance", "admin"},
 	"commerce.settle_waiting": {"finance", "admin"},
 	"commerce.issue_credit_note": {"finance", "admin"},
 	"commerce.manage_prices": {"finance", "admin"},
@@ -163,7 +165,7 @@ approvals := {
 }
 
 not_for_oneself := {
-	"commerce.decide_parked", "commerce.settle_waiting",
+	"commerce.decide_parked", "commerce.give_credit", "commerce.settle_waiting",
 	"commerce.request_refund", "compliance.request_export", "identity.request_role", "identity.request_factor_reset",
 }
 

@@ -13,7 +13,7 @@ from operational_api.commerce import ledger
 from operational_api.commerce.billing.collectors import Charge, Charged
 from operational_api.commerce.billing.errors import InvoiceNotCreditable
 from operational_api.commerce.billing.models import Collection, CreditNote, InvoiceLine
-from operational_api.commerce.billing.service import collection, credit_notes
+from operational_api.commerce.billing.service import collection, crediting
 from operational_api.commerce.errors import NotSoldOnInvoice
 from operational_api.commerce.models import Invoice, LedgerJournal, LedgerLine, Payment, PlanPrice, SessionPack
 from operational_api.core.models import AuditEntry, OutboxEvent
@@ -234,7 +234,7 @@ class TestNeverPaid:
         return mia, invoice, ids
 
     def credit(self, session: Session, invoice: Invoice, amount_minor: int | None) -> None:
-        credit_notes.credit_open(
+        crediting.credit_open(
             session, invoice_id=invoice.id, amount_minor=amount_minor, reason="Not wanted", actor_id=CLERK, now=NOW
         )
 

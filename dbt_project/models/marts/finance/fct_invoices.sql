@@ -34,7 +34,7 @@ with attempts as (
 payments as (
     select
         invoice_id,
-        count(*) as attempts,
+        sum(case when provider in ('wallet', 'gift') then 0 else 1 end) as attempts,
         sum(case when status = 'captured' then amount_minor else 0 end) as paid_minor,
         sum(refunded_minor) as refunded_minor,
         min(first_failed_at) as first_failed_at,
@@ -54,10 +54,13 @@ credits as (
     group by invoice_id
 ),
 
-fees as (
-    select distinct invoice_id
+special as (
+    select
+        invoice_id,
+        max(kind) as kind
     from {{ ref('stg_commerce__invoice_lines') }}
-    where kind = 'fee'
+    where kind in ('fee', 'top_up')
+    group by invoice_id
 )
 
 select
@@ -68,8 +71,7 @@ select
     invoice.session_pack_id,
     case
         when invoice.subscription_id is not null then 'membership'
-        when fees.invoice_id is not null then 'fee'
-        else 'pack'
+        else coalesce(special.kind, 'pack')
     end as kind,
     invoice.status,
     invoice.currency,
@@ -111,4 +113,4 @@ from {{ ref('stg_commerce__invoices') }} as invoice
 left join {{ ref('int_customers') }} as customer on invoice.customer_id = customer.customer_id
 left join payments on invoice.invoice_id = payments.invoice_id
 left join credits on invoice.invoice_id = credits.invoice_id
-left join fees on invoice.invoice_id = fees.invoice_id
+left join special on invoice.invoice_id = special.invoice_id

@@ -49,7 +49,7 @@ revenue as (
         customer_id,
         sum(amount_minor - refunded_minor - disputed_minor) as revenue_minor
     from {{ ref('fct_payments') }}
-    where status = 'captured'
+    where status = 'captured' and kind <> 'top_up' and provider <> 'gift'
     group by {{ first_of_month('captured_on') }}, currency, customer_id
 ),
 

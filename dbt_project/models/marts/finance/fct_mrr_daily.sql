@@ -111,7 +111,7 @@ taken as (
         currency,
         sum(amount_minor - refunded_minor - disputed_minor) as revenue_minor
     from {{ ref('fct_payments') }}
-    where status = 'captured'
+    where status = 'captured' and kind <> 'top_up' and provider <> 'gift'
     group by captured_on, currency
 ),
 

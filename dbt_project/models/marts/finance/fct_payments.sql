@@ -35,10 +35,13 @@ disputes as (
     group by payment_id
 ),
 
-fees as (
-    select distinct invoice_id
+special as (
+    select
+        invoice_id,
+        max(kind) as kind
     from {{ ref('stg_commerce__invoice_lines') }}
-    where kind = 'fee'
+    where kind in ('fee', 'top_up')
+    group by invoice_id
 )
 
 select
@@ -47,8 +50,7 @@ select
     payment.customer_id,
     case
         when invoice.subscription_id is not null then 'membership'
-        when fees.invoice_id is not null then 'fee'
-        else 'pack'
+        else coalesce(special.kind, 'pack')
     end as kind,
     payment.provider,
     payment.status,
@@ -68,4 +70,4 @@ left join {{ ref('stg_commerce__invoices') }} as invoice on payment.invoice_id =
 left join {{ ref('int_customers') }} as customer on payment.customer_id = customer.customer_id
 left join refunds on payment.payment_id = refunds.payment_id
 left join disputes on payment.payment_id = disputes.payment_id
-left join fees on payment.invoice_id = fees.invoice_id
+left join special on payment.invoice_id = special.invoice_id

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import CollectionScheduled
 from contracts.telemetry import get_logger
-from operational_api.commerce import ledger, lifecycle
+from operational_api.commerce import ledger, lifecycle, prices
 from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.collectors import Charge, Charged, Collector
 from operational_api.commerce.billing.dunning import Dunning, Verdict
@@ -30,8 +30,8 @@ from operational_api.commerce.billing.service import (
     people,
     plan_changes,
 )
-from operational_api.commerce.models import Customer, Invoice, Payment, Subscription
-from operational_api.commerce.service import captures, customers, packs
+from operational_api.commerce.models import Customer, Invoice, Payment, Subscription, Wallet
+from operational_api.commerce.service import captures, customers, packs, wallets
 from operational_api.core import paging
 from operational_api.core.outbox import publish
 from operational_api.core.policy import Resource, require
@@ -46,7 +46,8 @@ OPEN = ("due", "retrying", "stopped")
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How far the collection of an invoice is: what was tried, and when what comes next. `may_ask`: the payer may have
-    the card tried now. `ends_membership`: where nobody pays, a membership ends that still runs."""
+    the card tried now. `ends_membership`: where nobody pays, a membership ends that still runs. `left_minor` is what is
+    asked for; what a wallet has paid is no attempt."""
 
     collection: Collection
     invoice: Invoice
@@ -54,6 +55,7 @@ class Schedule:
     planned: Sequence[datetime]
     may_ask: bool
     ends_membership: bool
+    left_minor: int
 
 
 def collect_due(session: Session, collector: Collector, now: datetime, *, limit: int = 50) -> int:
@@ -95,6 +97,9 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
     if row is None:
         return None
     invoice = session.get_one(Invoice, invoice_id)
+    was_asked_for = row.status != "stopped" or not leaving.is_handed_over(row, invoice)
+    if was_asked_for and _take_from_wallet(session, row, invoice, now):
+        return row
     if row.status == "stopped":
         _give_up(session, row, invoice, now)
         return row
@@ -117,12 +122,7 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         after, verdict = Dunning(after.attempts, today), Verdict.RETRY
     row.attempts, row.last_failure_code = after.attempts, payment.failure_code
     if verdict is Verdict.PAID:
-        invoicing.end_collection(session, row, "paid", now)
-        invoice.status, invoice.paid_at = "paid", now
-        session.flush()
-        plan_changes.settle(session, invoice, failure=None, now=now)
-        if invoice.subscription_id:
-            memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
+        _paid(session, row, invoice, now)
     elif plan_changes.settle(session, invoice, failure=payment.failure_code or "failed", now=now):
         pass  # a change of plan is tried once
     elif verdict is Verdict.GIVEN_UP:
@@ -134,6 +134,72 @@ def collect(session: Session, collector: Collector, invoice_id: UUID, *, now: da
         _wait(session, row, invoice, verdict, now)
     session.flush()
     return row
+
+
+def spend_wallets(session: Session, now: datetime, *, limit: int = 100) -> int:
+    """Pay what is open out of its payers' wallets, whatever its next attempt waits for: a new card, or a day. Not what
+    another payer has left to its customer, which they pay if they ask for it. One that goes wrong leaves the others
+    alone.
+
+    Returns:
+        How many were looked at.
+    """
+    query = (
+        select(Collection.invoice_id, Collection.customer_id)
+        .join(Invoice, Invoice.id == Collection.invoice_id)
+        .join(Wallet, (Wallet.customer_id == Collection.payer_id) & (Wallet.currency == Invoice.currency))
+        .where(
+            Collection.status.in_(OPEN), Collection.customer_id.not_in(parking.PARKED), Wallet.balance_minor > 0,
+            wallets.may_spend(now), ~leaving.HANDED_OVER,
+        )
+        .order_by(Collection.started_at, Collection.invoice_id)
+        .limit(limit)
+    )  # fmt: skip
+    found = session.execute(query).all()
+    for invoice_id, customer_id in found:
+        try:
+            with session.begin_nested():
+                customer = customers.locked_customer(session, customer_id)
+                row = session.scalar(
+                    select(Collection)
+                    .where(Collection.invoice_id == invoice_id, Collection.status.in_(OPEN))
+                    .with_for_update(skip_locked=True)
+                    .execution_options(populate_existing=True)
+                )
+                if row is not None and customer is not None and customer.parked_at is None:
+                    _take_from_wallet(session, row, session.get_one(Invoice, invoice_id), now)
+        except Exception:
+            log.exception("wallet_not_spent", invoice_id=str(invoice_id))
+    return len(found)
+
+
+def _take_from_wallet(session: Session, row: Collection, invoice: Invoice, now: datetime) -> bool:
+    """Let the payer's wallet pay what it can of an invoice, and a card the rest: not less than a card can be charged.
+    Nothing while an attempt has no answer, for it asks for all that was left. Whether that is all; then it is paid."""
+    if session.scalar(select(exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown"))):
+        return False
+    left = credit_notes.left_to_pay(session, invoice)
+    wanted = prices.part_before_card(left, wallets.spendable_minor(session, row.payer_id, invoice.currency, now),
+                                     invoice.currency)  # fmt: skip
+    made = wallets.spend(
+        session, owner_id=row.payer_id, invoice=invoice, wanted_minor=wanted, attempt=row.attempts + 1, now=now
+    )
+    for payment in made:
+        captures.announce(session, payment, at=now)
+    if not made or sum(one.amount_minor for one in made) < left:
+        return False
+    _paid(session, row, invoice, now)
+    session.flush()
+    return True
+
+
+def _paid(session: Session, row: Collection, invoice: Invoice, now: datetime) -> None:
+    invoicing.end_collection(session, row, "paid", now)
+    invoice.status, invoice.paid_at = "paid", now
+    session.flush()
+    plan_changes.settle(session, invoice, failure=None, now=now)
+    if invoice.subscription_id:
+        memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
 
 
 def _zones(session: Session, invoices: Iterable[Invoice]) -> dict[UUID, str]:
@@ -227,7 +293,8 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         unpaid.status = "uncollectible"
         net, tax = credit_notes.left_of(session, unpaid)
         invoicing.post(session, unpaid, "written_off", ledger.written_off(subtotal_minor=net, tax_minor=tax), now)
-        packs.reduce(session, unpaid, back_minor=unpaid.total_minor, source=unpaid.id, at=now)
+        back = unpaid.total_minor - credit_notes.paid_minor(session, unpaid.id)
+        packs.reduce(session, unpaid, back_minor=back, source=unpaid.id, at=now)
     session.flush()
     if agreed is not None:
         memberships.end_unpaid(session, agreed.id, now=now)
@@ -325,15 +392,22 @@ def _schedules(session: Session, rows: Sequence[Collection]) -> list[Schedule]:
         invoices[invoice.id] = invoice
         lives |= {invoice.id} if status in lifecycle.LIVE else set()
     tried: dict[UUID, list[Payment]] = {id_: [] for id_ in ids}
+    taken: dict[UUID, int] = dict.fromkeys(ids, 0)
     for payment in session.scalars(
         select(Payment).where(Payment.invoice_id.in_(ids)).order_by(Payment.attempt, Payment.id)
     ):
-        tried[payment.invoice_id].append(payment)
+        if payment.provider in ledger.KEPT:
+            taken[payment.invoice_id] += payment.amount_minor
+        else:
+            tried[payment.invoice_id].append(payment)
+    for id_, notes in credit_notes.of_invoices(session, ids).items():
+        taken[id_] += sum(one.amount_minor for one in notes if one.settlement == "open")
     zones = _zones(session, invoices.values())
     return [
         Schedule(
             row, invoices[row.invoice_id], tried[row.invoice_id], _planned(row, zones[row.invoice_id]),
             may_ask=_may_ask(row, invoices[row.invoice_id]), ends_membership=row.invoice_id in lives,
+            left_minor=invoices[row.invoice_id].total_minor - taken[row.invoice_id],
         )
         for row in rows
     ]  # fmt: skip

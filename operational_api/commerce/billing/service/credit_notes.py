@@ -1,20 +1,20 @@
-"""Credit notes: what of an invoice is not owed after all. The invoice itself stays as it was issued."""
+"""Credit notes: what of an invoice is not owed after all. The invoice itself stays as it was issued.
+
+Here are the documents and what is left of an invoice; who asks for less of an open one is in `crediting`.
+"""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import CreditNoteIssued
 from operational_api.commerce import ledger, prices
-from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
-from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
-from operational_api.commerce.billing.service import agreements, invoicing, memberships, numbers
+from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.service import agreements, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
-from operational_api.commerce.service.customers import locked_customer
-from operational_api.core import audit
 from operational_api.core.outbox import publish
 
 
@@ -31,78 +31,28 @@ def credited(session: Session, invoice_id: UUID, settlement: str | None = None) 
 
 
 def left_of(session: Session, invoice: Invoice) -> tuple[int, int]:
-    """What an open invoice still asks for: without tax, and the tax."""
+    """What an open invoice still asks for: without tax, and the tax. What wallets have paid of it is asked for no more,
+    and has what tax is left."""
     amount, tax = credited(session, invoice.id, "open")
-    return invoice.subtotal_minor - (amount - tax), invoice.tax_minor - tax
+    paid = paid_minor(session, invoice.id)
+    if not paid:
+        return invoice.subtotal_minor - (amount - tax), invoice.tax_minor - tax
+    left = invoice.total_minor - amount - paid
+    tax = prices.tax_part(left, before_minor=amount, total_minor=invoice.total_minor, tax_minor=invoice.tax_minor)
+    return left - tax, tax
+
+
+def paid_minor(session: Session, invoice_id: UUID) -> int:
+    """What was paid of an invoice: of an open one, out of wallets."""
+    query = select(func.coalesce(func.sum(Payment.amount_minor), 0)).where(
+        Payment.invoice_id == invoice_id, Payment.status == "captured"
+    )
+    return int(session.scalar(query) or 0)
 
 
 def left_to_pay(session: Session, invoice: Invoice) -> int:
     """What an open invoice still asks for, tax included."""
     return sum(left_of(session, invoice))
-
-
-def credit_open(
-    session: Session, *, invoice_id: UUID, amount_minor: int | None, reason: str, actor_id: UUID | None, now: datetime,
-    is_of_days: bool = True,
-) -> CreditNote:  # fmt: skip
-    """Ask for less of an invoice that is not paid, or for nothing more; then it is void.
-
-    Args:
-        amount_minor: Tax included; None for all that is left.
-        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
-
-    Raises:
-        InvoiceNotFound: no such invoice.
-        InvoiceNotCreditable: it is not open, an answer about its payment is missing, a change of plan waits for it, or
-            no card could be charged what is left.
-        CreditTooLarge: more than is left of it.
-    """
-    customer_id = session.scalar(select(Invoice.customer_id).where(Invoice.id == invoice_id))
-    if customer_id is None:
-        raise InvoiceNotFound
-    locked_customer(session, customer_id)
-    invoice = session.get_one(Invoice, invoice_id, populate_existing=True)
-    unknown = exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown")
-    waited_for = exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending")
-    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown | waited_for)):
-        raise InvoiceNotCreditable
-    before, _ = credited(session, invoice.id)
-    left = invoice.total_minor - before
-    amount = left if amount_minor is None else amount_minor
-    if amount > left:
-        raise CreditTooLarge(left_minor=left, currency=invoice.currency)
-    if amount < left and not prices.is_chargeable(left - amount, invoice.currency):
-        raise InvoiceNotCreditable("What is left would be too little to charge a card. Credit all of it, or less.")
-    if amount == left:
-        row = void(session, invoice, reason=reason, now=now, is_of_days=is_of_days)
-        if invoice.subscription_id:
-            memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
-    else:
-        row = _issue(session, invoice, amount, before, settlement="open", reason=reason, now=now)
-        _post(session, row, invoice, now, is_of_days=is_of_days)
-    audit.record(
-        session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
-        purpose="operations", now=now,
-        details={"number": row.number, "amount_minor": amount, "currency": row.currency, "reason": reason},
-    )  # fmt: skip
-    session.flush()
-    return row
-
-
-def void(
-    session: Session, invoice: Invoice, *, reason: str, now: datetime, is_of_days: bool = True
-) -> CreditNote:  # fmt: skip
-    """Credit all that is left of an open invoice of which no payment is under way, and collect it no more; the
-    customer's row is locked."""
-    before, _ = credited(session, invoice.id)
-    row = _issue(session, invoice, invoice.total_minor - before, before, settlement="open", reason=reason, now=now)
-    _post(session, row, invoice, now, is_of_days=is_of_days)
-    invoice.status = "void"
-    collection = session.get(Collection, invoice.id, with_for_update=True)
-    if collection is not None and collection.next_attempt_at is not None:
-        invoicing.end_collection(session, collection, "credited", now)
-    session.flush()
-    return row
 
 
 def document_refund(
@@ -120,6 +70,20 @@ def document_refund(
     )  # fmt: skip
     if not is_of_credit:
         agreements.forgive(session, invoice, refund.amount_minor, so_far_minor=before + refund.amount_minor)
+    return row
+
+
+def credit(
+    session: Session, invoice: Invoice, *, amount_minor: int, before_minor: int, reason: str, is_of_days: bool,
+    now: datetime,
+) -> CreditNote:  # fmt: skip
+    """Ask for so much less of an open invoice, of which `before_minor` was credited; the customer's row is locked.
+
+    Args:
+        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
+    """
+    row = _issue(session, invoice, amount_minor, before_minor, settlement="open", reason=reason, now=now)
+    _post(session, row, invoice, now, is_of_days=is_of_days)
     return row
 
 

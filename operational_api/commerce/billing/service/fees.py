@@ -21,7 +21,7 @@ from operational_api.commerce.billing.errors import FeePaid
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import credit_notes, invoicing
+from operational_api.commerce.billing.service import credit_notes, crediting, invoicing
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.models import Customer, Invoice, PlanPrice, Subscription
 from operational_api.commerce.service import customers
@@ -106,7 +106,7 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
     left = credit_notes.left_to_pay(session, invoice) if invoice.status == "open" else 0
     part = min(left, item.amount_minor)
     if part:
-        credit_notes.credit_open(
+        crediting.credit_open(
             session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now,
             is_of_days=False,
         )  # fmt: skip

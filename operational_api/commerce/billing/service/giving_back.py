@@ -19,7 +19,16 @@ from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.service import invoicing
 from operational_api.commerce.errors import ProviderRefused
-from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Plan, Refund, Subscription
+from operational_api.commerce.models import (
+    Customer,
+    Dispute,
+    Invoice,
+    Payment,
+    Plan,
+    Refund,
+    Subscription,
+    WalletCredit,
+)
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, refunds
 
@@ -114,7 +123,8 @@ def can_pay(names: Sequence[str], *, tries_again: bool = False) -> list[ColumnEl
         Payment.invoice_id == Invoice.id, Payment.customer_id == BillingItem.customer_id,
         Payment.currency == BillingItem.currency, Payment.status == "captured", Payment.provider.in_(names),
         Payment.provider_payment_id.is_not(None), Invoice.payer_id.is_not_distinct_from(BillingItem.payer_id),
-        Invoice.session_pack_id.is_(None), _left() > 0, ~contested, *(() if tries_again else (~refused,)),
+        Invoice.session_pack_id.is_(None), ~exists().where(WalletCredit.invoice_id == Invoice.id), _left() > 0,
+        ~contested, *(() if tries_again else (~refused,)),
     ]  # fmt: skip
 
 

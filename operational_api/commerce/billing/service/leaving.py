@@ -71,6 +71,10 @@ def take_from(session: Session, row: Collection, now: datetime) -> bool:
     return True
 
 
+HANDED_OVER = Invoice.payer_id.is_not(None) & (Collection.payer_id != Invoice.payer_id)
+"""Of a collection with its invoice: what `is_handed_over` says of one."""
+
+
 def is_handed_over(row: Collection, invoice: Invoice) -> bool:
     """Whether who was to pay an invoice has left, so that it is its customer's to pay if they ask for it."""
     return invoice.payer_id is not None and row.payer_id != invoice.payer_id

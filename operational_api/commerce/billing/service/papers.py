@@ -16,6 +16,7 @@ from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import credit_notes, invoicing
 from operational_api.commerce.billing.service.people import addressees
 from operational_api.commerce.models import Invoice, Plan, SessionPack, Subscription
+from operational_api.commerce.service import wallets
 from operational_api.commerce.settings import SellerSettings
 from operational_api.core import audit
 from operational_api.core.errors import NotFound
@@ -39,11 +40,12 @@ def _invoice(session: Session, principal: Principal, invoice_id: UUID, missing: 
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """An invoice with its lines and credit notes."""
+    """An invoice with its lines and credit notes, and what of it was paid out of wallets."""
 
     invoice: Invoice
     lines: list[Item]
     credit_notes: list[CreditNote]
+    wallet_minor: int
 
 
 def invoice(session: Session, principal: Principal, *, invoice_id: UUID) -> Paper:
@@ -54,7 +56,8 @@ def invoice(session: Session, principal: Principal, *, invoice_id: UUID) -> Pape
     """
     found = _invoice(session, principal, invoice_id, InvoiceNotFound)
     lines = invoicing.lines_of(session, found, name=_sold(session, found))
-    return Paper(found, lines, credit_notes.of_invoices(session, [found.id]).get(found.id, []))
+    notes = credit_notes.of_invoices(session, [found.id]).get(found.id, [])
+    return Paper(found, lines, notes, wallets.paid_out_of(session, [found.id]).get(found.id, 0))
 
 
 def invoice_pdf(
@@ -109,6 +112,10 @@ def _of_invoice(session: Session, row: Invoice) -> Document:
     facts = [("State", _state(row, payer.time_zone))]
     if credited:
         facts.append(("Credited", f"{Money(credited, row.currency)}, see the credit note"))
+    if paid := wallets.paid_out_of(session, [row.id]).get(row.id, 0):
+        facts.append(("From wallet", str(Money(paid, row.currency))))
+        if rest := row.total_minor - credited - paid:
+            facts.append(("By card", str(Money(rest, row.currency))))
     return Document(
         title="Invoice", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
         issued_at=row.issued_at, addressee=payer.name, about=customer.name if row.payer_id else None,

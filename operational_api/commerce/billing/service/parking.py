@@ -52,6 +52,10 @@ _OFF = text(
         select own.customer_id, n.amount_minor
         from own join commerce.credit_notes n on n.invoice_id = own.id
         where own.status = 'open' and n.settlement = 'open'
+        union all
+        select own.customer_id, p.amount_minor
+        from own join commerce.payments p on p.invoice_id = own.id
+        where own.status = 'open' and p.status = 'captured'
     )
     select customer_id, sum(amount_minor) from moved group by customer_id
     """

@@ -5,10 +5,11 @@ Nothing is copied, so a changed or erased name is changed or erased on documents
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Boolean, String, Uuid, column, select, table
+from sqlalchemy import Boolean, ColumnElement, String, Uuid, column, exists, select, table
 from sqlalchemy.orm import Session
 
 _people = table(
@@ -36,6 +37,16 @@ def addressees(session: Session, account_ids: Iterable[UUID], *, gone: str = "Cu
 def is_known(session: Session, account_id: UUID) -> bool:
     """Whether there is an account of that id."""
     return session.scalar(select(_people.c.account_id).where(_people.c.account_id == account_id)) is not None
+
+
+def has_closed(account_id: Any) -> ColumnElement[bool]:
+    """Of a column of accounts: that nobody signs in to it any more."""
+    return exists().where(_people.c.account_id == account_id, _people.c.is_open.is_(False))
+
+
+def is_open(session: Session, account_id: UUID) -> bool:
+    """Whether somebody signs in to an account of that id."""
+    return bool(session.scalar(select(_people.c.is_open).where(_people.c.account_id == account_id)))
 
 
 def is_closed(session: Session, account_id: UUID) -> bool:

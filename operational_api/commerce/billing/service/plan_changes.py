@@ -19,7 +19,7 @@ from operational_api.commerce.billing.drafts import Draft
 from operational_api.commerce.billing.errors import NeedsLook
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Item, Mode
-from operational_api.commerce.billing.service import agreements, credit_notes, invoicing, parking
+from operational_api.commerce.billing.service import agreements, crediting, invoicing, parking
 from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
 from operational_api.commerce.service import plans
 from operational_api.commerce.service.subscriptions import Membership
@@ -186,7 +186,7 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
-    credit_notes.void(session, invoice, reason="The change of plan was not paid", now=now, is_of_days=False)
+    crediting.void(session, invoice, reason="The change of plan was not paid", now=now, is_of_days=False)
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:

@@ -7,11 +7,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PlanPriceWithdrawn, PlanUpdated
-from operational_api.commerce import lifecycle
+from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.errors import PriceHolds, PriceInThePast, PriceNotFound
-from operational_api.commerce.errors import PlanNotFound
+from operational_api.commerce.errors import PlanNotFound, TopUpNotAllowed
 from operational_api.commerce.models import Plan, PlanPrice, Subscription
 from operational_api.commerce.service import catalogue
+from operational_api.commerce.service.plans import TOP_UP
+from operational_api.commerce.settings import WalletSettings
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 
@@ -29,8 +31,11 @@ def set_price(
     Raises:
         PlanNotFound: no such plan.
         PriceInThePast: it would begin before now, or before one that is set already.
+        TopUpNotAllowed: less than a card can be charged, more than a wallet may hold, or with tax in it.
     """
     plan = catalogue.locked(session, plan_code)
+    if plan.kind == TOP_UP and not _is_top_up(amount_minor, tax_rate_bp, currency):
+        raise TopUpNotAllowed
     if valid_from < now:
         raise PriceInThePast
     old = session.scalar(
@@ -154,3 +159,8 @@ def members_at(session: Session, *, plan_code: str) -> dict[UUID, int]:
         .group_by(Subscription.price_id)
     )
     return dict(session.execute(query).tuples().all())
+
+
+def _is_top_up(amount_minor: int, tax_rate_bp: int, currency: str) -> bool:
+    largest = WalletSettings().largest_balance.get(currency, 0)
+    return tax_rate_bp == 0 and prices.is_chargeable(amount_minor, currency) and 0 < amount_minor <= largest

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import prices
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import credit_notes, invoicing
+from operational_api.commerce.billing.service import crediting, invoicing
 from operational_api.commerce.errors import NotSoldOnInvoice
 from operational_api.commerce.models import Customer, Invoice, SessionPack
 from operational_api.commerce.service import customers, packs, plans
@@ -21,7 +21,7 @@ def currency_of(session: Session, customer_id: UUID, default: str) -> str:
 
 def offers(session: Session, *, currency: str, now: datetime) -> list[plans.Offer]:
     """What can be sold on an invoice: everything but memberships."""
-    return [one for one in plans.offers(session, currency=currency, now=now) if one.plan.kind != "membership"]
+    return [one for one in plans.services(session, currency=currency, now=now) if one.plan.kind != "membership"]
 
 
 def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: str, now: datetime) -> SessionPack:
@@ -41,7 +41,9 @@ def sell_pack(session: Session, *, customer_id: UUID, plan_code: str, currency: 
         raise LookupError(customer_id)
     sold = plans.offer(session, code=plan_code, currency=customer.currency, now=now)
     amount, rate = sold.price.amount_minor, sold.price.tax_rate_bp
-    if sold.plan.kind == "membership" or (amount and not prices.is_chargeable(amount, sold.price.currency)):
+    if sold.plan.kind in ("membership", plans.TOP_UP) or (
+        amount and not prices.is_chargeable(amount, sold.price.currency)
+    ):
         raise NotSoldOnInvoice
     if sold.plan.kind == "intro":
         packs.require_new(session, customer_id)
@@ -83,7 +85,5 @@ def take_back(
         return False
     for _ in range(sessions):
         packs.return_session(session, pack_id=pack_id)
-    credit_notes.credit_open(
-        session, invoice_id=invoice.id, amount_minor=None, reason=reason, actor_id=actor_id, now=now
-    )
+    crediting.credit_open(session, invoice_id=invoice.id, amount_minor=None, reason=reason, actor_id=actor_id, now=now)
     return True

@@ -10,8 +10,12 @@ from operational_api.commerce.billing.periods import day_of
 _studios = table("studios", column("time_zone", String), schema="commerce")
 
 
+def zones(session: Session) -> list[str]:
+    """The time zones of studios, UTC without one."""
+    return list(session.scalars(select(_studios.c.time_zone).distinct())) or ["UTC"]
+
+
 def days(session: Session, now: datetime) -> tuple[date, date]:
     """The earliest and the latest day that it is at any studio; without a studio the UTC day, twice."""
-    zones = session.scalars(select(_studios.c.time_zone).distinct()).all() or ["UTC"]
-    found = [day_of(now, zone) for zone in zones]
+    found = [day_of(now, zone) for zone in zones(session)]
     return min(found), max(found)

@@ -27,7 +27,7 @@ from operational_api.commerce.billing.drafts import draft
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
 from operational_api.commerce.billing.service import credit_notes, fees, giving_back, invoicing
-from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund
+from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, journals
 from operational_api.core import audit
@@ -39,7 +39,7 @@ log = get_logger(__name__)
 FORGOTTEN = timedelta(days=90)
 """How long a charge that is too small waits for another one of the same payer's."""
 SETTLED_SHOWN = timedelta(days=30)
-PROVIDERS, SETTLE = ("stripe", "momo"), "commerce.settle_waiting"
+PROVIDERS, SETTLE = ("stripe", "momo", *ledger.KEPT), "commerce.settle_waiting"
 How = Literal["paid_outside", "written_off", "waived"]
 _OF_CREDITS: tuple[How, ...] = ("paid_outside", "written_off")
 UNDONE = ("written_off", "waived")
@@ -81,6 +81,7 @@ def _credits(session: Session, limit: int) -> list[Waiting]:
         Payment.invoice_id == Invoice.id, Payment.customer_id == BillingItem.customer_id,
         Payment.currency == BillingItem.currency, Payment.status == "captured",
         Invoice.payer_id.is_not_distinct_from(BillingItem.payer_id), Invoice.session_pack_id.is_(None),
+        ~exists().where(WalletCredit.invoice_id == Invoice.id),
     )  # fmt: skip
     refused = exists().where(*own, Refund.payment_id == Payment.id, Refund.status == "failed")
     contested = exists().where(*own, Dispute.payment_id == Payment.id, Dispute.status != "won")

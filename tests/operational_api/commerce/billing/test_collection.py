@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.errors import InvoiceNotCreditable, NothingToPay
-from operational_api.commerce.billing.service import collection, credit_notes, memberships
+from operational_api.commerce.billing.service import collection, crediting, memberships
 from operational_api.commerce.providers.port import ProviderRefund
 from operational_api.commerce.service import refunds
 from operational_api.core.principal import Principal
@@ -392,7 +392,7 @@ class TestUnknown:
 
 class TestCreditNote:
     def test_part_of_an_open_invoice_is_not_asked_for(self, member: Studio, session: Session) -> None:
-        note = credit_notes.credit_open(
+        note = crediting.credit_open(
             session, invoice_id=member.invoices[0].id, amount_minor=1000, reason="Closed for a week", actor_id=None,
             now=member.now,
         )  # fmt: skip
@@ -410,7 +410,7 @@ class TestCreditNote:
     ) -> None:
         """Half is not asked for, of the rest half is given back, and then what is left."""
         studio.start(studio.plan("Any", price, rate=rate))
-        credit_notes.credit_open(
+        crediting.credit_open(
             session, invoice_id=studio.invoices[0].id, amount_minor=price // 2, reason="x", actor_id=None,
             now=studio.now,
         )  # fmt: skip
@@ -431,7 +431,7 @@ class TestCreditNote:
     @pytest.mark.parametrize(("amount", "is_taken"), [(4950, True), (4951, False), (4999, False), (5000, True)])
     def test_leaves_what_a_card_can_be_charged(self, member: Studio, amount: int, is_taken: bool) -> None:
         def credit() -> None:
-            credit_notes.credit_open(
+            crediting.credit_open(
                 member.session, invoice_id=member.invoices[0].id, amount_minor=amount, reason="x", actor_id=None,
                 now=member.now,
             )  # fmt: skip
@@ -443,7 +443,7 @@ class TestCreditNote:
             credit()
 
     def test_the_whole_of_it_is_void_and_not_collected(self, member: Studio, session: Session) -> None:
-        credit_notes.credit_open(
+        crediting.credit_open(
             session, invoice_id=member.invoices[0].id, amount_minor=None, reason="Mistake", actor_id=None,
             now=member.now,
         )  # fmt: skip
@@ -457,7 +457,7 @@ class TestCreditNote:
         for _ in range(failed):
             member.collect("insufficient_funds")
             member.now = member.collections[0].next_attempt_at or member.now
-        credit_notes.credit_open(
+        crediting.credit_open(
             session, invoice_id=member.invoices[0].id, amount_minor=None, reason="Mistake", actor_id=None,
             now=member.now,
         )  # fmt: skip

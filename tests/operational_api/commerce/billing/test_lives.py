@@ -6,14 +6,14 @@ A few dozen lives by default; `PLYO_LIVES=10000` (`make lives`) for as many as w
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from operational_api.commerce import ledger, lifecycle, prices
+from operational_api.commerce import ledger, lifecycle, lots, prices
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
@@ -22,6 +22,7 @@ from operational_api.commerce.billing.dunning import Dunning, Verdict, begin, ca
 from operational_api.commerce.billing.errors import IntervalDiffers
 from operational_api.commerce.billing.proration import Item, Mode, discount
 from operational_api.commerce.billing.proration import cover as covers
+from operational_api.commerce.lots import Lot
 from operational_api.core.errors import DomainError
 from tests.operational_api.lives import live
 
@@ -45,6 +46,12 @@ class Bill:
     days: list[Item]
     status: str = "open"
     back_minor: int = 0
+    from_wallet: dict[UUID, Lot] = field(default_factory=dict)
+
+    @property
+    def wallet_minor(self) -> int:
+        """What a wallet has paid of it, and has not back."""
+        return sum(lot.minor for lot in self.from_wallet.values())
 
     @property
     def charged_minor(self) -> int:
@@ -65,6 +72,7 @@ class BilledLife(RuleBasedStateMachine):
         self.covered: Counter[tuple[int, date]] = Counter()
         self.days: list[Item] = []
         self.has_trialed = False
+        self.wallet: dict[UUID, Lot] = {}
 
     # what the services do with a step
 
@@ -134,24 +142,60 @@ class BilledLife(RuleBasedStateMachine):
         self.contracts[-1] = after
 
     def try_to_collect(self, bill: Bill, failure: str | None) -> None:
+        if self._take_from_wallet(bill):
+            return
         number = bill.dunning.attempts + 1
         bill.dunning, verdict = judge(bill.dunning, failure=failure, on=self.today)
         assert bill.dunning.attempts == number
         if verdict is Verdict.PAID:
-            bill.status = "paid"
-            self.post(ledger.payment_captured(amount_minor=bill.draft.total_minor, fee_minor=0))
-            if not self._open():
-                self._set(contracts.paid_up(self.now))
+            self.post(ledger.payment_captured(amount_minor=bill.draft.total_minor - bill.wallet_minor, fee_minor=0))
+            self._paid(bill)
         elif verdict is Verdict.GIVEN_UP:
             self.give_up()
         else:
             self._set(contracts.payment_failed(self.now))
 
+    def _paid(self, bill: Bill) -> None:
+        bill.status = "paid"
+        if not self._open():
+            self._set(contracts.paid_up(self.now))
+
+    def _now(self) -> datetime:
+        return datetime.combine(self.today, time(12), UTC)
+
+    def _take_from_wallet(self, bill: Bill) -> bool:
+        """Gifts first, of them what runs out first; never so much that a card would be asked for less than it takes."""
+        left = bill.draft.total_minor - bill.wallet_minor
+        usable = [lot for lot in self.wallet.values() if lot.expires_at is None or lot.expires_at > self._now()]
+        wanted = prices.part_before_card(left, sum(lot.minor for lot in usable), "EUR")
+        drawn = lots.draw(usable, wanted)
+        assert sum(part for _, part in drawn) == wanted <= left
+        assert [lot.kind for lot, _ in drawn] == sorted(lot.kind for lot, _ in drawn)
+        for lot, part in drawn:
+            self.wallet[lot.key] = replace(lot, minor=lot.minor - part)
+            before = bill.from_wallet.get(lot.key)
+            bill.from_wallet[lot.key] = replace(lot, minor=part + (before.minor if before else 0))
+            self.post(ledger.paid_from_wallet(amount_minor=part, owner_id=lot.key))
+        if wanted < left:
+            assert left - wanted >= 50 or not wanted
+            return False
+        self._paid(bill)
+        return True
+
+    def _back_into_wallet(self, bill: Bill, amount: int, tax: int) -> None:
+        parts = lots.put_back(list(bill.from_wallet.values()), amount)
+        assert sum(part for _, part in parts) == amount
+        for lot, part in parts:
+            bill.from_wallet[lot.key] = replace(lot, minor=lot.minor - part)
+            self.wallet[lot.key] = replace(lot, minor=self.wallet[lot.key].minor + part)
+        self.post(ledger.wallet_returned(amount_minor=amount, tax_minor=tax, owner_id=UUID(int=0)))
+
     def give_up(self) -> None:
         for one in self._open():
             one.status = "uncollectible"
-            subtotal = one.draft.total_minor - one.draft.tax_minor
-            self.post(ledger.written_off(subtotal_minor=subtotal, tax_minor=one.draft.tax_minor))
+            left, total = one.draft.total_minor - one.wallet_minor, one.draft.total_minor
+            tax = prices.tax_part(left, before_minor=0, total_minor=total, tax_minor=one.draft.tax_minor)
+            self.post(ledger.written_off(subtotal_minor=left - tax, tax_minor=tax))
         if self.is_live():
             self.take(contracts.cancel_now(self.now))
 
@@ -285,20 +329,55 @@ class BilledLife(RuleBasedStateMachine):
         tax = prices.tax_part(amount, before_minor=bill.back_minor, total_minor=total, tax_minor=bill.draft.tax_minor)
         assert 0 <= tax <= amount
         self._forgive(bill, amount)
-        self.post(ledger.refund_paid(amount_minor=amount, tax_minor=tax))
+        to_wallet = min(amount, bill.wallet_minor)
+        tax_there = min(tax, to_wallet)
+        if to_wallet:
+            self._back_into_wallet(bill, to_wallet, tax_there)
+        if amount > to_wallet:
+            self.post(ledger.refund_paid(amount_minor=amount - to_wallet, tax_minor=tax - tax_there))
+
+    @rule(amount=st.integers(1, 200_000))
+    def top_up(self, amount: int) -> None:
+        lot = Lot(UUID(int=len(self.wallet)), "paid", amount, None, self._now())
+        self.wallet[lot.key] = lot
+        self.post(ledger.invoice_issued(subtotal_minor=amount, tax_minor=0, revenue=ledger.WALLET_TOP_UPS))
+        self.post(ledger.payment_captured(amount_minor=amount, fee_minor=0))
+        self.post(ledger.wallet_topped_up(amount_minor=amount))
+
+    @rule(amount=st.integers(1, 20_000), days=st.sampled_from([None, 0, 1, 40]))
+    def give(self, amount: int, days: int | None) -> None:
+        until = None if days is None else self._now() + timedelta(days=days, hours=1)
+        lot = Lot(UUID(int=len(self.wallet)), "gift", amount, until, self._now())
+        self.wallet[lot.key] = lot
+        self.post(ledger.wallet_given(amount_minor=amount))
+
+    @rule()
+    def gifts_run_out(self) -> None:
+        for lot in list(self.wallet.values()):
+            if lot.expires_at is not None and lot.expires_at <= self._now() and lot.minor:
+                self.post(ledger.wallet_expired(amount_minor=lot.minor))
+                self.wallet[lot.key] = replace(lot, minor=0)
+
+    @precondition(lambda self: any(lot.kind == "paid" and lot.minor for lot in self.wallet.values()))
+    @rule(data=st.data())
+    def refund_top_up(self, data: st.DataObject) -> None:
+        lot = data.draw(st.sampled_from([one for one in self.wallet.values() if one.kind == "paid" and one.minor]))
+        amount = data.draw(st.integers(1, lot.minor))
+        self.wallet[lot.key] = replace(lot, minor=lot.minor - amount)
+        self.post(ledger.top_up_refunded(amount_minor=amount, from_wallet_minor=amount))
 
     @precondition(lambda self: self._open())
     @rule()
     def forgive(self) -> None:
         bill = self._open()[0]
-        bill.status, made = "void", bill.draft
-        self._forgive(bill, made.total_minor)
-        self.post(
-            ledger.invoice_voided(
-                subtotal_minor=made.total_minor - made.tax_minor, tax_minor=made.tax_minor,
-                revenue=ledger.MEMBERSHIP_REVENUE,
-            )
-        )  # fmt: skip
+        made, of_wallet = bill.draft, bill.wallet_minor
+        total, tax, left = made.total_minor, made.tax_minor, made.total_minor - of_wallet
+        bill.status = "void"
+        self._forgive(bill, total)
+        part = prices.tax_part(left, before_minor=0, total_minor=total, tax_minor=tax)
+        self.post(ledger.invoice_voided(subtotal_minor=left - part, tax_minor=part, revenue=ledger.MEMBERSHIP_REVENUE))
+        if of_wallet:
+            self._back_into_wallet(bill, of_wallet, tax - part)
         if not self._open():
             self._set(contracts.paid_up(self.now))
 
@@ -329,7 +408,15 @@ class BilledLife(RuleBasedStateMachine):
 
     @invariant()
     def what_is_owed_is_what_open_invoices_ask(self) -> None:
-        assert self.balances[ledger.RECEIVABLE] == sum(bill.draft.total_minor for bill in self._open())
+        open_minor = sum(bill.draft.total_minor - bill.wallet_minor for bill in self._open())
+        assert self.balances[ledger.RECEIVABLE] == open_minor
+
+    @invariant()
+    def wallets_balance_to_the_cent(self) -> None:
+        assert all(lot.minor >= 0 for lot in self.wallet.values())
+        assert -self.balances[ledger.WALLETS] == sum(lot.minor for lot in self.wallet.values())
+        assert self.balances[ledger.WALLET_TOP_UPS] == 0
+        assert self.balances[ledger.WALLET_GIFTS] >= 0
 
     @invariant()
     def credits_wait_and_never_turn_into_charges(self) -> None:

@@ -17,7 +17,7 @@ from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import (
     coupons,
-    credit_notes,
+    crediting,
     fees,
     invoicing,
     memberships,
@@ -347,7 +347,7 @@ class TestPause:
 
 def forgiven(studio: Studio, amount: int | None) -> None:
     """Finance asks for so much less of the newest invoice; None: for nothing of it."""
-    credit_notes.credit_open(
+    crediting.credit_open(
         studio.session, invoice_id=studio.invoices[-1].id, amount_minor=amount, reason="We were closed", actor_id=None,
         now=studio.now,
     )  # fmt: skip

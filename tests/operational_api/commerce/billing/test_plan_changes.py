@@ -17,7 +17,7 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, credit_notes, memberships, plan_changes
+from operational_api.commerce.billing.service import coupons, crediting, memberships, plan_changes
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import LedgerLine
 from operational_api.commerce.service import subscriptions
@@ -129,7 +129,7 @@ class TestUnknown:
             with pytest.raises(ChangePending):
                 command()
         with pytest.raises(InvoiceNotCreditable):
-            credit_notes.credit_open(
+            crediting.credit_open(
                 member.session, invoice_id=member.invoices[-1].id, amount_minor=None, reason="x", actor_id=None,
                 now=member.now,
             )  # fmt: skip

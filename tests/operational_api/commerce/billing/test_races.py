@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, create_engine, func, select, update
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.collectors import StripeCollector
@@ -22,9 +22,9 @@ from operational_api.commerce.billing.errors import CouponNotFound
 from operational_api.commerce.billing.models import BillingItem, Collection, Coupon, ParkedInvoice
 from operational_api.commerce.billing.service import collection, coupons, decisions, memberships
 from operational_api.commerce.billing.service.coupons import Worth
-from operational_api.commerce.models import Customer, Invoice, LedgerLine, Payment, PlanPrice, Refund
-from operational_api.commerce.service import approvals, refunds
-from operational_api.commerce.settings import StripeSettings
+from operational_api.commerce.models import Customer, Invoice, LedgerLine, Payment, PlanPrice, Refund, Wallet
+from operational_api.commerce.service import approvals, customers, refunds, wallets
+from operational_api.commerce.settings import StripeSettings, WalletSettings
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal
 from tests.conftest import sqlalchemy_url
@@ -271,3 +271,32 @@ def test_an_invoice_that_is_approved_is_charged_once_though_the_process_is_kille
     with Session(members.engine) as session:
         assert session.scalars(select(Payment.amount_minor).where(Payment.amount_minor > 4900)).all() == [600_000]
         assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0
+
+
+def test_invoices_that_spend_one_wallet_at_once_spend_it_once(members: Members) -> None:
+    """Four are paid by one account; there is enough for two of them and a part of a third."""
+    payer_id = members.ids[0]
+    members.card(members.payers[0], "pm_card_visa")
+    with Session(members.engine) as session, session.begin():
+        session.execute(update(Collection).values(payer_id=payer_id))
+        wallets.give(
+            session, customer_id=payer_id, currency="EUR", amount_minor=10_000, reason="Sorry", expires_at=None,
+            actor_id=None, settings=WalletSettings(), now=NOON,
+        )  # fmt: skip
+        due = session.execute(select(Collection.invoice_id, Collection.customer_id)).tuples().all()
+
+    def pays(invoice_id: UUID, customer_id: UUID) -> Callable[[Session], Any]:
+        def deed(session: Session) -> None:
+            customers.locked_customer(session, customer_id)
+            collection.collect(session, members.collector, invoice_id, now=NOON)
+
+        return deed
+
+    at_once(members.engine, *[pays(*one) for one in due], *[pays(*one) for one in due[:2]])
+    with Session(members.engine) as session:
+        paid = select(Payment.provider, func.sum(Payment.amount_minor)).group_by(Payment.provider)
+        assert dict(session.execute(paid).tuples().all()) == {"gift": 10_000, "stripe": 4900 * MEMBERS - 10_000}
+        assert set(session.scalars(select(Invoice.status))) == {"paid"}
+        assert session.scalars(select(Wallet.balance_minor)).all() == [0]
+        owed = select(func.sum(LedgerLine.amount_minor)).where(LedgerLine.account == "wallets")
+        assert session.scalar(owed) == 0

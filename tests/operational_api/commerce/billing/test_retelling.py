@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PaymentRefunded, SubscriptionStarted
 from contracts.ids import new_id
-from operational_api.commerce.billing.service import credit_notes
+from operational_api.commerce.billing.service import crediting
 from operational_api.commerce.models import Retelling
 from operational_api.commerce.retelling import retell
 from operational_api.commerce.service import retellings
@@ -27,7 +27,7 @@ def lived(studio: Studio) -> Studio:
     studio.start(studio.plan("Small", 5000))
     studio.collect()
     studio.wait(days=31)
-    credit_notes.credit_open(
+    crediting.credit_open(
         studio.session, invoice_id=studio.invoices[-1].id, amount_minor=1000, reason="x", actor_id=None, now=studio.now
     )
     studio.collect("insufficient_funds")

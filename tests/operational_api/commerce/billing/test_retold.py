@@ -20,7 +20,7 @@ from contracts.ids import new_id
 from operational_api.commerce import lifecycle, retelling
 from operational_api.commerce.billing.models import ParkedInvoice
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import credit_notes, memberships, plan_changes
+from operational_api.commerce.billing.service import credit_notes, crediting, memberships, plan_changes
 from operational_api.commerce.models import Customer, Invoice, LedgerJournal, LedgerLine, Payment, Subscription
 from operational_api.core.errors import DomainError
 from operational_api.core.models import OutboxEvent
@@ -114,7 +114,7 @@ def _steps(studio: Studio, codes: list[str]) -> dict[str, Callable[[int], object
         row = next((one for one in reversed(studio.invoices) if one.status == "open"), None)
         if row is not None:
             amount = credit_notes.left_to_pay(session, row) // 2 if number % 2 else None
-            credit_notes.credit_open(
+            crediting.credit_open(
                 session, invoice_id=row.id, amount_minor=amount or None, reason="x", actor_id=None, now=studio.now
             )
 

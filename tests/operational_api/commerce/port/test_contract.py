@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from contracts.ids import new_id
 from operational_api.commerce.errors import (
@@ -17,8 +18,10 @@ from operational_api.commerce.models import (
     CheckoutSession,
     Invoice,
     Payment,
+    PlanPrice,
     Refund,
     SessionPack,
+    Wallet,
 )
 from operational_api.commerce.service import refunds
 from tests.operational_api.commerce.port.tills import PRICE, Desk, order
@@ -69,6 +72,21 @@ class TestLostAnswers:
         assert desk.one(CheckoutSession).status == "complete"
         assert len(desk.all(SessionPack)) == len(desk.all(Payment)) == 1
         assert desk.held() == PRICE == desk.till.captured(page)
+
+    def test_a_top_up_whose_answer_is_lost_is_in_the_wallet_once(self, desk: Desk) -> None:
+        desk.plan.kind, desk.plan.sessions_included = "top_up", None
+        desk.session.execute(update(PlanPrice).where(PlanPrice.plan_id == desk.plan.id).values(tax_rate_bp=0))
+        page = desk.open()
+        desk.till.pay(page)
+        desk.till.wire.cuts[:] = ["after"]
+        desk.settle()
+        assert (desk.one(CheckoutSession).status, desk.all(Wallet)) == ("unknown", [])
+        for hours in (4, 6):
+            desk.settle(hours)
+        assert (desk.one(Wallet).balance_minor, desk.all(SessionPack)) == (PRICE, [])
+        assert desk.held() == PRICE == desk.till.captured(page)
+        desk.give_back(100_000)
+        assert (desk.one(Wallet).balance_minor, desk.till.given_back(page)) == (PRICE - 100_000, 100_000)
 
     def test_while_it_is_unknown_no_second_page_opens(self, desk: Desk) -> None:
         page = desk.open()

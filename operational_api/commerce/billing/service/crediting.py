@@ -1,0 +1,91 @@
+"""Asking for less of an open invoice, or for nothing more of it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce import prices
+from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
+from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
+from operational_api.commerce.billing.service import credit_notes, invoicing, memberships
+from operational_api.commerce.models import Invoice, Payment
+from operational_api.commerce.providers.kept_money import KEPT_MONEY
+from operational_api.commerce.service import refunds
+from operational_api.commerce.service.customers import locked_customer
+from operational_api.core import audit
+
+
+def credit_open(
+    session: Session, *, invoice_id: UUID, amount_minor: int | None, reason: str, actor_id: UUID | None, now: datetime,
+    is_of_days: bool = True,
+) -> CreditNote:  # fmt: skip
+    """Ask for less of an invoice that is not paid, or for nothing more; then it is void.
+
+    Args:
+        amount_minor: Tax included; None for all that is left.
+        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
+
+    Raises:
+        InvoiceNotFound: no such invoice.
+        InvoiceNotCreditable: it is not open, an answer about its payment is missing, a change of plan waits for it, or
+            no card could be charged what is left.
+        CreditTooLarge: more than is left of it.
+    """
+    customer_id = session.scalar(select(Invoice.customer_id).where(Invoice.id == invoice_id))
+    if customer_id is None:
+        raise InvoiceNotFound
+    locked_customer(session, customer_id)
+    invoice = session.get_one(Invoice, invoice_id, populate_existing=True)
+    unknown = exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown")
+    waited_for = exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending")
+    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown | waited_for)):
+        raise InvoiceNotCreditable
+    before, _ = credit_notes.credited(session, invoice.id)
+    left = credit_notes.left_to_pay(session, invoice)
+    amount = left if amount_minor is None else amount_minor
+    if amount > left:
+        raise CreditTooLarge(left_minor=left, currency=invoice.currency)
+    if amount < left and not prices.is_chargeable(left - amount, invoice.currency):
+        raise InvoiceNotCreditable("What is left would be too little to charge a card. Credit all of it, or less.")
+    if amount == left:
+        row = void(session, invoice, reason=reason, now=now, is_of_days=is_of_days)
+        if invoice.subscription_id:
+            memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
+    else:
+        row = credit_notes.credit(
+            session, invoice, amount_minor=amount, before_minor=before, reason=reason, is_of_days=is_of_days, now=now
+        )
+    audit.record(
+        session, "commerce.issue_credit_note", "Invoice", invoice.id, actor_id=actor_id, subject_id=customer_id,
+        purpose="operations", now=now,
+        details={"number": row.number, "amount_minor": amount, "currency": row.currency, "reason": reason},
+    )  # fmt: skip
+    session.flush()
+    return row
+
+
+def void(
+    session: Session, invoice: Invoice, *, reason: str, now: datetime, is_of_days: bool = True
+) -> CreditNote:  # fmt: skip
+    """Credit all that is left of an open invoice of which no payment is under way, and collect it no more; what a
+    wallet has paid of it goes back into it. The customer's row is locked."""
+    before, _ = credit_notes.credited(session, invoice.id)
+    left = credit_notes.left_to_pay(session, invoice)
+    row = credit_notes.credit(
+        session, invoice, amount_minor=left, before_minor=before, reason=reason, is_of_days=is_of_days, now=now
+    )
+    invoice.status = "void"
+    collection = session.get(Collection, invoice.id, with_for_update=True)
+    if collection is not None and collection.next_attempt_at is not None:
+        invoicing.end_collection(session, collection, "credited", now)
+    session.flush()
+    kept = select(Payment).where(
+        Payment.invoice_id == invoice.id, Payment.provider.in_(KEPT_MONEY), Payment.status == "captured"
+    )
+    for payment in session.scalars(kept.order_by(Payment.id)).all():
+        refunds.return_to_wallet(
+            session, KEPT_MONEY[payment.provider], payment=payment, invoice=invoice, reason=reason, now=now
+        )
+    return row

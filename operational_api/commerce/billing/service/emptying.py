@@ -1,0 +1,79 @@
+"""Wallets of people who have closed their accounts: what they paid in and did not use goes back to where it came from.
+
+First it pays what they still owe. What a bank refuses stays in the wallet, where the desk sees it; gifts are no money
+of theirs, and run out.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from contracts.telemetry import get_logger
+from operational_api.commerce.billing.models import Collection
+from operational_api.commerce.billing.service import people
+from operational_api.commerce.errors import ProviderRefused
+from operational_api.commerce.models import Dispute, Invoice, Payment, Refund, WalletCredit
+from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import customers, refunds
+
+log = get_logger(__name__)
+REASON = "Paid into a wallet that was closed"
+
+
+def give_back_due(session: Session, providers: Mapping[str, PaymentProvider], now: datetime, *, limit: int = 50) -> int:
+    """Give back every top-up of theirs that has something left; one that goes wrong leaves the others alone.
+
+    Returns:
+        How many were given back.
+    """
+    owes = exists().where(Collection.payer_id == WalletCredit.customer_id, Collection.next_attempt_at.is_not(None))
+    asked = exists().where(Refund.payment_id == Payment.id, Refund.status.in_(("failed", "pending", "unknown")))
+    contested = exists().where(Dispute.payment_id == Payment.id, Dispute.status != "won")
+    due = session.execute(
+        select(Payment.id, Payment.provider, WalletCredit.id, WalletCredit.customer_id)
+        .join(Invoice, Invoice.id == Payment.invoice_id)
+        .join(WalletCredit, WalletCredit.invoice_id == Invoice.id)
+        .where(
+            WalletCredit.left_minor > 0, people.has_closed(WalletCredit.customer_id), Payment.status == "captured",
+            Payment.provider.in_(providers), ~owes, ~asked, ~contested,
+        )
+        .order_by(WalletCredit.made_at, WalletCredit.id)
+        .limit(limit)
+    ).all()  # fmt: skip
+    given = 0
+    for payment_id, provider, credit_id, customer_id in due:
+        try:
+            with session.begin_nested():
+                given += _give_back(session, providers[provider], payment_id, credit_id, customer_id, now)
+        except Exception:
+            log.exception("wallet_not_given_back", credit_id=str(credit_id))
+    return given
+
+
+def _give_back(
+    session: Session, provider: PaymentProvider, payment_id: UUID, credit_id: UUID, customer_id: UUID, now: datetime
+) -> bool:
+    customers.locked_customer(session, customer_id)
+    payment = session.get_one(Payment, payment_id)
+    amount = refunds.left_minor(session, payment, locks=True)
+    if not amount:
+        return False
+    key = f"wallet-{credit_id}-{payment.amount_minor - amount}"
+    try:
+        with session.begin_nested():
+            made = refunds.refund_payment(
+                session, provider, payment_id=payment_id, amount_minor=amount, reason=REASON, asked_as=key, now=now
+            )
+    except ProviderRefused as refusal:
+        if not refusal.extra.get("provider_code"):  # not of this payment: our key is wrong, or we are
+            raise
+        made = Refund(
+            payment_id=payment_id, customer_id=customer_id, amount_minor=amount, currency=payment.currency,
+            reason=REASON, status="failed", provider_key=key, refunded_at=now,
+        )  # fmt: skip
+        session.add(made)
+        session.flush()
+    return made.status != "failed"
