@@ -122,24 +122,65 @@ def rows(table: pa.Table) -> Rows:
 
     Dates and times are ISO 8601 text, what JSON has no word for is text, and no number (NaN) is null.
     """
-    if not table.num_rows:
+    count = table.num_rows
+    if not count:
         return Rows(memoryview(b""))
-    parts, between = list[pa.Scalar | pa.Array](), "{"
+    written = _Pieces(count)
+    between = "{"
     for name, column in zip(table.column_names, table.columns, strict=True):
-        values = column.combine_chunks()
         between += orjson.dumps(name).decode() + ":"
-        told = _told(values)
-        if told is None:
-            written, around = _in_json(values), ""
-        elif told.null_count:
-            written, around = pc.binary_join_element_wise('"', told, '"', "").fill_null("null"), ""
+        if column.null_count == count:
+            between += "null,"
+            continue
+        told, begins, ends = _told(column.combine_chunks())
+        if told.null_count:
+            is_there = told.is_valid().to_numpy(zero_copy_only=False)
+            written.say(between + begins, between + "null", is_there)
+            written.tell(told)
+            written.say(ends, "", is_there)
+            between = ","
         else:
-            written, around = told, '"'
-        parts += (pa.scalar(between + around), written)
-        between = around + ","
-    together = pc.binary_join_element_wise(*parts, pa.scalar(between[:-1] + "},"), "")
-    # What stands behind an array of texts is all of them in a row.
-    return Rows(memoryview(together.buffers()[2])[:-1])
+            written.say(between + begins)
+            written.tell(told)
+            between = ends + ","
+    written.say(between.removesuffix(",") + "},")
+    return Rows(written.together()[:-1])
+
+
+class _Pieces:
+    """Rows of pieces, each of which is a place among texts: what columns tell, and after that what stands between."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._told: list[pa.Array] = []
+        self._between: list[str] = []
+        self._pieces: list[tuple[bool, int]] = []
+        self._is_said: dict[int, np.ndarray] = {}
+
+    def tell(self, texts: pa.Array) -> None:
+        """Add to each row its text; to one that has none nothing."""
+        self._pieces.append((True, len(self._told) * self._count))
+        self._told.append(texts)
+
+    def say(self, text: str, other: str | None = None, is_said: np.ndarray | None = None) -> None:
+        """Add the same text to all rows; the other one to those of which the first is not said."""
+        if other is not None and is_said is not None:
+            self._is_said[len(self._pieces)] = is_said
+            self._between.append(other)
+        self._pieces.append((False, len(self._between)))
+        self._between.append(text)
+
+    def together(self) -> memoryview:
+        """All of it: behind an array of texts lie all of them in a row."""
+        count, told = self._count, len(self._told) * self._count
+        first = np.array([place if is_told else told + place for is_told, place in self._pieces], np.int32)
+        step = np.array([is_told for is_told, _ in self._pieces], np.int32)
+        places = np.arange(count, dtype=np.int32)[:, None] * step + first
+        for number, is_said in self._is_said.items():
+            places[:, number] -= ~is_said
+        found = pa.concat_arrays([*self._told, pa.array(self._between, pa.string())]).take(pa.array(places.ravel()))
+        _, ends, texts = found.buffers()
+        return memoryview(texts)[: np.frombuffer(ends, np.int32)[places.size]]
 
 
 def json(body: dict[str, Any]) -> bytes:
@@ -156,35 +197,36 @@ def members(body: Mapping[str, Any]) -> bytes:
     return b"".join((*pieces[1:], b"}"))
 
 
-def _told(values: pa.Array) -> pa.Array | None:
-    """Values as texts that need no more than quotes around them; None where that is not all."""
-    if pa.types.is_string(values.type):
+def _told(values: pa.Array) -> tuple[pa.Array, str, str]:
+    """Each value as text, or none where it is null, and what stands in JSON before and after it."""
+    kind = values.type
+    if pa.types.is_string(kind):
         there = np.frombuffer(values.buffers()[2] or b"", np.uint8)  # what is escaped is one byte, and part of no other
-        return None if ((there < _SPACE) | (there == _QUOTE) | (there == _BACKSLASH)).any() else values
-    if pa.types.is_date(values.type):
-        return values.cast(pa.string())
-    if pa.types.is_timestamp(values.type) and values.type.tz in _UTC and values.type.unit == "us":
-        # By their places in a text that is always as long: Arrow's `strftime` takes ten times as long.
-        told = pc.binary_replace_slice(values.view(pa.timestamp("us")).cast(pa.string()), 10, 11, "T")
-        is_whole = pc.ends_with(told, ".000000")
-        if pc.all(is_whole).as_py():
-            return pc.binary_replace_slice(told, 19, 26, "+00:00")
-        in_full = pc.binary_join_element_wise(told, "+00:00", "")
-        if not pc.any(is_whole).as_py():
-            return in_full
-        return pc.if_else(is_whole, pc.binary_replace_slice(told, 19, 26, "+00:00"), in_full)
-    return None
-
-
-def _in_json(values: pa.Array) -> pa.Array:
-    """Each value as it stands in JSON."""
-    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type):
-        return values.cast(pa.string()).fill_null("null")
-    if pa.types.is_floating(values.type):
+        if not ((there < _SPACE) | (there == _QUOTE) | (there == _BACKSLASH)).any():
+            return values, '"', '"'
+    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return values.cast(pa.string()), "", ""
+    elif pa.types.is_floating(kind):
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)  # null is NaN there, and NaN is null
         text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
-        return pc.split_pattern(pa.array([text]), ",").flatten()
-    return pa.array([orjson.dumps(one, default=str).decode() for one in values.to_pylist()], pa.string())
+        return pc.split_pattern(pa.array([text]), ",").flatten(), "", ""
+    elif pa.types.is_date(kind):
+        return values.cast(pa.string()), '"', '"'
+    elif pa.types.is_timestamp(kind) and kind.tz in _UTC and kind.unit == "us":
+        return _times(values), '"', '+00:00"'
+    return pa.array([orjson.dumps(one, default=str).decode() for one in values.to_pylist()], pa.string()), "", ""
+
+
+def _times(values: pa.Array) -> pa.Array:
+    """Times without their zone, whole seconds without a fraction, by places in a text that is always as long: Arrow's
+    `strftime` takes ten times as long."""
+    told = values.view(pa.timestamp("us"))
+    microseconds = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values)]
+    is_whole = microseconds % 1_000_000 == 0
+    if is_whole.all():
+        return pc.binary_replace_slice(told.cast(pa.timestamp("s")).cast(pa.string()), 10, 11, "T")
+    told = pc.binary_replace_slice(told.cast(pa.string()), 10, 11, "T")
+    return pc.if_else(pa.array(is_whole), pc.binary_replace_slice(told, 19, 26, ""), told) if is_whole.any() else told
 
 
 def asked_for(name: str | None, accept: str) -> str:
