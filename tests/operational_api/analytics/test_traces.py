@@ -34,6 +34,8 @@ from tests.operational_api.analytics.conftest import (
 )
 from tests.operational_api.analytics.test_audited_reads import newest, since
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 ROWS = "/api/analytics/rows/"
 PAYMENT, REFUND, INVOICE, SLOT = (UUID(int=0xC0 + number) for number in range(4))
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
