@@ -10,13 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-_FORKED = get_context("forkserver")
-_FORKED.set_forkserver_preload(["tests.dbt_project.reading"])
+from tests.forks import Fork, Forks
+
+_FORKS = Forks("tests.dbt_project.reading")
 
 
 def run(
@@ -42,9 +41,9 @@ def run(
 
 def started(
     arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, said: Path, is_read: bool = True
-) -> BaseProcess:
+) -> Fork:
     """Begin a command, which writes what it says to a file or a named pipe."""
-    process = _FORKED.Process(target=_dbt, args=(list(arguments), dict(environment), folder, said, is_read))
+    process = _FORKS.process(_dbt, [list(arguments), dict(environment), folder, said, is_read])
     process.start()
     return process
 

@@ -1,12 +1,10 @@
 """The deployed worker as a process that a drill may kill: forked from a server that has imported it once."""
 
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import psycopg
@@ -14,9 +12,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from tests.conftest import sqlalchemy_url
+from tests.forks import Fork, Forks
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["operational_api.worker"])
+forks = Forks("tests.operational_api.loaded")
 PATIENCE_SECONDS = 600
 """A drill waits for what will come; it measures no time."""
 
@@ -42,11 +40,11 @@ class Workshop:
             "PLYO_DATABASE_URL": sqlalchemy_url(libpq_url), "PLYO_IDLE_SECONDS": "0.2",
             "PLYO_RETRY_FIRST_SECONDS": "0.05", **environment,
         }  # fmt: skip
-        self._worker: ForkServerProcess | None = None
+        self._worker: Fork | None = None
 
     def start(self) -> None:
         """A worker begins."""
-        self._worker = processes.Process(target=main, args=(self._environment,))
+        self._worker = forks.process(main, [self._environment])
         self._worker.start()
 
     def kill(self) -> None:

@@ -4,16 +4,15 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import datetime
-from multiprocessing import get_context
 
 import pyarrow as pa
 
 from ingestion.postgres_cdc import capture, slot
 from ingestion.settings import CdcSettings
+from tests.forks import Forks
 
 # Children are forked from a server that has the capture imported, not from us: we have threads and connections.
-children = get_context("forkserver")
-children.set_forkserver_preload(["tests.ingestion.kills"])
+forks = Forks("tests.ingestion.kills")
 
 
 class AdvancesBeforeCommit(capture.Capture):
@@ -75,7 +74,7 @@ def kill(
     Raises:
         AssertionError: it ended otherwise, or never came to the step.
     """
-    child = children.Process(target=run_until_killed, args=(settings, step, times, kind))
+    child = forks.process(run_until_killed, [settings, step, times, kind])
     child.start()
     child.join(120)
     if child.is_alive():
@@ -87,7 +86,7 @@ def kill(
 
 def kill_after(settings: CdcSettings, seconds: float) -> None:
     """Start a capture and kill it some time later, wherever it is."""
-    child = children.Process(target=run_until_killed, args=(settings, "never", 1, capture.Capture))
+    child = forks.process(run_until_killed, [settings, "never", 1, capture.Capture])
     child.start()
     child.join(seconds)
     child.kill()

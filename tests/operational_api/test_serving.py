@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,11 @@ from operational_api.identity.models import Account
 from plyo import valkey
 from plyo.postgres import PostgresServer, free_port
 from tests.conftest import sqlalchemy_url
+from tests.forks import Fork, Forks
 from tests.operational_api.core.test_rate_limit import BY_NAME, Store
 from tests.operational_api.identity.conftest import HASH, PASSWORD, SECRETS
 
-forks = get_context("forkserver")
-forks.set_forkserver_preload(["tests.operational_api.worker_probe", "operational_api.serving"])  # as `test_worker`
+forks = Forks("tests.operational_api.loaded", "tests.operational_api.worker_probe")  # as `test_worker`
 
 
 def serve(environment: dict[str, str], port: int) -> None:
@@ -104,7 +102,7 @@ class InTurn(httpx.BaseTransport):
 class Served:
     """Two processes on an address of this machine."""
 
-    process: ForkServerProcess
+    process: Fork
     url: str
     database: str = ""
 
@@ -170,7 +168,7 @@ def served(
 
 def started(target: Callable[..., None], *about: object) -> Served:
     """What a function serves on the port that is the last of its arguments, once it does."""
-    process = forks.Process(target=target, args=about)
+    process = forks.process(target, about)
     process.start()
     served = Served(process, f"http://127.0.0.1:{about[-1]}")
     assert eventually(lambda: process.exitcode is not None or len(served.pids) == 2)
@@ -259,7 +257,7 @@ class TestServe:
         assert eventually(lambda: not any(map(psutil.pid_exists, pids)))
 
     def test_tries_one_that_cannot_start_only_once(self) -> None:
-        process = forks.Process(target=serve_a_sum, args=(-free_port(),))
+        process = forks.process(serve_a_sum, [-free_port()])
         process.start()
         process.join(60)
         assert process.exitcode == 1

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message as Mail
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -35,17 +33,16 @@ from operational_api.core.outbox import publish
 from operational_api.engagement.service.provider_events import take_sendgrid
 from plyo.postgres import free_port
 from tests.conftest import sqlalchemy_url
+from tests.forks import Fork, Forks
 from tests.operational_api import worker_probe
 from tests.operational_api.engagement.providers import served
 
 ROOT = Path(__file__).parents[2]
 
-# Real processes that die like any other, forked from a server that has imported everything once.
-processes = get_context("forkserver")
-processes.set_forkserver_preload(["tests.operational_api.worker_probe", "operational_api.serving"])
+forks = Forks("tests.operational_api.loaded", "tests.operational_api.worker_probe")
 
 
-def end_of(worker: ForkServerProcess) -> int | None:
+def end_of(worker: Fork) -> int | None:
     """Wait for a worker's end; its exit code, negative for a signal."""
     worker.join(60)
     return worker.exitcode
@@ -72,15 +69,15 @@ class World:
     url: str
     smtp: Catcher
     smtp_port: int
-    workers: list[ForkServerProcess] = field(default_factory=list)
+    workers: list[Fork] = field(default_factory=list)
 
-    def start(self, failpoint: str = "", **settings: str) -> ForkServerProcess:
+    def start(self, failpoint: str = "", **settings: str) -> Fork:
         environment = {
             "PLYO_DATABASE_URL": sqlalchemy_url(self.url), "PLYO_SMTP_PORT": str(self.smtp_port),
             "PLYO_FAILPOINT": failpoint, "PLYO_RETRY_FIRST_SECONDS": "0.05", "PLYO_HANDLER_ATTEMPTS": "4",
             "PLYO_IDLE_SECONDS": "0.3",
         } | settings  # fmt: skip
-        worker = processes.Process(target=worker_probe.main, args=(environment,))
+        worker = forks.process(worker_probe.main, [environment])
         worker.start()
         self.workers.append(worker)
         return worker

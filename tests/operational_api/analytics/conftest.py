@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import duckdb
 import psycopg
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from joserfc import jwt
@@ -316,7 +318,7 @@ def serve(settings: AnalyticsSettings) -> FastAPI:
 
 
 def person(
-    app: FastAPI, role: str, account: UUID | None = None, *, session_id: UUID | None = None, **options: object
+    app: FastAPI, role: str, account: UUID | None = None, *, session_id: UUID | None = None, **options: Any
 ) -> TestClient:
     """A client with the token of a person (or service) of that role."""
     claims = {
@@ -324,9 +326,29 @@ def person(
         "sid": str(session_id or new_id()), "exp": int(time.time()) + 600,
     }  # fmt: skip
     token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
-    return TestClient(
-        app, base_url=ISSUER, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"}, **options
-    )
+    return client_of(app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"}, **options)
+
+
+def client_of(app: FastAPI, **options: Any) -> TestClient:
+    """A client of nobody, in the event loop of `one_loop` where there is one."""
+    client = TestClient(app, base_url=ISSUER, **options)
+    client.portal = _LOOPS[-1] if _LOOPS else None
+    return client
+
+
+_LOOPS: list[BlockingPortal] = []
+
+
+@pytest.fixture(scope="module")
+def one_loop() -> Iterator[None]:
+    """All that is asked meanwhile is answered in one event loop, as in a process of the service.
+
+    Without it each request has a loop of its own, which opens connections of its own to both databases.
+    """
+    with start_blocking_portal() as portal:
+        _LOOPS.append(portal)
+        yield
+        _LOOPS.remove(portal)
 
 
 @pytest.fixture(scope="package")

@@ -9,6 +9,8 @@ from contracts.metrics import METRICS
 from operational_api.analytics.metrics import changes
 from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, person
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 METRIC = "/api/analytics/metrics/"
 
 

@@ -13,6 +13,8 @@ from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.models import AuditEntry, AuditGroup
 from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, OLGA, person, serve
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 READS = "analytics.read_client"
 
 

@@ -16,6 +16,8 @@ from operational_api.analytics.settings import AnalyticsSettings
 from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, decide, fill, make_marts, person, serve
 from tests.operational_api.analytics.test_audited_reads import newest, since, subjects_of
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 METRIC = "/api/analytics/metrics/"
 SEPTEMBER = {"from": "2026-09-01", "to": "2026-09-30"}
 

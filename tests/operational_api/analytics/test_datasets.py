@@ -23,6 +23,8 @@ from tests.operational_api.analytics.conftest import (
     serve,
 )
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 
 

@@ -27,6 +27,8 @@ from tests.operational_api.analytics.conftest import (
     serve,
 )
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 
 @dataclass
 class Moved:

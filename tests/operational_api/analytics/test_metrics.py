@@ -8,6 +8,8 @@ import pytest
 from contracts.metrics import METRICS
 from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 
 def points(answer) -> dict[tuple[str, str | None], float]:
     assert answer.status_code == 200, answer.text

@@ -18,6 +18,8 @@ from operational_api.analytics import formats
 from operational_api.analytics.catalogue import DATASETS, SCREENS
 from tests.operational_api.analytics.conftest import ANNA, MIA, NOAH, person
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 FORMATS = ("json", *formats.FORMATS)
 OWN = {str(MIA), str(NOAH)}
 

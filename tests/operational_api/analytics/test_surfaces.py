@@ -11,7 +11,6 @@ import duckdb
 import panel as pn
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from consoles import figures
@@ -36,9 +35,12 @@ from tests.operational_api.analytics.conftest import (
     ISSUER,
     KEY,
     MIA,
+    client_of,
     person,
     serve,
 )
+
+pytestmark = pytest.mark.usefixtures("one_loop")
 
 Points = dict[tuple[str, str | None], float | None]
 Told = tuple[FastAPI, duckdb.DuckDBPyConnection]
@@ -57,7 +59,7 @@ class Graph:
     def __init__(self, analytics: FastAPI) -> None:
         self.app = FastAPI()
         self.app.state.delegation = Delegation(ISSUER, lambda: KEY)
-        self.app.state.analytics_client = TestClient(analytics, base_url=ISSUER)
+        self.app.state.analytics_client = client_of(analytics)
 
     def ask(self, text: str, principal: Principal | None) -> dict[str, Any]:
         request = Request({"type": "http", "app": self.app, "headers": []})
@@ -67,7 +69,7 @@ class Graph:
 
 
 @pytest.fixture(scope="module")
-def graph(app: FastAPI) -> Graph:
+def graph(app: FastAPI, one_loop: None) -> Graph:
     return Graph(app)
 
 

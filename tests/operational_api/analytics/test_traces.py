@@ -15,6 +15,8 @@ from contracts.ids import new_id
 from contracts.relations import RELATIONS
 from contracts.traces import TRACES, key_of
 from operational_api.analytics.settings import AnalyticsSettings
+from plyo.postgres import PostgresServer
+from tests.dbt_project.lake import copied
 from tests.operational_api.analytics.conftest import (
     ANNA,
     BORIS,
@@ -26,10 +28,13 @@ from tests.operational_api.analytics.conftest import (
     fill_the_rest,
     insert,
     make_marts,
+    new_lake,
     person,
     serve,
 )
 from tests.operational_api.analytics.test_audited_reads import newest, since
+
+pytestmark = pytest.mark.usefixtures("one_loop")
 
 ROWS = "/api/analytics/rows/"
 PAYMENT, REFUND, INVOICE, SLOT = (UUID(int=0xC0 + number) for number in range(4))
@@ -55,37 +60,51 @@ def change(lake: duckdb.DuckDBPyConnection, table: str, operation: str, lsn: int
     lake.execute(f"insert into raw.main.{table} by name select {marks}", told)
 
 
-@pytest.fixture
-def app(empty_settings: AnalyticsSettings) -> Iterator[FastAPI]:
-    """A payment of Mia's with its history, one of Olga's, a slot with a seat; a build that has read up to 60."""
-    with warehouse.writing(empty_settings) as lake:
+@pytest.fixture(scope="module")
+def twins(
+    postgres: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[AnalyticsSettings, AnalyticsSettings]:
+    """A payment of Mia's with its history, one of Olga's, a slot with a seat; a build that has read up to 60.
+
+    In two lakes that are alike: the second one may be changed.
+    """
+    settings = new_lake(postgres, tmp_path_factory.mktemp("traced"), template_database)
+    with warehouse.writing(settings) as lake:
         make_marts(lake)
-        make_raw(lake)
-        build(lake, 60, datetime.now(UTC))
-        for customer, coach in ((MIA, ANNA), (NOAH, ANNA), (OLGA, BORIS)):
-            insert(lake, "core.dim_customers", {"customer_id": customer, "coach_id": coach, "display_name": "Mia"})
-        insert(lake, "finance.fct_payments", {
-            "payment_id": PAYMENT, "invoice_id": INVOICE, "customer_id": MIA, "status": "captured", "currency": "EUR",
-            "amount_minor": 9900, "captured_on": "2026-09-01",
-        })  # fmt: skip
-        insert(lake, "finance.fct_payments", {"payment_id": new_id(), "invoice_id": new_id(), "customer_id": OLGA})
-        insert(lake, "scheduling.fct_slots", {"slot_id": SLOT, "coach_id": ANNA, "local_day": "2026-09-01"})
-        for customer, coach in ((MIA, ANNA), (NOAH, ANNA)):
-            insert(lake, "scheduling.fct_bookings", {
-                "booking_id": new_id(), "slot_id": SLOT, "customer_id": customer, "coach_id": coach,
-            })  # fmt: skip
-        whose = {"id": PAYMENT, "invoice_id": INVOICE, "customer_id": MIA, "amount_minor": 9900, "currency": "EUR"}
-        change(lake, "commerce__payments", "i", 10, **whose, status="pending", failure_code="none")
-        change(lake, "commerce__payments", "u", 20, **whose, status="captured")
-        change(lake, "commerce__payments", "u", 99, **whose, status="disputed")
-        change(lake, "commerce__payments", "i", 11, id=new_id(), invoice_id=new_id(), customer_id=OLGA)
-        change(lake, "commerce__invoices", "r", 5, id=INVOICE, number="2026-0001", customer_id=MIA, status="open")
-        change(lake, "commerce__refunds", "i", 30, id=REFUND, payment_id=PAYMENT, amount_minor=500)
-        change(lake, "commerce__refunds", "d", 40, id=REFUND)
         with warehouse.transaction(lake):
+            make_raw(lake)
+            whose = {"id": PAYMENT, "invoice_id": INVOICE, "customer_id": MIA, "amount_minor": 9900, "currency": "EUR"}
+            change(lake, "commerce__payments", "i", 10, **whose, status="pending", failure_code="none")
+            change(lake, "commerce__payments", "u", 20, **whose, status="captured")
+            change(lake, "commerce__payments", "u", 99, **whose, status="disputed")
+            change(lake, "commerce__payments", "i", 11, id=new_id(), invoice_id=new_id(), customer_id=OLGA)
+            change(lake, "commerce__invoices", "r", 5, id=INVOICE, number="2026-0001", customer_id=MIA, status="open")
+            change(lake, "commerce__refunds", "i", 30, id=REFUND, payment_id=PAYMENT, amount_minor=500)
+            change(lake, "commerce__refunds", "d", 40, id=REFUND)
+        with warehouse.transaction(lake):
+            build(lake, 60, datetime.now(UTC))
+            for customer, coach in ((MIA, ANNA), (NOAH, ANNA), (OLGA, BORIS)):
+                insert(lake, "core.dim_customers", {"customer_id": customer, "coach_id": coach, "display_name": "Mia"})
+            insert(lake, "finance.fct_payments", {
+                "payment_id": PAYMENT, "invoice_id": INVOICE, "customer_id": MIA, "status": "captured",
+                "currency": "EUR", "amount_minor": 9900, "captured_on": "2026-09-01",
+            })  # fmt: skip
+            insert(lake, "finance.fct_payments", {"payment_id": new_id(), "invoice_id": new_id(), "customer_id": OLGA})
+            insert(lake, "scheduling.fct_slots", {"slot_id": SLOT, "coach_id": ANNA, "local_day": "2026-09-01"})
+            for customer, coach in ((MIA, ANNA), (NOAH, ANNA)):
+                insert(lake, "scheduling.fct_bookings", {
+                    "booking_id": new_id(), "slot_id": SLOT, "customer_id": customer, "coach_id": coach,
+                })  # fmt: skip
             fill_the_rest(lake)
-    decide(empty_settings, MIA, dict.fromkeys(("activity", "sleep", "daily"), True))
-    app = serve(empty_settings)
+    decide(settings, MIA, dict.fromkeys(("activity", "sleep", "daily"), True))
+    other = copied(settings, postgres).lake_catalog_url
+    return settings, settings.model_copy(update={"lake_catalog_url": other})
+
+
+@pytest.fixture(scope="module")
+def app(twins: tuple[AnalyticsSettings, AnalyticsSettings]) -> Iterator[FastAPI]:
+    """Over the lake that stays as it is."""
+    app = serve(twins[0])
     yield app
     app.state.lake.close()
 
@@ -136,15 +155,17 @@ class TestChanges:
         told = admin.get(number["trace"], params={name: row[name] for name in number["key"]}).json()
         assert {one["key"]["id"] for one in told["changes"] if one["table"] == "commerce.payments"} == {str(PAYMENT)}
 
-    def test_are_those_of_the_snapshot(self, admin: TestClient, empty_settings: AnalyticsSettings) -> None:
-        asked = {"payment_id": str(PAYMENT)}
+    def test_are_those_of_the_snapshot(self, twins: tuple[AnalyticsSettings, AnalyticsSettings]) -> None:
+        app, asked = serve(twins[1]), {"payment_id": str(PAYMENT)}
+        admin = person(app, "admin", OLGA)
         before = admin.get(f"{ROWS}finance.fct_payments", params=asked).json()
-        with warehouse.writing(empty_settings) as lake:
+        with warehouse.writing(twins[1]) as lake:
             build(lake, 99, datetime.now(UTC))
         now = admin.get(f"{ROWS}finance.fct_payments", params=asked).json()
         assert [one["values"]["status"] for one in now["changes"]][-1] == "disputed"
         then = admin.get(f"{ROWS}finance.fct_payments", params=asked | {"snapshot": before["snapshot_id"]}).json()
         assert then["changes"] == before["changes"]
+        app.state.lake.close()
 
 
 class TestParts:

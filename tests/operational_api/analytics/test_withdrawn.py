@@ -29,6 +29,8 @@ from tests.operational_api.analytics.conftest import (
 )
 from tests.operational_api.analytics.test_rows_and_columns import FORMATS, rows
 
+pytestmark = pytest.mark.usefixtures("one_loop")
+
 EVERY = ("activity", "sleep", "daily", "body", "training", "injuries")
 READERS = ("coach", "lead_coach")
 OF_CLIENTS = [name for name, one in DATASETS.items() if one.subject == "client" and one.kinds]

@@ -4,8 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,10 +22,10 @@ from operational_api.training.media.settings import MediaSettings
 from operational_api.training.media.worker import MediaWorker
 from operational_api.training.models import Media
 from tests.factories import account_of, make_client
+from tests.forks import Fork, Forks
 from tests.operational_api.training.media.conftest import Studio, keys_below, send
 
-processes = get_context("forkserver")
-processes.set_forkserver_preload([__name__])
+forks = Forks("tests.operational_api.loaded", __name__)
 LONGEST = 60.0
 """Seconds that a step is waited for, on a machine that has other things to do."""
 
@@ -49,12 +47,12 @@ def phone(studio: Studio) -> TestClient:
 
 
 @pytest.fixture
-def begun(studio: Studio, object_settings: ObjectSettings) -> Callable[..., ForkServerProcess]:
+def begun(studio: Studio, object_settings: ObjectSettings) -> Callable[..., Fork]:
     url = studio.sessions.kw["bind"].url.render_as_string(hide_password=False)
 
-    def begin(**settings: Any) -> ForkServerProcess:
+    def begin(**settings: Any) -> Fork:
         given = studio.settings.model_copy(update=settings)
-        process = processes.Process(target=work, args=(url, given, object_settings), daemon=True)
+        process = forks.process(work, [url, given, object_settings], daemon=True)
         process.start()
         return process
 
@@ -111,7 +109,7 @@ STEPS: dict[str, Callable[[Media], bool]] = {
 class TestKilled:
     @pytest.mark.parametrize("step", STEPS)
     def test_whatever_it_was_doing_the_next_one_ends_with_the_same(
-        self, studio: Studio, phone: TestClient, begun: Callable[..., ForkServerProcess], clip: bytes, step: str
+        self, studio: Studio, phone: TestClient, begun: Callable[..., Fork], clip: bytes, step: str
     ) -> None:
         media_id = send(phone, clip)
         worker = begun()
@@ -128,7 +126,7 @@ class TestKilled:
         is_whole(studio, media_id)
 
     def test_one_that_slept_past_its_lease_takes_nothing_from_who_followed(
-        self, studio: Studio, phone: TestClient, begun: Callable[..., ForkServerProcess], clip: bytes
+        self, studio: Studio, phone: TestClient, begun: Callable[..., Fork], clip: bytes
     ) -> None:
         media_id = send(phone, clip)
         asleep = begun()
