@@ -61,6 +61,7 @@ LARGE = 5_000
 OFTEN = timedelta(minutes=5)
 READ_WHOLE = {
     "compliance.check_events": "once a day the whole record is compared with its seals; its job asks each minute",
+    "GET /api/commerce/catalogue": "whoever has each plan is counted",
     "GET /api/engagement/announcement-audiences": "everybody is counted, by stage and by what they allow",
 }
 """What reads large tables from end to end because that is what is asked of it."""

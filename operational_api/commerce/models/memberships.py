@@ -51,6 +51,8 @@ class Subscription(Base):
         CheckConstraint("(status = 'cancelled') = (ended_at is not null)", name="ended_when_cancelled"),
         CheckConstraint("billed_by in ('provider', 'plyo')", name="billed_by"),
         CheckConstraint("resumes_on is null or status = 'paused'", name="paused_until"),
+        Index("ix_subscriptions_plan_id", "plan_id", "status"),
+        Index("ix_subscriptions_next_price_id", "next_price_id", postgresql_where=text("next_price_id is not null")),
         Index(
             "ix_subscriptions_next_step",
             "next_step_at",
@@ -134,6 +136,7 @@ class SessionPack(Base):
         CheckConstraint("sessions_used between 0 and sessions_total", name="used_within_total"),
         CheckConstraint("sessions_refunded between 0 and sessions_total", name="refunded_within_total"),
         CheckConstraint("recognised_minor between 0 and coalesce(net_minor, 0)", name="recognised"),
+        Index("ix_session_packs_plan_id", "plan_id"),
         Index("ix_session_packs_unrecognised", "expires_at", postgresql_where=text("recognised_minor < net_minor")),
         SCHEMA,
     )

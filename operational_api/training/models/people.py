@@ -20,7 +20,11 @@ class Client(Base):
     """
 
     __tablename__ = "clients"
-    __table_args__ = (Index("ix_clients_display_name", "display_name", "id"), SCHEMA)
+    __table_args__ = (
+        Index("ix_clients_display_name", "display_name", "id"),
+        Index("ix_clients_name_trigrams", text("display_name gin_trgm_ops"), postgresql_using="gin"),
+        SCHEMA,
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     display_name: Mapped[str]
     coach_id: Mapped[UUID | None] = mapped_column(index=True)
