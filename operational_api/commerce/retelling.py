@@ -1,4 +1,4 @@
-"""What the tables of money say otherwise than the events tell: four questions to PostgreSQL, each about all at once.
+"""What the tables of money say otherwise than the events tell: five questions to PostgreSQL, each about all at once.
 
 Looks and writes nothing; when it is looked and what becomes of it is `service.retellings`. Events are read in their
 order and tables as they are: a row that somebody changed by hand is found, and one that nobody told. Events of before a
@@ -9,6 +9,7 @@ field was told say nothing of it.
 | payments | captured or failed once, with its amount and currency, and in the ledger |
 | refunds | given back once, with its amount |
 | invoices of ours | issued once with number, amounts and customer; open, paid, void or given up by what followed |
+| wallets | their balance, by the ledger, by what their credits have left and by what moved |
 | memberships | state, plan, monthly worth and whether it will end, by the newest event that says so |
 """
 
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that a table says otherwise. `about`: payment, refund, invoice or membership."""
+    """Something that a table says otherwise. `about`: payment, refund, invoice, membership or wallet."""
 
     about: str
     id: str
@@ -238,7 +239,40 @@ where f.is_one
 union all
 select null, count(*)::text from pairs
 """  # noqa: S608
-_ASKED = (("payment", _PAYMENTS), ("refund", _REFUNDS), ("invoice", _INVOICES), ("membership", _MEMBERSHIPS))
+_WALLETS = """
+with credits as (
+    select c.wallet_id as id, sum(c.left_minor) as left_minor, sum(m.minor) as moved_minor
+    from commerce.wallet_credits c
+    left join (
+        select credit_id, sum(amount_minor) as minor from commerce.wallet_movements group by 1
+    ) m on m.credit_id = c.id
+    group by 1
+),
+booked as (
+    select customer_id, currency, -sum(amount_minor) as minor from commerce.ledger_lines where account = 'wallets'
+    group by 1, 2
+),
+pairs as (
+    select
+        coalesce(w.id, customer_id) as id, coalesce(w.balance_minor, 0) as balance_minor,
+        coalesce(c.left_minor, 0) as left_minor, coalesce(c.moved_minor, 0) as moved_minor,
+        coalesce(b.minor, 0) as booked_minor
+    from commerce.wallets w full join booked b using (customer_id, currency) left join credits c on c.id = w.id
+)
+select pairs.id, f.what
+from pairs cross join lateral (values
+    ('is in the ledger with another balance', booked_minor <> balance_minor),
+    ('has another balance than its credits have left', left_minor <> balance_minor),
+    ('has another balance than what moved in it', moved_minor <> balance_minor)
+) as f (what, is_one)
+where f.is_one
+union all
+select null, count(*)::text from pairs
+"""
+_ASKED = (
+    ("payment", _PAYMENTS), ("refund", _REFUNDS), ("invoice", _INVOICES), ("membership", _MEMBERSHIPS),
+    ("wallet", _WALLETS),
+)  # fmt: skip
 
 
 def retell(session: Session) -> Retold:

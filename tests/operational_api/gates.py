@@ -50,6 +50,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/commerce/invoices",
         "GET /api/commerce/subscription/collections",
         "GET /membership",
+        "GET /wallet",
     ),
     "commerce.read_plans": (
         "GET /api/commerce/plans",
@@ -593,7 +594,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/customers/{customer_id}/wallet/gifts",
         "POST /staff/people/{account_id}/gifts",
     ),
-    "commerce.read_wallet": ("GET /api/commerce/customers/{customer_id}/wallet", "GET /wallet"),
+    "commerce.read_wallet": ("GET /api/commerce/customers/{customer_id}/wallet",),
     "commerce.settle_waiting": ("GET /staff/exceptions", "POST /staff/exceptions/items/{item_id}"),
     "commerce.manage_prices": (
         "GET /api/commerce/coupons",

@@ -394,6 +394,15 @@ class TestGifts:
         purse.give(10_000)
 
 
+class TestBooks:
+    def test_find_a_wallet_that_somebody_changed_by_hand(self, purse: Purse) -> None:
+        purse.give(1000)
+        purse.session.execute(text("update commerce.wallets set balance_minor = 999"))
+        purse.session.execute(text("update commerce.wallet_credits set left_minor = 998"))
+        found = retelling.retell(purse.session).differences
+        assert [one.about for one in found] == ["wallet"] * 3
+
+
 class TestNeverBelowZero:
     def test_the_database_refuses(self, purse: Purse) -> None:
         purse.give(1000)
