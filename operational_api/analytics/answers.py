@@ -13,6 +13,7 @@ import pyarrow as pa
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import MutableHeaders
+from starlette.types import Receive, Scope, Send
 
 from operational_api.analytics import datasets, formats, tags
 from operational_api.analytics.asked import seen, shown
@@ -21,7 +22,7 @@ from operational_api.analytics.datasets import Page
 from operational_api.analytics.freshness import Clock, Freshness
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Value
-from operational_api.analytics.retold import Personal, Question, Retold, Told
+from operational_api.analytics.retold import LARGE_BYTES, Personal, Question, Retold, Told
 from operational_api.core import http
 from operational_api.core.principal import Principal
 
@@ -170,4 +171,21 @@ def as_json(request: Request, told: Told, freshness: Freshness, headers: dict[st
     headers = headers | {"ETag": told.tag}
     if tags.is_known(request, told.tag):
         return tags.unchanged(headers)
+    if told.body is not None and len(told.body) > LARGE_BYTES:
+        return _InTwo(told.begun(freshness), told.body, headers)
     return Response(told.whole(freshness), media_type="application/json", headers=headers)
+
+
+class _InTwo(Response):
+    """A document whose beginning is sent before the rest, which is large and is not copied to stand behind it."""
+
+    def __init__(self, begun: bytes, rest: bytes, headers: dict[str, str]) -> None:
+        length = {"Content-Length": str(len(begun) + len(rest))}
+        super().__init__(begun, headers=headers | length, media_type="application/json")
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await send({"type": "http.response.body", "body": self._rest})

@@ -168,13 +168,16 @@ def shown(request: Request) -> withheld.Shown:
         engine = request.app.state.asking
         if engine is None:
             raise AuditDown
-        if unknown := [one for one in customer_ids if one not in known]:
+        try:
+            told = {one: known[one] for one in customer_ids}
+        except KeyError:
+            unknown = [one for one in customer_ids if one not in known]
             try:
                 with engine.connect() as connection:
                     known.update(compliance.shown_kinds(Session(connection), unknown))
             except OperationalError as error:
                 raise AuditDown from error
-        told = {one: known[one] for one in customer_ids}
+            told = {one: known[one] for one in customer_ids}
         heard.update(told)
         return told
 

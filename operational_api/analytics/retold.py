@@ -18,6 +18,9 @@ from operational_api.analytics.remembered import Remembered
 from operational_api.core.principal import Principal
 
 _MOST_ASKERS = 20_000
+LARGE_BYTES = 1 << 16
+"""An answer that is larger is sent in two pieces, the large one last: copying it costs more than sending twice, and
+nobody waits until it is gone."""
 
 
 @dataclass

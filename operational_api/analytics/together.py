@@ -12,14 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from contracts import telemetry
 from operational_api.analytics import tags
 from operational_api.analytics.freshness import Freshness
-from operational_api.analytics.retold import Question, Told
+from operational_api.analytics.retold import LARGE_BYTES, Question, Told
 from operational_api.analytics.turns import Turns
 from operational_api.core.http import log_request
 
 QUARTER_SECONDS = 900
-LARGE_BYTES = 1 << 16
-"""An answer that is larger is sent in two pieces, the large one last: copying it costs more than sending twice, and
-nobody waits until it is gone."""
 _now = time.time
 
 

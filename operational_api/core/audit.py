@@ -218,10 +218,16 @@ class Group:
     subjects: str
 
 
+@lru_cache(maxsize=20_000)
+def _text_of(person: UUID) -> str:
+    """A UUID's text, which Python puts together anew each time. The same people are in many groups."""
+    return str(person)
+
+
 @lru_cache(maxsize=512)
 def group_of(people: frozenset[UUID]) -> Group:
     """The group that these people are."""
-    subjects = "{" + ",".join(sorted(map(str, people))) + "}"
+    subjects = "{" + ",".join(sorted(map(_text_of, people))) + "}"
     return Group(UUID(bytes=hashlib.sha256(subjects.encode()).digest()[:16]), subjects)
 
 
