@@ -39,7 +39,8 @@ WITHHELD_TABLES = (
     "training.workout_revisions", "training.exercise_names",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
-    "engagement.attachment_files", "engagement.do_not_disturb", "engagement.inbox_messages",
+    "engagement.attachment_files", "engagement.digest_choices", "engagement.do_not_disturb",
+    "engagement.inbox_messages",
     "engagement.phones", "engagement.push_subscriptions", "engagement.scheduled_files",
     "integrations.webhook_endpoints", "integrations.webhook_secrets", "integrations.webhook_replays",
     "integrations.webhook_deliveries", "integrations.webhook_attempts",
@@ -51,7 +52,8 @@ WITHHELD_TABLES = (
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log. What
 # people answer about their health, and write to their coach about it, is measured by nobody.
 WITHHELD_COLUMNS = {
-    "identity.accounts": ("password_hash",), "engagement.outgoing_emails": ("context",),
+    "identity.accounts": ("password_hash",),
+    "engagement.outgoing_emails": ("context", "digest_at", "digest_id"),
     "platform.audit_entries": ("address",), "training.screenings": ("answers", "clearance_note"),
     "training.check_ins": ("note", "answer"),
 }  # fmt: skip

@@ -203,6 +203,21 @@ class ChannelChoice(Base):
     decided_at: Mapped[RequiredTime]
 
 
+class DigestChoice(Base):
+    """That a person has messages of a purpose as one list, at `hour` (0-23) of their clock; no row: each at once."""
+
+    __tablename__ = "digest_choices"
+    __table_args__ = (
+        CheckConstraint("hour between 0 and 23", name="hour"),
+        SCHEMA,
+    )
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
+    hour: Mapped[int] = mapped_column(Integer)
+    is_weekly: Mapped[bool] = mapped_column(server_default=text("false"))
+    decided_at: Mapped[RequiredTime]
+
+
 class Suppression(Base):
     """An address that gets nothing more by a channel. `reason`: bounce, complaint, stop or unsubscribe."""
 
@@ -253,6 +268,9 @@ class OutgoingMessage(Base):
     and waits for somebody to say what becomes of it); `reason` says why one was withheld or failed, or that one that
     waits is sent a second time. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have
     left by a provider that cannot tell two equal requests apart.
+
+    `digest_at`: it waits for the list of that time. `digest_id`: the message that carries the list it is in, which is
+    one of them; who carries it has its own id there (`service.digests`).
     """
 
     __tablename__ = "outgoing_emails"
@@ -270,6 +288,11 @@ class OutgoingMessage(Base):
             postgresql_where=text("status = 'undecided'"),
         ),
         Index("ix_outgoing_emails_provider", "provider_message_id"),
+        Index(
+            "ix_outgoing_emails_gathered", "channel", "digest_at",
+            postgresql_where=text("status = 'queued' and digest_at is not null and digest_id is null"),
+        ),
+        Index("ix_outgoing_emails_digest", "digest_id", postgresql_where=text("digest_id is not null")),
         CheckConstraint("channel in ('email', 'sms', 'whatsapp', 'push')", name="channel"),
         CheckConstraint("purpose in ('transactional', 'reminders', 'coaching', 'marketing')", name="purpose"),
         SCHEMA,
@@ -295,6 +318,8 @@ class OutgoingMessage(Base):
     in_doubt_since: Mapped[datetime | None]
     provider_message_id: Mapped[str | None]
     delivered_at: Mapped[datetime | None]
+    digest_at: Mapped[datetime | None]
+    digest_id: Mapped[UUID | None]
 
 
 OutgoingEmail = OutgoingMessage

@@ -17,11 +17,12 @@ from operational_api.engagement import links
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
-from operational_api.engagement.sending import LOCKED, PURPOSES, Place, Purpose
+from operational_api.engagement.sending import DIGESTED, LOCKED, PURPOSES, Place, Purpose, Rhythm
 from operational_api.engagement.service import (
     addresses,
     announcements,
     attachments,
+    digests,
     do_not_disturb,
     inbox,
     preferences,
@@ -42,6 +43,9 @@ NAV = [
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
+Pace = Literal["at_once", "daily", "weekly"]
+HOUR = 8
+"""Of a list, until somebody says another."""
 LENGTHS = [
     (1, word("Until tomorrow, 8:00")), (3, word("For 3 days")), (7, word("For a week")), (14, word("For two weeks")),
 ]  # fmt: skip
@@ -146,6 +150,8 @@ def preferences_page(
         channels=places, purposes=_purposes(principal), locked=LOCKED, push_key=settings.vapid_public_key,
         allowed=preferences.preferences_of(session, customer_id), phone=session.get(Phone, customer_id),
         ticked={one for one in product(places, PURPOSES) if wishes.allows(*one)},
+        digested=[one for one in DIGESTED if one in _purposes(principal)],
+        rhythms=digests.rhythms_of(session, customer_id),
     )  # fmt: skip
 
 
@@ -163,9 +169,13 @@ def write_preferences(
     phone: Annotated[str | None, Form()] = None,
     choice: Annotated[list[str] | None, Form()] = None,
     is_about_app: Annotated[bool, Form()] = False,
+    rhythm_coaching: Annotated[Pace | None, Form()] = None,
+    hour_coaching: Annotated[int, Form(ge=0, le=23)] = HOUR,
+    rhythm_marketing: Annotated[Pace | None, Form()] = None,
+    hour_marketing: Annotated[int, Form(ge=0, le=23)] = HOUR,
 ) -> Response:
     """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said, nor of the app
-    by a page of before it could be chosen."""
+    and of lists by a page of before they could be chosen."""
     now, ticked = datetime.now(UTC), set(choice or ())
     before = preferences.preferences_of(session, customer_id)
     places: tuple[Place, ...] = (*settings.channels, *(("app",) if is_about_app else ()))
@@ -180,6 +190,15 @@ def write_preferences(
         now=now,
     )
     preferences.choose(session, customer_id=customer_id, choices=choices, now=now)
+    paces: dict[Purpose, tuple[Pace | None, int]] = {
+        "coaching": (rhythm_coaching, hour_coaching), "marketing": (rhythm_marketing, hour_marketing),
+    }  # fmt: skip
+    rhythms = {
+        purpose: None if pace == "at_once" else Rhythm(hour, pace == "weekly")
+        for purpose, (pace, hour) in paces.items()
+        if pace is not None
+    }
+    digests.choose(session, customer_id=customer_id, rhythms=rhythms, now=now)
     preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
     web_sessions.speak(session, account_id=customer_id, language=language or None)
     if phone is not None:

@@ -54,6 +54,7 @@ PERSONAL = [
             "attachments": given("customer_id uploader_id", LISTED),
             "channel_choices": given("customer_id", LISTED),
             "contact_preferences": given("customer_id", LISTED),
+            "digest_choices": given("customer_id", LISTED),
             "do_not_disturb": given("account_id", LISTED),
             "inbox_messages": given("person_id", LISTED, omit="dedupe_key"),
             "leads": given("customer_id", LISTED, by_email="email", omit="owner"),
@@ -61,7 +62,9 @@ PERSONAL = [
             "lifecycle_stages": given("person_id", LISTED),
             "message_templates": given("owner_id", LISTED),
             "messages": given("customer_id sender_id", LISTED),
-            "outgoing_emails": given("customer_id", LISTED, by_email="recipient", omit="context dedupe_key last_error"),
+            "outgoing_emails": given(
+                "customer_id", LISTED, by_email="recipient", omit="context dedupe_key digest_id last_error"
+            ),
             "phones": given("customer_id", LISTED),
             "push_subscriptions": given("customer_id", LISTED, omit="endpoint p256dh auth"),
             "scheduled_files": given("", LISTED, through="scheduled_id", omit="content"),

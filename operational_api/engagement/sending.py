@@ -38,9 +38,38 @@ CAPS: Mapping[Purpose, Cap] = {
     "coaching": Cap(a_day=12, a_week=50),
     "marketing": Cap(a_day=1, a_week=3),
 }
+DIGESTED: tuple[Purpose, ...] = ("coaching", "marketing")
+"""What a person may have as a list at an hour of theirs. Proofs, security, what is to be paid (all transactional) and
+reminders of sessions are never gathered: they are worth something at their moment only."""
 WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+DAY_OF_LISTS = timedelta(hours=22)
+"""Between two lists of two days: clocks go forward, and a worker may have been late yesterday."""
 NUDGES = Cap(a_day=3, a_week=3)
 """Of check-ins, which a person did not ask for; they count in the app, before any channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When messages of a purpose come as one list: at an hour (0-23) of the person's clock, every day or on Mondays."""
+
+    hour: int
+    is_weekly: bool = False
+
+    def after(self, now: datetime, time_zone: str) -> datetime:
+        """The first such instant after `now`, in UTC.
+
+        Once a local day: an hour that clocks leave out is the moment they jump, one that they show twice its first.
+        """
+        zone = zone_of(time_zone)
+        today = now.astimezone(zone).date()
+        days = (today + timedelta(days=day) for day in range(-1, 16))
+        hours = (
+            datetime.combine(day, time(self.hour), zone).astimezone(UTC)
+            for day in days
+            if not self.is_weekly or day.weekday() == 0
+        )
+        return next(at for at in hours if at > now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +114,13 @@ class Postpone:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """At `until`, with what else of its purpose waits for the person by then (`service.digests`)."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Withhold:
     """Never by this channel. `reason`: suppressed:…, not_allowed, no_address, read_already, not_so_any_more,
     too_late, daily_cap, weekly_cap."""
@@ -97,7 +133,7 @@ class Withhold:
         return self.reason.startswith("suppressed") or self.reason in ("not_allowed", "no_address")
 
 
-Decision = Send | Postpone | Withhold
+Decision = Send | Postpone | Gather | Withhold
 
 
 def decide(
@@ -109,6 +145,8 @@ def decide(
     sent_lately: Sequence[datetime] = (),
     suppressed_by: str | None = None,
     expires_at: datetime | None = None,
+    rhythm: Rhythm | None = None,
+    is_list: bool = False,
 ) -> Decision:
     """What becomes of a message at `now`.
 
@@ -116,6 +154,9 @@ def decide(
         sent_lately: When the person got messages of this purpose in the last seven days, by whatever channel.
         suppressed_by: Why the address is dead: bounce, complaint, stop or unsubscribe.
         expires_at: When the message is worth nothing any more.
+        rhythm: When the person has messages of this purpose as a list; None: at once. What would be worth nothing by
+            then does not wait for it.
+        is_list: It has waited, and carries what else did. One that a cap holds back waits, and the next list joins it.
     """
     if suppressed_by and not (suppressed_by == "complaint" and purpose == "transactional"):
         return Withhold(f"suppressed:{suppressed_by}")
@@ -125,11 +166,18 @@ def decide(
         return Withhold("too_late")
     if purpose == "transactional":
         return Send()
+    if rhythm is not None and purpose in DIGESTED and not is_list:
+        gathered_at = rhythm.after(now, wishes.time_zone)
+        if expires_at is None or gathered_at < expires_at:
+            return Gather(gathered_at)
     until = quiet_end(now, wishes.quiet_from, wishes.quiet_until, wishes.time_zone)
     if wishes.undisturbed_until is not None and wishes.undisturbed_until > now:
         until = wishes.undisturbed_until  # asked again then, when it may be quiet
     if until is not None:
         return Withhold("too_late") if expires_at is not None and expires_at <= until else Postpone(until)
+    if is_list:
+        free_at = free(CAPS[purpose], sent_lately, now)
+        return Send() if free_at is None else Postpone(free_at)
     capped = over(CAPS[purpose], sent_lately, now)
     return Withhold(capped) if capped else Send()
 
@@ -137,9 +185,17 @@ def decide(
 def over(cap: Cap, sent: Iterable[datetime], now: datetime) -> str | None:
     """Which limit one more message at `now` would break: daily_cap, weekly_cap, or None."""
     times = [at for at in sent if now - WEEK < at]
-    if sum(now - timedelta(days=1) < at for at in times) >= cap.a_day:
+    if sum(now - DAY < at for at in times) >= cap.a_day:
         return "daily_cap"
     return "weekly_cap" if len(times) >= cap.a_week else None
+
+
+def free(cap: Cap, sent: Iterable[datetime], now: datetime) -> datetime | None:
+    """When one more list breaks no limit, where it would at `now`."""
+    times = sorted(sent)
+    limits = ((cap.a_day, DAY_OF_LISTS), (cap.a_week, WEEK))
+    frees = [times[-most] + length for most, length in limits if len(times) >= most]
+    return max((at for at in frees if at > now), default=None)
 
 
 def is_quiet(local: time, *, quiet_from: time | None, quiet_until: time | None) -> bool:

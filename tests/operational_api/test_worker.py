@@ -30,9 +30,11 @@ from contracts.telemetry import trace
 from operational_api.core import consumers
 from operational_api.core.inbox import receive
 from operational_api.core.outbox import publish
+from operational_api.engagement.models import ContactPreference, OutgoingMessage
 from operational_api.engagement.service.provider_events import take_sendgrid
 from plyo.postgres import free_port
 from tests.conftest import sqlalchemy_url
+from tests.factories import make_account
 from tests.forks import Fork, Forks
 from tests.operational_api import worker_probe
 from tests.operational_api.engagement.providers import served
@@ -291,6 +293,33 @@ class TestDoubt:
         assert world.value(self.ENDS) == "transactional sent"
         assert len(cloud.emails) == 1
         server.shutdown()
+
+
+class TestDigest:
+    """`kill -9` once a list is made and nothing of it has left."""
+
+    def test_what_is_in_a_list_leaves_once_with_it(self, world: World) -> None:
+        engine = create_engine(sqlalchemy_url(world.url))
+        with Session(engine) as session, session.begin():
+            mia = make_account(session, display_name="Mia")
+            for number in range(3):
+                session.add(
+                    OutgoingMessage(
+                        dedupe_key=f"k{number}", recipient="", template="announcement", purpose="marketing",
+                        context={"name": "Mia", "subject": f"News {number}", "body": "…"}, customer_id=mia.id,
+                        next_attempt_at=datetime.now(UTC), digest_at=datetime.now(UTC),
+                    )
+                )  # fmt: skip
+            session.add(ContactPreference(customer_id=mia.id, allows_marketing=True))
+        engine.dispose()
+        assert end_of(world.start("digest.formed")) == -signal.SIGKILL
+        in_lists = "select count(distinct digest_id), count(digest_id) from engagement.outgoing_emails"
+        assert (world.rows(in_lists), world.smtp.mails) == ([(1, 3)], [])
+        world.start()
+        world.start()
+        world.wait("select count(*) from engagement.outgoing_emails where status = 'sent'", 3)
+        [mail] = world.smtp.mails
+        assert mail["Subject"] == "3 messages for you, Mia"
 
 
 class TestShutdown:

@@ -27,7 +27,7 @@ from operational_api.engagement.channels.sms import SmsGateway
 from operational_api.engagement.channels.whatsapp import WhatsAppGateway
 from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.sending import Channel, Send
-from operational_api.engagement.service import outgoing
+from operational_api.engagement.service import digests, outgoing
 from operational_api.engagement.settings import ChannelSettings
 
 log = get_logger(__name__)
@@ -61,6 +61,7 @@ class Dispatcher:
         Raises:
             Unavailable: the provider cannot be reached. Nothing was tried, so no message is nearer to giving up.
         """
+        self._form_digests(channel)
         if not self._is_any_due(channel):
             return False
         way = self._ways.get(channel)
@@ -79,6 +80,15 @@ class Dispatcher:
                 outgoing.move_all_on(session, channel, waiting_since=now - patience, now=now)
             raise
         return False
+
+    def _form_digests(self, channel: Channel) -> None:
+        """What waited for a list is in one, for good, before any of it is handed over."""
+        while True:
+            with self._sessions.begin() as session:
+                formed = digests.form(session, channel, clock.now())
+            if not formed:
+                return
+            failpoints.hit("digest.formed")
 
     def _is_any_due(self, channel: Channel) -> bool:
         with self._sessions() as session:
@@ -100,6 +110,8 @@ class Dispatcher:
                 _take_back(row, mark)
                 outgoing.hold(session, row, decision, now)
                 return True
+            if mark is None or mark.is_new:  # of what may have left everything may have
+                outgoing.leave_out(session, row, now)
             row.attempts += 0 if may_double else 1
             try:
                 with trace():
@@ -158,7 +170,7 @@ class Dispatcher:
     def _note_doubt(self, row_id: UUID, way: Gateway) -> "_Mark | None":
         """None: it left before it was claimed, somebody else changes it, or it does not leave a second time."""
         with self._sessions.begin() as session:
-            is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= clock.now()
+            is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= clock.now(), digests.LEAVES
             found = select(OutgoingMessage).where(OutgoingMessage.id == row_id, *is_due)
             row = session.scalar(found.with_for_update(skip_locked=True))
             if row is None:
@@ -205,7 +217,7 @@ def _due(channel: Channel, now: datetime) -> Select[tuple[OutgoingMessage]]:
         select(OutgoingMessage)
         .where(
             OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
-            OutgoingMessage.next_attempt_at <= now,
+            OutgoingMessage.next_attempt_at <= now, digests.LEAVES,
         )
         .order_by(OutgoingMessage.next_attempt_at)
         .limit(1)

@@ -124,6 +124,13 @@ def render_for_app(template: str, context: dict[str, Any], *, language: str = "e
     return _one_line(subject), " ".join(made("short").split()), Markup(made("app").strip())  # noqa: S704 - escaped
 
 
+def line_of(template: str, context: dict[str, Any], *, language: str = "en") -> dict[str, str]:
+    """The message as a list shows it: `title`, and in one line `summary`, what it says."""
+    _, made = _making(template, context, public_url="", language=language, unsubscribe_url=None)
+    title = made("txt").strip().partition("\n")[0]
+    return {"title": _one_line(title), "summary": " ".join(made("short").split())}
+
+
 def _making(
     template: str, context: dict[str, Any], *, public_url: str, language: str, unsubscribe_url: str | None
 ) -> tuple[dict[str, Any], Callable[[str], str]]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from operational_api.engagement.errors import UnknownTemplate
 from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.sending import Channel, Purpose
-from operational_api.engagement.service import inbox
+from operational_api.engagement.service import digests, inbox
 from operational_api.engagement.service.contacts import Contact, contact_by_email
 from operational_api.engagement.service.preferences import language_for, languages_for
 
@@ -174,7 +174,8 @@ def word_waits(session: Session, person_id: UUID) -> bool:
     """
     alone = text("select pg_advisory_xact_lock(hashtextextended('message:' || :who, 0))")
     session.execute(alone, {"who": str(person_id)})
-    waits = _words_to(person_id).where(OutgoingMessage.status == "queued").exists()
+    # One that waits for a list speaks of its own message alone: each is in the list, or none that was read.
+    waits = _words_to(person_id).where(OutgoingMessage.status == "queued", OutgoingMessage.digest_at.is_(None)).exists()
     return bool(session.scalar(select(waits)))
 
 
@@ -196,11 +197,13 @@ def _words_to(person_id: UUID) -> Select[tuple[datetime | None]]:
 
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
     """A message that waits is not sent after all; one that has left has left."""
-    session.execute(
+    called_off = (
         update(OutgoingMessage)
         .where(OutgoingMessage.dedupe_key == dedupe_key, OutgoingMessage.status == "queued")
         .values(status="withheld", reason=reason)
     )
+    for row in session.scalars(called_off.returning(OutgoingMessage)).all():
+        digests.hand_on(session, row)
     inbox.call_off(session, dedupe_key)
 
 

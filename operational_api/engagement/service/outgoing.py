@@ -20,20 +20,23 @@ from operational_api.engagement import links
 from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, TryAgain
 from operational_api.engagement.channels.rendering import render
 from operational_api.engagement.errors import MessageNotUndecided
-from operational_api.engagement.models import Message, OutgoingMessage, Phone
+from operational_api.engagement.models import InboxMessage, Message, OutgoingMessage, Phone
 from operational_api.engagement.sending import (
     CAPS,
+    DIGESTED,
     WEEK,
     Channel,
     Decision,
+    Gather,
     Postpone,
+    Rhythm,
     Send,
     Wishes,
     Withhold,
     decide,
     over,
 )
-from operational_api.engagement.service import addresses
+from operational_api.engagement.service import addresses, digests
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import PROVES_ADDRESS, SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
@@ -54,6 +57,8 @@ SENT_AGAIN = "sent_again"
 SETTLED_WITHIN = timedelta(days=7)
 """How long one in doubt can be settled by hand; then it has failed."""
 IN_DOUBT = ("queued", "undecided")
+OF_ITSELF = ("read_already", "not_so_any_more", "too_late")
+"""Reasons that are of one message alone, and not of the list that it carries."""
 
 
 def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
@@ -68,10 +73,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         person = contact(session, row.customer_id)
         if person is None:
             return Withhold("no_such_person")
-        if _is_read(session, row):
-            return Withhold("read_already")
-        if row.template == "missed_week" and not _is_still_missed(session, row.customer_id, row.context, now):
-            return Withhold("not_so_any_more")
+        if (pointless := _pointless(session, row, now)) is not None:
+            return Withhold(pointless)
         wishes = wishes_of(session, row.customer_id, person)
         if (problem := _find_address(session, row, person)) is not None:
             return problem
@@ -88,6 +91,8 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         sent_lately=lately,
         suppressed_by=_suppression(session, row),
         expires_at=row.expires_at,
+        rhythm=_rhythm(session, row),
+        is_list=row.digest_id is not None,
     )
     if isinstance(decision, Send) and row.purpose != "transactional":
         left_alone = (OutgoingMessage.next_attempt_at <= now) & (OutgoingMessage.in_doubt_since < now - BEING_TRIED)
@@ -95,6 +100,31 @@ def weigh(session: Session, row: OutgoingMessage, now: datetime) -> Decision:
         if tried and over(CAPS[row.purpose], [*lately, *tried], now):  # type: ignore[index]
             return Postpone(now + UNTIL_KNOWN)
     return decision
+
+
+def leave_out(session: Session, row: OutgoingMessage, now: datetime) -> None:
+    """Of what a message carries, that which is worth nothing by now does not leave with it."""
+    for one in digests.carried_by(session, row, locked=True):
+        if (reason := _pointless(session, one, now)) is not None:
+            _end(session, one, "withheld", reason, now)
+    session.flush()
+
+
+def _rhythm(session: Session, row: OutgoingMessage) -> Rhythm | None:
+    """When its reader has lists of such messages; None where it has waited for one, or was tried."""
+    if row.customer_id is None or row.purpose not in DIGESTED or row.digest_id is not None or row.attempts > 1:
+        return None
+    return digests.rhythms_of(session, row.customer_id).get(row.purpose)  # type: ignore[call-overload,no-any-return]
+
+
+def _pointless(session: Session, row: OutgoingMessage, now: datetime) -> str | None:
+    """Why nobody needs the message any more."""
+    if _is_read(session, row):
+        return "read_already"
+    asks_after = row.customer_id if row.template == "missed_week" else None
+    if asks_after is not None and not _is_still_missed(session, asks_after, row.context, now):
+        return "not_so_any_more"
+    return "too_late" if row.expires_at is not None and row.expires_at <= now else None
 
 
 def _suppression(session: Session, row: OutgoingMessage) -> str | None:
@@ -121,10 +151,11 @@ def _is_still_missed(session: Session, customer_id: UUID, context: dict[str, Any
 
 
 def _is_read(session: Session, row: OutgoingMessage) -> bool:
-    """Whether it is word of a message that its reader has seen by now."""
+    """Whether it is word of a message that its reader has seen by now, or is in a list and was read in the inbox."""
     told_of = row.context.get("message_id")
     if told_of is None:
-        return False
+        in_the_app = select(InboxMessage.read_at).where(InboxMessage.dedupe_key == row.dedupe_key)
+        return row.digest_id is not None and session.scalar(in_the_app) is not None
     return session.scalar(select(Message.read_at).where(Message.id == UUID(str(told_of)))) is not None
 
 
@@ -136,6 +167,7 @@ def _sent_lately(session: Session, row: OutgoingMessage, now: datetime) -> list[
         OutgoingMessage.sent_at > now - WEEK,
         # As the index says it: a partial index is used only where the query implies its condition.
         OutgoingMessage.purpose != "transactional", OutgoingMessage.sent_at.is_not(None),
+        ~digests.CARRIED,  # a list is one message
     )  # fmt: skip
     # One of which nobody knows whether it left counts until that is known. What is due is weighed after us, or was left
     # by a worker that died: `weigh` waits for that where it matters.
@@ -227,11 +259,14 @@ def end_undecided(session: Session, now: datetime) -> None:
         _end(session, row, "failed", "undecided", now)
 
 
-def hold(session: Session, row: OutgoingMessage, decision: Postpone | Withhold, now: datetime) -> None:
+def hold(session: Session, row: OutgoingMessage, decision: Postpone | Gather | Withhold, now: datetime) -> None:
     """It does not leave now: later, by its next channel, or never. What may have left takes no other channel."""
-    if isinstance(decision, Postpone):
+    if not isinstance(decision, Withhold):
         row.next_attempt_at = decision.until
+        row.digest_at = decision.until if isinstance(decision, Gather) else row.digest_at
         return
+    if decision.reason in OF_ITSELF and row.in_doubt_since is None:
+        digests.hand_on(session, row)
     is_of_this_channel = decision.other_channel_may and row.in_doubt_since is None
     if not (is_of_this_channel and move_on(row, now)):
         _end(session, row, "withheld", decision.reason, now)
@@ -249,19 +284,21 @@ def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now
             Device(one.id, one.kind, one.endpoint, one.p256dh, one.auth)
             for one in addresses.devices_of(session, row.customer_id)
         ]
+    template, context = row.template, row.context
+    if others := digests.carried_by(session, row):
+        template, context = "digest", digests.context_of([row, *others])
     return Ready(
         id=row.id,
-        template=row.template,
+        template=template,
         purpose=row.purpose,
         recipient=row.recipient,
         rendered=render(
-            row.template, row.context, public_url=settings.public_url, language=row.language,
-            unsubscribe_url=unsubscribe_url,
+            template, context, public_url=settings.public_url, language=row.language, unsubscribe_url=unsubscribe_url
         ),
         language=row.language,
         created_at=row.created_at,
         first_name=str(row.context.get("name", "")).split(" ")[0],
-        path=str(row.context.get("path", "/home")),
+        path="/inbox" if others else str(row.context.get("path", "/home")),
         unsubscribe_url=unsubscribe_url,
         doubtful_since=row.in_doubt_since,
         of_others=_others_to(session, row),
@@ -285,20 +322,23 @@ def _others_to(session: Session, row: OutgoingMessage) -> frozenset[str]:
 
 
 def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: datetime) -> None:
-    """The provider has it."""
-    row.status, row.sent_at, row.last_error, row.reason = "sent", now, None, None
+    """The provider has it, and what it carries with it."""
+    others = digests.carried_by(session, row)
     row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
-    if not row.fallbacks:  # another channel may have to say it again; what may have one carries no secret
-        row.context = _without_secrets(row)
     addresses.forget_devices(session, receipt.gone)
-    if row.customer_id is not None:
-        publish(
-            session,
-            MessageLeft(
-                occurred_at=now, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel,
-                purpose=row.purpose, template=row.template,
-            ),
-        )  # fmt: skip
+    for one in (row, *others):
+        one.status, one.sent_at, one.last_error, one.reason = "sent", now, None, None
+        one.channel, one.recipient, one.fallbacks = row.channel, row.recipient, row.fallbacks
+        if not row.fallbacks:  # another channel may have to say it again; what may have one carries no secret
+            one.context = _without_secrets(one)
+        if one.customer_id is not None:
+            publish(
+                session,
+                MessageLeft(
+                    occurred_at=now, outgoing_id=one.id, person_id=one.customer_id, channel=one.channel,
+                    purpose=one.purpose, template=one.template,
+                ),
+            )  # fmt: skip
 
 
 def note_refused(session: Session, row: OutgoingMessage, refusal: Refused, now: datetime) -> None:
@@ -337,8 +377,10 @@ def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: d
     if not move_on(row, now):
         _end(session, row, "failed", reason, now)
         return
-    row.status, row.sent_at, row.delivered_at, row.provider_message_id = "queued", None, None, None
-    row.last_error = reason
+    row.provider_message_id = None
+    for one in (row, *digests.carried_by(session, row)):
+        one.status, one.sent_at, one.delivered_at = "queued", None, None
+        one.last_error = reason
 
 
 def move_on(row: OutgoingMessage, now: datetime) -> bool:
@@ -361,6 +403,7 @@ def move_all_on(session: Session, channel: Channel, *, waiting_since: datetime, 
         .where(
             OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
             OutgoingMessage.next_attempt_at <= waiting_since, OutgoingMessage.in_doubt_since.is_(None),
+            digests.LEAVES,
             func.jsonb_array_length(OutgoingMessage.fallbacks) > 0,
         )
         .with_for_update(skip_locked=True)
@@ -376,7 +419,7 @@ def end_without_channel(session: Session, channel: Channel, now: datetime) -> in
         select(OutgoingMessage)
         .where(
             OutgoingMessage.channel == channel, OutgoingMessage.status == "queued",
-            OutgoingMessage.next_attempt_at <= now,
+            OutgoingMessage.next_attempt_at <= now, digests.LEAVES,
         )
         .with_for_update(skip_locked=True)
     ).all()  # fmt: skip
@@ -387,22 +430,25 @@ def end_without_channel(session: Session, channel: Channel, now: datetime) -> in
 
 
 def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
-    """The provider says that it arrived; the first time counts."""
+    """The provider says that it arrived, with what it carried; the first time counts."""
+    carried = (OutgoingMessage.digest_id == row_id) & (OutgoingMessage.status == "sent")
     statement = (
         update(OutgoingMessage)
-        .where(OutgoingMessage.id == row_id, OutgoingMessage.delivered_at.is_(None))
+        .where((OutgoingMessage.id == row_id) | carried, OutgoingMessage.delivered_at.is_(None))
         .values(delivered_at=at)
-        .returning(OutgoingMessage.customer_id, OutgoingMessage.channel)
+        .returning(OutgoingMessage.id, OutgoingMessage.customer_id, OutgoingMessage.channel)
     )
-    row = session.execute(statement, execution_options={"synchronize_session": False}).first()
-    if row is not None and row.customer_id is not None:
-        publish(
-            session,
-            MessageDelivered(occurred_at=at, outgoing_id=row_id, person_id=row.customer_id, channel=row.channel),
-        )
+    for row in session.execute(statement, execution_options={"synchronize_session": False}).all():
+        if row.customer_id is not None:
+            publish(
+                session,
+                MessageDelivered(occurred_at=at, outgoing_id=row.id, person_id=row.customer_id, channel=row.channel),
+            )
 
 
 def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
+    for one in digests.carried_by(session, row):
+        _end(session, one, status, reason, now)
     row.status, row.reason = status, reason
     row.context = _without_secrets(row)
     log.info("message_ended", message_id=str(row.id), channel=row.channel, status=status, reason=reason)

@@ -6,7 +6,7 @@ Only indexes.
 from alembic import op
 
 revision = "0070_who_has_a_plan"
-down_revision = "0068_wallets"
+down_revision = "0069_digests"
 branch_labels = None
 depends_on = None
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from operational_api.core.principal import Principal
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.public import send_message, unread_count
-from operational_api.engagement.service import preferences
+from operational_api.engagement.sending import Rhythm
+from operational_api.engagement.service import digests, preferences
 from operational_api.training.models import Client
 from tests.factories import make_account, make_client, make_coach
 from tests.operational_api.conftest import SignIn
@@ -89,6 +90,19 @@ class TestMessagesPage:
         said = preferences.choices_of(session, coach.id)
         assert (said["email", "reminders"], said["email", "coaching"]) == (True, False)
         assert not [one for one in said if one[1] == "marketing"]
+
+    def test_keeps_when_lists_come(self, session: Session, browser: TestClient, mia: Client) -> None:
+        form = {"csrf_token": csrf(browser), "rhythm_coaching": "daily", "hour_coaching": "19"}
+        browser.post("/messages/preferences", data=form | {"rhythm_marketing": "weekly", "hour_marketing": "7"})
+        kept = {"coaching": Rhythm(19), "marketing": Rhythm(7, is_weekly=True)}
+        assert digests.rhythms_of(session, mia.id) == kept
+        page = browser.get("/messages/preferences").text
+        assert re.search(r'id="hour_coaching".*<option value="19" selected', page)
+        browser.post("/messages/preferences", data={"csrf_token": form["csrf_token"]})
+        assert digests.rhythms_of(session, mia.id) == kept, "a page of before says nothing of it"
+        browser.post("/messages/preferences", data=form | {"rhythm_coaching": "at_once"})
+        assert list(digests.rhythms_of(session, mia.id)) == ["marketing"]
+        assert browser.post("/messages/preferences", data=form | {"hour_coaching": "24"}).status_code == 422
 
     def test_says_what_to_do_without_a_coach(self, session: Session, browser: TestClient, mia: Client) -> None:
         mia.coach_id = None
