@@ -129,10 +129,12 @@ def _name_macros_quickly() -> None:
     from dbt.context.manifest import ManifestContext
     from dbt.include.global_project import PROJECT_NAME
 
-    new, own = MacroGenerator.__new__, ManifestContext.to_dict
+    new: Any = MacroGenerator.__new__
+    own: Any = ManifestContext.to_dict
 
     def build(self: Any, macros_by_package: Mapping[str, Mapping[str, Any]], context: dict[str, Any]) -> MacroNamespace:
-        node, stack, made = self.node, self.thread_ctx, {}
+        node, stack = self.node, self.thread_ctx
+        made: dict[str, dict[str, Any]] = {}
         for package, macros in macros_by_package.items():
             made[package] = generators = {}
             for name, macro in macros.items():  # as three `__init__`, one in the other, leave it
@@ -158,7 +160,8 @@ def _name_macros_quickly() -> None:
     def name_all(self: Any) -> dict[str, Any]:
         names = self.namespace
         if not isinstance(names, MacroNamespace):
-            return own(self)
+            told: dict[str, Any] = own(self)
+            return told
         named: dict[str, Any] = super(ManifestContext, self).to_dict()
         named |= names.global_project_namespace  # it is this very dict that macros look into
         named[PROJECT_NAME] = names.global_project_namespace
