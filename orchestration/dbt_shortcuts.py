@@ -5,7 +5,7 @@ Each is one function of dbt's that is given another body or remembers what it sa
 belong here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -126,20 +126,12 @@ def _name_macros_quickly() -> None:
     """Each context of dbt's, two or three for a node, names all macros of all packages: the same names, sooner."""
     from dbt.clients.jinja import MacroGenerator
     from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
-    from dbt.context.manifest import ManifestContext
     from dbt.include.global_project import PROJECT_NAME
 
-    new: Any = MacroGenerator.__new__
-    own: Any = ManifestContext.to_dict
-
     def build(self: Any, macros_by_package: Mapping[str, Mapping[str, Any]], context: dict[str, Any]) -> MacroNamespace:
-        node, stack = self.node, self.thread_ctx
-        made: dict[str, dict[str, Any]] = {}
+        node, stack, made = self.node, self.thread_ctx, {}
         for package, macros in macros_by_package.items():
-            made[package] = generators = {}
-            for name, macro in macros.items():  # as three `__init__`, one in the other, leave it
-                generators[name] = generator = new(MacroGenerator)
-                generator.__dict__ = {"context": context, "macro": macro, "node": node, "stack": stack}
+            made[package] = {name: MacroGenerator(macro, context, node, stack) for name, macro in macros.items()}
         internal: dict[str, Any] = {}
         for package in reversed(self.internal_package_names_order):
             internal |= made.get(package, {})
@@ -157,48 +149,23 @@ def _name_macros_quickly() -> None:
             return self.packages[name]
         return self.global_project_namespace if name == PROJECT_NAME else self.global_project_namespace[name]
 
-    def name_all(self: Any) -> dict[str, Any]:
-        names = self.namespace
-        if not isinstance(names, MacroNamespace):
-            told: dict[str, Any] = own(self)
-            return told
-        named: dict[str, Any] = super(ManifestContext, self).to_dict()
-        named |= names.global_project_namespace  # it is this very dict that macros look into
-        named[PROJECT_NAME] = names.global_project_namespace
-        for own_names in (names.packages, names.global_namespace, names.local_namespace):
-            named |= own_names
-        return named
-
     MacroNamespaceBuilder.build_namespace = build  # type: ignore[assignment, method-assign]
     MacroNamespace.__getitem__ = find  # type: ignore[method-assign]
-    ManifestContext.to_dict = name_all  # type: ignore[method-assign]
 
 
 def _find_each_name_once() -> None:
-    """dbt works out the same selection three times, and compares each name in it with all nodes.
-
-    A name without a wildcard is only compared with nodes that have it in their path, with dots between.
-    """
+    """dbt works out the same selection three times, and compares each name in it with all nodes."""
     from dbt.graph.selector_methods import QualifiedNameSelectorMethod
 
-    looked_at: dict[int, tuple[Any, frozenset[str], list[tuple[str, Any, str]]]] = {}
-    found: dict[tuple[int, str], tuple[list[tuple[str, Any, str]], list[str]]] = {}
+    search: Callable[..., Iterable[str]] = QualifiedNameSelectorMethod.search
+    found: dict[tuple[int, str], tuple[Any, frozenset[str], list[str]]] = {}
 
-    def known(self: Any, included: Iterable[str], selector: str) -> list[str]:
-        place, among = id(self.manifest), frozenset(included)
-        manifest, those, nodes = looked_at.get(place, (None, frozenset(), []))
-        if manifest is not self.manifest or those != among:
-            nodes = [(name, node, ".".join(node.fqn)) for name, node in self.non_source_nodes(among)]
-            looked_at[place] = (self.manifest, among, nodes)
-        of, names = found.get((place, selector), ([], []))
-        if of is not nodes:
-            is_wild = any(sign in selector for sign in "*?[]")
-            names = [
-                name for name, node, path in nodes
-                if (is_wild or node.is_versioned or selector in path)
-                and self.node_is_match(selector, node.fqn, node.is_versioned)
-            ]  # fmt: skip
-            found[place, selector] = nodes, names
+    def known(self: Any, included: Any, selector: str) -> list[str]:
+        key = (id(self.manifest), selector)
+        manifest, among, names = found.get(key, (None, frozenset(), []))
+        if manifest is not self.manifest or among != frozenset(included):
+            names = list(search(self, included, selector))
+            found[key] = (self.manifest, frozenset(included), names)
         return names
 
     QualifiedNameSelectorMethod.search = known  # type: ignore[assignment, method-assign]

@@ -250,6 +250,7 @@ DEEDS: dict[str, Deed] = {
     "POST /inbox/do-not-disturb": Deed("trainee", form={"days": "3"}),
     "PUT /api/engagement/do-not-disturb": Deed("trainee", body={"until": "NEXT_MONTHS_DAWN"}),
     "POST /messages": Deed("trainee", form={"body": "Hi"}),
+    "POST /messages/preferences": Deed("trainee", form={"rhythm_coaching": "daily", "hour_coaching": "7"}),
     "PUT /api/engagement/preferences": Deed("trainee", body={"allows_nudges": False}),
     "POST /api/engagement/devices/browsers": Deed("trainee", body=BROWSER),
     "POST /api/engagement/devices/apps": Deed("trainee", body={"token": "abcdefghijklmnop"}),

@@ -56,7 +56,6 @@ UNTOLD = {
     "commerce.plan_prices": "what a price is called at a provider",
     "commerce.retellings": "a look at what was told",
     "engagement.contact_preferences": "quiet hours and language: when and how, not whether",
-    "engagement.digest_choices": "when, not whether",
     "engagement.do_not_disturb": "when, not whether",
     "engagement.inbox_messages": "a second place for what is told once it has left, and whether it was looked at there",
     "engagement.message_templates": "a coach's own wording; what is sent of it is told",

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 from dbt.clients.jinja import get_rendered
-from dbt.context.base import BaseContext
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
-from dbt.context.manifest import ManifestContext
 from dbt.graph.selector_methods import QualifiedNameSelectorMethod
 from dbt_common.clients import agate_helper
 from dbt_common.clients.jinja import MacroFuzzEnvironment, get_environment
@@ -34,7 +32,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the shortcuts replace is dbt's own again after the test."""
     replaced: list[tuple[Any, list[str]]] = [
         (BaseEvent, ["__init__", "__getattr__", "__setattr__"]), (MacroFuzzEnvironment, ["compile"]),
-        (MacroNamespace, ["__getitem__"]), (MacroNamespaceBuilder, ["build_namespace"]), (ManifestContext, ["to_dict"]),
+        (MacroNamespace, ["__getitem__"]), (MacroNamespaceBuilder, ["build_namespace"]),
         (QualifiedNameSelectorMethod, ["search"]), (agate_helper, ["build_type_tester"]),
     ]  # fmt: skip
     for owner, names in replaced:
@@ -112,8 +110,7 @@ class TestTexts:
 
 @pytest.mark.usefixtures("kept")
 class TestMacros:
-    def test_are_those_that_dbt_names_for_each_package(self, monkeypatch):
-        monkeypatch.setattr(BaseContext, "to_dict", lambda context: context._ctx)
+    def test_are_those_that_dbt_names_for_each_package(self):
         macros = {
             package: {name: SimpleNamespace(name=name, package_name=package) for name in names}
             for package, names in PACKAGES.items()
@@ -121,73 +118,40 @@ class TestMacros:
 
         def named(searched: str) -> tuple[dict[str, Any], list[Any]]:
             builder = MacroNamespaceBuilder("plyo", searched, None, ["dbt_duckdb", "dbt"], None)
-            found = builder.build_namespace(macros, {"a": "context"})
+            found = builder.build_namespace(macros, {})
             told = {
-                name: {inner: vars(own) for inner, own in macro.items()}
-                if isinstance(macro, dict) else vars(macro)
+                name: {inner: own.macro.package_name for inner, own in macro.items()}
+                if isinstance(macro, dict) else macro.macro.package_name
                 for name, macro in dict(found).items()
             }  # fmt: skip
-            context = ManifestContext.__new__(ManifestContext)
-            context.namespace, context._ctx = found, {"now": "a value", "ref": "a value"}
-            assert context.to_dict() is context._ctx  # macros look into it
-            assert context._ctx == {"now": "a value", "ref": "a value"} | dict(found)
             asked = [(None, "now"), ("dbt", "now"), ("plyo", "of_us"), ("elsewhere", "of_them"), (None, "nobody's")]
             return told, [macro and macro.macro for macro in (found.get_from_package(*one) for one in asked)]
 
         own = {package: named(package) for package in PACKAGES}
         dbt_shortcuts._name_macros_quickly()
         assert {package: named(package) for package in PACKAGES} == own
-        assert own["plyo"][0]["now"]["macro"].package_name == "plyo"
-        assert own["elsewhere"][0]["of_both"]["macro"].package_name == "elsewhere"
-
-
-def a_project(**versions: int | None) -> Any:
-    """What selecting by name looks at: nodes by their paths, of which some have a version."""
-    nodes = {}
-    for path, version in versions.items():
-        fqn = ["plyo", *path.split("__"), *([f"v{version}"] if version else [])]
-        nodes[path] = SimpleNamespace(fqn=fqn, is_versioned=version is not None)
-    kinds = ("exposures", "metrics", "unit_tests", "semantic_models", "saved_queries", "functions")
-    return SimpleNamespace(nodes=nodes, **{kind: {} for kind in kinds})
+        assert own["plyo"][0]["now"] == "plyo"
+        assert own["elsewhere"][0]["of_both"] == "elsewhere"
 
 
 @pytest.mark.usefixtures("kept")
 class TestNames:
-    def test_are_of_the_nodes_that_dbt_says(self):
-        project = a_project(marts__core__dim_customers=None, marts__fct_packs=None, staging__stg_packs=2, packs=None)
-        names = (
-            "dim_customers", "marts", "plyo.marts", "core", "marts.core", "packs", "stg_packs", "stg_packs.v2",
-            "stg_packs_v2", "*packs", "marts.*", "dim_custom", "plyo", "v2", "marts.core.dim_customers", "no",
-        )  # fmt: skip
-        among = set(project.nodes)
-
-        def found() -> dict[str, list[str]]:
-            method = QualifiedNameSelectorMethod(project, None, [])
-            return {name: list(method.search(among, name)) for name in names}
-
-        own = found()
-        dbt_shortcuts._find_each_name_once()
-        assert found() == own
-        assert own["stg_packs_v2"] == own["stg_packs.v2"] == ["staging__stg_packs"]
-        assert own["core"] == own["dim_custom"] == []
-
     def test_are_looked_for_once_among_the_same_nodes_of_a_project(self, monkeypatch):
-        compared: list[str] = []
-        own = QualifiedNameSelectorMethod.node_is_match
+        asked: list[str] = []
 
-        def compare(self: Any, name: str, *node: Any) -> bool:
-            compared.append(name)
-            return own(self, name, *node)
+        def search(self: Any, included: set[str], selector: str) -> Iterator[str]:
+            asked.append(selector)
+            yield from (f"{self.manifest}.{name}" for name in sorted(included) if name.startswith(selector))
 
-        monkeypatch.setattr(QualifiedNameSelectorMethod, "node_is_match", compare)
+        monkeypatch.setattr(QualifiedNameSelectorMethod, "search", search)
         dbt_shortcuts._find_each_name_once()
-        one, other = (QualifiedNameSelectorMethod(a_project(a=None, a__a=None, b=None), None, []) for _ in range(2))
+        one, other = (QualifiedNameSelectorMethod(manifest, None, []) for manifest in ("one", "other"))
         for _ in range(3):
-            assert list(one.search({"a", "b"}, "a")) == ["a"]
-        assert compared == ["a"]
-        assert list(one.search({"a", "a__a"}, "a")) == ["a", "a__a"]
-        assert list(other.search({"a__a", "b"}, "a")) == ["a__a"]
-        assert list(one.search({"a", "a__a"}, "b")) == []
+            assert list(one.search({"a1", "b1"}, "a")) == ["one.a1"]
+        assert asked == ["a"]
+        assert list(one.search({"a1", "a2"}, "a")) == ["one.a1", "one.a2"]
+        assert list(other.search({"a1", "a2"}, "a")) == ["other.a1", "other.a2"]
+        assert list(one.search({"a1", "a2"}, "b")) == []
 
 
 @pytest.mark.usefixtures("kept")
