@@ -90,6 +90,8 @@ def upgrade() -> None:
             where payment_id is not null;
         create trigger append_only before update or delete on commerce.wallet_movements
             for each row execute function platform.refuse_change();
+        create trigger not_emptied before truncate on commerce.wallet_movements
+            for each statement execute function platform.refuse_change();
         """
     )
 

@@ -103,7 +103,7 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
     )
     lake.execute(
         """insert into marts.finance.fct_payments by name
-        select uuid() as payment_id,
+        select uuid() as payment_id, 'stripe' as provider, 'membership' as kind,
             (case i % 3 when 0 then $mia when 1 then $noah else $olga end)::uuid as customer_id,
             case when i % 5 = 0 then 'failed' else 'captured' end as status, 9900 + i as amount_minor, 100 as fee_minor,
             case when i % 7 = 0 then 500 else 0 end as refunded_minor, 0 as disputed_minor,

@@ -79,7 +79,8 @@ class TestRestatements:
         )
         writer.execute(
             """insert into marts.finance.fct_payments by name
-            select uuid() as payment_id, 'captured' as status, 7 as amount_minor, 0 as refunded_minor,
+            select uuid() as payment_id, 'stripe' as provider, 'membership' as kind, 'captured' as status,
+                7 as amount_minor, 0 as refunded_minor,
                 0 as disputed_minor, 'EUR' as currency, date '2026-09-02' as captured_on"""
         )
         told = admin.get(

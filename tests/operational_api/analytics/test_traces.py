@@ -87,7 +87,8 @@ def twins(
                 insert(lake, "core.dim_customers", {"customer_id": customer, "coach_id": coach, "display_name": "Mia"})
             insert(lake, "finance.fct_payments", {
                 "payment_id": PAYMENT, "invoice_id": INVOICE, "customer_id": MIA, "status": "captured",
-                "currency": "EUR", "amount_minor": 9900, "captured_on": "2026-09-01",
+                "currency": "EUR", "amount_minor": 9900, "captured_on": "2026-09-01", "provider": "stripe",
+                "kind": "membership",
             })  # fmt: skip
             insert(lake, "finance.fct_payments", {"payment_id": new_id(), "invoice_id": new_id(), "customer_id": OLGA})
             insert(lake, "scheduling.fct_slots", {"slot_id": SLOT, "coach_id": ANNA, "local_day": "2026-09-01"})
