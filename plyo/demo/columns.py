@@ -63,6 +63,14 @@ def has_id(ids: Ids) -> Bools:
     return known
 
 
+def id_array(ids: Ids) -> pa.Array:
+    """UUIDs as sixteen bytes each; null where the id is."""
+    ids = np.ascontiguousarray(ids)
+    known = has_id(ids)
+    validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.FixedSizeBinaryArray.from_buffers(_UUID, len(ids), [validity, pa.py_buffer(ids.view(np.uint8))])
+
+
 def id_text(ids: Ids) -> pa.Array:
     """UUIDs in their usual 36 characters; null where the id is."""
     count = len(ids)
@@ -192,10 +200,7 @@ def _array(kind: Any, value: Any, count: int) -> pa.Array:
     if isinstance(value, pa.Array):
         return value if value.type == kind else value.cast(kind)
     if kind == _UUID:
-        ids = np.ascontiguousarray(value)
-        known = has_id(ids)
-        validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
-        return pa.FixedSizeBinaryArray.from_buffers(_UUID, len(ids), [validity, pa.py_buffer(ids.view(np.uint8))])
+        return id_array(value)
     if isinstance(value, np.ndarray):
         if kind in (pa.float32(), pa.float64()):
             return pa.array(value.astype(kind.to_pandas_dtype()), kind, from_pandas=True)

@@ -5,7 +5,6 @@ is closed on the third of the next.
 """
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.events import commerce as facts
@@ -13,7 +12,7 @@ from plyo.demo.batch import Batch
 from plyo.demo.billing import Charges
 from plyo.demo.catalogue import CURRENCIES, OFFERS, PACK
 from plyo.demo.clock import DAY, HOUR, Clock
-from plyo.demo.columns import Coded, Ids, Ints, Times
+from plyo.demo.columns import Coded, Ids, Ints, Times, id_array
 from plyo.demo.people import Coaches, Customers
 from plyo.demo.prices import divide_half_up, net_minor
 from plyo.demo.sessions import ATTENDED, MISSED, Bookings, leads
@@ -91,9 +90,7 @@ def _write_rates(batch: Batch, coaches: Coaches, rates: Ints, begins: np.datetim
 
 def _of_packs(pack: Ids, at: Times, packs: Charges, customers: Customers) -> Ints:
     """The part of its pack's price that each session is worth, without tax; 0 where no pack pays it."""
-    kind = pa.binary(16)
-    known = pa.array([bytes(one) for one in packs.pack], kind)
-    row = pc.fill_null(pc.index_in(pa.array([bytes(one) for one in pack], kind), known), -1).to_numpy()
+    row = pc.fill_null(pc.index_in(id_array(pack), id_array(packs.pack)), -1).to_numpy()
     net = net_minor(packs.gross, customers.studio[packs.customer])
     size = OFFERS[PACK].sessions_included or 10
     order = np.lexsort((at, row))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import agreements, corrections, credit_notes, memberships, waiting
+from operational_api.commerce.billing.service import agreements, corrections, memberships, waiting
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds, wallets
@@ -99,18 +99,17 @@ def _close(
     row.status, row.closed_at = seen.status, at
     row.returned_minor = seen.returned_minor if is_won else None
     lost_minor = row.amount_minor - (row.returned_minor or 0)
+    gone_minor = lost_minor + refunds.gone_minor(session, invoice)
     if lost_minor > 0:
-        so_far_minor = lost_minor + credit_notes.credited(session, invoice.id)[0]
-        agreements.forgive(session, invoice, lost_minor, so_far_minor=so_far_minor)
-        waiting.lose(session, invoice, lost_minor, now=now)
+        agreements.forgive(session, invoice, lost_minor, so_far_minor=gone_minor)
+        waiting.lose(session, invoice, lost_minor, so_far_minor=gone_minor, now=now)
     if is_won:
         lines = ledger.dispute_won(amount_minor=seen.returned_minor, fee_minor=seen.fee_back_minor)
         _post(session, row, payment, "dispute_won", lines, at)
     elif invoice.subscription_id:
         memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
     if lost_minor > 0:
-        back = lost_minor + refunds.gone_minor(session, invoice)
-        packs.reduce(session, invoice, back_minor=back, source=row.id, at=at)
+        packs.reduce(session, invoice, back_minor=gone_minor, source=row.id, at=at)
         wallets.take_disputed(session, invoice=invoice, lost_minor=lost_minor, dispute_id=row.id, at=at)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)

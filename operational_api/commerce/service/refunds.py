@@ -91,6 +91,35 @@ def refund_payment(
     return row
 
 
+def refund_or_note(
+    session: Session, provider: PaymentProvider, *, payment_id: UUID, amount_minor: int, reason: str, asked_as: str,
+    now: datetime,
+) -> Refund:  # fmt: skip
+    """Give back so much of a payment, as nobody asked for; a refusal of this payment is a refund that failed, so that
+    it is seen and not asked for all the time.
+
+    Raises:
+        ProviderRefused: not of this payment: our key is wrong, or we are.
+    """
+    try:
+        with session.begin_nested():
+            return refund_payment(
+                session, provider, payment_id=payment_id, amount_minor=amount_minor, reason=reason, asked_as=asked_as,
+                now=now,
+            )  # fmt: skip
+    except ProviderRefused as refusal:
+        if not refusal.extra.get("provider_code"):
+            raise
+    payment = session.get_one(Payment, payment_id)
+    row = Refund(
+        payment_id=payment_id, customer_id=payment.customer_id, amount_minor=amount_minor, currency=payment.currency,
+        reason=reason, status="failed", provider_key=asked_as, refunded_at=now,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    return row
+
+
 def _begun(session: Session, provider: PaymentProvider, payment_id: UUID, key: str) -> Refund | None:
     is_it = Refund.provider_key == key
     if told := provider.refund_id(key):

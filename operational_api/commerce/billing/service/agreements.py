@@ -230,9 +230,7 @@ def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_min
         amount_minor: Tax included.
         so_far_minor: What of the invoice was forgiven by now, this included.
     """
-    is_charge = BillingItem.kind != "unused"
-    rows = session.scalars(select(BillingItem).where(BillingItem.invoice_id == invoice.id, is_charge))
-    items = rows.all()
+    items = invoicing.charges_of(session, invoice)
     charged_minor = sum(item.amount_minor for item in items)
     for item in items:
         if item.kind != "membership" or item.subscription_id is None:

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from contracts.telemetry import get_logger
 from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.service import people
-from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.models import Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, refunds
@@ -62,18 +61,7 @@ def _give_back(
     if not amount:
         return False
     key = f"wallet-{credit_id}-{payment.amount_minor - amount}"
-    try:
-        with session.begin_nested():
-            made = refunds.refund_payment(
-                session, provider, payment_id=payment_id, amount_minor=amount, reason=REASON, asked_as=key, now=now
-            )
-    except ProviderRefused as refusal:
-        if not refusal.extra.get("provider_code"):  # not of this payment: our key is wrong, or we are
-            raise
-        made = Refund(
-            payment_id=payment_id, customer_id=customer_id, amount_minor=amount, currency=payment.currency,
-            reason=REASON, status="failed", provider_key=key, refunded_at=now,
-        )  # fmt: skip
-        session.add(made)
-        session.flush()
+    made = refunds.refund_or_note(
+        session, provider, payment_id=payment_id, amount_minor=amount, reason=REASON, asked_as=key, now=now
+    )
     return made.status != "failed"

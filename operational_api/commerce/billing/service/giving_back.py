@@ -18,7 +18,6 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.service import invoicing
-from operational_api.commerce.errors import ProviderRefused
 from operational_api.commerce.models import (
     Customer,
     Dispute,
@@ -159,21 +158,10 @@ def _give_back(
         if item is None:
             break
         amount, key = int(min(left, -item.amount_minor)), _key(session, item.id, payment_id)
-        try:
-            with session.begin_nested():
-                refund = refunds.refund_payment(
-                    session, providers[provider], payment_id=payment_id, amount_minor=amount, reason=REASON,
-                    asked_as=key, now=now,
-                )  # fmt: skip
-        except ProviderRefused as refusal:
-            if not refusal.extra.get("provider_code"):  # not of this payment: our key is wrong, or we are
-                raise
-            refund = Refund(
-                payment_id=payment_id, customer_id=item.customer_id, amount_minor=amount, currency=item.currency,
-                reason=REASON, status="failed", provider_key=key, refunded_at=now,
-            )  # fmt: skip
-            session.add(refund)
-            session.flush()
+        refund = refunds.refund_or_note(
+            session, providers[provider], payment_id=payment_id, amount_minor=amount, reason=REASON, asked_as=key,
+            now=now,
+        )  # fmt: skip
         if refund.status == "failed":
             break
         item, given = _use(session, item, refund), True

@@ -95,6 +95,12 @@ def waiting(session: Session, *, customer_id: UUID, payer_id: UUID | None, curre
     return list(session.scalars(query.order_by(BillingItem.made_at, BillingItem.kind.desc(), BillingItem.id)))
 
 
+def charges_of(session: Session, invoice: Invoice) -> Sequence[BillingItem]:
+    """What an invoice charges, discounts among it, whatever credits paid of it."""
+    is_charge = BillingItem.kind != "unused"
+    return session.scalars(select(BillingItem).where(BillingItem.invoice_id == invoice.id, is_charge)).all()
+
+
 def due(items: Sequence[Item], currency: str) -> Draft | None:
     """The invoice of these items. None when nothing but credits waits, or when they come to less than a card can be
     charged: that waits for the next invoice, and nobody loses a membership over some cents."""

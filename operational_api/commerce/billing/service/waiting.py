@@ -26,7 +26,7 @@ from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.drafts import draft
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import credit_notes, fees, giving_back, invoicing
+from operational_api.commerce.billing.service import fees, giving_back, invoicing
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, journals
@@ -258,14 +258,15 @@ def _write_off(session: Session, customer_id: UUID, payer_id: UUID | None, curre
     return True
 
 
-def lose(session: Session, invoice: Invoice, lost_minor: int, *, now: datetime) -> None:
+def lose(session: Session, invoice: Invoice, lost_minor: int, *, so_far_minor: int, now: datetime) -> None:
     """A bank took so much of an invoice's payment back for good: credits of its days that nobody has used yet are worth
-    that much less. The customer's row is locked."""
-    charges = session.scalars(
-        select(BillingItem).where(BillingItem.invoice_id == invoice.id, BillingItem.kind != "unused")
-    ).all()
+    that much less. The customer's row is locked.
+
+    Args:
+        so_far_minor: What of the invoice is not paid for by now, this included.
+    """
+    charges = invoicing.charges_of(session, invoice)
     charged_minor = sum(item.amount_minor for item in charges)
-    so_far_minor = lost_minor + credit_notes.credited(session, invoice.id)[0]
     for charge in charges:
         if charge.kind != "membership":
             continue
