@@ -1,7 +1,7 @@
 """What crosses HTTP. Moments are UTC; `*_local` is the same moment with the offset of the zone named beside it."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -122,6 +122,11 @@ class BookingCreate(BaseModel):
         return self
 
     @property
+    def seat(self) -> UUID | Opening:
+        """The session, or the time, that is asked for."""
+        return self.opening.opening() if self.opening else cast(UUID, self.slot_id)
+
+    @property
     def wanted(self) -> Opening | None:
         """The time that is asked for; None where a session is."""
         return self.opening.opening() if self.opening else None
@@ -140,12 +145,11 @@ class WeightPut(BaseModel):
     turn_weight: int = Field(ge=0, le=1000)
 
 
-class DeskBookingCreate(BaseModel):
-    """What the front desk, or a coach, books for a customer. `paid`: by what they have (`means`), by a pack of
-    `plan_code` that is sold on an invoice (`invoice`), or `later`: then the seat is kept for a day at most. `comes_in`:
-    they are there."""
+class DeskBookingCreate(BookingCreate):
+    """What the front desk, or a coach, books for a customer; with whoever is free the front desk alone. `paid`: by what
+    they have (`means`), by a pack of `plan_code` that is sold on an invoice (`invoice`), or `later`: then the seat is
+    kept for a day at most. `comes_in`: they are there."""
 
-    slot_id: UUID
     paid: Literal["means", "invoice", "later"] = "means"
     plan_code: str | None = Field(None, min_length=1, max_length=64, pattern="^[^\\x00]*$")
     comes_in: bool = False

@@ -84,6 +84,10 @@ class OpeningView:
         return (self.ends_at - self.starts_at) // timedelta(minutes=1)
 
 
+Take = Callable[[places.Place, str], Booking]
+"""Takes a seat of a locked slot; told how it got its coach: `own_coach` or `turn`."""
+
+
 def list_openings(
     session: Session, wanted: SlotFilter, *, own_coach_id: UUID | None, now: datetime, limit: int,
     cursor: str | None = None,
@@ -91,7 +95,7 @@ def list_openings(
     """When somebody is free, by start, a page at a time: the coaches' slots laid over each other, in one statement.
 
     Args:
-        wanted: Which times and studios; what it says of coaches and kinds is left aside.
+        wanted: Which times and studios, and whether at the desk; what it says of coaches and kinds is left aside.
     """
     key = (Slot.starts_at, Slot.ends_at, Slot.location_id)
     query = (
@@ -101,7 +105,7 @@ def list_openings(
         )
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
-        .where(*_free(now), _takes_turns(own_coach_id))
+        .where(*_free(now, is_at_desk=wanted.is_at_desk), _takes_turns(own_coach_id))
         .group_by(Location.id, *key)
     )  # fmt: skip
     if wanted.starts_from is not None:
@@ -110,6 +114,8 @@ def list_openings(
         query = query.where(Slot.starts_at < wanted.starts_before)
     if wanted.location_id is not None:
         query = query.where(Slot.location_id == wanted.location_id)
+    if wanted.location_ids is not None:
+        query = query.where(Slot.location_id.in_(wanted.location_ids))
     if cursor:
         query = query.where(tuple_(*key) > tuple_(*after(cursor, datetime, datetime, UUID)))  # type: ignore[arg-type]
     rows = session.execute(query.order_by(*key).limit(limit + 1)).tuples()
@@ -197,22 +203,42 @@ def book_opening(
 ) -> Booking:
     """Book a session with whoever is free, and announce it with the coach it is with.
 
-    Of many who ask at once each gets a coach of their own, as far as there are; who finds one taken is given the next.
-
     Raises:
         NobodyFree: nobody is, or no longer.
         AlreadyBooked, PlanRequired, AllowanceUsed: as of `bookings.book_session`.
     """
 
+    def take(place: places.Place, how: str) -> Booking:
+        return bookings.book_place(session, place, customer_id=customer_id, now=now, assignment=how)
+
+    return take_opening(session, opening, own_coach_id=own_coach_id, now=now, take=take)
+
+
+def take_opening(
+    session: Session, opening: Opening, *, own_coach_id: UUID | None, now: datetime, take: Take,
+    is_at_desk: bool = False,
+) -> Booking:  # fmt: skip
+    """A seat with whoever is free, as `take` takes it.
+
+    Of many who ask at once each gets a coach of their own, as far as there are; who finds one taken is given the next.
+
+    Args:
+        is_at_desk: Without notice, until shortly after the start.
+
+    Raises:
+        NobodyFree: nobody is, or no longer; whatever `take` refuses for the customer's sake.
+    """
     tried: set[UUID] = set()
-    while found := candidates(session, opening, own_coach_id=own_coach_id, now=now, without=tried):
+    while found := candidates(
+        session, opening, own_coach_id=own_coach_id, now=now, without=tried, is_at_desk=is_at_desk
+    ):
         try:
             with session.begin_nested():
                 slot_id = _first_unlocked(session, found) or found[0].id
                 tried.add(slot_id)
                 place = places.lock_place(session, slot_id)
                 how = "own_coach" if place.slot.coach_id == own_coach_id else "turn"
-                return bookings.book_place(session, place, customer_id=customer_id, now=now, assignment=how)
+                return take(place, how)
         except _GONE:
             continue
     raise NobodyFree
