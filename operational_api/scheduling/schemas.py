@@ -13,6 +13,7 @@ from operational_api.scheduling.service.agenda import BookingView, SeriesView
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.round_robin import Opening, OpeningView
 from operational_api.scheduling.service.slots import SlotView
+from operational_api.scheduling.service.turns import Turns
 
 
 def _known_zone(name: str) -> str:
@@ -143,6 +144,26 @@ class WeightPut(BaseModel):
     """A coach's share of the sessions that customers book with whoever is free, beside the others'; 0 is none."""
 
     turn_weight: int = Field(ge=0, le=1000)
+
+
+class TurnsRead(BaseModel):
+    """What a coach was given by turn in the last four weeks, of bookings that were not called off; their own customers
+    are nobody's turn. `share`: of all that is given out at the studio, 0 to 1, by weight and days at work."""
+
+    coach_id: UUID
+    coach_name: str
+    turn_weight: int
+    given: int
+    days_at_work: int
+    share: float
+
+    @classmethod
+    def of(cls, one: Turns) -> "TurnsRead":
+        """From what the rule counts."""
+        return cls(
+            coach_id=one.coach_id, coach_name=one.coach_name, turn_weight=one.weight, given=one.given,
+            days_at_work=one.days_at_work, share=round(one.share, 4),
+        )  # fmt: skip
 
 
 class DeskBookingCreate(BookingCreate):

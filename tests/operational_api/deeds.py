@@ -199,6 +199,8 @@ DEEDS: dict[str, Deed] = {
     "PUT /api/scheduling/coaches/{coach_id}/turn-weight": Deed(
         "lead_coach", {"coach_id": "COACH"}, body={"turn_weight": 50}
     ),
+    "GET /api/scheduling/turns": Deed("lead_coach", query={"location_id": "LOCATION"}),
+    "POST /studio/turns": Deed("lead_coach", form={"place": "LOCATION", "coach": ["COACH"], "weight": ["50"]}),
     "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
     "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
     "POST /availability/days": Deed(

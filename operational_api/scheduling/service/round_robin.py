@@ -1,9 +1,7 @@
 """Sessions with whoever is free: when there is one, and which coach it is with.
 
-A customer's own coach, where they are free. Else it is the turn of who is furthest behind their share: of the sessions
-given out by turn in the last four weeks, by weight and by the days at work, as seats are given to parties by
-Sainte-Laguë's rule; of equals of who was longest not chosen. What a customer books with a coach by name is nobody's
-turn. Only one-to-one sessions: a class is its coach's.
+A customer's own coach, where they are free. Else whose turn it is (`turns`). What a customer books with a coach by name
+is nobody's turn. Only one-to-one sessions: a class is its coach's.
 
 Nobody waits for a slot while they have another locked: what was tried in vain is let go of first.
 
@@ -13,26 +11,12 @@ Does not belong here: whether a seat may be taken, and what pays for it (`places
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Date,
-    Numeric,
-    SQLColumnExpression,
-    Uuid,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, SQLColumnExpression, Uuid, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.scheduling import CoachWeighed, SlotCalledOff
+from contracts.events.scheduling import SlotCalledOff
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
@@ -46,14 +30,12 @@ from operational_api.scheduling.errors import (
     SlotNotFound,
     SlotTaken,
 )
-from operational_api.scheduling.models import Booking, Coach, Location, Slot, TimeOff
-from operational_api.scheduling.service import announcing, bookings, moves, payment, places, seats, waitlist
+from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.service import announcing, bookings, moves, payment, places, seats, turns, waitlist
 from operational_api.scheduling.service.seats import count_held
 from operational_api.scheduling.service.slots import SlotFilter, is_bookable, is_bookable_at_desk
 from operational_api.scheduling.service.terms import terms_of
 
-PERIOD_DAYS = 28
-"""As long as a turn counts; fairness is over this much of the past."""
 _GONE = (SlotTaken, SlotClosed, SlotNotFound, ConfirmationNeeded)
 """Why the next coach is asked: the seat went to somebody else meanwhile, or this coach has the last word."""
 
@@ -153,7 +135,7 @@ def candidates(
             Slot.ends_at == opening.starts_at + timedelta(minutes=opening.minutes),
             *_free(now, is_at_desk=is_at_desk), _takes_turns(own_coach_id),
         )
-        .order_by(_is(Slot.coach_id, own_coach_id).desc(), *_turn(now), Slot.coach_id)
+        .order_by(_is(Slot.coach_id, own_coach_id).desc(), *turns.order(now), Slot.coach_id)
     )  # fmt: skip
     if without:
         query = query.where(Slot.id.not_in(without))
@@ -171,31 +153,6 @@ def _takes_turns(own_coach_id: UUID | None) -> ColumnElement[bool]:
 
 def _is(column: SQLColumnExpression[UUID], coach_id: UUID | None) -> ColumnElement[bool]:
     return column.is_not_distinct_from(literal(coach_id, Uuid))
-
-
-def _turn(now: datetime) -> tuple[SQLColumnExpression[Any], ...]:
-    """How far a coach is ahead of their share, then when they were chosen last; inside a query over slots."""
-    since = now - timedelta(days=PERIOD_DAYS)
-    theirs = (Booking.coach_id == Coach.id, Booking.assignment == "turn")
-    given = (
-        select(func.count())
-        .select_from(Booking)
-        .where(*theirs, Booking.booked_at > since, Booking.status.not_in(("cancelled", "released")))
-        .correlate(Coach)
-        .scalar_subquery()
-    )
-    last = select(func.max(Booking.booked_at)).where(*theirs).correlate(Coach).scalar_subquery()
-    today = cast(func.timezone(Location.time_zone, literal(now)), Date)
-    first = today - (PERIOD_DAYS - 1)
-    away = (
-        select(func.sum(func.least(TimeOff.ends_on, today) - func.greatest(TimeOff.starts_on, first) + 1))
-        .where(TimeOff.coach_id == Coach.id, TimeOff.starts_on <= today, TimeOff.ends_on >= first)
-        .correlate(Coach, Location)
-        .scalar_subquery()
-    )
-    at_work = PERIOD_DAYS - func.greatest(Coach.hired_on - first, 0) - func.coalesce(cast(away, BigInteger), 0)
-    share = func.greatest(Coach.turn_weight, 1) * func.greatest(at_work, 1)
-    return (cast(2 * given + 1, Numeric) / share, last.asc().nulls_first())
 
 
 def book_opening(
@@ -347,16 +304,3 @@ def _give(session: Session, old: Booking, slot_id: UUID, by: moves.Mover, now: d
         details={"from_coach": str(old.coach_id), "to_coach": str(new.coach_id)}, now=now,
     )  # fmt: skip
     return new
-
-
-def weigh(session: Session, coach: Coach, weight: int, *, actor_id: UUID, now: datetime) -> None:
-    """Say how much of the sessions given out by turn a coach is to get beside the others; 0 is none."""
-    if coach.turn_weight != weight:
-        details: dict[str, object] = {"from": coach.turn_weight, "to": weight}
-        coach.turn_weight = weight
-        session.flush()
-        publish(session, CoachWeighed(occurred_at=now, coach_id=coach.id, turn_weight=weight))
-        audit.record(
-            session, "scheduling.weigh_coach", "Coach", coach.id, actor_id=actor_id, subject_id=coach.id,
-            purpose="operations", details=details, now=now,
-        )  # fmt: skip
