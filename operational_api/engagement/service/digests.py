@@ -132,12 +132,14 @@ def carried_by(session: Session, row: OutgoingMessage, *, locked: bool = False) 
 def hand_on(session: Session, row: OutgoingMessage) -> None:
     """What this message carried is carried by the first of it: the message itself leaves no more.
 
-    Where it may have left, so may they: they end as it does.
+    Where it may have left, so may they: somebody says of each what becomes of it.
     """
     heirs = carried_by(session, row, locked=True)
     if row.in_doubt_since is not None:
         for heir in heirs:
-            heir.status, heir.reason = row.status, row.reason
+            heir.status, heir.in_doubt_since, heir.digest_id = "undecided", row.in_doubt_since, heir.id
+            heir.channel, heir.recipient, heir.fallbacks = row.channel, row.recipient, row.fallbacks
+        session.flush()
         return
     row.digest_id = None
     for heir in heirs:
