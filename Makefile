@@ -91,9 +91,10 @@ promises: install ## what columns tell about people is tagged in dbt; no metric,
 	@$(BIN)/python -m pytest -q -p no:warnings tests/contracts/test_dbt_tags.py tests/contracts/test_metric_ledger.py \
 		tests/contracts/test_model_ledger.py
 
-lives: install ## ten thousand random lives each of memberships, bookings and programmes (LIVES=500 for so many)
+lives: install ## ten thousand random lives each of memberships, bookings, programmes and messages (LIVES=500 for so many)
 	@PLYO_LIVES=$(or $(LIVES),10000) $(BIN)/python -m pytest -n 2 --dist loadfile tests/operational_api/scheduling/test_lives.py \
-		tests/operational_api/training/test_lives.py tests/operational_api/commerce/billing/test_lives.py $(ARGS)
+		tests/operational_api/training/test_lives.py tests/operational_api/commerce/billing/test_lives.py \
+		tests/operational_api/engagement/test_lives.py $(ARGS)
 
 mutation: install ## the share of planted mistakes in money, slots and ledger that the tests notice: at least 85 %
 	@$(BIN)/python -m tests.mutation $(ARGS)

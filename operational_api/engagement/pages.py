@@ -17,7 +17,7 @@ from operational_api.engagement import links
 from operational_api.engagement.errors import HalfQuiet
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
-from operational_api.engagement.sending import DIGESTED, LOCKED, PURPOSES, Place, Purpose, Rhythm
+from operational_api.engagement.sending import DIGESTED, LOCKED, MORNING, PURPOSES, Pace, Place, Purpose
 from operational_api.engagement.service import (
     addresses,
     announcements,
@@ -43,8 +43,6 @@ NAV = [
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
-Pace = Literal["at_once", "daily", "weekly"]
-HOUR = 8
 """Of a list, until somebody says another."""
 LENGTHS = [
     (1, word("Until tomorrow, 8:00")), (3, word("For 3 days")), (7, word("For a week")), (14, word("For two weeks")),
@@ -170,9 +168,9 @@ def write_preferences(
     choice: Annotated[list[str] | None, Form()] = None,
     is_about_app: Annotated[bool, Form()] = False,
     rhythm_coaching: Annotated[Pace | None, Form()] = None,
-    hour_coaching: Annotated[int, Form(ge=0, le=23)] = HOUR,
+    hour_coaching: Annotated[int, Form(ge=0, le=23)] = MORNING,
     rhythm_marketing: Annotated[Pace | None, Form()] = None,
-    hour_marketing: Annotated[int, Form(ge=0, le=23)] = HOUR,
+    hour_marketing: Annotated[int, Form(ge=0, le=23)] = MORNING,
 ) -> Response:
     """Keep the whole form: what is not ticked is a no. Of channels that are not there nothing is said, nor of the app
     and of lists by a page of before they could be chosen."""
@@ -193,11 +191,7 @@ def write_preferences(
     paces: dict[Purpose, tuple[Pace | None, int]] = {
         "coaching": (rhythm_coaching, hour_coaching), "marketing": (rhythm_marketing, hour_marketing),
     }  # fmt: skip
-    rhythms = {
-        purpose: None if pace == "at_once" else Rhythm(hour, pace == "weekly")
-        for purpose, (pace, hour) in paces.items()
-        if pace is not None
-    }
+    rhythms = {purpose: digests.rhythm(pace, hour) for purpose, (pace, hour) in paces.items() if pace is not None}
     digests.choose(session, customer_id=customer_id, rhythms=rhythms, now=now)
     preferences.speak(session, customer_id=customer_id, language=language or None, now=now)
     web_sessions.speak(session, account_id=customer_id, language=language or None)

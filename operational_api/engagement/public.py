@@ -18,7 +18,8 @@ from operational_api.engagement.schemas import (
     ReadReceipt,
     UndecidedRead,
 )
-from operational_api.engagement.service import messages, outgoing, people, preferences, threads
+from operational_api.engagement.sending import Purpose, Rhythm
+from operational_api.engagement.service import digests, messages, outgoing, people, preferences, threads
 from operational_api.engagement.service.addresses import mail_arrives, mail_comes_back, revive_mail
 from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
@@ -91,9 +92,15 @@ def mark_thread_read(
 def set_preferences(
     session: Session, principal: Principal, body: PreferencesWrite, *, now: datetime
 ) -> PreferencesRead:
-    """Change what the customer who asks allows."""
-    row = preferences.set_preferences(session, customer_id=account_id_of(principal), **body.model_dump(), now=now)
-    return PreferencesRead.of(row)
+    """Change what the customer who asks allows, and when lists come where they say so."""
+    customer_id = account_id_of(principal)
+    given = body.model_dump(exclude={"digests"})
+    row = preferences.set_preferences(session, customer_id=customer_id, **given, now=now)
+    rhythms: dict[Purpose, Rhythm | None] = {
+        one.purpose: digests.rhythm(one.pace, one.hour) for one in body.digests or ()
+    }
+    digests.choose(session, customer_id=customer_id, rhythms=rhythms, now=now)
+    return PreferencesRead.of(row, digests.rhythms_of(session, customer_id))
 
 
 def undecided_messages(session: Session) -> list[UndecidedRead]:

@@ -25,7 +25,7 @@ from operational_api.engagement.schemas import (
     ThreadRead,
     UndecidedRead,
 )
-from operational_api.engagement.service import leads, preferences, threads
+from operational_api.engagement.service import digests, leads, preferences, threads
 
 router = APIRouter()
 api = ContextRouter(prefix="/api/engagement", tags=["engagement"], route_class=IdempotentRoute)
@@ -88,13 +88,14 @@ def read_thread(
 
 @api.get("/preferences", dependencies=[Allowed("engagement.set_preferences")])
 def read_preferences(customer_id: CurrentAccount, session: DbSession) -> PreferencesRead:
-    """What the customer allows."""
-    return PreferencesRead.of(preferences.preferences_of(session, customer_id))
+    """What the customer allows, and when lists come."""
+    allowed = preferences.preferences_of(session, customer_id)
+    return PreferencesRead.of(allowed, digests.rhythms_of(session, customer_id))
 
 
 @api.put("/preferences", dependencies=[Allowed("engagement.set_preferences")])
 def write_preferences(body: PreferencesWrite, principal: CurrentPrincipal, session: DbSession) -> PreferencesRead:
-    """Change what the customer allows."""
+    """Change what the customer allows; and when lists come, of what is named."""
     return public.set_preferences(session, principal, body, now=_now())
 
 

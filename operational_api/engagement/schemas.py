@@ -1,14 +1,15 @@
 """What crosses HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 
 from operational_api.core.wall_time import WallTime
 from operational_api.engagement.models import ContactPreference, Message
+from operational_api.engagement.sending import DIGESTED, MORNING, Digested, Pace, Purpose, Rhythm
 from operational_api.engagement.service.contacts import Contact
 from operational_api.engagement.service.scheduled import MOST_FILES
 from operational_api.engagement.service.threads import Thread
@@ -110,22 +111,54 @@ class DoNotDisturbRead(BaseModel):
     until: datetime | None
 
 
+class Digest(BaseModel):
+    """When messages of a purpose come: each `at_once`, or as one list, `daily` or `weekly` (Mondays), at an hour of the
+    person's own clock."""
+
+    purpose: Digested
+    pace: Pace = "at_once"
+    hour: int = Field(MORNING, ge=0, le=23)
+
+    @classmethod
+    def of(cls, purpose: Digested, rhythm: Rhythm | None) -> "Digest":
+        """Of messages that come as they do."""
+        return cls(purpose=purpose, pace=rhythm.pace, hour=rhythm.hour) if rhythm else cls(purpose=purpose)
+
+
+def _each_once(said: list[Digest] | None) -> list[Digest] | None:
+    if said is not None and len({one.purpose for one in said}) < len(said):
+        raise ValueError("a purpose has one rhythm")
+    return said
+
+
 class PreferencesWrite(BaseModel):
-    """What a customer allows. Quiet hours in their local time; both null: always reachable."""
+    """What a customer allows. Quiet hours in their local time; both null: always reachable. `digests`: of what is not
+    named nothing is said; null of all."""
 
     allows_nudges: bool = True
     allows_marketing: bool = False
     quiet_from: WallTime | None = None
     quiet_until: WallTime | None = None
+    digests: Annotated[list[Digest] | None, AfterValidator(_each_once)] = None
 
 
-class PreferencesRead(PreferencesWrite):
-    model_config = ConfigDict(from_attributes=True)
+class PreferencesRead(BaseModel):
+    """What a customer allows, and when messages of each purpose that can wait come."""
+
+    allows_nudges: bool
+    allows_marketing: bool
+    quiet_from: WallTime | None
+    quiet_until: WallTime | None
+    digests: list[Digest]
 
     @classmethod
-    def of(cls, row: ContactPreference) -> "PreferencesRead":
+    def of(cls, row: ContactPreference, rhythms: Mapping[Purpose, Rhythm]) -> "PreferencesRead":
         """From the row, or from the defaults of somebody who said nothing."""
-        return cls.model_validate(row)
+        return cls(
+            allows_nudges=row.allows_nudges, allows_marketing=row.allows_marketing, quiet_from=row.quiet_from,
+            quiet_until=row.quiet_until,
+            digests=[Digest.of(one, rhythms.get(one)) for one in DIGESTED],
+        )  # fmt: skip
 
 
 class UndecidedRead(BaseModel):

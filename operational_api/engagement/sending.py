@@ -38,7 +38,8 @@ CAPS: Mapping[Purpose, Cap] = {
     "coaching": Cap(a_day=12, a_week=50),
     "marketing": Cap(a_day=1, a_week=3),
 }
-DIGESTED: tuple[Purpose, ...] = ("coaching", "marketing")
+Digested = Literal["coaching", "marketing"]
+DIGESTED: tuple[Digested, ...] = ("coaching", "marketing")
 """What a person may have as a list at an hour of theirs. Proofs, security, what is to be paid (all transactional) and
 reminders of sessions are never gathered: they are worth something at their moment only."""
 WEEK = timedelta(days=7)
@@ -49,12 +50,22 @@ NUDGES = Cap(a_day=3, a_week=3)
 """Of check-ins, which a person did not ask for; they count in the app, before any channel."""
 
 
+Pace = Literal["at_once", "daily", "weekly"]
+MORNING = 8
+"""The hour of lists where nobody says another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """When messages of a purpose come as one list: at an hour (0-23) of the person's clock, every day or on Mondays."""
 
     hour: int
     is_weekly: bool = False
+
+    @property
+    def pace(self) -> Pace:
+        """How often."""
+        return "weekly" if self.is_weekly else "daily"
 
     def after(self, now: datetime, time_zone: str) -> datetime:
         """The first such instant after `now`, in UTC.

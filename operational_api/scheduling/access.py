@@ -13,6 +13,7 @@ from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, CustomerNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Coach, Slot
 from operational_api.scheduling.service import desks, seats
+from operational_api.scheduling.service.round_robin import Opening
 from operational_api.training import public as training
 
 
@@ -80,6 +81,18 @@ def reach_seat_for(session: Session, principal: Principal, customer_id: UUID, sl
     )
     require(posted(session, principal), "scheduling.book_for", about, missing=SlotNotFound)
     return slot
+
+
+def reach_opening_for(session: Session, principal: Principal, customer_id: UUID, opening: Opening) -> None:
+    """Let pass who may book a customer a time with whoever is free there: nobody who books in one calendar alone.
+
+    Raises:
+        SlotNotFound: not for them.
+    """
+    about = Resource(
+        "Slot", opening.location_id, customer_id=customer_id, kind="business", location_id=opening.location_id
+    )
+    require(posted(session, principal), "scheduling.book_for", about, missing=SlotNotFound)
 
 
 def reach_new_slot(session: Session, principal: Principal, slot_id: UUID, booking: Booking) -> Slot:

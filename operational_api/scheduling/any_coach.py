@@ -1,8 +1,10 @@
 """Sessions with whoever is free, as the policy lets: used by the API, the graph and the pages."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.core.policy import Resource, require
@@ -10,7 +12,7 @@ from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import CoachNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Coach
-from operational_api.scheduling.service import moves, round_robin
+from operational_api.scheduling.service import moves, round_robin, turns
 from operational_api.scheduling.service.round_robin import Opening
 from operational_api.training import public as training
 
@@ -75,15 +77,21 @@ def reassign(session: Session, principal: Principal, *, booking_id: UUID, now: d
     )
 
 
-def weigh(session: Session, principal: Principal, *, coach_id: UUID, weight: int, now: datetime) -> Coach:
-    """Say how much of the sessions that are given out by turn a coach is to get beside the others.
+def weigh(session: Session, principal: Principal, weights: Mapping[UUID, int], *, now: datetime) -> int:
+    """Say how much of the sessions that are given out by turn each of these coaches is to get beside the others.
+
+    Returns:
+        How many weights are new.
 
     Raises:
         CoachNotFound: none, or not for the principal to say.
     """
-    require(principal, "scheduling.manage_studio", Resource("Coach", coach_id, kind="business"), missing=CoachNotFound)
-    coach = session.get(Coach, coach_id, with_for_update={"key_share": True})
-    if coach is None:
+    for coach_id in weights:
+        about = Resource("Coach", coach_id, kind="business")
+        require(principal, "scheduling.manage_studio", about, missing=CoachNotFound)
+    rows = select(Coach).where(Coach.id.in_(weights)).order_by(Coach.id).with_for_update(key_share=True)
+    coaches = session.scalars(rows.execution_options(populate_existing=True)).all()
+    if len(coaches) < len(weights):
         raise CoachNotFound
-    round_robin.weigh(session, coach, weight, actor_id=account_id_of(principal), now=now)
-    return coach
+    actor_id = account_id_of(principal)
+    return sum(turns.weigh(session, one, weights[one.id], actor_id=actor_id, now=now) for one in coaches)

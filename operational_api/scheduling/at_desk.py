@@ -13,8 +13,9 @@ from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
 from operational_api.scheduling.errors import BookingNotFound, CustomerNotFound
 from operational_api.scheduling.models import Booking, Location
-from operational_api.scheduling.service import desk_bookings, payment, recurring, seats, slots
+from operational_api.scheduling.service import desk_bookings, payment, recurring, round_robin, seats, slots
 from operational_api.scheduling.service.desk_bookings import Order
+from operational_api.scheduling.service.round_robin import Opening, OpeningView
 from operational_api.training import public as training
 
 MOST_SLOTS = 200
@@ -77,6 +78,43 @@ def slot_for(
     return slots.get_slot(session, slot_id, viewer_id=customer_id, now=now)
 
 
+def openings_for(
+    session: Session, principal: Principal, *, customer_id: UUID, since: datetime, until: datetime, now: datetime,
+    location_id: UUID | None = None,
+) -> list[OpeningView]:  # fmt: skip
+    """Times that can be booked for a customer with whoever is free, by start, at the studios that a desk is kept to.
+    None for a coach, who books in their own calendar alone.
+
+    Raises:
+        CustomerNotFound.
+    """
+    client = access.reach_customer(session, principal, customer_id)
+    if access.books_in(principal) is not None:
+        return []
+    wanted = slots.SlotFilter(
+        starts_from=since, starts_before=until, location_id=location_id, is_at_desk=True,
+        location_ids=access.posted(session, principal).locations,
+    )  # fmt: skip
+    own = client.coach_id if client else None
+    found, _ = round_robin.list_openings(session, wanted, own_coach_id=own, now=now, limit=MOST_SLOTS)
+    return found
+
+
+def opening_for(
+    session: Session, principal: Principal, *, customer_id: UUID, opening: Opening, now: datetime
+) -> slots.SlotView | None:  # fmt: skip
+    """The session that a customer would have at a time with whoever is free, as things stand; None: nobody is.
+
+    Raises:
+        CustomerNotFound, SlotNotFound.
+    """
+    client = access.reach_customer(session, principal, customer_id)
+    access.reach_opening_for(session, principal, customer_id, opening)
+    own = client.coach_id if client else None
+    found = round_robin.candidates(session, opening, own_coach_id=own, now=now, is_at_desk=True)
+    return slots.get_slot(session, found[0].id, viewer_id=customer_id, now=now) if found else None
+
+
 def means_of(
     session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, now: datetime
 ) -> Means:  # fmt: skip
@@ -95,14 +133,17 @@ def means_of(
 
 
 def book_for(session: Session, principal: Principal, order: Order, *, now: datetime) -> Booking:
-    """Book a seat for a customer.
+    """Book a seat for a customer: of a session, or at a time with whoever is free, their own coach if they are.
 
     Raises:
         SlotNotFound, CustomerNotFound; what `desk_bookings.book` refuses.
     """
-    require_customer(session, principal, order.customer_id)
-    access.reach_seat_for(session, principal, order.customer_id, order.slot_id)
-    return desk_bookings.book(session, order, booked_by=account_id_of(principal), now=now)
+    client = require_customer(session, principal, order.customer_id)
+    if isinstance(order.wanted, UUID):
+        access.reach_seat_for(session, principal, order.customer_id, order.wanted)
+    else:
+        access.reach_opening_for(session, principal, order.customer_id, order.wanted)
+    return desk_bookings.book(session, order, booked_by=account_id_of(principal), own_coach_id=client.coach_id, now=now)
 
 
 def book_weeks_for(

@@ -18,6 +18,7 @@ from operational_api.scheduling.schemas import (
     DeskBookingCreate,
     DeskSeriesCreate,
     MeansRead,
+    OpeningRead,
     SeriesRead,
     SlotRead,
     SoldRead,
@@ -52,6 +53,26 @@ def list_slots_for(
     return Page(items=[SlotRead.of(one, None) for one in found])
 
 
+@router.get("/clients/{customer_id}/openings", dependencies=[Allowed("scheduling.book_for")])
+def list_openings_for(
+    customer_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    from_: Annotated[AwareDatetime | None, Query(alias="from", description="With an offset; by default now.")] = None,
+    to: AwareDatetime | None = None,
+    location_id: UUID | None = None,
+) -> Page[OpeningRead]:
+    """Times at which some coach is free for a one-to-one session of a customer, whoever it is; of a week at most, in
+    the studio's zone. A coach, who books in their own calendar, has none."""
+    now = datetime.now(UTC)
+    since = max(from_ or now, now - LONGEST)
+    until = min(to or since + LONGEST, since + LONGEST)
+    found = at_desk.openings_for(
+        session, principal, customer_id=customer_id, since=since, until=until, location_id=location_id, now=now
+    )
+    return Page(items=[OpeningRead.of(one, None) for one in found])
+
+
 @router.get("/clients/{customer_id}/means", dependencies=[Allowed("scheduling.book_for")])
 def read_means(customer_id: UUID, slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> MeansRead:
     """What can pay for a session of a customer. Nothing is sold to who has something that pays."""
@@ -67,10 +88,11 @@ def read_means(customer_id: UUID, slot_id: UUID, principal: CurrentPrincipal, se
 def book_for(
     customer_id: UUID, body: DeskBookingCreate, principal: CurrentPrincipal, session: DbSession
 ) -> BookingRead:  # fmt: skip
-    """Book a seat for a customer, sell them the pack that pays for it, or keep it until they have paid; they are told.
+    """Book a seat for a customer, of a session or at a time with whoever is free (their own coach if they are, else
+    whose turn it is), sell them the pack that pays for it, or keep it until they have paid; they are told.
     Of two who race for the last one, one wins."""
     now = datetime.now(UTC)
-    order = Order(customer_id, body.slot_id, body.paid, body.plan_code, body.comes_in)
+    order = Order(customer_id, body.seat, body.paid, body.plan_code, body.comes_in)
     return told(session, principal, at_desk.book_for(session, principal, order, now=now), now)
 
 

@@ -13,8 +13,8 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, MaybePrincipal
 from operational_api.scheduling import access, any_coach, public
-from operational_api.scheduling.schemas import BookingRead, OpeningRead, WeightPut, Zone
-from operational_api.scheduling.service import round_robin
+from operational_api.scheduling.schemas import BookingRead, OpeningRead, TurnsRead, WeightPut, Zone
+from operational_api.scheduling.service import round_robin, turns
 from operational_api.scheduling.service.slots import SlotFilter
 
 router = APIRouter(route_class=IdempotentRoute)
@@ -53,6 +53,13 @@ def reassign_booking(booking_id: UUID, principal: CurrentPrincipal, session: DbS
 @router.put("/coaches/{coach_id}/turn-weight", dependencies=[Allowed("scheduling.manage_studio")])
 def put_weight(coach_id: UUID, body: WeightPut, principal: CurrentPrincipal, session: DbSession) -> WeightPut:
     """Say how much of the sessions that customers book with whoever is free a coach is to get, beside the others."""
-    now = datetime.now(UTC)
-    coach = any_coach.weigh(session, principal, coach_id=coach_id, weight=body.turn_weight, now=now)
-    return WeightPut(turn_weight=coach.turn_weight)
+    any_coach.weigh(session, principal, {coach_id: body.turn_weight}, now=datetime.now(UTC))
+    return body
+
+
+@router.get("/turns", dependencies=[Allowed("scheduling.manage_studio")])
+def list_turns(location_id: UUID, session: DbSession) -> Page[TurnsRead]:
+    """The coaches of a studio by whose turn it is, with what they were given by turn in the last four weeks. Who takes
+    no turns comes last."""
+    found = turns.of_studio(session, location_id, now=datetime.now(UTC))
+    return Page(items=[TurnsRead.of(one) for one in found])

@@ -21,6 +21,8 @@ from operational_api.scheduling.at_desk import Undoable as Undoable
 from operational_api.scheduling.at_desk import book_for as book_for
 from operational_api.scheduling.at_desk import book_weeks_for as book_weeks_for
 from operational_api.scheduling.at_desk import means_of as means_of
+from operational_api.scheduling.at_desk import opening_for as opening_for
+from operational_api.scheduling.at_desk import openings_for as openings_for
 from operational_api.scheduling.at_desk import slot_for as slot_for
 from operational_api.scheduling.at_desk import slots_for as slots_for
 from operational_api.scheduling.at_desk import undo_for as undo_for
@@ -33,6 +35,7 @@ from operational_api.scheduling.service import agenda, bookings, desks, fees, ho
 from operational_api.scheduling.service.desk_bookings import Order as Order
 from operational_api.scheduling.service.recurring import Booked as Booked
 from operational_api.scheduling.service.round_robin import Opening as Opening
+from operational_api.scheduling.service.slots import SlotView as SlotView
 from operational_api.training import public as training
 
 

@@ -1,7 +1,7 @@
 """What crosses HTTP. Moments are UTC; `*_local` is the same moment with the offset of the zone named beside it."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,6 +13,7 @@ from operational_api.scheduling.service.agenda import BookingView, SeriesView
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.round_robin import Opening, OpeningView
 from operational_api.scheduling.service.slots import SlotView
+from operational_api.scheduling.service.turns import Turns
 
 
 def _known_zone(name: str) -> str:
@@ -122,6 +123,11 @@ class BookingCreate(BaseModel):
         return self
 
     @property
+    def seat(self) -> UUID | Opening:
+        """The session, or the time, that is asked for."""
+        return self.opening.opening() if self.opening else cast(UUID, self.slot_id)
+
+    @property
     def wanted(self) -> Opening | None:
         """The time that is asked for; None where a session is."""
         return self.opening.opening() if self.opening else None
@@ -140,12 +146,31 @@ class WeightPut(BaseModel):
     turn_weight: int = Field(ge=0, le=1000)
 
 
-class DeskBookingCreate(BaseModel):
-    """What the front desk, or a coach, books for a customer. `paid`: by what they have (`means`), by a pack of
-    `plan_code` that is sold on an invoice (`invoice`), or `later`: then the seat is kept for a day at most. `comes_in`:
-    they are there."""
+class TurnsRead(BaseModel):
+    """What a coach was given by turn in the last four weeks, of bookings that were not called off; their own customers
+    are nobody's turn. `share`: of all that is given out at the studio, 0 to 1, by weight and days at work."""
 
-    slot_id: UUID
+    coach_id: UUID
+    coach_name: str
+    turn_weight: int
+    given: int
+    days_at_work: int
+    share: float
+
+    @classmethod
+    def of(cls, one: Turns) -> "TurnsRead":
+        """From what the rule counts."""
+        return cls(
+            coach_id=one.coach_id, coach_name=one.coach_name, turn_weight=one.weight, given=one.given,
+            days_at_work=one.days_at_work, share=round(one.share, 4),
+        )  # fmt: skip
+
+
+class DeskBookingCreate(BookingCreate):
+    """What the front desk, or a coach, books for a customer; with whoever is free the front desk alone. `paid`: by what
+    they have (`means`), by a pack of `plan_code` that is sold on an invoice (`invoice`), or `later`: then the seat is
+    kept for a day at most. `comes_in`: they are there."""
+
     paid: Literal["means", "invoice", "later"] = "means"
     plan_code: str | None = Field(None, min_length=1, max_length=64, pattern="^[^\\x00]*$")
     comes_in: bool = False

@@ -1,4 +1,5 @@
-"""/studio: the days on which a studio is closed, looked at before they are saved, and the terms of all sessions.
+"""/studio: the days on which a studio is closed, looked at before they are saved, the terms of all sessions, and whose
+turn it is where customers book with whoever is free.
 
 Part of `pages`.
 """
@@ -10,18 +11,20 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed
+from operational_api.core.principal import CurrentPrincipal
 from operational_api.core.wall_time import Day
-from operational_api.scheduling import terms_form
-from operational_api.scheduling.errors import LocationNotFound
+from operational_api.scheduling import any_coach, terms_form
+from operational_api.scheduling.errors import CoachNotFound, LocationNotFound
 from operational_api.scheduling.models import Location
 from operational_api.scheduling.schemas import Kind
-from operational_api.scheduling.service import days_off, slots, studio, terms
+from operational_api.scheduling.service import days_off, slots, studio, terms, turns
 from operational_api.scheduling.terms_form import TermsSent
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
@@ -88,6 +91,36 @@ def put_terms(
             terms_refusal=refusal.detail,
         )  # fmt: skip
     return redirect(request, f"/studio?place={place}&kind={kind or 'one_to_one'}", flash="Saved for everybody.")
+
+
+@router.get("/studio/turns", response_class=HTMLResponse, dependencies=[Allowed(MANAGE)])
+def turns_page(request: Request, session: DbSession, place: UUID | None = None) -> Response:
+    """Each coach's weight in the turns of a studio, and what they were given."""
+    places = slots.list_locations(session)
+    here = _place(session, place) if place else places[0] if places else None
+    found = turns.of_studio(session, here.id, now=datetime.now(UTC)) if here else []
+    return render(
+        request, "scheduling/studio_turns.html", here=here, places=places, found=found,
+        total=sum(one.given for one in found),
+    )  # fmt: skip
+
+
+@router.post("/studio/turns", dependencies=[Allowed(MANAGE)])
+def put_turns(
+    request: Request,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    place: Annotated[UUID, Form()],
+    coach: Annotated[list[UUID], Form(max_length=500)],
+    weight: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Form(max_length=500)],
+) -> Response:
+    """Set the weights of these coaches, in the order in which they are named; all or none."""
+    if len(coach) != len(weight):
+        raise CoachNotFound
+    given = dict(zip(coach, weight, strict=True))
+    changed = any_coach.weigh(session, principal, given, now=datetime.now(UTC))
+    told = "Saved. It counts from the next booking on." if changed else "Nothing was changed."
+    return redirect(request, f"/studio/turns?place={place}", flash=told, tone="good" if changed else "info")
 
 
 def _place(session: Session, place: UUID) -> Location:

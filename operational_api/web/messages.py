@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -55,22 +56,28 @@ TABLES = ("training/forms.py", "training/screening.py", "identity/sign_ins.py", 
 """Modules whose constants are shown to people though they are no pages."""
 
 
+def templates() -> dict[str, str]:
+    """Customers' templates by name."""
+    found = {"/".join(file.parts[-2:]): file for file in sorted(PACKAGE.glob("*/templates/*/*.html"))}
+    return {
+        name: file.read_text() for name, file in found.items() if not name.startswith(("emails/", *STAFF_TEMPLATES))
+    }
+
+
 def from_templates() -> dict[str, list[str]]:
     """Messages of customers' templates, each with where it stands."""
     found: dict[str, list[str]] = {}
     environment = make_environment([])
-    for file in sorted(PACKAGE.glob("*/templates/*/*.html")):
-        name = "/".join(file.parts[-2:])
-        if file.parent.name != "emails" and not name.startswith(STAFF_TEMPLATES):
-            for message in messages_of(environment, file.read_text()):
-                found.setdefault(message, []).append(name)
+    for name, source in templates().items():
+        for message in messages_of(environment, source):
+            found.setdefault(message, []).append(name)
     return found
 
 
 def from_python() -> dict[str, list[str]]:
     """Messages of Python that customers may read, each with its module."""
     found: dict[str, list[str]] = {}
-    trees = {file: ast.parse(file.read_text()) for file in sorted(PACKAGE.glob("**/*.py"))}
+    trees = _trees()
     refusals = frozenset(
         node.name for file, tree in trees.items() if file.name == "errors.py"
         for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in OF_PROGRAMS
@@ -88,9 +95,27 @@ def from_python() -> dict[str, list[str]]:
     return found
 
 
+def said_at_once() -> dict[str, list[str]]:
+    """Messages that Python says in the reader's language itself, each with its module."""
+    found: dict[str, list[str]] = {}
+    for file, tree in _trees().items():
+        for words in _said_at_once(tree):
+            for message in _texts(words.args[0]):
+                found.setdefault(message, []).append(str(file.relative_to(PACKAGE)))
+    return found
+
+
+@cache
+def _trees() -> dict[Path, ast.Module]:
+    return {file: ast.parse(file.read_text()) for file in sorted(PACKAGE.glob("**/*.py"))}
+
+
 def _of_module(tree: ast.Module, *, is_errors: bool, refusals: frozenset[str]) -> Iterator[str]:
+    at_once = set(_said_at_once(tree))
     for node in ast.walk(tree):
         match node:
+            case ast.Call() if node in at_once:
+                continue
             case ast.ClassDef() if is_errors and (text := ast.get_docstring(node)):
                 if "\n\n" not in text:
                     yield " ".join(text.split())
@@ -104,6 +129,14 @@ def _of_module(tree: ast.Module, *, is_errors: bool, refusals: frozenset[str]) -
                         yield from _texts(keyword.value)
             case ast.Assign(targets=[ast.Name(id="told" | "flash" | "cost")], value=value):
                 yield from _texts(value)
+
+
+def _said_at_once(tree: ast.Module) -> Iterator[ast.Call]:
+    """The words of `say(word("…"))`: in the reader's language when they are made, so nobody tells them again."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="say"), args=[ast.Call(func=ast.Name(id="word")) as words, *_]):
+                yield words
 
 
 def _is_page(file: Path) -> bool:
@@ -157,14 +190,16 @@ def from_scripts() -> dict[str, list[str]]:
 
 
 def all_messages() -> dict[str, tuple[list[str], list[str]]]:
-    """Each with where it stands, and whether Python or a script says it, too."""
-    pages, others = from_templates(), {"python": from_python(), "script": from_scripts()}
+    """Each with where it stands, and who else says it: Python for somebody to tell again (`retold`), Python itself, a
+    script."""
+    pages = from_templates()
+    others = {"python": from_python(), "said": said_at_once(), "script": from_scripts()}
     return {
         message: (
             [place for one in (pages, *others.values()) for place in one.get(message, [])],
             [kind for kind, one in others.items() if message in one],
         )
-        for message in sorted({*pages, *others["python"], *others["script"]})
+        for message in sorted(set(pages).union(*others.values()))
     }
 
 

@@ -7,7 +7,7 @@ paths and classes are one word in small letters, or have no letters at all.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import unescape
 
 from jinja2 import Environment, nodes
@@ -21,6 +21,7 @@ _NO_TEXT_ARGUMENTS = {
     "href", "kind", "icon_name", "type", "name", "id", "layout", "tone", "autocomplete", "inputmode", "link",
     "action_to", "list", "form", "style", "tz", "value", "attribute",
 }  # fmt: skip
+_OF_STRINGS = ("split", "replace", "startswith", "endswith", "removesuffix", "strip", "format")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SILENT = ("script", "style", "svg", "code", "pre")
 
@@ -54,6 +55,36 @@ def messages_of(environment: Environment, source: str) -> list[str]:
     rewriter = _Rewriter()
     rewriter.template(Environment.parse(_plain(environment), source))
     return list(dict.fromkeys(rewriter.found))
+
+
+def unsaid(environment: Environment, source: str) -> list[str]:
+    """Words of a template's expressions that reach a page as they are, because nothing here knows what holds them.
+
+    What is compared with something, looked up by, or asked of a string's own methods is no text.
+    """
+    template = Environment.parse(_plain(environment), source)
+    _Rewriter().template(template)
+    return [one for one in _constants(template) if reads_like_words(one) and "=" not in one]
+
+
+def _constants(node: nodes.Node) -> Iterator[str]:
+    match node:
+        case nodes.Const(value=str(text)):
+            yield text
+        case nodes.Compare():
+            return
+        case nodes.Keyword(key=key) if key in _NO_TEXT_ARGUMENTS:
+            return
+        case nodes.Pair():
+            yield from _constants(node.value)
+        case nodes.Call(node=nodes.EnvironmentAttribute()):
+            for value in node.args[1:]:
+                yield from _constants(value)
+        case nodes.Call(node=nodes.Getattr(attr=method)) if method in _OF_STRINGS:
+            yield from _constants(node.node)
+        case _:
+            for child in node.iter_child_nodes():
+                yield from _constants(child)
 
 
 def _plain(environment: Environment) -> Environment:
@@ -235,6 +266,8 @@ class _Rewriter:
                 value.node = self._said(value.node)
             case nodes.Or() | nodes.And():
                 value.right = self._said(value.right)
+            case nodes.Add():
+                value.left, value.right = self._said(value.left), self._said(value.right)
         return value
 
     def _arguments(self, call: nodes.Call) -> None:
@@ -244,9 +277,7 @@ class _Rewriter:
                              for place, one in enumerate(call.args)]  # fmt: skip
                 call.node.node = self._said(call.node.node)
                 return
-            if call.node.attr in ("split", "replace", "startswith", "endswith", "removesuffix", "strip"):
-                return
-            if call.node.attr == "format":
+            if call.node.attr in _OF_STRINGS:
                 return
         call.args = [self._said(one) for one in call.args]
         for keyword in call.kwargs:

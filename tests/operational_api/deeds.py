@@ -55,6 +55,7 @@ class Deed:
     is_once: bool = False
 
 
+ANY = {"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}
 PLAN, DEARER, PACK = {"plan_code": "PLAN"}, {"plan_code": "DEARER"}, {"plan_code": "PACK"}
 COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
 A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
@@ -169,9 +170,11 @@ DEEDS: dict[str, Deed] = {
     ),
     "GET /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS),
     "POST /staff/book/{customer_id}/{slot_id}": Deed("front_desk", PAYS, form={"paid": "means"}),
+    "GET /staff/book/{customer_id}/any": Deed("front_desk", {"customer_id": "trainee"}, query=ANY),
+    "POST /staff/book/{customer_id}/any": Deed("front_desk", {"customer_id": "trainee"}, form=ANY | {"paid": "means"}),
     "POST /api/scheduling/bookings": Deed("trainee", body=FREE),
-    "GET /book/any": Deed("trainee", query={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
-    "POST /book/any": Deed("trainee", form={"place": "LOCATION", "at": "FREE_AT", "minutes": "60"}),
+    "GET /book/any": Deed("trainee", query=ANY),
+    "POST /book/any": Deed("trainee", form=ANY),
     "POST /book/{slot_id}": Deed("trainee", FREE, form={}),
     "POST /api/scheduling/booking-series": Deed("trainee", body=FREE | {"times": 2}),
     "POST /api/scheduling/slots/{slot_id}/hold": Deed("newcomer", FREE),
@@ -196,6 +199,8 @@ DEEDS: dict[str, Deed] = {
     "PUT /api/scheduling/coaches/{coach_id}/turn-weight": Deed(
         "lead_coach", {"coach_id": "COACH"}, body={"turn_weight": 50}
     ),
+    "GET /api/scheduling/turns": Deed("lead_coach", query={"location_id": "LOCATION"}),
+    "POST /studio/turns": Deed("lead_coach", form={"place": "LOCATION", "coach": ["COACH"], "weight": ["50"]}),
     "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
     "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
     "POST /availability/days": Deed(

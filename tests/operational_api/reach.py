@@ -245,6 +245,7 @@ OBJECTS: dict[str, Object] = {
     "POST /api/scheduling/clients/{customer_id}/booking-series": Object(
         "customer", "coach", "front_desk admin", body={"slot_id": "FREE_SLOT", "times": 2}
     ),
+    "GET /api/scheduling/clients/{customer_id}/openings": Object("customer", "coach", "front_desk admin"),
     "GET /api/scheduling/clients/{customer_id}/slots": Object("customer", "coach", "front_desk admin"),
     "POST /api/scheduling/bookings/{booking_id}/undo": Object("booking", "coach", "front_desk admin"),
     "GET /staff/book/{customer_id}": Object("customer", "coach", "front_desk admin"),
@@ -297,6 +298,7 @@ NOBODYS = {
     "PUT /api/scheduling/locations/{location_id}/holidays",
     "GET /api/scheduling/clients/{customer_id}/means",  # two parameters, as these: tested beside it
     "GET /staff/book/{customer_id}/{slot_id}", "POST /staff/book/{customer_id}/{slot_id}",
+    "GET /staff/book/{customer_id}/any", "POST /staff/book/{customer_id}/any",  # at a time: tested beside it
     "POST /staff/bookings/{booking_id}/fee-waiver",  # it has to be its customer's too, tested beside it
     "POST /availability/days/{day_id}/remove",  # of the calendar in the form, tested beside it
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",  # whoever holds the link

@@ -20,7 +20,7 @@ from contracts.telemetry import get_logger
 from operational_api.engagement.channels.rendering import line_of
 from operational_api.engagement.errors import UnknownChoice
 from operational_api.engagement.models import DigestChoice, OutgoingMessage
-from operational_api.engagement.sending import DIGESTED, Channel, Purpose, Rhythm
+from operational_api.engagement.sending import DIGESTED, Channel, Pace, Purpose, Rhythm
 from operational_api.engagement.service.contacts import contact
 
 log = get_logger(__name__)
@@ -38,6 +38,17 @@ _WAITS = (
 )  # fmt: skip
 
 
+def rhythm(pace: Pace, hour: int) -> Rhythm | None:
+    """What somebody asks for in words; None is each message at once.
+
+    Raises:
+        UnknownChoice: no hour of a day.
+    """
+    if not 0 <= hour <= 23:
+        raise UnknownChoice
+    return None if pace == "at_once" else Rhythm(hour, pace == "weekly")
+
+
 def rhythms_of(session: Session, customer_id: UUID) -> dict[Purpose, Rhythm]:
     """When the person has lists, by purpose; nothing for what comes at once, as everything does until they say so."""
     rows = session.scalars(select(DigestChoice).where(DigestChoice.customer_id == customer_id))
@@ -48,12 +59,12 @@ def choose(session: Session, *, customer_id: UUID, rhythms: Mapping[Purpose, Rhy
     """Have messages of these purposes come as lists, or each at once (None). What waits already follows.
 
     Raises:
-        UnknownChoice: a purpose that is never gathered, or no hour of a day.
+        UnknownChoice: a purpose that is never gathered.
     """
     said = rhythms_of(session, customer_id)
     person = contact(session, customer_id)
     for purpose, rhythm in rhythms.items():
-        if purpose not in DIGESTED or (rhythm is not None and not 0 <= rhythm.hour <= 23):
+        if purpose not in DIGESTED:
             raise UnknownChoice
         if said.get(purpose) == rhythm:
             continue
@@ -121,12 +132,14 @@ def carried_by(session: Session, row: OutgoingMessage, *, locked: bool = False) 
 def hand_on(session: Session, row: OutgoingMessage) -> None:
     """What this message carried is carried by the first of it: the message itself leaves no more.
 
-    Where it may have left, so may they: they end as it does.
+    Where it may have left, so may they: somebody says of each what becomes of it.
     """
     heirs = carried_by(session, row, locked=True)
     if row.in_doubt_since is not None:
         for heir in heirs:
-            heir.status, heir.reason = row.status, row.reason
+            heir.status, heir.in_doubt_since, heir.digest_id = "undecided", row.in_doubt_since, heir.id
+            heir.channel, heir.recipient, heir.fallbacks = row.channel, row.recipient, row.fallbacks
+        session.flush()
         return
     row.digest_id = None
     for heir in heirs:

@@ -265,7 +265,7 @@ def hold(session: Session, row: OutgoingMessage, decision: Postpone | Gather | W
         row.next_attempt_at = decision.until
         row.digest_at = decision.until if isinstance(decision, Gather) else row.digest_at
         return
-    if decision.reason in OF_ITSELF and row.in_doubt_since is None:
+    if decision.reason in OF_ITSELF:
         digests.hand_on(session, row)
     is_of_this_channel = decision.other_channel_may and row.in_doubt_since is None
     if not (is_of_this_channel and move_on(row, now)):

@@ -65,12 +65,20 @@ class Profile:
     time_zone: str
 
 
-@strawberry.type(description="What a customer allows. Quiet hours are in their local time.")
+@strawberry.type(description="When messages of a purpose come: at_once, or as one list, daily or weekly, at an hour.")
+class Digest:
+    purpose: str
+    pace: str
+    hour: int
+
+
+@strawberry.type(description="What a customer allows. Quiet hours and those of lists are in their local time.")
 class Preferences:
     allows_nudges: bool
     allows_marketing: bool
     quiet_from: time | None
     quiet_until: time | None
+    digests: list[Digest]
 
 
 @strawberry.type(description="How one choice about health data stands.")
@@ -157,12 +165,20 @@ class WorkoutInput:
     booking_id: uuid.UUID | None = None
 
 
-@strawberry.input(description="Without quiet hours: always reachable.")
+@strawberry.input(description="Of coaching or marketing.")
+class DigestInput:
+    purpose: str
+    pace: str = "at_once"
+    hour: int = 8
+
+
+@strawberry.input(description="Without quiet hours: always reachable. Of lists that are not named nothing is said.")
 class PreferencesInput:
     allows_nudges: bool = True
     allows_marketing: bool = False
     quiet_from: time | None = None
     quiet_until: time | None = None
+    digests: list[DigestInput] | None = None
 
 
 @strawberry.input

@@ -20,9 +20,19 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import public as commerce
 from operational_api.core import audit, closing
-from operational_api.scheduling.errors import BookingClosed, CustomerLeft, PaidAlready, UndoOver
+from operational_api.scheduling.errors import BookingClosed, CustomerLeft, PaidAlready, TooLate, UndoOver
 from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import announcing, bookings, holds, payment, places, recurring, seats, waitlist
+from operational_api.scheduling.service import (
+    announcing,
+    bookings,
+    holds,
+    payment,
+    places,
+    recurring,
+    round_robin,
+    seats,
+    waitlist,
+)
 
 Paid = Literal["means", "invoice", "later"]
 """By what the customer has; by a pack that is sold on an invoice; or the seat is kept until they have paid."""
@@ -30,7 +40,7 @@ Paid = Literal["means", "invoice", "later"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a customer asks the desk for.
+    """What a customer asks the desk for: a session, or a time with whoever is free.
 
     Attributes:
         plan_code: What is sold, where it is paid by `invoice`.
@@ -38,18 +48,24 @@ class Order:
     """
 
     customer_id: UUID
-    slot_id: UUID
+    wanted: UUID | round_robin.Opening
     paid: Paid = "means"
     plan_code: str | None = None
     comes_in: bool = False
 
 
-def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> Booking:
+def book(
+    session: Session, order: Order, *, booked_by: UUID, now: datetime, own_coach_id: UUID | None = None
+) -> Booking:  # fmt: skip
     """Book a seat for a customer, or keep it for them.
 
+    Args:
+        own_coach_id: Of the customer: who it is with if they are free and any coach will do.
+
     Raises:
+        NobodyFree: any coach would do, and none is free.
         SlotNotFound, SlotClosed, TooEarly, CoachBusyElsewhere, SlotTaken, AlreadyBooked: as of `bookings.book_session`,
-            but until shortly after the start.
+            but until shortly after the start; kept until it.
         PlanRequired, AllowanceUsed: they have nothing that pays for it.
         PaidAlready: a pack is to be sold to somebody who has something that pays.
         PlanNotFound, PlanNotSold, NotSoldOnInvoice, IntroUsed: it cannot be sold to them.
@@ -58,18 +74,37 @@ def book(session: Session, order: Order, *, booked_by: UUID, now: datetime) -> B
         CustomerLeft: their account is closed.
     """
     _require_open(session, order.customer_id)
-    if order.paid == "later":
-        booking = holds.hold_seat(
-            session, customer_id=order.customer_id, slot_id=order.slot_id, now=now, booked_by=booked_by
-        )
+
+    def take(place: places.Place, how: str | None = None) -> Booking:
+        return _take(session, order, place, booked_by=booked_by, assignment=how, now=now)
+
+    if isinstance(order.wanted, UUID):
+        booking = take(places.lock_place(session, order.wanted))
     else:
-        place = places.lock_place(session, order.slot_id)
-        if order.paid == "invoice":
-            _sell(session, order.customer_id, order.plan_code, place, now=now)
-        booking = bookings.book_place(session, place, customer_id=order.customer_id, now=now, booked_by=booked_by)
-        if order.comes_in:
-            bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=now)
-    _record(session, "scheduling.book_for", booking, booked_by, now, {"paid": order.paid, "plan": order.plan_code})
+        booking = round_robin.take_opening(
+            session, order.wanted, own_coach_id=own_coach_id, now=now, take=take, is_at_desk=True
+        )
+    details: dict[str, object] = {"paid": order.paid, "plan": order.plan_code, "assignment": booking.assignment}
+    _record(session, "scheduling.book_for", booking, booked_by, now, details)
+    return booking
+
+
+def _take(
+    session: Session, order: Order, place: places.Place, *, booked_by: UUID, assignment: str | None, now: datetime
+) -> Booking:  # fmt: skip
+    if order.paid == "later":
+        if place.slot.starts_at <= now:
+            raise TooLate  # it would lapse at this moment
+        return holds.hold_place(
+            session, place, customer_id=order.customer_id, now=now, booked_by=booked_by, assignment=assignment
+        )
+    if order.paid == "invoice":
+        _sell(session, order.customer_id, order.plan_code, place, now=now)
+    booking = bookings.book_place(
+        session, place, customer_id=order.customer_id, now=now, booked_by=booked_by, assignment=assignment
+    )
+    if order.comes_in:
+        bookings.mark_outcome(session, booking_id=booking.id, outcome="attended", now=now)
     return booking
 
 

@@ -40,6 +40,14 @@ def hold_seat(
         TooManyHolds: they keep enough.
     """
     place = places.lock_place(session, slot_id)
+    return hold_place(session, place, customer_id=customer_id, now=now, booked_by=booked_by)
+
+
+def hold_place(
+    session: Session, place: places.Place, *, customer_id: UUID, now: datetime, booked_by: UUID | None = None,
+    assignment: str | None = None,
+) -> Booking:  # fmt: skip
+    """`hold_seat` of a slot that is locked. `assignment`: how it got its coach where nobody named one."""
     slot, is_at_desk = place.slot, booked_by is not None
     seating = places.seating_of(session, slot, place.terms, customer_id=customer_id, now=now, is_at_desk=is_at_desk)
     terms = place.terms.at_desk() if is_at_desk else place.terms
@@ -58,6 +66,7 @@ def hold_seat(
         slot, customer_id=customer_id, seat=seats.free_seat(seating.taken, slot), status="held", terms=terms, now=now,
         booked_by=booked_by,
     )  # fmt: skip
+    booking.assignment = assignment
     booking.held_until = terms.hold_ends(slot.starts_at, now)
     seats.place(session, booking)
     announcing.held(session, booking, now=now)

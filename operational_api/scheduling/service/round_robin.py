@@ -1,9 +1,7 @@
 """Sessions with whoever is free: when there is one, and which coach it is with.
 
-A customer's own coach, where they are free. Else it is the turn of who is furthest behind their share: of the sessions
-given out by turn in the last four weeks, by weight and by the days at work, as seats are given to parties by
-Sainte-Laguë's rule; of equals of who was longest not chosen. What a customer books with a coach by name is nobody's
-turn. Only one-to-one sessions: a class is its coach's.
+A customer's own coach, where they are free. Else whose turn it is (`turns`). What a customer books with a coach by name
+is nobody's turn. Only one-to-one sessions: a class is its coach's.
 
 Nobody waits for a slot while they have another locked: what was tried in vain is let go of first.
 
@@ -13,26 +11,12 @@ Does not belong here: whether a seat may be taken, and what pays for it (`places
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Date,
-    Numeric,
-    SQLColumnExpression,
-    Uuid,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, SQLColumnExpression, Uuid, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.scheduling import CoachWeighed, SlotCalledOff
+from contracts.events.scheduling import SlotCalledOff
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.paging import after, cut
@@ -46,14 +30,12 @@ from operational_api.scheduling.errors import (
     SlotNotFound,
     SlotTaken,
 )
-from operational_api.scheduling.models import Booking, Coach, Location, Slot, TimeOff
-from operational_api.scheduling.service import announcing, bookings, moves, payment, places, seats, waitlist
+from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.service import announcing, bookings, moves, payment, places, seats, turns, waitlist
 from operational_api.scheduling.service.seats import count_held
 from operational_api.scheduling.service.slots import SlotFilter, is_bookable, is_bookable_at_desk
 from operational_api.scheduling.service.terms import terms_of
 
-PERIOD_DAYS = 28
-"""As long as a turn counts; fairness is over this much of the past."""
 _GONE = (SlotTaken, SlotClosed, SlotNotFound, ConfirmationNeeded)
 """Why the next coach is asked: the seat went to somebody else meanwhile, or this coach has the last word."""
 
@@ -84,6 +66,10 @@ class OpeningView:
         return (self.ends_at - self.starts_at) // timedelta(minutes=1)
 
 
+Take = Callable[[places.Place, str], Booking]
+"""Takes a seat of a locked slot; told how it got its coach: `own_coach` or `turn`."""
+
+
 def list_openings(
     session: Session, wanted: SlotFilter, *, own_coach_id: UUID | None, now: datetime, limit: int,
     cursor: str | None = None,
@@ -91,7 +77,7 @@ def list_openings(
     """When somebody is free, by start, a page at a time: the coaches' slots laid over each other, in one statement.
 
     Args:
-        wanted: Which times and studios; what it says of coaches and kinds is left aside.
+        wanted: Which times and studios, and whether at the desk; what it says of coaches and kinds is left aside.
     """
     key = (Slot.starts_at, Slot.ends_at, Slot.location_id)
     query = (
@@ -101,7 +87,7 @@ def list_openings(
         )
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
-        .where(*_free(now), _takes_turns(own_coach_id))
+        .where(*_free(now, is_at_desk=wanted.is_at_desk), _takes_turns(own_coach_id))
         .group_by(Location.id, *key)
     )  # fmt: skip
     if wanted.starts_from is not None:
@@ -110,6 +96,8 @@ def list_openings(
         query = query.where(Slot.starts_at < wanted.starts_before)
     if wanted.location_id is not None:
         query = query.where(Slot.location_id == wanted.location_id)
+    if wanted.location_ids is not None:
+        query = query.where(Slot.location_id.in_(wanted.location_ids))
     if cursor:
         query = query.where(tuple_(*key) > tuple_(*after(cursor, datetime, datetime, UUID)))  # type: ignore[arg-type]
     rows = session.execute(query.order_by(*key).limit(limit + 1)).tuples()
@@ -147,7 +135,7 @@ def candidates(
             Slot.ends_at == opening.starts_at + timedelta(minutes=opening.minutes),
             *_free(now, is_at_desk=is_at_desk), _takes_turns(own_coach_id),
         )
-        .order_by(_is(Slot.coach_id, own_coach_id).desc(), *_turn(now), Slot.coach_id)
+        .order_by(_is(Slot.coach_id, own_coach_id).desc(), *turns.order(now), Slot.coach_id)
     )  # fmt: skip
     if without:
         query = query.where(Slot.id.not_in(without))
@@ -167,52 +155,47 @@ def _is(column: SQLColumnExpression[UUID], coach_id: UUID | None) -> ColumnEleme
     return column.is_not_distinct_from(literal(coach_id, Uuid))
 
 
-def _turn(now: datetime) -> tuple[SQLColumnExpression[Any], ...]:
-    """How far a coach is ahead of their share, then when they were chosen last; inside a query over slots."""
-    since = now - timedelta(days=PERIOD_DAYS)
-    theirs = (Booking.coach_id == Coach.id, Booking.assignment == "turn")
-    given = (
-        select(func.count())
-        .select_from(Booking)
-        .where(*theirs, Booking.booked_at > since, Booking.status.not_in(("cancelled", "released")))
-        .correlate(Coach)
-        .scalar_subquery()
-    )
-    last = select(func.max(Booking.booked_at)).where(*theirs).correlate(Coach).scalar_subquery()
-    today = cast(func.timezone(Location.time_zone, literal(now)), Date)
-    first = today - (PERIOD_DAYS - 1)
-    away = (
-        select(func.sum(func.least(TimeOff.ends_on, today) - func.greatest(TimeOff.starts_on, first) + 1))
-        .where(TimeOff.coach_id == Coach.id, TimeOff.starts_on <= today, TimeOff.ends_on >= first)
-        .correlate(Coach, Location)
-        .scalar_subquery()
-    )
-    at_work = PERIOD_DAYS - func.greatest(Coach.hired_on - first, 0) - func.coalesce(cast(away, BigInteger), 0)
-    share = func.greatest(Coach.turn_weight, 1) * func.greatest(at_work, 1)
-    return (cast(2 * given + 1, Numeric) / share, last.asc().nulls_first())
-
-
 def book_opening(
     session: Session, opening: Opening, *, customer_id: UUID, own_coach_id: UUID | None, now: datetime
 ) -> Booking:
     """Book a session with whoever is free, and announce it with the coach it is with.
-
-    Of many who ask at once each gets a coach of their own, as far as there are; who finds one taken is given the next.
 
     Raises:
         NobodyFree: nobody is, or no longer.
         AlreadyBooked, PlanRequired, AllowanceUsed: as of `bookings.book_session`.
     """
 
+    def take(place: places.Place, how: str) -> Booking:
+        return bookings.book_place(session, place, customer_id=customer_id, now=now, assignment=how)
+
+    return take_opening(session, opening, own_coach_id=own_coach_id, now=now, take=take)
+
+
+def take_opening(
+    session: Session, opening: Opening, *, own_coach_id: UUID | None, now: datetime, take: Take,
+    is_at_desk: bool = False,
+) -> Booking:  # fmt: skip
+    """A seat with whoever is free, as `take` takes it.
+
+    Of many who ask at once each gets a coach of their own, as far as there are; who finds one taken is given the next.
+
+    Args:
+        is_at_desk: Without notice, until shortly after the start.
+
+    Raises:
+        NobodyFree: nobody is, or no longer; whatever `take` refuses for the customer's sake.
+    """
     tried: set[UUID] = set()
-    while found := candidates(session, opening, own_coach_id=own_coach_id, now=now, without=tried):
+    while found := candidates(
+        session, opening, own_coach_id=own_coach_id, now=now, without=tried, is_at_desk=is_at_desk
+    ):
         try:
             with session.begin_nested():
                 slot_id = _first_unlocked(session, found) or found[0].id
                 tried.add(slot_id)
                 place = places.lock_place(session, slot_id)
                 how = "own_coach" if place.slot.coach_id == own_coach_id else "turn"
-                return bookings.book_place(session, place, customer_id=customer_id, now=now, assignment=how)
+                return take(place, how)
         except _GONE:
             continue
     raise NobodyFree
@@ -321,16 +304,3 @@ def _give(session: Session, old: Booking, slot_id: UUID, by: moves.Mover, now: d
         details={"from_coach": str(old.coach_id), "to_coach": str(new.coach_id)}, now=now,
     )  # fmt: skip
     return new
-
-
-def weigh(session: Session, coach: Coach, weight: int, *, actor_id: UUID, now: datetime) -> None:
-    """Say how much of the sessions given out by turn a coach is to get beside the others; 0 is none."""
-    if coach.turn_weight != weight:
-        details: dict[str, object] = {"from": coach.turn_weight, "to": weight}
-        coach.turn_weight = weight
-        session.flush()
-        publish(session, CoachWeighed(occurred_at=now, coach_id=coach.id, turn_weight=weight))
-        audit.record(
-            session, "scheduling.weigh_coach", "Coach", coach.id, actor_id=actor_id, subject_id=coach.id,
-            purpose="operations", details=details, now=now,
-        )  # fmt: skip

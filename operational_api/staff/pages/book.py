@@ -1,13 +1,16 @@
-"""/staff/book: booking for a customer who stands there or calls, or for a coach's own client.
+"""/staff/book: booking for a customer who stands there or calls, or for a coach's own client; with a coach, or with
+whoever is free.
 
 Who, when, how it is paid; and taking a slip back.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
+from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
@@ -89,12 +92,73 @@ def when(
     found = scheduling.slots_for(
         session, principal, customer_id=customer_id, location_id=here.location_id, since=since, until=until, now=now
     )
+    midnight = datetime.combine(on, time(), tz).astimezone(UTC)
+    anybody = scheduling.openings_for(
+        session, principal, customer_id=customer_id, location_id=here.location_id, since=midnight,
+        until=datetime.combine(on + timedelta(days=1), time(), tz).astimezone(UTC), now=now,
+    )  # fmt: skip
     by_day = {one: [view for view in found if view.slot.starts_at.astimezone(tz).date() == one] for one in days}
     return render(
         request, "staff/book_when.html", person=person, here=here, studios=studios, on=on, today=today, by_day=by_day,
         before=on - timedelta(days=DAYS), after=on + timedelta(days=DAYS), now=now, coach_id=client and client.coach_id,
+        anybody=anybody if any(one.coaches_free > 1 for one in anybody) else [],
         made=scheduling.undoable(session, principal, customer_id=customer_id, now=now),
     )  # fmt: skip
+
+
+@router.get("/book/{customer_id}/any", dependencies=[Allowed("scheduling.book_for")])
+def how_any(
+    request: Request,
+    customer_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    place: UUID,
+    at: AwareDatetime,
+    minutes: Annotated[int, Query(ge=1, le=1440)],
+) -> Response:
+    """How a session with whoever is free is paid, whom it would be with, and the button."""
+    now = datetime.now(UTC)
+    person = _customer(session, principal, customer_id)
+    opening = scheduling.Opening(place, at, minutes)
+    view = scheduling.opening_for(session, principal, customer_id=customer_id, opening=opening, now=now)
+    if view is None:
+        back = f"/staff/book/{customer_id}?studio={place}"
+        return redirect(request, back, flash="No coach is free at that time any more.", tone="warn")
+    client = training.client_facts(session, customer_id)
+    return _asked(
+        request, session, principal, person, view, opening=opening, now=now,
+        is_own=client is not None and client.coach_id == view.slot.coach_id,
+    )  # fmt: skip
+
+
+@router.post("/book/{customer_id}/any", dependencies=[Allowed("scheduling.book_for")])
+def book_any(
+    request: Request,
+    customer_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    place: Annotated[UUID, Form()],
+    at: Annotated[AwareDatetime, Form()],
+    minutes: Annotated[int, Form(ge=1, le=1440)],
+    paid: Annotated[str, Form(max_length=80, pattern="^[^\\x00]*$")],
+    comes_in: Annotated[bool, Form()] = False,
+) -> Response:
+    """Book it with the customer's own coach if they are free, else with whose turn it is: the page that follows names
+    them."""
+    now = datetime.now(UTC)
+    person = _known(session, principal, customer_id, now)
+    order = _order(customer_id, scheduling.Opening(place, at, minutes), paid, comes_in=comes_in)
+    asked = urlencode({"place": str(place), "at": at.isoformat(), "minutes": minutes})
+    try:
+        with session.begin_nested():
+            booking = scheduling.book_for(session, principal, order, now=now)
+    except NotFound:
+        raise
+    except DomainError as refusal:
+        return redirect(request, f"/staff/book/{customer_id}/any?{asked}", flash=refusal.detail, tone="bad")
+    facts = scheduling.session_facts(session, booking.id)
+    coach = f" The session is with {facts.coach_name}." if facts else ""
+    return redirect(request, f"/staff/book/{customer_id}", flash=_told(person.display_name, order) + coach)
 
 
 @router.get("/book/{customer_id}/{slot_id}", dependencies=[Allowed("scheduling.book_for")])
@@ -105,10 +169,18 @@ def how(
     now = datetime.now(UTC)
     person = _customer(session, principal, customer_id)
     view = scheduling.slot_for(session, principal, customer_id=customer_id, slot_id=slot_id, now=now)
-    means = scheduling.means_of(session, principal, customer_id=customer_id, slot_id=slot_id, now=now)
+    return _asked(request, session, principal, person, view, now=now)
+
+
+def _asked(
+    request: Request, session: Session, principal: Principal, person: identity.Person, view: scheduling.SlotView, *,
+    now: datetime, opening: scheduling.Opening | None = None, is_own: bool = False,
+) -> Response:  # fmt: skip
+    customer_id, slot = person.account_id, view.slot
+    means = scheduling.means_of(session, principal, customer_id=customer_id, slot_id=slot.id, now=now)
     return render(
-        request, "staff/book_how.html", person=person, view=view, means=means,
-        can_come_in=scheduling.opens_check_in(view.slot.starts_at, now),
+        request, "staff/book_how.html", person=person, view=view, means=means, opening=opening, is_own=is_own,
+        can_keep=slot.starts_at > now, can_come_in=scheduling.opens_check_in(slot.starts_at, now),
     )  # fmt: skip
 
 
@@ -126,9 +198,7 @@ def book(
     """Book it. `paid` is means, later, or sell: with the code of a pack, which pays for as many weeks as it has
     sessions. What is refused is said where it was asked."""
     now = datetime.now(UTC)
-    person = _customer(session, principal, customer_id)
-    # Who has just signed up is a client from now on, so that their coach sees a name before the event is handled.
-    training.ensure_client(session, customer_id, display_name=person.display_name, now=now, time_zone=person.time_zone)
+    person = _known(session, principal, customer_id, now)
     here = f"/staff/book/{customer_id}"
     way, _, code = paid.partition(":")
     try:
@@ -140,10 +210,7 @@ def book(
                 )  # fmt: skip
                 told = _told_weeks(person.display_name, weeks, is_sold=way == "sell")
             else:
-                order = scheduling.Order(
-                    customer_id, slot_id, "invoice" if way == "sell" else "later" if way == "later" else "means",
-                    code or None, comes_in and way != "later",
-                )  # fmt: skip
+                order = _order(customer_id, slot_id, paid, comes_in=comes_in)
                 scheduling.book_for(session, principal, order, now=now)
                 told = _told(person.display_name, order)
     except NotFound:
@@ -151,6 +218,22 @@ def book(
     except DomainError as refusal:
         return redirect(request, f"{here}/{slot_id}", flash=refusal.detail, tone="bad")
     return redirect(request, here, flash=told)
+
+
+def _known(session: Session, principal: Principal, customer_id: UUID, now: datetime) -> identity.Person:
+    """The customer who is booked for. Who has just signed up is a client from now on, so that their coach sees a name
+    before the event is handled."""
+    person = _customer(session, principal, customer_id)
+    training.ensure_client(session, customer_id, display_name=person.display_name, now=now, time_zone=person.time_zone)
+    return person
+
+
+def _order(customer_id: UUID, wanted: UUID | scheduling.Opening, paid: str, *, comes_in: bool) -> scheduling.Order:
+    way, _, code = paid.partition(":")
+    how: Literal["means", "invoice", "later"] = "means"
+    if way in ("sell", "later"):
+        how = "invoice" if way == "sell" else "later"
+    return scheduling.Order(customer_id, wanted, how, code or None, comes_in and how != "later")
 
 
 def _told(name: str, order: scheduling.Order) -> str:

@@ -23,10 +23,20 @@ from operational_api.engagement.channels.dispatch import Dispatcher
 from operational_api.engagement.channels.email import compose
 from operational_api.engagement.errors import UnknownChoice
 from operational_api.engagement.models import InboxMessage, Message, OutgoingMessage
-from operational_api.engagement.sending import DIGESTED, PURPOSES, Gather, Purpose, Rhythm, Send, Wishes, decide
+from operational_api.engagement.sending import (
+    DIGESTED,
+    PURPOSES,
+    Gather,
+    Purpose,
+    Rhythm,
+    Send,
+    Wishes,
+    Withhold,
+    decide,
+)
 from operational_api.engagement.service import addresses, digests, do_not_disturb, inbox, outgoing, preferences
 from operational_api.engagement.service.contacts import Contact, contact
-from operational_api.engagement.service.emails import queue_message
+from operational_api.engagement.service.emails import call_off, queue_message
 from operational_api.engagement.settings import ChannelSettings
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_account
@@ -280,6 +290,59 @@ class TestLists:
         assert [mail["Subject"] for mail in post.mails] == ["Yoga"]
         with pytest.raises(UnknownChoice):
             digests.choose(session, customer_id=mia.account_id, rhythms={"reminders": Rhythm(8)}, now=EIGHT)
+
+    @pytest.mark.parametrize(
+        ("is_formed", "gone", "subject"),
+        [
+            (False, "A", "2 messages for you, Mia"), (True, "A", "2 messages for you, Mia"),
+            (True, "B", "2 messages for you, Mia"), (True, "AC", "B"), (True, "ABC", None),
+        ],
+    )  # fmt: skip
+    def test_leave_without_what_is_called_off(
+        self, session: Session, mia: Contact, work: Callable[[datetime], None], post: Post, is_formed: bool, gone: str,
+        subject: str | None,
+    ) -> None:  # fmt: skip
+        news(session, mia, *"ABC")
+        work(NOON)
+        if is_formed:  # A carries the others
+            digests.form(session, "email", EIGHT)
+            session.flush()
+        for one in gone:
+            call_off(session, f"{one}:{mia.account_id}", reason="called_off")
+        work(EIGHT)
+        assert [mail["Subject"] for mail in post.mails] == ([subject] if subject else [])
+        for one in "ABC":
+            row = row_of(session, one)
+            expected = ("withheld", "called_off") if one in gone else ("sent", None)
+            assert (row.status, row.reason) == expected
+            assert any(f"All about {one}." in mail.as_string() for mail in post.mails) is (one not in gone)
+        assert inbox.unread(session, mia.account_id) == 0, "what was not there yet does not come"
+
+    @pytest.mark.parametrize("how", ["called off", "read"])
+    def test_that_may_have_left_end_each_by_its_own_reason(
+        self, session: Session, mia: Contact, work: Callable[[datetime], None], how: str
+    ) -> None:
+        """What is wrong with the first of a list is not wrong with the others: somebody says what becomes of them."""
+        news(session, mia, *"AB")
+        inbox.land_due(session, NOON)
+        work(NOON)
+        digests.form(session, "email", EIGHT)
+        first = row_of(session, "A")
+        first.in_doubt_since, first.attempts = EIGHT, 1  # its worker died with it in hand
+        session.flush()
+        if how == "called off":
+            call_off(session, first.dedupe_key, reason="called_off")
+        else:
+            read = session.scalars(select(InboxMessage).where(InboxMessage.dedupe_key == first.dedupe_key)).one()
+            inbox.keep(session, mia.account_id, read.id, is_read=True, now=EIGHT)
+            outgoing.hold(session, first, Withhold("read_already"), EIGHT)
+        session.flush()
+        other = row_of(session, "B")
+        assert (row_of(session, "A").status, other.status, other.reason) == ("withheld", "undecided", None)
+        outgoing.settle(session, other.id, sends_again=True, actor_id=mia.account_id, now=EIGHT)
+        assert outgoing.weigh(session, other, EIGHT) == Send(), "it does not wait for another list"
+        due = select(OutgoingMessage.id).where(OutgoingMessage.status == "queued", digests.LEAVES)
+        assert session.scalars(due).all() == [other.id]
 
     def test_share_the_fate_of_who_carries_them(
         self, session: Session, mia: Contact, work: Callable[[datetime], None], post: Post

@@ -10,7 +10,7 @@ from contracts.ids import new_id
 from operational_api.engagement.errors import NudgesOff, QuietHours, TooManyNudges
 from operational_api.engagement.models import ContactPreference
 from operational_api.engagement.public import may_nudge, nudge_refusals, send_message
-from operational_api.engagement.sending import is_quiet
+from operational_api.engagement.sending import DIGESTED, is_quiet
 from tests.factories import account_of, make_account, make_client
 from tests.operational_api.conftest import SignIn
 
@@ -103,10 +103,37 @@ class TestApi:
         mia = sign_in(account_of(session, make_client(session)))
         said = {"allows_nudges": True, "allows_marketing": False, "quiet_from": "22:00:00", "quiet_until": "07:00:00"}
         assert mia.get("/api/engagement/preferences").json()["allows_nudges"] is True
-        assert mia.put("/api/engagement/preferences", json=said).json() == said
+        at_once = {"digests": [{"purpose": one, "pace": "at_once", "hour": 8} for one in DIGESTED]}
+        assert mia.put("/api/engagement/preferences", json=said).json() == said | at_once
         said |= {"allows_nudges": False, "quiet_from": None, "quiet_until": None}
-        assert mia.put("/api/engagement/preferences", json=said).json() == said
-        assert mia.get("/api/engagement/preferences").json() == said
+        assert mia.put("/api/engagement/preferences", json=said).json() == said | at_once
+        assert mia.get("/api/engagement/preferences").json() == said | at_once
+
+    def test_keeps_when_lists_come_as_the_page_does(self, session: Session, sign_in: SignIn) -> None:
+        mia, path = sign_in(account_of(session, make_client(session))), "/api/engagement/preferences"
+        news = {"purpose": "marketing", "pace": "weekly", "hour": 7}
+        coaching, each = ({"purpose": "coaching", "pace": pace, "hour": 8} for pace in ("daily", "at_once"))
+        assert mia.put(path, json={"digests": [news, {"purpose": "coaching", "pace": "daily"}]}).status_code == 200
+        mia.put(path, json={"allows_nudges": False})  # says nothing of lists, as clients of before do
+        assert mia.get(path).json()["digests"] == [coaching, news]
+        page = mia.get("/messages/preferences").text
+        assert '<option value="weekly" selected>' in page
+        assert '<option value="daily" selected>' in page
+        assert mia.put(path, json={"digests": [each]}).json()["digests"] == [each, news]
+        mia.post("/messages/preferences", data={"rhythm_marketing": "daily", "hour_marketing": "21"})
+        assert mia.get(path).json()["digests"][1] == {"purpose": "marketing", "pace": "daily", "hour": 21}
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            [{"purpose": "reminders", "pace": "daily"}], [{"purpose": "coaching", "hour": 24}],
+            [{"purpose": "coaching", "pace": "monthly"}], [{"purpose": "coaching"}, {"purpose": "coaching"}],
+        ],
+    )  # fmt: skip
+    def test_refuses_lists_that_cannot_be(self, session: Session, sign_in: SignIn, said: list[object]) -> None:
+        mia, path = sign_in(account_of(session, make_client(session))), "/api/engagement/preferences"
+        assert mia.put(path, json={"allows_nudges": False, "digests": said}).status_code == 422
+        assert mia.get(path).json()["allows_nudges"] is True
 
     @pytest.mark.asvs("2.2.3")
     def test_refuses_half_a_quiet_time(self, session: Session, sign_in: SignIn) -> None:

@@ -221,7 +221,8 @@ class TestWhichQueries:
         rows = api.get("/api/graphql/queries").json()
         assert [row["name"] for row in rows] == [
             "book_session", "cancel_booking", "client_card", "coach_roster", "decide_consents", "log_workout",
-            "mark_thread_read", "my_training", "price_list", "send_message", "set_preferences", "update_profile",
+            "mark_thread_read", "my_training", "price_list", "send_message", "set_preferences",
+            "set_preferences_and_digests", "update_profile",
         ]  # fmt: skip
         assert all(persisted.hash_of(row["query"]) == row["sha256"] for row in rows)
 

@@ -124,6 +124,15 @@ class TestThey:
         quiet = {"allowsNudges": False, "quietFrom": "22:00:00", "quietUntil": "07:00:00"}
         do(app_of_mia, "set_preferences", preferences=quiet)
         assert app_of_mia.get("/api/engagement/preferences").json()["quiet_from"] == "22:00:00"
+        lists = {"digests": [{"purpose": "coaching", "pace": "weekly", "hour": 7}]}
+        said = do(app_of_mia, "set_preferences_and_digests", preferences=lists, key="l")["preferences"]
+        assert said["digests"] == [
+            {"purpose": "coaching", "pace": "weekly", "hour": 7}, {"purpose": "marketing", "pace": "at_once", "hour": 8}
+        ]  # fmt: skip
+        assert app_of_mia.get("/api/engagement/preferences").json()["digests"] == said["digests"]
+        wrong = {"digests": [{"purpose": "coaching", "pace": "weekly", "hour": 24}]}
+        refused = do(app_of_mia, "set_preferences_and_digests", preferences=wrong, key="w")["problem"]
+        assert (refused["status"], refused["code"]) == (422, "core.invalid_request")
         choice = {"dataKind": "sleep", "purpose": "coaching", "isGiven": True}
         rows = do(app_of_mia, "decide_consents", decisions=[choice])["consents"]
         assert [one["dataKind"] for one in rows if one["isGiven"] and one["decidedAt"]] == ["sleep"]

@@ -20,6 +20,7 @@ from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.scheduling.errors import (
     BookingClosed,
     CustomerLeft,
+    NobodyFree,
     PaidAlready,
     PlanRequired,
     SlotTaken,
@@ -27,10 +28,11 @@ from operational_api.scheduling.errors import (
     TooLate,
     UndoOver,
 )
-from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
-from operational_api.scheduling.service import bookings, desk_bookings, holds, recurring
+from operational_api.scheduling.models import Booking, Coach, Slot, WaitlistEntry
+from operational_api.scheduling.service import bookings, desk_bookings, holds, places, recurring, round_robin
 from operational_api.scheduling.service.desk_bookings import Order
-from tests.factories import make_account, make_booking, make_coach, make_pack, make_plan, make_slot
+from operational_api.scheduling.service.round_robin import Opening
+from tests.factories import make_account, make_booking, make_coach, make_location, make_pack, make_plan, make_slot
 from tests.operational_api.scheduling.test_seats import MINUTE, NOW, START, events, member, slot_on
 
 CLERK = new_id()
@@ -57,6 +59,59 @@ def balance(session: Session, customer_id: UUID, account: str) -> int:
     return int(session.scalar(query.where(LedgerLine.customer_id == customer_id, LedgerLine.account == account)) or 0)
 
 
+class TestAnyCoach:
+    @pytest.fixture
+    def team(self, session: Session) -> list[Coach]:
+        """Ana's turn comes before Ben's: he had one of late. Cho takes no turns."""
+        place = make_location(session)
+        ana, ben, cho = (make_coach(session, location=place, turn_weight=one) for one in (100, 100, 0))
+        had = make_slot(session, coach=ben, starts_at=START - 24 * HOUR)
+        make_booking(session, slot=had, assignment="turn", booked_at=NOW - HOUR)
+        for one in (ana, ben, cho):
+            make_slot(session, coach=one, starts_at=START)
+        return [ana, ben, cho]
+
+    def test_is_the_customers_own_then_whose_turn_it_is(self, session: Session, team: list[Coach]) -> None:
+        ana, ben, cho = team
+        opening, now = Opening(ana.location_id, START, 60), START - 10 * MINUTE
+        order = Order(member(session), opening)
+        mine = desk_bookings.book(session, order, booked_by=CLERK, now=now, own_coach_id=cho.id)
+        assert (mine.coach_id, mine.assignment, mine.status) == (cho.id, "own_coach", "booked")
+        kept = desk_bookings.book(
+            session, Order(member(session), opening, "later"), booked_by=CLERK, now=now, own_coach_id=cho.id
+        )
+        assert (kept.coach_id, kept.assignment, kept.status) == (ana.id, "turn", "held")
+        plan = make_plan(session, kind="pack", sessions_included=5)
+        late = START + 10 * MINUTE  # is let in
+        sold = book(session, Order(new_id(), opening, "invoice", plan.code), late)
+        assert (sold.coach_id, sold.assignment, sold.booked_by) == (ben.id, "turn", CLERK)
+        came = book(session, Order(member(session), opening, comes_in=True), late)
+        assert (came.coach_id, came.status) == (ana.id, "attended"), "it was not paid in time"
+        with pytest.raises(NobodyFree):
+            book(session, Order(member(session), opening), late)
+        noted = session.scalar(select(AuditEntry).where(AuditEntry.object_id == str(sold.id)))
+        assert noted is not None
+        assert noted.details["assignment"] == "turn"
+
+    def test_sells_nothing_where_the_next_coach_is_asked(self, session: Session, team: list[Coach]) -> None:
+        """What was sold for a seat that somebody else got meanwhile is sold once, for the seat that they have."""
+        seen: list[UUID] = []
+
+        def gone(place: places.Place, how: str) -> Booking:
+            seen.append(place.slot.coach_id)
+            order = Order(mia, place.slot.id, "invoice", plan.code)
+            booking = book(session, order)
+            if len(seen) == 1:
+                raise SlotTaken
+            return booking
+
+        mia, plan = new_id(), make_plan(session, kind="pack", sessions_included=5)
+        opening = Opening(team[0].location_id, START, 60)
+        booking = round_robin.take_opening(session, opening, own_coach_id=None, now=NOW, take=gone, is_at_desk=True)
+        assert (seen, booking.coach_id) == ([team[0].id, team[1].id], team[1].id)
+        assert len(session.scalars(select(Invoice).where(Invoice.customer_id == mia)).all()) == 1
+
+
 class TestBook:
     def test_books_what_the_customer_can_pay_and_says_who_did(self, session: Session) -> None:
         slot, mia = slot_on(session), member(session)
@@ -75,6 +130,10 @@ class TestBook:
         with pytest.raises(TooLate):
             bookings.book_session(session, customer_id=mia, slot_id=slot.id, now=START - HOUR)
         assert book(session, Order(mia, slot.id), START + late).status == "booked"
+
+    def test_keeps_no_seat_of_what_has_begun(self, session: Session) -> None:
+        with pytest.raises(TooLate):
+            book(session, Order(member(session), slot_on(session).id, "later"), START)
 
     def test_lets_nobody_in_any_later(self, session: Session) -> None:
         slot, mia = slot_on(session), member(session)

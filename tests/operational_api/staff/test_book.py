@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import select
@@ -198,6 +199,51 @@ class TestHow:
         assert "Someone else booked the last seat first" in words(answer.text)
         assert answer.url.path == f"/staff/book/{mia.id}/{slot.id}"
         assert session.scalars(select(WaitlistEntry).where(WaitlistEntry.slot_id == slot.id)).all() == []
+
+
+class TestAnyCoach:
+    """A time with whoever is free, as the customer has it in the app."""
+
+    def test_is_offered_says_who_it_is_and_books_their_own_coach_or_the_next(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        make_subscription(session, customer_id=mia.id)
+        dan = make_coach(session, location=session.get_one(Location, coach.location_id), display_name="Dan Coach")
+        slots = [make_slot(session, coach=one, starts_at=SOON) for one in (coach, dan)]
+        there = f"/staff/book/{mia.id}?day={SOON:%Y-%m-%d}"
+        link = re.search(rf'href="(/staff/book/{mia.id}/any\?[^"]+)"', desk.get(there).text)
+        assert link is not None
+        here = unescape(link[1])
+        assert "with Cara Coach, their own coach" in words(desk.get(here).text)
+        make_booking(session, slot=slots[0])
+        assert "with Dan Coach, whose turn it is" in words(desk.get(here).text)
+        asked = {"place": str(coach.location_id), "at": SOON.isoformat(), "minutes": "60", "paid": "means"}
+        done = words(desk.submit(f"/staff/book/{mia.id}/any", asked).text)
+        assert re.search(r"Booked for Mia .* They are told\. The session is with Dan Coach", done)
+        (booking,) = session.scalars(select(Booking).where(Booking.customer_id == mia.id))
+        assert (booking.slot_id, booking.assignment) == (slots[1].id, "turn")
+        assert "No coach is free at that time any more" in words(desk.get(here).text)
+        assert "Any coach" not in desk.get(there).text, "nobody else is free on that day"
+
+    def test_is_not_for_who_books_in_one_calendar_or_at_another_studio(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser, signed_in: As
+    ) -> None:
+        make_subscription(session, customer_id=mia.id)
+        elsewhere = make_location(session, name="Elsewhere")
+        for place in (session.get_one(Location, coach.location_id), elsewhere):
+            for _ in range(2):
+                make_slot(session, coach=make_coach(session, location=place), starts_at=SOON)
+        asked = {"place": str(elsewhere.id), "at": SOON.isoformat(), "minutes": "60"}
+        here = f"/staff/book/{mia.id}/any"
+        assert desk.get(here, params=asked).status_code == 404
+        assert desk.submit(here, asked | {"paid": "means"}).status_code == 404
+        asked["place"] = str(coach.location_id)
+        assert desk.get(here, params=asked).status_code == 200
+        cara = signed_in(account_of(session, coach))
+        assert "Any coach" not in cara.get(f"/staff/book/{mia.id}?day={SOON:%Y-%m-%d}").text
+        assert cara.get(here, params=asked).status_code == 404
+        assert cara.submit(here, asked | {"paid": "means"}).status_code == 404
+        assert session.scalars(select(Booking).where(Booking.customer_id == mia.id)).all() == []
 
 
 class TestCoach:

@@ -17,7 +17,7 @@ from operational_api.web import language, messages, sessions
 from operational_api.web.cookies import cookie_name
 from operational_api.web.language import LANGUAGES, SOURCE, asked_for, catalogue, retold, say, say_markup, speaking
 from operational_api.web.rendering import make_environment
-from operational_api.web.wording import messages_of
+from operational_api.web.wording import messages_of, unsaid
 from tests.factories import make_account
 
 OTHERS = [one for one in LANGUAGES if one != SOURCE]
@@ -66,6 +66,7 @@ class TestWording:
             ("{% set words = {'due': 'Not paid yet'} %}{{ words[x] }}", ["Not paid yet"]),
             ("{% if a %}<p>Yes</p>{% else %}<p>No</p>{% endif %}", ["Yes", "No"]),
             ("<script>const word = 'not said';</script><p>Said</p>", ["Said"]),
+            ("{{ ui.select([('', 'As it was')] + rest|list) }}", ["As it was"]),
             ("{% macro m(label='See all') %}<i>{{ label }}</i>{% endmacro %}", ["See all"]),
             ("<input {% if a %} aria-current=\"page\"{% endif %} placeholder=\"Your name\">", ["Your name"]),
             ("{{ x if x == 'Not a text of ours' else y }}", []),
@@ -73,6 +74,11 @@ class TestWording:
     )  # fmt: skip
     def test_an_unmarked_text_is_found(self, environment: Environment, template: str, expected: list[str]) -> None:
         assert messages_of(environment, template) == expected
+
+    def test_no_words_of_an_expression_reach_customers_unsaid(self, environment: Environment) -> None:
+        found = {name: unsaid(environment, source) for name, source in messages.templates().items()}
+        assert {name: words for name, words in found.items() if words} == {}
+        assert unsaid(environment, "{{ names.get(x, 'Your coach').split()[0] }}{{ y == 'Not Ours' }}") == ["Your coach"]
 
     def test_values_are_escaped_and_markup_is_not(self) -> None:
         template = make_environment([]).from_string(
@@ -186,5 +192,6 @@ def test_what_a_part_that_knows_no_reader_said_is_told_again() -> None:
         assert retold("Your membership will end. You can change your mind until then.") == catalogue("vi").gettext(
             "Your membership will end. You can change your mind until then."
         )
-        assert retold("Nobody ever said this.") == "Nobody ever said this."
+        for theirs in ("Nobody ever said this.", "Legs in spring", "Squat with 20 kg"):
+            assert retold(theirs) == theirs
     assert retold("Saved.") == "Saved."
