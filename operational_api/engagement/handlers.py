@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from contracts.events import automation, commerce, compliance, engagement, identity, scheduling, training
+from contracts.events import automation, billing, commerce, compliance, engagement, identity, scheduling, training
 from contracts.events.envelope import Event
 from operational_api.core import clock
 from operational_api.engagement import lifecycle
@@ -183,7 +183,7 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
 
 def tell_of_payer(session: Session, event: Event) -> None:
     """Both ends of a change of payer: the member, and who paid until now. Of one who left `tell_of_left_payer` does."""
-    assert isinstance(event, commerce.PayerChanged)  # noqa: S101
+    assert isinstance(event, billing.PayerChanged)  # noqa: S101
     former = contact(session, event.former_payer_id) if event.former_payer_id else None
     if event.payer_id == event.former_payer_id or (event.payer_id is None and former is None):
         return
@@ -194,7 +194,7 @@ def tell_of_payer(session: Session, event: Event) -> None:
 
 def tell_of_left_payer(session: Session, event: Event) -> None:
     """Whom somebody paid for who closed their account: what is open, and that a card or another payer is needed."""
-    assert isinstance(event, commerce.PayerLeft)  # noqa: S101
+    assert isinstance(event, billing.PayerLeft)  # noqa: S101
     member = contact(session, event.customer_id)
     until, renews = event.open_until, event.renews_at
     _mail(
@@ -206,7 +206,7 @@ def tell_of_left_payer(session: Session, event: Event) -> None:
 
 def tell_of_renewal(session: Session, event: Event) -> None:
     """Before another year of a membership is charged: the member, and who pays it where that is somebody else."""
-    assert isinstance(event, commerce.MembershipRenewsSoon)  # noqa: S101
+    assert isinstance(event, billing.MembershipRenewsSoon)  # noqa: S101
     for account_id in (event.customer_id, event.payer_id):
         to = contact(session, account_id) if account_id else None
         _mail(
@@ -362,9 +362,9 @@ HANDLERS = {
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
-    commerce.PayerChanged.type: [tell_of_payer],
-    commerce.PayerLeft.type: [tell_of_left_payer],
-    commerce.MembershipRenewsSoon.type: [tell_of_renewal],
+    billing.PayerChanged.type: [tell_of_payer],
+    billing.PayerLeft.type: [tell_of_left_payer],
+    billing.MembershipRenewsSoon.type: [tell_of_renewal],
     commerce.SubscriptionStarted.type: [welcome_member, learn],
     commerce.SubscriptionChanged.type: [learn],
     commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],

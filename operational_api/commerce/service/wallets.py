@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import WalletCreditExpired, WalletCreditGiven, WalletSpent, WalletToppedUp
+from contracts.events.wallets import WalletCreditExpired, WalletCreditGiven, WalletSpent, WalletToppedUp
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, lots
 from operational_api.commerce.errors import GiftNotAllowed, WalletFull

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import ParkedInvoiceDecided
+from contracts.events.billing import ParkedInvoiceDecided
 from operational_api.commerce import prices
 from operational_api.commerce.billing import errors
 from operational_api.commerce.billing.drafts import Draft, draft

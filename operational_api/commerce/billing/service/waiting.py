@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Select, case, exists, func, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import BillingItemSettled
+from contracts.events.billing import BillingItemSettled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing import proration
