@@ -34,6 +34,20 @@ class WalletCreditGiven(Event):
     expires_at: datetime | None = None
 
 
+class WalletCreditSettled(Event):
+    """So much of a top-up that no bank gives back to who closed their account is in the wallet no more. `settled_as`:
+    paid_outside, written_off; None where the latter was taken back."""
+
+    type: ClassVar[str] = "commerce.wallet_credit_settled"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    credit_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    settled_as: str | None
+
+
 class WalletSpent(Event):
     """A wallet paid so much of an invoice, `gift_minor` of it out of gifts. The invoice may be of somebody else, for
     whom its owner pays; `payment_captured` tells it once more as payments of that invoice."""

@@ -26,12 +26,12 @@ from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import (
     approvals,
+    gifts,
     notifications,
     reconciliation,
     retellings,
     settling,
     subscriptions,
-    wallets,
     webhooks,
 )
 from operational_api.core import clock
@@ -70,7 +70,7 @@ def spend_wallets(session: Session, now: datetime) -> None:
 
 def expire_gifts(session: Session, now: datetime) -> None:
     """Take back what of gifts was not used in time."""
-    wallets.expire_due(session, now)
+    gifts.expire_due(session, now)
 
 
 def refund_closed_wallets(session: Session, now: datetime) -> None:

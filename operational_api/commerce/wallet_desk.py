@@ -1,6 +1,6 @@
 """A wallet as its owner and the front desk see it, and what the desk puts into it. Who may is decided here.
 
-What a wallet does with money is `service.wallets`; others come here through `commerce.public`.
+What a wallet does with money is `service.wallets`, what is given `service.gifts`; others come by `commerce.public`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.service import people, sales, studios
 from operational_api.commerce.errors import WalletNotFound
 from operational_api.commerce.models import WalletCredit
-from operational_api.commerce.service import plans, wallets
+from operational_api.commerce.service import gifts, plans, wallets
 from operational_api.commerce.service.wallets import Standing
 from operational_api.commerce.settings import WalletSettings
 from operational_api.core import audit
@@ -110,7 +110,7 @@ def give_credit(
     Raises:
         WalletNotFound: there is no such customer, or nobody signs in to that account any more.
         Forbidden: it is their own.
-        GiftNotAllowed, WalletFull: as `wallets.give` says.
+        GiftNotAllowed, WalletFull: as `gifts.give` says.
     """
     require(principal, GIVE, _resource(customer_id))
     if not people.is_open(session, customer_id):
@@ -118,7 +118,7 @@ def give_credit(
     own = sales.currency_of(session, customer_id, currency or plans.DEFAULT_CURRENCY)
     zones = studios.zones(session) if last_on else []
     ends = [first_moment(last_on + timedelta(days=1), zone) for zone in zones if last_on]
-    return wallets.give(
+    return gifts.give(
         session, customer_id=customer_id, currency=currency or own, amount_minor=amount_minor, reason=reason,
         expires_at=max(ends, default=None), actor_id=principal.account_id, settings=configured(), now=now,
     )  # fmt: skip
