@@ -62,6 +62,19 @@ class WalletSpent(Event):
     currency: str
 
 
+class WalletCreditEndsSoon(Event):
+    """What is left of a gift, `amount_minor`, can be used until `expires_at`, a week from now at most; told once."""
+
+    type: ClassVar[str] = "commerce.wallet_credit_ends_soon"
+    aggregate: ClassVar[str] = "wallet_id"
+    wallet_id: UUID
+    credit_id: UUID
+    customer_id: UUID
+    amount_minor: int
+    currency: str
+    expires_at: datetime
+
+
 class WalletCreditExpired(Event):
     """What was left of a gift can be used no more."""
 

@@ -9,12 +9,14 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from uuid import UUID
 
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from operational_api.commerce import ledger, lots
 from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.service import people, sales, studios
 from operational_api.commerce.errors import WalletNotFound
-from operational_api.commerce.models import WalletCredit
+from operational_api.commerce.models import Invoice, Payment, WalletCredit
 from operational_api.commerce.service import gifts, plans, wallets
 from operational_api.commerce.service.wallets import Standing
 from operational_api.commerce.settings import WalletSettings
@@ -39,6 +41,19 @@ class Entry:
     invoice_number: str | None
     reason: str | None
     expires_at: datetime | None
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """The end of the last day of a gift."""
+        return lots.last_moment(self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletPart:
+    """What a wallet paid of an invoice; `is_all`: nothing else did, and it is paid."""
+
+    amount_minor: int
+    is_all: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,21 @@ def wallet_of(
         sales.currency_of(session, customer_id, plans.DEFAULT_CURRENCY), wallets.standing(session, customer_id, now),
         entries, following, can_give=is_allowed(principal, GIVE, _resource(customer_id)),
     )  # fmt: skip
+
+
+def reason_of_gift(session: Session, credit_id: UUID) -> str:
+    """Why something was given, in words for whom it was given to."""
+    return session.scalar(select(WalletCredit.reason).where(WalletCredit.id == credit_id)) or ""
+
+
+def wallet_part(session: Session, invoice_id: UUID) -> WalletPart:
+    """What of an invoice was paid out of a wallet."""
+    minor = wallets.paid_out_of(session, [invoice_id]).get(invoice_id, 0)
+    other = exists().where(
+        Payment.invoice_id == invoice_id, Payment.status == "captured", Payment.provider.not_in(ledger.KEPT)
+    )
+    is_all = select(Invoice.id).where(Invoice.id == invoice_id, Invoice.status == "paid", ~other)
+    return WalletPart(minor, minor > 0 and session.scalar(is_all) is not None)
 
 
 def may_read_wallet(principal: Principal, customer_id: UUID) -> bool:

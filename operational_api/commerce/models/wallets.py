@@ -31,7 +31,8 @@ class Wallet(Base):
 
 class WalletCredit(Base):
     """Money that came into a wallet at once: a top-up that was paid (`kind` paid, of one `invoice_id`), or a gift of
-    the studio's (`kind` gift: who gave it and why, and until when it can be used). `left_minor` is not used yet."""
+    the studio's (`kind` gift: who gave it and why, and until when it can be used; `end_told_at`: when its owner was
+    told that this is soon). `left_minor` is not used yet."""
 
     __tablename__ = "wallet_credits"
     __table_args__ = (
@@ -61,6 +62,7 @@ class WalletCredit(Base):
     reason: Mapped[str | None]
     given_by: Mapped[UUID | None]
     expires_at: Mapped[datetime | None]
+    end_told_at: Mapped[datetime | None]
     made_at: Mapped[RequiredTime]
 
 

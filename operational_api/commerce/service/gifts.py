@@ -3,14 +3,14 @@
 Who may give is decided by callers; how gifts pay is `wallets`.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.events.wallets import WalletCreditExpired, WalletCreditGiven
+from contracts.events.wallets import WalletCreditEndsSoon, WalletCreditExpired, WalletCreditGiven
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
 from operational_api.commerce.errors import GiftNotAllowed
@@ -21,6 +21,8 @@ from operational_api.core import audit
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
+TOLD_BEFORE = timedelta(days=7)
+"""How long before a gift runs out its owner is told. One that was given a day before that, or later, said so itself."""
 
 
 def give(
@@ -69,6 +71,33 @@ def give(
         details={"credit_id": str(credit.id), "amount_minor": amount_minor, "currency": currency, "reason": reason},
     )  # fmt: skip
     return credit
+
+
+def tell_of_ends(session: Session, now: datetime, *, limit: int = 200) -> int:
+    """Announce each gift of which something is left and that runs out within a week, once.
+
+    Returns:
+        How many were announced.
+    """
+    rows = session.scalars(
+        select(WalletCredit)
+        .where(
+            WalletCredit.left_minor > 0, WalletCredit.expires_at > now, WalletCredit.expires_at <= now + TOLD_BEFORE,
+            WalletCredit.end_told_at.is_(None),
+            WalletCredit.made_at <= WalletCredit.expires_at - TOLD_BEFORE - timedelta(days=1),
+        )
+        .order_by(WalletCredit.expires_at, WalletCredit.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()  # fmt: skip
+    for credit in rows:
+        credit.end_told_at = now
+        publish(session, WalletCreditEndsSoon(
+            occurred_at=now, wallet_id=credit.wallet_id, credit_id=credit.id, customer_id=credit.customer_id,
+            amount_minor=credit.left_minor, currency=credit.currency, expires_at=credit.expires_at,
+        ))  # fmt: skip
+    session.flush()
+    return len(rows)
 
 
 def expire_due(session: Session, now: datetime, *, limit: int = 200) -> int:

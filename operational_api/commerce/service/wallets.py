@@ -51,6 +51,11 @@ class Standing:
     held_minor: int
     next_expiry_at: datetime | None
 
+    @property
+    def next_last_moment(self) -> datetime | None:
+        """The end of the last day on which the first part of gifts can be used."""
+        return lots.last_moment(self.next_expiry_at)
+
 
 def _on_its_way() -> ColumnElement[int]:
     """How much of a credit's money is on its way back to where it came from."""

@@ -1,4 +1,5 @@
-"""Wallets: what no bank gives back of a top-up is settled by hand, with a reason and by whom.
+"""Wallets: what no bank gives back of a top-up is settled by hand, with a reason and by whom; whose gift runs out soon
+is told once.
 
 Only widens: a version before this one makes none of the new movements.
 """
@@ -15,6 +16,7 @@ _BEFORE = "'topped_up', 'given', 'spent', 'returned', 'refunded', 'disputed', 'e
 def upgrade() -> None:
     op.execute(
         f"""
+        alter table commerce.wallet_credits add column end_told_at timestamptz;
         alter table commerce.wallet_movements
             add column reason varchar,
             add column made_by uuid,
@@ -46,5 +48,6 @@ def downgrade() -> None:
                 check ((kind in ('topped_up', 'given', 'returned')) = (amount_minor > 0)) not valid,
             drop column made_by,
             drop column reason;
+        alter table commerce.wallet_credits drop column end_told_at;
         """
     )
