@@ -103,7 +103,8 @@ def top_up_refunded(*, amount_minor: int, from_wallet_minor: int, balance: str =
 
 
 def top_up_disputed(*, from_wallet_minor: int) -> list[Line]:
-    """A bank took money back for good that was paid into a wallet: what is left of it is nobody's any more."""
+    """A bank took money back for good that was paid into a wallet: what is left of it is nobody's any more; below 0
+    where it gave that back after all."""
     return _balanced(Line(WALLETS, from_wallet_minor), Line(DISPUTES, -from_wallet_minor))
 
 

@@ -69,18 +69,20 @@ class WalletCredit(Base):
 class WalletMovement(Base):
     """One change of a wallet, never changed itself: `amount_minor` into it, or out of it where negative. `kind`:
     topped_up, given, spent and returned (of the `payment_id` that an invoice got from it), refunded (to where it came
-    from, by `refund_id`), disputed, expired; by hand (`made_by`) paid_outside and written_off, for a `reason`, and
-    restored, which takes the latter back. What is left of a credit is the sum of its movements."""
+    from, by `refund_id`), disputed (and reinstated, by a bank that thinks better of it), expired; by hand (`made_by`)
+    paid_outside and written_off, for a `reason`, and restored, which takes the latter back. What is left of a credit is
+    the sum of its movements."""
 
     __tablename__ = "wallet_movements"
     __table_args__ = (
         CheckConstraint(
             "kind in ('topped_up', 'given', 'spent', 'returned', 'refunded', 'disputed', 'expired', 'paid_outside', "
-            "'written_off', 'restored')",
+            "'written_off', 'restored', 'reinstated')",
             name="kind",
         ),
         CheckConstraint(
-            "(kind in ('topped_up', 'given', 'returned', 'restored')) = (amount_minor > 0)", name="direction"
+            "(kind in ('topped_up', 'given', 'returned', 'restored', 'reinstated')) = (amount_minor > 0)",
+            name="direction",
         ),
         CheckConstraint(
             "(kind in ('paid_outside', 'written_off')) = (reason is not null) "

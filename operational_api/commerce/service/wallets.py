@@ -306,6 +306,31 @@ def take_disputed(session: Session, *, invoice: Invoice, lost_minor: int, disput
         )  # fmt: skip
 
 
+def reinstate(session: Session, *, invoice: Invoice, before_minor: int, lost_minor: int, at: datetime) -> None:
+    """A bank gave back what it took of a top-up: as large a part of what was taken out is in the wallet again. Of what
+    is no top-up nothing is.
+
+    Args:
+        before_minor: What was lost until now.
+        lost_minor: What still is.
+    """
+    credit = credit_of(session, invoice.id)
+    wallet = locked(session, credit.customer_id, credit.currency) if credit else None
+    if credit is None or wallet is None:
+        return
+    session.refresh(credit)
+    taken = session.scalar(
+        select(func.coalesce(-func.sum(WalletMovement.amount_minor), 0)).where(
+            WalletMovement.credit_id == credit.id, WalletMovement.kind.in_(("disputed", "reinstated"))
+        )
+    )
+    back = int(taken or 0) - int(taken or 0) * lost_minor // before_minor
+    if back > 0:
+        moved = move(session, wallet, credit, "reinstated", back, at)
+        lines = ledger.top_up_disputed(from_wallet_minor=-back)
+        post(session, wallet, "top_up_reinstated", ("wallet_movement", moved.id), lines, at)
+
+
 def _take(
     session: Session, invoice: Invoice, kind: str, amount_minor: int, at: datetime, *, refund_id: UUID | None = None
 ) -> int | None:

@@ -1,5 +1,5 @@
 """Wallets: what no bank gives back of a top-up is settled by hand, with a reason and by whom; whose gift runs out soon
-is told once.
+is told once; what a bank took of a top-up and gives back is in the wallet again.
 
 Only widens: a version before this one makes none of the new movements.
 """
@@ -23,9 +23,9 @@ def upgrade() -> None:
             drop constraint ck_wallet_movements_kind,
             drop constraint ck_wallet_movements_direction,
             add constraint ck_wallet_movements_kind
-                check (kind in ({_BEFORE}, 'paid_outside', 'written_off', 'restored')),
+                check (kind in ({_BEFORE}, 'paid_outside', 'written_off', 'restored', 'reinstated')),
             add constraint ck_wallet_movements_direction
-                check ((kind in ('topped_up', 'given', 'returned', 'restored')) = (amount_minor > 0)),
+                check ((kind in ('topped_up', 'given', 'returned', 'restored', 'reinstated')) = (amount_minor > 0)),
             add constraint ck_wallet_movements_by_hand check (
                 (kind in ('paid_outside', 'written_off')) = (reason is not null)
                 and (kind in ('paid_outside', 'written_off', 'restored')) = (made_by is not null)

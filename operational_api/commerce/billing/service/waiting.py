@@ -9,7 +9,7 @@ of a top-up is `emptying`.
 
 A charge that is too small is collected with the next one of the same payer's. Where that payer has none coming, what is
 too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back. Credits of days are void
-once a bank took back what had paid for them.
+once a bank took back what had paid for them, and wait again where it thinks better of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +40,7 @@ from operational_api.core.principal import Principal
 log = get_logger(__name__)
 FORGOTTEN = timedelta(days=90)
 """How long a charge that is too small waits for another one of the same payer's."""
+TAKEN_BACK = "The bank took its payment back"
 SETTLED_SHOWN = timedelta(days=30)
 PROVIDERS = ("stripe", "momo", *ledger.KEPT)
 How = Literal["paid_outside", "written_off", "waived"]
@@ -305,7 +306,40 @@ def lose(session: Session, invoice: Invoice, lost_minor: int, *, so_far_minor: i
             )  # fmt: skip
             if keeps < worth:
                 gone = _part(session, credit, keeps - worth)
-                record(session, gone, "voided", reason="The bank took its payment back", actor_id=None, now=now)
+                record(session, gone, "voided", reason=TAKEN_BACK, actor_id=None, now=now)
+
+
+def bring_back(session: Session, invoice: Invoice, *, before_minor: int, lost_minor: int, now: datetime) -> None:
+    """A bank gave back what it took of an invoice's payment: of the credits that are void because of it as large a part
+    waits again. The customer's row is locked.
+
+    Args:
+        before_minor: What was lost until now.
+        lost_minor: What still is.
+    """
+    for charge in invoicing.charges_of(session, invoice):
+        if charge.kind != "membership":
+            continue
+        voided = session.scalars(
+            select(BillingItem)
+            .where(
+                BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id,
+                BillingItem.settled_as == "voided", BillingItem.settled_reason == TAKEN_BACK,
+                BillingItem.settled_by.is_(None), BillingItem.starts_on >= charge.starts_on,
+                BillingItem.ends_on <= charge.ends_on,
+            )
+            .order_by(BillingItem.made_at, BillingItem.id)
+        ).all()  # fmt: skip
+        void = -sum(row.amount_minor for row in voided)
+        back = void - void * lost_minor // before_minor
+        for row in voided:
+            part = min(back, -row.amount_minor)
+            if part > 0:
+                back -= part
+                again = _part(session, row, -part)
+                again.settled_as = again.settled_at = again.settled_reason = None
+                session.flush()
+                _tell(session, again, now)
 
 
 def _part(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:

@@ -346,6 +346,17 @@ class TestPaidMoney:
         invoice = studio.session.get_one(Invoice, paid.invoice_id)
         disputes._close(studio.session, row, paid, invoice, seen, studio.now)
         assert purse.has() == (left, 0, 0)
+        if outcome == "lost":  # and thinks better of it, of a half first
+            for returned, back in ((4500, 2000), (9000, 4000)):
+                seen.status, seen.returned_minor, seen.returned_at = "won", returned, studio.now
+                if row.status == "lost":
+                    disputes._close(studio.session, row, paid, invoice, seen, studio.now)
+                else:
+                    disputes._win_more(studio.session, row, paid, invoice, seen)
+                assert purse.has() == (back, 0, 0)
+        kept = [one for one in studio.all(WalletMovement) if one.kind in ("disputed", "reinstated")]
+        assert sum(one.amount_minor for one in kept) == 0
+        purse.check()
 
     def test_who_closed_their_account_gets_back_what_they_paid_in(self, purse: Purse) -> None:
         studio = purse.studio
