@@ -1,4 +1,4 @@
-"""What every event carries, whatever it says. The facts themselves live in one module per context."""
+"""What every event carries, whatever it says. The facts themselves live in modules by context."""
 
 from datetime import datetime
 from typing import Any, ClassVar

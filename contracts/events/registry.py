@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.events import (
     automation,
+    billing,
     commerce,
     compliance,
     engagement,
@@ -14,12 +15,15 @@ from contracts.events import (
     integrations,
     scheduling,
     training,
+    wallets,
 )
 from contracts.events.envelope import Event
 
 Upcast = Callable[[dict[str, Any], datetime], dict[str, Any]]
 """From the facts of one version and when they occurred to the facts of the next."""
-_MODULES = (automation, commerce, compliance, engagement, identity, integrations, scheduling, training)
+_MODULES = (
+    automation, billing, commerce, compliance, engagement, identity, integrations, scheduling, training, wallets,
+)  # fmt: skip
 
 
 class UnknownEvent(LookupError):

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from contracts.money import Money
 from operational_api.commerce.models import RefundRequest
-from operational_api.commerce.router import payment_providers
+from operational_api.commerce.providers.dependencies import payment_providers
 from operational_api.commerce.service import approvals
 from operational_api.core.desks import Desk, Words
 from operational_api.core.principal import Principal

@@ -26,12 +26,12 @@ from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import BillingProvider
 from operational_api.commerce.service import (
     approvals,
+    gifts,
     notifications,
     reconciliation,
     retellings,
     settling,
     subscriptions,
-    wallets,
     webhooks,
 )
 from operational_api.core import clock
@@ -70,7 +70,12 @@ def spend_wallets(session: Session, now: datetime) -> None:
 
 def expire_gifts(session: Session, now: datetime) -> None:
     """Take back what of gifts was not used in time."""
-    wallets.expire_due(session, now)
+    gifts.expire_due(session, now)
+
+
+def tell_of_ending_gifts(session: Session, now: datetime) -> None:
+    """Tell whose gift runs out within a week."""
+    gifts.tell_of_ends(session, now)
 
 
 def refund_closed_wallets(session: Session, now: datetime) -> None:
@@ -139,6 +144,7 @@ PERIODIC: list[tuple[str, timedelta, Callable[[Session, datetime], None]]] = [
     ("commerce.advance_memberships", timedelta(minutes=1), advance_memberships),
     ("commerce.collect_invoices", timedelta(minutes=1), collect_invoices),
     ("commerce.expire_gifts", timedelta(minutes=10), expire_gifts),
+    ("commerce.tell_of_ending_gifts", timedelta(hours=1), tell_of_ending_gifts),
     ("commerce.spend_wallets", timedelta(minutes=1), spend_wallets),
     ("commerce.refund_closed_wallets", timedelta(minutes=10), refund_closed_wallets),
     ("commerce.remind_of_renewals", timedelta(hours=1), remind_of_renewals),

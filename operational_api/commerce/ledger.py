@@ -13,7 +13,9 @@ MOMO_BALANCE, BANK_BALANCE = "momo_balance", "bank_balance"
 PAYMENT_FEES, REFUNDS, DISPUTES, BAD_DEBT = "payment_fees", "refunds", "disputes", "bad_debt"
 DEFERRED_PACKS, COMMISSION_EXPENSE, COMMISSION_PAYABLE = "deferred_packs", "commission_expense", "commission_payable"
 WALLETS, WALLET_TOP_UPS, WALLET_GIFTS = "wallets", "wallet_top_ups", "wallet_gifts"
-"""What we keep for customers (a debt of ours), what was invoiced for it and is not there yet, what gifts cost us."""
+WALLET_BREAKAGE = "wallet_breakage"
+"""What we keep for customers (a debt of ours), what was invoiced for it and is not there yet, what gifts cost us, and
+what was paid in and nobody could be given back."""
 WALLET, GIFT = "wallet", "gift"
 KEPT = (WALLET, GIFT)
 """What stands in place of a provider where an invoice is paid out of a wallet: paid beforehand, or given by the studio.
@@ -101,8 +103,14 @@ def top_up_refunded(*, amount_minor: int, from_wallet_minor: int, balance: str =
 
 
 def top_up_disputed(*, from_wallet_minor: int) -> list[Line]:
-    """A bank took money back for good that was paid into a wallet: what is left of it is nobody's any more."""
+    """A bank took money back for good that was paid into a wallet: what is left of it is nobody's any more; below 0
+    where it gave that back after all."""
     return _balanced(Line(WALLETS, from_wallet_minor), Line(DISPUTES, -from_wallet_minor))
+
+
+def wallet_written_off(*, amount_minor: int) -> list[Line]:
+    """What was paid into a wallet is owed to nobody any more; below 0 where it is owed again."""
+    return _balanced(Line(WALLETS, amount_minor), Line(WALLET_BREAKAGE, -amount_minor))
 
 
 def refund_paid(*, amount_minor: int, tax_minor: int, balance: str = STRIPE_BALANCE) -> list[Line]:

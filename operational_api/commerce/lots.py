@@ -4,7 +4,7 @@ lasts. Pure: no clock, no tables.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -20,6 +20,11 @@ class Lot:
     minor: int
     expires_at: datetime | None
     made_at: datetime
+
+
+def last_moment(until: datetime | None) -> datetime | None:
+    """The end of the last day of what can be used until midnight, as people call it; None of what lasts."""
+    return until - timedelta(seconds=1) if until else None
 
 
 def _order(lot: Lot) -> tuple[bool, bool, float, datetime, UUID]:

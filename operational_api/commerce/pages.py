@@ -12,7 +12,7 @@ from operational_api.commerce.billing import pages as billing
 from operational_api.commerce.billing.service import collection, fees, giving_back, leaving, memberships, plan_changes
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
-from operational_api.commerce.router import AllProviders, Provider
+from operational_api.commerce.providers.dependencies import AllProviders, Provider
 from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import cards, checkout, invoices, packs, plans, subscriptions, wallets
 from operational_api.core.database import DbSession

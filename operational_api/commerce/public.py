@@ -68,22 +68,30 @@ from operational_api.commerce.service.catalogue import (
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
 from operational_api.commerce.settings import SellerSettings
 from operational_api.commerce.wallet_desk import Shown as Wallet
-from operational_api.commerce.wallet_desk import give_credit, may_read_wallet, wallet_of
+from operational_api.commerce.wallet_desk import (
+    WalletPart,
+    give_credit,
+    may_read_wallet,
+    reason_of_gift,
+    wallet_of,
+    wallet_part,
+)
 from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
     "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "CurrentPlan", "DaysLeft",
     "FileFormat", "How", "PaySlip", "PaymentMade", "PlanKind", "PlanOffer", "RetellingSeen", "SellerSettings", "Terms",
-    "Wallet", "Worth", "all_coupons", "ask_retelling", "billing_exceptions", "change_plan", "charge_late_fee",
-    "close_pay_period", "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons",
-    "contested", "count_billing_exceptions", "create_coupon", "create_plan", "currency_of", "current_plan",
-    "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
-    "give_credit", "has_active_plan", "may_read_wallet", "members_at", "pack_sessions_left", "pay_not_closed",
-    "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale", "price_history", "release_customer",
-    "request_refund", "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate",
-    "set_coupon_taken", "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement",
-    "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of", "withdraw_price",
+    "Wallet", "WalletPart", "Worth", "all_coupons", "ask_retelling", "billing_exceptions", "change_plan",
+    "charge_late_fee", "close_pay_period", "collections", "commission_rates", "commission_statements",
+    "commissions_owed", "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan",
+    "currency_of", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice", "differences",
+    "ensure_customer", "every_plan", "give_credit", "has_active_plan", "may_read_wallet", "members_at",
+    "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale",
+    "price_history", "reason_of_gift", "release_customer", "request_refund", "resolve_difference", "retellings_made",
+    "return_pack_session", "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price", "settle_item",
+    "try_item_again", "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of",
+    "wallet_part", "withdraw_price",
 ]  # fmt: skip
 
 

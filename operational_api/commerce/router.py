@@ -8,12 +8,19 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import books, catalogue, wallets
+from operational_api.commerce.billing import exceptions
 from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
-from operational_api.commerce.providers import Providers, assembled
-from operational_api.commerce.providers.port import BillingProvider, PaymentProvider
-from operational_api.commerce.providers.stripe import StripeProvider
+from operational_api.commerce.providers.dependencies import (
+    AllProviders,
+    Provider,
+    momo_settings,
+    payment_provider,
+    payment_providers,
+    stripe_settings,
+)
+from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.schemas import (
     CancellationCreate,
     CardPage,
@@ -56,16 +63,6 @@ router = APIRouter()
 api = ContextRouter(prefix="/api/commerce", tags=["commerce"], route_class=IdempotentRoute)
 
 
-def stripe_settings(request: Request) -> StripeSettings:
-    """Stripe's settings out of the API's."""
-    settings = request.app.state.settings
-    return StripeSettings(
-        api_base=settings.stripe_api_base,
-        secret_key=settings.stripe_secret_key,
-        webhook_secrets=settings.stripe_webhook_secrets,
-    )
-
-
 def refund_settings(request: Request) -> RefundSettings:
     """What one person may give back alone; tests and other deployments put their own on the app."""
     state = request.app.state
@@ -75,43 +72,11 @@ def refund_settings(request: Request) -> RefundSettings:
     return found
 
 
-def payment_provider(request: Request) -> BillingProvider:
-    """The app's payment provider, made on first use and kept with its connections."""
-    state = request.app.state
-    if not hasattr(state, "payment_provider"):
-        state.payment_provider = StripeProvider(stripe_settings(request))
-    provider: BillingProvider = state.payment_provider
-    return provider
-
-
-def momo_settings(request: Request) -> MomoSettings:
-    """MoMo's settings, from the environment; tests put their own on the app."""
-    state = request.app.state
-    if not hasattr(state, "momo_settings"):
-        state.momo_settings = MomoSettings()
-    found: MomoSettings = state.momo_settings
-    return found
-
-
-def payment_providers(request: Request) -> Providers:
-    """Every provider of the app, made on first use and kept with their connections."""
-    state = request.app.state
-    stripe = payment_provider(request)
-    if not hasattr(state, "payment_providers") or state.payment_providers.of(stripe.name) is not stripe:
-        state.payment_providers = assembled(stripe, momo_settings(request))
-    found: Providers = state.payment_providers
-    return found
-
-
 def provider_of_payment(request: Request, session: Session, payment_id: UUID) -> PaymentProvider:
     """The provider that a payment was made with; of a payment that nobody made, the one that bills memberships."""
     found = payment_providers(request)
     name = refunds.provider_of(session, payment_id=payment_id)
     return found.that_give_back.get(name or "") or payment_provider(request)
-
-
-Provider = Annotated[BillingProvider, Depends(payment_provider)]
-AllProviders = Annotated[Providers, Depends(payment_providers)]
 
 
 async def raw_body(request: Request) -> bytes:
@@ -330,3 +295,4 @@ router.include_router(wallets.router)
 router.include_router(books.router)
 router.include_router(books.settled)
 router.include_router(billing.router)
+router.include_router(exceptions.router)

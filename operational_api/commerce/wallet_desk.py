@@ -1,6 +1,6 @@
 """A wallet as its owner and the front desk see it, and what the desk puts into it. Who may is decided here.
 
-What a wallet does with money is `service.wallets`; others come here through `commerce.public`.
+What a wallet does with money is `service.wallets`, what is given `service.gifts`; others come by `commerce.public`.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,15 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from uuid import UUID
 
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from operational_api.commerce import ledger, lots
 from operational_api.commerce.billing.periods import first_moment
 from operational_api.commerce.billing.service import people, sales, studios
 from operational_api.commerce.errors import WalletNotFound
-from operational_api.commerce.models import WalletCredit
-from operational_api.commerce.service import plans, wallets
+from operational_api.commerce.models import Invoice, Payment, WalletCredit
+from operational_api.commerce.service import gifts, plans, wallets
 from operational_api.commerce.service.wallets import Standing
 from operational_api.commerce.settings import WalletSettings
 from operational_api.core import audit
@@ -39,6 +41,19 @@ class Entry:
     invoice_number: str | None
     reason: str | None
     expires_at: datetime | None
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """The end of the last day of a gift."""
+        return lots.last_moment(self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletPart:
+    """What a wallet paid of an invoice; `is_all`: nothing else did, and it is paid."""
+
+    amount_minor: int
+    is_all: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,21 @@ def wallet_of(
     )  # fmt: skip
 
 
+def reason_of_gift(session: Session, credit_id: UUID) -> str:
+    """Why something was given, in words for whom it was given to."""
+    return session.scalar(select(WalletCredit.reason).where(WalletCredit.id == credit_id)) or ""
+
+
+def wallet_part(session: Session, invoice_id: UUID) -> WalletPart:
+    """What of an invoice was paid out of a wallet."""
+    minor = wallets.paid_out_of(session, [invoice_id]).get(invoice_id, 0)
+    other = exists().where(
+        Payment.invoice_id == invoice_id, Payment.status == "captured", Payment.provider.not_in(ledger.KEPT)
+    )
+    is_all = select(Invoice.id).where(Invoice.id == invoice_id, Invoice.status == "paid", ~other)
+    return WalletPart(minor, minor > 0 and session.scalar(is_all) is not None)
+
+
 def may_read_wallet(principal: Principal, customer_id: UUID) -> bool:
     """Whether they may see somebody's wallet."""
     return is_allowed(principal, READ, _resource(customer_id))
@@ -110,7 +140,7 @@ def give_credit(
     Raises:
         WalletNotFound: there is no such customer, or nobody signs in to that account any more.
         Forbidden: it is their own.
-        GiftNotAllowed, WalletFull: as `wallets.give` says.
+        GiftNotAllowed, WalletFull: as `gifts.give` says.
     """
     require(principal, GIVE, _resource(customer_id))
     if not people.is_open(session, customer_id):
@@ -118,7 +148,7 @@ def give_credit(
     own = sales.currency_of(session, customer_id, currency or plans.DEFAULT_CURRENCY)
     zones = studios.zones(session) if last_on else []
     ends = [first_moment(last_on + timedelta(days=1), zone) for zone in zones if last_on]
-    return wallets.give(
+    return gifts.give(
         session, customer_id=customer_id, currency=currency or own, amount_minor=amount_minor, reason=reason,
         expires_at=max(ends, default=None), actor_id=principal.account_id, settings=configured(), now=now,
     )  # fmt: skip

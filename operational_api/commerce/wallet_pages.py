@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from operational_api.commerce import wallet_desk
-from operational_api.commerce.router import AllProviders
+from operational_api.commerce.providers.dependencies import AllProviders
 from operational_api.commerce.service import plans
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute

@@ -31,8 +31,8 @@ class StandingRead(BaseModel):
 
 
 class EntryRead(BaseModel):
-    """One change. `kind`: topped_up, given, spent, returned, refunded, disputed, expired; amounts out of it are
-    negative."""
+    """One change. `kind`: topped_up, given, spent, returned, refunded, disputed, expired, paid_outside, written_off,
+    restored, reinstated; amounts out of it are negative."""
 
     model_config = ConfigDict(from_attributes=True)
     entry_id: UUID

@@ -9,8 +9,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from contracts.events import automation, commerce, compliance, engagement, identity, scheduling, training
+from contracts.events import (
+    automation,
+    billing,
+    commerce,
+    compliance,
+    engagement,
+    identity,
+    scheduling,
+    training,
+    wallets,
+)
 from contracts.events.envelope import Event
+from operational_api.commerce import public as commerce_public
 from operational_api.core import clock
 from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
@@ -122,17 +133,16 @@ def offer_seat(session: Session, event: Event) -> None:
 def send_receipt(session: Session, event: Event) -> None:
     """Word of money is for whose it is: a parent's, an employer's card is nothing to write to the member about."""
     assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
-    if event.provider in commerce.KEPT:  # they had the receipt when it was paid in
-        return
-    money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    _mail(
-        session,
-        event,
-        contact(session, event.payer_id or event.customer_id),
-        "payment_receipt",
-        event.payment_id,
-        **money,
-    )
+    of_wallet = commerce_public.wallet_part(session, event.invoice_id) if event.invoice_id else None
+    money: dict[str, Any] = {"amount_minor": event.amount_minor, "currency": event.currency}
+    key = event.payment_id
+    if of_wallet and of_wallet.amount_minor:
+        money["wallet_minor"] = of_wallet.amount_minor
+    if event.provider in commerce.KEPT:  # the card's receipt says so, where one paid the rest
+        if of_wallet is None or event.invoice_id is None or not of_wallet.is_all:
+            return
+        money["amount_minor"], key = 0, event.invoice_id  # gifts and what was paid in are one receipt
+    _mail(session, event, contact(session, event.payer_id or event.customer_id), "payment_receipt", key, **money)
 
 
 def tell_of_failed_payment(session: Session, event: Event) -> None:
@@ -183,7 +193,7 @@ def confirm_end_of_membership(session: Session, event: Event) -> None:
 
 def tell_of_payer(session: Session, event: Event) -> None:
     """Both ends of a change of payer: the member, and who paid until now. Of one who left `tell_of_left_payer` does."""
-    assert isinstance(event, commerce.PayerChanged)  # noqa: S101
+    assert isinstance(event, billing.PayerChanged)  # noqa: S101
     former = contact(session, event.former_payer_id) if event.former_payer_id else None
     if event.payer_id == event.former_payer_id or (event.payer_id is None and former is None):
         return
@@ -194,7 +204,7 @@ def tell_of_payer(session: Session, event: Event) -> None:
 
 def tell_of_left_payer(session: Session, event: Event) -> None:
     """Whom somebody paid for who closed their account: what is open, and that a card or another payer is needed."""
-    assert isinstance(event, commerce.PayerLeft)  # noqa: S101
+    assert isinstance(event, billing.PayerLeft)  # noqa: S101
     member = contact(session, event.customer_id)
     until, renews = event.open_until, event.renews_at
     _mail(
@@ -206,7 +216,7 @@ def tell_of_left_payer(session: Session, event: Event) -> None:
 
 def tell_of_renewal(session: Session, event: Event) -> None:
     """Before another year of a membership is charged: the member, and who pays it where that is somebody else."""
-    assert isinstance(event, commerce.MembershipRenewsSoon)  # noqa: S101
+    assert isinstance(event, billing.MembershipRenewsSoon)  # noqa: S101
     for account_id in (event.customer_id, event.payer_id):
         to = contact(session, account_id) if account_id else None
         _mail(
@@ -214,6 +224,37 @@ def tell_of_renewal(session: Session, event: Event) -> None:
             amount_minor=event.amount_minor, renews_at=event.renews_at.isoformat(),
             time_zone=to.time_zone if to else "UTC", pays=account_id == (event.payer_id or event.customer_id),
         )  # fmt: skip
+
+
+def tell_of_gift(session: Session, event: Event) -> None:
+    """Whoever was given something to spend: how much, why, and its last day."""
+    assert isinstance(event, wallets.WalletCreditGiven)  # noqa: S101
+    to = contact(session, event.customer_id)
+    _mail(
+        session, event, to, "gift_given", event.credit_id, amount_minor=event.amount_minor, currency=event.currency,
+        reason=commerce_public.reason_of_gift(session, event.credit_id), time_zone=to.time_zone if to else "UTC",
+        **({"last_at": _last_moment(event.expires_at)} if event.expires_at else {}),
+    )  # fmt: skip
+
+
+def remind_of_gift(session: Session, event: Event) -> None:
+    """A week before what is left of a gift runs out, by the way that they like."""
+    assert isinstance(event, wallets.WalletCreditEndsSoon)  # noqa: S101
+    person, now = contact(session, event.customer_id), clock.now()
+    if person is None or event.expires_at <= now:
+        return
+    queue_message(
+        session, dedupe_key=f"gift_ends:{event.credit_id}", person=person, template="gift_ends", purpose="reminders",
+        channels=WAYS, now=now, expires_at=event.expires_at, context={
+            "amount_minor": event.amount_minor, "currency": event.currency, "time_zone": person.time_zone,
+            "last_at": _last_moment(event.expires_at), "path": "/wallet",
+        },
+    )  # fmt: skip
+
+
+def _last_moment(until: datetime) -> str:
+    """Of what can be used until midnight the day that ends with it."""
+    return (until - timedelta(seconds=1)).isoformat()
 
 
 def announce_message(session: Session, event: Event) -> None:
@@ -362,9 +403,11 @@ HANDLERS = {
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],
-    commerce.PayerChanged.type: [tell_of_payer],
-    commerce.PayerLeft.type: [tell_of_left_payer],
-    commerce.MembershipRenewsSoon.type: [tell_of_renewal],
+    billing.PayerChanged.type: [tell_of_payer],
+    billing.PayerLeft.type: [tell_of_left_payer],
+    billing.MembershipRenewsSoon.type: [tell_of_renewal],
+    wallets.WalletCreditGiven.type: [tell_of_gift],
+    wallets.WalletCreditEndsSoon.type: [remind_of_gift],
     commerce.SubscriptionStarted.type: [welcome_member, learn],
     commerce.SubscriptionChanged.type: [learn],
     commerce.SubscriptionCancelled.type: [confirm_end_of_membership, learn],

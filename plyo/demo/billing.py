@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.events import commerce as facts
-from plyo.demo import ledger
+from plyo.demo import ledger, wallets
 from plyo.demo.batch import Batch
-from plyo.demo.catalogue import CURRENCIES, OFFERS, PACK, STUDIOS
+from plyo.demo.catalogue import CURRENCIES, OFFERS, PACK
 from plyo.demo.clock import DAY, HOUR, MINUTE, Clock
 from plyo.demo.columns import Coded, Ids, Ints, Times, no_ids, numbered
 from plyo.demo.people import Customers
@@ -27,7 +27,8 @@ _NAT = np.datetime64("NaT", "us")
 
 @dataclass
 class Charges:
-    """Invoices before anybody tried to collect them. `failures`: attempts that fail first; -1: all of them."""
+    """Invoices before anybody tried to collect them. `failures`: attempts that fail first; -1: all of them. `kept`: how
+    much of each a wallet pays."""
 
     customer: Ints
     gross: Ints
@@ -38,20 +39,22 @@ class Charges:
     issued: Times
     first_try: Times
     failures: Ints
+    kept: Ints
 
 
 @dataclass
 class Captures:
-    """Payments that succeeded, as parallel columns."""
+    """Payments by card that succeeded, as parallel columns. `is_whole`: nothing else paid their invoice."""
 
     customer: Ints
     ids: Ids
     amount: Ints
     tax: Ints
     at: Times
+    is_whole: NDArray[np.bool_]
 
 
-def charge_members(members: Memberships, random: np.random.Generator) -> Charges:
+def charge_members(members: Memberships, random: np.random.Generator, *, customers: Customers, clock: Clock) -> Charges:
     """An invoice for each paid period that is not spent pausing; the card of some gives up for good."""
     billed = np.flatnonzero(~members.is_paused)
     row, begins = members.row[billed], members.begins[billed]
@@ -60,10 +63,11 @@ def charge_members(members: Memberships, random: np.random.Generator) -> Charges
     at_checkout = (members.period[billed] == 0) & (members.paid_from == members.started)[row]
     hopeless = members.is_involuntary[row] & (begins == members.end[row] - 15 * DAY)
     failures = np.where(hopeless, -1, np.where(at_checkout, 0, failures))
+    first_try = begins + np.where(at_checkout, 20 * SECOND, HOUR)
+    kept = wallets.take(members.customer[row], begins, first_try, failures, customers=customers, clock=clock)
     return Charges(
         customer=members.customer[row], gross=members.gross[billed], subscription=members.ids[row], pack=no_ids(n),
-        begins=begins, ends=members.ends[billed], issued=begins,
-        first_try=begins + np.where(at_checkout, 20 * SECOND, HOUR), failures=failures,
+        begins=begins, ends=members.ends[billed], issued=begins, first_try=first_try, failures=failures, kept=kept,
     )  # fmt: skip
 
 
@@ -112,12 +116,16 @@ def sell_packs(batch: Batch, bookings: Bookings, *, customers: Customers, prices
     return Charges(
         customer=owner, gross=gross, subscription=no_ids(len(ids)),
         pack=ids, begins=nowhere, ends=nowhere, issued=bought, first_try=bought + 20 * SECOND,
-        failures=np.zeros(len(ids), int),
+        failures=np.zeros(len(ids), int), kept=np.zeros(len(ids), int),
     )  # fmt: skip
 
 
-def collect(batch: Batch, charges: list[Charges], *, customers: Customers, clock: Clock) -> None:
-    """Invoices, payments, refunds, disputes, their journals and their events into the batch."""
+def collect(batch: Batch, charges: list[Charges], *, customers: Customers, clock: Clock) -> wallets.Spent:
+    """Invoices, payments by card, refunds, disputes, their journals and their events into the batch.
+
+    Returns:
+        The invoices that wallets paid a part of.
+    """
     all_of = Charges(**{name: np.concatenate([getattr(each, name) for each in charges]) for name in vars(charges[0])})
     order = np.argsort(all_of.issued, kind="stable")
     all_of = Charges(**{name: column[order] for name, column in vars(all_of).items()})
@@ -155,6 +163,8 @@ def collect(batch: Batch, charges: list[Charges], *, customers: Customers, clock
     captures = _attempts(batch, all_of, ids, tries, net, customers, books, until)
     _give_back(batch, captures, all_of, customers, books, until)
     books.write()
+    shared = np.flatnonzero(all_of.kept)
+    return wallets.Spent(all_of.customer[shared], ids[shared], captured[shared])
 
 
 def _attempts(
@@ -174,11 +184,9 @@ def _attempts(
     captured_at = np.where(good, at + 4 * SECOND, _NAT)
     happened = (at <= until) & ~(captured_at > until)
     row, attempt, at, good, captured_at = (column[happened] for column in (row, attempt, at, good, captured_at))
-    ids, customer, amount = batch.ids(at), charges.customer[row], charges.gross[row]
+    ids, customer, amount = batch.ids(at), charges.customer[row], (charges.gross - charges.kept)[row]
     studio = customers.studio[customer]
-    rate = np.array([place.fee_bp for place in STUDIOS])[studio]
-    fixed = np.array([place.fee_fixed_minor for place in STUDIOS])[studio]
-    fee = np.where(good, divide_half_up(amount * rate, 10_000) + fixed, 0)
+    fee = np.where(good, wallets.fee_minor(amount, studio), 0)
     why = np.where(good, -1, batch.random.choice(4, len(row), p=[0.35, 0.4, 0.2, 0.05]))
     batch.add(
         "commerce.payments", id=ids, invoice_id=invoice_ids[row], customer_id=customers.ids[customer],
@@ -199,7 +207,7 @@ def _attempts(
     })  # fmt: skip
     return Captures(
         customer=row[good], ids=ids[good], amount=amount[good], tax=(charges.gross - net)[row[good]],
-        at=captured_at[good],
+        at=captured_at[good], is_whole=charges.kept[row[good]] == 0,
     )  # fmt: skip
 
 
@@ -215,7 +223,7 @@ def _give_back(
     random, n = batch.random, len(captures.ids)
     draw = random.random(n)
     refunded_at = captures.at + random.integers(600, 20 * 24 * 60, n) * MINUTE
-    is_refund = (draw < 0.012) & (refunded_at <= until)
+    is_refund = (draw < 0.012) & (refunded_at <= until) & captures.is_whole
     part = np.where(random.random(n) < 0.45, 100, random.integers(20, 61, n))
     given = np.maximum(captures.amount * part // 100, 1)[is_refund]
     paid, row = captures.ids[is_refund], captures.customer[is_refund]
@@ -236,7 +244,7 @@ def _give_back(
     books.post("refund_paid", "refund", ids, at, row, {
         "refunds": given - tax, "tax_payable": tax, "stripe_balance": -given,
     })  # fmt: skip
-    _dispute(batch, captures, charges, customers, books, until, (draw > 0.9965))
+    _dispute(batch, captures, charges, customers, books, until, (draw > 0.9965) & captures.is_whole)
 
 
 def _dispute(

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.events.training import CoachAssigned
-from plyo.demo import billing, earnings, foundation, rules, sessions, subscriptions, words, workouts
+from plyo.demo import billing, earnings, foundation, rules, sessions, subscriptions, wallets, words, workouts
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import CURRENCIES, GOALS, LEVELS, ZONES
 from plyo.demo.clock import DAY, HOUR, MINUTE, Clock
@@ -64,12 +64,12 @@ def live(
         customers=customers, journey=journey, prices=base.prices, clock=clock, batch=batch,
         adherence=journey.adherence.mean(axis=1),
     )  # fmt: skip
-    charges = billing.charge_members(members, random)
+    charges = billing.charge_members(members, random, customers=customers, clock=clock)
     subscriptions.write_memberships(
         batch, members, billing.overdue(members, charges, clock.until), customers=customers, journey=journey,
         prices=base.prices, clock=clock,
     )  # fmt: skip
-    billing.collect(batch, [charges, packs], customers=customers, clock=clock)
+    spent = billing.collect(batch, [charges, packs], customers=customers, clock=clock)
     programmes = plan(batch, customers=customers, coaches=coaches, journey=journey, clock=clock)
     workouts.train(batch, bookings, programmes, customers=customers, coaches=coaches, journey=journey, clock=clock)
     hurt = workouts.write_injuries(batch, customers=customers, journey=journey, clock=clock)
@@ -78,6 +78,7 @@ def live(
     _talk(talk, customers, journey, moves, hurt, members, base, clock, number == 0)
     rules.write_runs(batch, talk, base.rule, customers=customers, coaches=coaches, journey=journey, clock=clock)
     earnings.earn(batch, bookings, packs, customers=customers, coaches=coaches, desk=base.desk, clock=clock)
+    wallets.write(batch, spent, customers=customers, desk=base.desk, clock=clock)
     return Block(batch, customers, journey)
 
 

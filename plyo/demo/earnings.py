@@ -7,7 +7,7 @@ is closed on the third of the next.
 import numpy as np
 import pyarrow.compute as pc
 
-from contracts.events import commerce as facts
+from contracts.events import billing as facts
 from plyo.demo.batch import Batch
 from plyo.demo.billing import Charges
 from plyo.demo.catalogue import CURRENCIES, OFFERS, PACK

@@ -16,6 +16,7 @@ from plyo.demo.columns import Coded, Ids, Ints, Times
 from plyo.demo.people import CLASS_DAYS, CLASS_HOUR, NEVER, Coaches, Texts, shifts
 from plyo.demo.prices import Prices, write_coupons, write_prices
 from plyo.demo.rules import write_rule
+from plyo.demo.wallets import write_top_up
 from plyo.logins import LOGINS, PASSWORD
 
 _HOUR = 3600 * 10**6
@@ -88,6 +89,7 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
     )  # fmt: skip
     made = Foundation(locations=locations, prices=write_prices(batch, clock), rule=write_rule(batch, clock), desk=desk)
     write_coupons(batch, desk, clock)
+    write_top_up(batch, clock)
     return made
 
 

@@ -11,7 +11,7 @@ from plyo.demo.people import Customers
 
 ACCOUNTS = (
     "receivable", "stripe_balance", "membership_revenue", "pack_revenue", "tax_payable", "payment_fees", "refunds",
-    "disputes", "bad_debt",
+    "disputes", "bad_debt", "wallets", "wallet_top_ups", "wallet_gifts",
 )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events.commerce import CouponCreated, CouponRetired, PlanUpdated
+from contracts.events.billing import CouponCreated, CouponRetired
+from contracts.events.commerce import PlanUpdated
 from plyo.demo.batch import Batch
 from plyo.demo.catalogue import CURRENCIES, OFFERS, STUDIOS, price_minor
 from plyo.demo.clock import DAY, Clock

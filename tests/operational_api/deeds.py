@@ -12,12 +12,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.service import collection, coupons, decisions, earnings, memberships, pricing
-from operational_api.commerce.models import Customer, Payment
+from operational_api.commerce.models import Customer, Payment, Refund, WalletCredit
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
@@ -158,6 +159,19 @@ DEEDS: dict[str, Deed] = {
         "admin", {"parked_id": "PARKED"}, form={"decision": "approve", "total_minor": "900000"} | WHY
     ),
     "POST /staff/exceptions/customers/{customer_id}": Deed("admin", {"customer_id": "stopped"}, form=WHY),
+    "POST /api/commerce/exceptions/items/{item_id}/retries": Deed(
+        "finance", {"item_id": "REFUSED"}, body={}, is_once=True
+    ),
+    "POST /api/commerce/exceptions/items/{item_id}/settlement": Deed(
+        "finance", {"item_id": "SMALL"}, body={"how": "waived"} | WHY
+    ),
+    "DELETE /api/commerce/exceptions/items/{item_id}/settlement": Deed("finance", {"item_id": "WAIVED"}),
+    "POST /api/commerce/exceptions/invoices/{parked_id}/decision": Deed(
+        "admin", {"parked_id": "PARKED"}, body={"decision": "approve", "total_minor": 900_000} | WHY
+    ),
+    "POST /api/commerce/exceptions/customers/{customer_id}/release": Deed(
+        "admin", {"customer_id": "stopped"}, body=WHY
+    ),
     "POST /api/commerce/commission-rates": Deed("finance", body=RATE | {"per_session_minor": 2000}),
     "POST /api/commerce/commission-statements": Deed("finance", body=MONTH),
     "POST /staff/commissions/rates": Deed("finance", form=RATE | {"per_session": "20"}),
@@ -283,7 +297,18 @@ class Doers:
         self.coach = session.get_one(Coach, world.ids["coach"][0])
         self._ids: dict[str, UUID] = {}
         self.tokens: dict[str, str] = {}
-        for name in ("trainee", "regular", "member", "paused", "leaving", "buyer", "newcomer", "dear", "stopped"):
+        for name in (
+            "trainee",
+            "regular",
+            "member",
+            "paused",
+            "leaving",
+            "buyer",
+            "newcomer",
+            "dear",
+            "stopped",
+            "gone",
+        ):
             account = session.get_one(Account, make_client(session, coach=self.coach, joined_at=self._now).id)
             self._ids[name], self.tokens[name] = account.id, access_token(app, account)
         self.words = {name: str(id_) for name, id_ in self._ids.items()}
@@ -295,7 +320,7 @@ class Doers:
         app.state.payment_provider = adapter(stripe)
         self._memberships(stripe)
         self._payments(stripe)
-        self._exceptions()
+        self._exceptions(stripe)
         self._hours()
         self._rest(app)
         session.flush()
@@ -356,8 +381,9 @@ class Doers:
         self.words |= {"PAYMENT": str(kept.id), "PAID_PAGE": str(page.provider_session_id)}
         self.words |= {"REFUND_REQUEST": str(request.id), "FINDING": str(found)}
 
-    def _exceptions(self) -> None:
-        """A fee of some cents whose payer pays no more, an invoice that is parked, and a customer who is."""
+    def _exceptions(self, stripe: LocalStripe) -> None:
+        """Fees of some cents whose payer pays no more, one of them waived; a top-up of a closed account that the bank
+        did not take back; an invoice that is parked, and a customer who is."""
         absurd = make_plan(self._session, price=900_000, name="Absurd")
         for name in ("dear", "stopped"):
             self._session.add(Customer(id=self._ids[name], currency="EUR"))
@@ -366,14 +392,29 @@ class Doers:
         self._session.get_one(Customer, self._ids["stopped"]).parked_reason = "books"
         memberships.start_membership(self._session, customer_id=self._ids["dear"], plan_code=absurd.code, now=self._now)
         [parked] = decisions.parked_invoices(self._session)
-        small = BillingItem(
-            origin_id=new_id(), customer_id=self._ids["buyer"], payer_id=self._ids["member"], kind="fee",
-            description="Late cancellation", amount_minor=40, tax_minor=0, tax_rate_bp=0, currency="EUR",
-            made_at=self._now - timedelta(days=3),
+        small, waived = (
+            BillingItem(
+                origin_id=new_id(), customer_id=self._ids["buyer"], payer_id=self._ids["member"], kind="fee",
+                description="Late cancellation", amount_minor=40, tax_minor=0, tax_rate_bp=0, currency="EUR",
+                made_at=self._now - timedelta(days=3), settled_as=settled_as,
+                settled_at=self._now if settled_as else None,
+            )
+            for settled_as in (None, "waived")
         )  # fmt: skip
-        self._session.add(small)
+        self._session.add_all([small, waived])
         self._session.flush()
-        self.words |= {"SMALL": str(small.id), "PARKED": str(parked.parked_id)}
+        shop = Shop(self._session, stripe, adapter(stripe), self._ids["gone"])
+        shop.buy(shop.plan(kind="top_up", interval_months=None, sessions_included=None, tax_rate_bp=0))
+        kept = self._session.scalars(select(WalletCredit).where(WalletCredit.customer_id == self._ids["gone"])).one()
+        payment = self._session.scalars(select(Payment).where(Payment.invoice_id == kept.invoice_id)).one()
+        self._session.get_one(Account, self._ids["gone"]).disabled_at = self._now
+        self._session.add(Refund(
+            payment_id=payment.id, customer_id=payment.customer_id, amount_minor=payment.amount_minor,
+            currency=payment.currency, reason="", status="failed", refunded_at=self._now,
+        ))  # fmt: skip
+        self._session.flush()
+        self.words |= {"SMALL": str(small.id), "WAIVED": str(waived.id), "REFUSED": str(kept.id)}
+        self.words |= {"PARKED": str(parked.parked_id)}
 
     def _hours(self) -> None:
         """Sessions of the coach, each on a day of its own, and what is booked of them."""

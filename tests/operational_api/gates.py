@@ -593,6 +593,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
     "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
     "commerce.decide_parked": (
+        "POST /api/commerce/exceptions/invoices/{parked_id}/decision",
+        "POST /api/commerce/exceptions/customers/{customer_id}/release",
         "POST /staff/exceptions/invoices/{parked_id}",
         "POST /staff/exceptions/customers/{customer_id}",
     ),
@@ -601,7 +603,15 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/people/{account_id}/gifts",
     ),
     "commerce.read_wallet": ("GET /api/commerce/customers/{customer_id}/wallet",),
-    "commerce.settle_waiting": ("GET /staff/exceptions", "POST /staff/exceptions/items/{item_id}"),
+    "commerce.settle_waiting": (
+        "GET /api/commerce/exceptions",
+        "GET /api/commerce/exceptions/settled",
+        "POST /api/commerce/exceptions/items/{item_id}/retries",
+        "POST /api/commerce/exceptions/items/{item_id}/settlement",
+        "DELETE /api/commerce/exceptions/items/{item_id}/settlement",
+        "GET /staff/exceptions",
+        "POST /staff/exceptions/items/{item_id}",
+    ),
     "commerce.manage_prices": (
         "GET /api/commerce/coupons",
         "POST /api/commerce/coupons",

@@ -317,6 +317,11 @@ NOBODYS = {
     # what of billing waits for a person is the business's
     "POST /staff/exceptions/items/{item_id}", "POST /staff/exceptions/invoices/{parked_id}",
     "POST /staff/exceptions/customers/{customer_id}",
+    "POST /api/commerce/exceptions/items/{item_id}/retries",
+    "POST /api/commerce/exceptions/items/{item_id}/settlement",
+    "DELETE /api/commerce/exceptions/items/{item_id}/settlement",
+    "POST /api/commerce/exceptions/invoices/{parked_id}/decision",
+    "POST /api/commerce/exceptions/customers/{customer_id}/release",
     # an endpoint and its deliveries are the business's
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/deliveries",
     "GET /api/integrations/webhook-endpoints/{endpoint_id}/replays",

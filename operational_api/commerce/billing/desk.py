@@ -1,18 +1,23 @@
-"""What of billing waits for a person, as the staff's page shows and decides it.
+"""What of billing waits for a person, as the staff's page and the API show and decide it.
 
 The rules are `service.waiting` and `service.decisions`; others come here through `commerce.public`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from operational_api.commerce.billing.service import decisions, waiting
-from operational_api.commerce.billing.service.waiting import How
-from operational_api.commerce.router import payment_providers
+from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.service import decisions, emptying, waiting
+from operational_api.commerce.billing.service.waiting import After, How
+from operational_api.commerce.models import Invoice, WalletMovement
+from operational_api.commerce.providers.dependencies import payment_providers
+from operational_api.core import paging
 from operational_api.core.principal import Principal
 
 __all__ = [
@@ -21,9 +26,30 @@ __all__ = [
 ]  # fmt: skip
 
 
+Kind = Literal["credit", "charge", "top_up", "invoice", "customer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing that waits for a person: an item of billing, a top-up, an invoice that was stopped, or a customer whose
+    billing is. `amount_minor`: what it is about, None of an invoice of which nothing is left; `ways`: what may be said
+    of it."""
+
+    id: UUID
+    kind: Kind
+    customer_id: UUID
+    account_id: UUID
+    reason: str
+    amount_minor: int | None
+    currency: str
+    since: datetime
+    descriptions: Sequence[str]
+    ways: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A charge, or a credit (below 0), that somebody settled, or a rule (`settled_by` None)."""
+    """A charge, or a credit or a top-up (below 0), that somebody settled, or a rule (`settled_by` None)."""
 
     item_id: UUID
     customer_id: UUID
@@ -58,17 +84,84 @@ class BillingExceptions:
 
 def billing_exceptions(session: Session, now: datetime) -> BillingExceptions:
     """What waits for a person, the oldest first. The caller decides who may ask."""
-    done = [
-        Settled(
-            row.id, row.customer_id, row.description, row.amount_minor, row.currency, row.settled_as, row.settled_at,
-            row.settled_by, row.settled_reason or "", row.settled_as in waiting.UNDONE,
-        )
-        for row in waiting.settled(session, now)
-        if row.settled_as is not None and row.settled_at is not None
-    ]  # fmt: skip
     return BillingExceptions(
-        waiting.items(session, now), decisions.parked_invoices(session), decisions.parked_customers(session), done
-    )
+        waiting.items(session, now), decisions.parked_invoices(session), decisions.parked_customers(session),
+        _settled(session, now, limit=50)[:50],
+    )  # fmt: skip
+
+
+def cases(
+    session: Session, now: datetime, *, kind: Kind | None, limit: int, cursor: str | None
+) -> tuple[list[Case], str | None]:
+    """The same a page at a time, the oldest first, and the cursor of the next one. The caller decides who may ask.
+
+    Args:
+        kind: None for all.
+    """
+    after = paging.after(cursor, datetime, UUID) if cursor else None
+    sources: dict[Kind, Callable[[], list[Case]]] = {
+        "credit": lambda: [_item(one) for one in waiting.credits_(session, limit=limit + 1, after=after)],
+        "charge": lambda: [_item(one) for one in waiting.charges(session, now, limit=limit + 1, after=after)],
+        "top_up": lambda: [_item(one) for one in waiting.top_ups(session, limit=limit + 1, after=after)],
+        "invoice": lambda: [
+            Case(
+                one.parked_id, "invoice", one.customer_id, one.account_id, one.reason, one.total_minor, one.currency,
+                one.since, one.descriptions, one.ways,
+            )
+            for one in decisions.parked_invoices(session, limit=limit + 1, after=after)
+        ],
+        "customer": lambda: [
+            Case(
+                one.customer_id, "customer", one.customer_id, one.customer_id, one.reason, one.off_minor, one.currency,
+                one.since, (), ("release",),
+            )
+            for one in decisions.parked_customers(session, limit=limit + 1, after=after)
+        ],
+    }  # fmt: skip
+    found = [case for name, source in sources.items() if kind in (None, name) for case in source()]
+    found.sort(key=lambda one: (one.since, one.id))
+    return paging.cut(found, limit, lambda one: (one.since, one.id))
+
+
+def _item(one: waiting.Waiting) -> Case:
+    return Case(
+        one.item_id, one.kind, one.customer_id, one.account_id, one.reason, one.amount_minor, one.currency, one.since,
+        (one.description,), one.ways,
+    )  # fmt: skip
+
+
+def settled_page(
+    session: Session, now: datetime, *, limit: int, cursor: str | None
+) -> tuple[list[Settled], str | None]:
+    """What was settled in the last month, the newest first, and the cursor of the next page. The caller decides who may
+    ask."""
+    before = paging.after(cursor, datetime, UUID) if cursor else None
+    rows = _settled(session, now, limit=limit + 1, before=before)
+    return paging.cut(rows, limit, lambda one: (one.settled_at, one.item_id))
+
+
+def _settled(session: Session, now: datetime, *, limit: int, before: After = None) -> list[Settled]:
+    """As many as asked for of each source, the newest first."""
+    since = now - waiting.SETTLED_SHOWN
+    found = [_of_item(row) for row in waiting.settled(session, now, limit=limit, before=before)]
+    found += [_of_top_up(row) for row in emptying.settled(session, since=since, limit=limit, before=before)]
+    return sorted(found, key=lambda one: (one.settled_at, one.item_id), reverse=True)[:limit]
+
+
+def _of_item(row: BillingItem) -> Settled:
+    assert row.settled_as is not None  # noqa: S101 - what is settled has both
+    assert row.settled_at is not None  # noqa: S101
+    return Settled(
+        row.id, row.customer_id, row.description, row.amount_minor, row.currency, row.settled_as, row.settled_at,
+        row.settled_by, row.settled_reason or "", row.settled_as in waiting.UNDONE,
+    )  # fmt: skip
+
+
+def _of_top_up(row: WalletMovement) -> Settled:
+    return Settled(
+        row.credit_id, row.customer_id, "Paid into a wallet", row.amount_minor, row.currency, row.kind, row.moved_at,
+        row.made_by, row.reason or "", row.kind in waiting.UNDONE,
+    )  # fmt: skip
 
 
 def count_billing_exceptions(session: Session, now: datetime) -> int:
@@ -76,21 +169,30 @@ def count_billing_exceptions(session: Session, now: datetime) -> int:
     return waiting.count(session, now)
 
 
-def settle_item(session: Session, item_id: UUID, *, how: How, reason: str, principal: Principal, now: datetime) -> None:
-    """Say what became of a charge or a credit that waits.
+def settle_item(
+    session: Session, item_id: UUID, *, how: How, reason: str, principal: Principal, now: datetime
+) -> Settled:
+    """Say what became of a charge, a credit or a top-up that waits.
 
     Raises:
         NotWaiting, NotSettledSo, OwnMoney.
     """
-    waiting.settle(session, item_id=item_id, how=how, reason=reason, principal=principal, now=now)
+    if emptying.is_top_up(session, item_id):
+        moved = emptying.settle(session, credit_id=item_id, how=how, reason=reason, principal=principal, now=now)
+        return _of_top_up(moved)
+    row = waiting.settle(session, item_id=item_id, how=how, reason=reason, principal=principal, now=now)
+    return _of_item(row)
 
 
 def try_item_again(request: Request, session: Session, item_id: UUID, *, principal: Principal, now: datetime) -> bool:
-    """Ask the card that paid once more to take a credit back; whether any of it went back.
+    """Ask the card that paid once more to take a credit or a top-up back; whether any of it went back.
 
     Raises:
         NotWaiting, OwnMoney.
     """
+    if emptying.is_top_up(session, item_id):
+        cards = payment_providers(request).by_name
+        return emptying.try_again(session, cards, credit_id=item_id, principal=principal, now=now)
     providers = payment_providers(request).that_give_back
     return waiting.try_again(session, providers, item_id=item_id, principal=principal, now=now)
 
@@ -101,6 +203,9 @@ def undo_settlement(session: Session, item_id: UUID, *, principal: Principal, no
     Raises:
         NotWaiting, OwnMoney.
     """
+    if emptying.is_top_up(session, item_id):
+        emptying.undo(session, credit_id=item_id, principal=principal, now=now)
+        return
     waiting.undo(session, item_id=item_id, principal=principal, now=now)
 
 
@@ -113,18 +218,19 @@ def decide_parked_invoice(
     reason: str,
     principal: Principal,
     now: datetime,
-) -> None:
-    """Make an invoice that was parked, of as much as was seen, or let its charges go.
+) -> UUID | None:
+    """Make an invoice that was parked, of as much as was seen, or let its charges go; the invoice that was made.
 
     Raises:
         ParkedInvoiceDecided, ParkedInvoiceChanged, OwnMoney.
     """
     if approves:
-        decisions.approve(
+        made: Invoice = decisions.approve(
             session, parked_id=parked_id, total_minor=total_minor, reason=reason, principal=principal, now=now
         )
-    else:
-        decisions.void(session, parked_id=parked_id, reason=reason, principal=principal, now=now)
+        return made.id
+    decisions.void(session, parked_id=parked_id, reason=reason, principal=principal, now=now)
+    return None
 
 
 def release_customer(session: Session, customer_id: UUID, *, reason: str, principal: Principal, now: datetime) -> None:

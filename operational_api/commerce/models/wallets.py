@@ -31,7 +31,8 @@ class Wallet(Base):
 
 class WalletCredit(Base):
     """Money that came into a wallet at once: a top-up that was paid (`kind` paid, of one `invoice_id`), or a gift of
-    the studio's (`kind` gift: who gave it and why, and until when it can be used). `left_minor` is not used yet."""
+    the studio's (`kind` gift: who gave it and why, and until when it can be used; `end_told_at`: when its owner was
+    told that this is soon). `left_minor` is not used yet."""
 
     __tablename__ = "wallet_credits"
     __table_args__ = (
@@ -61,23 +62,37 @@ class WalletCredit(Base):
     reason: Mapped[str | None]
     given_by: Mapped[UUID | None]
     expires_at: Mapped[datetime | None]
+    end_told_at: Mapped[datetime | None]
     made_at: Mapped[RequiredTime]
 
 
 class WalletMovement(Base):
     """One change of a wallet, never changed itself: `amount_minor` into it, or out of it where negative. `kind`:
     topped_up, given, spent and returned (of the `payment_id` that an invoice got from it), refunded (to where it came
-    from, by `refund_id`), disputed, expired. What is left of a credit is the sum of its movements."""
+    from, by `refund_id`), disputed (and reinstated, by a bank that thinks better of it), expired; by hand (`made_by`)
+    paid_outside and written_off, for a `reason`, and restored, which takes the latter back. What is left of a credit is
+    the sum of its movements."""
 
     __tablename__ = "wallet_movements"
     __table_args__ = (
         CheckConstraint(
-            "kind in ('topped_up', 'given', 'spent', 'returned', 'refunded', 'disputed', 'expired')", name="kind"
+            "kind in ('topped_up', 'given', 'spent', 'returned', 'refunded', 'disputed', 'expired', 'paid_outside', "
+            "'written_off', 'restored', 'reinstated')",
+            name="kind",
         ),
-        CheckConstraint("(kind in ('topped_up', 'given', 'returned')) = (amount_minor > 0)", name="direction"),
+        CheckConstraint(
+            "(kind in ('topped_up', 'given', 'returned', 'restored', 'reinstated')) = (amount_minor > 0)",
+            name="direction",
+        ),
+        CheckConstraint(
+            "(kind in ('paid_outside', 'written_off')) = (reason is not null) "
+            "and (kind in ('paid_outside', 'written_off', 'restored')) = (made_by is not null)",
+            name="by_hand",
+        ),
         CheckConstraint("(kind in ('spent', 'returned')) = (payment_id is not null)", name="of_payment"),
         Index("ix_wallet_movements_customer_id", "customer_id", "moved_at"),
         Index("ix_wallet_movements_payment_id", "payment_id", postgresql_where=text("payment_id is not null")),
+        Index("ix_wallet_movements_moved_at", "moved_at", postgresql_where=text("made_by is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -89,3 +104,5 @@ class WalletMovement(Base):
     payment_id: Mapped[UUID | None] = mapped_column(ForeignKey(Payment.id))
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
     moved_at: Mapped[RequiredTime]
+    reason: Mapped[str | None]
+    made_by: Mapped[UUID | None]

@@ -93,14 +93,17 @@ def _close(
     """Won: the money that came back is in the books. Lost: what it paid for ends: the sessions of a pack that it pays
     no more, or the membership. Won in part: a pack loses the sessions of the part that was lost, a membership goes on.
     Days whose payment is lost are worth nothing where they were given back, or would be.
-    What a bank took back for good is not given again when it thinks better of it."""
-    is_won = seen.status == "won"
+    When a bank thinks better of it, what is ended stays so: a membership, and a pack's sessions. What the customer lost
+    with it of their money, days given back and what was paid into a wallet, is theirs again."""
+    is_won, was_lost = seen.status == "won", row.status == "lost"
     at = seen.returned_at if is_won and seen.returned_at else now
     row.status, row.closed_at = seen.status, at
     row.returned_minor = seen.returned_minor if is_won else None
     lost_minor = row.amount_minor - (row.returned_minor or 0)
     gone_minor = lost_minor + refunds.gone_minor(session, invoice)
-    if lost_minor > 0:
+    if was_lost:
+        _bring_back(session, row, invoice, before_minor=row.amount_minor, at=at)
+    elif lost_minor > 0:
         agreements.forgive(session, invoice, lost_minor, so_far_minor=gone_minor)
         waiting.lose(session, invoice, lost_minor, so_far_minor=gone_minor, now=now)
     if is_won:
@@ -108,12 +111,22 @@ def _close(
         _post(session, row, payment, "dispute_won", lines, at)
     elif invoice.subscription_id:
         memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
-    if lost_minor > 0:
+    if lost_minor > 0 and not was_lost:
         packs.reduce(session, invoice, back_minor=gone_minor, source=row.id, at=at)
         wallets.take_disputed(session, invoice=invoice, lost_minor=lost_minor, dispute_id=row.id, at=at)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)
     _announce(session, row, seen, at)
+
+
+def _bring_back(session: Session, row: Dispute, invoice: Invoice, *, before_minor: int, at: datetime) -> None:
+    """Less is lost than was: what had been taken off with it is there again."""
+    lost_minor = row.amount_minor - (row.returned_minor or 0)
+    if lost_minor >= before_minor:
+        return
+    agreements.unforgive(session, invoice, before_minor - lost_minor)
+    waiting.bring_back(session, invoice, before_minor=before_minor, lost_minor=lost_minor, now=at)
+    wallets.reinstate(session, invoice=invoice, before_minor=before_minor, lost_minor=lost_minor, at=at)
 
 
 def _win_more(session: Session, row: Dispute, payment: Payment, invoice: Invoice, seen: ProviderDispute) -> None:
@@ -136,7 +149,9 @@ def _win_more(session: Session, row: Dispute, payment: Payment, invoice: Invoice
     at = seen.returned_at
     lines = ledger.dispute_won(amount_minor=more, fee_minor=fee)
     _post(session, row, payment, f"dispute_won_{parts + 1}", lines, at)
+    before_minor = row.amount_minor - row.returned_minor
     row.returned_minor += more
+    _bring_back(session, row, invoice, before_minor=before_minor, at=at)
     session.flush()
     corrections.correct(session, invoice, source=("dispute", row.id), at=at)
     _announce(session, row, seen, at)

@@ -16,12 +16,11 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import WalletCreditExpired, WalletCreditGiven, WalletSpent, WalletToppedUp
+from contracts.events.wallets import WalletSpent, WalletToppedUp
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, lots
-from operational_api.commerce.errors import GiftNotAllowed, WalletFull
+from operational_api.commerce.errors import WalletFull
 from operational_api.commerce.models import (
-    Customer,
     Dispute,
     Invoice,
     Payment,
@@ -32,7 +31,7 @@ from operational_api.commerce.models import (
 )
 from operational_api.commerce.service import journals
 from operational_api.commerce.settings import WalletSettings
-from operational_api.core import audit, paging
+from operational_api.core import paging
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
@@ -51,6 +50,11 @@ class Standing:
     gift_minor: int
     held_minor: int
     next_expiry_at: datetime | None
+
+    @property
+    def next_last_moment(self) -> datetime | None:
+        """The end of the last day on which the first part of gifts can be used."""
+        return lots.last_moment(self.next_expiry_at)
 
 
 def _on_its_way() -> ColumnElement[int]:
@@ -79,38 +83,42 @@ def _usable(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _locked(session: Session, customer_id: UUID, currency: str) -> Wallet | None:
+def locked(session: Session, customer_id: UUID, currency: str) -> Wallet | None:
     query = select(Wallet).where(Wallet.customer_id == customer_id, Wallet.currency == currency).with_for_update()
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def _opened(session: Session, customer_id: UUID, currency: str, now: datetime) -> Wallet:
+def opened(session: Session, customer_id: UUID, currency: str, now: datetime) -> Wallet:
     session.execute(
         insert(Wallet)
         .values(customer_id=customer_id, currency=currency, opened_at=now)
         .on_conflict_do_nothing(index_elements=["customer_id", "currency"])
     )
-    found = _locked(session, customer_id, currency)
+    found = locked(session, customer_id, currency)
     if found is None:
         raise LookupError(customer_id)
     return found
 
 
-def _move(
+def move(
     session: Session, wallet: Wallet, credit: WalletCredit, kind: str, amount_minor: int, now: datetime,
-    *, payment_id: UUID | None = None, refund_id: UUID | None = None,
-) -> None:  # fmt: skip
+    *, payment_id: UUID | None = None, refund_id: UUID | None = None, reason: str | None = None,
+    made_by: UUID | None = None,
+) -> WalletMovement:  # fmt: skip
     """Into a credit, or out of it; the wallet is locked. The journal is the caller's."""
     credit.left_minor += amount_minor
     wallet.balance_minor += amount_minor
-    session.add(WalletMovement(
+    moved = WalletMovement(
         credit_id=credit.id, customer_id=wallet.customer_id, kind=kind, amount_minor=amount_minor,
-        currency=wallet.currency, payment_id=payment_id, refund_id=refund_id, moved_at=now,
-    ))  # fmt: skip
+        currency=wallet.currency, payment_id=payment_id, refund_id=refund_id, moved_at=now, reason=reason,
+        made_by=made_by,
+    )  # fmt: skip
+    session.add(moved)
     session.flush()
+    return moved
 
 
-def _post(
+def post(
     session: Session, wallet: Wallet, kind: str, source: tuple[str, UUID], lines: list[ledger.Line], now: datetime
 ) -> None:
     journals.post(
@@ -138,7 +146,7 @@ def require_room(
 
 def top_up(session: Session, *, customer_id: UUID, invoice: Invoice, now: datetime) -> None:
     """What was paid for a top-up is in the wallet, once for its invoice. It was paid, so no bound keeps it out."""
-    wallet = _opened(session, customer_id, invoice.currency, now)
+    wallet = opened(session, customer_id, invoice.currency, now)
     if credit_of(session, invoice.id) is not None:
         return
     credit = WalletCredit(
@@ -147,59 +155,13 @@ def top_up(session: Session, *, customer_id: UUID, invoice: Invoice, now: dateti
     )  # fmt: skip
     session.add(credit)
     session.flush()
-    _move(session, wallet, credit, "topped_up", invoice.total_minor, now)
+    move(session, wallet, credit, "topped_up", invoice.total_minor, now)
     lines = ledger.wallet_topped_up(amount_minor=invoice.total_minor)
-    _post(session, wallet, "wallet_topped_up", ("wallet_credit", credit.id), lines, now)
+    post(session, wallet, "wallet_topped_up", ("wallet_credit", credit.id), lines, now)
     publish(session, WalletToppedUp(
         occurred_at=now, wallet_id=wallet.id, credit_id=credit.id, customer_id=customer_id, invoice_id=invoice.id,
         amount_minor=invoice.total_minor, currency=invoice.currency,
     ))  # fmt: skip
-
-
-def give(
-    session: Session, *, customer_id: UUID, currency: str, amount_minor: int, reason: str, expires_at: datetime | None,
-    actor_id: UUID | None, settings: WalletSettings, now: datetime,
-) -> WalletCredit:  # fmt: skip
-    """Give a customer something to spend, at the studio's cost.
-
-    Args:
-        currency: The customer's own.
-
-    Raises:
-        GiftNotAllowed: nothing, more than one may give at once, in a currency that they do not pay in, or for a time
-            that is over.
-        WalletFull: it would hold more than a wallet may.
-    """
-    session.execute(insert(Customer).values(id=customer_id, currency=currency).on_conflict_do_nothing())
-    customer = session.scalars(select(Customer).where(Customer.id == customer_id).with_for_update()).one()
-    limit = settings.largest_gift.get(currency, 0)
-    if customer.currency != currency:
-        raise GiftNotAllowed(f"They pay in {customer.currency}.")
-    if not 0 < amount_minor <= limit:
-        raise GiftNotAllowed(limit_minor=limit, currency=currency)
-    if expires_at is not None and expires_at <= now:
-        raise GiftNotAllowed("The last day to use it is over.")
-    wallet = _opened(session, customer_id, currency, now)
-    require_room(session, customer_id=customer_id, currency=currency, amount_minor=amount_minor, settings=settings)
-    credit = WalletCredit(
-        wallet_id=wallet.id, customer_id=customer_id, kind=GIFT, amount_minor=amount_minor, left_minor=0,
-        currency=currency, reason=reason, given_by=actor_id, expires_at=expires_at, made_at=now,
-    )  # fmt: skip
-    session.add(credit)
-    session.flush()
-    _move(session, wallet, credit, "given", amount_minor, now)
-    lines = ledger.wallet_given(amount_minor=amount_minor)
-    _post(session, wallet, "wallet_given", ("wallet_credit", credit.id), lines, now)
-    publish(session, WalletCreditGiven(
-        occurred_at=now, wallet_id=wallet.id, credit_id=credit.id, customer_id=customer_id, given_by=actor_id,
-        amount_minor=amount_minor, currency=currency, expires_at=expires_at,
-    ))  # fmt: skip
-    audit.record(
-        session, "commerce.give_credit", "Wallet", wallet.id, actor_id=actor_id, subject_id=customer_id,
-        purpose="operations", now=now,
-        details={"credit_id": str(credit.id), "amount_minor": amount_minor, "currency": currency, "reason": reason},
-    )  # fmt: skip
-    return credit
 
 
 # what goes out
@@ -213,7 +175,7 @@ def spend(
 
     The invoice's customer is locked.
     """
-    wallet = _locked(session, owner_id, invoice.currency)
+    wallet = locked(session, owner_id, invoice.currency)
     if wallet is None or wallet.balance_minor == 0 or wanted_minor <= 0:
         return []
     found = session.execute(
@@ -228,7 +190,7 @@ def spend(
         if lot.kind not in payments:
             payments[lot.kind] = _payment(session, invoice, SOURCES[lot.kind], attempt, now)
         payments[lot.kind].amount_minor += part
-        _move(session, wallet, credits_[lot.key], "spent", -part, now, payment_id=payments[lot.kind].id)
+        move(session, wallet, credits_[lot.key], "spent", -part, now, payment_id=payments[lot.kind].id)
     if payments:
         gift = payments.get(GIFT)
         publish(session, WalletSpent(
@@ -257,7 +219,7 @@ def may_spend(now: datetime) -> ColumnElement[bool]:
 
 def spendable_minor(session: Session, customer_id: UUID, currency: str, now: datetime) -> int:
     """How much a customer's wallet can pay now; it is locked until the transaction ends."""
-    wallet = _locked(session, customer_id, currency)
+    wallet = locked(session, customer_id, currency)
     if wallet is None or not wallet.balance_minor:
         return 0
     query = select(func.coalesce(func.sum(func.greatest(WalletCredit.left_minor - _on_its_way(), 0)), 0))
@@ -282,7 +244,7 @@ def put_back(session: Session, *, payment: Payment, refund: Refund, at: datetime
         Whose wallet that is.
     """
     owner_id = owner_of(session, payment.id)
-    wallet = _locked(session, owner_id, payment.currency)
+    wallet = locked(session, owner_id, payment.currency)
     if wallet is None:
         raise LookupError(owner_id)
     rows = session.execute(
@@ -297,7 +259,7 @@ def put_back(session: Session, *, payment: Payment, refund: Refund, at: datetime
     if sum(part for _, part in parts) != refund.amount_minor:
         raise ValueError(f"payment {payment.id} took less from its wallet than it is to give back")
     for lot, part in parts:
-        _move(session, wallet, credits_[lot.key], "returned", part, at, payment_id=payment.id, refund_id=refund.id)
+        move(session, wallet, credits_[lot.key], "returned", part, at, payment_id=payment.id, refund_id=refund.id)
     return owner_id
 
 
@@ -317,7 +279,7 @@ def refundable_minor(session: Session, invoice_id: UUID, *, locks: bool = False)
     if credit is None:
         return None
     if locks:
-        _locked(session, credit.customer_id, credit.currency)
+        locked(session, credit.customer_id, credit.currency)
     query = select(func.greatest(WalletCredit.left_minor - _on_its_way(), 0)).where(WalletCredit.id == credit.id)
     return int(session.scalar(query) or 0)
 
@@ -344,58 +306,43 @@ def take_disputed(session: Session, *, invoice: Invoice, lost_minor: int, disput
         )  # fmt: skip
 
 
+def reinstate(session: Session, *, invoice: Invoice, before_minor: int, lost_minor: int, at: datetime) -> None:
+    """A bank gave back what it took of a top-up: as large a part of what was taken out is in the wallet again. Of what
+    is no top-up nothing is.
+
+    Args:
+        before_minor: What was lost until now.
+        lost_minor: What still is.
+    """
+    credit = credit_of(session, invoice.id)
+    wallet = locked(session, credit.customer_id, credit.currency) if credit else None
+    if credit is None or wallet is None:
+        return
+    session.refresh(credit)
+    taken = session.scalar(
+        select(func.coalesce(-func.sum(WalletMovement.amount_minor), 0)).where(
+            WalletMovement.credit_id == credit.id, WalletMovement.kind.in_(("disputed", "reinstated"))
+        )
+    )
+    back = int(taken or 0) - int(taken or 0) * lost_minor // before_minor
+    if back > 0:
+        moved = move(session, wallet, credit, "reinstated", back, at)
+        lines = ledger.top_up_disputed(from_wallet_minor=-back)
+        post(session, wallet, "top_up_reinstated", ("wallet_movement", moved.id), lines, at)
+
+
 def _take(
     session: Session, invoice: Invoice, kind: str, amount_minor: int, at: datetime, *, refund_id: UUID | None = None
 ) -> int | None:
     credit = credit_of(session, invoice.id)
     if credit is None:
         return None
-    wallet = _locked(session, credit.customer_id, credit.currency)
+    wallet = locked(session, credit.customer_id, credit.currency)
     session.refresh(credit)
     taken = min(amount_minor, credit.left_minor)
     if wallet is not None and taken:
-        _move(session, wallet, credit, kind, -taken, at, refund_id=refund_id)
+        move(session, wallet, credit, kind, -taken, at, refund_id=refund_id)
     return taken
-
-
-def expire_due(session: Session, now: datetime, *, limit: int = 200) -> int:
-    """What is left of gifts whose last day is over goes back to the studio; one that goes wrong leaves others alone.
-
-    Returns:
-        How many were due.
-    """
-    due = session.execute(
-        select(WalletCredit.id, WalletCredit.customer_id, WalletCredit.currency)
-        .where(WalletCredit.left_minor > 0, WalletCredit.expires_at <= now)
-        .order_by(WalletCredit.expires_at, WalletCredit.id)
-        .limit(limit)
-    ).all()
-    for credit_id, customer_id, currency in due:
-        try:
-            with session.begin_nested():
-                _expire(session, credit_id, customer_id, currency, now)
-        except Exception:
-            log.exception("gift_not_expired", credit_id=str(credit_id))
-    return len(due)
-
-
-def _expire(session: Session, credit_id: UUID, customer_id: UUID, currency: str, now: datetime) -> None:
-    wallet = _locked(session, customer_id, currency)
-    credit = session.get_one(WalletCredit, credit_id, populate_existing=True)
-    left = credit.left_minor
-    if wallet is None or not left:
-        return
-    times = session.scalar(
-        select(func.count()).where(WalletMovement.credit_id == credit_id, WalletMovement.kind == "expired")
-    )
-    _move(session, wallet, credit, "expired", -left, now)
-    kind = f"wallet_expired_{times + 1}" if times else "wallet_expired"  # what was returned to it expires once more
-    lines = ledger.wallet_expired(amount_minor=left)
-    _post(session, wallet, kind, ("wallet_credit", credit_id), lines, now)
-    publish(session, WalletCreditExpired(
-        occurred_at=now, wallet_id=wallet.id, credit_id=credit_id, customer_id=customer_id, amount_minor=left,
-        currency=currency,
-    ))  # fmt: skip
 
 
 # what is shown

@@ -57,6 +57,14 @@ def local_time(value: str, time_zone: str, language: str = "en") -> str:
     return f"{at:%A} {at.day} {at:%B}, {clock} ({city} time)"
 
 
+def local_day(value: str, time_zone: str, language: str = "en") -> str:
+    """`Tuesday 3 March 2026`: the day of an ISO 8601 instant on that clock."""
+    at = datetime.fromisoformat(value).astimezone(ZoneInfo(time_zone))
+    if language == "vi":
+        return f"{_DAYS_VI[at.weekday()]} {at.day}/{at.month}/{at.year}"
+    return f"{at:%A} {at.day} {at:%B} {at.year}"
+
+
 @pass_context
 def at_studio(context: Context, value: str) -> list[tuple[str, str]]:
     """A row of facts with the clock of the studio at an ISO 8601 instant; none where the reader's shows the same."""
@@ -88,6 +96,7 @@ def _environment(kind: str, language: str) -> Environment:
     environment.globals |= {"at_studio": at_studio, "has_files": kind != "app"}
     environment.filters |= {
         "local_time": lambda value, time_zone: local_time(value, time_zone, language),
+        "local_day": lambda value, time_zone: local_day(value, time_zone, language),
         "money": lambda amount_minor, currency: _money(amount_minor, currency, language),
     }
     return environment

@@ -43,6 +43,8 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "payer_ended": "name",
         "payer_left": "name currency time_zone",
         "membership_renews": "name currency amount_minor renews_at time_zone pays",
+        "gift_given": "name amount_minor currency reason time_zone",
+        "gift_ends": "name amount_minor currency last_at time_zone path",
         "new_message": "name sender body path",
         "session_reminder": "name booking_id title coach location starts_at ends_at time_zone",
         "announcement": "name subject body",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.events import commerce, engagement, identity, scheduling
+from contracts.events import billing, commerce, engagement, identity, scheduling
 from contracts.events.envelope import Event
 
 KINDS: Mapping[str, str] = {
@@ -27,7 +27,7 @@ KINDS: Mapping[str, str] = {
     commerce.PaymentFailed.type: "A payment failed",
     commerce.PaymentRefunded.type: "A payment was given back",
     commerce.PackBought.type: "A pack of sessions was bought",
-    commerce.InvoiceIssued.type: "An invoice was issued",
+    billing.InvoiceIssued.type: "An invoice was issued",
     commerce.DisputeOpened.type: "A payment was contested at the bank",
     commerce.DisputeClosed.type: "The bank decided about a contested payment",
     scheduling.SessionBooked.type: "A session was booked",

@@ -1,6 +1,9 @@
 """What of billing waits for a person, on a page of the staff: seen and settled by finance, decided by admins."""
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,11 +13,12 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
 from operational_api.commerce.billing.service import memberships
-from operational_api.commerce.models import Customer, Invoice, PlanPrice
+from operational_api.commerce.models import Customer, Invoice, Payment, PlanPrice, Refund, WalletCredit
+from operational_api.commerce.service import wallets
 from tests.factories import LONG_AGO, make_account, make_plan
 from tests.operational_api.staff.conftest import As, words
 
-HOME = "/staff/exceptions"
+HOME, API = "/staff/exceptions", "/api/commerce/exceptions"
 
 
 @pytest.fixture
@@ -94,3 +98,93 @@ def test_are_nobody_elses_and_on_the_desk_of_who_sees_them(session: Session, mia
     desk = signed_in(make_account(session, role="support"))
     assert desk.get(HOME).status_code == 403
     assert HOME not in desk.get("/staff").text
+
+
+def kept_of_who_left(session: Session) -> WalletCredit:
+    """What a bank did not take back of a top-up, of somebody who closed their account."""
+    account, now = make_account(session, display_name="Lea Adler", disabled_at=datetime.now(UTC)), datetime.now(UTC)
+    session.add(Customer(id=account.id, currency="EUR"))
+    session.flush()
+    invoice = Invoice(
+        number="T-1", customer_id=account.id, status="paid", currency="EUR", subtotal_minor=6000, tax_minor=0,
+        total_minor=6000, issued_at=now, due_at=now,
+    )  # fmt: skip
+    session.add(invoice)
+    session.flush()
+    payment = Payment(
+        invoice_id=invoice.id, customer_id=account.id, provider="stripe", status="captured", amount_minor=6000,
+        currency="EUR", provider_payment_id="pi_kept", attempted_at=now, captured_at=now,
+    )  # fmt: skip
+    session.add(payment)
+    session.flush()
+    wallets.top_up(session, customer_id=account.id, invoice=invoice, now=now)
+    session.add(Refund(
+        payment_id=payment.id, customer_id=account.id, amount_minor=6000, currency="EUR", reason="", status="failed",
+        refunded_at=now,
+    ))  # fmt: skip
+    session.flush()
+    return session.scalars(select(WalletCredit)).one()
+
+
+def test_are_the_same_on_the_page_and_in_the_api(session: Session, mia: UUID, signed_in: As) -> None:
+    kept, stopped = kept_of_who_left(session), make_payer(session)
+    session.execute(
+        update(Customer).where(Customer.id == stopped).values(parked_at=datetime.now(UTC), parked_reason="books")
+    )
+    admin = signed_in(make_account(session, role="admin"))
+
+    def listed(**asked: object) -> list[dict[str, Any]]:
+        """All pages of a list, a thing at a time."""
+        found, cursor = [], None
+        while True:
+            page = admin.get(API, params={"limit": 1, **asked} | ({"cursor": cursor} if cursor else {})).json()
+            found += page["items"]
+            if (cursor := page["next_cursor"]) is None:
+                return found
+
+    def ask(method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        said = {"Accept": "application/json", "X-CSRF-Token": admin.csrf_token} | dict(headers or {})
+        return admin.request(method, path, json=json, headers=said)
+
+    def on_page() -> set[tuple[str, str]]:
+        """What waits, with what its buttons say."""
+        page = admin.get(HOME).text
+        cases = re.findall(
+            r'<article class="card case" aria-labelledby="[icw]-([^"]+)">(.*?)</article>', page, re.DOTALL
+        )
+        return {
+            (id_, way)
+            for id_, said in cases
+            for way in re.findall(r'name="decision" value="(\w+)"', said) or ["release"]
+        }
+
+    everything = listed()
+    assert [one["since"] for one in everything] == sorted(one["since"] for one in everything)
+    assert {one["kind"] for one in everything} == {"charge", "top_up", "invoice", "customer"}
+    assert {(one["id"], way) for one in everything for way in one["ways"]} == on_page()
+    for one in everything:
+        assert one in listed(kind=one["kind"])
+    assert listed(kind="credit") == []
+    assert "€60.00 To give back The bank or the provider has refused to take it back." in words(admin.get(HOME).text)
+    [charge] = listed(kind="charge")
+    for item, how in ((charge["id"], "waived"), (str(kept.id), "written_off")):
+        path, body = f"{API}/items/{item}/settlement", {"how": how, "reason": "Cents"}
+        key = {"Idempotency-Key": f"settled-{item}"}
+        first = ask("POST", path, json=body, headers=key)
+        assert (first.status_code, first.json()["settled_as"]) == (201, how)
+        assert ask("POST", path, json=body, headers=key).json() == first.json()
+        assert ask("POST", path, json=body).status_code == 409
+    assert "€60.00 , Lea Adler Written off" in words(admin.get(HOME).text)
+    settled = [admin.get(f"{API}/settled", params={"limit": 1}).json()]
+    settled.append(admin.get(f"{API}/settled", params={"cursor": settled[0]["next_cursor"]}).json())
+    assert [one["item_id"] for page in settled for one in page["items"]] == [str(kept.id), charge["id"]]
+    assert not {str(kept.id), charge["id"]} & {id_ for id_, _ in on_page()}
+    assert ask("DELETE", f"{API}/items/{kept.id}/settlement").status_code == 204
+    assert [one["amount_minor"] for one in listed(kind="top_up")] == [-6000]
+    [parked] = listed(kind="invoice")
+    path, body = f"{API}/invoices/{parked['id']}/decision", {"decision": "approve", "reason": "Seen"}
+    assert ask("POST", path, json=body | {"total_minor": 1}).status_code == 409
+    made = ask("POST", path, json=body | {"total_minor": parked["amount_minor"]})
+    assert session.get_one(Invoice, UUID(made.json()["invoice_id"])).total_minor == 900_000
+    assert ask("POST", f"{API}/customers/{stopped}/release", json={"reason": "A slip"}).status_code == 204
+    assert [one["kind"] for one in listed()] == ["top_up"]

@@ -21,6 +21,11 @@ FACTS = {
     "commerce.payment_refunded": "select payment_id, refunded_at from commerce.refunds",
     "commerce.dispute_opened": "select payment_id, opened_at from commerce.disputes",
     "commerce.dispute_closed": "select payment_id, closed_at from commerce.disputes where closed_at is not null",
+    "commerce.wallet_topped_up": "select wallet_id, made_at from commerce.wallet_credits where kind = 'paid'",
+    "commerce.wallet_credit_given": "select wallet_id, made_at from commerce.wallet_credits where kind = 'gift'",
+    "commerce.wallet_spent": """
+        select distinct wallet_id, moved_at from commerce.wallet_movements
+        join commerce.wallet_credits on wallet_credits.id = credit_id where wallet_movements.kind = 'spent'""",
     "commerce.coupon_created": "select id, created_at from commerce.coupons",
     "commerce.commission_rate_set": "select coach_id, set_at from commerce.commission_rates",
     "commerce.session_delivered": """

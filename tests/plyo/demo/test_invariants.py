@@ -19,7 +19,8 @@ MONEY = {
     "money at Stripe is captures less fees, refunds and disputes not won": """
         select currency from (
             select currency, -amount_minor as minor from commerce.ledger_lines where account = 'stripe_balance'
-            union all select currency, amount_minor - fee_minor from commerce.payments where status = 'captured'
+            union all select currency, amount_minor - fee_minor from commerce.payments
+                where status = 'captured' and provider = 'stripe'
             union all select currency, -amount_minor from commerce.refunds
             union all select currency, -amount_minor from commerce.disputes where status <> 'won') as moved
         group by currency having sum(minor) <> 0""",
@@ -31,14 +32,25 @@ MONEY = {
                 join commerce.ledger_journals as journals on journals.id = journal_id
                 where account = 'tax_payable' and kind = 'refund_paid') as moved
         group by currency having sum(amount_minor) <> 0""",
-    "a paid invoice has one captured payment of its total, another has none": """
+    "a paid invoice has one captured payment of its total but what its wallet paid, another has none": """
         select invoices.id from commerce.invoices
         left join commerce.payments on invoice_id = invoices.id and payments.status = 'captured'
-        group by invoices.id having count(payments.id) <> (invoices.status = 'paid')::int
+        group by invoices.id
+        having count(payments.id) filter (where provider = 'stripe') <> (invoices.status = 'paid')::int
             or sum(amount_minor) <> total_minor or max(captured_at) <> max(paid_at)""",
     "attempts of an invoice count from 1 without gap": """
-        select invoice_id from commerce.payments group by invoice_id
+        select invoice_id from commerce.payments group by invoice_id, provider
         having min(attempt) <> 1 or max(attempt) <> count(*)""",
+    "a wallet is what its credits have left, what moved in it, and what the ledger owes": """
+        select id from commerce.wallets where balance_minor <> all(array[
+            (select coalesce(sum(left_minor), 0) from commerce.wallet_credits where wallet_id = wallets.id),
+            (select coalesce(sum(amount_minor), 0) from commerce.wallet_movements as moved
+                where moved.customer_id = wallets.customer_id),
+            (select coalesce(-sum(amount_minor), 0) from commerce.ledger_lines as lines
+                where lines.customer_id = wallets.customer_id and account = 'wallets')])""",
+    "what was paid in is in wallets": """
+        select currency from commerce.ledger_lines where account = 'wallet_top_ups' group by currency
+        having sum(amount_minor) <> 0""",
     "refunds stay within their payment": """
         select payment_id from commerce.refunds join commerce.payments on payments.id = payment_id
         group by payment_id, payments.amount_minor, payments.status
@@ -48,6 +60,8 @@ MONEY = {
             select id as source_id, 'invoice_issued' as kind from commerce.invoices
             union all select id, 'written_off' from commerce.invoices where status = 'uncollectible'
             union all select id, 'payment_captured' from commerce.payments where status = 'captured'
+            union all select id, case kind when 'gift' then 'wallet_given' else 'wallet_topped_up' end
+                from commerce.wallet_credits
             union all select id, 'refund_paid' from commerce.refunds
             union all select id, 'dispute_opened' from commerce.disputes
             union all select id, 'dispute_won' from commerce.disputes where status = 'won'

@@ -213,6 +213,8 @@ class TestContent:
             ("status from automation.runs", {"acted", "dismissed", "expired", "held_out"}),
             ("kind from engagement.messages", {"chat", "nudge", "system"}),
             ("status from commerce.payments", {"captured", "failed"}),
+            ("provider from commerce.payments", {"stripe", "wallet", "gift"}),
+            ("kind from commerce.wallet_movements", {"topped_up", "given", "spent"}),
         ],
     )  # fmt: skip
     def test_every_state_occurs(self, database: psycopg.Connection, column: str, expected: set[str]) -> None:

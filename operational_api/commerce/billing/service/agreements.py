@@ -1,5 +1,6 @@
 """Memberships that we bill as rows: loaded as a contract, brought up to date, and stored as a step leaves them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
@@ -230,19 +231,7 @@ def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_min
         amount_minor: Tax included.
         so_far_minor: What of the invoice was forgiven by now, this included.
     """
-    items = invoicing.charges_of(session, invoice)
-    charged_minor = sum(item.amount_minor for item in items)
-    for item in items:
-        if item.kind != "membership" or item.subscription_id is None:
-            continue
-        row = session.get_one(Subscription, item.subscription_id, populate_existing=True)
-        if row.covered_until != item.ends_on or item.id != _newest_charge(session, row.id):
-            continue
-        of_days = sum(
-            one.amount_minor
-            for one in items
-            if (one.subscription_id, one.starts_on, one.ends_on) == (row.id, item.starts_on, item.ends_on)
-        )
+    for row, item, of_days, charged_minor in _days_had_now(session, invoice):
         row.covered_minor = proration.forgiven(
             row.covered_minor or 0, days_minor=of_days, charged_minor=charged_minor, amount_minor=amount_minor,
             so_far_minor=so_far_minor,
@@ -251,6 +240,34 @@ def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_min
         if row.covered_minor == 0:
             coupons.uncount(session, row, until=item.ends_on)
     session.flush()
+
+
+def unforgive(session: Session, invoice: Invoice, amount_minor: int) -> None:
+    """So much of what was forgiven of an invoice is paid after all: its days are worth their part of it again. Days of
+    a period that was forgiven whole stay so. The customer's row is locked."""
+    for row, item, of_days, charged_minor in _days_had_now(session, invoice):
+        if row.covered_minor and charged_minor:
+            more = proration.split(amount_minor, [of_days, charged_minor - of_days])[0]
+            row.covered_minor = min(row.covered_minor + more, of_days)
+            row.covered_tax_minor = prices.included_tax(row.covered_minor, item.tax_rate_bp)
+    session.flush()
+
+
+def _days_had_now(session: Session, invoice: Invoice) -> Iterator[tuple[Subscription, BillingItem, int, int]]:
+    """Of what an invoice charges the days that memberships have now: of which membership, their charge, what they cost
+    with their discount, and what the invoice charges in all."""
+    items = invoicing.charges_of(session, invoice)
+    for item in items:
+        if item.kind != "membership" or item.subscription_id is None:
+            continue
+        row = session.get_one(Subscription, item.subscription_id, populate_existing=True)
+        if row.covered_until == item.ends_on and item.id == _newest_charge(session, row.id):
+            of_days = sum(
+                one.amount_minor
+                for one in items
+                if (one.subscription_id, one.starts_on, one.ends_on) == (row.id, item.starts_on, item.ends_on)
+            )
+            yield row, item, of_days, sum(one.amount_minor for one in items)
 
 
 def _newest_charge(session: Session, subscription_id: UUID) -> UUID | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CollectionScheduled
+from contracts.events.billing import CollectionScheduled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, lifecycle, prices
 from operational_api.commerce.billing import dunning

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CommissionCorrected
+from contracts.events.billing import CommissionCorrected
 from operational_api.commerce import prices
 from operational_api.commerce.billing.models import CommissionCorrection, DeliveredSession
 from operational_api.commerce.billing.service import studios

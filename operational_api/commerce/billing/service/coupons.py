@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CouponCreated, CouponRedeemed, CouponRestored, CouponRetired
+from contracts.events.billing import CouponCreated, CouponRedeemed, CouponRestored, CouponRetired
 from operational_api.commerce import prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import CouponExists, CouponNotForThis, CouponNotFound, CouponUsed

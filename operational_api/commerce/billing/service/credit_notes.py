@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CreditNoteIssued
+from contracts.events.billing import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import agreements, numbers

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import ParkedInvoiceDecided
+from contracts.events.billing import ParkedInvoiceDecided
 from operational_api.commerce import prices
 from operational_api.commerce.billing import errors
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
 from operational_api.commerce.billing.service import coupons, invoicing, parking, waiting
+from operational_api.commerce.billing.service.deciders import DECIDE, decider
+from operational_api.commerce.billing.service.waiting import After
 from operational_api.commerce.models import Customer, Invoice, Subscription
 from operational_api.commerce.service import customers
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.principal import Principal
-
-DECIDE = "commerce.decide_parked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ class Parked:
     line_count: int
     since: datetime
     descriptions: list[str]
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What an admin may say of it."""
+        return ("approve", "void") if self.total_minor is not None and self.total_minor >= 0 else ("void",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +104,12 @@ def void(session: Session, *, parked_id: UUID, reason: str, principal: Principal
     _decide(session, row, "voided", reason=reason, actor_id=actor_id, now=now)
 
 
-def parked_invoices(session: Session, *, limit: int = 100) -> list[Parked]:
+def parked_invoices(session: Session, *, limit: int = 100, after: After = None) -> list[Parked]:
     """Invoices that wait for an admin, the oldest first, each with what it comes to now."""
-    rows = session.scalars(
-        select(ParkedInvoice)
-        .where(ParkedInvoice.status == "waiting")
-        .order_by(ParkedInvoice.parked_at, ParkedInvoice.id)
-        .limit(limit)
-    ).all()
+    query = select(ParkedInvoice).where(ParkedInvoice.status == "waiting")
+    if after is not None:
+        query = query.where(tuple_(ParkedInvoice.parked_at, ParkedInvoice.id) > after)
+    rows = session.scalars(query.order_by(ParkedInvoice.parked_at, ParkedInvoice.id).limit(limit)).all()
     known, found = _items_of(session, [row.id for row in rows]), []
     for row in rows:
         made = draft([invoicing.item_of(one) for one in known.get(row.id, [])])
@@ -119,11 +122,12 @@ def parked_invoices(session: Session, *, limit: int = 100) -> list[Parked]:
     return found
 
 
-def parked_customers(session: Session, *, limit: int = 100) -> list[ParkedCustomer]:
+def parked_customers(session: Session, *, limit: int = 100, after: After = None) -> list[ParkedCustomer]:
     """Customers that are parked, the longest first."""
-    rows = session.scalars(
-        select(Customer).where(Customer.parked_at.is_not(None)).order_by(Customer.parked_at, Customer.id).limit(limit)
-    ).all()
+    query = select(Customer).where(Customer.parked_at.is_not(None))
+    if after is not None:
+        query = query.where(tuple_(Customer.parked_at, Customer.id) > after)
+    rows = session.scalars(query.order_by(Customer.parked_at, Customer.id).limit(limit)).all()
     off = parking.off_minor(session, [row.id for row in rows])
     return [
         ParkedCustomer(row.id, row.currency, row.parked_reason or "", row.parked_at, off[row.id])
@@ -143,7 +147,7 @@ def release(session: Session, *, customer_id: UUID, reason: str, principal: Prin
     customer = customers.locked_customer(session, customer_id)
     if customer is None or customer.parked_at is None:
         raise errors.CustomerNotParked
-    actor_id = waiting.decider(principal, DECIDE, "Customer", customer_id, (customer_id, customer.payer_id))
+    actor_id = decider(principal, DECIDE, "Customer", customer_id, (customer_id, customer.payer_id))
     customer.books_off_minor = parking.off_minor(session, [customer_id])[customer_id]
     customer.parked_at = customer.parked_reason = None
     audit.record(
@@ -162,7 +166,7 @@ def _parked(session: Session, parked_id: UUID, principal: Principal) -> tuple[Pa
     if row is None or customer is None or row.status != "waiting":
         raise errors.ParkedInvoiceDecided
     whose = (row.customer_id, row.payer_id)
-    return row, customer, waiting.decider(principal, DECIDE, "ParkedInvoice", row.id, whose)
+    return row, customer, decider(principal, DECIDE, "ParkedInvoice", row.id, whose)
 
 
 def _items_of(session: Session, parked_ids: Sequence[UUID]) -> dict[UUID, list[BillingItem]]:

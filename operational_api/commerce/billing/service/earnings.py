@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from contracts.events.commerce import CommissionRateSet, PayPeriodClosed, SessionDelivered
+from contracts.events.billing import CommissionRateSet, PayPeriodClosed, SessionDelivered
 from operational_api.commerce import ledger
 from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClosed
 from operational_api.commerce.billing.models import (

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CollectionEnded, InvoiceIssued
+from contracts.events.billing import CollectionEnded, InvoiceIssued
 from contracts.ids import new_id
 from operational_api.commerce import ledger
 from operational_api.commerce.billing import bounds, dunning

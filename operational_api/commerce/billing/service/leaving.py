@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import CollectionScheduled, PayerLeft
+from contracts.events.billing import CollectionScheduled, PayerLeft
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import dunning
 from operational_api.commerce.billing.models import Collection

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import exists, or_, select, text
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import InvoiceParked
+from contracts.events.billing import InvoiceParked
 from contracts.telemetry import get_logger
 from operational_api.commerce.billing import bounds
 from operational_api.commerce.billing.bounds import Bounds, Charged, Reason

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PayerChanged
+from contracts.events.billing import PayerChanged
 from operational_api.commerce.billing.errors import PayerLoop, PersonNotFound
 from operational_api.commerce.billing.service.people import is_closed, is_known
 from operational_api.commerce.errors import WrongCurrency

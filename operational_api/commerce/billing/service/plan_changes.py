@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PlanChangeDecided, PlanChangeRequested
+from contracts.events.billing import PlanChangeDecided, PlanChangeRequested
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import MembershipRenewsSoon
+from contracts.events.billing import MembershipRenewsSoon
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing.service import agreements

@@ -1,54 +1,61 @@
-"""Charges and credits that wait for a person, and what people say of each. What is parked is `decisions`.
+"""Charges and credits that wait for a person, and what people say of each. What is parked is `decisions`; what is said
+of a top-up is `emptying`.
 
 | waits | because | what a person may say |
 |---|---|---|
 | a credit | refused, contested, used_up: no payment of theirs can give it back | again, paid_outside, written_off |
+| a top-up of a closed wallet | refused, contested | again, paid_outside, written_off |
 | a charge | too_small for a card, or not_invoiced: something is wrong with it | waived |
 
 A charge that is too small is collected with the next one of the same payer's. Where that payer has none coming, what is
 too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back. Credits of days are void
-once a bank took back what had paid for them.
+once a bank took back what had paid for them, and wait again where it thinks better of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, case, exists, func, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import BillingItemSettled
+from contracts.events.billing import BillingItemSettled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.drafts import draft
-from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
+from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import fees, giving_back, invoicing
+from operational_api.commerce.billing.service import emptying, fees, giving_back, invoicing
+from operational_api.commerce.billing.service.deciders import SETTLE, decider
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, journals
 from operational_api.core import audit
 from operational_api.core.outbox import publish
-from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal
 
 log = get_logger(__name__)
 FORGOTTEN = timedelta(days=90)
 """How long a charge that is too small waits for another one of the same payer's."""
+TAKEN_BACK = "The bank took its payment back"
 SETTLED_SHOWN = timedelta(days=30)
-PROVIDERS, SETTLE = ("stripe", "momo", *ledger.KEPT), "commerce.settle_waiting"
+PROVIDERS = ("stripe", "momo", *ledger.KEPT)
 How = Literal["paid_outside", "written_off", "waived"]
 _OF_CREDITS: tuple[How, ...] = ("paid_outside", "written_off")
+Kind = Literal["credit", "charge", "top_up"]
+After = tuple[object, ...] | None
+"""When the last one seen began to wait, or was settled, and its id; None for the first page."""
 UNDONE = ("written_off", "waived")
 """Settlements that moved no money, and can be taken back. What is void was decided for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A charge, or a credit (below 0), that waits for a person. `reason`: see the module. `account_id`: whose it is."""
+    """A charge, or a credit or a top-up (below 0), that waits for a person. `reason`: see the module. `account_id`:
+    whose it is."""
 
     item_id: UUID
     customer_id: UUID
@@ -58,11 +65,19 @@ class Waiting:
     currency: str
     since: datetime
     reason: str
+    kind: Kind
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What a person may say of it."""
+        if self.kind == "charge":
+            return ("waived",)
+        return ("again", *_OF_CREDITS) if self.reason == "refused" else _OF_CREDITS
 
 
 def items(session: Session, now: datetime, *, limit: int = 200) -> list[Waiting]:
-    """Charges and credits that wait for a person, the oldest first."""
-    found = [*_credits(session, limit), *_charges(session, now, limit)]
+    """Charges, credits and top-ups that wait for a person, the oldest first."""
+    found = [*credits_(session, limit=limit), *charges(session, now, limit=limit), *top_ups(session, limit=limit)]
     return sorted(found, key=lambda one: (one.since, one.item_id))[:limit]
 
 
@@ -76,7 +91,8 @@ def _stuck_charges(now: datetime) -> Select[tuple[UUID]]:
     return query.where(*fees.nobody_invoices(now - timedelta(hours=1)))
 
 
-def _credits(session: Session, limit: int) -> list[Waiting]:
+def credits_(session: Session, *, limit: int, after: After = None) -> list[Waiting]:
+    """Credits that wait, the oldest first."""
     own = (
         Payment.invoice_id == Invoice.id, Payment.customer_id == BillingItem.customer_id,
         Payment.currency == BillingItem.currency, Payment.status == "captured",
@@ -85,28 +101,37 @@ def _credits(session: Session, limit: int) -> list[Waiting]:
     )  # fmt: skip
     refused = exists().where(*own, Refund.payment_id == Payment.id, Refund.status == "failed")
     contested = exists().where(*own, Dispute.payment_id == Payment.id, Dispute.status != "won")
-    rows = session.execute(
-        select(BillingItem, case((refused, "refused"), (contested, "contested"), else_="used_up"))
-        .where(BillingItem.id.in_(_stuck_credits()))
-        .order_by(BillingItem.made_at, BillingItem.id)
-        .limit(limit)
-    )
-    return [_waiting(item, why) for item, why in rows]
+    why = case((refused, "refused"), (contested, "contested"), else_="used_up")
+    query = select(BillingItem, why).where(BillingItem.id.in_(_stuck_credits()), *_later_than(after))
+    rows = session.execute(query.order_by(BillingItem.made_at, BillingItem.id).limit(limit)).tuples()
+    return [_waiting(item, reason, "credit") for item, reason in rows]
 
 
-def _charges(session: Session, now: datetime, limit: int) -> list[Waiting]:
-    rows = session.scalars(
-        select(BillingItem)
-        .where(BillingItem.id.in_(_stuck_charges(now)))
-        .order_by(BillingItem.made_at, BillingItem.id)
-        .limit(limit)
-    ).all()
+def charges(session: Session, now: datetime, *, limit: int, after: After = None) -> list[Waiting]:
+    """Charges that wait, the oldest first."""
+    query = select(BillingItem).where(BillingItem.id.in_(_stuck_charges(now)), *_later_than(after))
+    rows = session.scalars(query.order_by(BillingItem.made_at, BillingItem.id).limit(limit)).all()
     totals: dict[tuple[UUID, UUID | None, str], int] = {}
     beside = select(BillingItem).where(BillingItem.customer_id.in_({row.customer_id for row in rows}))
     for row in session.scalars(beside.where(*invoicing.WAITS)) if rows else ():
         totals[_group(row)] = totals.get(_group(row), 0) + row.amount_minor
     small = {one for one, total in totals.items() if total > 0 and not prices.is_chargeable(total, one[2])}
-    return [_waiting(row, "too_small" if _group(row) in small else "not_invoiced") for row in rows]
+    return [_waiting(row, "too_small" if _group(row) in small else "not_invoiced", "charge") for row in rows]
+
+
+def top_ups(session: Session, *, limit: int, after: After = None) -> list[Waiting]:
+    """Top-ups of closed wallets that no bank gives back, the oldest first."""
+    return [
+        Waiting(
+            credit.id, credit.customer_id, credit.customer_id, "Paid into a wallet", -credit.left_minor,
+            credit.currency, since, why, "top_up",
+        )
+        for credit, why, since in emptying.waiting(session, limit=limit, after=after)
+    ]  # fmt: skip
+
+
+def _later_than(after: After) -> list[ColumnElement[bool]]:
+    return [tuple_(BillingItem.made_at, BillingItem.id) > after] if after else []
 
 
 def _is_waiting(session: Session, row: BillingItem, now: datetime) -> bool:
@@ -118,21 +143,19 @@ def _group(row: BillingItem) -> tuple[UUID, UUID | None, str]:
     return row.customer_id, row.payer_id, row.currency
 
 
-def _waiting(row: BillingItem, why: str) -> Waiting:
+def _waiting(row: BillingItem, why: str, kind: Kind) -> Waiting:
     return Waiting(
         row.id, row.customer_id, row.payer_id or row.customer_id, row.description, row.amount_minor, row.currency,
-        row.made_at, why,
+        row.made_at, why, kind,
     )  # fmt: skip
 
 
-def settled(session: Session, now: datetime, *, limit: int = 50) -> Sequence[BillingItem]:
-    """What was settled in the last month, the newest first."""
-    return session.scalars(
-        select(BillingItem)
-        .where(BillingItem.settled_at > now - SETTLED_SHOWN)
-        .order_by(BillingItem.settled_at.desc(), BillingItem.id)
-        .limit(limit)
-    ).all()
+def settled(session: Session, now: datetime, *, limit: int = 50, before: After = None) -> Sequence[BillingItem]:
+    """What of charges and credits was settled in the last month, the newest first."""
+    query = select(BillingItem).where(BillingItem.settled_at > now - SETTLED_SHOWN)
+    if before is not None:
+        query = query.where(tuple_(BillingItem.settled_at, BillingItem.id) < before)
+    return session.scalars(query.order_by(BillingItem.settled_at.desc(), BillingItem.id.desc()).limit(limit)).all()
 
 
 def settle(
@@ -208,6 +231,7 @@ def count(session: Session, now: datetime) -> int:
         select(func.count()).select_from(Customer).where(Customer.parked_at.is_not(None)),
         select(func.count()).select_from(_stuck_credits().subquery()),
         select(func.count()).select_from(_stuck_charges(now).subquery()),
+        select(func.count()).select_from(emptying.stuck().subquery()),
     )
     found = session.execute(select(*(one.scalar_subquery() for one in counted))).one()
     return sum(found)
@@ -282,7 +306,40 @@ def lose(session: Session, invoice: Invoice, lost_minor: int, *, so_far_minor: i
             )  # fmt: skip
             if keeps < worth:
                 gone = _part(session, credit, keeps - worth)
-                record(session, gone, "voided", reason="The bank took its payment back", actor_id=None, now=now)
+                record(session, gone, "voided", reason=TAKEN_BACK, actor_id=None, now=now)
+
+
+def bring_back(session: Session, invoice: Invoice, *, before_minor: int, lost_minor: int, now: datetime) -> None:
+    """A bank gave back what it took of an invoice's payment: of the credits that are void because of it as large a part
+    waits again. The customer's row is locked.
+
+    Args:
+        before_minor: What was lost until now.
+        lost_minor: What still is.
+    """
+    for charge in invoicing.charges_of(session, invoice):
+        if charge.kind != "membership":
+            continue
+        voided = session.scalars(
+            select(BillingItem)
+            .where(
+                BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id,
+                BillingItem.settled_as == "voided", BillingItem.settled_reason == TAKEN_BACK,
+                BillingItem.settled_by.is_(None), BillingItem.starts_on >= charge.starts_on,
+                BillingItem.ends_on <= charge.ends_on,
+            )
+            .order_by(BillingItem.made_at, BillingItem.id)
+        ).all()  # fmt: skip
+        void = -sum(row.amount_minor for row in voided)
+        back = void - void * lost_minor // before_minor
+        for row in voided:
+            part = min(back, -row.amount_minor)
+            if part > 0:
+                back -= part
+                again = _part(session, row, -part)
+                again.settled_as = again.settled_at = again.settled_reason = None
+                session.flush()
+                _tell(session, again, now)
 
 
 def _part(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:
@@ -298,18 +355,6 @@ def _part(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:
     session.add(part)
     session.flush()
     return part
-
-
-def decider(principal: Principal, action: str, kind: str, id_: UUID, whose: Iterable[UUID | None]) -> UUID:
-    """The account of who decides about somebody's money.
-
-    Raises:
-        OwnMoney: it is theirs, or not for them to decide.
-    """
-    may = all(is_allowed(principal, action, Resource(kind, id_, customer_id=one)) for one in whose if one)
-    if principal.account_id is None or not may:
-        raise OwnMoney
-    return principal.account_id
 
 
 def _locked(session: Session, item_id: UUID, principal: Principal) -> tuple[BillingItem, UUID]:

@@ -124,6 +124,38 @@ class TestDaysGivenBack:
         assert studio.session.scalar(waits) == left
         assert len(studio.told("commerce.billing_item_settled")) == int(left > -2000)
 
+    @pytest.mark.parametrize("told", [
+        [("lost", 0, 0), ("won", 4000, -2000)], [("lost", 0, 0), ("won", 3000, -1500), ("won", 4000, -2000)],
+        [("won", 1000, -500), ("won", 3000, -1500), ("won", 4000, -2000)],
+    ])  # fmt: skip
+    def test_are_back_once_the_bank_gives_their_payment_back_after_all(
+        self, studio: Studio, told: list[tuple[str, int, int]]
+    ) -> None:
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        studio.wait(days=15)
+        memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+        issuer = contested(studio)
+        issuer.tell(studio)
+        waits = select(func.coalesce(func.sum(BillingItem.amount_minor), 0)).where(*invoicing.WAITS)
+        days = select(func.sum(BillingItem.amount_minor)).where(BillingItem.kind == "unused")
+        for status, returned, left in told:
+            studio.wait(days=1)
+            issuer.tell(studio, status=status, returned_minor=returned, returned_at=studio.now if returned else None)
+            assert (studio.session.scalar(waits), studio.session.scalar(days)) == (left, -2000)
+        assert studio.told("commerce.billing_item_settled")[-1]["settled_as"] is None
+        assert sum(studio.balances().values()) == 0
+
+    def test_that_are_not_given_back_yet_are_worth_what_comes_after_all(self, studio: Studio) -> None:
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        issuer = contested(studio)
+        for returned in (3000, 4000):
+            issuer.tell(studio, status="won", returned_minor=returned, returned_at=studio.now)
+        studio.wait(days=15)
+        memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+        assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-2000]
+
     def test_are_worth_as_much_after_a_part_was_lost(self, studio: Studio) -> None:
         studio.start(studio.plan("Small", 4000))
         studio.collect()

@@ -23,7 +23,7 @@ from operational_api.commerce.billing.models import BillingItem, Collection, Cou
 from operational_api.commerce.billing.service import collection, coupons, decisions, memberships
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, Invoice, LedgerLine, Payment, PlanPrice, Refund, Wallet
-from operational_api.commerce.service import approvals, customers, refunds, wallets
+from operational_api.commerce.service import approvals, customers, gifts, refunds
 from operational_api.commerce.settings import StripeSettings, WalletSettings
 from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal
@@ -279,7 +279,7 @@ def test_invoices_that_spend_one_wallet_at_once_spend_it_once(members: Members) 
     members.card(members.payers[0], "pm_card_visa")
     with Session(members.engine) as session, session.begin():
         session.execute(update(Collection).values(payer_id=payer_id))
-        wallets.give(
+        gifts.give(
             session, customer_id=payer_id, currency="EUR", amount_minor=10_000, reason="Sorry", expires_at=None,
             actor_id=None, settings=WalletSettings(), now=NOON,
         )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import MembershipRenewsSoon
+from contracts.events.billing import MembershipRenewsSoon
 from operational_api.commerce.billing.service import renewals
 from operational_api.commerce.models import Plan, PlanPrice, Subscription
 from operational_api.engagement import handlers

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from contracts.events import billing
 from contracts.events import commerce as told
 from contracts.events.envelope import Event
 from contracts.events.registry import parse
@@ -61,10 +62,10 @@ class Retold:
                 one["ends"] = True
                 if event.ends_now:
                     one |= {"status": lifecycle.CANCELLED, "earns": 0}
-            case told.InvoiceIssued():
+            case billing.InvoiceIssued():
                 self.open[event.invoice_id], self.billed[event.invoice_id] = event.total_minor, event.subscription_id
                 self._close(event.invoice_id, "paid")
-            case told.CreditNoteIssued(settlement="open"):
+            case billing.CreditNoteIssued(settlement="open"):
                 self.open[event.invoice_id] -= event.amount_minor
                 self._close(event.invoice_id, "void")
             case told.PaymentCaptured() | told.PaymentFailed():
@@ -73,9 +74,9 @@ class Retold:
                 if isinstance(event, told.PaymentCaptured) and event.invoice_id:
                     self.open[event.invoice_id] -= event.amount_minor
                     self._close(event.invoice_id, "paid")
-            case told.CollectionScheduled():
+            case billing.CollectionScheduled():
                 self.overdue.add(event.invoice_id)
-            case told.CollectionEnded(outcome="given_up"):
+            case billing.CollectionEnded(outcome="given_up"):
                 self.open[event.invoice_id] = 0
                 self._close(event.invoice_id, "uncollectible")
 

@@ -1,6 +1,6 @@
 """Wallets: gifts and top-ups that pay invoices before the card, and what becomes of them afterwards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce import ledger, retelling
+from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import (
     collection,
@@ -38,8 +39,9 @@ from operational_api.commerce.models import (
 )
 from operational_api.commerce.providers.kept_money import KEPT_MONEY
 from operational_api.commerce.providers.port import Billing
-from operational_api.commerce.service import captures, disputes, refunds, wallets
+from operational_api.commerce.service import captures, disputes, gifts, refunds, wallets
 from operational_api.commerce.settings import WalletSettings
+from operational_api.core.principal import Principal
 from operational_api.identity.models import Account
 from tests.operational_api.commerce.billing.conftest import Desk, Studio
 
@@ -52,6 +54,7 @@ class Purse:
 
     studio: Studio
     desk: Desk
+    finance: Principal = field(default_factory=lambda: Principal("finance", "tests", new_id()))
 
     @property
     def session(self) -> Session:
@@ -59,7 +62,7 @@ class Purse:
 
     def give(self, amount: int, *, days: float | None = None, owner: UUID | None = None) -> WalletCredit:
         until = self.studio.now + timedelta(days=days) if days is not None else None
-        return wallets.give(
+        return gifts.give(
             self.session, customer_id=owner or self.studio.customer_id, currency="EUR", amount_minor=amount,
             reason="Sorry for the cold shower", expires_at=until, actor_id=new_id(), settings=WalletSettings(),
             now=self.studio.now,
@@ -92,6 +95,28 @@ class Purse:
         return refunds.refund_payment(
             self.session, KEPT_MONEY.get(payment.provider, self.desk), payment_id=payment.id, amount_minor=amount,
             reason="Moved away", now=self.studio.now,
+        )  # fmt: skip
+
+    def is_refused(self, amount: int) -> UUID:
+        """A top-up of an account that was closed, which the bank does not take back."""
+        self.top_up(amount)
+        self.session.get_one(Account, self.studio.customer_id).disabled_at = self.studio.now
+        self.session.flush()
+        self.desk.is_shut = True
+        for _ in range(2):
+            emptying.give_back_due(self.session, {"stripe": self.desk}, self.studio.now)
+        assert [one.status for one in self.studio.all(Refund)] == ["failed"]
+        return self.session.scalars(select(WalletCredit.id)).one()
+
+    @property
+    def waits(self) -> list[tuple[UUID, int, str, tuple[str, ...]]]:
+        found = waiting.items(self.session, self.studio.now)
+        return [(one.item_id, one.amount_minor, one.reason, one.ways) for one in found]
+
+    def settle(self, credit_id: UUID, how: str) -> None:
+        emptying.settle(
+            self.session, credit_id=credit_id, how=how, reason="By cheque", principal=self.finance,
+            now=self.studio.now,
         )  # fmt: skip
 
     def has(self, owner: UUID | None = None) -> tuple[int, int, int]:
@@ -321,6 +346,17 @@ class TestPaidMoney:
         invoice = studio.session.get_one(Invoice, paid.invoice_id)
         disputes._close(studio.session, row, paid, invoice, seen, studio.now)
         assert purse.has() == (left, 0, 0)
+        if outcome == "lost":  # and thinks better of it, of a half first
+            for returned, back in ((4500, 2000), (9000, 4000)):
+                seen.status, seen.returned_minor, seen.returned_at = "won", returned, studio.now
+                if row.status == "lost":
+                    disputes._close(studio.session, row, paid, invoice, seen, studio.now)
+                else:
+                    disputes._win_more(studio.session, row, paid, invoice, seen)
+                assert purse.has() == (back, 0, 0)
+        kept = [one for one in studio.all(WalletMovement) if one.kind in ("disputed", "reinstated")]
+        assert sum(one.amount_minor for one in kept) == 0
+        purse.check()
 
     def test_who_closed_their_account_gets_back_what_they_paid_in(self, purse: Purse) -> None:
         studio = purse.studio
@@ -334,14 +370,73 @@ class TestPaidMoney:
         assert ([one.amount_minor for one in purse.desk.refunds.values()], purse.has()) == ([6000], (2000, 2000, 0))
         purse.check()
 
-    def test_what_a_bank_refuses_stays_where_the_desk_sees_it(self, purse: Purse) -> None:
-        studio = purse.studio
-        purse.top_up(6000)
-        studio.session.get_one(Account, studio.customer_id).disabled_at = studio.now
-        purse.desk.is_shut = True
+    def test_what_a_bank_refuses_waits_for_a_person_and_is_asked_for_once_more(self, purse: Purse) -> None:
+        paid = purse.is_refused(6000)
+        assert purse.waits == [(paid, -6000, "refused", ("again", "paid_outside", "written_off"))]
+        assert (waiting.count(purse.session, purse.studio.now), purse.has()) == (1, (6000, 0, 0))
+        providers = {"stripe": purse.desk}
+        for is_shut in (True, False):
+            purse.desk.is_shut = is_shut
+            assert emptying.try_again(
+                purse.session, providers, credit_id=paid, principal=purse.finance, now=purse.studio.now
+            ) is not is_shut  # fmt: skip
+        assert ([one.amount_minor for one in purse.desk.refunds.values()], purse.has()) == ([6000], (0, 0, 0))
+        assert purse.waits == []
+        with pytest.raises(NotWaiting):
+            emptying.try_again(purse.session, providers, credit_id=paid, principal=purse.finance, now=purse.studio.now)
+        purse.check()
+
+    @pytest.mark.parametrize(("how", "account"), [
+        ("paid_outside", "bank_balance"), ("written_off", "wallet_breakage"),
+    ])  # fmt: skip
+    def test_what_a_bank_refuses_is_settled_by_hand_once(self, purse: Purse, how: str, account: str) -> None:
+        paid, now = purse.is_refused(6000), purse.studio.now
+        with pytest.raises(NotSettledSo):
+            purse.settle(paid, "waived")
+        purse.settle(paid, how)
+        with pytest.raises(NotWaiting):
+            purse.settle(paid, how)
+        assert (purse.has(), purse.studio.balances()[account], purse.waits) == ((0, 0, 0), -6000, [])
+        [done] = emptying.settled(purse.session, since=now - DAY, limit=9)
+        assert (done.kind, done.amount_minor, done.reason, done.made_by) == (
+            how, -6000, "By cheque", purse.finance.account_id,
+        )  # fmt: skip
+        purse.check()
+        if how == "paid_outside":
+            with pytest.raises(NotWaiting):
+                emptying.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
+            return
         for _ in range(2):
-            emptying.give_back_due(studio.session, {"stripe": purse.desk}, studio.now)
-        assert ([one.status for one in studio.all(Refund)], purse.has()) == (["failed"], (6000, 0, 0))
+            emptying.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
+            assert (purse.studio.balances().get(account, 0), len(purse.waits)) == (0, 1)
+            assert emptying.settled(purse.session, since=now - DAY, limit=9) == []
+            purse.studio.now = now = now + DAY
+            purse.settle(paid, how)
+        told = [one["settled_as"] for one in purse.studio.told("commerce.wallet_credit_settled")]
+        assert told == [how, None, how, None, how]
+        purse.check()
+
+    def test_what_is_contested_waits_too_and_no_bank_is_asked(self, purse: Purse) -> None:
+        paid = purse.is_refused(6000)
+        payment = purse.session.scalars(select(Payment)).one()
+        purse.session.add(Dispute(
+            payment_id=payment.id, customer_id=payment.customer_id, amount_minor=2000, currency="EUR",
+            reason="fraudulent", status="lost", opened_at=purse.studio.now,
+        ))  # fmt: skip
+        purse.session.flush()
+        assert purse.waits == [(paid, -6000, "contested", ("paid_outside", "written_off"))]
+        with pytest.raises(NotWaiting):
+            emptying.try_again(
+                purse.session, {"stripe": purse.desk}, credit_id=paid, principal=purse.finance, now=purse.studio.now
+            )
+
+    def test_nobody_decides_about_their_own(self, purse: Purse) -> None:
+        paid = purse.is_refused(6000)
+        with pytest.raises(OwnMoney):
+            emptying.settle(
+                purse.session, credit_id=paid, how="written_off", reason="Mine",
+                principal=Principal("finance", "tests", purse.studio.customer_id), now=purse.studio.now,
+            )  # fmt: skip
 
     def test_days_that_are_given_back_are_not_taken_out_of_a_top_up(self, purse: Purse) -> None:
         """The card that paid them has given all back: a credit waits, whatever else was paid."""
@@ -365,11 +460,11 @@ class TestGifts:
         studio.start(studio.plan("Small", 2000))
         studio.collect()
         studio.now += 3 * DAY
-        assert [wallets.expire_due(studio.session, studio.now) for _ in range(2)] == [1, 0]
+        assert [gifts.expire_due(studio.session, studio.now) for _ in range(2)] == [1, 0]
         [gift] = [one for one in studio.payments if one.provider == "gift"]
         purse.refund(gift)
         assert purse.has()[0] == 0
-        assert [wallets.expire_due(studio.session, studio.now) for _ in range(2)] == [1, 0]
+        assert [gifts.expire_due(studio.session, studio.now) for _ in range(2)] == [1, 0]
         assert [one["amount_minor"] for one in studio.told("commerce.wallet_credit_expired")] == [1000, 2000]
         assert studio.balances().get("wallet_gifts", 0) == 0
         purse.check()

@@ -1,6 +1,6 @@
 """What may be told to the world outside: facts of the business, never of health."""
 
-from contracts.events import commerce, compliance, training
+from contracts.events import billing, commerce, compliance, training
 from contracts.events.registry import EVENTS
 from contracts.ids import new_id
 from operational_api.integrations.outgoing.catalogue import GROUPS, KINDS, person_of
@@ -31,6 +31,6 @@ def test_an_order_is_the_persons_or_where_there_is_none_the_aggregates() -> None
 def test_every_way_that_money_comes_and_goes_is_told() -> None:
     moved = {
         commerce.SubscriptionStarted, commerce.PackBought, commerce.PaymentCaptured, commerce.PaymentFailed,
-        commerce.PaymentRefunded, commerce.DisputeOpened, commerce.DisputeClosed, commerce.InvoiceIssued,
+        commerce.PaymentRefunded, commerce.DisputeOpened, commerce.DisputeClosed, billing.InvoiceIssued,
     }  # fmt: skip
     assert {one.type for one in moved} <= set(KINDS)
