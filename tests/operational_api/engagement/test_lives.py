@@ -140,7 +140,7 @@ def lives(sessions: sessionmaker[Session], settings: ChannelSettings) -> type[Ru
         @precondition(lambda self: self.asked)
         @rule(pick=st.integers(0, MOST - 1))
         def read_in_the_app(self, pick: int) -> None:
-            subject = self.asked[pick % len(self.asked)]
+            subject = self.asked[-1 - pick % len(self.asked)]
             with sessions.begin() as session:
                 inbox.land_due(session, self.now)
                 row = session.scalar(select(InboxMessage).where(InboxMessage.dedupe_key == subject))
@@ -151,7 +151,7 @@ def lives(sessions: sessionmaker[Session], settings: ChannelSettings) -> type[Ru
         @precondition(lambda self: self.asked)
         @rule(pick=st.integers(0, MOST - 1))
         def is_called_off(self, pick: int) -> None:
-            subject = self.asked[pick % len(self.asked)]
+            subject = self.asked[-1 - pick % len(self.asked)]
             with sessions.begin() as session:
                 call_off(session, subject, reason=OFF)
             self.off.add(subject)
@@ -170,6 +170,16 @@ def lives(sessions: sessionmaker[Session], settings: ChannelSettings) -> type[Ru
             finally:
                 clock.move(None)
                 self.provider.mishap = ""
+
+        @precondition(lambda self: len(self.asked) < MOST)
+        @rule(count=st.integers(2, 3), mishap=st.sampled_from(["", "on the way", "in hand", "taken", "silent"]))
+        def a_list_falls_due(self, count: int, mishap: str) -> None:
+            """What single steps seldom come to: some news wait for a list, and something happens to the list."""
+            self.choose("daily", 8)
+            self.news(count)
+            self.the_worker_comes_by("")
+            self.now += timedelta(days=1)
+            self.the_worker_comes_by(mishap)
 
         def told(self) -> Counter[str]:
             words = {subject: f"All about {subject}." for subject in self.asked}
