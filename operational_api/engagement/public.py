@@ -99,7 +99,8 @@ def set_preferences(
     rhythms: dict[Purpose, Rhythm | None] = {
         one.purpose: digests.rhythm(one.pace, one.hour) for one in body.digests or ()
     }
-    digests.choose(session, customer_id=customer_id, rhythms=rhythms, now=now)
+    if rhythms:
+        digests.choose(session, customer_id=customer_id, rhythms=rhythms, now=now)
     return PreferencesRead.of(row, digests.rhythms_of(session, customer_id))
 
 

@@ -1,0 +1,77 @@
+"""Routes of which actions of engagement are the gate."""
+
+ROUTES_OF: dict[str, tuple[str, ...]] = {
+    "engagement.leave_lead": ("POST /api/engagement/leads",),
+    "engagement.read_messages": (
+        "GET /api/engagement/threads/{customer_id}/messages",
+        "GET /api/engagement/threads/{customer_id}/attachments",
+        "POST /api/engagement/attachments/{attachment_id}/link",
+    ),
+    "engagement.receive_webhook": (
+        "POST /webhooks/sendgrid",
+        "POST /webhooks/twilio",
+        "POST /webhooks/twilio/status",
+    ),
+    "engagement.unsubscribe": ("GET /unsubscribe/{token}", "POST /unsubscribe/{token}"),
+    "engagement.open_attachment_file": ("GET /api/engagement/attachment-files/{attachment_id}",),
+    "engagement.keep_templates": (
+        "GET /api/engagement/templates",
+        "POST /api/engagement/templates",
+        "DELETE /api/engagement/templates/{template_id}",
+    ),
+    "engagement.schedule_message": (
+        "GET /api/engagement/threads/{customer_id}/templates",
+        "GET /api/engagement/threads/{customer_id}/scheduled",
+        "POST /api/engagement/threads/{customer_id}/scheduled",
+        "PUT /api/engagement/scheduled-messages/{scheduled_id}",
+        "POST /api/engagement/scheduled-messages/{scheduled_id}/cancellation",
+    ),
+    "engagement.settle_message": (
+        "GET /api/engagement/undecided-messages",
+        "POST /api/engagement/undecided-messages/{message_id}/settlement",
+        "GET /staff/messages",
+        "POST /staff/messages/{message_id}",
+    ),
+    "engagement.revive_address": ("POST /staff/people/{account_id}/mail-revivals",),
+    "engagement.announce": (
+        "GET /api/engagement/announcements",
+        "GET /api/engagement/announcement-audiences",
+        "POST /api/engagement/announcements",
+        "GET /staff/announcements",
+        "POST /staff/announcements",
+    ),
+    "engagement.read_threads": ("GET /api/engagement/threads",),
+    "engagement.send_message": (
+        "POST /api/engagement/threads/{customer_id}/messages",
+        "POST /api/engagement/threads/{customer_id}/read",
+        "POST /api/engagement/threads/{customer_id}/attachments",
+    ),
+    "engagement.set_preferences": (
+        "GET /api/engagement/preferences",
+        "PUT /api/engagement/preferences",
+        "POST /messages/preferences",
+        "GET /messages/preferences",
+        "POST /api/engagement/devices/browsers",
+        "POST /api/engagement/devices/apps",
+        "POST /api/engagement/devices/removals",
+    ),
+    "engagement.keep_inbox": (
+        "GET /api/engagement/inbox",
+        "GET /api/engagement/inbox/unread-count",
+        "POST /api/engagement/inbox/read",
+        "PUT /api/engagement/inbox/{message_id}",
+        "GET /api/engagement/do-not-disturb",
+        "PUT /api/engagement/do-not-disturb",
+        "GET /inbox",
+        "GET /inbox/latest",
+        "POST /inbox/read",
+        "POST /inbox/do-not-disturb",
+        "POST /inbox/{message_id}",
+    ),
+    "engagement.talk": (
+        "GET /messages",
+        "GET /messages/latest",
+        "GET /messages/files/{attachment_id}",
+        "POST /messages",
+    ),
+}
