@@ -397,7 +397,7 @@ class Doers:
                 origin_id=new_id(), customer_id=self._ids["buyer"], payer_id=self._ids["member"], kind="fee",
                 description="Late cancellation", amount_minor=40, tax_minor=0, tax_rate_bp=0, currency="EUR",
                 made_at=self._now - timedelta(days=3), settled_as=settled_as,
-                settled_at=self._now if settled_as else None,
+                **({"settled_at": self._now, "settled_reason": "Cents"} if settled_as else {}),
             )
             for settled_as in (None, "waived")
         )  # fmt: skip

@@ -301,7 +301,7 @@ class TestMessages:
         self, session: Session, mia: Client
     ) -> None:
         [email] = told(session, *(self.sent(session, mia) for _ in range(9)))
-        left = NOW - timedelta(minutes=20)
+        left = datetime.now(UTC) - timedelta(minutes=20)
         email.status, email.sent_at = "sent", left
         session.flush()
         [_, second] = told(session, self.sent(session, mia), self.sent(session, mia))

@@ -123,7 +123,7 @@ def kept_of_who_left(session: Session) -> WalletCredit:
         refunded_at=now,
     ))  # fmt: skip
     session.flush()
-    return session.scalars(select(WalletCredit)).one()
+    return session.scalars(select(WalletCredit).where(WalletCredit.customer_id == account.id)).one()
 
 
 def test_are_the_same_on_the_page_and_in_the_api(session: Session, mia: UUID, signed_in: As) -> None:
