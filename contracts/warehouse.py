@@ -39,6 +39,8 @@ _RETRIES = {"ducklake_max_retry_count": 100, "ducklake_retry_wait_ms": 20, "duck
 
 RAW_SNAPSHOT = "PLYO_LAKE_RAW_SNAPSHOT"
 """Environment variable: the snapshot of raw that a builder of marts is lent, instead of the newest."""
+THREADS = "PLYO_LAKE_THREADS"
+"""Environment variable: DuckDB's threads in one process."""
 
 T = TypeVar("T")
 

@@ -103,6 +103,7 @@ class Plan:
         told = {warehouse.RAW_SNAPSHOT: str(self.state.raw)}
         if self.before:
             told |= {TESTED_RAW_SNAPSHOT: str(self.before.raw), TESTED_SNAPSHOT: str(self.before.marts)}
+            told[warehouse.THREADS] = "1"  # who reads little waits for a second thread longer than it helps (ADR 0046)
         return told
 
 

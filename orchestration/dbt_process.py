@@ -2,8 +2,8 @@
 
 Where a builder stands by (`dbt_builder.py`), it runs dbt for us: it has dbt imported and the project read. Otherwise we
 do it here, and start a builder for the next one. Importing dbt and reading the project take one processor for seconds.
-Nothing is garbage meanwhile, so the collector rests until dbt connects (`lake_plugin.py`); DuckDB's extensions are
-looked at on the other processor; and what the build has to look at may still be planned by whoever started the process
+The collector rests: a build ends soon, and leaves some 20 MB that it would find. DuckDB's extensions are looked at on
+the other processor; and what the build has to look at may still be planned by whoever started the process
 (`build.awaited`), which is waited for only when dbt has to know it. Everything else is dbt's own. What a build looks at
 does not belong here.
 """

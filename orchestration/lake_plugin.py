@@ -20,11 +20,10 @@ class Plugin(BasePlugin):
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:  # noqa: ARG002
         """Put the extensions' place and the memory limit into DuckDB's configuration before it opens.
 
-        dbt has read the project by now, which stays until the process ends: the collector need not walk through it
-        again and again. From here on it works, where it rested until now (`dbt_process.py`).
+        dbt has read the project by now, which stays until the process ends: where the collector works, it need not walk
+        through it again and again.
         """
         gc.freeze()
-        gc.enable()
         config.update(warehouse.connection_config(warehouse.WarehouseSettings()))
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:

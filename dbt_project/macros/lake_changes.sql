@@ -196,8 +196,8 @@
 
 {#
     Reads of all tables and views of a lake since which snapshot each is what it is, and by which commits since its rows
-    changed, or were rewritten by maintenance. Of raw only the last of each, as they are many. A table that never had a
-    row has no statistics.
+    changed, went, or were rewritten by maintenance. Of raw only the last of each, as they are many. A table that never
+    had a row has no statistics.
 #}
 {% macro plyo_read_moves(lake) %}
     {%- set catalog, run = plyo_catalog(lake), graph.plyo_run -%}
@@ -207,9 +207,9 @@
         ~ ("snapshot_id > " ~ run.since[lake] if run.since[lake] and not flags.FULL_REFRESH else "false")
         ~ "), moves as (select split_part(what, ':', 2) as id, "
         ~ ("max(snapshot_id)" if lake == 'raw' else "snapshot_id")
-        ~ " as moved_at, starts_with(what, 'rewrite') as rewrote "
+        ~ " as moved_at, starts_with(what, 'rewrite') as rewrote, contains(what, 'delete') as went "
         ~ "from done where split_part(what, ':', 1) in ('inserted_into_table', 'deleted_from_table', 'inlined_insert', "
-        ~ "'inlined_delete', 'rewrite_delete') group by id, rewrote" ~ ("" if lake == 'raw' else ", moved_at")
+        ~ "'inlined_delete', 'rewrite_delete') group by id, rewrote, went" ~ ("" if lake == 'raw' else ", moved_at")
         ~ "), things as (select schema_id, cast(table_id as varchar) as id, table_name as name, "
         ~ "begin_snapshot as begun from " ~ catalog ~ "ducklake_table where end_snapshot is null"
         ~ ("" if lake == 'raw' else " union all select schema_id, 'view', view_name, begin_snapshot from " ~ catalog
@@ -217,13 +217,15 @@
         ~ ") select place.schema_name, things.name, max(things.begun), "
         ~ "string_agg(moves.moved_at, ' ') filter (where not moves.rewrote), "
         ~ "string_agg(moves.moved_at, ' ') filter (where moves.rewrote), things.id <> 'view' and things.id not in ("
-        ~ "select cast(table_id as varchar) from " ~ catalog ~ "ducklake_table_stats) from things inner join " ~ catalog
+        ~ "select cast(table_id as varchar) from " ~ catalog ~ "ducklake_table_stats), "
+        ~ "string_agg(moves.moved_at, ' ') filter (where moves.went) from things inner join " ~ catalog
         ~ "ducklake_schema as place on things.schema_id = place.schema_id and place.end_snapshot is null "
         ~ "left join moves on things.id = moves.id group by all"
     ) -%}
         {%- do run.moves.update({lake ~ '.' ~ row[0] ~ '.' ~ row[1]: {
             'begun': row[2] | int, 'at': ((row[3] or '') | string).split() | map('int') | list,
-            'rewritten': ((row[4] or '') | string).split() | map('int') | list, 'is_empty': row[5]
+            'rewritten': ((row[4] or '') | string).split() | map('int') | list, 'is_empty': row[5],
+            'went': ((row[6] or '') | string).split() | map('int') | list
         }}) -%}
     {%- endfor -%}
 {% endmacro %}
@@ -236,6 +238,7 @@
     {%- set run, now = graph.plyo_run, plyo_rows("select id from marts.current_snapshot()")[0][0] | int -%}
     {%- if run.wrote and now == run.marts + 1 -%}
         {%- do run.moves[run.wrote].at.append(now) -%}
+        {%- do run.moves[run.wrote].went.append(now) -%}
         {%- do run.moves[run.wrote].update({'is_empty': false}) -%}
     {%- elif now != run.marts -%}
         {%- do plyo_read_moves('marts') -%}
@@ -317,4 +320,21 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(moved) }}
+{% endmacro %}
+
+{# Whether rows of a table went after a snapshot, as far as the commits tell. #}
+{% macro plyo_went(table, since) %}
+    {%- set moves = graph.plyo_run.moves.get(table.lake ~ '.' ~ table.schema ~ '.' ~ table.table) -%}
+    {{ return(moves is none or moves.went | select('gt', since) | list | length > 0) }}
+{% endmacro %}
+
+{#
+    Rows of a table that came and went after a snapshot, until another. Where none went, nobody looks for them: most of
+    what moves is a log to which rows are only added, and for what went DuckLake asks its catalog more than for what came.
+#}
+{% macro plyo_changes(table, since, until) %}
+    {{ return(
+        "ducklake_table_" ~ ("changes" if plyo_went(table, since) else "insertions") ~ "('" ~ table.lake ~ "', '"
+        ~ table.schema ~ "', '" ~ table.table ~ "', " ~ (since + 1) ~ ", " ~ until ~ ")"
+    ) }}
 {% endmacro %}

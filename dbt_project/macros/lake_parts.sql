@@ -78,8 +78,7 @@
         {%- set until = plan.noted[input.lake] -%}
         {%- set at_hand = plyo_changes_at_hand(input.schema, input.table) -%}
         {%- set rows = at_hand if plan.moved[input.name] == 'once' and input.schema ~ '.' ~ input.table in plan.at_hand
-            else "ducklake_table_changes('" ~ input.lake ~ "', '" ~ input.schema ~ "', '" ~ input.table ~ "', "
-            ~ (plan.before[input.lake] + 1) ~ ", " ~ until ~ ")" -%}
+            else plyo_changes(input, plan.before[input.lake], until) -%}
         {%- if input.is_log and plyo_was_ever_emptied(input)
             and plyo_rows("select 1 from " ~ rows ~ " where _op = 't' limit 1") -%}
             {{ return(none) }}

@@ -101,7 +101,9 @@
     {%- set rows, went = came, "0" -%}
     {%- if table.lake == 'raw' -%}
         {%- set rows = '(' ~ render(node.raw_code) | replace(plyo_mention(table), came) ~ ')' -%}
-        {%- set went = "(select count(*) from " ~ came | replace('table_insertions', 'table_deletions') ~ ")" -%}
+        {%- if plyo_went(table, passed.raw) -%}
+            {%- set went = "(select count(*) from " ~ came | replace('table_insertions', 'table_deletions') ~ ")" -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if model.test_metadata.name == 'not_null' -%}
         {%- set wrong = arguments.column_name ~ " is null" -%}
@@ -113,4 +115,27 @@
     {{ return(
         plyo_rows("select (select count(*) from " ~ rows ~ " as came where " ~ wrong ~ ") + " ~ went)[0][0] > 0
     ) }}
+{% endmacro %}
+
+{#
+    For a data test of our own: the first instant in a column of a mart's rows that came since all data tests passed, as
+    SQL; none where all rows have to be looked at.
+#}
+{% macro plyo_first_that_came(name, column) %}
+    {{ return(adapter.dispatch('plyo_first_that_came')(name, column)) }}
+{% endmacro %}
+
+{% macro default__plyo_first_that_came(name, column) %} {{ return(none) }} {% endmacro %}
+
+{% macro duckdb__plyo_first_that_came(name, column) %}
+    {%- set passed = plyo_passed() -%}
+    {%- if not passed -%} {{ return(none) }} {%- endif -%}
+    {%- set table = plyo_looked_at(graph.nodes['model.plyo.' ~ name]) -%}
+    {%- do plyo_look_around_for(table) -%}
+    {%- set moved = plyo_moved([table], passed).get(name) -%}
+    {%- if moved == 'remade' -%} {{ return(none) }} {%- endif -%}
+    {%- set first = plyo_rows(
+        "select epoch_us(min(" ~ column ~ ")) from " ~ plyo_came(table, passed, graph.plyo_run.marts)
+    )[0][0] if moved -%}
+    {{ return("timestamptz 'infinity'" if first is none else "make_timestamptz(" ~ first | int ~ ")") }}
 {% endmacro %}

@@ -1,4 +1,5 @@
 -- No customer holds two seats at the same time: the next session starts when the last has ended, or later.
+{% set first = plyo_first_that_came('fct_bookings', 'starts_at') %}
 with seats as (
     select
         booking_id,
@@ -8,7 +9,12 @@ with seats as (
             partition by customer_id order by starts_at, booking_id rows between unbounded preceding and 1 preceding
         ) as busy_until
     from {{ ref('fct_bookings') }}
-    where status in ('booked', 'attended', 'no_show')
+    where
+        status in ('booked', 'attended', 'no_show')
+        {% if first %}
+            -- Of two at once one came, so neither had ended when the first that came began.
+            and ends_at >= {{ first }}
+        {% endif %}
 )
 
 select *
