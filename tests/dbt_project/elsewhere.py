@@ -4,7 +4,7 @@ stand-in for Snowflake with the raw rows that a copy brings, and what dbt is tol
 
 import json
 import os
-import socket
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -34,30 +34,26 @@ def python() -> Path:
 @contextmanager
 def snowflake(folder: Path) -> Iterator[int]:
     """An empty stand-in for Snowflake; yields the port it listens at. Its log is left in the folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
     log = folder / "log"
     # It makes a folder for its stages when it is imported, and leaves it.
     with log.open("w") as written, TemporaryDirectory() as temporary:
         process = subprocess.Popen(
-            [python(), "-m", "fakesnow", "-s", "-p", str(port)], stdout=written, stderr=written, cwd=log.parent,
+            [python(), "-m", "fakesnow", "-s"], stdout=written, stderr=written, cwd=log.parent,
             env=os.environ | {"TMPDIR": temporary},
         )  # fmt: skip
         try:
-            _wait(port, process, log)
-            yield port
+            yield _port(process, log)
         finally:
             process.kill()
             process.wait()
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Where it says that it listens: of a port that we had chosen for it, somebody else might have been quicker."""
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as asked:
-            if asked.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text()):
+            return int(found[1])
         time.sleep(0.05)
     raise AssertionError(log.read_text()[-3000:])
 
