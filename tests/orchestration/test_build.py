@@ -52,6 +52,15 @@ class TestAwaited:
             }  # fmt: skip
         assert build.PLAN not in os.environ
 
+    def test_what_is_told_after_a_build_before_names_its_snapshots_and_one_thread(self, monkeypatch):
+        before = build.State("project", 6, 2, datetime(2026, 6, 16, tzinfo=UTC))
+        planned = build.Plan(build.State("project", 7, 3, datetime(2026, 6, 17, tzinfo=UTC)), before=before)
+        for name, value in planned.environment.items():
+            monkeypatch.setenv(name, value)
+        settings = warehouse.WarehouseSettings(lake_catalog_url="postgresql://nowhere/lake", lake_path="lake")
+        assert (settings.lake_raw_snapshot, settings.lake_threads) == (7, 1)
+        assert {planned.environment[name] for name in (build.TESTED_RAW_SNAPSHOT, build.TESTED_SNAPSHOT)} == {"6", "2"}
+
     def test_a_process_whose_plan_never_comes_does_nothing(self):
         with build.awaited():
             process = subprocess.Popen([sys.executable, "-m", "orchestration.dbt_process", "build"], cwd=PROJECT.parent)
