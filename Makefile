@@ -1,8 +1,8 @@
 # Two commands do it all: `make run` and `make test`. Needs git, make and Python 3.11 or newer.
-# The system's own comes first, where it is new enough and makes environments: those that pyenv builds for itself are not
-# optimised by profiles unless that is asked for, and take a quarter more of a processor for the same.
-PYTHON ?= $(shell for p in /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 \
-	python3.13 python3.12 python3.11 python3; do \
+# The newest; of one version the system's own, where it makes environments: what pyenv builds for itself is not optimised
+# by profiles unless that is asked for, and takes a quarter more of a processor for the same.
+PYTHON ?= $(shell for p in /usr/bin/python3.13 python3.13 /usr/bin/python3.12 python3.12 \
+	/usr/bin/python3.11 python3.11 python3; do \
 	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin

@@ -22,9 +22,9 @@ class Lot:
     made_at: datetime
 
 
-def last_moment(until: datetime | None) -> datetime | None:
-    """The end of the last day of what can be used until midnight, as people call it; None of what lasts."""
-    return until - timedelta(seconds=1) if until else None
+def last_moment(until: datetime) -> datetime:
+    """The end of the last day of what can be used until midnight, as people call it."""
+    return until - timedelta(seconds=1)
 
 
 def _order(lot: Lot) -> tuple[bool, bool, float, datetime, UUID]:

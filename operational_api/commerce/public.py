@@ -43,6 +43,7 @@ from operational_api.commerce.billing.service.pricing import members_at, set_pri
 from operational_api.commerce.billing.slips import PaySlip
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
+from operational_api.commerce.lots import last_moment
 from operational_api.commerce.models import Payment, Plan, Subscription
 from operational_api.commerce.schemas import DisputeRead
 from operational_api.commerce.service import (
@@ -86,7 +87,7 @@ __all__ = [
     "charge_late_fee", "close_pay_period", "collections", "commission_rates", "commission_statements",
     "commissions_owed", "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan",
     "currency_of", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice", "differences",
-    "ensure_customer", "every_plan", "give_credit", "has_active_plan", "may_read_wallet", "members_at",
+    "ensure_customer", "every_plan", "give_credit", "has_active_plan", "last_moment", "may_read_wallet", "members_at",
     "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale",
     "price_history", "reason_of_gift", "release_customer", "request_refund", "resolve_difference", "retellings_made",
     "return_pack_session", "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price", "settle_item",

@@ -45,7 +45,7 @@ class Entry:
     @property
     def last_moment(self) -> datetime | None:
         """The end of the last day of a gift."""
-        return lots.last_moment(self.expires_at)
+        return lots.last_moment(self.expires_at) if self.expires_at else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ def tell_of_gift(session: Session, event: Event) -> None:
     _mail(
         session, event, to, "gift_given", event.credit_id, amount_minor=event.amount_minor, currency=event.currency,
         reason=commerce_public.reason_of_gift(session, event.credit_id), time_zone=to.time_zone if to else "UTC",
-        **({"last_at": _last_moment(event.expires_at)} if event.expires_at else {}),
+        **({"last_at": commerce_public.last_moment(event.expires_at).isoformat()} if event.expires_at else {}),
     )  # fmt: skip
 
 
@@ -247,14 +247,9 @@ def remind_of_gift(session: Session, event: Event) -> None:
         session, dedupe_key=f"gift_ends:{event.credit_id}", person=person, template="gift_ends", purpose="reminders",
         channels=WAYS, now=now, expires_at=event.expires_at, context={
             "amount_minor": event.amount_minor, "currency": event.currency, "time_zone": person.time_zone,
-            "last_at": _last_moment(event.expires_at), "path": "/wallet",
+            "last_at": commerce_public.last_moment(event.expires_at).isoformat(), "path": "/wallet",
         },
     )  # fmt: skip
-
-
-def _last_moment(until: datetime) -> str:
-    """Of what can be used until midnight the day that ends with it."""
-    return (until - timedelta(seconds=1)).isoformat()
 
 
 def announce_message(session: Session, event: Event) -> None:

@@ -43,7 +43,6 @@ NAV = [
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
 ]
 SHOWN = 40
-"""Of a list, until somebody says another."""
 LENGTHS = [
     (1, word("Until tomorrow, 8:00")), (3, word("For 3 days")), (7, word("For a week")), (14, word("For two weeks")),
 ]  # fmt: skip

@@ -86,7 +86,7 @@ def billing_exceptions(session: Session, now: datetime) -> BillingExceptions:
     """What waits for a person, the oldest first. The caller decides who may ask."""
     return BillingExceptions(
         waiting.items(session, now), decisions.parked_invoices(session), decisions.parked_customers(session),
-        _settled(session, now, limit=50)[:50],
+        _settled(session, now, limit=50),
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Standing:
     @property
     def next_last_moment(self) -> datetime | None:
         """The end of the last day on which the first part of gifts can be used."""
-        return lots.last_moment(self.next_expiry_at)
+        return lots.last_moment(self.next_expiry_at) if self.next_expiry_at else None
 
 
 def _on_its_way() -> ColumnElement[int]:
@@ -319,12 +319,13 @@ def reinstate(session: Session, *, invoice: Invoice, before_minor: int, lost_min
     if credit is None or wallet is None:
         return
     session.refresh(credit)
-    taken = session.scalar(
+    found = session.scalar(
         select(func.coalesce(-func.sum(WalletMovement.amount_minor), 0)).where(
             WalletMovement.credit_id == credit.id, WalletMovement.kind.in_(("disputed", "reinstated"))
         )
     )
-    back = int(taken or 0) - int(taken or 0) * lost_minor // before_minor
+    taken = int(found or 0)
+    back = taken - taken * lost_minor // before_minor
     if back > 0:
         moved = move(session, wallet, credit, "reinstated", back, at)
         lines = ledger.top_up_disputed(from_wallet_minor=-back)

@@ -201,7 +201,7 @@ def try_again(
     ).first()
     if found is None:
         raise NotWaiting
-    _note(session, wallet, credit, credit.left_minor, actor_id, now, how="card tried again")
+    _note(session, wallet, credit_id, credit.left_minor, actor_id, now, how="card tried again")
     return _give_back(session, providers[found.provider], found.id, credit_id, credit.customer_id, now)
 
 
@@ -247,15 +247,15 @@ def _tell(
         occurred_at=now, wallet_id=wallet.id, credit_id=moved.credit_id, customer_id=wallet.customer_id,
         amount_minor=abs(moved.amount_minor), currency=wallet.currency, settled_as=how,
     ))  # fmt: skip
-    credit = session.get_one(WalletCredit, moved.credit_id)
-    _note(session, wallet, credit, abs(moved.amount_minor), moved.made_by, now, how=how or "taken back", **details)
+    minor, how = abs(moved.amount_minor), how or "taken back"
+    _note(session, wallet, moved.credit_id, minor, moved.made_by, now, how=how, **details)
 
 
 def _note(
-    session: Session, wallet: Wallet, credit: WalletCredit, amount_minor: int, actor_id: UUID | None, now: datetime,
+    session: Session, wallet: Wallet, credit_id: UUID, amount_minor: int, actor_id: UUID | None, now: datetime,
     **details: object,
 ) -> None:  # fmt: skip
     audit.record(
-        session, SETTLE, "WalletCredit", credit.id, actor_id=actor_id, subject_id=wallet.customer_id,
+        session, SETTLE, "WalletCredit", credit_id, actor_id=actor_id, subject_id=wallet.customer_id,
         purpose="operations", now=now, details={"amount_minor": amount_minor, "currency": wallet.currency} | details,
     )  # fmt: skip

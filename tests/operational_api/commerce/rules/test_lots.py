@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operational_api.commerce.lots import Kind, Lot, draw, put_back
+from operational_api.commerce.lots import Kind, Lot, draw, last_moment, put_back
 
 MADE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -51,6 +51,10 @@ class TestPutBack:
         taken = draw(WALLET, 1200)
         back = put_back([lot(one.key.int, one.kind, part, made=one.made_at) for one, part in taken], 150)
         assert [(one.key.int, part) for one, part in back] == [(2, 100), (1, 50)]
+
+
+def test_the_last_day_of_what_can_be_used_until_midnight_is_the_one_before() -> None:
+    assert last_moment(datetime(2026, 6, 1, tzinfo=UTC)) == datetime(2026, 5, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @st.composite
