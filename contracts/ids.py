@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import deque
 from uuid import UUID
 
 import numpy as np
@@ -10,7 +11,22 @@ from numpy.typing import NDArray
 
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits, so keys sort by creation time."""
-    return _compose(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
+    return _compose(time.time_ns() // 1_000_000, int.from_bytes(_random(), "big"))
+
+
+_AT_ONCE = 256
+_drawn: deque[bytes] = deque()
+os.register_at_fork(after_in_child=_drawn.clear)  # what two processes both had would be the same id twice
+
+
+def _random() -> bytes:
+    """Ten random bytes. The kernel is asked for many at once: who asks it lets another thread have the interpreter."""
+    try:
+        return _drawn.pop()
+    except IndexError:
+        many = os.urandom(10 * _AT_ONCE)
+        _drawn.extend(many[at : at + 10] for at in range(10, len(many), 10))
+        return many[:10]
 
 
 def _compose(milliseconds: int, random_80: int) -> UUID:

@@ -6,7 +6,7 @@ Does not belong here: what is logged (each module says that itself).
 
 import json
 import logging
-import os
+import random
 import re
 import sys
 from collections.abc import Iterator
@@ -32,8 +32,13 @@ def current_traceparent() -> str | None:
 
 def new_traceparent(parent: str | None = None) -> str:
     """A child of `parent` (same trace id, new span id), or a new trace where `parent` is absent or malformed."""
-    trace_id = parent.split("-")[1] if parent and _TRACEPARENT.match(parent) else os.urandom(16).hex()
-    return f"00-{trace_id}-{os.urandom(8).hex()}-01"
+    trace_id = parent.split("-")[1] if parent and _TRACEPARENT.match(parent) else _random_hex(16)
+    return f"00-{trace_id}-{_random_hex(8)}-01"
+
+
+def _random_hex(octets: int) -> str:
+    """Without asking the kernel: who does lets another thread have the interpreter, and these need not be secret."""
+    return f"{random.getrandbits(8 * octets) or 1:0{2 * octets}x}"  # all zeros name nothing, by W3C
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A business made for the load: every customer may book, every session is free, and the ids tell which is which.
+"""A business made for the load: every customer may book, every session to come is free, the ids tell which is which.
+
+It has been at work: each customer has trained and been to sessions before. PostgreSQL plans by what it knows of tables,
+and what it knows of empty ones, which fill while requests are counted, is of no business that anybody runs.
 
 Ids end in a number of twelve digits, so that a statement recorded for one request can be said again for another
 (`recorded`), also by pgbench, which counts.
@@ -7,7 +10,7 @@ Ids end in a number of twelve digits, so that a statement recorded for one reque
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.models import Customer, Plan, PlanPrice, Subscription
@@ -20,6 +23,8 @@ FIRST = 100_000_000_000
 COACHES, CUSTOMERS, HOURS = 100, 3000, 480
 SLOTS = COACHES * HOURS
 EXERCISES = 20
+PAST = 8
+"""Sessions that each customer has been to, and workouts of fifteen sets that they have logged."""
 BASE = (datetime.now(UTC) + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
 PERSON, COACH, SLOT = 0xA0, 0xA1, 0xA2
 
@@ -32,6 +37,45 @@ def named(kind: int, number: int) -> UUID:
 def starts_at(number: int) -> datetime:
     """When the session of this number starts: each coach has one an hour."""
     return BASE + timedelta(hours=number // COACHES)
+
+
+_SESSIONS_BEFORE = """
+    with sessions as (
+        insert into scheduling.slots (id, coach_id, location_id, kind, title, starts_at, ends_at)
+        select uuidv7(), client.coach_id, :place, 'one_to_one', 'Session', began, began + interval '55 minutes'
+        from (
+            select coach_id, row_number() over (partition by coach_id order by id) as at from training.clients
+        ) client,
+        generate_series(0, :past - 1) as week,
+        lateral (select cast(:base as timestamptz) - make_interval(days => 7 * week + 7, hours => at::int) as began) _
+        returning id, coach_id, starts_at, ends_at
+    ), numbered as (
+        select *, (row_number() over (partition by coach_id order by starts_at) - 1) / :past as client from sessions
+    ), clients as (
+        select id, coach_id, row_number() over (partition by coach_id order by id) - 1 as client from training.clients
+    )
+    insert into scheduling.bookings
+        (id, slot_id, customer_id, coach_id, seat, starts_at, ends_at, status, booked_at, outcome_at)
+    select
+        uuidv7(), numbered.id, clients.id, coach_id, 1, starts_at, ends_at, 'attended',
+        starts_at - interval '5 days', ends_at
+    from numbered join clients using (coach_id, client)
+"""
+_WORKOUTS_BEFORE = """
+    with done as (
+        insert into training.workouts (id, customer_id, title, scheduled_on, status, completed_at, duration_minutes)
+        select uuidv7(), id, 'Strength', at::date, 'completed', at, 50
+        from training.clients, generate_series(1, :past) as week,
+        lateral (select cast(:base as timestamptz) - make_interval(days => 7 * week) as at) _
+        returning id
+    )
+    insert into training.workout_sets (workout_id, position, exercise_id, reps, weight_kg, rpe)
+    select done.id, position, exercise.id, 5, 60 + position % 5, 8
+    from done, generate_series(0, 14) as position
+    join (
+        select id, row_number() over (order by id) - 1 as at from training.exercises
+    ) exercise on exercise.at = position / 5
+"""
 
 
 def make(session: Session) -> None:
@@ -103,3 +147,7 @@ def make(session: Session) -> None:
             for n in range(SLOTS)
         ],
     )  # fmt: skip
+    session.flush()
+    before = {"place": place.id, "past": PAST, "base": BASE}
+    session.execute(text(_SESSIONS_BEFORE), before)
+    session.execute(text(_WORKOUTS_BEFORE), before)

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 from psycopg import AsyncConnection, AsyncCursor
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     Connection,
     Dialect,
     Executable,
@@ -39,6 +40,7 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
+from sqlalchemy.sql.visitors import cloned_traverse
 from sqlalchemy.types import TypeEngine
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -214,8 +216,8 @@ class _Text:
             raise CompileError(f"A value of every column is to be named: {compiled}")
         asked = {name for name, one in compiled.binds.items() if one.required}
         turns = {name: _turn_of(one.type, dialect) for name, one in compiled.binds.items()}
-        if any(one.expanding for one in compiled.binds.values()):  # lists that stand in the text
-            compiled = _compile(written.params(dict.fromkeys(asked)), dialect, render_postcompile=True)
+        written = cloned_traverse(written, {}, {"bindparam": _write_out})
+        compiled = _compile(written, dialect, render_postcompile=True)
         self.sql, self.dialect = str(compiled), dialect
         self.told = self.sql.encode()
         self.turns = [(name, turn) for name in asked if (turn := turns[name]) is not None]
@@ -233,6 +235,19 @@ class _Text:
         for name, turn in self.turns:
             told[name] = turn(values[name])
         return told
+
+
+def _write_out(parameter: BindParameter[Any]) -> None:
+    """Have a constant stand in the text, where PostgreSQL sees it when it makes one plan for all values.
+
+    A parameter can be anything: by such a plan no index of some rows is of use, and then PostgreSQL may plan anew each
+    time, which takes longer than what it plans.
+    """
+    if parameter.required:
+        parameter.required = False  # a text is only written out where each has a value, be it none
+        return
+    values = parameter.value if parameter.expanding else [parameter.value]
+    parameter.literal_execute = all(isinstance(one, int | str) for one in values)
 
 
 def _turn_of(type_: TypeEngine[Any], dialect: Dialect) -> Turn | None:

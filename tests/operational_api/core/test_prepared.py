@@ -19,6 +19,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -29,7 +30,7 @@ from contracts.ids import new_id
 from operational_api.core import statements
 from operational_api.core.models import IdempotencyKey, InboxMessage, OutboxEvent, Revocation
 from operational_api.core.statements import Change, Statement
-from operational_api.scheduling.models import Coach, Location
+from operational_api.scheduling.models import Booking, Coach, Location
 from tests.operational_api.statements import heard
 
 KEYS = Statement(select(IdempotencyKey).where(IdempotencyKey.principal == bindparam("principal")))
@@ -72,6 +73,32 @@ class TestStatement:
         assert found not in session.dirty
         found.headers = {"a": 1}
         assert session.scalar(select(IdempotencyKey.headers)) == {"a": 1}
+
+    def test_what_is_the_same_each_time_stands_in_its_text(self, session: Session, engine: Engine) -> None:
+        written = select(OutboxEvent.type).where(
+            OutboxEvent.type.in_(["100%", "it's"]), OutboxEvent.version == 1, OutboxEvent.position >= bindparam("from")
+        )
+        session.add_all([told("100%"), told("it's"), told("other")])
+        with heard(engine) as said:
+            found = Statement(written.order_by(OutboxEvent.position)).all(session, {"from": 0})
+        assert [one for (one,) in found] == ["100%", "it's"]
+        text = said[-1]
+        assert "IN ('100%%', 'it''s')" in text
+        assert "version = 1" in text
+        assert "%(from)s" in text
+
+    def test_a_plan_for_all_values_takes_an_index_of_some_rows(self, session: Session, engine: Engine) -> None:
+        held = Statement(
+            select(Booking.id).where(Booking.status.in_(["held", "requested"]), Booking.held_until <= bindparam("now"))
+        )
+        session.execute(text("set local plan_cache_mode = force_generic_plan"))
+        session.execute(text("set local enable_seqscan = off"))
+        with heard(engine) as said:
+            held.all(session, {"now": NOW})
+        connection = session.connection().connection
+        explained = f"explain (generic_plan) {said[-1]}".replace("%(now)s", "$1").replace("%%", "%")
+        plan = "\n".join(line for (line,) in connection.execute(explained.encode()))
+        assert "ix_bookings_held_until" in plan
 
     def test_is_said_after_what_waits_in_the_session(self, session: Session) -> None:
         session.add(key())
