@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
@@ -192,6 +192,33 @@ def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, 
 
 def _read(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Assistance:
+    """A class that a second coach helps with, in words. `time_zone` is the studio's."""
+
+    title: str
+    coach_name: str
+    assistant_name: str
+    location_name: str
+    time_zone: str
+    series_id: UUID | None
+
+
+def assistance(session: Session, assist_id: UUID) -> Assistance | None:
+    """An assistant's place in a class in words, also one that is over, or None."""
+    led, lead = aliased(Slot), aliased(Coach)
+    row = session.execute(
+        select(led.title, lead.display_name, Coach.display_name, Location.name, Location.time_zone, led.series_id)
+        .select_from(Slot)
+        .join(led, led.id == Slot.assists_id)
+        .join(lead, lead.id == led.coach_id)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == led.location_id)
+        .where(Slot.id == assist_id)
+    ).one_or_none()
+    return Assistance(*row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

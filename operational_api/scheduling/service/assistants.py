@@ -153,7 +153,7 @@ def release(session: Session, *which: ColumnElement[bool], reason: str, now: dat
         select(Slot, lead.coach_id)
         .join(lead, lead.id == Slot.assists_id)
         .where(Slot.kind == "assist", Slot.status == "open", *which)
-        .order_by(Slot.id)
+        .order_by(Slot.starts_at, Slot.id)
     ).tuples()
     gone = []
     for place, lead_id in rows:

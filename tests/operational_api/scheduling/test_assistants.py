@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import AssistantMoved, AssistantReleased
+from contracts.ids import new_id
 from operational_api.core.models import OutboxEvent
 from operational_api.scheduling.calendars.models import BusyTime, CalendarConnection
 from operational_api.scheduling.errors import (
@@ -128,9 +129,8 @@ class TestAssignAssistants:
         assert {one["reason"] for one in told(session, "scheduling.assistant_released")} == {"removed"}
         make_availability(session, coach=ben, weekday=0, starts_at=time(18), ends_at=time(19), valid_from=NOW.date())
         openings.open_slots(session, NOW, coach_id=ben.id)
-        assert AT_SIX in set(
-            session.scalars(select(Slot.starts_at).where(Slot.coach_id == ben.id, Slot.kind != "assist"))
-        )
+        free = select(Slot.starts_at).where(Slot.coach_id == ben.id, Slot.kind == "one_to_one")
+        assert AT_SIX in set(session.scalars(free))
 
     def test_refuses_who_leads_who_works_elsewhere_and_what_is_over(
         self, session: Session, studio: Location, ana: Coach, ben: Coach
@@ -173,9 +173,9 @@ class TestAssignAssistants:
         for kind, capacity, assists_id in (
             ("group", 2, None), ("assist", 0, only.id), ("assist", 1, only.id), ("assist", 0, None),
         ):  # fmt: skip
+            values = {"kind": kind, "capacity": capacity, "assists_id": assists_id, "status": "open"}
             with pytest.raises(IntegrityError), session.begin_nested():
-                session.add(Slot(kind=kind, capacity=capacity, assists_id=assists_id, status="open", **copy))
-                session.flush()
+                session.execute(insert(Slot).values(**values, **copy))
 
     def test_nobody_books_waits_for_moves_to_or_sees_an_assistants_place(
         self, session: Session, ana: Coach, ben: Coach
@@ -183,7 +183,7 @@ class TestAssignAssistants:
         (only,) = series(session, ana, 1)
         assign(session, only, ben)
         place = session.scalars(select(Slot).where(Slot.kind == "assist")).one()
-        mia = make_subscription(session, now=NOW).customer_id
+        mia = make_subscription(session, customer_id=new_id(), now=NOW).customer_id
         for act in (bookings.book_session, waitlist.join_waitlist):
             with pytest.raises(SlotNotFound):
                 act(session, customer_id=mia, slot_id=place.id, now=NOW)
@@ -277,7 +277,7 @@ class TestCalendars:
         assert (moved.uid, moved.starts_at, moved.sequence) == (shown.uid, AT_SIX + timedelta(hours=1), 1)
         assign(session, only)
         hear(session)
-        (gone,) = entries.of_feed(session, ben.id, datetime.now(UTC))
+        (gone,) = entries.of_feed(session, ben.id, NOW)
         assert (gone.uid, gone.is_cancelled, gone.sequence) == (shown.uid, True, 2)
 
 
