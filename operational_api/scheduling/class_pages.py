@@ -132,7 +132,7 @@ def assign(
                 session, slot_id=slot.id, coach_ids=coach_ids, scope=scope, now=datetime.now(UTC)
             )
     except DomainError as refusal:
-        helping = {"coach_ids": set(coach_ids), "scope": scope}
+        helping: dict[str, object] = {"coach_ids": set(coach_ids), "scope": scope}
         return _edit(request, session, principal, slot_id, helping=helping, not_assigned=refusal.detail)
     count = len(set(coach_ids))
     told = f"{count} coaches assist" if count > 1 else "One coach assists" if count else "Nobody assists"

@@ -46,7 +46,7 @@ SAID_TO_STAFF = (
     "compliance/service", "core/", "engagement/channels", "engagement/service/merging",
     "engagement/service/preferences",
     "gateway/", "identity/oidc", "integrations/providers/probes", "integrations/service/direct",
-    "scheduling/recurrence", "scheduling/service/availability", "scheduling/service/classes",
+    "scheduling/recurrence", "scheduling/service/assistants", "scheduling/service/availability", "scheduling/service/classes",
     "scheduling/service/days_off", "scheduling/service/terms", "scheduling/terms_form", "training/access",
     "training/service/catalogue", "training/service/plans", "training/service/programmes",
 )  # fmt: skip

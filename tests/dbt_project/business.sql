@@ -136,7 +136,7 @@ insert into scheduling.slots (id, coach_id, location_id, kind, title, starts_at,
 insert into scheduling.slots (id, coach_id, location_id, kind, title, starts_at, ends_at, capacity, status, assists_id)
 select
     pg_temp.id('h-' || number), pg_temp.id('linh'), led.location_id, 'assist', led.title, led.starts_at, led.ends_at, 0,
-    status, led.id
+    given.status, led.id
 from scheduling.slots as led, (values ('1', 'open'), ('2', 'cancelled')) as given (number, status)
 where led.id = pg_temp.id('s-0601');
 insert into scheduling.bookings (

@@ -44,7 +44,8 @@ def weeks(lake: duckdb.DuckDBPyConnection, now: datetime) -> dict[tuple[str, dat
             day = slot["starts_at"].astimezone(zones.get(slot["location_id"], ZoneInfo("UTC"))).date()
             week = found.setdefault((slot["coach_id"], _monday(day)), Week())
             helped = slot["assists_id"] in came and slot["status"] == "open"
-            week.delivered_hours += (slot["id"] in came or helped) * ((slot["ends_at"] - slot["starts_at"]) / timedelta(hours=1))
+            hours = (slot["ends_at"] - slot["starts_at"]) / timedelta(hours=1)
+            week.delivered_hours += (slot["id"] in came or helped) * hours
     for (who, monday), week in found.items():
         week.clients = len(_clients(words, who, min(monday + timedelta(6), now.date())))
         week.room = coaches[who]["client_capacity"] if who in coaches else None
