@@ -195,7 +195,7 @@ def assign_assistants(
     helped = {one.id: {helper.coach_id for helper in known.get(one.id, ())} for one in classes}
     missing = {id_: [one for one in classes if id_ not in helped[one.id]] for id_ in sorted(wanted)}
     for id_ in (one for one, lacking in missing.items() if lacking):
-        if id_ not in coaches or coaches[id_].location_id != location.id or coaches[id_].left_on is not None:
+        if id_ not in coaches or coaches[id_].location_id != location.id or _has_left(coaches[id_], now):
             raise CoachNotFound
     assistants.release(session, Slot.assists_id.in_(helped), Slot.coach_id.not_in(wanted), reason="removed", now=now)
     for id_, lacking in missing.items():
@@ -251,6 +251,10 @@ def _change(session: Session, slot: Slot, plan: ClassPlan, span: Span, *, now: d
 
 def _uses(slot: Slot, resource_id: UUID) -> SlotResource:
     return SlotResource(slot_id=slot.id, resource_id=resource_id, starts_at=slot.starts_at, ends_at=slot.ends_at)
+
+
+def _has_left(coach: Coach, now: datetime) -> bool:
+    return coach.left_on is not None and coach.left_on < now.date()
 
 
 def _lock_all_of(

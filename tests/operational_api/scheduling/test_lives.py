@@ -165,6 +165,9 @@ class World:
         other = session.get_one(Coach, self.coaches[1])
         make_slot(session, coach=other, starts_at=TIMES[0] + timedelta(minutes=30), capacity=2)
         session.flush()
+        for slot_id in session.scalars(select(Slot.id).where(Slot.kind == "group")).all():
+            helper = {"coach_ids": [self.coaches[2]], "scope": "one"}
+            classes.assign_assistants(session, slot_id=slot_id, now=BEGIN, **helper)
 
 
 def lives(studio: Stage[World]) -> type[RuleBasedStateMachine]:
