@@ -133,7 +133,7 @@ CAPTURED: dict[str, dict[str, str]] = {
     "scheduling__public_holidays": _table("id uuid, location_id uuid, holiday_on date, name text"),
     "scheduling__slots": _table(
         """id uuid, coach_id uuid, location_id uuid, kind text, title text, starts_at time, ends_at time, capacity
-        small, status text"""
+        small, status text, assists_id uuid"""
     ),
     "scheduling__time_off": _table("id uuid, coach_id uuid, starts_on date, ends_on date, kind text"),
     "scheduling__waitlist_entries": _table(

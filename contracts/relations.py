@@ -189,11 +189,12 @@ _ALL = (
     ),
     _relation(
         "scheduling.fct_slots",
-        "One row per slot a coach offers, with its seats.",
+        "One row per slot a coach offers, with its seats, and per assistant's place in a class, without any.",
         "slot_id",
         """slot_id uuid, coach_id uuid, location_id uuid, kind text, title text, starts_at time, ends_at time,
         local_day date, duration_hours float, status text, capacity int, seats_held int, seats_attended int,
-        no_shows int, late_cancels int, waitlisted int, waitlist_offers int, waitlist_promoted int, has_started bool""",
+        no_shows int, late_cancels int, waitlisted int, waitlist_offers int, waitlist_promoted int, has_started bool,
+        assists_slot_id uuid, is_booked bool, is_delivered bool""",
     ),
     _relation(
         "scheduling.fct_coach_weeks",

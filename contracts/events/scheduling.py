@@ -202,6 +202,38 @@ class ClassChanged(Event):
     capacity: int
 
 
+class _AssistantEvent(Event):
+    """`assist_id` is an assistant's place in the class `slot_id`: `coach_id` leads it, `assistant_id` helps with it."""
+
+    aggregate: ClassVar[str] = "assist_id"
+    assist_id: UUID
+    slot_id: UUID
+    coach_id: UUID
+    assistant_id: UUID
+    starts_at: datetime
+
+
+class AssistantAssigned(_AssistantEvent):
+    """A second coach is to help with a class."""
+
+    type: ClassVar[str] = "scheduling.assistant_assigned"
+
+
+class AssistantMoved(_AssistantEvent):
+    """The class was moved, and its assistant with it."""
+
+    type: ClassVar[str] = "scheduling.assistant_moved"
+    from_starts_at: datetime
+
+
+class AssistantReleased(_AssistantEvent):
+    """An assistant helps with a class no more. `reason`: removed, called_off, absent (they are away, or work other
+    hours that day) or left."""
+
+    type: ClassVar[str] = "scheduling.assistant_released"
+    reason: str
+
+
 class SlotCalledOff(Event):
     """The coach called a session off; each booking's end is a fact of its own."""
 

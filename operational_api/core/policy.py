@@ -51,6 +51,7 @@ class Resource:
         consents: The data kinds that its customer lets their coach see.
         location_id: The studio where it takes place.
         payer_id: Who pays for it where that is not its customer.
+        assistants: The coaches who help with it.
     """
 
     type: str
@@ -64,6 +65,7 @@ class Resource:
     consents: frozenset[str] | None = None
     location_id: UUID | None = None
     payer_id: UUID | None = None
+    assistants: frozenset[UUID] | None = None
 
     def attributes(self) -> dict[str, object]:
         """As Cedar sees it."""
@@ -86,6 +88,8 @@ class Resource:
             found["location"] = str(self.location_id)
         if self.payer_id:
             found["payer"] = str(self.payer_id)
+        if self.assistants is not None:
+            found["assistants"] = sorted(map(str, self.assistants))
         return found
 
 
@@ -256,8 +260,11 @@ def _alike(
         account, resource.customer_id, resource.coach_id, resource.requested_by, resource.location_id, resource.payer_id
     )  # fmt: skip
     same = tuple([one and ids.index(one) + 1 for one in ids])
-    kept_to = None if locations is None else (len(locations), *[one in locations for one in ids])
-    return role, action, same, resource.kind, resource.data_kind, resource.consents, kept_to
+    among = [
+        None if people is None else (len(people), *[one in people for one in ids])
+        for people in (locations, resource.assistants)
+    ]
+    return role, action, same, resource.kind, resource.data_kind, resource.consents, *among
 
 
 def is_allowed(principal: Principal, action: str, resource: Resource) -> bool:

@@ -130,6 +130,24 @@ def offer_seat(session: Session, event: Event) -> None:
     _mail(session, event, customer, "waitlist_offered", event.booking_id, **facts, **until)
 
 
+def tell_of_assistance(session: Session, event: Event) -> None:
+    """Who assists a class reads that they are to, when it moves, and that they are not needed; whose class it is, that
+    their assistant cannot come. Of a series that is changed at once one message tells."""
+    about = (scheduling.AssistantAssigned, scheduling.AssistantMoved, scheduling.AssistantReleased)
+    assert isinstance(event, about)  # noqa: S101
+    facts = scheduling_public.assistance(session, event.assist_id)
+    what = event.reason if isinstance(event, scheduling.AssistantReleased) else event.type.rpartition("_")[2]
+    to = contact(session, event.coach_id if what in ("absent", "left") else event.assistant_id)
+    if facts is None or to is None:
+        return
+    key = f"{event.assistant_id}:{what}:{facts.series_id or event.slot_id}:{event.occurred_at.isoformat()}"
+    _mail(
+        session, event, to, "class_assisted", key, what=what, title=facts.title, coach=facts.coach_name,
+        assistant=facts.assistant_name, location=facts.location_name, starts_at=event.starts_at.isoformat(),
+        time_zone=facts.time_zone, is_series=facts.series_id is not None, path=f"/classes/{event.slot_id}",
+    )  # fmt: skip
+
+
 def send_receipt(session: Session, event: Event) -> None:
     """Word of money is for whose it is: a parent's, an employer's card is nothing to write to the member about."""
     assert isinstance(event, commerce.PaymentCaptured)  # noqa: S101
@@ -395,6 +413,9 @@ HANDLERS = {
     scheduling.SessionMoved.type: [tell_of_move, forget_reminder, remind_of_session],
     scheduling.SeatHeld.type: [tell_of_kept_seat],
     scheduling.WaitlistOffered.type: [offer_seat],
+    scheduling.AssistantAssigned.type: [tell_of_assistance],
+    scheduling.AssistantMoved.type: [tell_of_assistance],
+    scheduling.AssistantReleased.type: [tell_of_assistance],
     commerce.PaymentCaptured.type: [send_receipt],
     commerce.PaymentFailed.type: [tell_of_failed_payment],
     commerce.PaymentRefunded.type: [tell_of_refund],

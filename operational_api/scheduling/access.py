@@ -12,9 +12,11 @@ from operational_api.core.policy import Resource, may_principal, may_see_everybo
 from operational_api.core.principal import Principal
 from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, CustomerNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Coach, Slot
-from operational_api.scheduling.service import desks, seats
+from operational_api.scheduling.service import assistants, desks, seats
 from operational_api.scheduling.service.round_robin import Opening
 from operational_api.training import public as training
+
+COACHES = ("coach", "lead_coach")
 
 
 def posted(session: Session, principal: Principal) -> Principal:
@@ -30,6 +32,7 @@ def reach_booking(
     """A booking, where the policy lets the principal; else as if it did not exist."""
     booking = seats.get_booking(session, booking_id)
     about, who = seats.resource_of(booking, kind=kind), posted(session, principal)
+    about = helped(session, principal, about, booking.slot_id)
     if who.locations is not None:
         about = replace(about, location_id=session.get_one(Slot, booking.slot_id).location_id)
     require(who, action, about, missing=BookingNotFound)
@@ -37,13 +40,31 @@ def reach_booking(
 
 
 def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: str) -> Slot:
-    """A slot of the coach who asks, or any for an admin."""
-    slot = session.get(Slot, slot_id)
-    if slot is None:
-        raise SlotNotFound
-    about = Resource("Slot", slot.id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id)
-    require(posted(session, principal), action, about, missing=SlotNotFound)
+    """A slot of the coach who asks, a class that they help with where that is enough, or any for an admin."""
+    slot = _slot(session, slot_id)
+    require(posted(session, principal), action, resource_of_slot(session, principal, slot), missing=SlotNotFound)
     return slot
+
+
+def _slot(session: Session, slot_id: UUID) -> Slot:
+    slot = session.get(Slot, slot_id)
+    if slot is None or slot.kind == "assist":
+        raise SlotNotFound
+    return slot
+
+
+def resource_of_slot(session: Session, principal: Principal, slot: Slot) -> Resource:
+    """A slot as the policy sees it when somebody asks for the business."""
+    about = Resource("Slot", slot.id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id)
+    return helped(session, principal, about, slot.id)
+
+
+def helped(session: Session, principal: Principal, about: Resource, slot_id: UUID) -> Resource:
+    """What is about a session, with who assists it where a coach asks who does not hold it."""
+    if principal.role not in COACHES or about.coach_id == principal.account_id:
+        return about
+    found = assistants.of_classes(session, [slot_id]).get(slot_id, ())
+    return replace(about, assistants=frozenset(one.coach_id for one in found))
 
 
 def reach_customer(
@@ -73,9 +94,7 @@ def reach_seat_for(session: Session, principal: Principal, customer_id: UUID, sl
     Raises:
         SlotNotFound: there is none, or not for them.
     """
-    slot = session.get(Slot, slot_id)
-    if slot is None:
-        raise SlotNotFound
+    slot = _slot(session, slot_id)
     about = Resource(
         "Slot", slot.id, customer_id=customer_id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id
     )
@@ -98,9 +117,7 @@ def reach_opening_for(session: Session, principal: Principal, customer_id: UUID,
 def reach_new_slot(session: Session, principal: Principal, slot_id: UUID, booking: Booking) -> Slot:
     """The slot that a booking is to be moved to: a customer's choice is free, a coach's is among their own, and a front
     desk's at its studios."""
-    slot = session.get(Slot, slot_id)
-    if slot is None:
-        raise SlotNotFound
+    slot = _slot(session, slot_id)
     about = Resource(
         "Slot", slot.id, customer_id=booking.customer_id, coach_id=slot.coach_id, location_id=slot.location_id
     )

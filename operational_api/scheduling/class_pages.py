@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from operational_api.core.database import DbSession
 from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
-from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentAccount, CurrentPrincipal
+from operational_api.core.policy import Allowed, is_allowed
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.core.wall_time import Day
-from operational_api.scheduling import access
+from operational_api.scheduling import access, rosters
 from operational_api.scheduling.errors import BookingClosed, HoldExpired
 from operational_api.scheduling.recurrence import Recurrence
 from operational_api.scheduling.service import agenda, classes, holds, studio
@@ -77,11 +77,11 @@ def create(
     return redirect(request, "/classes", flash=f"{count} open for booking.")
 
 
-@router.get("/classes/{slot_id}", response_class=HTMLResponse, dependencies=[Allowed("scheduling.manage_classes")])
+@router.get("/classes/{slot_id}", response_class=HTMLResponse, dependencies=[Allowed("scheduling.read_class")])
 def edit(request: Request, slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """One class, to change or call off, alone or with those that follow."""
-    access.reach_slot(session, principal, slot_id, "scheduling.manage_classes")
-    return _edit(request, session, slot_id)
+    """One class: who comes and who assists; to change or call off, alone or with those that follow, for who may."""
+    access.reach_slot(session, principal, slot_id, "scheduling.read_class")
+    return _edit(request, session, principal, slot_id)
 
 
 @router.post("/classes/{slot_id}", dependencies=[Allowed("scheduling.manage_classes")])
@@ -110,9 +110,34 @@ def change(
                 session, slot_id=slot.id, plan=plan, scope=scope, now=datetime.now(UTC), by=Mover.of(principal)
             )
     except DomainError as refusal:
-        return _edit(request, session, slot_id, sent=sent, refusal=refusal.detail)
+        return _edit(request, session, principal, slot_id, sent=sent, refusal=refusal.detail)
     told = f"{len(changed)} classes are changed." if len(changed) > 1 else "The class is changed."
     return redirect(request, "/classes", flash=told)
+
+
+@router.post("/classes/{slot_id}/assistants", dependencies=[Allowed("scheduling.assign_assistants")])
+def assign(
+    request: Request,
+    slot_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    coach_ids: Annotated[list[UUID], Form()] = [],  # noqa: B006 - FastAPI copies it
+    scope: ScopeField = "one",
+) -> Response:
+    """Say who assists; who is not free is named, with nothing lost."""
+    slot = access.reach_slot(session, principal, slot_id, "scheduling.assign_assistants")
+    try:
+        with session.begin_nested():
+            changed = classes.assign_assistants(
+                session, slot_id=slot.id, coach_ids=coach_ids, scope=scope, now=datetime.now(UTC)
+            )
+    except DomainError as refusal:
+        helping: dict[str, object] = {"coach_ids": set(coach_ids), "scope": scope}
+        return _edit(request, session, principal, slot_id, helping=helping, not_assigned=refusal.detail)
+    count = len(set(coach_ids))
+    told = f"{count} coaches assist" if count > 1 else "One coach assists" if count else "Nobody assists"
+    many = f"{len(changed)} classes" if len(changed) > 1 else "the class"
+    return redirect(request, f"/classes/{slot_id}", flash=f"{told} {many} now. Who is new or no longer needed is told.")
 
 
 @router.post("/classes/{slot_id}/cancel", dependencies=[Allowed("scheduling.manage_classes")])
@@ -163,6 +188,7 @@ def _page(
         tz=tz,
         here=here,
         found=studio.list_classes(session, coach_id=coach_id, now=now),
+        coach_id=coach_id,
         requests=agenda.list_kept(session, coach_id=coach_id, now=now),
         rooms=studio.resources(session, here.id) if here else [],
         sent=form,
@@ -171,12 +197,14 @@ def _page(
 
 
 def _edit(
-    request: Request, session: Session, slot_id: UUID, *, sent: dict[str, object] | None = None,
-    refusal: str | None = None,
+    request: Request, session: Session, principal: Principal, slot_id: UUID, *, sent: dict[str, object] | None = None,
+    refusal: str | None = None, helping: dict[str, object] | None = None, not_assigned: str | None = None,
 ) -> Response:  # fmt: skip
     now = datetime.now(UTC)
-    view = studio.list_classes(session, slot_id=slot_id, now=now)[0]
+    view = studio.get_class(session, slot_id, now=now)
     slot, tz = view.slot, view.location.time_zone
+    who, about = access.posted(session, principal), access.resource_of_slot(session, principal, view.slot)
+    may = {one: is_allowed(who, f"scheduling.{one}", about) for one in ("manage_classes", "assign_assistants")}
     form = {
         "title": slot.title, "wall_start": f"{slot.starts_at.astimezone(ZoneInfo(tz)):%H:%M}",
         "minutes": int((slot.ends_at - slot.starts_at).total_seconds()) // 60, "capacity": slot.capacity,
@@ -185,11 +213,16 @@ def _edit(
     return render(
         request,
         "scheduling/class.html",
-        status_code=409 if refusal else 200,
+        status_code=409 if refusal or not_assigned else 200,
         tz=tz,
         view=view,
         is_open=slot.status == "open" and slot.starts_at > now,
-        rooms=studio.resources(session, view.location.id),
+        rooms=studio.resources(session, view.location.id) if may["manage_classes"] else [],
         sent=form,
         refusal=refusal,
+        may=may,
+        colleagues=studio.colleagues(session, slot) if may["assign_assistants"] else [],
+        helping=helping or {"coach_ids": {one.coach_id for one in view.assistants}, "scope": "one"},
+        not_assigned=not_assigned,
+        seats=rosters.seats_of_class(session, principal, slot.id, now=now),
     )

@@ -14,6 +14,7 @@ from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.scheduling import access
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.class_schemas import (
+    AssistantsPut,
     ClassCancel,
     ClassChange,
     ClassCreate,
@@ -33,7 +34,7 @@ router = APIRouter(route_class=IdempotentRoute)
 
 
 def _told(session: Session, slot_id: UUID) -> ClassRead:
-    return ClassRead.of(studio.list_classes(session, slot_id=slot_id, now=datetime.now(UTC))[0])
+    return ClassRead.of(studio.get_class(session, slot_id, now=datetime.now(UTC)))
 
 
 def _mine(session: Session, principal: Principal, slot_id: UUID) -> UUID:
@@ -42,7 +43,7 @@ def _mine(session: Session, principal: Principal, slot_id: UUID) -> UUID:
 
 @router.get("/classes", dependencies=[Allowed("scheduling.manage_classes")])
 def list_classes(principal: CurrentPrincipal, session: DbSession, coach_id: UUID | None = None) -> Page[ClassRead]:
-    """A coach's coming classes; one's own without `coach_id`."""
+    """A coach's coming classes, with those that they assist; one's own without `coach_id`."""
     whose = access.reach_calendar(session, principal, coach_id, "scheduling.manage_classes")
     found = studio.list_classes(session, coach_id=whose, now=datetime.now(UTC), limit=200)
     return Page(items=[ClassRead.of(one) for one in found])
@@ -62,6 +63,24 @@ def create_classes(
     ids = {one.id for one in made}
     found = studio.list_classes(session, coach_id=whose, now=now, limit=1000)
     return Page(items=[ClassRead.of(one) for one in found if one.slot.id in ids])
+
+
+@router.get("/classes/{slot_id}", dependencies=[Allowed("scheduling.read_class")])
+def read_class(slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> ClassRead:
+    """One class, for who leads it, who assists it, and the desk."""
+    access.reach_slot(session, principal, slot_id, "scheduling.read_class")
+    return _told(session, slot_id)
+
+
+@router.put("/classes/{slot_id}/assistants", dependencies=[Allowed("scheduling.assign_assistants")])
+def put_assistants(slot_id: UUID, body: AssistantsPut, principal: CurrentPrincipal, session: DbSession) -> ClassRead:
+    """Say who assists a class, or it and all that follow: exactly those. All of it, or a refusal that names who is not
+    free and when. An assistant's calendar is taken; the class keeps its coach, places and price."""
+    access.reach_slot(session, principal, slot_id, "scheduling.assign_assistants")
+    classes.assign_assistants(
+        session, slot_id=slot_id, coach_ids=body.coach_ids, scope=body.scope, now=datetime.now(UTC)
+    )
+    return _told(session, slot_id)
 
 
 @router.put("/classes/{slot_id}", dependencies=[Allowed("scheduling.manage_classes")])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operational_api.core.wall_time import Day, WallTime
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.schemas import Kind
+from operational_api.scheduling.service.assistants import MOST
 from operational_api.scheduling.service.classes import LARGEST, ClassPlan
 from operational_api.scheduling.service.studio import ClassView
 
@@ -54,6 +55,19 @@ class ClassCancel(BaseModel):
     scope: Literal["one", "following"] = "one"
 
 
+class AssistantsPut(BaseModel):
+    """All who help with a class; who is not named helps no more. `following`: also those after it in its series."""
+
+    coach_ids: list[UUID] = Field(max_length=MOST)
+    scope: Literal["one", "following"] = "one"
+
+
+class AssistantRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    coach_id: UUID
+    display_name: str
+
+
 class ResourceRead(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -72,10 +86,12 @@ class ResourcePut(BaseModel):
 
 
 class ClassRead(BaseModel):
-    """A class as its coach sees it; local times are the studio's."""
+    """A class as its coaches see it; local times are the studio's."""
 
     id: UUID
     coach_id: UUID
+    coach_name: str
+    assistants: list[AssistantRead]
     location_id: UUID
     title: str
     starts_at: datetime
@@ -94,7 +110,9 @@ class ClassRead(BaseModel):
         """From the view."""
         slot, zone = view.slot, view.location.time_zone
         return cls(
-            id=slot.id, coach_id=slot.coach_id, location_id=slot.location_id, title=slot.title,
+            id=slot.id, coach_id=slot.coach_id, coach_name=view.coach_name,
+            assistants=[AssistantRead.model_validate(one) for one in view.assistants],
+            location_id=slot.location_id, title=slot.title,
             starts_at=slot.starts_at, ends_at=slot.ends_at, starts_at_local=slot.starts_at.astimezone(ZoneInfo(zone)),
             time_zone=zone, capacity=slot.capacity, seats_held=view.seats_held, status=slot.status,
             series_id=slot.series_id, rule=view.rule,

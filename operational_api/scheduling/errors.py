@@ -25,7 +25,7 @@ DomainError
 |  |- TooEarly         beyond the booking window
 |- HoldExpired         nobody keeps that seat any longer
 |- TooManyHolds
-|- CoachBusy, ResourceTaken, SeatsHeld, CustomersClash    a class that does not fit
+|- CoachBusy, ResourceTaken, SeatsHeld, CustomersClash, AssistantNotFree    a class that does not fit
 |- NoFee
 |- PaidAlready         nothing is to be sold at the desk
 |- CustomerLeft        their account is closed
@@ -137,6 +137,10 @@ class TooManyHolds(DomainError):
 
 class CoachBusy(DomainError):
     """The coach has another session at that time."""
+
+
+class AssistantNotFree(DomainError):
+    """The assistant has something else at that time, or is away."""
 
 
 class ResourceTaken(DomainError):

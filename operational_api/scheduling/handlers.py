@@ -5,17 +5,26 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.events.commerce import PackReduced
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
-from contracts.events.scheduling import SessionBooked, SessionCancelled, SessionMoved
+from contracts.events.scheduling import (
+    AssistantAssigned,
+    AssistantReleased,
+    ClassChanged,
+    SessionBooked,
+    SessionCancelled,
+    SessionMoved,
+)
 from contracts.telemetry import get_logger
 from operational_api.core import clock, personal
-from operational_api.scheduling.models import Booking
+from operational_api.scheduling.models import Booking, Slot
 from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
+    assistants,
     bookings,
     connections,
     continuing,
@@ -83,6 +92,19 @@ def move_in_calendars(session: Session, event: Event) -> None:
     _follow(session, event.booking_id, event.occurred_at)
 
 
+def show_assistants(session: Session, event: Event) -> None:
+    """Who helps with a class has it in their calendars, as it is now."""
+    assert isinstance(event, AssistantAssigned | AssistantReleased | ClassChanged)  # noqa: S101 - registered for these
+    if isinstance(event, ClassChanged):
+        places = session.scalars(select(Slot).where(Slot.assists_id == event.slot_id, Slot.status == "open")).all()
+    else:
+        places = session.scalars(select(Slot).where(Slot.id == event.assist_id)).all()
+    for place in places:
+        if not isinstance(event, AssistantAssigned):
+            entries.changed(session, booking_id=place.id, now=event.occurred_at)
+        pushes.follow_assistant(session, place, now=event.occurred_at)
+
+
 def disconnect_calendars(session: Session, event: Event) -> None:
     """Nothing of a closed account's calendars is kept."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
@@ -90,10 +112,11 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 
 
 def leave_sessions(session: Session, event: Event) -> None:
-    """Nobody comes whose account is closed: their seats are free."""
+    """Nobody comes whose account is closed: their seats are free, and classes they were to help with do without."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
     recurring.end_all(session, customer_id=event.account_id, now=event.occurred_at)
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
+    assistants.leave_all(session, event.account_id, now=event.occurred_at)
 
 
 def leave_unpaid(session: Session, event: Event) -> None:
@@ -115,6 +138,9 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionBooked.type: [show_in_calendars],
     SessionCancelled.type: [take_from_calendars],
     SessionMoved.type: [move_in_calendars],
+    AssistantAssigned.type: [show_assistants],
+    AssistantReleased.type: [show_assistants],
+    ClassChanged.type: [show_assistants],
     PackReduced.type: [leave_unpaid],
     AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }

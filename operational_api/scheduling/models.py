@@ -185,12 +185,21 @@ class SessionSeries(Base):
 
 
 class Slot(Base):
-    """A bookable hour of a coach. `kind` is one_to_one (capacity 1) or group. `status` is open or cancelled."""
+    """A bookable hour of a coach, or their place in a class that another coach leads.
+
+    `kind` is one_to_one (capacity 1), group, or assist: who has that helps with the class `assists_id`, whose title and
+    times the row repeats so that the constraint can see them. It has no seats (capacity 0), and nobody books it.
+    `status` is open or cancelled.
+    """
 
     __tablename__ = "slots"
     __table_args__ = (
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
-        CheckConstraint("capacity >= 1 and (kind = 'group' or capacity = 1)", name="capacity"),
+        CheckConstraint(
+            "case kind when 'group' then capacity >= 1 when 'assist' then capacity = 0 else capacity = 1 end",
+            name="capacity",
+        ),
+        CheckConstraint("(kind = 'assist') = (assists_id is not null)", name="assists"),
         ExcludeConstraint(
             (text("coach_id"), "="),
             (text("tstzrange(starts_at, ends_at)"), "&&"),
@@ -200,6 +209,7 @@ class Slot(Base):
         Index("ix_slots_coach_id_starts_at", "coach_id", "starts_at"),
         Index("ix_slots_starts_at", "starts_at"),
         Index("ix_slots_series_id", "series_id", "starts_at", postgresql_where=text("series_id is not null")),
+        Index("ix_slots_assists_id", "assists_id", postgresql_where=text("assists_id is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -212,6 +222,7 @@ class Slot(Base):
     capacity: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     status: Mapped[str] = mapped_column(String(20), server_default="open")
     series_id: Mapped[UUID | None] = mapped_column(ForeignKey(SessionSeries.id))
+    assists_id: Mapped[UUID | None] = mapped_column(ForeignKey("scheduling.slots.id"))
     created_at: Mapped[ServerTime]
 
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal, account_id_of
@@ -28,10 +28,12 @@ from operational_api.scheduling.at_desk import slots_for as slots_for
 from operational_api.scheduling.at_desk import undo_for as undo_for
 from operational_api.scheduling.at_desk import undoable as undoable
 from operational_api.scheduling.errors import BookingNotFound, SlotNotFound
-from operational_api.scheduling.lifecycle import HOLDING, BookingLife, Outcome
+from operational_api.scheduling.lifecycle import BookingLife, Outcome
 from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.rosters import Seat as Seat
+from operational_api.scheduling.rosters import seats_of_day as seats_of_day
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, bookings, desks, fees, holds, places, seats
+from operational_api.scheduling.service import agenda, assistants, bookings, desks, fees, holds, places, seats
 from operational_api.scheduling.service.desk_bookings import Order as Order
 from operational_api.scheduling.service.recurring import Booked as Booked
 from operational_api.scheduling.service.round_robin import Opening as Opening
@@ -140,9 +142,12 @@ def has_attended(session: Session, customer_id: UUID, *, since: datetime, until:
 
 
 def sessions_of_coach(session: Session, coach_id: UUID, *, since: datetime, until: datetime) -> list[SessionFacts]:
-    """A coach's sessions that start in a span of time, the earliest first; those that were cancelled are not told."""
+    """A coach's sessions that start in a span of time, the earliest first, those of classes that they help with among
+    them; those that were cancelled are not told."""
+    helped = assistants.helped_by(session, coach_id, since=since, until=until)
+    theirs = or_(Booking.coach_id == coach_id, Booking.slot_id.in_(helped)) if helped else Booking.coach_id == coach_id
     query = _facts().where(
-        Booking.coach_id == coach_id, Booking.status.in_(("booked", "attended", "no_show")),
+        theirs, Booking.status.in_(("booked", "attended", "no_show")),
         Booking.starts_at >= since, Booking.starts_at < until,
     )  # fmt: skip
     return [SessionFacts(*row) for row in session.execute(query.order_by(Booking.starts_at))]
@@ -156,7 +161,9 @@ def book(session: Session, principal: Principal, *, slot_id: UUID, now: datetime
     booking = bookings.book_place(session, place, customer_id=customer_id, now=now)
     if client is None:
         return _read(session, principal, booking, now)
-    view = agenda.BookingView(booking, place.slot, place.coach_name, place.location, client.display_name)
+    view = agenda.BookingView(
+        booking, place.slot, place.coach_name, place.location, client.display_name, place.assistants
+    )
     return BookingRead.of(view, client.time_zone, now)
 
 
@@ -185,6 +192,33 @@ def cancel_booking(session: Session, principal: Principal, *, booking_id: UUID, 
 
 def _read(session: Session, principal: Principal, booking: Booking, now: datetime) -> BookingRead:
     return BookingRead.of(agenda.view_of(session, booking), access.reader_zone(session, principal, None), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Assistance:
+    """A class that a second coach helps with, in words. `time_zone` is the studio's."""
+
+    title: str
+    coach_name: str
+    assistant_name: str
+    location_name: str
+    time_zone: str
+    series_id: UUID | None
+
+
+def assistance(session: Session, assist_id: UUID) -> Assistance | None:
+    """An assistant's place in a class in words, also one that is over, or None."""
+    led, lead = aliased(Slot), aliased(Coach)
+    row = session.execute(
+        select(led.title, lead.display_name, Coach.display_name, Location.name, Location.time_zone, led.series_id)
+        .select_from(Slot)
+        .join(led, led.id == Slot.assists_id)
+        .join(lead, lead.id == led.coach_id)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == led.location_id)
+        .where(Slot.id == assist_id)
+    ).one_or_none()
+    return Assistance(*row) if row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,66 +259,6 @@ def assign_desk(
 def studio_of(session: Session, coach_id: UUID) -> UUID | None:
     """Where a coach works; None of who is no coach."""
     return session.scalar(select(Coach.location_id).where(Coach.id == coach_id))
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Who comes to a studio when. `can_mark`: people are checked in by now, and this reader may say whether they came;
-    that somebody did not, once it `has_begun`. `can_reassign`: this reader may give it to another coach."""
-
-    booking_id: UUID
-    customer_id: UUID
-    customer_name: str
-    coach_name: str
-    title: str
-    starts_at: datetime
-    ends_at: datetime
-    status: str
-    can_mark: bool
-    has_begun: bool
-    is_checked_in: bool
-    can_reassign: bool = False
-
-
-def seats_of_day(
-    session: Session, principal: Principal, *, location_id: UUID, since: datetime, until: datetime, now: datetime
-) -> list[Seat]:
-    """Seats held at a studio in a span of time, as far as the reader may see them: a coach their own, the front desk
-    those of where it works.
-
-    Raises:
-        Forbidden: somebody asks who sees no bookings.
-    """
-    customer_id, coach_id = access.whose_bookings(principal, None, None)
-    who = access.posted(session, principal)
-    if who.locations is not None and location_id not in who.locations:
-        return []
-    found: list[Seat] = []
-    cursor: str | None = None
-    while True:
-        rows, cursor = agenda.list_bookings(
-            session, customer_id=customer_id, coach_id=coach_id, location_ids=[location_id], starts_from=since,
-            starts_before=until, limit=200, cursor=cursor,
-        )  # fmt: skip
-        found += [_seat(principal, row, now) for row in rows if row.booking.status in HOLDING]
-        if cursor is None:
-            return found
-
-
-def _seat(principal: Principal, row: agenda.BookingView, now: datetime) -> Seat:
-    booking = row.booking
-    may_mark = is_allowed(principal, "scheduling.mark_outcome", seats.resource_of(booking, kind="business"))
-    came_early = booking.status == "booked" and booking.outcome_at is not None
-    is_to_come = booking.status == "booked" and not came_early and booking.starts_at > now
-    may_reassign = (
-        is_to_come and row.slot.kind == "one_to_one"
-        and is_allowed(principal, "scheduling.reassign_booking", seats.resource_of(booking, kind="business"))
-    )  # fmt: skip
-    return Seat(
-        booking.id, booking.customer_id, row.customer_name, row.coach_name, row.slot.title, booking.starts_at,
-        booking.ends_at, booking.status, may_mark and holds.life_of(booking).opens_check_in(now),
-        booking.starts_at <= now, booking.status == "attended" or came_early, may_reassign,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

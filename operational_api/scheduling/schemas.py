@@ -51,6 +51,7 @@ class SlotRead(BaseModel):
     booking_status: str | None = None
     held_until: datetime | None = Field(None, description="Until when a seat is kept for the reader.")
     is_waiting: bool
+    assistant_names: list[str] = Field([], description="Of a class: who helps its coach.")
 
     @classmethod
     def of(cls, view: SlotView, zone: str | None) -> "SlotRead":
@@ -68,6 +69,7 @@ class SlotRead(BaseModel):
             ends_at_local=slot.ends_at.astimezone(here), time_zone=name, capacity=slot.capacity,
             seats_left=view.seats_left, status=slot.status, booking_id=view.booking_id,
             booking_status=view.booking_status, held_until=view.held_until, is_waiting=view.is_waiting,
+            assistant_names=list(view.assistants),
         )  # fmt: skip
 
 
@@ -246,6 +248,7 @@ class BookingRead(BaseModel):
     is_booked_by_desk: bool = Field(
         False, description="Whether the front desk, or the coach, booked it for the customer."
     )
+    assistant_names: list[str] = Field([], description="Of a class: who helps its coach.")
 
     @classmethod
     def of(cls, view: BookingView, zone: str | None, now: datetime) -> "BookingRead":
@@ -265,6 +268,7 @@ class BookingRead(BaseModel):
             late_fee_currency=booking.late_fee_currency, late_fee_due_at=booking.late_fee_due_at,
             late_fee_waived_at=booking.late_fee_waived_at, series_id=booking.series_id,
             is_booked_by_desk=booking.booked_by is not None, assignment=booking.assignment,
+            assistant_names=list(view.assistants),
         )  # fmt: skip
 
 

@@ -46,9 +46,9 @@ SAID_TO_STAFF = (
     "compliance/service", "core/", "engagement/channels", "engagement/service/merging",
     "engagement/service/preferences",
     "gateway/", "identity/oidc", "integrations/providers/probes", "integrations/service/direct",
-    "scheduling/recurrence", "scheduling/service/availability", "scheduling/service/classes",
-    "scheduling/service/days_off", "scheduling/service/terms", "scheduling/terms_form", "training/access",
-    "training/service/catalogue", "training/service/plans", "training/service/programmes",
+    "scheduling/recurrence", "scheduling/service/assistants", "scheduling/service/availability",
+    "scheduling/service/classes", "scheduling/service/days_off", "scheduling/service/terms", "scheduling/terms_form",
+    "training/access", "training/service/catalogue", "training/service/plans", "training/service/programmes",
 )  # fmt: skip
 """Modules that raise refusals with words of their own to staff and programs alone."""
 

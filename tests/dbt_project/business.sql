@@ -132,6 +132,13 @@ insert into scheduling.slots (id, coach_id, location_id, kind, title, starts_at,
     (pg_temp.id('s-0615'), pg_temp.id('kim'), pg_temp.id('berlin'), 'one_to_one', '1:1', '2026-06-15 08:00Z', '2026-06-15 09:00Z', 1),
     (pg_temp.id('s-0622'), pg_temp.id('kim'), pg_temp.id('berlin'), 'one_to_one', '1:1', '2026-06-22 08:00Z', '2026-06-22 09:00Z', 1),
     (pg_temp.id('s-late'), pg_temp.id('linh'), pg_temp.id('saigon'), 'one_to_one', 'Late', '2026-06-14 17:30Z', '2026-06-14 18:30Z', 1);
+-- Linh helped with the circle, in the second place that she was given in it.
+insert into scheduling.slots (id, coach_id, location_id, kind, title, starts_at, ends_at, capacity, status, assists_id)
+select
+    pg_temp.id('h-' || number), pg_temp.id('linh'), led.location_id, 'assist', led.title, led.starts_at, led.ends_at, 0,
+    given.status, led.id
+from scheduling.slots as led, (values ('1', 'open'), ('2', 'cancelled')) as given (number, status)
+where led.id = pg_temp.id('s-0601');
 insert into scheduling.bookings (
     id, slot_id, customer_id, coach_id, seat, starts_at, ends_at, status, booked_at, cancelled_at, outcome_at
 )

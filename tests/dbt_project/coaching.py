@@ -43,7 +43,9 @@ def weeks(lake: duckdb.DuckDBPyConnection, now: datetime) -> dict[tuple[str, dat
         if slot["starts_at"] <= now:
             day = slot["starts_at"].astimezone(zones.get(slot["location_id"], ZoneInfo("UTC"))).date()
             week = found.setdefault((slot["coach_id"], _monday(day)), Week())
-            week.delivered_hours += (slot["id"] in came) * ((slot["ends_at"] - slot["starts_at"]) / timedelta(hours=1))
+            helped = slot["assists_id"] in came and slot["status"] == "open"
+            hours = (slot["ends_at"] - slot["starts_at"]) / timedelta(hours=1)
+            week.delivered_hours += (slot["id"] in came or helped) * hours
     for (who, monday), week in found.items():
         week.clients = len(_clients(words, who, min(monday + timedelta(6), now.date())))
         week.room = coaches[who]["client_capacity"] if who in coaches else None

@@ -174,9 +174,21 @@ class TestScheduling:
         found = rows(
             marts,
             "select capacity, seats_held, seats_attended, no_shows, late_cancels from marts.scheduling.fct_slots "
-            "where title = 'Circle'",
+            "where title = 'Circle' and kind = 'group'",
         )
         assert found == [(4, 2, 1, 1, 1)]
+
+    def test_an_assistants_hour_is_theirs_once_and_the_class_is_none_the_fuller(self, marts):
+        found = rows(
+            marts,
+            "select week_starts_on, booked_hours, delivered_hours, sessions_delivered, no_shows "
+            "from marts.scheduling.fct_coach_weeks where coach_id = ? and booked_hours > 0 order by 1",
+            who("linh"),
+        )
+        assert found == [(date(2026, 6, 1), 1.0, 1.0, 0, 0), (date(2026, 6, 15), 1.0, 1.0, 1, 0)]
+        fill = "select sum(seats_held), sum(capacity), sum(seats_attended) from marts.scheduling.fct_slots where {}"
+        whole, classes = (rows(marts, fill.format(f"title = 'Circle' and {one}")) for one in ("true", "kind = 'group'"))
+        assert whole == classes == [(2, 4, 1)]
 
     def test_a_waitlist_tells_who_was_offered_a_seat_and_took_it(self, marts):
         found = rows(

@@ -216,6 +216,8 @@ DEEDS: dict[str, Deed] = {
     "GET /api/scheduling/turns": Deed("lead_coach", query={"location_id": "LOCATION"}),
     "POST /studio/turns": Deed("lead_coach", form={"place": "LOCATION", "coach": ["COACH"], "weight": ["50"]}),
     "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
+    "PUT /api/scheduling/classes/{slot_id}/assistants": Deed("coach", SEEN, body={"coach_ids": ["HELPER"]}),
+    "POST /classes/{slot_id}/assistants": Deed("coach", SEEN, form={"coach_ids": "HELPER"}),
     "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
     "POST /availability/days": Deed(
         "coach", form={"what": "holiday", "first_on": "2027-08-02", "last_on": "2027-08-06", "step": "save"}
@@ -438,6 +440,7 @@ class Doers:
             session, location=session.get_one(Location, self.coach.location_id), left_on=date(2099, 1, 1)
         )
         make_slot(session, coach=stand_in, starts_at=hours["BY_DESK"].starts_at)
+        self.words["HELPER"] = str(stand_in.id)
         self.words["FREE_AT"] = hours["FREE"].starts_at.isoformat()
         begun = make_slot(session, coach=self.coach, starts_at=now - timedelta(minutes=20))
         make_booking(session, slot=hours["FULL"], customer_id=self._ids["newcomer"])

@@ -52,6 +52,8 @@ ROLES_OF: dict[str, str] = {
     "scheduling.reschedule_booking": f"customer {COACHES} front_desk admin",
     "scheduling.mark_outcome": f"{COACHES} front_desk admin",
     "scheduling.cancel_slot": f"{COACHES} front_desk admin",
+    "scheduling.assign_assistants": f"{COACHES} front_desk admin",
+    "scheduling.read_class": f"{COACHES} front_desk admin",
     "scheduling.read_availability": f"{COACHES} front_desk admin",
     "scheduling.replace_availability": f"{COACHES} admin",
     "training.train": "customer",

@@ -183,7 +183,14 @@ OBJECTS: dict[str, Object] = {
     "POST /api/scheduling/bookings/{booking_id}/fee-waiver": Object("booking", every=CANCELLED, body={"reason": "Ill"}),
     "PUT /api/scheduling/classes/{slot_id}": Object("class", "coach", "lead_coach admin", body=CLASS),
     "POST /api/scheduling/classes/{slot_id}/cancellation": Object("class", "coach", "lead_coach admin", body={}),
-    "GET /classes/{slot_id}": Object("class", "coach", "lead_coach admin"),
+    "GET /classes/{slot_id}": Object("class", "coach", "lead_coach front_desk admin"),
+    "GET /api/scheduling/classes/{slot_id}": Object("class", "coach", "lead_coach front_desk admin"),
+    "PUT /api/scheduling/classes/{slot_id}/assistants": Object(
+        "class", "coach", "lead_coach front_desk admin", body={"coach_ids": []}
+    ),
+    "POST /classes/{slot_id}/assistants": Object(
+        "class", "coach", "lead_coach front_desk admin", form={"scope": "one"}
+    ),
     "POST /classes/{slot_id}": Object("class", "coach", "lead_coach admin", form=CLASS),
     "POST /classes/{slot_id}/cancel": Object("class", "coach", "lead_coach admin", form={"scope": "one"}),
     "GET /api/scheduling/terms": Object("coach", "coach", CANCELLED, at="query.coach_id"),

@@ -34,6 +34,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "seat_kept": "name booking_id title coach location starts_at time_zone expires_at",
         "waitlist_promoted": "name booking_id title coach location starts_at ends_at time_zone",
         "waitlist_offered": "name booking_id title coach location starts_at time_zone expires_at",
+        "class_assisted": "name what title coach assistant location starts_at time_zone is_series path",
         "payment_receipt": "name amount_minor currency",
         "payment_failed": "name amount_minor currency",
         "payment_refunded": "name amount_minor currency",

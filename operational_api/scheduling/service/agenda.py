@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from operational_api.core.paging import after, cut
 from operational_api.scheduling.lifecycle import HOLDING, PENDING
 from operational_api.scheduling.models import Booking, BookingSeries, Coach, Location, Slot, WaitlistEntry
 from operational_api.scheduling.recurrence import LONGEST, parse
+from operational_api.scheduling.service import assistants
 from operational_api.scheduling.service.waitlist import turn
 from operational_api.training import public as training
 
@@ -21,13 +22,14 @@ BECAME_BOOKINGS = (*HOLDING, "cancelled", "late_cancelled")
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking with the words people know it by."""
+    """A booking with the words people know it by. `assistants`: who helps with its class, by name."""
 
     booking: Booking
     slot: Slot
     coach_name: str
     location: Location
     customer_name: str
+    assistants: Sequence[str] = ()
 
 
 def list_bookings(
@@ -35,6 +37,7 @@ def list_bookings(
     *,
     customer_id: UUID | None = None,
     coach_id: UUID | None = None,
+    slot_id: UUID | None = None,
     location_ids: Collection[UUID] | None = None,
     starts_from: datetime | None = None,
     starts_before: datetime | None = None,
@@ -47,19 +50,25 @@ def list_bookings(
 
     Args:
         customer_id: Only this customer's; the caller decides who may ask.
-        coach_id: Only with this coach.
+        coach_id: Only with this coach, those of classes that they help with among them.
+        slot_id: Only of this session.
         location_ids: Only at these studios.
         status: Only in this state; without one, what became a booking: no seat that is merely kept or asked for.
         order: `desc` shows the latest first.
     """
     key = tuple_(Booking.starts_at, Booking.id)
     query = (
-        select(Booking, Slot, Coach.display_name, Location)
+        select(Booking, Slot, Coach.display_name, Location, assistants.names())
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)
         .join(Location, Location.id == Slot.location_id)
     )
-    query = query.where(*_whose(Booking, Slot, customer_id, coach_id, location_ids))
+    helped = assistants.helped_by(session, coach_id, since=starts_from, until=starts_before) if coach_id else []
+    if helped:
+        query = query.where(or_(Booking.coach_id == coach_id, Booking.slot_id.in_(helped)))
+    query = query.where(*_whose(Booking, Slot, customer_id, None if helped else coach_id, location_ids))
+    if slot_id is not None:
+        query = query.where(Booking.slot_id == slot_id)
     if starts_from is not None:
         query = query.where(Booking.starts_at >= starts_from)
     if starts_before is not None:
@@ -75,8 +84,8 @@ def list_bookings(
     rows = session.execute(query.order_by(*by).limit(limit + 1)).tuples().all()
     names = training.client_names(session, {row[0].customer_id for row in rows})
     views = [
-        BookingView(booking, slot, coach, location, names.get(booking.customer_id, "New client"))
-        for booking, slot, coach, location in rows
+        BookingView(booking, slot, coach, location, names.get(booking.customer_id, "New client"), helpers)
+        for booking, slot, coach, location, helpers in rows
     ]
     return cut(views, limit, lambda view: (view.booking.starts_at, view.booking.id))
 
@@ -240,14 +249,14 @@ def views_by_id(session: Session, ids: Sequence[UUID]) -> list[BookingView]:
 def views_of(session: Session, bookings: Sequence[Booking]) -> list[BookingView]:
     """Bookings with their words, in the order given, in two statements."""
     rows = session.execute(
-        select(Slot, Coach.display_name, Location)
+        select(Slot, Coach.display_name, Location, assistants.names())
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
         .where(Slot.id.in_([one.slot_id for one in bookings]))
     ).tuples()
-    words = {slot.id: (slot, coach, location) for slot, coach, location in rows}
+    words = {slot.id: (slot, coach, location, helpers) for slot, coach, location, helpers in rows}
     names = training.client_names(session, {one.customer_id for one in bookings})
     return [
-        BookingView(one, *words[one.slot_id], names.get(one.customer_id, "New client"))
-        for one in bookings
-    ]  # fmt: skip
+        BookingView(one, slot, coach, location, names.get(one.customer_id, "New client"), helpers)
+        for one, (slot, coach, location, helpers) in ((one, words[one.slot_id]) for one in bookings)
+    ]

@@ -23,7 +23,7 @@ from operational_api.scheduling.models import (
     PublicHoliday,
     TimeOff,
 )
-from operational_api.scheduling.service import openings
+from operational_api.scheduling.service import assistants, openings
 
 FAR = date(9999, 12, 31)
 
@@ -137,7 +137,7 @@ def replace_availability(
     """Replace a coach's hours, days away and, unless None, coming exceptions, and bring the calendar in line.
 
     Empty slots outside the new hours disappear, missing ones appear. Booked sessions stay: the answer names those that
-    fall on days off, and calling them off is the coach's own decision.
+    fall on days off, and calling them off is the coach's own decision. Classes of others are without their help then.
 
     Raises:
         CoachNotFound: the account is no coach.
@@ -168,6 +168,7 @@ def replace_availability(
     if exceptions is not None:
         _replace_exceptions(session, coach_id, exceptions, today)
     session.flush()
+    assistants.leave_absent(session, coach_id, now=now)
     openings.renew_slots(session, now, coach_id=coach_id)
     publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
     return get_availability(session, coach_id=coach_id, now=now)

@@ -13,7 +13,7 @@ from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SlotClosed
 from operational_api.scheduling.lifecycle import CHECK_IN_OPENS, HOLDING, PENDING, Outcome
 from operational_api.scheduling.models import Booking, Location, Slot, SlotResource
-from operational_api.scheduling.service import announcing, fees, holds, payment, places, seats, waitlist
+from operational_api.scheduling.service import announcing, assistants, fees, holds, payment, places, seats, waitlist
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.places import Place
 
@@ -184,7 +184,7 @@ def _announce_outcome(session: Session, booking: Booking, status: str, *, now: d
 
 
 def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
-    """The coach calls a session off: every booking is cancelled with its credit back, nobody waits any longer.
+    """The coach calls a session off: every booking is cancelled with its credit back, nobody waits or assists any more.
 
     Raises:
         SlotNotFound, SlotClosed.
@@ -196,6 +196,8 @@ def cancel_slot(session: Session, *, slot_id: UUID, now: datetime) -> Slot:
     seats.lock_credits(session, Booking.slot_id == slot_id)
     session.execute(update(SlotResource).where(SlotResource.slot_id == slot_id).values(is_taken=False))
     publish(session, SlotCalledOff(occurred_at=now, slot_id=slot.id, coach_id=slot.coach_id, starts_at=slot.starts_at))
+    if slot.kind == "group":
+        assistants.release(session, Slot.assists_id == slot.id, reason="called_off", now=now)
     live = select(Booking).where(Booking.slot_id == slot_id, Booking.status.in_((*HOLDING, *PENDING)))
     for booking in session.scalars(live):
         if booking.status in PENDING:

@@ -4,7 +4,7 @@ less between than the terms keep free before and after each session."""
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, cast, exists, func, select
+from sqlalchemy import ColumnElement, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Interval
 
@@ -42,12 +42,14 @@ def is_busy(session: Session, slot: Slot) -> bool:
 
 
 def clashes(session: Session, coach_id: UUID, *, now: datetime) -> list[Slot]:
-    """Sessions to come that are booked although their coach is busy elsewhere at that time, by start.
+    """Sessions to come that are booked although their coach is busy elsewhere at that time, and classes that they are
+    to assist, by start.
 
     Whoever booked first keeps the session, and an appointment outside is not ours to move: only the coach can say which
     of the two takes place. What is merely too near for a buffer is no clash.
     """
-    is_booked = exists().where(Booking.slot_id == Slot.id, Booking.status == "booked")
+    has_bookings = exists().where(Booking.slot_id == Slot.id, Booking.status == "booked")
+    is_booked = or_(has_bookings, and_(Slot.kind == "assist", Slot.status == "open"))
     is_busy = exists().where(BusyTime.coach_id == coach_id, _overlaps(Slot.starts_at, Slot.ends_at))
     return list(
         session.scalars(

@@ -4,7 +4,7 @@ A series is written as slots when it is made; its rule is kept to be shown. Wall
 clock changes. Empty one-to-one slots make room for a class, anything else in its way refuses it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -34,9 +34,8 @@ from operational_api.scheduling.hours import Span
 from operational_api.scheduling.lifecycle import PENDING
 from operational_api.scheduling.models import Booking, Coach, Location, Resource, SessionSeries, Slot, SlotResource
 from operational_api.scheduling.recurrence import Recurrence, at_wall_time
-from operational_api.scheduling.service import announcing, bookings, moves, openings, seats, waitlist
+from operational_api.scheduling.service import announcing, assistants, bookings, moves, openings, seats, waitlist
 from operational_api.scheduling.service.moves import Mover
-from operational_api.scheduling.service.terms import terms_of
 
 Scope = Literal["one", "following"]
 REFUSALS: dict[str, type[DomainError]] = {
@@ -75,7 +74,8 @@ def create_classes(
         InvalidRecurrence: the rule names no day, or too many.
         CoachBusy, ResourceTaken: at one of those times.
     """
-    coach, location = _lock_coach(session, coach_id)
+    coaches, location = _lock_coaches(session, coach_id)
+    coach = coaches[coach_id]
     _lock_resources(session, plan.resource_ids, location.id)
     zone, length = ZoneInfo(location.time_zone), timedelta(minutes=plan.minutes)
     days = repeats.days(first_on) if repeats else [first_on]
@@ -90,7 +90,7 @@ def create_classes(
         )  # fmt: skip
         session.add(series)
         session.flush()
-    _make_room(session, coach.id, spans, now)
+    openings.make_room(session, coach.id, spans, now)
     made = [
         Slot(
             coach_id=coach.id, location_id=location.id, kind="group", title=plan.title, starts_at=span.starts_at,
@@ -117,15 +117,16 @@ def change_classes(
 ) -> list[Slot]:
     """Give a class, or it and all that follow in its series, another title, time, size or room.
 
-    Each stays on its day. Who is booked moves along, with a history, and may cancel for nothing from then on.
+    Each stays on its day. Who is booked moves along, with a history, and may cancel for nothing from then on. Who
+    assists moves along, too.
 
     Raises:
         ClassNotFound; SlotClosed: it has started or was called off.
         SeatsHeld: more customers have a seat than there would be places.
-        CoachBusy, ResourceTaken, CustomersClash: at one of the new times.
+        CoachBusy, AssistantNotFree, ResourceTaken, CustomersClash: at one of the new times.
     """
     found = _affected(session, slot_id, scope, now)
-    coach, location = _lock_coach(session, found[0].coach_id)
+    coach, location = found[0].coach_id, _lock_all_of(session, found)[1]
     _lock_resources(session, plan.resource_ids, location.id)
     zone, length = ZoneInfo(location.time_zone), timedelta(minutes=plan.minutes)
     changed = seats.lock_slots(session, [one.id for one in found])
@@ -137,13 +138,14 @@ def change_classes(
         if start <= now:
             raise InvalidClass("A class starts in the future.")
         spans[slot.id] = Span(start, start + length)
-    _make_room(session, coach.id, list(spans.values()), now)
+    openings.make_room(session, coach, list(spans.values()), now)
     ids = list(spans)
     seats.lock_credits(session, Booking.slot_id.in_(ids), Booking.status.in_(PENDING))
     with _told_apart(session):
         session.execute(delete(SlotResource).where(SlotResource.slot_id.in_(ids)))
         for slot in changed:
             _change(session, slot, plan, spans[slot.id], now=now, by=by)
+        assistants.follow(session, changed, now=now)
         session.add_all(_uses(slot, one) for slot in changed for one in plan.resource_ids)
         session.flush()
     for slot in changed:
@@ -166,6 +168,42 @@ def cancel_classes(session: Session, *, slot_id: UUID, scope: Scope, now: dateti
     return found
 
 
+def assign_assistants(
+    session: Session, *, slot_id: UUID, coach_ids: Collection[UUID], scope: Scope, now: datetime
+) -> list[Slot]:  # fmt: skip
+    """Say who helps with a class, or with it and all that follow in its series; who is not named helps no more. The
+    same again changes nothing.
+
+    Raises:
+        ClassNotFound; SlotClosed: it has started or was called off.
+        CoachNotFound: somebody named does not work at the studio.
+        InvalidClass: its own coach is named, or too many are.
+        AssistantNotFree: at one of those times.
+    """
+    wanted = set(coach_ids)
+    found = _affected(session, slot_id, scope, now)
+    lead = found[0].coach_id
+    if lead in wanted:
+        raise InvalidClass("Who leads a class does not assist it as well.")
+    if len(wanted) > assistants.MOST:
+        raise InvalidClass(f"A class has at most {assistants.MOST} assistants.")
+    coaches, location = _lock_all_of(session, found, wanted)
+    classes = sorted(seats.lock_slots(session, [one.id for one in found]), key=lambda one: one.starts_at)
+    if any(one.status != "open" for one in classes):  # called off while we waited for it
+        raise SlotClosed
+    known = assistants.of_classes(session, [one.id for one in classes])
+    helped = {one.id: {helper.coach_id for helper in known.get(one.id, ())} for one in classes}
+    missing = {id_: [one for one in classes if id_ not in helped[one.id]] for id_ in sorted(wanted)}
+    for id_ in (one for one, lacking in missing.items() if lacking):
+        if id_ not in coaches or coaches[id_].location_id != location.id or _has_left(coaches[id_], now):
+            raise CoachNotFound
+    assistants.release(session, Slot.assists_id.in_(helped), Slot.coach_id.not_in(wanted), reason="removed", now=now)
+    for id_, lacking in missing.items():
+        if lacking:
+            assistants.assign(session, coaches[id_], lacking, zone=ZoneInfo(location.time_zone), now=now)
+    return classes
+
+
 def _affected(session: Session, slot_id: UUID, scope: Scope, now: datetime) -> list[Slot]:
     """The class, and what follows it in its series and has not been called off, by start."""
     slot = session.get(Slot, slot_id)
@@ -179,13 +217,6 @@ def _affected(session: Session, slot_id: UUID, scope: Scope, now: datetime) -> l
         Slot.series_id == slot.series_id, Slot.starts_at >= slot.starts_at, Slot.status == "open"
     )
     return list(session.scalars(query.order_by(Slot.starts_at)))
-
-
-def _make_room(session: Session, coach_id: UUID, spans: Sequence[Span], now: datetime) -> None:
-    """Empty sessions in the way of classes, or nearer to them than the terms keep sessions apart, are taken back."""
-    own, other = (terms_of(session, coach_id=coach_id, kind=kind) for kind in ("group", "one_to_one"))
-    wide = [one.widened(own.before + other.after, own.after + other.before) for one in spans]
-    openings.withdraw_empty_slots(session, now, coach_id=coach_id, within=wide)
 
 
 def _change(session: Session, slot: Slot, plan: ClassPlan, span: Span, *, now: datetime, by: Mover) -> None:
@@ -222,13 +253,35 @@ def _uses(slot: Slot, resource_id: UUID) -> SlotResource:
     return SlotResource(slot_id=slot.id, resource_id=resource_id, starts_at=slot.starts_at, ends_at=slot.ends_at)
 
 
-def _lock_coach(session: Session, coach_id: UUID) -> tuple[Coach, Location]:
-    """The coach, locked: what fills one calendar is written one after the other."""
-    query = select(Coach, Location).join(Location, Location.id == Coach.location_id).where(Coach.id == coach_id)
-    row = session.execute(query.with_for_update(of=Coach, key_share=True)).tuples().one_or_none()
-    if row is None:
+def _has_left(coach: Coach, now: datetime) -> bool:
+    return coach.left_on is not None and coach.left_on < now.date()
+
+
+def _lock_all_of(
+    session: Session, found: Sequence[Slot], others: Collection[UUID] = ()
+) -> tuple[dict[UUID, Coach], Location]:
+    """Who leads and who helps with these classes, and others, locked."""
+    known = assistants.of_classes(session, [one.id for one in found])
+    helping = {helper.coach_id for helpers in known.values() for helper in helpers}
+    return _lock_coaches(session, found[0].coach_id, {*helping, *others})
+
+
+def _lock_coaches(
+    session: Session, coach_id: UUID, others: Collection[UUID] = ()
+) -> tuple[dict[UUID, Coach], Location]:
+    """A coach and their studio, and other coaches, locked in everybody's order: what fills one calendar is written one
+    after the other. Of the others, unknown ones are left out."""
+    query = (
+        select(Coach, Location)
+        .join(Location, Location.id == Coach.location_id)
+        .where(Coach.id.in_({coach_id, *others}))
+        .order_by(Coach.id)
+    )
+    rows = session.execute(query.with_for_update(of=Coach, key_share=True)).tuples().all()
+    places = {coach.id: location for coach, location in rows}
+    if coach_id not in places:
         raise CoachNotFound
-    return row
+    return {coach.id: coach for coach, _ in rows}, places[coach_id]
 
 
 def _lock_resources(session: Session, ids: Sequence[UUID], location_id: UUID) -> None:

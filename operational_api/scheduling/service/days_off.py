@@ -16,7 +16,7 @@ from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import DayNotFound, InvalidAvailability
 from operational_api.scheduling.models import AvailabilityException, Coach, PublicHoliday, Slot, TimeOff
-from operational_api.scheduling.service import agenda, availability, openings, studio
+from operational_api.scheduling.service import agenda, assistants, availability, openings, studio
 from operational_api.scheduling.service.availability import OtherHours
 
 LONGEST_AWAY = timedelta(days=366)
@@ -155,6 +155,7 @@ def _known(session: Session, location_id: UUID) -> dict[date, str]:
 
 def _follow(session: Session, coach_id: UUID, now: datetime) -> None:
     session.flush()
+    assistants.leave_absent(session, coach_id, now=now)
     openings.renew_slots(session, now, coach_id=coach_id)
     publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
 

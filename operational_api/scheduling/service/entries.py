@@ -1,6 +1,7 @@
 """Bookings as calendars know them: a UID for as long as they exist, a sequence that grows with each change.
 
 A coach sees a group's session once, however many come; everybody else sees bookings. Those that recur are one entry.
+Who assists a class sees it from when they were asked to, whoever comes.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from operational_api.scheduling.calendars.models import CalendarEntry
 from operational_api.scheduling.calendars.port import Entry, Occurrence, Series, uid_of
@@ -59,7 +60,9 @@ def moved(session: Session, *, old_id: UUID, new_id: UUID, now: datetime) -> Non
 
 
 def changed(session: Session, *, booking_id: UUID, now: datetime) -> None:
-    """One change more, of a series where it is one of it; unless another booking has taken its place."""
+    """One change more, of a series where it is one of it; unless another booking has taken its place. An assistant's
+    place is known by its slot's id.
+    """
     series_id = session.scalar(select(Booking.series_id).where(Booking.id == booking_id))
     if series_id is not None:
         session.execute(
@@ -83,7 +86,8 @@ def _of(session: Session, booking_id: UUID, now: datetime) -> CalendarEntry:
 def coming(session: Session, account_id: UUID, now: datetime) -> list[Shown]:
     """Everything of a person that a newly connected calendar is to show."""
     query = _rows().where(_is_of(account_id), Booking.status == "booked", Booking.ends_at > now)
-    return _told(session, session.execute(query.order_by(Booking.starts_at).limit(MOST)).all(), account_id)
+    found = _told(session, session.execute(query.order_by(Booking.starts_at).limit(MOST)).all(), account_id)
+    return found + _assisting(session, Slot.coach_id == account_id, Slot.status == "open", Slot.ends_at > now)
 
 
 def of_feed(session: Session, account_id: UUID, now: datetime) -> list[Entry]:
@@ -95,7 +99,10 @@ def of_feed(session: Session, account_id: UUID, now: datetime) -> list[Entry]:
         or_(CalendarEntry.is_superseded.is_(None), CalendarEntry.is_superseded.is_(False)),
     )
     rows = session.execute(query.order_by(Booking.starts_at.desc(), Booking.id).limit(MOST)).all()
-    return sorted((one.entry for one in _told(session, rows, account_id)), key=lambda one: (one.starts_at, one.uid))
+    is_shown = or_(Slot.status == "open", CalendarEntry.changed_at > now - SHOWN_AFTER_CANCELLING)
+    found = _told(session, rows, account_id)
+    found += _assisting(session, Slot.coach_id == account_id, Slot.starts_at > now - SHOWN_PAST, is_shown)
+    return sorted((one.entry for one in found), key=lambda one: (one.starts_at, one.uid))
 
 
 def of_booking(session: Session, booking_id: UUID, account_id: UUID) -> Entry | None:
@@ -110,9 +117,39 @@ def of_booking(session: Session, booking_id: UUID, account_id: UUID) -> Entry | 
 
 
 def of_slot(session: Session, slot_id: UUID) -> Entry | None:
-    """A group's session as its coach's calendar shows it: there while anybody comes."""
+    """A group's session as its coach's calendar shows it, there while anybody comes, or as its assistant's does."""
     rows = session.execute(_rows().where(Slot.id == slot_id)).all()
-    return _group(rows, _moves(session, [slot_id]).get(slot_id, [])) if rows else None
+    if rows:
+        return _group(rows, _moves(session, [slot_id]).get(slot_id, []))
+    helped = _assisting(session, Slot.id == slot_id)
+    return helped[0].entry if helped else None
+
+
+def _assisting(session: Session, *which: ColumnElement[bool]) -> list[Shown]:
+    """Classes that a coach helps with, with who leads them. What is known of such a place is kept by its slot's id."""
+    led = aliased(Slot)
+    rows = session.execute(
+        select(Slot, Coach.display_name, Location, CalendarEntry)
+        .join(led, led.id == Slot.assists_id)
+        .join(Coach, Coach.id == led.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .outerjoin(CalendarEntry, CalendarEntry.booking_id == Slot.id)
+        .where(Slot.kind == "assist", *which)
+        .order_by(Slot.starts_at, Slot.id)
+        .limit(MOST)
+    ).tuples()
+    return [
+        Shown(
+            Entry(
+                uid=uid_of(place.id), sequence=known.sequence if known else 0, title=f"{place.title} with {lead}",
+                location=f"{location.name}, {location.city}", starts_at=place.starts_at, ends_at=place.ends_at,
+                time_zone=location.time_zone, changed_at=known.changed_at if known else place.created_at,
+                is_cancelled=place.status != "open",
+            ),
+            slot_id=place.id,
+        )
+        for place, lead, location, known in rows
+    ]  # fmt: skip
 
 
 def of_series(session: Session, series_id: UUID, account_id: UUID) -> Entry | None:

@@ -29,7 +29,7 @@ from operational_api.scheduling.models import (
     TimeOff,
     WaitlistEntry,
 )
-from operational_api.scheduling.service.terms import layers
+from operational_api.scheduling.service.terms import layers, terms_of
 from operational_api.scheduling.terms import Terms, effective
 
 HORIZON = timedelta(days=28)
@@ -129,19 +129,27 @@ def withdraw_empty_slots(
         session.execute(gone.execution_options(synchronize_session=False))
 
 
+def make_room(session: Session, coach_id: UUID, spans: Sequence[Span], now: datetime) -> None:
+    """Take back empty sessions in the way of classes, or nearer to them than the terms keep sessions apart."""
+    own, other = (terms_of(session, coach_id=coach_id, kind=kind) for kind in ("group", "one_to_one"))
+    wide = [one.widened(own.before + other.after, own.after + other.before) for one in spans]
+    withdraw_empty_slots(session, now, coach_id=coach_id, within=wide)
+
+
 def _openings(
     coach: Coach, zone: ZoneInfo, terms: Terms, known: _Calendar, holidays: frozenset[date],
     said: Sequence[BookingTerms], now: datetime, until: datetime | None,
 ) -> list[Span]:  # fmt: skip
     last = until or now + max(HORIZON, timedelta(days=terms.booking_window_days or 0))
-    other = {"one_to_one": terms, "group": _terms(coach, "group", said)}
+    of_classes = _terms(coach, "group", said)
+    other = {"one_to_one": terms, "group": of_classes, "assist": of_classes}
     taken = [
         Span(one.starts_at, one.ends_at).widened(other[one.kind].before, other[one.kind].after)
         for one in known.slots
         if one.status == "open"
     ]
     rules = Rules(known.weekly, known.exceptions, holidays, known.away)
-    called_off = {one.starts_at for one in known.slots}
+    called_off = {one.starts_at for one in known.slots if one.kind != "assist"}
     return [
         span
         for span in openings(

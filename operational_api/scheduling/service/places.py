@@ -15,18 +15,19 @@ from operational_api.core.statements import Statement
 from operational_api.scheduling.errors import CoachBusyElsewhere
 from operational_api.scheduling.lifecycle import HOLDING, PENDING
 from operational_api.scheduling.models import Booking, BookingTerms, Coach, Location, Slot, WaitlistEntry
-from operational_api.scheduling.service import busy_times, seats, waitlist
+from operational_api.scheduling.service import assistants, busy_times, seats, waitlist
 from operational_api.scheduling.terms import Terms, effective
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A locked slot: with whom, where and on what terms."""
+    """A locked slot: with whom, where and on what terms, and who helps with it, by name."""
 
     slot: Slot
     coach_name: str
     location: Location
     terms: Terms
+    assistants: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class Seating:
 
 
 _LOCKED = Statement(
-    select(Slot, Coach.display_name, Coach.buffer_minutes, Location, BookingTerms)
+    select(Slot, Coach.display_name, Coach.buffer_minutes, Location, assistants.names(), BookingTerms)
     .join(Coach, Coach.id == Slot.coach_id)
     .join(Location, Location.id == Slot.location_id)
     .outerjoin(BookingTerms, or_(BookingTerms.coach_id.is_(None), BookingTerms.coach_id == Slot.coach_id))
-    .where(Slot.id == bindparam("slot_id"))
+    .where(Slot.id == bindparam("slot_id"), seats.has_seats())
     .with_for_update(key_share=True, of=Slot),
     fresh=True,
 )
@@ -87,10 +88,11 @@ def lock_place(session: Session, slot_id: UUID) -> Place:
     if not rows:
         seats.lock_slot(session, slot_id)  # it is there: it got another coach or studio while we waited for it
         rows = _LOCKED.all(session, {"slot_id": slot_id})
-    slot, coach_name, buffer_minutes, location, _ = rows[0]
+    slot, coach_name, buffer_minutes, location, helpers, _ = rows[0]
     said = [row[-1] for row in rows if row[-1] is not None]
     base = Terms(buffer_after_minutes=buffer_minutes)
-    return Place(slot, coach_name, location, effective(said, coach_id=slot.coach_id, kind=slot.kind, base=base))
+    terms = effective(said, coach_id=slot.coach_id, kind=slot.kind, base=base)
+    return Place(slot, coach_name, location, terms, helpers)
 
 
 def seating_of(

@@ -40,14 +40,7 @@ class Due:
 
 def follow(session: Session, booking: Booking, *, now: datetime) -> None:
     """Have the calendars of both people of a booking show what became of it."""
-    people = (booking.customer_id, booking.coach_id)
-    for connection in session.scalars(
-        select(CalendarConnection).where(
-            CalendarConnection.account_id.in_(people),
-            CalendarConnection.is_written,
-            CalendarConnection.state.in_(("active", "refused")),
-        )
-    ):
+    for connection in _written(session, booking.customer_id, booking.coach_id):
         slot = session.get_one(Slot, booking.slot_id)
         if entries.is_group_of(slot, connection.account_id):
             want(session, connection.id, uid=uid_of(slot.id), slot_id=slot.id, now=now)
@@ -63,6 +56,23 @@ def follow(session: Session, booking: Booking, *, now: datetime) -> None:
                 .where(CalendarPush.connection_id == connection.id, CalendarPush.booking_id == booking.id)
                 .values(sequence=CalendarPush.sequence + 1, due_at=now, attempts=0)
             )
+
+
+def follow_assistant(session: Session, place: Slot, *, now: datetime) -> None:
+    """Have the calendars of who helps with a class show what became of their place in it."""
+    for connection in _written(session, place.coach_id):
+        want(session, connection.id, uid=uid_of(place.id), slot_id=place.id, now=now)
+
+
+def _written(session: Session, *people: UUID) -> Sequence[CalendarConnection]:
+    """Calendars of these people that show what is theirs here."""
+    return session.scalars(
+        select(CalendarConnection).where(
+            CalendarConnection.account_id.in_(people),
+            CalendarConnection.is_written,
+            CalendarConnection.state.in_(("active", "refused")),
+        )
+    ).all()
 
 
 def want(

@@ -38,17 +38,21 @@ REFUSALS: dict[str, type[DomainError]] = {
 
 
 def lock_slot(session: Session, slot_id: UUID) -> Slot:
-    """The slot, locked until the transaction ends and read afresh.
+    """The slot, locked until the transaction ends and read afresh. An assistant's place has no seats: it is none.
 
     Raises:
         SlotNotFound: there is none.
     """
-    slot = session.scalar(
-        select(Slot).where(Slot.id == slot_id).with_for_update(key_share=True).execution_options(populate_existing=True)
-    )
+    query = select(Slot).where(Slot.id == slot_id, has_seats())
+    slot = session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
     if slot is None:
         raise SlotNotFound
     return slot
+
+
+def has_seats() -> ColumnElement[bool]:
+    """Whether `Slot` is a session and no assistant's place in one, inside a query over slots."""
+    return Slot.kind != "assist"
 
 
 def lock_slots(session: Session, slot_ids: Collection[UUID], *, skip_locked: bool = False) -> list[Slot]:
@@ -57,7 +61,7 @@ def lock_slots(session: Session, slot_ids: Collection[UUID], *, skip_locked: boo
     Args:
         skip_locked: Leave out what another transaction is working on.
     """
-    query = select(Slot).where(Slot.id.in_(slot_ids)).order_by(Slot.id)
+    query = select(Slot).where(Slot.id.in_(slot_ids), has_seats()).order_by(Slot.id)
     locked = query.with_for_update(key_share=True, skip_locked=skip_locked)
     return list(session.scalars(locked.execution_options(populate_existing=True)))
 

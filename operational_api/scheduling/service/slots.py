@@ -12,8 +12,9 @@ from sqlalchemy.types import Interval
 from operational_api.core.paging import after, cut
 from operational_api.scheduling.errors import SlotNotFound
 from operational_api.scheduling.models import Booking, BookingTerms, Coach, Location, Slot, WaitlistEntry
+from operational_api.scheduling.service import assistants
 from operational_api.scheduling.service.busy_times import keeps_busy
-from operational_api.scheduling.service.seats import count_held, is_held
+from operational_api.scheduling.service.seats import count_held, has_seats, is_held
 from operational_api.scheduling.service.terms import of_slot
 from operational_api.scheduling.terms import Terms
 
@@ -26,6 +27,7 @@ class SlotView:
         seats_left: Free seats, 0 when full.
         booking_id: The viewer's own booking, if any; a seat held for them too.
         is_waiting: Whether the viewer is on its waitlist.
+        assistants: Who helps with it, by name.
     """
 
     slot: Slot
@@ -36,6 +38,7 @@ class SlotView:
     booking_status: str | None
     held_until: datetime | None
     is_waiting: bool
+    assistants: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +135,14 @@ def is_bookable_at_desk(now: datetime) -> tuple[ColumnElement[bool], ...]:
 def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:
     window = func.make_interval(0, 0, 0, of_slot(BookingTerms.booking_window_days, None))
     return (
-        Slot.status == "open", func.coalesce(Slot.starts_at <= now + cast(window, Interval), True), ~keeps_busy()
+        Slot.status == "open", has_seats(), ~keeps_busy(),
+        func.coalesce(Slot.starts_at <= now + cast(window, Interval), True),
     )  # fmt: skip
 
 
 def _views(
     viewer_id: UUID | None, now: datetime
-) -> Select[tuple[Slot, str, Location, int, UUID, str, datetime | None, bool]]:
+) -> Select[tuple[Slot, str, Location, int, UUID, str, datetime | None, bool, list[str]]]:
     own = aliased(Booking)
     waiting = (
         select(WaitlistEntry.id)
@@ -152,8 +156,11 @@ def _views(
     )
     left = func.greatest(Slot.capacity - count_held(now), 0)
     return (
-        select(Slot, Coach.display_name, Location, left, own.id, own.status, own.held_until, waiting)
+        select(
+            Slot, Coach.display_name, Location, left, own.id, own.status, own.held_until, waiting, assistants.names()
+        )
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
+        .where(has_seats())
         .outerjoin(own, and_(own.slot_id == Slot.id, own.customer_id == viewer_id, is_held(now, own)))
     )

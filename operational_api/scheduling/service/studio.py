@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import HolidaysChanged
 from operational_api.core.errors import NotFound
 from operational_api.core.outbox import publish
+from operational_api.scheduling.errors import ClassNotFound
 from operational_api.scheduling.models import (
     Coach,
     Location,
@@ -21,7 +22,8 @@ from operational_api.scheduling.models import (
     Slot,
     SlotResource,
 )
-from operational_api.scheduling.service import openings, terms
+from operational_api.scheduling.service import assistants, openings, terms
+from operational_api.scheduling.service.assistants import Assistant
 from operational_api.scheduling.service.seats import count_held
 
 
@@ -101,35 +103,64 @@ def put_resource(session: Session, *, location_id: UUID, name: str, kind: str, i
 
 @dataclass(frozen=True, slots=True)
 class ClassView:
-    """A class as its coach sees it. `rule` is of its series, None of a single one."""
+    """A class as its coaches see it. `rule` is of its series, None of a single one."""
 
     slot: Slot
     location: Location
     seats_held: int
     rule: str | None
     resources: Sequence[Resource]
+    coach_name: str
+    assistants: Sequence[Assistant]
 
 
 def list_classes(
     session: Session, *, coach_id: UUID | None = None, slot_id: UUID | None = None, now: datetime, limit: int = 60
 ) -> list[ClassView]:
-    """Classes that have not started, of a coach or one by its id, by start. Two statements."""
+    """Classes that have not started, of a coach, with those that they help with, or one by its id, by start. A handful
+    of statements, however many there are."""
     query = (
-        select(Slot, Location, count_held(now), SessionSeries.rule)
+        select(Slot, Location, count_held(now), SessionSeries.rule, Coach.display_name)
+        .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
         .outerjoin(SessionSeries, SessionSeries.id == Slot.series_id)
         .where(Slot.kind == "group")
     )
     if slot_id is not None:
         query = query.where(Slot.id == slot_id)
-    else:
-        query = query.where(Slot.coach_id == coach_id, Slot.starts_at > now, Slot.status == "open")
+    elif coach_id is not None:
+        theirs = or_(Slot.coach_id == coach_id, Slot.id.in_(assistants.helped_by(session, coach_id, since=now)))
+        query = query.where(theirs, Slot.starts_at > now, Slot.status == "open")
     rows = session.execute(query.order_by(Slot.starts_at).limit(limit)).tuples().all()
-    used: dict[UUID, list[Resource]] = {}
+    ids, used = [row[0].id for row in rows], dict[UUID, list[Resource]]()
     pairs = select(SlotResource.slot_id, Resource).join(Resource, Resource.id == SlotResource.resource_id)
-    for id_, resource in session.execute(pairs.where(SlotResource.slot_id.in_([row[0].id for row in rows]))).tuples():
+    for id_, resource in session.execute(pairs.where(SlotResource.slot_id.in_(ids))).tuples():
         used.setdefault(id_, []).append(resource)
-    return [ClassView(slot, place, held, rule, used.get(slot.id, [])) for slot, place, held, rule in rows]
+    helpers = assistants.of_classes(session, ids)
+    return [
+        ClassView(slot, place, held, rule, used.get(slot.id, []), coach, helpers.get(slot.id, []))
+        for slot, place, held, rule, coach in rows
+    ]
+
+
+def get_class(session: Session, slot_id: UUID, *, now: datetime) -> ClassView:
+    """One class, whatever its state.
+
+    Raises:
+        ClassNotFound: there is none.
+    """
+    found = list_classes(session, slot_id=slot_id, now=now)
+    if not found:
+        raise ClassNotFound
+    return found[0]
+
+
+def colleagues(session: Session, slot: Slot) -> list[Assistant]:
+    """Who could help with a class: who works at its studio and does not lead it, by name."""
+    query = select(Coach.id, Coach.display_name).where(
+        Coach.location_id == slot.location_id, Coach.left_on.is_(None), Coach.id != slot.coach_id
+    )
+    return [Assistant(*row) for row in session.execute(query.order_by(Coach.display_name, Coach.id)).tuples()]
 
 
 def coach_location(session: Session, coach_id: UUID) -> Location | None:

@@ -63,6 +63,7 @@ coached := {
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
 	"scheduling.answer_request", "scheduling.book_for", "scheduling.manage_classes",
+	"scheduling.assign_assistants", "scheduling.read_class",
 	"commerce.read_commissions",
 	"training.keep_media", "training.watch_media",
 }
@@ -139,7 +140,9 @@ staff := {
 	"scheduling.answer_request": {"front_desk", "lead_coach", "admin"},
 	"scheduling.manage_classes": {"lead_coach", "admin"},
 	"scheduling.manage_studio": {"lead_coach", "admin"},
+	"scheduling.assign_assistants": {"front_desk", "lead_coach", "admin"},
 	"scheduling.book_for": {"front_desk", "admin"},
+	"scheduling.read_class": {"front_desk", "lead_coach", "admin"},
 	"scheduling.reassign_booking": {"front_desk", "lead_coach", "admin"},
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
 	"commerce.close_pay_period": {"finance", "admin"},
@@ -159,6 +162,8 @@ staff := {
 	"training.keep_media": {"admin"},
 	"training.watch_media": {"admin"},
 }
+
+helped_with := {"scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class"}
 
 approvals := {
 	"commerce.approve_refund", "compliance.approve_export", "identity.approve_role", "identity.approve_factor_reset",
@@ -211,6 +216,12 @@ permitted(r) if {
 	r.role in {"coach", "lead_coach"}
 	r.action in coached
 	is_my_clients(r)
+}
+
+permitted(r) if {
+	r.role in {"coach", "lead_coach"}
+	r.action in helped_with
+	r.account in r.object.assistants
 }
 
 permitted(r) if {

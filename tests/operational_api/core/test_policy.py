@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -105,6 +105,7 @@ class TestQuestionsThatAreAlike:
             what = Resource(
                 "Any", new_id(), customer_id=anybody(), coach_id=anybody(), requested_by=anybody(),
                 location_id=anybody(), payer_id=anybody(), kind=chance.choice([None, "health", "business"]),
+                assistants=chance.choice([None, frozenset(chance.sample(people, 2))]),
             )  # fmt: skip
             locations = chance.choice([None, frozenset(chance.sample(people, 2))])
             request, entities = policy.question(role, account, action, what, now=NOW, locations=locations)
@@ -160,6 +161,20 @@ class TestIsAllowed:
         assert not allowed("coach", COACH, "analytics.read_client", refused)
         assert not allowed("coach", COACH, "analytics.read_client", Resource("WearableDay", "x", **night))
         assert allowed("customer", CUSTOMER, "analytics.read_client", refused)
+
+
+class TestAssistants:
+    """Who assists a class sees who comes and checks them in. The class stays its coach's."""
+
+    @pytest.mark.parametrize("role", ["coach", "lead_coach"])
+    def test_do_what_helps_and_no_more(self, role: str) -> None:
+        alone = {one for one in policy.actions() if allowed(role, OTHER, one, resource("business"))}
+        about = Resource("Slot", "x", customer_id=CUSTOMER, coach_id=COACH, kind="business")
+        helped = replace(about, assistants=frozenset({OTHER}))
+        more = {"scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class"}
+        assert {one for one in policy.actions() if allowed(role, OTHER, one, helped)} == alone | more
+        assert not allowed("coach", OTHER, "scheduling.mark_outcome", replace(about, assistants=frozenset({CUSTOMER})))
+        assert not allowed("customer", OTHER, "scheduling.read_class", replace(helped, kind=None))
 
 
 class TestSegregationOfDuties:
@@ -254,7 +269,7 @@ class TestNoPath:
             me, them, their_coach = (UUID(int=rng.getrandbits(128)) for _ in range(3))
             theirs = Resource(
                 "Any", new_id(), customer_id=them, coach_id=rng.choice([their_coach, None]), kind=kind,
-                requested_by=rng.choice([None, me, them]),
+                requested_by=rng.choice([None, me, them]), assistants=rng.choice([None, frozenset({their_coach})]),
             )  # fmt: skip
             assert not allowed(role, me, action, theirs), (action, kind)
             tried += 1
@@ -296,6 +311,7 @@ class Asked:
                 consents=rng.choice([None, frozenset(), frozenset({"sleep"}), frozenset({"sleep", "body"})]),
                 location_id=rng.choice([None, None, *people]),
                 payer_id=rng.choice([*people, None]),
+                assistants=rng.choice([None, frozenset(), frozenset(rng.sample(people, 1))]),
             ),
             works_at[account] if account else None,
         )  # fmt: skip

@@ -32,7 +32,7 @@ VALUES: dict[str, Any] = {
     "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
     "expires_at": "2026-03-28T08:00:00+00:00", "renews_at": "2027-03-28T22:00:00+00:00", "pays": True,
     "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
-    "last_at": "2026-03-28T22:59:59+00:00",
+    "last_at": "2026-03-28T22:59:59+00:00", "assistant": "Ben <b> Okoro", "is_series": True,
 }  # fmt: skip
 URL = "https://plyo.example"
 FOLDER = Path(rendering.__file__).parent.parent / "templates" / "emails"

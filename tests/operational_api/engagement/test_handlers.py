@@ -1,6 +1,6 @@
 """What people are told by e-mail when something happens, once for each reason."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,14 +10,17 @@ from icalendar import Calendar
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from contracts.events import commerce, engagement, scheduling
+from contracts.events import commerce, engagement, registry, scheduling
 from contracts.events.envelope import Event
 from contracts.ids import new_id
+from operational_api.core.models import OutboxEvent
 from operational_api.engagement.channels.rendering import Rendered, render
 from operational_api.engagement.handlers import HANDLERS
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.engagement.public import send_message
 from operational_api.scheduling.models import Booking
+from operational_api.scheduling.recurrence import Recurrence
+from operational_api.scheduling.service import assistants, classes
 from operational_api.training.models import Client
 from tests.factories import account_of, make_booking, make_client, make_coach, make_location, make_slot
 
@@ -59,6 +62,37 @@ def _again(session: Session, booking: Booking) -> UUID:
     slot = make_slot(session, starts_at=booking.starts_at)
     return make_booking(session, slot=slot, customer_id=booking.customer_id, status="attended",
                         ends_at=booking.starts_at, free_until=booking.free_until).id  # fmt: skip
+
+
+class TestAssistance:
+    @pytest.mark.parametrize("language", ["en", "vi"])
+    def test_who_assists_and_whose_class_it_is_are_told_once_for_a_series(
+        self, session: Session, language: str
+    ) -> None:
+        here = make_location(session)
+        ana, ben = (make_coach(session, location=here, display_name=name) for name in ("Ana", "Ben"))
+        plan = classes.ClassPlan("Mobility", time(18), 60, 8)
+        on, weekly = (NOW + timedelta(days=9)).date(), Recurrence(count=3)
+        made = classes.create_classes(session, coach_id=ana.id, plan=plan, first_on=on, repeats=weekly, now=NOW)
+        classes.assign_assistants(session, slot_id=made[0].id, coach_ids=[ben.id], scope="following", now=NOW)
+        assistants.leave_all(session, ben.id, now=NOW)
+        rows = session.scalars(select(OutboxEvent).where(OutboxEvent.type.like("scheduling.assistant%")))
+        events = [
+            registry.parse(event_type=row.type, version=row.version, event_id=row.event_id, occurred_at=NOW,
+                           payload=row.payload)
+            for row in rows.all()
+        ]  # fmt: skip
+        mails = told(session, *events)
+        assert [(one.recipient, one.context["what"]) for one in mails] == [
+            (account_of(session, ben).email, "assigned"), (account_of(session, ana).email, "left"),
+        ]  # fmt: skip
+        for one, said in zip(mails, {"en": ("assist", "help"), "vi": ("trợ giảng",) * 2}[language], strict=True):
+            text = render(one.template, one.context, public_url="http://plyo", language=language).text
+            assert said in text
+            assert "Ana" in text
+        for what in ("moved", "removed", "called_off", "absent"):
+            shown = render("class_assisted", mails[0].context | {"what": what}, public_url="http://plyo")
+            assert "Mobility" in shown.subject
 
 
 class TestSessions:

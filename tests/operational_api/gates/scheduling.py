@@ -89,10 +89,14 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/scheduling/locations/{location_id}/resources",
         "GET /classes",
         "POST /classes",
-        "GET /classes/{slot_id}",
         "POST /classes/{slot_id}",
         "POST /classes/{slot_id}/cancel",
     ),
+    "scheduling.assign_assistants": (
+        "PUT /api/scheduling/classes/{slot_id}/assistants",
+        "POST /classes/{slot_id}/assistants",
+    ),
+    "scheduling.read_class": ("GET /api/scheduling/classes/{slot_id}", "GET /classes/{slot_id}"),
     "scheduling.manage_studio": (
         "PUT /api/scheduling/locations/{location_id}/resources",
         "PUT /api/scheduling/locations/{location_id}/holidays",

@@ -20,9 +20,19 @@ from contracts.ids import new_id
 from operational_api.core.errors import DomainError
 from operational_api.core.models import OutboxEvent
 from operational_api.scheduling import handlers
-from operational_api.scheduling.models import Booking, BookingTerms, Coach, Resource, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingTerms, Coach, Resource, Slot, TimeOff, WaitlistEntry
 from operational_api.scheduling.recurrence import Recurrence
-from operational_api.scheduling.service import bookings, classes, fees, holds, moves, recurring, slots, waitlist
+from operational_api.scheduling.service import (
+    assistants,
+    bookings,
+    classes,
+    fees,
+    holds,
+    moves,
+    recurring,
+    slots,
+    waitlist,
+)
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from tests.factories import make_coach, make_location, make_pack, make_slot, make_subscription
@@ -70,6 +80,21 @@ BROKEN = {
         select 1 from scheduling.slots s join scheduling.bookings b on b.slot_id = s.id
             and b.status in ('held', 'requested', 'booked', 'attended', 'no_show')
         group by s.id having count(*) > s.capacity or count(distinct b.seat) < count(*) or max(b.seat) > s.capacity""",
+    "somebody sits or waits in the place of an assistant": """
+        select 1 from scheduling.slots s where s.kind = 'assist'
+            and (exists (select 1 from scheduling.bookings where slot_id = s.id)
+                or exists (select 1 from scheduling.waitlist_entries where slot_id = s.id))""",
+    "an assistant is not where the class is": """
+        select 1 from scheduling.slots a join scheduling.slots c on c.id = a.assists_id
+        where a.status = 'open' and (c.kind, c.status, c.title, c.starts_at, c.ends_at)
+            is distinct from ('group', 'open', a.title, a.starts_at, a.ends_at)""",
+    "the place of an assistant and its announcements are not of one mind": """
+        select 1 from scheduling.slots s where s.kind = 'assist'
+            and ((select count(*) from platform.outbox_events e
+                    where e.aggregate_id = s.id and e.type = 'scheduling.assistant_assigned') <> 1
+                or (select count(*) from platform.outbox_events e
+                    where e.aggregate_id = s.id and e.type = 'scheduling.assistant_released')
+                    <> (s.status = 'cancelled')::int)""",
     "a called off session has seats": """
         select 1 from scheduling.slots s join scheduling.bookings b on b.slot_id = s.id
         where s.status = 'cancelled' and b.status in ('held', 'requested', 'booked')""",
@@ -110,13 +135,16 @@ TOLD = (
 
 
 class World:
-    """Two coaches in Berlin with classes on one weekend, four customers, one room; made once, taken back each time."""
+    """Two coaches in Berlin with classes on one weekend and a third who assists, four customers, one room; made once,
+    taken back each time."""
 
     def __init__(self, session: Session) -> None:
         here = make_location(session)
-        self.coaches = [make_coach(session, location=here).id for _ in range(2)]
+        self.coaches = [make_coach(session, location=here).id for _ in range(3)]
         self.room = Resource(id=new_id(), location_id=here.id, name="Studio A", kind="room")
         session.add(self.room)
+        on = BEGIN.date() + timedelta(days=3)
+        session.add(TimeOff(coach_id=self.coaches[0], starts_on=on, ends_on=on, kind="holiday"))
         # The second coach has the last word, and asks for a fee.
         session.add_all(
             [
@@ -137,6 +165,9 @@ class World:
         other = session.get_one(Coach, self.coaches[1])
         make_slot(session, coach=other, starts_at=TIMES[0] + timedelta(minutes=30), capacity=2)
         session.flush()
+        for slot_id in session.scalars(select(Slot.id).where(Slot.kind == "group")).all():
+            helper = {"coach_ids": [self.coaches[2]], "scope": "one"}
+            classes.assign_assistants(session, slot_id=slot_id, now=BEGIN, **helper)
 
 
 def lives(studio: Stage[World]) -> type[RuleBasedStateMachine]:
@@ -256,6 +287,17 @@ def lives(studio: Stage[World]) -> type[RuleBasedStateMachine]:
                 plan = ClassPlan("Strength", time(hour, 30), 60, capacity, [world.room.id] if uses else [])
                 scope = "following" if following else "one"
                 self.act(classes.change_classes, slot_id=slot_id, plan=plan, scope=scope, by=Mover(None, "coach"))
+
+        @rule(pick=st.integers(0, 9), helpers=st.sets(st.integers(0, 2), max_size=2), following=st.booleans())
+        def assign_assistants(self, pick: int, helpers: set[int], following: bool) -> None:
+            slot_id = self.one(Slot, pick, Slot.kind == "group", Slot.status == "open")
+            if slot_id is not None:
+                ids, scope = [world.coaches[one] for one in helpers], "following" if following else "one"
+                self.act(classes.assign_assistants, slot_id=slot_id, coach_ids=ids, scope=scope)
+
+        @rule(coach=st.integers(0, 2), leaves=st.booleans())
+        def assists_no_more(self, coach: int, leaves: bool) -> None:
+            self.act(assistants.leave_all if leaves else assistants.leave_absent, coach_id=world.coaches[coach])
 
         @rule(pick=st.integers(0, 9))
         def call_off(self, pick: int) -> None:

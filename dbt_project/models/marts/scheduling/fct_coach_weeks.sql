@@ -34,8 +34,8 @@ with slots as (
     select
         coach_id,
         {{ monday('local_day') }} as week_starts_on,
-        sum(case when seats_held > 0 then duration_hours else 0 end) as booked_hours,
-        sum(case when seats_attended > 0 then duration_hours else 0 end) as delivered_hours,
+        sum(case when is_booked then duration_hours else 0 end) as booked_hours,
+        sum(case when is_delivered then duration_hours else 0 end) as delivered_hours,
         count(case when seats_attended > 0 then 1 end) as sessions_delivered,
         sum(no_shows) as no_shows,
         sum(late_cancels) as late_cancels

@@ -4,6 +4,10 @@
         'stg_scheduling__slots': 'select id from {rows}',
         'stg_scheduling__bookings': "
             select slot_id from {scheduling__bookings} where id in (select id from {rows})
+            union all
+            select id from {scheduling__slots} where assists_id in (
+                select slot_id from {scheduling__bookings} where id in (select id from {rows})
+            )
         ",
         'stg_scheduling__waitlist_entries': "
             select slot_id from {scheduling__waitlist_entries} where id in (select id from {rows})
@@ -12,7 +16,12 @@
     'only': {
         'stg_scheduling__slots': 'id in (select key from {parts})',
         'stg_scheduling__bookings': "
-            id in (select id from {scheduling__bookings} where slot_id in (select key from {parts}))
+            id in (
+                select id from {scheduling__bookings}
+                where
+                    slot_id in (select key from {parts})
+                    or slot_id in (select assists_id from {scheduling__slots} where id in (select key from {parts}))
+            )
         ",
     },
     'clock': 'select slot_id from {this} where starts_at > {then} and starts_at <= {now}',
@@ -58,8 +67,12 @@ select
     cast(coalesce(waiting.waitlisted, 0) as integer) as waitlisted,
     cast(coalesce(waiting.waitlist_offers, 0) as integer) as waitlist_offers,
     cast(coalesce(waiting.waitlist_promoted, 0) as integer) as waitlist_promoted,
-    slot.starts_at <= {{ now() }} as has_started
+    slot.starts_at <= {{ now() }} as has_started,
+    slot.assists_slot_id,
+    coalesce(seats.seats_held, 0) + coalesce(led.seats_held, 0) > 0 as is_booked,
+    coalesce(seats.seats_attended, 0) + coalesce(led.seats_attended, 0) > 0 as is_delivered
 from {{ ref('stg_scheduling__slots') }} as slot
 left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id
 left join seats on slot.slot_id = seats.slot_id
+left join seats as led on slot.assists_slot_id = led.slot_id and slot.status = 'open'
 left join waiting on slot.slot_id = waiting.slot_id

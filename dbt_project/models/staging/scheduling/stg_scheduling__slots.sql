@@ -7,5 +7,6 @@ select
     starts_at,
     ends_at,
     cast(capacity as integer) as capacity,
-    status
+    status,
+    assists_id as assists_slot_id
 from {{ latest_rows('scheduling__slots') }} as latest

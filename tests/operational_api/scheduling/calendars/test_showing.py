@@ -1,15 +1,18 @@
 """From a booking to the calendars of its two people."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.calendars.models import CalendarPush
-from operational_api.scheduling.models import Booking, Coach
+from operational_api.scheduling.models import Booking, Coach, Location
 from operational_api.scheduling.service import (
     bookings,
     busy_times,
+    classes,
     entries,
     moves,
 )
@@ -39,6 +42,33 @@ class TestShowing:
         hear(session)
         work(session, worker)
         assert shown(google) == []
+
+    def test_an_assistants_calendar_shows_the_class_moves_it_and_loses_it(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach
+    ) -> None:
+        ben = make_coach(session, location=session.get_one(Location, coach.location_id))
+        slot = make_slot(session, coach=coach, starts_at=DAY, capacity=8, title="Mobility")
+        connect(ben.id)
+
+        def assign(*ids: UUID) -> None:
+            classes.assign_assistants(session, slot_id=slot.id, coach_ids=ids, scope="one", now=NOW)
+
+        assign(ben.id)
+        hear(session)
+        work(session, worker)
+        assert shown(google) == [("Mobility with Ana", DAY)]
+        begins = (DAY + 2 * HOUR).astimezone(ZoneInfo("Europe/Berlin")).time()
+        plan = classes.ClassPlan("Strength", begins, 60, 8)
+        classes.change_classes(session, slot_id=slot.id, plan=plan, scope="one", now=NOW, by=moves.Mover(None, "coach"))
+        hear(session)
+        work(session, worker)
+        assert shown(google) == [("Strength with Ana", DAY + 2 * HOUR)]
+        assign()
+        hear(session)
+        work(session, worker)
+        assert shown(google) == []
+        assign(ben.id)
+        assert [one.entry.title for one in entries.coming(session, ben.id, NOW)] == ["Strength with Ana"]
 
     def test_what_is_heard_out_of_order_ends_the_same(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client

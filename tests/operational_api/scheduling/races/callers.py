@@ -48,7 +48,7 @@ class Server:
         self.app, self.url = app, f"http://127.0.0.1:{port}"
         self.sessions: sessionmaker[Session] = app.state.sessions
 
-    def race(self, calls: list[tuple[Account, str, dict[str, Any]]]) -> Counter[str]:
+    def race(self, calls: list[tuple[Account, str, dict[str, Any]]], *, method: str = "POST") -> Counter[str]:
         tokens = [access_token(self.app, account) for account, _, _ in calls]
         start = threading.Barrier(len(calls))
         limits = httpx.Limits(max_connections=None)
@@ -59,7 +59,7 @@ class Server:
                 start.wait()
                 headers = {"Authorization": f"Bearer {tokens[number]}", "Host": ISSUER.partition("//")[2]}
                 for _ in range(MOST_TRIES):
-                    answer = client.post(path, json=body, headers=headers)
+                    answer = client.request(method, path, json=body, headers=headers)
                     if answer.status_code != 503 or answer.json()["code"] != "core.busy":
                         break
                     time.sleep(float(answer.headers["Retry-After"]))
