@@ -99,10 +99,7 @@ def turns_page(request: Request, session: DbSession, place: UUID | None = None) 
     places = slots.list_locations(session)
     here = _place(session, place) if place else places[0] if places else None
     found = turns.of_studio(session, here.id, now=datetime.now(UTC)) if here else []
-    return render(
-        request, "scheduling/studio_turns.html", here=here, places=places, found=found,
-        total=sum(one.given for one in found),
-    )  # fmt: skip
+    return render(request, "scheduling/studio_turns.html", here=here, places=places, found=found)
 
 
 @router.post("/studio/turns", dependencies=[Allowed(MANAGE)])
