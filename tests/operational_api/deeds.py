@@ -140,6 +140,7 @@ DEEDS: dict[str, Deed] = {
         "front_desk", {"customer_id": "buyer"}, body={"amount_minor": 500} | WHY
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
+    "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
     "GET /wallet": Deed("buyer"),
     "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
     "POST /api/commerce/refund-requests": Deed("support", body=REFUND),

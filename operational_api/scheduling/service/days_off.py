@@ -1,5 +1,5 @@
-"""One day more or less: hours of a weekday, days away, other hours of a day and studios' holidays by themselves, and what
-a change would do to a calendar before it is made. All of a coach's hours at once are `availability`.
+"""One day more or less: hours of a weekday, days away, other hours of a day and studios' holidays by themselves, and
+what a change would do to a calendar before it is made. All of a coach's hours at once are `availability`.
 """
 
 from collections.abc import Callable, Sequence
